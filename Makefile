@@ -1,0 +1,71 @@
+# Each target works on its own in a fresh clone: it makes .venv and brings what it needs first.
+# PYTHON=...  the interpreter .venv is made from     ARGS=...  more arguments for the command
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast check lint types imports manifest-valid format manifest bench docs \
+	build clean display
+MAKEFLAGS += --no-print-directory
+export PYTHON
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+MANIFEST := src/napari_tilewise/napari.yaml
+# pytest on every core, but not 64 napari viewers on a big machine.
+PARALLEL := -n logical --maxprocesses 8 --dist worksteal
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: $(if $(filter --view,$(ARGS)),display) $(STAMP) ## a real image, tiled and whole, compared; ARGS=--view shows it
+	@$(BIN)/napari-tilewise demo $(ARGS)
+
+# Both parts always run, so that a matter of style never hides a failing test; pytest comes last.
+test: display $(STAMP) ## every check, then every test, on a display of its own
+	@status=0; \
+	$(MAKE) -k check || status=$$?; \
+	scripts/headless.sh $(BIN)/pytest $(PARALLEL) $(ARGS) || status=$$?; \
+	exit $$status
+
+test-fast: $(STAMP) ## the tests that need no display and no patience
+	@$(BIN)/pytest $(PARALLEL) -m "not gui and not slow" $(ARGS)
+
+check: lint types imports manifest-valid ## style, types, import directions, the plugin manifest
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	@$(BIN)/mypy
+
+imports: $(STAMP)
+	@$(BIN)/lint-imports --no-logo
+
+manifest-valid: $(STAMP)
+	@$(BIN)/npe2 validate $(MANIFEST)
+
+format: $(STAMP) ## fix what ruff can fix
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+manifest: $(STAMP) ## write napari.yaml again, from the operations
+	@$(BIN)/python -m napari_tilewise._napari.manifest
+
+bench: $(STAMP) ## the benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: display $(STAMP) ## take the documentation's screenshots again
+	@scripts/headless.sh $(BIN)/python docs/screenshot.py $(ARGS)
+
+build: $(STAMP) ## the sdist and the wheel, in dist/
+	@$(BIN)/python -m build --installer pip $(ARGS)
+
+clean: ## remove the environment and everything that was built
+	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# Before the environment, and with what that needs, so that one command brings everything.
+display:
+	@scripts/system.sh venv display
+
+$(STAMP): pyproject.toml | $(if $(filter test docs,$(MAKECMDGOALS))$(filter --view,$(ARGS)),display)
+	@scripts/environment.sh

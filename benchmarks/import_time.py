@@ -1,0 +1,37 @@
+"""What ``import napari_tilewise`` costs, and what it brings: under 50 ms, nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+
+HEAVY = ("napari", "qtpy", "dask", "skimage", "scipy", "zarr", "numpy", "typer")
+PROBE = """
+import json, sys, time
+start = time.perf_counter()
+import {module}
+print(json.dumps([time.perf_counter() - start, sorted(sys.modules)]))
+"""
+
+
+def measure(module: str, repeats: int = 5) -> None:
+    """Print the median time of an import in fresh interpreters."""
+    times = []
+    for _ in range(repeats):
+        out = subprocess.check_output([sys.executable, "-c", PROBE.format(module=module)])
+        seconds, modules = json.loads(out)
+        times.append(seconds)
+    heavy = [name for name in HEAVY if name in modules] or ["nothing"]
+    print(
+        f"import {module}: {statistics.median(times) * 1000:.0f} ms "
+        f"(median of {repeats}); of the heavy packages it brings {', '.join(heavy)}"
+    )
+
+
+if __name__ == "__main__":
+    measure("napari_tilewise")
+    measure("napari_tilewise.cli")
+    measure("napari_tilewise.operations")
+    measure("napari_tilewise.engine.apply")

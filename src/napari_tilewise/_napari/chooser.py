@@ -1,0 +1,135 @@
+"""Choosing an operation: type a few letters, or pick a category, or scroll."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLineEdit,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_tilewise._napari import words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_tilewise.operations.model import Operation
+
+ALL = "All categories"
+ROWS = 7
+_KEY = Qt.ItemDataRole.UserRole
+
+
+class Chooser(QWidget):
+    """A list of operations that a search box and a category narrow down.
+
+    Parameters
+    ----------
+    operations
+        The catalogue.
+    parent
+        The widget that holds it.
+    """
+
+    chosen = Signal(str)
+    """The key of the operation that was chosen."""
+
+    def __init__(
+        self, operations: Mapping[str, Operation], parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._operations = operations
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Search operations")
+        self.search.setClearButtonEnabled(True)
+        self.category = QComboBox()
+        self.category.addItem(ALL, "")
+        for category in dict.fromkeys(op.category for op in operations.values()):
+            self.category.addItem(words.category(category), category)
+        self.list = self._list()
+        top = QHBoxLayout()
+        top.addWidget(self.search, 3)
+        top.addWidget(self.category, 2)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(top)
+        layout.addWidget(self.list)
+        self.search.textChanged.connect(self._narrow)
+        self.search.returnPressed.connect(self._choose_first)
+        self.category.currentIndexChanged.connect(self._narrow)
+        self.list.currentItemChanged.connect(self._current_changed)
+
+    def _list(self) -> QTreeWidget:
+        tree = QTreeWidget()
+        tree.setColumnCount(2)
+        tree.setHeaderHidden(True)
+        tree.setRootIsDecorated(False)
+        tree.setUniformRowHeights(True)
+        tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        for name, op in self._operations.items():
+            item = QTreeWidgetItem([op.title, words.category(op.category)])
+            item.setData(0, _KEY, name)
+            item.setToolTip(0, f"skimage.{name}")
+            item.setForeground(1, tree.palette().placeholderText())
+            tree.addTopLevelItem(item)
+        header = tree.header()
+        if header is not None:
+            header.setStretchLastSection(False)
+            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+            header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        tree.setFixedHeight(ROWS * (tree.fontMetrics().height() + 6) + 6)
+        return tree
+
+    def choose(self, name: str) -> None:
+        """Choose an operation, whatever the search hides.
+
+        Parameters
+        ----------
+        name
+            The operation's key.
+        """
+        item = self._items()[name]
+        if item.isHidden():
+            self.search.clear()
+            self.category.setCurrentIndex(0)
+        self.list.setCurrentItem(item)
+        self.list.scrollToItem(item)
+
+    def visible(self) -> list[str]:
+        """Return the keys of the operations that the list shows."""
+        return [name for name, item in self._items().items() if not item.isHidden()]
+
+    def _items(self) -> dict[str, QTreeWidgetItem]:
+        found = {}
+        for row in range(self.list.topLevelItemCount()):
+            item = self.list.topLevelItem(row)
+            if item is not None:
+                found[str(item.data(0, _KEY))] = item
+        return found
+
+    def _narrow(self) -> None:
+        wanted = self.search.text().lower().split()
+        category = self.category.currentData()
+        for name, item in self._items().items():
+            text = f"{name.replace('.', ' ').replace('_', ' ')} {name} {item.text(0)}".lower()
+            matches = all(word in text for word in wanted)
+            item.setHidden(
+                not matches or bool(category and self._operations[name].category != category)
+            )
+
+    def _choose_first(self) -> None:
+        if names := self.visible():
+            self.choose(names[0])
+
+    def _current_changed(self, item: QTreeWidgetItem | None, _: QTreeWidgetItem | None) -> None:
+        if item is not None:
+            self.chosen.emit(str(item.data(0, _KEY)))

@@ -1,0 +1,52 @@
+"""One command per operation, none written by hand: each opens the panel on its operation.
+
+napari resolves a manifest's ``python_name`` by attribute, so a module `__getattr__` makes them all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.viewer import Viewer
+
+from napari_tilewise._napari.manifest import PANEL, attribute
+from napari_tilewise._napari.words import PLUGIN
+from napari_tilewise.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_tilewise._napari.panel import OperationsPanel
+
+_NAMES = {attribute(name): name for name in OPERATIONS}
+
+
+def open_panel(viewer: Viewer, name: str) -> OperationsPanel:
+    """Show the Operations panel with one operation chosen.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose window holds the panel.
+    name
+        The operation's key.
+    """
+    dock, panel = viewer.window.add_plugin_dock_widget(PLUGIN, PANEL["title"])
+    dock.show()
+    dock.raise_()
+    found: OperationsPanel = getattr(panel, "__wrapped__", panel)
+    found.choose(name)
+    return found
+
+
+def __getattr__(command: str) -> Callable[[Viewer], None]:
+    """Return the command of an operation, such as ``filters_gaussian``."""
+    if command not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {command!r}")
+
+    def run(viewer: Viewer) -> None:
+        open_panel(viewer, _NAMES[command])
+
+    run.__name__ = run.__qualname__ = command
+    run.__doc__ = f"Open the Operations panel on {_NAMES[command]}."
+    return run

@@ -1,0 +1,232 @@
+"""What a run does in its worker: plain data in, plain data out, nothing of napari or Qt touched.
+
+In-memory images are computed at once; lazy ones stay lazy, but for the part that is shown; pyramids,
+and planes too large to show without one, are streamed into a temporary OME-Zarr.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from math import ceil, floor, prod
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+
+from napari_tilewise._napari import dimensions, prefetch, pyramids
+from napari_tilewise.axes import default_axes
+from napari_tilewise.engine.apply import apply_step
+from napari_tilewise.operations.model import Output
+from napari_tilewise.recipe import Recipe, step_output
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping
+
+    from napari_tilewise._napari.snapshot import Box, Snapshot
+    from napari_tilewise.engine.events import Listener
+    from napari_tilewise.operations.model import Operation
+
+LARGE = 64 * 2**20
+"""Pixels beyond which a pyramid is stored, and a plane is not shown without one."""
+
+PICTURES = {Output.IMAGE, Output.MASK, Output.LABELS}
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One operation on one layer, with all that it takes."""
+
+    operation: Operation
+    params: Mapping[str, Any]
+    """As given, further images as arrays, the channel axis among them where there is one."""
+    spatial: tuple[int, ...]
+    source: Snapshot
+    box: Box
+    """The part of the layer that is shown."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Names of the layers that are further images."""
+
+    @property
+    def output(self) -> Output:
+        """What comes out (of a threshold: the mask)."""
+        return step_output(self.operation)
+
+    @property
+    def channel(self) -> int | None:
+        """The axis passed as the channel axis."""
+        name = self.operation.channel
+        return None if name is None else self.params.get(name)
+
+    def __str__(self) -> str:
+        """Return what is done, for progress and questions."""
+        return f"{self.operation.title} on {self.source.name!r}"
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A result, ready to become a layer."""
+
+    data: Any
+    """An array; a list of levels where `is_multiscale`; points; a dict of columns; a number."""
+    axes: tuple[int | None, ...] = ()
+    """The source's axis behind each axis of the result; None where it is the RGB samples."""
+    is_multiscale: bool = False
+    is_rgb: bool = False
+    values: tuple[float, float] | None = None
+    """The range of the values that are in memory anyway."""
+    lazy: da.Array | None = None
+    """The lazy array behind the data."""
+    box: Box | None = None
+    """The shown part of the source for which the lazy result is in memory."""
+
+    @property
+    def finest(self) -> Any:
+        """The result at full resolution."""
+        return self.data[0] if self.is_multiscale else self.data
+
+
+def compute(job: Job, progress: Listener, cancel: threading.Event) -> Outcome:
+    """Return the outcome of a job; raises `TilewiseError`.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    progress
+        Called with the engine's events.
+    cancel
+        Set it to stop within one tile's time.
+    """
+    if job.output not in PICTURES:
+        value = _apply(job, progress, cancel)
+        return Outcome(np.asarray(value).item() if job.output is Output.SCALAR else value)
+    source = job.source
+    small = source.in_memory and prod(source.shape) < LARGE
+    if (source.is_multiscale and not small) or (not source.in_memory and _pixels(job.box) > LARGE):
+        return _arranged(job, _stored(job, progress, cancel), is_multiscale=True)
+    result = _apply(job, progress, cancel)
+    if isinstance(result, da.Array):
+        return show(job, result, job.box, cancel)
+    if source.is_multiscale:
+        shapes = [np.shape(level) for level in source.levels]
+        average = job.output is Output.IMAGE
+        levels = pyramids.smaller(result, shapes, average=average)
+        return _arranged(job, levels, is_multiscale=True)
+    return _arranged(job, [result])
+
+
+def show(job: Job, lazy: da.Array, box: Box, cancel: threading.Event) -> Outcome:
+    """Return a lazy result with the shown part in memory.
+
+    Parameters
+    ----------
+    job
+        What was done.
+    lazy
+        Its result.
+    box
+        The part of the source that is shown.
+    cancel
+        Set it to stop within one tile's time.
+    """
+    held, values = prefetch.with_shown(lazy, _box_of(job, lazy.shape, box), cancel)
+    return replace(_arranged(job, [held], values=values), lazy=lazy, box=box)
+
+
+def _apply(job: Job, progress: Listener, cancel: threading.Event) -> Any:
+    return apply_step(
+        job.operation.name,
+        job.source.finest,
+        spatial=job.spatial,
+        progress=progress,
+        cancel=cancel,
+        **job.params,
+    )
+
+
+def _stored(job: Job, progress: Listener, cancel: threading.Event) -> list[da.Array]:
+    from napari_tilewise.runner import run
+
+    source = job.source
+    names = dimensions.letters(source.placement.inner.axis_labels)
+    if names is None or (source.is_rgb and "c" in names):
+        names = default_axes(len(source.shape), is_rgb=source.is_rgb)
+    elif source.is_rgb:
+        names = (*names, "c")
+    path = pyramids.new_store()
+    run(
+        Recipe([(job.operation.name, job.params)]),
+        source.finest,
+        path,
+        axes=names,
+        spatial=job.spatial,
+        progress=progress,
+        cancel=cancel,
+    )
+    return pyramids.stored_levels(path)
+
+
+def _pixels(box: Box) -> int:
+    return prod(span.stop - span.start for span in box)
+
+
+def _axes_of(job: Job, ndim: int) -> tuple[int | None, ...]:
+    """Return the source's axis behind each axis of a result, before it is arranged."""
+    of_layer = len(job.source.placement.inner.scale)
+    axes: list[int | None] = list(range(of_layer))
+    if job.source.is_rgb:
+        axes.append(None)
+    if job.operation.drops_channel and job.channel is not None and len(axes) == ndim + 1:
+        del axes[job.channel]
+    return tuple(axes[-ndim:])
+
+
+def _box_of(job: Job, shape: tuple[int, ...], box: Box) -> Box:
+    """Return the part of a result that shows the same as a part of the source."""
+    found = []
+    for axis, length in zip(_axes_of(job, len(shape)), shape, strict=True):
+        if axis is None:
+            found.append(slice(0, length))
+            continue
+        ratio = length / job.source.shape[axis]
+        start = min(floor(box[axis].start * ratio), length - 1)
+        found.append(slice(start, max(start + 1, min(ceil(box[axis].stop * ratio), length))))
+    return tuple(found)
+
+
+def _arranged(
+    job: Job,
+    levels: list[Any],
+    *,
+    is_multiscale: bool = False,
+    values: tuple[float, float] | None = None,
+) -> Outcome:
+    """Return levels as napari takes them: masks as integers, colours last, or channels first."""
+    if values is None:
+        values = prefetch.value_range([np.asarray(levels[-1])])
+    axes = _axes_of(job, levels[0].ndim)
+    if job.output is not Output.IMAGE:
+        levels = [_integers(level) for level in levels]
+    is_rgb = axes[-1] is None and job.output is Output.IMAGE and _is_colour(levels[0], values)
+    if axes[-1] is None and not is_rgb:
+        levels = [
+            da.moveaxis(level, -1, 0) if isinstance(level, da.Array) else np.moveaxis(level, -1, 0)
+            for level in levels
+        ]
+        axes = (None, *axes[:-1])
+    data = list(levels) if is_multiscale else levels[0]
+    return Outcome(data, axes, is_multiscale=is_multiscale, is_rgb=is_rgb, values=values)
+
+
+def _integers(level: Any) -> Any:
+    return level.astype(np.uint8) if level.dtype.kind == "b" else level
+
+
+def _is_colour(level: Any, values: tuple[float, float] | None) -> bool:
+    """Return whether napari can show the last axis as colours: floats must lie in 0 to 1."""
+    if level.shape[-1] not in (3, 4):
+        return False
+    if level.dtype.kind != "f":
+        return bool(level.dtype.kind == "u")
+    return values is None or (values[0] >= -0.01 and values[1] <= 1.01)

@@ -1,0 +1,341 @@
+"""A parameter's spec decides its editor: one magicgui widget, and how to read and set it.
+
+What an editor reads is what scikit-image's function takes; None stays sayable (``auto``), and a
+default that a spin box would round is shown as text instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from magicgui.widgets import (
+    CheckBox,
+    ComboBox,
+    Container,
+    FloatSpinBox,
+    LineEdit,
+    Select,
+    SpinBox,
+    Widget,
+)
+
+from napari_tilewise.errors import InvalidParameterType
+from napari_tilewise.operations.parameters import (
+    FOOTPRINTS,
+    AlignedImage,
+    Choice,
+    Flag,
+    Footprint,
+    Names,
+    Number,
+    Numbers,
+    Parameter,
+    Range,
+    Spec,
+)
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+AUTO = "auto"
+CUSTOM = "low, high:"
+NO_LAYER = "(none)"
+LIMIT = 2_000_000_000
+SHAPES = {2: ("disk", "square", "diamond"), 3: ("ball", "cube", "octahedron")}
+"""Footprints by number of spatial axes."""
+
+LayersOf: TypeAlias = "Callable[[str], Sequence[Layer]]"
+"""The viewer's layers that suit a role: ``mask``, ``labels`` or ``intensity``."""
+
+
+def _keep(ndim: int) -> None:
+    """Do nothing when the number of spatial axes changes."""
+
+
+@dataclass(frozen=True)
+class Editor:
+    """One parameter's widget."""
+
+    widget: Widget
+    read: Callable[[], Any]
+    write: Callable[[Any], None]
+    fit: Callable[[int], None] = _keep
+    """Called with the number of spatial axes when that changes."""
+
+
+def editor(parameter: Parameter, layers: LayersOf) -> Editor:
+    """Return the editor of a parameter, set to its default.
+
+    Parameters
+    ----------
+    parameter
+        The parameter.
+    layers
+        Returns the layers to offer where the parameter is a further image.
+    """
+    spec = parameter.spec
+    made = _editor(spec, parameter, layers)
+    if spec.optional and not isinstance(spec, Choice | Flag | Footprint | AlignedImage):
+        made = _or_auto(made)
+    made.write(initial(parameter))
+    return made
+
+
+def initial(parameter: Parameter) -> Any:
+    """Return what a form starts with: the default, or a usual value where there is none."""
+    spec = parameter.spec
+    if not parameter.required:
+        return parameter.default
+    if isinstance(spec, Number):
+        return _usual(spec)
+    if isinstance(spec, Numbers):
+        return (_usual(spec.item),) * spec.least
+    if isinstance(spec, Choice):
+        return spec.choices[0]
+    if isinstance(spec, Names):
+        return spec.known[:1]
+    if isinstance(spec, Range):
+        return spec.names[0] if spec.names else (0, 1)
+    return False if isinstance(spec, Flag) else None
+
+
+def _usual(spec: Number) -> float:
+    low, high = spec.usual
+    middle = (low + high) / 2
+    middle = min(max(middle, spec.minimum), spec.maximum)
+    if not spec.integer:
+        return middle
+    whole = math.ceil(middle)
+    return whole + 1 if spec.odd and whole % 2 == 0 else whole
+
+
+@singledispatch
+def _editor(spec: Spec, parameter: Parameter, layers: LayersOf) -> Editor:
+    """Return the editor of a spec (a text where no better one is registered)."""
+    box = LineEdit()
+
+    def read() -> Any:
+        numbers = _numbers(parameter, box.value)
+        return numbers[0] if len(numbers) == 1 else numbers
+
+    return Editor(box, read, lambda value: _set(box, text(value)))
+
+
+@_editor.register
+def _number(spec: Number, parameter: Parameter, layers: LayersOf) -> Editor:
+    if spec.per_axis or not _fits_spin_box(spec, parameter):
+        return _editor.dispatch(Spec)(spec, parameter, layers)
+    low, high = max(spec.minimum, -LIMIT), min(spec.maximum, LIMIT)
+    box = (
+        SpinBox(min=int(low), max=int(high), step=2 if spec.odd else 1)
+        if spec.integer
+        else FloatSpinBox(min=low, max=high, step=_step(spec, parameter))
+    )
+
+    def write(value: Any) -> None:
+        _set(box, _usual(spec) if value is None else value)
+
+    return Editor(box, lambda: box.value, write)
+
+
+def _step(spec: Number, parameter: Parameter) -> float:
+    low, high = spec.usual
+    step: float = 10.0 ** math.floor(math.log10(max(high - low, 1e-6) / 10))
+    default = parameter.default
+    while isinstance(default, float) and step > 1e-6 and round(default / step) * step != default:
+        if math.isclose(round(default / step) * step, default, rel_tol=1e-9):
+            break
+        step /= 10
+    return float(f"{step:.0e}")
+
+
+def _fits_spin_box(spec: Number, parameter: Parameter) -> bool:
+    default = parameter.default
+    if default is None or spec.integer:
+        return True
+    if isinstance(default, Sequence):
+        return False
+    decimals = max(2, round(-math.log10(_step(spec, parameter))))
+    return abs(default) < LIMIT and round(float(default), decimals) == default
+
+
+@_editor.register
+def _flag(spec: Flag, parameter: Parameter, layers: LayersOf) -> Editor:
+    if spec.optional:
+        return _labelled({AUTO: None, "yes": True, "no": False})
+    box = CheckBox()
+    return Editor(box, lambda: box.value, lambda value: _set(box, bool(value)))
+
+
+@_editor.register
+def _choice(spec: Choice, parameter: Parameter, layers: LayersOf) -> Editor:
+    none = {AUTO: None} if spec.optional and None not in spec.choices else {}
+    return _labelled(none | {AUTO if c is None else str(c): c for c in spec.choices})
+
+
+@_editor.register
+def _many(spec: Numbers, parameter: Parameter, layers: LayersOf) -> Editor:
+    box = LineEdit()
+    return Editor(
+        box, lambda: _numbers(parameter, box.value), lambda value: _set(box, text(value))
+    )
+
+
+@_editor.register
+def _range(spec: Range, parameter: Parameter, layers: LayersOf) -> Editor:
+    names = ComboBox(choices=[*spec.names, CUSTOM])
+    pair = LineEdit(value="0, 1")
+    row = _row(names, pair)
+
+    def follow(name: str) -> None:
+        pair.enabled = name == CUSTOM
+
+    names.changed.connect(follow)
+
+    def read() -> Any:
+        return _numbers(parameter, pair.value) if names.value == CUSTOM else names.value
+
+    def write(value: Any) -> None:
+        if not isinstance(value, str):
+            _set(pair, text(value))
+        _set(names, value if isinstance(value, str) else CUSTOM)
+        follow(names.value)
+
+    return Editor(row, read, write)
+
+
+@_editor.register
+def _names(spec: Names, parameter: Parameter, layers: LayersOf) -> Editor:
+    box = Select(choices=spec.known)
+    box.native.setMaximumHeight(110)
+
+    def write(value: Any) -> None:
+        _set(box, [value] if isinstance(value, str) else list(value or ()))
+
+    return Editor(box, lambda: tuple(box.value), write)
+
+
+@_editor.register
+def _footprint(spec: Footprint, parameter: Parameter, layers: LayersOf) -> Editor:
+    default = [AUTO] if spec.optional else []
+    kinds = ComboBox(choices=[*default, *SHAPES[2]])
+    size = SpinBox(min=0, max=LIMIT, value=3)
+    row = _row(kinds, size)
+
+    def follow(kind: str) -> None:
+        size.enabled = kind != AUTO
+        size.min = 1 if FOOTPRINTS.get(kind) == "width" else 0
+        size.tooltip = f"{FOOTPRINTS.get(kind, '')} in pixels"
+
+    kinds.changed.connect(follow)
+
+    def read() -> Any:
+        kind = kinds.value
+        return None if kind == AUTO else {"shape": kind, FOOTPRINTS[kind]: size.value}
+
+    def write(value: Any) -> None:
+        if isinstance(value, dict):
+            _set(size, value[FOOTPRINTS[value["shape"]]])
+            _set(kinds, value["shape"])
+        elif not value:
+            _set(size, 3)
+            _set(kinds, kinds.choices[0])
+        follow(kinds.value)
+
+    def fit(ndim: int) -> None:
+        wanted = [*default, *SHAPES.get(ndim, ())] or [AUTO]
+        if wanted != list(kinds.choices):
+            at = list(kinds.choices).index(kinds.value)
+            kinds.choices = wanted
+            _set(kinds, wanted[min(at, len(wanted) - 1)])
+            follow(kinds.value)
+
+    return Editor(row, read, write, fit)
+
+
+@_editor.register
+def _image(spec: AlignedImage, parameter: Parameter, layers: LayersOf) -> Editor:
+    def choices(_: Widget) -> list[tuple[str, Any]]:
+        return [(NO_LAYER, None), *((layer.name, layer) for layer in layers(spec.role))]
+
+    box = ComboBox(choices=choices, nullable=True)
+
+    def fit(ndim: int) -> None:
+        chosen = box.value
+        box.reset_choices()
+        _set(box, chosen if chosen in box.choices else None)
+
+    return Editor(box, lambda: box.value, lambda value: _set(box, value), fit)
+
+
+def _labelled(values: dict[str, Any]) -> Editor:
+    """Return a chooser among named values, None among them where it is one."""
+    box = ComboBox(choices=list(values))
+
+    def write(value: Any) -> None:
+        _set(box, next(key for key, known in values.items() if known == value))
+
+    return Editor(box, lambda: values[box.value], write)
+
+
+def _or_auto(inner: Editor) -> Editor:
+    """Return an editor with a check box ``auto`` beside it, which stands for None."""
+    auto = CheckBox(text=AUTO)
+    row = _row(auto, inner.widget)
+
+    def follow(checked: bool) -> None:
+        inner.widget.enabled = not checked
+
+    auto.changed.connect(follow)
+
+    def write(value: Any) -> None:
+        if value is not None:
+            inner.write(value)
+        elif isinstance(inner.widget, LineEdit):
+            _set(inner.widget, "1")
+        _set(auto, value is None)
+        follow(auto.value)
+
+    return Editor(row, lambda: None if auto.value else inner.read(), write, inner.fit)
+
+
+def _row(*widgets: Widget) -> Container:
+    row = Container(layout="horizontal", widgets=list(widgets), labels=False)
+    row.margins = (0, 0, 0, 0)
+    return row
+
+
+def _set(box: Any, value: Any) -> None:
+    box.value = value
+
+
+def text(value: Any) -> str:
+    """Return a number, or several, as a form's text."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _numbers(parameter: Parameter, written: str) -> tuple[float, ...]:
+    try:
+        return tuple(_parsed(word) for word in written.replace(",", " ").split()) or _fail()
+    except ValueError:
+        raise InvalidParameterType(
+            f"{parameter.name}: {written!r} does not fit: expected {parameter.spec.describe()}, "
+            "written such as '2' or '1, 2, 2'."
+        ) from None
+
+
+def _parsed(word: str) -> float:
+    try:
+        return int(word)
+    except ValueError:
+        return float(word)
+
+
+def _fail() -> tuple[float, ...]:
+    raise ValueError

@@ -1,0 +1,346 @@
+"""The Operations panel: choose an operation, set its parameters, apply it to a layer.
+
+It holds no knowledge of any operation; the form, the words and the choices come from declarations.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import napari
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_tilewise._napari import dimensions, results, snapshot, words
+from napari_tilewise._napari.chooser import Chooser
+from napari_tilewise._napari.compute import Job, Outcome
+from napari_tilewise._napari.form import Form
+from napari_tilewise._napari.running import Runner
+from napari_tilewise._napari.target import Target
+from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
+from napari_tilewise.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari.layers import Layer
+
+    from napari_tilewise.operations.model import Operation
+
+_SPINS = 3
+"""How often a lazy result is shown again because the viewer moved on while it was computed."""
+
+
+class OperationsPanel(QWidget):
+    """Applies operations to layers.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer.
+    operations
+        The catalogue.
+    """
+
+    def __init__(
+        self,
+        napari_viewer: napari.viewer.Viewer,
+        operations: Mapping[str, Operation] = OPERATIONS,
+    ) -> None:
+        super().__init__()
+        self.setObjectName("tilewise-operations")
+        self._viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._operations = operations
+        self._layer: Layer | None = None
+        self._again = 0
+        self.form: Form | None = None
+        self.runner = Runner(self)
+        self.chooser = Chooser(operations, self)
+        self.target = Target(self._viewer, self._refresh)
+        self._build()
+        self.chooser.chosen.connect(self._show_form)
+        self.runner.progressed.connect(self._progressed)
+        self.runner.finished.connect(self._finished)
+        self.runner.failed.connect(self._failed)
+        self.destroyed.connect(self.target.disconnect)
+        self.choose(next(iter(operations)))
+
+    # ------------------------------------------------------------------ widgets
+
+    def _build(self) -> None:
+        self.title = _text(bold=True)
+        self.summary, self.kind, self.message = _text(), _text(faint=True), _text()
+        self.advanced = QToolButton()
+        self.advanced.setText("Advanced")
+        self.advanced.setCheckable(True)
+        self.advanced.setAutoRaise(True)
+        self.advanced.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.advanced.toggled.connect(self._fold)
+        self._forms = QVBoxLayout()
+        self._advanced_forms = QVBoxLayout()
+        self.reset, self.cancel, self.apply = map(QPushButton, ("Reset", "Cancel", "Apply"))
+        self.reset.setToolTip("Go back to scikit-image's defaults")
+        self.cancel.setEnabled(False)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(6)
+        self.bar.hide()
+        self.reset.clicked.connect(self._reset)
+        self.cancel.clicked.connect(self.stop)
+        self.apply.clicked.connect(self.run)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        inner = QWidget()
+        body = QVBoxLayout(inner)
+        body.setContentsMargins(0, 0, 4, 0)
+        for item in (self.title, self.summary, self.kind, self.target.box.native):
+            body.addWidget(item)
+        body.addLayout(self._forms)
+        body.addWidget(self.advanced)
+        body.addLayout(self._advanced_forms)
+        body.addStretch()
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inner)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.reset)
+        buttons.addStretch()
+        buttons.addWidget(self.cancel)
+        buttons.addWidget(self.apply)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.chooser)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(self.message)
+        layout.addWidget(self.bar)
+        layout.addLayout(buttons)
+        self.setMinimumWidth(300)
+
+    # ------------------------------------------------------------------ choosing
+
+    def choose(self, name: str) -> None:
+        """Show an operation's form.
+
+        Parameters
+        ----------
+        name
+            The operation's key.
+        """
+        self.chooser.choose(name)
+
+    @property
+    def operation(self) -> Operation | None:
+        """The operation that is shown."""
+        return None if self.form is None else self.form.operation
+
+    def _show_form(self, name: str) -> None:
+        if self.form is not None:
+            if self.form.operation.name == name:
+                return
+            for box in (self.form.basic, self.form.advanced):
+                box.native.hide()
+                box.native.setParent(None)
+                box.native.deleteLater()
+        op = self._operations[name]
+        self.form = Form(op, self.target.layers, self._refresh)
+        self._forms.addWidget(self.form.basic.native)
+        self._advanced_forms.addWidget(self.form.advanced.native)
+        self.title.setText(op.title)
+        self.title.setToolTip(f"skimage.{op.name}")
+        self.summary.setText(op.summary)
+        self.form.basic.native.setVisible(bool(len(self.form.basic)))
+        self.advanced.setVisible(bool(len(self.form.advanced)))
+        self.advanced.setChecked(False)
+        self._fold(False)
+        self._refresh()
+
+    def _fold(self, unfolded: bool) -> None:
+        arrow = Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow
+        self.advanced.setArrowType(arrow)
+        if self.form is not None:
+            self.form.advanced.native.setVisible(unfolded)
+
+    def _reset(self) -> None:
+        if self.form is not None:
+            self.form.reset()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Bring choices, words and buttons up to what is chosen now."""
+        if self.form is None:
+            return
+        op = self.form.operation
+        problem = self.target.fit(op)
+        ndim = len(self.target.spatial) or 2
+        self.form.fit(ndim)
+        params: dict[str, Any] = {}
+        try:
+            params = self._params(ndim)
+        except TilewiseError as error:
+            problem = problem or str(error)
+        self.kind.setText(f"{words.kind(op, ndim, params)} {words.exactness(op)}")
+        if self.target.layer is None:
+            problem = "Open an image to begin."
+        self.apply.setEnabled(not problem and not self.runner.is_running)
+        if not self.runner.is_running:
+            self.say(problem)
+
+    def _params(self, ndim: int) -> dict[str, Any]:
+        """Return the parameters to pass, further images as arrays; raises where one is wrong."""
+        form = self.form
+        if form is None:
+            return {}
+        params = form.values()
+        for name, layer in form.layers().items():
+            params[name] = layer.data[0] if layer.multiscale else layer.data
+        for name in form.operation.images:
+            if params[name] is None:
+                if form.operation.parameters[name].required:
+                    raise InvalidImage(f"{form.operation.title}: choose a layer for {name!r}.")
+                del params[name]
+        form.operation.bind(params, ndim)
+        return params
+
+    # ------------------------------------------------------------------ running
+
+    def run(self) -> None:
+        """Apply the operation to the layer, in the background."""
+        if self.runner.is_running:
+            return
+        try:
+            job = self._job()
+        except TilewiseError as error:
+            self.complain(str(error))
+            return
+        self._again = 0
+        self.runner.start(job)
+        self._running(True)
+        self.say(f"{job} ...")
+
+    def stop(self) -> None:
+        """Cancel the run."""
+        self.runner.cancel()
+        self.cancel.setEnabled(False)
+        self.say("Cancelling ...")
+
+    def _job(self) -> Job:
+        layer, form = self.target.layer, self.form
+        if layer is None or form is None:
+            raise InvalidImage("There is no image or labels layer: open an image first.")
+        problem = self.target.fit(form.operation)
+        if problem:
+            raise InvalidImage(problem)
+        op = form.operation
+        params = self._params(len(self.target.spatial))
+        is_rgb = bool(getattr(layer, "rgb", False))
+        axis = dimensions.channel_axis(op, layer.axis_labels, is_rgb=is_rgb)
+        if op.channel is not None:
+            needed = op.parameters[op.channel].default is not None
+            if axis is None and needed:
+                raise InvalidImage(
+                    f"{op.title} needs colours: choose an RGB layer, or name the channel axis "
+                    f"'c' in the axis labels of {layer.name!r}."
+                )
+            params[op.channel] = axis
+        self._layer = layer
+        return Job(
+            operation=op,
+            params=params,
+            spatial=tuple(i for i in self.target.spatial if i != axis),
+            source=snapshot.take(layer),
+            box=snapshot.shown(layer, self._viewer),
+            images={name: image.name for name, image in form.layers().items()},
+        )
+
+    def _running(self, running: bool) -> None:
+        self.cancel.setEnabled(running)
+        self.bar.setVisible(running)
+        self.bar.setRange(0, 0)
+        self._refresh()
+
+    def _progressed(self, what: str, done: int, tiles: int) -> None:
+        self.bar.setRange(0, tiles)
+        self.bar.setValue(done)
+        if self.cancel.isEnabled():
+            self.say(f"{what}: {done} of {tiles} tiles")
+
+    def _finished(self, job: Job, outcome: Outcome) -> None:
+        if self._moved_on(outcome):
+            self.runner.show_again(job, outcome, snapshot.shown(self._layer, self._viewer))
+            return
+        try:
+            made = results.layer(job, outcome)
+        except TilewiseError as error:
+            self._failed(error)
+            return
+        self._running(False)
+        if made is None:
+            text = f"{job}: {outcome.data}"
+            show_info(text)
+        else:
+            self._viewer.add_layer(made)
+            text = f"Added {made.name!r}."
+        self.say(text)
+
+    def _moved_on(self, outcome: Outcome) -> bool:
+        """Return whether the viewer shows another part now than the one that was computed."""
+        if outcome.box is None or self._layer is None or self._again >= _SPINS:
+            return False
+        self._again += 1
+        return snapshot.shown(self._layer, self._viewer) != outcome.box
+
+    def _failed(self, error: TilewiseError) -> None:
+        self._running(False)
+        if isinstance(error, Cancelled):
+            self.say("Cancelled.")
+        else:
+            self.complain(str(error))
+
+    def complain(self, problem: str) -> None:
+        """Show a problem here and as a notification.
+
+        Parameters
+        ----------
+        problem
+            One sentence.
+        """
+        show_error(problem)
+        self.say(problem)
+
+    def say(self, text: str) -> None:
+        """Show one line above the buttons.
+
+        Parameters
+        ----------
+        text
+            The line; empty to show none.
+        """
+        self.message.setText(text)
+        self.message.setVisible(bool(text))
+
+
+def _text(*, bold: bool = False, faint: bool = False) -> QLabel:
+    """Return a label whose text wraps, and can be copied."""
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    if bold:
+        label.setStyleSheet("font-weight: bold; font-size: 13pt;")
+    if faint:
+        label.setStyleSheet("color: palette(placeholder-text);")
+    return label

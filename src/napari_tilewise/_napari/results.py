@@ -1,0 +1,178 @@
+"""A result becomes a new layer: of the right type, in the right place, with the recipe it came by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels, Points
+
+from napari_tilewise._napari.snapshot import remember
+from napari_tilewise._napari.words import PLUGIN
+from napari_tilewise.operations.model import Output
+from napari_tilewise.recipe import Recipe
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+    from napari_tilewise._napari.compute import Job, Outcome
+    from napari_tilewise._napari.placement import Placement
+
+Limits = tuple[float, float]
+
+
+def layer(job: Job, outcome: Outcome) -> Layer | None:
+    """Return the layer of a result, or None where it is a single number. Computes nothing.
+
+    Parameters
+    ----------
+    job
+        What was done.
+    outcome
+        What came out.
+    """
+    common = {
+        "name": f"{job.source.name} - {job.operation.title}",
+        "metadata": {PLUGIN: {"recipe": recipe_of(job), "source": job.source.name, **_more(job)}},
+    }
+    if job.output is Output.SCALAR:
+        return None
+    if job.output is Output.POINTS:
+        return _points(job, outcome, common)
+    if job.output is Output.TABLE:
+        return _table(job, outcome, common)
+    common.update(_placement(job, outcome).arguments(), multiscale=outcome.is_multiscale)
+    made = (
+        Labels(outcome.data, **common)
+        if job.output in (Output.LABELS, Output.MASK)
+        else _image(job, outcome, common)
+    )
+    if outcome.lazy is not None and np.shape(outcome.lazy) == np.shape(outcome.data):
+        remember(made, outcome.lazy)
+    return made
+
+
+def recipe_of(job: Job) -> dict[str, Any]:
+    """Return the recipe that made a result, as plain data; further images are left out.
+
+    Parameters
+    ----------
+    job
+        What was done.
+    """
+    recipe = Recipe([(job.operation.name, job.params)])
+    if not job.images:
+        return recipe.to_dict()
+    ((name, params),) = recipe.steps
+    plain = {key: value for key, value in params.items() if key not in job.operation.images}
+    return {"version": 1, "steps": [{"operation": name, "parameters": plain}]}
+
+
+def _more(job: Job) -> dict[str, Any]:
+    found: dict[str, Any] = {"spatial": list(job.spatial)}
+    if job.images:
+        found["images"] = dict(job.images)
+    return found
+
+
+def _placement(job: Job, outcome: Outcome) -> Placement:
+    kept = [axis for axis in outcome.axes if axis is not None]
+    placement = job.source.placement.kept(kept)
+    shape = outcome.finest.shape
+    ratio = [
+        job.source.shape[axis] / length
+        for axis, length in zip(outcome.axes, shape, strict=True)
+        if axis is not None
+    ]
+    placement = placement.resized(ratio)
+    leads = outcome.axes[0] is None and not outcome.is_rgb
+    return placement.with_leading_axis("c") if leads else placement
+
+
+def _image(job: Job, outcome: Outcome, common: dict[str, Any]) -> Image:
+    dtype = np.dtype(outcome.finest.dtype)
+    if outcome.is_rgb:
+        return Image(outcome.data, rgb=True, **common)
+    limits = contrast_limits(job, outcome.values, dtype)
+    made = Image(
+        outcome.data,
+        rgb=False,
+        contrast_limits=limits,
+        colormap=job.source.colormap or "gray",
+        **common,
+    )
+    if dtype.kind == "f" and outcome.values is not None:
+        made.contrast_limits_range = (
+            min(limits[0], outcome.values[0]), max(limits[1], outcome.values[1]),
+        )  # fmt: skip
+    return made
+
+
+def contrast_limits(job: Job, values: Limits | None, dtype: np.dtype[Any]) -> Limits:
+    """Return contrast limits: the input's, where the result's values agree with them.
+
+    Parameters
+    ----------
+    job
+        What was done.
+    values
+        The range of those values that are in memory anyway.
+    dtype
+        The result's data type.
+    """
+    known = _carried(job, dtype)
+    if values is None:
+        return known
+    low, high = values
+    span = known[1] - known[0]
+    meet = low <= known[1] and high >= known[0]
+    if meet and span / 2 <= high - low <= 20 * span:
+        return known
+    return (low, high) if high > low else (low, low + 1)
+
+
+def _carried(job: Job, dtype: np.dtype[Any]) -> Limits:
+    """Return the input's contrast limits in the values of the result's data type."""
+    source = job.source
+    to_float = source.dtype.kind in "ui" and dtype.kind == "f"
+    if source.limits is None or source.dtype.kind == "b":
+        return (0.0, 1.0) if dtype.kind in "bf" else (0.0, float(np.iinfo(dtype).max))
+    low, high = source.limits
+    if to_float and not job.params.get("preserve_range", False):
+        top = float(np.iinfo(source.dtype).max)
+        low, high = low / top, high / top
+    return (low, high) if high > low else (low, low + 1)
+
+
+def _points(job: Job, outcome: Outcome, common: dict[str, Any]) -> Points:
+    placement = job.source.placement
+    ndim = len(placement.inner.scale)
+    data = np.asarray(outcome.data, dtype=float)[:, :ndim]
+    longest = max(job.source.shape[axis] for axis in job.spatial)
+    return Points(
+        data,
+        ndim=ndim,
+        size=min(10, max(2, longest / 60)),
+        face_color="transparent",
+        border_color="#ffb000",
+        border_width=0.15,
+        **common,
+        **placement.arguments(),
+    )
+
+
+def _table(job: Job, outcome: Outcome, common: dict[str, Any]) -> Labels:
+    """Return labels that share the input's data, with one row of features per object."""
+    import pandas as pd
+
+    source = job.source
+    features = pd.DataFrame({key: np.asarray(column) for key, column in outcome.data.items()})
+    if "label" in features and "index" not in features:
+        features.insert(0, "index", features["label"])
+    return Labels(
+        list(source.levels) if source.is_multiscale else source.levels[0],
+        multiscale=source.is_multiscale,
+        features=features,
+        **common,
+        **source.placement.arguments(),
+    )

@@ -1,0 +1,190 @@
+"""One run at a time in a worker thread, which only computes; the window asks it how far it is.
+
+The worker leaves its latest progress in a plain attribute; a timer on the window's thread reads it
+ten times a second and moves the bar in napari's activity dock, however many tiles there are.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from napari.qt.threading import FunctionWorker, create_worker
+from napari.utils import progress
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_tilewise._napari.compute import compute, show
+from napari_tilewise.engine.events import Event, PassStarted, TileDone
+from napari_tilewise.errors import Cancelled, TilewiseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_tilewise._napari.compute import Job, Outcome
+    from napari_tilewise._napari.snapshot import Box
+
+INTERVAL = 100
+"""Milliseconds between two looks at the progress."""
+
+log = logging.getLogger(__name__)
+
+
+class Latest:
+    """The latest progress of a run; written by its threads, read by the window's."""
+
+    state: tuple[str, int, int] = ("", 0, 0)
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        if isinstance(event, TileDone):
+            self.state = (event.what, event.done, event.tiles)
+        elif isinstance(event, PassStarted):
+            self.state = (event.what, 0, event.tiles)
+
+
+class Task:
+    """What the worker calls; its text is what napari shows when asked to close meanwhile."""
+
+    def __init__(self, text: str, work: Callable[[], Outcome]) -> None:
+        self._text = text
+        self._work = work
+
+    def __call__(self) -> Outcome:
+        """Do the work."""
+        return self._work()
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+class Worker(FunctionWorker):  # type: ignore[misc]  # napari has no types
+    """A worker that really stops: napari calls `quit` when its window closes."""
+
+    cancel: threading.Event | None = None
+
+    def quit(self) -> None:
+        """Ask the engine to stop within one tile's time."""
+        super().quit()
+        if self.cancel is not None:
+            self.cancel.set()
+
+
+class Runner(QObject):
+    """Runs jobs, one at a time.
+
+    Parameters
+    ----------
+    parent
+        The widget whose end ends the run.
+    """
+
+    progressed = Signal(str, int, int)
+    """What is done, tiles done, tiles in all."""
+    finished = Signal(object, object)
+    """A job and its outcome."""
+    failed = Signal(object)
+    """Why a run ended without an outcome (`Cancelled` among others)."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._worker: Worker | None = None
+        self._live = live = list[Worker]()
+        parent.destroyed.connect(lambda *_: [worker.quit() for worker in live])
+        self._job: Job | None = None
+        self._bar: Any = None
+        self._latest = Latest()
+        self._timer = QTimer(self)
+        self._timer.setInterval(INTERVAL)
+        self._timer.timeout.connect(self._look)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a job runs."""
+        return self._worker is not None
+
+    def start(self, job: Job) -> None:
+        """Start a job.
+
+        Parameters
+        ----------
+        job
+            What to do.
+        """
+        self._latest = latest = Latest()
+        cancel = threading.Event()
+        self._start(job, cancel, lambda: compute(job, latest, cancel))
+
+    def show_again(self, job: Job, outcome: Outcome, box: Box) -> None:
+        """Bring another part of a lazy result into memory: the viewer moved on meanwhile.
+
+        Parameters
+        ----------
+        job
+            What was done.
+        outcome
+            What came out.
+        box
+            The part of the source that is shown now.
+        """
+        lazy, cancel = outcome.lazy, threading.Event()
+        if lazy is not None:
+            self._start(job, cancel, lambda: show(job, lazy, box, cancel))
+
+    def cancel(self) -> None:
+        """Ask the run to stop; it ends within one tile's time."""
+        if self._worker is not None:
+            self._worker.quit()
+
+    def _start(self, job: Job, cancel: threading.Event, work: Callable[[], Outcome]) -> None:
+        self._job = job
+        worker: Worker = create_worker(
+            Task(str(job), work), _start_thread=False, _worker_class=Worker, _ignore_errors=True
+        )
+        worker.cancel = cancel
+        worker.returned.connect(self._returned)
+        worker.errored.connect(self._errored)
+        worker.finished.connect(self._ended)
+        self._worker = worker
+        self._live[:] = [worker]
+        self._bar = self._bar or progress(total=0, desc=str(job))
+        self._timer.start()
+        worker.start()
+
+    def _look(self) -> None:
+        what, done, tiles = self._latest.state
+        if self._bar is None or not tiles:
+            return
+        if self._bar.total != tiles:
+            self._bar.total = tiles
+        if self._bar.n != done:
+            self._bar.update(done - self._bar.n)
+        self.progressed.emit(what, done, tiles)
+
+    def _returned(self, outcome: Outcome) -> None:
+        job = self._stop()
+        self.finished.emit(job, outcome)
+
+    def _errored(self, error: Exception) -> None:
+        job = self._stop()
+        if not isinstance(error, TilewiseError):
+            # The one place where any failure becomes a sentence: the window must go on.
+            log.debug("%s failed", job, exc_info=error)
+            text = next(iter(str(error).splitlines()), "")
+            error = TilewiseError(f"{job} failed: {type(error).__name__}: {text}")
+        self.failed.emit(error)
+
+    def _ended(self) -> None:
+        """Tell of a run that was cancelled so late that it neither returned nor failed."""
+        if self._worker is not None and self.sender() is self._worker.signals:
+            self._stop()
+            self.failed.emit(Cancelled("Cancelled: no layer was added."))
+
+    def _stop(self) -> Job | None:
+        self._timer.stop()
+        self._worker = None
+        self._live.clear()
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        return self._job

@@ -1,0 +1,81 @@
+"""An operation's kind and exactness, said in words: what a tile needs and what it promises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise.errors import TilewiseError
+from napari_tilewise.operations.model import Exactness, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_tilewise.operations.model import Operation
+
+PLUGIN = "napari-tilewise"
+
+KINDS: Mapping[Kind, str] = {
+    Kind.POINTWISE: "Pointwise: each pixel on its own.",
+    Kind.NEIGHBOURHOOD: "Neighbourhood filter{halo}.",
+    Kind.STATISTIC: "Global statistic: reads the whole image first, tile by tile{halo}.",
+    Kind.CONNECTED: "Connected regions: pieces are joined across tiles{halo}.",
+    Kind.GEOMETRY: "Geometry: each output tile reads its own part of the input.",
+    Kind.ITERATIVE: "Iterative{halo}.",
+    Kind.WHOLE: "Needs the whole image in memory at once.",
+}
+"""What each kind means for the user; ``{halo}`` tells the neighbours that a tile needs."""
+
+CATEGORIES: Mapping[str, str] = {
+    "filters.rank": "Rank filters",
+    "color": "Colour",
+    "util": "Utilities",
+}
+"""Names of scikit-image's modules where capitalising does not give one."""
+
+
+def category(name: str) -> str:
+    """Return a category's readable name: ``filters.rank`` is ``Rank filters``."""
+    words = name.replace(".", " ").replace("_", " ")
+    return CATEGORIES.get(name, words[:1].upper() + words[1:])
+
+
+def kind(op: Operation, ndim: int, params: Mapping[str, Any]) -> str:
+    """Return how the operation tiles, with the halo that these parameters need.
+
+    Parameters
+    ----------
+    op
+        The operation.
+    ndim
+        Number of spatial axes.
+    params
+        Parameters; those left out keep their defaults.
+    """
+    return KINDS[op.kind].format(halo=_halo(op, ndim, params))
+
+
+def _halo(op: Operation, ndim: int, params: Mapping[str, Any]) -> str:
+    numbers = {k: v for k, v in params.items() if k not in {*op.images, op.channel}}
+    try:
+        reach = [max(pair) for pair in op.halo(ndim, **numbers)]
+    except TilewiseError:
+        return ""
+    if not any(reach):
+        return ""
+    same = len(set(reach)) == 1
+    amount = str(reach[0]) if same else " × ".join(map(str, reach))
+    return f": needs {amount} px around each tile"
+
+
+def exactness(op: Operation) -> str:
+    """Return what the operation promises of a tiled result."""
+    if op.exactness is Exactness.IDENTICAL:
+        return "Result identical to scikit-image on the whole image."
+    if op.exactness is Exactness.CLOSE:
+        return f"Result within {op.tolerance:.0e} of scikit-image on the whole image."
+    return f"Approximate: {op.note or 'differs from scikit-image on the whole image near tiles'}"
+
+
+def label(parameter: str) -> str:
+    """Return a parameter's name as a form shows it."""
+    return parameter.replace("_", " ")

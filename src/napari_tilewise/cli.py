@@ -1,0 +1,366 @@
+"""The shell's door: the same operations, recipes and runs, results on stdout, the rest on stderr.
+
+Exit codes: 0 done, 1 something failed and was reported in one line, 2 wrong usage. What a command
+needs is imported inside it, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_tilewise import __version__, errors
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.model import Operation
+    from napari_tilewise.operations.parameters import Parameter
+
+DEBUG = "NAPARI_TILEWISE_DEBUG"
+USAGE_ERRORS = (
+    errors.UnknownOperation,
+    errors.UnknownParameter,
+    errors.InvalidParameter,
+    errors.InvalidAxes,
+    errors.InvalidRecipe,
+)
+
+app = typer.Typer(
+    name="napari-tilewise",
+    help="scikit-image on images of any size: tile by tile, in parallel, with the same answer.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code; never a traceback for what a user can meet.
+
+    Parameters
+    ----------
+    argv
+        The arguments; those of the process unless given.
+    """
+    try:
+        app(args=None if argv is None else list(argv), prog_name="napari-tilewise")
+    except SystemExit as done:
+        return done.code if done.code in (0, 2) else int(done.code is not None)
+    except errors.TilewiseError as error:
+        return _report(str(error), 2 if isinstance(error, USAGE_ERRORS) else 1)
+    except KeyboardInterrupt:
+        return _report("Interrupted.", 1)
+    except OSError as error:
+        named = f": {error.filename}" if error.filename else ""
+        return _report(f"{error.strerror or error}{named}", 1)
+    except MemoryError as error:
+        return _report(f"Out of memory. Give a smaller --memory or fewer --workers. {error}", 1)
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        return _report(
+            f"Something unforeseen failed ({what}). Set {DEBUG}=1 to see where, and please tell "
+            "the developers.",
+            1,
+        )
+    return 0
+
+
+def _report(message: str, code: int) -> int:
+    """Say in one line on stderr what failed, and return the exit code."""
+    typer.echo(f"napari-tilewise: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options of the command itself."""
+
+
+@app.command("list")
+def list_operations(
+    kind: Annotated[
+        str | None, typer.Option(help="Only operations that tile in this way: statistic, ...")
+    ] = None,
+    category: Annotated[
+        str | None, typer.Option(help="Only operations of this module: filters, filters.rank, ...")
+    ] = None,
+) -> None:
+    """List the operations."""
+    # name, kind, exactness, what it gives, title
+    from napari_tilewise.operations import OPERATIONS
+    from napari_tilewise.operations.model import Kind
+
+    kinds = [item.value for item in Kind]
+    if kind is not None and kind not in kinds:
+        _refuse("kind", kind, kinds)
+    categories = {op.category for op in OPERATIONS.values()}
+    families = sorted(categories | {name.partition(".")[0] for name in categories})
+    if category is not None and category not in families:
+        _refuse("category", category, families)
+    found = [
+        (op.name, op.kind, op.exactness, op.output, op.title)
+        for op in OPERATIONS.values()
+        if kind in (None, op.kind)
+        and (category is None or f"{op.category}.".startswith(f"{category}."))
+    ]
+    widths = [max(map(len, column)) for column in zip(*found, strict=True)]
+    for row in found:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
+
+
+def _refuse(what: str, value: str, known: Sequence[str]) -> None:
+    hint = errors.did_you_mean(value, known)
+    raise errors.InvalidParameter(
+        f"There is no {what} {value!r}: expected one of {', '.join(known)}.{hint}"
+    )
+
+
+@app.command()
+def describe(
+    operation: Annotated[str, typer.Argument(help="Its name, such as filters.gaussian.")],
+) -> None:
+    """Describe an operation and its parameters."""
+    from napari_tilewise.operations import get_operation
+
+    op = get_operation(operation)
+    typer.echo(f"{op.name}: {op.title}\n{op.summary}\n")
+    typer.echo(f"gives      {op.output}")
+    typer.echo(f"kind       {op.kind}: {KIND_WORDS[op.kind]}")
+    typer.echo(f"exactness  {op.exactness}: {_exactness_words(op)}")
+    if op.note:
+        typer.echo(f"note       {op.note}")
+    if op.parameters:
+        typer.echo("\nparameters (-p name=value)")
+    for parameter in op.parameters.values():
+        _describe_parameter(parameter)
+
+
+KIND_WORDS = {
+    "pointwise": "each pixel alone",
+    "neighbourhood": "each tile with the neighbours that it needs",
+    "statistic": "first a pass gathers numbers over the whole image",
+    "connected": "pieces are joined across the tiles' edges",
+    "geometry": "each output tile from the part of the input that it shows",
+    "iterative": "repeated over the tiles",
+    "whole": "the whole image at once; refused where it does not fit the memory",
+}
+
+
+def _exactness_words(op: Operation) -> str:
+    """Return how near the result is to scikit-image's, in words."""
+    words = {
+        "identical": "bit for bit what scikit-image gives on the whole image",
+        "close": f"within {op.tolerance:g} of what scikit-image gives on the whole image",
+        "approximate": "near what scikit-image gives on the whole image",
+    }
+    return words[op.exactness]
+
+
+def _describe_parameter(parameter: Parameter) -> None:
+    from textwrap import fill
+
+    default = "required" if parameter.required else f"default {parameter.default!r}"
+    typer.echo(f"  {parameter.name}: {parameter.spec.describe()}; {default}")
+    if parameter.doc:
+        indent = " " * 6
+        typer.echo(fill(parameter.doc, 96, initial_indent=indent, subsequent_indent=indent))
+
+
+@app.command()
+def run(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="OP|RECIPE", help="An operation's name, or a recipe's .yaml file."),
+    ],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="The image: a path or a URL.")],
+    destination: Annotated[
+        str, typer.Argument(metavar="DST", help="Where the result goes: NAME.ome.zarr, ...")
+    ],
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; may be repeated."),
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Most memory that the run may take, such as 2GiB.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Tiles in work at a time.")] = None,
+    executor: Annotated[str, typer.Option(help="serial or threads.")] = "threads",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the destination.")
+    ] = False,
+    axes: Annotated[str | None, typer.Option(help="The image's axes, such as tcyx.")] = None,
+    spatial: Annotated[
+        str | None, typer.Option(help="The axes to run over, such as yx: plane by plane.")
+    ] = None,
+    no_pyramid: Annotated[
+        bool, typer.Option("--no-pyramid", help="Write the full resolution only.")
+    ] = False,
+) -> None:
+    """Run an operation or a recipe on an image.
+
+    The result's path goes to stdout, progress to stderr.
+    """
+    recipe = parse_recipe(what, param or [])
+    from napari_tilewise import runner
+    from napari_tilewise.console import cancellable, progress
+
+    with cancellable() as cancel, progress() as listener:
+        result = runner.run(
+            recipe,
+            source,
+            destination,
+            memory=memory,
+            workers=workers,
+            executor=executor,
+            overwrite=overwrite,
+            pyramid=not no_pyramid,
+            progress=listener,
+            cancel=cancel,
+            axes=axes,
+            spatial=spatial,
+        )
+    typer.echo(result.path)
+
+
+def parse_recipe(what: str, assignments: Sequence[str]) -> Any:
+    """Return the recipe that an operation's name or a file, and ``name=value`` texts, mean.
+
+    Parameters
+    ----------
+    what
+        An operation's name or the path of a recipe.
+    assignments
+        Parameters of the operation, values as YAML.
+
+    Raises
+    ------
+    TilewiseError
+        When the operation, the recipe, a parameter or a value is wrong.
+    """
+    from napari_tilewise.recipe import SUFFIXES, Recipe
+
+    params = parse_params(assignments)
+    if not what.lower().endswith(SUFFIXES):
+        return Recipe.of((what, _open_images(what, params)))
+    if params:
+        raise errors.InvalidParameter(
+            f"-p {assignments[0]} was given with the recipe {what!r}: a recipe holds its own "
+            "parameters. Change them in the file."
+        )
+    return Recipe.load(what)
+
+
+def parse_params(assignments: Sequence[str]) -> Mapping[str, Any]:
+    """Return parameters from ``name=value`` texts, the values read as YAML.
+
+    Parameters
+    ----------
+    assignments
+        The texts.
+
+    Raises
+    ------
+    InvalidParameter
+        When a text has another form, or a name comes twice.
+    """
+    from napari_tilewise.recipe_file import parse_value
+
+    params: dict[str, Any] = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not (equals and name):
+            raise errors.InvalidParameter(f"-p {text}: expected -p name=value, such as -p sigma=3.")
+        if name in params:
+            raise errors.InvalidParameter(f"-p {name}=... was given twice: give it once.")
+        params[name] = None if value.strip() == "None" else parse_value(value)
+    return params
+
+
+def _open_images(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with the further images, such as masks, opened from their paths."""
+    from napari_tilewise.operations import get_operation
+
+    names = get_operation(operation).images
+    if not any(isinstance(params.get(name), str) for name in names):
+        return dict(params)
+    from napari_tilewise.io.source import open_image
+
+    return {
+        name: open_image(value).data if name in names and isinstance(value, str) else value
+        for name, value in params.items()
+    }
+
+
+@app.command()
+def info(path: Annotated[str, typer.Argument(help="The image: a path or a URL.")]) -> None:
+    """Show what is known of an image, as YAML.
+
+    No pixel is read.
+    """
+    from napari_tilewise.io.info import describe as describe_image
+    from napari_tilewise.recipe_file import to_text
+
+    typer.echo(to_text(_plain(describe_image(path))).rstrip())
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with nothing in it but texts, numbers, lists and mappings."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        return value.item()
+    return value if isinstance(value, bool | int | float | None) else str(value)
+
+
+@app.command()
+def demo(
+    size: Annotated[int, typer.Option(min=64, help="Pixels a side.")] = 4096,
+    output: Annotated[Path, typer.Option(help="Folder for the images.")] = Path(
+        "napari-tilewise-demo"
+    ),
+    view: Annotated[bool, typer.Option("--view", help="Open the images in napari.")] = False,
+) -> None:
+    """Check tiled against whole on a real image.
+
+    Finds the galaxies in the Hubble deep field, enlarged by mirroring, tile by tile; compares
+    the result with scikit-image on the whole image, and prints what was measured.
+    """
+    from napari_tilewise.console import cancellable, progress
+    from napari_tilewise.demo import run_demo, show
+
+    with cancellable() as cancel, progress() as listener:
+        result = run_demo(size, output, progress=listener, cancel=cancel)
+    typer.echo(result.summary())
+    if not result.equal:
+        raise typer.Exit(1)
+    if view:
+        show(result)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""A run as a shell sees it: progress on stderr, and Ctrl-C that leaves nothing behind.
+
+On a terminal a bar per pass; in a log file a line now and then.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+import typer
+
+from napari_tilewise.engine.events import (
+    Event,
+    PassDone,
+    PassStarted,
+    RunDone,
+    RunStarted,
+    TileDone,
+)
+from napari_tilewise.sizes import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOG_SECONDS = 10.0
+"""How long a log stays silent at most while tiles are being done."""
+
+
+def progress() -> Bars | Lines:
+    """Return a listener for stderr: bars on a terminal, lines elsewhere."""
+    return Bars() if sys.stderr.isatty() else Lines()
+
+
+class Lines:
+    """Progress as plain lines: passes as they start and end, tiles now and then."""
+
+    def __init__(self) -> None:
+        self._said = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def __call__(self, event: Event) -> None:
+        """Write what the event says, unless a line was written just now."""
+        if isinstance(event, TileDone) and time.monotonic() - self._said < LOG_SECONDS:
+            return
+        text = _words(event)
+        if text:
+            self._said = time.monotonic()
+            typer.echo(text, err=True)
+
+
+class Bars:
+    """Progress as one bar per pass, gone when the run is done."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Move the bar of the current pass."""
+        if isinstance(event, PassStarted):
+            self._task = self._bars.add_task(event.what, total=event.tiles)
+        elif isinstance(event, TileDone) and self._task is not None:
+            self._bars.update(self._task, completed=event.done, total=event.tiles)
+        elif isinstance(event, RunStarted):
+            self._bars.console.print(_words(event), highlight=False, markup=False)
+
+
+def _words(event: Event) -> str:
+    """Return an event as a line of text, empty where there is nothing to say."""
+    if isinstance(event, RunStarted):
+        return f"{event.tiles} tiles per pass, at most {format_size(event.memory)} of memory"
+    if isinstance(event, PassStarted):
+        return f"{event.what}: {event.tiles} tiles"
+    if isinstance(event, TileDone):
+        return f"{event.what}: {event.done}/{event.tiles}"
+    if isinstance(event, PassDone):
+        return f"{event.what}: done in {event.seconds:.1f} s"
+    if isinstance(event, RunDone):
+        return f"done in {event.seconds:.1f} s"
+    return ""
+
+
+@contextmanager
+def cancellable() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C (or SIGTERM) sets; a second Ctrl-C interrupts at once."""
+    cancel = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield cancel
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if cancel.is_set():
+            raise KeyboardInterrupt
+        cancel.set()
+        typer.echo("Cancelling: the tiles in work are finished first.", err=True)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield cancel
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

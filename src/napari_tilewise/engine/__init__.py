@@ -1,0 +1,1 @@
+"""The engine: tiles, passes, memory, lazy arrays. It knows no operation by name and no interface."""

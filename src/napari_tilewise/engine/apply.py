@@ -1,0 +1,218 @@
+"""One operation on one image: NumPy in, NumPy out; anything else in, lazy dask array out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise import axes as _axes
+from napari_tilewise.engine.pool import cpu_count
+from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.stack import Stack
+from napari_tilewise.engine.tiling import choose_tile
+from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations import get_operation
+from napari_tilewise.operations.model import Operation, Output
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Sequence
+
+    from napari_tilewise.engine.events import Listener
+    from napari_tilewise.engine.source import Source
+
+
+def apply(
+    name: str,
+    image: Any,
+    *,
+    axes: str | Sequence[str] | None = None,
+    spatial: str | Sequence[int] | None = None,
+    tiles: Any = "auto",
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+    **params: Any,
+) -> Any:
+    """Apply a scikit-image function tile by tile, with the whole image's answer.
+
+    Parameters
+    ----------
+    name
+        The operation's key: the dotted path below `skimage`, such as ``"filters.gaussian"``.
+    image
+        A NumPy array, or anything with `shape`, `dtype` and slicing (dask, Zarr, HDF5 ...).
+    axes
+        Names of the image's axes, such as ``"tcyx"``.
+    spatial
+        The axes to run over, as letters of `axes` or axis numbers; the others are looped over.
+        All axes unless given, as in scikit-image.
+    tiles
+        ``"auto"``, one tile length in pixels, or one per spatial axis. Never changes the result.
+    progress
+        Called with `engine.events.Event` objects.
+    cancel
+        Set this event to stop within one tile's time.
+    **params
+        scikit-image's own parameters.
+
+    Returns
+    -------
+    Any
+        What scikit-image returns. From a NumPy image: computed. From anything else: a lazy dask
+        array for images, masks, labels and scalars; points and tables are computed at once.
+
+    Raises
+    ------
+    UnknownOperation, UnknownParameter, InvalidParameter, InvalidImage, InvalidAxes
+        Before any pixel is read.
+    OperationFailed
+        When the function refuses the image's values.
+    Cancelled
+        When `cancel` was set.
+    """
+    operation = get_operation(name)
+    return _apply(operation, image, axes, spatial, tiles, Session(None, cancel, progress), params)
+
+
+def apply_step(
+    name: str,
+    image: Any,
+    *,
+    axes: str | Sequence[str] | None = None,
+    spatial: str | Sequence[int] | None = None,
+    tiles: Any = "auto",
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+    **params: Any,
+) -> Any:
+    """Apply an operation as a recipe or a form does: a threshold gives the mask ``image > t``.
+
+    See `apply` for the parameters, what is returned and what is raised.
+    """
+    operation = get_operation(name).as_step()
+    return _apply(operation, image, axes, spatial, tiles, Session(None, cancel, progress), params)
+
+
+def _apply(
+    operation: Operation,
+    image: Any,
+    axes: Any,
+    spatial: Any,
+    tiles: Any,
+    session: Session,
+    params: dict[str, Any],
+) -> Any:
+    eager = isinstance(image, np.ndarray | list | tuple)
+    if eager:
+        image = np.asarray(image)
+    stack = build(operation, image, params, session, axes=axes, spatial=spatial, tiles=tiles)
+    if not stack.is_image and (eager or stack.plane_shape is None):
+        return stack.value()
+    if eager:
+        return compute(stack)
+    from napari_tilewise.engine.lazy import to_dask
+
+    return to_dask(stack)
+
+
+def build(
+    operation: Operation,
+    image: Any,
+    params: dict[str, Any],
+    session: Session,
+    *,
+    axes: str | Sequence[str] | None = None,
+    spatial: str | Sequence[int] | None = None,
+    tiles: Any = "auto",
+) -> Stack:
+    """Return an operation on an image as a source of pixels; everything is checked, nothing read.
+
+    `image` may be an array-like or a source (such as another stack).
+    """
+    source = _source(image, session)
+    names = _axes.parse(axes, len(source.shape))
+    over = _axes.spatial_indices(names, spatial, len(source.shape))
+    params, channel = _channel(operation, params, source, over, spatial is None)
+    kept = [i for i in range(len(source.shape)) if i in over or i == channel]
+    loops = tuple(i for i in range(len(source.shape)) if i not in kept)
+    images = {name: params[name] for name in operation.images if params.get(name) is not None}
+    if channel is not None:
+        params = {**params, operation.channel: kept.index(channel)}
+    call = operation.call(tuple(source.shape[i] for i in kept), source.dtype, params)
+    chunks = None if source.chunks is None else [source.chunks[i] for i in kept]
+    tile = choose_tile(call, tiles, chunks, workers=session.workers or cpu_count())
+    aligned = {
+        name: _aligned(operation, name, value, source, call.spatial_shape, session)
+        for name, value in images.items()
+    }
+    return Stack(call, source, aligned, loops, tile, session, names)
+
+
+def _source(image: Any, session: Session) -> Source:
+    if isinstance(image, Stack):
+        return image
+    if isinstance(image, np.ndarray):
+        from napari_tilewise.engine.source import ArraySource
+
+        return ArraySource(image)
+    from napari_tilewise.engine.lazy import as_source
+
+    return as_source(image, session.cache)
+
+
+def _channel(
+    operation: Operation,
+    params: dict[str, Any],
+    source: Source,
+    over: Sequence[int],
+    all_axes: bool,
+) -> tuple[dict[str, Any], int | None]:
+    """Return the channel axis as a number of the whole image's axes (None: there is none)."""
+    if operation.channel is None:
+        return params, None
+    default = operation.parameters[operation.channel].default
+    axis = params.get(operation.channel, default)
+    if axis is None:
+        return params, None
+    ndim = len(source.shape)
+    axis = operation.specs[operation.channel].check(f"{operation.name}: channel_axis", axis, None)
+    if not -ndim <= axis < ndim:
+        raise InvalidImage(
+            f"{operation.name}: {operation.channel}={axis} does not exist in an image of shape "
+            f"{tuple(source.shape)}: expected an axis from {-ndim} to {ndim - 1}."
+        )
+    return params, axis % ndim
+
+
+def _aligned(
+    operation: Operation,
+    name: str,
+    value: Any,
+    source: Source,
+    spatial_shape: tuple[int, ...],
+    session: Session,
+) -> Source:
+    image = _source(value, session)
+    if image.shape not in (source.shape, spatial_shape) and (
+        image.shape[: len(spatial_shape)] != spatial_shape
+    ):
+        raise InvalidImage(
+            f"{operation.name}: {name} has shape {tuple(image.shape)}: expected "
+            f"{tuple(source.shape)}, the image's."
+        )
+    return image
+
+
+def compute(stack: Stack) -> np.ndarray:
+    """Return a stack's pixels, computed tile by tile in the pool."""
+    out = np.empty(stack.shape, stack.dtype)
+    grid = stack.grid()
+    stack.prepare()
+
+    def work(position: tuple[int, ...]) -> None:
+        region = grid.region(position)
+        out[region] = stack.read(region)
+
+    stack.session.sweep(stack.call.operation.name, work, list(grid.positions()))
+    return out

@@ -1,0 +1,71 @@
+"""Progress leaves the engine as typed events; the engine knows no user interface.
+
+A listener is any callable that takes an event. It is called from worker threads, one call at a
+time, and should return quickly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events."""
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    """A run passed its checks and starts."""
+
+    passes: int | None
+    """Number of passes over the image, where it is known before."""
+    tiles: int
+    """Tiles per pass."""
+    memory: int
+    """Stated peak of resident memory in bytes."""
+
+
+@dataclass(frozen=True)
+class PassStarted(Event):
+    """One sweep over all tiles starts."""
+
+    what: str
+    """What it does, in words: ``"filters.threshold_otsu: range"``."""
+    tiles: int
+    """Number of tiles of this pass."""
+
+
+@dataclass(frozen=True)
+class TileDone(Event):
+    """A tile of the current pass is done."""
+
+    what: str
+    """The pass it belongs to."""
+    done: int
+    """Tiles done in this pass so far."""
+    tiles: int
+    """Number of tiles of this pass."""
+
+
+@dataclass(frozen=True)
+class PassDone(Event):
+    """A sweep is complete."""
+
+    what: str
+    """The pass."""
+    seconds: float
+    """How long it took."""
+
+
+@dataclass(frozen=True)
+class RunDone(Event):
+    """The output stands under its final name."""
+
+    seconds: float
+    """Duration of the whole run."""
+
+
+Listener: TypeAlias = Callable[[Event], None]

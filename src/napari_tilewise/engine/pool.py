@@ -1,0 +1,173 @@
+"""One owned pool of threads; the thread that asks for a sweep works in it too.
+
+Because the caller pulls tiles like any other worker, a sweep started from within another sweep (or
+from dask's threads) can never wait for a pool that is busy with its own ancestors. Libraries that
+would start threads of their own (BLAS, OpenMP, blosc, OpenCV) are held at one meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from threadpoolctl import threadpool_limits
+
+from napari_tilewise.errors import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+T = TypeVar("T")
+
+
+def cpu_count() -> int:
+    """Return the number of processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Pool:
+    """The process's threads, started when first needed; survives a fork by starting anew."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+        self._size = 0
+        self._pid = 0
+
+    def submit(self, work: Callable[[], None], workers: int) -> Future[None]:
+        """Hand work to a pool of at least `workers` threads."""
+        with self._lock:
+            if self._executor is None or self._size < workers or self._pid != os.getpid():
+                old = self._executor if self._pid == os.getpid() else None
+                self._executor = ThreadPoolExecutor(workers, thread_name_prefix="tilewise")
+                self._size, self._pid = workers, os.getpid()
+                if old is not None:
+                    old.shutdown(wait=False)
+            return self._executor.submit(work)
+
+
+_POOL = _Pool()
+
+
+class _InnerThreads:
+    """Holds other libraries' threads at one while any sweep runs (the limits are per process)."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._limits: Any = None
+        self._cv2: int | None = None
+        self._blosc: bool | None = None
+
+    def acquire(self) -> None:
+        with self._lock:
+            self._holders += 1
+            if self._holders > 1:
+                return
+            self._limits = threadpool_limits(limits=1)
+            if (cv2 := sys.modules.get("cv2")) is not None:
+                self._cv2 = cv2.getNumThreads()
+                cv2.setNumThreads(1)
+            if (blosc := sys.modules.get("numcodecs.blosc")) is not None:
+                self._blosc, blosc.use_threads = blosc.use_threads, False
+
+    def release(self) -> None:
+        with self._lock:
+            self._holders -= 1
+            if self._holders:
+                return
+            self._limits.restore_original_limits()
+            if self._cv2 is not None:
+                sys.modules["cv2"].setNumThreads(self._cv2)
+            if self._blosc is not None:
+                sys.modules["numcodecs.blosc"].use_threads = self._blosc
+            self._cv2 = self._blosc = None
+
+
+_INNER = _InnerThreads()
+
+
+@contextmanager
+def single_threaded_libraries() -> Iterator[None]:
+    """Hold BLAS, OpenMP, blosc and OpenCV at one thread each."""
+    _INNER.acquire()
+    try:
+        yield
+    finally:
+        _INNER.release()
+
+
+class _Sweep(Generic[T]):
+    """Items that several threads pull from; ends early at the first error or when cancelled."""
+
+    def __init__(
+        self,
+        work: Callable[[int, T], None],
+        items: Iterable[T],
+        cancel: threading.Event | None,
+    ) -> None:
+        self._work = work
+        self._items = enumerate(items)
+        self._lock = threading.Lock()
+        self._cancel = cancel
+        self._stop = False
+        self.error: BaseException | None = None
+
+    def pull(self) -> None:
+        while (step := self._next()) is not None:
+            try:
+                self._work(*step)
+            except BaseException as error:
+                with self._lock:
+                    self._stop = True
+                    self.error = self.error or error
+                if not isinstance(error, Exception):
+                    raise
+                return
+
+    def _next(self) -> tuple[int, T] | None:
+        with self._lock:
+            if self._cancel is not None and self._cancel.is_set() and not self._stop:
+                self._stop = True
+                self.error = Cancelled("Cancelled: nothing was changed by the part done so far.")
+            return None if self._stop else next(self._items, None)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stop = True
+
+
+def sweep(
+    work: Callable[[int, T], None],
+    items: Iterable[T],
+    *,
+    workers: int | None = None,
+    cancel: threading.Event | None = None,
+) -> None:
+    """Call ``work(number, item)`` for every item, in up to `workers` threads.
+
+    Items are pulled one at a time, so that an unbounded queue never builds up and a cancel takes
+    effect within one item's time.
+
+    Raises
+    ------
+    Cancelled
+        When `cancel` is set before the last item was pulled.
+    """
+    workers = workers or cpu_count()
+    job = _Sweep(work, items, cancel)
+    with single_threaded_libraries():
+        helpers = [_POOL.submit(job.pull, workers) for _ in range(workers - 1)]
+        try:
+            job.pull()
+        finally:
+            job.stop()
+            wait([helper for helper in helpers if not helper.cancel()])
+    if job.error is not None:
+        raise job.error

@@ -1,0 +1,168 @@
+"""A source is anything pixels are pulled from, box by box: an array, chunks, a plane, a result.
+
+Every room downstream sees the same four things: `shape`, `dtype`, `chunks` and `read(region)`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from napari_tilewise.engine.cache import ChunkCache, shared_cache
+from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.grid import Grid, Region, extent, intersect, within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VIRTUAL_CHUNK = {1: 2**18, 2: 512, 3: 64}
+"""Chunk lengths assumed for array-likes that have none, by number of (large) axes."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where pixels are pulled from."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the pixels."""
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Lengths of the boxes that are cheap to read, where there are such."""
+
+    def read(self, region: Region) -> np.ndarray:
+        """Return the pixels of a box inside the image; the array may be read-only."""
+
+    def prepare(self) -> None:
+        """Do the passes that reading needs (from outside a sweep, so that all threads help)."""
+
+
+class ArraySource:
+    """A NumPy array: boxes are views."""
+
+    chunks = None
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.shape = array.shape
+        self.dtype = array.dtype
+
+    def read(self, region: Region) -> np.ndarray:
+        """Return a view of the box."""
+        return self.array[region]
+
+    def prepare(self) -> None:
+        """Nothing to do."""
+
+
+class ChunkedSource:
+    """Anything with shape, dtype and slicing: read chunk by chunk through a cache."""
+
+    _numbers = itertools.count()
+
+    def __init__(self, array: Any, cache: ChunkCache | None = None) -> None:
+        self.array = array
+        self.shape = tuple(int(n) for n in array.shape)
+        self.dtype = np.dtype(array.dtype)
+        self.chunks = chunk_lengths(array)
+        self._grid = Grid(self.shape, self.chunks)
+        self._cache = cache
+        self._key = next(self._numbers)
+
+    def read(self, region: Region) -> np.ndarray:
+        """Return the box, assembled from decoded chunks."""
+        positions = list(self._grid.covering(region))
+        if len(positions) == 1 and self._grid.region(positions[0]) == region:
+            return self._chunk(positions[0])
+        out = np.empty(extent(region), self.dtype)
+        for position in positions:
+            box = self._grid.region(position)
+            common = intersect(box, region)
+            out[within(common, region)] = self._chunk(position)[within(common, box)]
+        return out
+
+    def prepare(self) -> None:
+        """Nothing to do."""
+
+    def _chunk(self, position: tuple[int, ...]) -> np.ndarray:
+        cache = shared_cache() if self._cache is None else self._cache
+        return cache.get((self._key, position), lambda: self._load(self._grid.region(position)))
+
+    def _load(self, box: Region) -> np.ndarray:
+        chunk = np.asarray(self.array[box])
+        if chunk.shape != extent(box):
+            raise InvalidImage(
+                f"The source of shape {self.shape} returned {chunk.shape} pixels for a box of "
+                f"{extent(box)}: expected an array-like whose slicing follows NumPy's."
+            )
+        return chunk.view() if chunk.base is not None or chunk is self.array else chunk
+
+
+class PlaneView:
+    """One plane or volume of a stack: fixed positions along the looped axes."""
+
+    def __init__(self, stack: Source, loops: tuple[int, ...], index: tuple[int, ...]) -> None:
+        self._stack = stack
+        self._fixed = dict(zip(loops, index, strict=True))
+        self._axes = [i for i in range(len(stack.shape)) if i not in self._fixed]
+        self.shape = tuple(stack.shape[i] for i in self._axes)
+        self.dtype = stack.dtype
+        self.chunks = None if stack.chunks is None else tuple(stack.chunks[i] for i in self._axes)
+
+    def read(self, region: Region) -> np.ndarray:
+        """Return a box of the plane."""
+        boxes = iter(region)
+        full = tuple(
+            slice(self._fixed[i], self._fixed[i] + 1) if i in self._fixed else next(boxes)
+            for i in range(len(self._stack.shape))
+        )
+        return self._stack.read(full).reshape(extent(region))
+
+    def prepare(self) -> None:
+        """Prepare the stack."""
+        self._stack.prepare()
+
+
+def chunk_lengths(array: Any) -> tuple[int, ...]:
+    """Return the lengths of the boxes in which to read an array-like.
+
+    Its own chunks (zarr, h5py, and the first of dask's along each axis) where it has any.
+    """
+    shape = tuple(int(n) for n in array.shape)
+    chunks = getattr(array, "chunks", None)
+    if isinstance(chunks, tuple) and len(chunks) == len(shape):
+        lengths = [max(c) if isinstance(c, tuple) else int(c) for c in chunks]
+        return tuple(max(1, min(c, n)) for c, n in zip(lengths, shape, strict=True))
+    large = min(sum(n > 16 for n in shape), 3) or 1
+    return tuple(max(1, min(VIRTUAL_CHUNK[large], n)) for n in shape)
+
+
+def read_wrapped(source: Source, region: Region) -> np.ndarray:
+    """Return a box that may reach beyond the image, continued periodically.
+
+    Reads the boxes inside the image that the region folds into, each once per repetition.
+    """
+    out = np.empty(extent(region), source.dtype)
+    pieces = [list(_runs(s, n)) for s, n in zip(region, source.shape, strict=True)]
+    for combination in itertools.product(*pieces):
+        target = tuple(to for to, _ in combination)
+        out[target] = source.read(tuple(box for _, box in combination))
+    return out
+
+
+def _runs(span: slice, length: int) -> Iterator[tuple[slice, slice]]:
+    """Yield (where in the output, where in the image) for each run inside one period."""
+    position = span.start
+    while position < span.stop:
+        inside = position % length
+        count = min(length - inside, span.stop - position)
+        to = position - span.start
+        yield slice(to, to + count), slice(inside, inside + count)
+        position += count

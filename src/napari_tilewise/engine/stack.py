@@ -1,0 +1,198 @@
+"""A stack is one operation on every plane or volume of an image; the other axes are looped over.
+
+It is a source like any other. Each plane has its own node, so that what is gathered for one plane
+(its threshold, its labels) never leaks into another.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.engine.node import Node
+from napari_tilewise.engine.source import PlaneView, Source
+from napari_tilewise.operations.grid import Grid, Region, extent
+from napari_tilewise.operations.model import Call, Output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari_tilewise.engine.session import Session
+
+
+class Stack:
+    """One operation over an image with looped axes (none of them is a stack of one).
+
+    Parameters
+    ----------
+    call
+        The operation bound to one plane's shape and dtype.
+    source
+        The whole image.
+    images
+        Further images by parameter name; of the source's shape, or of one plane's.
+    loops
+        The axes of the source that are looped over.
+    tile
+        Tile lengths per spatial axis.
+    session
+        Workers, cancel, progress.
+    names
+        Names of the source's axes, for the columns that tell planes apart.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        source: Source,
+        images: Mapping[str, Source],
+        loops: tuple[int, ...],
+        tile: tuple[int, ...],
+        session: Session,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self.call = call
+        self.source = source
+        self.images = images
+        self.loops = loops
+        self.session = session
+        self._tile = tile
+        self._names = names
+        self._lock = threading.Lock()
+        self._nodes: dict[tuple[int, ...], Node] = {}
+        probe = self._make((0,) * len(loops))
+        self.dtype = probe.dtype
+        self.plane_shape = probe.shape
+        self._layout = self._arrange(probe)
+        self.shape = self._shape(probe)
+        self.chunks = self._lengths(probe)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the result is an array of pixels."""
+        return self.call.operation.output in (Output.IMAGE, Output.MASK, Output.LABELS)
+
+    def _arrange(self, probe: Node) -> list[int]:
+        """Return how output axes are ordered: loop axes are numbered from 0, plane axes follow."""
+        n_loops = len(self.loops)
+        plane_ndim = len(probe.shape or ())
+        if not self.is_image:
+            return list(range(n_loops + plane_ndim))
+        layout, loop, plane = [], 0, 0
+        for axis in range(len(self.source.shape)):
+            if axis in self.loops:
+                layout.append(loop)
+                loop += 1
+            else:
+                dropped = self.call.operation.drops_channel and plane == self.call.channel_axis
+                if not dropped:
+                    skipped = (
+                        self.call.operation.drops_channel
+                        and self.call.channel_axis is not None
+                        and plane > self.call.channel_axis
+                    )
+                    layout.append(n_loops + plane - skipped)
+                plane += 1
+        return layout
+
+    def _order(self, loop_items: Sequence[Any], plane_items: Sequence[Any]) -> tuple[Any, ...]:
+        items = [*loop_items, *plane_items]
+        return tuple(items[i] for i in self._layout)
+
+    def _shape(self, probe: Node) -> tuple[int, ...]:
+        return self._order([self.source.shape[i] for i in self.loops], probe.shape or ())
+
+    def _lengths(self, probe: Node) -> tuple[int, ...]:
+        plane: Sequence[int] = probe.chunks_of_result if self.is_image else (probe.shape or ())
+        return self._order([1] * len(self.loops), plane)
+
+    def _make(self, index: tuple[int, ...]) -> Node:
+        return Node(
+            self.call,
+            self._plane(self.source, index),
+            {name: self._plane(image, index) for name, image in self.images.items()},
+            self._tile,
+            self.session,
+        )
+
+    def _plane(self, source: Source, index: tuple[int, ...]) -> Source:
+        if not self.loops or len(source.shape) < len(self.source.shape):
+            return source
+        return PlaneView(source, self.loops, index)
+
+    def node(self, index: tuple[int, ...]) -> Node:
+        """Return the node of one plane; the same one at every call."""
+        with self._lock:
+            if index not in self._nodes:
+                self._nodes[index] = self._make(index)
+            return self._nodes[index]
+
+    def prepare(self) -> None:
+        """Gather what is global, when there is only one plane (others gather as they are read)."""
+        if not self.loops:
+            self.node(()).prepare()
+
+    def indices(self) -> itertools.product[tuple[int, ...]]:
+        """Return the positions along the looped axes, in order."""
+        return itertools.product(*(range(self.source.shape[i]) for i in self.loops))
+
+    def read(self, region: Region) -> np.ndarray:
+        """Return a box of the result, looped axes included."""
+        n_loops = len(self.loops)
+        boxes: list[slice] = [slice(0)] * len(self._layout)
+        for box, item in zip(region, self._layout, strict=True):
+            boxes[item] = box
+        loops, plane = boxes[:n_loops], tuple(boxes[n_loops:])
+        if not loops:
+            return self._read_plane((), plane)
+        out = np.empty([*(s.stop - s.start for s in loops), *extent(plane)], self.dtype)
+        for index in itertools.product(*(range(s.start, s.stop) for s in loops)):
+            at = tuple(i - s.start for i, s in zip(index, loops, strict=True))
+            out[at] = self._read_plane(index, plane)
+        return out.transpose(self._layout)
+
+    def _read_plane(self, index: tuple[int, ...], region: Region) -> np.ndarray:
+        node = self.node(index)
+        if self.is_image:
+            return node.read(region)
+        return np.asarray(node.value(), dtype=self.dtype)[region]
+
+    def grid(self) -> Grid:
+        """Return the tiles of the result."""
+        return Grid(self.shape, self.chunks)
+
+    def value(self) -> Any:
+        """Return the result that is not an image, the planes' gathered into one.
+
+        Scalars become an array over the looped axes; points and tables get one leading column per
+        looped axis.
+        """
+        if not self.loops:
+            return self.node(()).value()
+        parts = [(index, self.node(index).value()) for index in self.indices()]
+        if self.call.operation.output is Output.SCALAR:
+            arrays = [np.asarray(value) for _, value in parts]
+            lengths = [self.source.shape[i] for i in self.loops]
+            return np.stack(arrays).reshape(*lengths, *arrays[0].shape)
+        if self.call.operation.output is Output.POINTS:
+            return np.concatenate([_prefixed(index, points) for index, points in parts])
+        return self._join_tables(parts)
+
+    def _join_tables(self, parts: list[tuple[tuple[int, ...], Any]]) -> dict[str, np.ndarray]:
+        names = [self._names[i] if self._names else f"axis-{i}" for i in self.loops]
+        lengths = [len(next(iter(table.values()))) for _, table in parts]
+        joined = {
+            name: np.repeat([index[k] for index, _ in parts], lengths)
+            for k, name in enumerate(names)
+        }
+        for column in parts[0][1]:
+            joined[column] = np.concatenate([table[column] for _, table in parts])
+        return joined
+
+
+def _prefixed(index: tuple[int, ...], points: np.ndarray) -> np.ndarray:
+    prefix = np.broadcast_to(np.asarray(index, points.dtype), (len(points), len(index)))
+    return np.concatenate([prefix, points], axis=1)

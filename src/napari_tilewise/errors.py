@@ -1,0 +1,92 @@
+"""Every error names the thing with its value, says what was expected and gives the remedy.
+
+`TilewiseError` is the base of them all; each concrete error also inherits the builtin that it
+specialises, so that ``except ValueError`` in a script written for scikit-image goes on working.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class TilewiseError(Exception):
+    """Base of all errors of this package."""
+
+    def __str__(self) -> str:
+        """Return the sentence itself (KeyError and OSError would decorate it)."""
+        return " ".join(str(arg) for arg in self.args)
+
+
+class UnknownOperation(TilewiseError, KeyError):
+    """No operation has this key."""
+
+
+class UnknownParameter(TilewiseError, TypeError):
+    """The operation has no parameter of this name."""
+
+
+class InvalidParameter(TilewiseError, ValueError):
+    """A parameter's value is out of range or not among the choices."""
+
+
+class InvalidParameterType(InvalidParameter, TypeError):
+    """A parameter's value is of the wrong type."""
+
+
+class InvalidImage(TilewiseError, ValueError):
+    """The image's shape, data type or values do not suit the operation."""
+
+
+class InvalidAxes(TilewiseError, ValueError):
+    """Axes that do not fit the image or the operation."""
+
+
+class OperationFailed(TilewiseError, ValueError):
+    """The function refused the image or failed on one tile."""
+
+
+class InvalidRecipe(TilewiseError, ValueError):
+    """A recipe cannot be read, or its steps cannot follow one another."""
+
+
+class SourceNotFound(TilewiseError, FileNotFoundError):
+    """There is nothing at the source's path."""
+
+
+class SourceUnreadable(TilewiseError, OSError):
+    """The source exists but cannot be read as an image."""
+
+
+class DestinationExists(TilewiseError, FileExistsError):
+    """The destination exists and overwriting was not asked for."""
+
+
+class DestinationUnwritable(TilewiseError, OSError):
+    """The destination cannot be written: permissions, space or an unknown format."""
+
+
+class MemoryBudgetExceeded(TilewiseError, MemoryError):
+    """A run does not fit its memory budget."""
+
+
+class Cancelled(TilewiseError, RuntimeError):
+    """The run was cancelled; nothing was left under the final name."""
+
+
+class MissingExtra(TilewiseError, ImportError):
+    """An optional dependency is not installed."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint that lists the known names nearest to `name`, or an empty string."""
+    known = list(known)
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    tails = {key.rsplit(".", 1)[-1]: key for key in known}
+    tail = name.rsplit(".", 1)[-1]
+    near += [tails[match] for match in get_close_matches(tail, tails, n=3, cutoff=0.5)]
+    near = list(dict.fromkeys(near))[:3]
+    return f" Did you mean {', '.join(map(repr, near))}?" if near else ""

@@ -1,0 +1,190 @@
+"""Arrays on disk, guarded: a chunk that cannot be decoded is an error that names it.
+
+Two things are guarded. Every exception of a decoder becomes `SourceUnreadable` with the name of the
+source and the region. And a Blosc chunk cut short, which the decoder reads past its end, giving
+pixels that are not there, is found by comparing its length with the length it declares.
+"""
+
+from __future__ import annotations
+
+import lzma
+import struct
+import weakref
+import zlib
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+from zarr.abc.store import Store
+from zarr.storage import WrapperStore
+
+from napari_tilewise.errors import SourceUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+DECODE_ERRORS = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    SyntaxError,  # what Pillow raises for a broken PNG
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What a decoder raises for data that are not what they should be."""
+
+_BLOSC_HEADER = 16
+_METADATA = (".json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
+
+
+def show_region(key: Any, shape: tuple[int, ...]) -> str:
+    """Return a selection in words of one kind: ``[0:512, 512:1000]``.
+
+    Parameters
+    ----------
+    key
+        What stood between the brackets.
+    shape
+        Shape of the array.
+    """
+    parts = key if isinstance(key, tuple) else (key,)
+    if not all(isinstance(part, slice) for part in parts):
+        return f"[{', '.join(map(str, parts))}]"
+    bounds = (part.indices(n) for part, n in zip(parts, shape, strict=False))
+    return f"[{', '.join(f'{start}:{stop}' for start, stop, _ in bounds)}]"
+
+
+def read_error(exc: BaseException, name: str, region: str = "") -> SourceUnreadable:
+    """Return the error that says which region of which source could not be read.
+
+    Parameters
+    ----------
+    exc
+        What the decoder raised.
+    name
+        The source, as the user named it.
+    region
+        The region, as `show_region` writes it.
+    """
+    if isinstance(exc, SourceUnreadable):
+        return exc
+    where = f"Region {region} of {name!r}" if region else f"{name!r}"
+    why = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+    return SourceUnreadable(
+        f"{where} cannot be decoded ({why}); expected intact pixel data, "
+        "so restore the file from its original."
+    )
+
+
+class Guarded:
+    """A read-only array on disk whose decoder's failures are `SourceUnreadable`.
+
+    Parameters
+    ----------
+    array
+        What is read: `shape`, `dtype`, slicing and, where known, `chunks`.
+    name
+        The source, as the user named it.
+    reopen
+        Makes the array again in another process, for arrays that cannot be pickled.
+    close
+        Called when nobody reads any more.
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        name: str,
+        *,
+        reopen: Callable[[], Guarded] | None = None,
+        close: Callable[[], object] | None = None,
+    ) -> None:
+        self._array = array
+        self._reopen = reopen
+        self.name = name
+        self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype).newbyteorder("=")
+        chunks = getattr(array, "chunks", None)
+        self.chunks: tuple[int, ...] | None = None if chunks is None else tuple(chunks)
+        if close is not None:
+            weakref.finalize(self, close)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return int(np.prod(self.shape, dtype=object))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pixels, uncompressed."""
+        return self.size * self.dtype.itemsize
+
+    def __getitem__(self, key: Any) -> np.ndarray[Any, Any]:
+        try:
+            block = np.asarray(self._array[key])
+        except IndexError:
+            raise  # the caller's own mistake
+        except DECODE_ERRORS as exc:
+            raise read_error(exc, self.name, show_region(key, self.shape)) from exc
+        return block.astype(self.dtype, copy=False)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        block = self[(slice(None),) * self.ndim]
+        return block if dtype is None else block.astype(dtype, copy=False)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"<{self.name!r} {'x'.join(map(str, self.shape))} {self.dtype}>"
+
+    def __reduce__(self) -> tuple[Callable[..., Guarded], tuple[Any, ...]]:
+        if self._reopen is not None:
+            return self._reopen, ()
+        return Guarded, (self._array, self.name)
+
+
+class _LengthChecked(WrapperStore[Store]):
+    """A store whose Blosc chunks must be as long as their header says (shards: not looked at)."""
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        value = await self._store.get(key, prototype, byte_range)
+        if value is None or byte_range is not None or key.endswith(_METADATA):
+            return value
+        header = value[:_BLOSC_HEADER].to_bytes()
+        declared = struct.unpack_from("<I", header, 12)[0] if len(header) == _BLOSC_HEADER else -1
+        if declared != len(value):
+            says = f"its header says {declared}" if declared >= 0 else "too short for a header"
+            raise ValueError(f"the chunk {key!r} is {len(value)} bytes long, {says}")
+        return value
+
+
+def guard(array: zarr.Array[Any], name: str) -> Guarded:
+    """Return a Zarr array, guarded.
+
+    Parameters
+    ----------
+    array
+        An open array.
+    name
+        The source, as the user named it.
+    """
+    with suppress(AttributeError, TypeError, NotImplementedError):
+        compressors = array.compressors
+        if not array.shards and compressors and "blosc" in type(compressors[-1]).__name__.lower():
+            store = _LengthChecked(array.store)
+            array = zarr.open_array(store, path=array.path, mode="r")
+    return Guarded(array, name)

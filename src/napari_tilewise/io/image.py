@@ -1,0 +1,52 @@
+"""What a source is once it is open: pixels, and what is known about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEY = "napari-tilewise"
+"""The one attribute under which this package keeps its own metadata."""
+
+
+class Pixels(Protocol):
+    """Anything with a shape, a data type and slicing (`chunks` is used when there)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along each axis."""
+
+    @property
+    def dtype(self) -> Any:
+        """NumPy data type."""
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """An open image. Nothing was read yet, except from formats that can only be read whole."""
+
+    data: Pixels
+    """The pixels, read as they are sliced."""
+    axes: tuple[str, ...]
+    """One letter per axis; empty where the source does not say."""
+    scale: tuple[float, ...]
+    """Size of a pixel along each axis; 1.0 where the source does not say."""
+    units: tuple[str | None, ...]
+    """Unit of the scale along each axis, by its OME-Zarr name."""
+    levels: tuple[Pixels, ...]
+    """All levels of the pyramid, the finest first; `data` is one of them."""
+    labels: bool
+    """Whether the values are names of objects, never to be averaged."""
+    name: str
+    """The source, as the user named it."""
+    recipe: Mapping[str, Any] | None
+    """The recipe that made it, where this package wrote it."""
+    format: str
+    """``"array"``, ``"zarr"``, ``"ome-zarr 0.5"``, ``"npy"``, ``"tiff"``, ``"ome-tiff"``, ..."""
+    level_scales: tuple[tuple[float, ...], ...] = ()
+    """Size of a pixel at each level, where the source declares it."""

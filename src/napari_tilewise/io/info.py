@@ -1,0 +1,89 @@
+"""What is known about an image file without reading its pixels: for `napari-tilewise info`."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+
+from napari_tilewise.io.source import open_image
+from napari_tilewise.io.staging import is_partial
+from napari_tilewise.io.zarrs import is_zarr, open_node, own_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what is known about an image, as plain data in the order to show it.
+
+    The keys are path, format, complete, shape, dtype, axes, scale, units, chunks, levels, bytes,
+    labels, recipe and made_by; `axes` is empty where unknown, `chunks` None where there are none.
+    An unfinished output has ``complete=False`` and what its finest level already says.
+
+    Parameters
+    ----------
+    path
+        A path or URL.
+    """
+    location = os.fspath(path)
+    local = Path(location).expanduser()
+    if "://" not in location and local.is_dir() and is_zarr(local):
+        node = open_node(str(local))
+        ours = own_metadata(node)
+        if isinstance(node, zarr.Group) and (is_partial(local) or ours.get("complete") is False):
+            return _unfinished(location, node, ours)
+    else:
+        ours = {}
+    image = open_image(location)
+    return {
+        "path": location,
+        "format": image.format,
+        "complete": True,
+        "shape": image.data.shape,
+        "dtype": str(image.data.dtype),
+        "axes": "".join(image.axes),
+        "scale": image.scale,
+        "units": image.units,
+        "chunks": getattr(image.data, "chunks", None),
+        "levels": tuple(tuple(level.shape) for level in image.levels),
+        "bytes": _bytes(image.data.shape, image.data.dtype),
+        "labels": image.labels,
+        "recipe": image.recipe,
+        "made_by": _made_by(ours),
+    }
+
+
+def _unfinished(location: str, group: zarr.Group, ours: Mapping[str, Any]) -> dict[str, Any]:
+    arrays = sorted(group.arrays(), key=lambda item: item[0].zfill(4))
+    finest: Any = arrays[0][1] if arrays else None
+    names = getattr(getattr(finest, "metadata", None), "dimension_names", None) or ()
+    return {
+        "path": location,
+        "format": "ome-zarr 0.5",
+        "complete": False,
+        "shape": None if finest is None else finest.shape,
+        "dtype": None if finest is None else str(finest.dtype),
+        "axes": "".join(str(name) for name in names),
+        "scale": None,
+        "units": None,
+        "chunks": None if finest is None else finest.chunks,
+        "levels": tuple(array.shape for _, array in arrays),
+        "bytes": None if finest is None else _bytes(finest.shape, finest.dtype),
+        "labels": bool(ours.get("labels")),
+        "recipe": ours.get("recipe"),
+        "made_by": _made_by(ours),
+    }
+
+
+def _made_by(ours: Mapping[str, Any]) -> dict[str, Any]:
+    skipped = {"recipe", "labels", "complete", "owner"}
+    return {key: value for key, value in ours.items() if key not in skipped}
+
+
+def _bytes(shape: tuple[int, ...], dtype: Any) -> int:
+    return math.prod(shape) * int(np.dtype(dtype).itemsize)

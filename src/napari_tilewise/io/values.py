@@ -1,0 +1,154 @@
+"""Results that are not images: tables, points and contours as CSV, scalars as JSON.
+
+Numbers keep their full precision, and a file appears complete or not at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+
+from napari_tilewise.errors import DestinationExists, DestinationUnwritable
+from napari_tilewise.io.image import KEY
+from napari_tilewise.io.staging import local_path, writing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUFFIXES = (".csv", ".json")
+"""What a destination's name may end in."""
+
+_Rows = tuple[list[str], Iterable[Sequence[object]]]
+
+
+def write_value(
+    path: str | os.PathLike[str],
+    value: Any,
+    overwrite: bool = False,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a table, points, contours or a scalar, and return the file's path.
+
+    Parameters
+    ----------
+    path
+        ``.csv`` for a table (a dict of columns), points (a row each, columns ``axis-0``, ...) and
+        contours (a list of points; a first column numbers them). ``.json`` for a scalar, and for
+        anything else too: an object with the value under ``"value"``.
+    value
+        The result.
+    overwrite
+        Whether an old file may be replaced.
+    provenance
+        How it was made (recipe, versions), kept in ``.json`` only.
+    """
+    where = local_path(path)
+    check_file(where, overwrite=overwrite)
+    suffix = where.suffix.lower()
+    if suffix == ".csv":
+        header, rows = _table(value, where)
+        _replace(where, lambda file: _write_rows(file, header, rows))
+    elif suffix == ".json":
+        content: dict[str, Any] = {"value": _plain(value)}
+        if provenance is not None:
+            content[KEY] = _plain(provenance)
+        text = json.dumps(content, indent=2)
+        _replace(where, lambda file: file.write(text + "\n"))
+    else:
+        raise DestinationUnwritable(
+            f"{str(where)!r} has no suffix of a format for values; expected "
+            f"{' or '.join(SUFFIXES)}: change the name."
+        )
+    return where
+
+
+def check_file(path: Path, *, overwrite: bool) -> None:
+    """Refuse a destination that exists, unless it is a file that may be overwritten.
+
+    Parameters
+    ----------
+    path
+        The final name.
+    overwrite
+        Whether an old file may be replaced.
+    """
+    if not os.path.lexists(path):
+        return
+    if path.is_dir():
+        raise DestinationUnwritable(
+            f"{str(path)!r} is a folder; expected a file or nothing: give another destination."
+        )
+    if not overwrite:
+        raise DestinationExists(
+            f"{str(path)!r} exists; give another destination, or overwrite=True to replace it."
+        )
+
+
+def _replace(path: Path, write: Any) -> None:
+    temporary = path.parent / f".{path.name}.partial-{uuid4().hex[:12]}"
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                write(file)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _write_rows(file: Any, header: list[str], rows: Iterable[Sequence[object]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)  # str of a Python float is its repr: all its digits
+
+
+def _table(value: Any, path: Path) -> _Rows:
+    if isinstance(value, Mapping):
+        columns = {str(name): np.asarray(column) for name, column in value.items()}
+        lengths = {name: len(np.atleast_1d(column)) for name, column in columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise DestinationUnwritable(
+                f"The columns for {str(path)!r} have the lengths {lengths}; "
+                "expected one length: give a value for every row."
+            )
+        lists = (np.atleast_1d(column).tolist() for column in columns.values())
+        return list(columns), zip(*lists, strict=True)
+    if isinstance(value, np.ndarray) and value.ndim == 2:
+        return _point_names(value.shape[1]), value.tolist()
+    if isinstance(value, (list, tuple)) and all(np.ndim(item) == 2 for item in value):
+        ndim = np.shape(value[0])[1] if value else 0
+        rows = (
+            [number, *point]
+            for number, contour in enumerate(value)
+            for point in np.asarray(contour).tolist()
+        )
+        return ["contour", *_point_names(ndim)], rows
+    raise DestinationUnwritable(
+        f"{str(path)!r} cannot hold a {type(value).__name__} of shape {np.shape(value)}; a .csv "
+        "holds a table or points: use .json."
+    )
+
+
+def _point_names(ndim: int) -> list[str]:
+    return [f"axis-{axis}" for axis in range(ndim)]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, complex):
+        return {"real": value.real, "imag": value.imag}
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)

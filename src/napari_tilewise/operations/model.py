@@ -1,0 +1,479 @@
+"""An operation is a value: one scikit-image function plus the declaration of how it tiles.
+
+A declaration answers four questions: which parameters (specs over scikit-image's signature), which
+neighbours a tile needs (`halo_of`), what comes out (`dtype_of`, `shape_of`, `output`), and, where a
+tile depends on more than its neighbours, what must be gathered over the whole image first
+(`plan_of`). A plan is a generator: it yields `Gather` passes, receives what each one found, and
+returns the last pass, `Tiles`, or a `Value`. The engine drives plans without knowing any operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidImage, UnknownParameter, did_you_mean
+from napari_tilewise.operations import docs
+from napari_tilewise.operations.grid import Grid, Halo, Region
+from napari_tilewise.operations.parameters import AlignedImage, ChannelAxis, Parameter, Spec
+
+
+class Kind(StrEnum):
+    """How an operation tiles."""
+
+    POINTWISE = "pointwise"
+    NEIGHBOURHOOD = "neighbourhood"
+    STATISTIC = "statistic"
+    CONNECTED = "connected"
+    GEOMETRY = "geometry"
+    ITERATIVE = "iterative"
+    WHOLE = "whole"
+
+
+class Exactness(StrEnum):
+    """How close a tiled result is to the whole image's."""
+
+    IDENTICAL = "identical"
+    CLOSE = "close"
+    APPROXIMATE = "approximate"
+
+
+class Output(StrEnum):
+    """What an operation returns."""
+
+    IMAGE = "image"
+    MASK = "mask"
+    LABELS = "labels"
+    SCALAR = "scalar"
+    POINTS = "points"
+    TABLE = "table"
+
+
+@dataclass(frozen=True)
+class Call:
+    """An operation's parameters, bound, and the image they are applied to (one plane or volume).
+
+    `shape` counts the channel axis where there is one; the other axes are the spatial ones.
+    """
+
+    operation: Operation
+    params: Mapping[str, Any]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    channel_axis: int | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a parameter's value."""
+        return self.params[name]
+
+    @property
+    def spatial_axes(self) -> tuple[int, ...]:
+        """The array axes that are tiled."""
+        return tuple(i for i in range(len(self.shape)) if i != self.channel_axis)
+
+    @property
+    def spatial_shape(self) -> tuple[int, ...]:
+        """The shape along the tiled axes."""
+        return tuple(self.shape[i] for i in self.spatial_axes)
+
+    @property
+    def ndim(self) -> int:
+        """The number of spatial axes."""
+        return len(self.spatial_axes)
+
+    @property
+    def wraps(self) -> bool:
+        """Whether the border mode continues the image periodically."""
+        return self.operation.border is not None and self.params[self.operation.border] == "wrap"
+
+    def per_axis(self, value: Any) -> tuple[Any, ...]:
+        """Return a scalar-or-sequence parameter value as one value per spatial axis."""
+        if np.ndim(value) == 0:
+            return (value,) * self.ndim
+        return tuple(value)
+
+    def with_channel(self, spatial: Sequence[Any], channel: Any) -> tuple[Any, ...]:
+        """Return one item per array axis from items per spatial axis and one for the channel."""
+        items = list(spatial)
+        if self.channel_axis is not None:
+            items.insert(self.channel_axis, channel)
+        return tuple(items)
+
+    def function(self, data: np.ndarray, /, **overrides: Any) -> Any:
+        """Call the scikit-image function on an array with the bound parameters."""
+        return self.operation.function(data, **{**self.keywords, **overrides})
+
+    @cached_property
+    def keywords(self) -> dict[str, Any]:
+        """The parameters as scikit-image's function takes them, without the aligned images."""
+        return {
+            name: value
+            for name, value in self.params.items()
+            if not isinstance(self.operation.specs[name], AlignedImage)
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The pixels of one tile with its surroundings, and where they lie.
+
+    `tile` and `region` are boxes over the spatial axes in absolute coordinates; `region` holds the
+    tile, its halo and what alignment added, clipped to the image (`wrap` reaches beyond it).
+    """
+
+    data: np.ndarray
+    """The region's pixels, C-contiguous, the channel axis whole."""
+    images: Mapping[str, np.ndarray]
+    """The same region of every aligned image that was given."""
+    tile: Region
+    region: Region
+    grid: Grid
+    position: tuple[int, ...]
+    """The tile's position in the grid."""
+
+    @property
+    def core(self) -> Region:
+        """The tile's box within the region (spatial axes only)."""
+        return tuple(
+            slice(t.start - r.start, t.stop - r.start)
+            for t, r in zip(self.tile, self.region, strict=True)
+        )
+
+    @property
+    def start(self) -> tuple[int, ...]:
+        """The region's first pixel."""
+        return tuple(s.start for s in self.region)
+
+
+HaloLike: TypeAlias = int | Sequence[int] | Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Gather:
+    """One pass over all tiles that ends in a small global value."""
+
+    of: Callable[[Block], Any]
+    """What one tile contributes. The block's data holds the halo too: crop with `Block.core`."""
+    merge: Callable[[Any, Any], Any]
+    """Joins two contributions; called in raster order of the tiles, the running one first."""
+    halo: HaloLike = 0
+    regions: Sequence[Region] | None = None
+    """Boxes (spatial axes) to visit instead of the tiles of the grid."""
+    finish: Callable[[Any], Any] | None = None
+    """Applied to the merged contributions before the plan receives them."""
+    what: str = "statistics"
+    """What is gathered, in words, for progress."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """The last pass: how the tiles of the output are made."""
+
+    compute: Callable[[Block], np.ndarray]
+    """Returns the result for the block's region (the engine crops it to the tile), or, where
+    `source` or `on_grid` is given, for the tile itself."""
+    halo: HaloLike = 0
+    align: Sequence[int] | None = None
+    """Grow regions outward to multiples of these lengths (grids anchored at the image's origin)."""
+    source: Callable[[Region], Region] | None = None
+    """Geometry: which input box an output box needs (spatial axes, clipped by the engine)."""
+    on_grid: bool = False
+    """Whether `compute` must see the very tiles of the passes before (connected pieces)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """A result that is not an image: a scalar, points or a table."""
+
+    value: Any
+
+
+Plan: TypeAlias = Generator[Gather, Any, Tiles | Value]
+
+
+def _same_shape(call: Call) -> tuple[int, ...] | None:
+    return call.shape
+
+
+def _same_dtype(call: Call) -> Any:
+    return call.dtype
+
+
+def _no_halo(call: Call) -> HaloLike:
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Operation:
+    """One scikit-image function and how it tiles. See the module's first lines."""
+
+    name: str
+    """The dotted path below `skimage`."""
+    kind: Kind
+    specs: Mapping[str, Spec] = field(default_factory=dict)
+    """Parameters in order; scikit-image's signature gives their defaults."""
+    exactness: Exactness = Exactness.IDENTICAL
+    tolerance: float = 0.0
+    """For `close`: the largest difference, relative to the larger of 1 and the largest magnitude
+    of the result. For float32 results see `tolerance_for`."""
+    tolerance32: float = 0.0
+    """The same when the result is computed in single precision."""
+    output: Output = Output.IMAGE
+    halo_of: Callable[[Call], HaloLike] = _no_halo
+    dtype_of: Callable[[Call], Any] = _same_dtype
+    shape_of: Callable[[Call], tuple[int, ...] | None] = _same_shape
+    """Shape of the result; None when only computing tells (points, tables)."""
+    drops_channel: bool = False
+    """Whether the channel axis is gone in the result."""
+    plan_of: Callable[[Call], Plan | Tiles] | None = None
+    border: str | None = None
+    """Name of the parameter that holds the border mode."""
+    ndim: tuple[int, int] = (1, 8)
+    """Fewest and most spatial axes."""
+    dtypes: str = "buif"
+    """Kinds of data types that scikit-image's function takes."""
+    check: Callable[[Call], None] | None = None
+    """Raises for what the function cannot take, known before any pixel is read."""
+    finite: bool = False
+    """Whether NaN and infinity are refused."""
+    apply_result: Callable[[np.ndarray, Any], np.ndarray] | None = None
+    """In a recipe or form: the image made from the input's pixels and the result (thresholds)."""
+    apply_output: Output = Output.MASK
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Defaults that differ from scikit-image's, each with a reason in `note`."""
+    pick: int | None = None
+    """Which item is the result where the function returns several."""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments passed to the function always, not shown (such as ``workers=1``)."""
+    working: float = 4.0
+    """Peak working memory per pixel of a region, in float64 images, input and output included."""
+    note: str = ""
+
+    def __repr__(self) -> str:
+        """Return a short name."""
+        return f"<Operation {self.name}>"
+
+    @property
+    def category(self) -> str:
+        """The scikit-image module: ``filters.rank`` for ``filters.rank.median``."""
+        return self.name.rpartition(".")[0]
+
+    @cached_property
+    def title(self) -> str:
+        """A readable name, such as ``Rank: median``."""
+        return docs.title(self.name)
+
+    @cached_property
+    def raw_function(self) -> Callable[..., Any]:
+        """scikit-image's function."""
+        return docs.resolve(self.name)
+
+    def function(self, data: np.ndarray, /, **params: Any) -> Any:
+        """Call scikit-image's function with the arguments that are always fixed."""
+        result = self.raw_function(data, **params, **self.fixed)
+        return result if self.pick is None else result[self.pick]
+
+    @cached_property
+    def summary(self) -> str:
+        """The first sentence of scikit-image's docstring."""
+        return docs.summary(self.raw_function)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """The parameters by name, in order."""
+        signature = docs.signature(self.raw_function)
+        texts = docs.parameter_texts(self.raw_function)
+        found = {}
+        for name, spec in self.specs.items():
+            default = self.overrides.get(name, signature[name].default)
+            found[name] = Parameter(
+                name=name,
+                default=None if default is signature[name].empty else default,
+                required=default is signature[name].empty,
+                spec=spec,
+                doc=texts.get(name, ""),
+            )
+        return found
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Names of the parameters that are further images."""
+        return tuple(n for n, s in self.specs.items() if isinstance(s, AlignedImage))
+
+    @property
+    def channel(self) -> str | None:
+        """Name of the parameter that holds the channel axis."""
+        return next((n for n, s in self.specs.items() if isinstance(s, ChannelAxis)), None)
+
+    def bind(self, params: Mapping[str, Any], ndim: int | None = None) -> dict[str, Any]:
+        """Return all parameters, defaults filled in and values checked.
+
+        Raises
+        ------
+        UnknownParameter
+            For a name that the operation does not have.
+        InvalidParameter
+            For a value of the wrong type or out of range, or a required one that is missing.
+        """
+        for name in params:
+            if name not in self.specs:
+                raise UnknownParameter(self._unknown(name))
+        bound = {}
+        for name, parameter in self.parameters.items():
+            if name in params:
+                value = params[name]
+                bound[name] = parameter.spec.check(f"{self.name}: {name}", value, ndim)
+            elif parameter.required:
+                raise UnknownParameter(
+                    f"{self.name}: the parameter {name!r} is missing: "
+                    f"expected {parameter.spec.describe()}."
+                )
+            else:
+                bound[name] = parameter.default
+        return bound
+
+    def _unknown(self, name: str) -> str:
+        if name in docs.signature(self.raw_function):
+            return (
+                f"{self.name}: {name!r} is a parameter of scikit-image's function that tiled "
+                "processing does not take; leave it out."
+            )
+        hint = did_you_mean(name, self.specs) or f" It has {', '.join(self.specs) or 'none'}."
+        return f"{self.name} has no parameter {name!r}.{hint}"
+
+    def call(
+        self,
+        shape: tuple[int, ...],
+        dtype: Any,
+        params: Mapping[str, Any] | None = None,
+    ) -> Call:
+        """Return the operation bound to parameters and an image's shape and dtype, checked."""
+        dtype = np.dtype(dtype)
+        params = params or {}
+        axis = params.get(self.channel, None) if self.channel else None
+        if self.channel and self.channel not in params:
+            axis = self.parameters[self.channel].default
+        if axis is not None:
+            if not -len(shape) <= axis < len(shape):
+                raise InvalidImage(
+                    f"{self.name}: {self.channel}={axis} does not exist in an image of shape "
+                    f"{shape}: expected an axis from {-len(shape)} to {len(shape) - 1}."
+                )
+            axis %= len(shape)
+        ndim = len(shape) - (axis is not None)
+        bound = self.bind(params, ndim)
+        call = Call(self, bound, tuple(shape), dtype, axis)
+        self._check_image(call)
+        return call
+
+    def _check_image(self, call: Call) -> None:
+        low, high = self.ndim
+        if not low <= call.ndim <= high:
+            wanted = f"{low}" if low == high else f"{low} to {high}"
+            raise InvalidImage(
+                f"{self.name} works on {wanted} spatial axes; the image of shape {call.shape} "
+                f"has {call.ndim}. Name them with spatial= (such as spatial='yx'; the other "
+                "axes are looped over)."
+            )
+        if 0 in call.shape:
+            raise InvalidImage(f"{self.name}: the image is empty (shape {call.shape}).")
+        if call.dtype.kind not in self.dtypes:
+            names = {"b": "bool", "u": "unsigned integer", "i": "integer", "f": "float"}
+            wanted = ", ".join(names[k] for k in self.dtypes)
+            raise InvalidImage(
+                f"{self.name} does not take an image of type {call.dtype}: expected {wanted}. "
+                "Convert it first."
+            )
+        if self.check is not None:
+            self.check(call)
+
+    def halo(
+        self, ndim: int = 2, *, shape: tuple[int, ...] | None = None, **params: Any
+    ) -> Halo:
+        """Return the neighbours that a tile needs, ``((before, after), ...)`` per spatial axis.
+
+        Parameters
+        ----------
+        ndim
+            Number of spatial axes.
+        shape
+            The image's shape, where the halo depends on it; 1024 pixels per axis unless given.
+        **params
+            The operation's parameters; defaults where left out.
+
+        Raises
+        ------
+        InvalidParameter
+            When a parameter does not fit.
+        """
+        call = Call(
+            self,
+            self.bind(params, ndim),
+            tuple(shape or (1024,) * ndim),
+            np.dtype(float),
+        )
+        return normal_halo(self.halo_of(call), ndim)
+
+    def plan(self, call: Call) -> Plan:
+        """Return the passes of a call as a generator (see the module's first lines)."""
+        planned = self.plan_of(call) if self.plan_of is not None else self._plain(call)
+        if isinstance(planned, Tiles):
+            return planned
+        return (yield from planned)
+
+    def _plain(self, call: Call) -> Tiles:
+        return Tiles(
+            lambda block: np.asarray(call.function(block.data, **block.images)),
+            halo=self.halo_of(call),
+        )
+
+    def as_step(self) -> Operation:
+        """Return the operation as a recipe's step or a form runs it.
+
+        Where `apply_result` is declared (thresholds), that is the image it makes of the input.
+        """
+        made = self.apply_result
+        if made is None:
+            return self
+
+        def plan(call: Call) -> Plan:
+            inner = yield from self.plan(call)
+            if isinstance(inner, Value):
+                return Tiles(lambda block: made(block.data, inner.value))
+            return replace(inner, compute=lambda block: made(block.data, inner.compute(block)))
+
+        mask = self.apply_output is Output.MASK
+        return replace(
+            self,
+            output=self.apply_output,
+            dtype_of=lambda call: np.bool_ if mask else np.intp,
+            shape_of=_same_shape,
+            plan_of=plan,
+            apply_result=None,
+        )
+
+    def tolerance_for(self, dtype: Any) -> float:
+        """Return the tolerance for a result computed from this data type."""
+        single = np.dtype(dtype) in (np.float32, np.float16)
+        return max(self.tolerance, self.tolerance32) if single else self.tolerance
+
+
+def normal_halo(halo: HaloLike, ndim: int) -> Halo:
+    """Return a halo as ``((before, after), ...)`` from a number, one per axis, or pairs."""
+    if isinstance(halo, int | np.integer):
+        return ((int(halo), int(halo)),) * ndim
+    pairs = []
+    for item in halo:
+        if isinstance(item, int | np.integer):
+            pairs.append((int(item), int(item)))
+        else:
+            lo, hi = item
+            pairs.append((int(lo), int(hi)))
+    if len(pairs) != ndim:
+        raise InvalidImage(f"a halo of {len(pairs)} axes was declared for {ndim} spatial axes")
+    return tuple(pairs)

@@ -1,0 +1,168 @@
+"""A recipe's file: YAML that a person can read and write, and errors that name the line.
+
+Only plain data is ever read (PyYAML's safe loader): a recipe file cannot run code.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, InvalidRecipe
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+# PyYAML takes 1e-3 for a text, because it has no point; people mean the number.
+_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?|[0-9]*\.[0-9]+)[eE][-+]?[0-9]+")
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, with the numbers that people write."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper, which quotes the texts that look like those numbers."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write equal values out instead of referring to the first one."""
+        return True
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
+
+
+@dataclass(frozen=True)
+class Document:
+    """The plain data of a file, and where in the file each of them stands."""
+
+    path: Path
+    data: Any
+    root: yaml.Node | None
+
+    def error(self, message: object, *where: str | int) -> InvalidRecipe:
+        """Return an error that names the file and the line.
+
+        Parameters
+        ----------
+        message
+            What is wrong.
+        *where
+            Keys and indices that lead to the wrong value, as far as they exist.
+        """
+        line = _line(self.root, where)
+        place = f"{self.path}, line {line}" if line else str(self.path)
+        return InvalidRecipe(f"{place}: {message}")
+
+
+def parse_value(text: str) -> Any:
+    """Return the value that a text such as ``3``, ``[1, 2]`` or ``nearest`` means in YAML.
+
+    Parameters
+    ----------
+    text
+        One line of YAML.
+
+    Raises
+    ------
+    InvalidParameter
+        When the text is no YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        raise InvalidParameter(
+            f"The value {text!r} cannot be read: expected a number, a word, [a, list] or "
+            "{a: mapping}, as in YAML."
+        ) from error
+
+
+def to_text(data: Any) -> str:
+    """Return plain data as YAML."""
+    text: str = yaml.dump(
+        data, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=99
+    )
+    return text
+
+
+def write(data: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Write plain data to a YAML file and return its path.
+
+    Parameters
+    ----------
+    data
+        The plain data.
+    path
+        The file.
+
+    Raises
+    ------
+    DestinationUnwritable
+        When the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.write_text(to_text(data), encoding="utf-8")
+    except OSError as error:
+        raise DestinationUnwritable(
+            f"The recipe {str(path)!r} cannot be written: {error.strerror}. "
+            "Name a folder that exists and that you may write to."
+        ) from error
+    return path
+
+
+def read(path: str | os.PathLike[str]) -> Document:
+    """Return the plain data of a YAML file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    InvalidRecipe
+        When the file cannot be read or is no YAML.
+    """
+    path = Path(path)
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8"))
+        root = loader.get_single_node()
+        return Document(path, None if root is None else loader.construct_document(root), root)
+    except OSError as error:
+        raise InvalidRecipe(
+            f"The recipe {str(path)!r} cannot be read: {error.strerror}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidRecipe(f"The recipe {str(path)!r} cannot be read: it is no text.") from error
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}, line {mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise InvalidRecipe(f"{place}: this is no YAML: {problem}.") from error
+
+
+def _line(node: yaml.Node | None, where: tuple[str | int, ...]) -> int | None:
+    """Return the line of what the keys and indices lead to, as far as they exist."""
+    if node is None:
+        return None
+    line: int = node.start_mark.line + 1
+    for step in where:
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        elif isinstance(node, yaml.MappingNode):
+            pairs = [(key, value) for key, value in node.value if key.value == step]
+            if not pairs:
+                break
+            line = pairs[0][0].start_mark.line + 1
+            node = pairs[0][1]
+        else:
+            break
+    return line

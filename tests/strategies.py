@@ -1,0 +1,228 @@
+"""Draws a whole case for any operation from its declaration alone: image, parameters, tiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from hypothesis import strategies as st
+from scipy import ndimage as ndi
+from skimage import data, morphology
+
+from napari_tilewise.operations.model import normal_halo
+from napari_tilewise.operations.parameters import (
+    AlignedImage,
+    ChannelAxis,
+    Choice,
+    Flag,
+    Footprint,
+    Names,
+    Number,
+    Numbers,
+    Range,
+    Spec,
+    Text,
+)
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.model import Operation
+
+DTYPES = ("bool", "uint8", "uint16", "float32", "float64")
+LONGEST = {1: 200, 2: 44, 3: 14}
+CONTENTS = ("noise", "smooth", "blobs", "labels", "constant", "negative", "real")
+
+
+@dataclass
+class Case:
+    """One operation on one image."""
+
+    operation: Operation
+    image: np.ndarray
+    params: dict[str, Any]
+    tiles: tuple[int, ...]
+    content: str
+
+    def __repr__(self) -> str:
+        params = {
+            name: f"<{value.dtype} {value.shape}>" if isinstance(value, np.ndarray) else value
+            for name, value in self.params.items()
+        }
+        return (
+            f"{self.operation.name}: {self.content} {self.image.dtype} {self.image.shape} "
+            f"tiles={self.tiles} {params}"
+        )
+
+
+@st.composite
+def cases(draw: st.DrawFn, operation: Operation) -> Case:
+    """Draw an image, parameters and a tile grid for an operation."""
+    low, high = operation.ndim
+    ndim = draw(st.sampled_from([n for n in (2, 2, 3) if low <= n <= high] or [low]))
+    shape = tuple(draw(st.integers(1 if ndim == 2 else 2, LONGEST[ndim])) for _ in range(ndim))
+    channel = draw(_channel(operation, ndim))
+    full = list(shape)
+    if channel is not None:
+        full.insert(channel, draw(st.sampled_from((3, 3, 2, 4))))
+    dtype = draw(st.sampled_from([d for d in DTYPES if np.dtype(d).kind in operation.dtypes]))
+    content = draw(st.sampled_from(CONTENTS))
+    seed = draw(st.integers(0, 2**16))
+    image = make_image(content, tuple(full), dtype, seed)
+    params = draw(parameters(operation, ndim, shape, channel, seed))
+    return Case(operation, image, params, draw(_tiles(operation, image, params, ndim)), content)
+
+
+@st.composite
+def _channel(draw: st.DrawFn, operation: Operation, ndim: int) -> int | None:
+    if operation.channel is None:
+        return None
+    default = operation.parameters[operation.channel].default
+    if default is None and draw(st.booleans()):
+        return None
+    return draw(st.sampled_from((ndim, ndim, 0)))
+
+
+def make_image(content: str, shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
+    """Return an image of a kind; floats stay within [-1, 1], integers use their range."""
+    rng = np.random.default_rng(seed)
+    kind = np.dtype(dtype).kind
+    if content == "constant":
+        unit = np.full(shape, rng.choice([0.0, 0.3, 1.0]))
+    elif content == "labels":
+        seeds = rng.random(shape) < 0.5
+        values = ndi.label(ndi.binary_opening(seeds))[0] % 7
+        return values.astype(dtype) if kind != "f" else (values / 7).astype(dtype)
+    elif content == "blobs":
+        unit = (ndi.gaussian_filter(rng.random(shape), 1.5) > 0.5) * rng.choice([0.4, 1.0])
+    elif content == "smooth":
+        unit = ndi.gaussian_filter(rng.random(shape), 2)
+    elif content == "real":
+        camera = data.camera()
+        y, x = rng.integers(0, 400, size=2)
+        plane = camera[y : y + 60, x : x + 60] / 255.0
+        index = np.indices(shape)
+        unit = plane[index[-2] % 60, index[-1] % 60] if len(shape) > 1 else plane[0][index[0] % 60]
+    else:
+        unit = rng.random(shape)
+    if content == "negative" and kind == "f":
+        unit = unit * 2 - 1
+    if kind == "b":
+        return unit > np.median(unit)
+    if kind == "u":
+        levels = np.iinfo(dtype).max if seed % 3 else 200
+        return (unit * levels).astype(dtype)
+    return unit.astype(dtype)
+
+
+@st.composite
+def parameters(
+    draw: st.DrawFn,
+    operation: Operation,
+    ndim: int,
+    shape: tuple[int, ...],
+    channel: int | None,
+    seed: int,
+) -> dict[str, Any]:
+    """Draw values for some of the parameters; the others keep scikit-image's defaults."""
+    params: dict[str, Any] = {}
+    everything = draw(st.booleans())
+    for name, parameter in operation.parameters.items():
+        spec = parameter.spec
+        if isinstance(spec, ChannelAxis):
+            params[name] = channel
+        elif parameter.required or everything or draw(st.integers(0, 2)) == 0:
+            params[name] = draw(values(spec, ndim, shape, seed, parameter.default))
+    return params
+
+
+def values(
+    spec: Spec, ndim: int, shape: tuple[int, ...], seed: int, default: Any
+) -> st.SearchStrategy[Any]:
+    """Return a strategy for the values of one spec."""
+    rng = np.random.default_rng(seed + 1)
+    if isinstance(spec, Number):
+        found = _numbers(spec, ndim)
+    elif isinstance(spec, Flag):
+        found = st.booleans()
+    elif isinstance(spec, Choice):
+        found = st.sampled_from(spec.choices)
+    elif isinstance(spec, Numbers):
+        found = st.lists(_numbers(spec.item, ndim), min_size=spec.least, max_size=3)
+    elif isinstance(spec, Range):
+        pair = st.tuples(st.floats(0, 0.4), st.floats(0.5, 1.0))
+        found = st.one_of(st.sampled_from(spec.names), pair) if spec.names else pair
+    elif isinstance(spec, Names):
+        found = st.lists(st.sampled_from(spec.known), min_size=1, max_size=4, unique=True)
+    elif isinstance(spec, Footprint):
+        found = footprints(ndim, sequences=spec.sequences)
+    elif isinstance(spec, AlignedImage):
+        found = st.just(rng.random(shape) < 0.8 if spec.role == "mask" else rng.random(shape))
+    elif isinstance(spec, Text):
+        found = st.sampled_from(("-", "_"))
+    else:
+        raise NotImplementedError(f"no strategy for {spec}")
+    return st.one_of(st.none(), found) if spec.optional else found
+
+
+def _numbers(spec: Number, ndim: int) -> st.SearchStrategy[Any]:
+    low, high = max(spec.minimum, spec.usual[0]), min(spec.maximum, spec.usual[1])
+    one: st.SearchStrategy[Any]
+    if spec.integer:
+        first = int(np.ceil(low)) + (1 if spec.exclusive and low == spec.minimum else 0)
+        step = 2 if spec.odd else 1
+        first += spec.odd and first % 2 == 0
+        one = st.sampled_from(range(first, int(high) + 1, step))
+    else:
+        first = 1 if spec.exclusive and low == spec.minimum else 0
+        one = st.integers(first, 40).map(lambda k: low + (high - low) * k / 40)
+    if spec.per_axis:
+        return st.one_of(one, st.tuples(*[one] * ndim))
+    return one
+
+
+@st.composite
+def footprints(draw: st.DrawFn, ndim: int, *, sequences: bool) -> Any:
+    """Draw a footprint: a ball, a box (even and odd sides), anything, or a sequence of two."""
+    shape = draw(st.tuples(*[st.integers(1, 5)] * ndim))
+    which = draw(st.sampled_from(("ball", "box", "any", "sequence")))
+    if which == "ball":
+        radius = draw(st.integers(0, 3))
+        return morphology.disk(radius) if ndim == 2 else morphology.ball(min(radius, 2))
+    array = np.ones(shape, np.uint8)
+    if which == "any":
+        seed = draw(st.integers(0, 99))
+        array = (np.random.default_rng(seed).random(shape) < 0.6).astype(np.uint8)
+        array.flat[seed % array.size] = 1
+    if which == "sequence" and sequences:
+        other = draw(st.tuples(*[st.integers(1, 3)] * ndim))
+        return ((array, 1), (np.ones(other, np.uint8), draw(st.integers(1, 2))))
+    return array
+
+
+@st.composite
+def _tiles(
+    draw: st.DrawFn, operation: Operation, image: np.ndarray, params: dict[str, Any], ndim: int
+) -> tuple[int, ...]:
+    """Draw a tile grid: ragged by 1..halo, smaller than the halo, larger than the image, any."""
+    spatial = list(image.shape)
+    channel = params.get(operation.channel) if operation.channel else None
+    if channel is not None:
+        del spatial[channel]
+    try:
+        call = operation.call(image.shape, image.dtype, params)
+        halo = [max(pair) for pair in normal_halo(operation.halo_of(call), ndim)]
+    except ValueError:
+        halo = [1] * ndim
+    tiles = []
+    for n, h in zip(spatial, halo, strict=True):
+        how = draw(st.sampled_from(("ragged", "small", "large", "any", "any")))
+        least = max(1, -(-n // 6))
+        if how == "ragged":
+            tiles.append(max(least, n - draw(st.integers(1, max(1, min(h, n - 1))))))
+        elif how == "small":
+            tiles.append(max(least, min(n, draw(st.integers(1, max(1, h))))))
+        elif how == "large":
+            tiles.append(n + draw(st.integers(0, 7)))
+        else:
+            tiles.append(draw(st.integers(least, n)))
+    return tuple(tiles)

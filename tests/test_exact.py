@@ -1,0 +1,79 @@
+"""Promise 1: tiled equals whole, for every operation of the catalogue, from its declaration alone.
+
+Adding an operation adds no test: this file draws its images, parameters and tile grids.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+import napari_tilewise as tw
+from napari_tilewise.operations.model import Exactness, Operation
+
+from .strategies import Case, cases
+
+
+def whole(case: Case) -> Any:
+    """Return scikit-image's own answer."""
+    operation = case.operation
+    params = {name: p.default for name, p in operation.parameters.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return operation.function(case.image.copy(), **{**params, **case.params})
+
+
+def tiled(case: Case, image: Any = None) -> Any:
+    """Return the tiled answer."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return tw.apply(
+            case.operation.name,
+            case.image if image is None else image,
+            tiles=case.tiles,
+            **case.params,
+        )
+
+
+def assert_same(operation: Operation, found: Any, expected: Any, source: np.ndarray) -> None:
+    """Assert equality as the operation declares it."""
+    if isinstance(expected, dict):
+        assert list(found) == list(expected)
+        for name in expected:
+            assert_same(operation, found[name], expected[name], source)
+        return
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert found.dtype == expected.dtype
+    assert found.shape == expected.shape
+    if operation.exactness is Exactness.IDENTICAL or expected.dtype.kind not in "fc":
+        if expected.dtype == object:
+            for a, b in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(a, b)
+        else:
+            np.testing.assert_array_equal(found, expected)
+        return
+    scale = max(1.0, float(np.nanmax(np.abs(expected), initial=0)))
+    limit = operation.tolerance_for(source.dtype) * scale
+    np.testing.assert_allclose(found, expected, rtol=0, atol=limit, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", list(tw.OPERATIONS))
+@given(data=st.data())
+def test_tiled_equals_whole(name: str, data: st.DataObject) -> None:
+    """Whatever the image, the parameters and the tile grid."""
+    case = data.draw(cases(tw.OPERATIONS[name]))
+    untouched = case.image.copy()
+    try:
+        expected = whole(case)
+    except Exception as error:  # noqa: BLE001 - scikit-image refuses; so must the tiled call
+        note(f"scikit-image: {error!r}")
+        with pytest.raises((tw.TilewiseError, type(error))):
+            tiled(case)
+        return
+    assert_same(case.operation, tiled(case), expected, case.image)
+    np.testing.assert_array_equal(case.image, untouched)

@@ -1,0 +1,60 @@
+"""Importing the package costs nothing; naming one thing brings only what it needs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"napari", "qtpy", "magicgui", "dask", "distributed", "skimage", "scipy", "zarr", "numpy"}
+
+PROBE = """
+import json, sys, time
+start = time.perf_counter()
+{code}
+seconds = time.perf_counter() - start
+print(json.dumps([seconds, sorted({{name.partition(".")[0] for name in sys.modules}})]))
+"""
+
+
+def modules_after(code):
+    out = subprocess.run(
+        [sys.executable, "-c", PROBE.format(code=code)], capture_output=True, text=True, check=True
+    )
+    seconds, modules = json.loads(out.stdout)
+    print(f"{code}: {seconds * 1000:.1f} ms")  # noqa: T201 - a figure, never a condition
+    return set(modules)
+
+
+def test_the_package_alone_imports_nothing_heavy():
+    assert not modules_after("import napari_tilewise") & HEAVY
+
+
+def test_the_command_line_imports_nothing_heavy():
+    assert not modules_after("import napari_tilewise.cli") & HEAVY
+
+
+@pytest.mark.parametrize("name", ["OPERATIONS", "Recipe"])
+def test_declarations_and_recipes_need_no_dask_nor_zarr(name):
+    heavy = {"napari", "qtpy", "magicgui", "dask", "distributed", "zarr"}
+    assert not modules_after(f"from napari_tilewise import {name}") & heavy
+
+
+def test_a_run_needs_no_window():
+    gui = {"napari", "qtpy", "magicgui", "superqt", "vispy", "PyQt6", "PySide6"}
+    assert not modules_after("from napari_tilewise import apply, run") & gui
+
+
+def test_every_public_name_is_there():
+    import napari_tilewise
+
+    assert sorted(dir(napari_tilewise)) == sorted(napari_tilewise.__all__)
+    for name in napari_tilewise.__all__:
+        assert getattr(napari_tilewise, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    import napari_tilewise
+
+    with pytest.raises(AttributeError, match="no attribute 'nope'"):
+        _ = napari_tilewise.nope

@@ -1,0 +1,215 @@
+"""A recipe is refused when it is made, and comes back from a file as it went in."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_tilewise import OPERATIONS, errors
+from napari_tilewise.operations.model import Output
+from napari_tilewise.operations.parameters import Footprint
+from napari_tilewise.recipe import Recipe, step_output
+
+GAUSSIAN = ("filters.gaussian", {"sigma": 2})
+
+sigmas = st.floats(0, 1e6, allow_nan=False) | st.integers(0, 50)
+gaussians = st.fixed_dictionaries(
+    {},
+    optional={
+        "sigma": sigmas | st.lists(sigmas, min_size=1, max_size=4),
+        "mode": st.sampled_from(["reflect", "constant", "nearest", "mirror", "wrap"]),
+        "cval": st.floats(allow_nan=False),
+        "preserve_range": st.booleans(),
+        "truncate": st.floats(0, 10),
+        "channel_axis": st.none() | st.integers(-3, 3),
+    },
+)
+recipes = st.lists(st.tuples(st.just("filters.gaussian"), gaussians), min_size=1, max_size=4).map(
+    Recipe
+)
+
+
+@given(recipe=recipes)
+def test_plain_data_text_and_pickle_give_the_recipe_back(recipe, tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "r.yaml"
+    assert Recipe.load(recipe.save(path)) == recipe
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    again = pickle.loads(pickle.dumps(recipe))
+    assert again == recipe
+    assert hash(again) == hash(recipe)
+    assert repr(again) == repr(recipe)
+
+
+@settings(max_examples=25)
+@given(text=st.text(max_size=60))
+def test_any_text_is_a_recipe_or_an_invalid_recipe(text, tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "r.yaml"
+    path.write_text(text, encoding="utf-8", errors="replace")
+    with pytest.raises(errors.InvalidRecipe, match=r"r\.yaml"):
+        Recipe.load(path)
+
+
+def defaults_of(op):
+    return {
+        name: p.default
+        for name, p in op.parameters.items()
+        if not p.required and p.default is not None
+    }
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operations_defaults_survive_a_file(name, tmp_path):
+    op = OPERATIONS[name]
+    recipe = Recipe([(name, {**required_of(op), **defaults_of(op)})])
+    again = Recipe.load(recipe.save(tmp_path / "r.yaml"))
+    assert again == recipe
+    before, after = op.bind(dict(recipe.steps[0][1])), op.bind(dict(again.steps[0][1]))
+    for key, value in before.items():
+        np.testing.assert_array_equal(np.asarray(value), np.asarray(after[key]))
+
+
+def required_of(op):
+    return {
+        name: np.ones((3, 3), np.uint8) if isinstance(p.spec, Footprint) else np.zeros((9, 9))
+        for name, p in op.parameters.items()
+        if p.required
+    }
+
+
+def footprint_operations():
+    return [
+        (op.name, name)
+        for op in OPERATIONS.values()
+        for name, spec in op.specs.items()
+        if isinstance(spec, Footprint)
+    ]
+
+
+@pytest.mark.parametrize(("name", "parameter"), footprint_operations())
+def test_a_footprint_survives_as_nested_lists(name, parameter, tmp_path):
+    footprint = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 1]], np.uint8)
+    recipe = Recipe([(name, {parameter: footprint})])
+    again = Recipe.load(recipe.save(tmp_path / "r.yaml"))
+    assert again == recipe
+    bound = OPERATIONS[name].bind(again.steps[0][1], 2)[parameter]
+    np.testing.assert_array_equal(bound, footprint)
+    shape = Recipe([(name, {parameter: {"shape": "disk", "radius": 2}})])
+    assert Recipe.load(shape.save(tmp_path / "s.yaml")) == shape
+
+
+def test_only_given_parameters_are_stored():
+    assert Recipe(["filters.gaussian"]).to_dict() == {
+        "version": 1,
+        "steps": [{"operation": "filters.gaussian"}],
+    }
+
+
+def test_a_recipe_cannot_be_changed():
+    given_params = {"sigma": [1, 2]}
+    recipe = Recipe([("filters.gaussian", given_params)])
+    given_params["sigma"].append(3)
+    recipe.steps[0][1]["sigma"] = 9
+    assert recipe.steps == (("filters.gaussian", {"sigma": (1, 2)}),)
+    with pytest.raises(AttributeError):
+        recipe.steps = ()
+
+
+def test_of_takes_all_that_a_run_takes(tmp_path):
+    recipe = Recipe([GAUSSIAN])
+    path = recipe.save(tmp_path / "r.yaml")
+    for thing in (recipe, GAUSSIAN, [GAUSSIAN], path, str(path)):
+        assert Recipe.of(thing) == recipe
+    assert Recipe.of("filters.gaussian") == Recipe([("filters.gaussian", {})])
+
+
+@pytest.mark.parametrize(
+    ("steps", "error", "words"),
+    [
+        (["filters.gausian"], errors.UnknownOperation, "Did you mean 'filters.gaussian'"),
+        ([("filters.gaussian", {"sigm": 1})], errors.UnknownParameter, "Did you mean 'sigma'"),
+        ([("filters.gaussian", {"sigma": -1})], errors.InvalidParameter, "at least 0"),
+        ([("filters.gaussian", {"sigma": "two"})], errors.InvalidParameter, "a number"),
+        ([("filters.gaussian", {"sigma": object()})], errors.InvalidParameter, "a number"),
+        ([], errors.InvalidRecipe, "at least one step"),
+        ([3], errors.InvalidRecipe, "The step 3 is neither"),
+        ("filters.gaussian", errors.InvalidRecipe, "list of steps"),
+        (7, errors.InvalidRecipe, "list of steps"),
+    ],
+)
+def test_a_wrong_step_is_refused_when_the_recipe_is_made(steps, error, words):
+    with pytest.raises(error, match=words):
+        Recipe(steps)
+
+
+def test_only_an_image_can_be_followed():
+    for name, op in OPERATIONS.items():
+        steps = [(name, required_of(op)), GAUSSIAN]
+        if step_output(op) in (Output.IMAGE, Output.MASK, Output.LABELS):
+            assert Recipe(steps).output is Output.IMAGE
+        else:
+            with pytest.raises(errors.InvalidRecipe, match=f"cannot follow step 1 .{name}"):
+                Recipe(steps)
+
+
+@pytest.mark.parametrize("name", [n for n, op in OPERATIONS.items() if op.images])
+def test_a_whole_image_stays_out_of_the_file(name, tmp_path):
+    op = OPERATIONS[name]
+    recipe = Recipe([(name, {**required_of(op), op.images[0]: np.zeros((9, 9), bool)})])
+    with pytest.raises(errors.InvalidRecipe, match="holds an image"):
+        recipe.save(tmp_path / "r.yaml")
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("", None, "no recipe"),
+        ("- 1", 1, "no recipe"),
+        ("steps: [filters.gaussian]", 1, "version is None"),
+        ("steps: []\nversion: 99\n", 2, "version is 99"),
+        ("version: 1\nstep: []\n", 2, "Did you mean 'steps'"),
+        ("version: 1\nsteps: gaussian\n", 2, "expected a list"),
+        ("version: 1\nsteps:\n- filters.gaussian\n- filters.gausian\n", 4, "filters.gaussian"),
+        ("version: 1\nsteps:\n- operation: filters.gaussian\n  params: {}\n", 3, "'parameters'"),
+        (
+            "version: 1\nsteps:\n- operation: filters.gaussian\n  parameters:\n"
+            "    mode: wrap\n    sigmaa: 3\n",
+            6,
+            "Did you mean 'sigma'",
+        ),
+        ("version: 1\nsteps:\n- operation: filters.gaussian\n  parameters: [1]\n", 3, "names and"),
+        ("version: 1\nsteps:\n- parameters: {}\n", 3, "names no operation"),
+        ("version: 1\nsteps: [\n", 3, "no YAML"),
+        ("version: 1\nsteps:\n- !!python/object/apply:os.system ['true']\n", 3, "no YAML"),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_line(text, line, words, tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    where = f"r.yaml, line {line}: " if line else "r.yaml: "
+    with pytest.raises(errors.InvalidRecipe, match=where) as caught:
+        Recipe.load(path)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_binary_one_are_named(tmp_path):
+    with pytest.raises(errors.InvalidRecipe, match=r"nope\.yaml"):
+        Recipe.load(tmp_path / "nope.yaml")
+    (tmp_path / "b.yaml").write_bytes(b"\xff\xfe\x00\xd8")
+    with pytest.raises(errors.InvalidRecipe, match=r"b\.yaml"):
+        Recipe.load(tmp_path / "b.yaml")
+
+
+def test_an_unwritable_place_is_named(tmp_path):
+    with pytest.raises(errors.DestinationUnwritable, match="cannot be written"):
+        Recipe([GAUSSIAN]).save(tmp_path / "no" / "folder" / "r.yaml")
+
+
+def test_numbers_as_people_write_them(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text("version: 1\nsteps:\n- {operation: filters.gaussian, parameters: {sigma: 1e1}}")
+    assert Recipe.load(path).steps[0][1] == {"sigma": 10.0}
