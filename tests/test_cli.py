@@ -215,7 +215,7 @@ def test_an_unforeseen_error_is_one_line(shell, monkeypatch):
     ("error", "words"),
     [
         (OSError(28, "No space left on device", "out.zarr"), ["No space left on device: out.zarr"]),
-        (KeyboardInterrupt(), ["Aborted"]),
+        (KeyboardInterrupt(), ["Interrupted"]),
         (MemoryError(), ["memory"]),
         (errors.Cancelled("Cancelled; nothing was left."), ["Cancelled"]),
     ],

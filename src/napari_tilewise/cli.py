@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.parameters import Parameter
 
 DEBUG = "NAPARI_TILEWISE_DEBUG"
+INTERRUPTED = 130  # what typer makes of Ctrl-C; the codes here are 0, 1 and 2
 USAGE_ERRORS = (
     errors.UnknownOperation,
     errors.UnknownParameter,
@@ -51,7 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         app(args=None if argv is None else list(argv), prog_name="napari-tilewise")
     except SystemExit as done:
-        return done.code if done.code in (0, 2) else int(done.code is not None)
+        if done.code == INTERRUPTED:
+            return _report("Interrupted.", 1)
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
     except errors.TilewiseError as error:
         return _report(str(error), 2 if isinstance(error, USAGE_ERRORS) else 1)
     except KeyboardInterrupt:
@@ -241,7 +245,7 @@ def run(
             axes=axes,
             spatial=spatial,
         )
-    typer.echo(result.path)
+    typer.echo(result.value if isinstance(result.value, Number) else result.path)
 
 
 def parse_recipe(what: str, assignments: Sequence[str]) -> Any:

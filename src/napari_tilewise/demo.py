@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.events import Listener
 
 SIGMA = 2
-RECIPE = Recipe([("filters.gaussian", {"sigma": SIGMA}), "filters.threshold_otsu", "measure.label"])
+STEPS = (("filters.gaussian", {"sigma": SIGMA}), "filters.threshold_otsu", "measure.label")
 MARK = "made by napari-tilewise demo"
 CHUNK = 512
 
@@ -69,7 +69,7 @@ class DemoResult:
         return "\n".join(
             [
                 f"image         {size} {self.dtype}, {amount}: the Hubble deep field, mirrored",
-                f"recipe        {' -> '.join(name for name, _ in RECIPE.steps)}",
+                f"recipe        Gaussian (sigma {SIGMA}) -> Otsu -> label",
                 f"tile by tile  {self.seconds:.1f} s, {self.tiles} tiles, written with its pyramid "
                 f"({self.levels} levels), peak memory {format_size(self.peak)}",
                 f"whole image   {self.seconds_whole:.1f} s, nothing written, "
@@ -115,7 +115,7 @@ def run_demo(
     _claim(folder, source)
     _write_source(source, size)
     start = time.perf_counter()
-    result = run(RECIPE, source, labels, overwrite=True, progress=progress, cancel=cancel)
+    result = run(Recipe(STEPS), source, labels, overwrite=True, progress=progress, cancel=cancel)
     seconds, peak = time.perf_counter() - start, peak_memory()
     image = _open(source)
     start = time.perf_counter()

@@ -206,7 +206,7 @@ def test_full_disk_is_said_so(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(zarr.Array, "__setitem__", full)
-    with pytest.raises(DestinationUnwritable, match="no space is left .* MiB free"):
+    with pytest.raises(DestinationUnwritable, match=r"no space is left .* MiB free"):
         writer.write((slice(0, 4), slice(0, 4)), np.ones((4, 4), "u1"))
     writer.abort()
 
@@ -220,6 +220,7 @@ def test_source_is_never_written_to(tmp_path, plane):
     assert same_place(tmp_path / "x" / ".." / "a.zarr", path)
     assert same_place(path / "inside.zarr", path)
     assert not same_place(tmp_path / "a.zarr2", path)
+    assert same_place(open_image(path), path)
     assert not same_place(plane, path)
 
 

@@ -270,3 +270,10 @@ def test_corrupt_tiff_tile_is_named_when_it_is_read(tmp_path):
     path.write_bytes(content)
     with pytest.raises(SourceUnreadable, match=r"damaged\.tif"):
         open_image(path).data[:32, :32]
+
+
+def test_picture_too_large_to_be_read_whole(tmp_path, monkeypatch):
+    imwrite(tmp_path / "huge.png", PIXELS[0].astype(np.uint8))
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(SourceUnreadable, match=r"huge\.png.*convert it"):
+        open_image(tmp_path / "huge.png")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.model import Operation
 
 ALL = "All categories"
-ROWS = 7
+ROWS, ROW_HEIGHT = 7, 20
 _KEY = Qt.ItemDataRole.UserRole
 
 
@@ -69,7 +70,7 @@ class Chooser(QWidget):
         self.list.currentItemChanged.connect(self._current_changed)
 
     def _list(self) -> QTreeWidget:
-        tree = QTreeWidget()
+        tree, faint = QTreeWidget(), QColor(words.FAINT)
         tree.setColumnCount(2)
         tree.setHeaderHidden(True)
         tree.setRootIsDecorated(False)
@@ -79,14 +80,15 @@ class Chooser(QWidget):
             item = QTreeWidgetItem([op.title, words.category(op.category)])
             item.setData(0, _KEY, name)
             item.setToolTip(0, f"skimage.{name}")
-            item.setForeground(1, tree.palette().placeholderText())
+            item.setSizeHint(0, QSize(0, ROW_HEIGHT))
+            item.setForeground(1, faint)
             tree.addTopLevelItem(item)
         header = tree.header()
         if header is not None:
             header.setStretchLastSection(False)
             header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
             header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
-        tree.setFixedHeight(ROWS * (tree.fontMetrics().height() + 6) + 6)
+        tree.setFixedHeight(ROWS * ROW_HEIGHT + 6)
         return tree
 
     def choose(self, name: str) -> None:

@@ -1,7 +1,7 @@
 """What a run does in its worker: plain data in, plain data out, nothing of napari or Qt touched.
 
-In-memory images are computed at once; lazy ones stay lazy, but for the part that is shown; pyramids,
-and planes too large to show without one, are streamed into a temporary OME-Zarr.
+In-memory images are computed at once. Lazy ones stay lazy, but for the part that is shown.
+Pyramids, and planes too large to show without one, are streamed into a temporary OME-Zarr.
 """
 
 from __future__ import annotations

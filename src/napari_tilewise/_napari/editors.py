@@ -125,7 +125,7 @@ def _editor(spec: Spec, parameter: Parameter, layers: LayersOf) -> Editor:
     return Editor(box, read, lambda value: _set(box, text(value)))
 
 
-@_editor.register
+@_editor.register(Number)
 def _number(spec: Number, parameter: Parameter, layers: LayersOf) -> Editor:
     if spec.per_axis or not _fits_spin_box(spec, parameter):
         return _editor.dispatch(Spec)(spec, parameter, layers)
@@ -160,10 +160,10 @@ def _fits_spin_box(spec: Number, parameter: Parameter) -> bool:
     if isinstance(default, Sequence):
         return False
     decimals = max(2, round(-math.log10(_step(spec, parameter))))
-    return abs(default) < LIMIT and round(float(default), decimals) == default
+    return bool(abs(default) < LIMIT and round(float(default), decimals) == default)
 
 
-@_editor.register
+@_editor.register(Flag)
 def _flag(spec: Flag, parameter: Parameter, layers: LayersOf) -> Editor:
     if spec.optional:
         return _labelled({AUTO: None, "yes": True, "no": False})
@@ -171,13 +171,13 @@ def _flag(spec: Flag, parameter: Parameter, layers: LayersOf) -> Editor:
     return Editor(box, lambda: box.value, lambda value: _set(box, bool(value)))
 
 
-@_editor.register
+@_editor.register(Choice)
 def _choice(spec: Choice, parameter: Parameter, layers: LayersOf) -> Editor:
     none = {AUTO: None} if spec.optional and None not in spec.choices else {}
     return _labelled(none | {AUTO if c is None else str(c): c for c in spec.choices})
 
 
-@_editor.register
+@_editor.register(Numbers)
 def _many(spec: Numbers, parameter: Parameter, layers: LayersOf) -> Editor:
     box = LineEdit()
     return Editor(
@@ -185,7 +185,7 @@ def _many(spec: Numbers, parameter: Parameter, layers: LayersOf) -> Editor:
     )
 
 
-@_editor.register
+@_editor.register(Range)
 def _range(spec: Range, parameter: Parameter, layers: LayersOf) -> Editor:
     names = ComboBox(choices=[*spec.names, CUSTOM])
     pair = LineEdit(value="0, 1")
@@ -208,7 +208,7 @@ def _range(spec: Range, parameter: Parameter, layers: LayersOf) -> Editor:
     return Editor(row, read, write)
 
 
-@_editor.register
+@_editor.register(Names)
 def _names(spec: Names, parameter: Parameter, layers: LayersOf) -> Editor:
     box = Select(choices=spec.known)
     box.native.setMaximumHeight(110)
@@ -219,7 +219,7 @@ def _names(spec: Names, parameter: Parameter, layers: LayersOf) -> Editor:
     return Editor(box, lambda: tuple(box.value), write)
 
 
-@_editor.register
+@_editor.register(Footprint)
 def _footprint(spec: Footprint, parameter: Parameter, layers: LayersOf) -> Editor:
     default = [AUTO] if spec.optional else []
     kinds = ComboBox(choices=[*default, *SHAPES[2]])
@@ -257,7 +257,7 @@ def _footprint(spec: Footprint, parameter: Parameter, layers: LayersOf) -> Edito
     return Editor(row, read, write, fit)
 
 
-@_editor.register
+@_editor.register(AlignedImage)
 def _image(spec: AlignedImage, parameter: Parameter, layers: LayersOf) -> Editor:
     def choices(_: Widget) -> list[tuple[str, Any]]:
         return [(NO_LAYER, None), *((layer.name, layer) for layer in layers(spec.role))]
@@ -303,7 +303,7 @@ def _or_auto(inner: Editor) -> Editor:
     return Editor(row, lambda: None if auto.value else inner.read(), write, inner.fit)
 
 
-def _row(*widgets: Widget) -> Container:
+def _row(*widgets: Widget) -> Container[Widget]:
     row = Container(layout="horizontal", widgets=list(widgets), labels=False)
     row.margins = (0, 0, 0, 0)
     return row

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Any
-
-from magicgui.widgets import Container
+from typing import TYPE_CHECKING, Any, cast
 
 from napari_tilewise._napari.editors import Editor, LayersOf, editor, initial
+from napari_tilewise._napari.rows import rows
 from napari_tilewise._napari.words import label
 from napari_tilewise.operations.parameters import AlignedImage, ChannelAxis, Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from magicgui.widgets import Widget
 
     from napari_tilewise.operations.model import Operation
     from napari_tilewise.operations.parameters import Parameter
@@ -45,19 +46,27 @@ class Form:
             made.widget.name = name
             made.widget.label = _label(parameter)
             made.widget.tooltip = _tooltip(parameter)
-            made.widget.changed.connect(lambda *_: changed())
-        self.basic = self._container(advanced=False)
-        self.advanced = self._container(advanced=True)
+            cast("Any", made.widget).changed.connect(lambda *_: changed())
+        self.basic = rows(self._widgets(advanced=False))
+        self.advanced = rows(self._widgets(advanced=True))
 
-    def _container(self, *, advanced: bool) -> Container:
-        widgets = [
+    def _widgets(self, *, advanced: bool) -> list[Widget]:
+        return [
             made.widget
             for name, made in self.editors.items()
             if self.operation.specs[name].advanced == advanced
         ]
-        box = Container(widgets=widgets, labels=True)
-        box.margins = (0, 0, 0, 0)
-        return box
+
+    @property
+    def has_advanced(self) -> bool:
+        """Whether any parameter is an advanced one."""
+        return bool(self._widgets(advanced=True))
+
+    def discard(self) -> None:
+        """Destroy the widgets."""
+        for widget in (self.basic, self.advanced):
+            widget.hide()
+            widget.deleteLater()
 
     def values(self) -> dict[str, Any]:
         """Return the parameters as they stand; further images as layers, None where unset.

@@ -88,8 +88,7 @@ class OperationsPanel(QWidget):
         self.advanced.setAutoRaise(True)
         self.advanced.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.advanced.toggled.connect(self._fold)
-        self._forms = QVBoxLayout()
-        self._advanced_forms = QVBoxLayout()
+        self._forms, self._advanced_forms = QVBoxLayout(), QVBoxLayout()
         self.reset, self.cancel, self.apply = map(QPushButton, ("Reset", "Cancel", "Apply"))
         self.reset.setToolTip("Go back to scikit-image's defaults")
         self.cancel.setEnabled(False)
@@ -106,7 +105,7 @@ class OperationsPanel(QWidget):
         inner = QWidget()
         body = QVBoxLayout(inner)
         body.setContentsMargins(0, 0, 4, 0)
-        for item in (self.title, self.summary, self.kind, self.target.box.native):
+        for item in (self.title, self.summary, self.kind, self.target.box):
             body.addWidget(item)
         body.addLayout(self._forms)
         body.addWidget(self.advanced)
@@ -151,19 +150,15 @@ class OperationsPanel(QWidget):
         if self.form is not None:
             if self.form.operation.name == name:
                 return
-            for box in (self.form.basic, self.form.advanced):
-                box.native.hide()
-                box.native.setParent(None)
-                box.native.deleteLater()
+            self.form.discard()
         op = self._operations[name]
         self.form = Form(op, self.target.layers, self._refresh)
-        self._forms.addWidget(self.form.basic.native)
-        self._advanced_forms.addWidget(self.form.advanced.native)
+        self._forms.addWidget(self.form.basic)
+        self._advanced_forms.addWidget(self.form.advanced)
         self.title.setText(op.title)
         self.title.setToolTip(f"skimage.{op.name}")
         self.summary.setText(op.summary)
-        self.form.basic.native.setVisible(bool(len(self.form.basic)))
-        self.advanced.setVisible(bool(len(self.form.advanced)))
+        self.advanced.setVisible(self.form.has_advanced)
         self.advanced.setChecked(False)
         self._fold(False)
         self._refresh()
@@ -172,7 +167,7 @@ class OperationsPanel(QWidget):
         arrow = Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow
         self.advanced.setArrowType(arrow)
         if self.form is not None:
-            self.form.advanced.native.setVisible(unfolded)
+            self.form.advanced.setVisible(unfolded)
 
     def _reset(self) -> None:
         if self.form is not None:
@@ -342,5 +337,5 @@ def _text(*, bold: bool = False, faint: bool = False) -> QLabel:
     if bold:
         label.setStyleSheet("font-weight: bold; font-size: 13pt;")
     if faint:
-        label.setStyleSheet("color: palette(placeholder-text);")
+        label.setStyleSheet(f"color: {words.FAINT};")
     return label

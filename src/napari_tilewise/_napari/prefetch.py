@@ -73,7 +73,8 @@ def _held(lazy: da.Array, tiles: dict[tuple[int, ...], np.ndarray]) -> da.Array:
         (name, *position): tiles.get(position, (lazy.name, *position))
         for position in product(*(range(len(n)) for n in lazy.chunks))
     }
-    graph = HighLevelGraph.from_collections(name, layer, dependencies=[lazy])
+    sources: Any = [lazy]
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=sources)
     return da.Array(graph, name, lazy.chunks, dtype=lazy.dtype)
 
 

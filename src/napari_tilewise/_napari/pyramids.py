@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ def smaller(
         Whether pixels are averaged; labels and masks never are.
     """
     levels = [array]
-    for finer, coarser in zip(shapes, shapes[1:], strict=False):
+    for finer, coarser in pairwise(shapes):
         ratios = [max(1, round(a / b)) for a, b in zip(finer, coarser, strict=True)]
         if len(ratios) != array.ndim:
             ratios = ratios[-array.ndim :]

@@ -1,4 +1,4 @@
-"""A result becomes a new layer: of the right type, in the right place, with the recipe it came by."""
+"""A result becomes a new layer: the right type, the right place, and the recipe it came by."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def layer(job: Job, outcome: Outcome) -> Layer | None:
     outcome
         What came out.
     """
-    common = {
+    common: dict[str, Any] = {
         "name": f"{job.source.name} - {job.operation.title}",
         "metadata": {PLUGIN: {"recipe": recipe_of(job), "source": job.source.name, **_more(job)}},
     }
@@ -163,12 +163,10 @@ def _points(job: Job, outcome: Outcome, common: dict[str, Any]) -> Points:
 
 def _table(job: Job, outcome: Outcome, common: dict[str, Any]) -> Labels:
     """Return labels that share the input's data, with one row of features per object."""
-    import pandas as pd
-
     source = job.source
-    features = pd.DataFrame({key: np.asarray(column) for key, column in outcome.data.items()})
-    if "label" in features and "index" not in features:
-        features.insert(0, "index", features["label"])
+    features = {key: np.asarray(column) for key, column in outcome.data.items()}
+    if "label" in features:
+        features = {"index": features["label"], **features}  # napari finds a label's row by it
     return Labels(
         list(source.levels) if source.is_multiscale else source.levels[0],
         multiscale=source.is_multiscale,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import FunctionWorker, create_worker
 from napari.utils import progress
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_tilewise._napari.compute import compute, show
 from napari_tilewise.engine.events import Event, PassStarted, TileDone
@@ -70,6 +71,11 @@ class Worker(FunctionWorker):  # type: ignore[misc]  # napari has no types
             self.cancel.set()
 
 
+def _quit(workers: list[Worker], *_: object) -> None:
+    for worker in workers:
+        worker.quit()
+
+
 class Runner(QObject):
     """Runs jobs, one at a time.
 
@@ -89,8 +95,8 @@ class Runner(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._worker: Worker | None = None
-        self._live = live = list[Worker]()
-        parent.destroyed.connect(lambda *_: [worker.quit() for worker in live])
+        self._live: list[Worker] = []
+        parent.destroyed.connect(partial(_quit, self._live))
         self._job: Job | None = None
         self._bar: Any = None
         self._latest = Latest()

@@ -46,7 +46,8 @@ class Snapshot:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The data type of the pixels."""
-        return np.dtype(self.levels[0].dtype)
+        dtype: np.dtype[Any] = np.dtype(self.levels[0].dtype)
+        return dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -72,6 +73,7 @@ def take(layer: Layer) -> Snapshot:
     """
     data = tuple(layer.data) if layer.multiscale else (_lazy(layer),)
     is_image = isinstance(layer, Image)
+    limits = map(float, layer.contrast_limits) if is_image else ()
     return Snapshot(
         name=layer.name,
         levels=data,
@@ -79,7 +81,7 @@ def take(layer: Layer) -> Snapshot:
         is_rgb=bool(getattr(layer, "rgb", False)),
         is_labels=isinstance(layer, Labels),
         placement=Placement.of(layer),
-        limits=tuple(map(float, layer.contrast_limits)) if is_image else None,
+        limits=tuple(limits) or None,  # type: ignore[arg-type]  # a pair
         colormap=layer.colormap if is_image else None,
     )
 

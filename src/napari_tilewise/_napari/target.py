@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox, Container
+from magicgui.widgets import ComboBox
 from napari.layers import Image, Labels, Layer
 
 from napari_tilewise._napari import dimensions
+from napari_tilewise._napari.rows import rows, show_row
 from napari_tilewise._napari.snapshot import displayed_axes
 from napari_tilewise.errors import InvalidAxes
 
@@ -41,8 +42,7 @@ class Target:
             "<qt>Whether the operation sees one plane at a time or whole volumes. "
             "Time and channels are always processed apart.</qt>"
         )
-        self.box = Container(widgets=[self.layer_box, self.way_box], labels=True)
-        self.box.margins = (0, 0, 0, 0)
+        self.box = rows([self.layer_box, self.way_box])
         self.layer_box.changed.connect(lambda *_: changed())
         self.way_box.changed.connect(lambda *_: changed())
         events = viewer.layers.events
@@ -104,7 +104,7 @@ class Target:
         if list(self._ways) != list(self.way_box.choices):
             with self.way_box.changed.blocked():
                 self.way_box.choices = list(self._ways)
-        self.way_box.visible = len(self._ways) > 1
+        show_row(self.box, self.way_box, len(self._ways) > 1)
         return problem
 
     def _choices(self, _: Any) -> list[tuple[str, Layer]]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.model import Operation
 
 PLUGIN = "napari-tilewise"
+FAINT = "#8b8f98"
+"""A grey that can be read on napari's dark theme and on its light one."""
 
 KINDS: Mapping[Kind, str] = {
     Kind.POINTWISE: "Pointwise: each pixel on its own.",

@@ -1,1 +1,1 @@
-"""The engine: tiles, passes, memory, lazy arrays. It knows no operation by name and no interface."""
+"""Tiles, passes, memory, lazy arrays: the engine knows no operation by name and no interface."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise import axes as _axes
+from napari_tilewise.engine.order import WIDEST, banded
 from napari_tilewise.engine.pool import cpu_count
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.tiling import choose_tile
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations import get_operation
-from napari_tilewise.operations.model import Operation, Output
 
 if TYPE_CHECKING:
     import threading
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.source import Source
+    from napari_tilewise.operations.model import Operation
 
 
 def apply(
@@ -137,7 +138,7 @@ def build(
     kept = [i for i in range(len(source.shape)) if i in over or i == channel]
     loops = tuple(i for i in range(len(source.shape)) if i not in kept)
     images = {name: params[name] for name in operation.images if params.get(name) is not None}
-    if channel is not None:
+    if channel is not None and operation.channel is not None:
         params = {**params, operation.channel: kept.index(channel)}
     call = operation.call(tuple(source.shape[i] for i in kept), source.dtype, params)
     chunks = None if source.chunks is None else [source.chunks[i] for i in kept]
@@ -214,5 +215,5 @@ def compute(stack: Stack) -> np.ndarray:
         region = grid.region(position)
         out[region] = stack.read(region)
 
-    stack.session.sweep(stack.call.operation.name, work, list(grid.positions()))
+    stack.session.sweep(stack.call.operation.name, work, banded(grid, WIDEST))
     return out

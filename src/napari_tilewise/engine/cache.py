@@ -1,4 +1,4 @@
-"""Decoded chunks and computed tiles are shared: a bounded cache that never does a thing twice at once.
+"""Decoded chunks and computed tiles are shared: a bounded cache that does no thing twice at once.
 
 Tiles overlap by their halos, so neighbours want the same source chunks. Keeping the last ones
 decoded makes every chunk be read about once per pass, whatever the tile grid.

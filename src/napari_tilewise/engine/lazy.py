@@ -36,7 +36,7 @@ def to_dask(stack: Stack) -> da.Array:
     _made[name] = stack
     if not stack.shape:
         return da.Array({(name,): (_value, stack)}, name, (), dtype=stack.dtype)
-    return da.map_blocks(
+    lazy: da.Array = da.map_blocks(
         _tile,
         stack,
         chunks=stack.grid().chunks(),
@@ -44,6 +44,7 @@ def to_dask(stack: Stack) -> da.Array:
         meta=np.empty((0,) * len(stack.shape), stack.dtype),
         name=name,
     )
+    return lazy
 
 
 def _tile(stack: Stack, block_id: tuple[int, ...] = ()) -> np.ndarray:

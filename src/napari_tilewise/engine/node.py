@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import itertools
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.engine.cache import shared_cache
+from napari_tilewise.engine.order import band_width, banded
 from napari_tilewise.engine.source import Source, read_wrapped
 from napari_tilewise.errors import OperationFailed, TilewiseError
 from napari_tilewise.operations.grid import (
@@ -134,7 +136,7 @@ class Node:
     def _gather(self, gather: Gather) -> Any:
         halo = normal_halo(gather.halo, self.call.ndim)
         if gather.regions is None:
-            items = [(self.grid.region(p), p) for p in self.grid.positions()]
+            items = [(self.grid.region(p), p) for p in self._ordered()]
         else:
             items = [(region, (number,)) for number, region in enumerate(gather.regions)]
 
@@ -146,6 +148,12 @@ class Node:
         what = f"{self.operation.name}: {gather.what}"
         total = self.session.reduce(what, of, gather.merge, items)
         return total if gather.finish is None else gather.finish(total)
+
+    def _ordered(self) -> list[tuple[int, ...]]:
+        cache = self.session.cache or shared_cache()
+        return banded(
+            self.grid, band_width(self.grid.tile, self.source.dtype.itemsize, cache.capacity)
+        )
 
     # -- boxes -------------------------------------------------------------------------------
 
@@ -181,7 +189,7 @@ class Node:
             tile = self.grid.region(position)
             pixels = cache.get(
                 ("tile", self._number, position),
-                lambda tile=tile, position=position: self._compute(final, tile, position),
+                partial(self._compute, final, tile, position),
             )
             common = intersect(tile, region)
             out[self._with_channel(within(common, region))] = pixels[
@@ -202,7 +210,7 @@ class Node:
             halo = normal_halo(final.halo, self.call.ndim)
             region = self._grown(tile, halo, final.align)
         block = self._block(tile, region, position)
-        result = self._guard(lambda: final.compute(block), tile)
+        result: np.ndarray = self._guard(lambda: final.compute(block), tile)
         if final.source is None and not final.on_grid:
             result = result[self._with_channel(block.core)]
         if result.dtype != self.dtype or result.shape != self.tile_for(extent(tile)):
@@ -238,7 +246,9 @@ class Node:
 
     def _fetch(self, source: Source, region: Region) -> np.ndarray:
         """Return pixels that a function may keep and write to: contiguous, and never the input."""
-        inside = all(s.start >= 0 and s.stop <= n for s, n in zip(region, source.shape, strict=True))
+        inside = all(
+            s.start >= 0 and s.stop <= n for s, n in zip(region, source.shape, strict=True)
+        )
         pixels = source.read(region) if inside else read_wrapped(source, region)
         if pixels.flags.c_contiguous and pixels.flags.owndata and pixels.flags.writeable:
             return pixels
@@ -255,7 +265,7 @@ class Node:
                 f"{self.operation.name} ran out of memory on the tile {words(tile)}; "
                 "use smaller tiles."
             ) from error
-        except Exception as error:  # noqa: BLE001 - scikit-image raises anything; named here
+        except Exception as error:
             raise OperationFailed(
                 f"{self.operation.name} failed on the tile {words(tile)}: {error}"
             ) from error

@@ -63,7 +63,7 @@ class _InnerThreads:
         self._holders = 0
         self._limits: Any = None
         self._cv2: int | None = None
-        self._blosc: bool | None = None
+        self._blosc: Any = None
 
     def acquire(self) -> None:
         with self._lock:
@@ -74,7 +74,8 @@ class _InnerThreads:
             if (cv2 := sys.modules.get("cv2")) is not None:
                 self._cv2 = cv2.getNumThreads()
                 cv2.setNumThreads(1)
-            if (blosc := sys.modules.get("numcodecs.blosc")) is not None:
+            blosc: Any = sys.modules.get("numcodecs.blosc")
+            if blosc is not None:
                 self._blosc, blosc.use_threads = blosc.use_threads, False
 
     def release(self) -> None:
@@ -86,7 +87,8 @@ class _InnerThreads:
             if self._cv2 is not None:
                 sys.modules["cv2"].setNumThreads(self._cv2)
             if self._blosc is not None:
-                sys.modules["numcodecs.blosc"].use_threads = self._blosc
+                blosc: Any = sys.modules["numcodecs.blosc"]
+                blosc.use_threads = self._blosc
             self._cv2 = self._blosc = None
 
 

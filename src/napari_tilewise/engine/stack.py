@@ -14,8 +14,8 @@ import numpy as np
 
 from napari_tilewise.engine.node import Node
 from napari_tilewise.engine.source import PlaneView, Source
-from napari_tilewise.operations.grid import Grid, Region, extent
-from napari_tilewise.operations.model import Call, Output
+from napari_tilewise.operations.grid import Grid, Halo, Region, extent
+from napari_tilewise.operations.model import Call, Output, normal_halo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,6 +98,16 @@ class Stack:
                 plane += 1
         return layout
 
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The names of the result's axes, where the source's were given."""
+        if self._names is None or not self.is_image:
+            return None
+        loops = [self._names[i] for i in self.loops]
+        dropped = self.call.channel_axis if self.call.operation.drops_channel else None
+        plane = [name for i, name in enumerate(self._names) if i not in self.loops]
+        return self._order(loops, [name for i, name in enumerate(plane) if i != dropped])
+
     def _order(self, loop_items: Sequence[Any], plane_items: Sequence[Any]) -> tuple[Any, ...]:
         items = [*loop_items, *plane_items]
         return tuple(items[i] for i in self._layout)
@@ -108,6 +118,27 @@ class Stack:
     def _lengths(self, probe: Node) -> tuple[int, ...]:
         plane: Sequence[int] = probe.chunks_of_result if self.is_image else (probe.shape or ())
         return self._order([1] * len(self.loops), plane)
+
+    @property
+    def halo(self) -> Halo:
+        """Neighbours that a tile needs along the spatial axes."""
+        return normal_halo(self.call.operation.halo_of(self.call), self.call.ndim)
+
+    @property
+    def node_grid(self) -> Grid:
+        """The tiles of one plane's passes."""
+        return Grid(self.call.spatial_shape, self._tile)
+
+    def spatial_of(self, items: Sequence[int]) -> list[int]:
+        """Return the items of the spatial axes from items per axis of the result."""
+        n_loops = len(self.loops)
+        channel = None if self.call.operation.drops_channel else self.call.channel_axis
+        found = dict(zip(self._layout, items, strict=True))
+        return [
+            value
+            for item, value in sorted(found.items())
+            if item >= n_loops and item - n_loops != channel
+        ]
 
     def _make(self, index: tuple[int, ...]) -> Node:
         return Node(

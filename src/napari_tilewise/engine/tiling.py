@@ -42,7 +42,8 @@ def choose_tile(
     if isinstance(tiles, str) and tiles == "auto":
         return _auto(call, chunks, workers)
     lengths = [tiles] * call.ndim if isinstance(tiles, Integral) else list(_sequence(tiles))
-    if len(lengths) != call.ndim or not all(isinstance(n, Integral) and n > 0 for n in lengths):
+    positive = all(isinstance(n, Integral) and int(n) > 0 for n in lengths)
+    if len(lengths) != call.ndim or not positive:
         raise InvalidParameter(
             f"tiles={tiles!r}: expected 'auto', one positive length in pixels, or {call.ndim} of "
             "them, one per spatial axis."

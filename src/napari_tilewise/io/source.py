@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FORMATS = (
     "OME-Zarr 0.4 and 0.5, Zarr arrays, TIFF (BigTIFF, OME-TIFF, ImageJ), .npy, "
-    "PNG, JPEG and what else imageio reads"
+    "PNG, JPEG and what else Pillow reads"
 )
 """The formats known, in words."""
 
@@ -125,10 +125,11 @@ def _open_npy(path: str, name: str) -> Guarded:
 
 def _picture(path: Path, name: str) -> Image:
     import imageio.v3 as iio
+    from PIL.Image import DecompressionBombError
 
     try:
-        data = np.asarray(iio.imread(path))
-    except DECODE_ERRORS as exc:
+        data = np.asarray(iio.imread(path, plugin="pillow"))
+    except (*DECODE_ERRORS, DecompressionBombError) as exc:
         why = str(exc).partition("\n")[0]
         raise SourceUnreadable(
             f"{name!r} cannot be read as an image ({type(exc).__name__}: {why}); "

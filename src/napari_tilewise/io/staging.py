@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable
+from napari_tilewise.io.image import Image
 from napari_tilewise.io.zarrs import is_zarr
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def same_place(a: object, b: object) -> bool:
     Parameters
     ----------
     a
-        A path, or an array that knows its store.
+        A path, an `Image`, or an array that knows its store.
     b
         Another.
     """
@@ -67,6 +68,8 @@ def same_place(a: object, b: object) -> bool:
 
 
 def _place(thing: Any) -> Path | None:
+    if isinstance(thing, Image):
+        thing = thing.data if thing.format == "array" else thing.name
     if isinstance(thing, (str, os.PathLike)):
         text = str(os.fspath(thing))
         if "://" in text and not text.startswith("file://"):

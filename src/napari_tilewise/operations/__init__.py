@@ -9,7 +9,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import UnknownOperation, did_you_mean
-from napari_tilewise.operations import filters, hysteresis, measure, morphology, segmentation
+from napari_tilewise.operations import (
+    color,
+    edges,
+    filters,
+    hysteresis,
+    measure,
+    morphology,
+    rank,
+    ridges,
+    segmentation,
+    util,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,10 +29,15 @@ if TYPE_CHECKING:
 
 GROUPS = (
     filters.OPERATIONS,
+    rank.OPERATIONS,
+    ridges.OPERATIONS,
+    edges.OPERATIONS,
     hysteresis.OPERATIONS,
     morphology.OPERATIONS,
     measure.OPERATIONS,
     segmentation.OPERATIONS,
+    color.OPERATIONS,
+    util.OPERATIONS,
 )
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.operations.model import Call
 from napari_tilewise.operations.parameters import ChannelAxis, Choice, Number
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.model import Call
 
 BORDER = Choice(choices=("reflect", "constant", "nearest", "mirror", "wrap"), advanced=True)
 """Border modes in ndimage's spelling (filters, morphology, feature)."""

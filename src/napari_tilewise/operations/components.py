@@ -9,16 +9,19 @@ last pass labels each tile again and maps its pieces through a lookup table.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from napari_tilewise.operations.grid import Grid
 from napari_tilewise.operations.model import Block, Gather, HaloLike
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from napari_tilewise.operations.grid import Grid
 
 Position: TypeAlias = tuple[int, ...]
 Faces: TypeAlias = dict[tuple[int, int], np.ndarray]
@@ -87,20 +90,27 @@ class Joined:
         self._measures: list[dict[str, np.ndarray]] = []
 
     def add(self, tile: _Tile) -> None:
-        """Take in the next tile in raster order."""
+        """Take in a tile, whatever the order."""
         self.offsets[tile.position] = self.total
-        for step in itertools.product((-1, 0, 1), repeat=len(tile.position)):
-            if step < (0,) * len(step) and _reach(step) <= self._connectivity:
-                other = tuple(p + s for p, s in zip(tile.position, step, strict=True))
-                if (neighbour := self._frontier.get(other)) is not None:
-                    self._touch(tile, neighbour, step)
+        neighbours = list(self._neighbours(tile.position))
+        for step, position in neighbours:
+            if (other := self._frontier.get(position)) is not None:
+                if _reach(step) <= self._connectivity:
+                    self._touch(tile, other, step)
         self.total += tile.count
         self._first.append(tile.first)
         self._measures.append(tile.measures)
         self._frontier[tile.position] = tile
-        oldest = tuple(p - 1 for p in tile.position)
-        for position in [p for p in self._frontier if p < oldest]:
-            del self._frontier[position]
+        for position in [tile.position, *(p for _, p in neighbours)]:
+            if all(p in self.offsets for _, p in self._neighbours(position)):
+                self._frontier.pop(position, None)  # nobody will ask for its faces again
+
+    def _neighbours(self, position: Position) -> Iterator[tuple[Position, Position]]:
+        """Yield (step, position) of the tiles that share a face, an edge or a corner."""
+        for step in itertools.product((-1, 0, 1), repeat=len(position)):
+            other = tuple(p + s for p, s in zip(position, step, strict=True))
+            if any(step) and all(0 <= p < n for p, n in zip(other, self.grid.counts, strict=True)):
+                yield step, other
 
     def _touch(self, tile: _Tile, other: _Tile, step: tuple[int, ...]) -> None:
         """Record which pieces of a tile touch which of the neighbour in the direction of step."""
@@ -213,16 +223,15 @@ def gather_components(
     ufuncs
         How the measures of joined pieces combine (np.add, np.logical_or, np.maximum).
     """
-
     joins = ufuncs or {}
 
     def of(block: Block) -> Any:
         return _Tile(pieces(block), block)
 
     def merge(joined: Any, tile: Any) -> Joined:
-        joined = _begun(joined, connectivity, joins)
-        joined.add(tile)
-        return joined
+        begun = _begun(joined, connectivity, joins)
+        begun.add(tile)
+        return begun
 
     def finish(joined: Any) -> Components:
         return _begun(joined, connectivity, joins).components()

@@ -88,23 +88,18 @@ def size(region: Region) -> int:
 
 def grow(region: Region, halo: Halo) -> Region:
     """Return a region with a halo around it, not clipped."""
-    return tuple(
-        slice(s.start - lo, s.stop + hi) for s, (lo, hi) in zip(region, halo, strict=True)
-    )
+    return tuple(slice(s.start - lo, s.stop + hi) for s, (lo, hi) in zip(region, halo, strict=True))
 
 
 def clip(region: Region, shape: tuple[int, ...]) -> Region:
     """Return the part of a region that lies inside the image."""
-    return tuple(
-        slice(max(s.start, 0), min(s.stop, n)) for s, n in zip(region, shape, strict=True)
-    )
+    return tuple(slice(max(s.start, 0), min(s.stop, n)) for s, n in zip(region, shape, strict=True))
 
 
 def align(region: Region, multiple: tuple[int, ...]) -> Region:
     """Return a region grown outward to multiples of a length anchored at the image's origin."""
     return tuple(
-        slice(s.start // m * m, -(-s.stop // m) * m)
-        for s, m in zip(region, multiple, strict=True)
+        slice(s.start // m * m, -(-s.stop // m) * m) for s, m in zip(region, multiple, strict=True)
     )
 
 
@@ -125,6 +120,4 @@ def intersect(a: Region, b: Region) -> Region:
 
 def wrapped(region: Region, shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     """Return, per axis, the indices of a region folded periodically into the image."""
-    return tuple(
-        np.arange(s.start, s.stop) % n for s, n in zip(region, shape, strict=True)
-    )
+    return tuple(np.arange(s.start, s.stop) % n for s, n in zip(region, shape, strict=True))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage as ndi
@@ -24,6 +23,9 @@ from napari_tilewise.operations.model import (
 )
 from napari_tilewise.operations.parameters import AlignedImage, Flag, Names, Number, Text
 from napari_tilewise.operations.private import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # -- label -----------------------------------------------------------------------------------------
 
@@ -50,7 +52,7 @@ def _label(call: Call) -> Plan:
 
 
 def _label_dtype(call: Call) -> Any:
-    """scipy's int32 for masks (int64 where an image could hold more), intp for labels."""
+    """Scipy's int32 for masks (int64 where an image could hold more), intp for labels."""
     if call.dtype.kind != "b":
         return np.intp
     return np.int32 if np.prod(call.shape, dtype=float) < 2**31 - 2 else np.int64
@@ -145,9 +147,7 @@ def _tile_of(call: Call) -> tuple[int, ...]:
     return tuple(min(length, n) for n in call.shape)
 
 
-def _measure(
-    call: Call, block: Block, objects: list[tuple[int, Region]]
-) -> dict[str, np.ndarray]:
+def _measure(call: Call, block: Block, objects: list[tuple[int, Region]]) -> dict[str, np.ndarray]:
     image = _Window(block.data, block.region, call.shape)
     intensity = block.images.get("intensity_image")
     regions = [
@@ -171,7 +171,9 @@ def _empty_table(call: Call) -> dict[str, np.ndarray]:
     shape = (3,) * call.ndim
     intensity = call["intensity_image"]
     if intensity is not None:
-        trailing = tuple(intensity.shape)[len(intensity.shape) - _extra(call) :] if _extra(call) else ()
+        trailing = (
+            tuple(intensity.shape)[len(intensity.shape) - _extra(call) :] if _extra(call) else ()
+        )
         intensity = np.zeros((*shape, *trailing), intensity.dtype)
     table: dict[str, np.ndarray] = regionprops_table(
         np.zeros(shape, int),

@@ -13,14 +13,16 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, UnknownParameter, did_you_mean
 from napari_tilewise.operations import docs
-from napari_tilewise.operations.grid import Grid, Halo, Region
 from napari_tilewise.operations.parameters import AlignedImage, ChannelAxis, Parameter, Spec
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.grid import Grid, Halo, Region
 
 
 class Kind(StrEnum):
@@ -160,7 +162,8 @@ class Gather:
     of: Callable[[Block], Any]
     """What one tile contributes. The block's data holds the halo too: crop with `Block.core`."""
     merge: Callable[[Any, Any], Any]
-    """Joins two contributions; called in raster order of the tiles, the running one first."""
+    """Joins two contributions, the running one first; always called in the same order of tiles,
+    which is not raster order."""
     halo: HaloLike = 0
     regions: Sequence[Region] | None = None
     """Boxes (spatial axes) to visit instead of the tiles of the grid."""
@@ -392,9 +395,7 @@ class Operation:
         if self.check is not None:
             self.check(call)
 
-    def halo(
-        self, ndim: int = 2, *, shape: tuple[int, ...] | None = None, **params: Any
-    ) -> Halo:
+    def halo(self, ndim: int = 2, *, shape: tuple[int, ...] | None = None, **params: Any) -> Halo:
         """Return the neighbours that a tile needs, ``((before, after), ...)`` per spatial axis.
 
         Parameters

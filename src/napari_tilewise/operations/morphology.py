@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage as ndi
@@ -24,6 +23,9 @@ from napari_tilewise.operations.model import (
     Tiles,
 )
 from napari_tilewise.operations.parameters import Choice, Footprint, Number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MODES = Choice(
     choices=("reflect", "constant", "nearest", "mirror", "wrap", "max", "min", "ignore"),

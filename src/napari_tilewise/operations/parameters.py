@@ -60,7 +60,11 @@ class Number(Spec):
     """The range that a form's slider and a property test draw from."""
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
-        if self.per_axis and isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
+        if (
+            self.per_axis
+            and isinstance(value, Sequence | np.ndarray)
+            and not isinstance(value, str)
+        ):
             if ndim is not None and len(value) != ndim:
                 raise InvalidParameter(
                     f"{name}={value!r} has {len(value)} values: expected one number, or "
@@ -75,7 +79,7 @@ class Number(Spec):
         kind = Integral if self.integer else Real
         if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
             if self.integer and isinstance(value, Real) and float(value).is_integer():
-                value = int(value)
+                value = int(float(value))
             else:
                 raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
         low = value <= self.minimum if self.exclusive else value < self.minimum

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
-import skimage
 
 from napari_tilewise.errors import MissingExtra
 
@@ -28,6 +28,6 @@ def reach(module: str, name: str) -> Any:
         return getattr(import_module(f"skimage.{module}"), name)
     except (ImportError, AttributeError) as error:
         raise MissingExtra(
-            f"skimage.{module}.{name} does not exist in scikit-image {skimage.__version__}: "
+            f"skimage.{module}.{name} does not exist in scikit-image {version('scikit-image')}: "
             "expected scikit-image 0.26. Install that release, or a newer napari-tilewise."
         ) from error

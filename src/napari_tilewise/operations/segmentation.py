@@ -21,7 +21,6 @@ from napari_tilewise.operations.model import (
 )
 from napari_tilewise.operations.parameters import AlignedImage, Choice, Number
 
-
 # -- clear_border ----------------------------------------------------------------------------------
 
 

@@ -1,0 +1,56 @@
+"""Labelled rows: every label column of the panel has the same width, and long names wrap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from magicgui.widgets import Widget
+
+LABEL_WIDTH = 92
+
+
+def rows(widgets: Iterable[Widget]) -> QWidget:
+    """Return a widget that shows magicgui widgets one below the other, each after its label.
+
+    Parameters
+    ----------
+    widgets
+        The widgets; their labels and tooltips are used.
+    """
+    box = QWidget()
+    layout = QFormLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    for widget in widgets:
+        label = QLabel(widget.label)
+        label.setWordWrap(True)
+        label.setFixedWidth(LABEL_WIDTH)
+        label.setToolTip(widget.tooltip or "")
+        layout.addRow(label, widget.native)
+    return box
+
+
+def show_row(box: QWidget, widget: Widget, visible: bool) -> None:
+    """Show or hide a widget together with its label.
+
+    Parameters
+    ----------
+    box
+        What `rows` returned.
+    widget
+        One of its widgets.
+    visible
+        Whether to show it.
+    """
+    layout = box.layout()
+    label = layout.labelForField(widget.native) if isinstance(layout, QFormLayout) else None
+    if label is not None:
+        label.setVisible(visible)
+    widget.native.setVisible(visible)

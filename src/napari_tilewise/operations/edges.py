@@ -1,0 +1,88 @@
+"""`skimage.filters`, edges: small kernels of first and second differences.
+
+A mask is eroded by one pixel, as if there were none outside the image, whatever the border mode.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.common import BORDER, CVAL, as_float
+from napari_tilewise.operations.grid import clip, within
+from napari_tilewise.operations.model import Block, Call, Kind, Operation, Tiles
+from napari_tilewise.operations.parameters import AlignedImage, Number, Numbers
+
+AXIS = Numbers(item=Number(integer=True, usual=(0, 1)), optional=True, advanced=True)
+
+
+def _check_axes(call: Call) -> None:
+    axes = call["axis"]
+    for axis in () if axes is None else np.atleast_1d(axes):
+        if not -call.ndim <= axis < call.ndim:
+            raise InvalidParameter(
+                f"{call.operation.name}: axis={axes!r} does not exist in an image of {call.ndim} "
+                f"spatial axes: expected numbers from {-call.ndim} to {call.ndim - 1}, or None."
+            )
+
+
+def _plan(call: Call) -> Tiles:
+    def compute(block: Block) -> np.ndarray:
+        images = {name: _inside(mask, block, call) for name, mask in block.images.items()}
+        return np.asarray(call.function(block.data, **images))
+
+    return Tiles(compute, halo=call.operation.halo_of(call))
+
+
+def _inside(mask: np.ndarray, block: Block, call: Call) -> np.ndarray:
+    """Return the mask without what a wrapping border gathered from the image's other side."""
+    inside = clip(block.region, call.spatial_shape)
+    if inside == block.region:
+        return mask
+    at = within(inside, block.region)
+    kept = np.zeros_like(mask)
+    kept[at] = mask[at]
+    return kept
+
+
+def _edge(name: str, radius: int = 1) -> Operation:
+    return Operation(
+        name=f"filters.{name}",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={"mask": AlignedImage(advanced=True), "axis": AXIS, "mode": BORDER, "cval": CVAL},
+        halo_of=lambda call: radius,
+        dtype_of=as_float,
+        plan_of=_plan,
+        check=_check_axes,
+        border="mode",
+        working=5.0,
+    )
+
+
+OPERATIONS = (
+    _edge("sobel"),
+    _edge("scharr"),
+    _edge("prewitt"),
+    _edge("farid", radius=2),
+    Operation(
+        name="filters.roberts",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={"mask": AlignedImage(advanced=True)},
+        halo_of=lambda call: 1,
+        dtype_of=as_float,
+        ndim=(2, 2),
+        working=6.0,
+    ),
+    Operation(
+        name="filters.laplace",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            # the kernel is 3 pixels wide whatever `ksize` says; scikit-image refuses less
+            "ksize": Number(integer=True, minimum=3, usual=(3, 9), advanced=True),
+            "mask": AlignedImage(advanced=True),
+        },
+        halo_of=lambda call: 1,
+        dtype_of=as_float,
+        working=4.0,
+    ),
+)

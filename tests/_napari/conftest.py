@@ -1,0 +1,55 @@
+"""A real viewer with the panel in its window, and how a test waits for a run."""
+
+from __future__ import annotations
+
+import napari
+import pytest
+
+from napari_tilewise._napari.panel import OperationsPanel
+
+TIMEOUT = 30_000
+
+
+def pytest_collection_modifyitems(items):
+    """Warnings of napari's and Qt's own making are no failures of ours."""
+    for item in items:
+        if "_napari" in str(item.path):
+            item.add_marker(pytest.mark.filterwarnings("default"))
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer(show=False)
+
+
+@pytest.fixture
+def panel(viewer):
+    made = OperationsPanel(viewer)
+    viewer.window.add_dock_widget(made, name="Operations")
+    return made
+
+
+@pytest.fixture
+def run(panel, qtbot):
+    """Apply an operation to the active layer and return the new layer (None: there is none)."""
+
+    def apply(name, layer=None, **params):
+        panel.choose(name)
+        if layer is not None:
+            panel.target.layer_box.value = layer
+        panel.form.set_values(params)
+        before = list(panel._viewer.layers)
+        panel.run()
+        qtbot.waitUntil(lambda: not panel.runner.is_running, timeout=TIMEOUT)
+        new = [layer for layer in panel._viewer.layers if layer not in before]
+        return new[0] if new else None
+
+    return apply
+
+
+@pytest.fixture
+def notes():
+    """The notifications that the user saw."""
+    manager = napari.utils.notifications.notification_manager
+    manager.records.clear()
+    return manager.records

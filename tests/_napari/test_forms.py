@@ -1,0 +1,123 @@
+"""Forms say what declarations say: every default survives, None stays sayable, mistakes are told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_tilewise import OPERATIONS
+from napari_tilewise._napari.editors import editor
+from napari_tilewise._napari.form import Form
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.parameters import (
+    AlignedImage,
+    Choice,
+    Flag,
+    Footprint,
+    Names,
+    Number,
+    Numbers,
+    Parameter,
+    Range,
+)
+
+pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("qapp")]
+
+
+def no_layers(role):
+    return []
+
+
+def made(spec, default=None, *, required=False):
+    parameter = Parameter(name="p", default=default, required=required, spec=spec, doc="")
+    return editor(parameter, no_layers)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_untouched_form_gives_the_operations_own_defaults(name):
+    op = OPERATIONS[name]
+    form = Form(op, no_layers, lambda: None)
+    form.fit(2)
+    values = form.values()
+    given = {key: value for key, value in values.items() if key not in op.images}
+    missing = {key: np.zeros((9, 9), int) for key in op.images if op.parameters[key].required}
+    op.bind({**given, **missing}, 2)
+    for key, value in given.items():
+        parameter = op.parameters[key]
+        if not parameter.required:
+            default = parameter.default
+            default = tuple(default) if isinstance(default, range) else default
+            checked = [parameter.spec.check(key, item, None) for item in (value, default)]
+            np.testing.assert_equal(*checked)
+    form.reset()
+    assert form.values() == values
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        Number(optional=True),
+        Number(optional=True, integer=True, minimum=1),
+        Number(optional=True, per_axis=True),
+        Numbers(optional=True, item=Number()),
+        Choice(optional=True, choices=("a", "b")),
+        Flag(optional=True),
+        Footprint(optional=True),
+        AlignedImage(),
+    ],
+    ids=repr,
+)
+def test_none_is_sayable(spec):
+    assert made(spec, None).read() is None
+
+
+def test_optional_number_leaves_auto():
+    auto = made(Number(optional=True, minimum=0), None)
+    auto.write(2.5)
+    assert auto.read() == 2.5
+    auto.write(None)
+    assert auto.read() is None
+
+
+@pytest.mark.parametrize("default", [2e-4, 1e-7, 0.05, 1.0, 3, 12345.678, 0.1])
+def test_no_default_is_rounded(default):
+    assert made(Number(minimum=0), default).read() == default
+
+
+def test_text_holds_one_number_or_one_per_axis():
+    box = made(Number(per_axis=True, minimum=0), 1.0)
+    assert box.read() == 1.0
+    box.widget.value = "1, 2 2.5"
+    assert box.read() == (1, 2, 2.5)
+    for wrong in ("", "one", "1;2"):
+        box.widget.value = wrong
+        with pytest.raises(InvalidParameter, match="expected a number"):
+            box.read()
+
+
+def test_footprints_follow_the_number_of_axes():
+    box = made(Footprint(), required=True)
+    assert box.read() == {"shape": "disk", "radius": 3}
+    box.write({"shape": "square", "width": 5})
+    assert box.read() == {"shape": "square", "width": 5}
+    box.fit(3)
+    assert box.read() == {"shape": "cube", "width": 5}
+
+
+def test_ranges_names_and_choices():
+    box = made(Range(names=("image", "dtype")), "image")
+    assert box.read() == "image"
+    box.write((0, 255))
+    assert box.read() == (0, 255)
+    assert made(Names(known=("label", "area", "bbox")), ("label", "area")).read() == (
+        "label",
+        "area",
+    )
+    assert made(Choice(choices=(1, "a", True)), "a").read() == "a"
+    assert made(Numbers(item=Number()), range(1, 10, 2)).read() == (1, 3, 5, 7, 9)
+
+
+def test_tooltips_are_scikit_images_words():
+    form = Form(OPERATIONS["filters.gaussian"], no_layers, lambda: None)
+    assert "Standard deviation" in form.editors["sigma"].widget.tooltip
+    assert "channel_axis" not in form.editors

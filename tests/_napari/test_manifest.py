@@ -1,0 +1,87 @@
+"""The committed manifest is the generated one, and starting napari imports nothing else of us."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import npe2
+import pytest
+
+from napari_tilewise import OPERATIONS
+from napari_tilewise._napari import commands, manifest, menus
+
+
+def test_committed_manifest_is_the_generated_one():
+    assert manifest.PATH.read_text(encoding="utf-8") == manifest.text(), "run: make manifest"
+
+
+def test_every_operation_has_one_command_in_one_menu_of_bearable_length():
+    made = manifest.manifest(OPERATIONS.values())["contributions"]
+    ids = [command["id"] for command in made["commands"]]
+    assert len(ids) == len(set(ids)) == len(OPERATIONS) + 1
+    entries = [e["command"] for items in made["menus"].values() for e in items if "command" in e]
+    assert sorted(entries) == sorted(set(ids) - {"napari-tilewise.operations"})
+    assert all(len(items) <= menus.LONGEST for items in made["menus"].values())
+
+
+def test_a_long_category_is_split():
+    class Op:
+        category, output, apply_result = "filters", "image", None
+
+        def __init__(self, number):
+            self.name = f"filters.f{number}"
+            self.title = f"F{number:02}"
+
+    parts = list(menus.submenus([Op(number) for number in range(45)]))
+    assert [len(part.operations) for part in parts] == [15, 15, 15]
+    assert len({part.id for part in parts}) == 3
+    assert parts[0].label == "Filters, F00 to F14 (tilewise)"
+
+
+@pytest.mark.gui
+def test_manifest_is_valid_and_every_command_resolves():
+    from napari._app_model.constants._menus import is_menu_contributable
+
+    found = npe2.PluginManifest.from_file(manifest.PATH)
+    found.validate_imports()
+    assert found.name == found.display_name == "napari-tilewise"
+    assert all(is_menu_contributable(menu) for menu in found.contributions.menus)
+    with pytest.raises(AttributeError):
+        commands.no_such_operation
+
+
+STARTED = """
+import sys
+import napari
+from npe2 import PluginManager
+viewer = napari.Viewer(show=False)
+viewer.window.layers_menu.aboutToShow.emit()
+assert "napari-tilewise" in set(PluginManager.instance().iter_manifests.__self__._manifests)
+app = __import__("napari._app_model", fromlist=["get_app_model"]).get_app_model()
+assert "napari-tilewise.filters_gaussian" in app.commands
+print(sorted(name for name in sys.modules if name.startswith("napari_tilewise")))
+viewer.close()
+"""
+
+
+@pytest.mark.gui
+def test_starting_napari_imports_nothing_of_the_plugin():
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.gui
+def test_command_opens_the_one_panel_on_its_operation(make_napari_viewer_proxy):
+    viewer = make_napari_viewer_proxy()
+    keys = [list(OPERATIONS)[0], list(OPERATIONS)[-1]]
+    panels = []
+    for key in keys:
+        getattr(commands, manifest.attribute(key))(viewer)
+        panels.append(viewer.window.dock_widgets["Operations (napari-tilewise)"])
+        panels[-1] = getattr(panels[-1], "__wrapped__", panels[-1])
+        assert panels[-1].operation.name == key
+    assert panels[0] is panels[1]
