@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SIGMA = 2
 STEPS = (("filters.gaussian", {"sigma": SIGMA}), "filters.threshold_otsu", "measure.label")
+MEMORY = 240 * 2**20
+"""What the run may take beside the interpreter: small, so that there are many tiles."""
 MARK = "made by napari-tilewise demo"
 CHUNK = 512
 
@@ -46,6 +48,8 @@ class DemoResult:
     """Tile by tile, everything written."""
     peak: int
     """Peak of resident memory until then, the interpreter included."""
+    budget: int
+    """What the run was allowed."""
     seconds_whole: float
     """scikit-image on the whole image, nothing written."""
     peak_whole: int
@@ -71,7 +75,7 @@ class DemoResult:
                 f"image         {size} {self.dtype}, {amount}: the Hubble deep field, mirrored",
                 f"recipe        Gaussian (sigma {SIGMA}) -> Otsu -> label",
                 f"tile by tile  {self.seconds:.1f} s, {self.tiles} tiles, written with its pyramid "
-                f"({self.levels} levels), peak memory {format_size(self.peak)}",
+                f"({self.levels} levels), peak memory {format_size(self.peak)} (budget {format_size(self.budget)})",
                 f"whole image   {self.seconds_whole:.1f} s, nothing written, "
                 f"peak memory {format_size(self.peak_whole)}",
                 f"objects       {self.objects}",
@@ -107,6 +111,7 @@ def run_demo(
     DestinationExists
         When the folder holds something other than an earlier demo.
     """
+    from napari_tilewise.engine.budget import resident
     from napari_tilewise.runner import run
 
     folder = Path(output)
@@ -114,8 +119,17 @@ def run_demo(
     labels = folder / "galaxies.ome.zarr"
     _claim(folder, source)
     _write_source(source, size)
+    budget = resident() + MEMORY
     start = time.perf_counter()
-    result = run(Recipe(STEPS), source, labels, overwrite=True, progress=progress, cancel=cancel)
+    result = run(
+        Recipe(STEPS),
+        source,
+        labels,
+        memory=budget,
+        overwrite=True,
+        progress=progress,
+        cancel=cancel,
+    )
     seconds, peak = time.perf_counter() - start, peak_memory()
     image = _open(source)
     start = time.perf_counter()
@@ -132,6 +146,7 @@ def run_demo(
         objects=int(expected.max()),
         seconds=seconds,
         peak=peak,
+        budget=budget,
         seconds_whole=seconds_whole,
         peak_whole=peak_whole,
         difference=_difference(group["0"][...], expected),

@@ -230,6 +230,11 @@ class _Planner:
         self.limit = limit
         ndim = len(image.data.shape)
         self.axes = _axes.parse(axes, ndim) or image.axes or None
+        if self.axes is None and spatial is None and ndim > 3:
+            raise InvalidAxes(
+                f"The source of shape {tuple(image.data.shape)} does not name its axes: name "
+                "them with axes=, such as axes='tzyx', so that time and channels stay apart."
+            )
         if spatial is None and self.axes is not None:
             spatial = "".join(a for a in self.axes if _axes.kind(a) == "space") or None
         self.spatial = spatial
@@ -279,15 +284,7 @@ class _Planner:
         return chain
 
     def _output_axes(self, last: Stack) -> tuple[str, ...]:
-        if last.names is not None:
-            return last.names
-        try:
-            return _axes.default_axes(len(last.shape))
-        except InvalidAxes as error:
-            raise InvalidAxes(
-                f"The source of shape {tuple(self.image.data.shape)} does not name its axes: "
-                "name them with axes=, such as axes='tyx'."
-            ) from error
+        return _axes.default_axes(len(last.shape)) if last.names is None else last.names
 
     def _spatial_chunks(self, chain: Sequence[Stack], chunks: Sequence[int]) -> list[int]:
         last = chain[-1]

@@ -1,4 +1,4 @@
-"""Forms say what declarations say: every default survives, None stays sayable, mistakes are told."""
+"""Forms say what declarations say: defaults survive, None stays sayable, mistakes are told."""
 
 from __future__ import annotations
 
@@ -47,6 +47,8 @@ def test_untouched_form_gives_the_operations_own_defaults(name):
         if not parameter.required:
             default = parameter.default
             default = tuple(default) if isinstance(default, range) else default
+            if isinstance(parameter.spec, Names):
+                value, default = sorted(value), sorted(default)
             checked = [parameter.spec.check(key, item, None) for item in (value, default)]
             np.testing.assert_equal(*checked)
     form.reset()

@@ -44,9 +44,7 @@ class Chooser(QWidget):
     chosen = Signal(str)
     """The key of the operation that was chosen."""
 
-    def __init__(
-        self, operations: Mapping[str, Operation], parent: QWidget | None = None
-    ) -> None:
+    def __init__(self, operations: Mapping[str, Operation], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._operations = operations
         self.search = QLineEdit()

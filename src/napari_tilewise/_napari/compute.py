@@ -164,7 +164,7 @@ def _stored(job: Job, progress: Listener, cancel: threading.Event) -> list[da.Ar
         progress=progress,
         cancel=cancel,
     )
-    return pyramids.stored_levels(path)
+    return pyramids.stored_levels(path, names)
 
 
 def _pixels(box: Box) -> int:

@@ -36,6 +36,7 @@ from napari_tilewise.operations.parameters import (
     Parameter,
     Range,
     Spec,
+    Text,
 )
 
 if TYPE_CHECKING:
@@ -163,6 +164,12 @@ def _fits_spin_box(spec: Number, parameter: Parameter) -> bool:
     return bool(abs(default) < LIMIT and round(float(default), decimals) == default)
 
 
+@_editor.register(Text)
+def _text(spec: Text, parameter: Parameter, layers: LayersOf) -> Editor:
+    box = LineEdit()
+    return Editor(box, lambda: box.value, lambda value: _set(box, str(value or "")))
+
+
 @_editor.register(Flag)
 def _flag(spec: Flag, parameter: Parameter, layers: LayersOf) -> Editor:
     if spec.optional:
@@ -180,9 +187,7 @@ def _choice(spec: Choice, parameter: Parameter, layers: LayersOf) -> Editor:
 @_editor.register(Numbers)
 def _many(spec: Numbers, parameter: Parameter, layers: LayersOf) -> Editor:
     box = LineEdit()
-    return Editor(
-        box, lambda: _numbers(parameter, box.value), lambda value: _set(box, text(value))
-    )
+    return Editor(box, lambda: _numbers(parameter, box.value), lambda value: _set(box, text(value)))
 
 
 @_editor.register(Range)
@@ -277,7 +282,8 @@ def _labelled(values: dict[str, Any]) -> Editor:
     box = ComboBox(choices=list(values))
 
     def write(value: Any) -> None:
-        _set(box, next(key for key, known in values.items() if known == value))
+        same = (key for key, v in values.items() if type(v) is type(value) and v == value)
+        _set(box, next(same, box.choices[0]))
 
     return Editor(box, lambda: values[box.value], write)
 
@@ -306,6 +312,8 @@ def _or_auto(inner: Editor) -> Editor:
 def _row(*widgets: Widget) -> Container[Widget]:
     row = Container(layout="horizontal", widgets=list(widgets), labels=False)
     row.margins = (0, 0, 0, 0)
+    for widget in widgets:
+        widget.native.setMinimumWidth(60)
     return row
 
 

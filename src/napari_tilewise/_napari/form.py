@@ -32,9 +32,7 @@ class Form:
         Called when any value changed.
     """
 
-    def __init__(
-        self, operation: Operation, layers: LayersOf, changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, operation: Operation, layers: LayersOf, changed: Callable[[], None]) -> None:
         self.operation = operation
         self.editors: Mapping[str, Editor] = {
             name: editor(parameter, layers)

@@ -127,7 +127,7 @@ class OperationsPanel(QWidget):
         layout.addWidget(self.message)
         layout.addWidget(self.bar)
         layout.addLayout(buttons)
-        self.setMinimumWidth(300)
+        self.setMinimumWidth(310)
 
     # ------------------------------------------------------------------ choosing
 
@@ -282,6 +282,7 @@ class OperationsPanel(QWidget):
         except TilewiseError as error:
             self._failed(error)
             return
+        self._layer = None
         self._running(False)
         if made is None:
             text = f"{job}: {outcome.data}"

@@ -33,19 +33,25 @@ def new_store() -> Path:
         return Path(_directory.name) / f"{next(_numbers)}.ome.zarr"
 
 
-def stored_levels(path: Path) -> list[da.Array]:
+def stored_levels(path: Path, axes: Sequence[str]) -> list[da.Array]:
     """Return the levels of an OME-Zarr that a run wrote, as dask arrays.
 
     Parameters
     ----------
     path
         The store.
+    axes
+        The order to give the axes, by name; names that are not stored are left out. (OME-Zarr
+        has its own order: channels before space.)
     """
     import zarr
 
     group = zarr.open_group(path, mode="r")
     names = sorted((name for name in group.array_keys() if name.isdigit()), key=int)
-    return [da.from_zarr(group[name]) for name in names]
+    ome: Any = group.attrs["ome"]
+    stored = [axis["name"] for axis in ome["multiscales"][0]["axes"]]
+    order = [stored.index(axis) for axis in axes if axis in stored]
+    return [da.from_zarr(group[name]).transpose(order) for name in names]
 
 
 def smaller(
@@ -80,9 +86,7 @@ def _reduced(array: np.ndarray, ratios: Sequence[int], *, average: bool) -> np.n
             starts = np.arange(0, result.shape[axis], ratio)
             sums = np.add.reduceat(result, starts, axis=axis, dtype=np.float64)
             lengths = np.diff(np.append(starts, result.shape[axis]))
-            result = sums / np.expand_dims(
-                lengths, [i for i in range(result.ndim) if i != axis]
-            )
+            result = sums / np.expand_dims(lengths, [i for i in range(result.ndim) if i != axis])
     if array.dtype.kind in "ui":
         result = np.rint(result)
     return np.asarray(result, dtype=array.dtype)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from magicgui.widgets import Widget
 
-LABEL_WIDTH = 92
+LABEL_WIDTH, FIELD_WIDTH = 92, 150
 
 
 def rows(widgets: Iterable[Widget]) -> QWidget:
@@ -33,7 +33,10 @@ def rows(widgets: Iterable[Widget]) -> QWidget:
         label.setWordWrap(True)
         label.setFixedWidth(LABEL_WIDTH)
         label.setToolTip(widget.tooltip or "")
-        layout.addRow(label, widget.native)
+        field = widget.native
+        field.setMinimumWidth(FIELD_WIDTH)
+        field.setSizePolicy(QSizePolicy.Policy.Ignored, field.sizePolicy().verticalPolicy())
+        layout.addRow(label, field)
     return box
 
 

@@ -49,11 +49,11 @@ class Task:
 
     def __init__(self, text: str, work: Callable[[], Outcome]) -> None:
         self._text = text
-        self._work = work
+        self._work: list[Callable[[], Outcome]] = [work]
 
     def __call__(self) -> Outcome:
-        """Do the work."""
-        return self._work()
+        """Do the work, once: napari keeps every worker, which must not keep the images alive."""
+        return self._work.pop()()
 
     def __repr__(self) -> str:
         return self._text
@@ -187,10 +187,10 @@ class Runner(QObject):
             self.failed.emit(Cancelled("Cancelled: no layer was added."))
 
     def _stop(self) -> Job | None:
+        job, bar, self._job, self._bar = self._job, self._bar, None, None
         self._timer.stop()
         self._worker = None
         self._live.clear()
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-        return self._job
+        if bar is not None:
+            bar.close()  # handles waiting events: everything else is settled by now
+        return job

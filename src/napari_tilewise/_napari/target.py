@@ -35,7 +35,7 @@ class Target:
         self._viewer = viewer
         self._changed = changed
         self._ways: dict[str, dimensions.Axes] = {}
-        self.layer_box = ComboBox(label="layer", choices=self._choices, nullable=True)
+        self.layer_box = ComboBox(label="layer", choices=self._choices)
         self.way_box = ComboBox(label="process", choices=[])
         self.layer_box.tooltip = "The layer to process; it is never changed."
         self.way_box.tooltip = (

@@ -205,7 +205,9 @@ class Node:
 
     def _compute(self, final: Tiles, tile: Region, position: tuple[int, ...]) -> np.ndarray:
         if final.source is not None:
-            region = clip(final.source(tile), self.call.spatial_shape)
+            region = final.source(tile)
+            if not self.call.wraps:
+                region = clip(region, self.call.spatial_shape)
         else:
             halo = normal_halo(final.halo, self.call.ndim)
             region = self._grown(tile, halo, final.align)

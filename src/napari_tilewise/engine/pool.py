@@ -45,7 +45,13 @@ class _Pool:
         with self._lock:
             if self._executor is None or self._size < workers or self._pid != os.getpid():
                 old = self._executor if self._pid == os.getpid() else None
-                self._executor = ThreadPoolExecutor(workers, thread_name_prefix="tilewise")
+                # OpenMP's limit belongs to each thread; BLAS's, set per sweep, to the process.
+                self._executor = ThreadPoolExecutor(
+                    workers,
+                    thread_name_prefix="tilewise",
+                    initializer=threadpool_limits,
+                    initargs=(1, "openmp"),
+                )
                 self._size, self._pid = workers, os.getpid()
                 if old is not None:
                     old.shutdown(wait=False)

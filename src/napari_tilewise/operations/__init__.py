@@ -12,13 +12,16 @@ from napari_tilewise.errors import UnknownOperation, did_you_mean
 from napari_tilewise.operations import (
     color,
     edges,
+    feature,
     filters,
     hysteresis,
     measure,
     morphology,
     rank,
+    restoration,
     ridges,
     segmentation,
+    transform,
     util,
 )
 
@@ -36,6 +39,9 @@ GROUPS = (
     morphology.OPERATIONS,
     measure.OPERATIONS,
     segmentation.OPERATIONS,
+    restoration.OPERATIONS,
+    feature.OPERATIONS,
+    transform.OPERATIONS,
     color.OPERATIONS,
     util.OPERATIONS,
 )

@@ -184,7 +184,8 @@ class Tiles:
     align: Sequence[int] | None = None
     """Grow regions outward to multiples of these lengths (grids anchored at the image's origin)."""
     source: Callable[[Region], Region] | None = None
-    """Geometry: which input box an output box needs (spatial axes, clipped by the engine)."""
+    """Geometry: which input box an output box needs (spatial axes; the engine clips it, or
+    where the border mode wraps continues the image)."""
     on_grid: bool = False
     """Whether `compute` must see the very tiles of the passes before (connected pieces)."""
 

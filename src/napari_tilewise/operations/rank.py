@@ -6,6 +6,7 @@ spreads over as many levels as that maximum has: both are gathered and pinned.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ SHIFTS = {"shift_x": SHIFT, "shift_y": SHIFT, "shift_z": SHIFT}
 
 
 def footprint_halo(
-    footprint: np.ndarray | None, ndim: int, shifts: tuple[int, ...] = ()
+    footprint: np.ndarray | None, ndim: int, shifts: Sequence[int] = ()
 ) -> tuple[tuple[int, int], ...]:
     """Return the reach of a footprint around its centre, half its size, moved by the shifts."""
     sizes = (3,) * ndim if footprint is None else np.asarray(footprint).shape
@@ -42,13 +43,14 @@ def footprint_halo(
     )
 
 
-def _shifts(call: Call) -> tuple[int, ...]:
-    """Return the shifts per axis: the kernels take `shift_y` for axis 0, `shift_x` for axis 1."""
-    return (call["shift_y"], call["shift_x"], call["shift_z"])[: call.ndim]
+def _shifts(params: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
+    """Return the shifts per axis: y, x for images of two axes, but x, y, z for those of three."""
+    names = ("shift_y", "shift_x") if ndim == 2 else ("shift_x", "shift_y", "shift_z")
+    return tuple(params.get(name, 0) for name in names)
 
 
 def _halo(call: Call) -> HaloLike:
-    return footprint_halo(call["footprint"], call.ndim, _shifts(call))
+    return footprint_halo(call["footprint"], call.ndim, _shifts(call.params, call.ndim))
 
 
 def check_rank(call: Call) -> None:
@@ -67,7 +69,7 @@ def check_rank(call: Call) -> None:
 def _check(call: Call) -> None:
     check_rank(call)
     sizes = (3,) * call.ndim if call["footprint"] is None else call["footprint"].shape
-    for size, shift in zip(sizes, _shifts(call), strict=True):
+    for size, shift in zip(sizes, _shifts(call.params, call.ndim), strict=True):
         if not 0 <= size // 2 + shift < size:
             raise InvalidParameter(
                 f"{call.operation.name}: a shift of {shift} moves the centre out of a footprint "
@@ -145,11 +147,7 @@ def rank_plan(call: Call, function: str, params: dict[str, Any], *, levels: bool
             return np.asarray(run(image, **params, **inside))
         return _with_levels(name, image, inside.get("mask"), params, pinned)
 
-    halo = footprint_halo(
-        params["footprint"],
-        call.ndim,
-        (params.get("shift_y", 0), params.get("shift_x", 0), params.get("shift_z", 0)),
-    )
+    halo = footprint_halo(params["footprint"], call.ndim, _shifts(params, call.ndim))
     return Tiles(compute, halo=halo)
 
 

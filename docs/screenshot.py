@@ -1,0 +1,113 @@
+"""Take the documentation's pictures: napari with the Operations panel and what it made.
+
+Run by ``make docs`` (on a display without a screen): ``python docs/screenshot.py [DIRECTORY]``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import imageio.v3 as iio
+import napari
+import numpy as np
+import skimage as ski
+from qtpy.QtWidgets import QApplication
+
+from napari_tilewise._napari.commands import open_panel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_tilewise._napari.panel import OperationsPanel
+
+CHAIN = (
+    ("morphology.white_tophat", {"footprint": {"shape": "square", "width": 71}}),
+    ("filters.gaussian", {"sigma": 2}),
+    ("filters.threshold_otsu", {}),
+    ("measure.label", {}),
+)
+SHOWN = "filters.gaussian"
+"""The operation whose form the picture shows."""
+SIZE = (1500, 900)
+
+
+def photograph() -> np.ndarray:
+    """Return scikit-image's coins, enlarged by mirroring."""
+    coins = ski.data.coins()
+    return np.block([[coins, coins[:, ::-1]], [coins[::-1], coins[::-1, ::-1]]])
+
+
+def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Keep the window alive until something is so.
+
+    Parameters
+    ----------
+    condition
+        Tells whether it is so.
+    seconds
+        After which to give up.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"Nothing came of it in {seconds} s.")
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def apply(panel: OperationsPanel, name: str, params: dict[str, object]) -> None:
+    """Apply an operation to the active layer through the panel.
+
+    Parameters
+    ----------
+    panel
+        The Operations panel.
+    name
+        The operation's key.
+    params
+        Its parameters.
+    """
+    panel.choose(name)
+    if panel.form is not None:
+        panel.form.set_values(params)
+    panel.run()
+    wait(lambda: not panel.runner.is_running)
+
+
+def main(directory: Path) -> None:
+    """Write ``panel.png``.
+
+    Parameters
+    ----------
+    directory
+        Where to write it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    source = viewer.add_image(photograph(), name="coins")
+    panel = open_panel(viewer, SHOWN)
+    for name, params in CHAIN:
+        apply(panel, name, params)
+    source.visible = True
+    for layer in list(viewer.layers)[1:-1]:
+        layer.visible = False
+    viewer.layers[-1].opacity = 0.6
+    viewer.layers.selection.active = source
+    panel.choose(SHOWN)
+    panel.advanced.setChecked(True)
+    viewer.reset_view()
+    settled = time.monotonic() + 1.5
+    wait(lambda: time.monotonic() > settled)
+    picture = viewer.window.screenshot(canvas_only=False, flash=False)
+    path = directory / "panel.png"
+    iio.imwrite(path, picture)
+    print(f"{path}: {picture.shape[1]} x {picture.shape[0]} pixels")
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main(Path(*sys.argv[1:] or [Path(__file__).parent / "images"]))

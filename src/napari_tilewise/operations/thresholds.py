@@ -1,0 +1,225 @@
+"""`skimage.filters`, global thresholds: one number from the histogram of the whole image.
+
+The histogram is gathered to the bit; scikit-image's own function then sees it instead of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from skimage import filters
+
+from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.histograms import Histogram, gather_histogram, gather_sum
+from napari_tilewise.operations.li import li_dtype, li_plan
+from napari_tilewise.operations.model import (
+    Call,
+    Exactness,
+    Kind,
+    Operation,
+    Output,
+    Plan,
+    Value,
+)
+from napari_tilewise.operations.parameters import Flag, Number, Spec
+from napari_tilewise.operations.private import reach
+
+NBINS = Number(integer=True, minimum=2, usual=(4, 300), advanced=True)
+
+LARGEST_TABLE = 2**13
+"""Beyond this number of gray levels multi-Otsu's lookup table is not made: it would take 0.5 GB."""
+
+
+def above(image: np.ndarray, threshold: Any) -> np.ndarray:
+    """Return the mask that scikit-image's examples make of a threshold."""
+    return np.asarray(image > threshold)
+
+
+def _centers_dtype(call: Call) -> Any:
+    """Return the dtype of a histogram's bin centres."""
+    if call.dtype.kind in "ui":
+        return np.int64
+    return np.float64 if call.dtype.kind == "b" else call.dtype
+
+
+def _check(call: Call) -> None:
+    if call.dtype == np.uint64:
+        raise InvalidImage(
+            f"{call.operation.name}: numpy counts no uint64 pixels. Convert the image to int64 or "
+            "a smaller type first."
+        )
+
+
+def _planned(found: Callable[[Call, Histogram], Any]) -> Callable[[Call], Plan]:
+    """Return a plan that makes a value of the histogram; what the function refuses is refused."""
+
+    def plan(call: Call) -> Plan:
+        histogram = yield from gather_histogram(call, call["nbins"])
+        try:
+            return Value(found(call, histogram))
+        except (ValueError, RuntimeError, IndexError) as error:
+            raise InvalidImage(f"{call.operation.name}: {error}") from error
+
+    return plan
+
+
+def _own(call: Call, histogram: Histogram) -> Any:
+    keywords = {name: value for name, value in call.keywords.items() if name != "nbins"}
+    return call.operation.raw_function(hist=(histogram.counts, histogram.centers), **keywords)
+
+
+def _otsu(call: Call, histogram: Histogram) -> Any:
+    if histogram.constant:
+        return call.dtype.type(histogram.low)
+    return _own(call, histogram)
+
+
+def _multiotsu(call: Call, histogram: Histogram) -> Any:
+    shares = histogram.counts / np.sum(histogram.counts)
+    classes = call["classes"]
+    if len(shares) > LARGEST_TABLE and np.count_nonzero(shares) > classes:
+        # what the function itself falls back to when memory is short
+        search = reach("filters.thresholding", "_get_multiotsu_thresh_indices")
+        return histogram.centers[search(shares.astype(np.float32), classes - 1)]
+    return filters.threshold_multiotsu(hist=(shares, histogram.centers), classes=classes)
+
+
+def _regions(image: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    return np.digitize(image, bins=thresholds)
+
+
+def _triangle(call: Call, histogram: Histogram) -> Any:
+    """Return what `threshold_triangle`, which takes no histogram, makes of one.
+
+    The steps are scikit-image's (BSD-3-Clause), so that every rounding is its own.
+    """
+    counts, centers = histogram.counts, histogram.centers
+    peak = np.argmax(counts)
+    height = counts[peak]
+    low, high = np.flatnonzero(counts)[[0, -1]]
+    if low == high:
+        return call.dtype.type(histogram.low)
+    bins = len(counts)
+    flip = peak - low < high - peak
+    if flip:
+        counts = counts[::-1]
+        low = bins - high - 1
+        peak = bins - peak - 1
+    width = peak - low
+    x = np.arange(width)
+    y = counts[x + low]
+    norm = np.sqrt(height**2 + width**2)
+    height = height / norm
+    width = width / norm
+    level = np.argmax(height * x - width * y) + low
+    return centers[bins - level - 1 if flip else level]
+
+
+def _mean_plan(call: Call) -> Plan:
+    total = yield from gather_sum(call)
+    count = int(np.prod(call.shape, dtype=object))
+    dtype = np.float64 if call.dtype.kind in "bui" else call.dtype
+    return Value(np.dtype(dtype).type(float(total) / count))
+
+
+def _mean_dtype(call: Call) -> Any:
+    return np.float64 if call.dtype.kind in "bui" else call.dtype
+
+
+def _threshold(
+    name: str,
+    found: Callable[[Call, Histogram], Any] = _own,
+    specs: dict[str, Spec] | None = None,
+    **fields: Any,
+) -> Operation:
+    return Operation(
+        name=f"filters.threshold_{name}",
+        kind=Kind.STATISTIC,
+        specs={"nbins": NBINS, **(specs or {})},
+        output=Output.SCALAR,
+        **{
+            "dtype_of": _centers_dtype,
+            "shape_of": lambda call: (),
+            "plan_of": _planned(found),
+            "apply_result": above,
+            "check": _check,
+            "finite": True,
+            "working": 4.0,
+            **fields,
+        },
+    )
+
+
+def _one_or_all(call: Call) -> tuple[int, ...] | None:
+    return None if call["return_all"] else ()
+
+
+def _lowest(image: np.ndarray, thresholds: Any) -> np.ndarray:
+    """Return the mask above ISODATA's threshold; of several it is the first, as by default."""
+    return above(image, np.atleast_1d(thresholds)[0])
+
+
+ROUNDING = """\
+scikit-image's own mean of float pixels is a pairwise sum in the image's type over its raster order,
+with a relative error of up to (16 + log2(pixels)) units in the last place: 50 for 131072 x 131072
+pixels, that is 1e-14, or 6e-6 in single precision. The tiled sum is taken in double precision."""
+
+OPERATIONS = (
+    _threshold("otsu", _otsu),
+    _threshold("yen"),
+    _threshold(
+        "isodata",
+        specs={"return_all": Flag(advanced=True)},
+        shape_of=_one_or_all,
+        apply_result=_lowest,
+    ),
+    Operation(
+        name="filters.threshold_li",
+        kind=Kind.ITERATIVE,
+        exactness=Exactness.CLOSE,
+        # every iteration compares pixels with a mean; see ROUNDING. Integers are exact.
+        tolerance=1e-9,
+        tolerance32=2e-5,
+        specs={
+            "tolerance": Number(minimum=0, usual=(0.001, 0.5), optional=True, advanced=True),
+            "initial_guess": Number(usual=(0.2, 0.8), optional=True, advanced=True),
+        },
+        output=Output.SCALAR,
+        dtype_of=li_dtype,
+        shape_of=lambda call: (),
+        dtypes="uif",
+        plan_of=li_plan,
+        apply_result=above,
+        working=4.0,
+        note=ROUNDING,
+    ),
+    _threshold("triangle", _triangle),
+    _threshold(
+        "minimum",
+        specs={"max_num_iter": Number(integer=True, minimum=1, usual=(100, 10000), advanced=True)},
+    ),
+    Operation(
+        name="filters.threshold_mean",
+        kind=Kind.STATISTIC,
+        exactness=Exactness.CLOSE,
+        tolerance=1e-13,
+        tolerance32=1e-5,
+        output=Output.SCALAR,
+        dtype_of=_mean_dtype,
+        shape_of=lambda call: (),
+        plan_of=_mean_plan,
+        apply_result=above,
+        working=2.0,
+        note=ROUNDING,
+    ),
+    _threshold(
+        "multiotsu",
+        _multiotsu,
+        specs={"classes": Number(integer=True, minimum=2, maximum=5, usual=(2, 4))},
+        shape_of=lambda call: (call["classes"] - 1,),
+        apply_result=_regions,
+        apply_output=Output.LABELS,
+    ),
+)

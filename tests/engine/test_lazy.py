@@ -1,0 +1,110 @@
+"""Lazy results: what is read, how often, and that it does not grow with the image."""
+
+from __future__ import annotations
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+import zarr
+from skimage import data, filters, measure
+
+import napari_tilewise as tw
+
+from ..test_exact import ArrayLike
+
+
+@pytest.fixture(scope="module")
+def coins() -> np.ndarray:
+    return np.pad(data.coins(), ((0, 700), (0, 900)), mode="symmetric")
+
+
+def counted(array: np.ndarray, chunk: int) -> ArrayLike:
+    return ArrayLike(array, (chunk,) * array.ndim)
+
+
+def decoded(source: ArrayLike) -> float:
+    """Return pixels read per pixel of the image."""
+    pixels = sum(int(np.prod([s.stop - s.start for s in region])) for region in source.reads)
+    return pixels / int(np.prod(source.shape))
+
+
+@pytest.mark.parametrize("chunk", [97, 256, 512])
+def test_a_chain_decodes_each_chunk_about_once(coins: np.ndarray, chunk: int) -> None:
+    source = counted(coins, chunk)
+    smooth = tw.apply("filters.gaussian", source, sigma=3)
+    result = tw.apply("morphology.white_tophat", tw.apply("filters.sobel", smooth))
+    assert source.reads == []
+    result.compute()
+    assert decoded(source) <= 1.3
+
+
+def test_each_further_pass_decodes_at_most_once_more(coins: np.ndarray) -> None:
+    source = counted(coins, 256)
+    mask = tw.apply("filters.gaussian", source, sigma=3) > 0.5
+    labels = tw.apply("measure.label", mask)
+    found = labels.compute()
+    assert decoded(source) <= 2 * 1.3
+    np.testing.assert_array_equal(found, measure.label(filters.gaussian(coins, sigma=3) > 0.5))
+
+
+@pytest.mark.parametrize("length", [8192, 131072])
+def test_a_view_reads_what_it_shows(length: int) -> None:
+    image = zarr.create_array(
+        zarr.storage.MemoryStore(),
+        shape=(length, length),
+        chunks=(1024, 1024),
+        dtype="uint16",
+        fill_value=9,
+    )
+
+    class Watched:
+        shape, dtype, chunks = image.shape, image.dtype, image.chunks
+        reads = 0
+
+        def __getitem__(self, region: tuple[slice, ...]) -> np.ndarray:
+            Watched.reads += 1
+            return image[region]
+
+    result = tw.apply("filters.gaussian", Watched(), sigma=2)
+    view = result[length - 2500 : length - 1476, 3000:4024]
+    with dask.config.set(scheduler="sync"):
+        (optimised,) = dask.optimize(view)
+        assert len(dict(optimised.__dask_graph__())) <= 12
+        pixels = view.compute()
+    np.testing.assert_array_equal(pixels, filters.gaussian(np.full((64, 64), 9, "u2"), 2)[0, 0])
+    assert Watched.reads <= 16
+
+
+def test_statistics_are_gathered_once_and_only_when_computed(coins: np.ndarray) -> None:
+    source = counted(coins, 256)
+    threshold = tw.apply("filters.threshold_otsu", source)
+    assert isinstance(threshold, da.Array)
+    assert threshold.shape == ()
+    assert source.reads == []
+    assert threshold.compute() == filters.threshold_otsu(coins)
+    reads = len(source.reads)
+    assert threshold.compute() == filters.threshold_otsu(coins)
+    assert len(source.reads) == reads
+
+
+def test_dask_input_is_pulled_block_by_block(coins: np.ndarray) -> None:
+    computed = []
+
+    def block(pixels: np.ndarray, block_info: dict | None = None) -> np.ndarray:
+        computed.append(block_info[None]["chunk-location"])
+        return pixels
+
+    source = da.from_array(coins, chunks=(200, 300)).map_blocks(block, dtype=coins.dtype)
+    found = tw.apply("filters.median", source).compute()
+    np.testing.assert_array_equal(found, filters.median(coins))
+    assert len(computed) == len(set(computed)) == source.npartitions
+
+
+def test_table_and_points_come_at_once(coins: np.ndarray) -> None:
+    labels = measure.label(filters.gaussian(coins, sigma=3) > 0.5)
+    lazy = da.from_array(labels, chunks=(300, 211))
+    table = tw.apply("measure.regionprops_table", lazy, properties=("label", "area", "centroid"))
+    expected = measure.regionprops_table(labels, properties=("label", "area", "centroid"))
+    for name, column in expected.items():
+        np.testing.assert_array_equal(table[name], column)

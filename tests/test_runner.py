@@ -1,0 +1,157 @@
+"""Runs: the right pixels in a finished pyramid, or nothing at all and a clear sentence."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import zarr
+from skimage import data, filters, measure, transform
+
+import napari_tilewise as tw
+from napari_tilewise.engine.events import Event, RunDone, RunStarted, TileDone
+from napari_tilewise.errors import (
+    Cancelled,
+    DestinationExists,
+    InvalidAxes,
+    MemoryBudgetExceeded,
+    OperationFailed,
+)
+from napari_tilewise.io.source import open_image
+from napari_tilewise.runner import plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NUCLEI = [("filters.gaussian", {"sigma": 2}), ("filters.threshold_otsu", {}), ("measure.label", {})]
+
+
+@pytest.fixture(scope="module")
+def coins() -> np.ndarray:
+    return np.pad(data.coins(), ((0, 900), (0, 701)), mode="symmetric")
+
+
+def whole(image: np.ndarray) -> np.ndarray:
+    smooth = filters.gaussian(image, sigma=2)
+    return measure.label(smooth > filters.threshold_otsu(smooth))
+
+
+@pytest.mark.parametrize(("executor", "workers"), [("threads", None), ("threads", 5), ("serial", 1)])
+def test_the_main_job(coins: np.ndarray, tmp_path: Path, executor: str, workers: int) -> None:
+    result = tw.run(
+        tw.Recipe(NUCLEI), coins, tmp_path / "n.ome.zarr", executor=executor, workers=workers
+    )
+    group = zarr.open_group(result.path, mode="r")
+    expected = whole(coins)
+    assert group["0"].dtype == expected.dtype
+    np.testing.assert_array_equal(group["0"][:], expected)
+    np.testing.assert_array_equal(group["1"][:], expected[::2, ::2])
+    assert result.tiles > 1
+
+
+def test_from_and_to_files_with_pixel_sizes(coins: np.ndarray, tmp_path: Path) -> None:
+    source = tmp_path / "a.ome.zarr"
+    array = zarr.create_array(tmp_path / "raw.zarr", data=coins, chunks=(300, 300))
+    tw.run("util.invert", array, source, axes="yx")
+    attrs = dict(zarr.open_group(source).attrs)
+    attrs["ome"]["multiscales"][0]["axes"] = [
+        {"name": n, "type": "space", "unit": "micrometer"} for n in "yx"
+    ]
+    for level, dataset in enumerate(attrs["ome"]["multiscales"][0]["datasets"]):
+        dataset["coordinateTransformations"] = [
+            {"type": "scale", "scale": [0.5 * 2**level, 0.25 * 2**level]}
+        ]
+    zarr.open_group(source).attrs.update(attrs)
+    half = ("transform.rescale", {"scale": 0.5})
+    result = tw.run(half, str(source), str(tmp_path / "b.ome.zarr"))
+    made = open_image(result.path)
+    np.testing.assert_array_equal(made.data[:], transform.rescale(255 - coins, 0.5))
+    np.testing.assert_allclose(made.scale, (1.0, 0.5), rtol=1e-2)
+    assert made.units == ("micrometer", "micrometer")
+    assert made.recipe == tw.Recipe.of(half).to_dict()
+
+
+def test_planes_of_a_film_are_labelled_alone(tmp_path: Path) -> None:
+    film = np.stack([data.coins()[:200, :220], data.camera()[:200, :220]])
+    result = tw.run(tw.Recipe(NUCLEI), film, tmp_path / "f.ome.zarr", axes="tyx")
+    made = zarr.open_group(result.path)["0"][:]
+    for t in range(2):
+        np.testing.assert_array_equal(made[t], whole(film[t]))
+
+
+def test_values_go_to_a_table(coins: np.ndarray, tmp_path: Path) -> None:
+    recipe = tw.Recipe([*NUCLEI, ("measure.regionprops_table", {"properties": ("label", "area")})])
+    result = tw.run(recipe, coins, tmp_path / "t.csv")
+    expected = measure.regionprops_table(whole(coins), properties=("label", "area"))
+    read = np.genfromtxt(result.path, delimiter=",", names=True)
+    np.testing.assert_array_equal(read["area"], expected["area"])
+
+
+def test_progress_names_passes_and_ends_at_all_tiles(coins: np.ndarray, tmp_path: Path) -> None:
+    events: list[Event] = []
+    result = tw.run(tw.Recipe(NUCLEI), coins, tmp_path / "p.ome.zarr", progress=events.append)
+    assert isinstance(events[0], RunStarted)
+    assert events[0].memory == result.peak_memory
+    assert isinstance(events[-1], RunDone)
+    last = {event.what: event for event in events if isinstance(event, TileDone)}
+    assert all(event.done == event.tiles for event in last.values())
+    assert {"filters.threshold_otsu: range", "measure.label: connected pieces"} <= set(last)
+
+
+def test_cancel_leaves_nothing(coins: np.ndarray, tmp_path: Path) -> None:
+    cancel = threading.Event()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, TileDone) and event.what == "measure.label":
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        tw.run(
+            tw.Recipe(NUCLEI), coins, tmp_path / "c.ome.zarr", progress=stop, cancel=cancel
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_in_one_tile_leaves_the_old_output(coins: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / "e.ome.zarr"
+    tw.run("util.invert", coins, path)
+    negative = coins.astype(float)
+    negative[-1, -1] = -1
+    with pytest.raises(OperationFailed, match=r"exposure\.adjust_gamma failed on the tile \["):
+        tw.run("exposure.adjust_gamma", negative, path, overwrite=True)
+    np.testing.assert_array_equal(zarr.open_group(path)["0"][:], 255 - coins)
+    assert [p.name for p in tmp_path.iterdir()] == ["e.ome.zarr"]
+
+
+def test_existing_output_is_kept_unless_asked(coins: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / "o.ome.zarr"
+    tw.run("util.invert", coins, path)
+    with pytest.raises(DestinationExists, match="overwrite"):
+        tw.run("filters.sobel", coins, path)
+    tw.run("filters.sobel", coins, path, overwrite=True)
+    np.testing.assert_array_equal(zarr.open_group(path)["0"][:], filters.sobel(coins))
+
+
+def test_a_run_that_cannot_fit_names_what_it_needs(coins: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(MemoryBudgetExceeded, match=r"needs \d+(\.\d+)? [MG]iB.*budget is 50 MiB"):
+        tw.run(tw.Recipe(NUCLEI), coins, tmp_path / "m.ome.zarr", memory="50 MiB")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_smaller_budget_takes_smaller_tiles_and_stays_below_it() -> None:
+    image = zarr.create_array(
+        zarr.storage.MemoryStore(), shape=(65536, 65536), chunks=(1024, 1024), dtype="u2"
+    )
+    recipe = tw.Recipe(NUCLEI)
+    large = plan(recipe, image, memory="4 GiB", axes="yx")
+    small = plan(recipe, image, memory=large.budget.process + 200 * 2**20, axes="yx")
+    assert np.prod(small.tile) < np.prod(large.tile)
+    assert small.budget.total <= large.budget.process + 200 * 2**20
+    assert all(t % c == 0 for t, c in zip(small.grid.tile, small.chunks, strict=True))
+
+
+def test_unnamed_axes_are_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(InvalidAxes, match="axes="):
+        tw.run("util.invert", np.zeros((2, 3, 40, 50), "u1"), tmp_path / "x.ome.zarr")
