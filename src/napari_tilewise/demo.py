@@ -65,6 +65,7 @@ class DemoResult:
         """Return what was measured as a few lines of text."""
         size = " x ".join(map(str, self.shape))
         amount = format_size(int(np.prod(self.shape)) * self.dtype.itemsize)
+        memory = f"{format_size(self.peak)} (budget {format_size(self.budget)})"
         verdict = (
             "tile by tile equals scikit-image on the whole image, bit for bit"
             if self.equal
@@ -75,7 +76,7 @@ class DemoResult:
                 f"image         {size} {self.dtype}, {amount}: the Hubble deep field, mirrored",
                 f"recipe        Gaussian (sigma {SIGMA}) -> Otsu -> label",
                 f"tile by tile  {self.seconds:.1f} s, {self.tiles} tiles, written with its pyramid "
-                f"({self.levels} levels), peak memory {format_size(self.peak)} (budget {format_size(self.budget)})",
+                f"({self.levels} levels), peak memory {memory}",
                 f"whole image   {self.seconds_whole:.1f} s, nothing written, "
                 f"peak memory {format_size(self.peak_whole)}",
                 f"objects       {self.objects}",

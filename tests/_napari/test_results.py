@@ -92,6 +92,18 @@ def test_labels_and_their_table(viewer, run, coins):
     same_place(table, mask)
 
 
+@needs("morphology.remove_small_objects")
+def test_labels_stay_labels(viewer, run, coins):
+    labels = ski.measure.label(coins > 120)
+    layer = viewer.add_labels(labels, name="labels")
+    made = run("morphology.remove_small_objects", max_size=100)
+    assert type(made) is Labels
+    np.testing.assert_array_equal(
+        made.data, ski.morphology.remove_small_objects(labels, max_size=100)
+    )
+    same_place(made, layer)
+
+
 @needs("feature.peak_local_max")
 def test_points(source, run, coins):
     made = run("feature.peak_local_max", min_distance=20)

@@ -22,6 +22,7 @@ class Gated:
 
     def __init__(self, shape=(6, 64, 64)):
         self.shape, self.dtype, self.ndim = shape, np.dtype(np.uint8), len(shape)
+        self.size = int(np.prod(shape))
         self.chunks = (1, *shape[1:])
         self.gate, self.asked, self.reads = threading.Event(), threading.Event(), 0
 
@@ -215,3 +216,17 @@ def test_window_lives_while_a_slow_operation_runs(panel, viewer, qtbot, record_p
             break
     record_property("longest_gap_ms", min(gaps))
     assert min(gaps) < 100, f"the window stood still for {min(gaps):.0f} ms"
+
+
+def test_cancelled_pyramid_leaves_nothing(panel, viewer, qtbot, monkeypatch, tmp_path):
+    monkeypatch.setattr(compute_module.pyramids, "new_store", lambda: tmp_path / "out.ome.zarr")
+    fine, coarse = Gated((256, 256)), np.zeros((128, 128), np.uint8)
+    fine.chunks = (64, 64)
+    viewer.add_image([fine, coarse], multiscale=True, name="gated", contrast_limits=(0, 255))
+    start(panel, qtbot, fine)
+    panel.stop()
+    fine.gate.set()
+    qtbot.waitUntil(done(panel), timeout=10_000)
+    assert panel.message.text() == "Cancelled."
+    assert len(viewer.layers) == 1
+    assert not list(tmp_path.glob("*.ome.zarr"))

@@ -73,6 +73,8 @@ class Outcome:
     """The source's axis behind each axis of the result; None where it is the RGB samples."""
     is_multiscale: bool = False
     is_rgb: bool = False
+    is_labels: bool = False
+    """Whether the pixels are names of objects, or a mask."""
     values: tuple[float, float] | None = None
     """The range of the values that are in memory anyway."""
     lazy: da.Array | None = None
@@ -110,8 +112,7 @@ def compute(job: Job, progress: Listener, cancel: threading.Event) -> Outcome:
         return show(job, result, job.box, cancel)
     if source.is_multiscale:
         shapes = [np.shape(level) for level in source.levels]
-        average = job.output is Output.IMAGE
-        levels = pyramids.smaller(result, shapes, average=average)
+        levels = pyramids.smaller(result, shapes, average=not _is_labels(job, result))
         return _arranged(job, levels, is_multiscale=True)
     return _arranged(job, [result])
 
@@ -206,9 +207,10 @@ def _arranged(
     if values is None:
         values = prefetch.value_range([np.asarray(levels[-1])])
     axes = _axes_of(job, levels[0].ndim)
-    if job.output is not Output.IMAGE:
+    is_labels = _is_labels(job, levels[0])
+    if is_labels:
         levels = [_integers(level) for level in levels]
-    is_rgb = axes[-1] is None and job.output is Output.IMAGE and _is_colour(levels[0], values)
+    is_rgb = axes[-1] is None and not is_labels and _is_colour(levels[0], values)
     if axes[-1] is None and not is_rgb:
         levels = [
             da.moveaxis(level, -1, 0) if isinstance(level, da.Array) else np.moveaxis(level, -1, 0)
@@ -216,7 +218,21 @@ def _arranged(
         ]
         axes = (None, *axes[:-1])
     data = list(levels) if is_multiscale else levels[0]
-    return Outcome(data, axes, is_multiscale=is_multiscale, is_rgb=is_rgb, values=values)
+    return Outcome(
+        data,
+        axes,
+        is_multiscale=is_multiscale,
+        is_rgb=is_rgb,
+        is_labels=is_labels,
+        values=values,
+    )
+
+
+def _is_labels(job: Job, array: Any) -> bool:
+    """Return whether a result is labels or a mask, by what it is or by what it was made from."""
+    if job.output is not Output.IMAGE or array.dtype.kind == "b":
+        return True
+    return job.source.is_labels and array.dtype.kind in "ui"
 
 
 def _integers(level: Any) -> Any:

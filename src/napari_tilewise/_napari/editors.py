@@ -1,12 +1,13 @@
 """A parameter's spec decides its editor: one magicgui widget, and how to read and set it.
 
-What an editor reads is what scikit-image's function takes; None stays sayable (``auto``), and a
-default that a spin box would round is shown as text instead.
+What an editor reads is what scikit-image's function takes; None stays sayable (``auto``), and
+numbers that a spin box would round are texts.
 """
 
 from __future__ import annotations
 
 import math
+from ast import literal_eval
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
@@ -16,12 +17,12 @@ from magicgui.widgets import (
     CheckBox,
     ComboBox,
     Container,
-    FloatSpinBox,
     LineEdit,
     Select,
     SpinBox,
     Widget,
 )
+from qtpy.QtCore import Qt
 
 from napari_tilewise.errors import InvalidParameterType
 from napari_tilewise.operations.parameters import (
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 CUSTOM = "low, high:"
-NO_LAYER = "(none)"
 LIMIT = 2_000_000_000
 SHAPES = {2: ("disk", "square", "diamond"), 3: ("ball", "cube", "octahedron")}
 """Footprints by number of spatial axes."""
@@ -81,16 +81,18 @@ def editor(parameter: Parameter, layers: LayersOf) -> Editor:
     spec = parameter.spec
     made = _editor(spec, parameter, layers)
     if spec.optional and not isinstance(spec, Choice | Flag | Footprint | AlignedImage):
-        made = _or_auto(made)
+        made = _or_auto(made, usual(spec))
     made.write(initial(parameter))
     return made
 
 
 def initial(parameter: Parameter) -> Any:
     """Return what a form starts with: the default, or a usual value where there is none."""
-    spec = parameter.spec
-    if not parameter.required:
-        return parameter.default
+    return usual(parameter.spec) if parameter.required else parameter.default
+
+
+def usual(spec: Spec) -> Any:
+    """Return a value that a parameter often has, to start from where there is no default."""
     if isinstance(spec, Number):
         return _usual(spec)
     if isinstance(spec, Numbers):
@@ -101,6 +103,8 @@ def initial(parameter: Parameter) -> Any:
         return spec.known[:1]
     if isinstance(spec, Range):
         return spec.names[0] if spec.names else (0, 1)
+    if isinstance(spec, Text):
+        return ""
     return False if isinstance(spec, Flag) else None
 
 
@@ -116,7 +120,20 @@ def _usual(spec: Number) -> float:
 
 @singledispatch
 def _editor(spec: Spec, parameter: Parameter, layers: LayersOf) -> Editor:
-    """Return the editor of a spec (a text where no better one is registered)."""
+    """Return the editor of a spec: where no better one is registered, a Python value as text."""
+    box = LineEdit()
+
+    def read() -> Any:
+        try:
+            return literal_eval(box.value)
+        except (ValueError, SyntaxError):
+            return box.value
+
+    return Editor(box, read, lambda value: _set(box, repr(value)))
+
+
+def _number_text(parameter: Parameter) -> Editor:
+    """Return a text of one number, or one per axis."""
     box = LineEdit()
 
     def read() -> Any:
@@ -128,40 +145,13 @@ def _editor(spec: Spec, parameter: Parameter, layers: LayersOf) -> Editor:
 
 @_editor.register(Number)
 def _number(spec: Number, parameter: Parameter, layers: LayersOf) -> Editor:
-    if spec.per_axis or not _fits_spin_box(spec, parameter):
-        return _editor.dispatch(Spec)(spec, parameter, layers)
+    default = parameter.default
+    whole = default is None or parameter.required or isinstance(default, int)
+    if spec.per_axis or not spec.integer or not whole:
+        return _number_text(parameter)
     low, high = max(spec.minimum, -LIMIT), min(spec.maximum, LIMIT)
-    box = (
-        SpinBox(min=int(low), max=int(high), step=2 if spec.odd else 1)
-        if spec.integer
-        else FloatSpinBox(min=low, max=high, step=_step(spec, parameter))
-    )
-
-    def write(value: Any) -> None:
-        _set(box, _usual(spec) if value is None else value)
-
-    return Editor(box, lambda: box.value, write)
-
-
-def _step(spec: Number, parameter: Parameter) -> float:
-    low, high = spec.usual
-    step: float = 10.0 ** math.floor(math.log10(max(high - low, 1e-6) / 10))
-    default = parameter.default
-    while isinstance(default, float) and step > 1e-6 and round(default / step) * step != default:
-        if math.isclose(round(default / step) * step, default, rel_tol=1e-9):
-            break
-        step /= 10
-    return float(f"{step:.0e}")
-
-
-def _fits_spin_box(spec: Number, parameter: Parameter) -> bool:
-    default = parameter.default
-    if default is None or spec.integer:
-        return True
-    if isinstance(default, Sequence):
-        return False
-    decimals = max(2, round(-math.log10(_step(spec, parameter))))
-    return bool(abs(default) < LIMIT and round(float(default), decimals) == default)
+    box = SpinBox(min=int(low), max=int(high), step=2 if spec.odd else 1)
+    return Editor(box, lambda: box.value, lambda value: _set(box, value))
 
 
 @_editor.register(Text)
@@ -217,9 +207,11 @@ def _range(spec: Range, parameter: Parameter, layers: LayersOf) -> Editor:
 def _names(spec: Names, parameter: Parameter, layers: LayersOf) -> Editor:
     box = Select(choices=spec.known)
     box.native.setMaximumHeight(110)
+    box.native.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def write(value: Any) -> None:
         _set(box, [value] if isinstance(value, str) else list(value or ()))
+        box.native.scrollToItem(next(iter(box.native.selectedItems()), None))
 
     return Editor(box, lambda: tuple(box.value), write)
 
@@ -265,7 +257,7 @@ def _footprint(spec: Footprint, parameter: Parameter, layers: LayersOf) -> Edito
 @_editor.register(AlignedImage)
 def _image(spec: AlignedImage, parameter: Parameter, layers: LayersOf) -> Editor:
     def choices(_: Widget) -> list[tuple[str, Any]]:
-        return [(NO_LAYER, None), *((layer.name, layer) for layer in layers(spec.role))]
+        return [(layer.name, layer) for layer in layers(spec.role)]
 
     box = ComboBox(choices=choices, nullable=True)
 
@@ -288,7 +280,7 @@ def _labelled(values: dict[str, Any]) -> Editor:
     return Editor(box, lambda: values[box.value], write)
 
 
-def _or_auto(inner: Editor) -> Editor:
+def _or_auto(inner: Editor, usual: Any) -> Editor:
     """Return an editor with a check box ``auto`` beside it, which stands for None."""
     auto = CheckBox(text=AUTO)
     row = _row(auto, inner.widget)
@@ -299,10 +291,7 @@ def _or_auto(inner: Editor) -> Editor:
     auto.changed.connect(follow)
 
     def write(value: Any) -> None:
-        if value is not None:
-            inner.write(value)
-        elif isinstance(inner.widget, LineEdit):
-            _set(inner.widget, "1")
+        inner.write(usual if value is None else value)
         _set(auto, value is None)
         follow(auto.value)
 

@@ -31,8 +31,19 @@ CATEGORIES: Mapping[str, str] = {
 }
 """Menus by scikit-image's module, for operations that give images."""
 
-NAMES: Mapping[tuple[str, str], str] = {("segment", "filters"): "Threshold"}
-"""Names of submenus where the category's own name would mislead."""
+NAMES: Mapping[tuple[str, str], str] = {
+    ("segment", "filters"): "Thresholds and edges",
+    ("segment", "feature"): "Thresholds and edges",
+    ("segment", "morphology"): "Objects",
+    ("segment", "measure"): "Objects",
+    ("segment", "segmentation"): "Objects",
+    ("measure", "feature"): "Measure",
+    ("filter", "feature"): "Filters",
+    ("filter", "exposure"): "Intensity",
+    ("filter", "color"): "Intensity",
+    ("filter", "util"): "Intensity",
+}
+"""Names of submenus by menu and category, where the category's own name would not do."""
 
 LONGEST = 20
 """More entries than this are split into several submenus."""
@@ -64,10 +75,11 @@ def submenus(operations: Iterable[Operation]) -> Iterator[Submenu]:
     """
     groups: dict[tuple[str, str], list[Operation]] = {}
     for op in operations:
-        groups.setdefault((menu_of(op), op.category), []).append(op)
-    for (menu, category), members in groups.items():
-        name = NAMES.get((menu, category), words.category(category))
-        base = f"{words.PLUGIN}/{menu}/{category.replace('.', '_')}"
+        menu = menu_of(op)
+        name = NAMES.get((menu, op.category), words.category(op.category))
+        groups.setdefault((menu, name), []).append(op)
+    for (menu, name), members in groups.items():
+        base = f"{words.PLUGIN}/{menu}/{name.lower().replace(' ', '_')}"
         parts = _split(members)
         for number, part in enumerate(parts):
             many = len(parts) > 1

@@ -42,11 +42,7 @@ def layer(job: Job, outcome: Outcome) -> Layer | None:
     if job.output is Output.TABLE:
         return _table(job, outcome, common)
     common.update(_placement(job, outcome).arguments(), multiscale=outcome.is_multiscale)
-    made = (
-        Labels(outcome.data, **common)
-        if job.output in (Output.LABELS, Output.MASK)
-        else _image(job, outcome, common)
-    )
+    made = Labels(outcome.data, **common) if outcome.is_labels else _image(job, outcome, common)
     if outcome.lazy is not None and np.shape(outcome.lazy) == np.shape(outcome.data):
         remember(made, outcome.lazy)
     return made

@@ -12,15 +12,18 @@ from napari_tilewise.errors import UnknownOperation, did_you_mean
 from napari_tilewise.operations import (
     color,
     edges,
+    exposure,
     feature,
     filters,
     hysteresis,
+    local_thresholds,
     measure,
     morphology,
     rank,
     restoration,
     ridges,
     segmentation,
+    thresholds,
     transform,
     util,
 )
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 GROUPS = (
     filters.OPERATIONS,
+    exposure.OPERATIONS,
+    local_thresholds.OPERATIONS,
+    thresholds.OPERATIONS,
     rank.OPERATIONS,
     ridges.OPERATIONS,
     edges.OPERATIONS,

@@ -58,6 +58,6 @@ OPERATIONS = (
         drops_channel=True,
         plan_of=_rgb2gray,
         check=_check_rgb,
-        working=8.0,
+        working=4.0,
     ),
 )

@@ -63,5 +63,7 @@ def parameter_texts(function: Callable[..., Any]) -> Mapping[str, str]:
     texts = {}
     for item in _parsed(function).params:
         for name in item.arg_name.split(","):
-            texts[name.strip()] = " ".join((item.description or "").split())
+            # Sphinx's notes (".. versionadded:: 0.18") stand at the end and mean nothing here.
+            text = (item.description or "").split("\n.. ")[0]
+            texts[name.strip()] = " ".join(text.split())
     return texts

@@ -58,15 +58,15 @@ def _equalize_plan(call: Call) -> Plan:
         own = pixels_of(block)
         if not masked:
             return own
-        return own[block.images["mask"][block.core].astype(bool).ravel()]
+        return np.asarray(own[block.images["mask"][block.core].astype(bool).ravel()])
 
     histogram = yield from gather_histogram(call, call["nbins"], pixels)
     cumulative = histogram.counts.cumsum()
     shares = (cumulative / float(cumulative[-1])).astype(as_float(call), copy=False)
 
     def compute(block: Block) -> np.ndarray:
-        out = np.interp(block.data.ravel(), histogram.centers, shares)
-        return out.reshape(block.data.shape).astype(as_float(call), copy=False)
+        out = np.interp(block.data.ravel(), histogram.centers, shares).reshape(block.data.shape)
+        return np.asarray(out.astype(as_float(call), copy=False))
 
     return Tiles(compute)
 

@@ -7,15 +7,18 @@ single precision come out as they would from the whole image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.grid import Region
 from napari_tilewise.operations.model import Block, Call, Gather, HaloLike
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from napari_tilewise.operations.grid import Region
 
 PIECE = 2**22
 """Largest number of values summed at once (NumPy itself stops halving at 128)."""
@@ -51,7 +54,8 @@ def extremes(call: Call, *, finite: bool = False) -> Generator[Gather, Any, tupl
     def merge(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
         return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
 
-    return (yield Gather(of, merge, what="smallest and largest value"))
+    low, high = yield Gather(of, merge, what="smallest and largest value")
+    return low, high
 
 
 def deviation(

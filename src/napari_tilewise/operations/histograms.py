@@ -53,7 +53,10 @@ def gather_range(
         values = pixels(block)
         return (values.min(), values.max()) if values.size else None
 
-    return (yield Gather(of=of, merge=join_ranges, what="range of the image"))
+    found: tuple[Any, Any] | None = yield Gather(
+        of=of, merge=join_ranges, what="range of the image"
+    )
+    return found
 
 
 def join_ranges(a: tuple[Any, Any] | None, b: tuple[Any, Any] | None) -> tuple[Any, Any] | None:

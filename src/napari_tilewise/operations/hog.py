@@ -69,8 +69,7 @@ def _plan(call: Call) -> Tiles:
     def compute(block: Block) -> np.ndarray:
         # The image does not depend on the blocks: one block of all cells is the fastest.
         held = [n // cell for n, cell in zip(extent(block.region), cells, strict=True)]
-        _, image = call.function(block.data, cells_per_block=held, block_norm="L1")
-        return np.asarray(image)
+        return np.asarray(call.function(block.data, cells_per_block=held, block_norm="L1"))
 
     return Tiles(compute, halo=_halo(call), align=cells)
 
@@ -92,6 +91,7 @@ OPERATION = Operation(
         "channel_axis": CHANNEL,
     },
     overrides={"visualize": True},
+    pick=1,
     halo_of=_halo,
     dtype_of=as_float,
     shape_of=lambda call: call.spatial_shape,

@@ -6,14 +6,16 @@ iterations must come is, by default, half of the smallest gap between two pixel 
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.histograms import Histogram, gather_histogram
 from napari_tilewise.operations.model import Block, Call, Gather, Plan, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 MOST_VALUES = 2**17
 """Up to so many different pixel values their smallest gap is found exactly."""
@@ -93,7 +95,7 @@ def _iterate_integers(call: Call, counts: np.ndarray, centers: np.ndarray, after
 
 def _finite(block: Block) -> np.ndarray:
     pixels = block.data[block.core].ravel()
-    return pixels[np.isfinite(pixels)]
+    return np.asarray(pixels[np.isfinite(pixels)])
 
 
 def _survey(block: Block) -> tuple[Any, ...]:

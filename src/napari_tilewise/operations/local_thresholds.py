@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.common import BORDER, CVAL, as_float, gaussian_radius
 from napari_tilewise.operations.model import Call, Exactness, HaloLike, Kind, Operation
@@ -37,11 +36,11 @@ def _window(name: str, **specs: Any) -> Operation:
         name=f"filters.threshold_{name}",
         kind=Kind.NEIGHBOURHOOD,
         exactness=Exactness.CLOSE,
-        # Both work with prefix sums over the whole array, whose rounding grows with it: the variance
-        # of a window carries an error of about eps * pixels * <I^2> / window area, and a deviation
-        # of zero becomes its root: for 131072 x 131072 pixels and a window of 15, 9e-5 of the
-        # image's scale, times k. The tile's answer is the better one. Single precision rounds the
-        # variance itself to 2**-24, whose root is 2.4e-4; two of them differ.
+        # Both work with prefix sums over the whole array, whose rounding grows with it: the
+        # variance of a window carries an error of about eps * pixels * <I^2> / window area, and a
+        # deviation of zero becomes its root: for 131072 x 131072 pixels and a window of 15, 9e-5
+        # of the image's scale, times k. The tile's answer is the better one. Single precision
+        # rounds the variance itself to 2**-24, whose root is 2.4e-4; two of them differ.
         tolerance=1e-4,
         tolerance32=5e-4,
         specs={"window_size": WINDOW, "k": Number(usual=(0, 1)), **specs},
@@ -67,9 +66,7 @@ OPERATIONS = (
             "method": Choice(choices=("gaussian", "mean", "median")),
             "offset": Number(usual=(-0.2, 0.2)),
             "mode": BORDER,
-            "param": Number(
-                minimum=0, usual=(0, 6), per_axis=True, optional=True, advanced=True
-            ),
+            "param": Number(minimum=0, usual=(0, 6), per_axis=True, optional=True, advanced=True),
             "cval": CVAL,
         },
         halo_of=_local_halo,

@@ -221,8 +221,7 @@ class Footprint(Spec):
         if isinstance(value, Mapping):
             return self._check(name, footprint_from(name, value), ndim)
         if isinstance(value, Sequence) and not isinstance(value, str) and value:
-            first = value[0]
-            if isinstance(first, Sequence) and len(first) == 2 and np.ndim(first[0]) > 0:
+            if all(_is_repeated(item) for item in value):
                 if not self.sequences:
                     raise InvalidParameter(
                         f"{name} is a sequence of footprints: expected one array here."
@@ -231,8 +230,13 @@ class Footprint(Spec):
         return self._array(name, value, ndim)
 
     def _array(self, name: str, value: Any, ndim: int | None) -> np.ndarray:
-        array = np.asarray(value)
-        if array.dtype.kind not in "bui" and array.dtype.kind != "f":
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise InvalidParameter(
+                f"{name}={value!r} has rows of different lengths: expected {self.describe()}."
+            ) from error
+        if array.dtype.kind not in "buif":
             raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
         if array.size == 0 or (ndim is not None and array.ndim != ndim):
             raise InvalidParameter(
@@ -245,6 +249,17 @@ class Footprint(Spec):
         """Return the expected values in words."""
         text = "an array, or a shape such as {'shape': 'disk', 'radius': 3}"
         return text + (" or None" if self.optional else "")
+
+
+def _is_repeated(item: Any) -> bool:
+    """Return whether an item of a sequence is (footprint, repetitions), not a row of an array."""
+    return (
+        isinstance(item, Sequence)
+        and not isinstance(item, str)
+        and len(item) == 2
+        and isinstance(item[0], Sequence | np.ndarray)
+        and isinstance(item[1], Integral)
+    )
 
 
 FOOTPRINTS: Mapping[str, str] = {

@@ -7,7 +7,6 @@ its own maximum, the excluded border, the sort by brightness, the spacing, the n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +112,7 @@ def _inside(block: Block, call: Call) -> np.ndarray:
 
 def _choose(call: Call, places: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Do what scikit-image's `_get_high_intensity_peaks` does with the candidates of an image."""
-    raster = np.argsort(np.ravel_multi_index(_columns(places), call.shape))
+    raster = np.argsort(np.ravel_multi_index(tuple(places.T), call.shape))
     places, values = places[raster], values[raster]
     places = places[np.argsort(-values, kind="stable")]
     most = call["num_peaks"]
@@ -126,10 +125,6 @@ def _choose(call: Call, places: np.ndarray, values: np.ndarray) -> np.ndarray:
             max_out=int(most) if np.isfinite(most) else None,
         )
     return places[:most] if len(places) > most else places
-
-
-def _columns(places: np.ndarray) -> Sequence[np.ndarray]:
-    return tuple(places.T)
 
 
 OPERATION = Operation(

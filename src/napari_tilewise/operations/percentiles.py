@@ -7,13 +7,15 @@ Float32 takes two passes, float64 four, and nothing but histograms is gathered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.operations.model import Block, Call, Gather, HaloLike
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
 
 DIGIT = 16
 

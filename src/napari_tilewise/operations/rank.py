@@ -6,8 +6,7 @@ spreads over as many levels as that maximum has: both are gathered and pinned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from skimage.util import img_as_ubyte
@@ -24,8 +23,12 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
+from napari_tilewise.operations.narrowing import narrow, needs_maximum
 from napari_tilewise.operations.parameters import AlignedImage, Footprint, Number
 from napari_tilewise.operations.private import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
 
 SHIFT = Number(integer=True, usual=(-1, 1), advanced=True)
 SHIFTS = {"shift_x": SHIFT, "shift_y": SHIFT, "shift_z": SHIFT}
@@ -82,29 +85,12 @@ def rank_dtype(call: Call) -> Any:
     return call.dtype if call.dtype in (np.uint8, np.uint16) else np.uint8
 
 
-# -- conversion to 8 bits --------------------------------------------------------------------------
+# -- plans -----------------------------------------------------------------------------------------
 
 
-def _needs_maximum(dtype: Any) -> bool:
-    """Tell whether `img_as_ubyte` looks at the maximum of an image of this type."""
-    return np.dtype(dtype).kind in "ui" and np.dtype(dtype).itemsize > 1
-
-
-def as_ubyte(image: np.ndarray, maximum: Any) -> np.ndarray:
-    """Return `img_as_ubyte` of a part of an image whose largest value is `maximum`.
-
-    Integers that fit into 8 bits are cast and not scaled; scikit-image decides so for the array.
-    """
-    if not _needs_maximum(image.dtype):
-        return np.asarray(img_as_ubyte(image))
-    if maximum >= 256:
-        return np.asarray(img_as_ubyte(np.append(image.ravel(), maximum)))[:-1].reshape(image.shape)
-    if image.dtype.kind == "u":
-        return image.astype(np.uint8)
-    return np.maximum(image.astype(np.int16), 0).astype(np.uint8)
-
-
-def rank_plan(call: Call, function: str, params: dict[str, Any], *, levels: bool = False) -> Plan:
+def rank_plan(
+    call: Call, function: str, params: dict[str, Any], *, levels: bool = False
+) -> Generator[Gather, Any, Tiles]:
     """Plan a rank filter: the whole image's maxima where they count, then the tiles.
 
     Parameters
@@ -119,8 +105,8 @@ def rank_plan(call: Call, function: str, params: dict[str, Any], *, levels: bool
         Whether the kernel spreads its result over the levels of a 16-bit image.
     """
     mask = call.params.get("mask")
-    wide = call.dtype not in (np.uint8, np.uint16) and _needs_maximum(call.dtype)
-    wide_mask = mask is not None and _needs_maximum(mask.dtype)
+    wide = call.dtype not in (np.uint8, np.uint16) and needs_maximum(call.dtype, 8)
+    wide_mask = mask is not None and needs_maximum(mask.dtype, 8)
     deep = levels and call.dtype == np.uint16
     maxima: list[Any] = [0, 0]
     if wide or wide_mask or deep:
@@ -141,8 +127,8 @@ def rank_plan(call: Call, function: str, params: dict[str, Any], *, levels: bool
     def compute(block: Block) -> np.ndarray:
         image = block.data
         if image.dtype not in (np.uint8, np.uint16):
-            image = as_ubyte(image, maxima[0])
-        inside = {n: as_ubyte(array, maxima[1]) for n, array in block.images.items()}
+            image = narrow(image, 8, maxima[0])
+        inside = {n: narrow(array, 8, maxima[1]) for n, array in block.images.items()}
         if pinned is None:
             return np.asarray(run(image, **params, **inside))
         return _with_levels(name, image, inside.get("mask"), params, pinned)

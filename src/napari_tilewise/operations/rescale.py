@@ -8,19 +8,19 @@ memory fades by their pole: the box holds enough pixels for it to fade below the
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from math import ceil, floor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.common import CHANNEL, CVAL, as_float, gaussian_radius
-from napari_tilewise.operations.grid import Grid, Region
+from napari_tilewise.operations.grid import Grid, Region, within
 from napari_tilewise.operations.model import (
     Block,
     Call,
+    Exactness,
     Gather,
     HaloLike,
     Kind,
@@ -30,6 +30,9 @@ from napari_tilewise.operations.model import (
 )
 from napari_tilewise.operations.parameters import Choice, Flag, Number
 from napari_tilewise.operations.private import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 MODES = {
     "constant": "grid-constant",
@@ -46,6 +49,9 @@ the poles are 0.172, 0.268, 0.361 and 0.431)."""
 
 PREPAD = 12
 """Pixels that ndimage pads splines by where the border is constant or the edge."""
+
+SLAB = 2**16
+"""Samples at once, for their coordinates take more memory than they do."""
 
 
 def _order(call: Call) -> int:
@@ -69,21 +75,25 @@ def _lengths(call: Call) -> list[tuple[int, int]]:
     return [(call.shape[axis], after[axis]) for axis in call.spatial_axes]
 
 
-def _smoothing(call: Call) -> tuple[float, ...] | None:
-    """Return the widths of the Gaussian before sampling, the channel axis last; None: no such."""
-    lengths = _lengths(call)
+def _smooths(call: Call) -> bool:
+    """Return whether the image is smoothed before sampling."""
     wanted = call["anti_aliasing"]
-    if wanted is None:
-        nearest_of_integers = call.dtype.kind in "ui" and call["order"] == 0
-        shrinks = any(m < n for n, m in lengths)
-        wanted = call.dtype != bool and not nearest_of_integers and shrinks
-    if not wanted:
+    if wanted is not None:
+        return bool(wanted)
+    nearest_of_integers = call.dtype.kind in "ui" and call["order"] == 0
+    shrinks = any(m < n for n, m in _lengths(call))
+    return bool(call.dtype != bool and not nearest_of_integers and shrinks)
+
+
+def _smoothing(call: Call) -> tuple[float, ...] | None:
+    """Return the widths of the Gaussian, the channel axis last; None where there is none."""
+    if not _smooths(call):
         return None
-    factors = np.array([n / m for n, m in lengths] + [1.0] * (call.channel_axis is not None))
+    factors = [n / m for n, m in _lengths(call)] + [1.0] * (call.channel_axis is not None)
     given = call["anti_aliasing_sigma"]
     if given is None:
-        return tuple(np.maximum(0, (factors - 1) / 2))
-    return tuple(np.broadcast_to(given, factors.shape) * 1.0)
+        return tuple(max(0.0, (factor - 1) / 2) for factor in factors)
+    return tuple(np.atleast_1d(given) * np.ones(len(factors)))
 
 
 def _check(call: Call) -> None:
@@ -96,7 +106,7 @@ def _check(call: Call) -> None:
                     "float first."
                 )
     given = call["anti_aliasing_sigma"]
-    if np.ndim(given) == 1 and call.channel_axis is not None:
+    if np.size(given) > 1 and call.channel_axis is not None and _smooths(call):
         raise InvalidParameter(
             f"{call.operation.name}: anti_aliasing_sigma={given!r} together with channel_axis: "
             "expected one number, which scikit-image applies to the channels too, or None."
@@ -125,19 +135,21 @@ def _source(call: Call, tile: Region) -> Region:
     box = []
     for (n, m), part, near in zip(_lengths(call), tile, _reach(call), strict=True):
         first, last = _coordinates(n, m, part)[[0, -1]]
-        box.append(slice(floor(first) - near, ceil(last) + near + 1))
+        span = slice(floor(first) - near, ceil(last) + near + 1)
+        # A period that is all there needs no copies of itself.
+        box.append(slice(0, n) if call.wraps and span.stop - span.start >= n else span)
     return tuple(box)
 
 
 def _plan(call: Call) -> Plan:
     bounds = None
-    if call["clip"] and (_order(call) > 0 or _smoothing(call) is not None):
+    if _order(call) > 1 or (call["clip"] and (_order(call) == 1 or _smoothing(call) is not None)):
         # The nearest pixel alone is never out of range.
         bounds = yield from _bounds(call)
 
     def compute(block: Block) -> np.ndarray:
         out = _sampled(call, block.tile, block.region, block.data)
-        if bounds is not None:
+        if bounds is not None and call["clip"]:
             np.clip(out, *bounds, out=out)
         return out if call.channel_axis is None else np.moveaxis(out, -1, call.channel_axis)
 
@@ -161,40 +173,48 @@ def _sampled(call: Call, tile: Region, region: Region, data: np.ndarray) -> np.n
     if call.channel_axis is not None:
         data = np.ascontiguousarray(np.moveaxis(data, call.channel_axis, -1))
     image = _converted(call, data)
-    mode, order = MODES[call["mode"]], _order(call)
+    mode = MODES[call["mode"]]
     smoothing = _smoothing(call)
     if smoothing is not None:
         image = ndi.gaussian_filter(image, smoothing, cval=call["cval"], mode=mode)
     if all(n == m for n, m in _lengths(call)):
-        return np.ascontiguousarray(
-            image[tuple(slice(t.start - r.start, t.stop - r.start) for t, r in _pairs(tile, region))]
-        )
-    along = [
-        _local(_coordinates(n, m, t), n, r, mode, order)
-        for (n, m), (t, r) in zip(_lengths(call), _pairs(tile, region), strict=True)
-    ]
+        return np.ascontiguousarray(image[within(tile, region)])
+    along = []
+    for axis, ((n, m), part, box) in enumerate(zip(_lengths(call), tile, region, strict=True)):
+        samples, first = _coordinates(n, m, part), box.start
+        if mode == "grid-wrap":
+            # ndimage folds what lies before the first pixel to the far end, which rounds it.
+            samples = np.where(samples < 0, (samples + n) - n, samples)
+            if first < 0:
+                # Adding to a coordinate would round it too: the image's first pixel comes first
+                # instead and those before it last, and ndimage folds as it does in the image.
+                image, first = np.roll(image, first, axis), 0
+        along.append((samples, first))
     if call.channel_axis is not None:
-        along.append(np.arange(image.shape[-1], dtype=float))
-    grid = np.meshgrid(*along, indexing="ij")
-    return np.asarray(
-        ndi.map_coordinates(image, grid, order=order, mode=mode, cval=call["cval"])
-    )
+        along.append((np.arange(image.shape[-1], dtype=float), 0))
+    return _interpolated(call, image, along)
 
 
-def _pairs(tile: Region, region: Region) -> list[tuple[slice, slice]]:
-    return list(zip(tile, region, strict=True))
-
-
-def _local(samples: np.ndarray, n: int, region: slice, mode: str, order: int) -> np.ndarray:
-    """Move coordinates from the image into a region with the rounding that ndimage gives them."""
-    if mode == "grid-wrap":
-        # ndimage folds coordinates before the first pixel to the far end, which rounds them.
-        folded = (samples + n) - n if n > 1 else np.zeros_like(samples)
-        samples = np.where(samples < 0, folded, samples) if n > 1 else folded
-    if order > 1 and mode in ("nearest", "grid-constant"):
-        # ndimage adds the padding to the coordinates, which rounds them; do it with large ones.
-        return (samples + PREPAD) - region.start - PREPAD
-    return samples - region.start
+def _interpolated(call: Call, image: np.ndarray, along: list[tuple[np.ndarray, int]]) -> np.ndarray:
+    """Return the image at a grid of coordinates, given per axis with the image's first one."""
+    mode, order, pad = MODES[call["mode"]], _order(call), 0
+    out = np.empty([len(samples) for samples, _ in along], image.dtype)
+    if order > 1:
+        if mode in ("nearest", "grid-constant"):
+            pad = PREPAD
+            value = {"constant_values": call["cval"]} if mode == "grid-constant" else {}
+            image = np.pad(image, pad, mode="constant" if value else "edge", **value)
+        image = ndi.spline_filter(image, order, mode=mode)
+    # ndimage adds the padding to the coordinates, which rounds them; so before they are moved.
+    places = np.ix_(*((samples + pad) - first for samples, first in along))
+    rows = max(1, SLAB // max(1, out[0].size))
+    for start in range(0, len(out), rows):
+        part = out[start : start + rows]
+        grid = np.stack(np.broadcast_arrays(places[0][start : start + rows], *places[1:]))
+        ndi.map_coordinates(
+            image, grid, output=part, order=order, mode=mode, cval=call["cval"], prefilter=False
+        )
+    return out
 
 
 # -- the range -------------------------------------------------------------------------------------
@@ -203,6 +223,12 @@ def _local(samples: np.ndarray, n: int, region: slice, mode: str, order: int) ->
 def _bounds(call: Call) -> Generator[Gather, Any, tuple[np.ndarray, np.ndarray]]:
     """Gather what scikit-image's `_clip_warp_output` clips to."""
     low, high, has_nan, grid = yield Gather(_extremes, _merge, what="smallest and largest value")
+    if _order(call) > 1 and (has_nan or not np.isfinite([low, high]).all()):
+        raise InvalidImage(
+            f"{call.operation.name}: the image holds NaN or infinite values, which a spline of "
+            f"order {_order(call)} spreads over all of it. Replace them first, for example with "
+            "numpy.nan_to_num, or use order=0 or 1."
+        )
     low, high = _converted(call, np.array([low, high], call.dtype))
     cval = call["cval"]
     if call["mode"] == "constant" and not low <= cval <= high:
@@ -257,6 +283,13 @@ def _halo(call: Call) -> HaloLike:
 OPERATION = Operation(
     name="transform.rescale",
     kind=Kind.GEOMETRY,
+    # Orders 0 and 1 are bit for bit the whole image's. A recursive filter is not: where the image
+    # is flat it comes to rest on one of several neighbouring numbers, depending on where it began.
+    # Beyond what fades (below 2**-75) that is a few roundings, which a spline of order 5 amplifies
+    # up to 7.5 times per axis; a result in single precision may then fall to the next number.
+    exactness=Exactness.CLOSE,
+    tolerance=1e-12,
+    tolerance32=2.0**-22,
     specs={
         "scale": Number(minimum=0, exclusive=True, per_axis=True, usual=(0.2, 3)),
         "order": Choice(choices=(0, 1, 2, 3, 4, 5), optional=True),

@@ -33,7 +33,7 @@ from napari_tilewise.operations.private import reach
 
 def _window(call: Call) -> int:
     if call["win_size"] is None:
-        return max(5, 2 * int(ceil(3 * call["sigma_spatial"])) + 1)
+        return max(5, 2 * ceil(3 * float(call["sigma_spatial"])) + 1)
     return int(call["win_size"])
 
 
@@ -41,7 +41,16 @@ def _bilateral_halo(call: Call) -> HaloLike:
     return (_window(call) - 1) // 2
 
 
+def _check_squeezed(call: Call) -> None:
+    if 1 in call.shape:
+        raise InvalidImage(
+            f"{call.operation.name}: the image of shape {call.shape} has an axis of one pixel, "
+            "which scikit-image's function drops from its result: expected at least two."
+        )
+
+
 def _check_bilateral(call: Call) -> None:
+    _check_squeezed(call)
     if call.dtype == np.float16:
         raise InvalidImage(
             f"{call.operation.name} does not take an image of type float16: expected float32, "
@@ -100,11 +109,13 @@ def _bilateral_block(block: Block, call: Call, low: Any, high: Any, sigma: Any) 
 
 
 def _nl_halo(call: Call) -> HaloLike:
-    # The fast mode mirrors one pixel more at the border than it uses.
-    return int(call["patch_distance"] + call["patch_size"] // 2 + bool(call["fast_mode"]))
+    # The fast mode mirrors one pixel more at the border than it uses; and no region may be one
+    # pixel long, for the function would drop that axis.
+    return int(call["patch_distance"] + call["patch_size"] // 2 + 1)
 
 
 def _check_nl(call: Call) -> None:
+    _check_squeezed(call)
     if call["fast_mode"]:
         return
     if call.ndim > 3 or (call.ndim == 3 and call.channel_axis is not None):
@@ -116,11 +127,7 @@ def _check_nl(call: Call) -> None:
 
 
 def _nl_means(call: Call) -> Tiles:
-    # Axes of length one are squeezed away by the function.
-    return Tiles(
-        lambda block: np.asarray(call.function(block.data)).reshape(block.data.shape),
-        halo=_nl_halo(call),
-    )
+    return Tiles(lambda block: np.asarray(call.function(block.data)), halo=_nl_halo(call))
 
 
 # -- rolling ball ----------------------------------------------------------------------------------
@@ -129,7 +136,7 @@ def _nl_means(call: Call) -> Tiles:
 def _ball_halo(call: Call) -> HaloLike:
     kernel = call["kernel"]
     if kernel is None:
-        return ceil(call["radius"])
+        return ceil(float(call["radius"]))
     return [(n // 2, n - 1 - n // 2) for n in kernel.shape]
 
 
@@ -173,8 +180,8 @@ OPERATIONS = (
         exactness=Exactness.CLOSE,
         tolerance=1e-4,
         specs={
-            "patch_size": Number(minimum=1, integer=True, length=True, usual=(2, 7)),
-            "patch_distance": Number(minimum=0, integer=True, length=True, usual=(1, 11)),
+            "patch_size": Number(minimum=1, integer=True, length=True, usual=(2, 5)),
+            "patch_distance": Number(minimum=0, integer=True, length=True, usual=(1, 5)),
             "h": Number(minimum=0, exclusive=True, usual=(0.02, 1)),
             "fast_mode": Flag(),
             "sigma": Number(minimum=0, usual=(0, 0.2)),

@@ -37,7 +37,8 @@ def hessian_reach(sigma: float) -> int:
 
     For scales of one pixel and less scikit-image asks for kernels 71 times the scale long. Their
     weights are exactly 0.0 where ``exp(-x**2 / sigma**2)`` underflows, that is beyond 27.4 times
-    the scale (745.2 is the largest exponent a float64 holds); a finite pixel times zero adds nothing.
+    the scale (745.2 is the largest exponent a float64 holds), and a finite pixel times zero adds
+    nothing.
     """
     narrow = float(sigma) / np.sqrt(2.0)
     if sigma > 1:
@@ -123,7 +124,7 @@ def _meijering_plan(call: Call) -> Plan:
     def neuriteness(image: np.ndarray, sigma: float) -> np.ndarray:
         values = np.tensordot(matrix, _eigenvalues(image, sigma, call), 1)
         values = np.take_along_axis(values, abs(values).argmax(0)[None], 0).squeeze(0)
-        return np.maximum(values, 0)
+        return np.asarray(np.maximum(values, 0))
 
     def largest(block: Block) -> list[Any]:
         image = _image(block, call)

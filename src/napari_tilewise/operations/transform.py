@@ -6,7 +6,7 @@ import numpy as np
 
 from napari_tilewise.operations import rescale
 from napari_tilewise.operations.common import CVAL
-from napari_tilewise.operations.grid import Region, clip
+from napari_tilewise.operations.grid import Region, clip, within
 from napari_tilewise.operations.model import Block, Call, Kind, Operation, Tiles
 from napari_tilewise.operations.parameters import Flag, Number
 
@@ -37,11 +37,8 @@ def _mean_source(call: Call, tile: Region) -> Region:
 def _local_mean(call: Call) -> Tiles:
     def compute(block: Block) -> np.ndarray:
         wider = _wider(call, block.tile)
-        part = tuple(
-            slice(t.start - w.start, t.stop - w.start)
-            for t, w in zip(block.tile, wider, strict=True)
-        )
-        return np.ascontiguousarray(call.function(block.data)[part])
+        means = call.function(block.data)
+        return np.ascontiguousarray(means[within(block.tile, wider)])
 
     return Tiles(compute, source=lambda tile: _mean_source(call, tile))
 
@@ -56,9 +53,7 @@ OPERATIONS = (
         name="transform.downscale_local_mean",
         kind=Kind.GEOMETRY,
         specs={
-            "factors": Number(
-                minimum=1, integer=True, per_axis=True, length=True, usual=(1, 5)
-            ),
+            "factors": Number(minimum=1, integer=True, per_axis=True, length=True, usual=(1, 5)),
             "cval": CVAL,
             "clip": Flag(advanced=True),
         },

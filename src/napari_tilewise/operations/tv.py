@@ -7,9 +7,8 @@ runs exactly that many on every tile. Each channel has its own energy and stops 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
 from math import isfinite, log2, prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from skimage.util import img_as_float
@@ -28,6 +27,9 @@ from napari_tilewise.operations.model import (
     Tiles,
 )
 from napari_tilewise.operations.parameters import Number
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
 
 FIRST = 16
 """Iterations of the first pass; each further pass doubles them."""
@@ -51,9 +53,7 @@ def _plan(call: Call) -> Plan:
         out = np.empty(block.data.shape, as_float(call))
         for number, count in enumerate(counts):
             at = _channel(call, number)
-            out[at] = call.function(
-                block.data[at], max_num_iter=count, eps=0.0, channel_axis=None
-            )
+            out[at] = call.function(block.data[at], max_num_iter=count, eps=0.0, channel_axis=None)
         return out
 
     return Tiles(compute, halo=max(counts) - 1)
@@ -220,6 +220,6 @@ OPERATIONS = (
         halo_of=_halo,
         dtype_of=as_float,
         plan_of=_plan,
-        working=16.0,
+        working=20.0,
     ),
 )

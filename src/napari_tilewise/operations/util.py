@@ -10,6 +10,6 @@ OPERATIONS = (
         name="util.invert",
         kind=Kind.POINTWISE,
         specs={"signed_float": Flag()},
-        working=2.0,
+        working=3.0,
     ),
 )

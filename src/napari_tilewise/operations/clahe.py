@@ -1,0 +1,285 @@
+"""`equalize_adapthist` (CLAHE): each block has its map of gray levels, blended between centres.
+
+The blocks lie on a grid anchored at the image's origin. While there are few of them (by default 8
+or 9 along an axis, however large the image) their histograms are gathered once, and every pixel is
+then pointwise. A fine grid is worked off tile by tile with scikit-image's own kernel on regions
+cut along it. Before and after, the whole image's range counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from skimage.color import hsv2rgb, rgb2hsv
+from skimage.exposure import rescale_intensity
+
+from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.common import as_float
+from napari_tilewise.operations.grid import Region, align, clip, grow, within
+from napari_tilewise.operations.histograms import gather_range, join_ranges
+from napari_tilewise.operations.model import Block, Call, Gather, Plan, Tiles
+from napari_tilewise.operations.narrowing import narrow, needs_maximum
+from napari_tilewise.operations.private import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+LEVELS = 2**14
+"""Gray levels that CLAHE works in."""
+
+MOST_COUNTS = 2**22
+"""Histograms of all blocks are gathered up to this size (32 MiB)."""
+
+
+def _is_color(call: Call) -> bool:
+    """Tell whether scikit-image takes the last axis for colours, and equalizes HSV's value."""
+    return len(call.shape) == 3 and call.shape[-1] in (3, 4)
+
+
+def clahe_dtype(call: Call) -> Any:
+    """Return the dtype of the result."""
+    return as_float(call)
+
+
+def clahe_shape(call: Call) -> tuple[int, ...]:
+    """Return the shape of the result: a fourth colour channel is dropped."""
+    return (*call.shape[:2], 3) if _is_color(call) else call.shape
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The grid of blocks over a gray image, and its parameters."""
+
+    shape: tuple[int, ...]
+    kernel: tuple[int, ...]
+    bins: int
+    limit: float
+
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """Number of blocks along each axis."""
+        return tuple(-(-n // k) for n, k in zip(self.shape, self.kernel, strict=True))
+
+    @cached_property
+    def few(self) -> bool:
+        """Whether the histograms of all blocks are kept at once."""
+        return prod(self.counts) * self.bins <= MOST_COUNTS
+
+    def source(self, tile: Region) -> Region:
+        """Return the box that scikit-image's kernel needs for a tile: two blocks around, whole."""
+        if self.few:
+            return tile
+        halo = tuple((2 * k, 2 * k) for k in self.kernel)
+        return clip(align(grow(tile, halo), self.kernel), self.shape)
+
+    @cached_property
+    def mirrored(self) -> list[np.ndarray]:
+        """Per axis: which pixel each position of the grid holds; the last block is mirrored."""
+        found = []
+        for n, k, count in zip(self.shape, self.kernel, self.counts, strict=True):
+            pad = (k // 2, count * k - n + -(-k // 2))
+            found.append(np.pad(np.arange(n), pad, mode="reflect")[k // 2 : k // 2 + count * k])
+        return found
+
+    def grays(self, image: np.ndarray) -> np.ndarray:
+        """Return the histogram bin of every pixel."""
+        return image // np.uint16(1 + LEVELS // self.bins)
+
+    def histograms(self, image: np.ndarray, tile: Region) -> tuple[list[np.ndarray], np.ndarray]:
+        """Return the blocks, per axis, that hold a tile's pixels, and their counts."""
+        takes, blocks, numbers = [], [], []
+        for at, k, box in zip(self.mirrored, self.kernel, tile, strict=True):
+            held = np.flatnonzero((at >= box.start) & (at < box.stop))
+            takes.append(at[held] - box.start)
+            block, number = np.unique(held // k, return_inverse=True)
+            blocks.append(block)
+            numbers.append(number)
+        grays = self.grays(image)[np.ix_(*takes)]
+        sizes = (*map(len, blocks), self.bins)
+        flat = np.ravel_multi_index((*np.ix_(*numbers), grays), sizes)
+        return blocks, np.bincount(flat.ravel(), minlength=prod(sizes)).reshape(sizes)
+
+    def maps(self, histograms: np.ndarray) -> np.ndarray:
+        """Return every block's map of gray levels from its histogram."""
+        size = prod(self.kernel)
+        limit = int(np.clip(self.limit * size, 1, None)) if self.limit > 0 else size
+        flat = histograms.reshape(-1, self.bins)
+        clip_histogram = reach("exposure._adapthist", "clip_histogram")
+        flat = np.apply_along_axis(clip_histogram, -1, flat, clip_limit=limit)
+        flat = reach("exposure._adapthist", "map_histogram")(flat, 0, LEVELS - 1, size)
+        return np.asarray(flat).reshape(histograms.shape)
+
+    def blend(self, image: np.ndarray, tile: Region, maps: np.ndarray) -> np.ndarray:
+        """Return a tile mapped by the blocks around each pixel, summed as `_clahe` sums them."""
+        grays = self.grays(image)
+        ndim = len(self.shape)
+        first, weights = [], []
+        for axis, (box, k) in enumerate(zip(tile, self.kernel, strict=True)):
+            shifted = np.arange(box.start, box.stop) + k // 2
+            far = ((shifted % k) / k).reshape([-1 if i == axis else 1 for i in range(ndim)])
+            first.append(shifted // k - 1)
+            weights.append((1 - far, far))
+        result = np.zeros(image.shape, np.float32)
+        for corner in product((0, 1), repeat=ndim):
+            blocks = [
+                np.clip(at + e, 0, n - 1)
+                for at, e, n in zip(first, corner, self.counts, strict=True)
+            ]
+            weight: Any = 1.0
+            for axis in reversed(range(ndim)):
+                weight = weight * weights[axis][corner[axis]]
+            result += (maps[(*np.ix_(*blocks), grays)] * weight).astype(np.float32)
+        return result.astype(np.uint16)
+
+
+def _grid(call: Call) -> _Grid:
+    shape = call.shape[:2] if _is_color(call) else call.shape
+    given = call["kernel_size"]
+    if given is None:
+        kernel = tuple(max(n // 8, 1) for n in shape)
+    else:
+        kernel = tuple(given) if np.ndim(given) else (given,) * len(shape)
+    if len(kernel) != len(shape):
+        raise InvalidImage(
+            f"{call.operation.name}: an image of shape {call.shape} is taken for one with colours: "
+            f"expected kernel_size to be one number or two, not {given!r}."
+        )
+    return _Grid(shape, tuple(int(k) for k in kernel), call["nbins"], call["clip_limit"])
+
+
+# -- passes ----------------------------------------------------------------------------------------
+
+
+class _Equalizer:
+    """The passes of one call: what is gathered, and what a tile makes of it."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.color = _is_color(call)
+        self.grid = _grid(call)
+        self.maximum: Any = None
+        self.range: Any = None
+        self.maps: np.ndarray | None = None
+
+    def source(self, tile: Region) -> Region:
+        """Return the box of the image that a tile is made from, all of its colours."""
+        if not self.color:
+            return self.grid.source(tile)
+        return (*self.grid.source(tile[:2]), slice(0, self.call.shape[-1]))
+
+    def halo(self) -> list[int]:
+        """Return a halo that holds `source` around any tile."""
+        reaches = [0 if self.grid.few else 3 * k for k in self.grid.kernel]
+        return [*reaches, 4] if self.color else reaches
+
+    def value(self, data: np.ndarray) -> np.ndarray:
+        """Return the gray image that is equalized, as 16-bit integers."""
+        if data.dtype.kind == "f" and not np.isfinite(data).all():
+            raise InvalidImage(
+                f"{self.call.operation.name}: the image holds NaN or infinite values. "
+                "Replace them first, for example with numpy.nan_to_num."
+            )
+        if self.color:
+            data = rgb2hsv(data[..., :3])[..., 2].copy()
+        return narrow(data, 16, self.maximum)
+
+    def levels(self, data: np.ndarray) -> np.ndarray:
+        """Return the gray image in CLAHE's levels."""
+        stretched = rescale_intensity(
+            self.value(data), in_range=self.range, out_range=(0, LEVELS - 1)
+        )
+        return np.asarray(np.round(stretched).astype(np.uint16))
+
+    def own(self, block: Block) -> np.ndarray:
+        """Return what `source` names from a block that was gathered with `halo`."""
+        return block.data[within(self.source(block.tile), block.region)]
+
+    def equalized(self, data: np.ndarray, tile: Region) -> np.ndarray:
+        """Return a tile of the equalized gray image from its `source`."""
+        box = tile[:2] if self.color else tile
+        if self.maps is not None:
+            gray = self.grid.blend(self.levels(data), box, self.maps)
+        else:
+            clahe = reach("exposure._adapthist", "_clahe")
+            grid = self.grid
+            gray = clahe(self.levels(data), list(grid.kernel), grid.limit, grid.bins)
+            gray = gray[within(box, grid.source(box))]
+        return np.asarray(gray).astype(as_float(self.call), copy=False)
+
+    def gather(self) -> Generator[Gather, Any, tuple[Any, Any]]:
+        """Gather maximum, range and histograms; return the range of the equalized image."""
+        if not self.color and needs_maximum(self.call.dtype, 16):
+            ends = yield from gather_range(self.call)
+            self.maximum = None if ends is None else ends[1]
+        self.range = yield Gather(
+            of=lambda block: _ends(self.value(self.own(block))),
+            merge=join_ranges,
+            halo=self.halo(),
+            what="range of the image",
+        )
+        if self.grid.few:
+            self.maps = self.grid.maps((yield from self._gather_histograms()))
+        found: tuple[Any, Any] = yield Gather(
+            of=lambda block: _ends(self.equalized(self.own(block), block.tile)),
+            merge=join_ranges,
+            halo=self.halo(),
+            what="range of the result",
+        )
+        return found
+
+    def _gather_histograms(self) -> Generator[Gather, Any, np.ndarray]:
+        shape = (*self.grid.counts, self.grid.bins)
+
+        def of(block: Block) -> tuple[list[np.ndarray], np.ndarray]:
+            if self.color and block.tile[2].start:
+                # another tile holds the same pixels' other colours, and counts them
+                return [np.zeros(0, int)] * 2, np.zeros((0, 0, self.grid.bins), int)
+            box = block.tile[:2] if self.color else block.tile
+            return self.grid.histograms(self.levels(self.own(block)), box)
+
+        def total(part: Any) -> np.ndarray:
+            if isinstance(part, np.ndarray):
+                return part
+            return add(np.zeros(shape, np.int64), part)
+
+        def add(whole: np.ndarray, part: Any) -> np.ndarray:
+            blocks, counts = part
+            whole[np.ix_(*blocks)] += counts
+            return whole
+
+        return total(
+            (
+                yield Gather(
+                    of=of,
+                    merge=lambda a, b: add(total(a), b),
+                    halo=self.halo(),
+                    what="histograms of the blocks",
+                )
+            )
+        )
+
+    def tile(self, block: Block, ends: tuple[Any, Any]) -> np.ndarray:
+        """Return a tile of the result."""
+        gray = rescale_intensity(self.equalized(block.data, block.tile), in_range=ends)
+        if not self.color:
+            return np.asarray(gray)
+        core = block.data[within(block.tile[:2], block.region[:2])]
+        hsv = rgb2hsv(core[..., :3])
+        hsv[..., 2] = gray
+        return np.asarray(hsv2rgb(hsv)[..., block.tile[2]])
+
+
+def _ends(image: np.ndarray) -> tuple[Any, Any]:
+    return image.min(), image.max()
+
+
+def clahe_plan(call: Call) -> Plan:
+    """Gather the ranges (and histograms), then equalize tile by tile."""
+    equalizer = _Equalizer(call)
+    ends = yield from equalizer.gather()
+    return Tiles(lambda block: equalizer.tile(block, ends), source=equalizer.source)
