@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import napari_tilewise as tw
 from napari_tilewise.operations.model import Exactness, Operation
 
+from .sources import ArrayLike
 from .strategies import Case, cases
 
 
@@ -78,19 +79,6 @@ def test_tiled_equals_whole(name: str, data: st.DataObject) -> None:
         return
     assert_same(case.operation, tiled(case), expected, case.image)
     np.testing.assert_array_equal(case.image, untouched)
-
-
-class ArrayLike:
-    """Shape, dtype, slicing and nothing else: a source the engine knows nothing about."""
-
-    def __init__(self, array: np.ndarray, chunks: tuple[int, ...]) -> None:
-        self._array = array
-        self.shape, self.dtype, self.chunks = array.shape, array.dtype, chunks
-        self.reads: list[tuple[slice, ...]] = []
-
-    def __getitem__(self, region: tuple[slice, ...]) -> np.ndarray:
-        self.reads.append(region)
-        return self._array[region]
 
 
 @pytest.mark.parametrize("name", list(tw.OPERATIONS))

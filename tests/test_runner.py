@@ -25,7 +25,7 @@ from napari_tilewise.runner import plan
 if TYPE_CHECKING:
     from pathlib import Path
 
-NUCLEI = [("filters.gaussian", {"sigma": 2}), ("filters.threshold_otsu", {}), ("measure.label", {})]
+NUCLEI = [("filters.gaussian", {"sigma": 2}), "filters.threshold_otsu", "measure.label"]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,9 @@ def whole(image: np.ndarray) -> np.ndarray:
     return measure.label(smooth > filters.threshold_otsu(smooth))
 
 
-@pytest.mark.parametrize(("executor", "workers"), [("threads", None), ("threads", 5), ("serial", 1)])
+@pytest.mark.parametrize(
+    ("executor", "workers"), [("threads", None), ("threads", 5), ("serial", 1)]
+)
 def test_the_main_job(coins: np.ndarray, tmp_path: Path, executor: str, workers: int) -> None:
     result = tw.run(
         tw.Recipe(NUCLEI), coins, tmp_path / "n.ome.zarr", executor=executor, workers=workers
@@ -108,9 +110,7 @@ def test_cancel_leaves_nothing(coins: np.ndarray, tmp_path: Path) -> None:
             cancel.set()
 
     with pytest.raises(Cancelled):
-        tw.run(
-            tw.Recipe(NUCLEI), coins, tmp_path / "c.ome.zarr", progress=stop, cancel=cancel
-        )
+        tw.run(tw.Recipe(NUCLEI), coins, tmp_path / "c.ome.zarr", progress=stop, cancel=cancel)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -135,7 +135,9 @@ def test_existing_output_is_kept_unless_asked(coins: np.ndarray, tmp_path: Path)
 
 
 def test_a_run_that_cannot_fit_names_what_it_needs(coins: np.ndarray, tmp_path: Path) -> None:
-    with pytest.raises(MemoryBudgetExceeded, match=r"needs \d+(\.\d+)? [MG]iB.*budget is 50(\.0)? MiB"):
+    with pytest.raises(
+        MemoryBudgetExceeded, match=r"needs \d+(\.\d+)? [MG]iB.*budget is 50(\.0)? MiB"
+    ):
         tw.run(tw.Recipe(NUCLEI), coins, tmp_path / "m.ome.zarr", memory="50 MiB")
     assert list(tmp_path.iterdir()) == []
 
@@ -155,3 +157,19 @@ def test_a_smaller_budget_takes_smaller_tiles_and_stays_below_it() -> None:
 def test_unnamed_axes_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(InvalidAxes, match="axes="):
         tw.run("util.invert", np.zeros((2, 3, 40, 50), "u1"), tmp_path / "x.ome.zarr")
+
+
+def test_what_is_made_of_labels_keeps_the_ids_in_every_level(tmp_path: Path) -> None:
+    labels = measure.label(np.pad(data.coins(), ((0, 900), (0, 701)), mode="symmetric") > 120)
+    recipe = tw.Recipe([("measure.label", {}), ("morphology.remove_small_objects", {})])
+    group = zarr.open_group(tw.run(recipe, labels, tmp_path / "k.ome.zarr").path)
+    np.testing.assert_array_equal(group["1"][:], group["0"][:][::2, ::2])
+
+
+def test_a_mask_goes_along_with_the_run(coins: np.ndarray, tmp_path: Path) -> None:
+    mask = coins > 50
+    step = ("filters.sobel", {"mask": mask})
+    result = tw.run(step, coins, tmp_path / "s.ome.zarr", workers=2)
+    group = zarr.open_group(result.path)
+    np.testing.assert_array_equal(group["0"][:], filters.sobel(coins, mask=mask))
+    assert "shape (1203, 1085)" in str(dict(group.attrs))

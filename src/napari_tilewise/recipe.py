@@ -110,25 +110,35 @@ class Recipe:
             return cls([thing])
         return cls(thing)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, *, images: bool = True) -> dict[str, Any]:
         """Return the recipe as plain data, ready for YAML or JSON.
+
+        Parameters
+        ----------
+        images
+            Whether a step that holds a whole image, such as a mask, is refused; else a note of
+            its shape and type stands in its place, for a record that nobody replays.
 
         Raises
         ------
         InvalidRecipe
-            When a step holds a whole image, such as a mask.
+            When a step holds a whole image.
         """
         steps = []
         for number, (name, params) in enumerate(self._steps, start=1):
+            plain = dict(params)
             for key in get_operation(name).images:
-                if params.get(key) is not None:
+                if (image := params.get(key)) is None:
+                    continue
+                if images:
                     raise InvalidRecipe(
                         f"Step {number} ({name}) holds an image as {key!r}, which a recipe file "
                         "cannot store: leave it out and pass it when the recipe is run."
                     )
+                plain[key] = f"an image of shape {tuple(image.shape)} and type {image.dtype}"
             step: dict[str, Any] = {"operation": name}
-            if params:
-                step["parameters"] = {key: _lists(value) for key, value in params.items()}
+            if plain:
+                step["parameters"] = {key: _lists(value) for key, value in plain.items()}
             steps.append(step)
         return {"version": VERSION, "steps": steps}
 

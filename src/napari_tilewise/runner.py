@@ -80,6 +80,8 @@ class Plan:
     """How a run goes, known before it starts."""
 
     recipe: Recipe
+    image: Image
+    """The source, open."""
     stacks: tuple[Stack, ...]
     """One per step, each pulling from the one before."""
     tile: tuple[int, ...]
@@ -330,7 +332,9 @@ class _Planner:
         self.session.cache = ChunkCache(budget.cache)
         stacks = tuple(self._chain(tile))
         scale, units = self._pixel_size(stacks, axes)
-        return Plan(self.recipe, stacks, tile, chunks, axes, scale, units, budget, self.session)
+        return Plan(
+            self.recipe, self.image, stacks, tile, chunks, axes, scale, units, budget, self.session
+        )
 
     def _pixel_size(
         self, stacks: Sequence[Stack], axes: tuple[str, ...]
@@ -367,12 +371,12 @@ def _stream(
     started: float,
 ) -> RunResult:
     last, session = made.last, made.session
-    labels = last.call.operation.output is not Output.IMAGE
+    labels = _holds_labels(made.stacks, made.image.labels)
     writer = create_writer(
         destination, source=source, shape=last.shape, dtype=last.dtype, axes=made.axes,
         scale=made.scale, units=made.units, chunks=made.chunks, labels=labels,
-        recipe=made.recipe.to_dict(), provenance=provenance(source), overwrite=overwrite,
-        pyramid=pyramid,
+        recipe=made.recipe.to_dict(images=False), provenance=provenance(source),
+        overwrite=overwrite, pyramid=pyramid,
     )  # fmt: skip
     try:
         session.tell(RunStarted(None, len(made.grid), made.budget.total))
@@ -389,6 +393,17 @@ def _stream(
     return RunResult(
         path, time.perf_counter() - started, made.budget.total, len(made.grid), last.shape
     )
+
+
+def _holds_labels(stacks: Sequence[Stack], labels: bool) -> bool:
+    """Return whether a chain ends in labels or masks, whose pyramid is never averaged.
+
+    An operation that keeps the pixels' type (an erosion, small objects removed) keeps labels.
+    """
+    for stack in stacks:
+        kept = labels and stack.dtype == stack.source.dtype
+        labels = kept or stack.call.operation.output is not Output.IMAGE
+    return labels
 
 
 def _write_tiles(made: Plan, writer: OmeZarrWriter) -> None:
@@ -410,6 +425,8 @@ def _measure(made: Plan, destination: Any, overwrite: bool, started: float) -> R
     check_file(local_path(destination), overwrite=overwrite)
     made.session.tell(RunStarted(None, len(made.last.node_grid), made.budget.total))
     value = made.last.value()
-    path = write_value(destination, value, overwrite, provenance={"recipe": made.recipe.to_dict()})
+    path = write_value(
+        destination, value, overwrite, provenance={"recipe": made.recipe.to_dict(images=False)}
+    )
     seconds = time.perf_counter() - started
     return RunResult(path, seconds, made.budget.total, len(made.last.node_grid), (), value)

@@ -10,8 +10,7 @@ import zarr
 from skimage import data, filters, measure
 
 import napari_tilewise as tw
-
-from ..test_exact import ArrayLike
+from tests.sources import ArrayLike
 
 
 @pytest.fixture(scope="module")

@@ -79,12 +79,14 @@ def working_bytes(stacks: Sequence[Stack], tile: Sequence[int]) -> int:
         call = stack.call
         halo = normal_halo(call.operation.halo_of(call), call.ndim)
         ratio = _ratio(stack)
+        output = prod(lengths)
         lengths = [
             min(n, int(length * r) + 1 + lo + hi) if r != 1 else min(n, length + lo + hi)
             for length, n, r, (lo, hi) in zip(lengths, call.spatial_shape, ratio, halo, strict=True)
         ]
         channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
-        peak = max(peak, int(prod(lengths) * channels * FLOAT64 * call.operation.working))
+        pixels = max(output, prod(lengths))
+        peak = max(peak, int(pixels * channels * FLOAT64 * call.operation.working))
     return peak
 
 

@@ -49,7 +49,9 @@ def title(name: str) -> str:
 
 @cache
 def _parsed(function: Callable[..., Any]) -> Any:
-    return parse(inspect.getdoc(function) or "", style=DocstringStyle.NUMPYDOC)
+    # scikit-image spells this heading with a small p, which the parser does not know.
+    text = (inspect.getdoc(function) or "").replace("\nOther parameters\n", "\nOther Parameters\n")
+    return parse(text, style=DocstringStyle.NUMPYDOC)
 
 
 def summary(function: Callable[..., Any]) -> str:

@@ -60,7 +60,8 @@ def _check(call: Call) -> None:
 
 
 def _halo(call: Call) -> HaloLike:
-    return [(CELLS_BEFORE * cell, cell) for cell in _cells(call)]
+    # Segments of cells one pixel wide reach the pixel before, and their gradients one beyond.
+    return [(CELLS_BEFORE * cell, cell + 1) for cell in _cells(call)]
 
 
 def _plan(call: Call) -> Tiles:

@@ -205,7 +205,7 @@ OPERATIONS = (
         ndim=(1, 3),
         dtype_of=_label_dtype,
         plan_of=_label,
-        working=3.0,
+        working=6.0,
     ),
     Operation(
         name="measure.regionprops_table",

@@ -255,7 +255,8 @@ class Operation:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Arguments passed to the function always, not shown (such as ``workers=1``)."""
     working: float = 4.0
-    """Peak working memory per pixel of a region, in float64 images, input and output included."""
+    """Peak working memory per pixel of a region (or of the output, where that is larger), in
+    float64 images, input and output included."""
     note: str = ""
 
     def __repr__(self) -> str:

@@ -112,7 +112,7 @@ OPERATIONS = (
         ndim=(1, 3),
         check=_check_buffer,
         plan_of=_clear_border,
-        working=4.0,
+        working=6.0,
     ),
     Operation(
         name="segmentation.find_boundaries",

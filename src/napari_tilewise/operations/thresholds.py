@@ -135,14 +135,15 @@ def _minimum(call: Call, histogram: Histogram) -> Any:
         return _own(call, histogram)
     smooth = histogram.counts.astype(np.float32)
     most = call["max_num_iter"]
-    for step in range(1, most + 1):
+    steps = 0
+    peaks = np.arange(3)
+    while len(peaks) >= 3 and steps < most:
         smooth = ndi.uniform_filter1d(smooth, 3)
         peaks = _peaks(smooth)
-        if len(peaks) < 3:
-            break
+        steps += 1
     if len(peaks) != 2:
         raise RuntimeError("unable to find two maxima in the smoothed histogram")
-    if step == most:
+    if steps == most:
         raise RuntimeError(f"the histogram is not smooth after max_num_iter={most} iterations")
     return histogram.centers[peaks[0] + np.argmin(smooth[peaks[0] : peaks[1] + 1])]
 
