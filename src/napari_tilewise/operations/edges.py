@@ -55,7 +55,7 @@ def _edge(name: str, radius: int = 1) -> Operation:
         plan_of=_plan,
         check=_check_axes,
         border="mode",
-        working=5.0,
+        working=6.0,
     )
 
 

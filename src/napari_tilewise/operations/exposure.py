@@ -98,7 +98,7 @@ OPERATIONS = (
         },
         dtype_of=_rescaled_dtype,
         plan_of=_rescale_plan,
-        working=5.0,
+        working=6.0,
     ),
     Operation(
         name="exposure.equalize_hist",

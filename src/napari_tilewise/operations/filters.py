@@ -173,7 +173,7 @@ OPERATIONS = (
         dtype_of=as_float,
         check=_check_dog,
         border="mode",
-        working=5.0,
+        working=6.0,
     ),
     Operation(
         name="filters.unsharp_mask",
@@ -203,6 +203,6 @@ OPERATIONS = (
         plan_of=_median_plan,
         check=_check_median,
         border="mode",
-        working=2.5,
+        working=3.0,
     ),
 )

@@ -6,13 +6,14 @@ Integer histograms add up exactly. A float histogram over a range known beforeha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.gathered import sums
 from napari_tilewise.operations.model import Block, Call, Gather
 
 Pixels: TypeAlias = Callable[[Block], np.ndarray]
@@ -134,15 +135,26 @@ def _full(part: tuple[int, np.ndarray], length: int) -> np.ndarray:
     return total
 
 
-def gather_sum(call: Call) -> Generator[Gather, Any, Any]:
-    """Return the sum of all pixels: an exact int of integers, a float64 of floats."""
-    exact = call.dtype.kind in "bui"
+def gather_sum(call: Call) -> Generator[Gather, Any, int]:
+    """Return the exact sum of all pixels of an integer image."""
+    wide = np.uint64 if call.dtype.kind == "u" else np.int64
+    total: int = yield Gather(
+        of=lambda block: int(block.data[block.core].sum(dtype=wide)),
+        merge=lambda a, b: a + b,
+        what="sum",
+    )
+    return total
 
-    def of(block: Block) -> Any:
-        pixels = block.data[block.core]
-        if not exact:
-            return pixels.sum(dtype=np.float64)
-        wide = np.uint64 if call.dtype.kind == "u" else np.int64
-        return int(pixels.sum(dtype=wide))
 
-    return (yield Gather(of=of, merge=lambda a, b: a + b, what="sum"))
+def gather_pairwise(
+    call: Call, values: Callable[[np.ndarray], np.ndarray]
+) -> Generator[Gather, Any, Any]:
+    """Return ``values(image).sum()`` of a float image, to NumPy's own bits."""
+    # NumPy's means of float16 are sums of float32
+    wide = np.float32 if call.dtype == np.float16 else call.dtype
+
+    def of(block: Block) -> Iterator[np.ndarray]:
+        yield np.ascontiguousarray(values(block.data[block.core]), dtype=wide)
+
+    (total,) = yield from sums(call, of, what="mean")
+    return total

@@ -18,9 +18,9 @@ from napari_tilewise.operations.grid import extent
 from napari_tilewise.operations.model import Block, Call, HaloLike, Kind, Operation, Tiles
 from napari_tilewise.operations.parameters import Choice, Flag, Number, Numbers
 
-CELLS_BEFORE = 6
-"""From the sixth cell on, segments end where they end anywhere else (4 or fewer suffice for cells
-of 1 to 64 pixels and 1 to 36 orientations)."""
+CELLS_BEFORE = 4
+"""From the fourth cell on, segments end where they end anywhere else (the third suffices for cells
+of 2 to 64 pixels and 1 to 36 orientations)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +60,7 @@ def _check(call: Call) -> None:
 
 
 def _halo(call: Call) -> HaloLike:
-    # Segments of cells one pixel wide reach the pixel before, and their gradients one beyond.
-    return [(CELLS_BEFORE * cell, cell + 1) for cell in _cells(call)]
+    return [(CELLS_BEFORE * cell, cell) for cell in _cells(call)]
 
 
 def _plan(call: Call) -> Tiles:
@@ -80,8 +79,9 @@ OPERATION = Operation(
     kind=Kind.NEIGHBOURHOOD,
     specs={
         "orientations": Number(minimum=1, integer=True, usual=(4, 12)),
+        # Segments of cells one pixel wide leave their cell, and fail at the border of an image.
         "pixels_per_cell": Numbers(
-            item=Number(minimum=1, integer=True, length=True, usual=(2, 16)), least=2
+            item=Number(minimum=2, integer=True, length=True, usual=(2, 16)), least=2
         ),
         "cells_per_block": Numbers(
             item=Number(minimum=1, integer=True, usual=(1, 4)), least=2, advanced=True

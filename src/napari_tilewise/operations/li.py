@@ -6,12 +6,13 @@ iterations must come is, by default, half of the smallest gap between two pixel 
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.histograms import Histogram, gather_histogram
+from napari_tilewise.operations.histograms import Histogram, gather_histogram, gather_pairwise
 from napari_tilewise.operations.model import Block, Call, Gather, Plan, Value
 
 if TYPE_CHECKING:
@@ -126,8 +127,11 @@ def _of_floats(call: Call) -> Generator[Gather, Any, Any]:
             "filters.threshold_li: all finite pixels are equal and the others are infinite; "
             "there is nothing to separate."
         )
-    fore = yield from _gather_sides(low, None)
-    mean = call.dtype.type(fore[0] / count)
+    if count == prod(call.shape):
+        total = yield from gather_pairwise(call, lambda pixels: pixels - low)
+    else:
+        total = (yield from _gather_sides(low, None))[0]
+    mean = call.dtype.type(total / count)
     after = _first(call, mean, low, call.dtype.type(high - low))
     close = _Close(call["tolerance"])
     before: Any = None

@@ -47,7 +47,7 @@ def _window(name: str, **specs: Any) -> Operation:
         halo_of=_window_halo,
         dtype_of=as_float,
         apply_result=above,
-        working=9.0,
+        working=12.0,
     )
 
 
@@ -74,7 +74,7 @@ OPERATIONS = (
         check=_check_local,
         border="mode",
         apply_result=above,
-        working=4.0,
+        working=5.0,
     ),
     _window("niblack"),
     _window("sauvola", r=Number(minimum=0, exclusive=True, usual=(0.1, 2), optional=True)),

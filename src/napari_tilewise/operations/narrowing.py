@@ -40,4 +40,5 @@ def narrow(image: np.ndarray, bits: int, maximum: Any) -> np.ndarray:
     if image.dtype.kind == "u":
         return image.astype(f"u{bits // 8}")
     # signed values are cast to twice the bits and clipped there, as scikit-image does
-    return np.maximum(image.astype(f"i{bits // 4}"), 0).astype(f"u{bits // 8}")
+    clipped: np.ndarray = np.maximum(image.astype(f"i{bits // 4}"), 0)
+    return clipped.astype(f"u{bits // 8}")

@@ -177,7 +177,7 @@ def _rank(
         plan_of=plan,
         check=_check,
         ndim=(2, 3),
-        working=3.0,
+        working=4.0,
     )
 
 

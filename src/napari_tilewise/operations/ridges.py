@@ -172,7 +172,7 @@ def _frangi(name: str) -> Operation:
         border="mode",
         ndim=(2, 3),
         finite=True,
-        working=30.0,
+        working=32.0,
     )
 
 
@@ -188,7 +188,7 @@ OPERATIONS = (
         border="mode",
         ndim=(2, 3),
         finite=True,
-        working=30.0,
+        working=32.0,
     ),
     _frangi("frangi"),
     Operation(
@@ -205,7 +205,7 @@ OPERATIONS = (
         check=_check,
         border="mode",
         finite=True,
-        working=30.0,
+        working=32.0,
     ),
     _frangi("hessian"),
 )

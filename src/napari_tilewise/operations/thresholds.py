@@ -5,6 +5,7 @@ The histogram is gathered to the bit; scikit-image's own function then sees it i
 
 from __future__ import annotations
 
+from math import comb, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,12 @@ from scipy import ndimage as ndi
 from skimage import filters
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.histograms import Histogram, gather_histogram, gather_sum
+from napari_tilewise.operations.histograms import (
+    Histogram,
+    gather_histogram,
+    gather_pairwise,
+    gather_sum,
+)
 from napari_tilewise.operations.li import li_dtype, li_plan
 from napari_tilewise.operations.model import (
     Call,
@@ -30,6 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NBINS = Number(integer=True, minimum=2, usual=(4, 300), advanced=True)
+
+MOST_CHOICES = 10**11
+"""Multi-Otsu tries every choice of thresholds, some 10**8 a second."""
 
 LARGEST_TABLE = 2**13
 """Beyond this number of gray levels multi-Otsu's lookup table is not made: it would take 0.5 GB."""
@@ -88,7 +97,13 @@ def _multiotsu(call: Call, histogram: Histogram) -> Any:
         return _own(call, histogram)
     shares = histogram.counts / np.sum(histogram.counts)
     classes = call["classes"]
-    if len(shares) > LARGEST_TABLE and np.count_nonzero(shares) > classes:
+    searched = np.count_nonzero(shares) > classes
+    if searched and comb(len(shares), classes - 1) > MOST_CHOICES:
+        raise InvalidImage(
+            f"{call.operation.name}: classes={classes} among {len(shares)} gray levels would take "
+            "hours, in scikit-image too. Ask for fewer classes, or rescale the image to uint8."
+        )
+    if searched and len(shares) > LARGEST_TABLE:
         # what the function itself falls back to when memory is short
         search = reach("filters.thresholding", "_get_multiotsu_thresh_indices")
         return histogram.centers[search(shares.astype(np.float32), classes - 1)]
@@ -158,10 +173,13 @@ def _peaks(counts: np.ndarray) -> np.ndarray:
 
 
 def _mean_plan(call: Call) -> Plan:
+    """Divide an exact sum of integers, or NumPy's own pairwise sum of floats."""
+    dtype = np.dtype(_mean_dtype(call))
+    if call.dtype.kind == "f":
+        total = yield from gather_pairwise(call, lambda pixels: pixels)
+        return Value(dtype.type(total / np.intp(prod(call.shape))))
     total = yield from gather_sum(call)
-    count = int(np.prod(call.shape, dtype=object))
-    dtype = np.float64 if call.dtype.kind in "bui" else call.dtype
-    return Value(np.dtype(dtype).type(float(total) / count))
+    return Value(dtype.type(total / prod(call.shape)))
 
 
 def _mean_dtype(call: Call) -> Any:
@@ -202,9 +220,9 @@ def _lowest(image: np.ndarray, thresholds: Any) -> np.ndarray:
 
 
 ROUNDING = """\
-scikit-image's own mean of float pixels is a pairwise sum in the image's type over its raster order,
-with a relative error of up to (16 + log2(pixels)) units in the last place: 50 for 131072 x 131072
-pixels, that is 1e-14, or 6e-6 in single precision. The tiled sum is taken in double precision."""
+scikit-image's means of float pixels on either side are pairwise sums in the image's type, with a
+relative error of up to (16 + log2(pixels)) units in the last place: 50 for 131072 x 131072 pixels,
+that is 1e-14, or 6e-6 in single precision. The tiled sums are taken in double precision."""
 
 OPERATIONS = (
     _threshold("otsu", _otsu),
@@ -232,7 +250,7 @@ OPERATIONS = (
         dtypes="uif",
         plan_of=li_plan,
         apply_result=above,
-        working=4.0,
+        working=5.0,
         note=ROUNDING,
     ),
     _threshold("triangle", _triangle),
@@ -244,21 +262,18 @@ OPERATIONS = (
     Operation(
         name="filters.threshold_mean",
         kind=Kind.STATISTIC,
-        exactness=Exactness.CLOSE,
-        tolerance=1e-13,
-        tolerance32=1e-5,
         output=Output.SCALAR,
         dtype_of=_mean_dtype,
         shape_of=lambda call: (),
         plan_of=_mean_plan,
         apply_result=above,
-        working=2.0,
-        note=ROUNDING,
+        working=3.0,
+        note="float16 images, and integers whose sum exceeds 2**53, may differ in the last place.",
     ),
     _threshold(
         "multiotsu",
         _multiotsu,
-        specs={"classes": Number(integer=True, minimum=2, maximum=5, usual=(2, 4))},
+        specs={"classes": Number(integer=True, minimum=2, maximum=5, usual=(2, 3))},
         shape_of=lambda call: (call["classes"] - 1,),
         apply_result=_regions,
         apply_output=Output.LABELS,
