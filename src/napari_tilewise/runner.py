@@ -103,7 +103,7 @@ class Plan:
     @property
     def grid(self) -> Grid:
         """The tiles of the output."""
-        return Grid(self.last.shape, self.last.chunks)
+        return self.last.grid(self.tile)
 
 
 def run(

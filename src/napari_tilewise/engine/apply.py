@@ -207,13 +207,13 @@ def _aligned(
 
 def compute(stack: Stack) -> np.ndarray:
     """Return a stack's pixels, computed tile by tile in the pool."""
+    stack.prepare()
     out = np.empty(stack.shape, stack.dtype)
     grid = stack.grid()
-    stack.prepare()
 
     def work(position: tuple[int, ...]) -> None:
         region = grid.region(position)
         out[region] = stack.read(region)
 
     stack.session.sweep(stack.call.operation.name, work, banded(grid, WIDEST))
-    return out
+    return out.astype(stack.final_dtype, copy=False)

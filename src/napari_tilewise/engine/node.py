@@ -86,12 +86,16 @@ class Node:
     def chunks_of_result(self) -> tuple[int, ...]:
         """The lengths of the result's tiles, channels whole.
 
-        Where the result has another size than the image, its tiles are as long as the image's.
+        Where the result has another size than the image, its tiles are scaled like it, so that
+        each comes from about one tile of the image.
         """
-        return tuple(
-            min(n, length)
-            for n, length in zip(self.shape or (), self.tile_for(self.grid.tile), strict=True)
-        )
+        shape = self.shape or ()
+        spatial = [n for axis, n in enumerate(shape) if axis != self.channel_axis]
+        scaled = [
+            max(1, min(out, round(length * out / n)))
+            for length, out, n in zip(self.grid.tile, spatial, self.grid.shape, strict=True)
+        ]
+        return self.tile_for(scaled)
 
     def tile_for(self, spatial: Sequence[int]) -> tuple[int, ...]:
         """Return array lengths from lengths along the spatial axes."""
@@ -125,13 +129,20 @@ class Node:
 
     def _drive(self) -> Tiles | Value:
         plan = self.operation.plan(self.call)
-        try:
-            gather = next(plan)
-            while True:
-                gather = plan.send(self._gather(gather))
-        except StopIteration as stop:
-            final: Tiles | Value = stop.value
-            return final
+        gathered: Any = None
+        while True:
+            try:
+                gather = plan.send(gathered)
+            except StopIteration as stop:
+                final: Tiles | Value = stop.value
+                return final
+            except TilewiseError:
+                raise
+            except Exception as error:
+                raise OperationFailed(
+                    f"{self.operation.name} cannot take this image: {error}"
+                ) from error
+            gathered = self._gather(gather)
 
     def _gather(self, gather: Gather) -> Any:
         halo = normal_halo(gather.halo, self.call.ndim)
@@ -154,6 +165,14 @@ class Node:
         return banded(
             self.grid, band_width(self.grid.tile, self.source.dtype.itemsize, cache.capacity)
         )
+
+    @property
+    def final_dtype(self) -> np.dtype[Any]:
+        """The dtype of the result, after the passes that may decide it."""
+        final = self.final()
+        if isinstance(final, Value) or final.dtype is None:
+            return self.dtype
+        return np.dtype(final.dtype)
 
     # -- boxes -------------------------------------------------------------------------------
 
@@ -215,10 +234,11 @@ class Node:
         result: np.ndarray = self._guard(lambda: final.compute(block), tile)
         if final.source is None and not final.on_grid:
             result = result[self._with_channel(block.core)]
-        if result.dtype != self.dtype or result.shape != self.tile_for(extent(tile)):
+        expected = self.dtype if final.dtype is None else np.dtype(final.dtype)
+        if result.dtype != expected or result.shape != self.tile_for(extent(tile)):
             raise OperationFailed(
                 f"{self.operation.name} made {result.dtype} pixels of shape {result.shape} for "
-                f"the tile {words(tile)}: expected {self.dtype} and {self.tile_for(extent(tile))}. "
+                f"the tile {words(tile)}: expected {expected} and {self.tile_for(extent(tile))}. "
                 "The declaration is wrong; please report it."
             )
         return result

@@ -188,12 +188,32 @@ class Stack:
     def _read_plane(self, index: tuple[int, ...], region: Region) -> np.ndarray:
         node = self.node(index)
         if self.is_image:
-            return node.read(region)
+            return node.read(region).astype(self.dtype, copy=False)
         return np.asarray(node.value(), dtype=self.dtype)[region]
 
-    def grid(self) -> Grid:
-        """Return the tiles of the result."""
-        return Grid(self.shape, self.chunks)
+    def grid(self, tile: Sequence[int] | None = None) -> Grid:
+        """Return the tiles of the result.
+
+        Parameters
+        ----------
+        tile
+            Lengths along the result's spatial axes; those of the passes unless given.
+        """
+        if tile is None:
+            return Grid(self.shape, self.chunks)
+        probe = self.node((0,) * len(self.loops))
+        lengths = self._order([1] * len(self.loops), probe.tile_for(tile))
+        return Grid(self.shape, tuple(min(t, n) for t, n in zip(lengths, self.shape, strict=True)))
+
+    @property
+    def final_dtype(self) -> np.dtype[Any]:
+        """scikit-image's own dtype of the result, which the passes may decide.
+
+        `read` always gives `dtype`, which lazy results and later steps rely on.
+        """
+        if not self.is_image or not self.call.operation.dtype_varies:
+            return self.dtype
+        return np.result_type(*(self.node(index).final_dtype for index in self.indices()))
 
     def value(self) -> Any:
         """Return the result that is not an image, the planes' gathered into one.

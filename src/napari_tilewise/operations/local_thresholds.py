@@ -43,6 +43,7 @@ def _window(name: str, **specs: Any) -> Operation:
         # rounds the variance itself to 2**-24, whose root is 2.4e-4; two of them differ.
         tolerance=1e-4,
         tolerance32=5e-4,
+        tolerance_pixels=2**34,
         specs={"window_size": WINDOW, "k": Number(usual=(0, 1)), **specs},
         halo_of=_window_halo,
         dtype_of=as_float,

@@ -186,6 +186,8 @@ class Tiles:
     source: Callable[[Region], Region] | None = None
     """Geometry: which input box an output box needs (spatial axes; the engine clips it, or
     where the border mode wraps continues the image)."""
+    dtype: Any = None
+    """The dtype, where the pixels decided it; None: the declared one."""
     on_grid: bool = False
     """Whether `compute` must see the very tiles of the passes before (connected pieces)."""
 
@@ -227,6 +229,9 @@ class Operation:
     of the result. For float32 results see `tolerance_for`."""
     tolerance32: float = 0.0
     """The same when the result is computed in single precision."""
+    tolerance_pixels: int = 0
+    """The image size that the tolerance is meant for, where rounding grows with the root of the
+    number of pixels (prefix sums); smaller images are held to less."""
     output: Output = Output.IMAGE
     halo_of: Callable[[Call], HaloLike] = _no_halo
     dtype_of: Callable[[Call], Any] = _same_dtype
@@ -239,8 +244,13 @@ class Operation:
     """Name of the parameter that holds the border mode."""
     ndim: tuple[int, int] = (1, 8)
     """Fewest and most spatial axes."""
+    shortest: int = 1
+    """Fewest pixels along any axis: scikit-image's function drops axes that are shorter."""
     dtypes: str = "buif"
     """Kinds of data types that scikit-image's function takes."""
+    dtype_varies: bool = False
+    """Whether scikit-image's dtype depends on the pixels (see `Tiles.dtype`). A lazy result, whose
+    dtype is asked for before, has `dtype_of`'s whatever the pixels."""
     check: Callable[[Call], None] | None = None
     """Raises for what the function cannot take, known before any pixel is read."""
     finite: bool = False
@@ -387,6 +397,12 @@ class Operation:
             )
         if 0 in call.shape:
             raise InvalidImage(f"{self.name}: the image is empty (shape {call.shape}).")
+        if min(call.shape) < self.shortest:
+            raise InvalidImage(
+                f"{self.name}: the image of shape {call.shape} has an axis that is too short, "
+                f"which scikit-image's function would drop: expected at least {self.shortest} "
+                "pixels along each."
+            )
         if call.dtype.kind not in self.dtypes:
             names = {"b": "bool", "u": "unsigned integer", "i": "integer", "f": "float"}
             wanted = ", ".join(names[k] for k in self.dtypes)
@@ -460,10 +476,21 @@ class Operation:
             apply_result=None,
         )
 
-    def tolerance_for(self, dtype: Any) -> float:
-        """Return the tolerance for a result computed from this data type."""
+    def tolerance_for(self, dtype: Any, pixels: int | None = None) -> float:
+        """Return the tolerance for a result computed from this data type.
+
+        Parameters
+        ----------
+        dtype
+            The image's.
+        pixels
+            The image's size; any size that there is unless given.
+        """
         single = np.dtype(dtype) in (np.float32, np.float16)
-        return max(self.tolerance, self.tolerance32) if single else self.tolerance
+        largest = max(self.tolerance, self.tolerance32) if single else self.tolerance
+        if pixels is None or not self.tolerance_pixels:
+            return largest
+        return largest * min(1.0, float(np.sqrt(pixels / self.tolerance_pixels)))
 
 
 def normal_halo(halo: HaloLike, ndim: int) -> Halo:

@@ -11,7 +11,6 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-
 from napari_tilewise.errors import MissingExtra
 
 

@@ -41,16 +41,7 @@ def _bilateral_halo(call: Call) -> HaloLike:
     return (_window(call) - 1) // 2
 
 
-def _check_squeezed(call: Call) -> None:
-    if 1 in call.shape:
-        raise InvalidImage(
-            f"{call.operation.name}: the image of shape {call.shape} has an axis of one pixel, "
-            "which scikit-image's function drops from its result: expected at least two."
-        )
-
-
 def _check_bilateral(call: Call) -> None:
-    _check_squeezed(call)
     if call.dtype == np.float16:
         raise InvalidImage(
             f"{call.operation.name} does not take an image of type float16: expected float32, "
@@ -62,7 +53,7 @@ def _bilateral(call: Call) -> Plan:
     low, high = yield from gathered.extremes(call, finite=True)
     if low == high:
         # scikit-image returns a constant image untouched, not even scaled.
-        return Tiles(lambda block: block.data.astype(as_float(call), copy=False))
+        return Tiles(lambda block: block.data, dtype=call.dtype)
     sigma = call["sigma_color"] or (yield from gathered.deviation(call, img_as_float))
     return Tiles(
         lambda block: _bilateral_block(block, call, low, high, sigma), halo=_bilateral_halo(call)
@@ -115,7 +106,6 @@ def _nl_halo(call: Call) -> HaloLike:
 
 
 def _check_nl(call: Call) -> None:
-    _check_squeezed(call)
     if call["fast_mode"]:
         return
     if call.ndim > 3 or (call.ndim == 3 and call.channel_axis is not None):
@@ -163,9 +153,11 @@ OPERATIONS = (
         ndim=(2, 2),
         check=_check_bilateral,
         finite=True,
+        shortest=2,
+        dtype_varies=True,
         working=6.0,
-        note="A constant image of integers comes back as floating point; scikit-image alone "
-        "returns it in its own type.",
+        note="scikit-image returns a constant image of integers in its own type; a lazy result "
+        "is floating point all the same.",
     ),
     Operation(
         name="restoration.denoise_nl_means",
@@ -192,6 +184,7 @@ OPERATIONS = (
         dtype_of=as_float,
         plan_of=_nl_means,
         ndim=(2, 4),
+        shortest=2,
         check=_check_nl,
         working=10.0,
     ),

@@ -195,6 +195,7 @@ def _threshold(
     return Operation(
         name=f"filters.threshold_{name}",
         kind=Kind.STATISTIC,
+        dtype_varies=True,  # a constant image's pixel is returned as it is
         specs={"nbins": NBINS, **(specs or {})},
         output=Output.SCALAR,
         **{
@@ -236,6 +237,7 @@ OPERATIONS = (
     Operation(
         name="filters.threshold_li",
         kind=Kind.ITERATIVE,
+        dtype_varies=True,
         exactness=Exactness.CLOSE,
         # every iteration compares pixels with a mean; see ROUNDING. Integers are exact.
         tolerance=1e-9,
