@@ -19,11 +19,13 @@ help: ## show this list
 demo: $(if $(filter --view,$(ARGS)),display) $(STAMP) ## a real image, tiled and whole, compared; ARGS=--view shows it
 	@$(BIN)/napari-tilewise demo $(ARGS)
 
-# Both parts always run, so that a matter of style never hides a failing test; pytest comes last.
+# Every part always runs, so that a matter of style never hides a failing test; pytest comes last.
+# Windows are tested alone: whether one answers in time must not depend on who else computes.
 test: display $(STAMP) ## every check, then every test, on a display of its own
 	@status=0; \
 	$(MAKE) -k check || status=$$?; \
-	scripts/headless.sh $(BIN)/pytest $(PARALLEL) $(ARGS) || status=$$?; \
+	$(BIN)/pytest $(PARALLEL) -m "not gui" $(ARGS) || status=$$?; \
+	scripts/headless.sh $(BIN)/pytest -m gui $(ARGS) || status=$$?; \
 	exit $$status
 
 test-fast: $(STAMP) ## the tests that need no display and no patience

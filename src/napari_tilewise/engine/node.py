@@ -72,7 +72,7 @@ class Node:
         self.grid = Grid(call.spatial_shape, tile)
         self.session = session
         self.shape = self.operation.shape_of(call)
-        self.dtype = np.dtype(self.operation.dtype_of(call))
+        self.dtype: np.dtype[Any] = np.dtype(self.operation.dtype_of(call))
         self._lock = threading.RLock()
         self._final: Tiles | Value | None = None
         self._number = next(_numbers)
@@ -170,9 +170,8 @@ class Node:
     def final_dtype(self) -> np.dtype[Any]:
         """The dtype of the result, after the passes that may decide it."""
         final = self.final()
-        if isinstance(final, Value) or final.dtype is None:
-            return self.dtype
-        return np.dtype(final.dtype)
+        decided = None if isinstance(final, Value) else final.dtype
+        return self.dtype if decided is None else np.dtype(decided)
 
     # -- boxes -------------------------------------------------------------------------------
 

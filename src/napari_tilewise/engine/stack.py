@@ -64,7 +64,7 @@ class Stack:
         self._lock = threading.Lock()
         self._nodes: dict[tuple[int, ...], Node] = {}
         probe = self._make((0,) * len(loops))
-        self.dtype = probe.dtype
+        self.dtype: np.dtype[Any] = probe.dtype
         self.plane_shape = probe.shape
         self._layout = self._arrange(probe)
         self.shape = self._shape(probe)
