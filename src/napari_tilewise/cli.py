@@ -6,6 +6,7 @@ needs is imported inside it, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv
         The arguments; those of the process unless given.
     """
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # the one line says it already
     try:
         app(args=None if argv is None else list(argv), prog_name="napari-tilewise")
     except SystemExit as done:

@@ -15,7 +15,7 @@ import numpy as np
 from napari_tilewise.engine.node import Node
 from napari_tilewise.engine.source import PlaneView, Source
 from napari_tilewise.operations.grid import Grid, Halo, Region, extent
-from napari_tilewise.operations.model import Call, Output, normal_halo
+from napari_tilewise.operations.model import Call, Output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,8 +121,8 @@ class Stack:
 
     @property
     def halo(self) -> Halo:
-        """Neighbours that a tile needs along the spatial axes."""
-        return normal_halo(self.call.operation.halo_of(self.call), self.call.ndim)
+        """The halo that tiles are chosen for, along the spatial axes."""
+        return self.call.operation.halo_for_tiles(self.call)
 
     @property
     def node_grid(self) -> Grid:

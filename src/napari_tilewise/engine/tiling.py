@@ -6,10 +6,11 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.model import Call, normal_halo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from napari_tilewise.operations.model import Call
 
 TARGET = {1: 2**20, 2: 1024, 3: 128}
 """Preferred tile length by number of spatial axes (64 beyond three)."""
@@ -57,7 +58,7 @@ def _sequence(tiles: Any) -> Sequence[Any]:
 
 def _auto(call: Call, chunks: Sequence[int] | None, workers: int) -> tuple[int, ...]:
     shape = call.spatial_shape
-    halo = [max(pair) for pair in normal_halo(call.operation.halo_of(call), call.ndim)]
+    halo = [max(pair) for pair in call.operation.halo_for_tiles(call)]
     target = TARGET.get(call.ndim, 64)
     least = [max(256 if call.ndim < 3 else 32, HALO_FACTOR * h) for h in halo]
     lengths = [max(target, least[i]) for i in range(call.ndim)]

@@ -96,7 +96,8 @@ def check_vacant(path: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise DestinationExists(
-            f"{str(path)!r} exists; give another destination, or overwrite=True to replace it."
+            f"{str(path)!r} exists; give another destination, or overwrite=True (in the shell: "
+            "--overwrite) to replace it."
         )
     if path.is_symlink() or not path.is_dir() or not is_zarr(path):
         raise DestinationUnwritable(

@@ -87,7 +87,8 @@ def check_file(path: Path, *, overwrite: bool) -> None:
         )
     if not overwrite:
         raise DestinationExists(
-            f"{str(path)!r} exists; give another destination, or overwrite=True to replace it."
+            f"{str(path)!r} exists; give another destination, or overwrite=True (in the shell: "
+            "--overwrite) to replace it."
         )
 
 

@@ -234,6 +234,9 @@ class Operation:
     number of pixels (prefix sums); smaller images are held to less."""
     output: Output = Output.IMAGE
     halo_of: Callable[[Call], HaloLike] = _no_halo
+    typical_halo_of: Callable[[Call], HaloLike] | None = None
+    """What images usually need, where `halo_of` is a bound and the passes find the true one: tiles
+    are chosen for it, memory is stated for the bound."""
     dtype_of: Callable[[Call], Any] = _same_dtype
     shape_of: Callable[[Call], tuple[int, ...] | None] = _same_shape
     """Shape of the result; None when only computing tells (points, tables)."""
@@ -437,6 +440,11 @@ class Operation:
             np.dtype(float),
         )
         return normal_halo(self.halo_of(call), ndim)
+
+    def halo_for_tiles(self, call: Call) -> Halo:
+        """Return the halo that tiles are chosen for, per spatial axis."""
+        wanted = self.typical_halo_of or self.halo_of
+        return normal_halo(wanted(call), call.ndim)
 
     def plan(self, call: Call) -> Plan:
         """Return the passes of a call as a generator (see the module's first lines)."""

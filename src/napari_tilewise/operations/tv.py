@@ -42,8 +42,12 @@ LARGEST = 2**26
 
 
 def _halo(call: Call) -> HaloLike:
-    """Return the halo that tiles are planned for; the last pass has the one that was found."""
-    return int(min(call["max_num_iter"] - 1, TYPICAL))
+    """Return the most that any image needs: one pixel per iteration."""
+    return int(call["max_num_iter"])
+
+
+def _typical_halo(call: Call) -> HaloLike:
+    return int(min(call["max_num_iter"], TYPICAL))
 
 
 def _plan(call: Call) -> Plan:
@@ -218,6 +222,7 @@ OPERATIONS = (
             "channel_axis": CHANNEL,
         },
         halo_of=_halo,
+        typical_halo_of=_typical_halo,
         dtype_of=as_float,
         plan_of=_plan,
         working=20.0,
