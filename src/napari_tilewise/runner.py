@@ -32,6 +32,7 @@ from napari_tilewise.engine.order import band_width, banded
 from napari_tilewise.engine.pool import cpu_count
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, MemoryBudgetExceeded
+from napari_tilewise.io.image import Image
 from napari_tilewise.io.layout import default_chunks
 from napari_tilewise.io.omezarr import OmeZarrWriter, create_writer
 from napari_tilewise.io.source import open_image
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.stack import Stack
-    from napari_tilewise.io.image import Image
 
 EXECUTORS = ("threads", "serial")
 LONGEST_TILE = {1: 2**22, 2: 2048, 3: 256}
@@ -195,7 +195,7 @@ def plan(
     See `run` for the parameters and what is raised.
     """
     recipe = Recipe.of(recipe)
-    image = open_image(source) if not hasattr(source, "levels") else source
+    image = source if isinstance(source, Image) else open_image(source)
     if executor not in EXECUTORS:
         raise InvalidParameter(
             f"executor={executor!r}: expected one of {', '.join(map(repr, EXECUTORS))}."

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -62,40 +62,52 @@ _POOL = _Pool()
 
 
 class _InnerThreads:
-    """Holds other libraries' threads at one while any sweep runs (the limits are per process)."""
+    """Holds other libraries' threads at one while any sweep runs (the limits are per process).
+
+    One thread of its own sets and lifts the limits: OpenBLAS obeys only the thread that set its
+    limit first, and a sweep may end in another thread than the one that began first.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._holders = 0
-        self._limits: Any = None
-        self._cv2: int | None = None
-        self._blosc: Any = None
+        self._governor: ThreadPoolExecutor | None = None
+        self._pid = 0
+        self._limits: ExitStack | None = None
 
     def acquire(self) -> None:
         with self._lock:
             self._holders += 1
-            if self._holders > 1:
-                return
-            self._limits = threadpool_limits(limits=1)
-            if (cv2 := sys.modules.get("cv2")) is not None:
-                self._cv2 = cv2.getNumThreads()
-                cv2.setNumThreads(1)
-            blosc: Any = sys.modules.get("numcodecs.blosc")
-            if blosc is not None:
-                self._blosc, blosc.use_threads = blosc.use_threads, False
+            if self._holders == 1:
+                self._limits = self._govern(_limited)
 
     def release(self) -> None:
         with self._lock:
             self._holders -= 1
-            if self._holders:
-                return
-            self._limits.restore_original_limits()
-            if self._cv2 is not None:
-                sys.modules["cv2"].setNumThreads(self._cv2)
-            if self._blosc is not None:
-                blosc: Any = sys.modules["numcodecs.blosc"]
-                blosc.use_threads = self._blosc
-            self._cv2 = self._blosc = None
+            if not self._holders and self._limits is not None:
+                self._govern(self._limits.close)
+                self._limits = None
+
+    def _govern(self, work: Callable[[], T]) -> T:
+        if self._governor is None or self._pid != os.getpid():
+            self._governor = ThreadPoolExecutor(1, thread_name_prefix="tilewise-limits")
+            self._pid = os.getpid()
+        return self._governor.submit(work).result()
+
+
+def _limited() -> ExitStack:
+    """Set the limits and return what lifts them."""
+    limits = ExitStack()
+    limits.enter_context(threadpool_limits(limits=1))
+    cv2: Any = sys.modules.get("cv2")
+    if cv2 is not None:
+        limits.callback(cv2.setNumThreads, cv2.getNumThreads())
+        cv2.setNumThreads(1)
+    blosc: Any = sys.modules.get("numcodecs.blosc")
+    if blosc is not None:
+        limits.callback(setattr, blosc, "use_threads", blosc.use_threads)
+        blosc.use_threads = False
+    return limits
 
 
 _INNER = _InnerThreads()
