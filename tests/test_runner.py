@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -18,9 +21,10 @@ from napari_tilewise.errors import (
     InvalidAxes,
     MemoryBudgetExceeded,
     OperationFailed,
+    SourceUnreadable,
 )
 from napari_tilewise.io.source import open_image
-from napari_tilewise.runner import plan
+from napari_tilewise.planner import plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,3 +177,27 @@ def test_a_mask_goes_along_with_the_run(coins: np.ndarray, tmp_path: Path) -> No
     group = zarr.open_group(result.path)
     np.testing.assert_array_equal(group["0"][:], filters.sobel(coins, mask=mask))
     assert "shape (1203, 1085)" in str(dict(group.attrs))
+
+
+def test_what_a_killed_run_left_is_cleared_by_the_next(coins: np.ndarray, tmp_path: Path) -> None:
+    killed = """
+import os, sys, signal
+import numpy as np
+import napari_tilewise as tw
+from napari_tilewise.engine.events import TileDone
+
+def kill(event):
+    if isinstance(event, TileDone):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+tw.run("util.invert", np.zeros((900, 900), "u1"), sys.argv[1], progress=kill)
+"""
+    path = tmp_path / "k.ome.zarr"
+    ended = subprocess.run([sys.executable, "-c", killed, str(path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert not path.exists()
+    assert len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(SourceUnreadable, match="unfinished"):
+        open_image(next(tmp_path.iterdir()))
+    tw.run("util.invert", coins, path)
+    assert [p.name for p in tmp_path.iterdir()] == ["k.ome.zarr"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from typing import TYPE_CHECKING
+
 import dask
 import dask.array as da
 import numpy as np
@@ -10,7 +13,11 @@ import zarr
 from skimage import data, filters, measure
 
 import napari_tilewise as tw
+from napari_tilewise.engine.apply import apply_step
 from tests.sources import ArrayLike
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +114,12 @@ def test_table_and_points_come_at_once(coins: np.ndarray) -> None:
     expected = measure.regionprops_table(labels, properties=("label", "area", "centroid"))
     for name, column in expected.items():
         np.testing.assert_array_equal(table[name], column)
+
+
+def test_a_lazy_result_goes_to_another_process(coins: np.ndarray, tmp_path: Path) -> None:
+    image = zarr.create_array(tmp_path / "c.zarr", data=coins, chunks=(256, 256))
+    smooth = tw.apply("filters.gaussian", image, sigma=2)
+    mask = apply_step("filters.threshold_otsu", smooth)
+    there = pickle.loads(pickle.dumps(mask))
+    smooth = filters.gaussian(coins, sigma=2)
+    np.testing.assert_array_equal(there.compute(), smooth > filters.threshold_otsu(smooth))

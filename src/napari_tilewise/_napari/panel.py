@@ -95,6 +95,13 @@ class OperationsPanel(QWidget):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(6)
+        for widget in (self.message, self.bar):
+            # They keep their place when there is nothing to show: a new arrangement of the dock
+            # would cost a repaint of the whole canvas, just when a run starts.
+            policy = widget.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            widget.setSizePolicy(policy)
+        self.message.setMinimumHeight(2 * self.message.fontMetrics().lineSpacing())
         self.bar.hide()
         self.reset.clicked.connect(self._reset)
         self.cancel.clicked.connect(self.stop)
@@ -326,7 +333,6 @@ class OperationsPanel(QWidget):
             The line; empty to show none.
         """
         self.message.setText(text)
-        self.message.setVisible(bool(text))
 
 
 def _text(*, bold: bool = False, faint: bool = False) -> QLabel:

@@ -19,6 +19,7 @@ import numpy as np
 from dask.local import get_sync
 from dask.optimization import cull
 
+from napari_tilewise.engine.pool import single_threaded_libraries
 from napari_tilewise.engine.source import ArraySource, ChunkedSource, Source
 from napari_tilewise.errors import InvalidImage
 
@@ -48,7 +49,8 @@ def to_dask(stack: Stack) -> da.Array:
 
 
 def _tile(stack: Stack, block_id: tuple[int, ...] = ()) -> np.ndarray:
-    return np.ascontiguousarray(stack.read(stack.grid().region(block_id)))
+    with single_threaded_libraries():  # dask brings a thread per processor already
+        return np.ascontiguousarray(stack.read(stack.grid().region(block_id)))
 
 
 def _value(stack: Stack) -> np.ndarray:

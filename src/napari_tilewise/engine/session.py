@@ -33,6 +33,10 @@ class Session:
     """Cache for decoded chunks; the process's own unless given."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the number of workers only: a listener or a cancel lives in its own process."""
+        return Session, (self.workers,)
+
     def tell(self, event: Event) -> None:
         """Pass an event on to the listener."""
         if self.listener is not None:

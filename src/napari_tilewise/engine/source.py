@@ -76,6 +76,10 @@ class ChunkedSource:
         self._cache = cache
         self._key = next(self._numbers)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the array; chunks are decoded again in the other process."""
+        return ChunkedSource, (self.array,)
+
     def read(self, region: Region) -> np.ndarray:
         """Return the box, assembled from decoded chunks."""
         positions = list(self._grid.covering(region))

@@ -70,6 +70,18 @@ class Stack:
         self.shape = self._shape(probe)
         self.chunks = self._lengths(probe)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what it is made of; what was gathered is gathered again in the other process."""
+        return Stack, (
+            self.call,
+            self.source,
+            dict(self.images),
+            self.loops,
+            self._tile,
+            self.session,
+            self._names,
+        )
+
     @property
     def is_image(self) -> bool:
         """Whether the result is an array of pixels."""

@@ -9,20 +9,46 @@ returns the last pass, `Tiles`, or a `Value`. The engine drives plans without kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, UnknownParameter, did_you_mean
 from napari_tilewise.operations import docs
 from napari_tilewise.operations.parameters import AlignedImage, ChannelAxis, Parameter, Spec
+from napari_tilewise.operations.passes import (
+    Block,
+    Gather,
+    HaloLike,
+    Plan,
+    Tiles,
+    Value,
+    normal_halo,
+)
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.grid import Grid, Halo, Region
+    from collections.abc import Callable, Mapping, Sequence
+
+    from napari_tilewise.operations.grid import Halo
+
+
+__all__ = [
+    "Block",
+    "Call",
+    "Exactness",
+    "Gather",
+    "HaloLike",
+    "Kind",
+    "Operation",
+    "Output",
+    "Plan",
+    "Tiles",
+    "Value",
+    "normal_halo",
+]
 
 
 class Kind(StrEnum):
@@ -120,88 +146,6 @@ class Call:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class Block:
-    """The pixels of one tile with its surroundings, and where they lie.
-
-    `tile` and `region` are boxes over the spatial axes in absolute coordinates; `region` holds the
-    tile, its halo and what alignment added, clipped to the image (`wrap` reaches beyond it).
-    """
-
-    data: np.ndarray
-    """The region's pixels, C-contiguous, the channel axis whole."""
-    images: Mapping[str, np.ndarray]
-    """The same region of every aligned image that was given."""
-    tile: Region
-    region: Region
-    grid: Grid
-    position: tuple[int, ...]
-    """The tile's position in the grid."""
-
-    @property
-    def core(self) -> Region:
-        """The tile's box within the region (spatial axes only)."""
-        return tuple(
-            slice(t.start - r.start, t.stop - r.start)
-            for t, r in zip(self.tile, self.region, strict=True)
-        )
-
-    @property
-    def start(self) -> tuple[int, ...]:
-        """The region's first pixel."""
-        return tuple(s.start for s in self.region)
-
-
-HaloLike: TypeAlias = int | Sequence[int] | Sequence[tuple[int, int]]
-
-
-@dataclass(frozen=True, eq=False)
-class Gather:
-    """One pass over all tiles that ends in a small global value."""
-
-    of: Callable[[Block], Any]
-    """What one tile contributes. The block's data holds the halo too: crop with `Block.core`."""
-    merge: Callable[[Any, Any], Any]
-    """Joins two contributions, the running one first; always called in the same order of tiles,
-    which is not raster order."""
-    halo: HaloLike = 0
-    regions: Sequence[Region] | None = None
-    """Boxes (spatial axes) to visit instead of the tiles of the grid."""
-    finish: Callable[[Any], Any] | None = None
-    """Applied to the merged contributions before the plan receives them."""
-    what: str = "statistics"
-    """What is gathered, in words, for progress."""
-
-
-@dataclass(frozen=True, eq=False)
-class Tiles:
-    """The last pass: how the tiles of the output are made."""
-
-    compute: Callable[[Block], np.ndarray]
-    """Returns the result for the block's region (the engine crops it to the tile), or, where
-    `source` or `on_grid` is given, for the tile itself."""
-    halo: HaloLike = 0
-    align: Sequence[int] | None = None
-    """Grow regions outward to multiples of these lengths (grids anchored at the image's origin)."""
-    source: Callable[[Region], Region] | None = None
-    """Geometry: which input box an output box needs (spatial axes; the engine clips it, or
-    where the border mode wraps continues the image)."""
-    dtype: Any = None
-    """The dtype, where the pixels decided it; None: the declared one."""
-    on_grid: bool = False
-    """Whether `compute` must see the very tiles of the passes before (connected pieces)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Value:
-    """A result that is not an image: a scalar, points or a table."""
-
-    value: Any
-
-
-Plan: TypeAlias = Generator[Gather, Any, Tiles | Value]
-
-
 def _same_shape(call: Call) -> tuple[int, ...] | None:
     return call.shape
 
@@ -272,9 +216,16 @@ class Operation:
     float64 images, input and output included."""
     note: str = ""
 
+    is_step: bool = False
+    """Whether this is what `as_step` made."""
+
     def __repr__(self) -> str:
         """Return a short name."""
         return f"<Operation {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by name: another process has the same catalogue."""
+        return _look_up, (self.name, self.is_step)
 
     @property
     def category(self) -> str:
@@ -482,6 +433,7 @@ class Operation:
             shape_of=_same_shape,
             plan_of=plan,
             apply_result=None,
+            is_step=True,
         )
 
     def tolerance_for(self, dtype: Any, pixels: int | None = None) -> float:
@@ -501,17 +453,8 @@ class Operation:
         return largest * min(1.0, float(np.sqrt(pixels / self.tolerance_pixels)))
 
 
-def normal_halo(halo: HaloLike, ndim: int) -> Halo:
-    """Return a halo as ``((before, after), ...)`` from a number, one per axis, or pairs."""
-    if isinstance(halo, int | np.integer):
-        return ((int(halo), int(halo)),) * ndim
-    pairs = []
-    for item in halo:
-        if isinstance(item, int | np.integer):
-            pairs.append((int(item), int(item)))
-        else:
-            lo, hi = item
-            pairs.append((int(lo), int(hi)))
-    if len(pairs) != ndim:
-        raise InvalidImage(f"a halo of {len(pairs)} axes was declared for {ndim} spatial axes")
-    return tuple(pairs)
+def _look_up(name: str, is_step: bool) -> Operation:
+    from napari_tilewise.operations import get_operation
+
+    operation = get_operation(name)
+    return operation.as_step() if is_step else operation

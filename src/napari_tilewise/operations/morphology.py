@@ -177,6 +177,7 @@ OPERATIONS = (
         name="morphology.remove_small_objects",
         kind=Kind.CONNECTED,
         specs={"connectivity": CONNECTIVITY, "max_size": MAX_SIZE},
+        output=Output.LABELS,
         dtypes="bui",
         plan_of=_remove_small_objects,
         working=3.0,
