@@ -27,7 +27,6 @@ from napari_tilewise.engine.cache import ChunkCache
 from napari_tilewise.engine.pool import cpu_count
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, MemoryBudgetExceeded
-from napari_tilewise.io.image import Image
 from napari_tilewise.io.layout import default_chunks
 from napari_tilewise.io.source import open_image
 from napari_tilewise.operations import get_operation
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.stack import Stack
+    from napari_tilewise.io.image import Image
 
 EXECUTORS = ("threads", "serial")
 LONGEST_TILE = {1: 2**22, 2: 2048, 3: 256}
@@ -96,7 +96,7 @@ def plan(
     See `run` for the parameters and what is raised.
     """
     recipe = Recipe.of(recipe)
-    image = source if isinstance(source, Image) else open_image(source)
+    image = open_image(source)
     if executor not in EXECUTORS:
         raise InvalidParameter(
             f"executor={executor!r}: expected one of {', '.join(map(repr, EXECUTORS))}."

@@ -277,7 +277,6 @@ def test_pyramid_in_memory(viewer, run, coins):
 
 
 def test_stored_pyramid(viewer, run, coins):
-    pytest.importorskip("napari_tilewise.runner")
     levels = [da.from_array(coins[::s, ::s], chunks=64) for s in (1, 2)]
     layer = viewer.add_image(levels, multiscale=True, name="pyramid", contrast_limits=(0, 255))
     made = run("filters.gaussian", sigma=2)
@@ -287,8 +286,16 @@ def test_stored_pyramid(viewer, run, coins):
     same_place(made, layer)
 
 
+def test_stored_pyramid_of_labels_is_never_averaged(viewer, run, coins):
+    labels = ski.measure.label(coins > 110)
+    levels = [da.from_array(labels[::s, ::s], chunks=64) for s in (1, 2)]
+    viewer.add_labels(levels, multiscale=True, name="objects")
+    made = run("morphology.erosion")
+    np.testing.assert_array_equal(np.asarray(made.data[0]), ski.morphology.erosion(labels))
+    np.testing.assert_array_equal(made.data[1], made.data[0][::2, ::2])
+
+
 def test_stored_pyramid_of_colours(viewer, run):
-    pytest.importorskip("napari_tilewise.runner")
     cat = ski.data.cat()
     levels = [da.from_array(cat[::s, ::s], chunks=(64, 64, 3)) for s in (1, 2)]
     viewer.add_image(levels, multiscale=True, rgb=True, name="cat")

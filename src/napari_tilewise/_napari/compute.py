@@ -147,6 +147,7 @@ def _apply(job: Job, progress: Listener, cancel: threading.Event) -> Any:
 
 
 def _stored(job: Job, progress: Listener, cancel: threading.Event) -> list[da.Array]:
+    from napari_tilewise.io.source import open_image
     from napari_tilewise.runner import run
 
     source = job.source
@@ -158,14 +159,14 @@ def _stored(job: Job, progress: Listener, cancel: threading.Event) -> list[da.Ar
     path = pyramids.new_store()
     run(
         Recipe([(job.operation.name, job.params)]),
-        source.finest,
+        replace(open_image(source.finest), labels=source.is_labels),
         path,
         axes=names,
         spatial=job.spatial,
         progress=progress,
         cancel=cancel,
     )
-    return pyramids.stored_levels(path, names)
+    return pyramids.stored_levels(path, names, lambda level: not _is_labels(job, level))
 
 
 def _pixels(box: Box) -> int:

@@ -15,7 +15,7 @@ import dask.array as da
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _lock = threading.Lock()
 _numbers = count(1)
@@ -33,8 +33,12 @@ def new_store() -> Path:
         return Path(_directory.name) / f"{next(_numbers)}.ome.zarr"
 
 
-def stored_levels(path: Path, axes: Sequence[str]) -> list[da.Array]:
-    """Return the levels of an OME-Zarr that a run wrote, as dask arrays.
+def stored_levels(
+    path: Path, axes: Sequence[str], averages: Callable[[da.Array], bool]
+) -> list[da.Array]:
+    """Return the levels of an OME-Zarr that a run wrote, as dask arrays, at least two.
+
+    A small image is stored with one level, and napari takes no multiscale labels of one.
 
     Parameters
     ----------
@@ -43,6 +47,8 @@ def stored_levels(path: Path, axes: Sequence[str]) -> list[da.Array]:
     axes
         The order to give the axes, by name; names that are not stored are left out. (OME-Zarr
         has its own order: channels before space.)
+    averages
+        Whether an array's pixels may be averaged; labels and masks never are.
     """
     import zarr
 
@@ -51,7 +57,25 @@ def stored_levels(path: Path, axes: Sequence[str]) -> list[da.Array]:
     ome: Any = group.attrs["ome"]
     stored = [axis["name"] for axis in ome["multiscales"][0]["axes"]]
     order = [stored.index(axis) for axis in axes if axis in stored]
-    return [da.from_zarr(group[name]).transpose(order) for name in names]
+    levels = [da.from_zarr(group[name]) for name in names]
+    if len(levels) == 1:
+        halves = [axis in "yx" for axis in stored]
+        levels.append(_halved(levels[0], halves, average=averages(levels[0])))
+    return [level.transpose(order) for level in levels]
+
+
+def _halved(level: da.Array, halves: Sequence[bool], *, average: bool) -> da.Array:
+    """Return the next level, lazily; chunks that a run wrote have even lengths, the last aside."""
+    from napari_tilewise.io.pyramid import halve
+
+    chunks = tuple(
+        tuple(-(-n // 2) for n in lengths) if half else lengths
+        for lengths, half in zip(level.chunks, halves, strict=True)
+    )
+    halved: da.Array = da.map_blocks(
+        halve, level, tuple(halves), average=average, chunks=chunks, dtype=level.dtype
+    )
+    return halved
 
 
 def smaller(
