@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise import axes as _axes
+from napari_tilewise.engine.lazy import as_source, to_dask
 from napari_tilewise.engine.order import WIDEST, banded
 from napari_tilewise.engine.pool import cpu_count
 from napari_tilewise.engine.session import Session
@@ -112,8 +113,6 @@ def _apply(
         return stack.value()
     if eager:
         return compute(stack)
-    from napari_tilewise.engine.lazy import to_dask
-
     return to_dask(stack)
 
 
@@ -153,12 +152,6 @@ def build(
 def _source(image: Any, session: Session) -> Source:
     if isinstance(image, Stack):
         return image
-    if isinstance(image, np.ndarray):
-        from napari_tilewise.engine.source import ArraySource
-
-        return ArraySource(image)
-    from napari_tilewise.engine.lazy import as_source
-
     return as_source(image, session.cache)
 
 
