@@ -25,11 +25,6 @@ PLACED = {
 }
 
 
-def needs(*names):
-    missing = [name for name in names if name not in OPERATIONS]
-    return pytest.mark.skipif(bool(missing), reason=f"not declared yet: {missing}")
-
-
 @pytest.fixture(scope="module")
 def coins():
     return ski.data.coins()
@@ -69,7 +64,6 @@ def test_names_are_unique(source, run):
     assert names == ["coins - Gaussian", "coins - Gaussian [1]", "coins - Gaussian [2]"]
 
 
-@needs("filters.threshold_otsu")
 def test_threshold_gives_its_mask(source, run, coins):
     made = run("filters.threshold_otsu")
     assert type(made) is Labels
@@ -77,7 +71,6 @@ def test_threshold_gives_its_mask(source, run, coins):
     same_place(made, source)
 
 
-@needs("measure.label", "measure.regionprops_table")
 def test_labels_and_their_table(viewer, run, coins):
     mask = viewer.add_labels((coins > 120).astype(np.uint8), name="mask", **PLACED)
     made = run("measure.label")
@@ -92,7 +85,6 @@ def test_labels_and_their_table(viewer, run, coins):
     same_place(table, mask)
 
 
-@needs("morphology.remove_small_objects")
 def test_labels_stay_labels(viewer, run, coins):
     labels = ski.measure.label(coins > 120)
     layer = viewer.add_labels(labels, name="labels")
@@ -104,7 +96,6 @@ def test_labels_stay_labels(viewer, run, coins):
     same_place(made, layer)
 
 
-@needs("feature.peak_local_max")
 def test_points(source, run, coins):
     made = run("feature.peak_local_max", min_distance=20)
     assert type(made) is Points
@@ -113,7 +104,6 @@ def test_points(source, run, coins):
     same_place(made, source)
 
 
-@needs("transform.rescale", "transform.downscale_local_mean")
 @pytest.mark.parametrize(
     ("name", "params", "factor"),
     [
@@ -148,7 +138,6 @@ def test_rgb_out_of_range_comes_as_channels(viewer, run):
     assert made.ndim == 3
 
 
-@needs("color.rgb2gray")
 def test_rgb_to_gray(viewer, run):
     cat = ski.data.cat()
     layer = viewer.add_image(cat, name="cat", scale=(2, 3), axis_labels=("y", "x"))
@@ -158,13 +147,11 @@ def test_rgb_to_gray(viewer, run):
     same_place(made, layer)
 
 
-@needs("color.rgb2gray")
 def test_colours_that_are_not_there_are_asked_for(source, run, notes):
     assert run("color.rgb2gray") is None
     assert "needs colours" in notes[-1].message
 
 
-@needs("filters.threshold_otsu")
 def test_mask_of_rgb_has_channels_in_front(viewer, run):
     cat = ski.data.cat()
     layer = viewer.add_image(cat, name="cat", scale=(2, 3))
@@ -271,9 +258,8 @@ def test_pyramid_in_memory(viewer, run, coins):
     np.testing.assert_array_equal(made.data[0], expected)
     np.testing.assert_allclose(made.data[1][5, 7], expected[10:12, 14:16].mean())
     same_place(made, layer)
-    if "filters.threshold_otsu" in OPERATIONS:
-        mask = run("filters.threshold_otsu", layer)
-        np.testing.assert_array_equal(mask.data[1], mask.data[0][::2, ::2])
+    mask = run("filters.threshold_otsu", layer)
+    np.testing.assert_array_equal(mask.data[1], mask.data[0][::2, ::2])
 
 
 def test_stored_pyramid(viewer, run, coins):
@@ -316,7 +302,6 @@ def test_single_scale_too_large_to_show_comes_as_a_pyramid(viewer, run, coins, m
     same_place(made, layer)
 
 
-@needs("measure.regionprops_table")
 def test_further_images_are_layers(viewer, run, coins):
     intensity = viewer.add_image(coins, name="coins")
     labels = viewer.add_labels(ski.measure.label(coins > 120), name="labels")
