@@ -13,14 +13,18 @@ from skimage import data, morphology
 from napari_tilewise.operations.model import normal_halo
 from napari_tilewise.operations.parameters import (
     AlignedImage,
+    Array,
     ChannelAxis,
     Choice,
     Flag,
     Footprint,
+    Function,
     Names,
     Number,
     Numbers,
+    OtherImage,
     Range,
+    Seed,
     Spec,
     Text,
 )
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 
 DTYPES = ("bool", "uint8", "uint16", "float32", "float64")
 LONGEST = {1: 200, 2: 44, 3: 14}
+SLOW: dict[str, int] = {}
+"""The longest axis drawn for operations that are slow in scikit-image itself."""
 CONTENTS = ("noise", "smooth", "blobs", "labels", "constant", "negative", "real")
 
 
@@ -60,7 +66,8 @@ def cases(draw: st.DrawFn, operation: Operation) -> Case:
     low, high = operation.ndim
     ndim = draw(st.sampled_from([n for n in (2, 2, 3) if low <= n <= high] or [low]))
     least = max(operation.shortest, 1 if ndim == 2 else 2)
-    shape = tuple(draw(st.integers(least, LONGEST[ndim])) for _ in range(ndim))
+    longest = min(LONGEST[ndim], SLOW.get(operation.name, LONGEST[ndim]))
+    shape = tuple(draw(st.integers(least, max(least, longest))) for _ in range(ndim))
     channel = draw(_channel(operation, ndim))
     full = list(shape)
     if channel is not None:
@@ -69,7 +76,7 @@ def cases(draw: st.DrawFn, operation: Operation) -> Case:
     content = draw(st.sampled_from(CONTENTS))
     seed = draw(st.integers(0, 2**16))
     image = make_image(content, tuple(full), dtype, seed)
-    params = draw(parameters(operation, ndim, shape, channel, seed))
+    params = draw(parameters(operation, ndim, image, channel, seed))
     return Case(operation, image, params, draw(_tiles(operation, image, params, ndim)), content)
 
 
@@ -121,27 +128,57 @@ def parameters(
     draw: st.DrawFn,
     operation: Operation,
     ndim: int,
-    shape: tuple[int, ...],
+    image: np.ndarray,
     channel: int | None,
     seed: int,
 ) -> dict[str, Any]:
     """Draw values for some of the parameters; the others keep scikit-image's defaults."""
     params: dict[str, Any] = {}
     everything = draw(st.booleans())
+    shape = tuple(n for axis, n in enumerate(image.shape) if axis != _axis(channel, image.ndim))
     for name, parameter in operation.parameters.items():
         spec = parameter.spec
         if isinstance(spec, ChannelAxis):
             params[name] = channel
         elif parameter.required or everything or draw(st.integers(0, 2)) == 0:
-            params[name] = draw(values(spec, ndim, shape, seed, parameter.default))
+            if isinstance(spec, AlignedImage):
+                params[name] = draw(further_image(spec, image, shape, channel, seed))
+            else:
+                params[name] = draw(values(spec, ndim, seed))
     return params
 
 
-def values(
-    spec: Spec, ndim: int, shape: tuple[int, ...], seed: int, default: Any
+def _axis(channel: int | None, ndim: int) -> int | None:
+    return None if channel is None else channel % ndim
+
+
+def further_image(
+    spec: AlignedImage, image: np.ndarray, shape: tuple[int, ...], channel: int | None, seed: int
 ) -> st.SearchStrategy[Any]:
-    """Return a strategy for the values of one spec."""
+    """Return a strategy for a further image, by its role."""
     rng = np.random.default_rng(seed + 1)
+    made: np.ndarray
+    if isinstance(spec, OtherImage):
+        lengths = list(rng.integers(2, 40, size=len(shape)))
+        if channel is not None:
+            lengths.insert(_axis(channel, image.ndim), image.shape[channel])
+        made = make_image("noise", tuple(map(int, lengths)), str(image.dtype), seed + 1)
+    elif spec.like:
+        content = CONTENTS[seed % len(CONTENTS)]
+        made = make_image(content, image.shape, str(image.dtype), seed + 1)
+    elif spec.role == "mask":
+        made = rng.random(shape) < 0.8
+    elif spec.role == "labels":
+        made = make_image("labels", shape, "int64", seed + 1)
+    elif spec.role == "seeds":
+        made = np.where(rng.random(shape) < 0.03, rng.integers(1, 9, size=shape), 0)
+    else:
+        made = rng.random(shape)
+    return st.one_of(st.none(), st.just(made)) if spec.optional else st.just(made)
+
+
+def values(spec: Spec, ndim: int, seed: int) -> st.SearchStrategy[Any]:
+    """Return a strategy for the values of one spec."""
     if isinstance(spec, Number):
         found = _numbers(spec, ndim)
     elif isinstance(spec, Flag):
@@ -157,13 +194,29 @@ def values(
         found = st.lists(st.sampled_from(spec.known), min_size=1, max_size=4, unique=True)
     elif isinstance(spec, Footprint):
         found = footprints(ndim, sequences=spec.sequences)
-    elif isinstance(spec, AlignedImage):
-        found = st.just(rng.random(shape) < 0.8 if spec.role == "mask" else rng.random(shape))
+    elif isinstance(spec, Array):
+        found = arrays(spec, ndim, seed)
+    elif isinstance(spec, Function):
+        found = st.sampled_from((*spec.choices, *spec.samples))
+    elif isinstance(spec, Seed):
+        return st.integers(0, 99)  # None would give another result at every call
     elif isinstance(spec, Text):
         found = st.sampled_from(("-", "_"))
     else:
         raise NotImplementedError(f"no strategy for {spec}")
     return st.one_of(st.none(), found) if spec.optional else found
+
+
+@st.composite
+def arrays(draw: st.DrawFn, spec: Array, ndim: int, seed: int) -> np.ndarray:
+    """Draw a small array."""
+    axes = ndim if spec.ndim is None else spec.ndim
+    shape = spec.shape or tuple(draw(st.integers(1, spec.longest)) for _ in range(axes))
+    rng = np.random.default_rng(seed + 2)
+    low, high = spec.usual
+    if spec.integer:
+        return rng.integers(int(low), int(high) + 1, size=shape)
+    return rng.uniform(low, high, size=shape)
 
 
 def _numbers(spec: Number, ndim: int) -> st.SearchStrategy[Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from napari_tilewise._napari import dimensions, prefetch, pyramids
 from napari_tilewise.axes import default_axes
 from napari_tilewise.engine.apply import apply_step
-from napari_tilewise.operations.model import Output
+from napari_tilewise.operations.model import Output, no_channel
 from napari_tilewise.recipe import Recipe, step_output
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _axes_of(job: Job, ndim: int) -> tuple[int | None, ...]:
     axes: list[int | None] = list(range(of_layer))
     if job.source.is_rgb:
         axes.append(None)
-    if job.operation.drops_channel and job.channel is not None and len(axes) == ndim + 1:
+    if job.operation.channel_of is no_channel and job.channel is not None and len(axes) == ndim + 1:
         del axes[job.channel]
     return tuple(axes[-ndim:])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import dask.array as da
 import numpy as np
 
 from napari_tilewise import axes as _axes
@@ -15,6 +16,7 @@ from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.tiling import choose_tile
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations import get_operation
+from napari_tilewise.operations.parameters import OtherImage
 
 if TYPE_CHECKING:
     import threading
@@ -109,11 +111,19 @@ def _apply(
     if eager:
         image = np.asarray(image)
     stack = build(operation, image, params, session, axes=axes, spatial=spatial, tiles=tiles)
+    found = [_result(one, eager=eager) for one in stack.results()]
+    return found[0] if stack.count is None else tuple(found)
+
+
+def _result(stack: Stack, *, eager: bool) -> Any:
     if not stack.is_image and (eager or stack.plane_shape is None):
         return stack.value()
-    if eager:
-        return compute(stack)
-    return to_dask(stack)
+    array: Any = compute(stack) if eager else to_dask(stack)
+    kind = stack.call.operation.split
+    if kind is None or stack.channel is None:
+        return array
+    images = np.moveaxis(array, stack.channel, 0) if eager else da.moveaxis(array, stack.channel, 0)
+    return kind(images[number] for number in range(len(images)))
 
 
 def build(
@@ -188,6 +198,8 @@ def _aligned(
     session: Session,
 ) -> Source:
     image = _source(value, session)
+    if isinstance(operation.specs[name], OtherImage):
+        return image
     if image.shape not in (source.shape, spatial_shape) and (
         image.shape[: len(spatial_shape)] != spatial_shape
     ):

@@ -93,10 +93,10 @@ def working_bytes(stacks: Sequence[Stack], tile: Sequence[int]) -> int:
 def _ratio(stack: Stack) -> list[float]:
     """Return input pixels per output pixel along the spatial axes."""
     call = stack.call
-    out = stack.plane_shape or ()
-    if len(out) != len(call.shape) or call.operation.drops_channel:
+    out = [n for i, n in enumerate(stack.plane_shape or ()) if i != stack.part.channel]
+    if len(out) != call.ndim:
         return [1.0] * call.ndim
-    return [call.shape[i] / out[i] for i in call.spatial_axes]
+    return [before / after for before, after in zip(call.spatial_shape, out, strict=True)]
 
 
 def cache_bytes(stacks: Sequence[Stack], tile: Sequence[int], free: int) -> int:

@@ -31,11 +31,13 @@ class Session:
     """Called with each event, one call at a time."""
     cache: ChunkCache | None = None
     """Cache for decoded chunks; the process's own unless given."""
+    memory: int | None = None
+    """Bytes that an operation on the whole image may take; what is available unless given."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the number of workers only: a listener or a cancel lives in its own process."""
-        return Session, (self.workers,)
+        return Session, (self.workers, None, None, None, self.memory)
 
     def tell(self, event: Event) -> None:
         """Pass an event on to the listener."""

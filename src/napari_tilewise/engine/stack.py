@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.engine.driver import Driver
 from napari_tilewise.engine.node import Node
 from napari_tilewise.engine.source import PlaneView, Source
 from napari_tilewise.operations.grid import Grid, Halo, Region, extent
-from napari_tilewise.operations.model import Call, Output
+from napari_tilewise.operations.model import Call, Output, Part
+from napari_tilewise.operations.parameters import OtherImage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from napari_tilewise.engine.session import Session
 
@@ -53,6 +55,9 @@ class Stack:
         tile: tuple[int, ...],
         session: Session,
         names: Sequence[str] | None = None,
+        *,
+        number: int | None = None,
+        drivers: _Drivers | None = None,
     ) -> None:
         self.call = call
         self.source = source
@@ -61,54 +66,85 @@ class Stack:
         self.session = session
         self._tile = tile
         self._names = names
+        parts = call.operation.parts(call)
+        self._number = number or 0 if parts is not None else None
+        self.part: Part = (
+            call.operation.whole_part(call) if parts is None else parts[self._number or 0]
+        )
+        self.count = None if parts is None else len(parts)
+        self._drivers = _Drivers(self._make) if drivers is None else drivers
         self._lock = threading.Lock()
         self._nodes: dict[tuple[int, ...], Node] = {}
-        probe = self._make((0,) * len(loops))
+        probe = self.node((0,) * len(loops))
         self.dtype: np.dtype[Any] = probe.dtype
         self.plane_shape = probe.shape
-        self._layout = self._arrange(probe)
-        self.shape = self._shape(probe)
+        self._layout = self._arrange()
+        self.shape = self._order([source.shape[i] for i in loops], probe.shape or ())
         self.chunks = self._lengths(probe)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what it is made of; what was gathered is gathered again in the other process."""
-        return Stack, (
-            self.call,
-            self.source,
-            dict(self.images),
-            self.loops,
-            self._tile,
-            self.session,
-            self._names,
+        return _made_again, (
+            (
+                self.call,
+                self.source,
+                dict(self.images),
+                self.loops,
+                self._tile,
+                self.session,
+                self._names,
+            ),
+            self._number,
         )
+
+    def results(self) -> tuple[Stack, ...]:
+        """Return one stack per result of an operation that gives several; the passes are shared."""
+        if self.count is None:
+            return (self,)
+        return tuple(
+            Stack(
+                self.call, self.source, self.images, self.loops, self._tile, self.session,
+                self._names, number=number, drivers=self._drivers,
+            )
+            for number in range(self.count)
+        )  # fmt: skip
 
     @property
     def is_image(self) -> bool:
         """Whether the result is an array of pixels."""
-        return self.call.operation.output in (Output.IMAGE, Output.MASK, Output.LABELS)
+        return bool(self.part.output.is_image)
 
-    def _arrange(self, probe: Node) -> list[int]:
-        """Return how output axes are ordered: loop axes are numbered from 0, plane axes follow."""
-        n_loops = len(self.loops)
-        plane_ndim = len(probe.shape or ())
+    def _arrange(self) -> list[int]:
+        """Return how output axes are ordered: loop axes are numbered from 0, plane axes follow.
+
+        Spatial axes keep their places among the looped ones; so does the channel axis, unless it
+        is gone. One that is new stands beside its neighbours within the plane.
+        """
+        n_loops, plane_ndim = len(self.loops), len(self.plane_shape or ())
         if not self.is_image:
             return list(range(n_loops + plane_ndim))
-        layout, loop, plane = [], 0, 0
+        layout: list[int] = []
+        of_plane = itertools.count()
+        result = 0
         for axis in range(len(self.source.shape)):
             if axis in self.loops:
-                layout.append(loop)
-                loop += 1
-            else:
-                dropped = self.call.operation.drops_channel and plane == self.call.channel_axis
-                if not dropped:
-                    skipped = (
-                        self.call.operation.drops_channel
-                        and self.call.channel_axis is not None
-                        and plane > self.call.channel_axis
-                    )
-                    layout.append(n_loops + plane - skipped)
-                plane += 1
-        return layout
+                layout.append(self.loops.index(axis))
+                continue
+            is_channel = next(of_plane) == self.call.channel_axis
+            if self.part.channel == result:
+                layout.append(n_loops + result)
+                result += 1
+            if not is_channel and result < plane_ndim:
+                layout.append(n_loops + result)
+                result += 1
+        return [*layout, *range(n_loops + result, n_loops + plane_ndim)]
+
+    @property
+    def channel(self) -> int | None:
+        """Which axis of the result is neither looped nor spatial."""
+        if self.part.channel is None or not self.is_image:
+            return None
+        return self._layout.index(len(self.loops) + self.part.channel)
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -116,16 +152,19 @@ class Stack:
         if self._names is None or not self.is_image:
             return None
         loops = [self._names[i] for i in self.loops]
-        dropped = self.call.channel_axis if self.call.operation.drops_channel else None
         plane = [name for i, name in enumerate(self._names) if i not in self.loops]
-        return self._order(loops, [name for i, name in enumerate(plane) if i != dropped])
+        channel = self.call.channel_axis
+        spatial = [name for i, name in enumerate(plane) if i != channel]
+        if self.part.channel is not None:
+            name = plane[channel] if channel is not None else "q" if "c" in self._names else "c"
+            spatial.insert(self.part.channel, name)
+        if len(spatial) != len(self.plane_shape or ()):
+            return None
+        return self._order(loops, spatial)
 
     def _order(self, loop_items: Sequence[Any], plane_items: Sequence[Any]) -> tuple[Any, ...]:
         items = [*loop_items, *plane_items]
         return tuple(items[i] for i in self._layout)
-
-    def _shape(self, probe: Node) -> tuple[int, ...]:
-        return self._order([self.source.shape[i] for i in self.loops], probe.shape or ())
 
     def _lengths(self, probe: Node) -> tuple[int, ...]:
         plane: Sequence[int] = probe.chunks_of_result if self.is_image else (probe.shape or ())
@@ -144,7 +183,7 @@ class Stack:
     def spatial_of(self, items: Sequence[int]) -> list[int]:
         """Return the items of the spatial axes from items per axis of the result."""
         n_loops = len(self.loops)
-        channel = None if self.call.operation.drops_channel else self.call.channel_axis
+        channel = self.part.channel
         found = dict(zip(self._layout, items, strict=True))
         return [
             value
@@ -152,17 +191,19 @@ class Stack:
             if item >= n_loops and item - n_loops != channel
         ]
 
-    def _make(self, index: tuple[int, ...]) -> Node:
-        return Node(
+    def _make(self, index: tuple[int, ...]) -> Driver:
+        return Driver(
             self.call,
             self._plane(self.source, index),
-            {name: self._plane(image, index) for name, image in self.images.items()},
+            {name: self._plane(image, index, name) for name, image in self.images.items()},
             self._tile,
             self.session,
         )
 
-    def _plane(self, source: Source, index: tuple[int, ...]) -> Source:
+    def _plane(self, source: Source, index: tuple[int, ...], name: str | None = None) -> Source:
         if not self.loops or len(source.shape) < len(self.source.shape):
+            return source
+        if name is not None and isinstance(self.call.operation.specs[name], OtherImage):
             return source
         return PlaneView(source, self.loops, index)
 
@@ -170,7 +211,7 @@ class Stack:
         """Return the node of one plane; the same one at every call."""
         with self._lock:
             if index not in self._nodes:
-                self._nodes[index] = self._make(index)
+                self._nodes[index] = Node(self._drivers.get(index), self.part, self._number)
             return self._nodes[index]
 
     def prepare(self) -> None:
@@ -230,19 +271,24 @@ class Stack:
     def value(self) -> Any:
         """Return the result that is not an image, the planes' gathered into one.
 
-        Scalars become an array over the looped axes; points and tables get one leading column per
-        looped axis.
+        Scalars become an array over the looped axes; points, contours and tables get one leading
+        column per looped axis; anything else becomes a list, one item per plane.
         """
         if not self.loops:
             return self.node(()).value()
         parts = [(index, self.node(index).value()) for index in self.indices()]
-        if self.call.operation.output is Output.SCALAR:
+        output = self.part.output
+        if output is Output.SCALAR:
             arrays = [np.asarray(value) for _, value in parts]
             lengths = [self.source.shape[i] for i in self.loops]
             return np.stack(arrays).reshape(*lengths, *arrays[0].shape)
-        if self.call.operation.output is Output.POINTS:
+        if output is Output.POINTS:
             return np.concatenate([_prefixed(index, points) for index, points in parts])
-        return self._join_tables(parts)
+        if output is Output.CONTOURS:
+            return [_prefixed(index, line) for index, lines in parts for line in lines]
+        if output is Output.TABLE:
+            return self._join_tables(parts)
+        return [value for _, value in parts]
 
     def _join_tables(self, parts: list[tuple[tuple[int, ...], Any]]) -> dict[str, np.ndarray]:
         names = [self._names[i] if self._names else f"axis-{i}" for i in self.loops]
@@ -259,3 +305,22 @@ class Stack:
 def _prefixed(index: tuple[int, ...], points: np.ndarray) -> np.ndarray:
     prefix = np.broadcast_to(np.asarray(index, points.dtype), (len(points), len(index)))
     return np.concatenate([prefix, points], axis=1)
+
+
+class _Drivers:
+    """The drivers of a stack's planes, shared by the results of one operation."""
+
+    def __init__(self, make: Callable[[tuple[int, ...]], Driver]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._drivers: dict[tuple[int, ...], Driver] = {}
+
+    def get(self, index: tuple[int, ...]) -> Driver:
+        with self._lock:
+            if index not in self._drivers:
+                self._drivers[index] = self._make(index)
+            return self._drivers[index]
+
+
+def _made_again(arguments: tuple[Any, ...], number: int | None) -> Stack:
+    return Stack(*arguments, number=number)

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.common import as_float
-from napari_tilewise.operations.model import Block, Call, Exactness, Kind, Operation, Tiles
+from napari_tilewise.operations.model import Block, Call, Exactness, Kind, Operation, Tiles, no_channel
 from napari_tilewise.operations.parameters import ChannelAxis
 
 BLAS_BLOCK = 64
@@ -62,7 +62,7 @@ OPERATIONS = (
         specs={"channel_axis": ChannelAxis(optional=False, advanced=True)},
         dtype_of=as_float,
         shape_of=lambda call: call.spatial_shape,
-        drops_channel=True,
+        channel_of=no_channel,
         plan_of=_rgb2gray,
         check=_check_rgb,
         working=4.0,

@@ -15,7 +15,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.common import CHANNEL, as_float
 from napari_tilewise.operations.grid import extent
-from napari_tilewise.operations.model import Block, Call, HaloLike, Kind, Operation, Tiles
+from napari_tilewise.operations.model import Block, Call, HaloLike, Kind, Operation, Tiles, no_channel
 from napari_tilewise.operations.parameters import Choice, Flag, Number, Numbers
 
 CELLS_BEFORE = 4
@@ -96,7 +96,7 @@ OPERATION = Operation(
     halo_of=_halo,
     dtype_of=as_float,
     shape_of=lambda call: call.spatial_shape,
-    drops_channel=True,
+    channel_of=no_channel,
     plan_of=_plan,
     ndim=(2, 2),
     check=_check,

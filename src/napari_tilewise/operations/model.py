@@ -21,9 +21,13 @@ from napari_tilewise.operations import docs
 from napari_tilewise.operations.parameters import AlignedImage, ChannelAxis, Parameter, Spec
 from napari_tilewise.operations.passes import (
     Block,
+    Final,
     Gather,
     HaloLike,
+    Part,
+    Parts,
     Plan,
+    Sweep,
     Tiles,
     Value,
     normal_halo,
@@ -39,12 +43,16 @@ __all__ = [
     "Block",
     "Call",
     "Exactness",
+    "Final",
     "Gather",
     "HaloLike",
     "Kind",
     "Operation",
     "Output",
+    "Part",
+    "Parts",
     "Plan",
+    "Sweep",
     "Tiles",
     "Value",
     "normal_halo",
@@ -79,7 +87,19 @@ class Output(StrEnum):
     LABELS = "labels"
     SCALAR = "scalar"
     POINTS = "points"
+    """An array of one row per point, its first columns coordinates in pixels."""
     TABLE = "table"
+    CONTOURS = "contours"
+    """A list of arrays, each one row per vertex."""
+    MESH = "mesh"
+    """Vertices, faces, normals and values."""
+    VALUES = "values"
+    """Anything else that is no image: a histogram, descriptors, a matrix, a tuple of such."""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is an array of pixels."""
+        return self in (Output.IMAGE, Output.MASK, Output.LABELS)
 
 
 @dataclass(frozen=True)
@@ -154,6 +174,26 @@ def _same_dtype(call: Call) -> Any:
     return call.dtype
 
 
+def same_channel(call: Call) -> int | None:
+    """Return the channel axis of a result that keeps it."""
+    return call.channel_axis
+
+
+def no_channel(call: Call) -> int | None:
+    """Return the channel axis of a result that has none."""
+    return None
+
+
+def first_axis(call: Call) -> int | None:
+    """Return the channel axis of a result whose first axis is none of the image's."""
+    return 0
+
+
+def last_axis(call: Call) -> int | None:
+    """Return the channel axis of a result whose axis behind the spatial ones is none of them."""
+    return call.ndim
+
+
 def _no_halo(call: Call) -> HaloLike:
     return 0
 
@@ -184,9 +224,15 @@ class Operation:
     dtype_of: Callable[[Call], Any] = _same_dtype
     shape_of: Callable[[Call], tuple[int, ...] | None] = _same_shape
     """Shape of the result; None when only computing tells (points, tables)."""
-    drops_channel: bool = False
-    """Whether the channel axis is gone in the result."""
-    plan_of: Callable[[Call], Plan | Tiles] | None = None
+    channel_of: Callable[[Call], int | None] = same_channel
+    """Which axis of the result is none of the spatial ones (its length is `shape_of`'s)."""
+    split: type[list[Any]] | type[tuple[Any, ...]] | None = None
+    """Where scikit-image returns several images of one kind: list or tuple. The result is computed
+    as one array with `channel_of` 0, which `apply` takes apart."""
+    parts_of: Callable[[Call], tuple[Part, ...] | None] | None = None
+    """Where scikit-image returns a tuple of different things: what each is (the plan then ends in
+    `Parts`). None for a call that returns one thing. `output` is the first's."""
+    plan_of: Callable[[Call], Plan | Final] | None = None
     border: str | None = None
     """Name of the parameter that holds the border mode."""
     ndim: tuple[int, int] = (1, 8)
@@ -214,6 +260,8 @@ class Operation:
     working: float = 4.0
     """Peak working memory per pixel of a region (or of the output, where that is larger), in
     float64 images, input and output included."""
+    deprecated: str = ""
+    """What scikit-image says to use instead; shown last."""
     note: str = ""
 
     is_step: bool = False
@@ -268,6 +316,14 @@ class Operation:
                 doc=texts.get(name, ""),
             )
         return found
+
+    def parts(self, call: Call) -> tuple[Part, ...] | None:
+        """Return what each of several results is; None where there is one."""
+        return None if self.parts_of is None else self.parts_of(call)
+
+    def whole_part(self, call: Call) -> Part:
+        """Return what the only result is."""
+        return Part(self.output, self.dtype_of(call), self.shape_of(call), self.channel_of(call))
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -400,7 +456,7 @@ class Operation:
     def plan(self, call: Call) -> Plan:
         """Return the passes of a call as a generator (see the module's first lines)."""
         planned = self.plan_of(call) if self.plan_of is not None else self._plain(call)
-        if isinstance(planned, Tiles):
+        if isinstance(planned, Tiles | Value | Parts):
             return planned
         return (yield from planned)
 
@@ -423,6 +479,7 @@ class Operation:
             inner = yield from self.plan(call)
             if isinstance(inner, Value):
                 return Tiles(lambda block: made(block.data, inner.value))
+            assert isinstance(inner, Tiles)
             return replace(inner, compute=lambda block: made(block.data, inner.compute(block)))
 
         mask = self.apply_output is Output.MASK

@@ -307,6 +307,94 @@ class AlignedImage(Spec):
         """Return the expected values in words."""
         return "an array of the image's shape or None"
 
+    like: bool = False
+    """Whether it has the image's own shape, channels included, and kind of pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherImage(AlignedImage):
+    """A further image of any size, gathered over by itself: not part of any block."""
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "an image" + (" or None" if self.optional else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Array(Spec):
+    """A small array that every tile needs whole: a kernel, a template, a matrix, coordinates."""
+
+    ndim: int | None = None
+    """Its number of axes; None: as many as the image has spatial axes."""
+    shape: tuple[int, ...] | None = None
+    """Its shape where only one will do."""
+    usual: tuple[float, float] = (0, 1)
+    """The range that a property test draws items from."""
+    longest: int = 5
+    """The longest axis that a property test draws."""
+    integer: bool = False
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise InvalidParameter(
+                f"{name} has rows of different lengths: expected {self.describe()}."
+            ) from error
+        if array.dtype.kind not in "buifc":
+            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+        wanted = ndim if self.ndim is None else self.ndim
+        fits = array.shape == self.shape if self.shape else wanted is None or array.ndim == wanted
+        if array.size == 0 or not fits:
+            raise InvalidParameter(f"{name} has shape {array.shape}: expected {self.describe()}.")
+        return array
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        axes = "one axis per spatial axis" if self.ndim is None else f"{self.ndim} axes"
+        text = f"an array of shape {self.shape}" if self.shape else f"a non-empty array with {axes}"
+        return text + (" or None" if self.optional else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function(Spec):
+    """A function, or a sequence of them: from Python only, never in a recipe's file or a form."""
+
+    several: bool = False
+    choices: tuple[str, ...] = ()
+    """Names that scikit-image takes instead of a function."""
+    samples: tuple[Any, ...] = ()
+    """Functions that a property test draws from."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if isinstance(value, str) and value in self.choices:
+            return value
+        items = value if self.several and isinstance(value, Sequence) else (value,)
+        if not items or not all(callable(item) for item in items):
+            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+        return tuple(items) if self.several else value
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        names = "".join(f"{choice!r} or " for choice in self.choices)
+        return f"{names}a function" + (", or several" if self.several else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seed(Spec):
+    """Where random numbers begin: an integer, a NumPy Generator, or None for anywhere."""
+
+    optional: bool = True
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if isinstance(value, np.random.Generator):
+            return value
+        return Number(integer=True, minimum=0).check(name, value, None)
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "an integer of at least 0, a numpy.random.Generator or None"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelAxis(Spec):

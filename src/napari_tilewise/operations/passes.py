@@ -61,10 +61,37 @@ class Gather:
     halo: HaloLike = 0
     regions: Sequence[Region] | None = None
     """Boxes (spatial axes) to visit instead of the tiles of the grid."""
+    image: str | None = None
+    """Visit the tiles of this further image (an `OtherImage`) instead: `Block.data` is its."""
     finish: Callable[[Any], Any] | None = None
     """Applied to the merged contributions before the plan receives them."""
     what: str = "statistics"
     """What is gathered, in words, for progress."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """Passes over all tiles that make an image and rewrite it until nothing changes.
+
+    The image is kept (in memory, or on disk when large) until the node is gone, has the pixels of
+    `call.shape`, and is seen by this and every later pass as ``block.images[name]``. All tiles see
+    the image as it was before the sweep. A tile is computed again only when something in its region
+    changed in the sweep before: `compute` must depend on nothing else that varies. The plan
+    receives how many sweeps changed something.
+    """
+
+    compute: Callable[[Block], np.ndarray]
+    """Returns the new pixels of the block's region (the engine crops them to the tile)."""
+    dtype: Any
+    start: Callable[[Block], np.ndarray] | None = None
+    """Returns the first pixels of the block's region, without having an image of this name; None:
+    the image stored by an earlier `Sweep` of this name goes on."""
+    halo: HaloLike = 1
+    most: int | None = None
+    """At most so many sweeps (0: only `start`); None: until nothing changes."""
+    name: str = "state"
+    what: str = "sweeps"
+    """What is done, in words, for progress."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +104,9 @@ class Tiles:
     halo: HaloLike = 0
     align: Sequence[int] | None = None
     """Grow regions outward to multiples of these lengths (grids anchored at the image's origin)."""
-    source: Callable[[Region], Region] | None = None
+    source: Callable[[Region], Region | None] | None = None
     """Geometry: which input box an output box needs (spatial axes; the engine clips it, or
-    where the border mode wraps continues the image)."""
+    where the border mode wraps continues the image); None: no pixel of the input."""
     dtype: Any = None
     """The dtype, where the pixels decided it; None: the declared one."""
     on_grid: bool = False
@@ -93,7 +120,27 @@ class Value:
     value: Any
 
 
-Plan: TypeAlias = Generator[Gather, Any, Tiles | Value]
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Several results, in the order of `Operation.parts_of`."""
+
+    parts: tuple[Tiles | Value, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one of several results is, known before any pixel is read."""
+
+    output: Any
+    """An `Output`."""
+    dtype: Any = None
+    shape: tuple[int, ...] | None = None
+    channel: int | None = None
+    """Which axis of the result is no spatial axis."""
+
+
+Final: TypeAlias = Tiles | Value | Parts
+Plan: TypeAlias = Generator[Gather | Sweep, Any, Final]
 
 
 def normal_halo(halo: HaloLike, ndim: int) -> Halo:
