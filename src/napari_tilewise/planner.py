@@ -229,6 +229,8 @@ class _Planner:
     ) -> Plan:
         self.session.workers = budget.workers
         self.session.cache = ChunkCache(budget.cache)
+        self.session.tables = budget.tables
+        self.session.memory = budget.workers * budget.per_worker
         stacks = tuple(self._chain(tile))
         scale, units = self._pixel_size(stacks, axes)
         return Plan(

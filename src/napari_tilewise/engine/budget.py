@@ -85,7 +85,8 @@ def working_bytes(stacks: Sequence[Stack], tile: Sequence[int]) -> int:
             for length, n, r, (lo, hi) in zip(lengths, call.spatial_shape, ratio, halo, strict=True)
         ]
         channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
-        pixels = max(output, prod(lengths))
+        largest_of = call.operation.largest_of
+        pixels = max(output, prod(lengths), largest_of(call) if largest_of else 0)
         peak = max(peak, int(pixels * channels * FLOAT64 * call.operation.working))
     return peak
 

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.session import Session
 
+UNNOTICED = 2**20
+"""Bytes of gathered numbers below which nobody asks how much memory there is."""
+
 Position = tuple[int, ...]
 
 
@@ -123,6 +126,19 @@ class Driver:
                 f"{format_size(limit)}. Crop or downscale the image first."
             )
 
+    def _refuse_more_than_was_set_aside(self, total: Any, what: str) -> None:
+        """Stop before gathered numbers, which only the pixels tell, take more than was stated."""
+        needed = getattr(total, "nbytes", 0)
+        if needed < UNNOTICED:
+            return
+        limit = self.session.tables or int(psutil.virtual_memory().available)
+        if needed > limit:
+            raise MemoryBudgetExceeded(
+                f"{self.operation.name}: the {what} of this image take more than "
+                f"{format_size(needed)}; {format_size(limit)} of the budget are set aside for "
+                "them. Raise memory=, or smooth the image so that it has fewer."
+            )
+
     # -- passes ------------------------------------------------------------------------------
 
     def _gather(self, gather: Gather) -> Any:
@@ -146,8 +162,13 @@ class Driver:
             block = block_of(tile, region, position)
             return self.guard(lambda: gather.of(block), tile)
 
+        def merge(total: Any, part: Any) -> Any:
+            total = gather.merge(total, part)
+            self._refuse_more_than_was_set_aside(total, gather.what)
+            return total
+
         what = f"{self.operation.name}: {gather.what}"
-        total = self.session.reduce(what, of, gather.merge, items)
+        total = self.session.reduce(what, of, merge, items)
         return total if gather.finish is None else gather.finish(total)
 
     def _look_at(self, name: str) -> tuple[Grid, Callable[[Region, Region, Position], Block]]:

@@ -33,11 +33,13 @@ class Session:
     """Cache for decoded chunks; the process's own unless given."""
     memory: int | None = None
     """Bytes that an operation on the whole image may take; what is available unless given."""
+    tables: int | None = None
+    """Bytes that gathered numbers may take; what is available unless given."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the number of workers only: a listener or a cancel lives in its own process."""
-        return Session, (self.workers, None, None, None, self.memory)
+        return Session, (self.workers, None, None, None, self.memory, self.tables)
 
     def tell(self, event: Event) -> None:
         """Pass an event on to the listener."""

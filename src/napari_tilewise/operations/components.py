@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
     from napari_tilewise.operations.grid import Grid
 
+PER_PIECE = 72
+"""Bytes per piece while the pieces are joined, without measures."""
+PER_PAIR = 80
+"""Bytes per pair of touching pieces."""
+PER_TILE = 2048
+"""Bytes per tile: its entries in lists, its small arrays."""
+
 Position: TypeAlias = tuple[int, ...]
 Faces: TypeAlias = dict[tuple[int, int], np.ndarray]
 """One-pixel faces by (axis, side); side 0 is the low one, -1 the high one."""
@@ -88,6 +95,14 @@ class Joined:
         self._pairs: list[np.ndarray] = []
         self._first: list[np.ndarray] = []
         self._measures: list[dict[str, np.ndarray]] = []
+        self._pair_count = 0
+
+    @property
+    def nbytes(self) -> int:
+        """What joining takes at its peak, in bytes: the lists here, their joins, a sparse graph."""
+        per_piece = PER_PIECE + 32 * len(self._ufuncs)
+        tables = self.total * per_piece + self._pair_count * PER_PAIR
+        return tables + len(self.offsets) * PER_TILE
 
     def add(self, tile: _Tile) -> None:
         """Take in a tile, whatever the order."""
@@ -129,6 +144,7 @@ class Joined:
             if joined.any():
                 pair = np.stack([a[joined] + self.total, b[joined] + self.offsets[other.position]])
                 self._pairs.append(np.unique(pair, axis=1))
+                self._pair_count += self._pairs[-1].shape[1]
 
     def components(self) -> Components:
         """Return the whole image's components."""

@@ -86,23 +86,25 @@ def sums(
     channels: int = 1,
     halo: HaloLike = 0,
     what: str = "sums",
+    piece: int = PIECE,
 ) -> Generator[Gather, Any, list[Any]]:
     """Gather ``[array.sum(), ...]`` of arrays over the image, each pixel holding `channels` values.
 
-    `of` yields the parts of these arrays that lie on a block's tile.
+    `of` yields the parts of these arrays that lie on a block's tile. `piece` is the largest number
+    of values to sum at once.
     """
     shape = call.spatial_shape
-    cuts = list(_cuts(0, prod(shape) * channels))
+    cuts = list(_cuts(0, prod(shape) * channels, piece))
     boxes = [band(shape, start // channels, -(-stop // channels)) for start, stop in cuts]
 
-    def piece(block: Block) -> dict[int, list[Any]]:
+    def summed(block: Block) -> dict[int, list[Any]]:
         number = block.position[0]
         start, stop = cuts[number]
         corner = np.ravel_multi_index([s.start for s in boxes[number]], shape) * channels
         part = slice(start - int(corner), stop - int(corner))
         return {number: [np.add.reduce(array.reshape(-1)[part]) for array in of(block)]}
 
-    found = yield Gather(piece, lambda a, b: a | b, halo=halo, regions=boxes, what=what)
+    found = yield Gather(summed, lambda a, b: a | b, halo=halo, regions=boxes, what=what)
     return _join([found[number] for number in range(len(cuts))], cuts)
 
 
@@ -120,12 +122,12 @@ def _half(count: int) -> int:
     return count // 2 - count // 2 % 8
 
 
-def _cuts(start: int, count: int) -> Iterator[tuple[int, int]]:
-    if count <= max(PIECE, 128):
+def _cuts(start: int, count: int, piece: int) -> Iterator[tuple[int, int]]:
+    if count <= max(piece, 128):
         yield start, start + count
     else:
-        yield from _cuts(start, _half(count))
-        yield from _cuts(start + _half(count), count - _half(count))
+        yield from _cuts(start, _half(count), piece)
+        yield from _cuts(start + _half(count), count - _half(count), piece)
 
 
 def _join(parts: list[list[Any]], cuts: list[tuple[int, int]]) -> list[Any]:

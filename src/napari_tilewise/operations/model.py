@@ -260,6 +260,8 @@ class Operation:
     working: float = 4.0
     """Peak working memory per pixel of a region (or of the output, where that is larger), in
     float64 images, input and output included."""
+    largest_of: Callable[[Call], int] | None = None
+    """Pixels of the largest region that passes visit besides tiles, where that may be more."""
     deprecated: str = ""
     """What scikit-image says to use instead; shown last."""
     note: str = ""

@@ -57,7 +57,8 @@ class Gather:
     """What one tile contributes. The block's data holds the halo too: crop with `Block.core`."""
     merge: Callable[[Any, Any], Any]
     """Joins two contributions, the running one first; always called in the same order of tiles,
-    which is not raster order."""
+    which is not raster order. A running total that grows with what is in the image (pieces, points)
+    says in its attribute `nbytes` what it takes, and is held to the memory set aside for it."""
     halo: HaloLike = 0
     regions: Sequence[Region] | None = None
     """Boxes (spatial axes) to visit instead of the tiles of the grid."""

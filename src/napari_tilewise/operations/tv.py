@@ -37,8 +37,13 @@ FIRST = 16
 TYPICAL = 32
 """With the default `eps` images settle after 10 to 30 iterations."""
 
-LARGEST = 2**26
-"""Most pixels in a box of the pass that settles a tie in the function's own precision."""
+LARGEST = 2**23
+"""Most pixels in a box of the pass that settles a tie in the function's own precision. Images so
+wide that 33 rows of them are more have ties decided by sums in double precision."""
+
+PIECE = 2**17
+"""Most pixels summed at once in that pass: what is small against the rows of its halo is wasted,
+what is large costs memory."""
 
 
 def _halo(call: Call) -> HaloLike:
@@ -153,7 +158,7 @@ def _exact_energies(
                 yield np.ascontiguousarray(squares)
                 yield np.ascontiguousarray(norm)
 
-    found = yield from gathered.sums(call, arrays, halo=upto, what="energies, exactly")
+    found = yield from gathered.sums(call, arrays, halo=upto, what="energies, exactly", piece=PIECE)
     energies = []
     for squares, norm in zip(found[::2], found[1::2], strict=True):
         energy = squares
@@ -165,10 +170,17 @@ def _exact_energies(
 
 def _largest_box(call: Call, upto: int) -> Region:
     shape = call.spatial_shape
-    box = gathered.band(shape, 0, min(gathered.PIECE, prod(shape)))
+    box = gathered.band(shape, 0, min(PIECE, prod(shape)))
     return tuple(
         slice(0, min(s.stop - s.start + 2 * upto + 1, n)) for s, n in zip(box, shape, strict=True)
     )
+
+
+def _largest(call: Call) -> int:
+    """Return the largest box of the exact pass, in pixels of double precision."""
+    boxes = (size(_largest_box(call, upto)) for upto in (FIRST, TYPICAL))
+    most = max((pixels for pixels in boxes if pixels <= LARGEST), default=0)
+    return int(most * np.dtype(as_float(call)).itemsize // 8)
 
 
 def _parts(
@@ -223,6 +235,7 @@ OPERATIONS = (
         },
         halo_of=_halo,
         typical_halo_of=_typical_halo,
+        largest_of=_largest,
         dtype_of=as_float,
         plan_of=_plan,
         working=20.0,
