@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_tilewise._napari import dimensions, results, snapshot, words
+from napari_tilewise._napari import dimensions, results, slicing, snapshot, words
 from napari_tilewise._napari.chooser import Chooser
 from napari_tilewise._napari.compute import Job, Outcome
 from napari_tilewise._napari.form import Form
@@ -295,6 +295,8 @@ class OperationsPanel(QWidget):
             text = f"{job}: {outcome.data}"
             show_info(text)
         else:
+            if outcome.lazy is not None:
+                slicing.in_background(made, self._viewer)
             self._viewer.add_layer(made)
             text = f"Added {made.name!r}."
         self.say(text)

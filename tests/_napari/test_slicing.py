@@ -1,0 +1,109 @@
+"""Scrolling a lazy result computes the new plane away from the window's thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import dask.array as da
+import numpy as np
+import pytest
+from qtpy.QtCore import QTimer
+from skimage import data, filters
+
+from napari_tilewise._napari import slicing
+
+pytestmark = pytest.mark.gui
+
+PLANES = np.stack([np.roll(data.camera()[::4, ::4], 10 * k, axis=1) for k in range(6)])
+
+
+class Slow:
+    """A stack whose planes take long to come, but for the first."""
+
+    shape, dtype, ndim, size = PLANES.shape, PLANES.dtype, 3, PLANES.size
+    chunks = (1, *PLANES.shape[1:])
+
+    def __init__(self):
+        self.threads = set()
+
+    def __getitem__(self, key):
+        found = PLANES[key]
+        if threading.current_thread() is threading.main_thread():
+            return found  # napari shows the source itself
+        if not np.array_equal(found.reshape(-1)[:99], PLANES[0].reshape(-1)[:99]):
+            self.threads.add(threading.current_thread().name)
+            time.sleep(0.7)  # stands for a slow computation
+        return found
+
+
+@pytest.fixture
+def lazy_layer(viewer, run):
+    viewer.add_image(Slow(), name="slow", contrast_limits=(0, 255))
+    viewer.dims.set_current_step(0, 0)
+    return run("filters.gaussian", sigma=2.0)
+
+
+def shown(layer):
+    return layer._slice.image.raw
+
+
+def expected(plane):
+    return filters.gaussian(PLANES[plane], sigma=2)
+
+
+def test_window_lives_while_a_new_plane_is_computed(viewer, lazy_layer, qtbot, record_property):
+    np.testing.assert_array_equal(shown(lazy_layer), expected(0))
+    beats = [time.perf_counter()]
+    timer = QTimer()
+    timer.timeout.connect(lambda: beats.append(time.perf_counter()))
+    timer.start(5)
+    qtbot.wait(50)
+    viewer.dims.set_current_step(0, 3)
+    assert not lazy_layer.loaded
+    np.testing.assert_array_equal(shown(lazy_layer), expected(0))  # until the new one is there
+    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=20_000)
+    timer.stop()
+    assert beats[-1] - beats[0] > 0.6, "not slow enough to tell"
+    longest = 1000 * max(np.diff(beats))
+    record_property("longest_gap_ms", float(longest))
+    np.testing.assert_array_equal(shown(lazy_layer), expected(3))
+    assert longest < 100, f"the window stood still for {longest:.0f} ms"
+
+
+def test_the_last_of_many_steps_wins(viewer, lazy_layer, qtbot):
+    for step in (1, 2, 3, 4):
+        viewer.dims.set_current_step(0, step)
+    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=20_000)
+    np.testing.assert_array_equal(shown(lazy_layer), expected(4))
+    viewer.dims.set_current_step(0, 0)  # in memory: at once
+    np.testing.assert_array_equal(shown(lazy_layer), expected(0))
+    assert lazy_layer.loaded
+
+
+def test_data_are_true_whatever_is_shown(viewer, lazy_layer, qtbot):
+    viewer.dims.set_current_step(0, 5)
+    assert isinstance(lazy_layer.data, da.Array)
+    np.testing.assert_array_equal(np.asarray(lazy_layer.data[5]), expected(5))
+    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=20_000)
+
+
+def test_three_displayed_axes_come_in_the_background_too(viewer, lazy_layer, qtbot):
+    viewer.dims.ndisplay = 3
+    assert shown(lazy_layer).ndim == 3
+    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=30_000)
+    np.testing.assert_array_equal(shown(lazy_layer)[2], expected(2))
+
+
+def test_screenshot_waits_for_the_plane(viewer, lazy_layer):
+    viewer.dims.set_current_step(0, 2)
+    viewer.screenshot(canvas_only=True, flash=False)
+    assert not viewer._layer_slicer._layers_to_task
+
+
+def test_another_napari_slices_as_it_always_did(viewer, lazy_layer, monkeypatch):
+    monkeypatch.setattr(slicing, "NEEDED_OF_SLICER", ("_no_such_thing",))
+    plain = viewer.add_image(np.zeros((3, 4, 5)), contrast_limits=(0, 1))
+    kind = type(plain._slicing_state)
+    assert not slicing.in_background(plain, viewer)
+    assert type(plain._slicing_state) is kind
