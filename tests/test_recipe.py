@@ -56,7 +56,7 @@ def defaults_of(op):
     return {
         name: p.default
         for name, p in op.parameters.items()
-        if not p.required and p.default is not None
+        if not p.required and p.default is not None and not callable(p.default)
     }
 
 
@@ -79,7 +79,8 @@ def required_of(op):
 
 def sample(spec):
     """Return one value that the spec takes."""
-    candidates = (1, 3, True, "a", [1, 2], np.ones((3, 3), np.uint8), *getattr(spec, "choices", ()))
+    ones = [np.ones(shape, np.uint8) for shape in ((1, 2), (3, 3), (2,))]
+    candidates = (1, 3, True, "a", [1, 2], *ones, *getattr(spec, "choices", ()))
     for value in candidates:
         try:
             spec.check("value", value, None)
@@ -101,12 +102,13 @@ def footprint_operations():
 @pytest.mark.parametrize(("name", "parameter"), footprint_operations())
 def test_a_footprint_survives_as_nested_lists(name, parameter, tmp_path):
     footprint = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 1]], np.uint8)
-    recipe = Recipe([(name, {parameter: footprint})])
+    required = required_of(OPERATIONS[name])
+    recipe = Recipe([(name, {**required, parameter: footprint})])
     again = Recipe.load(recipe.save(tmp_path / "r.yaml"))
     assert again == recipe
     bound = OPERATIONS[name].bind(again.steps[0][1], 2)[parameter]
     np.testing.assert_array_equal(bound, footprint)
-    shape = Recipe([(name, {parameter: {"shape": "disk", "radius": 2}})])
+    shape = Recipe([(name, {**required, parameter: {"shape": "disk", "radius": 2}})])
     assert Recipe.load(shape.save(tmp_path / "s.yaml")) == shape
 
 

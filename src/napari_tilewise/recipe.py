@@ -24,7 +24,7 @@ from napari_tilewise.errors import (
 )
 from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.model import Output
-from napari_tilewise.operations.parameters import AlignedImage
+from napari_tilewise.operations.parameters import is_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,7 +128,8 @@ class Recipe:
         for number, (name, params) in enumerate(self._steps, start=1):
             plain = dict(params)
             for key in get_operation(name).images:
-                if (image := params.get(key)) is None:
+                image = params.get(key)
+                if image is None or not is_image(get_operation(name).specs[key], image):
                     continue
                 if images:
                     raise InvalidRecipe(
@@ -299,7 +300,7 @@ def _step(step: Any) -> Step:
     op = get_operation(name)
     op.bind(params)
     plain = {
-        key: value if isinstance(op.specs[key], AlignedImage) else _plain(f"{name}: {key}", value)
+        key: value if is_image(op.specs[key], value) else _plain(f"{name}: {key}", value)
         for key, value in params.items()
     }
     op.bind(plain)

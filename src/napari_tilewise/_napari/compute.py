@@ -15,13 +15,13 @@ import numpy as np
 
 from napari_tilewise._napari import dimensions, prefetch, pyramids
 from napari_tilewise.axes import default_axes
-from napari_tilewise.engine.apply import apply_step
-from napari_tilewise.operations.model import Output, no_channel
+from napari_tilewise.engine.apply import Result, apply_step
+from napari_tilewise.operations.model import Output
 from napari_tilewise.recipe import Recipe, step_output
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from napari_tilewise._napari.snapshot import Box, Snapshot
     from napari_tilewise.engine.events import Listener
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 LARGE = 64 * 2**20
 """Pixels beyond which a pyramid is stored, and a plane is not shown without one."""
-
-PICTURES = {Output.IMAGE, Output.MASK, Output.LABELS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +65,11 @@ class Job:
 class Outcome:
     """A result, ready to become a layer."""
 
+    output: Output
     data: Any
     """An array; a list of levels where `is_multiscale`; points; a dict of columns; a number."""
+    number: int | None = None
+    """Which of several results of one run it is."""
     axes: tuple[int | None, ...] = ()
     """The source's axis behind each axis of the result; None where it is the RGB samples."""
     is_multiscale: bool = False
@@ -79,6 +80,8 @@ class Outcome:
     """The range of the values that are in memory anyway."""
     lazy: da.Array | None = None
     """The lazy array behind the data."""
+    origins: tuple[int | None, ...] = ()
+    """The source's axis behind each axis of the lazy array, before it was arranged."""
     box: Box | None = None
     """The shown part of the source for which the lazy result is in memory."""
 
@@ -88,8 +91,8 @@ class Outcome:
         return self.data[0] if self.is_multiscale else self.data
 
 
-def compute(job: Job, progress: Listener, cancel: threading.Event) -> Outcome:
-    """Return the outcome of a job; raises `TilewiseError`.
+def compute(job: Job, progress: Listener, cancel: threading.Event) -> tuple[Outcome, ...]:
+    """Return the outcomes of a job, one per result; raises `TilewiseError`.
 
     Parameters
     ----------
@@ -100,53 +103,81 @@ def compute(job: Job, progress: Listener, cancel: threading.Event) -> Outcome:
     cancel
         Set it to stop within one tile's time.
     """
-    if job.output not in PICTURES:
-        value = _apply(job, progress, cancel)
-        return Outcome(np.asarray(value).item() if job.output is Output.SCALAR else value)
     source = job.source
-    small = source.in_memory and prod(source.shape) < LARGE
-    if (source.is_multiscale and not small) or (not source.in_memory and _pixels(job.box) > LARGE):
-        return _arranged(job, _stored(job, progress, cancel), is_multiscale=True)
-    result = _apply(job, progress, cancel)
-    if isinstance(result, da.Array):
-        return show(job, result, job.box, cancel)
-    if source.is_multiscale:
-        shapes = [np.shape(level) for level in source.levels]
-        levels = pyramids.smaller(result, shapes, average=not _is_labels(job, result))
-        return _arranged(job, levels, is_multiscale=True)
-    return _arranged(job, [result])
-
-
-def show(job: Job, lazy: da.Array, box: Box, cancel: threading.Event) -> Outcome:
-    """Return a lazy result with the shown part in memory.
-
-    Parameters
-    ----------
-    job
-        What was done.
-    lazy
-        Its result.
-    box
-        The part of the source that is shown.
-    cancel
-        Set it to stop within one tile's time.
-    """
-    held, values = prefetch.with_shown(lazy, _box_of(job, lazy.shape, box), cancel)
-    return replace(_arranged(job, [held], values=values), lazy=lazy, box=box)
-
-
-def _apply(job: Job, progress: Listener, cancel: threading.Event) -> Any:
-    return apply_step(
+    if job.output.is_image:
+        small = source.in_memory and prod(source.shape) < LARGE
+        large_plane = not source.in_memory and _pixels(job.box) > LARGE
+        if (source.is_multiscale and not small) or large_plane:
+            levels, origins = _stored(job, progress, cancel)
+            return (_arranged(job, levels, Result(job.output, None, origins), is_multiscale=True),)
+    results = apply_step(
         job.operation.name,
-        job.source.finest,
+        source.finest,
         spatial=job.spatial,
         progress=progress,
         cancel=cancel,
         **job.params,
     )
+    return tuple(_outcome(job, result, cancel) for result in results)
 
 
-def _stored(job: Job, progress: Listener, cancel: threading.Event) -> list[da.Array]:
+def _outcome(job: Job, result: Result, cancel: threading.Event) -> Outcome:
+    if not result.output.is_image:
+        value = result.value
+        if result.output is Output.SCALAR and np.size(value) == 1:
+            value = np.asarray(value).item()
+        return Outcome(result.output, value, result.number)
+    if isinstance(result.value, da.Array):
+        return _shown(job, result, job.box, cancel)
+    source = job.source
+    if source.is_multiscale and len(result.origins) == len(np.shape(source.finest)):
+        shapes = [np.shape(level) for level in source.levels]
+        average = not _is_labels(job, result.output, result.value)
+        levels = pyramids.smaller(result.value, shapes, average=average)
+        return _arranged(job, levels, result, is_multiscale=True)
+    return _arranged(job, [result.value], result)
+
+
+def show(
+    job: Job, outcomes: Sequence[Outcome], box: Box, cancel: threading.Event
+) -> tuple[Outcome, ...]:
+    """Return lazy results with the shown part in memory.
+
+    Parameters
+    ----------
+    job
+        What was done.
+    outcomes
+        What came out.
+    box
+        The part of the source that is shown.
+    cancel
+        Set it to stop within one tile's time.
+    """
+    return tuple(
+        outcome
+        if outcome.lazy is None
+        else _shown(
+            job,
+            Result(outcome.output, outcome.lazy, outcome.origins, outcome.number),
+            box,
+            cancel,
+        )
+        for outcome in outcomes
+    )
+
+
+def _shown(job: Job, result: Result, box: Box, cancel: threading.Event) -> Outcome:
+    part = _box_of(job, result, box)
+    held, values = prefetch.with_shown(result.value, part, cancel)
+    made = _arranged(job, [held], result, values=values)
+    return replace(made, lazy=result.value, box=box)
+
+
+def _stored(
+    job: Job, progress: Listener, cancel: threading.Event
+) -> tuple[list[da.Array], tuple[int | None, ...]]:
+    """Return the levels of a result streamed to disk, and the source's axes behind theirs."""
     from napari_tilewise.io.source import open_image
     from napari_tilewise.runner import run
 
@@ -166,28 +197,33 @@ def _stored(job: Job, progress: Listener, cancel: threading.Event) -> list[da.Ar
         progress=progress,
         cancel=cancel,
     )
-    return pyramids.stored_levels(path, names, lambda level: not _is_labels(job, level))
+    levels = pyramids.stored_levels(
+        path, names, lambda level: not _is_labels(job, job.output, level)
+    )
+    return levels, _origins_of_stored(job, levels[0].ndim)
 
 
 def _pixels(box: Box) -> int:
     return prod(span.stop - span.start for span in box)
 
 
-def _axes_of(job: Job, ndim: int) -> tuple[int | None, ...]:
-    """Return the source's axis behind each axis of a result, before it is arranged."""
-    of_layer = len(job.source.placement.inner.scale)
-    axes: list[int | None] = list(range(of_layer))
-    if job.source.is_rgb:
-        axes.append(None)
-    if job.operation.channel_of is no_channel and job.channel is not None and len(axes) == ndim + 1:
+def _origins_of_stored(job: Job, ndim: int) -> tuple[int | None, ...]:
+    axes: list[int | None] = list(range(np.ndim(job.source.finest)))
+    if len(axes) == ndim + 1 and job.channel is not None:
         del axes[job.channel]
-    return tuple(axes[-ndim:])
+    return (*[None] * (ndim - len(axes)), *axes)
 
 
-def _box_of(job: Job, shape: tuple[int, ...], box: Box) -> Box:
+def _axes_of(job: Job, result: Result) -> tuple[int | None, ...]:
+    """Return the layer's axis behind each axis of a result, before it is arranged."""
+    of_layer = len(job.source.placement.inner.scale)
+    return tuple(None if o is None or o >= of_layer else o for o in result.origins)
+
+
+def _box_of(job: Job, result: Result, box: Box) -> Box:
     """Return the part of a result that shows the same as a part of the source."""
     found = []
-    for axis, length in zip(_axes_of(job, len(shape)), shape, strict=True):
+    for axis, length in zip(_axes_of(job, result), result.value.shape, strict=True):
         if axis is None:
             found.append(slice(0, length))
             continue
@@ -200,6 +236,7 @@ def _box_of(job: Job, shape: tuple[int, ...], box: Box) -> Box:
 def _arranged(
     job: Job,
     levels: list[Any],
+    result: Result,
     *,
     is_multiscale: bool = False,
     values: tuple[float, float] | None = None,
@@ -207,8 +244,8 @@ def _arranged(
     """Return levels as napari takes them: masks as integers, colours last, or channels first."""
     if values is None:
         values = prefetch.value_range([np.asarray(levels[-1])])
-    axes = _axes_of(job, levels[0].ndim)
-    is_labels = _is_labels(job, levels[0])
+    axes = _axes_of(job, result)
+    is_labels = _is_labels(job, result.output, levels[0])
     if is_labels:
         levels = [_integers(level) for level in levels]
     is_rgb = axes[-1] is None and not is_labels and _is_colour(levels[0], values)
@@ -220,18 +257,21 @@ def _arranged(
         axes = (None, *axes[:-1])
     data = list(levels) if is_multiscale else levels[0]
     return Outcome(
+        result.output,
         data,
+        result.number,
         axes,
         is_multiscale=is_multiscale,
         is_rgb=is_rgb,
         is_labels=is_labels,
         values=values,
+        origins=result.origins,
     )
 
 
-def _is_labels(job: Job, array: Any) -> bool:
+def _is_labels(job: Job, output: Output, array: Any) -> bool:
     """Return whether a result is labels or a mask, by what it is or by what it was made from."""
-    if job.output is not Output.IMAGE or array.dtype.kind == "b":
+    if output is not Output.IMAGE or array.dtype.kind == "b":
         return True
     return job.source.is_labels and array.dtype.kind in "ui"
 

@@ -11,8 +11,9 @@ from ast import literal_eval
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+import numpy as np
 from magicgui.widgets import (
     CheckBox,
     ComboBox,
@@ -28,14 +29,18 @@ from napari_tilewise.errors import InvalidParameterType
 from napari_tilewise.operations.parameters import (
     FOOTPRINTS,
     AlignedImage,
+    Array,
     Choice,
     Flag,
     Footprint,
+    Function,
+    ImageOr,
     Names,
     Number,
     Numbers,
     Parameter,
     Range,
+    Seed,
     Spec,
     Text,
 )
@@ -80,7 +85,8 @@ def editor(parameter: Parameter, layers: LayersOf) -> Editor:
     """
     spec = parameter.spec
     made = _editor(spec, parameter, layers)
-    if spec.optional and not isinstance(spec, Choice | Flag | Footprint | AlignedImage):
+    has_none = isinstance(spec, Choice | Flag | Footprint | Function) or is_picture(spec)
+    if spec.optional and not has_none:
         made = _or_auto(made, usual(spec))
     made.write(initial(parameter))
     return made
@@ -105,6 +111,13 @@ def usual(spec: Spec) -> Any:
         return spec.names[0] if spec.names else (0, 1)
     if isinstance(spec, Text):
         return ""
+    if isinstance(spec, Function):
+        return next(iter(spec.choices), None)
+    if isinstance(spec, Seed):
+        return 0
+    if isinstance(spec, Array) and not is_picture(spec):
+        shape = spec.shape or (2,)
+        return np.eye(*shape) if len(shape) == 2 else np.zeros(shape)
     return False if isinstance(spec, Flag) else None
 
 
@@ -171,7 +184,10 @@ def _flag(spec: Flag, parameter: Parameter, layers: LayersOf) -> Editor:
 @_editor.register(Choice)
 def _choice(spec: Choice, parameter: Parameter, layers: LayersOf) -> Editor:
     none = {AUTO: None} if spec.optional and None not in spec.choices else {}
-    return _labelled(none | {AUTO if c is None else str(c): c for c in spec.choices})
+    default = parameter.default
+    own = default is not None and not parameter.required and default not in spec.choices
+    more = {text(default): default} if own else {}
+    return _labelled(none | more | {AUTO if c is None else str(c): c for c in spec.choices})
 
 
 @_editor.register(Numbers)
@@ -256,17 +272,70 @@ def _footprint(spec: Footprint, parameter: Parameter, layers: LayersOf) -> Edito
 
 @_editor.register(AlignedImage)
 def _image(spec: AlignedImage, parameter: Parameter, layers: LayersOf) -> Editor:
-    def choices(_: Widget) -> list[tuple[str, Any]]:
-        return [(layer.name, layer) for layer in layers(spec.role)]
+    names = spec.other.choices if isinstance(spec, ImageOr) and _has_names(spec.other) else ()
+    none = not names or spec.optional
 
-    box = ComboBox(choices=choices, nullable=True)
+    def choices(_: Widget) -> list[tuple[str, Any]]:
+        named = [(str(name), name) for name in names]
+        return [*named, *((layer.name, layer) for layer in layers(spec.role))]
+
+    box = ComboBox(choices=choices, nullable=none)
 
     def fit(ndim: int) -> None:
         chosen = box.value
         box.reset_choices()
-        _set(box, chosen if chosen in box.choices else None)
+        _set(box, chosen if chosen in box.choices else next(iter(names), None))
 
     return Editor(box, lambda: box.value, lambda value: _set(box, value), fit)
+
+
+def _has_names(spec: Spec) -> TypeGuard[Choice]:
+    return isinstance(spec, Choice)
+
+
+def is_picture(spec: Spec) -> bool:
+    """Return whether a form takes the parameter's value from a layer."""
+    return isinstance(spec, AlignedImage) or (
+        isinstance(spec, Array) and spec.shape is None and spec.ndim != 1
+    )
+
+
+@_editor.register(Array)
+def _array(spec: Array, parameter: Parameter, layers: LayersOf) -> Editor:
+    """Return a chooser of layers for small images; a text for coordinates and matrices."""
+    if is_picture(spec):
+        return _image(AlignedImage(role="image"), parameter, layers)
+    box = LineEdit()
+
+    def read() -> Any:
+        try:
+            return np.asarray(literal_eval(box.value.strip()))
+        except (ValueError, SyntaxError):
+            raise InvalidParameterType(
+                f"{parameter.name}: {box.value!r} does not fit: expected {spec.describe()}, "
+                "written such as '1, 2' or '[1, 0], [0, 1]'."
+            ) from None
+
+    def write(value: Any) -> None:
+        _set(box, "" if value is None else str(np.asarray(value).tolist()).strip())
+
+    return Editor(box, read, write)
+
+
+@_editor.register(Function)
+def _function(spec: Function, parameter: Parameter, layers: LayersOf) -> Editor:
+    """Return a chooser among the names that stand for functions; others need Python."""
+    names = {choice: choice for choice in spec.choices}
+    default = parameter.default
+    if default is None or callable(default):
+        names = {AUTO: default, **names}
+    return _labelled(names)
+
+
+@_editor.register(Seed)
+def _seed(spec: Seed, parameter: Parameter, layers: LayersOf) -> Editor:
+    box = SpinBox(min=0, max=LIMIT)
+    return Editor(box, lambda: box.value, lambda value: _set(box, int(value or 0)))
 
 
 def _labelled(values: dict[str, Any]) -> Editor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Any, cast
 
-from napari_tilewise._napari.editors import Editor, LayersOf, editor, initial
+from napari_tilewise._napari.editors import Editor, LayersOf, editor, initial, is_picture
 from napari_tilewise._napari.rows import rows
 from napari_tilewise._napari.words import label
-from napari_tilewise.operations.parameters import AlignedImage, ChannelAxis, Number
+from napari_tilewise.operations.parameters import ChannelAxis, Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,9 +108,9 @@ class Form:
         chosen = {
             name: made.read()
             for name, made in self.editors.items()
-            if isinstance(self.operation.specs[name], AlignedImage)
+            if is_picture(self.operation.specs[name])
         }
-        return {name: layer for name, layer in chosen.items() if layer is not None}
+        return {name: layer for name, layer in chosen.items() if hasattr(layer, "data")}
 
 
 def _label(parameter: Parameter) -> str:

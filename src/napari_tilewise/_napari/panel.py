@@ -26,6 +26,7 @@ from qtpy.QtWidgets import (
 from napari_tilewise._napari import dimensions, results, slicing, snapshot, words
 from napari_tilewise._napari.chooser import Chooser
 from napari_tilewise._napari.compute import Job, Outcome
+from napari_tilewise._napari.editors import is_picture
 from napari_tilewise._napari.form import Form
 from napari_tilewise._napari.running import Runner
 from napari_tilewise._napari.target import Target
@@ -209,9 +210,9 @@ class OperationsPanel(QWidget):
         params = form.values()
         for name, layer in form.layers().items():
             params[name] = layer.data[0] if layer.multiscale else layer.data
-        for name in form.operation.images:
-            if params[name] is None:
-                if form.operation.parameters[name].required:
+        for name, parameter in form.operation.parameters.items():
+            if params.get(name) is None and is_picture(parameter.spec):
+                if parameter.required:
                     raise InvalidImage(f"{form.operation.title}: choose a layer for {name!r}.")
                 del params[name]
         form.operation.bind(params, ndim)
@@ -280,33 +281,38 @@ class OperationsPanel(QWidget):
         if self.cancel.isEnabled():
             self.say(f"{what}: {done} of {tiles} tiles")
 
-    def _finished(self, job: Job, outcome: Outcome) -> None:
-        if self._moved_on(outcome):
-            self.runner.show_again(job, outcome, snapshot.shown(self._layer, self._viewer))
+    def _finished(self, job: Job, outcomes: tuple[Outcome, ...]) -> None:
+        if self._moved_on(outcomes):
+            self.runner.show_again(job, outcomes, snapshot.shown(self._layer, self._viewer))
             return
         try:
-            made = results.layer(job, outcome)
+            made = [(outcome, results.layer(job, outcome)) for outcome in outcomes]
         except TilewiseError as error:
             self._failed(error)
             return
-        self._layer = None
+        source, self._layer = self._layer, None
         self._running(False)
-        if made is None:
-            text = f"{job}: {outcome.data}"
-            show_info(text)
-        else:
-            if outcome.lazy is not None:
-                slicing.in_background(made, self._viewer)
-            self._viewer.add_layer(made)
-            text = f"Added {made.name!r}."
-        self.say(text)
+        told = [self._take_in(job, outcome, layer, source) for outcome, layer in made]
+        self.say(" ".join(told))
 
-    def _moved_on(self, outcome: Outcome) -> bool:
+    def _take_in(self, job: Job, outcome: Outcome, made: Layer | None, source: Any) -> str:
+        """Add a result's layer, or keep its numbers with the layer they are of; return a line."""
+        if made is None:
+            text = results.note(job, outcome, source)
+            show_info(text)
+            return text
+        if outcome.lazy is not None:
+            slicing.in_background(made, self._viewer)
+        self._viewer.add_layer(made)
+        return f"Added {made.name!r}."
+
+    def _moved_on(self, outcomes: tuple[Outcome, ...]) -> bool:
         """Return whether the viewer shows another part now than the one that was computed."""
-        if outcome.box is None or self._layer is None or self._again >= _SPINS:
+        boxes = [outcome.box for outcome in outcomes if outcome.box is not None]
+        if not boxes or self._layer is None or self._again >= _SPINS:
             return False
         self._again += 1
-        return snapshot.shown(self._layer, self._viewer) != outcome.box
+        return bool(snapshot.shown(self._layer, self._viewer) != boxes[0])
 
     def _failed(self, error: TilewiseError) -> None:
         self._running(False)

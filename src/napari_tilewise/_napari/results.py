@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels, Points
+from napari.layers import Image, Labels, Points, Shapes, Surface
 
 from napari_tilewise._napari.snapshot import remember
 from napari_tilewise._napari.words import PLUGIN
@@ -13,6 +13,8 @@ from napari_tilewise.operations.model import Output
 from napari_tilewise.recipe import Recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from napari.layers import Layer
 
     from napari_tilewise._napari.compute import Job, Outcome
@@ -22,7 +24,7 @@ Limits = tuple[float, float]
 
 
 def layer(job: Job, outcome: Outcome) -> Layer | None:
-    """Return the layer of a result, or None where it is a single number. Computes nothing.
+    """Return the layer of a result, or None where it is numbers only. Computes nothing.
 
     Parameters
     ----------
@@ -31,21 +33,50 @@ def layer(job: Job, outcome: Outcome) -> Layer | None:
     outcome
         What came out.
     """
+    number = "" if outcome.number is None else f" {outcome.number + 1}"
     common: dict[str, Any] = {
-        "name": f"{job.source.name} - {job.operation.title}",
+        "name": f"{job.source.name} - {job.operation.title}{number}",
         "metadata": {PLUGIN: {"recipe": recipe_of(job), "source": job.source.name, **_more(job)}},
     }
-    if job.output is Output.SCALAR:
+    make = _SHAPES.get(outcome.output)
+    if make is not None:
+        return make(job, outcome, common)
+    if not outcome.output.is_image:
         return None
-    if job.output is Output.POINTS:
-        return _points(job, outcome, common)
-    if job.output is Output.TABLE:
-        return _table(job, outcome, common)
     common.update(_placement(job, outcome).arguments(), multiscale=outcome.is_multiscale)
     made = Labels(outcome.data, **common) if outcome.is_labels else _image(job, outcome, common)
     if outcome.lazy is not None and np.shape(outcome.lazy) == np.shape(outcome.data):
         remember(made, outcome.lazy)
     return made
+
+
+def note(job: Job, outcome: Outcome, source: Layer | None) -> str:
+    """Keep a result that is no layer in its source's metadata, and return it in words.
+
+    Parameters
+    ----------
+    job
+        What was done.
+    outcome
+        What came out.
+    source
+        The layer it was made from, where that is still there.
+    """
+    if source is not None:
+        kept = source.metadata.setdefault(PLUGIN, {}).setdefault("values", {})
+        kept.setdefault(job.operation.name, {})[outcome.number or 0] = outcome.data
+    where = f"in the metadata of {job.source.name!r}"
+    return f"{job}: {_in_words(outcome.data, where)}"
+
+
+def _in_words(value: Any, where: str) -> str:
+    if np.size(value) == 1 and np.ndim(value) == 0:
+        return str(value)
+    if isinstance(value, np.ndarray):
+        if value.size <= 12:
+            return np.array2string(value, precision=6, separator=", ").replace("\n", "")
+        return f"{value.dtype} numbers of shape {value.shape}, {where}"
+    return f"{len(value)} items, {where}" if isinstance(value, list | tuple) else str(value)
 
 
 def recipe_of(job: Job) -> dict[str, Any]:
@@ -140,14 +171,26 @@ def _carried(job: Job, dtype: np.dtype[Any]) -> Limits:
     return (low, high) if high > low else (low, low + 1)
 
 
+def _coordinates(job: Job, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of numbers as coordinates along the layer's axes, and the numbers behind them.
+
+    Rows begin with the position along the looped axes and then along the spatial ones.
+    """
+    ndim = len(job.source.placement.inner.scale)
+    rows = np.asarray(rows, dtype=float)
+    loops = [axis for axis in range(ndim) if axis not in job.spatial]
+    order = np.argsort([*loops, *job.spatial])
+    return rows[:, :ndim][:, order], rows[:, ndim:]
+
+
 def _points(job: Job, outcome: Outcome, common: dict[str, Any]) -> Points:
     placement = job.source.placement
-    ndim = len(placement.inner.scale)
-    data = np.asarray(outcome.data, dtype=float)[:, :ndim]
+    data, more = _coordinates(job, outcome.data)
     longest = max(job.source.shape[axis] for axis in job.spatial)
     return Points(
         data,
-        ndim=ndim,
+        ndim=len(placement.inner.scale),
+        features={f"value {i}": column for i, column in enumerate(more.T, start=1)},
         size=min(10, max(2, longest / 60)),
         face_color="transparent",
         border_color="#ffb000",
@@ -155,6 +198,28 @@ def _points(job: Job, outcome: Outcome, common: dict[str, Any]) -> Points:
         **common,
         **placement.arguments(),
     )
+
+
+def _contours(job: Job, outcome: Outcome, common: dict[str, Any]) -> Shapes:
+    placement = job.source.placement
+    lines = [_coordinates(job, line)[0] for line in outcome.data]
+    longest = max(job.source.shape[axis] for axis in job.spatial)
+    return Shapes(
+        lines or None,
+        ndim=len(placement.inner.scale),
+        shape_type="path",
+        face_color="transparent",
+        edge_color="#ffb000",
+        edge_width=max(0.5, longest / 500),
+        **common,
+        **placement.arguments(),
+    )
+
+
+def _mesh(job: Job, outcome: Outcome, common: dict[str, Any]) -> Surface:
+    placement = job.source.placement.kept(job.spatial)
+    vertices, faces, _, values = outcome.data
+    return Surface((vertices, faces, values), **common, **placement.arguments())
 
 
 def _table(job: Job, outcome: Outcome, common: dict[str, Any]) -> Labels:
@@ -170,3 +235,12 @@ def _table(job: Job, outcome: Outcome, common: dict[str, Any]) -> Labels:
         **common,
         **source.placement.arguments(),
     )
+
+
+_SHAPES: Mapping[Output, Callable[[Job, Outcome, dict[str, Any]], Layer]] = {
+    Output.POINTS: _points,
+    Output.TABLE: _table,
+    Output.CONTOURS: _contours,
+    Output.MESH: _mesh,
+}
+"""How results that are no pixels become layers."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari.qt.threading import FunctionWorker, create_worker
 from napari.utils import progress
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from napari_tilewise._napari.compute import Job, Outcome
     from napari_tilewise._napari.snapshot import Box
+
+Outcomes: TypeAlias = "tuple[Outcome, ...]"
 
 INTERVAL = 100
 """Milliseconds between two looks at the progress."""
@@ -47,11 +49,11 @@ class Latest:
 class Task:
     """What the worker calls; its text is what napari shows when asked to close meanwhile."""
 
-    def __init__(self, text: str, work: Callable[[], Outcome]) -> None:
+    def __init__(self, text: str, work: Callable[[], Outcomes]) -> None:
         self._text = text
-        self._work: list[Callable[[], Outcome]] = [work]
+        self._work: list[Callable[[], Outcomes]] = [work]
 
-    def __call__(self) -> Outcome:
+    def __call__(self) -> Outcomes:
         """Do the work, once: napari keeps every worker, which must not keep the images alive."""
         return self._work.pop()()
 
@@ -88,7 +90,7 @@ class Runner(QObject):
     progressed = Signal(str, int, int)
     """What is done, tiles done, tiles in all."""
     finished = Signal(object, object)
-    """A job and its outcome."""
+    """A job and its outcomes, one per result."""
     failed = Signal(object)
     """Why a run ended without an outcome (`Cancelled` among others)."""
 
@@ -121,28 +123,27 @@ class Runner(QObject):
         cancel = threading.Event()
         self._start(job, cancel, lambda: compute(job, latest, cancel))
 
-    def show_again(self, job: Job, outcome: Outcome, box: Box) -> None:
-        """Bring another part of a lazy result into memory: the viewer moved on meanwhile.
+    def show_again(self, job: Job, outcomes: Outcomes, box: Box) -> None:
+        """Bring another part of lazy results into memory: the viewer moved on meanwhile.
 
         Parameters
         ----------
         job
             What was done.
-        outcome
+        outcomes
             What came out.
         box
             The part of the source that is shown now.
         """
-        lazy, cancel = outcome.lazy, threading.Event()
-        if lazy is not None:
-            self._start(job, cancel, lambda: show(job, lazy, box, cancel))
+        cancel = threading.Event()
+        self._start(job, cancel, lambda: show(job, outcomes, box, cancel))
 
     def cancel(self) -> None:
         """Ask the run to stop; it ends within one tile's time."""
         if self._worker is not None:
             self._worker.quit()
 
-    def _start(self, job: Job, cancel: threading.Event, work: Callable[[], Outcome]) -> None:
+    def _start(self, job: Job, cancel: threading.Event, work: Callable[[], Outcomes]) -> None:
         self._job = job
         worker: Worker = create_worker(
             Task(str(job), work), _start_thread=False, _worker_class=Worker, _ignore_errors=True
@@ -167,9 +168,9 @@ class Runner(QObject):
             self._bar.update(done - self._bar.n)
         self.progressed.emit(what, done, tiles)
 
-    def _returned(self, outcome: Outcome) -> None:
+    def _returned(self, outcomes: Outcomes) -> None:
         job = self._stop()
-        self.finished.emit(job, outcome)
+        self.finished.emit(job, outcomes)
 
     def _errored(self, error: Exception) -> None:
         job = self._stop()

@@ -78,9 +78,12 @@ class Target:
         Parameters
         ----------
         role
-            ``mask`` or ``labels``: labels layers; ``intensity``: image layers; else both.
+            ``mask``, ``labels`` or ``seeds``: labels layers; ``intensity``: image layers; else
+            both.
         """
-        types = {"mask": (Labels,), "labels": (Labels,), "intensity": (Image,)}
+        types = {
+            "mask": (Labels,), "labels": (Labels,), "seeds": (Labels,), "intensity": (Image,),
+        }  # fmt: skip
         wanted: tuple[type, ...] = types.get(role, (Image, Labels))
         return [layer for layer in reversed(self._viewer.layers) if isinstance(layer, wanted)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -16,7 +17,7 @@ from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.tiling import choose_tile
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations import get_operation
-from napari_tilewise.operations.parameters import OtherImage
+from napari_tilewise.operations.parameters import OtherImage, is_image
 
 if TYPE_CHECKING:
     import threading
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.source import Source
-    from napari_tilewise.operations.model import Operation
+    from napari_tilewise.operations.model import Operation, Output
 
 
 def apply(
     name: str,
     image: Any,
+    /,
     *,
     axes: str | Sequence[str] | None = None,
     spatial: str | Sequence[int] | None = None,
@@ -76,12 +78,29 @@ def apply(
         When `cancel` was set.
     """
     operation = get_operation(name)
-    return _apply(operation, image, axes, spatial, tiles, Session(None, cancel, progress), params)
+    session = Session(None, cancel, progress)
+    stack, eager = _built(operation, image, axes, spatial, tiles, session, params)
+    found = [_result(one, eager=eager) for one in stack.results()]
+    return found[0] if stack.count is None else tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One of the things that an operation gives, and what is known of it."""
+
+    output: Output
+    value: Any
+    """As `apply` returns it."""
+    origins: tuple[int | None, ...] = ()
+    """The image's axis behind each axis of an array of pixels; None for one that is new."""
+    number: int | None = None
+    """Which of several it is."""
 
 
 def apply_step(
     name: str,
     image: Any,
+    /,
     *,
     axes: str | Sequence[str] | None = None,
     spatial: str | Sequence[int] | None = None,
@@ -89,16 +108,29 @@ def apply_step(
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
     **params: Any,
-) -> Any:
-    """Apply an operation as a recipe or a form does: a threshold gives the mask ``image > t``.
+) -> tuple[Result, ...]:
+    """Apply an operation as a form does: a threshold gives the mask ``image > t``.
 
-    See `apply` for the parameters, what is returned and what is raised.
+    See `apply` for the parameters and what is raised. Several results come one by one, each with
+    what it is.
     """
     operation = get_operation(name).as_step()
-    return _apply(operation, image, axes, spatial, tiles, Session(None, cancel, progress), params)
+    stack, eager = _built(
+        operation, image, axes, spatial, tiles, Session(None, cancel, progress), params
+    )
+    found = []
+    for one in stack.results():
+        value = _result(one, eager=eager)
+        origins = one.origins
+        if operation.split is not None and one.channel is not None:
+            origins = tuple(o for axis, o in enumerate(origins) if axis != one.channel)
+        items = value if operation.split is not None else [value]
+        found += [(one.part.output, item, origins) for item in items]
+    many = len(found) > 1
+    return tuple(Result(*result, number if many else None) for number, result in enumerate(found))
 
 
-def _apply(
+def _built(
     operation: Operation,
     image: Any,
     axes: Any,
@@ -106,13 +138,13 @@ def _apply(
     tiles: Any,
     session: Session,
     params: dict[str, Any],
-) -> Any:
+) -> tuple[Stack, bool]:
+    """Return the stack, and whether the image is in memory and so shall be the result."""
     eager = isinstance(image, np.ndarray | list | tuple)
     if eager:
         image = np.asarray(image)
     stack = build(operation, image, params, session, axes=axes, spatial=spatial, tiles=tiles)
-    found = [_result(one, eager=eager) for one in stack.results()]
-    return found[0] if stack.count is None else tuple(found)
+    return stack, eager
 
 
 def _result(stack: Stack, *, eager: bool) -> Any:
@@ -146,7 +178,12 @@ def build(
     params, channel = _channel(operation, params, source, over, spatial is None)
     kept = [i for i in range(len(source.shape)) if i in over or i == channel]
     loops = tuple(i for i in range(len(source.shape)) if i not in kept)
-    images = {name: params[name] for name in operation.images if params.get(name) is not None}
+    specs = operation.specs
+    images = {
+        name: value
+        for name, value in params.items()
+        if value is not None and name in specs and is_image(specs[name], value)
+    }
     if channel is not None and operation.channel is not None:
         params = {**params, operation.channel: kept.index(channel)}
     call = operation.call(tuple(source.shape[i] for i in kept), source.dtype, params)

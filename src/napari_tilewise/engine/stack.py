@@ -147,6 +147,20 @@ class Stack:
         return self._layout.index(len(self.loops) + self.part.channel)
 
     @property
+    def origins(self) -> tuple[int | None, ...]:
+        """The source's axis behind each axis of the result; None for one that is new."""
+        if not self.is_image:
+            return ()
+        plane = [i for i in range(len(self.source.shape)) if i not in self.loops]
+        channel = self.call.channel_axis
+        behind: list[int | None] = [axis for i, axis in enumerate(plane) if i != channel]
+        if self.part.channel is not None:
+            behind.insert(self.part.channel, None if channel is None else plane[channel])
+        ndim = len(self.plane_shape or ())
+        behind = [*behind, *[None] * ndim][:ndim]
+        return self._order(self.loops, behind)
+
+    @property
     def names(self) -> tuple[str, ...] | None:
         """The names of the result's axes, where the source's were given."""
         if self._names is None or not self.is_image:

@@ -18,7 +18,13 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage, UnknownParameter, did_you_mean
 from napari_tilewise.operations import docs
-from napari_tilewise.operations.parameters import AlignedImage, ChannelAxis, Parameter, Spec
+from napari_tilewise.operations.parameters import (
+    AlignedImage,
+    ChannelAxis,
+    Parameter,
+    Spec,
+    is_image,
+)
 from napari_tilewise.operations.passes import (
     Block,
     Final,
@@ -158,11 +164,11 @@ class Call:
 
     @cached_property
     def keywords(self) -> dict[str, Any]:
-        """The parameters as scikit-image's function takes them, without the aligned images."""
+        """The parameters as scikit-image's function takes them, without the further images."""
         return {
             name: value
             for name, value in self.params.items()
-            if not isinstance(self.operation.specs[name], AlignedImage)
+            if not is_image(self.operation.specs[name], value)
         }
 
 

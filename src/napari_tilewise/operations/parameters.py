@@ -421,3 +421,52 @@ class Parameter:
     spec: Spec
     doc: str
     """What it does, from scikit-image's docstring."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Either(Spec):
+    """A value of one of several kinds, such as a number or a name."""
+
+    options: tuple[Spec, ...]
+    """Tried in order; the first one that takes a value normalises it."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        for option in self.options:
+            try:
+                return option.check(name, value, ndim)
+            except InvalidParameter:
+                continue
+        shown = f" has shape {value.shape}" if isinstance(value, np.ndarray) else f"={value!r}"
+        raise InvalidParameterType(f"{name}{shown}: expected {self.describe()}.")
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        text = ", or ".join(option.describe() for option in self.options)
+        return text + (" or None" if self.optional else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOr(AlignedImage):
+    """An aligned image, or in its place a value of another kind: a name, a number."""
+
+    other: Spec
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if is_image(self, value):
+            return super()._check(name, value, ndim)
+        try:
+            return self.other.check(name, value, ndim)
+        except InvalidParameter:
+            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.") from None
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        text = f"{self.other.describe()}, or an array of the image's shape"
+        return text + (" or None" if self.optional else "")
+
+
+def is_image(spec: Spec, value: Any) -> bool:
+    """Tell whether a parameter's value is an image (None is one that was not given)."""
+    if not isinstance(spec, AlignedImage):
+        return False
+    return not isinstance(spec, ImageOr) or (hasattr(value, "shape") and hasattr(value, "dtype"))
