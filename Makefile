@@ -2,8 +2,8 @@
 # PYTHON=...  the interpreter .venv is made from     ARGS=...  more arguments for the command
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check lint types imports manifest-valid format manifest bench docs \
-	build clean display
+.PHONY: help demo test test-fast check lint types imports manifest-valid format generate manifest \
+	dropin operations judge bench docs build clean display
 MAKEFLAGS += --no-print-directory
 export PYTHON
 
@@ -50,8 +50,20 @@ format: $(STAMP) ## fix what ruff can fix
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-manifest: $(STAMP) ## write napari.yaml again, from the operations
+# What is generated is committed, and a test compares it.
+generate: manifest dropin operations ## write again what is generated: the three below
+
+manifest: $(STAMP) ## napari.yaml
 	@$(BIN)/python -m napari_tilewise._napari.manifest
+
+dropin: $(STAMP) ## the modules and stubs of napari_tilewise.skimage
+	@$(BIN)/python -m napari_tilewise.skimage._generate
+
+operations: $(STAMP) ## docs/operations.md
+	@$(BIN)/python docs/operations.py
+
+judge: $(STAMP) ## scikit-image's own tests on the drop-in at small tiles; ARGS=--help
+	@$(BIN)/python -m tests.judge $(ARGS)
 
 bench: $(STAMP) ## the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -63,7 +75,7 @@ build: $(STAMP) ## the sdist and the wheel, in dist/
 	@$(BIN)/python -m build --installer pip $(ARGS)
 
 clean: ## remove the environment and everything that was built
-	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .judge dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Before the environment, and with what that needs, so that one command brings everything.
 display:

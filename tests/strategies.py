@@ -16,9 +16,11 @@ from napari_tilewise.operations.parameters import (
     Array,
     ChannelAxis,
     Choice,
+    Either,
     Flag,
     Footprint,
     Function,
+    ImageOr,
     Names,
     Number,
     Numbers,
@@ -28,13 +30,18 @@ from napari_tilewise.operations.parameters import (
     Spec,
     Text,
 )
+from napari_tilewise.operations.points import Patch, Points
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.model import Operation
 
 DTYPES = ("bool", "uint8", "uint16", "float32", "float64")
 LONGEST = {1: 200, 2: 44, 3: 14}
-SLOW: dict[str, int] = {}
+SLOW: dict[str, int] = {
+    "segmentation.chan_vese": 12,
+    "segmentation.random_walker": 16,
+    "transform.hough_ellipse": 8,
+}
 """The longest axis drawn for operations that are slow in scikit-image itself."""
 CONTENTS = ("noise", "smooth", "blobs", "labels", "constant", "negative", "real")
 
@@ -140,6 +147,12 @@ def parameters(
         spec = parameter.spec
         if isinstance(spec, ChannelAxis):
             params[name] = channel
+        elif isinstance(spec, Seed):
+            params[name] = draw(st.integers(0, 99))  # None gives another result at every call
+        elif isinstance(spec, Points):
+            params[name] = draw(points(shape, seed))
+        elif isinstance(spec, Function) and not (spec.choices or spec.samples):
+            continue  # what only Python can give, and nobody gave a sample of
         elif parameter.required or everything or draw(st.integers(0, 2)) == 0:
             if isinstance(spec, AlignedImage):
                 params[name] = draw(further_image(spec, image, shape, channel, seed))
@@ -155,26 +168,55 @@ def _axis(channel: int | None, ndim: int) -> int | None:
 def further_image(
     spec: AlignedImage, image: np.ndarray, shape: tuple[int, ...], channel: int | None, seed: int
 ) -> st.SearchStrategy[Any]:
-    """Return a strategy for a further image, by its role."""
+    """Return a strategy for a further image, or what may stand in its place."""
+    found: st.SearchStrategy[Any] = st.just(make_further(spec, image, shape, channel, seed))
+    if isinstance(spec, ImageOr):
+        found = st.one_of(values(spec.other, len(shape), seed), found)
+    return st.one_of(st.none(), found) if spec.optional else found
+
+
+def make_further(
+    spec: AlignedImage, image: np.ndarray, shape: tuple[int, ...], channel: int | None, seed: int
+) -> np.ndarray:
+    """Return a further image by its role."""
     rng = np.random.default_rng(seed + 1)
-    made: np.ndarray
     if isinstance(spec, OtherImage):
         lengths = list(rng.integers(2, 40, size=len(shape)))
-        if channel is not None:
-            lengths.insert(_axis(channel, image.ndim), image.shape[channel])
-        made = make_image("noise", tuple(map(int, lengths)), str(image.dtype), seed + 1)
-    elif spec.like:
+        at = _axis(channel, image.ndim)
+        if at is not None:
+            lengths.insert(at, image.shape[at])
+        return make_image("noise", tuple(map(int, lengths)), str(image.dtype), seed + 1)
+    if spec.like:
         content = CONTENTS[seed % len(CONTENTS)]
-        made = make_image(content, image.shape, str(image.dtype), seed + 1)
-    elif spec.role == "mask":
-        made = rng.random(shape) < 0.8
-    elif spec.role == "labels":
-        made = make_image("labels", shape, "int64", seed + 1)
-    elif spec.role == "seeds":
-        made = np.where(rng.random(shape) < 0.03, rng.integers(1, 9, size=shape), 0)
-    else:
-        made = rng.random(shape)
-    return st.one_of(st.none(), st.just(made)) if spec.optional else st.just(made)
+        return make_image(content, image.shape, str(image.dtype), seed + 1)
+    if spec.role == "mask":
+        return rng.random(shape) < 0.8
+    if spec.role == "labels":
+        return make_image("labels", shape, "int64", seed + 1)
+    if spec.role == "seeds":
+        return np.where(rng.random(shape) < 0.03, rng.integers(1, 9, size=shape), 0)
+    return rng.random(shape)
+
+
+def typical(spec: Spec, image: np.ndarray, ndim: int, channel: int | None) -> Any:
+    """Return one value of a spec, for tests that need no more than that."""
+    if isinstance(spec, AlignedImage):
+        shape = tuple(n for axis, n in enumerate(image.shape) if axis != _axis(channel, image.ndim))
+        return make_further(spec, image, shape, channel, 0)
+    if isinstance(spec, Number):
+        return spec.usual[1]
+    if isinstance(spec, Numbers):
+        return (spec.item.usual[1],) * max(spec.least, 1)
+    if isinstance(spec, Footprint):
+        return np.ones((5,) * ndim, np.uint8)
+    if isinstance(spec, Array):
+        shape = spec.shape or (spec.longest,) * (ndim if spec.ndim is None else spec.ndim)
+        return make_array(spec, shape, 0)
+    if isinstance(spec, Choice | Function):
+        return (*spec.choices, *getattr(spec, "samples", ()))[0]
+    if isinstance(spec, Either):
+        return typical(spec.options[0], image, ndim, channel)
+    raise NotImplementedError(f"no typical value for {spec}")
 
 
 def values(spec: Spec, ndim: int, seed: int) -> st.SearchStrategy[Any]:
@@ -198,8 +240,8 @@ def values(spec: Spec, ndim: int, seed: int) -> st.SearchStrategy[Any]:
         found = arrays(spec, ndim, seed)
     elif isinstance(spec, Function):
         found = st.sampled_from((*spec.choices, *spec.samples))
-    elif isinstance(spec, Seed):
-        return st.integers(0, 99)  # None would give another result at every call
+    elif isinstance(spec, Either):
+        found = st.one_of(*(values(option, ndim, seed) for option in spec.options))
     elif isinstance(spec, Text):
         found = st.sampled_from(("-", "_"))
     else:
@@ -208,11 +250,26 @@ def values(spec: Spec, ndim: int, seed: int) -> st.SearchStrategy[Any]:
 
 
 @st.composite
+def points(draw: st.DrawFn, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Draw coordinates of pixels, those at the border among them."""
+    count = draw(st.integers(0, 12))
+    rng = np.random.default_rng(seed + 3)
+    return np.stack([rng.integers(0, n, size=count) for n in shape], axis=1)
+
+
+@st.composite
 def arrays(draw: st.DrawFn, spec: Array, ndim: int, seed: int) -> np.ndarray:
     """Draw a small array."""
     axes = ndim if spec.ndim is None else spec.ndim
     shape = spec.shape or tuple(draw(st.integers(1, spec.longest)) for _ in range(axes))
-    rng = np.random.default_rng(seed + 2)
+    if isinstance(spec, Patch):
+        shape = (draw(st.sampled_from((3, 5, 7))),) * axes
+    return make_array(spec, shape, seed + 2)
+
+
+def make_array(spec: Array, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Return a small array in the spec's usual range."""
+    rng = np.random.default_rng(seed)
     low, high = spec.usual
     if spec.integer:
         return rng.integers(int(low), int(high) + 1, size=shape)

@@ -16,7 +16,8 @@ from napari_tilewise.engine.apply import build
 from napari_tilewise.engine.session import Session
 from napari_tilewise.operations.docs import signature
 from napari_tilewise.operations.model import Exactness, Output
-from napari_tilewise.operations.parameters import Footprint, Number
+
+from .strategies import SLOW, typical
 
 LENGTH = 256
 CONSTANT = 2 * 2**20
@@ -35,7 +36,7 @@ def test_words_and_defaults_are_scikit_images(name: str) -> None:
         assert parameter.doc or not documented
         if parameter.name not in op.overrides:
             expected = known[parameter.name].default
-            assert parameter.required or parameter.default == expected
+            assert parameter.required or np.array_equal(parameter.default, expected)
         if not parameter.required and parameter.default is not None:
             parameter.spec.check(parameter.name, parameter.default, None)
     assert (op.exactness is Exactness.CLOSE) == (op.tolerance > 0)
@@ -48,36 +49,50 @@ def sample(name: str, dtype: str) -> np.ndarray:
     op = tw.OPERATIONS[name]
     if op.output is Output.TABLE or (op.output is Output.LABELS and op.dtypes == "ui"):
         plane = ndi.label(plane > 120)[0].astype("int32")
-    elif "f" not in op.dtypes or dtype == "uint8":
+    elif "f" not in op.dtypes or (dtype == "uint8" and "u" in op.dtypes):
         plane = plane if "u" in op.dtypes else plane > 120
     else:
         plane = plane / 255.0
+    if op.ndim[0] == 3:
+        return np.stack([plane[:64, :64]] * 64)
     channel = op.parameters[op.channel].default if op.channel else None
-    return plane if channel is None else np.stack([plane] * 3, axis=-1)
+    channels = getattr(op.specs[op.channel], "least", 3) if op.channel else 0
+    return plane if channel is None else np.stack([plane] * max(channels, 3), axis=-1)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float64"])
 @pytest.mark.parametrize("name", list(tw.OPERATIONS))
 def test_a_tile_takes_no_more_memory_than_stated(name: str, dtype: str) -> None:
     op = tw.OPERATIONS[name]
-    params = {}
-    for parameter in op.parameters.values():
-        if parameter.required and isinstance(parameter.spec, Footprint):
-            params[parameter.name] = np.ones((5, 5), np.uint8)
-        elif parameter.required and isinstance(parameter.spec, Number):
-            params[parameter.name] = parameter.spec.usual[1]
     image = sample(name, dtype)
-    stack = build(op.as_step(), image, params, Session(1), tiles=LENGTH)
-    whole = tuple(slice(0, n) for n in stack.shape)
+    if name in SLOW:
+        image = image[tuple(slice(0, SLOW[name]) for _ in image.shape)]
+    channel = op.parameters[op.channel].default if op.channel else None
+    ndim = image.ndim - (channel is not None)
+    params = {
+        parameter.name: typical(parameter.spec, image, ndim, channel)
+        for parameter in op.parameters.values()
+        if parameter.required
+    }
+
+    def compute() -> int:
+        """Return the pixels of the image or of the result, whichever has more."""
+        stack = build(op.as_step(), image, params, Session(1), tiles=LENGTH)
+        whole = tuple(slice(0, n) for n in stack.shape)
+        stack.value() if not stack.is_image else stack.read(whole)
+        return max(image.size, int(np.prod(stack.shape)))
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stack.value() if not stack.is_image else stack.read(whole)  # warm up: tables, imports
-        stack = build(op.as_step(), image, params, Session(1), tiles=LENGTH)
+        try:
+            compute()  # warm up: tables, imports
+        except tw.TilewiseError:
+            image = image > image.mean()  # what takes nothing but masks
+            compute()
         tracemalloc.start()
         try:
-            stack.value() if not stack.is_image else stack.read(whole)
+            pixels = compute()
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    pixels = max(image.size, int(np.prod(stack.shape)))
     assert peak <= op.working * 8 * pixels + CONSTANT

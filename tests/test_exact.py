@@ -13,12 +13,16 @@ import numpy as np
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
+from skimage.util._map_array import ArrayMap
 
 import napari_tilewise as tw
 from napari_tilewise.operations.model import Exactness, Operation
+from napari_tilewise.operations.private import reach
 
 from .sources import ArrayLike
 from .strategies import Case, cases
+
+RegionProperties = reach("measure._regionprops", "RegionProperties")
 
 
 def whole(case: Case) -> Any:
@@ -53,6 +57,14 @@ def assert_same(operation: Operation, found: Any, expected: Any, source: np.ndar
         for one, other in zip(found, expected, strict=True):
             assert_same(operation, one, other, source)
         return
+    if isinstance(expected, ArrayMap):
+        assert type(found) is type(expected)
+        found = [found.in_values, found.out_values]
+        assert_same(operation, found, [expected.in_values, expected.out_values], source)
+        return
+    if isinstance(expected, RegionProperties):
+        assert_same_region(operation, found, expected, source)
+        return
     found, expected = np.asarray(found), np.asarray(expected)
     assert found.dtype == expected.dtype
     assert found.shape == expected.shape
@@ -63,9 +75,26 @@ def assert_same(operation: Operation, found: Any, expected: Any, source: np.ndar
         else:
             np.testing.assert_array_equal(found, expected)
         return
-    scale = max(1.0, float(np.nanmax(np.abs(expected), initial=0)))
+    scale = max(1.0, float(np.nanmax(np.abs(np.atleast_1d(expected)), initial=0)))
     limit = operation.tolerance_for(source.dtype, source.size) * scale
     np.testing.assert_allclose(found, expected, rtol=0, atol=limit, equal_nan=True)
+
+
+REGION = ("label", "bbox", "area", "centroid", "coords", "image", "moments", "perimeter")
+"""What is compared of an object; the others are made from these by scikit-image's own class."""
+
+
+def assert_same_region(operation: Operation, found: Any, expected: Any, source: np.ndarray) -> None:
+    """Assert that two of scikit-image's region objects tell the same, or refuse alike."""
+    assert type(found) is type(expected)
+    for name in (*REGION, *(["image_intensity"] if expected._intensity_image is not None else [])):
+        try:
+            wanted = getattr(expected, name)
+        except Exception as error:  # noqa: BLE001 - whatever scikit-image raises, so must ours
+            with pytest.raises(type(error)):
+                getattr(found, name)
+            continue
+        assert_same(operation, getattr(found, name), wanted, source)
 
 
 def assert_same_lazily(case: Case, found: Any, expected: Any, data: st.DataObject) -> None:

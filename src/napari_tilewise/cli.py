@@ -125,8 +125,14 @@ def list_operations(
     if category is not None and category not in families:
         _refuse("category", category, families)
     found = [
-        (op.name, op.kind, op.exactness, op.output, op.title)
-        for op in OPERATIONS.values()
+        (
+            op.name,
+            op.kind,
+            op.exactness,
+            op.output,
+            op.title + (" (deprecated)" * bool(op.deprecated)),
+        )
+        for op in sorted(OPERATIONS.values(), key=lambda op: bool(op.deprecated))
         if kind in (None, op.kind)
         and (category is None or f"{op.category}.".startswith(f"{category}."))
     ]
@@ -155,6 +161,8 @@ def describe(
     typer.echo(f"gives      {op.output}")
     typer.echo(f"kind       {op.kind}: {KIND_WORDS[op.kind]}")
     typer.echo(f"exactness  {op.exactness}: {_exactness_words(op)}")
+    if op.deprecated:
+        typer.echo(f"deprecated {op.deprecated}")
     if op.note:
         typer.echo(f"note       {op.note}")
     if op.parameters:

@@ -230,7 +230,8 @@ class _Planner:
         self.session.workers = budget.workers
         self.session.cache = ChunkCache(budget.cache)
         self.session.tables = budget.tables
-        self.session.memory = budget.workers * budget.per_worker
+        # One region at a time may be as large as what all workers have together.
+        self.session.memory = max(budget.workers * budget.per_worker, self.limit // 4)
         stacks = tuple(self._chain(tile))
         scale, units = self._pixel_size(stacks, axes)
         return Plan(

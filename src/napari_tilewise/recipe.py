@@ -219,7 +219,7 @@ class Recipe:
 
 def step_output(op: Operation) -> Output:
     """Return what an operation gives as a step of a recipe (a threshold gives its mask)."""
-    return op.output if op.apply_result is None else op.apply_output
+    return op.as_step().output
 
 
 def _steps_in(data: Any) -> Sequence[Any]:

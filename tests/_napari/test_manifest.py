@@ -27,7 +27,7 @@ def test_every_operation_has_one_command_in_one_menu_of_bearable_length():
 
 def test_a_long_category_is_split():
     class Op:
-        category, output, apply_result = "filters", "image", None
+        category, output, apply_result, deprecated = "filters", "image", None, ""
 
         def __init__(self, number):
             self.name = f"filters.f{number}"

@@ -159,7 +159,9 @@ def test_the_whole_image_is_computed_once_and_handed_out() -> None:
 
 def test_a_whole_image_that_does_not_fit_is_refused_with_the_number() -> None:
     stack = build(on_the_whole(), data.camera(), {}, Session(memory=2**20), tiles=16)
-    with pytest.raises(MemoryBudgetExceeded, match=r"takes 8\.0 MiB.*there are 1\.0 MiB"):
+    with pytest.raises(
+        MemoryBudgetExceeded, match=r"the whole image at once.*takes 8\.0 MiB.*there are 1\.0 MiB"
+    ):
         compute(stack)
 
 

@@ -74,8 +74,9 @@ class Chooser(QWidget):
         tree.setRootIsDecorated(False)
         tree.setUniformRowHeights(True)
         tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        for name, op in self._operations.items():
-            item = QTreeWidgetItem([op.title, words.category(op.category)])
+        shown = sorted(self._operations.items(), key=lambda item: bool(item[1].deprecated))
+        for name, op in shown:  # the deprecated ones last
+            item = QTreeWidgetItem([words.title(op), words.category(op.category)])
             item.setData(0, _KEY, name)
             item.setToolTip(0, f"skimage.{name}")
             item.setSizeHint(0, QSize(0, ROW_HEIGHT))

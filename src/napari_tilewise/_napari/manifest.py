@@ -71,7 +71,7 @@ def manifest(operations: Iterable[Operation]) -> dict[str, Any]:
 def _command(op: Operation) -> dict[str, str]:
     return {
         "id": command_id(op.name),
-        "title": op.title,
+        "title": words.title(op),
         "python_name": f"napari_tilewise._napari.commands:{attribute(op.name)}",
     }
 

@@ -78,7 +78,8 @@ def submenus(operations: Iterable[Operation]) -> Iterator[Submenu]:
         menu = menu_of(op)
         name = NAMES.get((menu, op.category), words.category(op.category))
         groups.setdefault((menu, name), []).append(op)
-    for (menu, name), members in groups.items():
+    for (menu, name), found in groups.items():
+        members = sorted(found, key=lambda op: bool(op.deprecated))
         base = f"{words.PLUGIN}/{menu}/{name.lower().replace(' ', '_')}"
         parts = _split(members)
         for number, part in enumerate(parts):
@@ -96,7 +97,7 @@ def _split(members: Sequence[Operation]) -> list[list[Operation]]:
     """Return the operations in one list, or sorted in several of about the same length."""
     if len(members) <= LONGEST:
         return [list(members)]
-    ordered = sorted(members, key=lambda op: op.title.lower())
+    ordered = sorted(members, key=lambda op: (bool(op.deprecated), op.title.lower()))
     count = -(-len(ordered) // LONGEST)
     length = -(-len(ordered) // count)
     return [ordered[i : i + length] for i in range(0, len(ordered), length)]

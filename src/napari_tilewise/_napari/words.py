@@ -41,6 +41,11 @@ def category(name: str) -> str:
     return CATEGORIES.get(name, words[:1].upper() + words[1:])
 
 
+def title(op: Operation) -> str:
+    """Return an operation's title as lists show it."""
+    return f"{op.title} (deprecated)" if op.deprecated else op.title
+
+
 def kind(op: Operation, ndim: int, params: Mapping[str, Any]) -> str:
     """Return how the operation tiles, with the halo that these parameters need.
 

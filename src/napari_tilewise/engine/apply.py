@@ -140,6 +140,8 @@ def _built(
     params: dict[str, Any],
 ) -> tuple[Stack, bool]:
     """Return the stack, and whether the image is in memory and so shall be the result."""
+    if isinstance(image, list | tuple) and any(isinstance(item, da.Array) for item in image):
+        image = da.stack(image)  # what a lazy operation with several results gave
     eager = isinstance(image, np.ndarray | list | tuple)
     if eager:
         image = np.asarray(image)

@@ -85,10 +85,18 @@ def working_bytes(stacks: Sequence[Stack], tile: Sequence[int]) -> int:
             for length, n, r, (lo, hi) in zip(lengths, call.spatial_shape, ratio, halo, strict=True)
         ]
         channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
+        output *= _channels_of_result(stack)
         largest_of = call.operation.largest_of
-        pixels = max(output, prod(lengths), largest_of(call) if largest_of else 0)
-        peak = max(peak, int(pixels * channels * FLOAT64 * call.operation.working))
+        largest = largest_of(call) if largest_of else 0
+        pixels = max(output, channels * max(prod(lengths), largest))
+        peak = max(peak, int(pixels * FLOAT64 * call.operation.working))
     return peak
+
+
+def _channels_of_result(stack: Stack) -> int:
+    """Return how many values the result has per pixel."""
+    shape, channel = stack.plane_shape or (), stack.part.channel
+    return shape[channel] if channel is not None and channel < len(shape) else 1
 
 
 def _ratio(stack: Stack) -> list[float]:

@@ -26,6 +26,7 @@ from napari_tilewise.operations.grid import (
     align,
     clip,
     grow,
+    size,
 )
 from napari_tilewise.operations.model import (
     Block,
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 
 UNNOTICED = 2**20
 """Bytes of gathered numbers below which nobody asks how much memory there is."""
+
+ALWAYS = 2**16
+"""Pixels that are always taken at once."""
 
 Position = tuple[int, ...]
 
@@ -99,7 +103,7 @@ class Driver:
 
     def _drive(self) -> Final:
         if self.operation.kind is Kind.WHOLE:
-            self._refuse_what_does_not_fit()
+            self._refuse_what_does_not_fit(prod(self.call.spatial_shape))
         plan = self.operation.plan(self.call)
         found: Any = None
         while True:
@@ -116,13 +120,20 @@ class Driver:
                 ) from error
             found = self._sweep(step) if isinstance(step, Sweep) else self._gather(step)
 
-    def _refuse_what_does_not_fit(self) -> None:
-        needed = int(prod(self.call.shape) * 8 * self.operation.working)
+    def _refuse_what_does_not_fit(self, pixels: int) -> None:
+        """Stop before a region that has to be in memory at once takes more than there is."""
+        if pixels <= ALWAYS:
+            return
+        channel = self.call.channel_axis
+        channels = 1 if channel is None else self.call.shape[channel]
+        needed = int(pixels * channels * 8 * self.operation.working)
         limit = self.session.memory or int(psutil.virtual_memory().available)
         if needed > limit:
+            whole = pixels == prod(self.call.spatial_shape)
+            what = "the whole image" if whole else f"a region of {pixels} pixels"
             raise MemoryBudgetExceeded(
-                f"{self.operation.name} needs the whole image at once: an image of shape "
-                f"{self.call.shape} takes {format_size(needed)}, and there are "
+                f"{self.operation.name} needs {what} at once, in an image of shape "
+                f"{self.call.shape}: that takes {format_size(needed)}, and there are "
                 f"{format_size(limit)}. Crop or downscale the image first."
             )
 
@@ -150,6 +161,7 @@ class Driver:
         items: list[tuple[Region, Position]]
         if gather.regions is not None:
             items = [(region, (number,)) for number, region in enumerate(gather.regions)]
+            self._refuse_what_does_not_fit(max(map(size, gather.regions), default=0))
         elif gather.image is not None:
             items = [(grid.region(p), p) for p in grid.positions()]
         else:

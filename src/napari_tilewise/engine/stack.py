@@ -181,7 +181,8 @@ class Stack:
         return tuple(items[i] for i in self._layout)
 
     def _lengths(self, probe: Node) -> tuple[int, ...]:
-        plane: Sequence[int] = probe.chunks_of_result if self.is_image else (probe.shape or ())
+        values = [max(1, n) for n in probe.shape or ()]
+        plane: Sequence[int] = probe.chunks_of_result if self.is_image else values
         return self._order([1] * len(self.loops), plane)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,18 @@ CVAL = Number(usual=(-1, 1), advanced=True)
 CHANNEL = ChannelAxis(advanced=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class AnyCase(Choice):
+    """One of a few words, in capitals or not."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if isinstance(value, str):
+            for choice in self.choices:
+                if choice.lower() == value.lower():
+                    return choice
+        return super()._check(name, value, ndim)
+
+
 def gaussian_radius(sigma: float, truncate: float = 4.0) -> int:
     """Return the reach of `scipy.ndimage.gaussian_filter`'s kernel in pixels."""
     return int(float(truncate) * float(sigma) + 0.5)
@@ -25,6 +38,9 @@ def gaussian_radius(sigma: float, truncate: float = 4.0) -> int:
 
 def as_float(call: Call) -> Any:
     """Return the dtype of scikit-image's float images: float32 stays, all others are float64."""
-    if call.dtype in (np.float32, np.float16):
-        return np.float32
-    return np.float64
+    return as_float_type(call.dtype)
+
+
+def as_float_type(dtype: Any) -> Any:
+    """Return the dtype of scikit-image's float images for images of this data type."""
+    return np.float32 if np.dtype(dtype) in (np.float32, np.float16) else np.float64

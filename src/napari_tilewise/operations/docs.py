@@ -18,10 +18,24 @@ ACRONYMS = {
     "sato": "Sato", "frangi": "Frangi", "meijering": "Meijering", "hessian": "Hessian",
     "niblack": "Niblack", "sauvola": "Sauvola", "canny": "Canny", "hog": "HOG",
     "gaussian": "Gaussian", "gaussians": "Gaussians", "nl": "non-local", "tv": "TV",
-    "chambolle": "Chambolle", "rgb2gray": "RGB to gray", "multiotsu": "multi-Otsu",
+    "chambolle": "Chambolle", "multiotsu": "multi-Otsu",
     "isodata": "ISODATA", "hist": "histogram", "adapthist": "histogram, adaptive (CLAHE)",
     "tophat": "top-hat", "regionprops": "region properties,",
+    "crofton": "(Crofton)", "euler": "Euler", "shannon": "Shannon", "pearson": "Pearson",
+    "manders": "Manders", "corr": "correlation", "coloc": "colocalization",
+    "coeff": "coefficient", "eigvals": "eigenvalues",
+    "deltaE": "colour difference,", "cie76": "CIE 76", "ciede94": "CIEDE 94",
+    "ciede2000": "CIEDE 2000", "cmc": "CMC l:c",
+    "gabor": "Gabor", "butterworth": "Butterworth", "wiener": "Wiener", "richardson": "Richardson", "lucy": "Lucy", "bregman": "Bregman",
 }  # fmt: skip
+
+
+SPACES = {
+    "rgb": "RGB", "rgba": "RGBA", "rgbcie": "RGB CIE", "hsv": "HSV", "lab": "Lab", "lch": "LCh",
+    "luv": "Luv", "xyz": "XYZ", "hed": "HED", "yuv": "YUV", "yiq": "YIQ", "ypbpr": "YPbPr",
+    "ycbcr": "YCbCr", "ydbdr": "YDbDr", "gray": "gray", "label": "labels",
+}  # fmt: skip
+"""Colour spaces, which titles spell as ``RGB to Lab`` for ``rgb2lab``."""
 
 
 @cache
@@ -41,10 +55,17 @@ def signature(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 def title(name: str) -> str:
     """Return a readable name: ``filters.rank.median`` is ``Median (rank)``."""
     *modules, function = name.split(".")
-    words = [ACRONYMS.get(word, word) for word in function.split("_")]
-    text = " ".join(words)
+    words = [_word(word) for word in function.split("_")]
+    text = " ".join(words).rstrip(",")
     text = text[0].upper() + text[1:]
     return f"{text} (rank)" if "rank" in modules else text
+
+
+def _word(word: str) -> str:
+    source, _, target = word.partition("2")
+    if source in SPACES and target in SPACES:
+        return f"{SPACES[source]} to {SPACES[target]}"
+    return ACRONYMS.get(word, word)
 
 
 @cache

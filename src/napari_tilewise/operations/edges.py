@@ -59,20 +59,35 @@ def _edge(name: str, radius: int = 1) -> Operation:
     )
 
 
-OPERATIONS = (
-    _edge("sobel"),
-    _edge("scharr"),
-    _edge("prewitt"),
-    _edge("farid", radius=2),
-    Operation(
-        name="filters.roberts",
+def _directed(name: str, radius: int = 1) -> Operation:
+    """Declare an edge filter of two axes that knows a mask and no border mode but reflection."""
+    return Operation(
+        name=f"filters.{name}",
         kind=Kind.NEIGHBOURHOOD,
         specs={"mask": AlignedImage(advanced=True)},
-        halo_of=lambda call: 1,
+        halo_of=lambda call: radius,
         dtype_of=as_float,
         ndim=(2, 2),
         working=6.0,
-    ),
+    )
+
+
+OPERATIONS = (
+    _edge("sobel"),
+    _directed("sobel_h"),
+    _directed("sobel_v"),
+    _edge("scharr"),
+    _directed("scharr_h"),
+    _directed("scharr_v"),
+    _edge("prewitt"),
+    _directed("prewitt_h"),
+    _directed("prewitt_v"),
+    _edge("farid", radius=2),
+    _directed("farid_h", radius=2),
+    _directed("farid_v", radius=2),
+    _directed("roberts"),
+    _directed("roberts_pos_diag"),
+    _directed("roberts_neg_diag"),
     Operation(
         name="filters.laplace",
         kind=Kind.NEIGHBOURHOOD,

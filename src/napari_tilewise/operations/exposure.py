@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.clahe import clahe_dtype, clahe_plan, clahe_shape
 from napari_tilewise.operations.common import as_float
 from napari_tilewise.operations.histograms import gather_histogram, gather_range, pixels_of
+from napari_tilewise.operations.intensity_histogram import cumulative
 from napari_tilewise.operations.model import Block, Call, Kind, Operation, Plan, Tiles
-from napari_tilewise.operations.parameters import AlignedImage, Number, Range
+from napari_tilewise.operations.parameters import AlignedImage, Flag, Number, Range
 
 TYPES = (
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
@@ -61,22 +61,13 @@ def _equalize_plan(call: Call) -> Plan:
         return np.asarray(own[block.images["mask"][block.core].astype(bool).ravel()])
 
     histogram = yield from gather_histogram(call, call["nbins"], pixels)
-    cumulative = histogram.counts.cumsum()
-    shares = (cumulative / float(cumulative[-1])).astype(as_float(call), copy=False)
+    shares = cumulative(histogram, call.dtype)
 
     def compute(block: Block) -> np.ndarray:
         out = np.interp(block.data.ravel(), histogram.centers, shares).reshape(block.data.shape)
         return np.asarray(out.astype(as_float(call), copy=False))
 
     return Tiles(compute)
-
-
-def _check_countable(call: Call) -> None:
-    if call.dtype == np.uint64:
-        raise InvalidImage(
-            f"{call.operation.name}: numpy counts no uint64 pixels. Convert the image to int64 or "
-            "a smaller type first."
-        )
 
 
 OPERATIONS = (
@@ -86,6 +77,22 @@ OPERATIONS = (
         specs={
             "gamma": Number(minimum=0, usual=(0, 4)),
             "gain": Number(usual=(0, 1)),
+        },
+        working=5.0,
+    ),
+    Operation(
+        name="exposure.adjust_log",
+        kind=Kind.POINTWISE,
+        specs={"gain": Number(usual=(0, 1)), "inv": Flag()},
+        working=5.0,
+    ),
+    Operation(
+        name="exposure.adjust_sigmoid",
+        kind=Kind.POINTWISE,
+        specs={
+            "cutoff": Number(usual=(0, 1)),
+            "gain": Number(usual=(0, 20)),
+            "inv": Flag(),
         },
         working=5.0,
     ),
@@ -109,7 +116,6 @@ OPERATIONS = (
         },
         dtype_of=as_float,
         plan_of=_equalize_plan,
-        check=_check_countable,
         finite=True,
         working=5.0,
     ),

@@ -94,7 +94,7 @@ def sums(
     of values to sum at once.
     """
     shape = call.spatial_shape
-    cuts = list(_cuts(0, prod(shape) * channels, piece))
+    cuts = cuts_of(prod(shape) * channels, piece)
     boxes = [band(shape, start // channels, -(-stop // channels)) for start, stop in cuts]
 
     def summed(block: Block) -> dict[int, list[Any]]:
@@ -105,7 +105,7 @@ def sums(
         return {number: [np.add.reduce(array.reshape(-1)[part]) for array in of(block)]}
 
     found = yield Gather(summed, lambda a, b: a | b, halo=halo, regions=boxes, what=what)
-    return _join([found[number] for number in range(len(cuts))], cuts)
+    return join_cuts([found[number] for number in range(len(cuts))], cuts)
 
 
 def band(shape: Sequence[int], start: int, stop: int) -> Region:
@@ -122,6 +122,11 @@ def _half(count: int) -> int:
     return count // 2 - count // 2 % 8
 
 
+def cuts_of(count: int, piece: int = PIECE) -> list[tuple[int, int]]:
+    """Return the runs, of at most `piece` values, that NumPy sums alone on its way to the sum."""
+    return list(_cuts(0, count, piece))
+
+
 def _cuts(start: int, count: int, piece: int) -> Iterator[tuple[int, int]]:
     if count <= max(piece, 128):
         yield start, start + count
@@ -130,12 +135,12 @@ def _cuts(start: int, count: int, piece: int) -> Iterator[tuple[int, int]]:
         yield from _cuts(start + _half(count), count - _half(count), piece)
 
 
-def _join(parts: list[list[Any]], cuts: list[tuple[int, int]]) -> list[Any]:
-    """Add up the pieces along the tree that `_cuts` cut them by."""
+def join_cuts(parts: list[list[Any]], cuts: list[tuple[int, int]]) -> list[Any]:
+    """Add up the sums of such runs along NumPy's tree."""
     if len(parts) == 1:
         return parts[0]
     start, stop = cuts[0][0], cuts[-1][1]
     middle = start + _half(stop - start)
     at = next(i for i, cut in enumerate(cuts) if cut[0] == middle)
-    left, right = _join(parts[:at], cuts[:at]), _join(parts[at:], cuts[at:])
+    left, right = join_cuts(parts[:at], cuts[:at]), join_cuts(parts[at:], cuts[at:])
     return [a + b for a, b in zip(left, right, strict=True)]

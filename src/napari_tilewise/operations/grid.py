@@ -39,7 +39,7 @@ class Grid:
     def chunks(self) -> tuple[tuple[int, ...], ...]:
         """Return the tile lengths per axis, as dask spells a grid."""
         return tuple(
-            (t,) * (n // t) + ((n % t,) if n % t else ())
+            (t,) * (n // t) + ((n % t,) if n % t or not n else ())
             for n, t in zip(self.shape, self.tile, strict=True)
         )
 

@@ -1,43 +1,57 @@
-"""`skimage.feature.hog`: its image, one star of line segments per cell of a grid.
+"""`skimage.feature.hog`: descriptors of a grid of cells, and their image, one star per cell.
 
-The grid of cells begins at the image's origin, so regions are grown to whole cells. Where a segment
-ends is a rounded coordinate, and rounding depends a little on how far the origin is: in the first
-few cells of an array segments may end a pixel off. Those cells stay within the halo.
+The grid of cells begins at the image's origin, so regions are grown to whole cells. A gradient
+knows the next pixel, a descriptor the cells of its block. Where a line of the image ends is a
+rounded coordinate, and rounding depends a little on how far the origin is: in the first few cells
+of an array lines may end a pixel off. Those cells stay within the halo.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.common import CHANNEL, as_float
-from napari_tilewise.operations.grid import extent
-from napari_tilewise.operations.model import Block, Call, HaloLike, Kind, Operation, Tiles, no_channel
+from napari_tilewise.operations.grid import Region, extent, size
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Gather,
+    HaloLike,
+    Kind,
+    Operation,
+    Output,
+    Part,
+    Parts,
+    Plan,
+    Tiles,
+    Value,
+    no_channel,
+)
 from napari_tilewise.operations.parameters import Choice, Flag, Number, Numbers
 
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
 CELLS_BEFORE = 4
-"""From the fourth cell on, segments end where they end anywhere else (the third suffices for cells
-of 2 to 64 pixels and 1 to 36 orientations)."""
+"""From the fourth cell on, lines end where they end anywhere else (the third suffices for cells of
+2 to 64 pixels and 1 to 36 orientations)."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Visualize(Choice):
-    """True: what is tiled is the image of the descriptors, not the descriptors."""
-
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
-        if value is not True and value in (False, 0):
-            raise InvalidParameter(
-                f"{name}={value!r}: tiled processing makes the image of the descriptors: expected "
-                "True. For the descriptors themselves call skimage.feature.hog on a window."
-            )
-        return super()._check(name, value, ndim)
+PIECE = 512
+"""About how many pixels along each axis are described at once."""
 
 
 def _cells(call: Call) -> tuple[int, int]:
     rows, columns = call["pixels_per_cell"]
+    return int(rows), int(columns)
+
+
+def _block(call: Call) -> tuple[int, int]:
+    rows, columns = call["cells_per_block"]
     return int(rows), int(columns)
 
 
@@ -48,58 +62,179 @@ def _check(call: Call) -> None:
                 f"{call.operation.name}: {name}={call[name]!r}: expected two integers, one per "
                 "spatial axis."
             )
-    for n, cell, block in zip(
-        call.spatial_shape, _cells(call), call["cells_per_block"], strict=True
-    ):
-        if n // cell < block:
-            raise InvalidImage(
-                f"{call.operation.name}: an image of {call.spatial_shape} pixels is too small for "
-                f"pixels_per_cell={call['pixels_per_cell']} and cells_per_block="
-                f"{call['cells_per_block']}: expected at least their products."
-            )
+    if min(_cells(call)) < 2 and (call["visualize"] or call.operation.is_step):
+        raise InvalidParameter(
+            f"{call.operation.name}: pixels_per_cell={call['pixels_per_cell']!r} for an image of "
+            "the descriptors: expected at least 2, for lines in cells of one pixel leave them."
+        )
+    if min(_places(call)) < 1:
+        rows, columns = (c * b for c, b in zip(_cells(call), _block(call), strict=True))
+        raise InvalidImage(
+            f"{call.operation.name}: The input image is too small given the values of "
+            "pixels_per_cell and cells_per_block. It should have at least: "
+            f"{rows} rows and {columns} cols."
+        )
+
+
+# -- descriptors -----------------------------------------------------------------------------------
+
+
+def _places(call: Call) -> tuple[int, ...]:
+    """Return how many blocks of cells there are along each axis."""
+    return tuple(
+        n // cell - block + 1
+        for n, cell, block in zip(call.spatial_shape, _cells(call), _block(call), strict=True)
+    )
+
+
+def _shape(call: Call) -> tuple[int, ...]:
+    shape = (*_places(call), *_block(call), int(call["orientations"]))
+    return (int(np.prod(shape)),) if call["feature_vector"] else shape
+
+
+@dataclass
+class _Described:
+    """Descriptors of parts of the grid of blocks."""
+
+    parts: list[tuple[Region, np.ndarray]]
+    nbytes: int
+
+    def extend(self, other: _Described) -> _Described:
+        """Take in those of other parts."""
+        return _Described(self.parts + other.parts, self.nbytes + other.nbytes)
+
+
+def _descriptors(call: Call) -> Generator[Gather, Any, np.ndarray]:
+    """Gather the descriptors, piece by piece of the grid of blocks."""
+    places, cells = _places(call), _cells(call)
+    steps = [max(1, PIECE // cell) for cell in cells]
+    pieces = [
+        tuple(
+            slice(start, min(start + step, n))
+            for start, step, n in zip(at, steps, places, strict=True)
+        )
+        for at in product(*(range(0, n, step) for n, step in zip(places, steps, strict=True)))
+    ]
+
+    def of(block: Block) -> _Described:
+        piece = pieces[block.position[0]]
+        found = call.operation.raw_function(
+            block.data, **{**call.keywords, "visualize": False, "feature_vector": False}
+        )
+        inner = tuple(
+            slice(p.start - r.start // cell, p.stop - r.start // cell)
+            for p, r, cell in zip(piece, block.region, cells, strict=True)
+        )
+        part = np.array(found[inner])
+        return _Described([(piece, part)], part.nbytes)
+
+    def finish(total: _Described) -> np.ndarray:
+        out = np.empty((*places, *_block(call), int(call["orientations"])), as_float(call))
+        while total.parts:
+            piece, part = total.parts.pop()
+            out[piece] = part
+        return out.ravel() if call["feature_vector"] else out
+
+    found: np.ndarray = yield Gather(
+        of,
+        _Described.extend,
+        regions=[_pixels(call, piece) for piece in pieces],
+        finish=finish,
+        what="descriptors",
+    )
+    return found
+
+
+def _largest(call: Call) -> int:
+    """Return how many pixels the largest piece is made of."""
+    largest = tuple(slice(1, 1 + max(1, PIECE // cell)) for cell in _cells(call))
+    return size(_pixels(call, largest))
+
+
+def _pixels(call: Call, piece: Region) -> Region:
+    """Return the pixels of the blocks of a piece, with one more cell around."""
+    return tuple(
+        slice(max(0, (p.start - 1) * cell), min(n, (p.stop + block) * cell))
+        for p, cell, block, n in zip(
+            piece, _cells(call), _block(call), call.spatial_shape, strict=True
+        )
+    )
+
+
+# -- the image -------------------------------------------------------------------------------------
 
 
 def _halo(call: Call) -> HaloLike:
     return [(CELLS_BEFORE * cell, cell) for cell in _cells(call)]
 
 
-def _plan(call: Call) -> Tiles:
+def _image(call: Call) -> Tiles:
     cells = _cells(call)
 
     def compute(block: Block) -> np.ndarray:
         # The image does not depend on the blocks: one block of all cells is the fastest.
         held = [n // cell for n, cell in zip(extent(block.region), cells, strict=True)]
-        return np.asarray(call.function(block.data, cells_per_block=held, block_norm="L1"))
+        changed = {"visualize": True, "cells_per_block": held, "block_norm": "L1"}
+        return np.asarray(
+            call.operation.raw_function(block.data, **{**call.keywords, **changed})[1]
+        )
 
     return Tiles(compute, halo=_halo(call), align=cells)
 
 
-OPERATION = Operation(
+def _parts(call: Call) -> tuple[Part, ...] | None:
+    if not call["visualize"]:
+        return None
+    return (
+        Part(Output.VALUES, as_float(call), _shape(call)),
+        Part(Output.IMAGE, as_float(call), call.spatial_shape),
+    )
+
+
+def _plan(call: Call) -> Plan:
+    described = Value((yield from _descriptors(call)))
+    return Parts((described, _image(call))) if call["visualize"] else described
+
+
+_DESCRIPTORS = Operation(
     name="feature.hog",
     kind=Kind.NEIGHBOURHOOD,
     specs={
         "orientations": Number(minimum=1, integer=True, usual=(4, 12)),
-        # Segments of cells one pixel wide leave their cell, and fail at the border of an image.
         "pixels_per_cell": Numbers(
-            item=Number(minimum=2, integer=True, length=True, usual=(2, 16)), least=2
+            item=Number(minimum=1, integer=True, length=True, usual=(1, 16)), least=2
         ),
         "cells_per_block": Numbers(
             item=Number(minimum=1, integer=True, usual=(1, 4)), least=2, advanced=True
         ),
         "block_norm": Choice(choices=("L1", "L1-sqrt", "L2", "L2-Hys"), advanced=True),
-        "visualize": _Visualize(choices=(True,), advanced=True),
+        "visualize": Flag(advanced=True),
         "transform_sqrt": Flag(),
+        "feature_vector": Flag(advanced=True),
         "channel_axis": CHANNEL,
     },
-    overrides={"visualize": True},
-    pick=1,
+    output=Output.VALUES,
     halo_of=_halo,
     dtype_of=as_float,
-    shape_of=lambda call: call.spatial_shape,
+    shape_of=_shape,
     channel_of=no_channel,
+    parts_of=_parts,
     plan_of=_plan,
     ndim=(2, 2),
     check=_check,
     working=10.0,
-    note="Returns the image of the descriptors alone (visualize=True), without the descriptors.",
+    largest_of=_largest,
+    note="In a recipe or a form it gives the image of the descriptors.",
 )
+
+OPERATION = replace(
+    _DESCRIPTORS,
+    step=replace(
+        _DESCRIPTORS,
+        output=Output.IMAGE,
+        shape_of=lambda call: call.spatial_shape,
+        parts_of=None,
+        plan_of=_image,
+    ),
+)
+"""Descriptors; in a recipe or a form, their image, whatever `visualize` says."""

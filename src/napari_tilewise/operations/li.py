@@ -14,6 +14,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.histograms import Histogram, gather_histogram, gather_pairwise
 from napari_tilewise.operations.model import Block, Call, Gather, Plan, Value
+from napari_tilewise.operations.whole import gather_whole
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -32,8 +33,12 @@ def li_plan(call: Call) -> Plan:
     if call.dtype.kind == "f":
         return Value((yield from _of_floats(call)))
     histogram = yield from gather_histogram(call, 256)
+    low = call.dtype.type(histogram.low)
+    guess = None
+    if callable(call["initial_guess"]) and not histogram.constant:
+        guess = yield from _guessed(call, low)
     try:
-        return Value(_of_integers(call, histogram))
+        return Value(_of_integers(call, histogram, guess))
     except ZeroDivisionError as error:
         raise InvalidImage("filters.threshold_li: no pixel is left above the threshold.") from error
 
@@ -52,6 +57,23 @@ def _first(call: Call, mean: Any, low: Any, top: Any) -> Any:
     return call.dtype.type(guess_above)
 
 
+def _guessed(call: Call, low: Any) -> Generator[Gather, Any, Any]:
+    """Return what the given function makes of all finite pixels at once, above the smallest."""
+
+    def of(block: Block) -> Any:
+        pixels = block.data.ravel()
+        return call["initial_guess"](pixels[np.isfinite(pixels)] - low)
+
+    return (yield gather_whole(call, of, what="initial guess"))
+
+
+def _told(call: Call, threshold: Any) -> Any:
+    """Hand a threshold to the function that wants to hear of every one, and return it."""
+    if call["iter_callback"] is not None:
+        call["iter_callback"](threshold)
+    return threshold
+
+
 def _next(fore: Any, back: Any) -> Any:
     return (back - fore) / (np.log(back) - np.log(fore))
 
@@ -59,7 +81,7 @@ def _next(fore: Any, back: Any) -> Any:
 # -- integers --------------------------------------------------------------------------------------
 
 
-def _of_integers(call: Call, histogram: Histogram) -> Any:
+def _of_integers(call: Call, histogram: Histogram, guess: Any) -> Any:
     """Iterate over the gray levels, above the smallest one, in the image's own arithmetic."""
     low = call.dtype.type(histogram.low)
     if histogram.constant:
@@ -72,14 +94,19 @@ def _of_integers(call: Call, histogram: Histogram) -> Any:
     counts = np.zeros(int(levels.max()) - start + 1, np.int64)
     counts[levels.astype(np.int64) - start] = histogram.counts
     centers = np.arange(start, start + len(counts))
-    mean = np.float64(int(np.dot(counts, centers)) / int(counts.sum()))
-    return _iterate_integers(call, counts, centers, _first(call, mean, low, levels.max())) + low
+    if guess is None:
+        mean = np.float64(int(np.dot(counts, centers)) / int(counts.sum()))
+        guess = _first(call, mean, low, levels.max())
+    return _iterate_integers(call, counts, centers, guess, low)
 
 
-def _iterate_integers(call: Call, counts: np.ndarray, centers: np.ndarray, after: Any) -> Any:
+def _iterate_integers(
+    call: Call, counts: np.ndarray, centers: np.ndarray, after: Any, low: Any
+) -> Any:
     tolerance = call["tolerance"] or 0.5
     weights = counts.astype("float32", copy=False)
     before = -2 * tolerance
+    _told(call, after + low)
     while abs(after - before) > tolerance:
         before = after
         fore = centers > before
@@ -88,7 +115,8 @@ def _iterate_integers(call: Call, counts: np.ndarray, centers: np.ndarray, after
         if mean_back == 0:
             break
         after = _next(mean_fore, mean_back)
-    return after
+        _told(call, after + low)
+    return after + low
 
 
 # -- floats ----------------------------------------------------------------------------------------
@@ -127,12 +155,16 @@ def _of_floats(call: Call) -> Generator[Gather, Any, Any]:
             "filters.threshold_li: all finite pixels are equal and the others are infinite; "
             "there is nothing to separate."
         )
-    if count == prod(call.shape):
-        total = yield from gather_pairwise(call, lambda pixels: pixels - low)
+    if callable(call["initial_guess"]):
+        after = yield from _guessed(call, low)
     else:
-        total = (yield from _gather_sides(low, None))[0]
-    mean = call.dtype.type(total / count)
-    after = _first(call, mean, low, call.dtype.type(high - low))
+        if count == prod(call.shape):
+            total = yield from gather_pairwise(call, lambda pixels: pixels - low)
+        else:
+            total = (yield from _gather_sides(low, None))[0]
+        mean = call.dtype.type(total / count)
+        after = _first(call, mean, low, call.dtype.type(high - low))
+    _told(call, after + low)
     close = _Close(call["tolerance"])
     before: Any = None
     while before is None or not (yield from close.reached(abs(after - before), low)):
@@ -143,6 +175,7 @@ def _of_floats(call: Call) -> Generator[Gather, Any, Any]:
         if mean_back == 0.0:
             break
         after = _next(mean_fore, mean_back)
+        _told(call, after + low)
     return after + low
 
 

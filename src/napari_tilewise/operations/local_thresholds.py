@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_tilewise.errors import InvalidImage
+import numpy as np
+
+from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.common import BORDER, CVAL, as_float, gaussian_radius
 from napari_tilewise.operations.model import Call, Exactness, HaloLike, Kind, Operation
-from napari_tilewise.operations.parameters import Choice, Number
+from napari_tilewise.operations.parameters import Choice, Either, Function, Number
 from napari_tilewise.operations.thresholds import above
 
 WINDOW = Number(integer=True, odd=True, minimum=1, per_axis=True, length=True, usual=(3, 31))
@@ -29,6 +31,17 @@ def _window_halo(call: Call) -> HaloLike:
 def _check_local(call: Call) -> None:
     if call.dtype.kind == "f" and call.dtype.itemsize > 8:
         raise InvalidImage("filters.threshold_local does not take long floats: convert to float64.")
+    method, given = call["method"], call["param"]
+    if method == "generic" and not callable(given):
+        raise InvalidParameter(
+            f"filters.threshold_local: param={given!r} with method='generic': expected a function "
+            "of a window's pixels, such as numpy.max."
+        )
+    if method == "gaussian" and callable(given):
+        raise InvalidParameter(
+            "filters.threshold_local: param is a function with method='gaussian': expected the "
+            "Gaussian's scale, or method='generic'."
+        )
 
 
 def _window(name: str, **specs: Any) -> Operation:
@@ -64,10 +77,17 @@ OPERATIONS = (
         tolerance32=2.0**-22,
         specs={
             "block_size": WINDOW,
-            "method": Choice(choices=("gaussian", "mean", "median")),
+            "method": Choice(choices=("gaussian", "mean", "median", "generic")),
             "offset": Number(usual=(-0.2, 0.2)),
             "mode": BORDER,
-            "param": Number(minimum=0, usual=(0, 6), per_axis=True, optional=True, advanced=True),
+            "param": Either(
+                options=(
+                    Number(minimum=0, usual=(0, 6), per_axis=True),
+                    Function(samples=(np.max,)),
+                ),
+                optional=True,
+                advanced=True,
+            ),
             "cval": CVAL,
         },
         halo_of=_local_halo,

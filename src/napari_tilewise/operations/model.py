@@ -257,6 +257,8 @@ class Operation:
     apply_result: Callable[[np.ndarray, Any], np.ndarray] | None = None
     """In a recipe or form: the image made from the input's pixels and the result (thresholds)."""
     apply_output: Output = Output.MASK
+    step: Operation | None = None
+    """What a recipe or form runs instead, of the same name: `feature.hog` makes its image there."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Defaults that differ from scikit-image's, each with a reason in `note`."""
     pick: int | None = None
@@ -479,6 +481,8 @@ class Operation:
 
         Where `apply_result` is declared (thresholds), that is the image it makes of the input.
         """
+        if self.step is not None:
+            return replace(self.step, is_step=True)
         made = self.apply_result
         if made is None:
             return self

@@ -1,28 +1,30 @@
-"""`skimage.morphology`: filters by a footprint's reach, small objects by connected pieces."""
+"""`skimage.morphology`: filters by a footprint's reach here, everything else in its own module."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage as ndi
 from skimage import morphology
 
-from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import CVAL
-from napari_tilewise.operations.components import Components, Pieces, gather_components
-from napari_tilewise.operations.model import (
-    Block,
-    Call,
-    Gather,
-    HaloLike,
-    Kind,
-    Operation,
-    Output,
-    Plan,
-    Tiles,
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations import (
+    extrema,
+    flood,
+    hulls,
+    isotropic,
+    max_tree,
+    measure,
+    reconstruction,
+    skeleton,
+    small_objects,
+    spaced_objects,
 )
-from napari_tilewise.operations.parameters import Choice, Footprint, Number
+from napari_tilewise.operations.common import CVAL
+from napari_tilewise.operations.model import Block, Call, HaloLike, Kind, Operation, Output, Tiles
+from napari_tilewise.operations.parameters import Choice, Footprint
+from napari_tilewise.operations.small_objects import NO_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +33,6 @@ MODES = Choice(
     choices=("reflect", "constant", "nearest", "mirror", "wrap", "max", "min", "ignore"),
     advanced=True,
 )
-MAX_SIZE = Number(minimum=0, usual=(0, 200))
-CONNECTIVITY = Number(integer=True, minimum=1, usual=(1, 2))
 
 
 # -- footprints ------------------------------------------------------------------------------------
@@ -89,82 +89,81 @@ def _filter(name: str, halo: Callable[[Call], HaloLike], dtypes: str = "buif") -
         check=_check_footprint,
         dtypes=dtypes,
         working=4.0,
+        note=NO_OUT,
     )
 
 
-# -- small objects ---------------------------------------------------------------------------------
+# -- binary filters --------------------------------------------------------------------------------
 
 
-def _structure(call: Call) -> np.ndarray:
-    return np.asarray(ndi.generate_binary_structure(call.ndim, call["connectivity"]))
+def _parts(call: Call) -> tuple[tuple[Any, int], ...]:
+    footprint = call["footprint"]
+    return footprint if isinstance(footprint, tuple) else ((footprint, 1),)
 
 
-def mask_pieces(mask: np.ndarray, structure: np.ndarray) -> Pieces:
-    """Return the connected pieces of a mask with their sizes."""
-    labels, count = ndi.label(mask, structure)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    return Pieces(labels, count, measures={"size": sizes})
+def _binary_reach(call: Call, filters: int) -> HaloLike:
+    """Return half the footprint's size each way: padded at their end, even ones reach either."""
+    total = np.zeros(call.ndim, int)
+    for part, repetitions in _parts(call):
+        total += repetitions * (1 if part is None else np.array(part.shape) // 2)
+    return tuple(int(n) * filters for n in total)
 
 
-def _drop_small(call: Call, *, holes: bool) -> Plan:
-    """Drop the components (of the background, for holes) of at most `max_size` pixels."""
-    structure = _structure(call)
+def _check_binary(call: Call) -> None:
+    _check_footprint(call)
+    for part, repetitions in _parts(call):
+        if repetitions < 1:
+            raise InvalidParameter(
+                f"{call.operation.name}: a footprint of shape {part.shape} is repeated "
+                f"{repetitions} times: expected at least once."
+            )
 
-    def pieces(block: Block) -> Pieces:
-        mask = block.data[block.core].astype(bool)
-        return mask_pieces(~mask if holes else mask, structure)
 
-    components: Components = yield gather_components(
-        pieces, call["connectivity"], ufuncs={"size": np.add}
+def _binary(halo: Callable[[Call], HaloLike]) -> Callable[[Call], Tiles]:
+    def plan(call: Call) -> Tiles:
+        def compute(block: Block) -> np.ndarray:
+            if call["footprint"] is None:
+                return np.asarray(call.function(block.data))
+            # Scipy writes beyond its arrays where it repeats a footprint larger than the image.
+            parts: list[tuple[Any, int]] = []
+            for part, repetitions in _parts(call):
+                fits = all(
+                    m // 2 * 2 < n for m, n in zip(part.shape, block.data.shape, strict=True)
+                )
+                parts += [(part, repetitions)] if fits else [(part, 1)] * repetitions
+            return np.asarray(call.function(block.data, footprint=tuple(parts)))
+
+        return Tiles(compute, halo=halo(call))
+
+    return plan
+
+
+def _binary_filter(name: str, filters: int, advice: str) -> Operation:
+    def halo(call: Call) -> HaloLike:
+        return _binary_reach(call, filters)
+
+    return Operation(
+        name=f"morphology.binary_{name}",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            "footprint": Footprint(optional=True),
+            "mode": Choice(choices=("ignore", "max", "min"), advanced=True),
+        },
+        output=Output.MASK,
+        halo_of=halo,
+        dtype_of=lambda call: np.bool_,
+        plan_of=_binary(halo),
+        check=_check_binary,
+        working=3.0,
+        deprecated=f"use morphology.{name}{advice}",
+        note=NO_OUT,
     )
-    keep = components.measures["size"] > call["max_size"]
-    keep[0] = False
-
-    def compute(block: Block) -> np.ndarray:
-        kept = components.look_up(keep, block.position, pieces(block))
-        return ~kept if holes else kept
-
-    return Tiles(compute, on_grid=True)
 
 
-def _count_labels(block: Block) -> dict[int, int]:
-    values, counts = np.unique(block.data[block.core], return_counts=True)
-    if values[0] < 0:
-        raise InvalidImage(
-            f"The labels hold {values[0]}: expected no negative ones. Relabel the image with "
-            "measure.label first."
-        )
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+# -- names of other modules ------------------------------------------------------------------------
 
-
-def _add_counts(total: dict[int, int], part: dict[int, int]) -> dict[int, int]:
-    for value, count in part.items():
-        total[value] = total.get(value, 0) + count
-    return total
-
-
-def _remove_small_objects(call: Call) -> Plan:
-    if call["max_size"] == 0:
-        return Tiles(lambda block: block.data)
-    if call.dtype.kind == "b":
-        return (yield from _drop_small(call, holes=False))
-    sizes = yield Gather(_count_labels, _add_counts, what="sizes")
-    small = np.array(
-        [value for value, size in sizes.items() if size <= call["max_size"]], call.dtype
-    )
-
-    def compute(block: Block) -> np.ndarray:
-        block.data[np.isin(block.data, small)] = 0
-        return block.data
-
-    return Tiles(compute)
-
-
-def _remove_small_holes(call: Call) -> Plan:
-    if call["max_size"] == 0:
-        return Tiles(lambda block: block.data.astype(bool))
-    return (yield from _drop_small(call, holes=True))
-
+LABEL = next(op for op in measure.OPERATIONS if op.name == "measure.label")
+"""The function that stands here as well, under its first name."""
 
 OPERATIONS = (
     _filter("erosion", _once),
@@ -173,23 +172,18 @@ OPERATIONS = (
     _filter("closing", _twice),
     _filter("white_tophat", _twice),
     _filter("black_tophat", _twice),
-    Operation(
-        name="morphology.remove_small_objects",
-        kind=Kind.CONNECTED,
-        specs={"connectivity": CONNECTIVITY, "max_size": MAX_SIZE},
-        output=Output.LABELS,
-        dtypes="bui",
-        plan_of=_remove_small_objects,
-        working=3.0,
-    ),
-    Operation(
-        name="morphology.remove_small_holes",
-        kind=Kind.CONNECTED,
-        specs={"connectivity": CONNECTIVITY, "max_size": MAX_SIZE},
-        output=Output.MASK,
-        dtypes="bui",
-        dtype_of=lambda call: np.bool_,
-        plan_of=_remove_small_holes,
-        working=3.0,
-    ),
+    _binary_filter("erosion", 1, " (footprints of even size lie one pixel further there)"),
+    _binary_filter("dilation", 1, " (footprints are not mirrored there)"),
+    _binary_filter("opening", 2, ""),
+    _binary_filter("closing", 2, ""),
+    *isotropic.OPERATIONS,
+    *small_objects.OPERATIONS,
+    *spaced_objects.OPERATIONS,
+    replace(LABEL, name="morphology.label"),
+    *extrema.OPERATIONS,
+    *reconstruction.OPERATIONS,
+    *flood.OPERATIONS,
+    *skeleton.OPERATIONS,
+    *hulls.OPERATIONS,
+    *max_tree.OPERATIONS,
 )

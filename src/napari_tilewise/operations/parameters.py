@@ -469,4 +469,4 @@ def is_image(spec: Spec, value: Any) -> bool:
     """Tell whether a parameter's value is an image (None is one that was not given)."""
     if not isinstance(spec, AlignedImage):
         return False
-    return not isinstance(spec, ImageOr) or (hasattr(value, "shape") and hasattr(value, "dtype"))
+    return not isinstance(spec, ImageOr) or len(getattr(value, "shape", ())) > 0

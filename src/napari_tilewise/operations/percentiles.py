@@ -1,8 +1,8 @@
-"""Exact percentiles of the whole image without a sort: a radix search on the bits of floats.
+"""Exact percentiles of the whole image without a sort: a radix search on the bits of values.
 
-Read as integers, with negative ones turned round, floats keep their order. A histogram of their
-first 16 bits tells in which bin a wanted rank lies; the next pass splits that bin by the next 16.
-Float32 takes two passes, float64 four, and nothing but histograms is gathered.
+Read as unsigned integers, with negative ones turned round, floats keep their order. A histogram of
+their first 16 bits tells in which bin a wanted rank lies; the next pass splits that bin by the next
+16. Values of 32 bits take two passes, of 64 bits four; nothing but histograms is gathered.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ def percentiles(
     dtype: Any,
     halo: HaloLike = 0,
 ) -> Generator[Gather, Any, np.ndarray]:
-    """Gather ``np.percentile(values of all pixels, wanted)`` for float32 or float64 values.
+    """Gather ``np.percentile(values of all pixels, wanted)`` for values of 16 bits or more.
 
     `values` returns those of a block's own tile, one per pixel.
     """
     dtype = np.dtype(dtype)
     count = prod(call.spatial_shape)
-    quantiles = np.true_divide(np.asarray(wanted), dtype.type(100))
+    quantiles = np.true_divide(np.asarray(wanted), dtype.type(100) if dtype.kind == "f" else 100)
     virtual = (count - 1) * quantiles
     before = np.floor(virtual)
     after = before + 1
     last = virtual >= count - 1
     before[last] = after[last] = -1
     ranks = [int(rank) % count for rank in (*before, *after)]
-    found = yield from _ranked(values, ranks, dtype, halo)
+    found = yield from ranked(values, ranks, dtype, halo)
     if found is None:
         return np.full(len(quantiles), np.nan)
     low, high = found[: len(quantiles)], found[len(quantiles) :]
@@ -50,7 +50,7 @@ def percentiles(
     return np.asarray(np.where(gamma >= 0.5, high - step * (1 - gamma), low + step * gamma))
 
 
-def _ranked(
+def ranked(
     values: Callable[[Block], np.ndarray],
     ranks: Sequence[int],
     dtype: np.dtype[Any],
@@ -98,10 +98,14 @@ def _key(values: np.ndarray) -> np.ndarray:
     size = values.dtype.itemsize
     bits = np.ascontiguousarray(values).ravel().view(f"u{size}")
     sign = bits.dtype.type(1 << (8 * size - 1))
+    if values.dtype.kind in "ui":
+        return bits if values.dtype.kind == "u" else bits ^ sign
     return np.where(bits & sign, ~bits, bits | sign)
 
 
 def _value(keys: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """Return the values of such integers."""
     sign = keys.dtype.type(1 << (8 * dtype.itemsize - 1))
+    if dtype.kind in "ui":
+        return (keys if dtype.kind == "u" else keys ^ sign).view(dtype)
     return np.where(keys & sign, keys ^ sign, ~keys).view(dtype)

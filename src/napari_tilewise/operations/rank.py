@@ -1,7 +1,7 @@
 """`skimage.filters.rank`: local histograms of 8- and 16-bit images; outside pixels do not count.
 
-Other types are converted to 8 bits by a rule that looks at the whole image's maximum, and autolevel
-spreads over as many levels as that maximum has: both are gathered and pinned.
+Other types are converted to 8 bits by a rule that looks at the whole image's maximum, and filters
+such as autolevel spread over as many levels as that maximum has: both are gathered and pinned.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ from napari_tilewise.operations.model import (
     Tiles,
 )
 from napari_tilewise.operations.narrowing import narrow, needs_maximum
-from napari_tilewise.operations.parameters import AlignedImage, Footprint, Number
+from napari_tilewise.operations.parameters import AlignedImage, Footprint, Number, Spec
 from napari_tilewise.operations.private import reach
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
 SHIFT = Number(integer=True, usual=(-1, 1), advanced=True)
-SHIFTS = {"shift_x": SHIFT, "shift_y": SHIFT, "shift_z": SHIFT}
+SHIFTS_2D = {"shift_x": SHIFT, "shift_y": SHIFT}
+SHIFTS = {**SHIFTS_2D, "shift_z": SHIFT}
+SHARE = Number(minimum=0, maximum=1, usual=(0, 1))
+SPREAD = Number(minimum=0, integer=True, usual=(0, 60))
 
 
 def footprint_halo(
@@ -52,7 +55,8 @@ def _shifts(params: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
     return tuple(params.get(name, 0) for name in names)
 
 
-def _halo(call: Call) -> HaloLike:
+def rank_halo(call: Call) -> HaloLike:
+    """Return the reach of the call's footprint."""
     return footprint_halo(call["footprint"], call.ndim, _shifts(call.params, call.ndim))
 
 
@@ -69,7 +73,8 @@ def check_rank(call: Call) -> None:
         )
 
 
-def _check(call: Call) -> None:
+def check_footprint(call: Call) -> None:
+    """Raise for what no rank filter takes: images, and shifts out of the footprint."""
     check_rank(call)
     sizes = (3,) * call.ndim if call["footprint"] is None else call["footprint"].shape
     for size, shift in zip(sizes, _shifts(call.params, call.ndim), strict=True):
@@ -104,63 +109,131 @@ def rank_plan(
     levels
         Whether the kernel spreads its result over the levels of a 16-bit image.
     """
-    mask = call.params.get("mask")
-    wide = call.dtype not in (np.uint8, np.uint16) and needs_maximum(call.dtype, 8)
-    wide_mask = mask is not None and needs_maximum(mask.dtype, 8)
     deep = levels and call.dtype == np.uint16
-    maxima: list[Any] = [0, 0]
-    if wide or wide_mask or deep:
-
-        def largest(block: Block) -> list[Any]:
-            image = block.data.max() if wide or deep else 0
-            return [image, block.images["mask"].max() if wide_mask else 0]
-
-        maxima = yield Gather(
-            of=largest,
-            merge=lambda a, b: [max(pair) for pair in zip(a, b, strict=True)],
-            what="largest pixel",
-        )
+    maxima = yield from gather_maxima(call, of_image=deep)
     run = docs.resolve(function)
-    name = function.rpartition(".")[2]
     pinned = int(max(3, maxima[0])) + 1 if deep else None
 
     def compute(block: Block) -> np.ndarray:
-        image = block.data
-        if image.dtype not in (np.uint8, np.uint16):
-            image = narrow(image, 8, maxima[0])
-        inside = {n: narrow(array, 8, maxima[1]) for n, array in block.images.items()}
+        image, inside = narrowed(block, maxima)
         if pinned is None:
             return np.asarray(run(image, **params, **inside))
-        return _with_levels(name, image, inside.get("mask"), params, pinned)
+        return with_levels(function, image, inside.get("mask"), params, pinned)
 
     halo = footprint_halo(params["footprint"], call.ndim, _shifts(params, call.ndim))
     return Tiles(compute, halo=halo)
 
 
-def _with_levels(
-    name: str, image: np.ndarray, mask: np.ndarray | None, params: dict[str, Any], levels: int
+def gather_maxima(call: Call, *, of_image: bool = False) -> Generator[Gather, Any, list[Any]]:
+    """Return the largest pixel of the image and of the mask, where converting them looks at it.
+
+    Parameters
+    ----------
+    call
+        The bound operation.
+    of_image
+        Whether the image's is wanted anyway.
+    """
+    mask = call.params.get("mask")
+    of_image = of_image or (call.dtype != np.uint16 and needs_maximum(call.dtype, 8))
+    of_mask = mask is not None and needs_maximum(mask.dtype, 8)
+    if not (of_image or of_mask):
+        return [0, 0]
+
+    def largest(block: Block) -> list[Any]:
+        image = block.data.max() if of_image else 0
+        return [image, block.images["mask"].max() if of_mask else 0]
+
+    found: list[Any] = yield Gather(
+        of=largest,
+        merge=lambda a, b: [max(pair) for pair in zip(a, b, strict=True)],
+        what="largest pixel",
+    )
+    return found
+
+
+def narrowed(block: Block, maxima: Sequence[Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the block's pixels and its mask, by name, as the rank filters see them."""
+    image = block.data
+    if image.dtype not in (np.uint8, np.uint16):
+        image = narrow(image, 8, maxima[0])
+    return image, {name: narrow(array, 8, maxima[1]) for name, array in block.images.items()}
+
+
+def with_levels(
+    function: str,
+    image: np.ndarray,
+    mask: np.ndarray | None,
+    params: Mapping[str, Any],
+    levels: int,
+    depth: int | None = None,
 ) -> np.ndarray:
-    """Run a kernel with the number of levels of the whole image instead of the array's."""
-    suffix = "" if image.ndim == 2 else "_3D"
-    kernel = reach("filters.rank.generic_cy", f"_{name}{suffix}")
+    """Run a kernel with the number of levels of the whole image instead of the array's.
+
+    Parameters
+    ----------
+    function
+        The rank filter's dotted path.
+    image
+        Of 8 or 16 bits.
+    mask
+        Of 8 bits.
+    params
+        The filter's parameters but the mask.
+    levels
+        How many there are.
+    depth
+        How many shares each pixel gets, along a last axis; None: one number of the image's type.
+    """
+    name = function.rpartition(".")[2]
+    kernel, further = _kernel(name, image.ndim, params)
     shifts = ["shift_x", "shift_y", "shift_z"][: image.ndim]
     if mask is None and image.ndim == 3:
         mask = np.ones(image.shape, np.uint8)
-    out = np.empty((*image.shape, 1), image.dtype)
+    footprint = params["footprint"] > 0
+    if name == "noise_filter":
+        footprint[_centre(footprint.shape, params)] = False
+    out = np.empty((*image.shape, depth or 1), np.float64 if depth else image.dtype)
     kernel(
         image,
-        np.ascontiguousarray(img_as_ubyte(params["footprint"] > 0)),
+        np.ascontiguousarray(img_as_ubyte(footprint)),
         mask=mask,
         out=out,
         n_bins=levels,
+        **further,
         **{shift: params[shift] for shift in shifts},
     )
-    return out[..., 0]
+    return out if depth else out[..., 0]
+
+
+def _kernel(name: str, ndim: int, params: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return a filter's kernel and the arguments that only kernels of its kind take."""
+    if name.endswith("_percentile"):
+        limits = {"p0": params["p0"], "p1": params.get("p1", 0)}
+        return reach("filters.rank.percentile_cy", f"_{name[: -len('_percentile')]}"), limits
+    inner = {"windowed_histogram": "windowed_hist"}.get(name, name)
+    return reach("filters.rank.generic_cy", f"_{inner}" + ("" if ndim == 2 else "_3D")), {}
+
+
+def _centre(shape: tuple[int, ...], params: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the pixel that `noise_filter` leaves out: y, x, z, though the shifts are x, y, z."""
+    names = ("shift_y", "shift_x", "shift_z")
+    return tuple(n // 2 + params[name] for n, name in zip(shape, names, strict=False))
+
+
+# -- declarations ----------------------------------------------------------------------------------
 
 
 def _rank(
-    name: str, *, optional: bool = False, levels: bool = False, dtype: Any = None
+    name: str,
+    *,
+    optional: bool = False,
+    levels: bool = False,
+    dtype: Any = None,
+    specs: Mapping[str, Spec] | None = None,
 ) -> Operation:
+    """Declare a filter; those with parameters of their own work on two axes only."""
+
     def plan(call: Call) -> Plan:
         return (yield from rank_plan(call, call.operation.name, call.keywords, levels=levels))
 
@@ -170,22 +243,57 @@ def _rank(
         specs={
             "footprint": Footprint(optional=optional, sequences=False),
             "mask": AlignedImage(advanced=True),
-            **SHIFTS,
+            **(SHIFTS if specs is None else SHIFTS_2D),
+            **(specs or {}),
         },
-        halo_of=_halo,
+        halo_of=rank_halo,
         dtype_of=rank_dtype if dtype is None else lambda call: dtype,
         plan_of=plan,
-        check=_check,
-        ndim=(2, 3),
+        check=check_footprint,
+        ndim=(2, 3) if specs is None else (2, 2),
         working=4.0,
     )
+
+
+def _percentile(name: str, *, levels: bool = False, both: bool = True) -> Operation:
+    specs = {"p0": SHARE, "p1": SHARE} if both else {"p0": SHARE}
+    return _rank(f"{name}_percentile" if name else "percentile", levels=levels, specs=specs)
+
+
+def _bilateral(name: str) -> Operation:
+    return _rank(f"{name}_bilateral", specs={"s0": SPREAD, "s1": SPREAD})
 
 
 OPERATIONS = (
     _rank("median", optional=True),
     _rank("mean"),
+    _rank("geometric_mean"),
     _rank("minimum"),
     _rank("maximum"),
+    _rank("modal"),
+    _rank("majority"),
+    _rank("gradient"),
     _rank("entropy", dtype=np.float64),
+    _rank("otsu"),
+    _rank("threshold"),
+    _rank("enhance_contrast"),
     _rank("autolevel", levels=True),
+    _rank("equalize", levels=True),
+    _rank("subtract_mean", levels=True),
+    _rank("noise_filter", levels=True),
+    _rank("pop"),
+    _rank("sum"),
+    _percentile("", both=False),
+    _percentile("mean"),
+    _percentile("sum"),
+    _percentile("pop"),
+    # where p1 is 1, the highest level is the image's last one, not the neighbourhood's
+    _percentile("gradient", levels=True),
+    _percentile("enhance_contrast"),
+    _percentile("autolevel", levels=True),
+    _percentile("subtract_mean", levels=True),
+    _percentile("threshold", levels=True, both=False),
+    _bilateral("mean"),
+    _bilateral("sum"),
+    _bilateral("pop"),
 )

@@ -15,6 +15,7 @@ from skimage.util import img_as_float
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations import gathered, tv
 from napari_tilewise.operations.common import CHANNEL, CVAL, as_float
+from napari_tilewise.operations.keywords import Flags
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -25,8 +26,9 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.parameters import Choice, Flag, Footprint, Number
+from napari_tilewise.operations.parameters import Choice, Either, Flag, Footprint, Number
 from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.whole import whole, whole_halo
 
 # -- bilateral -------------------------------------------------------------------------------------
 
@@ -120,6 +122,33 @@ def _nl_means(call: Call) -> Tiles:
     return Tiles(lambda block: np.asarray(call.function(block.data)), halo=_nl_halo(call))
 
 
+# -- Bregman's total variation ---------------------------------------------------------------------
+
+
+def _check_bregman(call: Call) -> None:
+    if call.ndim + (call.channel_axis is not None) > 3:
+        raise InvalidImage(
+            f"{call.operation.name} takes at most three axes, channels included; the image of "
+            f"shape {call.shape} has {len(call.shape)}."
+        )
+    if call.dtype == np.float16:
+        raise InvalidImage(
+            f"{call.operation.name} does not take an image of type float16: expected float32, "
+            "float64, bool or integers. Convert it first."
+        )
+
+
+# -- phase -----------------------------------------------------------------------------------------
+
+
+def _check_phase(call: Call) -> None:
+    around = call["wrap_around"]
+    if call.ndim == 1 and np.any(around):
+        raise InvalidParameter(
+            f"{call.operation.name}: wrap_around={around!r} is not supported for one axis."
+        )
+
+
 # -- rolling ball ----------------------------------------------------------------------------------
 
 
@@ -132,6 +161,27 @@ def _ball_halo(call: Call) -> HaloLike:
 
 OPERATIONS = (
     *tv.OPERATIONS,
+    Operation(
+        name="restoration.denoise_tv_bregman",
+        # Gauss and Seidel's sweeps, each pixel after its neighbours before it in raster order: all
+        # of the image so far is in every pixel
+        kind=Kind.WHOLE,
+        specs={
+            "weight": Number(usual=(0.5, 20)),
+            "max_num_iter": Number(minimum=0, integer=True, usual=(1, 100)),
+            "eps": Number(minimum=0, usual=(1e-4, 1e-2), advanced=True),
+            "isotropic": Flag(),
+            "channel_axis": CHANNEL,
+        },
+        halo_of=whole_halo,
+        dtype_of=as_float,
+        plan_of=whole,
+        check=_check_bregman,
+        ndim=(2, 3),
+        shortest=2,
+        working=10.0,
+        note="A third axis that holds no channels is not smoothed along, as in scikit-image.",
+    ),
     Operation(
         name="restoration.denoise_bilateral",
         kind=Kind.STATISTIC,
@@ -199,5 +249,22 @@ OPERATIONS = (
         halo_of=_ball_halo,
         fixed={"workers": 1},
         working=6.0,
+    ),
+    Operation(
+        name="restoration.unwrap_phase",
+        # pixels are joined in the order of their reliability over the whole image
+        kind=Kind.WHOLE,
+        specs={
+            "wrap_around": Either(options=(Flag(), Flags(samples=((True, False),)))),
+            # scikit-image's kernel takes no numpy.random.Generator, whatever its docstring says
+            "rng": Number(integer=True, minimum=0, optional=True, usual=(0, 99), advanced=True),
+        },
+        halo_of=whole_halo,
+        dtype_of=lambda call: np.float64,
+        plan_of=whole,
+        check=_check_phase,
+        ndim=(1, 3),
+        working=20.0,
+        note="Takes no masked arrays.",
     ),
 )

@@ -6,14 +6,16 @@ first scale, Meijering's neuriteness scale by scale. A pass gathers it, and the 
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import linalg
 from skimage.feature import hessian_matrix, hessian_matrix_eigvals
 
-from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.common import BORDER, CVAL, as_float
+from napari_tilewise.operations.grid import grow, intersect, within
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -25,6 +27,9 @@ from napari_tilewise.operations.model import (
     Tiles,
 )
 from napari_tilewise.operations.parameters import Flag, Number, Numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SCALES = {
     "sigmas": Numbers(item=Number(minimum=0, usual=(0.5, 4))),
@@ -38,7 +43,7 @@ def hessian_reach(sigma: float) -> int:
     For scales of one pixel and less scikit-image asks for kernels 71 times the scale long. Their
     weights are exactly 0.0 where ``exp(-x**2 / sigma**2)`` underflows, that is beyond 27.4 times
     the scale (745.2 is the largest exponent a float64 holds), and a finite pixel times zero adds
-    nothing.
+    nothing. Infinity times zero is NaN: such pixels, and NaN, are felt as far as the kernel goes.
     """
     narrow = float(sigma) / np.sqrt(2.0)
     if sigma > 1:
@@ -46,8 +51,44 @@ def hessian_reach(sigma: float) -> int:
     return 2 * min(int(100 * narrow + 0.5), int(np.sqrt(2 * 745.2) * narrow) + 1)
 
 
-def _halo(call: Call) -> HaloLike:
+def _full_reach(sigma: float) -> int:
+    """Return how far the kernels go, zeros included."""
+    return 2 * int((8 if sigma > 1 else 100) * (float(sigma) / np.sqrt(2.0)) + 0.5)
+
+
+def _near(call: Call) -> int:
     return max(hessian_reach(sigma) for sigma in call["sigmas"])
+
+
+def _halo(call: Call) -> HaloLike:
+    """Return how far pixels are looked at: those of floats may be NaN."""
+    if call.dtype.kind != "f":
+        return _near(call)
+    return max(_full_reach(sigma) for sigma in call["sigmas"])
+
+
+def _felt(block: Block, near: int) -> Block:
+    """Return the block without what lies farther than `near` from its tile, if all is finite."""
+    region = intersect(grow(block.tile, ((near, near),) * len(block.tile)), block.region)
+    if region == block.region or not np.isfinite(block.data).all():
+        return block
+    data = np.ascontiguousarray(block.data[within(region, block.region)])
+    return replace(block, data=data, region=region)
+
+
+def _tiles(call: Call, function: Callable[[np.ndarray], np.ndarray]) -> Tiles:
+    """Return the last pass for a function of an image."""
+
+    def compute(block: Block) -> np.ndarray:
+        felt = _felt(block, _near(call))
+        found = np.asarray(function(felt.data))
+        if felt is block:
+            return found
+        result = np.zeros(block.data.shape, found.dtype)
+        result[block.core] = found[felt.core]
+        return result
+
+    return Tiles(compute, halo=_halo(call))
 
 
 def _check(call: Call) -> None:
@@ -58,14 +99,9 @@ def _check(call: Call) -> None:
         )
 
 
-def _image(block: Block, call: Call) -> np.ndarray:
-    """Return the block as these functions see it: float, the ridges dark."""
-    image = block.data.astype(as_float(call), copy=False)
-    if image.dtype == block.data.dtype and not np.isfinite(image).all():
-        raise InvalidImage(
-            f"{call.operation.name}: the image holds NaN or infinite values, which its kernels "
-            "spread. Replace them first, for example with numpy.nan_to_num."
-        )
+def _image(data: np.ndarray, call: Call) -> np.ndarray:
+    """Return pixels as these functions see them: float, the ridges dark."""
+    image = data.astype(as_float(call), copy=False)
     return image if call["black_ridges"] else -image
 
 
@@ -77,11 +113,7 @@ def _eigenvalues(image: np.ndarray, sigma: float, call: Call) -> np.ndarray:
 
 
 def _plain(call: Call) -> Tiles:
-    def compute(block: Block) -> np.ndarray:
-        _image(block, call)
-        return np.asarray(call.function(block.data))
-
-    return Tiles(compute, halo=_halo(call))
+    return _tiles(call, call.function)
 
 
 # -- Frangi and hybrid Hessian ---------------------------------------------------------------------
@@ -94,22 +126,21 @@ def _frangi_plan(call: Call) -> Plan:
         first = call["sigmas"][0]
 
         def largest(block: Block) -> Any:
-            eigenvalues = _eigenvalues(_image(block, call), first, call)
+            felt = _felt(block, hessian_reach(first))
+            eigenvalues = _eigenvalues(_image(felt.data, call), first, call)
             # by magnitude, as the function sorts them before it adds up the squares
             order = abs(eigenvalues).argsort(0)
-            eigenvalues = np.take_along_axis(eigenvalues, order, 0)[(slice(None), *block.core)]
+            eigenvalues = np.take_along_axis(eigenvalues, order, 0)[(slice(None), *felt.core)]
             return np.sqrt((eigenvalues**2).sum(0)).max()
 
         found = yield Gather(
-            of=largest, merge=max, halo=hessian_reach(first), what="largest Hessian norm"
+            of=largest,
+            merge=np.maximum,
+            halo=_full_reach(first) if call.dtype.kind == "f" else hessian_reach(first),
+            what="largest Hessian norm",
         )
         gamma = found / 2 or 1
-
-    def compute(block: Block) -> np.ndarray:
-        _image(block, call)
-        return np.asarray(call.function(block.data, gamma=gamma))
-
-    return Tiles(compute, halo=_halo(call))
+    return _tiles(call, lambda data: np.asarray(call.function(data, gamma=gamma)))
 
 
 # -- Meijering -------------------------------------------------------------------------------------
@@ -127,18 +158,19 @@ def _meijering_plan(call: Call) -> Plan:
         return np.asarray(np.maximum(values, 0))
 
     def largest(block: Block) -> list[Any]:
-        image = _image(block, call)
-        return [neuriteness(image, sigma)[block.core].max() for sigma in call["sigmas"]]
+        felt = _felt(block, _near(call))
+        image = _image(felt.data, call)
+        return [neuriteness(image, sigma)[felt.core].max() for sigma in call["sigmas"]]
 
     maxima = yield Gather(
         of=largest,
-        merge=lambda a, b: [max(pair) for pair in zip(a, b, strict=True)],
+        merge=lambda a, b: [np.maximum(*pair) for pair in zip(a, b, strict=True)],
         halo=_halo(call),
         what="largest value of each scale",
     )
 
-    def compute(block: Block) -> np.ndarray:
-        image = _image(block, call)
+    def normalised(data: np.ndarray) -> np.ndarray:
+        image = _image(data, call)
         result = np.zeros_like(image)
         for sigma, maximum in zip(call["sigmas"], maxima, strict=True):
             values = neuriteness(image, sigma)
@@ -147,7 +179,7 @@ def _meijering_plan(call: Call) -> Plan:
             result = np.maximum(result, values)
         return result
 
-    return Tiles(compute, halo=_halo(call))
+    return _tiles(call, normalised)
 
 
 def _frangi(name: str) -> Operation:
@@ -166,12 +198,12 @@ def _frangi(name: str) -> Operation:
         # deprecated in scikit-image in favour of `sigmas`
         fixed={"scale_range": None, "scale_step": None},
         halo_of=_halo,
+        typical_halo_of=_near,
         dtype_of=as_float,
         plan_of=_frangi_plan,
         check=_check,
         border="mode",
         ndim=(2, 3),
-        finite=True,
         working=32.0,
     )
 
@@ -182,12 +214,12 @@ OPERATIONS = (
         kind=Kind.NEIGHBOURHOOD,
         specs={**SCALES, **BORDERS},
         halo_of=_halo,
+        typical_halo_of=_near,
         dtype_of=as_float,
         plan_of=_plain,
         check=_check,
         border="mode",
         ndim=(2, 3),
-        finite=True,
         working=32.0,
     ),
     _frangi("frangi"),
@@ -200,11 +232,11 @@ OPERATIONS = (
             **BORDERS,
         },
         halo_of=_halo,
+        typical_halo_of=_near,
         dtype_of=as_float,
         plan_of=_meijering_plan,
         check=_check,
         border="mode",
-        finite=True,
         working=32.0,
     ),
     _frangi("hessian"),

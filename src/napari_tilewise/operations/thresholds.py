@@ -23,19 +23,20 @@ from napari_tilewise.operations.li import li_dtype, li_plan
 from napari_tilewise.operations.model import (
     Call,
     Exactness,
+    Gather,
     Kind,
     Operation,
     Output,
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import Flag, Number, Spec
+from napari_tilewise.operations.parameters import Either, Flag, Function, Number, Spec
 from napari_tilewise.operations.private import reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NBINS = Number(integer=True, minimum=2, usual=(4, 300), advanced=True)
+NBINS = Number(integer=True, minimum=1, usual=(1, 300), advanced=True)
 
 MOST_CHOICES = 10**11
 """Multi-Otsu tries every choice of thresholds, some 10**8 a second."""
@@ -112,6 +113,16 @@ def _multiotsu(call: Call, histogram: Histogram) -> Any:
 
 def _regions(image: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return np.asarray(np.digitize(image, bins=thresholds))
+
+
+def _triangle_plan(call: Call) -> Plan:
+    """Return the first pixel where all pixels are in one bin, as scikit-image does."""
+    histogram = yield from gather_histogram(call, call["nbins"])
+    if len(histogram.counts) > 1:
+        return Value(_triangle(call, histogram))
+    corner = tuple(slice(0, 1) for _ in call.spatial_shape)
+    first = yield Gather(lambda block: block.data.flat[0], max, regions=[corner])
+    return Value(first)
 
 
 def _triangle(call: Call, histogram: Histogram) -> Any:
@@ -244,7 +255,12 @@ OPERATIONS = (
         tolerance32=2e-5,
         specs={
             "tolerance": Number(minimum=0, usual=(0.001, 0.5), optional=True, advanced=True),
-            "initial_guess": Number(usual=(0.2, 0.8), optional=True, advanced=True),
+            "initial_guess": Either(
+                options=(Number(usual=(0.2, 0.8)), Function(samples=(np.median, np.mean))),
+                optional=True,
+                advanced=True,
+            ),
+            "iter_callback": Function(optional=True, samples=(float,), advanced=True),
         },
         output=Output.SCALAR,
         dtype_of=li_dtype,
@@ -253,9 +269,9 @@ OPERATIONS = (
         plan_of=li_plan,
         apply_result=above,
         working=5.0,
-        note=ROUNDING,
+        note=ROUNDING + " A function as initial_guess gets all pixels of the image at once.",
     ),
-    _threshold("triangle", _triangle),
+    _threshold("triangle", plan_of=_triangle_plan),
     _threshold(
         "minimum",
         _minimum,

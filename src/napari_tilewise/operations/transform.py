@@ -1,10 +1,18 @@
-"""`skimage.transform`: images made larger and smaller."""
+"""`skimage.transform`: the catalogue of its operations, and means of blocks."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from napari_tilewise.operations import rescale
+from napari_tilewise.operations import (
+    hough,
+    integral,
+    local_mean,
+    pyramids,
+    radon,
+    resize,
+    warps,
+)
 from napari_tilewise.operations.common import CVAL
 from napari_tilewise.operations.grid import Region, clip, within
 from napari_tilewise.operations.model import Block, Call, Kind, Operation, Tiles
@@ -48,7 +56,7 @@ def _mean_dtype(call: Call) -> np.dtype[np.generic]:
 
 
 OPERATIONS = (
-    rescale.OPERATION,
+    *resize.OPERATIONS,
     Operation(
         name="transform.downscale_local_mean",
         kind=Kind.GEOMETRY,
@@ -62,4 +70,10 @@ OPERATIONS = (
         plan_of=_local_mean,
         working=4.0,
     ),
+    *local_mean.OPERATIONS,
+    *pyramids.OPERATIONS,
+    *warps.OPERATIONS,
+    *integral.OPERATIONS,
+    *hough.OPERATIONS,
+    *radon.OPERATIONS,
 )

@@ -1,0 +1,155 @@
+"""`skimage.measure.block_reduce`: one pixel per block, so that a tile of blocks is all it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidParameter, InvalidParameterType, did_you_mean
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Kind,
+    Operation,
+    Output,
+    Tiles,
+)
+from napari_tilewise.operations.parameters import Choice, Function, Number
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.grid import Region
+
+FUNCTIONS = {
+    "sum": np.sum,
+    "mean": np.mean,
+    "median": np.median,
+    "min": np.min,
+    "max": np.max,
+    "std": np.std,
+    "var": np.var,
+    "any": np.any,
+    "all": np.all,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumpyFunction(Function):
+    """A function that takes an axis; in a recipe, a shell or a form, NumPy's by its name."""
+
+    names: tuple[str, ...] = tuple(FUNCTIONS)
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if isinstance(value, str):
+            if value not in self.names:
+                hint = did_you_mean(value, self.names)
+                raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.{hint}")
+            return FUNCTIONS[value]
+        return super()._check(name, value, ndim)
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "one of " + ", ".join(map(repr, self.names)) + " or a function"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keywords(Choice):
+    """A mapping of further arguments; its `choices` are examples, which property tests draw."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+        return dict(value)
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "a mapping of argument names to values" + (" or None" if self.optional else "")
+
+
+def _blocks(call: Call) -> tuple[int, ...]:
+    """Return the block's length along each axis."""
+    return call.per_axis(call["block_size"])
+
+
+def _shape(call: Call) -> tuple[int, ...]:
+    return tuple(-(-n // b) for n, b in zip(call.shape, _blocks(call), strict=True))
+
+
+def _probe(call: Call) -> np.ndarray:
+    """Return what the function makes of one block: its type, and whether it is one pixel."""
+    blocks = tuple(min(b, 2) for b in _blocks(call))
+    with np.errstate(all="ignore"):
+        return np.asarray(call.function(np.ones(blocks, call.dtype), block_size=blocks))
+
+
+def _check(call: Call) -> None:
+    try:
+        found = _probe(call)
+    except Exception as error:
+        raise InvalidParameter(
+            f"{call.operation.name}: func cannot be called on blocks of {call.dtype}: {error}. "
+            "Expected a function that takes an array and axis=, such as numpy.mean."
+        ) from error
+    if found.shape != (1,) * call.ndim:
+        raise InvalidParameter(
+            f"{call.operation.name}: func makes an array of shape {found.shape} of one block: "
+            f"expected one pixel, {(1,) * call.ndim}."
+        )
+
+
+def _block_reduce(call: Call) -> Tiles:
+    blocks = _blocks(call)
+    counts = _shape(call)
+
+    def source(tile: Region) -> Region:
+        return tuple(
+            slice(start * b, stop * b)
+            for (start, stop), b in zip(map(_two, tile, counts), blocks, strict=True)
+        )
+
+    def compute(block: Block) -> np.ndarray:
+        # a region cut off by the image's end is padded by the function itself, as the image is
+        made = np.asarray(call.function(block.data))
+        starts = [region.start // b for region, b in zip(block.region, blocks, strict=True)]
+        box = tuple(
+            slice(s.start - start, s.stop - start)
+            for s, start in zip(block.tile, starts, strict=True)
+        )
+        return made[box]
+
+    return Tiles(compute, source=source)
+
+
+def _two(span: slice, count: int) -> tuple[int, int]:
+    """Return a run of at least two blocks where there are two.
+
+    NumPy adds up a single block along one axis in another order than one of several.
+    """
+    if span.stop - span.start > 1:
+        return span.start, span.stop
+    start = min(span.start, max(0, count - 2))
+    return start, min(start + 2, count)
+
+
+OPERATIONS = (
+    Operation(
+        name="measure.block_reduce",
+        kind=Kind.GEOMETRY,
+        specs={
+            "block_size": Number(integer=True, minimum=1, per_axis=True, length=True, usual=(1, 6)),
+            "func": NumpyFunction(samples=(np.sum, np.mean, np.median, np.max, np.min)),
+            "cval": Number(usual=(0, 1), advanced=True),
+            "func_kwargs": Keywords(
+                choices=({"dtype": "float64"}, {}), optional=True, advanced=True
+            ),
+        },
+        output=Output.IMAGE,
+        shape_of=_shape,
+        dtype_of=lambda call: _probe(call).dtype,
+        plan_of=_block_reduce,
+        check=_check,
+        working=6.0,
+    ),
+)

@@ -1,0 +1,94 @@
+"""`skimage.measure.blur_effect`: two sums per axis over the image and its blurred copy."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage as ndi
+from skimage.color import rgb2gray
+from skimage.filters import sobel
+from skimage.util import img_as_float
+
+from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.common import CHANNEL
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Exactness,
+    Gather,
+    Kind,
+    Operation,
+    Output,
+    Plan,
+    Value,
+)
+from napari_tilewise.operations.parameters import Function, Number
+
+LEAST = np.spacing(np.float64(1))
+"""scikit-image takes no gradient to be smaller; it makes single precision double, too."""
+
+
+def _blur_effect(call: Call) -> Plan:
+    def of(block: Block) -> np.ndarray:
+        """Return (axis, sharp and lost gradients) of the tile, without the image's border."""
+        image = block.data
+        if call.channel_axis is not None:
+            image = rgb2gray(np.moveaxis(image, call.channel_axis, -1))
+        image = img_as_float(image)
+        inner = tuple(
+            slice(max(tile.start, 2) - region.start, min(tile.stop, n - 1) - region.start)
+            for tile, region, n in zip(block.tile, block.region, call.spatial_shape, strict=True)
+        )
+        inner = tuple(slice(s.start, max(s.start, s.stop)) for s in inner)
+        sums = []
+        for axis in range(image.ndim):
+            blurred = ndi.uniform_filter1d(image, call["h_size"], axis=axis)
+            sharp = np.maximum(LEAST, np.abs(sobel(image, axis=axis)[inner]))
+            blur = np.maximum(LEAST, np.abs(sobel(blurred, axis=axis)[inner]))
+            sums.append([sharp.sum(), np.maximum(0, sharp - blur).sum()])
+        return np.array(sums)
+
+    sums = yield Gather(of, np.add, halo=_halo(call), what="gradients")
+    found = [np.abs(sharp - lost) / sharp for sharp, lost in sums]
+    return Value(found if call["reduce_func"] is None else call["reduce_func"](found))
+
+
+def _halo(call: Call) -> int:
+    return int(call["h_size"]) // 2 + 1
+
+
+def _check(call: Call) -> None:
+    if call.channel_axis is not None and call.shape[call.channel_axis] != 3:
+        raise InvalidImage(
+            f"{call.operation.name}: the image has {call.shape[call.channel_axis]} channels along "
+            f"axis {call.channel_axis}: expected 3 (red, green, blue)."
+        )
+
+
+OPERATIONS = (
+    Operation(
+        name="measure.blur_effect",
+        kind=Kind.STATISTIC,
+        exactness=Exactness.CLOSE,
+        # scikit-image's blurred pixels carry the rounding of a running sum along the whole line,
+        # its sums that of adding up row after row: both grow like the root of the number of
+        # pixels. This is 340 units in the last place per pixel's root. The gray values of color
+        # images, products by BLAS, are those of the image's own type.
+        tolerance=1e-8,
+        tolerance32=5e-2,
+        tolerance_pixels=2**34,
+        specs={
+            "h_size": Number(integer=True, minimum=1, length=True, usual=(1, 15)),
+            "channel_axis": CHANNEL,
+            "reduce_func": Function(
+                optional=True, advanced=True, samples=(np.max, np.mean, np.min)
+            ),
+        },
+        output=Output.SCALAR,
+        shape_of=lambda call: None if call["reduce_func"] is None else (),
+        dtype_of=lambda call: np.float64,
+        halo_of=_halo,
+        plan_of=_blur_effect,
+        check=_check,
+        working=9.0,
+    ),
+)

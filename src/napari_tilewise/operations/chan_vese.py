@@ -1,0 +1,232 @@
+"""`segmentation.chan_vese`: the means inside and outside are gathered before every iteration.
+
+An iteration is local once these two means are known. One pass over the image adds up, in the order
+in which NumPy would, how much the level set changes and the sums that the next iteration's means
+are made of; the pass after it writes the changed level set.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.operations.common import as_float
+from napari_tilewise.operations.gathered import extremes, sums
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Kind,
+    Operation,
+    Output,
+    Part,
+    Parts,
+    Plan,
+    Sweep,
+    Tiles,
+    Value,
+)
+from napari_tilewise.operations.parameters import Choice, Flag, ImageOr, Number
+from napari_tilewise.operations.private import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from napari_tilewise.operations.model import Gather
+
+LEVEL = "phi"
+"""The name of the stored image."""
+ETA = 1e-16
+"""What scikit-image adds to keep slopes from being zero."""
+
+
+class _Problem:
+    """The image as scikit-image normalises it, and the formulas of one call."""
+
+    def __init__(self, call: Call, low: Any, high: Any) -> None:
+        self.call = call
+        self.dtype = np.dtype(as_float(call))
+        self.low = self.dtype.type(low)
+        self.span = self.dtype.type(high) - self.low
+
+    def image(self, block: Block) -> np.ndarray:
+        """Return the region's pixels between 0 and 1."""
+        image = block.data.astype(self.dtype, copy=False) - self.low
+        return np.asarray(image / self.span if self.span != 0 else image)
+
+    def level(self, block: Block) -> np.ndarray:
+        """Return the region's level set as it is now."""
+        return block.images[LEVEL] if LEVEL in block.images else self.first(block)
+
+    def first(self, block: Block) -> np.ndarray:
+        """Return the region's part of the level set that evolution begins with."""
+        init = self.call["init_level_set"]
+        if not isinstance(init, str):
+            return block.images["init_level_set"].astype(self.dtype)
+        if init == "checkerboard":
+            factor = np.pi / 5
+            waves = []
+            for span in block.region:
+                places = np.arange(span.start, span.stop, dtype=self.dtype)
+                places *= factor
+                waves.append(np.sin(places))
+            return np.asarray(waves[0][:, None] * waves[1])
+        centre = [int((n - 1) / 2) for n in self.call.shape]
+        radius = float(min(centre)) / (1 if init == "disk" else 2)
+        y, x = np.ogrid[block.region]
+        distance = np.sqrt(((y - centre[0]) ** 2 + (x - centre[1]) ** 2).astype(float))
+        disk = (radius - distance) / (radius * (1 if init == "disk" else 3))
+        return np.asarray(disk.astype(self.dtype, copy=False))
+
+    def variation(self, block: Block, means: tuple[Any, Any]) -> np.ndarray:
+        """Return the region's level set after one iteration."""
+        call, image, phi = self.call, self.image(block), self.level(block)
+        mu, dt = call["mu"], call["dt"]
+        padded = np.pad(phi, 1, mode="edge")
+        here = padded[1:-1, 1:-1]
+        right, left = padded[1:-1, 2:], padded[1:-1, :-2]
+        below, above = padded[2:, 1:-1], padded[:-2, 1:-1]
+        x_slope, y_slope = (right - left) / 2.0, (below - above) / 2.0
+        c1 = 1.0 / np.sqrt(ETA + (right - here) ** 2 + y_slope**2)
+        c2 = 1.0 / np.sqrt(ETA + (here - left) ** 2 + y_slope**2)
+        c3 = 1.0 / np.sqrt(ETA + x_slope**2 + (below - here) ** 2)
+        c4 = 1.0 / np.sqrt(ETA + x_slope**2 + (here - above) ** 2)
+        curved = right * c1 + left * c2 + below * c3 + above * c4
+        inside, outside = means
+        apart = -call["lambda1"] * (image - inside) ** 2 + call["lambda2"] * (image - outside) ** 2
+        delta = reach("segmentation._chan_vese", "_cv_delta")(phi)
+        changed = phi + (dt * delta) * (mu * curved + apart)
+        return np.asarray(changed / (1 + mu * dt * delta * (c1 + c2 + c3 + c4)))
+
+
+def _shares(image: np.ndarray, inside: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield what `_divided` takes the sums of."""
+    yield inside
+    outside = 1.0 - inside
+    yield outside
+    yield image * inside
+    yield image * outside
+
+
+def _divided(found: list[Any]) -> tuple[Any, Any]:
+    """Return the means inside and outside from the sums of `_shares`."""
+    n_inside, n_outside, inside, outside = found
+    if n_inside != 0:
+        inside /= n_inside
+    if n_outside != 0:
+        outside /= n_outside
+    return inside, outside
+
+
+def _energy(problem: _Problem) -> Generator[Gather, Any, Any]:
+    """Gather the energy of the level set as it is now."""
+    call = problem.call
+    soft = reach("segmentation._chan_vese", "_cv_heavyside")
+    edge_length = reach("segmentation._chan_vese", "_cv_edge_length_term")
+
+    def shares(block: Block) -> Iterator[np.ndarray]:
+        return _shares(problem.image(block), soft(problem.level(block)))
+
+    found = yield from sums(call, shares, what="means")
+    inside, outside = _divided(found)
+
+    def terms(block: Block) -> Iterator[np.ndarray]:
+        image, phi = problem.image(block), problem.level(block)
+        weight = soft(phi)
+        within = call["lambda1"] * (image - inside) ** 2 * weight
+        without = call["lambda2"] * (image - outside) ** 2 * (1.0 - weight)
+        yield (within + without)[block.core]
+        yield edge_length(phi, call["mu"])[block.core]
+
+    difference, length = yield from sums(call, terms, halo=1, what="energy")
+    return difference + length
+
+
+def _chan_vese(call: Call) -> Plan:
+    low, high = yield from extremes(call)
+    problem = _Problem(call, low, high)
+
+    def begun(block: Block) -> Iterator[np.ndarray]:
+        inside = (problem.level(block) > 0).astype(problem.dtype)
+        return _shares(problem.image(block), inside)
+
+    means = _divided((yield from sums(call, begun, what="means")))
+    compute: Any = problem.first
+    energies: list[Any] = []
+    done, change = 0, call["tol"] + 1
+    while change > call["tol"] and done < call["max_num_iter"]:
+        if done:
+            start = None if done > 1 else problem.first
+            yield Sweep(compute, problem.dtype, start, 1, 1, LEVEL, "iterations")
+        if call["extended_output"]:
+            energies.append((yield from _energy(problem)))
+        compute = _Iteration(problem, means)
+        total, *found = yield from sums(call, compute.measures, halo=1, what="change and means")
+        change = np.sqrt(total.dtype.type(total / np.intp(prod(call.shape))))
+        means = _divided(found)
+        done += 1
+    segmentation = Tiles(lambda block: np.asarray(compute(block) > 0), halo=1)
+    if not call["extended_output"]:
+        return segmentation
+    return Parts((segmentation, Tiles(compute, halo=1), Value(energies)))
+
+
+class _Iteration:
+    """One iteration with its means known."""
+
+    def __init__(self, problem: _Problem, means: tuple[Any, Any]) -> None:
+        self.problem = problem
+        self.means = means
+
+    def __call__(self, block: Block) -> np.ndarray:
+        """Return the region's level set after it."""
+        return self.problem.variation(block, self.means)
+
+    def measures(self, block: Block) -> Iterator[np.ndarray]:
+        """Yield the squared change and what the next means are made of, on the tile."""
+        before, after = self.problem.level(block)[block.core], self(block)[block.core]
+        yield (after - before) ** 2
+        inside = (after > 0).astype(self.problem.dtype)
+        yield from _shares(self.problem.image(block)[block.core], inside)
+
+
+def _parts(call: Call) -> tuple[Part, ...] | None:
+    if not call["extended_output"]:
+        return None
+    return (
+        Part(Output.MASK, np.bool_, call.shape),
+        Part(Output.IMAGE, as_float(call), call.shape),
+        Part(Output.VALUES),
+    )
+
+
+OPERATIONS = (
+    Operation(
+        name="segmentation.chan_vese",
+        kind=Kind.ITERATIVE,
+        specs={
+            "mu": Number(minimum=0, usual=(0, 1)),
+            "lambda1": Number(usual=(0, 2)),
+            "lambda2": Number(usual=(0, 2)),
+            "tol": Number(usual=(0, 0.1)),
+            "max_num_iter": Number(integer=True, minimum=0, usual=(0, 8)),
+            "dt": Number(usual=(0.1, 1)),
+            "init_level_set": ImageOr(
+                role="mask",
+                optional=False,
+                other=Choice(choices=("checkerboard", "disk", "small disk")),
+            ),
+            "extended_output": Flag(advanced=True),
+        },
+        output=Output.MASK,
+        ndim=(2, 2),
+        halo_of=lambda call: 1,
+        dtype_of=lambda call: np.bool_,
+        parts_of=_parts,
+        plan_of=_chan_vese,
+        working=24.0,
+        note="Every iteration is two passes over the image, a third and fourth for the energies "
+        "of extended_output.",
+    ),
+)

@@ -1,0 +1,320 @@
+"""Conversions between colour spaces: every pixel by itself, one declaration for all of them.
+
+A matrix product takes the pixels of a row together, and a row of one pixel may go through another
+routine of BLAS than longer rows. With one neighbour in its row no tile has a row of one pixel
+unless the image does; products of 3 x 3 matrices with any longer row round alike (measured with
+every x86 kernel of OpenBLAS, both precisions, rows of 2 to a million pixels, any cut).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.operations.common import AnyCase, as_float, as_float_type
+from napari_tilewise.operations.model import Call, Kind, Operation, no_channel
+from napari_tilewise.operations.parameters import (
+    AlignedImage,
+    Array,
+    ChannelAxis,
+    ImageOr,
+    Number,
+    Numbers,
+    Spec,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from napari_tilewise.operations.passes import HaloLike
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channels(ChannelAxis):
+    """The axis that holds a fixed number of channels."""
+
+    optional: bool = False
+    advanced: bool = True
+    least: int = 3
+    most: int | None = 3
+    """The largest number of channels; None: any."""
+    what: str = "the three components of a colour"
+
+    def check_image(self, call: Call) -> None:
+        """Raise `InvalidImage` when the image's channels are too few or too many."""
+        axis = call.channel_axis
+        if axis is None:
+            raise InvalidImage(
+                f"{call.operation.name}: channel_axis=None: expected the axis that holds "
+                f"{self.what}."
+            )
+        count = call.shape[axis]
+        if count < self.least or (self.most is not None and count > self.most):
+            wanted = f"{self.least}" if self.most is not None else f"at least {self.least}"
+            remedy = (
+                "Leave the alpha channel out (image[..., :3]) or blend it first "
+                "(skimage.color.rgba2rgb)."
+                if (count, self.most) == (4, 3)
+                else "Name the right axis with channel_axis=."
+            )
+            raise InvalidImage(
+                f"{call.operation.name}: axis {axis} of an image of shape {call.shape} holds "
+                f"{count} channels: expected {wanted} ({self.what}). {remedy}"
+            )
+
+
+COLOR = Channels()
+"""The channel axis of an image in any space of three components."""
+
+UNIT = Number(minimum=0, maximum=1, usual=(0, 1))
+
+WHITE: Mapping[str, Spec] = {
+    "illuminant": AnyCase(choices=("A", "B", "C", "D50", "D55", "D65", "D75", "E"), advanced=True),
+    "observer": AnyCase(choices=("2", "10", "R"), advanced=True),
+}
+"""The reference white."""
+
+
+def check_channels(call: Call) -> None:
+    """Raise `InvalidImage` when the channel axis does not hold what its spec says."""
+    spec = call.operation.specs["channel_axis"]
+    assert isinstance(spec, Channels)
+    spec.check_image(call)
+
+
+def row_neighbour(call: Call) -> HaloLike:
+    """Return one pixel on both sides along the rows, which no kernel of BLAS sees alone."""
+    return (*((0, 0),) * (call.ndim - 1), (1, 1))
+
+
+def double(call: Call) -> Any:
+    """Return the dtype of the stains: scikit-image scales by a float64 logarithm."""
+    return np.float64
+
+
+def spatial(call: Call) -> tuple[int, ...]:
+    """Return the shape of a result that has one value per pixel."""
+    return call.spatial_shape
+
+
+# -- conversions -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """What distinguishes one conversion from another."""
+
+    name: str
+    working: float
+    product: bool = False
+    """Whether pixels are multiplied by a matrix."""
+    specs: Mapping[str, Spec] = field(default_factory=dict)
+    channel: Channels = COLOR
+    dtype_of: Callable[[Call], Any] = as_float
+    check: Callable[[Call], None] = check_channels
+
+    def operation(self) -> Operation:
+        """Return the declaration."""
+        return Operation(
+            name=f"color.{self.name}",
+            kind=Kind.POINTWISE,
+            specs={**self.specs, "channel_axis": self.channel},
+            halo_of=row_neighbour if self.product else lambda call: 0,
+            dtype_of=self.dtype_of,
+            check=self.check,
+            working=self.working,
+        )
+
+
+def _product_dtype(call: Call) -> Any:
+    """Return the dtype of float64 logarithms times the matrix that was given."""
+    return np.result_type(np.float64, call["conv_matrix"].dtype)
+
+
+def _is_same(call: Call) -> bool:
+    """Tell whether `convert_colorspace` leaves the image as it is, whatever its channels."""
+    return bool(call["fromspace"] == call["tospace"] == "rgb")
+
+
+def _converted_dtype(call: Call) -> Any:
+    return call.dtype if _is_same(call) else as_float(call)
+
+
+def _check_converted(call: Call) -> None:
+    if not _is_same(call):
+        check_channels(call)
+
+
+SPACES = ("rgb", "hsv", "rgb cie", "xyz", "yuv", "yiq", "ypbpr", "ycbcr", "ydbdr")
+"""What `convert_colorspace` knows."""
+
+LAB = Channels(least=3, most=None, what="L*, a*, b*")
+MATRIX: Mapping[str, Spec] = {"conv_matrix": Array(shape=(3, 3), usual=(-2, 2))}
+
+CONVERSIONS = (
+    Conversion(
+        name="convert_colorspace",
+        product=True,
+        working=15.0,
+        specs={"fromspace": AnyCase(choices=SPACES), "tospace": AnyCase(choices=SPACES)},
+        dtype_of=_converted_dtype,
+        check=_check_converted,
+    ),
+    Conversion(name="rgb2hsv", working=6.0),
+    Conversion(name="hsv2rgb", working=15.0),
+    Conversion(name="rgb2xyz", product=True, working=5.0),
+    Conversion(name="xyz2rgb", product=True, working=5.0),
+    Conversion(name="rgb2rgbcie", product=True, working=4.0),
+    Conversion(name="rgbcie2rgb", product=True, working=4.0),
+    Conversion(name="rgb2lab", product=True, working=6.0, specs=WHITE),
+    Conversion(name="lab2rgb", product=True, working=6.0, specs=WHITE),
+    Conversion(name="xyz2lab", working=6.0, specs=WHITE),
+    Conversion(name="lab2xyz", working=6.0, specs=WHITE),
+    Conversion(name="lab2lch", working=5.0, channel=LAB),
+    Conversion(
+        name="lch2lab", working=5.0, channel=Channels(least=3, most=None, what="L*, C*, h*")
+    ),
+    Conversion(name="rgb2luv", product=True, working=6.0),
+    Conversion(name="luv2rgb", product=True, working=6.0),
+    Conversion(name="xyz2luv", working=6.0, specs=WHITE),
+    Conversion(name="luv2xyz", working=6.0, specs=WHITE),
+    Conversion(name="rgb2hed", product=True, working=5.0, dtype_of=double),
+    Conversion(name="hed2rgb", product=True, working=5.0, dtype_of=double),
+    Conversion(
+        name="separate_stains", product=True, working=5.0, specs=MATRIX, dtype_of=_product_dtype
+    ),
+    Conversion(
+        name="combine_stains", product=True, working=5.0, specs=MATRIX, dtype_of=_product_dtype
+    ),
+    Conversion(name="rgb2yuv", product=True, working=4.0),
+    Conversion(name="yuv2rgb", product=True, working=4.0),
+    Conversion(name="rgb2yiq", product=True, working=4.0),
+    Conversion(name="yiq2rgb", product=True, working=4.0),
+    Conversion(name="rgb2ypbpr", product=True, working=4.0),
+    Conversion(name="ypbpr2rgb", product=True, working=4.0),
+    Conversion(name="rgb2ycbcr", product=True, working=4.0),
+    Conversion(name="ycbcr2rgb", product=True, working=4.0),
+    Conversion(name="rgb2ydbdr", product=True, working=4.0),
+    Conversion(name="ydbdr2rgb", product=True, working=4.0),
+)
+
+
+# -- more or fewer channels ------------------------------------------------------------------------
+
+
+def _check_background(call: Call) -> None:
+    check_channels(call)
+    background = call["background"]
+    if np.size(background) != 3:
+        raise InvalidParameter(
+            f"{call.operation.name}: background={background!r}: expected three numbers from 0 to "
+            "1 (red, green, blue)."
+        )
+
+
+def _three_channels(call: Call) -> tuple[int, ...]:
+    return call.with_channel(call.spatial_shape, 3)
+
+
+def new_axis(call: Call) -> int:
+    """Return where the result has its new channel axis."""
+    return int(call["channel_axis"]) % (call.ndim + 1)
+
+
+def check_new_axis(call: Call) -> None:
+    """Raise `InvalidParameter` when the result has no such axis."""
+    axis, ndim = call["channel_axis"], call.ndim + 1
+    if not -ndim <= axis < ndim:
+        raise InvalidParameter(
+            f"{call.operation.name}: channel_axis={axis}: the result has {ndim} axes; expected "
+            f"one of them, from {-ndim} to {ndim - 1}."
+        )
+
+
+def with_axis(length: int) -> Callable[[Call], tuple[int, ...]]:
+    """Return the shape of a gray image repeated along a new axis."""
+
+    def shape_of(call: Call) -> tuple[int, ...]:
+        shape = list(call.shape)
+        shape.insert(new_axis(call), length)
+        return tuple(shape)
+
+    return shape_of
+
+
+NEW_AXIS = Number(integer=True, usual=(-2, 1), advanced=True)
+"""Where the result gets its channels: an axis of the result, not of the image."""
+
+
+# -- differences -----------------------------------------------------------------------------------
+
+
+def _both_floats(call: Call) -> Any:
+    return np.result_type(as_float(call), as_float_type(call["lab2"].dtype))
+
+
+def _difference(name: str, working: float, **weights: Spec) -> Operation:
+    return Operation(
+        name=f"color.{name}",
+        kind=Kind.POINTWISE,
+        specs={
+            "lab2": AlignedImage(role="image", like=True, optional=False),
+            **weights,
+            "channel_axis": LAB,
+        },
+        dtype_of=_both_floats,
+        shape_of=spatial,
+        channel_of=no_channel,
+        check=check_channels,
+        working=working,
+        note="For one colour give numpy.broadcast_to(colour, image.shape), which takes no memory.",
+    )
+
+
+WEIGHT = Number(minimum=0, exclusive=True, usual=(0, 2), advanced=True)
+FACTOR = Number(minimum=0, usual=(0, 0.1), advanced=True)
+
+OPERATIONS = (
+    *(conversion.operation() for conversion in CONVERSIONS),
+    Operation(
+        name="color.gray2rgb",
+        kind=Kind.POINTWISE,
+        specs={"channel_axis": NEW_AXIS},
+        shape_of=with_axis(3),
+        channel_of=new_axis,
+        check=check_new_axis,
+        dtypes="buifc",
+        working=3.0,
+    ),
+    Operation(
+        name="color.gray2rgba",
+        kind=Kind.POINTWISE,
+        specs={
+            "alpha": ImageOr(role="intensity", other=Number(usual=(0, 1))),
+            "channel_axis": NEW_AXIS,
+        },
+        shape_of=with_axis(4),
+        channel_of=new_axis,
+        check=check_new_axis,
+        working=3.0,
+    ),
+    Operation(
+        name="color.rgba2rgb",
+        kind=Kind.POINTWISE,
+        specs={
+            "background": Numbers(item=UNIT, least=3, advanced=True),
+            "channel_axis": Channels(least=4, most=4, what="red, green, blue, alpha"),
+        },
+        dtype_of=as_float,
+        shape_of=_three_channels,
+        check=_check_background,
+        working=5.0,
+    ),
+    _difference("deltaE_cie76", 4.0),
+    _difference("deltaE_ciede94", 7.5, kH=WEIGHT, kC=WEIGHT, kL=WEIGHT, k1=FACTOR, k2=FACTOR),
+    _difference("deltaE_ciede2000", 12.5, kL=WEIGHT, kC=WEIGHT, kH=WEIGHT),
+    _difference("deltaE_cmc", 9.0, kL=WEIGHT, kC=WEIGHT),
+)

@@ -1,0 +1,163 @@
+"""`skimage.filters`, kernels of one's own: Gabor's waves, and any kernel with many zeros.
+
+The kernel's size is the halo. Gabor's is worked out from its scales and its direction.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.operations.common import BORDER, CVAL, as_float
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    HaloLike,
+    Kind,
+    Operation,
+    Tiles,
+    first_axis,
+)
+from napari_tilewise.operations.parameters import Array, Choice, Number
+from napari_tilewise.operations.private import reach
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.grid import Region
+
+# -- Gabor -----------------------------------------------------------------------------------------
+
+
+def _gabor_halo(call: Call) -> tuple[int, int]:
+    """Return half the kernel's size, as `gabor_kernel` works it out."""
+    sigmas = [call["sigma_x"], call["sigma_y"]]
+    if None in sigmas:
+        narrowest = reach("filters._gabor", "_sigma_prefactor")(call["bandwidth"])
+        sigmas = [narrowest / call["frequency"] if s is None else s for s in sigmas]
+    along, across = (call["n_stds"] * sigma for sigma in sigmas)
+    cosine, sine = math.cos(call["theta"]), math.sin(call["theta"])
+    return (
+        math.ceil(max(abs(across * cosine), abs(along * sine), 1)),
+        math.ceil(max(abs(along * cosine), abs(across * sine), 1)),
+    )
+
+
+def _check_gabor(call: Call) -> None:
+    if call["frequency"] == 0 and None in (call["sigma_x"], call["sigma_y"]):
+        raise InvalidParameter(
+            "filters.gabor: frequency=0 with sigma_x or sigma_y left out: expected another "
+            "frequency, or both scales, which follow from it otherwise."
+        )
+    # SciPy mirrors the pixel 4 n before an image of n pixels to the one at -1: it reads what lies
+    # in memory there, and its answer differs from call to call.
+    outside = [h >= 4 * n for h, n in zip(_gabor_halo(call), call.spatial_shape, strict=True)]
+    if call["mode"] == "reflect" and any(outside):
+        raise InvalidImage(
+            f"filters.gabor: the kernel reaches {_gabor_halo(call)} pixels, over four times the "
+            f"image of shape {call.shape}, where SciPy's mode='reflect' fails: expected a larger "
+            "image, a higher frequency or another mode."
+        )
+
+
+def _gabor_dtype(call: Call) -> Any:
+    """Return float32 or float64 for floats; other images keep their type, which cuts fractions."""
+    return as_float(call) if call.dtype.kind == "f" else call.dtype
+
+
+def _gabor(call: Call) -> Tiles:
+    return Tiles(lambda block: np.stack(call.function(block.data)), halo=_gabor_halo(call))
+
+
+# -- sparse kernels --------------------------------------------------------------------------------
+
+
+def _sparse_halo(call: Call) -> HaloLike:
+    return [(n // 2, n - 1 - n // 2) for n in call["kernel"].shape]
+
+
+def _check_sparse(call: Call) -> None:
+    shape = call["kernel"].shape
+    if call["mode"] == "valid":
+        if any(n > length for n, length in zip(shape, call.spatial_shape, strict=True)):
+            raise InvalidParameter(
+                f"filters.correlate_sparse: a kernel of shape {shape} has no place within an image "
+                f"of shape {call.shape}: expected a smaller one, or another mode than 'valid'."
+            )
+    elif any(n % 2 == 0 for n in shape):
+        raise InvalidParameter(
+            f"filters.correlate_sparse: kernel has shape {shape}: expected an odd length along "
+            f"every axis for mode={call['mode']!r}."
+        )
+
+
+def _sparse_shape(call: Call) -> tuple[int, ...]:
+    if call["mode"] != "valid":
+        return call.shape
+    return tuple(n - k + 1 for n, k in zip(call.shape, call["kernel"].shape, strict=True))
+
+
+def _sparse(call: Call) -> Tiles:
+    def compute(block: Block) -> np.ndarray:
+        return np.asarray(call.function(block.data))
+
+    if call["mode"] != "valid":
+        return Tiles(compute, halo=_sparse_halo(call))
+
+    def source(tile: Region) -> Region:
+        """Return the pixels under the kernel's places: the result begins at the kernel's corner."""
+        sizes = call["kernel"].shape
+        return tuple(slice(s.start, s.stop + n - 1) for s, n in zip(tile, sizes, strict=True))
+
+    return Tiles(compute, source=source)
+
+
+SCALE = Number(minimum=0, exclusive=True, length=True, optional=True, usual=(0.5, 2), advanced=True)
+
+OPERATIONS = (
+    Operation(
+        name="filters.gabor",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            "frequency": Number(usual=(0.25, 0.9)),
+            "theta": Number(usual=(0, 3.2)),
+            "bandwidth": Number(minimum=0, exclusive=True, usual=(1, 3)),
+            "sigma_x": SCALE,
+            "sigma_y": SCALE,
+            "n_stds": Number(minimum=0, usual=(1, 3), advanced=True),
+            "offset": Number(usual=(0, 3.2), advanced=True),
+            "mode": BORDER,
+            "cval": CVAL,
+        },
+        halo_of=_gabor_halo,
+        dtype_of=_gabor_dtype,
+        shape_of=lambda call: (2, *call.shape),
+        channel_of=first_axis,
+        split=tuple,
+        plan_of=_gabor,
+        check=_check_gabor,
+        border="mode",
+        ndim=(2, 2),
+        shortest=2,
+        working=6.0,
+        note="The real and the imaginary response. An image of integers gives integers.",
+    ),
+    Operation(
+        name="filters.correlate_sparse",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            "kernel": Array(usual=(-1, 1)),
+            "mode": Choice(
+                choices=("reflect", "constant", "nearest", "mirror", "wrap", "valid"), advanced=True
+            ),
+        },
+        halo_of=_sparse_halo,
+        dtype_of=as_float,
+        shape_of=_sparse_shape,
+        plan_of=_sparse,
+        check=_check_sparse,
+        border="mode",
+        working=6.0,
+    ),
+)

@@ -1,0 +1,91 @@
+"""`util.crop`: a box of the image, whose pixels stay as they are.
+
+Where the box lies is asked of scikit-image itself: its function is given the positions along each
+axis, as an image that takes no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.model import Call, Kind, Operation, Tiles
+from napari_tilewise.operations.parameters import Choice, Flag, Number, Numbers
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.grid import Region
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs(Numbers):
+    """Numbers, or pairs of them."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if isinstance(value, np.ndarray):
+            value = value.tolist()
+        rows = value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+        if any(isinstance(row, Sequence | np.ndarray) for row in rows):
+            return tuple(super(Pairs, self)._check(name, row, ndim) for row in rows)
+        return super()._check(name, value, ndim)
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return f"a sequence of pairs, each {self.item.describe()}"
+
+
+def _box(call: Call) -> Region:
+    """Return the box of the image that is the result."""
+    box = []
+    for axis, length in enumerate(call.shape):
+        along = np.arange(length).reshape([-1 if i == axis else 1 for i in range(call.ndim)])
+        try:
+            kept = call.function(np.broadcast_to(along, call.shape), copy=False)
+        except Exception as error:
+            raise InvalidParameter(
+                f"{call.operation.name}: {error} (the image has shape {call.shape})"
+            ) from error
+        start = int(kept.flat[0]) if kept.size else 0
+        box.append(slice(start, start + kept.shape[axis]))
+    return tuple(box)
+
+
+def _shape(call: Call) -> tuple[int, ...]:
+    return tuple(s.stop - s.start for s in _box(call))
+
+
+def _check(call: Call) -> None:
+    _box(call)
+
+
+def _tiles(call: Call) -> Tiles:
+    first = [s.start for s in _box(call)]
+
+    def source(tile: Region) -> Region:
+        return tuple(slice(t.start + n, t.stop + n) for t, n in zip(tile, first, strict=True))
+
+    return Tiles(lambda block: block.data, source=source)
+
+
+COPY = Flag(advanced=True)
+
+OPERATIONS = (
+    Operation(
+        name="util.crop",
+        kind=Kind.GEOMETRY,
+        specs={
+            "crop_width": Pairs(item=Number(integer=True, minimum=0, usual=(0, 2))),
+            "copy": COPY,
+            "order": Choice(choices=("K", "C", "F", "A"), advanced=True),
+        },
+        shape_of=_shape,
+        plan_of=_tiles,
+        check=_check,
+        dtypes="buifc",
+        working=3.0,
+        note="Always a copy, in C order: tiles are no views of the image.",
+    ),
+)

@@ -1,0 +1,177 @@
+"""`skimage.restoration`, deconvolution: Richardson and Lucy's by tiles, Wiener's on whole images.
+
+An iteration of Richardson-Lucy convolves twice with the point spread function, so a pixel depends
+on what lies within as many of its widths as there are convolutions. SciPy convolves small kernels
+directly, with the same bits on any part of the image, and others by Fourier transforms, whose
+rounding depends on the array's size. Which it does follows from the whole image's shape.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import signal
+
+from napari_tilewise.operations.common import as_float
+from napari_tilewise.operations.keywords import Keywords
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Exactness,
+    Gather,
+    HaloLike,
+    Kind,
+    Operation,
+    Output,
+    Part,
+    Plan,
+    Tiles,
+)
+from napari_tilewise.operations.parameters import Array, Flag, Number, Seed
+from napari_tilewise.operations.whole import whole, whole_halo
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+# -- Richardson and Lucy ---------------------------------------------------------------------------
+
+
+def _lucy_halo(call: Call) -> HaloLike:
+    return [2 * call["num_iter"] * (n // 2) for n in call["psf"].shape]
+
+
+def _method(call: Call) -> str:
+    """Return how SciPy convolves the whole image, directly or by Fourier transforms."""
+    image = np.broadcast_to(np.zeros((), as_float(call)), call.shape)
+    psf = call["psf"].astype(as_float(call))
+    return str(signal.choose_conv_method(image, psf, mode="same"))
+
+
+def _lucy(call: Call) -> Plan:
+    method = _method(call)
+    if method == "fft" and not (yield from _is_tame(call)):
+        return (yield from whole(call))
+    return Tiles(lambda block: _deconvolve(block.data, call, method), halo=_lucy_halo(call))
+
+
+def _is_tame(call: Call) -> Generator[Gather, Any, bool]:
+    """Gather whether rounding stays small: an odd kernel, and nothing negative or infinite.
+
+    With an even kernel the second convolution is not the first one's mirror image, and with
+    negative values the blurred estimate may vanish where the image does not: their quotient then
+    makes anything of a rounding. A NaN reaches all of a Fourier transform.
+    """
+    psf = call["psf"]
+    if any(n % 2 == 0 for n in psf.shape) or not (np.isfinite(psf).all() and psf.min() >= 0):
+        return False
+
+    def of(block: Block) -> bool:
+        return bool(block.data.min() >= 0 and block.data.max() < np.inf)
+
+    tame: bool = yield Gather(of, lambda a, b: a and b, what="sign of the image")
+    return tame
+
+
+def _deconvolve(image: np.ndarray, call: Call, method: str) -> np.ndarray:
+    """Do what `richardson_lucy` does, with the whole image's method of convolution."""
+    dtype = as_float(call)
+    image = image.astype(dtype, copy=False)
+    psf = call["psf"].astype(dtype, copy=False)
+    least = call["filter_epsilon"]
+    estimate = np.full(image.shape, 0.5, dtype=dtype)
+    for _ in range(call["num_iter"]):
+        blurred = signal.convolve(estimate, psf, mode="same", method=method) + 1e-12
+        relative = image / blurred
+        if least:
+            relative = np.where(blurred < least, 0, relative)
+        estimate *= signal.convolve(relative, np.flip(psf), mode="same", method=method)
+    if call["clip"]:
+        estimate[estimate > 1] = 1
+        estimate[estimate < -1] = -1
+    return estimate
+
+
+# -- Wiener ----------------------------------------------------------------------------------------
+
+
+def _dtype(call: Call) -> Any:
+    real = np.dtype(as_float(call))
+    return real if call["is_real"] else np.result_type(real, np.complex64)
+
+
+def _parts(call: Call) -> tuple[Part, ...]:
+    return Part(Output.IMAGE, _dtype(call), call.shape), Part(Output.VALUES)
+
+
+PSF = Array(usual=(0, 1))
+REGULARISATION = Array(optional=True, usual=(-1, 1), advanced=True)
+REAL = Flag(advanced=True)
+CLIP = Flag(advanced=True)
+
+OPERATIONS = (
+    Operation(
+        name="restoration.richardson_lucy",
+        kind=Kind.ITERATIVE,
+        exactness=Exactness.CLOSE,
+        # Bit for bit where SciPy convolves directly. A Fourier transform of N pixels is off by some
+        # log2(N) units in the last place of the largest value, and differently for a tile. Where
+        # nothing is negative, what that does to an estimate u in a pixel p is bounded: its share
+        # u(p) psf(q - p) is part of every blurred value it is divided by, so u moves by less than
+        # the error times the sum of the quotients; and an iteration maps relative changes e to
+        # e - P e, P an average over neighbours with eigenvalues from 0 to 1, so that they add up
+        # and do not grow. A thousand iterations of ten units each: 2e-12, and 1e-3 in single
+        # precision. (A blurred value equal to filter_epsilon to the last bit may fall either way.)
+        tolerance=1e-10,
+        tolerance32=1e-3,
+        specs={
+            "psf": PSF,
+            "num_iter": Number(minimum=0, integer=True, usual=(1, 12)),
+            "clip": CLIP,
+            "filter_epsilon": Number(minimum=0, optional=True, usual=(1e-6, 0.1), advanced=True),
+        },
+        halo_of=_lucy_halo,
+        dtype_of=as_float,
+        plan_of=_lucy,
+        working=16.0,
+        note="An even kernel, or negative values, with Fourier transforms (SciPy's choice for all "
+        "but small kernels) leave no bound for rounding: the whole image is then read at once.",
+    ),
+    Operation(
+        name="restoration.wiener",
+        kind=Kind.WHOLE,
+        specs={
+            "psf": PSF,
+            "balance": Number(usual=(0.05, 2)),
+            "reg": REGULARISATION,
+            "is_real": REAL,
+            "clip": CLIP,
+        },
+        halo_of=whole_halo,
+        dtype_of=_dtype,
+        plan_of=whole,
+        working=16.0,
+    ),
+    Operation(
+        name="restoration.unsupervised_wiener",
+        kind=Kind.WHOLE,
+        specs={
+            "psf": PSF,
+            "reg": REGULARISATION,
+            "user_params": Keywords(
+                samples=({}, {"max_num_iter": 40}, {"threshold": 0.01, "burnin": 5}),
+                advanced=True,
+            ),
+            "is_real": REAL,
+            "clip": CLIP,
+            "rng": Seed(advanced=True),
+        },
+        halo_of=whole_halo,
+        dtype_of=_dtype,
+        parts_of=_parts,
+        plan_of=whole,
+        ndim=(2, 2),
+        working=30.0,
+        note="The image, and the Gibbs sampler's chains. Random: give rng for the same result.",
+    ),
+)

@@ -1,0 +1,260 @@
+"""`skimage.transform.hough_*`: votes for lines, circles and ellipses.
+
+Votes are whole numbers that add up over tiles, as long as every pixel keeps its absolute place. A
+circle's votes fall within its radius, which makes it a neighbourhood. What is left looks at all
+pixels, or all votes, together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, sqrt
+from typing import Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.grid import Region, grow, within
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Gather,
+    HaloLike,
+    Kind,
+    Operation,
+    Output,
+    Plan,
+    Tiles,
+    Value,
+    first_axis,
+)
+from napari_tilewise.operations.parameters import Array, Flag, Number, Numbers, Seed
+from napari_tilewise.operations.whole import whole, whole_halo
+
+ANGLES = Array(ndim=1, usual=(-1.6, 1.6), optional=True, longest=30)
+LENGTH = Number(minimum=0, integer=True, length=True, usual=(0, 20))
+COUNT = Number(minimum=0, usual=(0, 30))
+POINTS = 2**18
+"""Pixels that vote at once."""
+
+
+# -- lines -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Votes:
+    """Votes per distance, from `first` on, and angle."""
+
+    first: int
+    counts: np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.counts.nbytes
+
+    def add(self, other: _Votes) -> _Votes:
+        """Return these and the others', in place where there is room."""
+        if len(other.counts) == 0 or len(self.counts) == 0:
+            return other if len(self.counts) == 0 else self
+        first = min(self.first, other.first)
+        stop = max(self.first + len(self.counts), other.first + len(other.counts))
+        if first < self.first or stop > self.first + len(self.counts):
+            wider = np.zeros((stop - first, self.counts.shape[1]), np.uint64)
+            wider[self.first - first :][: len(self.counts)] = self.counts
+            self.first, self.counts = first, wider
+        self.counts[other.first - self.first :][: len(other.counts)] += other.counts
+        return self
+
+
+def _theta(call: Call) -> np.ndarray:
+    if call["theta"] is not None:
+        return np.asarray(call["theta"])
+    return np.linspace(-np.pi / 2, np.pi / 2, 180, endpoint=False)
+
+
+def _hough_line(call: Call) -> Plan:
+    theta = _theta(call)
+    cos, sin = np.cos(theta), np.sin(theta)
+
+    def of(block: Block) -> _Votes:
+        rows, columns = np.nonzero(block.data[block.core])
+        rows, columns = rows + block.tile[0].start, columns + block.tile[1].start
+        reach = _distance(*(s.stop for s in block.tile))
+        counts = np.zeros((2 * reach + 3, len(theta)), np.uint64)
+        for start in range(0, len(rows), POINTS):
+            x, y = columns[start : start + POINTS], rows[start : start + POINTS]
+            for k in range(len(theta)):
+                place = cos[k] * x + sin[k] * y
+                # Away from zero where the distance lies halfway, as scikit-image rounds.
+                nearest = np.trunc(np.where(place > 0, place + 0.5, place - 0.5)).astype(np.intp)
+                counts[:, k] += np.bincount(nearest + reach + 1, minlength=len(counts)).astype(
+                    np.uint64
+                )
+        used = np.flatnonzero(counts.any(axis=1))
+        span = slice(used[0], used[-1] + 1) if len(used) else slice(0, 0)
+        return _Votes(int(span.start) - reach - 1, counts[span].copy())
+
+    votes: _Votes = yield Gather(of, lambda a, b: a.add(b), what="votes")
+    offset = _distance(*call.shape)
+    space = np.zeros((2 * offset + 1, len(theta)), np.uint64)
+    if len(votes.counts):
+        space[votes.first + offset :][: len(votes.counts)] = votes.counts
+    return Value((space, theta, np.linspace(-offset, offset, len(space))))
+
+
+def _distance(rows: int, columns: int) -> int:
+    """Return the farthest that a line through an image can be from its corner."""
+    return ceil(sqrt(rows * rows + columns * columns))
+
+
+def _check_theta(call: Call) -> None:
+    theta = call["theta"]
+    if theta is not None and theta.dtype != np.float64:
+        raise InvalidParameter(
+            f"{call.operation.name}: theta is of type {theta.dtype}: expected float64."
+        )
+
+
+# -- circles ---------------------------------------------------------------------------------------
+
+
+def _radii(call: Call) -> np.ndarray:
+    return np.atleast_1d(np.asarray(call["radius"])).astype(np.intp)
+
+
+def _largest(call: Call) -> int:
+    return int(_radii(call).max())
+
+
+def _circle_shape(call: Call) -> tuple[int, ...]:
+    more = 2 * _largest(call) if call["full_output"] else 0
+    return (len(_radii(call)), *(n + more for n in call.shape))
+
+
+def _circle_halo(call: Call) -> HaloLike:
+    return _largest(call)
+
+
+def _hough_circle(call: Call) -> Tiles:
+    largest = _largest(call)
+    # The result of the whole image begins so many pixels before it.
+    before = largest if call["full_output"] else 0
+
+    def source(tile: Region) -> Region:
+        box = tuple(slice(s.start - before, s.stop - before) for s in tile)
+        return grow(box, ((largest, largest),) * 2)
+
+    def compute(block: Block) -> np.ndarray:
+        votes = call.function(block.data)
+        return np.ascontiguousarray(votes[(slice(None), *within(block.tile, block.region))])
+
+    return Tiles(compute, source=source)
+
+
+# -- declarations ----------------------------------------------------------------------------------
+
+
+def _no_shape(call: Call) -> None:
+    return None
+
+
+def _whole(name: str, specs: dict[str, Any], **fields: Any) -> Operation:
+    return Operation(
+        **{
+            "name": f"transform.{name}",
+            "kind": Kind.WHOLE,
+            "specs": specs,
+            "output": Output.VALUES,
+            "shape_of": _no_shape,
+            "plan_of": whole,
+            "halo_of": whole_halo,
+            "ndim": (2, 2),
+            "working": 4.0,
+            **fields,
+        }
+    )
+
+
+OPERATIONS = (
+    Operation(
+        name="transform.hough_line",
+        kind=Kind.STATISTIC,
+        specs={"theta": ANGLES},
+        output=Output.VALUES,
+        shape_of=_no_shape,
+        plan_of=_hough_line,
+        check=_check_theta,
+        ndim=(2, 2),
+        working=14.0,
+    ),
+    _whole(
+        "hough_line_peaks",
+        {
+            "angles": Array(ndim=1, usual=(-1.6, 1.6), longest=300),
+            "dists": Array(ndim=1, usual=(-60, 60), longest=300),
+            "min_distance": LENGTH,
+            "min_angle": LENGTH,
+            "threshold": Number(optional=True, usual=(0, 1)),
+            "num_peaks": COUNT,
+        },
+        working=6.0,
+        note="The image is the votes that hough_line returns.",
+    ),
+    _whole(
+        "probabilistic_hough_line",
+        {
+            "threshold": Number(minimum=0, integer=True, usual=(0, 20)),
+            "line_length": LENGTH,
+            "line_gap": LENGTH,
+            "theta": ANGLES,
+            "rng": Seed(advanced=True),
+        },
+        check=_check_theta,
+        working=30.0,
+    ),
+    Operation(
+        name="transform.hough_circle",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            "radius": Numbers(item=Number(minimum=0, length=True, usual=(1, 12))),
+            "normalize": Flag(),
+            "full_output": Flag(advanced=True),
+        },
+        halo_of=_circle_halo,
+        dtype_of=lambda call: np.float64,
+        shape_of=_circle_shape,
+        channel_of=first_axis,
+        plan_of=_hough_circle,
+        ndim=(2, 2),
+        working=6.0,
+    ),
+    _whole(
+        "hough_circle_peaks",
+        {
+            "radii": Array(ndim=1, usual=(1, 30), longest=14),
+            "min_xdistance": Number(minimum=1, integer=True, length=True, usual=(1, 10)),
+            "min_ydistance": Number(minimum=1, integer=True, length=True, usual=(1, 10)),
+            "threshold": Number(optional=True, usual=(0, 1)),
+            "num_peaks": COUNT,
+            "total_num_peaks": COUNT,
+            "normalize": Flag(),
+        },
+        ndim=(3, 3),
+        working=6.0,
+        note="The image is the votes that hough_circle returns, one plane per radius.",
+    ),
+    _whole(
+        "hough_ellipse",
+        {
+            "threshold": Number(minimum=0, integer=True, usual=(0, 10)),
+            "accuracy": Number(minimum=0, exclusive=True, usual=(0.5, 3)),
+            "min_size": Number(minimum=0, integer=True, length=True, usual=(2, 10)),
+            "max_size": Number(
+                minimum=0, integer=True, optional=True, length=True, usual=(4, 30), advanced=True
+            ),
+        },
+        note="The time grows with the third power of the number of edge pixels, in scikit-image "
+        "too.",
+    ),
+)

@@ -1,0 +1,164 @@
+"""`skimage.restoration`, functions of functions: self-supervised denoising and cycle spinning.
+
+What a given function looks at is not known, unless it is an operation of this catalogue with a
+finite halo: then a tile is denoised from its surroundings. Any other gets the whole image.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from skimage.filters import gaussian, median
+from skimage.restoration import denoise_tv_chambolle
+
+from napari_tilewise.errors import TilewiseError, UnknownOperation
+from napari_tilewise.operations.common import CHANNEL, as_float
+from napari_tilewise.operations.keywords import Items, Keywords
+from napari_tilewise.operations.model import (
+    Call,
+    Exactness,
+    HaloLike,
+    Kind,
+    Operation,
+    Output,
+    Plan,
+    Tiles,
+    normal_halo,
+)
+from napari_tilewise.operations.parameters import Either, Flag, Function, Number, Numbers
+from napari_tilewise.operations.whole import whole, whole_halo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TOLERANCE = 1e-4
+"""A function's own tolerance may be so large: that of non-local means."""
+
+
+def _operation(function: Callable[..., Any]) -> Operation | None:
+    """Return the operation that a scikit-image function is."""
+    from napari_tilewise.operations import get_operation
+
+    module = str(getattr(function, "__module__", "")).split(".")
+    if module[0] != "skimage" or len(module) < 2:
+        return None
+    try:
+        found = get_operation(f"{module[1]}.{getattr(function, '__name__', '')}")
+    except UnknownOperation:
+        return None
+    return found if found.raw_function is function else None
+
+
+def _inner(call: Call) -> Call | None:
+    """Return the given function's own call where a part of the image gives its part of the result.
+
+    That is so for operations of a finite halo, on axes that are all spatial, with a border that
+    does not wrap around.
+    """
+    operation = _operation(call["denoise_function"])
+    if operation is None or call["masks"] is not None:
+        return None
+    if operation.kind is not Kind.NEIGHBOURHOOD or operation.tolerance > TOLERANCE:
+        return None
+    try:
+        inner = operation.call(call.shape, as_float(call), call["denoiser_kwargs"] or {})
+    except TilewiseError:
+        return None  # the function refuses this image itself, in its own words
+    plain = (
+        inner.channel_axis is None and not inner.wraps and operation.shape_of(inner) == call.shape
+    )
+    return inner if plain else None
+
+
+def _halo(call: Call) -> HaloLike:
+    """Return the function's halo, and one pixel for the mean of a pixel's neighbours."""
+    inner = _inner(call)
+    if inner is None:
+        return whole_halo(call)
+    halo = normal_halo(inner.operation.halo_of(inner), call.ndim)
+    return [(before + 1, after + 1) for before, after in halo]
+
+
+def _denoise(call: Call) -> Plan:
+    """Denoise by tiles where that is known to be right.
+
+    Pixels are replaced by their neighbours' mean in `stride` to the axes turns. Which turn comes
+    first differs from tile to tile, but the pixels of one turn are those of the whole image's.
+    """
+    if _inner(call) is None:
+        return (yield from whole(call))
+    return Tiles(lambda block: np.asarray(call.function(block.data)), halo=_halo(call))
+
+
+STRIDE = Number(minimum=1, integer=True, usual=(2, 4))
+BLUR_KEYWORDS: tuple[dict[str, Any], ...] = ({}, {"sigma": 0.7}, {"mode": "wrap"})
+
+OPERATIONS = (
+    Operation(
+        name="restoration.denoise_invariant",
+        kind=Kind.NEIGHBOURHOOD,
+        # the given function's own; see TOLERANCE
+        exactness=Exactness.CLOSE,
+        tolerance=TOLERANCE,
+        specs={
+            "denoise_function": Function(samples=(gaussian, median, denoise_tv_chambolle)),
+            "stride": STRIDE,
+            "masks": Items(optional=True, samples=(None,), advanced=True),
+            "denoiser_kwargs": Keywords(samples=BLUR_KEYWORDS),
+        },
+        halo_of=_halo,
+        dtype_of=as_float,
+        plan_of=_denoise,
+        working=16.0,
+        note="By tiles for scikit-image's filters with a finite halo (gaussian, median, "
+        "denoise_nl_means), and as exact as they are; any other function gets the whole image.",
+    ),
+    Operation(
+        name="restoration.calibrate_denoiser",
+        kind=Kind.WHOLE,
+        specs={
+            "denoise_function": Function(samples=(gaussian,)),
+            "denoise_parameters": Keywords(optional=False, samples=({"sigma": (0.5, 1.0)},)),
+            "stride": STRIDE,
+            "approximate_loss": Flag(),
+            "extra_output": Flag(),
+        },
+        output=Output.VALUES,
+        halo_of=whole_halo,
+        shape_of=lambda call: None,
+        plan_of=whole,
+        working=16.0,
+        note="Returns a function; with extra_output also the parameters tried and their losses.",
+    ),
+    Operation(
+        name="restoration.cycle_spin",
+        kind=Kind.WHOLE,
+        specs={
+            "func": Function(samples=(gaussian, median, denoise_tv_chambolle)),
+            "max_shifts": Either(
+                options=(
+                    Number(minimum=0, integer=True, usual=(0, 2)),
+                    Numbers(item=Number(minimum=0, integer=True, usual=(0, 2))),
+                )
+            ),
+            "shift_steps": Either(
+                options=(
+                    Number(minimum=1, integer=True, usual=(1, 2)),
+                    Numbers(item=Number(minimum=1, integer=True, usual=(1, 2))),
+                ),
+                advanced=True,
+            ),
+            "func_kw": Keywords(samples=({}, {"mode": "wrap"})),
+            "workers": Number(minimum=1, integer=True, optional=True, usual=(1, 2), advanced=True),
+            "channel_axis": CHANNEL,
+        },
+        halo_of=whole_halo,
+        dtype_of=as_float,
+        dtype_varies=True,
+        plan_of=whole,
+        working=16.0,
+        note="The result has the type that the given function returns; a lazy one is floating "
+        "point. num_workers is deprecated in scikit-image in favour of workers.",
+    ),
+)

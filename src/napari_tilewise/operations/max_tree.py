@@ -1,0 +1,98 @@
+"""Component trees: openings and closings by area and extent reach finitely far; the tree does not.
+
+Whether a bright structure is at least so large shows in the pixels that near: grow it from any of
+its pixels until it is complete or large enough. So an attribute filter has a halo, though it has
+no footprint.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.model import Call, HaloLike, Kind, Operation, Output, Part
+from napari_tilewise.operations.parameters import Number
+from napari_tilewise.operations.whole import whole, whole_halo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CONNECTIVITY = Number(integer=True, minimum=1, usual=(1, 2))
+SHORTEST = 3
+"""Pixels along each axis that scikit-image's neighbourhoods need; along shorter axes it takes
+pixels of other rows for neighbours."""
+NO_TREE = (
+    "No parent, no tree_traverser: they number the pixels of the whole image; a tile makes its own."
+)
+
+
+def refuse_half(call: Call) -> None:
+    """Refuse float16, which scikit-image's Cython functions do not take."""
+    if call.dtype == np.float16:
+        raise InvalidImage(
+            f"{call.operation.name} does not take an image of type float16: expected float32 or "
+            "float64. Convert it first."
+        )
+
+
+def is_short(call: Call) -> bool:
+    """Return whether scikit-image's neighbourhoods do not fit an image."""
+    return min(call.shape) < SHORTEST
+
+
+def _reach(call: Call, least: int) -> HaloLike:
+    return whole_halo(call) if is_short(call) else max(SHORTEST - 1, least)
+
+
+def _area_reach(call: Call) -> HaloLike:
+    """Return how far a structure smaller than the threshold reaches, with its rim."""
+    return _reach(call, int(call["area_threshold"]) - 1)
+
+
+def _diameter_reach(call: Call) -> HaloLike:
+    return _reach(call, int(call["diameter_threshold"]))
+
+
+def _filter(
+    name: str,
+    threshold: str,
+    halo: Callable[[Call], HaloLike],
+    usual: tuple[int, int],
+    working: float,
+) -> Operation:
+    return Operation(
+        name=f"morphology.{name}",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            threshold: Number(integer=True, minimum=0, usual=usual),
+            "connectivity": CONNECTIVITY,
+        },
+        halo_of=halo,
+        check=refuse_half,
+        working=working,
+        note=f"A large {threshold} is a large halo. {NO_TREE}",
+    )
+
+
+OPERATIONS = (
+    _filter("area_opening", "area_threshold", _area_reach, (0, 40), 8.0),
+    _filter("area_closing", "area_threshold", _area_reach, (0, 40), 8.0),
+    _filter("diameter_opening", "diameter_threshold", _diameter_reach, (0, 12), 13.0),
+    _filter("diameter_closing", "diameter_threshold", _diameter_reach, (0, 12), 13.0),
+    Operation(
+        name="morphology.max_tree",
+        kind=Kind.WHOLE,
+        specs={"connectivity": CONNECTIVITY},
+        halo_of=whole_halo,
+        dtype_of=lambda call: np.int64,
+        parts_of=lambda call: (
+            Part(Output.IMAGE, np.int64, call.shape),
+            Part(Output.VALUES, np.int64),
+        ),
+        plan_of=whole,
+        check=refuse_half,
+        working=6.0,
+    ),
+)

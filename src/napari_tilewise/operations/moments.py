@@ -1,0 +1,207 @@
+"""`skimage.measure`, image moments: sums of pixels times powers of their coordinates.
+
+A tile's sums use absolute coordinates, in double precision, and add up to the image's. Everything
+else, central moments, centroid, inertia, follows from these few numbers by scikit-image's own code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.common import as_float
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Exactness,
+    Gather,
+    Kind,
+    Operation,
+    Output,
+    Plan,
+    Value,
+)
+from napari_tilewise.operations.parameters import Array, Number
+from napari_tilewise.operations.private import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+
+def _powers(call: Call, center: Sequence[Any], order: int) -> list[np.ndarray]:
+    """Return, per axis, the powers of every pixel's distance from the center.
+
+    The expressions are scikit-image's: they decide the type of the result.
+    """
+    dtype = as_float(call)
+    spacing = call["spacing"]
+    if spacing is None:
+        spacing = np.ones(call.ndim, dtype=dtype)
+    orders = np.arange(order + 1, dtype=dtype)
+    found = []
+    for axis, length in enumerate(call.shape):
+        delta = np.arange(length, dtype=dtype) * spacing[axis] - center[axis]
+        found.append(delta[:, np.newaxis] ** orders)
+    return found
+
+
+def _moments_about(
+    call: Call, center: Sequence[Any], order: int
+) -> Generator[Gather, Any, np.ndarray]:
+    """Gather all moments up to an order, in the type that scikit-image gives them."""
+    powers = _powers(call, center, order)
+    dtype = np.result_type(as_float(call), *powers)
+
+    def of(block: Block) -> np.ndarray:
+        sums = block.data.astype(float)
+        for axis, span in enumerate(block.tile):
+            sums = np.tensordot(sums, powers[axis][span].astype(float), axes=(0, 0))
+        return np.asarray(sums)
+
+    total = yield Gather(of, np.add, what="moments")
+    return np.asarray(total).astype(dtype)
+
+
+def _raw(call: Call, order: int) -> Generator[Gather, Any, np.ndarray]:
+    return (yield from _moments_about(call, (0,) * call.ndim, order))
+
+
+def _central(call: Call, order: int) -> Generator[Gather, Any, np.ndarray]:
+    raw = yield from _raw(call, order)
+    central: np.ndarray = reach("measure._moments_analytical", "moments_raw_to_central")(raw)
+    return central
+
+
+def _moments(call: Call) -> Plan:
+    return Value((yield from _raw(call, call["order"])))
+
+
+def _moments_central(call: Call) -> Plan:
+    if call["center"] is None:
+        return Value((yield from _central(call, call["order"])))
+    return Value((yield from _moments_about(call, call["center"], call["order"])))
+
+
+def _centroid(call: Call) -> Plan:
+    raw = yield from _raw(call, 1)
+    return Value(raw[tuple(np.eye(call.ndim, dtype=int))] / raw[(0,) * call.ndim])
+
+
+def _inertia(call: Call) -> Plan:
+    """Hand scikit-image's function the central moments: it then looks at no pixel."""
+    keywords = dict(call.keywords)
+    if keywords["mu"] is None and keywords.get("T") is None:
+        keywords["mu"] = yield from _central(call, 2)
+    pixel = np.zeros((1,) * call.ndim, call.dtype)
+    return Value(call.operation.raw_function(pixel, **keywords))
+
+
+def _check(call: Call) -> None:
+    if call.params.get("mu") is not None or call.params.get("T") is not None:
+        return  # nothing else is then looked at
+    for name in ("spacing", "center"):
+        value = call.params.get(name)
+        if value is not None and np.ndim(value) == 0:
+            raise InvalidParameter(
+                f"{call.operation.name}: {name}={value!r}: expected {call.ndim} numbers, one per "
+                "axis."
+            )
+
+
+def _powers_shape(call: Call) -> tuple[int, ...]:
+    return (int(call["order"]) + 1,) * call.ndim
+
+
+def _moments_dtype(call: Call) -> Any:
+    """Return scikit-image's own type, which the spacing's and the center's take part in."""
+    center = call.params.get("center")
+    center = (0,) * call.ndim if center is None else center
+    one = Call(call.operation, call.params, (1,) * call.ndim, call.dtype)
+    return np.result_type(as_float(call), *_powers(one, center, 0))
+
+
+ORDER = Number(integer=True, minimum=0, usual=(0, 4))
+SPACING = Number(per_axis=True, optional=True, usual=(0.5, 3), advanced=True)
+CENTER = Number(per_axis=True, optional=True, usual=(0, 40))
+
+SHARED: dict[str, Any] = {
+    "kind": Kind.STATISTIC,
+    "exactness": Exactness.CLOSE,
+    "output": Output.VALUES,
+    "check": _check,
+    "ndim": (1, 4),
+    "working": 4.0,
+}
+
+RELATIVE = """\
+scikit-image takes the sums by BLAS, in the image's own type (its rounding, relative to the largest
+moment, is a few units in the last place per root of the number of pixels) and derives central
+moments from raw ones about the image's corner: what is left of an object far from it, or of an
+image whose pixels cancel each other, has lost digits in scikit-image, too."""
+
+# Central moments of order 3 of one pixel n pixels from the corner lose a factor of n**3 of the
+# image's precision in scikit-image: for n = 100 these 1e6 make 1e-9 of 1e-15, and leave next to
+# nothing in single precision. What is declared leaves room for spacings and a third dimension.
+OPERATIONS = (
+    Operation(
+        name="measure.moments",
+        specs={"order": ORDER, "spacing": SPACING},
+        tolerance=1e-9,
+        tolerance32=1e-1,
+        tolerance_pixels=2**34,
+        shape_of=_powers_shape,
+        dtype_of=_moments_dtype,
+        plan_of=_moments,
+        note=RELATIVE,
+        **SHARED,
+    ),
+    Operation(
+        name="measure.moments_central",
+        specs={"center": CENTER, "order": ORDER, "spacing": SPACING},
+        tolerance=1e-7,
+        tolerance32=1e-1,
+        shape_of=_powers_shape,
+        dtype_of=_moments_dtype,
+        plan_of=_moments_central,
+        note=RELATIVE,
+        **SHARED,
+    ),
+    Operation(
+        name="measure.centroid",
+        specs={"spacing": SPACING},
+        tolerance=1e-7,
+        tolerance32=1e-1,
+        shape_of=lambda call: (call.ndim,),
+        dtype_of=_moments_dtype,
+        plan_of=_centroid,
+        note=RELATIVE,
+        **SHARED,
+    ),
+    Operation(
+        name="measure.inertia_tensor",
+        specs={"mu": Array(optional=True, advanced=True, longest=4), "spacing": SPACING},
+        tolerance=1e-7,
+        tolerance32=1e-1,
+        shape_of=lambda call: (call.ndim, call.ndim),
+        dtype_of=lambda call: _moments_dtype(call) if call["mu"] is None else call["mu"].dtype,
+        plan_of=_inertia,
+        note=RELATIVE,
+        **SHARED,
+    ),
+    Operation(
+        name="measure.inertia_tensor_eigvals",
+        specs={
+            "mu": Array(optional=True, advanced=True, longest=4),
+            "T": Array(ndim=2, optional=True, advanced=True),
+            "spacing": SPACING,
+        },
+        tolerance=1e-7,
+        tolerance32=1e-1,
+        shape_of=lambda call: None,
+        plan_of=_inertia,
+        note=RELATIVE,
+        **SHARED,
+    ),
+)

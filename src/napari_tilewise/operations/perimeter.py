@@ -1,0 +1,169 @@
+"""`skimage.measure`, Euler number and perimeters: counts of neighbourhoods, which add up exactly.
+
+Each function looks at every pixel's small neighbourhood, counts how often each configuration
+occurs, and weighs the counts once. The counts of tiles add up to those of the image.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage as ndi
+
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Gather,
+    Kind,
+    Operation,
+    Output,
+    Plan,
+    Value,
+)
+from napari_tilewise.operations.parameters import Choice, Number
+from napari_tilewise.operations.private import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+# -- counts of 2 x 2 (x 2) neighbourhoods ----------------------------------------------------------
+
+
+def _corner_counts(call: Call) -> Generator[Gather, Any, np.ndarray]:
+    """Gather how often each configuration of 2 x 2 (x 2) pixels above zero occurs.
+
+    A pixel's configuration holds itself and its neighbours before; the image is surrounded by one
+    pixel of background, whose configurations count too.
+    """
+    bins = 2 ** (2**call.ndim)
+
+    def of(block: Block) -> np.ndarray:
+        box = tuple(slice(max(core.start - 1, 0), core.stop) for core in block.core)
+        margin = [
+            (int(tile.start == 0), int(tile.stop == n))
+            for tile, n in zip(block.tile, call.shape, strict=True)
+        ]
+        above = np.pad(block.data[box] > 0, margin).astype(np.uint8)
+        codes = np.zeros([n - 1 for n in above.shape], np.uint8)
+        for corner in product((0, 1), repeat=call.ndim):
+            here = tuple(slice(1 - c, n - c) for c, n in zip(corner, above.shape, strict=True))
+            codes += above[here] << _bit(corner)
+        return np.bincount(codes.ravel(), minlength=bins)
+
+    counts: np.ndarray = yield Gather(of, np.add, halo=((1, 0),) * call.ndim, what="neighbourhoods")
+    return counts
+
+
+def _bit(corner: tuple[int, ...]) -> int:
+    """Return a neighbour's bit in scikit-image's codes; `corner` says how far before it lies."""
+    *z, y, x = corner
+    return y + 2 * x + 4 * sum(z)
+
+
+def _euler_number(call: Call) -> Plan:
+    counts = yield from _corner_counts(call)
+    connectivity = call["connectivity"]
+    if call.ndim == 2:
+        name = "EULER_COEFS2D_4" if connectivity == 1 else "EULER_COEFS2D_8"
+        return Value(reach("measure._regionprops_utils", name) @ counts)
+    weights = reach("measure._regionprops_utils", "EULER_COEFS3D_26")
+    if connectivity == 1:
+        weights = weights[::-1]
+    return Value(int(0.125 * weights @ counts))
+
+
+def _check_connectivity(call: Call) -> None:
+    if call.ndim == 3 and call["connectivity"] == 2:
+        raise InvalidParameter(
+            f"{call.operation.name}: connectivity=2: expected 1 or 3 for a volume, where the Euler "
+            "number is defined."
+        )
+
+
+def _perimeter_crofton(call: Call) -> Plan:
+    counts = yield from _corner_counts(call)
+    whole, half = np.pi / 2, np.pi / 4
+    slanted = np.pi / (4 * np.sqrt(2))
+    if call["directions"] == 2:
+        weights = [0, whole, 0, 0, 0, whole, 0, 0, whole, np.pi, 0, 0, whole, np.pi, 0, 0]
+    else:
+        corner = np.pi / 4 * (1 + 1 / (np.sqrt(2)))
+        edge = np.pi / (2 * np.sqrt(2))
+        weights = [
+            0, corner, slanted, edge, 0, corner, 0, slanted,
+            half, whole, slanted, slanted, half, whole, 0, 0,
+        ]  # fmt: skip
+    return Value(weights @ counts)
+
+
+# -- perimeter -------------------------------------------------------------------------------------
+
+_DIAGONAL = (1 + sqrt(2)) / 2
+_WEIGHTS = np.zeros(50)
+_WEIGHTS[[5, 7, 15, 17, 25, 27]] = 1
+_WEIGHTS[[21, 33]] = sqrt(2)
+_WEIGHTS[[13, 23]] = _DIAGONAL
+
+
+def _perimeter(call: Call) -> Plan:
+    """Count the neighbourhoods of border pixels, as scikit-image (BSD-3-Clause) does."""
+    name = "STREL_4" if call["neighborhood"] == 4 else "STREL_8"
+    strel = reach("measure._regionprops_utils", name)
+    steps = np.array([[10, 2, 10], [2, 1, 2], [10, 2, 10]])
+
+    def of(block: Block) -> np.ndarray:
+        image = block.data.astype(np.uint8)
+        border = image - ndi.binary_erosion(image, strel, border_value=0)
+        codes = ndi.convolve(border, steps, mode="constant", cval=0)
+        return np.bincount(codes[block.core].ravel(), minlength=256)
+
+    counts = yield Gather(of, np.add, halo=2, what="border pixels")
+    longest = max(50, int(np.flatnonzero(counts)[-1]) + 1)
+    if longest > 50:
+        raise ValueError("it holds values other than 0 and 1; compare it with a threshold first.")
+    return Value(counts[:50] @ _WEIGHTS)
+
+
+SCALAR: dict[str, Any] = {
+    "kind": Kind.STATISTIC,
+    "output": Output.SCALAR,
+    "shape_of": lambda call: (),
+}
+
+OPERATIONS = (
+    Operation(
+        name="measure.euler_number",
+        specs={"connectivity": Number(integer=True, minimum=1, optional=True, usual=(1, 3))},
+        dtype_of=lambda call: np.int64,
+        halo_of=lambda call: ((1, 0),) * call.ndim,
+        ndim=(2, 3),
+        plan_of=_euler_number,
+        check=_check_connectivity,
+        working=2.0,
+        **SCALAR,
+    ),
+    Operation(
+        name="measure.perimeter",
+        specs={"neighborhood": Choice(choices=(4, 8))},
+        dtype_of=lambda call: np.float64,
+        halo_of=lambda call: 2,
+        ndim=(2, 2),
+        plan_of=_perimeter,
+        working=5.0,
+        **SCALAR,
+    ),
+    Operation(
+        name="measure.perimeter_crofton",
+        specs={"directions": Choice(choices=(2, 4))},
+        dtype_of=lambda call: np.float64,
+        halo_of=lambda call: ((1, 0), (1, 0)),
+        ndim=(2, 2),
+        plan_of=_perimeter_crofton,
+        working=2.0,
+        **SCALAR,
+    ),
+)

@@ -1,0 +1,213 @@
+"""Grey reconstruction by sweeps: each tile is reconstructed from its neighbours' present state.
+
+What spreads is limited by the mask everywhere, so a tile reconstructed with too little around it is
+too low, never too high. Sweeps raise it until nothing changes: the one state that scikit-image's
+function comes to as well. h-maxima and h-minima are differences to a reconstruction.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from skimage.morphology import reconstruction
+
+from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.operations import gathered
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    HaloLike,
+    Kind,
+    Operation,
+    Output,
+    Plan,
+    Sweep,
+    Tiles,
+)
+from napari_tilewise.operations.parameters import AlignedImage, Array, Choice, Footprint, Number
+from napari_tilewise.operations.private import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+FOOTPRINT = Footprint(optional=True, sequences=False, advanced=True)
+STATE = "reconstructed"
+
+
+def _reach(call: Call) -> HaloLike:
+    """Return how far one step spreads, either way: footprints may be lopsided."""
+    footprint = call["footprint"]
+    if footprint is None:
+        return 1
+    offset = call.params.get("offset")
+    centre = [n // 2 for n in footprint.shape] if offset is None else np.ravel(offset).tolist()
+    return [max(int(c), n - 1 - int(c)) for c, n in zip(centre, footprint.shape, strict=True)]
+
+
+def _check(call: Call) -> None:
+    """Let scikit-image judge the footprint and its offset, on a single pixel."""
+    one = np.zeros((1,) * call.ndim, np.float32)
+    try:
+        reconstruction(one, one, footprint=call["footprint"], offset=call.params.get("offset"))
+    except Exception as error:
+        raise InvalidParameter(f"{call.operation.name}: {error}") from error
+
+
+def _spread(
+    call: Call,
+    seed: Callable[[Block], np.ndarray],
+    mask: Callable[[Block], np.ndarray],
+    method: str,
+    dtype: Any,
+) -> Generator[Sweep, Any, None]:
+    """Reconstruct a mask from a seed; later passes see the result as the image `STATE`."""
+
+    def start(block: Block) -> np.ndarray:
+        first, limit = seed(block), mask(block)
+        beyond = first > limit if method == "dilation" else first < limit
+        if beyond.any():
+            side = "larger" if method == "dilation" else "smaller"
+            raise InvalidImage(
+                f"{call.operation.name}: the seed is {side} than the mask somewhere in "
+                f"{block.tile}: expected a seed that is nowhere {side} (method={method!r})."
+            )
+        if np.isnan(first).any() or np.isnan(limit).any():
+            raise InvalidImage(
+                f"{call.operation.name}: the image holds NaN, which is neither higher nor lower: "
+                "expected numbers. Replace it first."
+            )
+        return first.astype(dtype)
+
+    def compute(block: Block) -> np.ndarray:
+        state = block.images[STATE]
+        limit = mask(block).astype(dtype)
+        if np.array_equal(state, limit):
+            return state
+        return np.asarray(
+            reconstruction(
+                state,
+                limit,
+                method=method,
+                footprint=call["footprint"],
+                offset=call.params.get("offset"),
+            )
+        )
+
+    yield Sweep(compute, dtype, start, halo=_reach(call), name=STATE, what="reconstruction")
+
+
+def _float_type(call: Call, dtype: Any) -> Any:
+    """Return scikit-image's floats for an image: single precision stays, all else is double."""
+    return np.float32 if np.dtype(dtype) in (np.float16, np.float32) else np.float64
+
+
+# -- reconstruction --------------------------------------------------------------------------------
+
+
+def _mask_type(call: Call) -> Any:
+    mask = call["mask"]
+    return _float_type(call, call.dtype if mask is None else mask.dtype)
+
+
+def _reconstruction(call: Call) -> Plan:
+    yield from _spread(
+        call,
+        lambda block: block.data,
+        lambda block: block.images["mask"],
+        call["method"],
+        _mask_type(call),
+    )
+    return Tiles(lambda block: block.images[STATE])
+
+
+# -- h-maxima and h-minima -------------------------------------------------------------------------
+
+
+def _check_h(call: Call) -> None:
+    if call["h"] == 0:
+        raise InvalidParameter(
+            f"{call.operation.name}: h=0 is ambiguous: expected more than 0, or use local_maxima "
+            "or local_minima instead."
+        )
+
+
+def _extrema(sign: int) -> Callable[[Call], Plan]:
+    method = "dilation" if sign > 0 else "erosion"
+
+    def plan(call: Call) -> Plan:
+        low, high = yield from gathered.extremes(call)
+        h = call["h"]
+        if h > np.ptp(np.array([low, high])):
+            return Tiles(lambda block: np.zeros(block.data.shape, np.uint8))
+        _check(call)  # not sooner: scikit-image does not look at the footprint before this either
+        fraction = isinstance(h, float | np.floating) and call.dtype.kind in "ui"
+        if fraction and h % 1 == 0:
+            h, fraction = call.dtype.type(h), False
+        if fraction:
+            warnings.warn(
+                "possible precision loss converting image to floating point. To silence this "
+                "warning, ensure image and h have same data type.",
+                stacklevel=2,
+            )
+
+        def image(block: Block) -> np.ndarray:
+            return block.data.astype(float) if fraction else block.data
+
+        dtype = _float_type(call, np.float64 if fraction else call.dtype)
+        yield from _spread(call, lambda b: _shifted(image(b), -sign, h), image, method, dtype)
+
+        def compute(block: Block) -> np.ndarray:
+            pixels, state = image(block), block.images[STATE]
+            residue = pixels - state if sign > 0 else state - pixels
+            return np.asarray((residue >= h).astype(np.uint8))
+
+        return Tiles(compute)
+
+    return plan
+
+
+def _shifted(image: np.ndarray, sign: int, h: Any) -> np.ndarray:
+    """Return the image lowered or raised by h, with scikit-image's margin for rounding."""
+    if image.dtype.kind == "f":
+        margin = 2 * np.finfo(image.dtype).resolution * np.abs(image)
+        return np.asarray(image + h + margin if sign > 0 else image - h - margin)
+    name = "_add_constant_clip" if sign > 0 else "_subtract_constant_clip"
+    return np.asarray(reach("morphology.extrema", name)(image, h))
+
+
+def _h_operation(name: str, sign: int) -> Operation:
+    return Operation(
+        name=f"morphology.{name}",
+        kind=Kind.ITERATIVE,
+        specs={"h": Number(minimum=0, usual=(0, 3)), "footprint": FOOTPRINT},
+        output=Output.MASK,
+        halo_of=_reach,
+        dtype_of=lambda call: np.uint8,
+        plan_of=_extrema(sign),
+        check=_check_h,
+        dtypes="uif",
+        working=20.0,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        name="morphology.reconstruction",
+        kind=Kind.ITERATIVE,
+        specs={
+            "mask": AlignedImage(role="limit", like=True, optional=False),
+            "method": Choice(choices=("dilation", "erosion")),
+            "footprint": FOOTPRINT,
+            "offset": Array(ndim=1, integer=True, optional=True, longest=3, advanced=True),
+        },
+        halo_of=_reach,
+        dtype_of=_mask_type,
+        plan_of=_reconstruction,
+        check=_check,
+        working=20.0,
+    ),
+    _h_operation("h_maxima", 1),
+    _h_operation("h_minima", -1),
+)

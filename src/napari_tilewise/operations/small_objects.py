@@ -1,0 +1,136 @@
+"""Small objects and holes: connected pieces with their sizes, or the counts of given labels."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from scipy import ndimage as ndi
+
+from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.components import Components, Pieces, gather_components
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Gather,
+    Kind,
+    Operation,
+    Output,
+    Plan,
+    Tiles,
+)
+from napari_tilewise.operations.parameters import Number
+
+MAX_SIZE = Number(minimum=0, usual=(0, 200))
+CONNECTIVITY = Number(integer=True, minimum=1, usual=(1, 2))
+NO_OUT = "No out: tiles are not written into a given array."
+
+
+def _structure(call: Call) -> np.ndarray:
+    return np.asarray(ndi.generate_binary_structure(call.ndim, call["connectivity"]))
+
+
+def mask_pieces(mask: np.ndarray, structure: np.ndarray) -> Pieces:
+    """Return the connected pieces of a mask with their sizes."""
+    labels, count = ndi.label(mask, structure)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    return Pieces(labels, count, measures={"size": sizes})
+
+
+def _drop_small(call: Call, *, holes: bool) -> Plan:
+    """Drop the components (of the background, for holes) of at most `max_size` pixels."""
+    structure = _structure(call)
+
+    def pieces(block: Block) -> Pieces:
+        mask = block.data[block.core].astype(bool)
+        return mask_pieces(~mask if holes else mask, structure)
+
+    components: Components = yield gather_components(
+        pieces, call["connectivity"], ufuncs={"size": np.add}
+    )
+    keep = components.measures["size"] > call["max_size"]
+    keep[0] = False
+
+    def compute(block: Block) -> np.ndarray:
+        kept = components.look_up(keep, block.position, pieces(block))
+        return ~kept if holes else kept
+
+    return Tiles(compute, on_grid=True)
+
+
+def _count_labels(block: Block) -> dict[int, int]:
+    values, counts = np.unique(block.data[block.core], return_counts=True)
+    if values[0] < 0:
+        raise InvalidImage(
+            f"The labels hold {values[0]}: expected no negative ones. Relabel the image with "
+            "measure.label first."
+        )
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def add_counts(total: dict[int, int], part: dict[int, int]) -> dict[int, int]:
+    """Join the pixel counts of two parts of a labelled image."""
+    for value, count in part.items():
+        total[value] = total.get(value, 0) + count
+    return total
+
+
+def _remove_small_objects(call: Call) -> Plan:
+    if call["max_size"] == 0:
+        return Tiles(lambda block: block.data)
+    if call.dtype.kind == "b":
+        return (yield from _drop_small(call, holes=False))
+    sizes = yield Gather(_count_labels, add_counts, what="sizes")
+    if max(sizes) == 1:
+        warnings.warn(
+            "Only one label was provided to `remove_small_objects`. "
+            "Did you mean to use a boolean array?",
+            stacklevel=2,
+        )
+    small = np.array(
+        [value for value, size in sizes.items() if size <= call["max_size"]], call.dtype
+    )
+
+    def compute(block: Block) -> np.ndarray:
+        block.data[np.isin(block.data, small)] = 0
+        return block.data
+
+    return Tiles(compute)
+
+
+def _remove_small_holes(call: Call) -> Plan:
+    if call.dtype.kind != "b":
+        warnings.warn(
+            "Any labeled images will be returned as a boolean array. "
+            "Did you mean to use a boolean array?",
+            stacklevel=2,
+        )
+    if call["max_size"] == 0:
+        return Tiles(lambda block: block.data.astype(bool))
+    return (yield from _drop_small(call, holes=True))
+
+
+OPERATIONS = (
+    Operation(
+        name="morphology.remove_small_objects",
+        kind=Kind.CONNECTED,
+        specs={"connectivity": CONNECTIVITY, "max_size": MAX_SIZE},
+        output=Output.LABELS,
+        dtypes="bui",
+        plan_of=_remove_small_objects,
+        working=3.0,
+        note=f"No min_size, the deprecated name: max_size=min_size - 1 is the same. {NO_OUT}",
+    ),
+    Operation(
+        name="morphology.remove_small_holes",
+        kind=Kind.CONNECTED,
+        specs={"connectivity": CONNECTIVITY, "max_size": MAX_SIZE},
+        output=Output.MASK,
+        dtypes="bui",
+        dtype_of=lambda call: np.bool_,
+        plan_of=_remove_small_holes,
+        working=3.0,
+        note=f"No area_threshold, the deprecated name: max_size=area_threshold - 1 is the same. "
+        f"{NO_OUT}",
+    ),
+)

@@ -1,0 +1,265 @@
+"""Segmentations in which every pixel may depend on every other: the whole image, once.
+
+Felzenszwalb's graph sorts all edges of the image, quickshift links each pixel to a denser one, SLIC
+lays its grid of centres over the image and normalises by its extremes, the random walker solves one
+linear system, and a snake moves on a spline through all pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.operations.common import CHANNEL, as_float
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Kind,
+    Operation,
+    Output,
+    Part,
+    Plan,
+    no_channel,
+)
+from napari_tilewise.operations.parameters import (
+    AlignedImage,
+    Array,
+    ChannelAxis,
+    Choice,
+    Flag,
+    Number,
+    Numbers,
+    Seed,
+)
+from napari_tilewise.operations.whole import gather_whole, handed_out, whole, whole_halo
+
+
+def _integer(call: Call) -> Any:
+    return np.intp
+
+
+# -- felzenszwalb, quickshift ----------------------------------------------------------------------
+
+
+def _flat(call: Call) -> bool:
+    """Tell whether an image of two axes was given with its last one named as the channels.
+
+    scikit-image takes it as a gray image, channel_axis=-1 being the default.
+    """
+    return len(call.shape) == 2 and call.channel_axis == 1
+
+
+def _plane(call: Call) -> tuple[int, ...]:
+    return call.shape if _flat(call) else call.spatial_shape
+
+
+def _plane_channel(call: Call) -> int | None:
+    return 1 if _flat(call) else None
+
+
+def _check_quickshift(call: Call) -> None:
+    if call.channel_axis is None:
+        raise InvalidImage(
+            f"{call.operation.name}: channel_axis=None: expected the axis that holds the channels."
+        )
+    channels = 1 if _flat(call) else call.shape[call.channel_axis]
+    if call["convert2lab"] and channels != 3:
+        raise InvalidImage(
+            f"{call.operation.name}: an image of shape {call.shape} holds {channels} channels: "
+            "expected 3 (red, green, blue), or convert2lab=False."
+        )
+
+
+def _quickshift(call: Call) -> Plan:
+    def compute(block: Block) -> Any:
+        found = call.function(block.data)
+        # The tree and the distances come as Cython's views of memory.
+        return tuple(map(np.asarray, found)) if call["return_tree"] else found
+
+    found = yield gather_whole(call, compute)
+    return handed_out(call, found)
+
+
+def _tree(call: Call) -> tuple[Part, ...] | None:
+    if not call["return_tree"]:
+        return None
+    shape, channel = _plane(call), _plane_channel(call)
+    return (
+        Part(Output.LABELS, np.intp, shape, channel),
+        Part(Output.IMAGE, np.intp, shape, channel),
+        Part(Output.IMAGE, as_float(call), shape, channel),
+    )
+
+
+# -- slic ------------------------------------------------------------------------------------------
+
+
+def _check_slic(call: Call) -> None:
+    if call.channel_axis is not None and call.ndim < 2:
+        raise InvalidImage(
+            f"{call.operation.name}: channel_axis={call['channel_axis']} leaves one axis of an "
+            f"image of shape {call.shape}: expected channel_axis=None for a gray image."
+        )
+    if call["convert2lab"] and call.channel_axis is not None and call.shape[call.channel_axis] != 3:
+        raise InvalidImage(
+            f"{call.operation.name}: convert2lab=True takes 3 channels (red, green, blue); the "
+            f"image of shape {call.shape} has {call.shape[call.channel_axis]}."
+        )
+
+
+# -- random_walker ---------------------------------------------------------------------------------
+
+
+def _labels_dtype(call: Call) -> Any:
+    return call["labels"].dtype
+
+
+def _check_walker(call: Call) -> None:
+    if (dtype := call["labels"].dtype).kind not in "bui":
+        raise InvalidImage(f"{call.operation.name}: labels is of type {dtype}: expected integers.")
+    spacing = call["spacing"]
+    if spacing is not None and np.size(spacing) != call.ndim:
+        raise InvalidParameter(
+            f"{call.operation.name}: spacing={spacing!r}: expected {call.ndim} numbers, one per "
+            "spatial axis."
+        )
+
+
+BOUNDARY_CONDITIONS = (
+    "periodic",
+    "free",
+    "fixed",
+    "free-fixed",
+    "fixed-free",
+    "fixed-fixed",
+    "free-free",
+)
+
+SPACING = Numbers(
+    item=Number(minimum=0, exclusive=True, usual=(0, 4)), least=2, optional=True, advanced=True
+)
+
+OPERATIONS = (
+    Operation(
+        name="segmentation.slic",
+        kind=Kind.WHOLE,
+        specs={
+            "n_segments": Number(integer=True, minimum=1, usual=(1, 100)),
+            "compactness": Number(minimum=0, exclusive=True, usual=(0, 20)),
+            "max_num_iter": Number(integer=True, minimum=0, usual=(1, 10), advanced=True),
+            "sigma": Number(minimum=0, per_axis=True, length=True, usual=(0, 2)),
+            "spacing": SPACING,
+            "convert2lab": Flag(optional=True, advanced=True),
+            "enforce_connectivity": Flag(advanced=True),
+            "min_size_factor": Number(minimum=0, usual=(0, 1), advanced=True),
+            "max_size_factor": Number(minimum=0, usual=(1, 4), advanced=True),
+            "slic_zero": Flag(advanced=True),
+            "start_label": Choice(choices=(0, 1), advanced=True),
+            "mask": AlignedImage(),
+            "channel_axis": ChannelAxis(advanced=True),
+        },
+        output=Output.LABELS,
+        ndim=(2, 3),
+        halo_of=whole_halo,
+        dtype_of=_integer,
+        shape_of=lambda call: call.spatial_shape,
+        channel_of=no_channel,
+        check=_check_slic,
+        plan_of=whole,
+        working=7.0,
+    ),
+    Operation(
+        name="segmentation.felzenszwalb",
+        kind=Kind.WHOLE,
+        specs={
+            "scale": Number(minimum=0, usual=(0, 200)),
+            "sigma": Number(minimum=0, length=True, usual=(0, 3)),
+            "min_size": Number(integer=True, minimum=0, usual=(0, 60)),
+            "channel_axis": ChannelAxis(advanced=True),
+        },
+        output=Output.LABELS,
+        ndim=(1, 2),
+        halo_of=whole_halo,
+        dtype_of=_integer,
+        shape_of=_plane,
+        channel_of=_plane_channel,
+        plan_of=whole,
+        working=44.0,
+    ),
+    Operation(
+        name="segmentation.quickshift",
+        kind=Kind.WHOLE,
+        specs={
+            "ratio": Number(minimum=0, maximum=1, usual=(0, 1)),
+            "kernel_size": Number(minimum=1, length=True, usual=(1, 4)),
+            "max_dist": Number(minimum=0, length=True, usual=(0, 12)),
+            "return_tree": Flag(advanced=True),
+            "sigma": Number(minimum=0, length=True, usual=(0, 2)),
+            "convert2lab": Flag(),
+            "rng": Seed(advanced=True),
+            "channel_axis": CHANNEL,
+        },
+        output=Output.LABELS,
+        ndim=(1, 2),
+        halo_of=whole_halo,
+        dtype_of=_integer,
+        shape_of=_plane,
+        channel_of=_plane_channel,
+        parts_of=_tree,
+        check=_check_quickshift,
+        plan_of=_quickshift,
+        working=9.0,
+    ),
+    Operation(
+        name="segmentation.random_walker",
+        kind=Kind.WHOLE,
+        specs={
+            "labels": AlignedImage(role="seeds", optional=False),
+            "beta": Number(minimum=0, usual=(1, 400)),
+            "mode": Choice(choices=("cg_j", "cg", "cg_mg", "bf"), optional=True),
+            "tol": Number(minimum=0, exclusive=True, usual=(0, 0.01), advanced=True),
+            "copy": Flag(advanced=True),
+            "spacing": SPACING,
+            "prob_tol": Number(minimum=0, usual=(0, 0.01), advanced=True),
+            "channel_axis": CHANNEL,
+        },
+        output=Output.LABELS,
+        ndim=(2, 3),
+        halo_of=whole_halo,
+        dtype_of=_labels_dtype,
+        shape_of=lambda call: call.spatial_shape,
+        channel_of=no_channel,
+        check=_check_walker,
+        plan_of=whole,
+        working=110.0,
+        note="The labels given are never overwritten, whatever copy says. return_full_prob= is "
+        "not taken: how many images it makes, only the labels tell. Beyond thirty labels each "
+        "takes the memory of two more images than stated.",
+    ),
+    Operation(
+        name="segmentation.active_contour",
+        kind=Kind.WHOLE,
+        specs={
+            "snake": Array(ndim=2, usual=(0, 40), longest=12),
+            "alpha": Number(usual=(0, 0.1)),
+            "beta": Number(usual=(0, 1)),
+            "w_line": Number(usual=(-1, 1)),
+            "w_edge": Number(usual=(-1, 1)),
+            "gamma": Number(usual=(0.01, 0.1)),
+            "max_px_move": Number(minimum=0, usual=(0.1, 2), advanced=True),
+            "max_num_iter": Number(integer=True, minimum=1, usual=(1, 60)),
+            "convergence": Number(minimum=0, usual=(0, 0.5), advanced=True),
+            "boundary_condition": Choice(choices=BOUNDARY_CONDITIONS),
+        },
+        output=Output.POINTS,
+        ndim=(2, 3),
+        halo_of=whole_halo,
+        dtype_of=as_float,
+        shape_of=lambda call: None,
+        plan_of=whole,
+        working=16.0,
+        note="An image of three axes is taken as (rows, columns, red-green-blue).",
+    ),
+)

@@ -1,0 +1,224 @@
+"""`skimage.feature`, textures: co-occurring grey levels, and features at several scales."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.operations.common import CHANNEL, gaussian_radius
+from napari_tilewise.operations.grid import Region, clip, within
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Gather,
+    HaloLike,
+    Kind,
+    Operation,
+    Output,
+    Plan,
+    Tiles,
+    Value,
+    last_axis,
+)
+from napari_tilewise.operations.parameters import Flag, Number, Numbers
+from napari_tilewise.operations.private import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# -- grey level co-occurrence ----------------------------------------------------------------------
+
+
+def _levels(call: Call) -> int:
+    return 256 if call["levels"] is None else int(call["levels"])
+
+
+def _check_levels(call: Call) -> None:
+    for name in ("distances", "angles"):
+        if np.ndim(call[name]) != 1:
+            raise InvalidParameter(
+                f"{call.operation.name}: {name}={call[name]!r} is a number: expected a sequence of "
+                f"them, such as {name}=[{call[name]!r}]."
+            )
+    if call["levels"] is None and call.dtype.itemsize > 1:
+        raise InvalidParameter(
+            f"{call.operation.name}: levels=None for an image of type {call.dtype}: expected a "
+            "number of grey levels above the image's largest value."
+        )
+
+
+def _offset(distance: float, angle: float) -> tuple[int, int]:
+    """Return where the second pixel of a pair lies, rounded half away from zero as in C."""
+    return tuple(  # type: ignore[return-value]
+        int(np.copysign(np.floor(abs(part) + 0.5), part))
+        for part in (np.sin(angle) * distance, np.cos(angle) * distance)
+    )
+
+
+def _cooccurrence_halo(call: Call) -> HaloLike:
+    far = max((abs(int(np.ceil(distance))) for distance in call["distances"]), default=0)
+    return far
+
+
+def _pairs(call: Call) -> Iterator[tuple[int, int, float, float]]:
+    for d, distance in enumerate(call["distances"]):
+        for a, angle in enumerate(call["angles"]):
+            yield d, a, float(distance), float(angle)
+
+
+def _firsts_and_seconds(call: Call, tile: Region, offset: tuple[int, int]) -> Region:
+    """Return the box whose pairs are those that have their first pixel in the tile."""
+    box = tuple(
+        slice(s.start + min(0, by), s.stop + max(0, by)) for s, by in zip(tile, offset, strict=True)
+    )
+    return clip(box, call.spatial_shape)
+
+
+def _cooccurrence(call: Call) -> Plan:
+    levels = _levels(call)
+    shape = (levels, levels, len(call["distances"]), len(call["angles"]))
+
+    def of(block: Block) -> np.ndarray:
+        _check_range(call, block.data[block.core], levels)
+        counts = np.zeros(shape, np.uint64)
+        for d, a, distance, angle in _pairs(call):
+            box = _firsts_and_seconds(call, block.tile, _offset(distance, angle))
+            if any(s.stop <= s.start for s in box):
+                continue
+            pixels = np.ascontiguousarray(block.data[within(box, block.region)])
+            found = np.zeros((levels, levels, 1, 1), np.uint32)
+            loop = reach("feature._texture", "_glcm_loop")
+            loop(pixels, np.array([distance]), np.array([angle]), levels, found)
+            counts[..., d, a] = found[..., 0, 0]
+        return counts
+
+    counts: np.ndarray = yield Gather(
+        of, _added, halo=_cooccurrence_halo(call), what="co-occurrences"
+    )
+    return Value(_matrix(call, counts))
+
+
+def _added(total: np.ndarray, part: np.ndarray) -> np.ndarray:
+    total += part
+    return total
+
+
+def _check_range(call: Call, pixels: np.ndarray, levels: int) -> None:
+    if pixels.min() < 0:
+        raise InvalidImage(
+            f"{call.operation.name}: the image holds negative values: expected grey levels of at "
+            "least 0. Shift it first."
+        )
+    if pixels.max() >= levels:
+        raise InvalidImage(
+            f"{call.operation.name}: the image holds values up to {pixels.max()} and more: "
+            f"expected them below levels={levels}. Raise levels, or use fewer grey levels."
+        )
+
+
+def _matrix(call: Call, counts: np.ndarray) -> np.ndarray:
+    """Do what `graycomatrix` does with the counts of pairs; they are 32-bit where they fit."""
+    if counts.max(initial=0) < 2**32:
+        counts = counts.astype(np.uint32)
+    if call["symmetric"]:
+        counts = counts + counts.transpose(1, 0, 2, 3)
+    if not call["normed"]:
+        return counts
+    matrix = counts.astype(np.float64)
+    totals = matrix.sum(axis=(0, 1), keepdims=True)
+    totals[totals == 0] = 1
+    matrix /= totals
+    return matrix
+
+
+# -- features at several scales --------------------------------------------------------------------
+
+
+def _scale_count(call: Call) -> int:
+    if call["num_sigma"] is not None:
+        return int(call["num_sigma"])
+    return int(np.log2(call["sigma_max"]) - np.log2(call["sigma_min"]) + 1)
+
+
+def _feature_count(call: Call) -> int:
+    per_scale = int(call["intensity"]) + int(call["edges"]) + call.ndim * int(call["texture"])
+    channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
+    return per_scale * _scale_count(call) * channels
+
+
+def _feature_halo(call: Call) -> HaloLike:
+    return gaussian_radius(max(call["sigma_min"], call["sigma_max"])) + 2
+
+
+def _check_features(call: Call) -> None:
+    name = call.operation.name
+    if not (call["intensity"] or call["edges"] or call["texture"]):
+        raise InvalidParameter(
+            f"{name}: intensity, edges and texture are all False: expected at least one."
+        )
+    if _scale_count(call) < 1:
+        raise InvalidParameter(
+            f"{name}: sigma_max={call['sigma_max']!r} is below sigma_min={call['sigma_min']!r}: "
+            "expected sigma_max >= sigma_min, or num_sigma."
+        )
+    if call["texture"] and (call.ndim < 2 or min(call.spatial_shape) < 2):
+        raise InvalidImage(
+            f"{name}: an image of shape {call.shape} is too small for texture=True: expected at "
+            "least two axes of at least 2 pixels each."
+        )
+
+
+def _features(call: Call) -> Tiles:
+    # scikit-image would start threads of its own, whose number changes nothing else.
+    return Tiles(
+        lambda block: np.asarray(call.function(block.data, workers=1)), halo=_feature_halo(call)
+    )
+
+
+OPERATIONS = (
+    Operation(
+        name="feature.graycomatrix",
+        kind=Kind.STATISTIC,
+        specs={
+            "distances": Numbers(item=Number(usual=(0, 6)), least=1),
+            "angles": Numbers(item=Number(usual=(-4, 4)), least=1),
+            "levels": Number(integer=True, minimum=1, usual=(150, 300), optional=True),
+            "symmetric": Flag(),
+            "normed": Flag(),
+        },
+        output=Output.VALUES,
+        halo_of=_cooccurrence_halo,
+        dtype_of=lambda call: np.float64 if call["normed"] else np.uint32,
+        shape_of=lambda call: None,
+        plan_of=_cooccurrence,
+        ndim=(2, 2),
+        dtypes="ui",
+        check=_check_levels,
+        working=6.0,
+        note="Counts that do not fit the 32 bits of scikit-image's are kept in 64.",
+    ),
+    Operation(
+        name="feature.multiscale_basic_features",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            "intensity": Flag(),
+            "edges": Flag(),
+            "texture": Flag(),
+            "sigma_min": Number(minimum=0, exclusive=True, length=True, usual=(0.5, 2)),
+            "sigma_max": Number(minimum=0, exclusive=True, length=True, usual=(1, 4)),
+            "num_sigma": Number(integer=True, minimum=1, usual=(1, 4), optional=True),
+            "workers": Number(integer=True, minimum=1, usual=(1, 2), optional=True, advanced=True),
+            "channel_axis": CHANNEL,
+        },
+        channel_of=last_axis,
+        halo_of=_feature_halo,
+        dtype_of=lambda call: np.float32,
+        shape_of=lambda call: (*call.spatial_shape, _feature_count(call)),
+        plan_of=_features,
+        check=_check_features,
+        working=3.0,
+        note="workers changes nothing: tiles are computed in parallel as it is.",
+    ),
+)

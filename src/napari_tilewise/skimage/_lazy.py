@@ -1,0 +1,70 @@
+"""Which arguments are lazy, told without importing what they are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PLAIN = (np.ndarray, np.generic, np.dtype, type, str, int, float, complex)
+
+
+def is_lazy(value: Any) -> bool:
+    """Return whether a value is an array that is not in memory: dask, Zarr, HDF5 ...
+
+    Parameters
+    ----------
+    value
+        Anything.
+    """
+    if value is None or isinstance(value, _PLAIN):
+        return False
+    if not all(hasattr(value, name) for name in ("shape", "dtype", "__getitem__")):
+        return False
+    try:
+        np.dtype(value.dtype)
+    except TypeError:  # another library's own types, such as a tensor's
+        return False
+    return True
+
+
+def has_lazy(values: Iterable[Any]) -> bool:
+    """Return whether any value is lazy, or a list or tuple with a lazy item.
+
+    Parameters
+    ----------
+    values
+        A call's arguments.
+    """
+    return any(
+        any(map(is_lazy, value)) if isinstance(value, list | tuple) else is_lazy(value)
+        for value in values
+    )
+
+
+def computed(value: Any) -> Any:
+    """Return a value with what is lazy in it computed: a scalar as NumPy's scalar.
+
+    Parameters
+    ----------
+    value
+        Anything.
+    """
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return type(value)(map(computed, value))
+    return np.asarray(value)[()] if is_lazy(value) else value
+
+
+def describe(array: Any) -> str:
+    """Return a lazy array in words.
+
+    Parameters
+    ----------
+    array
+        The array.
+    """
+    name = type(array).__module__.partition(".")[0]
+    return f"a {name} {type(array).__name__} of shape {tuple(array.shape)}"

@@ -1,0 +1,66 @@
+"""What a generated module does when a name is asked of it: nothing before, and once per name.
+
+A module of the drop-in holds no functions. A name is looked up when it is first used: an
+operation becomes its drop-in, another function is passed on with a guard against lazy images,
+everything else is scikit-image's own object.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+PACKAGE = "napari_tilewise"
+
+
+def attach(
+    module: str,
+    *,
+    names: list[str],
+    modules: Collection[str] = (),
+    hidden: Collection[str] = (),
+) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
+    """Return a generated module's ``__all__``, ``__getattr__`` and ``__dir__``.
+
+    Parameters
+    ----------
+    module
+        The module's name, such as ``"napari_tilewise.skimage.filters"``.
+    names
+        Its public names.
+    modules
+        The names of the modules in it, where it is a package.
+    hidden
+        Those of them that a function of the same name hides.
+    """
+    origin = module.removeprefix(f"{PACKAGE}.")
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("__") and name != "__version__":
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        if name in modules and name not in hidden:
+            return import_module(f"{module}.{name}")
+        value = getattr(import_module(origin), name)
+        if inspect.isroutine(value) and _is_own(value):
+            value = import_module(f"{PACKAGE}.skimage._dropin").dropin(value)
+        vars(sys.modules[module])[name] = value
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*names, *modules})
+
+    # Python sets a module as its package's attribute when it is first imported. Done here, so that
+    # a later import cannot take the function's place.
+    for name in hidden:
+        import_module(f"{module}.{name}")
+        vars(sys.modules[module]).pop(name, None)
+    return names, __getattr__, __dir__
+
+
+def _is_own(function: Any) -> bool:
+    return (getattr(function, "__module__", None) or "").partition(".")[0] == "skimage"

@@ -1,0 +1,81 @@
+"""Components of a mask flood apart as they do together; where that is unsure, they flood together.
+
+The property test's masks are one large component; these are many small ones, full of ties.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage as ndi
+from skimage.segmentation import watershed
+
+import napari_tilewise as tw
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations import watershed as declaration
+
+
+def draw_image(kind: str, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return an image with few ties or many."""
+    if kind == "distance":
+        return np.asarray(-ndi.distance_transform_edt(mask))
+    if kind == "steps":
+        return rng.integers(0, 5, mask.shape).astype(np.uint8)
+    return np.asarray(ndi.gaussian_filter(rng.random(mask.shape), 1.5))
+
+
+def draw_markers(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> object:
+    """Return markers as an image, as a number or as minima of the image."""
+    if kind == "minima":
+        return None
+    if kind == "number":
+        return int(rng.integers(5, 80))
+    points = np.where(rng.random(shape) < 0.03, rng.integers(1, 40, shape), 0)
+    return ndi.grey_dilation(points, size=2) if kind == "patches" else points
+
+
+@given(data=st.data())
+def test_components_flood_apart_as_together(data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
+    shape = data.draw(st.sampled_from(((40, 33), (57, 20), (14, 12, 9))))
+    blobs = ndi.gaussian_filter(rng.random(shape), data.draw(st.sampled_from((0.7, 1.2, 2.0))))
+    mask = blobs > np.quantile(blobs, data.draw(st.sampled_from((0.5, 0.7))))
+    image = draw_image(data.draw(st.sampled_from(("distance", "steps", "smooth"))), mask, rng)
+    kind = data.draw(st.sampled_from(("minima", "number", "points", "patches")))
+    params = {
+        "markers": draw_markers(kind, shape, rng),
+        "connectivity": data.draw(st.integers(1, len(shape))),
+        "compactness": data.draw(st.sampled_from((0.0, 0.0, 0.01, 1.0))),
+        # scikit-image's own lines take for ever where crowded markers meet.
+        "watershed_line": kind in ("minima", "number") and data.draw(st.booleans()),
+        "mask": mask,
+    }
+    tiles = tuple(data.draw(st.integers(max(2, n // 5), n)) for n in shape)
+    with pytest.MonkeyPatch.context() as patch:
+        reach = data.draw(st.sampled_from((4, 8, 64)))
+        patch.setattr(declaration, "REACH", {2: reach, 3: reach})
+        found = tw.apply("segmentation.watershed", image, tiles=tiles, **params)
+    expected = watershed(image, **params)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_tied_seeds_are_noticed() -> None:
+    """The pixel in the middle of two equal seeds is whose seed the heap has on top."""
+    mask = np.zeros((9, 21), bool)
+    mask[2, 1:6] = mask[6, 1:20] = True
+    image = np.zeros(mask.shape)
+    seeds = np.zeros(mask.shape, int)
+    seeds[2, 1], seeds[2, 5], seeds[6, 1], seeds[6, 18] = 1, 2, 3, 4
+    call = tw.OPERATIONS["segmentation.watershed"].call(image.shape, float, {"markers": seeds})
+    labels, _ = ndi.label(mask)
+    assert not declaration._is_settled(call, image, seeds, labels == 1)
+    assert declaration._is_settled(call, image, seeds, labels == 2)
+
+
+def test_a_neighbourhood_beside_the_padding_is_refused() -> None:
+    """scikit-image would read from beyond its memory."""
+    with pytest.raises(InvalidParameter, match="offset"):
+        tw.apply("segmentation.watershed", np.zeros((8, 8)), offset=(0, 0))
