@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from napari_tilewise import OPERATIONS, errors
 from napari_tilewise.operations.model import Output
-from napari_tilewise.operations.parameters import AlignedImage, Footprint
+from napari_tilewise.operations.parameters import AlignedImage, Footprint, Function
 from napari_tilewise.recipe import Recipe, step_output
 
 GAUSSIAN = ("filters.gaussian", {"sigma": 2})
@@ -63,8 +63,8 @@ def defaults_of(op):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_operations_defaults_survive_a_file(name, tmp_path):
     op = OPERATIONS[name]
-    if any(isinstance(p.spec, AlignedImage) and p.required for p in op.parameters.values()):
-        pytest.skip("needs a second image, which no file holds")
+    if any(isinstance(op.specs[key], AlignedImage | Function) for key in required_of(op)):
+        pytest.skip("needs a second image or a function, which no file holds")
     recipe = Recipe([(name, {**required_of(op), **defaults_of(op)})])
     again = Recipe.load(recipe.save(tmp_path / "r.yaml"))
     assert again == recipe
@@ -80,7 +80,8 @@ def required_of(op):
 def sample(spec):
     """Return one value that the spec takes."""
     ones = [np.ones(shape, np.uint8) for shape in ((1, 2), (3, 3), (2,))]
-    candidates = (1, 3, True, "a", [1, 2], *ones, *getattr(spec, "choices", ()))
+    named = (*getattr(spec, "choices", ()), *getattr(spec, "samples", ()))
+    candidates = (1, 3, True, "a", [1, 2], *ones, *named)
     for value in candidates:
         try:
             spec.check("value", value, None)
@@ -96,6 +97,7 @@ def footprint_operations():
         for op in OPERATIONS.values()
         for name, spec in op.specs.items()
         if isinstance(spec, Footprint)
+        and not any(isinstance(op.specs[key], AlignedImage) for key in required_of(op))
     ]
 
 
@@ -154,6 +156,13 @@ def test_of_takes_all_that_a_run_takes(tmp_path):
 def test_a_wrong_step_is_refused_when_the_recipe_is_made(steps, error, words):
     with pytest.raises(error, match=words):
         Recipe(steps)
+
+
+def test_a_function_stays_out_of_the_file(tmp_path):
+    recipe = Recipe([("filters.threshold_local", {"method": "generic", "param": np.mean})])
+    assert recipe.steps[0][1]["param"] is np.mean
+    with pytest.raises(errors.InvalidRecipe, match="holds a function as 'param'"):
+        recipe.save(tmp_path / "r.yaml")
 
 
 def test_only_an_image_can_be_followed():

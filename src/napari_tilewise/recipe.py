@@ -127,6 +127,12 @@ class Recipe:
         steps = []
         for number, (name, params) in enumerate(self._steps, start=1):
             plain = dict(params)
+            for key, value in params.items():
+                if _holds_function(value):
+                    raise InvalidRecipe(
+                        f"Step {number} ({name}) holds a function as {key!r}, which a recipe file "
+                        "cannot store: leave it out and pass it when the recipe is run."
+                    )
             for key in get_operation(name).images:
                 image = params.get(key)
                 if image is None or not is_image(get_operation(name).specs[key], image):
@@ -322,6 +328,8 @@ def _plain(name: str, value: Any) -> Any:
         return _plain(name, value.tolist())
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if callable(value) and not isinstance(value, type):
+        return value  # from Python only: no file holds it
     if isinstance(value, type):
         return np.dtype(value).name
     if isinstance(value, Mapping):
@@ -329,6 +337,11 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, Sequence | range):
         return tuple(_plain(name, item) for item in value)
     raise InvalidParameterType(f"{name}={value!r}: a recipe takes only plain values.")
+
+
+def _holds_function(value: Any) -> bool:
+    items = value if isinstance(value, tuple) else (value,)
+    return any(callable(item) for item in items)
 
 
 def _lists(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What the declarations of `skimage.morphology` cannot draw: winding paths, long sweeps, warnings."""
+"""What the declarations of morphology cannot draw: winding paths, long sweeps, warnings."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ ACRONYMS = {
     "coeff": "coefficient", "eigvals": "eigenvalues",
     "deltaE": "colour difference,", "cie76": "CIE 76", "ciede94": "CIEDE 94",
     "ciede2000": "CIEDE 2000", "cmc": "CMC l:c",
+
     "gabor": "Gabor", "butterworth": "Butterworth", "wiener": "Wiener", "richardson": "Richardson", "lucy": "Lucy", "bregman": "Bregman",
 }  # fmt: skip
 

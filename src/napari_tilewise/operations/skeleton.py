@@ -8,11 +8,11 @@ drawn for the whole image: these two need it whole.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from skimage.morphology import thin
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.model import (
@@ -28,29 +28,76 @@ from napari_tilewise.operations.model import (
     Tiles,
 )
 from napari_tilewise.operations.parameters import AlignedImage, Choice, Flag, Number, Seed
+from napari_tilewise.operations.private import reach
 from napari_tilewise.operations.whole import whole, whole_halo
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ITERATIONS = 8
 """How many iterations make a sweep: few passes, little of each tile computed twice."""
 HALO = 2 * ITERATIONS
 """Each iteration looks twice at direct neighbours."""
 STATE = "thinned"
+NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
+"""Clockwise from the north-west: the bits of a neighbourhood's number in Zhang's table."""
+COUNTERCLOCKWISE = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
+"""From the east: the bits in the tables of `thin`."""
 
 
-def _sweeps(
-    iterate: Callable[[np.ndarray, int], np.ndarray], most: int | None, start: bool = True
-) -> Sweep:
+# -- sweeps ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """Which pixels go in either half of an iteration."""
+
+    tables: tuple[np.ndarray, np.ndarray]
+    """By the number of a pixel's neighbourhood; none goes where all neighbours are set."""
+    neighbours: tuple[tuple[int, int], ...]
+    """The place of each of the number's bits."""
+
+
+def _iterated(rule: _Rule, mask: np.ndarray, many: int) -> np.ndarray:
+    """Return a mask after some iterations; nothing lies beyond it.
+
+    A pixel that stayed goes only when something near it has changed: each half looks at these only.
+    """
+    padded = np.pad(mask, 1).view(np.uint8)
+    state = padded.reshape(-1)
+    steps = np.array([y * padded.shape[1] + x for y, x in rule.neighbours])
+    border = (state > 0) & ~np.pad(_surrounded(padded), 1).reshape(-1)
+    due = (border, border.copy())
+    for _ in range(many):
+        before = state.sum(dtype=np.int64)
+        for half, table in enumerate(rule.tables):
+            places = np.flatnonzero(due[half])
+            due[half][places] = False
+            places = places[state[places] > 0]
+            number = np.zeros(len(places), np.uint8)
+            for bit, step in enumerate(steps):
+                number |= state[places + step] << bit
+            gone = places[table[number]]
+            state[gone] = 0
+            for step in steps:
+                due[0][gone + step] = due[1][gone + step] = True
+        if state.sum(dtype=np.int64) == before:
+            break
+    return padded[1:-1, 1:-1].astype(bool)
+
+
+def _surrounded(padded: np.ndarray) -> np.ndarray:
+    """Return the inner pixels all of whose neighbours are set."""
+    rows = padded[:-2] & padded[1:-1] & padded[2:]
+    return np.asarray((rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]).astype(bool))
+
+
+def _sweeps(rule: _Rule, most: int | None, *, start: bool = True) -> Sweep:
     """Return sweeps of `ITERATIONS` iterations, or one of `most` where these are fewer."""
     many = ITERATIONS if most is None or most >= ITERATIONS else most
     return Sweep(
-        lambda block: iterate(block.images[STATE], many),
+        lambda block: _iterated(rule, block.images[STATE], many),
         np.bool_,
         (lambda block: block.data.astype(bool)) if start else None,
         halo=2 * many,
-        most=None if most is None else most // many if many else 0,
+        most=None if most is None else most // many,
         name=STATE,
         what="thinning",
     )
@@ -64,20 +111,17 @@ def _thinned(block: Block) -> np.ndarray:
 
 
 def _thin(call: Call) -> Plan:
-    def iterate(mask: np.ndarray, many: int) -> np.ndarray:
-        return np.asarray(thin(mask, max_num_iter=many))
-
+    first, second = (reach("morphology._skeletonize", name) for name in ("G123_LUT", "G123P_LUT"))
+    rule = _Rule((first, second), COUNTERCLOCKWISE)
     most = call["max_num_iter"] or None
-    yield _sweeps(iterate, most)
+    yield _sweeps(rule, most)
     if most is not None and most > ITERATIONS and most % ITERATIONS:
-        yield _sweeps(iterate, most % ITERATIONS, start=False)
+        yield _sweeps(rule, most % ITERATIONS, start=False)
     return Tiles(_thinned)
 
 
 # -- skeletonize -----------------------------------------------------------------------------------
 
-NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
-"""Clockwise from the north-west: the bits of a neighbourhood's number."""
 FIRST, SECOND = 1, 2
 """In which half of an iteration a pixel goes."""
 EXCEPTIONS = {
@@ -86,43 +130,24 @@ EXCEPTIONS = {
     FIRST | SECOND: (40, 130, 160),
     0: (48, 129),
 }
-"""Neighbourhoods that scikit-image's table treats otherwise than Zhang and Suen's paper (found by
-comparing with its results; the tests do): corners and crossings of lines two pixels wide."""
+"""Neighbourhoods that scikit-image treats otherwise than Zhang and Suen's paper does, by when the
+pixel goes; found by comparing results, as a test does for all neighbourhoods."""
 
 
 @cache
-def _table() -> np.ndarray:
-    """Return when a pixel goes, by the number of its neighbourhood."""
+def _zhang() -> _Rule:
+    """Return Zhang and Suen's rule as scikit-image applies it."""
     bits = np.arange(256)[:, None] >> np.arange(8) & 1
     _, north, _, east, _, south, _, west = bits.T
-    set_ones = bits.sum(axis=1)
+    neighbours = bits.sum(axis=1)
     rises = (bits < np.roll(bits, -1, axis=1)).sum(axis=1)
-    border = (set_ones >= 2) & (set_ones <= 6) & (rises == 1)
-    first = border & ~((north & east & south) | (east & south & west)).astype(bool)
-    second = border & ~((north & east & west) | (north & south & west)).astype(bool)
-    table = (FIRST * first + SECOND * second).astype(np.uint8)
+    border = (neighbours >= 2) & (neighbours <= 6) & (rises == 1)
+    first = border & (north * east * south == 0) & (east * south * west == 0)
+    second = border & (north * east * west == 0) & (north * south * west == 0)
     for when, numbers in EXCEPTIONS.items():
-        table[list(numbers)] = when
-    return np.asarray(table)
-
-
-def _zhang(mask: np.ndarray, many: int) -> np.ndarray:
-    """Return a mask after some iterations; nothing lies beyond it."""
-    state = np.pad(mask, 1).view(np.uint8)
-    inner = state[1:-1, 1:-1]
-    for _ in range(many):
-        gone = 0
-        for half in (FIRST, SECOND):
-            number = np.zeros(mask.shape, np.uint8)
-            for bit, (y, x) in enumerate(NEIGHBOURS):
-                rows, columns = (slice(1 + s, s - 1 if s < 1 else None) for s in (y, x))
-                number |= state[rows, columns] << bit
-            goes = inner & (_table()[number] >> (half - 1))
-            gone += int(np.count_nonzero(goes))
-            inner ^= goes
-        if not gone:
-            break
-    return inner.astype(bool)
+        first[list(numbers)] = bool(when & FIRST)
+        second[list(numbers)] = bool(when & SECOND)
+    return _Rule((first, second), NEIGHBOURS)
 
 
 def _is_zhang(call: Call) -> bool:
@@ -132,7 +157,7 @@ def _is_zhang(call: Call) -> bool:
 def _skeletonize(call: Call) -> Plan:
     if not _is_zhang(call):
         return (yield from whole(call))
-    yield _sweeps(_zhang, None)
+    yield _sweeps(_zhang(), None)
     return Tiles(_thinned)
 
 

@@ -72,6 +72,8 @@ class InverseMap(Function):
     """Where the result's pixels come from: a transformation, a matrix, a function, coordinates."""
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if isinstance(value, list | tuple):
+            value = np.asarray(value)  # as a recipe holds a matrix
         if isinstance(value, np.ndarray):
             if value.dtype.kind not in "buif":
                 raise InvalidParameterType(f"{name} is of type {value.dtype}: expected numbers.")

@@ -102,6 +102,14 @@ def _collected(call: Call, compute: Callable[[Block], np.ndarray], depth: int) -
     return Gather(of, merge, halo=rank_halo(call), finish=finish, what="histograms")
 
 
+def _largest(call: Call) -> int:
+    """Return what the result holds at most where only the pixels tell its depth."""
+    if call["n_bins"] is not None:
+        return 0
+    bins = np.iinfo(call.dtype).max + 1 if call.dtype.kind == "u" else 256
+    return int(np.prod(call.shape) * min(bins, 2**16))
+
+
 OPERATIONS: tuple[Operation, ...] = (
     _Histograms(
         name="filters.rank.windowed_histogram",
@@ -120,6 +128,7 @@ OPERATIONS: tuple[Operation, ...] = (
         check=check_footprint,
         ndim=(2, 2),
         working=4.0,
+        largest_of=_largest,
         note="Give n_bins for a lazy result: without it the whole image is read first and the "
         "result is held in memory. Bins beyond the image's gray levels are 0, where scikit-image "
         "returns whatever lies in memory.",
