@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 DTYPES = ("bool", "uint8", "uint16", "float32", "float64")
 LONGEST = {1: 200, 2: 44, 3: 14}
 SLOW: dict[str, int] = {
+    "restoration.calibrate_denoiser": 24,
+    "restoration.denoise_invariant": 24,
+    "restoration.inpaint_biharmonic": 24,
+    "restoration.unsupervised_wiener": 24,
     "segmentation.chan_vese": 12,
     "segmentation.random_walker": 16,
     "transform.hough_ellipse": 8,

@@ -6,6 +6,7 @@ Adding an operation adds no test: this file draws its images, parameters and til
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import dask.array as da
@@ -56,6 +57,10 @@ def assert_same(operation: Operation, found: Any, expected: Any, source: np.ndar
         assert len(found) == len(expected)
         for one, other in zip(found, expected, strict=True):
             assert_same(operation, one, other, source)
+        return
+    if isinstance(expected, partial):
+        assert found.func is expected.func
+        assert_same(operation, found.keywords, expected.keywords, source)
         return
     if isinstance(expected, ArrayMap):
         assert type(found) is type(expected)

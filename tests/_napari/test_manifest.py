@@ -36,7 +36,7 @@ def test_a_long_category_is_split():
     parts = list(menus.submenus([Op(number) for number in range(45)]))
     assert [len(part.operations) for part in parts] == [15, 15, 15]
     assert len({part.id for part in parts}) == 3
-    assert parts[0].label == "Filters, F00 to F14 (tilewise)"
+    assert parts[0].label == "Smoothing and frequency, F00 to F14 (tilewise)"
 
 
 @pytest.mark.gui

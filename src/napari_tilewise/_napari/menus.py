@@ -1,49 +1,70 @@
-"""Which menu an operation belongs to follows from its category and its output, by one table."""
+"""Which menu an operation belongs to follows from its name, by one table."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_tilewise._napari import words
-from napari_tilewise.operations.model import Output
-from napari_tilewise.recipe import step_output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from napari_tilewise.operations.model import Operation
 
-OUTPUTS: Mapping[Output, str] = {
-    Output.MASK: "segment",
-    Output.LABELS: "segment",
-    Output.POINTS: "measure",
-    Output.TABLE: "measure",
-    Output.SCALAR: "measure",
-}
-"""Menus below ``Layers`` by what an operation gives, unless its category decides."""
 
-CATEGORIES: Mapping[str, str] = {
-    "transform": "transform",
-    "registration": "register",
-    "measure": "measure",
-    "segmentation": "segment",
-}
-"""Menus by scikit-image's module, for operations that give images."""
+class Family(NamedTuple):
+    """Operations that a user looks for in one place."""
 
-NAMES: Mapping[tuple[str, str], str] = {
-    ("segment", "filters"): "Thresholds and edges",
-    ("segment", "feature"): "Thresholds and edges",
-    ("segment", "morphology"): "Objects",
-    ("segment", "measure"): "Objects",
-    ("segment", "segmentation"): "Objects",
-    ("measure", "feature"): "Measure",
-    ("filter", "feature"): "Filters",
-    ("filter", "exposure"): "Intensity",
-    ("filter", "color"): "Intensity",
-    ("filter", "util"): "Intensity",
-}
-"""Names of submenus by menu and category, where the category's own name would not do."""
+    menu: str
+    """The menu below ``Layers``."""
+    title: str
+    module: str
+    names: str = "*"
+    """Names within the module, separated by blanks; ``*`` stands for anything."""
+
+    def has(self, name: str) -> bool:
+        """Return whether an operation belongs here."""
+        return any(fnmatchcase(name, f"{self.module}.{pattern}") for pattern in self.names.split())
+
+
+FAMILIES = (
+    Family("filter", "Rank filters", "filters.rank"),
+    Family("segment", "Thresholds", "filters", "threshold_* apply_hysteresis_threshold"),
+    Family("filter", "Ridges", "filters", "sato frangi meijering hessian"),
+    Family("filter", "Edges", "filters", "sobel* scharr* prewitt* farid* roberts* laplace"),
+    Family("filter", "Edges", "feature", "canny"),
+    Family("filter", "Smoothing and frequency", "filters"),
+    Family("filter", "Intensity", "exposure"),
+    Family("filter", "Denoising and restoration", "restoration"),
+    Family("measure", "Corners", "feature", "corner_*"),
+    Family("measure", "Blobs and peaks", "feature", "blob_* peak_* match_template"),
+    Family("filter", "Structure and texture", "feature"),
+    Family("segment", "Objects", "morphology", "remove_* label flood* convex_*"),
+    Family("segment", "Objects", "morphology", "skeletonize thin medial_axis"),
+    Family(
+        "filter", "Morphology by area and height", "morphology", "area_* diameter_* h_* local_*"
+    ),
+    Family("filter", "Morphology by area and height", "morphology", "max_* reconstruction"),
+    Family("filter", "Morphology", "morphology"),
+    Family("segment", "Labels", "measure", "label"),
+    Family("segment", "Labels", "segmentation", "*_labels *_border *_boundaries relabel_* join_*"),
+    Family("segment", "Segmentation", "segmentation"),
+    Family("measure", "Objects and regions", "measure", "regionprops* find_* marching_*"),
+    Family("measure", "Colocalization", "measure", "pearson* manders* intersection*"),
+    Family("transform", "Size and pyramids", "measure", "block_reduce"),
+    Family("measure", "Whole image", "measure"),
+    Family("transform", "Size and pyramids", "transform", "resize* rescale downscale* pyramid*"),
+    Family(
+        "transform", "Hough, Radon and integrals", "transform", "*hough* *radon* *frt2 integra*"
+    ),
+    Family("transform", "Warps", "transform"),
+    Family("filter", "Colour", "color", "rgb2gray gray* rgba* label2rgb deltaE*"),
+    Family("filter", "Colour spaces", "color"),
+    Family("filter", "Pixel types and arithmetic", "util"),
+)
+"""The first family that has an operation decides; families of one title share a submenu."""
 
 LONGEST = 20
 """More entries than this are split into several submenus."""
@@ -59,10 +80,12 @@ class Submenu:
     operations: tuple[Operation, ...]
 
 
-def menu_of(op: Operation) -> str:
-    """Return the menu below ``napari/layers`` that an operation belongs to."""
-    root = op.category.partition(".")[0]
-    return OUTPUTS.get(step_output(op)) or CATEGORIES.get(root, "filter")
+def family_of(op: Operation) -> tuple[str, str]:
+    """Return an operation's menu and the title of its submenu; its module's, where none fits."""
+    for family in FAMILIES:
+        if family.has(op.name):
+            return family.menu, family.title
+    return "filter", words.category(op.category)
 
 
 def submenus(operations: Iterable[Operation]) -> Iterator[Submenu]:
@@ -75,12 +98,10 @@ def submenus(operations: Iterable[Operation]) -> Iterator[Submenu]:
     """
     groups: dict[tuple[str, str], list[Operation]] = {}
     for op in operations:
-        menu = menu_of(op)
-        name = NAMES.get((menu, op.category), words.category(op.category))
-        groups.setdefault((menu, name), []).append(op)
-    for (menu, name), found in groups.items():
+        groups.setdefault(family_of(op), []).append(op)
+    for (menu, title), found in groups.items():
         members = sorted(found, key=lambda op: bool(op.deprecated))
-        base = f"{words.PLUGIN}/{menu}/{name.lower().replace(' ', '_')}"
+        base = f"{words.PLUGIN}/{menu}/{title.lower().replace(' ', '_')}"
         parts = _split(members)
         for number, part in enumerate(parts):
             many = len(parts) > 1
@@ -88,7 +109,7 @@ def submenus(operations: Iterable[Operation]) -> Iterator[Submenu]:
             yield Submenu(
                 id=f"{base}_{number}" if many else base,
                 menu=f"napari/layers/{menu}",
-                label=f"{name}{span} (tilewise)",
+                label=f"{title}{span} (tilewise)",
                 operations=tuple(part),
             )
 

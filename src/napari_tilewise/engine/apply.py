@@ -142,6 +142,11 @@ def _built(
     """Return the stack, and whether the image is in memory and so shall be the result."""
     if isinstance(image, list | tuple) and any(isinstance(item, da.Array) for item in image):
         image = da.stack(image)  # what a lazy operation with several results gave
+    if isinstance(image, np.ma.MaskedArray):
+        raise InvalidImage(
+            f"{operation.name}: the image is a masked array, whose mask tiles would lose: expected "
+            "a plain one. Pass image.filled(value), or the mask as the operation's own parameter."
+        )
     eager = isinstance(image, np.ndarray | list | tuple)
     if eager:
         image = np.asarray(image)

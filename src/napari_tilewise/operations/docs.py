@@ -26,8 +26,8 @@ ACRONYMS = {
     "coeff": "coefficient", "eigvals": "eigenvalues",
     "deltaE": "colour difference,", "cie76": "CIE 76", "ciede94": "CIEDE 94",
     "ciede2000": "CIEDE 2000", "cmc": "CMC l:c",
-
-    "gabor": "Gabor", "butterworth": "Butterworth", "wiener": "Wiener", "richardson": "Richardson", "lucy": "Lucy", "bregman": "Bregman",
+    "gabor": "Gabor", "butterworth": "Butterworth", "wiener": "Wiener", "lucy": "Lucy",
+    "richardson": "Richardson", "bregman": "Bregman",
 }  # fmt: skip
 
 
