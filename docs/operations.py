@@ -49,9 +49,9 @@ the reason why.
 `geometry`: an output tile from the input region that it needs. `iterative`: sweeps until nothing \
 changes, or a pinned number of them. `whole`: needs the whole image; runs where it fits the memory \
 budget and refuses with the number where not.
-- **exactness**: `identical`: bit for bit scikit-image's result on the whole image. `close`: within \
-the tolerance, relative to the larger of 1 and the result's largest magnitude. `approximate`: \
-the note says what remains.
+- **exactness**: `identical`: bit for bit scikit-image's result on the whole image. `close`: \
+within the tolerance, relative to the larger of 1 and the result's largest magnitude. \
+`approximate`: the note says what remains.
 - **halo**: pixels of neighbours that a tile needs, with default parameters, on a plane (or the \
 fewest axes that the operation takes) of 1024 pixels per axis; `-` where a parameter without \
 a default decides.

@@ -86,7 +86,7 @@ def test_a_flood_runs_one_way_where_its_footprint_does() -> None:
 
 def test_flood_stands_under_both_names() -> None:
     image = data.camera()[::4, ::4]
-    params = {"seed_point": (60, 30), "tolerance": 40}
+    params: dict[str, Any] = {"seed_point": (60, 30), "tolerance": 40}
     expected = morphology.flood(image, **params)
     found = tw.apply("segmentation.flood", image, tiles=25, **params)
     np.testing.assert_array_equal(found, expected)
@@ -105,7 +105,8 @@ def test_extrema_are_plateaus_across_tiles(name: str, allow_borders: bool) -> No
 def test_nan_has_no_place_among_extrema() -> None:
     image = np.random.default_rng(0).random((20, 20))
     image[15, 3] = np.nan
-    for name, params in (("local_maxima", {}), ("h_maxima", {"h": 0.1})):
+    cases: dict[str, dict[str, Any]] = {"local_maxima": {}, "h_maxima": {"h": 0.1}}
+    for name, params in cases.items():
         with pytest.raises(tw.TilewiseError, match="NaN"):
             tw.apply(f"morphology.{name}", image, tiles=8, **params)
 

@@ -169,8 +169,10 @@ class Driver:
 
         def of(item: tuple[Region, Position]) -> Any:
             tile, position = item
-            wraps = self.call.wraps and gather.image is None
-            region = grow(tile, halo) if wraps else within_image(tile, halo, grid.shape)
+            if gather.image is None:
+                region = self.grown(tile, halo, None)
+            else:
+                region = within_image(tile, halo, grid.shape)
             block = block_of(tile, region, position)
             return self.guard(lambda: gather.of(block), tile)
 
@@ -287,12 +289,22 @@ class Driver:
     # -- blocks ------------------------------------------------------------------------------
 
     def grown(self, tile: Region, halo: Halo, multiple: Sequence[int] | None) -> Region:
-        """Return a box grown by a halo and aligned, within the image unless it wraps."""
+        """Return a box grown by a halo and aligned, within the image unless it wraps.
+
+        Where a periodic box would hold a whole period of an axis, that axis itself is taken: the
+        function continues it by its own border mode.
+        """
         shape = self.call.spatial_shape
-        region = grow(tile, halo) if self.call.wraps else within_image(tile, halo, shape)
+        if not self.call.wraps:
+            region = within_image(tile, halo, shape)
+            return region if multiple is None else clip(align(region, tuple(multiple)), shape)
+        region = grow(tile, halo)
         if multiple is not None:
-            region = align(region, tuple(multiple))
-        return region if self.call.wraps else clip(region, shape)
+            return align(region, tuple(multiple))
+        return tuple(
+            slice(0, n) if span.stop - span.start >= n else span
+            for span, n in zip(region, shape, strict=True)
+        )
 
     def block(self, tile: Region, region: Region | None, position: Position) -> Block:
         """Return a tile with the pixels of a region (none of them where it is None)."""

@@ -158,14 +158,22 @@ def _connectivity(call: Call) -> int | None:
     return connectivity_of(neighbourhood(call, adjacent=True))
 
 
+def _is_too_short(call: Call) -> bool:
+    """Return whether all pixels lie at borders that are not allowed: then nothing else matters."""
+    return not call["allow_borders"] and min(call.shape) < 3
+
+
 def _halo(call: Call) -> HaloLike:
     """Any other footprint than a connectivity's is directed: only the whole image will do."""
+    if _is_too_short(call):
+        return 0
     return whole_halo(call) if _connectivity(call) is None else HALO
 
 
 def _check(call: Call) -> None:
-    refuse_half(call)
-    neighbourhood(call, adjacent=True)
+    if not _is_too_short(call):
+        refuse_half(call)
+        neighbourhood(call, adjacent=True)
 
 
 def _inverted(data: np.ndarray) -> np.ndarray:
@@ -174,16 +182,12 @@ def _inverted(data: np.ndarray) -> np.ndarray:
 
 def _local(values: Callable[[np.ndarray], np.ndarray]) -> Callable[[Call], Plan]:
     def plan(call: Call) -> Plan:
+        if _is_too_short(call):
+            return _none(call)
         connectivity = _connectivity(call)
         if connectivity is None:
             return (yield from whole(call))
         inner = None if call["allow_borders"] else call.shape
-        if inner is not None and min(inner) < 3:
-            warnings.warn(
-                "maxima can't exist for an image with any dimension smaller 3 "
-                "if borders aren't allowed",
-                stacklevel=2,
-            )
         pieces = _pieces(connectivity, values, inner)
         components: Components
         components, (low, high) = yield together(
@@ -210,6 +214,16 @@ def _local(values: Callable[[np.ndarray], np.ndarray]) -> Callable[[Call], Plan]
         return Parts(tuple(map(Value, np.unravel_index(np.sort(raster), call.shape))))
 
     return plan
+
+
+def _none(call: Call) -> Tiles | Parts:
+    warnings.warn(
+        "maxima can't exist for an image with any dimension smaller 3 if borders aren't allowed",
+        stacklevel=2,
+    )
+    if call["indices"]:
+        return Parts((Value(np.empty(0, np.intp)),) * call.ndim)
+    return Tiles(lambda block: np.zeros(block.data.shape, bool))
 
 
 def _index_parts(call: Call) -> tuple[Part, ...] | None:

@@ -9,6 +9,7 @@ returns the last pass, `Tiles`, or a `Value`. The engine drives plans without kn
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -302,7 +303,10 @@ class Operation:
 
     def function(self, data: np.ndarray, /, **params: Any) -> Any:
         """Call scikit-image's function with the arguments that are always fixed."""
-        result = self.raw_function(data, **params, **self.fixed)
+        function = self.raw_function
+        if self.deprecated:  # tiles would each say what the caller is told once
+            function = inspect.unwrap(function)
+        result = function(data, **params, **self.fixed)
         return result if self.pick is None else result[self.pick]
 
     @cached_property
