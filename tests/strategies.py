@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage as ndi
 from skimage import data, morphology
 
+from napari_tilewise.operations.feature.points import Patch, Points
 from napari_tilewise.operations.model import normal_halo
 from napari_tilewise.operations.parameters import (
     AlignedImage,
@@ -30,7 +31,6 @@ from napari_tilewise.operations.parameters import (
     Spec,
     Text,
 )
-from napari_tilewise.operations.points import Patch, Points
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.model import Operation

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from skimage import draw, transform
 
 import napari_tilewise as tw
-from napari_tilewise.operations import integral, pyramids
+from napari_tilewise.operations.transform import integral, pyramids
 
 from .strategies import cases
 from .test_exact import assert_same, tiled, whole

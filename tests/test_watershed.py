@@ -14,7 +14,7 @@ from skimage.segmentation import watershed
 
 import napari_tilewise as tw
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations import watershed as declaration
+from napari_tilewise.operations.segmentation import watershed as declaration
 
 
 def draw_image(kind: str, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,7 @@ from skimage import color, exposure, util
 
 import napari_tilewise as tw
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations import region_means
+from napari_tilewise.operations.color import region_means
 
 if TYPE_CHECKING:
     from collections.abc import Callable

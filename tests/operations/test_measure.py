@@ -12,7 +12,8 @@ from scipy import ndimage as ndi
 from skimage import measure
 
 import napari_tilewise as tw
-from napari_tilewise.operations import gathered, marching, profile, selected
+from napari_tilewise.operations import gathered, selected
+from napari_tilewise.operations.measure import marching, profile
 
 RNG = np.random.default_rng(7)
 

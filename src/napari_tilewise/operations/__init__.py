@@ -1,6 +1,7 @@
 """Declarations: what each scikit-image function is and how it tiles; NumPy in, NumPy out.
 
-`OPERATIONS` is explicit and ordered: one tuple of declarations per scikit-image module.
+`OPERATIONS` is explicit and ordered. Each package here is one of scikit-image's modules and lists
+its declarations in `declarations.py`; what several of them need stands beside the packages.
 """
 
 from __future__ import annotations
@@ -9,46 +10,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import UnknownOperation, did_you_mean
-from napari_tilewise.operations import (
-    chan_vese,
-    color,
-    color_spaces,
-    contrast,
-    convolution,
-    cropping,
-    deconvolution,
-    dtypes,
-    edges,
-    exposure,
-    feature,
-    filters,
-    flood,
-    frequency,
-    hysteresis,
-    inpainting,
-    intensity_histogram,
-    invariant,
-    label2rgb,
-    level_sets,
-    local_thresholds,
-    matching,
-    measure,
-    morphology,
-    noise,
-    rank,
-    rank_order,
-    relabel,
-    restoration,
-    ridges,
-    segmentation,
-    superpixels,
-    thresholds,
-    transform,
-    util,
-    watershed,
-    wavelets,
-    windowed_histogram,
-)
+from napari_tilewise.operations.color import declarations as color
+from napari_tilewise.operations.exposure import declarations as exposure
+from napari_tilewise.operations.feature import declarations as feature
+from napari_tilewise.operations.filters import declarations as filters
+from napari_tilewise.operations.measure import declarations as measure
+from napari_tilewise.operations.morphology import declarations as morphology
+from napari_tilewise.operations.restoration import declarations as restoration
+from napari_tilewise.operations.segmentation import declarations as segmentation
+from napari_tilewise.operations.transform import declarations as transform
+from napari_tilewise.operations.util import declarations as util
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,42 +29,14 @@ if TYPE_CHECKING:
 GROUPS = (
     filters.OPERATIONS,
     exposure.OPERATIONS,
-    matching.OPERATIONS,
-    intensity_histogram.OPERATIONS,
-    contrast.OPERATIONS,
-    local_thresholds.OPERATIONS,
-    thresholds.OPERATIONS,
-    rank.OPERATIONS,
-    rank_order.OPERATIONS,
-    windowed_histogram.OPERATIONS,
-    ridges.OPERATIONS,
-    edges.OPERATIONS,
-    convolution.OPERATIONS,
-    frequency.OPERATIONS,
-    hysteresis.OPERATIONS,
     morphology.OPERATIONS,
     measure.OPERATIONS,
     segmentation.OPERATIONS,
-    flood.SEGMENTATION,
-    watershed.OPERATIONS,
-    relabel.OPERATIONS,
-    superpixels.OPERATIONS,
-    level_sets.OPERATIONS,
-    chan_vese.OPERATIONS,
     restoration.OPERATIONS,
-    invariant.OPERATIONS,
-    inpainting.OPERATIONS,
-    deconvolution.OPERATIONS,
-    wavelets.OPERATIONS,
     feature.OPERATIONS,
     transform.OPERATIONS,
     color.OPERATIONS,
-    color_spaces.OPERATIONS,
-    label2rgb.OPERATIONS,
     util.OPERATIONS,
-    dtypes.OPERATIONS,
-    cropping.OPERATIONS,
-    noise.OPERATIONS,
 )
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType(

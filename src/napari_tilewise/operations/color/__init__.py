@@ -1,0 +1,1 @@
+"""Declarations of `skimage.color`, by subject; the catalogue names them all."""

@@ -1,0 +1,57 @@
+"""`color.rgb2gray`: channels are mixed pixel by pixel, so a tile needs no neighbours.
+
+The one trap is the matrix product: BLAS takes a row of pixels in blocks and treats the last few
+pixels, and a row of one pixel, otherwise. Rows cut at whole blocks give the whole image's bits as
+long as BLAS takes the same kernel for rows of both lengths.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_tilewise.operations.color.color_spaces import Channels, check_channels, spatial
+from napari_tilewise.operations.common import as_float
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Exactness,
+    Kind,
+    Operation,
+    Tiles,
+    no_channel,
+)
+
+BLAS_BLOCK = 64
+"""A multiple of the blocks in which BLAS kernels take the pixels of a row (16 suffices here)."""
+
+
+def _rgb2gray(call: Call) -> Tiles:
+    blocks = (*(1,) * (call.ndim - 1), BLAS_BLOCK)
+
+    def compute(block: Block) -> np.ndarray:
+        return np.asarray(call.function(block.data))
+
+    # One pixel before the tile keeps its rows longer than one pixel.
+    halo = (*((0, 0),) * (call.ndim - 1), (1, 0))
+    return Tiles(compute, halo=halo, align=blocks)
+
+
+OPERATIONS = (
+    Operation(
+        name="color.rgb2gray",
+        kind=Kind.POINTWISE,
+        # BLAS chooses its kernel, fused or not, by the processor and the length of the whole row:
+        # here single precision differs by a last bit in images wider than some ten thousand
+        # pixels, all else not at all. Three products and their sum round by at most 4 eps.
+        exactness=Exactness.CLOSE,
+        tolerance=4 * 2.0**-52,
+        tolerance32=4 * 2.0**-23,
+        specs={"channel_axis": Channels(what="red, green and blue")},
+        dtype_of=as_float,
+        shape_of=spatial,
+        channel_of=no_channel,
+        plan_of=_rgb2gray,
+        check=check_channels,
+        working=4.0,
+    ),
+)

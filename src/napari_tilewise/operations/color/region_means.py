@@ -1,0 +1,164 @@
+"""Means of regions with the bits that ``image[mask].mean(axis=0)`` has for each of them.
+
+NumPy adds up the colours of a region one after the other, and its gray values pairwise. Bands of
+the image, from its first row to its last, hold the pixels of every region in that order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.operations.gathered import cuts_of, join_cuts
+from napari_tilewise.operations.model import Block, Call, Gather
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from napari_tilewise.operations.exposure.matching import Tally
+    from napari_tilewise.operations.grid import Region
+
+BAND = 2**22
+"""About how many pixels are taken at once."""
+
+
+def bands(shape: Sequence[int]) -> Iterator[Region]:
+    """Yield the boxes of an image that hold its pixels in order."""
+    inner = prod(shape[1:])
+    if inner > BAND:
+        for index in range(shape[0]):
+            for box in bands(shape[1:]):
+                yield (slice(index, index + 1), *box)
+        return
+    height = max(1, BAND // inner)
+    for start in range(0, shape[0], height):
+        yield (
+            slice(start, min(start + height, shape[0])),
+            *(slice(0, n) for n in shape[1:]),
+        )
+
+
+@dataclass
+class _Pixels:
+    """Pixels of some regions, in the image's order."""
+
+    region: np.ndarray
+    values: np.ndarray
+
+
+@dataclass
+class _InTurn:
+    """Sums of the colours of regions, one pixel after the other."""
+
+    sums: np.ndarray
+
+    def add(self, pixels: _Pixels) -> None:
+        for channel, values in zip(self.sums, pixels.values.T, strict=True):
+            np.add.at(channel, pixels.region, values.astype(channel.dtype, copy=False))
+
+    def result(self) -> np.ndarray:
+        return self.sums.T
+
+
+@dataclass
+class _Run:
+    """The pairwise sum of values that come in pieces; their number is known before."""
+
+    cuts: list[tuple[int, int]]
+    done: list[list[Any]] = field(default_factory=list)
+    waiting: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, values: np.ndarray) -> None:
+        while len(values):
+            start, stop = self.cuts[len(self.done)]
+            room = stop - start - sum(map(len, self.waiting))
+            self.waiting.append(values[:room])
+            if len(values) >= room:
+                self.done.append([np.add.reduce(np.concatenate(self.waiting))])
+                self.waiting = []
+            values = values[room:]
+
+
+@dataclass
+class _Pairwise:
+    """Sums of the gray values of regions."""
+
+    dtype: Any
+    counts: np.ndarray
+    runs: dict[int, _Run] = field(default_factory=dict)
+
+    def add(self, pixels: _Pixels) -> None:
+        order = np.argsort(pixels.region, kind="stable")
+        values = pixels.values[order].astype(self.dtype, copy=False)
+        regions, first = np.unique(pixels.region[order], return_index=True)
+        if not regions.size:
+            return
+        ends = np.append(first[1:], len(values))
+        for region, start, stop in zip(regions.tolist(), first, ends, strict=True):
+            if region not in self.runs:
+                self.runs[region] = _Run(cuts_of(int(self.counts[region])))
+            self.runs[region].add(values[start:stop])
+
+    def result(self) -> np.ndarray:
+        sums = np.zeros(len(self.counts), self.dtype)
+        for region, run in self.runs.items():
+            (sums[region],) = join_cuts(run.done, run.cuts)
+        return sums
+
+
+def gather_means(
+    call: Call, image: str, regions: Tally, without: Any
+) -> Generator[Gather, Any, np.ndarray]:
+    """Gather the mean of an aligned image over each of the regions that labels make.
+
+    Parameters
+    ----------
+    call
+        The operation, whose image holds the labels.
+    image
+        Name of the aligned image, gray or with channels behind the spatial axes.
+    regions
+        All labels, and how many pixels each has.
+    without
+        The label whose mean is not needed.
+    """
+    dtype = np.dtype(call[image].dtype)
+    wide: Any = dtype if dtype.kind == "f" else np.float64
+    if dtype == np.float16:
+        wide = np.float32  # as NumPy's means of float16
+    channels = call[image].shape[call.ndim :]
+
+    def of(block: Block) -> _Pixels:
+        wanted = block.data != without
+        where = np.searchsorted(regions.values, block.data[wanted])
+        return _Pixels(where, block.images[image][wanted])
+
+    def sums() -> _InTurn | _Pairwise:
+        if channels:
+            return _InTurn(np.zeros((channels[0], len(regions.values)), wide))
+        return _Pairwise(wide, regions.counts)
+
+    def merge(total: Any, pixels: _Pixels) -> Any:
+        running = finish(total)
+        running.add(pixels)
+        return running
+
+    def finish(total: Any) -> Any:
+        if not isinstance(total, _Pixels):
+            return total
+        running = sums()
+        running.add(total)
+        return running
+
+    found = yield Gather(
+        of,
+        merge,
+        regions=list(bands(call.shape)),
+        finish=lambda total: finish(total).result(),
+        what="means of regions",
+    )
+    counts = regions.counts.reshape(-1, *(1 for _ in channels))
+    return np.asarray((found / counts).astype(wide, copy=False))

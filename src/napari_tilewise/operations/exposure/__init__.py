@@ -1,0 +1,1 @@
+"""Declarations of `skimage.exposure`, by subject; the catalogue names them all."""

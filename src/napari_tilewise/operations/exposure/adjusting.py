@@ -1,0 +1,138 @@
+"""`skimage.exposure`: pointwise, once the range or the histogram of the whole image is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_tilewise.operations.common import as_float
+from napari_tilewise.operations.exposure.clahe import clahe_dtype, clahe_plan, clahe_shape
+from napari_tilewise.operations.exposure.intensity_histogram import cumulative
+from napari_tilewise.operations.histograms import gather_histogram, gather_range, pixels_of
+from napari_tilewise.operations.model import Block, Call, Kind, Operation, Plan, Tiles
+from napari_tilewise.operations.parameters import AlignedImage, Flag, Number, Range
+
+TYPES = (
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
+    "float16", "float32", "float64", "float", "uint10", "uint12", "uint14",
+)  # fmt: skip
+
+
+# -- rescale_intensity -----------------------------------------------------------------------------
+
+
+def _rescaled_dtype(call: Call) -> Any:
+    name = call["out_range"]
+    if not isinstance(name, str):
+        return as_float(call)
+    if name in ("dtype", "image"):
+        return call.dtype
+    # ranges of 10 to 14 bits live in 16
+    return np.uint16 if name in ("uint10", "uint12", "uint14") else np.dtype(name)
+
+
+def _rescale_plan(call: Call) -> Plan:
+    """Give the image's own range as numbers, where the function would look it up."""
+    ranges = {name: call[name] for name in ("in_range", "out_range")}
+    dtype = _rescaled_dtype(call)
+    if "image" in ranges.values():
+        found = yield from gather_range(call, lambda block: block.data[block.core].ravel())
+        # with a pair as `out_range` the function returns floats: the same, before the last cast
+        ranges = {name: found if given == "image" else given for name, given in ranges.items()}
+
+    def compute(block: Block) -> np.ndarray:
+        return np.asarray(call.function(block.data, **ranges)).astype(dtype, copy=False)
+
+    return Tiles(compute)
+
+
+# -- equalize_hist ---------------------------------------------------------------------------------
+
+
+def _equalize_plan(call: Call) -> Plan:
+    """Map by the cumulative histogram of the whole image, as `equalize_hist` does of an array."""
+    masked = call.params.get("mask") is not None
+
+    def pixels(block: Block) -> np.ndarray:
+        own = pixels_of(block)
+        if not masked:
+            return own
+        return np.asarray(own[block.images["mask"][block.core].astype(bool).ravel()])
+
+    histogram = yield from gather_histogram(call, call["nbins"], pixels)
+    shares = cumulative(histogram, call.dtype)
+
+    def compute(block: Block) -> np.ndarray:
+        out = np.interp(block.data.ravel(), histogram.centers, shares).reshape(block.data.shape)
+        return np.asarray(out.astype(as_float(call), copy=False))
+
+    return Tiles(compute)
+
+
+OPERATIONS = (
+    Operation(
+        name="exposure.adjust_gamma",
+        kind=Kind.POINTWISE,
+        specs={
+            "gamma": Number(minimum=0, usual=(0, 4)),
+            "gain": Number(usual=(0, 1)),
+        },
+        working=5.0,
+    ),
+    Operation(
+        name="exposure.adjust_log",
+        kind=Kind.POINTWISE,
+        specs={"gain": Number(usual=(0, 1)), "inv": Flag()},
+        working=5.0,
+    ),
+    Operation(
+        name="exposure.adjust_sigmoid",
+        kind=Kind.POINTWISE,
+        specs={
+            "cutoff": Number(usual=(0, 1)),
+            "gain": Number(usual=(0, 20)),
+            "inv": Flag(),
+        },
+        working=5.0,
+    ),
+    Operation(
+        name="exposure.rescale_intensity",
+        kind=Kind.STATISTIC,
+        specs={
+            "in_range": Range(names=("image", "dtype", *TYPES)),
+            "out_range": Range(names=("dtype", "image", *TYPES)),
+        },
+        dtype_of=_rescaled_dtype,
+        plan_of=_rescale_plan,
+        working=6.0,
+    ),
+    Operation(
+        name="exposure.equalize_hist",
+        kind=Kind.STATISTIC,
+        specs={
+            "nbins": Number(integer=True, minimum=1, usual=(2, 300), advanced=True),
+            "mask": AlignedImage(advanced=True),
+        },
+        dtype_of=as_float,
+        plan_of=_equalize_plan,
+        finite=True,
+        working=5.0,
+    ),
+    Operation(
+        name="exposure.equalize_adapthist",
+        kind=Kind.STATISTIC,
+        specs={
+            "kernel_size": Number(
+                integer=True, minimum=1, usual=(2, 20), per_axis=True, length=True, optional=True
+            ),
+            "clip_limit": Number(minimum=0, usual=(0, 0.2)),
+            "nbins": Number(integer=True, minimum=2, usual=(16, 300), advanced=True),
+        },
+        dtype_of=clahe_dtype,
+        shape_of=clahe_shape,
+        plan_of=clahe_plan,
+        finite=True,
+        working=20.0,
+    ),
+)

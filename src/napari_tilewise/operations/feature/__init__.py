@@ -1,0 +1,1 @@
+"""Declarations of `skimage.feature`, by subject; the catalogue names them all."""

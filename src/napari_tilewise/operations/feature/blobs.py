@@ -1,0 +1,345 @@
+"""`skimage.feature`, blobs: peaks in space and scale, pruned once over the whole image.
+
+scikit-image fills an image for every scale and looks for peaks in all of them at once. A peak needs
+the neighbouring pixels at the neighbouring scales only: a tile goes through the scales one by one
+and keeps three. What overlaps is pruned from the list of all peaks, in scikit-image's order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage as ndi
+from skimage.util import img_as_float
+
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.common import as_float, gaussian_radius
+from napari_tilewise.operations.feature.peaks import Border, Candidates, threshold_of
+from napari_tilewise.operations.feature.tensors import box_halo
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Gather,
+    HaloLike,
+    Kind,
+    Operation,
+    Output,
+    Plan,
+    Value,
+)
+from napari_tilewise.operations.parameters import Flag, Number
+from napari_tilewise.operations.prefix_sums import PrefixSums, gather_prefix_sums, largest_band
+from napari_tilewise.operations.private import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+
+    Layers = Callable[[Block], Iterator[np.ndarray]]
+    """The images of a block's region, scale after scale."""
+
+
+# -- peaks of a stack of scales --------------------------------------------------------------------
+
+
+def _space_and_scale_peaks(
+    call: Call, layers: Layers, count: int, halo: HaloLike, border: tuple[int, ...]
+) -> Generator[Gather, Any, np.ndarray]:
+    """Gather what `peak_local_max` finds in the stack of all scales, the scale's number last."""
+    threshold = yield from threshold_of(call, _extremes(call, layers, halo))
+    single = count == 1 and call.shape == (1,) * call.ndim
+
+    def of(block: Block) -> Candidates:
+        total: Candidates | None = None
+        for number, (layer, largest) in enumerate(_neighbourhoods(layers(block))):
+            pixels = layer[block.core]
+            found = pixels == largest[block.core]
+            flat = bool(found.all()) and not single
+            found &= pixels > threshold
+            found &= _inside(block, call.shape, border)
+            start = [*(s.start for s in block.tile), number]
+            part = Candidates.of(found[..., None], pixels[..., None], start, flat=flat)
+            total = part if total is None else total.extend(part)
+        assert total is not None
+        return total
+
+    candidates: Candidates = yield Gather(
+        of, Candidates.extend, halo=halo, what="peaks in space and scale"
+    )
+    if candidates.flat:
+        return np.empty((0, call.ndim + 1), np.intp)
+    return candidates.ordered((*call.shape, count))[0]
+
+
+def _neighbourhoods(layers: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield every layer with the largest values around its pixels, in it and the ones beside it."""
+    near: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=3)
+
+    def joined(middle: int) -> tuple[np.ndarray, np.ndarray]:
+        largest = near[0][1]
+        for _, other in list(near)[1:]:
+            largest = np.maximum(largest, other)
+        return near[middle][0], largest
+
+    for layer in layers:
+        near.append((layer, ndi.maximum_filter(layer, size=3, mode="nearest")))
+        if len(near) > 1:
+            yield joined(len(near) - 2)
+    if len(near) == 3:
+        near.popleft()
+    yield joined(len(near) - 1)
+
+
+def _extremes(call: Call, layers: Layers, halo: HaloLike) -> Generator[Gather, Any, Any]:
+    def of(block: Block) -> tuple[Any, Any]:
+        cores = (layer[block.core] for layer in layers(block))
+        ends = [(core.min(), core.max()) for core in cores]
+        return min(low for low, _ in ends), max(high for _, high in ends)
+
+    found = yield Gather(
+        of, lambda a, b: (min(a[0], b[0]), max(a[1], b[1])), halo=halo, what="range of all scales"
+    )
+    return found
+
+
+def _inside(block: Block, shape: tuple[int, ...], border: tuple[int, ...]) -> np.ndarray:
+    """Return where a tile lies inside the border that is excluded."""
+    inside = np.ones((1,) * len(shape), bool)
+    for axis, (tile, width, n) in enumerate(zip(block.tile, border, shape, strict=True)):
+        along = np.arange(tile.start, tile.stop)
+        line = (along >= width) & (along < n - width)
+        inside = inside & line.reshape([-1 if i == axis else 1 for i in range(len(shape))])
+    return inside
+
+
+def _blobs(call: Call, peaks: np.ndarray, scales: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return what scikit-image makes of the peaks: coordinates and scales, without overlaps."""
+    isotropic = _is_isotropic(call)
+    if peaks.size == 0:
+        return np.empty((0, call.ndim + (1 if isotropic else call.ndim)))
+    widths = scales[peaks[:, -1]]
+    if isotropic:
+        widths = widths[:, 0:1]
+    blobs = np.hstack([peaks.astype(dtype)[:, :-1], widths])
+    prune = reach("feature.blob", "_prune_blobs")
+    return np.asarray(prune(blobs, call["overlap"], sigma_dim=widths.shape[1]))
+
+
+def _is_isotropic(call: Call) -> bool:
+    return bool(np.isscalar(call["max_sigma"]) and np.isscalar(call["min_sigma"]))
+
+
+def _border(call: Call) -> tuple[int, ...]:
+    """Return the excluded border; for blobs True is a width of one pixel."""
+    return tuple(int(width) for width in call.per_axis(call["exclude_border"]))
+
+
+def _ends(call: Call) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and largest scale along every axis, as scikit-image rounds them."""
+    dtype = as_float(call)
+    low, high = (
+        np.array(call.per_axis(call[name]), dtype=dtype) for name in ("min_sigma", "max_sigma")
+    )
+    return low, high
+
+
+# -- Laplacian and difference of Gaussians ---------------------------------------------------------
+
+
+def _float(call: Call, block: Block) -> np.ndarray:
+    return np.asarray(img_as_float(block.data).astype(as_float(call), copy=False))
+
+
+def _log_scales(call: Call) -> np.ndarray:
+    low, high = _ends(call)
+    if call["log_scale"]:
+        return np.logspace(np.log10(low), np.log10(high), call["num_sigma"])
+    return np.linspace(low, high, call["num_sigma"])
+
+
+def _log_halo(call: Call) -> HaloLike:
+    return _reach(_log_scales(call).max(axis=0))
+
+
+def _reach(sigmas: Sequence[float]) -> HaloLike:
+    """Return the reach of Gaussians, and of the neighbours that a peak is compared with."""
+    return [gaussian_radius(sigma) + 1 for sigma in sigmas]
+
+
+def _log(call: Call) -> Plan:
+    scales = _log_scales(call)
+
+    def layers(block: Block) -> Iterator[np.ndarray]:
+        image = _float(call, block)
+        for sigma in scales:
+            layer = -ndi.gaussian_laplace(image, sigma) * np.mean(sigma) ** 2
+            yield layer.astype(image.dtype, copy=False)
+
+    peaks = yield from _space_and_scale_peaks(
+        call, layers, len(scales), _log_halo(call), _border(call)
+    )
+    return Value(_blobs(call, peaks, scales, as_float(call)))
+
+
+def _check_log(call: Call) -> None:
+    if call["log_scale"] and np.min(call["min_sigma"]) <= 0:
+        raise InvalidParameter(
+            f"{call.operation.name}: min_sigma={call['min_sigma']!r} with log_scale=True: expected "
+            "more than 0."
+        )
+
+
+def _dog_count(call: Call) -> int:
+    low, high = _ends(call)
+    return int(np.mean(np.log(high / low) / np.log(call["sigma_ratio"]) + 1))
+
+
+def _dog_scales(call: Call) -> np.ndarray:
+    low, _ = _ends(call)
+    return np.array([low * call["sigma_ratio"] ** i for i in range(_dog_count(call) + 1)])
+
+
+def _dog_halo(call: Call) -> HaloLike:
+    return _reach(_dog_scales(call)[-1]) if _dog_count(call) >= 0 else 0
+
+
+def _dog(call: Call) -> Plan:
+    scales, dtype = _dog_scales(call), as_float(call)
+    factor = 1 / (call["sigma_ratio"] - 1)
+
+    def layers(block: Block) -> Iterator[np.ndarray]:
+        image = _float(call, block)
+        gaussian = reach("_shared.filters", "gaussian")
+        before = gaussian(image, sigma=scales[0], mode="reflect")
+        for sigma in scales[1:]:
+            after = gaussian(image, sigma=sigma, mode="reflect")
+            layer = (before - after).astype(dtype, copy=False)
+            layer *= factor
+            yield layer
+            before = after
+
+    if len(scales) == 1:
+        return Value(_blobs(call, np.empty((0, call.ndim + 1), np.intp), scales, dtype))
+    peaks = yield from _space_and_scale_peaks(
+        call, layers, len(scales) - 1, _dog_halo(call), _border(call)
+    )
+    return Value(_blobs(call, peaks, scales, dtype))
+
+
+def _check_dog(call: Call) -> None:
+    if _dog_count(call) < 0 or (_dog_count(call) == 0 and _needs_range(call)):
+        raise InvalidParameter(
+            f"{call.operation.name}: max_sigma={call['max_sigma']!r} is below min_sigma="
+            f"{call['min_sigma']!r}: expected max_sigma >= min_sigma."
+        )
+
+
+def _needs_range(call: Call) -> bool:
+    return call["threshold"] is None or call["threshold_rel"] is not None
+
+
+# -- determinant of the Hessian --------------------------------------------------------------------
+
+
+def _doh_scales(call: Call) -> np.ndarray:
+    low, high = call["min_sigma"], call["max_sigma"]
+    if call["log_scale"]:
+        return np.logspace(math.log(low, 10), math.log(high, 10), call["num_sigma"])
+    return np.linspace(low, high, call["num_sigma"])
+
+
+def _doh_halo(call: Call) -> HaloLike:
+    before, after = box_halo(float(_doh_scales(call).max()))
+    return [(before + 1, after + 1)] * 2
+
+
+def _doh(call: Call) -> Plan:
+    scales, dtype = _doh_scales(call), as_float(call)
+    halo = _doh_halo(call)
+    sums: PrefixSums = yield from gather_prefix_sums(call, halo)
+
+    def layers(block: Block) -> Iterator[np.ndarray]:
+        integral = sums.of(block)
+        determinant = reach("feature._hessian_det_appx", "_hessian_matrix_det")
+        for sigma in scales:
+            yield np.asarray(determinant(integral, sigma), dtype=dtype)
+
+    peaks = yield from _space_and_scale_peaks(call, layers, len(scales), halo, (0, 0))
+    if peaks.size == 0:
+        return Value(np.empty((0, 3)))
+    blobs = peaks.astype(np.float64)
+    blobs[:, -1] = scales[peaks[:, -1]]
+    return Value(np.asarray(reach("feature.blob", "_prune_blobs")(blobs, call["overlap"])))
+
+
+def _check_doh(call: Call) -> None:
+    if int(3 * min(call["min_sigma"], call["max_sigma"])) < 1:
+        raise InvalidParameter(
+            f"{call.operation.name}: min_sigma={call['min_sigma']!r}: expected at least 1/3, for "
+            "scikit-image divides by the width of a box of int(3 * sigma) pixels."
+        )
+
+
+def _operation(name: str, plan_of: Any, halo_of: Any, **more: Any) -> Operation:
+    per_axis = name != "blob_doh"
+    sigma = Number(minimum=0, per_axis=per_axis, length=True, usual=(0.5, 5))
+    return Operation(
+        name=f"feature.{name}",
+        kind=Kind.STATISTIC,
+        specs={
+            "min_sigma": more.pop("min_sigma", sigma),
+            "max_sigma": more.pop("max_sigma", sigma),
+            **more.pop("specs"),
+            "threshold": Number(optional=True, usual=(0, 0.5)),
+            "overlap": Number(minimum=0, maximum=1, usual=(0, 1)),
+            **more.pop("more_specs", {}),
+            "threshold_rel": Number(optional=True, usual=(0, 1), advanced=True),
+            **({"exclude_border": Border(advanced=True)} if per_axis else {}),
+        },
+        output=Output.POINTS,
+        halo_of=halo_of,
+        dtype_of=lambda call: np.float64,
+        shape_of=lambda call: None,
+        plan_of=plan_of,
+        **more,
+    )
+
+
+POSITIVE = Number(minimum=0, exclusive=True, per_axis=True, length=True, usual=(0.5, 5))
+COUNT = {"num_sigma": Number(integer=True, minimum=1, usual=(1, 6))}
+LOG_SCALE = {"log_scale": Flag(advanced=True)}
+
+OPERATIONS = (
+    _operation(
+        "blob_dog",
+        _dog,
+        _dog_halo,
+        min_sigma=POSITIVE,
+        max_sigma=POSITIVE,
+        specs={"sigma_ratio": Number(minimum=1, exclusive=True, usual=(1.2, 2))},
+        check=_check_dog,
+        working=16.0,
+    ),
+    _operation(
+        "blob_log",
+        _log,
+        _log_halo,
+        specs=COUNT,
+        more_specs=LOG_SCALE,
+        check=_check_log,
+        working=14.0,
+    ),
+    _operation(
+        "blob_doh",
+        _doh,
+        _doh_halo,
+        specs=COUNT,
+        more_specs=LOG_SCALE,
+        ndim=(2, 2),
+        check=_check_doh,
+        largest_of=largest_band,
+        working=14.0,
+    ),
+)

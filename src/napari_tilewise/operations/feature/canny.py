@@ -1,0 +1,169 @@
+"""`skimage.feature.canny`: thin edges from neighbours, and the strong ones by connected pieces.
+
+Smoothing, gradient and thinning need a finite halo; what joins weak edges to strong ones are the
+image's connected pieces. Only the smoothing knows the border mode: a wrapping one is cut off again
+before the gradient, which always mirrors at the image's border.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import ndimage as ndi
+
+from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.operations.common import BORDER, CVAL, as_float, gaussian_radius
+from napari_tilewise.operations.components import Components, Pieces, gather_components
+from napari_tilewise.operations.filters.hysteresis import strong_pieces
+from napari_tilewise.operations.grid import Region, clip, within
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    HaloLike,
+    Kind,
+    Operation,
+    Output,
+    Plan,
+    Tiles,
+)
+from napari_tilewise.operations.parameters import AlignedImage, Flag, Number
+from napari_tilewise.operations.percentiles import percentiles
+from napari_tilewise.operations.private import reach
+
+FULL = np.ones((3, 3), bool)
+
+
+class Edges(NamedTuple):
+    """The gradient over a block's part inside the image."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    magnitude: np.ndarray
+    mask: np.ndarray
+    core: Region
+    """The tile's box within these."""
+
+
+def _halo(call: Call) -> HaloLike:
+    return [gaussian_radius(sigma) + 2 for sigma in call.per_axis(call["sigma"])]
+
+
+def _check(call: Call) -> None:
+    if call.dtype in (np.int64, np.uint64):
+        raise InvalidImage(
+            f"{call.operation.name} does not take an image of type {call.dtype}: expected at most "
+            "32-bit integers. Convert it first."
+        )
+    low, high = _thresholds(call)
+    if call["use_quantiles"] and not (0 <= low <= 1 and 0 <= high <= 1):
+        raise InvalidParameter(
+            f"{call.operation.name}: low_threshold={low!r}, high_threshold={high!r} with "
+            "use_quantiles=True: expected quantiles from 0 to 1."
+        )
+    if high < low:
+        raise InvalidParameter(
+            f"{call.operation.name}: high_threshold={call['high_threshold']!r} is below "
+            f"low_threshold={call['low_threshold']!r} (defaults: 20 % and 10 % of the data type's "
+            "largest value): expected high_threshold >= low_threshold."
+        )
+
+
+def _thresholds(call: Call) -> tuple[float, float]:
+    """Return both thresholds as fractions of the data type's largest value, or as quantiles."""
+    found = []
+    for name, default in (("low_threshold", 0.1), ("high_threshold", 0.2)):
+        value = call[name]
+        if value is None:
+            value = default
+        elif not call["use_quantiles"]:
+            value /= np.iinfo(call.dtype).max if call.dtype.kind in "ui" else 1
+        found.append(value)
+    return found[0], found[1]
+
+
+def _gradient(call: Call, block: Block) -> Edges:
+    """Do what `canny` does up to the gradient's magnitude."""
+    mask = block.images.get("mask")
+    smooth, _ = reach("feature._canny", "_preprocess")(
+        block.data, mask, call["sigma"], call["mode"], call["cval"]
+    )
+    inside = clip(block.region, call.spatial_shape)
+    part = within(inside, block.region)
+    smooth = np.ascontiguousarray(smooth[part])
+    mask = np.ones(smooth.shape, bool) if mask is None else mask[part].astype(bool)
+    columns = ndi.sobel(smooth, axis=1)
+    rows = ndi.sobel(smooth, axis=0)
+    magnitude = rows * rows
+    magnitude += columns * columns
+    np.sqrt(magnitude, out=magnitude)
+    eroded = ndi.binary_erosion(mask, FULL, border_value=0)
+    return Edges(rows, columns, magnitude, eroded, within(block.tile, inside))
+
+
+def canny_suppressed(
+    call: Call, block: Block, low: float, high: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the thinned edges of a block's tile above the low and above the high threshold."""
+    edges = _gradient(call, block)
+    thin = reach("feature._canny_cy", "_nonmaximum_suppression_bilinear")
+    found = thin(edges.rows, edges.columns, edges.magnitude, edges.mask, low)[edges.core]
+    weak = found > 0
+    return weak, weak & (found >= high)
+
+
+def _plan(call: Call) -> Plan:
+    low, high = _thresholds(call)
+    halo = _halo(call)
+    if call["use_quantiles"]:
+        low, high = yield from percentiles(
+            call,
+            lambda block: _magnitude(call, block),
+            [100.0 * low, 100.0 * high],
+            as_float(call),
+            halo=halo,
+        )
+
+    def pieces(block: Block) -> Pieces:
+        return strong_pieces(*canny_suppressed(call, block, low, high), FULL)
+
+    components: Components = yield gather_components(
+        pieces, 2, halo=halo, ufuncs={"strong": np.logical_or}
+    )
+    kept = components.measures["strong"].copy()
+    kept[0] = False
+    return Tiles(
+        lambda block: components.look_up(kept, block.position, pieces(block)),
+        halo=halo,
+        on_grid=True,
+    )
+
+
+def _magnitude(call: Call, block: Block) -> Any:
+    edges = _gradient(call, block)
+    return edges.magnitude[edges.core]
+
+
+OPERATIONS = (
+    Operation(
+        name="feature.canny",
+        kind=Kind.CONNECTED,
+        specs={
+            "sigma": Number(minimum=0, per_axis=True, length=True, usual=(0, 5)),
+            "low_threshold": Number(optional=True, usual=(0, 0.3)),
+            "high_threshold": Number(optional=True, usual=(0.1, 0.6)),
+            "mask": AlignedImage(advanced=True),
+            "use_quantiles": Flag(),
+            "mode": BORDER,
+            "cval": CVAL,
+        },
+        output=Output.MASK,
+        halo_of=_halo,
+        dtype_of=lambda call: np.bool_,
+        plan_of=_plan,
+        border="mode",
+        ndim=(2, 2),
+        check=_check,
+        working=10.0,
+    ),
+)

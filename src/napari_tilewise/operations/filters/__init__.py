@@ -1,0 +1,1 @@
+"""Declarations of `skimage.filters`, by subject; the catalogue names them all."""

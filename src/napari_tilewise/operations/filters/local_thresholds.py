@@ -1,0 +1,102 @@
+"""`skimage.filters`, local thresholds: a threshold for every pixel from the window around it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.operations.common import BORDER, CVAL, as_float, gaussian_radius
+from napari_tilewise.operations.filters.thresholds import above
+from napari_tilewise.operations.model import Call, Exactness, HaloLike, Kind, Operation
+from napari_tilewise.operations.parameters import Choice, Either, Function, Number
+
+WINDOW = Number(integer=True, odd=True, minimum=1, per_axis=True, length=True, usual=(3, 31))
+
+
+def _local_halo(call: Call) -> HaloLike:
+    blocks = call.per_axis(call["block_size"])
+    if call["method"] != "gaussian":
+        return tuple(block // 2 for block in blocks)
+    given = call["param"]
+    sigmas = [(b - 1) / 6.0 for b in blocks] if given is None else call.per_axis(given)
+    return tuple(gaussian_radius(sigma) for sigma in sigmas)
+
+
+def _window_halo(call: Call) -> HaloLike:
+    return tuple(width // 2 for width in call.per_axis(call["window_size"]))
+
+
+def _check_local(call: Call) -> None:
+    if call.dtype.kind == "f" and call.dtype.itemsize > 8:
+        raise InvalidImage("filters.threshold_local does not take long floats: convert to float64.")
+    method, given = call["method"], call["param"]
+    if method == "generic" and not callable(given):
+        raise InvalidParameter(
+            f"filters.threshold_local: param={given!r} with method='generic': expected a function "
+            "of a window's pixels, such as numpy.max."
+        )
+    if method == "gaussian" and callable(given):
+        raise InvalidParameter(
+            "filters.threshold_local: param is a function with method='gaussian': expected the "
+            "Gaussian's scale, or method='generic'."
+        )
+
+
+def _window(name: str, **specs: Any) -> Operation:
+    return Operation(
+        name=f"filters.threshold_{name}",
+        kind=Kind.NEIGHBOURHOOD,
+        exactness=Exactness.CLOSE,
+        # Both work with prefix sums over the whole array, whose rounding grows with it: the
+        # variance of a window carries an error of about eps * pixels * <I^2> / window area, and a
+        # deviation of zero becomes its root: for 131072 x 131072 pixels and a window of 15, 9e-5
+        # of the image's scale, times k. The tile's answer is the better one. Single precision
+        # rounds the variance itself to 2**-24, whose root is 2.4e-4; two of them differ.
+        tolerance=1e-4,
+        tolerance32=5e-4,
+        tolerance_pixels=2**34,
+        specs={"window_size": WINDOW, "k": Number(usual=(0, 1)), **specs},
+        halo_of=_window_halo,
+        dtype_of=as_float,
+        apply_result=above,
+        working=12.0,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        name="filters.threshold_local",
+        kind=Kind.NEIGHBOURHOOD,
+        # Bit for bit but for method="mean", a running sum along each line: two roundings a pixel,
+        # so at most 2 * eps * length per axis, 1e-10 for lines of 2**18 pixels. In single precision
+        # the first axis's result is rounded to float32, where such a difference may show as 2**-23.
+        exactness=Exactness.CLOSE,
+        tolerance=1e-10,
+        tolerance32=2.0**-22,
+        specs={
+            "block_size": WINDOW,
+            "method": Choice(choices=("gaussian", "mean", "median", "generic")),
+            "offset": Number(usual=(-0.2, 0.2)),
+            "mode": BORDER,
+            "param": Either(
+                options=(
+                    Number(minimum=0, usual=(0, 6), per_axis=True),
+                    Function(samples=(np.max,)),
+                ),
+                optional=True,
+                advanced=True,
+            ),
+            "cval": CVAL,
+        },
+        halo_of=_local_halo,
+        dtype_of=as_float,
+        check=_check_local,
+        border="mode",
+        apply_result=above,
+        working=5.0,
+    ),
+    _window("niblack"),
+    _window("sauvola", r=Number(minimum=0, exclusive=True, usual=(0.1, 2), optional=True)),
+)

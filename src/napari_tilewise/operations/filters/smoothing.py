@@ -1,0 +1,213 @@
+"""`skimage.filters`, smoothing: each pixel needs its neighbours within a kernel, nothing else.
+
+The exceptions are flags read off the whole image: whether `unsharp_mask` may give negative values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from skimage.util import img_as_float
+
+from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.operations.common import BORDER, CHANNEL, CVAL, as_float, gaussian_radius
+from napari_tilewise.operations.filters.rank import (
+    check_rank,
+    footprint_halo,
+    rank_dtype,
+    rank_plan,
+)
+from napari_tilewise.operations.grid import clip, within
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Gather,
+    HaloLike,
+    Kind,
+    Operation,
+    Plan,
+    Tiles,
+)
+from napari_tilewise.operations.parameters import Choice, Flag, Footprint, Number
+from napari_tilewise.operations.private import reach
+
+SIGMA = Number(minimum=0, per_axis=True, length=True, usual=(0, 8))
+TRUNCATE = Number(minimum=0, usual=(1, 5), advanced=True)
+
+
+def _gaussian_halo(call: Call) -> HaloLike:
+    return tuple(gaussian_radius(s, call["truncate"]) for s in call.per_axis(call["sigma"]))
+
+
+# -- difference of Gaussians -----------------------------------------------------------------------
+
+
+def _sigmas(call: Call) -> list[tuple[float, float]]:
+    low = call.per_axis(call["low_sigma"])
+    high = call["high_sigma"]
+    wide = [1.6 * s for s in low] if high is None else call.per_axis(high)
+    return list(zip(low, wide, strict=True))
+
+
+def _dog_halo(call: Call) -> HaloLike:
+    return tuple(gaussian_radius(max(pair), call["truncate"]) for pair in _sigmas(call))
+
+
+def _check_dog(call: Call) -> None:
+    for low, high in _sigmas(call):
+        if high < low:
+            raise InvalidParameter(
+                f"filters.difference_of_gaussians: high_sigma={high:g} is below low_sigma={low:g}: "
+                "expected a value at least as large on every axis."
+            )
+
+
+# -- unsharp mask ----------------------------------------------------------------------------------
+
+
+def _unsharp_halo(call: Call) -> HaloLike:
+    return tuple(gaussian_radius(r) for r in call.per_axis(call["radius"]))
+
+
+def _unsharp_plan(call: Call) -> Plan:
+    """Clip to [-1, 1] where any pixel of the whole image is negative, to [0, 1] elsewhere."""
+    limits = None
+    if not call["preserve_range"]:
+        negative = False
+        if call.dtype.kind in "if":
+            negative = yield Gather(
+                of=lambda block: bool(np.any(block.data < 0)),
+                merge=lambda a, b: a or b,
+                what="sign of the image",
+            )
+        limits = [-1.0, 1.0] if negative else [0.0, 1.0]
+    sharpen = reach("filters._unsharp_mask", "_unsharp_mask_single_channel")
+    dtype = as_float(call)
+
+    def compute(block: Block) -> np.ndarray:
+        image = block.data if call["preserve_range"] else img_as_float(block.data)
+        image = image.astype(dtype, copy=False)
+        if call.channel_axis is None:
+            return np.asarray(sharpen(image, call["radius"], call["amount"], limits))
+        result = np.empty_like(image)
+        for channel in range(image.shape[call.channel_axis]):
+            at = (slice(None),) * call.channel_axis + (channel,)
+            result[at] = sharpen(image[at], call["radius"], call["amount"], limits)
+        return result
+
+    return Tiles(compute, halo=_unsharp_halo(call))
+
+
+# -- median ----------------------------------------------------------------------------------------
+
+
+def _median_plan(call: Call) -> Plan | Tiles:
+    if call["behavior"] == "ndimage":
+        return Tiles(lambda block: np.asarray(call.function(block.data)), halo=_median_halo(call))
+    return _rank_median(call)
+
+
+def _rank_median(call: Call) -> Plan:
+    """Run the rank filter, which knows no border mode: pixels outside the image do not count."""
+    inner = yield from rank_plan(call, "filters.rank.median", {"footprint": call["footprint"]})
+
+    def compute(block: Block) -> np.ndarray:
+        inside = clip(block.region, call.spatial_shape)
+        if inside == block.region:
+            return inner.compute(block)
+        at = within(inside, block.region)
+        part = Block(
+            np.ascontiguousarray(block.data[at]), {}, block.tile, inside, block.grid, block.position
+        )
+        result = np.zeros(block.data.shape, rank_dtype(call))
+        result[at] = inner.compute(part)
+        return result
+
+    return Tiles(compute, halo=inner.halo)
+
+
+def _median_halo(call: Call) -> HaloLike:
+    return footprint_halo(call["footprint"], call.ndim)
+
+
+def _median_dtype(call: Call) -> Any:
+    return call.dtype if call["behavior"] == "ndimage" else rank_dtype(call)
+
+
+def _check_median(call: Call) -> None:
+    if call["behavior"] == "rank":
+        check_rank(call)
+    elif call.dtype == np.float16:
+        raise InvalidImage(
+            "filters.median: scipy has no median of float16 images: convert to float32 first."
+        )
+
+
+OPERATIONS = (
+    Operation(
+        name="filters.gaussian",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            "sigma": SIGMA,
+            "mode": BORDER,
+            "cval": CVAL,
+            "preserve_range": Flag(advanced=True),
+            "truncate": TRUNCATE,
+            "channel_axis": CHANNEL,
+        },
+        halo_of=_gaussian_halo,
+        dtype_of=as_float,
+        border="mode",
+        working=3.5,
+    ),
+    Operation(
+        name="filters.difference_of_gaussians",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            "low_sigma": Number(minimum=0, per_axis=True, length=True, usual=(0, 3)),
+            "high_sigma": Number(
+                minimum=0, per_axis=True, length=True, usual=(3, 8), optional=True
+            ),
+            "mode": BORDER,
+            "cval": CVAL,
+            "channel_axis": CHANNEL,
+            "truncate": TRUNCATE,
+        },
+        halo_of=_dog_halo,
+        dtype_of=as_float,
+        check=_check_dog,
+        border="mode",
+        working=6.0,
+    ),
+    Operation(
+        name="filters.unsharp_mask",
+        kind=Kind.STATISTIC,
+        specs={
+            "radius": Number(minimum=0, per_axis=True, length=True, usual=(0, 6)),
+            "amount": Number(usual=(0, 4)),
+            "preserve_range": Flag(advanced=True),
+            "channel_axis": CHANNEL,
+        },
+        halo_of=_unsharp_halo,
+        dtype_of=as_float,
+        plan_of=_unsharp_plan,
+        working=6.0,
+    ),
+    Operation(
+        name="filters.median",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            "footprint": Footprint(optional=True, sequences=False),
+            "mode": BORDER,
+            "cval": CVAL,
+            "behavior": Choice(choices=("ndimage", "rank"), advanced=True),
+        },
+        halo_of=_median_halo,
+        dtype_of=_median_dtype,
+        plan_of=_median_plan,
+        check=_check_median,
+        border="mode",
+        working=3.0,
+    ),
+)

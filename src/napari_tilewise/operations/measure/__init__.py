@@ -1,0 +1,1 @@
+"""Declarations of `skimage.measure`, by subject; the catalogue names them all."""

@@ -1,0 +1,152 @@
+"""`skimage.measure`: connected components, and the number of different pixels as entropy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.stats import entropy
+from skimage.measure import label
+
+from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.components import Components, Pieces, gather_components
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Gather,
+    Kind,
+    Operation,
+    Output,
+    Part,
+    Parts,
+    Plan,
+    Tiles,
+    Value,
+)
+from napari_tilewise.operations.parameters import Flag, Number
+
+
+def _label(call: Call) -> Plan:
+    connectivity = call["connectivity"] or call.ndim
+    labelled_input = call.dtype.kind != "b"
+
+    def pieces(block: Block) -> Pieces:
+        values = block.data[block.core]
+        labels, count = label(
+            values, background=call["background"], return_num=True, connectivity=connectivity
+        )
+        # scikit-image labels equal integers: fractions are cut off first.
+        return Pieces(labels, count, values.astype(np.intp) if labelled_input else None)
+
+    components: Components = yield gather_components(pieces, connectivity)
+    numbers = np.arange(components.count + 1, dtype=_label_dtype(call))
+
+    def compute(block: Block) -> np.ndarray:
+        return components.look_up(numbers, block.position, pieces(block))
+
+    tiles = Tiles(compute, on_grid=True)
+    return Parts((tiles, Value(int(components.count)))) if call["return_num"] else tiles
+
+
+def _label_dtype(call: Call) -> Any:
+    """Scipy's int32 for masks (int64 where an image could hold more), intp for labels."""
+    if call.dtype.kind != "b":
+        return np.intp
+    return np.int32 if np.prod(call.shape, dtype=float) < 2**31 - 2 else np.int64
+
+
+def _label_parts(call: Call) -> tuple[Part, ...] | None:
+    if not call["return_num"]:
+        return None
+    return (
+        Part(Output.LABELS, _label_dtype(call), call.shape),
+        Part(Output.SCALAR, np.intp, ()),
+    )
+
+
+# -- entropy ---------------------------------------------------------------------------------------
+
+MOST_VALUES = 2**27
+"""An image of more different values is refused: they are gathered, with their counts."""
+
+
+class _Counts:
+    """How often each value occurs; parts are merged when they have grown as long as the whole."""
+
+    def __init__(self, values: np.ndarray, counts: np.ndarray) -> None:
+        self.values, self.counts = values, counts
+        self._waiting: list[_Counts] = []
+        self._length = 0
+
+    @property
+    def nbytes(self) -> int:
+        """What the engine compares with the memory set aside for gathered numbers."""
+        return (self.values.itemsize + 8) * (len(self.values) + self._length)
+
+    def add(self, other: _Counts) -> _Counts:
+        """Take in another tile's counts, and return itself: a gather's merge."""
+        self._waiting.append(other)
+        self._length += len(other.values)
+        if self._length > len(self.values):
+            self.settle()
+        return self
+
+    def settle(self) -> np.ndarray:
+        """Merge what waits; return the counts in the order of the values, as `unique` does."""
+        parts = [self, *self._waiting]
+        self.values, place = np.unique(
+            np.concatenate([part.values for part in parts]), return_inverse=True
+        )
+        counts = np.concatenate([part.counts for part in parts])
+        self.counts = np.zeros(len(self.values), np.int64)
+        np.add.at(self.counts, place, counts)
+        self._waiting, self._length = [], 0
+        if len(self.values) > MOST_VALUES:
+            raise InvalidImage(
+                f"measure.shannon_entropy: the image holds more than {MOST_VALUES} different "
+                "values. Reduce them first, for example with skimage.util.img_as_uint."
+            )
+        return self.counts
+
+
+def _shannon_entropy(call: Call) -> Plan:
+    counts = yield Gather(
+        lambda block: _Counts(*np.unique(block.data[block.core], return_counts=True)),
+        _Counts.add,
+        finish=_Counts.settle,
+        what="counts of values",
+    )
+    return Value(entropy(counts, base=call["base"]))
+
+
+SHANNON_ENTROPY = Operation(
+    name="measure.shannon_entropy",
+    kind=Kind.STATISTIC,
+    specs={"base": Number(minimum=0, exclusive=True, optional=True, usual=(0.5, 10))},
+    output=Output.SCALAR,
+    dtype_of=lambda call: np.float64,
+    shape_of=lambda call: (),
+    plan_of=_shannon_entropy,
+    working=8.0,
+    note="Memory grows with the number of different values, 16 bytes each: little for integers, "
+    "as much as the image for floats that are all different. More than 2**27 are refused.",
+)
+
+OPERATIONS = (
+    Operation(
+        name="measure.label",
+        kind=Kind.CONNECTED,
+        specs={
+            "background": Number(integer=True, optional=True, usual=(0, 2), advanced=True),
+            "return_num": Flag(advanced=True),
+            "connectivity": Number(integer=True, minimum=1, optional=True, usual=(1, 2)),
+        },
+        output=Output.LABELS,
+        ndim=(1, 3),
+        dtype_of=_label_dtype,
+        parts_of=_label_parts,
+        plan_of=_label,
+        working=6.0,
+    ),
+    SHANNON_ENTROPY,
+)

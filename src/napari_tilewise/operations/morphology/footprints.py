@@ -1,0 +1,169 @@
+"""`skimage.morphology`: filters by a footprint's reach here, everything else in its own module."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from skimage import morphology
+
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.common import CVAL
+from napari_tilewise.operations.measure import labelling as measure
+from napari_tilewise.operations.model import Block, Call, HaloLike, Kind, Operation, Output, Tiles
+from napari_tilewise.operations.morphology.small_objects import NO_OUT
+from napari_tilewise.operations.parameters import Choice, Footprint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MODES = Choice(
+    choices=("reflect", "constant", "nearest", "mirror", "wrap", "max", "min", "ignore"),
+    advanced=True,
+)
+
+
+# -- footprints ------------------------------------------------------------------------------------
+
+
+def reach(footprint: Any, ndim: int) -> tuple[tuple[int, int], ...]:
+    """Return how far a footprint reaches before and after its centre, per axis.
+
+    An even-sized footprint is padded at its start, as scikit-image does. The reaches of a sequence
+    of (footprint, repetitions) add up.
+    """
+    if footprint is None:
+        return ((1, 1),) * ndim
+    if isinstance(footprint, tuple):
+        total = np.zeros((ndim, 2), int)
+        for part, repetitions in footprint:
+            total += np.array(reach(part, ndim)) * repetitions
+        return tuple((int(lo), int(hi)) for lo, hi in total)
+    padded = morphology.pad_footprint(np.asarray(footprint), pad_end=False)
+    pairs = []
+    for axis, size in enumerate(padded.shape):
+        used = np.flatnonzero(padded.any(axis=tuple(i for i in range(ndim) if i != axis)))
+        centre = size // 2
+        pairs.append((max(0, centre - int(used[0])), max(0, int(used[-1]) - centre)))
+    return tuple(pairs)
+
+
+def _once(call: Call) -> HaloLike:
+    return reach(call["footprint"], call.ndim)
+
+
+def _twice(call: Call) -> HaloLike:
+    """Two passes, the second with the mirrored footprint."""
+    return tuple((lo + hi, lo + hi) for lo, hi in reach(call["footprint"], call.ndim))
+
+
+def _check_footprint(call: Call) -> None:
+    footprint = call["footprint"]
+    parts = footprint if isinstance(footprint, tuple) else ((footprint, 1),)
+    for part, _ in parts:
+        if part is not None and not np.any(part):
+            raise InvalidParameter(
+                f"{call.operation.name}: the footprint has no pixel set: expected at least one."
+            )
+
+
+def _filter(name: str, halo: Callable[[Call], HaloLike], dtypes: str = "buif") -> Operation:
+    return Operation(
+        name=f"morphology.{name}",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={"footprint": Footprint(optional=True), "mode": MODES, "cval": CVAL},
+        halo_of=halo,
+        border="mode",
+        check=_check_footprint,
+        dtypes=dtypes,
+        working=4.0,
+        note=NO_OUT,
+    )
+
+
+# -- binary filters --------------------------------------------------------------------------------
+
+
+def _parts(call: Call) -> tuple[tuple[Any, int], ...]:
+    footprint = call["footprint"]
+    return footprint if isinstance(footprint, tuple) else ((footprint, 1),)
+
+
+def _binary_reach(call: Call, filters: int) -> HaloLike:
+    """Return half the footprint's size each way: padded at their end, even ones reach either."""
+    total = np.zeros(call.ndim, int)
+    for part, repetitions in _parts(call):
+        total += repetitions * (1 if part is None else np.array(part.shape) // 2)
+    return tuple(int(n) * filters for n in total)
+
+
+def _check_binary(call: Call) -> None:
+    _check_footprint(call)
+    for part, repetitions in _parts(call):
+        if repetitions < 1:
+            raise InvalidParameter(
+                f"{call.operation.name}: a footprint of shape {part.shape} is repeated "
+                f"{repetitions} times: expected at least once."
+            )
+
+
+def _binary(halo: Callable[[Call], HaloLike]) -> Callable[[Call], Tiles]:
+    def plan(call: Call) -> Tiles:
+        def compute(block: Block) -> np.ndarray:
+            if call["footprint"] is None:
+                return np.asarray(call.function(block.data))
+            # Scipy writes beyond its arrays where it repeats a footprint larger than the image.
+            parts: list[tuple[Any, int]] = []
+            for part, repetitions in _parts(call):
+                fits = all(
+                    m // 2 * 2 < n for m, n in zip(part.shape, block.data.shape, strict=True)
+                )
+                parts += [(part, repetitions)] if fits else [(part, 1)] * repetitions
+            return np.asarray(call.function(block.data, footprint=tuple(parts)))
+
+        return Tiles(compute, halo=halo(call))
+
+    return plan
+
+
+def _binary_filter(name: str, filters: int, advice: str) -> Operation:
+    def halo(call: Call) -> HaloLike:
+        return _binary_reach(call, filters)
+
+    return Operation(
+        name=f"morphology.binary_{name}",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            "footprint": Footprint(optional=True),
+            "mode": Choice(choices=("ignore", "max", "min"), advanced=True),
+        },
+        output=Output.MASK,
+        halo_of=halo,
+        dtype_of=lambda call: np.bool_,
+        plan_of=_binary(halo),
+        check=_check_binary,
+        working=3.0,
+        deprecated=f"use morphology.{name}{advice}",
+        note=NO_OUT,
+    )
+
+
+# -- names of other modules ------------------------------------------------------------------------
+
+LABEL = next(op for op in measure.OPERATIONS if op.name == "measure.label")
+"""The function that stands here as well, under its first name."""
+
+OPERATIONS = (
+    _filter("erosion", _once),
+    _filter("dilation", _once),
+    _filter("opening", _twice),
+    _filter("closing", _twice),
+    _filter("white_tophat", _twice),
+    _filter("black_tophat", _twice),
+    _binary_filter("erosion", 1, " (footprints of even size lie one pixel further there)"),
+    _binary_filter("dilation", 1, " (footprints are not mirrored there)"),
+    _binary_filter("opening", 2, ""),
+    _binary_filter("closing", 2, ""),
+    replace(LABEL, name="morphology.label"),
+)

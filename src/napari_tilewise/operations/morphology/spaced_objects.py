@@ -1,0 +1,142 @@
+"""Objects apart from one another: chosen once over the whole image, from their border pixels alone.
+
+scikit-image decides from objects' borders and sizes which of two near objects goes. Both are
+gathered from the tiles; its own loop then runs over them as over an image of border pixels only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage as ndi
+from scipy.spatial import cKDTree
+
+from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.operations.combined import collected, together
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Gather,
+    Kind,
+    Operation,
+    Output,
+    Plan,
+    Tiles,
+)
+from napari_tilewise.operations.morphology.small_objects import NO_OUT, add_counts
+from napari_tilewise.operations.parameters import Array, Number
+from napari_tilewise.operations.private import reach
+
+
+def _check(call: Call) -> None:
+    spacing = call["spacing"]
+    if spacing is not None and (spacing.shape != (call.ndim,) or spacing.min() <= 0):
+        raise InvalidParameter(
+            f"{call.operation.name}: spacing={spacing.tolist()!r}: expected {call.ndim} positive "
+            "numbers, one per axis."
+        )
+
+
+def _footprint(call: Call) -> np.ndarray:
+    """Return the neighbours that make a border, as sparse as distances allow."""
+    spacing = call["spacing"]
+    sparse = (spacing is None or np.all(spacing[0] == spacing)) and call["p_norm"] <= 2
+    return np.asarray(ndi.generate_binary_structure(call.ndim, 1 if sparse else call.ndim))
+
+
+def _plan(call: Call) -> Plan:
+    footprint = _footprint(call)
+
+    def border(block: Block) -> tuple[np.ndarray, ...]:
+        """Return where objects border on anything else, with their labels."""
+        high = ndi.maximum_filter(block.data, footprint=footprint)
+        low = ndi.minimum_filter(block.data, footprint=footprint)
+        found = ((high != low) & (block.data != 0))[block.core]
+        at = [a + s.start for a, s in zip(np.nonzero(found), block.tile, strict=True)]
+        return np.ravel_multi_index(at, call.shape), block.data[block.core][found]
+
+    def count(block: Block) -> dict[int, int]:
+        values, counts = np.unique(block.data[block.core], return_counts=True)
+        return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+    (raster, label), sizes = yield together(
+        collected(border, halo=1, what="borders"), Gather(count, add_counts, halo=1)
+    )
+    order = np.argsort(raster)
+    removed = _removed(call, raster[order], label[order], sizes)
+
+    def compute(block: Block) -> np.ndarray:
+        block.data[np.isin(block.data, removed)] = 0
+        return block.data
+
+    return Tiles(compute)
+
+
+def _removed(
+    call: Call, raster: np.ndarray, label: np.ndarray, sizes: dict[int, int]
+) -> np.ndarray:
+    """Return the labels of the objects that go; the same steps as scikit-image's, in its order."""
+    if len(raster) == 0:
+        return label
+    priority = call["priority"]
+    low = min(sizes) if priority is None else int(label.min())
+    high = max(sizes)
+    if low < 0 or (priority is None and high > np.iinfo(np.intp).max):
+        raise InvalidImage(
+            f"{call.operation.name}: the image holds labels from {low} to {high}: expected "
+            "positive ones that fit 64-bit integers. Relabel it with measure.label first."
+        )
+    # The sort by label must be the very one of scikit-image: ties decide the order of the tree.
+    order = np.argsort(label)
+    raster, label = raster[order], label[order]
+    rank = _ranks(call, label, sizes)
+    order = np.argsort(rank, kind="stable")[::-1]
+    raster, label = raster[order], label[order].copy()
+    places = np.unravel_index(raster, call.shape)
+    if call["spacing"] is not None:
+        places = tuple(p * s for p, s in zip(places, call["spacing"], strict=True))
+    before = label.copy()
+    reach("morphology._misc_cy", "_remove_objects_by_distance")(
+        out=label,
+        border_indices=np.arange(len(label)),
+        inner_indices=np.empty(0, np.intp),
+        kdtree=cKDTree(np.asarray(places, dtype=np.float64).T),
+        min_distance=call["min_distance"],
+        p_norm=call["p_norm"],
+        shape=call.shape,
+    )
+    return np.unique(before[label == 0])
+
+
+def _ranks(call: Call, label: np.ndarray, sizes: dict[int, int]) -> np.ndarray:
+    """Return the priority of each border pixel's object: its size unless given."""
+    priority = call["priority"]
+    if priority is None:
+        labels, index = np.unique(label, return_inverse=True)
+        return np.array([sizes[int(value)] for value in labels])[index]
+    if label.max() >= len(priority):
+        raise InvalidParameter(
+            f"{call.operation.name}: priority has {len(priority)} values: expected one per label "
+            f"from 0 to {max(sizes)}."
+        )
+    return np.asarray(priority[label])
+
+
+OPERATIONS = (
+    Operation(
+        name="morphology.remove_objects_by_distance",
+        kind=Kind.STATISTIC,
+        specs={
+            "min_distance": Number(minimum=0, length=True, usual=(0, 6)),
+            "priority": Array(ndim=1, optional=True, longest=12, advanced=True),
+            "p_norm": Number(minimum=1, usual=(1, 3), advanced=True),
+            "spacing": Array(ndim=1, optional=True, longest=3, usual=(0.5, 3), advanced=True),
+        },
+        output=Output.LABELS,
+        halo_of=lambda call: 1,
+        dtypes="ui",
+        plan_of=_plan,
+        check=_check,
+        working=4.0,
+        note=f"The border pixels of all objects are held in memory. {NO_OUT}",
+    ),
+)

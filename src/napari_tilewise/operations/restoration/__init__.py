@@ -1,0 +1,1 @@
+"""Declarations of `skimage.restoration`, by subject; the catalogue names them all."""

@@ -1,0 +1,271 @@
+"""`skimage.restoration`: noise and background removed.
+
+The bilateral filter takes its colour table from the whole image's maximum, minimum and standard
+deviation: they are gathered and handed to its kernel. The others need nothing but neighbours.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+from skimage.util import img_as_float
+
+from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.operations import gathered
+from napari_tilewise.operations.common import CHANNEL, CVAL, as_float
+from napari_tilewise.operations.keywords import Flags
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Exactness,
+    HaloLike,
+    Kind,
+    Operation,
+    Plan,
+    Tiles,
+)
+from napari_tilewise.operations.parameters import Choice, Either, Flag, Footprint, Number
+from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.restoration import tv
+from napari_tilewise.operations.whole import whole, whole_halo
+
+# -- bilateral -------------------------------------------------------------------------------------
+
+
+def _window(call: Call) -> int:
+    if call["win_size"] is None:
+        return max(5, 2 * ceil(3 * float(call["sigma_spatial"])) + 1)
+    return int(call["win_size"])
+
+
+def _bilateral_halo(call: Call) -> HaloLike:
+    return (_window(call) - 1) // 2
+
+
+def _check_bilateral(call: Call) -> None:
+    if call.dtype == np.float16:
+        raise InvalidImage(
+            f"{call.operation.name} does not take an image of type float16: expected float32, "
+            "float64, bool or integers. Convert it first."
+        )
+
+
+def _bilateral(call: Call) -> Plan:
+    low, high = yield from gathered.extremes(call, finite=True)
+    if low == high:
+        # scikit-image returns a constant image untouched, not even scaled.
+        return Tiles(lambda block: block.data, dtype=call.dtype)
+    sigma = call["sigma_color"] or (yield from gathered.deviation(call, img_as_float))
+    return Tiles(
+        lambda block: _bilateral_block(block, call, low, high, sigma), halo=_bilateral_halo(call)
+    )
+
+
+def _bilateral_block(block: Block, call: Call, low: Any, high: Any, sigma: Any) -> np.ndarray:
+    """Do what `denoise_bilateral` does after it looked at the whole image."""
+    data = block.data
+    if call.channel_axis is not None:
+        data = np.moveaxis(data, call.channel_axis, -1)
+    image = np.ascontiguousarray(np.atleast_3d(img_as_float(data)))
+    color_lut = reach("restoration._denoise", "_compute_color_lut")
+    spatial_lut = reach("restoration._denoise", "_compute_spatial_lut")
+    kernel = reach("restoration._denoise_cy", "_denoise_bilateral")
+    colors = color_lut(call["bins"], sigma, high, dtype=image.dtype)
+    distances = spatial_lut(_window(call), call["sigma_spatial"], dtype=image.dtype)
+    if low < 0:
+        image = image - low
+        high = high - low
+    out = np.empty(image.shape, image.dtype)
+    kernel(
+        image,
+        high,
+        _window(call),
+        sigma,
+        call["sigma_spatial"],
+        call["bins"],
+        call["mode"],
+        call["cval"],
+        colors,
+        distances,
+        np.empty(image.shape[2], image.dtype),
+        out,
+    )
+    if low < 0:
+        out += low
+    if call.channel_axis is None:
+        return out.reshape(block.data.shape)
+    return np.moveaxis(out, -1, call.channel_axis)
+
+
+# -- non-local means -------------------------------------------------------------------------------
+
+
+def _nl_halo(call: Call) -> HaloLike:
+    # The fast mode mirrors one pixel more at the border than it uses; and no region may be one
+    # pixel long, for the function would drop that axis.
+    return int(call["patch_distance"] + call["patch_size"] // 2 + 1)
+
+
+def _check_nl(call: Call) -> None:
+    if call["fast_mode"]:
+        return
+    if call.ndim > 3 or (call.ndim == 3 and call.channel_axis is not None):
+        raise InvalidParameter(
+            f"{call.operation.name}: fast_mode=False on an image of {call.ndim} spatial axes"
+            f"{' with channels' if call.channel_axis is not None else ''}: expected two, or three "
+            "without channels. Use fast_mode=True."
+        )
+
+
+def _nl_means(call: Call) -> Tiles:
+    return Tiles(lambda block: np.asarray(call.function(block.data)), halo=_nl_halo(call))
+
+
+# -- Bregman's total variation ---------------------------------------------------------------------
+
+
+def _check_bregman(call: Call) -> None:
+    if call.ndim + (call.channel_axis is not None) > 3:
+        raise InvalidImage(
+            f"{call.operation.name} takes at most three axes, channels included; the image of "
+            f"shape {call.shape} has {len(call.shape)}."
+        )
+    if call.dtype == np.float16:
+        raise InvalidImage(
+            f"{call.operation.name} does not take an image of type float16: expected float32, "
+            "float64, bool or integers. Convert it first."
+        )
+
+
+# -- phase -----------------------------------------------------------------------------------------
+
+
+def _check_phase(call: Call) -> None:
+    around = call["wrap_around"]
+    if call.ndim == 1 and np.any(around):
+        raise InvalidParameter(
+            f"{call.operation.name}: wrap_around={around!r} is not supported for one axis."
+        )
+
+
+# -- rolling ball ----------------------------------------------------------------------------------
+
+
+def _ball_halo(call: Call) -> HaloLike:
+    kernel = call["kernel"]
+    if kernel is None:
+        return ceil(float(call["radius"]))
+    return [(n // 2, n - 1 - n // 2) for n in kernel.shape]
+
+
+OPERATIONS = (
+    *tv.OPERATIONS,
+    Operation(
+        name="restoration.denoise_tv_bregman",
+        # Gauss and Seidel's sweeps, each pixel after its neighbours before it in raster order: all
+        # of the image so far is in every pixel
+        kind=Kind.WHOLE,
+        specs={
+            "weight": Number(usual=(0.5, 20)),
+            "max_num_iter": Number(minimum=0, integer=True, usual=(1, 100)),
+            "eps": Number(minimum=0, usual=(1e-4, 1e-2), advanced=True),
+            "isotropic": Flag(),
+            "channel_axis": CHANNEL,
+        },
+        halo_of=whole_halo,
+        dtype_of=as_float,
+        plan_of=whole,
+        check=_check_bregman,
+        ndim=(2, 3),
+        shortest=2,
+        working=10.0,
+        note="A third axis that holds no channels is not smoothed along, as in scikit-image.",
+    ),
+    Operation(
+        name="restoration.denoise_bilateral",
+        kind=Kind.STATISTIC,
+        specs={
+            "win_size": Number(minimum=1, integer=True, optional=True, length=True, usual=(1, 15)),
+            "sigma_color": Number(minimum=0, optional=True, usual=(0.02, 1)),
+            "sigma_spatial": Number(minimum=0, exclusive=True, length=True, usual=(0.5, 5)),
+            "bins": Number(minimum=1, integer=True, usual=(100, 20000), advanced=True),
+            "mode": Choice(
+                choices=("constant", "edge", "symmetric", "reflect", "wrap"), advanced=True
+            ),
+            "cval": CVAL,
+            "channel_axis": CHANNEL,
+        },
+        halo_of=_bilateral_halo,
+        dtype_of=as_float,
+        plan_of=_bilateral,
+        border="mode",
+        ndim=(2, 2),
+        check=_check_bilateral,
+        finite=True,
+        shortest=2,
+        dtype_varies=True,
+        working=6.0,
+        note="scikit-image returns a constant image of integers in its own type; a lazy result "
+        "is floating point all the same.",
+    ),
+    Operation(
+        name="restoration.denoise_nl_means",
+        kind=Kind.NEIGHBOURHOOD,
+        # The fast mode takes patch distances d as differences of sums over the whole image, so
+        # their rounding, e = eps * N * M**2 / (h * s)**2 for N pixels of magnitude M, depends on
+        # what lies before the pixel. Weights exp(-d) move by e times themselves (or by one of
+        # their 2**20 steps), and only pixels within sqrt(5) * h * s of each other have any:
+        # the result moves by min(1, e) * sqrt(5) * h * s, at most sqrt(5 * eps * N) of M. With
+        # values in 0..1 and h > 0.02 that is below 1e-6, and nearly always 0.
+        # (A distance that equals the cut-off of 5 to the last bit can drop a weight of 0.0067.)
+        exactness=Exactness.CLOSE,
+        tolerance=1e-4,
+        specs={
+            "patch_size": Number(minimum=1, integer=True, length=True, usual=(2, 5)),
+            "patch_distance": Number(minimum=0, integer=True, length=True, usual=(1, 5)),
+            "h": Number(minimum=0, exclusive=True, usual=(0.02, 1)),
+            "fast_mode": Flag(),
+            "sigma": Number(minimum=0, usual=(0, 0.2)),
+            "preserve_range": Flag(advanced=True),
+            "channel_axis": CHANNEL,
+        },
+        halo_of=_nl_halo,
+        dtype_of=as_float,
+        plan_of=_nl_means,
+        ndim=(2, 4),
+        shortest=2,
+        check=_check_nl,
+        working=10.0,
+    ),
+    Operation(
+        name="restoration.rolling_ball",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            "radius": Number(minimum=0, length=True, usual=(1, 30)),
+            "kernel": Footprint(optional=True, sequences=False, advanced=True),
+            "nansafe": Flag(advanced=True),
+        },
+        halo_of=_ball_halo,
+        fixed={"workers": 1},
+        working=6.0,
+    ),
+    Operation(
+        name="restoration.unwrap_phase",
+        # pixels are joined in the order of their reliability over the whole image
+        kind=Kind.WHOLE,
+        specs={
+            "wrap_around": Either(options=(Flag(), Flags(samples=((True, False),)))),
+            # scikit-image's kernel takes no numpy.random.Generator, whatever its docstring says
+            "rng": Number(integer=True, minimum=0, optional=True, usual=(0, 99), advanced=True),
+        },
+        halo_of=whole_halo,
+        dtype_of=lambda call: np.float64,
+        plan_of=whole,
+        check=_check_phase,
+        ndim=(1, 3),
+        working=20.0,
+        note="Takes no masked arrays.",
+    ),
+)

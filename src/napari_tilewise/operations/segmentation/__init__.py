@@ -1,0 +1,1 @@
+"""Declarations of `skimage.segmentation`, by subject; the catalogue names them all."""

@@ -1,0 +1,1 @@
+"""Declarations of `skimage.transform`, by subject; the catalogue names them all."""

@@ -1,0 +1,63 @@
+"""`skimage.transform`: the catalogue of its operations, and means of blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_tilewise.operations.common import CVAL
+from napari_tilewise.operations.grid import Region, clip, within
+from napari_tilewise.operations.model import Block, Call, Kind, Operation, Tiles
+from napari_tilewise.operations.parameters import Flag, Number
+
+
+def _blocks(call: Call) -> tuple[int, ...]:
+    return tuple(int(n) for n in call.per_axis(call["factors"]))
+
+
+def _reduced(call: Call) -> tuple[int, ...]:
+    return tuple(-(-n // block) for n, block in zip(call.shape, _blocks(call), strict=True))
+
+
+def _wider(call: Call, tile: Region) -> Region:
+    """Return a tile of the result with one pixel more to each side.
+
+    NumPy adds up an image of a single block in another order than the same block among others.
+    """
+    return clip(tuple(slice(t.start - 1, t.stop + 1) for t in tile), _reduced(call))
+
+
+def _mean_source(call: Call, tile: Region) -> Region:
+    return tuple(
+        slice(t.start * block, t.stop * block)
+        for t, block in zip(_wider(call, tile), _blocks(call), strict=True)
+    )
+
+
+def _local_mean(call: Call) -> Tiles:
+    def compute(block: Block) -> np.ndarray:
+        wider = _wider(call, block.tile)
+        means = call.function(block.data)
+        return np.ascontiguousarray(means[within(block.tile, wider)])
+
+    return Tiles(compute, source=lambda tile: _mean_source(call, tile))
+
+
+def _mean_dtype(call: Call) -> np.dtype[np.generic]:
+    return call.dtype if call.dtype.kind == "f" else np.dtype(float)
+
+
+OPERATIONS = (
+    Operation(
+        name="transform.downscale_local_mean",
+        kind=Kind.GEOMETRY,
+        specs={
+            "factors": Number(minimum=1, integer=True, per_axis=True, length=True, usual=(1, 5)),
+            "cval": CVAL,
+            "clip": Flag(advanced=True),
+        },
+        dtype_of=_mean_dtype,
+        shape_of=_reduced,
+        plan_of=_local_mean,
+        working=4.0,
+    ),
+)

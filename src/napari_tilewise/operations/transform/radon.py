@@ -1,0 +1,166 @@
+"""`skimage.transform.radon` and its kin: projections, each of which looks at the whole image."""
+
+from __future__ import annotations
+
+from math import floor, sqrt
+from typing import Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.operations.common import as_float
+from napari_tilewise.operations.model import Call, Kind, Operation
+from napari_tilewise.operations.parameters import Array, Choice, Flag, Number, Numbers
+from napari_tilewise.operations.transform.integral import DataType
+from napari_tilewise.operations.whole import whole, whole_halo
+
+ANGLES = Array(ndim=1, usual=(0, 180), optional=True, longest=20)
+
+
+def _projections(call: Call) -> int:
+    return 180 if call["theta"] is None else len(call["theta"])
+
+
+def _radon_shape(call: Call) -> tuple[int, int]:
+    if call["circle"]:
+        return min(call.shape), _projections(call)
+    diagonal = np.sqrt(2) * max(call.shape)
+    return max(n + int(np.ceil(diagonal - n)) for n in call.shape), _projections(call)
+
+
+def _image_length(call: Call) -> int:
+    if call["output_size"] is not None:
+        return int(call["output_size"])
+    length = call.shape[0]
+    return length if call["circle"] else floor(sqrt(length**2 / 2.0))
+
+
+def _check_theta(call: Call) -> None:
+    theta = call["theta"]
+    if theta is not None and len(theta) != call.shape[1]:
+        raise InvalidParameter(
+            f"{call.operation.name}: theta has {len(theta)} angles for {call.shape[1]} columns "
+            "of projections: expected as many."
+        )
+
+
+def _check_sart(call: Call) -> None:
+    _check_theta(call)
+    length, count = call.shape
+    for name, shape in (("image", (length, length)), ("projection_shifts", (count,))):
+        given = call[name]
+        if given is not None and given.shape != shape:
+            raise InvalidParameter(
+                f"{call.operation.name}: {name} has shape {given.shape}: expected {shape}."
+            )
+    if call["clip"] is not None and np.shape(call["clip"]) != (2,):
+        raise InvalidParameter(
+            f"{call.operation.name}: clip={call['clip']!r}: expected a lower and an upper bound."
+        )
+
+
+def _sart_dtype(call: Call) -> np.dtype[Any]:
+    if call["dtype"] is not None:
+        named: np.dtype[Any] = np.dtype(call["dtype"])
+        return named
+    return call.dtype if call.dtype.char in "fd" else np.dtype(float)
+
+
+def _check_frt2(call: Call) -> None:
+    rows, columns = call.shape
+    more = call.operation.name.endswith("ifrt2")
+    if rows != columns + more:
+        wanted = "one row more than columns" if more else "as many rows as columns"
+        raise InvalidImage(
+            f"{call.operation.name}: an image of shape {call.shape}: expected {wanted}."
+        )
+
+
+class _Sart(Operation):
+    """scikit-image writes to the image that it starts from: here it writes to a copy."""
+
+    def function(self, data: np.ndarray, /, **params: Any) -> Any:
+        """Call scikit-image's function with a start of its own."""
+        start = params.get("image")
+        return super().function(
+            data, **{**params, "image": None if start is None else start.copy()}
+        )
+
+
+def _operation(
+    name: str, specs: dict[str, Any], *, kind: type[Operation] = Operation, **fields: Any
+) -> Operation:
+    return kind(
+        name=f"transform.{name}",
+        kind=Kind.WHOLE,
+        specs=specs,
+        halo_of=whole_halo,
+        plan_of=whole,
+        ndim=(2, 2),
+        **fields,
+    )
+
+
+OPERATIONS = (
+    _operation(
+        "radon",
+        {"theta": ANGLES, "circle": Flag(), "preserve_range": Flag(advanced=True)},
+        shape_of=_radon_shape,
+        dtype_of=as_float,
+        working=12.0,
+    ),
+    _operation(
+        "iradon",
+        {
+            "theta": ANGLES,
+            "output_size": Number(
+                minimum=1, integer=True, optional=True, length=True, usual=(1, 40), advanced=True
+            ),
+            "filter_name": Choice(
+                choices=("ramp", "shepp-logan", "cosine", "hamming", "hann"), optional=True
+            ),
+            "interpolation": Choice(choices=("linear", "nearest", "cubic"), advanced=True),
+            "circle": Flag(),
+            "preserve_range": Flag(advanced=True),
+        },
+        shape_of=lambda call: (_image_length(call),) * 2,
+        dtype_of=as_float,
+        check=_check_theta,
+        working=40.0,
+        note="The image is a sinogram, one column per angle.",
+    ),
+    _operation(
+        "iradon_sart",
+        {
+            "theta": ANGLES,
+            "image": Array(ndim=2, optional=True, advanced=True),
+            "projection_shifts": Array(ndim=1, usual=(-2, 2), optional=True, advanced=True),
+            "clip": Numbers(item=Number(usual=(0, 1)), least=2, optional=True, advanced=True),
+            "relaxation": Number(usual=(0.05, 0.5)),
+            "dtype": DataType(choices=("float32", "float64"), optional=True, advanced=True),
+        },
+        kind=_Sart,
+        shape_of=lambda call: (call.shape[0],) * 2,
+        dtype_of=_sart_dtype,
+        check=_check_sart,
+        working=10.0,
+        note="The image is a sinogram, one column per angle; `image` is what reconstruction starts "
+        "from, which scikit-image overwrites and tiled processing leaves alone.",
+    ),
+    _operation(
+        "frt2",
+        {},
+        shape_of=lambda call: (call.shape[0] + 1, call.shape[1]),
+        dtype_of=lambda call: np.uint32,
+        check=_check_frt2,
+        working=5.0,
+    ),
+    _operation(
+        "ifrt2",
+        {},
+        shape_of=lambda call: (call.shape[1],) * 2,
+        dtype_of=lambda call: np.float64,
+        check=_check_frt2,
+        working=5.0,
+    ),
+)

@@ -1,0 +1,272 @@
+"""`skimage.transform.resize` and `rescale`: smooth, sample, clip to the image's range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.common import CHANNEL, CVAL, as_float
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Exactness,
+    HaloLike,
+    Kind,
+    Operation,
+    Plan,
+    Tiles,
+)
+from napari_tilewise.operations.parameters import Choice, Flag, Number, Numbers
+from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.transform.ranges import gather_limits
+from napari_tilewise.operations.transform.sampling import MODES, Blur, Patch, Zoom, support
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.grid import Region
+
+SPLINES = Choice(choices=(0, 1, 2, 3, 4, 5), optional=True)
+MODE = Choice(choices=tuple(MODES), advanced=True)
+
+TOLERANCE, TOLERANCE32 = 1e-12, 2.0**-22
+"""Orders 0 and 1 are bit for bit the whole image's. A recursive filter is not: where the image is
+flat it comes to rest on one of several neighbouring numbers, depending on where it began. Beyond
+what fades (below 2**-75) that is a few roundings, which a spline of order 5 amplifies up to 7.5
+times per axis; a result in single precision may then fall to the next number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lengths(Numbers):
+    """A shape: one length per axis."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if np.ndim(value) != 1:
+            raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
+        return tuple(int(n) for n in super()._check(name, value, ndim))
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "a shape: one positive integer per axis" + (" or None" if self.optional else "")
+
+
+LENGTH = Number(minimum=1, integer=True, length=True, usual=(1, 60))
+
+
+# -- geometry --------------------------------------------------------------------------------------
+
+
+def _order(call: Call) -> int:
+    if call["order"] is None:
+        return 0 if call.dtype == bool else 1
+    return int(call["order"])
+
+
+def _scaled_shape(call: Call) -> tuple[int, ...]:
+    """Return the shape that `rescale` makes."""
+    scale = np.atleast_1d(call["scale"])
+    lengths = np.maximum(np.round(scale * np.asarray(call.spatial_shape)), 1)
+    return call.with_channel(
+        [int(n) for n in lengths],
+        None if call.channel_axis is None else call.shape[call.channel_axis],
+    )
+
+
+def _given_shape(call: Call) -> tuple[int, ...]:
+    """Return the shape that `resize` makes: the last axis is kept where it was left out."""
+    shape: tuple[int, ...] = call["output_shape"]
+    return (*shape, call.shape[-1]) if len(shape) == call.ndim - 1 else shape
+
+
+def _behind(call: Call) -> tuple[int, int] | None:
+    """Return the lengths before and after of the axis that is not tiled, where there is one."""
+    if call.channel_axis is not None:
+        return (call.shape[call.channel_axis],) * 2
+    after = call.operation.shape_of(call)
+    assert after is not None
+    return (1, after[-1]) if len(after) > call.ndim else None
+
+
+def _lengths(call: Call) -> tuple[tuple[int, int], ...]:
+    """Return each spatial axis's length before and after."""
+    after = call.operation.shape_of(call)
+    assert after is not None
+    return tuple((call.shape[axis], after[axis]) for axis in call.spatial_axes)
+
+
+def _smooths(call: Call) -> bool:
+    """Return whether the image is smoothed before sampling."""
+    wanted = call["anti_aliasing"]
+    if wanted is not None:
+        return bool(wanted)
+    nearest_of_integers = call.dtype.kind in "ui" and call["order"] == 0
+    shrinks = any(m < n for n, m in _lengths(call))
+    return bool(call.dtype != bool and not nearest_of_integers and shrinks)
+
+
+def _blur(call: Call) -> Blur | None:
+    if not _smooths(call):
+        return None
+    behind = _behind(call)
+    factors = [n / m for n, m in (*_lengths(call), *([] if behind is None else [behind]))]
+    given = call["anti_aliasing_sigma"]
+    if given is None:
+        sigmas = tuple(max(0.0, (factor - 1) / 2) for factor in factors)
+    else:
+        sigmas = tuple(float(s) for s in np.atleast_1d(given) * np.ones(len(factors)))
+    mode = call["mode"]
+    return Blur(call.spatial_shape, sigmas, MODES[mode], call["cval"], mode == "wrap")
+
+
+def _zoom(call: Call) -> Zoom:
+    return Zoom(_lengths(call), _behind(call), _order(call), call["mode"], call["cval"])
+
+
+def _check(call: Call) -> None:
+    if call.dtype == bool:
+        for name in ("order", "anti_aliasing"):
+            if call[name]:
+                raise InvalidParameter(
+                    f"{call.operation.name}: {name}={call[name]!r} on an image of type bool: "
+                    f"expected {name}={0 if name == 'order' else False}, or convert the image to "
+                    "float first."
+                )
+    given = call["anti_aliasing_sigma"]
+    if np.size(given) > 1 and _behind(call) is not None and _smooths(call):
+        raise InvalidParameter(
+            f"{call.operation.name}: anti_aliasing_sigma={given!r} together with an axis of "
+            "channels: expected one number, which scikit-image applies to the channels too, or "
+            "None."
+        )
+
+
+def _check_resize(call: Call) -> None:
+    count = len(call["output_shape"])
+    if not call.ndim - 1 <= count <= call.ndim + 1:
+        raise InvalidParameter(
+            f"{call.operation.name}: output_shape={call['output_shape']} for an image of shape "
+            f"{call.shape}: expected {call.ndim - 1} to {call.ndim + 1} lengths. Add axes to the "
+            "image first (image[..., None]) for more."
+        )
+    _check(call)
+
+
+def _halo(call: Call) -> HaloLike:
+    blur, near = _blur(call), support(_order(call))
+    return tuple(near + r for r in (blur.reach if blur else (0,) * call.ndim))
+
+
+# -- pixels ----------------------------------------------------------------------------------------
+
+
+def _converted(call: Call, data: np.ndarray) -> np.ndarray:
+    if call.dtype == np.float16:
+        return data.astype(np.float32)
+    if _order(call) == 0:
+        return data
+    convert = reach("_shared.utils", "convert_to_float")
+    return np.asarray(convert(data, call["preserve_range"]))
+
+
+def _plan(call: Call) -> Plan:
+    blur, zoom, behind = _blur(call), _zoom(call), _behind(call)
+
+    def source(tile: Region) -> Region:
+        box = zoom.needs(tile)
+        return box if blur is None else blur.needs(box)
+
+    def sample(block: Block, tile: Region) -> np.ndarray:
+        data = block.data
+        if call.channel_axis is not None:
+            data = np.ascontiguousarray(np.moveaxis(data, call.channel_axis, -1))
+        elif behind is not None:
+            data = data[..., np.newaxis]
+        patch = Patch(_converted(call, data), block.region)
+        if blur is not None:
+            box = zoom.needs(tile)
+            patch = Patch(np.ascontiguousarray(blur.run(patch, box)), box)
+        return np.ascontiguousarray(zoom.run(patch, tile))
+
+    limits = None
+    if zoom.order > 1 or (call["clip"] and (zoom.order == 1 or blur is not None)):
+        # The nearest pixel alone is never out of range.
+        limits = yield from gather_limits(
+            call,
+            lambda values: _converted(call, values),
+            sample,
+            source,
+            zoom.after,
+            spline=zoom.order,
+        )
+
+    def compute(block: Block) -> np.ndarray:
+        out = sample(block, block.tile)
+        if limits is not None and call["clip"]:
+            np.clip(out, *limits, out=out)
+        return out if call.channel_axis is None else np.moveaxis(out, -1, call.channel_axis)
+
+    return Tiles(compute, source=source)
+
+
+def _dtype(call: Call) -> Any:
+    if _order(call) == 0 and call.dtype != np.float16:
+        return call.dtype
+    return as_float(call)
+
+
+def _channel(call: Call) -> int | None:
+    """Return the axis of the result that is not tiled."""
+    if call.channel_axis is not None:
+        return call.channel_axis
+    return call.ndim if _behind(call) is not None else None
+
+
+def _operation(name: str, first: dict[str, Any], last: dict[str, Any], **fields: Any) -> Operation:
+    return Operation(
+        name=f"transform.{name}",
+        kind=Kind.GEOMETRY,
+        exactness=Exactness.CLOSE,
+        tolerance=TOLERANCE,
+        tolerance32=TOLERANCE32,
+        specs={
+            **first,
+            "order": SPLINES,
+            "mode": MODE,
+            "cval": CVAL,
+            "clip": Flag(advanced=True),
+            "preserve_range": Flag(advanced=True),
+            "anti_aliasing": Flag(optional=True),
+            "anti_aliasing_sigma": Number(
+                minimum=0, per_axis=True, optional=True, length=True, usual=(0, 4), advanced=True
+            ),
+            **last,
+        },
+        halo_of=_halo,
+        dtype_of=_dtype,
+        channel_of=_channel,
+        plan_of=_plan,
+        border="mode",
+        working=8.0,
+        **fields,
+    )
+
+
+OPERATIONS = (
+    _operation(
+        "resize",
+        {"output_shape": Lengths(item=LENGTH)},
+        {},
+        shape_of=_given_shape,
+        check=_check_resize,
+        note="Orders 0 and 1 are identical bit for bit.",
+    ),
+    _operation(
+        "rescale",
+        {"scale": Number(minimum=0, exclusive=True, per_axis=True, usual=(0.2, 3))},
+        {"channel_axis": CHANNEL},
+        shape_of=_scaled_shape,
+        check=_check,
+        note="Orders 0 and 1 are identical bit for bit.",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Declarations of `skimage.util`, by subject; the catalogue names them all."""

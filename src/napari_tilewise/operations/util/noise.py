@@ -1,0 +1,96 @@
+"""`util.random_noise`: the stream of random numbers follows the whole image, pixel after pixel.
+
+A normal or a Poisson variate takes as many random numbers as it happens to need, so no tile can
+tell where its own begin: the whole image is needed for scikit-image's noise of the same seed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from skimage import util
+
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.common import AnyCase
+from napari_tilewise.operations.model import Call, Kind
+from napari_tilewise.operations.parameters import AlignedImage, Flag, Number, Seed
+from napari_tilewise.operations.standin import StandIn
+from napari_tilewise.operations.util.dtypes import kept_float
+from napari_tilewise.operations.whole import whole, whole_halo
+
+TAKES = {
+    "gaussian": ("mean", "var"),
+    "localvar": ("local_vars",),
+    "poisson": (),
+    "salt": ("amount",),
+    "pepper": ("amount",),
+    "s&p": ("amount", "salt_vs_pepper"),
+    "speckle": ("mean", "var"),
+}
+"""The further parameters of every mode, which scikit-image takes as ``**kwargs``."""
+
+KEYWORDS = ("mean", "var", "amount", "salt_vs_pepper", "local_vars")
+
+
+def random_noise(
+    image: np.ndarray,
+    mode: str = "gaussian",
+    rng: Any = None,
+    clip: bool = True,
+    *,
+    mean: float | None = None,
+    var: float | None = None,
+    amount: float | None = None,
+    salt_vs_pepper: float | None = None,
+    local_vars: np.ndarray | None = None,
+) -> np.ndarray:
+    """Call scikit-image's function with those of its keywords that are given."""
+    values = (mean, var, amount, salt_vs_pepper, local_vars)
+    given = {k: v for k, v in zip(KEYWORDS, values, strict=True) if v is not None}
+    result: np.ndarray = util.random_noise(image, mode, rng, clip, **given)
+    return result
+
+
+random_noise.__doc__ = util.random_noise.__doc__
+
+
+def _check(call: Call) -> None:
+    takes = TAKES[call["mode"]]
+    for name in KEYWORDS:
+        if call[name] is not None and name not in takes:
+            wanted = f"takes {' and '.join(takes)}" if takes else "takes none of these"
+            raise InvalidParameter(
+                f"{call.operation.name}: {name} means nothing for mode={call['mode']!r}, which "
+                f"{wanted}. Leave it out."
+            )
+
+
+def _dtype(call: Call) -> Any:
+    """Return float64, as random numbers are, or for salt and pepper the image's own float type."""
+    return kept_float(call.dtype) if "amount" in TAKES[call["mode"]] else np.float64
+
+
+OPERATIONS = (
+    StandIn(
+        name="util.random_noise",
+        calls=random_noise,
+        kind=Kind.WHOLE,
+        specs={
+            "mode": AnyCase(choices=tuple(TAKES)),
+            "rng": Seed(advanced=True),
+            "clip": Flag(),
+            "mean": Number(usual=(-0.5, 0.5), optional=True),
+            "var": Number(minimum=0, usual=(0, 0.2), optional=True),
+            "amount": Number(minimum=0, maximum=1, usual=(0, 1), optional=True),
+            "salt_vs_pepper": Number(minimum=0, maximum=1, usual=(0, 1), optional=True),
+            "local_vars": AlignedImage(role="intensity", like=True, advanced=True),
+        },
+        halo_of=whole_halo,
+        dtype_of=_dtype,
+        plan_of=whole,
+        check=_check,
+        working=8.0,
+        note="Without rng= the noise is another one at every call, as scikit-image's is.",
+    ),
+)
