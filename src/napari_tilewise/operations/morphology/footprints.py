@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import ndimage as ndi
 from skimage import morphology
 
 from napari_tilewise.errors import InvalidParameter
@@ -85,8 +86,11 @@ def _filter(name: str, halo: Callable[[Call], HaloLike], dtypes: str = "buif") -
 # -- binary filters --------------------------------------------------------------------------------
 
 
-def _parts(call: Call) -> tuple[tuple[Any, int], ...]:
+def _parts(call: Call) -> tuple[tuple[np.ndarray, int], ...]:
+    """Return the footprints with their repetitions; a cross where none is given."""
     footprint = call["footprint"]
+    if footprint is None:
+        footprint = np.asarray(ndi.generate_binary_structure(call.ndim, 1))
     return footprint if isinstance(footprint, tuple) else ((footprint, 1),)
 
 
@@ -94,7 +98,7 @@ def _binary_reach(call: Call, filters: int) -> HaloLike:
     """Return half the footprint's size each way: padded at their end, even ones reach either."""
     total = np.zeros(call.ndim, int)
     for part, repetitions in _parts(call):
-        total += repetitions * (1 if part is None else np.array(part.shape) // 2)
+        total += repetitions * (np.array(part.shape) // 2)
     return tuple(int(n) * filters for n in total)
 
 
@@ -111,10 +115,8 @@ def _check_binary(call: Call) -> None:
 def _binary(halo: Callable[[Call], HaloLike]) -> Callable[[Call], Tiles]:
     def plan(call: Call) -> Tiles:
         def compute(block: Block) -> np.ndarray:
-            if call["footprint"] is None:
-                return np.asarray(call.function(block.data))
             # Scipy writes beyond its arrays where it repeats a footprint larger than the image.
-            parts: list[tuple[Any, int]] = []
+            parts: list[tuple[np.ndarray, int]] = []
             for part, repetitions in _parts(call):
                 fits = all(
                     m // 2 * 2 < n for m, n in zip(part.shape, block.data.shape, strict=True)

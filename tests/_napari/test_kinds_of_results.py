@@ -1,0 +1,80 @@
+"""Every kind of result becomes what napari has for it, or numbers kept with the layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels, Points, Shapes, Surface
+from skimage import data, feature, filters, measure, segmentation
+
+pytestmark = pytest.mark.gui
+
+COINS = data.coins()[:150, :200]
+
+
+@pytest.fixture
+def coins(viewer):
+    return viewer.add_image(COINS, name="coins", contrast_limits=(0, 255), scale=(2, 3))
+
+
+def test_contours_become_shapes_where_the_image_lies(viewer, coins, run):
+    made = run("measure.find_contours", level="120.5")
+    expected = measure.find_contours(COINS, 120.5)
+    assert isinstance(made, Shapes)
+    assert len(made.data) == len(expected)
+    np.testing.assert_allclose(made.data[0], expected[0], rtol=1e-6)
+    np.testing.assert_array_equal(made.scale, (2, 3))
+
+
+def test_several_images_become_several_layers(viewer, coins, run):
+    before = len(viewer.layers)
+    run("feature.corner_foerstner", sigma=2.0)
+    made = list(viewer.layers)[before:]
+    assert [type(layer) for layer in made] == [Image, Image]
+    for layer, expected in zip(made, feature.corner_foerstner(COINS, sigma=2), strict=True):
+        np.testing.assert_array_equal(layer.data, expected)
+    assert made[0].name.endswith(" 1")
+    assert made[1].name.endswith(" 2")
+
+
+def test_points_keep_what_stands_behind_their_coordinates(viewer, coins, run):
+    made = run("feature.blob_dog", max_sigma=10.0, threshold=0.1)
+    expected = feature.blob_dog(COINS, max_sigma=10, threshold=0.1)
+    assert isinstance(made, Points)
+    np.testing.assert_allclose(made.data, expected[:, :2])
+    np.testing.assert_allclose(made.features["value 1"], expected[:, 2])
+
+
+def test_numbers_are_told_and_kept_with_their_layer(viewer, coins, run, panel, notes):
+    assert run("measure.shannon_entropy") is None
+    expected = measure.shannon_entropy(COINS)
+    assert str(expected) in notes[-1].message
+    kept = coins.metadata["napari-tilewise"]["values"]["measure.shannon_entropy"]
+    assert kept[0] == expected
+
+
+def test_a_histogram_is_kept_whole(viewer, coins, run, notes):
+    assert run("feature.graycomatrix", distances="1", angles="0") is None
+    kept = coins.metadata["napari-tilewise"]["values"]["feature.graycomatrix"][0]
+    np.testing.assert_array_equal(kept, feature.graycomatrix(COINS, [1], [0]))
+    assert "in the metadata of 'coins'" in notes[-1].message
+
+
+def test_a_mesh_becomes_a_surface(viewer, run):
+    volume = filters.gaussian(np.pad(np.ones((6, 7, 8)), 3), sigma=1)
+    viewer.add_image(volume, name="ball", contrast_limits=(0, 1))
+    viewer.dims.ndisplay = 3
+    made = run("measure.marching_cubes", level="0.5")
+    vertices, faces, _, _ = measure.marching_cubes(volume, 0.5)
+    assert isinstance(made, Surface)
+    np.testing.assert_array_equal(made.data[0], vertices)
+    np.testing.assert_array_equal(made.data[1], faces)
+
+
+def test_a_second_image_is_chosen_among_the_layers(viewer, coins, run):
+    labels = measure.label(COINS > 120)
+    markers = viewer.add_labels(np.where(labels < 9, labels, 0), name="markers")
+    made = run("segmentation.watershed", coins, markers=markers)
+    expected = segmentation.watershed(COINS, np.where(labels < 9, labels, 0))
+    assert isinstance(made, Labels)
+    np.testing.assert_array_equal(made.data, expected)
