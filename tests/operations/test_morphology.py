@@ -133,7 +133,6 @@ def test_hulls_of_many_objects_overlap_across_tiles() -> None:
         ("remove_small_objects", "Only one label"),
         ("remove_small_holes", "boolean array"),
         ("convex_hull_image", "entirely zero"),
-        ("binary_erosion", "deprecated"),
     ],
 )
 def test_the_user_is_warned_as_by_scikit_image(name: str, message: str) -> None:
