@@ -190,6 +190,9 @@ def make_further(
         if at is not None:
             lengths.insert(at, image.shape[at])
         return make_image("noise", tuple(map(int, lengths)), str(image.dtype), seed + 1)
+    if spec.role == "limit":
+        other = make_image("noise", image.shape, str(image.dtype), seed + 1)
+        return np.maximum(image, other)
     if spec.like:
         content = CONTENTS[seed % len(CONTENTS)]
         return make_image(content, image.shape, str(image.dtype), seed + 1)
@@ -208,7 +211,7 @@ def typical(spec: Spec, image: np.ndarray, ndim: int, channel: int | None) -> An
         shape = tuple(n for axis, n in enumerate(image.shape) if axis != _axis(channel, image.ndim))
         return make_further(spec, image, shape, channel, 0)
     if isinstance(spec, Number):
-        return spec.usual[1]
+        return (spec.usual[1],) * ndim if spec.per_axis else spec.usual[1]
     if isinstance(spec, Numbers):
         return (spec.item.usual[1],) * max(spec.least, 1)
     if isinstance(spec, Footprint):

@@ -69,8 +69,6 @@ def together(op: Operation, image: np.ndarray) -> dict[str, Any]:
         return {"seed_point": (5, 7)}
     if "impulse_response" in op.specs:
         return {"impulse_response": typical(op.specs["impulse_response"], image, 2, None)}
-    if {"seed", "mask"} & set(op.images) and op.name.endswith("reconstruction"):
-        return {"mask": image}
     return {}
 
 

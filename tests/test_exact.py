@@ -32,7 +32,9 @@ def whole(case: Case) -> Any:
     params = {name: p.default for name, p in operation.parameters.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return operation.function(case.image.copy(), **{**params, **case.params})
+        arguments = {**params, **case.params, **operation.fixed}
+        result = operation.raw_function(case.image.copy(), **arguments)
+        return result if operation.pick is None else result[operation.pick]
 
 
 def tiled(case: Case, image: Any = None) -> Any:
