@@ -67,7 +67,9 @@ def test_help_names_every_command(shell):
 def test_list_names_every_operation_once(shell):
     code, out, _ = shell("list")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == list(OPERATIONS)
+    listed = [line.split()[0] for line in out.splitlines()]
+    assert listed == sorted(OPERATIONS, key=lambda name: bool(OPERATIONS[name].deprecated))
+    assert out.splitlines()[-1].endswith("(deprecated)")
 
 
 def test_list_filters(shell):
