@@ -72,8 +72,8 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, operation: Operation) -> Case:
-    """Draw an image, parameters and a tile grid for an operation."""
+def cases(draw: st.DrawFn, operation: Operation, *, defaults: bool = False) -> Case:
+    """Draw an image, parameters (or none but the required ones) and a tile grid."""
     low, high = operation.ndim
     ndim = draw(st.sampled_from([n for n in (2, 2, 3) if low <= n <= high] or [low]))
     least = max(operation.shortest, 1 if ndim == 2 else 2)
@@ -88,6 +88,10 @@ def cases(draw: st.DrawFn, operation: Operation) -> Case:
     seed = draw(st.integers(0, 2**16))
     image = make_image(content, tuple(full), dtype, seed)
     params = draw(parameters(operation, ndim, image, channel, seed))
+    if defaults:
+        kept = {n for n, p in operation.parameters.items() if p.required or n == operation.channel}
+        kept |= {n for n, p in operation.specs.items() if isinstance(p, Seed)}
+        params = {name: value for name, value in params.items() if name in kept}
     return Case(operation, image, params, draw(_tiles(operation, image, params, ndim)), content)
 
 
