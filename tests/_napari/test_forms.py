@@ -9,6 +9,7 @@ from napari_tilewise import OPERATIONS
 from napari_tilewise._napari.editors import editor, is_picture
 from napari_tilewise._napari.form import Form
 from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.keywords import Keywords
 from napari_tilewise.operations.parameters import (
     AlignedImage,
     Array,
@@ -41,15 +42,17 @@ def made(spec, default=None, *, required=False):
 def test_untouched_form_gives_the_operations_own_defaults(name):
     op = OPERATIONS[name]
     form = Form(op, no_layers, lambda: None)
-    form.fit(2)
+    ndim = min(max(2, op.ndim[0]), op.ndim[1])
+    form.fit(ndim)
     values = form.values()
     pictures = [key for key, spec in op.specs.items() if is_picture(spec)]
     given = {key: value for key, value in values.items() if key not in pictures}
     missing = {key: np.zeros((9, 9), int) for key in pictures if op.parameters[key].required}
     for key, spec in op.specs.items():
         if isinstance(spec, Function) and op.parameters[key].required and not given[key]:
-            missing[key] = given.pop(key) or len  # a function has no widget: Python gives it
-    op.bind({**given, **missing}, 2)
+            given.pop(key)  # a function has no widget: Python gives it
+            missing[key] = {} if isinstance(spec, Keywords) else len
+    op.bind({**given, **missing}, ndim)
     for key, value in given.items():
         parameter = op.parameters[key]
         if not parameter.required:

@@ -79,7 +79,11 @@ def run(tests: list[str], seed: str, *, workers: str = "logical") -> dict[str, A
             *("-o", "addopts=", "-o", "log_cli=false", "-p", "no:cacheprovider", "-p", "xdist"),
             *("-p", "tests.judge.plugin", "-n", workers, "--maxprocesses", "8"),
             # scikit-image's tests were written for an older pytest.
-            *("-W", "ignore::pytest.PytestRemovedIn10Warning", "-q", "--tb=line", "--no-header"),
+            *("-W", "ignore::pytest.PytestRemovedIn10Warning"),
+            # Tests that run in two threads run in the main one too, where a failure counts; the
+            # other thread's is told late, in whatever test comes next.
+            *("-W", "ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+            *("-q", "--tb=line", "--no-header"),
             f"@{_listed(tests, Path(name))}",
         ]
         environment = {

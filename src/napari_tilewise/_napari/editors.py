@@ -31,6 +31,7 @@ from napari_tilewise.operations.parameters import (
     AlignedImage,
     Array,
     Choice,
+    Either,
     Flag,
     Footprint,
     Function,
@@ -117,7 +118,11 @@ def usual(spec: Spec) -> Any:
         return 0
     if isinstance(spec, Array) and not is_picture(spec):
         shape = spec.shape or (2,)
+        if spec.integer:
+            return np.zeros(shape, int)
         return np.eye(*shape) if len(shape) == 2 else np.zeros(shape)
+    if isinstance(spec, Either):
+        return usual(spec.options[0])
     return False if isinstance(spec, Flag) else None
 
 
