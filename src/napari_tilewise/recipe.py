@@ -304,6 +304,7 @@ def _step(step: Any) -> Step:
         )
     name, params = step
     op = get_operation(name)
+    params = op.modern(params)
     op.bind(params)
     plain = {
         key: value if is_image(op.specs[key], value) else _plain(f"{name}: {key}", value)

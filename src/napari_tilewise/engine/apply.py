@@ -15,8 +15,9 @@ from napari_tilewise.engine.pool import cpu_count
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.tiling import choose_tile
-from napari_tilewise.errors import InvalidImage
+from napari_tilewise.errors import InvalidImage, InvalidParameter, InvalidParameterType
 from napari_tilewise.operations import get_operation
+from napari_tilewise.operations.docs import signature
 from napari_tilewise.operations.parameters import OtherImage, is_image
 
 if TYPE_CHECKING:
@@ -79,9 +80,37 @@ def apply(
     """
     operation = get_operation(name)
     session = Session(None, cancel, progress)
+    out = _out(operation, image, params)
     stack, eager = _built(operation, image, axes, spatial, tiles, session, params)
     found = [_result(one, eager=eager) for one in stack.results()]
+    if out is not None:
+        return _put(operation, out, found[0])
     return found[0] if stack.count is None else tuple(found)
+
+
+def _out(operation: Operation, image: Any, params: dict[str, Any]) -> np.ndarray | None:
+    """Take the array that shall hold the result out of the parameters, where there is one."""
+    if "out" in operation.specs or "out" not in signature(operation.raw_function):
+        return None
+    out = params.pop("out", None)
+    if out is not None and not (isinstance(image, np.ndarray) and isinstance(out, np.ndarray)):
+        raise InvalidParameterType(
+            f"{operation.name}: out is a {type(out).__name__} and the image a "
+            f"{type(image).__name__}: expected two NumPy arrays. Leave out away; a lazy result is "
+            "stored with its own methods."
+        )
+    return out
+
+
+def _put(operation: Operation, out: np.ndarray, result: np.ndarray) -> np.ndarray:
+    """Return the array given as `out`, which holds the result now."""
+    if (out.shape, out.dtype) != (result.shape, result.dtype):
+        raise InvalidParameter(
+            f"{operation.name}: out has shape {out.shape} and type {out.dtype}: expected "
+            f"{result.shape} and {result.dtype}, the result's."
+        )
+    out[...] = result
+    return out
 
 
 @dataclass(frozen=True, eq=False)

@@ -269,6 +269,9 @@ class Operation:
     working: float = 4.0
     """Peak working memory per pixel of a region (or of the output, where that is larger), in
     float64 images, input and output included."""
+    former: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    """Says parameters that scikit-image still takes, but calls by another name now, or that change
+    no pixel (numbers of threads), in today's names."""
     largest_of: Callable[[Call], int] | None = None
     """Pixels of the largest region that passes visit besides tiles, where that may be more."""
     deprecated: str = ""
@@ -359,6 +362,7 @@ class Operation:
         InvalidParameter
             For a value of the wrong type or out of range, or a required one that is missing.
         """
+        params = self.modern(params)
         for name in params:
             if name not in self.specs:
                 raise UnknownParameter(self._unknown(name))
@@ -375,6 +379,10 @@ class Operation:
             else:
                 bound[name] = parameter.default
         return bound
+
+    def modern(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return parameters in the names of `specs` where they have former ones."""
+        return dict(params) if self.former is None else self.former(dict(params))
 
     def _unknown(self, name: str) -> str:
         if name in docs.signature(self.raw_function):

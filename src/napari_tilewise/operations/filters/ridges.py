@@ -182,6 +182,14 @@ def _meijering_plan(call: Call) -> Plan:
     return _tiles(call, normalised)
 
 
+def _scales(params: dict[str, Any]) -> dict[str, Any]:
+    """Say the deprecated range of scales as `sigmas`, as scikit-image does where both are given."""
+    limits, step = params.pop("scale_range", None), params.pop("scale_step", None)
+    if limits is None or step is None:
+        return params
+    return {**params, "sigmas": tuple(np.arange(limits[0], limits[1], step).tolist())}
+
+
 def _frangi(name: str) -> Operation:
     return Operation(
         name=f"filters.{name}",
@@ -197,6 +205,7 @@ def _frangi(name: str) -> Operation:
         },
         # deprecated in scikit-image in favour of `sigmas`
         fixed={"scale_range": None, "scale_step": None},
+        former=_scales,
         halo_of=_halo,
         typical_halo_of=_near,
         dtype_of=as_float,

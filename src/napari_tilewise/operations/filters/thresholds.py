@@ -5,6 +5,7 @@ The histogram is gathered to the bit; scikit-image's own function then sees it i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import comb, prod
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,9 @@ import numpy as np
 from scipy import ndimage as ndi
 from skimage import filters
 
-from napari_tilewise.errors import InvalidImage
+from napari_tilewise.errors import InvalidImage, InvalidParameterType
 from napari_tilewise.operations.filters.li import li_dtype, li_plan
+from napari_tilewise.operations.gathered import extremes
 from napari_tilewise.operations.histograms import (
     Histogram,
     gather_histogram,
@@ -50,11 +52,41 @@ def above(image: np.ndarray, threshold: Any) -> np.ndarray:
     return np.asarray(image > threshold)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Counted(Function):
+    """A histogram that was made before: its counts, or its counts and bin centres."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        pair = isinstance(value, tuple | list) and len(value) == 2 and np.ndim(value[0]) == 1
+        arrays = tuple(map(np.asarray, value if pair else (value,)))
+        numbers = all(array.ndim == 1 and array.dtype.kind in "buif" for array in arrays)
+        if not numbers or not arrays[0].size or len({array.size for array in arrays}) > 1:
+            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+        return arrays if pair else arrays[0]
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "an array of counts, a pair of counts and bin centres of one length, or None"
+
+
 def _centers_dtype(call: Call) -> Any:
     """Return the dtype of a histogram's bin centres."""
+    given = call.params.get("hist")
+    if given is not None:
+        return given[1].dtype if isinstance(given, tuple) else np.intp
     if call.dtype.kind in "ui":
         return np.int64
     return np.float64 if call.dtype.kind == "b" else call.dtype
+
+
+HISTOGRAM = Counted(
+    optional=True,
+    advanced=True,
+    samples=(
+        np.array([0, 5, 9, 2, 1, 7, 12, 3, 0, 0]),
+        (np.array([4, 9, 1, 3, 8, 2]), np.linspace(0.1, 0.9, 6)),
+    ),
+)
 
 
 def _check(call: Call) -> None:
@@ -69,8 +101,14 @@ def _planned(found: Callable[[Call, Histogram], Any]) -> Callable[[Call], Plan]:
     """Return a plan that makes a value of the histogram; what the function refuses is refused."""
 
     def plan(call: Call) -> Plan:
-        histogram = yield from gather_histogram(call, call["nbins"])
+        if call["hist"] is not None:
+            # All that is asked of the image then is whether it is constant.
+            image = np.array((yield from extremes(call)), call.dtype)
+        else:
+            histogram = yield from gather_histogram(call, call["nbins"])
         try:
+            if call["hist"] is not None:
+                return Value(call.function(image))
             return Value(found(call, histogram))
         except (ValueError, RuntimeError, IndexError) as error:
             raise InvalidImage(f"{call.operation.name}: {error}") from error
@@ -83,7 +121,8 @@ def _own(call: Call, histogram: Histogram) -> Any:
         # scikit-image trims empty bins off a given histogram, but not off the one it makes itself;
         # with one level only, the number of pixels makes no difference
         return call.function(np.array([histogram.low], call.dtype))
-    keywords = {name: value for name, value in call.keywords.items() if name != "nbins"}
+    named = call.keywords.items()
+    keywords = {name: value for name, value in named if name not in ("nbins", "hist")}
     return call.operation.raw_function(hist=(histogram.counts, histogram.centers), **keywords)
 
 
@@ -203,11 +242,13 @@ def _threshold(
     specs: dict[str, Spec] | None = None,
     **fields: Any,
 ) -> Operation:
+    takes_histogram = "plan_of" not in fields
+    hist = {"hist": HISTOGRAM} if takes_histogram else {}
     return Operation(
         name=f"filters.threshold_{name}",
         kind=Kind.STATISTIC,
         dtype_varies=True,  # a constant image's pixel is returned as it is
-        specs={"nbins": NBINS, **(specs or {})},
+        specs={"nbins": NBINS, **(specs or {}), **hist},
         output=Output.SCALAR,
         **{
             "dtype_of": _centers_dtype,

@@ -13,7 +13,6 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.common import CVAL
 from napari_tilewise.operations.measure import labelling as measure
 from napari_tilewise.operations.model import Block, Call, HaloLike, Kind, Operation, Output, Tiles
-from napari_tilewise.operations.morphology.small_objects import NO_OUT
 from napari_tilewise.operations.parameters import Choice, Footprint
 
 if TYPE_CHECKING:
@@ -79,7 +78,6 @@ def _filter(name: str, halo: Callable[[Call], HaloLike], dtypes: str = "buif") -
         check=_check_footprint,
         dtypes=dtypes,
         working=4.0,
-        note=NO_OUT,
     )
 
 
@@ -147,7 +145,6 @@ def _binary_filter(name: str, filters: int, advice: str) -> Operation:
         check=_check_binary,
         working=3.0,
         deprecated=f"use morphology.{name}{advice}",
-        note=NO_OUT,
     )
 
 

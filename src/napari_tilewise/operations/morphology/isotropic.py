@@ -22,7 +22,6 @@ from napari_tilewise.operations.model import (
     Tiles,
     normal_halo,
 )
-from napari_tilewise.operations.morphology.small_objects import NO_OUT
 from napari_tilewise.operations.parameters import Number
 from napari_tilewise.operations.search import anywhere
 
@@ -132,7 +131,6 @@ def _operation(name: str, *kinds: str) -> Operation:
         dtype_of=lambda call: np.bool_,
         plan_of=_plan(*kinds),
         working=8.0,
-        note=NO_OUT,
     )
 
 

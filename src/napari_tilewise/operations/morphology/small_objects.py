@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.errors import InvalidImage
+from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.components import Components, Pieces, gather_components
 from napari_tilewise.operations.model import (
     Block,
@@ -21,9 +22,28 @@ from napari_tilewise.operations.model import (
 )
 from napari_tilewise.operations.parameters import Number
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 MAX_SIZE = Number(minimum=0, usual=(0, 200))
 CONNECTIVITY = Number(integer=True, minimum=1, usual=(1, 2))
-NO_OUT = "No out: tiles are not written into a given array."
+
+
+def _renamed(former: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return what says `former` as `max_size`; scikit-image treats the number in the same way."""
+
+    def modern(params: dict[str, Any]) -> dict[str, Any]:
+        size = params.pop(former, None)
+        if size is None:
+            return params
+        if "max_size" in params:
+            raise InvalidParameter(
+                f"{former}={size!r} is the deprecated name of max_size={params['max_size']!r}: "
+                "expected one of them. Give max_size only."
+            )
+        return {**params, "max_size": size}
+
+    return modern
 
 
 def _structure(call: Call) -> np.ndarray:
@@ -119,7 +139,7 @@ OPERATIONS = (
         dtypes="bui",
         plan_of=_remove_small_objects,
         working=3.0,
-        note=f"No min_size, the deprecated name: max_size=min_size - 1 is the same. {NO_OUT}",
+        former=_renamed("min_size"),
     ),
     Operation(
         name="morphology.remove_small_holes",
@@ -130,7 +150,6 @@ OPERATIONS = (
         dtype_of=lambda call: np.bool_,
         plan_of=_remove_small_holes,
         working=3.0,
-        note=f"No area_threshold, the deprecated name: max_size=area_threshold - 1 is the same. "
-        f"{NO_OUT}",
+        former=_renamed("area_threshold"),
     ),
 )

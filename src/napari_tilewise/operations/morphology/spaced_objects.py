@@ -22,7 +22,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.morphology.small_objects import NO_OUT, add_counts
+from napari_tilewise.operations.morphology.small_objects import add_counts
 from napari_tilewise.operations.parameters import Array, Number
 from napari_tilewise.operations.private import reach
 
@@ -137,6 +137,6 @@ OPERATIONS = (
         plan_of=_plan,
         check=_check,
         working=4.0,
-        note=f"The border pixels of all objects are held in memory. {NO_OUT}",
+        note="The border pixels of all objects are held in memory.",
     ),
 )

@@ -31,6 +31,14 @@ from napari_tilewise.operations.private import reach
 from napari_tilewise.operations.restoration import tv
 from napari_tilewise.operations.whole import whole, whole_halo
 
+# -- rolling ball ----------------------------------------------------------------------------------
+
+
+def _without_threads(params: dict[str, Any]) -> dict[str, Any]:
+    """Leave out how many threads scikit-image would take: the tiles have their own."""
+    return {name: v for name, v in params.items() if name not in ("workers", "num_threads")}
+
+
 # -- bilateral -------------------------------------------------------------------------------------
 
 
@@ -249,6 +257,7 @@ OPERATIONS = (
         },
         halo_of=_ball_halo,
         fixed={"workers": 1},
+        former=_without_threads,
         working=6.0,
     ),
     Operation(

@@ -7,7 +7,7 @@ must treat each coordinate by itself.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, update_wrapper
 from inspect import Parameter, Signature
@@ -136,11 +136,11 @@ def _homography(call: Call, given: Any) -> np.ndarray | None:
 
 def _view(call: Call, given: Any, keywords: Mapping[str, Any] | None = None) -> View:
     """Return what warps an image by a map given to `warp`."""
-    shape, result = _seen(call), _result(call)
+    shape, result = _seen(call), _seen_result(call)
     order, mode, cval = _order(call), call["mode"], call["cval"]
     matrix = _homography(call, given)
     if matrix is not None:
-        return Homography(shape, matrix.astype(_dtype(call)), order, mode, cval)
+        return Homography(shape, matrix.astype(call.operation.dtype_of(call)), order, mode, cval)
     if isinstance(given, np.ndarray) and given.shape == (3, 3):
         given = ProjectiveTransform(matrix=given)
     if isinstance(given, np.ndarray):
@@ -198,7 +198,7 @@ def _radius(call: Call) -> Any:
 
 
 def _polar_view(call: Call) -> View:
-    height, width = _result(call)[:2]
+    height, width = _polar_size(call)
     radius, center = _radius(call), call["center"]
     if center is None:
         center = (np.array(call.spatial_shape) / 2) - 0.5
@@ -222,32 +222,55 @@ def _seen(call: Call) -> tuple[int, ...]:
     return (*call.spatial_shape, call.shape[call.channel_axis])
 
 
-def _result(call: Call) -> tuple[int, ...]:
+def _seen_result(call: Call) -> tuple[int, ...]:
     """Return the result's shape, channels last."""
-    given = call.params.get("inverse_map")
-    if isinstance(given, np.ndarray) and given.shape != (3, 3):
-        return tuple(given.shape[1:])
-    size = call.params.get("output_shape")
-    if call.operation.name == "transform.rotate":
-        size = _rotation(call)[1]
-    elif call.operation.name == "transform.warp_polar" and size is None:
-        size = (360, int(np.ceil(_radius(call))))
+    shape = call.operation.shape_of(call) or ()
+    if call.channel_axis is None:
+        return shape
+    channels = shape[call.channel_axis]
+    return (*(n for axis, n in enumerate(shape) if axis != call.channel_axis), channels)
+
+
+def _sized(call: Call, size: Sequence[int] | None) -> tuple[int, ...]:
+    """Return the result's shape from its rows and columns; None: the image's."""
     seen = _seen(call)
-    return seen if size is None else (*size[:2], *seen[2:])
-
-
-def _result_shape(call: Call) -> tuple[int, ...]:
-    result = _result(call)
+    result = seen if size is None else (*size[:2], *seen[2:])
     if call.channel_axis is None:
         return result
     return call.with_channel(result[:-1], result[-1])
 
 
+def _given_shape(call: Call) -> tuple[int, ...]:
+    return _sized(call, call["output_shape"])
+
+
+def _warped_shape(call: Call) -> tuple[int, ...]:
+    given = call["inverse_map"]
+    if isinstance(given, np.ndarray) and given.shape != (3, 3):
+        return tuple(given.shape[1:])
+    return _given_shape(call)
+
+
+def _rotated_shape(call: Call) -> tuple[int, ...]:
+    return _sized(call, _rotation(call)[1])
+
+
+def _polar_size(call: Call) -> tuple[int, ...]:
+    size = call["output_shape"]
+    return (360, int(np.ceil(_radius(call)))) if size is None else tuple(size[:2])
+
+
+def _polar_shape(call: Call) -> tuple[int, ...]:
+    return _sized(call, _polar_size(call))
+
+
 def _dtype(call: Call) -> Any:
-    if _order(call) == 0:
-        halved = call.dtype == np.float16 and call.operation.name == "transform.rotate"
-        return np.dtype(np.float32) if halved else call.dtype
-    return np.dtype(as_float(call))
+    return call.dtype if _order(call) == 0 else np.dtype(as_float(call))
+
+
+def _rotated_dtype(call: Call) -> Any:
+    """Return the dtype; `rotate` converts half precision before it warps."""
+    return np.dtype(np.float32) if call.dtype == np.float16 else _dtype(call)
 
 
 def _halo(call: Call) -> HaloLike:
@@ -259,7 +282,7 @@ def _halo(call: Call) -> HaloLike:
 
 def _converted(call: Call, data: np.ndarray) -> np.ndarray:
     if _order(call) == 0:
-        return data.astype(_dtype(call), copy=False)
+        return data.astype(call.operation.dtype_of(call), copy=False)
     convert = reach("_shared.utils", "convert_to_float")
     return np.asarray(convert(data, call["preserve_range"]))
 
@@ -287,7 +310,7 @@ def _planned(view_of: Callable[[Call], View]) -> Callable[[Call], Plan]:
                 lambda values: _converted(call, values),
                 sample,
                 source,
-                _result(call)[: call.ndim],
+                _seen_result(call)[: call.ndim],
                 spline=view.spline,
             )
 
@@ -311,7 +334,7 @@ def _check(call: Call) -> None:
             f"{call.operation.name}: order={call['order']!r} on an image of type bool: expected "
             "order=0, or convert the image to float first."
         )
-    if call.dtype == np.float16 and _dtype(call) == np.float16:
+    if call.dtype == np.float16 and call.operation.dtype_of(call) == np.float16:
         raise InvalidImage(
             f"{call.operation.name} does not take an image of type float16 with order=0: convert "
             "it to float32 first."
@@ -411,7 +434,7 @@ def _operation(
             "specs": specs,
             "halo_of": _halo,
             "dtype_of": _dtype,
-            "shape_of": _result_shape,
+            "shape_of": _given_shape,
             "plan_of": _planned(view),
             "border": "mode",
             "ndim": (2, 3),
@@ -455,6 +478,8 @@ OPERATIONS = (
             "center": POINT,
             **_SHARED,
         },
+        shape_of=_rotated_shape,
+        dtype_of=_rotated_dtype,
     ),
     _operation(
         "swirl",
@@ -478,6 +503,7 @@ OPERATIONS = (
             **_SHARED,
         },
         ndim=(1, 8),
+        shape_of=_warped_shape,
         check=_check_warp,
         note=_NOTE + " A function as inverse_map must treat each coordinate by itself; an array of "
         "coordinates must have as many axes as the image, and one.",
@@ -495,5 +521,6 @@ OPERATIONS = (
         },
         kind=_Polar,
         ndim=(2, 2),
+        shape_of=_polar_shape,
     ),
 )
