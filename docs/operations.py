@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import TilewiseError
-from napari_tilewise.operations import OPERATIONS
+from napari_tilewise.operations import SCIKIT_IMAGE
 from napari_tilewise.operations.docs import resolve
 from napari_tilewise.operations.model import Exactness, Kind, Operation
 from napari_tilewise.operations.not_operations import NOT_OPERATIONS
@@ -129,20 +129,20 @@ def public_names() -> dict[str, object]:
 
 def aliases() -> dict[str, str]:
     """Return the public names that are operations under another path."""
-    keys = {resolve(key): key for key in OPERATIONS}
+    keys = {resolve(key): key for key in SCIKIT_IMAGE}
     return {
         name: keys[value]
         for name, value in public_names().items()
-        if name not in OPERATIONS and callable(value) and value in keys
+        if name not in SCIKIT_IMAGE and callable(value) and value in keys
     }
 
 
 def text() -> str:
     """Return the page."""
     names = ", ".join(f"`{module}`" for module in MODULES)
-    lines = [HEAD.format(modules=names, count=len(OPERATIONS)), counts(OPERATIONS.values()), ""]
+    lines = [HEAD.format(modules=names, count=len(SCIKIT_IMAGE)), counts(SCIKIT_IMAGE.values()), ""]
     for module in MODULES:
-        chosen = [op for op in OPERATIONS.values() if op.category == module]
+        chosen = [op for op in SCIKIT_IMAGE.values() if op.category == module]
         if chosen:
             lines += section(module, chosen)
     lines += ["## Not operations\n", "| name | reason |", "|---|---|"]

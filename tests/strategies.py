@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from hypothesis import strategies as st
 from scipy import ndimage as ndi
-from skimage import data, morphology
+from skimage import data, morphology, util
 
+from napari_tilewise.functions.annotations import Fixed
 from napari_tilewise.operations.feature.points import Patch, Points
 from napari_tilewise.operations.model import normal_halo
+from napari_tilewise.operations.morphology.given_tree import TreeArray
 from napari_tilewise.operations.parameters import (
     AlignedImage,
     Array,
@@ -166,7 +168,45 @@ def parameters(
                 params[name] = draw(further_image(spec, image, shape, channel, seed))
             else:
                 params[name] = draw(values(spec, ndim, seed))
+    if operation.name == "segmentation.watershed":
+        params |= within_padding(params)
+    if operation.name == "filters.threshold_local":
+        params |= within_mirror(params, shape)
+    trees = [name for name, spec in operation.specs.items() if isinstance(spec, TreeArray)]
+    if trees and everything and min(shape) > 2:
+        params |= dict(zip(trees, draw(tree(operation, image)), strict=True))
     return params
+
+
+def within_padding(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the offset of a flood, not before the middle of its neighbourhood.
+
+    scikit-image pads the image by the offset: a neighbour that lies farther behind is read from
+    memory that belongs to others, so that there is no answer to compare with.
+    """
+    offset, middle = params.get("offset"), np.array(np.shape(params.get("connectivity"))) // 2
+    if offset is None or len(offset) != len(middle):
+        return {}
+    return {"offset": np.maximum(offset, middle)}
+
+
+def within_mirror(params: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return another border mode for windows that reach over four times a small image.
+
+    SciPy mirrors pixels that far away to one outside the image: there is no answer to compare with
+    (see `check_mirroring`).
+    """
+    reach = np.max(params.get("block_size", 3)) // 2
+    by_windows = params.get("method") in ("generic", "median")
+    return {"mode": "mirror"} if by_windows and reach >= 4 * min(shape) else {}
+
+
+@st.composite
+def tree(draw: st.DrawFn, operation: Operation, image: np.ndarray) -> tuple[Any, Any]:
+    """Draw an image's component tree of any connectivity, or half of it, or none."""
+    of = util.invert(image) if operation.name.endswith("closing") else image
+    parent, traverser = morphology.max_tree(of, draw(st.integers(1, image.ndim)))
+    return draw(st.sampled_from(((parent, traverser), (parent, None), (None, None))))
 
 
 def _axis(channel: int | None, ndim: int) -> int | None:
@@ -238,6 +278,8 @@ def values(spec: Spec, ndim: int, seed: int) -> st.SearchStrategy[Any]:
         found = st.booleans()
     elif isinstance(spec, Choice):
         found = st.sampled_from(spec.choices)
+    elif isinstance(spec, Fixed):
+        found = st.tuples(*[_numbers(spec.item, ndim)] * spec.least)
     elif isinstance(spec, Numbers):
         found = st.lists(_numbers(spec.item, ndim), min_size=spec.least, max_size=3)
     elif isinstance(spec, Range):

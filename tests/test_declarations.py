@@ -72,13 +72,8 @@ def together(op: Operation, image: np.ndarray) -> dict[str, Any]:
     return {}
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "float64"])
-@pytest.mark.parametrize("name", list(tw.OPERATIONS))
-def test_a_tile_takes_no_more_memory_than_stated(name: str, dtype: str) -> None:
-    op = tw.OPERATIONS[name]
-    image = sample(name, dtype)
-    if name in SLOW:
-        image = image[tuple(slice(0, SLOW[name]) for _ in image.shape)]
+def parameters_for(op: Operation, image: np.ndarray) -> dict[str, Any]:
+    """Return the parameters that an operation requires."""
     channel = op.parameters[op.channel].default if op.channel else None
     ndim = image.ndim - (channel is not None)
     params = {
@@ -86,7 +81,17 @@ def test_a_tile_takes_no_more_memory_than_stated(name: str, dtype: str) -> None:
         for parameter in op.parameters.values()
         if parameter.required
     }
-    params |= together(op, image)
+    return params | together(op, image)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
+@pytest.mark.parametrize("name", list(tw.OPERATIONS))
+def test_a_tile_takes_no_more_memory_than_stated(name: str, dtype: str) -> None:
+    op = tw.OPERATIONS[name]
+    image = sample(name, dtype)
+    if name in SLOW:
+        image = image[tuple(slice(0, SLOW[name]) for _ in image.shape)]
+    params = parameters_for(op, image)
 
     def compute() -> int:
         """Return the pixels of the image or of the result, whichever has more."""

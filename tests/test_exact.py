@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
@@ -22,6 +22,9 @@ from napari_tilewise.operations.private import reach
 
 from .sources import ArrayLike
 from .strategies import Case, cases
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 RegionProperties = reach("measure._regionprops", "RegionProperties")
 
@@ -49,7 +52,13 @@ def tiled(case: Case, image: Any = None) -> Any:
         )
 
 
-def assert_same(operation: Operation, found: Any, expected: Any, source: np.ndarray) -> None:
+def assert_same(
+    operation: Operation,
+    found: Any,
+    expected: Any,
+    source: np.ndarray,
+    params: Mapping[str, Any] | None = None,
+) -> None:
     """Assert equality as the operation declares it, in containers of the same kind."""
     if isinstance(expected, dict):
         assert list(found) == list(expected)
@@ -58,7 +67,7 @@ def assert_same(operation: Operation, found: Any, expected: Any, source: np.ndar
         assert type(found) is type(expected)
         assert len(found) == len(expected)
         for one, other in zip(found, expected, strict=True):
-            assert_same(operation, one, other, source)
+            assert_same(operation, one, other, source, params)
         return
     if isinstance(expected, partial):
         assert found.func is expected.func
@@ -83,7 +92,7 @@ def assert_same(operation: Operation, found: Any, expected: Any, source: np.ndar
             np.testing.assert_array_equal(found, expected)
         return
     scale = max(1.0, float(np.nanmax(np.abs(np.atleast_1d(expected)), initial=0)))
-    limit = operation.tolerance_for(source.dtype, source.size) * scale
+    limit = operation.tolerance_for(source.dtype, source.size, params) * scale
     np.testing.assert_allclose(found, expected, rtol=0, atol=limit, equal_nan=True)
 
 
@@ -112,7 +121,7 @@ def assert_same_lazily(case: Case, found: Any, expected: Any, data: st.DataObjec
             assert_same_lazily(case, one, other, data)
         return
     if not isinstance(found, da.Array):
-        assert_same(case.operation, found, expected, case.image)
+        assert_same(case.operation, found, expected, case.image, case.params)
         return
     view = tuple(
         slice(*sorted(data.draw(st.tuples(st.integers(0, n), st.integers(0, n)))))
@@ -122,8 +131,11 @@ def assert_same_lazily(case: Case, found: Any, expected: Any, data: st.DataObjec
         expected = np.asarray(expected, dtype=found.dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert_same(case.operation, found[view].compute(), np.asarray(expected)[view], case.image)
-        assert_same(case.operation, found.compute(), expected, case.image)
+        for one, other in (
+            (found[view].compute(), np.asarray(expected)[view]),
+            (found.compute(), expected),
+        ):
+            assert_same(case.operation, one, other, case.image, case.params)
 
 
 def is_lazy(found: Any) -> bool:
@@ -147,7 +159,7 @@ def test_tiled_equals_whole(name: str, data: st.DataObject) -> None:
         return
     found = tiled(case)
     assert isinstance(expected, np.ndarray) or type(found) is type(expected)
-    assert_same(case.operation, found, expected, case.image)
+    assert_same(case.operation, found, expected, case.image, case.params)
     np.testing.assert_array_equal(case.image, untouched)
 
 
@@ -163,7 +175,7 @@ def test_defaults_equal_whole(name: str, data: st.DataObject) -> None:
         with pytest.raises((tw.TilewiseError, type(error))):
             tiled(case)
         return
-    assert_same(case.operation, tiled(case), expected, case.image)
+    assert_same(case.operation, tiled(case), expected, case.image, case.params)
 
 
 @pytest.mark.parametrize("name", list(tw.OPERATIONS))

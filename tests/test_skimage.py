@@ -17,7 +17,12 @@ import zarr
 
 import napari_tilewise as tw
 import napari_tilewise.skimage as ski
-from napari_tilewise.errors import InvalidImage, InvalidParameter, InvalidParameterType
+from napari_tilewise.errors import (
+    InvalidImage,
+    InvalidParameter,
+    InvalidParameterType,
+    UnknownParameter,
+)
 from napari_tilewise.operations.docs import resolve
 from napari_tilewise.skimage import _dropin, _generate
 
@@ -165,8 +170,6 @@ def test_what_the_engine_refuses_scikit_image_answers():
     with ski.tiling(40, told=lambda key, error: told.append((key, type(error)))):
         found = ski.filters.gaussian(pixels, 1, out=out)
         assert found is out
-        narrow = np.empty_like(pixels, np.float32)
-        assert ski.filters.gaussian(pixels, 1, out=narrow) is narrow
         np.testing.assert_array_equal(found, skimage.filters.gaussian(pixels, 1))
         ski.filters.gaussian(pixels, 1)
         with pytest.raises(ValueError, match="Sigma values less than zero") as caught:
@@ -177,8 +180,7 @@ def test_what_the_engine_refuses_scikit_image_answers():
         with pytest.raises(TypeError, match="missing 1 required positional argument"):
             ski.filters.gaussian()
     assert told == [
-        ("filters.gaussian", type(None)),
-        ("filters.gaussian", InvalidParameter),
+        ("filters.gaussian", UnknownParameter),
         ("filters.gaussian", type(None)),
         ("filters.gaussian", InvalidParameter),
     ]

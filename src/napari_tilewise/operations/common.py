@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.parameters import ChannelAxis, Choice, Number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_tilewise.operations.model import Call
 
 BORDER = Choice(choices=("reflect", "constant", "nearest", "mirror", "wrap"), advanced=True)
@@ -44,3 +47,19 @@ def as_float(call: Call) -> Any:
 def as_float_type(dtype: Any) -> Any:
     """Return the dtype of scikit-image's float images for images of this data type."""
     return np.float32 if np.dtype(dtype) in (np.float32, np.float16) else np.float64
+
+
+def check_mirroring(call: Call, before: Sequence[int]) -> None:
+    """Refuse windows that reach so far before the image that SciPy loses its place.
+
+    With ``mode="reflect"`` its filters by windows of several axes mirror the pixel 4 n before an
+    image of n pixels to the one at -1: they read what lies in memory there, and their answer
+    differs from call to call. (Filters along one axis at a time, and axes of one pixel, are right.)
+    """
+    pairs = zip(before, call.spatial_shape, strict=True)
+    if call["mode"] == "reflect" and any(reach >= 4 * n > 4 for reach, n in pairs):
+        raise InvalidImage(
+            f"{call.operation.name}: the window reaches {tuple(before)} pixels, over four times "
+            f"the image of shape {call.shape}, where SciPy's mode='reflect' fails: expected a "
+            "larger image, a smaller window or another mode."
+        )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.operations.grid import Region
 
-PIECE = 2**22
+PIECE = 2**20
 """Largest number of values summed at once (NumPy itself stops halving at 128)."""
 
 
@@ -30,6 +30,11 @@ def pixels(block: Block, call: Call) -> np.ndarray:
     if call.channel_axis is not None:
         data = np.moveaxis(data, call.channel_axis, -1)
     return np.ascontiguousarray(data)
+
+
+def largest_cut(call: Call) -> int:
+    """Return the pixels of the largest cut of `sums`, which the stated memory has to hold."""
+    return min(prod(call.shape), PIECE)
 
 
 def extremes(call: Call, *, finite: bool = False) -> Generator[Gather, Any, tuple[Any, Any]]:

@@ -121,3 +121,8 @@ def intersect(a: Region, b: Region) -> Region:
 def wrapped(region: Region, shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     """Return, per axis, the indices of a region folded periodically into the image."""
     return tuple(np.arange(s.start, s.stop) % n for s, n in zip(region, shape, strict=True))
+
+
+def words(region: Region) -> str:
+    """Return a box as ``[0:512, 512:1024]``."""
+    return "[" + ", ".join(f"{s.start}:{s.stop}" for s in region) + "]"

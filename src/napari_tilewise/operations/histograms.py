@@ -75,12 +75,14 @@ def gather_histogram(
     Raises
     ------
     InvalidImage
-        When there is no pixel to count, or NaN or infinity among them.
+        When there is NaN or infinity among the pixels, or no integer to count.
     """
     name = call.operation.name
     found = yield from gather_range(call, pixels)
     if found is None:
-        raise InvalidImage(f"{name}: the mask leaves no pixel to count.")
+        if call.dtype.kind in "ui":
+            raise InvalidImage(f"{name}: the mask leaves no pixel to count.")
+        found = (0.0, 1.0)  # as `numpy.histogram` does of nothing
     low, high = found
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InvalidImage(

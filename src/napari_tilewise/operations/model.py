@@ -5,13 +5,14 @@ neighbours a tile needs (`halo_of`), what comes out (`dtype_of`, `shape_of`, `ou
 tile depends on more than its neighbours, what must be gathered over the whole image first
 (`plan_of`). A plan is a generator: it yields `Gather` passes, receives what each one found, and
 returns the last pass, `Tiles`, or a `Value`. The engine drives plans without knowing any operation.
+
+A declaration is written with the names listed here, whatever module defines them.
 """
 
 from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,19 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage, UnknownParameter, did_you_mean
 from napari_tilewise.operations import docs
+from napari_tilewise.operations.call import (
+    Call,
+    first_axis,
+    last_axis,
+    no_channel,
+    same_channel,
+)
+from napari_tilewise.operations.kinds import Exactness, Kind, Output
 from napari_tilewise.operations.parameters import (
     AlignedImage,
     ChannelAxis,
     Parameter,
     Spec,
-    is_image,
 )
 from napari_tilewise.operations.passes import (
     Block,
@@ -41,7 +49,7 @@ from napari_tilewise.operations.passes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from napari_tilewise.operations.grid import Halo
 
@@ -62,115 +70,13 @@ __all__ = [
     "Sweep",
     "Tiles",
     "Value",
+    "first_axis",
+    "last_axis",
+    "no_channel",
     "normal_halo",
+    "same_channel",
+    "tiled",
 ]
-
-
-class Kind(StrEnum):
-    """How an operation tiles."""
-
-    POINTWISE = "pointwise"
-    NEIGHBOURHOOD = "neighbourhood"
-    STATISTIC = "statistic"
-    CONNECTED = "connected"
-    GEOMETRY = "geometry"
-    ITERATIVE = "iterative"
-    WHOLE = "whole"
-
-
-class Exactness(StrEnum):
-    """How close a tiled result is to the whole image's."""
-
-    IDENTICAL = "identical"
-    CLOSE = "close"
-    APPROXIMATE = "approximate"
-
-
-class Output(StrEnum):
-    """What an operation returns."""
-
-    IMAGE = "image"
-    MASK = "mask"
-    LABELS = "labels"
-    SCALAR = "scalar"
-    POINTS = "points"
-    """An array of one row per point, its first columns coordinates in pixels."""
-    TABLE = "table"
-    CONTOURS = "contours"
-    """A list of arrays, each one row per vertex."""
-    MESH = "mesh"
-    """Vertices, faces, normals and values."""
-    VALUES = "values"
-    """Anything else that is no image: a histogram, descriptors, a matrix, a tuple of such."""
-
-    @property
-    def is_image(self) -> bool:
-        """Whether it is an array of pixels."""
-        return self in (Output.IMAGE, Output.MASK, Output.LABELS)
-
-
-@dataclass(frozen=True)
-class Call:
-    """An operation's parameters, bound, and the image they are applied to (one plane or volume).
-
-    `shape` counts the channel axis where there is one; the other axes are the spatial ones.
-    """
-
-    operation: Operation
-    params: Mapping[str, Any]
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    channel_axis: int | None = None
-
-    def __getitem__(self, name: str) -> Any:
-        """Return a parameter's value."""
-        return self.params[name]
-
-    @property
-    def spatial_axes(self) -> tuple[int, ...]:
-        """The array axes that are tiled."""
-        return tuple(i for i in range(len(self.shape)) if i != self.channel_axis)
-
-    @property
-    def spatial_shape(self) -> tuple[int, ...]:
-        """The shape along the tiled axes."""
-        return tuple(self.shape[i] for i in self.spatial_axes)
-
-    @property
-    def ndim(self) -> int:
-        """The number of spatial axes."""
-        return len(self.spatial_axes)
-
-    @property
-    def wraps(self) -> bool:
-        """Whether the border mode continues the image periodically."""
-        return self.operation.border is not None and self.params[self.operation.border] == "wrap"
-
-    def per_axis(self, value: Any) -> tuple[Any, ...]:
-        """Return a scalar-or-sequence parameter value as one value per spatial axis."""
-        if np.ndim(value) == 0:
-            return (value,) * self.ndim
-        return tuple(value)
-
-    def with_channel(self, spatial: Sequence[Any], channel: Any) -> tuple[Any, ...]:
-        """Return one item per array axis from items per spatial axis and one for the channel."""
-        items = list(spatial)
-        if self.channel_axis is not None:
-            items.insert(self.channel_axis, channel)
-        return tuple(items)
-
-    def function(self, data: np.ndarray, /, **overrides: Any) -> Any:
-        """Call the scikit-image function on an array with the bound parameters."""
-        return self.operation.function(data, **{**self.keywords, **overrides})
-
-    @cached_property
-    def keywords(self) -> dict[str, Any]:
-        """The parameters as scikit-image's function takes them, without the further images."""
-        return {
-            name: value
-            for name, value in self.params.items()
-            if not is_image(self.operation.specs[name], value)
-        }
 
 
 def _same_shape(call: Call) -> tuple[int, ...] | None:
@@ -181,28 +87,16 @@ def _same_dtype(call: Call) -> Any:
     return call.dtype
 
 
-def same_channel(call: Call) -> int | None:
-    """Return the channel axis of a result that keeps it."""
-    return call.channel_axis
-
-
-def no_channel(call: Call) -> int | None:
-    """Return the channel axis of a result that has none."""
-    return None
-
-
-def first_axis(call: Call) -> int | None:
-    """Return the channel axis of a result whose first axis is none of the image's."""
-    return 0
-
-
-def last_axis(call: Call) -> int | None:
-    """Return the channel axis of a result whose axis behind the spatial ones is none of them."""
-    return call.ndim
-
-
 def _no_halo(call: Call) -> HaloLike:
     return 0
+
+
+def tiled(call: Call) -> Tiles:
+    """Apply scikit-image's function to every tile with its neighbours: a plan of nothing else."""
+    return Tiles(
+        lambda block: np.asarray(call.function(block.data, **block.images)),
+        halo=call.operation.halo_of(call),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -224,6 +118,8 @@ class Operation:
     """The image size that the tolerance is meant for, where rounding grows with the root of the
     number of pixels (prefix sums); smaller images are held to less."""
     output: Output = Output.IMAGE
+    output_of: Callable[[Call], Output] | None = None
+    """Where parameters decide what it returns; `output` is then the usual."""
     halo_of: Callable[[Call], HaloLike] = _no_halo
     typical_halo_of: Callable[[Call], HaloLike] | None = None
     """What images usually need, where `halo_of` is a bound and the passes find the true one: tiles
@@ -239,7 +135,7 @@ class Operation:
     parts_of: Callable[[Call], tuple[Part, ...] | None] | None = None
     """Where scikit-image returns a tuple of different things: what each is (the plan then ends in
     `Parts`). None for a call that returns one thing. `output` is the first's."""
-    plan_of: Callable[[Call], Plan | Final] | None = None
+    plan_of: Callable[[Call], Plan | Final] = tiled
     border: str | None = None
     """Name of the parameter that holds the border mode."""
     ndim: tuple[int, int] = (1, 8)
@@ -258,6 +154,10 @@ class Operation:
     apply_result: Callable[[np.ndarray, Any], np.ndarray] | None = None
     """In a recipe or form: the image made from the input's pixels and the result (thresholds)."""
     apply_output: Output = Output.MASK
+    step_text: str = "{call}"
+    """How a script writes what a step makes of the call (thresholds: ``{image} > {call}``)."""
+    step_params: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of that call, whatever the step's are."""
     step: Operation | None = None
     """What a recipe or form runs instead, of the same name: `feature.hog` makes its image there."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -274,9 +174,13 @@ class Operation:
     no pixel (numbers of threads), in today's names."""
     largest_of: Callable[[Call], int] | None = None
     """Pixels of the largest region that passes visit besides tiles, where that may be more."""
+    holds_gil: bool = False
+    """Whether it holds Python's global lock for most of its time: threads do not make it faster."""
     deprecated: str = ""
     """What scikit-image says to use instead; shown last."""
     note: str = ""
+    digest: str = ""
+    """Stands for the code of a user's function: another one where that was edited."""
 
     is_step: bool = False
     """Whether this is what `as_step` made."""
@@ -340,7 +244,8 @@ class Operation:
 
     def whole_part(self, call: Call) -> Part:
         """Return what the only result is."""
-        return Part(self.output, self.dtype_of(call), self.shape_of(call), self.channel_of(call))
+        output = self.output if self.output_of is None else self.output_of(call)
+        return Part(output, self.dtype_of(call), self.shape_of(call), self.channel_of(call))
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -387,7 +292,7 @@ class Operation:
     def _unknown(self, name: str) -> str:
         if name in docs.signature(self.raw_function):
             return (
-                f"{self.name}: {name!r} is a parameter of scikit-image's function that tiled "
+                f"{self.name}: {name!r} is a parameter of the function that tiled "
                 "processing does not take; leave it out."
             )
         hint = did_you_mean(name, self.specs) or f" It has {', '.join(self.specs) or 'none'}."
@@ -477,16 +382,10 @@ class Operation:
 
     def plan(self, call: Call) -> Plan:
         """Return the passes of a call as a generator (see the module's first lines)."""
-        planned = self.plan_of(call) if self.plan_of is not None else self._plain(call)
+        planned = self.plan_of(call)
         if isinstance(planned, Tiles | Value | Parts):
             return planned
         return (yield from planned)
-
-    def _plain(self, call: Call) -> Tiles:
-        return Tiles(
-            lambda block: np.asarray(call.function(block.data, **block.images)),
-            halo=self.halo_of(call),
-        )
 
     def as_step(self) -> Operation:
         """Return the operation as a recipe's step or a form runs it.
@@ -502,7 +401,7 @@ class Operation:
         def plan(call: Call) -> Plan:
             inner = yield from self.plan(call)
             if isinstance(inner, Value):
-                return Tiles(lambda block: made(block.data, inner.value))
+                return Tiles(lambda block: made(block.data, inner.value), met=inner.value)
             assert isinstance(inner, Tiles)
             return replace(inner, compute=lambda block: made(block.data, inner.compute(block)))
 
@@ -510,6 +409,7 @@ class Operation:
         return replace(
             self,
             output=self.apply_output,
+            output_of=None,
             dtype_of=lambda call: np.bool_ if mask else np.intp,
             shape_of=_same_shape,
             plan_of=plan,
@@ -517,7 +417,9 @@ class Operation:
             is_step=True,
         )
 
-    def tolerance_for(self, dtype: Any, pixels: int | None = None) -> float:
+    def tolerance_for(
+        self, dtype: Any, pixels: int | None = None, params: Mapping[str, Any] | None = None
+    ) -> float:
         """Return the tolerance for a result computed from this data type.
 
         Parameters
@@ -526,6 +428,8 @@ class Operation:
             The image's.
         pixels
             The image's size; any size that there is unless given.
+        params
+            The parameters, where they decide (a template's contrast); the usual ones unless given.
         """
         single = np.dtype(dtype) in (np.float32, np.float16)
         largest = max(self.tolerance, self.tolerance32) if single else self.tolerance

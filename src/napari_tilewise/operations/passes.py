@@ -12,6 +12,7 @@ from napari_tilewise.errors import InvalidImage
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.grid import Grid, Halo, Region
+    from napari_tilewise.operations.kinds import Output
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +113,8 @@ class Tiles:
     """The dtype, where the pixels decided it; None: the declared one."""
     on_grid: bool = False
     """Whether `compute` must see the very tiles of the passes before (connected pieces)."""
+    met: Any = None
+    """A number that the passes before found and that a record tells, such as a threshold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +135,7 @@ class Parts:
 class Part:
     """What one of several results is, known before any pixel is read."""
 
-    output: Any
-    """An `Output`."""
+    output: Output
     dtype: Any = None
     shape: tuple[int, ...] | None = None
     channel: int | None = None

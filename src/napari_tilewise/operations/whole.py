@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.operations.model import Block, Call, Gather, Part, Parts, Plan, Tiles, Value
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Gather,
+    Kind,
+    Part,
+    Parts,
+    Plan,
+    Tiles,
+    Value,
+)
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.grid import Region
@@ -27,6 +37,10 @@ def whole(call: Call) -> Plan:
     return handed_out(call, result)
 
 
+WHOLE: dict[str, Any] = {"kind": Kind.WHOLE, "halo_of": whole_halo, "plan_of": whole}
+"""What every declaration says that calls scikit-image's function on the whole image."""
+
+
 def gather_whole(call: Call, compute: Any, what: str = "the whole image") -> Gather:
     """Return the pass whose only block is the whole image."""
     everything = tuple(slice(0, n) for n in call.spatial_shape)
@@ -42,13 +56,14 @@ def handed_out(call: Call, result: Any) -> Tiles | Value | Parts:
     operation = call.operation
     parts = operation.parts(call)
     if parts is not None:
-        return Parts(tuple(_part(p, item) for p, item in zip(parts, result, strict=True)))
+        return Parts(tuple(from_memory(p, item) for p, item in zip(parts, result, strict=True)))
     if operation.split is not None:
         result = np.stack(result)
-    return _part(operation.whole_part(call), result)
+    return from_memory(operation.whole_part(call), result)
 
 
-def _part(part: Part, result: Any) -> Tiles | Value:
+def from_memory(part: Part, result: Any) -> Tiles | Value:
+    """Return the last pass for one of the results, in memory already."""
     if not part.output.is_image:
         return Value(result)
 

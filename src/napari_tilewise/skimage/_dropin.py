@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.errors import InvalidImage, InvalidParameter, TilewiseError
-from napari_tilewise.operations import OPERATIONS
+from napari_tilewise.errors import InvalidImage, InvalidParameter, TilewiseError, UnknownParameter
+from napari_tilewise.operations import SCIKIT_IMAGE
 from napari_tilewise.operations.docs import resolve
 from napari_tilewise.operations.model import Exactness, Kind, Operation
 from napari_tilewise.operations.not_operations import NOT_OPERATIONS
@@ -54,11 +54,11 @@ def dropin(function: Callable[..., Any]) -> Callable[..., Any]:
         scikit-image's.
     """
     key = next((key for key in _keys(function.__name__) if resolve(key) is function), None)
-    return passed_on(function) if key is None else tiled(OPERATIONS[key])
+    return passed_on(function) if key is None else tiled(SCIKIT_IMAGE[key])
 
 
 def _keys(name: str) -> Iterator[str]:
-    return (key for key in OPERATIONS if key.rpartition(".")[2] == name)
+    return (key for key in SCIKIT_IMAGE if key.rpartition(".")[2] == name)
 
 
 def tiled(operation: Operation) -> Callable[..., Any]:
@@ -222,6 +222,7 @@ class _Route:
         image = bound.arguments[self._first]
         refused = None
         try:
+            self._refuse_what_is_scikit_images(bound)
             if TILING.get() is None and not self._needs_neighbours(image, bound):
                 return _DIRECT
             tiles = mode.tiles
@@ -235,6 +236,18 @@ class _Route:
         if mode.told is not None:
             mode.told(self.operation.name, refused)
         return result
+
+    def _refuse_what_is_scikit_images(self, bound: inspect.BoundArguments) -> None:
+        """Leave arrays for the result and deprecated names to scikit-image, and what it warns of.
+
+        A lazy image has nobody else: the engine takes what it can of them.
+        """
+        known = {self._first, *self.operation.specs, *EXECUTION}
+        for name, value in bound.arguments.items():
+            if name not in known and value is not self._default(name):
+                raise UnknownParameter(
+                    f"{self.operation.name}: {name!r} is left to scikit-image for NumPy images."
+                )
 
     def _needs_neighbours(self, image: np.ndarray, bound: inspect.BoundArguments) -> bool:
         call = self.operation.call(image.shape, image.dtype, self._params(bound))

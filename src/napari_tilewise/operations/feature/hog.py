@@ -198,6 +198,7 @@ def _plan(call: Call) -> Plan:
 
 _DESCRIPTORS = Operation(
     name="feature.hog",
+    holds_gil=True,
     kind=Kind.NEIGHBOURHOOD,
     specs={
         "orientations": Number(minimum=1, integer=True, usual=(4, 12)),
@@ -235,6 +236,8 @@ OPERATION = replace(
         shape_of=lambda call: call.spatial_shape,
         parts_of=None,
         plan_of=_image,
+        step_text="{call}[1]",
+        step_params={"visualize": True},
     ),
 )
 """Descriptors; in a recipe or a form, their image, whatever `visualize` says."""

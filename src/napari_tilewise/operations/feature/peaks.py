@@ -32,6 +32,7 @@ from napari_tilewise.operations.model import (
 )
 from napari_tilewise.operations.parameters import AlignedImage, Flag, Footprint, Number
 from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.whole import handed_out
 
 Passes: TypeAlias = Generator[Gather, Any, np.ndarray]
 
@@ -236,7 +237,24 @@ def _corner_peaks(call: Call) -> Plan:
         return Value(coords)
     peaks = np.zeros(call.shape, bool)
     peaks[tuple(coords.T)] = True
-    return Value(peaks)
+    return handed_out(call, peaks)
+
+
+def _is_mask(call: Call) -> bool:
+    """Return whether the corners are wanted as a mask."""
+    return not call.params.get("indices", True)
+
+
+def _output(call: Call) -> Output:
+    return Output.MASK if _is_mask(call) else Output.POINTS
+
+
+def _dtype(call: Call) -> Any:
+    return np.bool_ if _is_mask(call) else np.intp
+
+
+def _shape(call: Call) -> tuple[int, ...] | None:
+    return call.shape if _is_mask(call) else None
 
 
 def _plan(call: Call) -> Plan:
@@ -269,9 +287,10 @@ def _operation(name: str, plan_of: Any, **more: Any) -> Operation:
             "p_norm": Number(minimum=1, usual=(1, 3), advanced=True),
         },
         output=Output.POINTS,
+        output_of=_output,
         halo_of=_halo,
-        dtype_of=lambda call: np.intp,
-        shape_of=lambda call: None,
+        dtype_of=_dtype,
+        shape_of=_shape,
         plan_of=plan_of,
         dtypes="uif",
         check=_check,
@@ -286,6 +305,6 @@ OPERATIONS = (
         "corner_peaks",
         _corner_peaks,
         specs={"indices": Flag(advanced=True)},
-        note="indices=False gives a mask, which is computed at once and kept in memory.",
+        note="indices=False gives a mask, which is kept in memory.",
     ),
 )

@@ -14,6 +14,7 @@ from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.common import BORDER, CVAL, as_float, gaussian_radius
+from napari_tilewise.operations.derivatives import hessian_reach
 from napari_tilewise.operations.grid import Region, clip, grow, within
 from napari_tilewise.operations.model import (
     Block,
@@ -26,7 +27,7 @@ from napari_tilewise.operations.model import (
     first_axis,
     normal_halo,
 )
-from napari_tilewise.operations.parameters import Choice, Flag, Number
+from napari_tilewise.operations.parameters import Choice, Flag, Number, Spec
 from napari_tilewise.operations.private import reach
 
 SIGMA = Number(minimum=0, per_axis=True, length=True, usual=(0, 4))
@@ -67,18 +68,10 @@ def _stacked(call: Call) -> Tiles:
 
 
 def _derivative_reach(call: Call) -> tuple[int, ...]:
-    """Return how far two derivatives of a Gaussian in a row reach (see `ridges.hessian_reach`).
-
-    Where any scale is one pixel or less scikit-image cuts all kernels at 100 times the scale, far
-    beyond where their weights are exactly 0.0; a finite pixel times zero adds nothing.
-    """
-    sigmas = [float(sigma) for sigma in call.per_axis(call["sigma"])]
-    truncate = 8 if all(sigma > 1 for sigma in sigmas) else 100
-
-    def reach_of(narrow: float) -> int:
-        return 2 * min(int(truncate * narrow + 0.5), int(np.sqrt(2 * 745.2) * narrow) + 1)
-
-    return tuple(reach_of(sigma / np.sqrt(2.0)) for sigma in sigmas)
+    """Return the reach of two derivatives of Gaussians; one small scale makes all kernels long."""
+    sigmas = call.per_axis(call["sigma"])
+    long = min(sigmas) <= 1
+    return tuple(hessian_reach(sigma, long=long) for sigma in sigmas)
 
 
 def _hessian_halo(call: Call) -> HaloLike:
@@ -242,18 +235,24 @@ def _eigenvalue_operation(name: str) -> Operation:
     )
 
 
+SMOOTHED: dict[str, Spec] = {"sigma": SIGMA, "mode": BORDER, "cval": CVAL}
+MATRIX: dict[str, Any] = {
+    "kind": Kind.NEIGHBOURHOOD,
+    "split": list,
+    "channel_of": first_axis,
+    "shape_of": _elements,
+    "dtype_of": as_float,
+    "border": "mode",
+}
+"""A symmetric matrix per pixel, as the list of its elements."""
+
 OPERATIONS = (
     Operation(
         name="feature.structure_tensor",
-        kind=Kind.NEIGHBOURHOOD,
-        specs={"sigma": SIGMA, "mode": BORDER, "cval": CVAL, "order": ORDER},
-        split=list,
-        channel_of=first_axis,
+        **MATRIX,
+        specs={**SMOOTHED, "order": ORDER},
         halo_of=tensor_halo,
-        dtype_of=as_float,
-        shape_of=_elements,
         plan_of=_stacked,
-        border="mode",
         ndim=(2, 5),
         shortest=2,
         check=_check_order,
@@ -262,21 +261,10 @@ OPERATIONS = (
     _eigenvalue_operation("structure_tensor_eigenvalues"),
     Operation(
         name="feature.hessian_matrix",
-        kind=Kind.NEIGHBOURHOOD,
-        specs={
-            "sigma": SIGMA,
-            "mode": BORDER,
-            "cval": CVAL,
-            "order": ORDER,
-            "use_gaussian_derivatives": Flag(optional=True),
-        },
-        split=list,
-        channel_of=first_axis,
+        **MATRIX,
+        specs={**SMOOTHED, "order": ORDER, "use_gaussian_derivatives": Flag(optional=True)},
         halo_of=_hessian_halo,
-        dtype_of=as_float,
-        shape_of=_elements,
         plan_of=_hessian,
-        border="mode",
         check=_check_hessian,
         working=8.0,
         note="use_gaussian_derivatives=None means False, as in scikit-image 0.26.",
@@ -306,7 +294,7 @@ OPERATIONS = (
     Operation(
         name="feature.shape_index",
         kind=Kind.NEIGHBOURHOOD,
-        specs={"sigma": SIGMA, "mode": BORDER, "cval": CVAL},
+        specs=SMOOTHED,
         halo_of=difference_halo,
         dtype_of=as_float,
         plan_of=lambda call: after_smoothing(call, call.operation.raw_function, call.keywords),

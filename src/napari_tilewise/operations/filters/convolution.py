@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import BORDER, CVAL, as_float
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.common import BORDER, CVAL, as_float, check_mirroring
 from napari_tilewise.operations.model import (
-    Block,
     Call,
     HaloLike,
     Kind,
@@ -50,15 +49,7 @@ def _check_gabor(call: Call) -> None:
             "filters.gabor: frequency=0 with sigma_x or sigma_y left out: expected another "
             "frequency, or both scales, which follow from it otherwise."
         )
-    # SciPy mirrors the pixel 4 n before an image of n pixels to the one at -1: it reads what lies
-    # in memory there, and its answer differs from call to call.
-    outside = [h >= 4 * n for h, n in zip(_gabor_halo(call), call.spatial_shape, strict=True)]
-    if call["mode"] == "reflect" and any(outside):
-        raise InvalidImage(
-            f"filters.gabor: the kernel reaches {_gabor_halo(call)} pixels, over four times the "
-            f"image of shape {call.shape}, where SciPy's mode='reflect' fails: expected a larger "
-            "image, a higher frequency or another mode."
-        )
+    check_mirroring(call, _gabor_halo(call))
 
 
 def _gabor_dtype(call: Call) -> Any:
@@ -77,14 +68,38 @@ def _sparse_halo(call: Call) -> HaloLike:
     return [(n // 2, n - 1 - n // 2) for n in call["kernel"].shape]
 
 
+def _longer(call: Call) -> list[int]:
+    """Return the axes along which the kernel is longer than the image by more than one pixel."""
+    pairs = zip(call["kernel"].shape, call.spatial_shape, strict=True)
+    return [axis for axis, (k, n) in enumerate(pairs) if k > n + 1]
+
+
+def _valid_kernel(call: Call) -> np.ndarray:
+    """Return the kernel that ``mode="valid"`` correlates with.
+
+    A kernel of n + 1 items has no place among n pixels, and the result is empty. With k items, one
+    or more beyond, scikit-image's slices end at negative numbers, which count from the image's end:
+    it then correlates with the first k - n items, if no item is used behind the one before them.
+    """
+    kernel: np.ndarray = call["kernel"]
+    for axis in _longer(call):
+        length = call.shape[axis]
+        kernel = kernel.take(range(kernel.shape[axis] - length), axis)
+    return kernel
+
+
 def _check_sparse(call: Call) -> None:
     shape = call["kernel"].shape
     if call["mode"] == "valid":
-        if any(n > length for n, length in zip(shape, call.spatial_shape, strict=True)):
-            raise InvalidParameter(
-                f"filters.correlate_sparse: a kernel of shape {shape} has no place within an image "
-                f"of shape {call.shape}: expected a smaller one, or another mode than 'valid'."
-            )
+        for axis in _longer(call):
+            length = call.shape[axis]
+            used = np.nonzero(call["kernel"])[axis].max(initial=0)
+            if shape[axis] <= 2 * length and used > shape[axis] - 2 - length:
+                raise InvalidParameter(
+                    f"filters.correlate_sparse: a kernel of shape {shape} has no place within an "
+                    f"image of shape {call.shape}: expected a smaller one, or another mode than "
+                    "'valid'."
+                )
     elif any(n % 2 == 0 for n in shape):
         raise InvalidParameter(
             f"filters.correlate_sparse: kernel has shape {shape}: expected an odd length along "
@@ -95,22 +110,22 @@ def _check_sparse(call: Call) -> None:
 def _sparse_shape(call: Call) -> tuple[int, ...]:
     if call["mode"] != "valid":
         return call.shape
-    return tuple(n - k + 1 for n, k in zip(call.shape, call["kernel"].shape, strict=True))
+    sizes = _valid_kernel(call).shape
+    return tuple(max(0, n - k + 1) for n, k in zip(call.shape, sizes, strict=True))
 
 
 def _sparse(call: Call) -> Tiles:
-    def compute(block: Block) -> np.ndarray:
-        return np.asarray(call.function(block.data))
-
     if call["mode"] != "valid":
-        return Tiles(compute, halo=_sparse_halo(call))
+        return Tiles(lambda block: np.asarray(call.function(block.data)), halo=_sparse_halo(call))
+    kernel = _valid_kernel(call)
 
     def source(tile: Region) -> Region:
         """Return the pixels under the kernel's places: the result begins at the kernel's corner."""
-        sizes = call["kernel"].shape
-        return tuple(slice(s.start, s.stop + n - 1) for s, n in zip(tile, sizes, strict=True))
+        return tuple(
+            slice(s.start, s.stop + n - 1) for s, n in zip(tile, kernel.shape, strict=True)
+        )
 
-    return Tiles(compute, source=source)
+    return Tiles(lambda block: np.asarray(call.function(block.data, kernel=kernel)), source=source)
 
 
 SCALE = Number(minimum=0, exclusive=True, length=True, optional=True, usual=(0.5, 2), advanced=True)

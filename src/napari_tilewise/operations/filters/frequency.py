@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import fft
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.common import CHANNEL, as_float
 from napari_tilewise.operations.keywords import Keywords
-from napari_tilewise.operations.model import Call, Kind, Operation
+from napari_tilewise.operations.model import Call, Operation
 from napari_tilewise.operations.parameters import Array, Either, Flag, Function, Number, Spec
-from napari_tilewise.operations.whole import whole, whole_halo
+from napari_tilewise.operations.whole import WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 def _blur(rows: np.ndarray, columns: np.ndarray, sigma: float = 1.0) -> np.ndarray:
     """Return a Gaussian impulse response, for property tests."""
     return np.asarray(np.exp(-(rows**2 + columns**2) / (2 * sigma**2)))
+
+
+def _delta(rows: np.ndarray, columns: np.ndarray, sigma: float = 1.0) -> np.ndarray:
+    """Return an impulse response in double precision whatever the image, for property tests."""
+    return np.where((rows == 0) & (columns == 0), sigma, 0.1)
 
 
 def _check(call: Call) -> None:
@@ -35,20 +41,48 @@ def _check(call: Call) -> None:
         )
 
 
+def _dtype(call: Call) -> Any:
+    """Return the type of the result: double precision where the response or `K` has it."""
+    real = as_float(call)
+    found = [real, _transformed(_response(call, np.zeros(1, real)))]
+    noise = call.params.get("K")
+    if isinstance(noise, np.ndarray):
+        found.append(noise.dtype)
+    return np.empty(0, np.result_type(*found)).real.dtype
+
+
+def _response(call: Call, middle: np.ndarray) -> np.ndarray:
+    """Return the impulse response at its middle, or the coordinate where there is no asking."""
+    ready = call["predefined_filter"]
+    function = (
+        call["impulse_response"] if ready is None else getattr(ready, "impulse_response", None)
+    )
+    params = call["filter_params"] if ready is None else getattr(ready, "filter_params", None)
+    if not callable(function):
+        return middle
+    try:
+        return np.asarray(function(middle, middle, **(params or {})))
+    except Exception:  # noqa: BLE001 - the filter itself tells what is wrong, when it is computed
+        return middle
+
+
+def _transformed(response: np.ndarray) -> np.dtype[Any]:
+    """Return the type of a response's Fourier transform."""
+    return np.asarray(fft.fft(response)).dtype
+
+
 def _filter(name: str, working: float, specs: dict[str, Spec]) -> Operation:
-    samples: tuple[Callable[..., Any], ...] = (_blur,)
+    samples: tuple[Callable[..., Any], ...] = (_blur, _delta)
     return Operation(
         name=f"filters.{name}",
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs={
             "impulse_response": Function(optional=True, samples=samples),
             "filter_params": Keywords(samples=({}, {"sigma": 2.0})),
             **specs,
             "predefined_filter": Function(optional=True, samples=(None,), advanced=True),
         },
-        halo_of=whole_halo,
-        dtype_of=as_float,
-        plan_of=whole,
+        dtype_of=_dtype,
         check=_check,
         ndim=(2, 2),
         working=working,
@@ -58,7 +92,7 @@ def _filter(name: str, working: float, specs: dict[str, Spec]) -> Operation:
 OPERATIONS = (
     Operation(
         name="filters.butterworth",
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs={
             "cutoff_frequency_ratio": Number(minimum=0, maximum=0.5, usual=(0.005, 0.5)),
             "high_pass": Flag(),
@@ -67,9 +101,7 @@ OPERATIONS = (
             "squared_butterworth": Flag(advanced=True),
             "npad": Number(minimum=0, integer=True, length=True, usual=(0, 16), advanced=True),
         },
-        halo_of=whole_halo,
         dtype_of=as_float,
-        plan_of=whole,
         working=8.0,
     ),
     _filter("filter_forward", 40.0, {}),

@@ -7,8 +7,14 @@ from typing import Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import BORDER, CVAL, as_float, gaussian_radius
-from napari_tilewise.operations.filters.thresholds import above
+from napari_tilewise.operations.common import (
+    BORDER,
+    CVAL,
+    as_float,
+    check_mirroring,
+    gaussian_radius,
+)
+from napari_tilewise.operations.filters.thresholds import ABOVE, above
 from napari_tilewise.operations.model import Call, Exactness, HaloLike, Kind, Operation
 from napari_tilewise.operations.parameters import Choice, Either, Function, Number
 
@@ -42,6 +48,8 @@ def _check_local(call: Call) -> None:
             "filters.threshold_local: param is a function with method='gaussian': expected the "
             "Gaussian's scale, or method='generic'."
         )
+    if method in ("generic", "median"):
+        check_mirroring(call, [width // 2 for width in call.per_axis(call["block_size"])])
 
 
 def _window(name: str, **specs: Any) -> Operation:
@@ -61,6 +69,7 @@ def _window(name: str, **specs: Any) -> Operation:
         halo_of=_window_halo,
         dtype_of=as_float,
         apply_result=above,
+        step_text=ABOVE,
         working=12.0,
     )
 
@@ -95,6 +104,7 @@ OPERATIONS = (
         check=_check_local,
         border="mode",
         apply_result=above,
+        step_text=ABOVE,
         working=5.0,
     ),
     _window("niblack"),

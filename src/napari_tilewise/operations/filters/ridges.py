@@ -15,6 +15,7 @@ from skimage.feature import hessian_matrix, hessian_matrix_eigvals
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.common import BORDER, CVAL, as_float
+from napari_tilewise.operations.derivatives import hessian_reach, kernel_reach
 from napari_tilewise.operations.grid import grow, intersect, within
 from napari_tilewise.operations.model import (
     Block,
@@ -26,34 +27,10 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.parameters import Flag, Number, Numbers
+from napari_tilewise.operations.parameters import Flag, Number, Numbers, Spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SCALES = {
-    "sigmas": Numbers(item=Number(minimum=0, usual=(0.5, 4))),
-}
-BORDERS = {"black_ridges": Flag(), "mode": BORDER, "cval": CVAL}
-
-
-def hessian_reach(sigma: float) -> int:
-    """Return how far two derivatives of a Gaussian in a row reach, as `hessian_matrix` cuts them.
-
-    For scales of one pixel and less scikit-image asks for kernels 71 times the scale long. Their
-    weights are exactly 0.0 where ``exp(-x**2 / sigma**2)`` underflows, that is beyond 27.4 times
-    the scale (745.2 is the largest exponent a float64 holds), and a finite pixel times zero adds
-    nothing. Infinity times zero is NaN: such pixels, and NaN, are felt as far as the kernel goes.
-    """
-    narrow = float(sigma) / np.sqrt(2.0)
-    if sigma > 1:
-        return 2 * int(8 * narrow + 0.5)
-    return 2 * min(int(100 * narrow + 0.5), int(np.sqrt(2 * 745.2) * narrow) + 1)
-
-
-def _full_reach(sigma: float) -> int:
-    """Return how far the kernels go, zeros included."""
-    return 2 * int((8 if sigma > 1 else 100) * (float(sigma) / np.sqrt(2.0)) + 0.5)
+    from collections.abc import Callable, Mapping
 
 
 def _near(call: Call) -> int:
@@ -64,12 +41,20 @@ def _halo(call: Call) -> HaloLike:
     """Return how far pixels are looked at: those of floats may be NaN."""
     if call.dtype.kind != "f":
         return _near(call)
-    return max(_full_reach(sigma) for sigma in call["sigmas"])
+    return max(kernel_reach(sigma) for sigma in call["sigmas"])
 
 
-def _felt(block: Block, near: int) -> Block:
-    """Return the block without what lies farther than `near` from its tile, if all is finite."""
-    region = intersect(grow(block.tile, ((near, near),) * len(block.tile)), block.region)
+def _felt(block: Block, near: int, call: Call) -> Block:
+    """Return the block without what lies farther than `near` from its tile, if all is finite.
+
+    A periodic block that holds a whole axis is continued by the function, with the period it finds:
+    that axis stays whole.
+    """
+    around = intersect(grow(block.tile, ((near, near),) * len(block.tile)), block.region)
+    region = tuple(
+        full if call.wraps and full == slice(0, n) else part
+        for part, full, n in zip(around, block.region, call.spatial_shape, strict=True)
+    )
     if region == block.region or not np.isfinite(block.data).all():
         return block
     data = np.ascontiguousarray(block.data[within(region, block.region)])
@@ -80,7 +65,7 @@ def _tiles(call: Call, function: Callable[[np.ndarray], np.ndarray]) -> Tiles:
     """Return the last pass for a function of an image."""
 
     def compute(block: Block) -> np.ndarray:
-        felt = _felt(block, _near(call))
+        felt = _felt(block, _near(call), call)
         found = np.asarray(function(felt.data))
         if felt is block:
             return found
@@ -126,7 +111,7 @@ def _frangi_plan(call: Call) -> Plan:
         first = call["sigmas"][0]
 
         def largest(block: Block) -> Any:
-            felt = _felt(block, hessian_reach(first))
+            felt = _felt(block, hessian_reach(first), call)
             eigenvalues = _eigenvalues(_image(felt.data, call), first, call)
             # by magnitude, as the function sorts them before it adds up the squares
             order = abs(eigenvalues).argsort(0)
@@ -136,7 +121,7 @@ def _frangi_plan(call: Call) -> Plan:
         found = yield Gather(
             of=largest,
             merge=np.maximum,
-            halo=_full_reach(first) if call.dtype.kind == "f" else hessian_reach(first),
+            halo=kernel_reach(first) if call.dtype.kind == "f" else hessian_reach(first),
             what="largest Hessian norm",
         )
         gamma = found / 2 or 1
@@ -158,7 +143,7 @@ def _meijering_plan(call: Call) -> Plan:
         return np.asarray(np.maximum(values, 0))
 
     def largest(block: Block) -> list[Any]:
-        felt = _felt(block, _near(call))
+        felt = _felt(block, _near(call), call)
         image = _image(felt.data, call)
         return [neuriteness(image, sigma)[felt.core].max() for sigma in call["sigmas"]]
 
@@ -190,63 +175,55 @@ def _scales(params: dict[str, Any]) -> dict[str, Any]:
     return {**params, "sigmas": tuple(np.arange(limits[0], limits[1], step).tolist())}
 
 
-def _frangi(name: str) -> Operation:
+def _ridges(
+    name: str,
+    kind: Kind,
+    plan_of: Callable[[Call], Plan | Tiles],
+    specs: Mapping[str, Spec] | None = None,
+    **fields: Any,
+) -> Operation:
     return Operation(
         name=f"filters.{name}",
-        kind=Kind.STATISTIC,
+        kind=kind,
         specs={
-            **SCALES,
-            "alpha": Number(minimum=0, exclusive=True, usual=(0.1, 2), advanced=True),
-            "beta": Number(minimum=0, exclusive=True, usual=(0.1, 2), advanced=True),
-            "gamma": Number(
-                minimum=0, exclusive=True, usual=(0.01, 20), optional=True, advanced=True
-            ),
-            **BORDERS,
+            "sigmas": Numbers(item=Number(minimum=0, usual=(0.5, 4))),
+            **(specs or {}),
+            "black_ridges": Flag(),
+            "mode": BORDER,
+            "cval": CVAL,
         },
-        # deprecated in scikit-image in favour of `sigmas`
-        fixed={"scale_range": None, "scale_step": None},
-        former=_scales,
         halo_of=_halo,
         typical_halo_of=_near,
         dtype_of=as_float,
-        plan_of=_frangi_plan,
+        plan_of=plan_of,
         check=_check,
         border="mode",
-        ndim=(2, 3),
         working=32.0,
+        **fields,
+    )
+
+
+def _frangi(name: str) -> Operation:
+    above_zero = Number(minimum=0, exclusive=True, usual=(0.1, 2), advanced=True)
+    gamma = Number(minimum=0, exclusive=True, usual=(0.01, 20), optional=True, advanced=True)
+    return _ridges(
+        name,
+        Kind.STATISTIC,
+        _frangi_plan,
+        {"alpha": above_zero, "beta": above_zero, "gamma": gamma},
+        former=_scales,
+        ndim=(2, 3),
     )
 
 
 OPERATIONS = (
-    Operation(
-        name="filters.sato",
-        kind=Kind.NEIGHBOURHOOD,
-        specs={**SCALES, **BORDERS},
-        halo_of=_halo,
-        typical_halo_of=_near,
-        dtype_of=as_float,
-        plan_of=_plain,
-        check=_check,
-        border="mode",
-        ndim=(2, 3),
-        working=32.0,
-    ),
+    _ridges("sato", Kind.NEIGHBOURHOOD, _plain, ndim=(2, 3)),
     _frangi("frangi"),
-    Operation(
-        name="filters.meijering",
-        kind=Kind.STATISTIC,
-        specs={
-            **SCALES,
-            "alpha": Number(usual=(-0.5, 0.5), optional=True, advanced=True),
-            **BORDERS,
-        },
-        halo_of=_halo,
-        typical_halo_of=_near,
-        dtype_of=as_float,
-        plan_of=_meijering_plan,
-        check=_check,
-        border="mode",
-        working=32.0,
+    _ridges(
+        "meijering",
+        Kind.STATISTIC,
+        _meijering_plan,
+        {"alpha": Number(usual=(-0.5, 0.5), optional=True, advanced=True)},
     ),
     _frangi("hessian"),
 )

@@ -11,7 +11,14 @@ import numpy as np
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import BORDER, CHANNEL, CVAL, as_float, gaussian_radius
+from napari_tilewise.operations.common import (
+    BORDER,
+    CHANNEL,
+    CVAL,
+    as_float,
+    check_mirroring,
+    gaussian_radius,
+)
 from napari_tilewise.operations.filters.rank import (
     check_rank,
     footprint_halo,
@@ -28,6 +35,7 @@ from napari_tilewise.operations.model import (
     Operation,
     Plan,
     Tiles,
+    tiled,
 )
 from napari_tilewise.operations.parameters import Choice, Flag, Footprint, Number
 from napari_tilewise.operations.private import reach
@@ -104,7 +112,7 @@ def _unsharp_plan(call: Call) -> Plan:
 
 def _median_plan(call: Call) -> Plan | Tiles:
     if call["behavior"] == "ndimage":
-        return Tiles(lambda block: np.asarray(call.function(block.data)), halo=_median_halo(call))
+        return tiled(call)
     return _rank_median(call)
 
 
@@ -141,6 +149,10 @@ def _check_median(call: Call) -> None:
     elif call.dtype == np.float16:
         raise InvalidImage(
             "filters.median: scipy has no median of float16 images: convert to float32 first."
+        )
+    elif call.ndim > 1:
+        check_mirroring(
+            call, [before for before, _ in footprint_halo(call["footprint"], call.ndim)]
         )
 
 

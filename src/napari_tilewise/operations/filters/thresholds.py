@@ -15,7 +15,7 @@ from skimage import filters
 
 from napari_tilewise.errors import InvalidImage, InvalidParameterType
 from napari_tilewise.operations.filters.li import li_dtype, li_plan
-from napari_tilewise.operations.gathered import extremes
+from napari_tilewise.operations.gathered import extremes, largest_cut
 from napari_tilewise.operations.histograms import (
     Histogram,
     gather_histogram,
@@ -45,6 +45,10 @@ MOST_CHOICES = 10**11
 
 LARGEST_TABLE = 2**13
 """Beyond this number of gray levels multi-Otsu's lookup table is not made: it would take 0.5 GB."""
+
+
+ABOVE = "{image} > {call}"
+"""`above`, as a script writes it."""
 
 
 def above(image: np.ndarray, threshold: Any) -> np.ndarray:
@@ -255,6 +259,7 @@ def _threshold(
             "shape_of": lambda call: (),
             "plan_of": _planned(found),
             "apply_result": above,
+            "step_text": ABOVE,
             "check": _check,
             "finite": True,
             "working": 4.0,
@@ -285,6 +290,7 @@ OPERATIONS = (
         specs={"return_all": Flag(advanced=True)},
         shape_of=_one_or_all,
         apply_result=_lowest,
+        step_params={"return_all": False},
     ),
     Operation(
         name="filters.threshold_li",
@@ -308,7 +314,9 @@ OPERATIONS = (
         shape_of=lambda call: (),
         dtypes="uif",
         plan_of=li_plan,
+        largest_of=largest_cut,
         apply_result=above,
+        step_text=ABOVE,
         working=5.0,
         note=ROUNDING + " A function as initial_guess gets all pixels of the image at once.",
     ),
@@ -325,7 +333,9 @@ OPERATIONS = (
         dtype_of=_mean_dtype,
         shape_of=lambda call: (),
         plan_of=_mean_plan,
+        largest_of=largest_cut,
         apply_result=above,
+        step_text=ABOVE,
         working=3.0,
         note="float16 images, and integers whose sum exceeds 2**53, may differ in the last place.",
     ),
@@ -336,5 +346,6 @@ OPERATIONS = (
         shape_of=lambda call: (call["classes"] - 1,),
         apply_result=_regions,
         apply_output=Output.LABELS,
+        step_text="np.digitize({image}, bins={call})",
     ),
 )

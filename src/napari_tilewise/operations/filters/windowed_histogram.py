@@ -27,7 +27,6 @@ from napari_tilewise.operations.model import (
     Kind,
     Operation,
     Output,
-    Part,
     Plan,
     Tiles,
     Value,
@@ -39,14 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class _Histograms(Operation):
-    """An operation whose result is an image where the number of bins is given, else an array."""
-
-    def whole_part(self, call: Call) -> Part:
-        """Return what the only result is."""
-        if call["n_bins"] is None:
-            return Part(Output.VALUES, np.float64)
-        return super().whole_part(call)
+def _output(call: Call) -> Output:
+    """Return what it is: an image where the number of bins is given, else an array."""
+    return Output.VALUES if call["n_bins"] is None else Output.IMAGE
 
 
 def _shape(call: Call) -> tuple[int, ...] | None:
@@ -110,8 +104,8 @@ def _largest(call: Call) -> int:
     return int(np.prod(call.shape) * min(bins, 2**16))
 
 
-OPERATIONS: tuple[Operation, ...] = (
-    _Histograms(
+OPERATIONS = (
+    Operation(
         name="filters.rank.windowed_histogram",
         kind=Kind.STATISTIC,
         specs={
@@ -120,6 +114,7 @@ OPERATIONS: tuple[Operation, ...] = (
             **SHIFTS_2D,
             "n_bins": Number(minimum=1, integer=True, optional=True, usual=(1, 4)),
         },
+        output_of=_output,
         halo_of=rank_halo,
         dtype_of=lambda call: np.float64,
         shape_of=_shape,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.errors import InvalidParameter, InvalidParameterType, did_you_mean
+from napari_tilewise.errors import InvalidParameter, did_you_mean
+from napari_tilewise.operations.keywords import Keywords
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -17,7 +17,7 @@ from napari_tilewise.operations.model import (
     Output,
     Tiles,
 )
-from napari_tilewise.operations.parameters import Choice, Function, Number
+from napari_tilewise.operations.parameters import Function, Number
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.grid import Region
@@ -52,20 +52,6 @@ class NumpyFunction(Function):
     def describe(self) -> str:
         """Return the expected values in words."""
         return "one of " + ", ".join(map(repr, self.names)) + " or a function"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Keywords(Choice):
-    """A mapping of further arguments; its `choices` are examples, which property tests draw."""
-
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
-        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
-        return dict(value)
-
-    def describe(self) -> str:
-        """Return the expected values in words."""
-        return "a mapping of argument names to values" + (" or None" if self.optional else "")
 
 
 def _blocks(call: Call) -> tuple[int, ...]:
@@ -141,9 +127,7 @@ OPERATIONS = (
             "block_size": Number(integer=True, minimum=1, per_axis=True, length=True, usual=(1, 6)),
             "func": NumpyFunction(samples=(np.sum, np.mean, np.median, np.max, np.min)),
             "cval": Number(usual=(0, 1), advanced=True),
-            "func_kwargs": Keywords(
-                choices=({"dtype": "float64"}, {}), optional=True, advanced=True
-            ),
+            "func_kwargs": Keywords(samples=({"dtype": "float64"}, {}), advanced=True),
         },
         output=Output.IMAGE,
         shape_of=_shape,

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special, stats
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.gathered import sums
+from napari_tilewise.operations.gathered import largest_cut, sums
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -267,6 +267,7 @@ OPERATIONS = (
         output=Output.VALUES,
         shape_of=lambda call: None,
         plan_of=_pearson,
+        largest_of=largest_cut,
         working=10.0,
         note="In single precision scikit-image's own p-value of a large image is mostly rounding.",
     ),

@@ -166,6 +166,7 @@ ENDS = Choice(choices=("low", "high"), advanced=True)
 OPERATIONS = (
     Operation(
         name="measure.find_contours",
+        holds_gil=True,
         kind=Kind.CONNECTED,
         specs={
             "level": Number(optional=True, usual=(0, 1)),

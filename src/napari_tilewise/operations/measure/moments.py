@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.common import as_float
+from napari_tilewise.operations.former import only
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -165,7 +166,8 @@ OPERATIONS = (
         shape_of=_powers_shape,
         dtype_of=_moments_dtype,
         plan_of=_moments_central,
-        note=RELATIVE,
+        former=only("center", "order", "spacing"),
+        note=f"{RELATIVE} Other keywords mean nothing, as in scikit-image.",
         **SHARED,
     ),
     Operation(

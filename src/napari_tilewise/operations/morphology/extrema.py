@@ -33,7 +33,14 @@ from napari_tilewise.operations.model import (
     Tiles,
     Value,
 )
-from napari_tilewise.operations.morphology.max_tree import NO_TREE, is_short, refuse_half
+from napari_tilewise.operations.morphology.given_tree import (
+    NOTE,
+    TREE,
+    from_tree,
+    has_tree,
+)
+from napari_tilewise.operations.morphology.max_tree import check as check_tree_functions
+from napari_tilewise.operations.morphology.max_tree import is_short, refuse_half
 from napari_tilewise.operations.parameters import Flag, Footprint, Number
 from napari_tilewise.operations.private import reach
 from napari_tilewise.operations.whole import whole, whole_halo
@@ -258,6 +265,8 @@ def _local_operation(name: str, values: Callable[[np.ndarray], np.ndarray]) -> O
 
 def _labelled_maxima(call: Call) -> Plan:
     """Label the maxima from the highest on, of equal ones from the last: as the tree is walked."""
+    if has_tree(call):
+        return (yield from from_tree(call))
     if is_short(call):
         return (yield from whole(call))
     connectivity = min(call["connectivity"], call.ndim)
@@ -290,7 +299,7 @@ def _labelled_maxima(call: Call) -> Plan:
 
 def _labelled_halo(call: Call) -> HaloLike:
     """Return the halo; on shorter axes scikit-image takes pixels of other rows for neighbours."""
-    return whole_halo(call) if is_short(call) else HALO
+    return whole_halo(call) if is_short(call) or has_tree(call) else HALO
 
 
 OPERATIONS = (
@@ -299,13 +308,13 @@ OPERATIONS = (
     Operation(
         name="morphology.max_tree_local_maxima",
         kind=Kind.CONNECTED,
-        specs={"connectivity": Number(integer=True, minimum=1, usual=(1, 2))},
+        specs={"connectivity": Number(integer=True, minimum=1, usual=(1, 2)), **TREE},
         output=Output.LABELS,
         halo_of=_labelled_halo,
         dtype_of=lambda call: np.uint64,
         plan_of=_labelled_maxima,
-        check=refuse_half,
+        check=check_tree_functions,
         working=6.0,
-        note=NO_TREE,
+        note=NOTE,
     ),
 )

@@ -14,6 +14,7 @@ from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.components import Components, Pieces, gather_components
+from napari_tilewise.operations.former import never_in_place
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -196,7 +197,8 @@ FLOOD_FILL = Operation(
     plan_of=_filled,
     check=_check_new,
     working=4.0,
-    note="No in_place: tiles are not written into the given array.",
+    former=never_in_place,
+    note="in_place=True is for NumPy images.",
 )
 OPERATIONS = (FLOOD, FLOOD_FILL)
 SEGMENTATION = (

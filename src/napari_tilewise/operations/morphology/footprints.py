@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage as ndi
 from skimage import morphology
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.common import CVAL
+from napari_tilewise.operations.common import CVAL, check_mirroring
 from napari_tilewise.operations.measure import labelling as measure
 from napari_tilewise.operations.model import Block, Call, HaloLike, Kind, Operation, Output, Tiles
 from napari_tilewise.operations.parameters import Choice, Footprint
@@ -27,19 +27,13 @@ MODES = Choice(
 # -- footprints ------------------------------------------------------------------------------------
 
 
-def reach(footprint: Any, ndim: int) -> tuple[tuple[int, int], ...]:
+def reach(footprint: np.ndarray | None, ndim: int) -> tuple[tuple[int, int], ...]:
     """Return how far a footprint reaches before and after its centre, per axis.
 
-    An even-sized footprint is padded at its start, as scikit-image does. The reaches of a sequence
-    of (footprint, repetitions) add up.
+    An even-sized footprint is padded at its start, as scikit-image does.
     """
     if footprint is None:
         return ((1, 1),) * ndim
-    if isinstance(footprint, tuple):
-        total = np.zeros((ndim, 2), int)
-        for part, repetitions in footprint:
-            total += np.array(reach(part, ndim)) * repetitions
-        return tuple((int(lo), int(hi)) for lo, hi in total)
     padded = morphology.pad_footprint(np.asarray(footprint), pad_end=False)
     pairs = []
     for axis, size in enumerate(padded.shape):
@@ -49,13 +43,37 @@ def reach(footprint: Any, ndim: int) -> tuple[tuple[int, int], ...]:
     return tuple(pairs)
 
 
+def _in_a_row(call: Call, filters: int) -> HaloLike:
+    """Return how far filters in a row reach, every other one with the footprint mirrored.
+
+    Each runs once for every repetition of every part of the footprint. Reaches add up; but where
+    the border mode mirrors, what one step looks for beyond the image's end lies inside, and the
+    step before looks on from there. If it looks farther inward than outward (lopsided footprints),
+    the two together reach farther inward than either sum: both sides get the longer one's.
+    """
+    footprint = call["footprint"]
+    parts = footprint if isinstance(footprint, tuple) else ((footprint, 1),)
+    # scikit-image takes the first part once where it says no times
+    steps = [(reach(part, call.ndim), max(1, repetitions)) for part, repetitions in parts]
+    if filters * sum(repetitions for _, repetitions in steps) == 1:
+        return steps[0][0]
+    total = np.zeros((call.ndim, 2), int)
+    for pairs, repetitions in steps:
+        total += np.array(pairs) * repetitions
+    if filters == 2:
+        total = total + total[:, ::-1]
+    if call["mode"] in ("reflect", "mirror"):
+        longest = sum(np.max(pairs, axis=1) * repetitions for pairs, repetitions in steps)
+        return tuple(int(n) * filters for n in np.asarray(longest))
+    return tuple((int(lo), int(hi)) for lo, hi in total)
+
+
 def _once(call: Call) -> HaloLike:
-    return reach(call["footprint"], call.ndim)
+    return _in_a_row(call, 1)
 
 
 def _twice(call: Call) -> HaloLike:
-    """Two passes, the second with the mirrored footprint."""
-    return tuple((lo + hi, lo + hi) for lo, hi in reach(call["footprint"], call.ndim))
+    return _in_a_row(call, 2)
 
 
 def _check_footprint(call: Call) -> None:
@@ -68,6 +86,14 @@ def _check_footprint(call: Call) -> None:
             )
 
 
+def _check(call: Call) -> None:
+    _check_footprint(call)
+    for part, _ in _parts(call):
+        padded = morphology.pad_footprint(part, pad_end=False)
+        if not np.all(padded):  # boxes are filtered along one axis at a time
+            check_mirroring(call, [max(pair) for pair in reach(part, call.ndim)])
+
+
 def _filter(name: str, halo: Callable[[Call], HaloLike], dtypes: str = "buif") -> Operation:
     return Operation(
         name=f"morphology.{name}",
@@ -75,7 +101,7 @@ def _filter(name: str, halo: Callable[[Call], HaloLike], dtypes: str = "buif") -
         specs={"footprint": Footprint(optional=True), "mode": MODES, "cval": CVAL},
         halo_of=halo,
         border="mode",
-        check=_check_footprint,
+        check=_check,
         dtypes=dtypes,
         working=4.0,
     )

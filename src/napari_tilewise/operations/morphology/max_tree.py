@@ -12,9 +12,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.model import Call, HaloLike, Kind, Operation, Output, Part
+from napari_tilewise.operations.model import (
+    Call,
+    HaloLike,
+    Kind,
+    Operation,
+    Output,
+    Part,
+    Plan,
+    tiled,
+)
+from napari_tilewise.operations.morphology.given_tree import (
+    NOTE,
+    TREE,
+    check_tree,
+    from_tree,
+    has_tree,
+)
 from napari_tilewise.operations.parameters import Number
-from napari_tilewise.operations.whole import whole, whole_halo
+from napari_tilewise.operations.whole import WHOLE, whole_halo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,9 +39,6 @@ CONNECTIVITY = Number(integer=True, minimum=1, usual=(1, 2))
 SHORTEST = 3
 """Pixels along each axis that scikit-image's neighbourhoods need; along shorter axes it takes
 pixels of other rows for neighbours."""
-NO_TREE = (
-    "No parent, no tree_traverser: they number the pixels of the whole image; a tile makes its own."
-)
 
 
 def refuse_half(call: Call) -> None:
@@ -42,8 +55,16 @@ def is_short(call: Call) -> bool:
     return min(call.shape) < SHORTEST
 
 
+def check(call: Call) -> None:
+    """Refuse what scikit-image's functions of a tree do not take."""
+    refuse_half(call)
+    check_tree(call)
+
+
 def _reach(call: Call, least: int) -> HaloLike:
-    return whole_halo(call) if is_short(call) else max(SHORTEST - 1, least)
+    if is_short(call) or has_tree(call):
+        return whole_halo(call)
+    return max(SHORTEST - 1, least)
 
 
 def _area_reach(call: Call) -> HaloLike:
@@ -53,6 +74,12 @@ def _area_reach(call: Call) -> HaloLike:
 
 def _diameter_reach(call: Call) -> HaloLike:
     return _reach(call, int(call["diameter_threshold"]))
+
+
+def _filtered(call: Call) -> Plan:
+    if has_tree(call):
+        return (yield from from_tree(call))
+    return tiled(call)
 
 
 def _filter(
@@ -68,11 +95,13 @@ def _filter(
         specs={
             threshold: Number(integer=True, minimum=0, usual=usual),
             "connectivity": CONNECTIVITY,
+            **TREE,
         },
         halo_of=halo,
-        check=refuse_half,
+        plan_of=_filtered,
+        check=check,
         working=working,
-        note=f"A large {threshold} is a large halo. {NO_TREE}",
+        note=f"A large {threshold} is a large halo. {NOTE}",
     )
 
 
@@ -83,15 +112,13 @@ OPERATIONS = (
     _filter("diameter_closing", "diameter_threshold", _diameter_reach, (0, 12), 13.0),
     Operation(
         name="morphology.max_tree",
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs={"connectivity": CONNECTIVITY},
-        halo_of=whole_halo,
         dtype_of=lambda call: np.int64,
         parts_of=lambda call: (
             Part(Output.IMAGE, np.int64, call.shape),
             Part(Output.VALUES, np.int64),
         ),
-        plan_of=whole,
         check=refuse_half,
         working=6.0,
     ),

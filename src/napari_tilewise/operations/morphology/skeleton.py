@@ -29,7 +29,7 @@ from napari_tilewise.operations.model import (
 )
 from napari_tilewise.operations.parameters import AlignedImage, Choice, Flag, Number, Seed
 from napari_tilewise.operations.private import reach
-from napari_tilewise.operations.whole import whole, whole_halo
+from napari_tilewise.operations.whole import WHOLE, whole, whole_halo
 
 ITERATIONS = 8
 """How many iterations make a sweep: few passes, little of each tile computed twice."""
@@ -217,7 +217,7 @@ OPERATIONS = (
     ),
     Operation(
         name="morphology.medial_axis",
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs={
             "mask": AlignedImage(),
             "return_distance": Flag(advanced=True),
@@ -225,10 +225,8 @@ OPERATIONS = (
         },
         output=Output.MASK,
         ndim=(2, 2),
-        halo_of=whole_halo,
         dtype_of=_bool,
         parts_of=_axis_parts,
-        plan_of=whole,
         working=16.0,
         note="Ties are broken at random: give rng to get the same axis again.",
     ),

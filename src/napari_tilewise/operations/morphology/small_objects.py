@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.components import Components, Pieces, gather_components
+from napari_tilewise.operations.former import renamed
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -22,28 +22,8 @@ from napari_tilewise.operations.model import (
 )
 from napari_tilewise.operations.parameters import Number
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 MAX_SIZE = Number(minimum=0, usual=(0, 200))
 CONNECTIVITY = Number(integer=True, minimum=1, usual=(1, 2))
-
-
-def _renamed(former: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Return what says `former` as `max_size`; scikit-image treats the number in the same way."""
-
-    def modern(params: dict[str, Any]) -> dict[str, Any]:
-        size = params.pop(former, None)
-        if size is None:
-            return params
-        if "max_size" in params:
-            raise InvalidParameter(
-                f"{former}={size!r} is the deprecated name of max_size={params['max_size']!r}: "
-                "expected one of them. Give max_size only."
-            )
-        return {**params, "max_size": size}
-
-    return modern
 
 
 def _structure(call: Call) -> np.ndarray:
@@ -139,7 +119,7 @@ OPERATIONS = (
         dtypes="bui",
         plan_of=_remove_small_objects,
         working=3.0,
-        former=_renamed("min_size"),
+        former=renamed("min_size", "max_size"),
     ),
     Operation(
         name="morphology.remove_small_holes",
@@ -150,6 +130,6 @@ OPERATIONS = (
         dtype_of=lambda call: np.bool_,
         plan_of=_remove_small_holes,
         working=3.0,
-        former=_renamed("area_threshold"),
+        former=renamed("area_threshold", "max_size"),
     ),
 )

@@ -29,7 +29,7 @@ from napari_tilewise.operations.model import (
     Tiles,
 )
 from napari_tilewise.operations.parameters import Array, Flag, Number, Seed
-from napari_tilewise.operations.whole import whole, whole_halo
+from napari_tilewise.operations.whole import WHOLE, whole
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -139,7 +139,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.wiener",
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs={
             "psf": PSF,
             "balance": Number(usual=(0.05, 2)),
@@ -147,14 +147,12 @@ OPERATIONS = (
             "is_real": REAL,
             "clip": CLIP,
         },
-        halo_of=whole_halo,
         dtype_of=_dtype,
-        plan_of=whole,
         working=16.0,
     ),
     Operation(
         name="restoration.unsupervised_wiener",
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs={
             "psf": PSF,
             "reg": REGULARISATION,
@@ -166,10 +164,8 @@ OPERATIONS = (
             "clip": CLIP,
             "rng": Seed(advanced=True),
         },
-        halo_of=whole_halo,
         dtype_of=_dtype,
         parts_of=_parts,
-        plan_of=whole,
         ndim=(2, 2),
         working=30.0,
         note="The image, and the Gibbs sampler's chains. Random: give rng for the same result.",

@@ -15,6 +15,7 @@ from skimage.util import img_as_float
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations import gathered
 from napari_tilewise.operations.common import CHANNEL, CVAL, as_float
+from napari_tilewise.operations.former import without
 from napari_tilewise.operations.keywords import Flags
 from napari_tilewise.operations.model import (
     Block,
@@ -29,15 +30,7 @@ from napari_tilewise.operations.model import (
 from napari_tilewise.operations.parameters import Choice, Either, Flag, Footprint, Number
 from napari_tilewise.operations.private import reach
 from napari_tilewise.operations.restoration import tv
-from napari_tilewise.operations.whole import whole, whole_halo
-
-# -- rolling ball ----------------------------------------------------------------------------------
-
-
-def _without_threads(params: dict[str, Any]) -> dict[str, Any]:
-    """Leave out how many threads scikit-image would take: the tiles have their own."""
-    return {name: v for name, v in params.items() if name not in ("workers", "num_threads")}
-
+from napari_tilewise.operations.whole import WHOLE
 
 # -- bilateral -------------------------------------------------------------------------------------
 
@@ -127,10 +120,6 @@ def _check_nl(call: Call) -> None:
         )
 
 
-def _nl_means(call: Call) -> Tiles:
-    return Tiles(lambda block: np.asarray(call.function(block.data)), halo=_nl_halo(call))
-
-
 # -- Bregman's total variation ---------------------------------------------------------------------
 
 
@@ -174,7 +163,7 @@ OPERATIONS = (
         name="restoration.denoise_tv_bregman",
         # Gauss and Seidel's sweeps, each pixel after its neighbours before it in raster order: all
         # of the image so far is in every pixel
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs={
             "weight": Number(usual=(0.5, 20)),
             "max_num_iter": Number(minimum=0, integer=True, usual=(1, 100)),
@@ -182,9 +171,7 @@ OPERATIONS = (
             "isotropic": Flag(),
             "channel_axis": CHANNEL,
         },
-        halo_of=whole_halo,
         dtype_of=as_float,
-        plan_of=whole,
         check=_check_bregman,
         ndim=(2, 3),
         shortest=2,
@@ -206,6 +193,7 @@ OPERATIONS = (
             "channel_axis": CHANNEL,
         },
         halo_of=_bilateral_halo,
+        largest_of=gathered.largest_cut,
         dtype_of=as_float,
         plan_of=_bilateral,
         border="mode",
@@ -241,7 +229,6 @@ OPERATIONS = (
         },
         halo_of=_nl_halo,
         dtype_of=as_float,
-        plan_of=_nl_means,
         ndim=(2, 4),
         shortest=2,
         check=_check_nl,
@@ -257,21 +244,19 @@ OPERATIONS = (
         },
         halo_of=_ball_halo,
         fixed={"workers": 1},
-        former=_without_threads,
+        former=without("workers", "num_threads"),
         working=6.0,
     ),
     Operation(
         name="restoration.unwrap_phase",
         # pixels are joined in the order of their reliability over the whole image
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs={
             "wrap_around": Either(options=(Flag(), Flags(samples=((True, False),)))),
             # scikit-image's kernel takes no numpy.random.Generator, whatever its docstring says
             "rng": Number(integer=True, minimum=0, optional=True, usual=(0, 99), advanced=True),
         },
-        halo_of=whole_halo,
         dtype_of=lambda call: np.float64,
-        plan_of=whole,
         check=_check_phase,
         ndim=(1, 3),
         working=20.0,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from skimage.filters import gaussian, median
 from skimage.restoration import denoise_tv_chambolle
 
 from napari_tilewise.errors import TilewiseError, UnknownOperation
 from napari_tilewise.operations.common import CHANNEL, as_float
+from napari_tilewise.operations.former import renamed
 from napari_tilewise.operations.keywords import Items, Keywords
 from napari_tilewise.operations.model import (
     Call,
@@ -23,11 +23,11 @@ from napari_tilewise.operations.model import (
     Operation,
     Output,
     Plan,
-    Tiles,
     normal_halo,
+    tiled,
 )
 from napari_tilewise.operations.parameters import Either, Flag, Function, Number, Numbers
-from napari_tilewise.operations.whole import whole, whole_halo
+from napari_tilewise.operations.whole import WHOLE, whole, whole_halo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ def _denoise(call: Call) -> Plan:
     """
     if _inner(call) is None:
         return (yield from whole(call))
-    return Tiles(lambda block: np.asarray(call.function(block.data)), halo=_halo(call))
+    return tiled(call)
 
 
 STRIDE = Number(minimum=1, integer=True, usual=(2, 4))
@@ -116,7 +116,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.calibrate_denoiser",
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs={
             "denoise_function": Function(samples=(gaussian,)),
             "denoise_parameters": Keywords(optional=False, samples=({"sigma": (0.5, 1.0)},)),
@@ -125,15 +125,13 @@ OPERATIONS = (
             "extra_output": Flag(),
         },
         output=Output.VALUES,
-        halo_of=whole_halo,
         shape_of=lambda call: None,
-        plan_of=whole,
         working=16.0,
         note="Returns a function; with extra_output also the parameters tried and their losses.",
     ),
     Operation(
         name="restoration.cycle_spin",
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs={
             "func": Function(samples=(gaussian, median, denoise_tv_chambolle)),
             "max_shifts": Either(
@@ -153,12 +151,11 @@ OPERATIONS = (
             "workers": Number(minimum=1, integer=True, optional=True, usual=(1, 2), advanced=True),
             "channel_axis": CHANNEL,
         },
-        halo_of=whole_halo,
         dtype_of=as_float,
         dtype_varies=True,
-        plan_of=whole,
         working=16.0,
+        former=renamed("num_workers", "workers"),
         note="The result has the type that the given function returns; a lazy one is floating "
-        "point. num_workers is deprecated in scikit-image in favour of workers.",
+        "point.",
     ),
 )

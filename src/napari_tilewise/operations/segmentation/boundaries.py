@@ -26,6 +26,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
     last_axis,
+    tiled,
 )
 from napari_tilewise.operations.parameters import AlignedImage, Array, Choice, Number
 
@@ -105,7 +106,7 @@ def _doubled(call: Call) -> tuple[int, ...]:
 
 def _find_boundaries(call: Call) -> Tiles:
     if call["mode"] != "subpixel":
-        return Tiles(lambda block: np.asarray(call.function(block.data)), halo=1)
+        return tiled(call)
 
     def compute(block: Block) -> np.ndarray:
         return _between(block.data)[_doubled_core(block)]
@@ -261,7 +262,6 @@ OPERATIONS = (
         check=_check_buffer,
         plan_of=_clear_border,
         working=6.0,
-        note="out= is not taken: the result is always a new array.",
     ),
     Operation(
         name="segmentation.find_boundaries",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.operations.common import as_float
-from napari_tilewise.operations.gathered import extremes, sums
+from napari_tilewise.operations.gathered import extremes, largest_cut, sums
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -225,6 +225,7 @@ OPERATIONS = (
         dtype_of=lambda call: np.bool_,
         parts_of=_parts,
         plan_of=_chan_vese,
+        largest_of=largest_cut,
         working=24.0,
         note="Every iteration is two passes over the image, a third and fourth for the energies "
         "of extended_output.",

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.operations.common import gaussian_radius
-from napari_tilewise.operations.gathered import sums
+from napari_tilewise.operations.gathered import largest_cut, sums
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -282,11 +282,18 @@ ITERATIONS = Number(integer=True, minimum=0, usual=(0, 8))
 SMOOTHING = Number(integer=True, minimum=0, usual=(0, 3))
 CALLBACK = Function(advanced=True, samples=(no_callback,))
 
-_FRESH = (
-    "The result is that of a fresh process: scikit-image's function goes on with the smoothing "
-    "operator at which the call before stopped. With iter_callback= the whole image is read at "
-    "once."
-)
+SNAKES: dict[str, Any] = {
+    "kind": Kind.ITERATIVE,
+    "output": Output.MASK,
+    "ndim": (2, 3),
+    "shortest": 2,
+    "dtype_of": lambda call: np.int8,
+    "overrides": {"iter_callback": no_callback},
+    "working": 10.0,
+    "note": "The result is that of a fresh process: scikit-image's function goes on with the "
+    "smoothing operator at which the call before stopped. With iter_callback= the whole image is "
+    "read at once.",
+}
 
 OPERATIONS = (
     Operation(
@@ -302,7 +309,7 @@ OPERATIONS = (
     ),
     _Snakes(
         name="segmentation.morphological_geodesic_active_contour",
-        kind=Kind.ITERATIVE,
+        **SNAKES,
         specs={
             "num_iter": ITERATIONS,
             "init_level_set": INIT,
@@ -311,20 +318,13 @@ OPERATIONS = (
             "balloon": Number(usual=(-2, 2)),
             "iter_callback": CALLBACK,
         },
-        output=Output.MASK,
-        ndim=(2, 3),
-        shortest=2,
         dtypes="f",
         halo_of=_geodesic_halo,
-        dtype_of=lambda call: np.int8,
         plan_of=_geodesic,
-        overrides={"iter_callback": no_callback},
-        working=10.0,
-        note=_FRESH,
     ),
     _Snakes(
         name="segmentation.morphological_chan_vese",
-        kind=Kind.ITERATIVE,
+        **SNAKES,
         specs={
             "num_iter": ITERATIONS,
             "init_level_set": INIT,
@@ -333,14 +333,8 @@ OPERATIONS = (
             "lambda2": Number(minimum=0, usual=(0, 3)),
             "iter_callback": CALLBACK,
         },
-        output=Output.MASK,
-        ndim=(2, 3),
-        shortest=2,
         halo_of=_chan_vese_halo,
-        dtype_of=lambda call: np.int8,
         plan_of=_morphological_chan_vese,
-        overrides={"iter_callback": no_callback},
-        working=10.0,
-        note=_FRESH,
+        largest_of=largest_cut,
     ),
 )

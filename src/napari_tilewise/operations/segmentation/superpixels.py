@@ -16,7 +16,6 @@ from napari_tilewise.operations.common import CHANNEL, as_float
 from napari_tilewise.operations.model import (
     Block,
     Call,
-    Kind,
     Operation,
     Output,
     Part,
@@ -33,12 +32,7 @@ from napari_tilewise.operations.parameters import (
     Numbers,
     Seed,
 )
-from napari_tilewise.operations.whole import gather_whole, handed_out, whole, whole_halo
-
-
-def _integer(call: Call) -> Any:
-    return np.intp
-
+from napari_tilewise.operations.whole import WHOLE, gather_whole, handed_out
 
 # -- felzenszwalb, quickshift ----------------------------------------------------------------------
 
@@ -116,9 +110,18 @@ def _labels_dtype(call: Call) -> Any:
     return call["labels"].dtype
 
 
+def _walker_output(call: Call) -> Output:
+    """Return labels, or one image of probabilities per label, as many as there are."""
+    return Output.VALUES if call["return_full_prob"] else Output.LABELS
+
+
+def _walker_shape(call: Call) -> tuple[int, ...] | None:
+    return None if call["return_full_prob"] else call.spatial_shape
+
+
 def _check_walker(call: Call) -> None:
-    if (dtype := call["labels"].dtype).kind not in "bui":
-        raise InvalidImage(f"{call.operation.name}: labels is of type {dtype}: expected integers.")
+    if (dtype := call["labels"].dtype).kind not in "buif":
+        raise InvalidImage(f"{call.operation.name}: labels is of type {dtype}: expected numbers.")
     spacing = call["spacing"]
     if spacing is not None and np.size(spacing) != call.ndim:
         raise InvalidParameter(
@@ -137,6 +140,17 @@ BOUNDARY_CONDITIONS = (
     "free-free",
 )
 
+SEGMENTS: dict[str, Any] = {
+    **WHOLE,
+    "output": Output.LABELS,
+    "dtype_of": lambda call: np.intp,
+}
+SEGMENTS_OF_PLANE: dict[str, Any] = {
+    **SEGMENTS,
+    "ndim": (1, 2),
+    "shape_of": _plane,
+    "channel_of": _plane_channel,
+}
 SPACING = Numbers(
     item=Number(minimum=0, exclusive=True, usual=(0, 4)), least=2, optional=True, advanced=True
 )
@@ -144,7 +158,7 @@ SPACING = Numbers(
 OPERATIONS = (
     Operation(
         name="segmentation.slic",
-        kind=Kind.WHOLE,
+        **SEGMENTS,
         specs={
             "n_segments": Number(integer=True, minimum=1, usual=(1, 100)),
             "compactness": Number(minimum=0, exclusive=True, usual=(0, 20)),
@@ -160,37 +174,26 @@ OPERATIONS = (
             "mask": AlignedImage(),
             "channel_axis": ChannelAxis(advanced=True),
         },
-        output=Output.LABELS,
         ndim=(2, 3),
-        halo_of=whole_halo,
-        dtype_of=_integer,
         shape_of=lambda call: call.spatial_shape,
         channel_of=no_channel,
         check=_check_slic,
-        plan_of=whole,
         working=7.0,
     ),
     Operation(
         name="segmentation.felzenszwalb",
-        kind=Kind.WHOLE,
+        **SEGMENTS_OF_PLANE,
         specs={
             "scale": Number(minimum=0, usual=(0, 200)),
             "sigma": Number(minimum=0, length=True, usual=(0, 3)),
             "min_size": Number(integer=True, minimum=0, usual=(0, 60)),
             "channel_axis": ChannelAxis(advanced=True),
         },
-        output=Output.LABELS,
-        ndim=(1, 2),
-        halo_of=whole_halo,
-        dtype_of=_integer,
-        shape_of=_plane,
-        channel_of=_plane_channel,
-        plan_of=whole,
         working=44.0,
     ),
     Operation(
         name="segmentation.quickshift",
-        kind=Kind.WHOLE,
+        **{**SEGMENTS_OF_PLANE, "plan_of": _quickshift},
         specs={
             "ratio": Number(minimum=0, maximum=1, usual=(0, 1)),
             "kernel_size": Number(minimum=1, length=True, usual=(1, 4)),
@@ -201,46 +204,39 @@ OPERATIONS = (
             "rng": Seed(advanced=True),
             "channel_axis": CHANNEL,
         },
-        output=Output.LABELS,
-        ndim=(1, 2),
-        halo_of=whole_halo,
-        dtype_of=_integer,
-        shape_of=_plane,
-        channel_of=_plane_channel,
         parts_of=_tree,
         check=_check_quickshift,
-        plan_of=_quickshift,
         working=9.0,
     ),
     Operation(
         name="segmentation.random_walker",
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs={
             "labels": AlignedImage(role="seeds", optional=False),
             "beta": Number(minimum=0, usual=(1, 400)),
             "mode": Choice(choices=("cg_j", "cg", "cg_mg", "bf"), optional=True),
             "tol": Number(minimum=0, exclusive=True, usual=(0, 0.01), advanced=True),
             "copy": Flag(advanced=True),
+            "return_full_prob": Flag(advanced=True),
             "spacing": SPACING,
             "prob_tol": Number(minimum=0, usual=(0, 0.01), advanced=True),
             "channel_axis": CHANNEL,
         },
         output=Output.LABELS,
+        output_of=_walker_output,
         ndim=(2, 3),
-        halo_of=whole_halo,
         dtype_of=_labels_dtype,
-        shape_of=lambda call: call.spatial_shape,
+        shape_of=_walker_shape,
         channel_of=no_channel,
         check=_check_walker,
-        plan_of=whole,
         working=110.0,
-        note="The labels given are never overwritten, whatever copy says. return_full_prob= is "
-        "not taken: how many images it makes, only the labels tell. Beyond thirty labels each "
-        "takes the memory of two more images than stated.",
+        note="The labels given are never overwritten, whatever copy says. return_full_prob makes "
+        "an array that is computed at once: how many images it holds, only the labels tell. Beyond "
+        "thirty labels each takes the memory of three more images than stated.",
     ),
     Operation(
         name="segmentation.active_contour",
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs={
             "snake": Array(ndim=2, usual=(0, 40), longest=12),
             "alpha": Number(usual=(0, 0.1)),
@@ -255,10 +251,8 @@ OPERATIONS = (
         },
         output=Output.POINTS,
         ndim=(2, 3),
-        halo_of=whole_halo,
         dtype_of=as_float,
         shape_of=lambda call: None,
-        plan_of=whole,
         working=16.0,
         note="An image of three axes is taken as (rows, columns, red-green-blue).",
     ),

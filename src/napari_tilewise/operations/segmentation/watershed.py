@@ -11,19 +11,15 @@ whole image is flooded at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage as ndi
 from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
-from skimage.util import regular_grid
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.combined import collected
-from napari_tilewise.operations.components import Components, Pieces, gather_components
+from napari_tilewise.operations.components import Components, gather_components
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -33,11 +29,8 @@ from napari_tilewise.operations.model import (
     Operation,
     Output,
     Plan,
-    Sweep,
     Tiles,
 )
-from napari_tilewise.operations.morphology import extrema
-from napari_tilewise.operations.morphology.extrema import connectivity_of
 from napari_tilewise.operations.parameters import (
     AlignedImage,
     Array,
@@ -47,33 +40,22 @@ from napari_tilewise.operations.parameters import (
     ImageOr,
     Number,
 )
+from napari_tilewise.operations.segmentation.floods import (
+    Basins,
+    Floods,
+    connectivity_of_call,
+    labels_dtype,
+)
 from napari_tilewise.operations.whole import gather_whole, handed_out, whole, whole_halo
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from napari_tilewise.operations.grid import Region
 
-SEEDS = "seeds"
-"""The name of the stored image of seeds that minima of the image give."""
 REACH = {1: 2**16, 2: 256, 3: 48}
 """Components no longer than this along any axis are flooded with each tile that they meet; longer
 ones once, and kept."""
-MINIMA = next(op for op in extrema.OPERATIONS if op.name == "morphology.local_minima")
 
 # -- what a call means -----------------------------------------------------------------------------
-
-
-def _connectivity(call: Call) -> int | None:
-    """Return the connectivity of a call whose neighbourhood is one's; None for any other."""
-    value = call["connectivity"]
-    if np.ndim(value):
-        connectivity = connectivity_of(np.asarray(value, bool))
-    else:
-        connectivity = min(int(value), call.ndim)
-    offset = call["offset"]
-    centred = offset is None or np.array_equal(offset, (1,) * call.ndim)
-    return connectivity if centred else None
 
 
 def _by_components(call: Call) -> bool:
@@ -81,7 +63,7 @@ def _by_components(call: Call) -> bool:
     array_without_markers = np.ndim(call["connectivity"]) and call["markers"] is None
     return (
         call["mask"] is not None
-        and _connectivity(call) is not None
+        and connectivity_of_call(call) is not None
         and not array_without_markers  # which scikit-image refuses
     )
 
@@ -94,13 +76,6 @@ def _halo(call: Call) -> HaloLike:
 
 def _reach(ndim: int) -> int:
     return REACH.get(ndim, 16)
-
-
-def _dtype(call: Call) -> Any:
-    markers = call["markers"]
-    if markers is None:
-        return np.int32 if prod(call.shape) < 2**31 - 2 else np.int64  # as ndimage.label
-    return markers.dtype if hasattr(markers, "dtype") else np.intp
 
 
 def _check(call: Call) -> None:
@@ -136,7 +111,7 @@ def _is_settled(call: Call, image: np.ndarray, seeds: np.ndarray, inside: np.nda
     it, and wins the first of them: if that has the same label whether labels go up or down, all
     have. Levels are replaced by their ranks, with room below each for its seeds in either order.
     """
-    structure = ndi.generate_binary_structure(image.ndim, _connectivity(call))
+    structure = ndi.generate_binary_structure(image.ndim, connectivity_of_call(call))
     seeds = np.where(inside, seeds, 0)
     at = seeds != 0
     labels, ranks = np.unique(seeds[at], return_inverse=True)
@@ -162,180 +137,6 @@ def _is_settled(call: Call, image: np.ndarray, seeds: np.ndarray, inside: np.nda
     return bool(np.array_equal(*floods))
 
 
-# -- components of the mask ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Basins:
-    """The components of the mask: where each lies and which labels its seeds have."""
-
-    anchors: np.ndarray
-    """The raster index of one pixel of each."""
-    low: np.ndarray
-    """First pixels, (component, axis)."""
-    high: np.ndarray
-    """One behind the last pixels."""
-    least: np.ndarray
-    """The smallest label of the seeds."""
-    most: np.ndarray
-    """The largest label of the seeds; less than the smallest where there is no seed."""
-    unordered: np.ndarray
-    """Whether the component holds NaN, which mixes up the heap of all."""
-
-    def box(self, number: int) -> Region:
-        """Return a component's box."""
-        pairs = zip(self.low[number].tolist(), self.high[number].tolist(), strict=True)
-        return tuple(slice(a, b) for a, b in pairs)
-
-
-class _Floods:
-    """The floods of one call, apart."""
-
-    def __init__(self, call: Call) -> None:
-        self.call = call
-        self.connectivity = _connectivity(call) or 1
-        self.structure = ndi.generate_binary_structure(call.ndim, self.connectivity)
-        self.places = 0
-        """How many regular seeds were asked for, over the whole image."""
-
-    def mask(self, block: Block) -> np.ndarray:
-        """Return the region's mask."""
-        return block.images["mask"].astype(bool, copy=False)
-
-    def pieces(self, block: Block) -> Pieces:
-        """Label the mask of a tile."""
-        labels, count = ndi.label(self.mask(block)[block.core], self.structure)
-        return Pieces(labels, count)
-
-    # -- seeds -----------------------------------------------------------------------------------
-
-    def prepare_seeds(self) -> Generator[Gather | Sweep, Any, None]:
-        """Gather what seeds need that are not given as an image."""
-        markers = self.call["markers"]
-        if markers is None:
-            yield from self._minima()
-        elif not hasattr(markers, "dtype"):
-            count: Any = yield Gather(
-                lambda block: np.sum(self.mask(block)[block.core]), np.add, what="pixels to flood"
-            )
-            self.places = int(markers / (count / prod(self.call.shape)))
-
-    def _minima(self) -> Generator[Gather | Sweep, Any, None]:
-        """Store the numbered minima of the image within the mask."""
-        call = self.call
-        inner = MINIMA.call(call.shape, call.dtype, {"connectivity": self.connectivity})
-        minima = yield from MINIMA.plan(inner)
-        assert isinstance(minima, Tiles)
-
-        def pieces(block: Block) -> Pieces:
-            found = minima.compute(block) & self.mask(block)[block.core]
-            return Pieces(*ndi.label(found, self.structure))
-
-        numbered: Components = yield gather_components(pieces, self.connectivity, halo=minima.halo)
-        numbers = np.arange(numbered.count + 1, dtype=_dtype(call))
-
-        def start(block: Block) -> np.ndarray:
-            out = np.zeros(block.data.shape, numbers.dtype)
-            out[block.core] = numbered.look_up(numbers, block.position, pieces(block))
-            return out
-
-        yield Sweep(start, numbers.dtype, start, minima.halo, 0, SEEDS, "minima")
-
-    def seeds(self, block: Block) -> np.ndarray:
-        """Return the region's seeds, within the mask."""
-        markers = self.call["markers"]
-        if markers is None:
-            return block.images[SEEDS]
-        found = block.images["markers"] if hasattr(markers, "dtype") else self._regular(block)
-        return np.asarray(found * self.mask(block))
-
-    def _regular(self, block: Block) -> np.ndarray:
-        """Return the region's part of scikit-image's regular seeds."""
-        shape = self.call.shape
-        slices = self._grid
-        out = np.zeros(block.data.shape, np.intp)
-        axes, numbers = [], []
-        for span, known in zip(block.region, slices, strict=True):
-            places = np.arange(known.start, known.stop, known.step)
-            met = (places >= span.start) & (places < span.stop)
-            axes.append(places[met] - span.start)
-            numbers.append(np.flatnonzero(met))
-        counts = [len(range(known.start, known.stop, known.step)) for known in slices]
-        if all(len(axis) for axis in axes) and len(counts) == len(shape):
-            out[np.ix_(*axes)] = 1 + np.ravel_multi_index(np.ix_(*numbers), counts)
-        return out
-
-    @cached_property
-    def _grid(self) -> list[slice]:
-        shape = self.call.shape
-        found = zip(regular_grid(shape, self.places), shape, strict=True)
-        return [slice(*known.indices(n)) for known, n in found]
-
-    # -- basins ----------------------------------------------------------------------------------
-
-    def basins(self, components: Components) -> Generator[Gather, Any, _Basins]:
-        """Gather where the components lie and which labels they hold."""
-        ndim, count = self.call.ndim, components.count + 1
-        info = np.iinfo(_dtype(self.call))
-        columns = yield collected(lambda block: self._rows(block, components), what="basins")
-        ids, anchors, low, high, least, most, unordered = columns
-        found = _Basins(
-            np.zeros(count, np.int64),
-            np.full((count, ndim), np.iinfo(np.int64).max),
-            np.zeros((count, ndim), np.int64),
-            np.full(count, info.max, info.dtype),
-            np.full(count, info.min, info.dtype),
-            np.zeros(count, bool),
-        )
-        found.anchors[ids] = anchors
-        np.minimum.at(found.low, ids, low)
-        np.maximum.at(found.high, ids, high)
-        np.minimum.at(found.least, ids, least)
-        np.maximum.at(found.most, ids, most)
-        np.logical_or.at(found.unordered, ids, unordered)
-        return found
-
-    def _rows(self, block: Block, components: Components) -> tuple[np.ndarray, ...]:
-        """Return, for each piece of a tile, what `_Basins` is made of."""
-        pieces, start = self.pieces(block), [s.start for s in block.tile]
-        flat, count = pieces.labels.ravel(), pieces.count + 1
-        numbers = np.arange(components.count + 1)
-        ids, places = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        ids[flat] = components.look_up(numbers, block.position, pieces).ravel()
-        places[flat] = np.arange(flat.size)
-        at = np.unravel_index(places, pieces.labels.shape)
-        absolute = [a + s for a, s in zip(at, start, strict=True)]
-        anchors = np.ravel_multi_index(absolute, self.call.shape)
-        spans = [[(s.start, s.stop) for s in box] for box in ndi.find_objects(pieces.labels)]
-        boxes = np.array(spans, np.int64).reshape(count - 1, len(start), 2)
-        boxes += np.array(start)[:, None]
-        seeds = self.seeds(block)[block.core].ravel()
-        info = np.iinfo(_dtype(self.call))
-        least, most = np.full(count, info.max, info.dtype), np.full(count, info.min, info.dtype)
-        np.minimum.at(least, flat[seeds != 0], seeds[seeds != 0])
-        np.maximum.at(most, flat[seeds != 0], seeds[seeds != 0])
-        nan = np.zeros(count, bool)
-        if block.data.dtype.kind == "f":
-            nan[flat[np.isnan(block.data[block.core]).ravel()]] = True
-        columns = ids, anchors, least, most, nan
-        ids, anchors, least, most, nan = (column[1:] for column in columns)
-        return ids, anchors, boxes[..., 0], boxes[..., 1], least, most, nan
-
-    def component(self, block: Block, anchors: np.ndarray) -> np.ndarray:
-        """Return the mask of the components that hold these pixels and lie within the region."""
-        labels, count = ndi.label(self.mask(block), self.structure)
-        places = np.unravel_index(anchors, self.call.shape)
-        local = tuple(p - s.start for p, s in zip(places, block.region, strict=True))
-        chosen = np.zeros(count + 1, bool)
-        chosen[labels[local]] = True
-        return np.asarray(chosen[labels])
-
-    def flood(self, block: Block, inside: np.ndarray) -> np.ndarray:
-        """Flood a part of the mask."""
-        flooded = self.call.function(block.data, markers=self.seeds(block), mask=inside)
-        return np.asarray(flooded)
-
-
 # -- the plan --------------------------------------------------------------------------------------
 
 
@@ -350,7 +151,7 @@ class _Kept(dict[int, np.ndarray]):
 def _watershed(call: Call) -> Plan:
     if not _by_components(call):
         return (yield from whole(call))
-    floods = _Floods(call)
+    floods = Floods(call)
     yield from floods.prepare_seeds()
     components: Components = yield gather_components(floods.pieces, floods.connectivity)
     basins = yield from floods.basins(components)
@@ -404,9 +205,9 @@ def _at_once(call: Call) -> Plan:
 class _Answer:
     """The floods of all components, tile by tile."""
 
-    floods: _Floods
+    floods: Floods
     components: Components
-    basins: _Basins
+    basins: Basins
     uncontested: np.ndarray
     """The label of components whose seeds all have one, by number; 0 for others."""
     short: np.ndarray
@@ -483,7 +284,7 @@ OPERATIONS = (
         output=Output.LABELS,
         halo_of=_halo,
         typical_halo_of=lambda call: 32 if _by_components(call) else _halo(call),
-        dtype_of=_dtype,
+        dtype_of=labels_dtype,
         check=_check,
         plan_of=_watershed,
         working=24.0,

@@ -29,7 +29,7 @@ from napari_tilewise.operations.model import (
     first_axis,
 )
 from napari_tilewise.operations.parameters import Array, Flag, Number, Numbers, Seed
-from napari_tilewise.operations.whole import whole, whole_halo
+from napari_tilewise.operations.whole import WHOLE
 
 ANGLES = Array(ndim=1, usual=(-1.6, 1.6), optional=True, longest=30)
 LENGTH = Number(minimum=0, integer=True, length=True, usual=(0, 20))
@@ -163,12 +163,10 @@ def _whole(name: str, specs: dict[str, Any], **fields: Any) -> Operation:
     return Operation(
         **{
             "name": f"transform.{name}",
-            "kind": Kind.WHOLE,
+            **WHOLE,
             "specs": specs,
             "output": Output.VALUES,
             "shape_of": _no_shape,
-            "plan_of": whole,
-            "halo_of": whole_halo,
             "ndim": (2, 2),
             "working": 4.0,
             **fields,

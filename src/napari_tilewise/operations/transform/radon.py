@@ -9,10 +9,10 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.common import as_float
-from napari_tilewise.operations.model import Call, Kind, Operation
+from napari_tilewise.operations.model import Call, Operation
 from napari_tilewise.operations.parameters import Array, Choice, Flag, Number, Numbers
 from napari_tilewise.operations.transform.integral import DataType
-from napari_tilewise.operations.whole import whole, whole_halo
+from napari_tilewise.operations.whole import WHOLE
 
 ANGLES = Array(ndim=1, usual=(0, 180), optional=True, longest=20)
 
@@ -92,10 +92,8 @@ def _operation(
 ) -> Operation:
     return kind(
         name=f"transform.{name}",
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs=specs,
-        halo_of=whole_halo,
-        plan_of=whole,
         ndim=(2, 2),
         **fields,
     )

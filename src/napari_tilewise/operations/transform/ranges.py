@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.grid import Grid, Region
-from napari_tilewise.operations.model import Block, Call, Gather
+from napari_tilewise.operations.model import Block, Call, Gather, Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -110,7 +110,8 @@ def gather_limits(
     image = Extremes(low, high, found.has_nan)
     if call["mode"] != "constant" or low <= call["cval"] <= high:
         return clip_limits(image, call["cval"], None)
-    parts = boxes(result_shape, grid)
+    tiles = scaled(grid, result_shape)
+    parts = [tiles.region(position) for position in tiles.positions()]
     reached = yield Gather(
         lambda block: Extremes.of(sample(block, parts[block.position[0]]), skip_nan=image.has_nan),
         lambda a, b: a.join(b, skip_nan=image.has_nan),
@@ -120,11 +121,39 @@ def gather_limits(
     return clip_limits(image, call["cval"], reached)
 
 
-def boxes(shape: Sequence[int], grid: Grid) -> list[Region]:
-    """Return tiles of a result, scaled so that each comes from about one tile of the image."""
+def clipped_tiles(
+    call: Call,
+    convert: Callable[[np.ndarray], np.ndarray],
+    sample: Callable[[Block, Region], np.ndarray],
+    source: Callable[[Region], Region],
+    result_shape: Sequence[int],
+    *,
+    spline: int,
+    overshoots: bool,
+) -> Generator[Gather, Any, Tiles]:
+    """Return tiles of a result, channels last before, that are clipped where the call asks for it.
+
+    See `gather_limits` for the parameters; `overshoots` is whether anything can be out of range.
+    """
+    limits = None
+    if spline > 1 or (call["clip"] and overshoots):
+        limits = yield from gather_limits(
+            call, convert, sample, source, result_shape, spline=spline
+        )
+
+    def compute(block: Block) -> np.ndarray:
+        out = sample(block, block.tile)
+        if limits is not None and call["clip"]:
+            np.clip(out, *limits, out=out)
+        return out if call.channel_axis is None else np.moveaxis(out, -1, call.channel_axis)
+
+    return Tiles(compute, source=source)
+
+
+def scaled(grid: Grid, shape: Sequence[int]) -> Grid:
+    """Return tiles of a result of this shape, each of which comes from about one of the image."""
     tile = [
         max(1, min(m, round(length * m / n)))
         for length, m, n in zip(grid.tile, shape, grid.shape, strict=True)
     ]
-    tiles = Grid(tuple(shape), tuple(tile))
-    return [tiles.region(position) for position in tiles.positions()]
+    return Grid(tuple(shape), tuple(tile))

@@ -17,11 +17,10 @@ from napari_tilewise.operations.model import (
     Kind,
     Operation,
     Plan,
-    Tiles,
 )
 from napari_tilewise.operations.parameters import Choice, Flag, Number, Numbers
 from napari_tilewise.operations.private import reach
-from napari_tilewise.operations.transform.ranges import gather_limits
+from napari_tilewise.operations.transform.ranges import clipped_tiles
 from napari_tilewise.operations.transform.sampling import MODES, Blur, Patch, Zoom, support
 
 if TYPE_CHECKING:
@@ -57,7 +56,8 @@ LENGTH = Number(minimum=1, integer=True, length=True, usual=(1, 60))
 # -- geometry --------------------------------------------------------------------------------------
 
 
-def _order(call: Call) -> int:
+def order_of(call: Call) -> int:
+    """Return the order of the spline that samples the image; scikit-image's own rule."""
     if call["order"] is None:
         return 0 if call.dtype == bool else 1
     return int(call["order"])
@@ -120,7 +120,7 @@ def _blur(call: Call) -> Blur | None:
 
 
 def _zoom(call: Call) -> Zoom:
-    return Zoom(_lengths(call), _behind(call), _order(call), call["mode"], call["cval"])
+    return Zoom(_lengths(call), _behind(call), order_of(call), call["mode"], call["cval"])
 
 
 def _check(call: Call) -> None:
@@ -153,7 +153,7 @@ def _check_resize(call: Call) -> None:
 
 
 def _halo(call: Call) -> HaloLike:
-    blur, near = _blur(call), support(_order(call))
+    blur, near = _blur(call), support(order_of(call))
     return tuple(near + r for r in (blur.reach if blur else (0,) * call.ndim))
 
 
@@ -163,7 +163,7 @@ def _halo(call: Call) -> HaloLike:
 def _converted(call: Call, data: np.ndarray) -> np.ndarray:
     if call.dtype == np.float16:
         return data.astype(np.float32)
-    if _order(call) == 0:
+    if order_of(call) == 0:
         return data
     convert = reach("_shared.utils", "convert_to_float")
     return np.asarray(convert(data, call["preserve_range"]))
@@ -188,29 +188,22 @@ def _plan(call: Call) -> Plan:
             patch = Patch(np.ascontiguousarray(blur.run(patch, box)), box)
         return np.ascontiguousarray(zoom.run(patch, tile))
 
-    limits = None
-    if zoom.order > 1 or (call["clip"] and (zoom.order == 1 or blur is not None)):
-        # The nearest pixel alone is never out of range.
-        limits = yield from gather_limits(
+    return (
+        yield from clipped_tiles(
             call,
             lambda values: _converted(call, values),
             sample,
             source,
             zoom.after,
             spline=zoom.order,
+            # the nearest pixel alone is never out of range
+            overshoots=zoom.order == 1 or blur is not None,
         )
-
-    def compute(block: Block) -> np.ndarray:
-        out = sample(block, block.tile)
-        if limits is not None and call["clip"]:
-            np.clip(out, *limits, out=out)
-        return out if call.channel_axis is None else np.moveaxis(out, -1, call.channel_axis)
-
-    return Tiles(compute, source=source)
+    )
 
 
 def _dtype(call: Call) -> Any:
-    if _order(call) == 0 and call.dtype != np.float16:
+    if order_of(call) == 0 and call.dtype != np.float16:
         return call.dtype
     return as_float(call)
 
@@ -259,7 +252,8 @@ OPERATIONS = (
         {},
         shape_of=_given_shape,
         check=_check_resize,
-        note="Orders 0 and 1 are identical bit for bit.",
+        note="Orders 0 and 1 are identical bit for bit. Adds one axis at most: for more, give the "
+        "image the others first (image[..., None]).",
     ),
     _operation(
         "rescale",

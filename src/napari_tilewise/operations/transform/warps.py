@@ -7,19 +7,17 @@ must treat each coordinate by itself.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, update_wrapper
 from inspect import Parameter, Signature
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from skimage.transform import EuclideanTransform, ProjectiveTransform, SimilarityTransform, warp
+from skimage.transform import EuclideanTransform, ProjectiveTransform, warp
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter, InvalidParameterType
 from napari_tilewise.operations import docs
 from napari_tilewise.operations.common import CHANNEL, CVAL, as_float
-from napari_tilewise.operations.grid import Region, extent
 from napari_tilewise.operations.keywords import Keywords
 from napari_tilewise.operations.model import (
     Block,
@@ -29,17 +27,37 @@ from napari_tilewise.operations.model import (
     Kind,
     Operation,
     Plan,
-    Tiles,
 )
 from napari_tilewise.operations.parameters import Array, Choice, Flag, Function, Number
 from napari_tilewise.operations.private import reach
-from napari_tilewise.operations.transform.ranges import gather_limits
-from napari_tilewise.operations.transform.resize import MODE, SPLINES, TOLERANCE, TOLERANCE32
+from napari_tilewise.operations.transform.ranges import clipped_tiles
+from napari_tilewise.operations.transform.resize import (
+    MODE,
+    SPLINES,
+    TOLERANCE,
+    TOLERANCE32,
+    order_of,
+)
 from napari_tilewise.operations.transform.sampling import support
-from napari_tilewise.operations.transform.warping import Homography, Mapped
+from napari_tilewise.operations.transform.views import (
+    View,
+    given_shape,
+    homography_of,
+    polar_shape,
+    polar_view,
+    rotate_view,
+    rotated_shape,
+    seen_result,
+    seen_shape,
+    swirl_view,
+    warp_view,
+    warped_shape,
+)
 
-View: TypeAlias = Homography | Mapped
-PointMap: TypeAlias = Callable[[np.ndarray], np.ndarray]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_tilewise.operations.grid import Region
 
 
 # -- parameters ------------------------------------------------------------------------------------
@@ -91,181 +109,11 @@ class InverseMap(Function):
 POINT = Array(shape=(2,), usual=(0, 40), optional=True)
 
 
-# -- maps ------------------------------------------------------------------------------------------
-
-
-def _order(call: Call) -> int:
-    if call.params.get("order") is None:
-        return 0 if call.dtype == bool else 1
-    return int(call["order"])
-
-
-def _points(function: PointMap, result: tuple[int, ...]) -> Callable[[Region], list[np.ndarray]]:
-    """Return the coordinates of boxes of a result, as `warp_coords` computes them."""
-
-    def coordinates(tile: Region) -> list[np.ndarray]:
-        rows, columns = tile[:2]
-        count = extent((columns, rows))
-        grid = np.indices(count, dtype=float)
-        grid[0] += columns.start
-        grid[1] += rows.start
-        points = grid.reshape(2, -1).T
-        alone = len(points) == 1 and result[0] * result[1] > 1
-        if alone:  # matrix products treat a single point by other means, which round differently
-            points = np.concatenate([points, points])
-        found = np.asarray(function(points))[: 1 if alone else None]
-        column, row = found.T.reshape((-1, *count)).swapaxes(1, 2).astype(float)[:2]
-        if len(tile) == 2:
-            return [row, column]
-        bands = np.arange(tile[2].start, tile[2].stop, dtype=float)[np.newaxis, np.newaxis]
-        return [row[..., np.newaxis], column[..., np.newaxis], bands]
-
-    return coordinates
-
-
-def _homography(call: Call, given: Any) -> np.ndarray | None:
-    """Return the matrix of a map that scikit-image warps by itself."""
-    if _order(call) not in (1, 3) or call.params.get("map_args"):
-        return None
-    if isinstance(given, np.ndarray):
-        return given if given.shape == (3, 3) else None
-    if isinstance(given, ProjectiveTransform):
-        return np.asarray(given.params)
-    return None
-
-
-def _view(call: Call, given: Any, keywords: Mapping[str, Any] | None = None) -> View:
-    """Return what warps an image by a map given to `warp`."""
-    shape, result = _seen(call), _seen_result(call)
-    order, mode, cval = _order(call), call["mode"], call["cval"]
-    matrix = _homography(call, given)
-    if matrix is not None:
-        return Homography(shape, matrix.astype(call.operation.dtype_of(call)), order, mode, cval)
-    if isinstance(given, np.ndarray) and given.shape == (3, 3):
-        given = ProjectiveTransform(matrix=given)
-    if isinstance(given, np.ndarray):
-        array = given
-
-        def coordinates(tile: Region) -> list[np.ndarray]:
-            return [np.asarray(axis[tile], float) for axis in array]
-
-        return Mapped(shape, coordinates, order, mode, cval)
-    function: PointMap = lambda points: given(points, **(keywords or {}))  # noqa: E731
-    return Mapped(shape, _points(function, result), order, mode, cval)
-
-
-def _warp_view(call: Call) -> View:
-    return _view(call, call["inverse_map"], call["map_args"])
-
-
-def _rotation(call: Call) -> tuple[SimilarityTransform, tuple[int, int] | None]:
-    """Return `rotate`'s transformation, and the size of a result that was resized."""
-    rows, columns = call.shape[:2]
-    center = call["center"]
-    center = np.array((columns, rows)) / 2.0 - 0.5 if center is None else np.asarray(center)
-    there = SimilarityTransform(translation=center)
-    turn = SimilarityTransform(rotation=np.deg2rad(call["angle"]))
-    back = SimilarityTransform(translation=-center)
-    found, size = back + turn + there, None
-    if call["resize"]:
-        corners = np.array([[0, 0], [0, rows - 1], [columns - 1, rows - 1], [columns - 1, 0]])
-        corners = found.inverse(corners)
-        low, high = corners.min(axis=0), corners.max(axis=0)
-        width, height = (int(n) for n in np.around(high - low + 1))
-        size = (height, width)
-        found = SimilarityTransform(translation=(low[0], low[1])) + found
-    found.params[2] = (0, 0, 1)
-    return found, size
-
-
-def _rotate_view(call: Call) -> View:
-    return _view(call, _rotation(call)[0])
-
-
-def _swirl_view(call: Call) -> View:
-    center = call["center"]
-    if center is None:
-        center = np.array(call.shape)[:2][::-1] / 2
-    keywords = {"center": center, **{k: call[k] for k in ("rotation", "strength", "radius")}}
-    return _view(call, reach("transform._warps", "_swirl_mapping"), keywords)
-
-
-def _radius(call: Call) -> Any:
-    if call["radius"] is not None:
-        return call["radius"]
-    w, h = np.array(call.spatial_shape) / 2
-    return np.sqrt(w**2 + h**2)
-
-
-def _polar_view(call: Call) -> View:
-    height, width = _polar_size(call)
-    radius, center = _radius(call), call["center"]
-    if center is None:
-        center = (np.array(call.spatial_shape) / 2) - 0.5
-    linear = call["scaling"] == "linear"
-    mapping = reach("transform._warps", "_linear_polar_mapping" if linear else "_log_polar_mapping")
-    keywords = {
-        "k_angle": height / (2 * np.pi),
-        "k_radius": width / (radius if linear else np.log(radius)),
-        "center": center,
-    }
-    return _view(call, mapping, keywords)
-
-
-# -- geometry --------------------------------------------------------------------------------------
-
-
-def _seen(call: Call) -> tuple[int, ...]:
-    """Return the image's shape, channels last."""
-    if call.channel_axis is None:
-        return call.shape
-    return (*call.spatial_shape, call.shape[call.channel_axis])
-
-
-def _seen_result(call: Call) -> tuple[int, ...]:
-    """Return the result's shape, channels last."""
-    shape = call.operation.shape_of(call) or ()
-    if call.channel_axis is None:
-        return shape
-    channels = shape[call.channel_axis]
-    return (*(n for axis, n in enumerate(shape) if axis != call.channel_axis), channels)
-
-
-def _sized(call: Call, size: Sequence[int] | None) -> tuple[int, ...]:
-    """Return the result's shape from its rows and columns; None: the image's."""
-    seen = _seen(call)
-    result = seen if size is None else (*size[:2], *seen[2:])
-    if call.channel_axis is None:
-        return result
-    return call.with_channel(result[:-1], result[-1])
-
-
-def _given_shape(call: Call) -> tuple[int, ...]:
-    return _sized(call, call["output_shape"])
-
-
-def _warped_shape(call: Call) -> tuple[int, ...]:
-    given = call["inverse_map"]
-    if isinstance(given, np.ndarray) and given.shape != (3, 3):
-        return tuple(given.shape[1:])
-    return _given_shape(call)
-
-
-def _rotated_shape(call: Call) -> tuple[int, ...]:
-    return _sized(call, _rotation(call)[1])
-
-
-def _polar_size(call: Call) -> tuple[int, ...]:
-    size = call["output_shape"]
-    return (360, int(np.ceil(_radius(call)))) if size is None else tuple(size[:2])
-
-
-def _polar_shape(call: Call) -> tuple[int, ...]:
-    return _sized(call, _polar_size(call))
+# -- pixels ----------------------------------------------------------------------------------------
 
 
 def _dtype(call: Call) -> Any:
-    return call.dtype if _order(call) == 0 else np.dtype(as_float(call))
+    return call.dtype if order_of(call) == 0 else np.dtype(as_float(call))
 
 
 def _rotated_dtype(call: Call) -> Any:
@@ -274,14 +122,11 @@ def _rotated_dtype(call: Call) -> Any:
 
 
 def _halo(call: Call) -> HaloLike:
-    return support(_order(call))
-
-
-# -- pixels ----------------------------------------------------------------------------------------
+    return support(order_of(call))
 
 
 def _converted(call: Call, data: np.ndarray) -> np.ndarray:
-    if _order(call) == 0:
+    if order_of(call) == 0:
         return data.astype(call.operation.dtype_of(call), copy=False)
     convert = reach("_shared.utils", "convert_to_float")
     return np.asarray(convert(data, call["preserve_range"]))
@@ -290,7 +135,7 @@ def _converted(call: Call, data: np.ndarray) -> np.ndarray:
 def _planned(view_of: Callable[[Call], View]) -> Callable[[Call], Plan]:
     def plan(call: Call) -> Plan:
         view = view_of(call)
-        channels = () if call.channel_axis is None else (slice(0, _seen(call)[-1]),)
+        channels = () if call.channel_axis is None else (slice(0, seen_shape(call)[-1]),)
 
         def source(tile: Region) -> Region:
             return view.needs((*tile, *channels))[: call.ndim]
@@ -302,25 +147,18 @@ def _planned(view_of: Callable[[Call], View]) -> Callable[[Call], Plan]:
             image = _converted(call, data)
             return view.sample(image, (*block.region, *channels), (*tile, *channels))
 
-        limits = None
-        if view.spline > 1 or (call["clip"] and (_order(call) or call["mode"] == "constant")):
-            # The nearest pixel alone is never out of range.
-            limits = yield from gather_limits(
+        return (
+            yield from clipped_tiles(
                 call,
                 lambda values: _converted(call, values),
                 sample,
                 source,
-                _seen_result(call)[: call.ndim],
+                seen_result(call)[: call.ndim],
                 spline=view.spline,
+                # the nearest pixel alone is never out of range
+                overshoots=order_of(call) > 0 or call["mode"] == "constant",
             )
-
-        def compute(block: Block) -> np.ndarray:
-            out = sample(block, block.tile)
-            if limits is not None and call["clip"]:
-                np.clip(out, *limits, out=out)
-            return out if call.channel_axis is None else np.moveaxis(out, -1, call.channel_axis)
-
-        return Tiles(compute, source=source)
+        )
 
     return plan
 
@@ -329,7 +167,7 @@ def _planned(view_of: Callable[[Call], View]) -> Callable[[Call], Plan]:
 
 
 def _check(call: Call) -> None:
-    if call.dtype == bool and _order(call):
+    if call.dtype == bool and order_of(call):
         raise InvalidParameter(
             f"{call.operation.name}: order={call['order']!r} on an image of type bool: expected "
             "order=0, or convert the image to float first."
@@ -340,7 +178,7 @@ def _check(call: Call) -> None:
             "it to float32 first."
         )
     size = call.params.get("output_shape")
-    if size is not None and len(size) == 3 and size[2:] != _seen(call)[2:]:
+    if size is not None and len(size) == 3 and size[2:] != seen_shape(call)[2:]:
         raise InvalidParameter(
             f"{call.operation.name}: output_shape={size}: expected rows and columns only; the "
             "channels stay."
@@ -361,7 +199,7 @@ def _check_warp(call: Call) -> None:
             f"{call.operation.name}: an image of {call.ndim} axes: expected rows, columns and "
             "maybe channels, or an array of coordinates as inverse_map."
         )
-    matrix = _homography(call, given)
+    matrix = homography_of(call, given)
     if matrix is not None and matrix.shape != (3, 3):
         raise InvalidParameter(
             f"{call.operation.name}: inverse_map has a matrix of shape {matrix.shape}: expected "
@@ -434,7 +272,7 @@ def _operation(
             "specs": specs,
             "halo_of": _halo,
             "dtype_of": _dtype,
-            "shape_of": _given_shape,
+            "shape_of": given_shape,
             "plan_of": _planned(view),
             "border": "mode",
             "ndim": (2, 3),
@@ -471,19 +309,19 @@ _MAPS = (
 OPERATIONS = (
     _operation(
         "rotate",
-        _rotate_view,
+        rotate_view,
         {
             "angle": Number(usual=(-180, 180)),
             "resize": Flag(),
             "center": POINT,
             **_SHARED,
         },
-        shape_of=_rotated_shape,
+        shape_of=rotated_shape,
         dtype_of=_rotated_dtype,
     ),
     _operation(
         "swirl",
-        _swirl_view,
+        swirl_view,
         {
             "center": POINT,
             "strength": NUMBER,
@@ -495,7 +333,7 @@ OPERATIONS = (
     ),
     _operation(
         "warp",
-        _warp_view,
+        warp_view,
         {
             "inverse_map": InverseMap(samples=_MAPS),
             "map_args": Keywords(advanced=True, samples=({}, {"shift": 2.5})),
@@ -503,14 +341,14 @@ OPERATIONS = (
             **_SHARED,
         },
         ndim=(1, 8),
-        shape_of=_warped_shape,
+        shape_of=warped_shape,
         check=_check_warp,
         note=_NOTE + " A function as inverse_map must treat each coordinate by itself; an array of "
         "coordinates must have as many axes as the image, and one.",
     ),
     _operation(
         "warp_polar",
-        _polar_view,
+        polar_view,
         {
             "center": POINT,
             "radius": Number(minimum=0, exclusive=True, optional=True, length=True, usual=(1, 60)),
@@ -521,6 +359,6 @@ OPERATIONS = (
         },
         kind=_Polar,
         ndim=(2, 2),
-        shape_of=_polar_shape,
+        shape_of=polar_shape,
     ),
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.operations.histograms import gather_range
-from napari_tilewise.operations.model import Block, Call, Kind, Operation, Plan, Tiles
+from napari_tilewise.operations.model import Block, Call, Kind, Operation, Plan, Tiles, tiled
 from napari_tilewise.operations.narrowing import needs_maximum
 from napari_tilewise.operations.parameters import Flag
 
@@ -31,7 +31,7 @@ def _narrowed(bits: int) -> Callable[[Call], Plan]:
 
     def plan(call: Call) -> Plan:
         if not needs_maximum(call.dtype, bits):
-            return Tiles(lambda block: np.asarray(call.function(block.data)))
+            return tiled(call)
         found = yield from gather_range(call)
         assert found is not None
         _, maximum = found

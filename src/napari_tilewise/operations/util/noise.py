@@ -6,18 +6,20 @@ tell where its own begin: the whole image is needed for scikit-image's noise of 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from skimage import util
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.common import AnyCase
-from napari_tilewise.operations.model import Call, Kind
 from napari_tilewise.operations.parameters import AlignedImage, Flag, Number, Seed
 from napari_tilewise.operations.standin import StandIn
 from napari_tilewise.operations.util.dtypes import kept_float
-from napari_tilewise.operations.whole import whole, whole_halo
+from napari_tilewise.operations.whole import WHOLE
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.model import Call
 
 TAKES = {
     "gaussian": ("mean", "var"),
@@ -75,7 +77,7 @@ OPERATIONS = (
     StandIn(
         name="util.random_noise",
         calls=random_noise,
-        kind=Kind.WHOLE,
+        **WHOLE,
         specs={
             "mode": AnyCase(choices=tuple(TAKES)),
             "rng": Seed(advanced=True),
@@ -86,9 +88,7 @@ OPERATIONS = (
             "salt_vs_pepper": Number(minimum=0, maximum=1, usual=(0, 1), optional=True),
             "local_vars": AlignedImage(role="intensity", like=True, advanced=True),
         },
-        halo_of=whole_halo,
         dtype_of=_dtype,
-        plan_of=whole,
         check=_check,
         working=8.0,
         note="Without rng= the noise is another one at every call, as scikit-image's is.",

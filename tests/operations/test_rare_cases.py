@@ -1,0 +1,180 @@
+"""Cases that few random draws meet: each was found by the thorough profile, and mended."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from skimage import feature, filters
+from skimage.filters import correlate_sparse
+
+import napari_tilewise as tw
+
+RNG = np.random.default_rng(0)
+NOISE = RNG.random((13, 30))
+
+
+def assert_equal(name: str, image: np.ndarray, tiles: Any, **params: Any) -> None:
+    """Assert that the tiled result is scikit-image's, or that both refuse."""
+    function = tw.OPERATIONS[name].raw_function
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            expected = function(image.copy(), **params)
+        except Exception:  # noqa: BLE001 - whatever it is, ours must refuse, too
+            with pytest.raises(tw.TilewiseError):
+                tw.apply(name, image, tiles=tiles, **params)
+            return
+        found = tw.apply(name, image, tiles=tiles, **params)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+# -- filters in a row, mirrored at the image's end -------------------------------------------------
+
+LOPSIDED = (
+    np.ones((2, 1), np.uint8),
+    np.array([[1, 0, 0], [1, 0, 0], [0, 0, 0]], np.uint8),
+    ((np.array([[1, 1, 0]], np.uint8), 1), (np.array([[0, 1, 1]], np.uint8), 2)),
+)
+
+
+@pytest.mark.parametrize(
+    "name", ["erosion", "dilation", "opening", "closing", "white_tophat", "black_tophat"]
+)
+@pytest.mark.parametrize("footprint", LOPSIDED)
+@pytest.mark.parametrize("mode", ["reflect", "mirror", "wrap", "nearest", "ignore"])
+@pytest.mark.parametrize("dtype", ["bool", "uint8"])
+def test_lopsided_footprints_at_mirrored_ends(
+    name: str, footprint: Any, mode: str, dtype: str
+) -> None:
+    image = (NOISE > 0.5) if dtype == "bool" else (NOISE * 255).astype(dtype)
+    assert_equal(f"morphology.{name}", image, (1, 1), footprint=footprint, mode=mode)
+
+
+# -- periodic blocks that hold a whole axis --------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sato", "frangi", "meijering", "hessian"])
+@pytest.mark.parametrize("shape", [(1, 30), (13, 30)])
+def test_ridges_of_an_image_shorter_than_the_periodic_halo(
+    name: str, shape: tuple[int, int]
+) -> None:
+    image = NOISE[: shape[0]] > 0.5
+    assert_equal(
+        f"filters.{name}", image, (shape[0], 29), sigmas=[0.5], mode="wrap", black_ridges=False
+    )
+
+
+# -- windows so wide that SciPy reads beyond the image ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("filters.threshold_local", {"block_size": 25, "method": "median"}),
+        ("filters.threshold_local", {"block_size": 25, "method": "generic", "param": np.max}),
+        ("filters.median", {"footprint": np.ones((1, 25))}),
+        ("morphology.opening", {"footprint": np.ones((1, 26))}),
+    ],
+)
+def test_mirroring_that_scipy_cannot_do_is_refused(name: str, params: dict[str, Any]) -> None:
+    with pytest.raises(tw.TilewiseError, match="mode='reflect' fails"):
+        tw.apply(name, NOISE[:, :3], tiles=2, mode="reflect", **params)
+    assert_equal(name, NOISE[:, :3], 2, mode="mirror", **params)
+    assert_equal(name, NOISE[:, :1], 2, mode="reflect", **params)
+
+
+def test_a_box_is_eroded_however_small_the_image_is() -> None:
+    assert_equal("morphology.erosion", NOISE[:, :3], 2, footprint=np.ones((1, 25)))
+
+
+# -- kernels longer than the image -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("used", [1, 2, 3, 7])
+@pytest.mark.parametrize("length", [4, 5, 6, 7, 8, 9])
+def test_valid_correlation_with_a_kernel_longer_than_the_image(length: int, used: int) -> None:
+    kernel = np.where(np.arange(length) < used, 0.5, 0.0)[None]
+    assert_equal("filters.correlate_sparse", NOISE[:5, :4], 2, kernel=kernel, mode="valid")
+
+
+def test_valid_correlation_may_be_empty() -> None:
+    kernel = np.ones((1, 5))
+    assert correlate_sparse(NOISE[:, :4], kernel, "valid").shape == (13, 0)
+    found = tw.apply("filters.correlate_sparse", NOISE[:, :4], kernel=kernel, mode="valid")
+    assert found.shape == (13, 0)
+
+
+# -- data types that parameters decide -------------------------------------------------------------
+
+
+def spread(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return an impulse response in double precision, whatever the coordinates."""
+    return np.where((rows == 0) & (columns == 0), 1.0, 0.1)
+
+
+@pytest.mark.parametrize("noise", [0.25, np.full((11, 13), 0.3), np.full((11, 13), 2, np.uint8)])
+@pytest.mark.parametrize("response", [spread, lambda r, c: np.exp(-(r**2) - c**2)])
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_wiener_is_as_precise_as_its_parameters(dtype: str, response: Any, noise: Any) -> None:
+    image = (NOISE[:6, :7] * 255).astype(dtype)
+    assert_equal("filters.wiener", image, 3, impulse_response=response, K=noise)
+    for name in ("filter_forward", "filter_inverse"):
+        assert_equal(f"filters.{name}", image, 3, impulse_response=response)
+
+
+# -- parameters that no pixel meets ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["edge", "symmetric"])
+def test_a_pyramid_of_the_image_alone_smooths_nothing(mode: str) -> None:
+    (found,) = tw.apply("transform.pyramid_gaussian", NOISE, tiles=9, max_layer=0, mode=mode)
+    np.testing.assert_array_equal(found, NOISE)
+
+
+# -- masks that leave nothing ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "float32", "float64"])
+def test_equalize_hist_by_no_pixel(dtype: str) -> None:
+    image = (NOISE * 2).astype(dtype)
+    assert_equal("exposure.equalize_hist", image, 5, mask=np.zeros(image.shape, bool))
+
+
+# -- rounding errors divided by rounding errors ----------------------------------------------------
+
+
+@pytest.mark.parametrize("pad_input", [False, True])
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_templates_on_flat_places(dtype: str, mode: str, *, pad_input: bool) -> None:
+    smooth = filters.gaussian(RNG.random((40, 60)), 3)
+    image = smooth if dtype != "uint8" else smooth * 255
+    image = image.astype(dtype)
+    image[5:20, 10:40] = image[7, 12]
+    for template in (np.array([[0.26, 0.3]]), np.linspace(0, 1, 12).reshape(3, 4)):
+        params = {"template": template, "pad_input": pad_input, "mode": mode}
+        expected = feature.match_template(image, **params)
+        found = tw.apply("feature.match_template", image, tiles=(7, 11), **params)
+        assert found.dtype == expected.dtype
+        limit = tw.OPERATIONS["feature.match_template"].tolerance_for(image.dtype, None, params)
+        assert limit < (0.5 if dtype == "float32" else 1e-4)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=limit)
+
+
+def test_templates_in_a_volume() -> None:
+    volume = filters.gaussian(RNG.random((9, 20, 17)), 2)
+    template = RNG.random((2, 3, 4))
+    expected = feature.match_template(volume, template, pad_input=True, mode="reflect")
+    found = tw.apply(
+        "feature.match_template",
+        volume,
+        tiles=(4, 7, 5),
+        template=template,
+        pad_input=True,
+        mode="reflect",
+    )
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
