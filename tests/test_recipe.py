@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from napari_tilewise import OPERATIONS, errors
 from napari_tilewise.operations.model import Output
 from napari_tilewise.operations.parameters import AlignedImage, Footprint, Function
-from napari_tilewise.recipe import Recipe, step_output
+from napari_tilewise.recipe import Recipe, Step, step_output
 
 GAUSSIAN = ("filters.gaussian", {"sigma": 2})
 
@@ -68,7 +68,7 @@ def test_every_operations_defaults_survive_a_file(name, tmp_path):
     recipe = Recipe([(name, {**required_of(op), **defaults_of(op)})])
     again = Recipe.load(recipe.save(tmp_path / "r.yaml"))
     assert again == recipe
-    before, after = op.bind(dict(recipe.steps[0][1])), op.bind(dict(again.steps[0][1]))
+    before, after = (op.bind(dict(one.steps[0].parameters)) for one in (recipe, again))
     for key, value in before.items():
         np.testing.assert_array_equal(np.asarray(value), np.asarray(after[key]))
 
@@ -108,7 +108,7 @@ def test_a_footprint_survives_as_nested_lists(name, parameter, tmp_path):
     recipe = Recipe([(name, {**required, parameter: footprint})])
     again = Recipe.load(recipe.save(tmp_path / "r.yaml"))
     assert again == recipe
-    bound = OPERATIONS[name].bind(again.steps[0][1], 2)[parameter]
+    bound = OPERATIONS[name].bind(again.steps[0].parameters, 2)[parameter]
     np.testing.assert_array_equal(bound, footprint)
     shape = Recipe([(name, {**required, parameter: {"shape": "disk", "radius": 2}})])
     assert Recipe.load(shape.save(tmp_path / "s.yaml")) == shape
@@ -116,7 +116,7 @@ def test_a_footprint_survives_as_nested_lists(name, parameter, tmp_path):
 
 def test_only_given_parameters_are_stored():
     assert Recipe(["filters.gaussian"]).to_dict() == {
-        "version": 1,
+        "version": 2,
         "steps": [{"operation": "filters.gaussian"}],
     }
 
@@ -125,8 +125,9 @@ def test_a_recipe_cannot_be_changed():
     given_params = {"sigma": [1, 2]}
     recipe = Recipe([("filters.gaussian", given_params)])
     given_params["sigma"].append(3)
-    recipe.steps[0][1]["sigma"] = 9
-    assert recipe.steps == (("filters.gaussian", {"sigma": (1, 2)}),)
+    with pytest.raises(TypeError):
+        recipe.steps[0].parameters["sigma"] = 9
+    assert recipe.steps == (Step("filters.gaussian", {"sigma": (1, 2)}),)
     with pytest.raises(AttributeError):
         recipe.steps = ()
 
@@ -160,7 +161,7 @@ def test_a_wrong_step_is_refused_when_the_recipe_is_made(steps, error, words):
 
 def test_a_function_stays_out_of_the_file(tmp_path):
     recipe = Recipe([("filters.threshold_local", {"method": "generic", "param": np.mean})])
-    assert recipe.steps[0][1]["param"] is np.mean
+    assert recipe.steps[0].parameters["param"] is np.mean
     with pytest.raises(errors.InvalidRecipe, match="holds a function as 'param'"):
         recipe.save(tmp_path / "r.yaml")
 
@@ -194,14 +195,14 @@ def test_a_whole_image_stays_out_of_the_file(name, tmp_path):
         ("version: 1\nstep: []\n", 2, "Did you mean 'steps'"),
         ("version: 1\nsteps: gaussian\n", 2, "expected a list"),
         ("version: 1\nsteps:\n- filters.gaussian\n- filters.gausian\n", 4, "filters.gaussian"),
-        ("version: 1\nsteps:\n- operation: filters.gaussian\n  params: {}\n", 3, "'parameters'"),
+        ("version: 1\nsteps:\n- operation: filters.gaussian\n  params: {}\n", 4, "'parameters'"),
         (
             "version: 1\nsteps:\n- operation: filters.gaussian\n  parameters:\n"
             "    mode: wrap\n    sigmaa: 3\n",
             6,
             "Did you mean 'sigma'",
         ),
-        ("version: 1\nsteps:\n- operation: filters.gaussian\n  parameters: [1]\n", 3, "names and"),
+        ("version: 1\nsteps:\n- operation: filters.gaussian\n  parameters: [1]\n", 4, "names and"),
         ("version: 1\nsteps:\n- parameters: {}\n", 3, "names no operation"),
         ("version: 1\nsteps: [\n", 3, "no YAML"),
         ("version: 1\nsteps:\n- !!python/object/apply:os.system ['true']\n", 3, "no YAML"),
@@ -233,4 +234,4 @@ def test_an_unwritable_place_is_named(tmp_path):
 def test_numbers_as_people_write_them(tmp_path):
     path = tmp_path / "r.yaml"
     path.write_text("version: 1\nsteps:\n- {operation: filters.gaussian, parameters: {sigma: 1e1}}")
-    assert Recipe.load(path).steps[0][1] == {"sigma": 10.0}
+    assert Recipe.load(path).steps[0].parameters == {"sigma": 10.0}

@@ -49,6 +49,10 @@ class OperationFailed(TilewiseError, ValueError):
     """The function refused the image or failed on one tile."""
 
 
+class InvalidFunction(TilewiseError, ValueError):
+    """A user's function, the file that holds it, or what is declared of it will not do."""
+
+
 class InvalidRecipe(TilewiseError, ValueError):
     """A recipe cannot be read, or its steps cannot follow one another."""
 
@@ -67,6 +71,10 @@ class DestinationExists(TilewiseError, FileExistsError):
 
 class DestinationUnwritable(TilewiseError, OSError):
     """The destination cannot be written: permissions, space or an unknown format."""
+
+
+class DestinationBusy(TilewiseError, BlockingIOError):
+    """Another run is writing to the same destination."""
 
 
 class MemoryBudgetExceeded(TilewiseError, MemoryError):

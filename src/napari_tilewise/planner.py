@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import psutil
 
 from napari_tilewise import axes as _axes
-from napari_tilewise.engine.apply import build
+from napari_tilewise.chain import Chain, chain, given, named_spatial
 from napari_tilewise.engine.budget import (
     LEAST_TABLES,
     RUNTIME,
@@ -26,17 +27,17 @@ from napari_tilewise.engine.budget import (
 from napari_tilewise.engine.cache import ChunkCache
 from napari_tilewise.engine.pool import cpu_count
 from napari_tilewise.engine.session import Session
-from napari_tilewise.errors import InvalidAxes, InvalidParameter, MemoryBudgetExceeded
+from napari_tilewise.errors import InvalidParameter, MemoryBudgetExceeded
 from napari_tilewise.io.layout import default_chunks
 from napari_tilewise.io.source import open_image
-from napari_tilewise.operations import get_operation
+from napari_tilewise.keeping import Decision, decide
 from napari_tilewise.operations.grid import Grid
 from napari_tilewise.recipe import Recipe
 from napari_tilewise.sizes import format_size, parse_size
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.stack import Stack
@@ -55,10 +56,14 @@ class Plan:
     recipe: Recipe
     image: Image
     """The source, open."""
-    stacks: tuple[Stack, ...]
-    """One per step, each pulling from the one before."""
+    chain: Chain
+    """The steps, each pulling from those that it names."""
+    decisions: tuple[Decision, ...]
+    """What is decided about the results between the steps."""
     tile: tuple[int, ...]
     """Tile lengths along the spatial axes."""
+    source_axes: tuple[str, ...] | None
+    """The source's axes, where they are known."""
     chunks: tuple[int, ...]
     """The output's chunk lengths, one per axis of the output; empty where it is no image."""
     axes: tuple[str, ...]
@@ -66,23 +71,59 @@ class Plan:
     scale: tuple[float, ...]
     units: tuple[str | None, ...]
     budget: Budget
+    limit: int
+    """The memory budget in bytes."""
     session: Session
+
+    @property
+    def stacks(self) -> tuple[Stack, ...]:
+        """The steps in order."""
+        return self.chain.order
 
     @property
     def last(self) -> Stack:
         """The step whose result is written."""
-        return self.stacks[-1]
+        return self.chain.last
 
     @property
     def grid(self) -> Grid:
         """The tiles of the output."""
         return self.last.grid(self.tile)
 
+    def describe(self) -> str:
+        """Return the plan in words: image, tiles, memory, and what becomes of each step's result.
+
+        Returns
+        -------
+        str
+            Lines of text.
+        """
+        last, budget = self.last, self.budget
+        shape = " x ".join(map(str, self.image.data.shape))
+        result = " x ".join(map(str, last.shape)) if last.is_image else str(last.part.output)
+        names = "".join(self.source_axes) if self.source_axes else "unknown"
+        lines = [
+            f"image   {shape} {np.dtype(self.image.data.dtype)}, axes {names}",
+            f"result  {result}" + (f" {last.dtype}" if last.is_image else ""),
+            f"tiles   {' x '.join(map(str, self.tile))} pixels, {len(last.node_grid)} per plane",
+            f"memory  at most {format_size(budget.total)} of {format_size(self.limit)}: "
+            f"{format_size(budget.process)} process, {budget.workers} workers with "
+            f"{format_size(budget.per_worker + budget.writing)} each, "
+            f"{format_size(budget.cache)} decoded chunks, {format_size(budget.tables)} tables, "
+            f"{format_size(budget.kept)} kept results",
+        ]
+        told = {one.step: str(one) for one in self.decisions}
+        for number in sorted(self.chain.stacks):
+            name = self.recipe.steps[number].operation
+            lines.append(f"step {number + 1}  {name}: {told.get(number, 'the result')}")
+        return "\n".join(lines)
+
 
 def plan(
     recipe: Any,
     source: Any,
     *,
+    inputs: Mapping[str, Any] | None = None,
     memory: str | float | None = None,
     workers: int | None = None,
     executor: str = "threads",
@@ -90,6 +131,7 @@ def plan(
     cancel: threading.Event | None = None,
     axes: str | Sequence[str] | None = None,
     spatial: str | Sequence[int] | None = None,
+    resume: bool = False,
 ) -> Plan:
     """Return how a run would go: its chain, tiles and memory. No pixel is read.
 
@@ -105,8 +147,8 @@ def plan(
         raise InvalidParameter(f"workers={workers}: expected at least 1.")
     most = 1 if executor == "serial" else workers or cpu_count()
     limit = parse_size(memory) if memory is not None else _half_of_available()
-    planner = _Planner(recipe, image, axes, spatial, Session(most, cancel, progress), limit)
-    return planner.plan()
+    session = Session(most, cancel, progress)
+    return _Planner(recipe, image, inputs, axes, spatial, session, limit, resume).plan()
 
 
 def _half_of_available() -> int:
@@ -120,43 +162,62 @@ class _Planner:
         self,
         recipe: Recipe,
         image: Image,
+        inputs: Mapping[str, Any] | None,
         axes: Any,
         spatial: Any,
         session: Session,
         limit: int,
+        outlasting: bool,
     ) -> None:
+        self.outlasting = outlasting
         self.recipe = recipe
         self.image = image
         self.session = session
         self.limit = limit
         ndim = len(image.data.shape)
         self.axes = _axes.parse(axes, ndim) or image.axes or None
-        if self.axes is None and spatial is None and ndim > 3:
-            raise InvalidAxes(
-                f"The source of shape {tuple(image.data.shape)} does not name its axes: name "
-                "them with axes=, such as axes='tzyx', so that time and channels stay apart."
-            )
-        if spatial is None and self.axes is not None:
-            spatial = "".join(a for a in self.axes if _axes.kind(a) == "space") or None
-        self.spatial = spatial
+        if spatial is None:
+            spatial = named_spatial(self.axes, ndim)
+        opened = {name: open_image(one).data for name, one in (inputs or {}).items()}
+        self.given = given(recipe, image.data, opened, names=self.axes, spatial=spatial)
         self.process = resident() + RUNTIME
 
     def plan(self) -> Plan:
         """Return the plan, or raise `MemoryBudgetExceeded`."""
-        chain = self._chain("auto")
-        last = chain[-1]
+        decisions = decide(self._chain("auto"), self.limit, outlasting=self.outlasting)
+        keep = {one.step: one.in_memory for one in decisions if one.keep}
+        made = self._chain("auto", keep)
+        last = made.last
         axes = self._output_axes(last) if last.is_image else ()
         chunks = default_chunks(last.shape, axes) if last.is_image else ()
         chunks = tuple(min(c, n) for c, n in zip(chunks, last.shape, strict=True))
+        tile, budget = self._fitting(keep, self._tiles(made.order, chunks), decisions)
+        self._spend(budget)
+        chain = self._chain(tile, keep)
+        scale, units = self._pixel_size(chain.last, axes)
+        return Plan(
+            self.recipe, self.image, chain, decisions, tile, self.axes, chunks, axes, scale, units,
+            budget, self.limit, self.session,
+        )  # fmt: skip
+
+    def _fitting(
+        self,
+        keep: Mapping[int, bool],
+        tiles: Sequence[tuple[int, ...]],
+        decisions: Sequence[Decision],
+    ) -> tuple[tuple[int, ...], Budget]:
+        """Return the largest tiles, then the most workers, that fit the budget."""
+        held = sum(one.size for one in decisions if one.keep and one.in_memory)
         smallest: Budget | None = None
         assert self.session.workers is not None
-        for tile in self._tiles(chain, chunks):
+        for tile in tiles:
+            chain = self._chain(tile, keep)
             for workers in range(self.session.workers, 0, -1):
-                budget = self._budget(chain, tile, workers)
+                budget = self._budget(chain.order, tile, workers, held)
                 if budget.total <= self.limit:
-                    return self._made(tile, chunks, axes, budget)
+                    return tile, budget
                 smallest = budget if smallest is None or budget.total < smallest.total else smallest
-                if prod(tile) > prod(self._shortest(chain, chunks)):
+                if tile != tiles[-1]:
                     break  # smaller tiles before fewer workers
         assert smallest is not None
         raise MemoryBudgetExceeded(
@@ -165,24 +226,8 @@ class _Planner:
             f"and one worker; the budget is {format_size(self.limit)}. Raise memory=."
         )
 
-    def _chain(self, tiles: Any) -> list[Stack]:
-        data: Any = self.image.data
-        names = self.axes
-        chain: list[Stack] = []
-        for name, params in self.recipe.steps:
-            operation = get_operation(name)
-            if operation.channel and operation.channel not in params and names and "c" in names:
-                # A colour operation's default is "the last axis"; here the axis has a name.
-                if operation.parameters[operation.channel].default is not None:
-                    params = {**params, operation.channel: names.index("c")}
-            stack = build(
-                operation.as_step(), data, dict(params), self.session,
-                axes=names, spatial=self.spatial, tiles=tiles,
-            )  # fmt: skip
-            chain.append(stack)
-            names = stack.names
-            data = stack
-        return chain
+    def _chain(self, tiles: Any, keep: Mapping[int, bool] | None = None) -> Chain:
+        return chain(self.recipe, self.given, self.session, tiles=tiles, keep=keep)
 
     def _output_axes(self, last: Stack) -> tuple[str, ...]:
         return _axes.default_axes(len(last.shape)) if last.names is None else last.names
@@ -192,9 +237,6 @@ class _Planner:
         if not last.is_image:
             return [SHORTEST_TILE] * last.call.ndim
         return last.spatial_of(chunks)
-
-    def _shortest(self, chain: Sequence[Stack], chunks: Sequence[int]) -> list[int]:
-        return self._spatial_chunks(chain, chunks)
 
     def _tiles(self, chain: Sequence[Stack], chunks: Sequence[int]) -> list[tuple[int, ...]]:
         """Return the tiles to try, the largest first: whole chunks of the output."""
@@ -211,35 +253,27 @@ class _Planner:
                 tiles.append(tile)
         return tiles
 
-    def _budget(self, chain: Sequence[Stack], tile: Sequence[int], workers: int) -> Budget:
+    def _budget(
+        self, chain: Sequence[Stack], tile: Sequence[int], workers: int, kept: int
+    ) -> Budget:
         per_worker = working_bytes(chain, tile)
         last = chain[-1]
         writing = 3 * prod(tile) * last.dtype.itemsize if last.is_image else 0
         tables = max(LEAST_TABLES, int(self.limit * TABLES))
-        spent = self.process + tables + workers * (per_worker + writing)
+        spent = self.process + tables + kept + workers * (per_worker + writing)
         cache = cache_bytes(chain, tile, max(0, self.limit - spent))
-        return Budget(self.process, per_worker, writing, workers, cache, tables)
+        return Budget(self.process, per_worker, writing, workers, cache, tables, kept)
 
-    def _made(
-        self,
-        tile: tuple[int, ...],
-        chunks: tuple[int, ...],
-        axes: tuple[str, ...],
-        budget: Budget,
-    ) -> Plan:
+    def _spend(self, budget: Budget) -> None:
+        """Tell the session what it may take."""
         self.session.workers = budget.workers
         self.session.cache = ChunkCache(budget.cache)
         self.session.tables = budget.tables
         # One region at a time may be as large as what all workers have together.
         self.session.memory = max(budget.workers * budget.per_worker, self.limit // 4)
-        stacks = tuple(self._chain(tile))
-        scale, units = self._pixel_size(stacks, axes)
-        return Plan(
-            self.recipe, self.image, stacks, tile, chunks, axes, scale, units, budget, self.session
-        )
 
     def _pixel_size(
-        self, stacks: Sequence[Stack], axes: tuple[str, ...]
+        self, last: Stack, axes: tuple[str, ...]
     ) -> tuple[tuple[float, ...], tuple[str | None, ...]]:
         """Return the output's pixel size: larger where the output has fewer pixels."""
         known = dict(
@@ -247,7 +281,7 @@ class _Planner:
         )
         before = dict(zip(self.axes or (), self.image.data.shape, strict=False))
         scale, units = [], []
-        for axis, length in zip(axes, stacks[-1].shape, strict=True):
+        for axis, length in zip(axes, last.shape, strict=True):
             size, unit = known.get(axis, (1.0, None))
             scale.append(float(size) * before.get(axis, length) / length)
             units.append(unit)

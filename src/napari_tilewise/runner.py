@@ -2,34 +2,38 @@
 
 Tiles are pulled through the chain by a few workers, each with one tile in hand, and written as they
 come; nothing queues up. The pyramid is built from what was just written. The output grows under
-another name and takes its own only when it is complete.
+another name and takes its own only when it is complete; a run that ends before is gone on with.
 """
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.engine.events import RunDone, RunStarted
 from napari_tilewise.engine.order import band_width, banded
-from napari_tilewise.io.omezarr import OmeZarrWriter, create_writer, unfinished
 from napari_tilewise.io.source import open_image
+from napari_tilewise.io.staging import local_path
 from napari_tilewise.io.values import check_file, write_value
-from napari_tilewise.operations.model import Output
+from napari_tilewise.io.writing import Target
+from napari_tilewise.operations.grid import extent
 from napari_tilewise.planner import Plan, plan
+from napari_tilewise.provenance import record, scalars
+from napari_tilewise.resuming import accounted, left_over
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from napari_tilewise.engine.account import Account
     from napari_tilewise.engine.events import Listener
-    from napari_tilewise.engine.stack import Stack
+    from napari_tilewise.engine.session import Session
+    from napari_tilewise.io.channels import Channel
+    from napari_tilewise.io.omezarr import OmeZarrWriter
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,19 @@ def run(
     source: Any,
     destination: Any,
     *,
+    inputs: Mapping[str, Any] | None = None,
     memory: str | float | None = None,
     workers: int | None = None,
     executor: str = "threads",
     overwrite: bool = False,
+    resume: bool = True,
     pyramid: bool = True,
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
     axes: str | Sequence[str] | None = None,
     spatial: str | Sequence[int] | None = None,
+    ome_zarr: str = "0.5",
+    shards: bool = False,
 ) -> RunResult:
     """Run a recipe on an image of any size, in bounded memory, into a file.
 
@@ -75,7 +83,10 @@ def run(
     source
         A path, a URL, or anything with `shape`, `dtype` and slicing.
     destination
-        ``NAME.ome.zarr`` for an image; ``.json`` or ``.csv`` for scalars, points and tables.
+        ``NAME.ome.zarr``, ``NAME.ome.tif``, ``.tif`` (ImageJ), ``.npy`` or ``.png`` for an image;
+        ``.json`` or ``.csv`` for scalars, points and tables.
+    inputs
+        The recipe's inputs by name: paths, URLs or array-likes.
     memory
         Most resident memory in bytes, or a text such as ``"2 GiB"``; half of what is available
         unless given. The interpreter is included.
@@ -85,6 +96,9 @@ def run(
         ``"threads"`` or ``"serial"``.
     overwrite
         Whether an existing destination is replaced, once the new one is complete.
+    resume
+        Whether to go on with a run of the same recipe and source to this destination that was
+        killed, cancelled or failed, and to leave one to go on with; else each starts afresh.
     pyramid
         Whether to write smaller levels too.
     progress
@@ -95,6 +109,10 @@ def run(
         Names of the source's axes, where it does not know them itself.
     spatial
         The axes to run over; z, y and x where the axes are known, else all of them.
+    ome_zarr
+        Version of an OME-Zarr: ``"0.5"``, or ``"0.4"`` for older readers.
+    shards
+        Whether an OME-Zarr has one file for each tile instead of one for each chunk.
 
     Returns
     -------
@@ -105,77 +123,113 @@ def run(
     ------
     MemoryBudgetExceeded
         Before the start, when the run cannot fit; names the memory that it would need.
+    DestinationBusy
+        When another run is writing to this destination.
     TilewiseError
         For anything else; nothing is left under the destination's name.
     """
     started = time.perf_counter()
     image = open_image(source)
     made = plan(
-        recipe, image, memory=memory, workers=workers, executor=executor,
-        progress=progress, cancel=cancel, axes=axes, spatial=spatial,
+        recipe, image, inputs=inputs, memory=memory, workers=workers, executor=executor,
+        progress=progress, cancel=cancel, axes=axes, spatial=spatial, resume=resume,
     )  # fmt: skip
-    if made.last.is_image:
-        result = _stream(made, source, destination, overwrite, pyramid, started)
-    else:
-        result = _measure(made, destination, overwrite, started)
-    made.session.tell(RunDone(result.seconds))
-    return result
+    history = record(
+        made.recipe, source, inputs=inputs, axes=axes, spatial=spatial, output=destination
+    )
+    target = Target(destination, overwrite, pyramid, ome_zarr, shards)
+    return carry_out(
+        made, (source, *(inputs or {}).values()), target, history, resume=resume, started=started
+    )
 
 
-def provenance(source: Any) -> dict[str, Any]:
-    """Return what made an output: the versions of the packages and the source's name."""
-    packages = ("napari-tilewise", "scikit-image", "numpy", "scipy")
-    name = source if isinstance(source, str) else getattr(source, "name", None)
-    return {
-        "versions": {package: version(package) for package in packages},
-        "source": str(name) if name else type(source).__name__,
-    }
+def carry_out(
+    made: Plan,
+    sources: Sequence[Any],
+    target: Target,
+    history: Mapping[str, Any],
+    *,
+    resume: bool,
+    started: float,
+) -> RunResult:
+    """Run what is planned.
+
+    Parameters
+    ----------
+    made
+        The plan.
+    sources
+        What is read, and never written to.
+    target
+        Where the output goes, and how it is laid out.
+    history
+        The record of how it is made.
+    resume
+        Whether to go on with an unfinished run, and to leave one to go on with.
+    started
+        When the run began, by `time.perf_counter`.
+    """
+    destination, pyramid = target.path, target.pyramid
+    history = {**history, **target.asked}
+    with accounted(made, history, destination, pyramid=pyramid, resume=resume) as account:
+        if account is not None:
+            history = account.facts["history"]
+        if made.last.is_image:
+            path = _stream(made, sources, target, history, account)
+            value, shape, tiles = None, made.last.shape, len(made.grid)
+        else:
+            path, value = _measure(made, destination, history, target.overwrite)
+            shape, tiles = (), len(made.last.node_grid)
+    seconds = time.perf_counter() - started
+    made.session.tell(RunDone(seconds))
+    return RunResult(path, seconds, made.budget.total, tiles, shape, value)
 
 
 def _stream(
     made: Plan,
-    source: Any,
-    destination: Any,
-    overwrite: bool,
-    pyramid: bool,
-    started: float,
-) -> RunResult:
+    sources: Sequence[Any],
+    target: Target,
+    history: Mapping[str, Any],
+    account: Account | None,
+) -> Path:
     last, session = made.last, made.session
-    labels = _holds_labels(made.stacks, made.image.labels)
-    for stale in unfinished(destination):
-        shutil.rmtree(stale, ignore_errors=True)  # a killed run's, which nobody goes on with
-    writer = create_writer(
-        destination, source=source, shape=last.shape, dtype=last.dtype, axes=made.axes,
-        scale=made.scale, units=made.units, chunks=made.chunks, labels=labels,
-        recipe=made.recipe.to_dict(images=False), provenance=provenance(source),
-        overwrite=overwrite, pyramid=pyramid,
+    staging = left_over(target.path, account)
+    writer = target.writer(
+        sources=sources, shape=last.shape, dtype=last.dtype, axes=made.axes,
+        scale=made.scale, units=made.units, chunks=made.chunks,
+        labels=made.chain.holds_labels(made.image.labels),
+        recipe=history["recipe"], provenance=history, channels=_channels(made), tile=_tile(made),
+        resume=staging,
     )  # fmt: skip
     try:
+        if account is not None:
+            account.tell(staging=writer.staging.name)
         session.tell(RunStarted(None, len(made.grid), made.budget.total))
         for stack in made.stacks:
             stack.prepare()
         _write_tiles(made, writer)
         for level in range(1, len(writer.pyramid_levels())):
-            tasks = writer.pyramid_tasks(level)
-            session.sweep(f"pyramid level {level}", lambda task: task(), tasks)
-        path = writer.finish()
+            _write_level(session, writer, level)
+        # What is converted brings what was met when it was made.
+        writer.note(values={**history["values"], **scalars(made.chain.met())})
+        return writer.finish(session)
     except BaseException:
-        writer.abort()
+        if account is None or account.is_empty:
+            writer.abort()
+        else:
+            writer.close()
         raise
-    return RunResult(
-        path, time.perf_counter() - started, made.budget.total, len(made.grid), last.shape
-    )
 
 
-def _holds_labels(stacks: Sequence[Stack], labels: bool) -> bool:
-    """Return whether a chain ends in labels or masks, whose pyramid is never averaged.
+def _channels(made: Plan) -> Sequence[Channel]:
+    """Return names and colours of the output's channels: the source's where none was mixed."""
+    mixed = any(stack.call.channel_axis is not None for stack in made.stacks)
+    return () if mixed else made.image.channels
 
-    An operation that keeps the pixels' type (an erosion, small objects removed) keeps labels.
-    """
-    for stack in stacks:
-        kept = labels and stack.dtype == stack.source.dtype
-        labels = kept or stack.call.operation.output is not Output.IMAGE
-    return labels
+
+def _tile(made: Plan) -> tuple[int, ...]:
+    """Return the lengths of a tile along every axis of the output."""
+    return extent(made.grid.region((0,) * len(made.last.shape)))
 
 
 def _write_tiles(made: Plan, writer: OmeZarrWriter) -> None:
@@ -188,17 +242,22 @@ def _write_tiles(made: Plan, writer: OmeZarrWriter) -> None:
         region = grid.region(position)
         writer.write(region, np.ascontiguousarray(last.read(region)))
 
-    made.session.sweep(last.call.operation.name, work, banded(grid, width))
+    made.session.once("tiles", last.call.operation.name, work, banded(grid, width))
 
 
-def _measure(made: Plan, destination: Any, overwrite: bool, started: float) -> RunResult:
-    from napari_tilewise.io.staging import local_path
+def _write_level(session: Session, writer: OmeZarrWriter, level: int) -> None:
+    """Write one level of the pyramid."""
+    tasks = writer.pyramid_tasks(level)
+    numbers = [(number,) for number in range(len(tasks))]
+    name = f"pyramid level {level}"
+    session.once(f"level-{level}", name, lambda number: tasks[number[0]](), numbers)
 
+
+def _measure(
+    made: Plan, destination: Any, history: Mapping[str, Any], overwrite: bool
+) -> tuple[Path, Any]:
     check_file(local_path(destination), overwrite=overwrite)
     made.session.tell(RunStarted(None, len(made.last.node_grid), made.budget.total))
     value = made.last.value()
-    path = write_value(
-        destination, value, overwrite, provenance={"recipe": made.recipe.to_dict(images=False)}
-    )
-    seconds = time.perf_counter() - started
-    return RunResult(path, seconds, made.budget.total, len(made.last.node_grid), (), value)
+    history = {**history, "values": scalars(made.chain.met())}
+    return write_value(destination, value, overwrite, provenance=history), value

@@ -9,10 +9,12 @@ import dask.array as da
 import numpy as np
 
 from napari_tilewise import axes as _axes
+from napari_tilewise.engine.kept import Kept
 from napari_tilewise.engine.lazy import as_source, to_dask
 from napari_tilewise.engine.order import WIDEST, banded
 from napari_tilewise.engine.pool import cpu_count
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.tiling import choose_tile
 from napari_tilewise.errors import InvalidImage, InvalidParameter, InvalidParameterType
@@ -90,7 +92,11 @@ def apply(
 
 def _out(operation: Operation, image: Any, params: dict[str, Any]) -> np.ndarray | None:
     """Take the array that shall hold the result out of the parameters, where there is one."""
-    if "out" in operation.specs or "out" not in signature(operation.raw_function):
+    known = signature(operation.raw_function)
+    if "in_place" in known and isinstance(image, np.ndarray) and params.get("in_place"):
+        del params["in_place"]
+        return image
+    if "out" in operation.specs or "out" not in known:
         return None
     out = params.pop("out", None)
     if out is not None and not (isinstance(image, np.ndarray) and isinstance(out, np.ndarray)):
@@ -147,13 +153,29 @@ def apply_step(
     stack, eager = _built(
         operation, image, axes, spatial, tiles, Session(None, cancel, progress), params
     )
+    return results_of(stack, eager=eager)
+
+
+def results_of(stack: Stack, *, eager: bool, kept: Kept | None = None) -> tuple[Result, ...]:
+    """Return all that a stack gives, one by one, each with what it is.
+
+    Parameters
+    ----------
+    stack
+        An operation on an image.
+    eager
+        Whether to compute it; else arrays are lazy.
+    kept
+        The stack's result where it is kept.
+    """
     found = []
+    split = stack.call.operation.split
     for one in stack.results():
-        value = _result(one, eager=eager)
+        value = _result(one, eager=eager, kept=kept if one.count is None else None)
         origins = one.origins
-        if operation.split is not None and one.channel is not None:
+        if split is not None and one.channel is not None:
             origins = tuple(o for axis, o in enumerate(origins) if axis != one.channel)
-        items = value if operation.split is not None else [value]
+        items = value if split is not None else [value]
         found += [(one.part.output, item, origins) for item in items]
     many = len(found) > 1
     return tuple(Result(*result, number if many else None) for number, result in enumerate(found))
@@ -176,17 +198,27 @@ def _built(
             f"{operation.name}: the image is a masked array, whose mask tiles would lose: expected "
             "a plain one. Pass image.filled(value), or the mask as the operation's own parameter."
         )
-    eager = isinstance(image, np.ndarray | list | tuple)
-    if eager:
-        image = np.asarray(image)
+    image, eager = eager_image(image)
     stack = build(operation, image, params, session, axes=axes, spatial=spatial, tiles=tiles)
     return stack, eager
 
 
-def _result(stack: Stack, *, eager: bool) -> Any:
+def eager_image(image: Any) -> tuple[Any, bool]:
+    """Return an image, and whether it is in memory and so shall be the result.
+
+    Parameters
+    ----------
+    image
+        A NumPy array or nested lists, or anything else with shape, dtype and slicing.
+    """
+    eager = isinstance(image, np.ndarray | list | tuple)
+    return (np.asarray(image) if eager else image), eager
+
+
+def _result(stack: Stack, *, eager: bool, kept: Kept | None = None) -> Any:
     if not stack.is_image and (eager or stack.plane_shape is None):
         return stack.value()
-    array: Any = compute(stack) if eager else to_dask(stack)
+    array: Any = compute(stack, kept) if eager else to_dask(stack)
     kind = stack.call.operation.split
     if kind is None or stack.channel is None:
         return array
@@ -203,6 +235,7 @@ def build(
     axes: str | Sequence[str] | None = None,
     spatial: str | Sequence[int] | None = None,
     tiles: Any = "auto",
+    account_name: str = "",
 ) -> Stack:
     """Return an operation on an image as a source of pixels; everything is checked, nothing read.
 
@@ -229,11 +262,11 @@ def build(
         name: _aligned(operation, name, value, source, call.spatial_shape, session)
         for name, value in images.items()
     }
-    return Stack(call, source, aligned, loops, tile, session, names)
+    return Stack(call, source, aligned, loops, tile, session, names, account_name)
 
 
 def _source(image: Any, session: Session) -> Source:
-    if isinstance(image, Stack):
+    if isinstance(image, Stack | Kept | PlaneView):
         return image
     return as_source(image, session.cache)
 
@@ -283,15 +316,16 @@ def _aligned(
     return image
 
 
-def compute(stack: Stack) -> np.ndarray:
-    """Return a stack's pixels, computed tile by tile in the pool."""
+def compute(stack: Stack, kept: Kept | None = None) -> np.ndarray:
+    """Return a stack's pixels, computed tile by tile in the pool, or read where they are kept."""
+    source = stack if kept is None else kept
     stack.prepare()
     out = np.empty(stack.shape, stack.dtype)
     grid = stack.grid()
 
     def work(position: tuple[int, ...]) -> None:
         region = grid.region(position)
-        out[region] = stack.read(region)
+        out[region] = source.read(region)
 
     stack.session.sweep(stack.call.operation.name, work, banded(grid, WIDEST))
     return out.astype(stack.final_dtype, copy=False)

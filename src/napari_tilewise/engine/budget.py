@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from napari_tilewise.engine.kept import Kept
 from napari_tilewise.engine.order import band_width
+from napari_tilewise.engine.source import PlaneView
+from napari_tilewise.engine.stack import Stack
 from napari_tilewise.operations.model import normal_halo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_tilewise.engine.stack import Stack
+    from napari_tilewise.engine.source import Source
 
 FLOAT64 = 8
 TABLES = 0.1
@@ -46,6 +49,8 @@ class Budget:
     """Decoded chunks that neighbouring tiles share."""
     tables: int
     """Gathered numbers."""
+    kept: int = 0
+    """Results that are kept in memory for later passes."""
 
     @property
     def total(self) -> int:
@@ -55,6 +60,7 @@ class Budget:
             + self.workers * (self.per_worker + self.writing)
             + self.cache
             + self.tables
+            + self.kept
         )
 
 
@@ -64,33 +70,50 @@ def resident() -> int:
 
 
 def working_bytes(stacks: Sequence[Stack], tile: Sequence[int]) -> int:
-    """Return the peak of one tile of the last stack pulled through all of them.
+    """Return the peak of one tile of any of the stacks, pulled through all before it.
 
     Parameters
     ----------
     stacks
-        The chain, the first operation first.
+        The steps; each may pull from others and from results that are kept.
     tile
-        Tile lengths along the spatial axes.
+        Tile lengths along the last one's spatial axes.
     """
-    lengths = list(tile)
-    peak = 0
-    for stack in reversed(stacks):
-        call = stack.call
-        halo = normal_halo(call.operation.halo_of(call), call.ndim)
-        ratio = _ratio(stack)
-        output = prod(lengths)
-        lengths = [
-            min(n, int(length * r) + 1 + lo + hi) if r != 1 else min(n, length + lo + hi)
-            for length, n, r, (lo, hi) in zip(lengths, call.spatial_shape, ratio, halo, strict=True)
-        ]
-        channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
-        output *= _channels_of_result(stack)
-        largest_of = call.operation.largest_of
-        largest = largest_of(call) if largest_of else 0
-        pixels = max(output, channels * max(prod(lengths), largest))
-        peak = max(peak, int(pixels * FLOAT64 * call.operation.working))
-    return peak
+    peaks = [_peak(stacks[-1], tile)]
+    for stack in stacks:  # each gathers over tiles of its own first
+        peaks.append(_peak(stack, stack.node_grid.tile))
+    return max(peaks)
+
+
+def _peak(stack: Stack, lengths: Sequence[int]) -> int:
+    """Return the peak of a box of a stack's result; lengths are along its spatial axes."""
+    call = stack.call
+    halo = normal_halo(call.operation.halo_of(call), call.ndim)
+    ratio = _ratio(stack)
+    output = prod(lengths) * _channels_of_result(stack)
+    box = [
+        min(n, int(length * r) + 1 + lo + hi) if r != 1 else min(n, length + lo + hi)
+        for length, n, r, (lo, hi) in zip(lengths, call.spatial_shape, ratio, halo, strict=True)
+    ]
+    channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
+    largest = call.operation.largest_of(call) if call.operation.largest_of else 0
+    pixels = max(output, channels * max(prod(box), largest))
+    own = int(pixels * FLOAT64 * call.operation.working)
+    return max(own, *(_pulled(source, box) for source in (stack.source, *stack.images.values())))
+
+
+def _pulled(source: Source, box: Sequence[int]) -> int:
+    """Return the peak of a box pulled from a source that computes."""
+    if isinstance(source, PlaneView):
+        return _pulled(source.stack, box)
+    if isinstance(source, Kept):
+        # The box is put together from the tiles, of which one is computed meanwhile.
+        held = prod(box) * source.dtype.itemsize
+        return held + _peak(source.stack, source.stack.spatial_of(source.chunks))
+    if isinstance(source, Stack):
+        spatial = source.call.ndim
+        return _peak(source, [*[1] * spatial, *box][-spatial:])
+    return 0
 
 
 def _channels_of_result(stack: Stack) -> int:

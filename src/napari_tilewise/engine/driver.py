@@ -27,6 +27,7 @@ from napari_tilewise.operations.grid import (
     clip,
     grow,
     size,
+    words,
 )
 from napari_tilewise.operations.model import (
     Block,
@@ -43,6 +44,7 @@ from napari_tilewise.sizes import format_size
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from napari_tilewise.engine.account import SoFar
     from napari_tilewise.engine.session import Session
 
 UNNOTICED = 2**20
@@ -69,6 +71,8 @@ class Driver:
         Tile lengths of the passes, per spatial axis.
     session
         Workers, cancel, progress.
+    name
+        What the session's account calls these passes; none of them are noted unless given.
     """
 
     def __init__(
@@ -78,7 +82,10 @@ class Driver:
         images: Mapping[str, Source],
         tile: tuple[int, ...],
         session: Session,
+        name: str = "",
     ) -> None:
+        self.name = name
+        self._passes = 0
         self.call = call
         self.operation = call.operation
         self.source = source
@@ -118,7 +125,21 @@ class Driver:
                 raise OperationFailed(
                     f"{self.operation.name} cannot take this image: {error}"
                 ) from error
-            found = self._sweep(step) if isinstance(step, Sweep) else self._gather(step)
+            found = self._sweep(step) if isinstance(step, Sweep) else self._noted(step)
+
+    def _noted(self, gather: Gather) -> Any:
+        """Return what a pass gathers, or what it had gathered before the run was killed."""
+        account = self.session.account
+        if account is None or not self.name:
+            return self._gather(gather, None)
+        what = f"{self.name}-pass-{self._passes}"
+        self._passes += 1
+        before = account.found(what)
+        if before is not None:
+            return before[0]
+        found = self._gather(gather, account.so_far(what))
+        account.keep(what, found)
+        return found
 
     def _refuse_what_does_not_fit(self, pixels: int) -> None:
         """Stop before a region that has to be in memory at once takes more than there is."""
@@ -152,7 +173,7 @@ class Driver:
 
     # -- passes ------------------------------------------------------------------------------
 
-    def _gather(self, gather: Gather) -> Any:
+    def _gather(self, gather: Gather, so_far: SoFar | None) -> Any:
         halo = normal_halo(gather.halo, self.call.ndim)
         grid = self.grid
         block_of: Callable[[Region, Region, Position], Block] = self.block
@@ -182,7 +203,7 @@ class Driver:
             return total
 
         what = f"{self.operation.name}: {gather.what}"
-        total = self.session.reduce(what, of, merge, items)
+        total = self.session.reduce(what, of, merge, items, so_far)
         return total if gather.finish is None else gather.finish(total)
 
     def _look_at(self, name: str) -> tuple[Grid, Callable[[Region, Region, Position], Block]]:
@@ -241,7 +262,7 @@ class Driver:
             self.grid.tile,
             0 if self.call.channel_axis is None else self.call.shape[self.call.channel_axis],
         )
-        stored = StoredImage(self.call.shape, sweep.dtype, tile, self.session.cache)
+        stored = StoredImage(self.call.shape, sweep.dtype, tile)
         self._aligned.pop(sweep.name, None)
 
         def work(position: Position) -> None:
@@ -371,8 +392,3 @@ def within_image(tile: Region, halo: Halo, shape: Sequence[int]) -> Region:
         after = max(lo, hi) if span.start - lo < 0 else hi
         region.append(slice(max(0, span.start - before), min(n, span.stop + after)))
     return tuple(region)
-
-
-def words(region: Region) -> str:
-    """Return a box as ``[0:512, 512:1024]``."""
-    return "[" + ", ".join(f"{s.start}:{s.stop}" for s in region) + "]"

@@ -29,6 +29,29 @@ class RunStarted(Event):
 
 
 @dataclass(frozen=True)
+class RunResumed(Event):
+    """A run goes on with what an earlier one left."""
+
+    done: int
+    """Tiles of the output that are done."""
+    tiles: int
+    """Tiles of the output in all."""
+
+
+@dataclass(frozen=True)
+class RunAfresh(Event):
+    """What an earlier run left is of another recipe, source or tiles: it is thrown away."""
+
+
+@dataclass(frozen=True)
+class RunLeft(Event):
+    """A run ended before it was complete; the next of its kind goes on with it."""
+
+    folder: str
+    """Where it is noted what is done."""
+
+
+@dataclass(frozen=True)
 class PassStarted(Event):
     """One sweep over all tiles starts."""
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.engine.cache import shared_cache
-from napari_tilewise.engine.driver import Driver, words
 from napari_tilewise.errors import OperationFailed
-from napari_tilewise.operations.grid import Region, clip, extent, intersect, within
+from napari_tilewise.operations.grid import Region, clip, extent, intersect, within, words
 from napari_tilewise.operations.model import Parts, Tiles, Value, normal_halo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_tilewise.engine.driver import Driver
     from napari_tilewise.operations.model import Part
 
 _numbers = itertools.count()

@@ -123,6 +123,11 @@ def single_threaded_libraries() -> Iterator[None]:
         _INNER.release()
 
 
+def hold_libraries() -> None:
+    """Hold them so as long as this process lives: for one of a pool, in work beside others."""
+    _INNER.acquire()
+
+
 class _Sweep(Generic[T]):
     """Items that several threads pull from; ends early at the first error or when cancelled."""
 

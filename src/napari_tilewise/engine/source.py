@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from napari_tilewise.engine.cache import ChunkCache, shared_cache
-from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.grid import Grid, Region, extent, intersect, within
+from napari_tilewise.errors import InvalidImage, SourceUnreadable, TilewiseError
+from napari_tilewise.operations.grid import Grid, Region, extent, intersect, within, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,14 @@ class ChunkedSource:
         return cache.get((self._key, position), lambda: self._load(self._grid.region(position)))
 
     def _load(self, box: Region) -> np.ndarray:
-        chunk = np.asarray(self.array[box])
+        try:
+            chunk = np.asarray(self.array[box])
+        except (TilewiseError, MemoryError):
+            raise
+        except Exception as error:
+            raise SourceUnreadable(
+                f"The source of shape {self.shape} cannot be read at {words(box)}: {error}."
+            ) from error
         if chunk.shape != extent(box):
             raise InvalidImage(
                 f"The source of shape {self.shape} returned {chunk.shape} pixels for a box of "
@@ -113,7 +120,7 @@ class PlaneView:
     """One plane or volume of a stack: fixed positions along the looped axes."""
 
     def __init__(self, stack: Source, loops: tuple[int, ...], index: tuple[int, ...]) -> None:
-        self._stack = stack
+        self.stack = stack
         self._fixed = dict(zip(loops, index, strict=True))
         self._axes = [i for i in range(len(stack.shape)) if i not in self._fixed]
         self.shape = tuple(stack.shape[i] for i in self._axes)
@@ -125,13 +132,13 @@ class PlaneView:
         boxes = iter(region)
         full = tuple(
             slice(self._fixed[i], self._fixed[i] + 1) if i in self._fixed else next(boxes)
-            for i in range(len(self._stack.shape))
+            for i in range(len(self.stack.shape))
         )
-        return self._stack.read(full).reshape(extent(region))
+        return self.stack.read(full).reshape(extent(region))
 
     def prepare(self) -> None:
         """Prepare the stack."""
-        self._stack.prepare()
+        self.stack.prepare()
 
 
 def chunk_lengths(array: Any) -> tuple[int, ...]:

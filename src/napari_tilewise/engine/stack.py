@@ -44,6 +44,8 @@ class Stack:
         Workers, cancel, progress.
     names
         Names of the source's axes, for the columns that tell planes apart.
+    account_name
+        What the session's account calls its passes; see `Driver`.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Stack:
         tile: tuple[int, ...],
         session: Session,
         names: Sequence[str] | None = None,
+        account_name: str = "",
         *,
         number: int | None = None,
         drivers: _Drivers | None = None,
@@ -66,6 +69,7 @@ class Stack:
         self.session = session
         self._tile = tile
         self._names = names
+        self._account_name = account_name
         parts = call.operation.parts(call)
         self._number = number or 0 if parts is not None else None
         self.part: Part = (
@@ -93,6 +97,7 @@ class Stack:
                 self._tile,
                 self.session,
                 self._names,
+                self._account_name,
             ),
             self._number,
         )
@@ -104,7 +109,7 @@ class Stack:
         return tuple(
             Stack(
                 self.call, self.source, self.images, self.loops, self._tile, self.session,
-                self._names, number=number, drivers=self._drivers,
+                self._names, self._account_name, number=number, drivers=self._drivers,
             )
             for number in range(self.count)
         )  # fmt: skip
@@ -207,12 +212,14 @@ class Stack:
         ]
 
     def _make(self, index: tuple[int, ...]) -> Driver:
+        name = "-".join(map(str, (self._account_name, *index))) if self._account_name else ""
         return Driver(
             self.call,
             self._plane(self.source, index),
             {name: self._plane(image, index, name) for name, image in self.images.items()},
             self._tile,
             self.session,
+            name,
         )
 
     def _plane(self, source: Source, index: tuple[int, ...], name: str | None = None) -> Source:
@@ -282,6 +289,17 @@ class Stack:
         if not self.is_image or not self.call.operation.dtype_varies:
             return self.dtype
         return np.result_type(*(self.node(index).final_dtype for index in self.indices()))
+
+    def met(self) -> Any:
+        """Return the numbers that the passes found and a record tells; None where there are none.
+
+        With looped axes, an array over them.
+        """
+        found = [getattr(self.node(index).final(), "met", None) for index in self.indices()]
+        if not self.loops or not found or found[0] is None:
+            return found[0] if found else None
+        lengths = [self.source.shape[i] for i in self.loops]
+        return np.stack([np.asarray(one) for one in found]).reshape(*lengths, *np.shape(found[0]))
 
     def value(self) -> Any:
         """Return the result that is not an image, the planes' gathered into one.

@@ -1,0 +1,9 @@
+"""Recipes: ordered chains of operations with named inputs, as data that a file can hold."""
+
+from __future__ import annotations
+
+from napari_tilewise.recipe.links import Link
+from napari_tilewise.recipe.recipe import SUFFIXES, Recipe
+from napari_tilewise.recipe.step import VERSION, Step, StepLike, step_output
+
+__all__ = ["SUFFIXES", "VERSION", "Link", "Recipe", "Step", "StepLike", "step_output"]

@@ -1,0 +1,130 @@
+"""An account tells what was noted, whatever happened in between."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import napari_tilewise as tw
+from napari_tilewise.engine.account import Account
+from napari_tilewise.engine.apply import build
+from napari_tilewise.engine.session import Session
+from tests.strategies import SLOW
+from tests.test_declarations import parameters_for, sample
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_it_tells_what_was_noted(tmp_path: Path) -> None:
+    account = Account(tmp_path / "run", "key", {"a": 1})
+    assert account.is_new
+    assert account.is_empty
+    account.note("tiles", (0, 1))
+    account.keep("pass", {"sum": np.arange(3)})
+    account.tell(staging="x")
+    account.close()
+    again = Account(tmp_path / "run", "key", {"a": 2})
+    assert not again.is_new
+    assert again.done("tiles") == {(0, 1)}
+    assert again.facts == {"a": 1, "staging": "x"}
+    np.testing.assert_array_equal(again.found("pass")[0]["sum"], np.arange(3))
+    again.close()
+    other = Account(tmp_path / "run", "another", {"a": 3})
+    assert other.was_another
+    assert other.done("tiles") == set()
+    assert other.found("pass") is None
+    other.remove()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("cut", range(1, 60, 7))
+def test_a_torn_line_is_dropped(cut: int, tmp_path: Path) -> None:
+    account = Account(tmp_path / "run", "key", {})
+    for number in range(3):
+        account.note("tiles", (number,))
+    account.close()
+    journal = tmp_path / "run" / "journal"
+    whole = journal.read_bytes()
+    last = len(whole.splitlines(keepends=True)[-1])
+    journal.write_bytes(whole[: -min(cut, last)])
+    again = Account(tmp_path / "run", "key", {})
+    assert again.done("tiles") == {(0,), (1,)}
+    again.note("tiles", (2,))
+    again.close()
+    third = Account(tmp_path / "run", "key", {})
+    assert third.done("tiles") == {(0,), (1,), (2,)}
+    third.close()
+
+
+def test_a_torn_file_is_not_believed(tmp_path: Path) -> None:
+    account = Account(tmp_path / "run", "key", {})
+    account.keep("pass", list(range(100)))
+    path = tmp_path / "run" / "pass.found"
+    path.write_bytes(path.read_bytes()[:-3] + b"\0\0\0")
+    assert account.found("pass") is None
+    account.close()
+
+
+def test_after_a_restart_the_last_tiles_are_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr("napari_tilewise.engine.account.time.time", lambda: now - 1000)
+    account = Account(tmp_path / "run", "key", {})
+    account.note("tiles", (0,))
+    monkeypatch.setattr("napari_tilewise.engine.account.time.time", lambda: now - 500)
+    account.note("tiles", (1,))
+    account.close()
+    monkeypatch.setattr("napari_tilewise.engine.account.psutil.boot_time", lambda: now - 400)
+    again = Account(tmp_path / "run", "key", {})
+    assert again.done("tiles") == {(0,)}
+    again.close()
+
+
+GATHERS = [n for n, op in tw.OPERATIONS.items() if op.kind.value in ("statistic", "connected")]
+
+
+@pytest.mark.parametrize("name", GATHERS)
+def test_what_a_pass_found_outlasts_the_process(name: str, tmp_path: Path) -> None:
+    image = sample(name, "uint8")[:96, :96]
+    if name in SLOW:
+        image = image[:32, :32]
+    op = tw.OPERATIONS[name]
+    params = parameters_for(op, image)
+
+    def value(account: Account) -> tuple[Any, list[str]]:
+        told: list[str] = []
+
+        def listen(event: Any) -> None:
+            if type(event).__name__ == "PassStarted":
+                told.append(event.what)
+
+        session = Session(1, listener=listen, account=account)
+        stack = build(op, image, params, session, tiles=40, account_name="step-0")
+        stack.prepare()
+        whole = tuple(slice(0, n) for n in stack.shape)
+        result = stack.read(whole) if stack.is_image else stack.value()
+        return result, told
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        account = Account(tmp_path / "run", "key", {})
+        try:
+            first, passes = value(account)
+        except tw.TilewiseError:
+            image = image > image.mean()  # what takes nothing but masks
+            account.remove()
+            account = Account(tmp_path / "run", "key", {})
+            first, passes = value(account)
+        account.close()
+        again = Account(tmp_path / "run", "key", {})
+        second, none = value(again)
+        again.close()
+    assert len(list((tmp_path / "run").glob("*.found"))) >= min(1, len(passes))
+    assert [what for what in none if "sweep" not in what and what in passes] == []
+    np.testing.assert_equal(second, first)
