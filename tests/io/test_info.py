@@ -37,6 +37,7 @@ def test_output_of_this_package(tmp_path):
         "axes": "yx",
         "scale": (0.5, 0.5),
         "units": ("micrometer", None),
+        "channels": (),
         "chunks": (30, 500),
         "levels": ((30, 2000), (15, 1000)),
         "bytes": 120000,

@@ -111,7 +111,9 @@ class Guarded:
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.dtype: np.dtype[Any] = np.dtype(array.dtype).newbyteorder("=")
         chunks = getattr(array, "chunks", None)
-        self.chunks: tuple[int, ...] | None = None if chunks is None else tuple(chunks)
+        self.chunks: tuple[int, ...] | None = None
+        if chunks is not None:  # dask tells the length of every one
+            self.chunks = tuple(max(c) if isinstance(c, tuple) else int(c) for c in chunks)
         if close is not None:
             weakref.finalize(self, close)
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from napari_tilewise.io.channels import Channel
 
 KEY = "napari-tilewise"
 """The one attribute under which this package keeps its own metadata."""
@@ -50,3 +52,35 @@ class Image:
     """``"array"``, ``"zarr"``, ``"ome-zarr 0.5"``, ``"npy"``, ``"tiff"``, ``"ome-tiff"``, ..."""
     level_scales: tuple[tuple[float, ...], ...] = ()
     """Size of a pixel at each level, where the source declares it."""
+    channels: tuple[Channel, ...] = ()
+    """Names and colours along the axis ``c``, or of the only channel; empty where unknown."""
+
+
+def bare(data: Pixels, name: str, form: str, axes: Sequence[str] | None = None) -> Image:
+    """Return an image of which nothing is known but its pixels and perhaps its axes.
+
+    Parameters
+    ----------
+    data
+        The pixels.
+    name
+        The source, as the user named it.
+    form
+        What its format is called.
+    axes
+        One letter per axis; two axes are taken for ``yx`` unless given.
+    """
+    ndim = len(data.shape)
+    if axes is None:
+        axes = ("y", "x") if ndim == 2 else ()
+    return Image(
+        data=data,
+        axes=tuple(axes),
+        scale=(1.0,) * ndim,
+        units=(None,) * ndim,
+        levels=(data,),
+        labels=False,
+        name=name,
+        recipe=None,
+        format=form,
+    )

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
+from napari_tilewise.io.records import read_record
 from napari_tilewise.io.source import open_image
 from napari_tilewise.io.staging import is_partial
+from napari_tilewise.io.values import SUFFIXES as VALUES
 from napari_tilewise.io.zarrs import is_zarr, open_node, own_metadata
 
 if TYPE_CHECKING:
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return what is known about an image, as plain data in the order to show it.
 
-    The keys are path, format, complete, shape, dtype, axes, scale, units, chunks, levels, bytes,
-    labels, recipe and made_by; `axes` is empty where unknown, `chunks` None where there are none.
-    An unfinished output has ``complete=False`` and what its finest level already says.
+    The keys are path, format, complete, shape, dtype, axes, scale, units, channels, chunks, levels,
+    bytes, labels, recipe and made_by; `axes` is empty where unknown, `chunks` None where there are
+    none. An unfinished output has ``complete=False`` and what its finest level already says.
+    Values (``.json`` and ``.csv``) have path, format, complete, recipe and made_by only.
 
     Parameters
     ----------
@@ -37,8 +40,12 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
         ours = own_metadata(node)
         if isinstance(node, zarr.Group) and (is_partial(local) or ours.get("complete") is False):
             return _unfinished(location, node, ours)
+    elif "://" in location:
+        ours = own_metadata(open_node(location))
     else:
-        ours = {}
+        ours = (read_record(local) or {}) if local.is_file() else {}
+        if ours and local.suffix.lower() in VALUES:
+            return _values(location, ours)
     image = open_image(location)
     return {
         "path": location,
@@ -49,6 +56,7 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
         "axes": "".join(image.axes),
         "scale": image.scale,
         "units": image.units,
+        "channels": tuple((channel.name, channel.color) for channel in image.channels),
         "chunks": getattr(image.data, "chunks", None),
         "levels": tuple(tuple(level.shape) for level in image.levels),
         "bytes": _bytes(image.data.shape, image.data.dtype),
@@ -71,6 +79,7 @@ def _unfinished(location: str, group: zarr.Group, ours: Mapping[str, Any]) -> di
         "axes": "".join(str(name) for name in names),
         "scale": None,
         "units": None,
+        "channels": (),
         "chunks": None if finest is None else finest.chunks,
         "levels": tuple(array.shape for _, array in arrays),
         "bytes": None if finest is None else _bytes(finest.shape, finest.dtype),
@@ -80,9 +89,21 @@ def _unfinished(location: str, group: zarr.Group, ours: Mapping[str, Any]) -> di
     }
 
 
+def _values(location: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "path": location,
+        "format": Path(location).suffix.lower().lstrip("."),
+        "complete": True,
+        "recipe": record.get("recipe"),
+        "made_by": _made_by(record),
+    }
+
+
 def _made_by(ours: Mapping[str, Any]) -> dict[str, Any]:
-    skipped = {"recipe", "labels", "complete", "owner"}
-    return {key: value for key, value in ours.items() if key not in skipped}
+    """Return what there is to tell about how an image was made, beside its recipe."""
+    skipped = {"record", "recipe", "labels", "complete", "owner"}
+    told = {key: value for key, value in ours.items() if key not in skipped}
+    return {key: value for key, value in told.items() if value not in ({}, None)}
 
 
 def _bytes(shape: tuple[int, ...], dtype: Any) -> int:

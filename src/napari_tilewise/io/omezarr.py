@@ -1,4 +1,7 @@
-"""Writing OME-Zarr 0.5, block by block, with its pyramid, from many threads."""
+"""Writing OME-Zarr 0.5 or 0.4, block by block, with its pyramid, from many threads.
+
+A block is whole chunks, or whole shards where chunks share files, so that no two write one file.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,32 @@ import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numcodecs
 import numpy as np
 import psutil
 import zarr
 from zarr.codecs import ZstdCodec
 
-from napari_tilewise.errors import DestinationUnwritable, TilewiseError
+from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, TilewiseError
 from napari_tilewise.io import staging as stage
+from napari_tilewise.io.channels import Channel, count_of, tidy, to_omero
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.layout import check_axes, default_chunks, multiscale, rank
 from napari_tilewise.io.pyramid import halve, halve_bytes, level_shapes
 from napari_tilewise.operations.grid import Grid, extent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from napari_tilewise.engine.session import Session
     from napari_tilewise.operations.grid import Region
 
 SUFFIXES = (".ome.zarr", ".zarr")
 """What a destination's name may end in."""
+
+VERSIONS = ("0.5", "0.4")
+"""The versions of OME-Zarr that can be written, the usual one first."""
 
 _OWNER = "owner"
 _live: set[Path] = set()
@@ -72,10 +81,13 @@ class OmeZarrWriter:
         Name of the image in its metadata; None: the file's name.
     resume
         A staging folder of `unfinished` to go on with; None: a new one.
+    channels
+        Names and colours of the channels; none where unknown.
+    ome_zarr
+        Version of OME-Zarr: ``"0.5"`` (Zarr 3) or ``"0.4"`` (Zarr 2).
+    shards
+        Pixels of a shard along each axis, whole chunks; None: every chunk is a file of its own.
     """
-
-    shards = None
-    """Chunks are files of their own: a block never shares one with another thread's."""
 
     def __init__(
         self,
@@ -94,18 +106,24 @@ class OmeZarrWriter:
         pyramid: bool = True,
         name: str | None = None,
         resume: Path | None = None,
+        channels: Sequence[Channel] = (),
+        ome_zarr: str = VERSIONS[0],
+        shards: tuple[int, ...] | None = None,
     ) -> None:
         self.path = stage.local_path(path)
         self.shape = tuple(int(n) for n in shape)
         self.dtype = np.dtype(dtype).newbyteorder("=")
-        self.axes = check_axes(axes, len(self.shape), self.path)
+        self.axes = self._checked_axes(axes)
         self.labels = labels
         self.name = name if name is not None else _stem(self.path.name)
+        self.channels = tidy(channels, count_of(self.axes, self.shape))
         self._overwrite = overwrite
-        stage.check_vacant(self.path, overwrite=overwrite)
+        self._version = _known_version(ome_zarr, sharded=shards is not None)
+        self._check_vacant()
         ndim = len(self.shape)
         wanted = chunks if chunks is not None else default_chunks(self.shape, self.axes)
         self.chunks = tuple(max(1, min(c, n)) for c, n in zip(wanted, self.shape, strict=True))
+        self.shards = None if shards is None else self._whole_chunks(shards)
         self._order = sorted(range(ndim), key=lambda i: rank(self.axes[i]))
         self.stored_axes = self._stored(self.axes)
         self._scale = self._stored(scale or (1.0,) * ndim)
@@ -129,20 +147,23 @@ class OmeZarrWriter:
     # Level 0 ---------------------------------------------------------------------------------
 
     def write(self, region: Region, block: np.ndarray[Any, Any]) -> None:
-        """Write one block of whole chunks of the finest level.
+        """Write one block of whole chunks, or whole shards, of the finest level.
 
         Parameters
         ----------
         region
-            Where it goes; bounds are multiples of `chunks`, or the end of the image.
+            Where it goes; bounds are multiples of `chunks` (of `shards` where there are such), or
+            the end of the image.
         block
             Its pixels.
         """
-        for s, c, n in zip(region, self.chunks, self.shape, strict=True):
+        for s, c, n in zip(region, self.shards or self.chunks, self.shape, strict=True):
             if s.start % c or (s.stop % c and s.stop != n) or not 0 <= s.start <= s.stop <= n:
+                what = "chunks" if self.shards is None else "shards"
                 raise TilewiseError(
-                    f"The region {region} does not consist of whole chunks of {self.chunks} of "
-                    f"an image of {self.shape}; write whole chunks, which no other block shares."
+                    f"The region {region} does not consist of whole {what} of "
+                    f"{self.shards or self.chunks} of an image of {self.shape}; write whole "
+                    f"{what}, which no other block shares."
                 )
         if block.shape != extent(region) or block.dtype != self.dtype:
             raise TilewiseError(
@@ -160,14 +181,16 @@ class OmeZarrWriter:
         return tuple(self._shapes)
 
     def pyramid_tasks(self, level: int) -> list[Callable[[], None]]:
-        """Return what makes a level from the one below, which must be complete: one task a chunk.
+        """Return what makes a level from the one below, which must be complete.
+
+        One task makes one chunk, or one shard where there are such.
 
         Parameters
         ----------
         level
             Number of the level, from 1.
         """
-        grid = Grid(self._shapes[level], self._stored(self.chunks))
+        grid = Grid(self._shapes[level], self._stored(self.shards or self.chunks))
         return [partial(self._halve, level, grid.region(p)) for p in grid.positions()]
 
     def task_bytes(self, level: int) -> int:
@@ -181,8 +204,11 @@ class OmeZarrWriter:
         halved, item = self._halved(level), int(self.dtype.itemsize)
         lengths = zip(self._stored(self.chunks), self._shapes[level - 1], halved, strict=True)
         pixels = math.prod(min(n, 2 * c if h else c) for c, n, h in lengths)
-        # What is read and what is written, each beside one chunk in the codec's hands.
-        return int(pixels * item + halve_bytes(item, pixels) + 4 * math.prod(self.chunks) * item)
+        # What is read and what is written, each beside one chunk in the codec's hands; a shard
+        # is put together, encoded and joined.
+        shard = 3 * math.prod(self.shards) * item if self.shards else 0
+        chunk = 4 * math.prod(self.chunks) * item
+        return int(pixels * item + halve_bytes(item, pixels) + chunk + shard)
 
     def write_bytes(self, tile_bytes: int) -> int:
         """Return the most memory that `write` takes beside its block, in bytes.
@@ -192,8 +218,9 @@ class OmeZarrWriter:
         tile_bytes
             Bytes of the block.
         """
-        # Chunks of one call are encoded concurrently: a copy of each, and its compressed form.
-        return 2 * tile_bytes
+        # Chunks of one call are encoded concurrently: a copy of each, and its compressed form,
+        # which shards join.
+        return (2 if self.shards is None else 3) * tile_bytes
 
     def _halved(self, level: int) -> tuple[bool, ...]:
         return tuple(
@@ -201,26 +228,59 @@ class OmeZarrWriter:
         )
 
     def _halve(self, level: int, region: Region) -> None:
+        with stage.writing(self.path):
+            if self.shards is None:
+                self._levels[level][region] = self._halves(level, region)
+                return
+            # Piece by piece, so that never more than one piece of the level below is in memory.
+            shard = np.empty(extent(region), self.dtype)
+            grid = Grid(shard.shape, self._stored(self.chunks))
+            for inner in map(grid.region, grid.positions()):
+                outer = (
+                    slice(r.start + s.start, r.start + s.stop)
+                    for r, s in zip(region, inner, strict=True)
+                )
+                shard[inner] = self._halves(level, tuple(outer))
+            self._levels[level][region] = shard
+
+    def _halves(self, level: int, region: Region) -> np.ndarray[Any, Any]:
+        """Return the pixels of a box of a level, made from the level below."""
         halved, below = self._halved(level), self._shapes[level - 1]
         source = tuple(
             slice(2 * s.start, min(2 * s.stop, n)) if h else s
             for s, n, h in zip(region, below, halved, strict=True)
         )
-        with stage.writing(self.path):
-            block = np.asarray(self._levels[level - 1][source])
-            average = not self.labels and self.dtype.kind != "b"
-            self._levels[level][region] = halve(block, halved, average=average)
+        block = np.asarray(self._levels[level - 1][source])
+        average = not self.labels and self.dtype.kind != "b"
+        return halve(block, halved, average=average)
 
     # End -------------------------------------------------------------------------------------
 
-    def finish(self) -> Path:
-        """Write the metadata that make it an OME-Zarr, give it its final name and return that."""
+    def note(self, **known: Any) -> None:
+        """Keep what became known while the image was made, such as thresholds, with the rest.
+
+        Parameters
+        ----------
+        **known
+            Data under the names that they get.
+        """
+        self._own.update(_plain(known))
+
+    def finish(self, session: Session | None = None) -> Path:
+        """Complete the output, give it its final name and return that.
+
+        Parameters
+        ----------
+        session
+            Whom to tell of progress, and who may cancel, where this takes long.
+        """
         with stage.writing(self.path):
             self.journal.unlink(missing_ok=True)
-            ome: dict[str, Any] = {"version": "0.5", "multiscales": [self._multiscale()]}
-            if self.labels and self.dtype.kind in "iu":
-                ome["image-label"] = {}
-            self._group.update_attributes({"ome": ome, KEY: {**self._own, "complete": True}})
+            ours = {KEY: {**self._own, "complete": True}}
+            if self._version == "0.4":
+                self._group.update_attributes({**self._ome(), **ours})
+            else:
+                self._group.update_attributes({"ome": {"version": "0.5", **self._ome()}, **ours})
             if self._resumed:
                 for scrap in self.staging.rglob("*.partial"):  # chunks whose writer was killed
                     scrap.unlink(missing_ok=True)
@@ -247,9 +307,27 @@ class OmeZarrWriter:
     def _stored(self, values: Any) -> tuple[Any, ...]:
         return tuple(values[i] for i in self._order)
 
+    def _checked_axes(self, axes: tuple[str, ...]) -> tuple[str, ...]:
+        return check_axes(axes, len(self.shape), self.path)
+
+    def _check_vacant(self) -> None:
+        stage.check_vacant(self.path, overwrite=self._overwrite)
+
+    def _whole_chunks(self, shards: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the lengths of a shard: whole chunks, and not longer than the image needs."""
+        lengths = []
+        for shard, chunk, n in zip(shards, self.chunks, self.shape, strict=True):
+            if shard < 1 or (shard % chunk and shard < n):
+                raise InvalidParameter(
+                    f"shards={shards}: expected whole chunks of {self.chunks} along every axis."
+                )
+            lengths.append(min(-(-shard // chunk), -(-n // chunk)) * chunk)
+        return tuple(lengths)
+
     def _make_group(self) -> zarr.Group:
         owner = {"pid": os.getpid(), "host": socket.gethostname()}
-        group = zarr.open_group(self.staging, mode="a", zarr_format=3)
+        zarr_format: Any = 2 if self._version == "0.4" else 3
+        group = zarr.open_group(self.staging, mode="a", zarr_format=zarr_format)
         group.update_attributes({KEY: {**self._own, "complete": False, _OWNER: owner}})
         return group
 
@@ -265,16 +343,62 @@ class OmeZarrWriter:
                 f"The unfinished {str(self.staging)!r} holds {old.shape} {old.dtype} in chunks of "
                 f"{old.chunks}; expected {shape} {self.dtype} in {chunks}: start anew."
             )
+        if self._version == "0.4":
+            # What every reader of Zarr 2 knows, which is what 0.4 is asked for.
+            return self._group.create_array(
+                str(level),
+                shape=shape,
+                chunks=chunks,
+                dtype=self.dtype,
+                compressors=numcodecs.Blosc(cname="lz4", clevel=5),
+                fill_value=0,
+                chunk_key_encoding={"name": "v2", "separator": "/"},
+            )
         # Zstandard with its checksum: unlike Blosc, a chunk cut short or flipped is always noticed.
         return self._group.create_array(
             str(level),
             shape=shape,
             chunks=chunks,
+            shards=self._shards_of(chunks, shape),
             dtype=self.dtype,
             compressors=ZstdCodec(level=1, checksum=True),
             fill_value=0,
             dimension_names=self.stored_axes,
         )
+
+    def _shards_of(self, chunks: Sequence[int], shape: Sequence[int]) -> tuple[int, ...] | None:
+        """Return the shards of a level: as many chunks as in the finest, where it has so many."""
+        if self.shards is None:
+            return None
+        lengths = zip(self._stored(self.shards), chunks, shape, strict=True)
+        return tuple(min(-(-s // c), -(-n // c)) * c for s, c, n in lengths)
+
+    def _ome(self) -> dict[str, Any]:
+        """Return the metadata of OME-Zarr."""
+        image = self._multiscale()
+        if self._version == "0.4":
+            image["version"] = "0.4"
+        ome: dict[str, Any] = {"multiscales": [image]}
+        if self.labels and self.dtype.kind in "iu":
+            ome["image-label"] = {"version": "0.4"} if self._version == "0.4" else {}
+        if self.channels:
+            limits = np.iinfo(self.dtype) if self.dtype.kind in "iu" else None
+            span = None if limits is None else (float(limits.min), float(limits.max))
+            ranges = [self._range(number) for number in range(len(self.channels))]
+            ome["omero"] = to_omero(self.channels, ranges, span)
+        return ome
+
+    def _range(self, channel: int) -> tuple[float, float]:
+        """Return the lowest and the highest value in the middle of a channel's coarsest level."""
+        coarsest = self._levels[-1]
+        where = tuple(
+            channel if axis == "c" else slice(None) if axis in "yx" else n // 2
+            for axis, n in zip(self.stored_axes, coarsest.shape, strict=True)
+        )
+        values = np.asarray(coarsest[where])
+        values = np.abs(values) if self.dtype.kind == "c" else values.astype(np.float64)
+        finite = values[np.isfinite(values)]
+        return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
 
     def _multiscale(self) -> dict[str, Any]:
         scales = [self._level_scale(level) for level in range(len(self._shapes))]
@@ -287,34 +411,6 @@ class OmeZarrWriter:
             float(size) * 2.0 ** sum(halved[axis] for halved in halvings)
             for axis, size in enumerate(self._scale)
         ]
-
-
-def create_writer(
-    path: str | os.PathLike[str], *, source: object = None, **options: Any
-) -> OmeZarrWriter:
-    """Return the writer for a destination, by the suffix of its name.
-
-    Parameters
-    ----------
-    path
-        The final name.
-    source
-        What will be read: writing onto it is refused.
-    **options
-        What `OmeZarrWriter` takes.
-    """
-    where = stage.local_path(path)
-    if source is not None and stage.same_place(source, where):
-        raise DestinationUnwritable(
-            f"{str(where)!r} is the source itself, or inside it, or holds it; sources are never "
-            "written to: give another destination."
-        )
-    if not where.name.endswith(SUFFIXES):
-        raise DestinationUnwritable(
-            f"{str(where)!r} has no suffix of a format that can be written; "
-            f"expected {' or '.join(SUFFIXES)}: change the name."
-        )
-    return OmeZarrWriter(path, **options)
 
 
 def unfinished(path: str | os.PathLike[str]) -> list[Path]:
@@ -332,14 +428,30 @@ def _is_owned(staging: Path) -> bool:
     if staging in _live:
         return True
     try:
-        attributes = json.loads((staging / "zarr.json").read_text())["attributes"][KEY]
-        owner = attributes[_OWNER]
+        if (staging / ".zattrs").is_file():
+            attributes = json.loads((staging / ".zattrs").read_text())
+        else:
+            attributes = json.loads((staging / "zarr.json").read_text())["attributes"]
+        owner = attributes[KEY][_OWNER]
         pid, host = int(owner["pid"]), owner["host"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
     if host != socket.gethostname():
         return True  # no way to know
     return pid != os.getpid() and psutil.pid_exists(pid)
+
+
+def _known_version(version: str, *, sharded: bool) -> str:
+    if version not in VERSIONS:
+        raise InvalidParameter(
+            f"ome_zarr={version!r}: expected one of {', '.join(map(repr, VERSIONS))}."
+        )
+    if sharded and version == "0.4":
+        raise InvalidParameter(
+            "ome_zarr='0.4' has no shards, which came with Zarr 3: write OME-Zarr 0.5, or leave "
+            "shards out."
+        )
+    return version
 
 
 def _stem(name: str) -> str:

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import numpy as np
-
 from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable
-from napari_tilewise.io.guarded import DECODE_ERRORS, Guarded, read_error
-from napari_tilewise.io.image import Image, Pixels
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from napari_tilewise.io import hdf5, microscopes, npy, pictures, tiff
+from napari_tilewise.io.image import Image, bare
 
 FORMATS = (
-    "OME-Zarr 0.4 and 0.5, Zarr arrays, TIFF (BigTIFF, OME-TIFF, ImageJ), .npy, "
-    "PNG, JPEG and what else Pillow reads"
+    "OME-Zarr 0.4 and 0.5, Zarr arrays, TIFF (BigTIFF, OME-TIFF, ImageJ), HDF5, .npy, "
+    "PNG, JPEG and what else Pillow reads; CZI, LIF, ND2 and other microscopes' formats with bioio"
 )
 """The formats known, in words."""
-
-_NPY = b"\x93NUMPY"
 
 
 def open_image(source: object, *, level: int = 0) -> Image:
@@ -33,7 +25,8 @@ def open_image(source: object, *, level: int = 0) -> Image:
     Parameters
     ----------
     source
-        A path, a URL, an `Image`, or anything with `shape`, `dtype` and slicing.
+        A path (``file.h5::/dataset`` within HDF5), a URL, an `Image`, or anything with `shape`,
+        `dtype` and slicing.
     level
         Which level of a pyramid becomes `data`; 0 is the finest. Its `scale` follows.
     """
@@ -74,6 +67,7 @@ def _from_location(location: str) -> Image:
         from napari_tilewise.io.zarrs import open_zarr
 
         return open_zarr(location)
+    location, inside = hdf5.split(location)
     path = Path(location).expanduser()
     try:
         if path.is_dir():
@@ -90,7 +84,12 @@ def _from_location(location: str) -> Image:
             f"{location!r} cannot be opened ({exc.strerror}); expected a file that you may read: "
             "change its permissions."
         ) from exc
-    return _from_file(path, location, start)
+    if inside and not start.startswith(hdf5.MAGIC):
+        raise SourceUnreadable(
+            f"{location!r} is no HDF5 file, so it holds no {inside!r}; expected one before '::': "
+            "leave the rest out."
+        )
+    return _from_file(path, location, start, inside)
 
 
 def _from_folder(path: Path, name: str) -> Image:
@@ -104,40 +103,16 @@ def _from_folder(path: Path, name: str) -> Image:
     )
 
 
-def _from_file(path: Path, name: str, start: bytes) -> Image:
-    from napari_tilewise.io.tiff import MAGIC, open_tiff
-
-    if start[:4] in MAGIC:
-        return open_tiff(path, name)
-    if start.startswith(_NPY):
-        try:
-            data = _open_npy(str(path), name)
-        except DECODE_ERRORS as exc:
-            raise read_error(exc, name) from exc
-        return _bare(data, name, "npy")
-    return _picture(path, name)
-
-
-def _open_npy(path: str, name: str) -> Guarded:
-    pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    return Guarded(pixels, name, reopen=partial(_open_npy, path, name))
-
-
-def _picture(path: Path, name: str) -> Image:
-    import imageio.v3 as iio
-    from PIL.Image import DecompressionBombError
-
-    try:
-        data = np.asarray(iio.imread(path, plugin="pillow"))
-    except (*DECODE_ERRORS, DecompressionBombError) as exc:
-        why = str(exc).partition("\n")[0]
-        raise SourceUnreadable(
-            f"{name!r} cannot be read as an image ({type(exc).__name__}: {why}); "
-            f"expected one of {FORMATS}: convert it, or restore it from its original."
-        ) from exc
-    is_color = data.ndim > 2 and data.shape[-1] in {3, 4}
-    axes = "q" * (data.ndim - 2 - is_color) + "yx" + "c" * is_color
-    return _bare(data, name, path.suffix.lstrip(".").lower() or "picture", tuple(axes))
+def _from_file(path: Path, name: str, start: bytes, inside: str) -> Image:
+    if start[:4] in tiff.MAGIC:
+        return tiff.open_tiff(path, name)
+    if start.startswith(npy.MAGIC):
+        return npy.open_npy(path, name)
+    if path.suffix.lower() in microscopes.PLUGINS:  # one of them is an HDF5 within
+        return microscopes.open_with_bioio(path, name)
+    if start.startswith(hdf5.MAGIC):
+        return hdf5.open_hdf5(path, name, inside)
+    return pictures.open_picture(path, name, FORMATS)
 
 
 def _from_array(source: Any) -> Image:
@@ -145,21 +120,4 @@ def _from_array(source: Any) -> Image:
         from napari_tilewise.io.zarrs import from_array
 
         return from_array(source, str(source.store_path))
-    return _bare(source, type(source).__name__, "array")
-
-
-def _bare(data: Pixels, name: str, form: str, axes: Sequence[str] | None = None) -> Image:
-    ndim = len(data.shape)
-    if axes is None:
-        axes = ("y", "x") if ndim == 2 else ()
-    return Image(
-        data=data,
-        axes=tuple(axes),
-        scale=(1.0,) * ndim,
-        units=(None,) * ndim,
-        levels=(data,),
-        labels=False,
-        name=name,
-        recipe=None,
-        format=form,
-    )
+    return bare(source, type(source).__name__, "array")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import suppress
 from functools import partial
@@ -13,11 +14,14 @@ import tifffile
 import zarr
 
 from napari_tilewise.axes import KINDS
+from napari_tilewise.errors import MissingExtra
+from napari_tilewise.io.channels import Channel, count_of, from_imagej, from_ome, of_samples
 from napari_tilewise.io.guarded import DECODE_ERRORS, Guarded, read_error
-from napari_tilewise.io.image import Image
+from napari_tilewise.io.image import KEY, Image
 from napari_tilewise.io.units import unit_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -46,7 +50,12 @@ def open_tiff(path: Path, name: str) -> Image:
             count = len(series.levels)
             shape = series.shape
             kind = next((k for k in ("ome", "imagej") if getattr(tiff, f"is_{k}")), "")
+            _check_codec(tiff, name)
+            channels = _channels(tiff, axes, shape)
+            record = _record(tiff)
         levels = tuple(open_level(str(path), name, level) for level in range(count))
+    except MissingExtra:
+        raise
     except _BROKEN as exc:
         raise read_error(exc, name) from exc
     if len(axes) != len(shape):
@@ -59,11 +68,27 @@ def open_tiff(path: Path, name: str) -> Image:
         scale=tuple(scale for scale, _ in known),
         units=tuple(unit for _, unit in known),
         levels=levels,
-        labels=False,
+        labels=bool(record.get("labels")),
         name=name,
-        recipe=None,
+        recipe=record.get("recipe"),
         format=f"{kind}-tiff" if kind else "tiff",
+        channels=channels,
     )
+
+
+def read_record(path: Path) -> Mapping[str, Any] | None:
+    """Return the record of its making that a TIFF of this package carries; else None.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+    """
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            return _record(tiff) or None
+    except _BROKEN as exc:
+        raise read_error(exc, str(path)) from exc
 
 
 def open_level(path: str, name: str, level: int) -> Guarded:
@@ -92,6 +117,52 @@ def open_level(path: str, name: str, level: int) -> Guarded:
             return Guarded(pixels, name, reopen=reopen)
     store: Any = tifffile.imread(path, aszarr=True, series=0, level=level)
     return Guarded(zarr.open_array(store, mode="r"), name, reopen=reopen, close=store.close)
+
+
+def _check_codec(tiff: tifffile.TiffFile, name: str) -> None:
+    """Refuse a compression whose decoder comes with an extra, before any pixel is asked for."""
+    page = tiff.pages.first
+    try:
+        _ = tifffile.TIFF.DECOMPRESSORS[page.compression]
+        if page.predictor != 1:
+            _ = tifffile.TIFF.UNPREDICTORS[page.predictor]
+    except KeyError as exc:
+        raise MissingExtra(
+            f"{name!r} is compressed in a way that needs imagecodecs ({str(exc).strip(chr(34))}); "
+            "install it: pip install 'napari-tilewise[codecs]'."
+        ) from exc
+
+
+def _channels(
+    tiff: tifffile.TiffFile, axes: tuple[str, ...], shape: tuple[int, ...]
+) -> tuple[Channel, ...]:
+    """Return the names and colours that a TIFF tells."""
+    count = count_of(axes, shape) if len(axes) == len(shape) else 1
+    if tiff.pages.first.photometric == tifffile.PHOTOMETRIC.RGB and count > 1:
+        return of_samples(count)
+    with suppress(ElementTree.ParseError, ValueError, TypeError):
+        if tiff.is_ome and tiff.ome_metadata:
+            pixels = ElementTree.fromstring(tiff.ome_metadata).find(".//{*}Image/{*}Pixels")
+            return () if pixels is None else from_ome(pixels, count)
+        if tiff.is_imagej:
+            return from_imagej(tiff.imagej_metadata or {}, count)
+    return ()
+
+
+def _record(tiff: tifffile.TiffFile) -> dict[str, Any]:
+    """Return what this package wrote about the making of a TIFF, or nothing."""
+    text: str | None = None
+    with suppress(ElementTree.ParseError, ValueError, TypeError):
+        if tiff.is_ome and tiff.ome_metadata and KEY in tiff.ome_metadata:
+            root = ElementTree.fromstring(tiff.ome_metadata)
+            found = root.find(f".//{{*}}CommentAnnotation[@Namespace='{KEY}']/{{*}}Value")
+            text = None if found is None else found.text
+        elif tiff.is_imagej:
+            told = json.loads((tiff.imagej_metadata or {}).get("Info", ""))
+            text = json.dumps(told[KEY]) if isinstance(told, dict) and KEY in told else None
+        record = None if text is None else json.loads(text)
+        return record if isinstance(record, dict) else {}
+    return {}
 
 
 def _letters(axes: str) -> tuple[str, ...]:

@@ -22,6 +22,19 @@ _NAMES = {
     "day": ("d",),
 }
 
+_METERS = {
+    "angstrom": 1e-10,
+    "picometer": 1e-12,
+    "nanometer": 1e-9,
+    "micrometer": 1e-6,
+    "millimeter": 1e-3,
+    "centimeter": 1e-2,
+    "meter": 1.0,
+    "kilometer": 1e3,
+    "inch": 0.0254,
+    "foot": 0.3048,
+}
+
 _LOOKUP = {alias: name for name, aliases in _NAMES.items() for alias in (name, *aliases)}
 
 
@@ -41,3 +54,41 @@ def unit_name(unit: object) -> str | None:
     lowered = text.lower()
     name = _LOOKUP.get(text) or _LOOKUP.get(lowered) or _LOOKUP.get(lowered.rstrip("s"))
     return name
+
+
+def symbol(unit: str | None, *, ascii_only: bool = False) -> str | None:
+    """Return how OME-XML writes a unit, or None where there is none.
+
+    Parameters
+    ----------
+    unit
+        OME-Zarr's name of it.
+    ascii_only
+        Whether ``"um"`` stands for ``"µm"``, as in ImageJ.
+    """
+    if unit is None:
+        return None
+    known = {"angstrom": "Å", "micrometer": "µm", "microsecond": "µs"}
+    short = known.get(unit) or _NAMES.get(unit, (unit,))[0]
+    if not ascii_only or short.isascii():
+        return short
+    return unit if unit == "angstrom" else short.replace("µ", "u")
+
+
+def converted(size: float, unit: str | None, to: str | None) -> float | None:
+    """Return a length in another unit, or None where the two do not compare.
+
+    Parameters
+    ----------
+    size
+        The length.
+    unit
+        Its unit, by OME-Zarr's name.
+    to
+        The other unit.
+    """
+    if unit == to:
+        return size
+    if unit not in _METERS or to not in _METERS:
+        return None
+    return float(f"{size * _METERS[unit] / _METERS[to]:.12g}")  # 0.8, not 0.8000000000000002

@@ -1,6 +1,7 @@
 """Results that are not images: tables, points and contours as CSV, scalars as JSON.
 
-Numbers keep their full precision, and a file appears complete or not at all.
+Numbers keep their full precision, and a file appears complete or not at all. How it was made stands
+in the JSON itself; beside a CSV, in a file of its own, so that any program can read the table.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ from uuid import uuid4
 
 import numpy as np
 
-from napari_tilewise.errors import DestinationExists, DestinationUnwritable
+from napari_tilewise.errors import DestinationExists, DestinationUnwritable, SourceUnreadable
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.staging import local_path, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 SUFFIXES = (".csv", ".json")
 """What a destination's name may end in."""
+SIDECAR = ".provenance.json"
+"""What the name of the file with a record ends in, after the name of the CSV or .npy."""
 
 _Rows = tuple[list[str], Iterable[Sequence[object]]]
 
@@ -47,20 +51,21 @@ def write_value(
     overwrite
         Whether an old file may be replaced.
     provenance
-        How it was made (recipe, versions), kept in ``.json`` only.
+        How it was made; for ``.csv`` kept in a second file, ``NAME.csv.provenance.json``.
     """
     where = local_path(path)
     check_file(where, overwrite=overwrite)
     suffix = where.suffix.lower()
     if suffix == ".csv":
         header, rows = _table(value, where)
-        _replace(where, lambda file: _write_rows(file, header, rows))
+        _replace(where, lambda file: _write_rows(file, header, rows), gone=_sidecar(where))
+        if provenance is not None:
+            write_record(where, provenance)
     elif suffix == ".json":
         content: dict[str, Any] = {"value": _plain(value)}
         if provenance is not None:
             content[KEY] = _plain(provenance)
-        text = json.dumps(content, indent=2)
-        _replace(where, lambda file: file.write(text + "\n"))
+        _write_json(where, content)
     else:
         raise DestinationUnwritable(
             f"{str(where)!r} has no suffix of a format for values; expected "
@@ -69,8 +74,87 @@ def write_value(
     return where
 
 
+def read_json(path: Path) -> Mapping[str, Any]:
+    """Return what a ``.json`` of `write_value` holds: ``"value"`` and, under `KEY`, its record.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+
+    Raises
+    ------
+    SourceUnreadable
+        When it is no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SourceUnreadable(
+            f"{str(path)!r} cannot be read as JSON ({error}); restore it, or make it again."
+        ) from error
+    if not isinstance(content, dict):
+        raise SourceUnreadable(
+            f"{str(path)!r} holds a {type(content).__name__}; expected the object that "
+            "napari-tilewise writes."
+        )
+    return content
+
+
+def read_record(path: Path) -> Mapping[str, Any] | None:
+    """Return the record of how a file of values was made; None where there is none.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+
+    Raises
+    ------
+    SourceUnreadable
+        When what should hold the record is no JSON.
+    """
+    suffix = path.suffix.lower()
+    holder = {".json": path, ".csv": _sidecar(path), ".npy": _sidecar(path)}.get(suffix)
+    if holder is None or not holder.is_file():
+        return None
+    found = read_json(holder).get(KEY)
+    return found if isinstance(found, dict) else None
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write the record of how a file was made beside it.
+
+    Parameters
+    ----------
+    path
+        The file, which cannot hold the record itself.
+    record
+        The record.
+    """
+    _write_json(_sidecar(path), {KEY: _plain(record)})
+
+
+def drop_record(path: Path) -> None:
+    """Remove the record that stands beside a file, where there is one.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+    if _is_record(_sidecar(path)):
+        _sidecar(path).unlink(missing_ok=True)
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + SIDECAR)
+
+
 def check_file(path: Path, *, overwrite: bool) -> None:
     """Refuse a destination that exists, unless it is a file that may be overwritten.
+
+    The record beside a CSV goes with the table, and is in nobody's way without it.
 
     Parameters
     ----------
@@ -79,8 +163,21 @@ def check_file(path: Path, *, overwrite: bool) -> None:
     overwrite
         Whether an old file may be replaced.
     """
-    if not os.path.lexists(path):
-        return
+    beside = _sidecar(path)
+    if path.suffix.lower() == ".csv" and os.path.lexists(beside) and not _is_record(beside):
+        _check(beside, overwrite)
+    if os.path.lexists(path):
+        _check(path, overwrite)
+
+
+def _is_record(path: Path) -> bool:
+    try:
+        return KEY in read_json(path)
+    except SourceUnreadable:
+        return False
+
+
+def _check(path: Path, overwrite: bool) -> None:
     if path.is_dir():
         raise DestinationUnwritable(
             f"{str(path)!r} is a folder; expected a file or nothing: give another destination."
@@ -92,13 +189,21 @@ def check_file(path: Path, *, overwrite: bool) -> None:
         )
 
 
-def _replace(path: Path, write: Any) -> None:
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    text = json.dumps(content, indent=2)
+    _replace(path, lambda file: file.write(text + "\n"))
+
+
+def _replace(path: Path, write: Callable[[Any], object], gone: Path | None = None) -> None:
+    """Write a file and give it its name; `gone`, the old one's record, goes just before."""
     temporary = path.parent / f".{path.name}.partial-{uuid4().hex[:12]}"
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("w", encoding="utf-8", newline="") as file:
                 write(file)
+            if gone is not None:  # for a moment there is no record, never another table's
+                gone.unlink(missing_ok=True)
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)

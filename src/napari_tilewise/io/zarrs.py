@@ -9,6 +9,7 @@ import zarr
 
 from napari_tilewise.axes import KINDS
 from napari_tilewise.errors import MissingExtra, SourceNotFound, SourceUnreadable
+from napari_tilewise.io.channels import count_of, from_omero
 from napari_tilewise.io.guarded import DECODE_ERRORS, guard
 from napari_tilewise.io.image import KEY, Image
 from napari_tilewise.io.units import unit_name
@@ -156,9 +157,10 @@ def _from_multiscales(group: zarr.Group, multiscale: Mapping[str, Any], name: st
     ours = own_metadata(group)
     metadata = ome_metadata(group)
     version = metadata.get("version") or multiscale.get("version") or "0.4"
+    letters = axis_letters(axes)
     return Image(
         data=levels[0],
-        axes=axis_letters(axes),
+        axes=letters,
         scale=scales[0],
         units=tuple(unit_name(axis.get("unit")) for axis in axes),
         levels=levels,
@@ -167,6 +169,7 @@ def _from_multiscales(group: zarr.Group, multiscale: Mapping[str, Any], name: st
         recipe=ours.get("recipe"),
         format=f"ome-zarr {version}",
         level_scales=scales,
+        channels=from_omero(metadata, count_of(letters, levels[0].shape)),
     )
 
 

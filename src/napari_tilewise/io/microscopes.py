@@ -1,0 +1,121 @@
+"""Microscopes' own formats, read lazily through bioio and its plugin for each of them."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise.errors import MissingExtra, SourceUnreadable
+from napari_tilewise.io.channels import Channel, count_of, tidy
+from napari_tilewise.io.guarded import DECODE_ERRORS, Guarded, read_error
+from napari_tilewise.io.image import Image
+from napari_tilewise.io.units import unit_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+PLUGINS: Mapping[str, str] = MappingProxyType(
+    {
+        ".czi": "bioio-czi",
+        ".lif": "bioio-lif",
+        ".nd2": "bioio-nd2",
+        ".dv": "bioio-dv",
+        ".r3d": "bioio-dv",
+        ".sldy": "bioio-sldy",
+        **dict.fromkeys((".oib", ".oif", ".vsi", ".ims"), "bioio-bioformats"),
+    }
+)
+"""The plugin that reads files of each suffix."""
+
+_BROKEN = (*DECODE_ERRORS, KeyError, TypeError, AttributeError, IndexError, NotImplementedError)
+
+
+def open_with_bioio(path: Path, name: str) -> Image:
+    """Open the first scene of a microscope's file.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+    name
+        The source, as the user named it.
+
+    Raises
+    ------
+    MissingExtra
+        When bioio or the plugin is not installed; names both.
+    """
+    bio = _bio_image(path, name)
+    try:
+        # bioio always gives five axes; those of length one say nothing.
+        full, lengths = bio.dims.order.lower(), bio.dims.shape
+        axes = tuple(a for a, n in zip(full, lengths, strict=True) if n > 1 or a in "yx")
+        data = _opened(str(path), name, "".join(axes))
+        scale, units = _sizes(bio, axes)
+        names = [Channel(str(one)) for one in bio.channel_names or ()]
+    except _BROKEN as exc:
+        raise read_error(exc, name) from exc
+    return Image(
+        data=data,
+        axes=axes,
+        scale=scale,
+        units=units,
+        levels=(data,),
+        labels=False,
+        name=name,
+        recipe=None,
+        format=path.suffix.lstrip(".").lower(),
+        channels=tidy(names, count_of(axes, data.shape)),
+    )
+
+
+def _opened(path: str, name: str, axes: str) -> Guarded:
+    from pathlib import Path
+
+    pixels = _bio_image(Path(path), name).get_image_dask_data(axes.upper())
+    return Guarded(pixels, name, reopen=partial(_opened, path, name, axes))
+
+
+def _bio_image(path: Path, name: str) -> Any:
+    plugin = PLUGINS[path.suffix.lower()]
+    missing = [p for p in ("bioio", plugin) if find_spec(p.replace("-", "_")) is None]
+    if missing:
+        raise MissingExtra(
+            f"{name!r} is read by {plugin} for bioio, and {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not installed; install both: "
+            f"pip install 'napari-tilewise[bioio]' {plugin}."
+        )
+    reader = import_module(plugin.replace("-", "_")).Reader
+    try:
+        return import_module("bioio").BioImage(str(path), reader=reader)
+    except _BROKEN as exc:
+        raise SourceUnreadable(
+            f"{name!r} cannot be read by {plugin} ({type(exc).__name__}: {exc}); expected a file "
+            "of its format: restore it from its original."
+        ) from exc
+
+
+def _sizes(bio: Any, axes: tuple[str, ...]) -> tuple[tuple[float, ...], tuple[str | None, ...]]:
+    """Return pixel sizes and units, micrometres and seconds where bioio does not say."""
+    known: dict[str, tuple[float, str | None]] = {}
+    pixel = bio.physical_pixel_sizes
+    for axis in "zyx":
+        size = getattr(pixel, axis.upper(), None)
+        if size:
+            known[axis] = (abs(float(size)), _unit(bio, axis) or "micrometer")
+    interval = getattr(bio, "time_interval", None)
+    if interval is not None:
+        seconds = getattr(interval, "total_seconds", lambda: interval)()
+        if seconds:
+            known["t"] = (float(seconds), "second")
+    pairs = [known.get(axis, (1.0, None)) for axis in axes]
+    return tuple(size for size, _ in pairs), tuple(unit for _, unit in pairs)
+
+
+def _unit(bio: Any, axis: str) -> str | None:
+    properties = getattr(bio, "dimension_properties", None)
+    return unit_name(getattr(getattr(properties, axis.upper(), None), "unit", None))

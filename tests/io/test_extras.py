@@ -1,0 +1,131 @@
+"""Formats that need an extra: read with it, and a message that names it without."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from imageio.v3 import imwrite
+
+from napari_tilewise.errors import MissingExtra, SourceNotFound, SourceUnreadable
+from napari_tilewise.io import microscopes
+from napari_tilewise.io.fingerprint import fingerprint
+from napari_tilewise.io.source import open_image
+
+PIXELS = np.random.default_rng(0).integers(0, 60000, (3, 70, 90)).astype(np.uint16)
+
+
+@pytest.fixture
+def hdf5(tmp_path):
+    path = tmp_path / "file.h5"
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("group/raw", data=PIXELS, chunks=(1, 32, 32))
+        data.attrs["element_size_um"] = [2.0, 0.5, 0.25]
+        data.attrs["axistags"] = '{"axes": [{"key": "z"}, {"key": "y"}, {"key": "x"}]}'
+        file["text"] = "no image"
+    return path
+
+
+@pytest.mark.parametrize("inside", ["", "::/group/raw", "::group/raw"])
+def test_hdf5(hdf5, inside):
+    image = open_image(f"{hdf5}{inside}")
+    np.testing.assert_array_equal(image.data[1:, 5:50], PIXELS[1:, 5:50])
+    assert image.data.chunks == (1, 32, 32)
+    assert (image.axes, image.scale) == (("z", "y", "x"), (2.0, 0.5, 0.25))
+    assert set(image.units) == {"micrometer"}
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(image.data))[:], PIXELS)
+    assert open_image(image.name).data.shape == PIXELS.shape
+    assert fingerprint(image) == fingerprint(hdf5)
+
+
+def test_hdf5_of_several_arrays_names_them(hdf5):
+    with h5py.File(hdf5, "a") as file:
+        file["other"] = PIXELS
+    with pytest.raises(SourceUnreadable, match=r"'/group/raw', '/other'; .*file\.h5::/group/raw'"):
+        open_image(hdf5)
+    with pytest.raises(SourceUnreadable, match="not '/nothing'"):
+        open_image(f"{hdf5}::/nothing")
+    with pytest.raises(SourceNotFound):
+        open_image(f"{hdf5}.gone::/group/raw")
+
+
+def test_only_hdf5_has_something_within(tmp_path):
+    np.save(tmp_path / "a.npy", PIXELS)
+    with pytest.raises(SourceUnreadable, match="no HDF5 file"):
+        open_image(f"{tmp_path / 'a.npy'}::/raw")
+
+
+def test_broken_hdf5(hdf5):
+    hdf5.write_bytes(hdf5.read_bytes()[:600])
+    with pytest.raises(SourceUnreadable, match=r"file\.h5"):
+        open_image(hdf5)
+
+
+def test_without_h5py(hdf5, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(MissingExtra, match=r"napari-tilewise\[hdf5\]"):
+        open_image(hdf5)
+
+
+@pytest.mark.parametrize(("suffix", "plugin"), microscopes.PLUGINS.items())
+def test_a_microscope_file_names_its_plugin(tmp_path, monkeypatch, suffix, plugin):
+    monkeypatch.setattr(microscopes, "find_spec", lambda name: None)
+    path = tmp_path / f"image{suffix.upper()}"
+    path.write_bytes(b"ZISRAWFILE")
+    with pytest.raises(MissingExtra, match=rf"napari-tilewise\[bioio\]' {plugin}"):
+        open_image(path)
+
+
+def test_czi(tmp_path):
+    pytest.importorskip("bioio_czi", reason="needs bioio and bioio-czi, which weigh 80 MB")
+    from pylibCZIrw import czi
+
+    path = tmp_path / "image.czi"
+    with czi.create_czi(str(path)) as file:
+        for z, plane in enumerate(PIXELS):
+            file.write(data=plane[..., None], plane={"C": 0, "Z": z, "T": 0})
+        file.write_metadata(channel_names={0: "DAPI"}, scale_x=0.25e-6, scale_y=5e-7, scale_z=2e-6)
+    image = open_image(path)
+    np.testing.assert_array_equal(image.data[1:, 5:50], PIXELS[1:, 5:50])
+    assert (image.axes, image.scale) == (("z", "y", "x"), pytest.approx((2.0, 0.5, 0.25)))
+    assert [channel.name for channel in image.channels] == ["DAPI"]
+
+
+def test_a_compression_that_needs_codecs(tmp_path, monkeypatch):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PIXELS[0], compression="zlib")
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        tag = tiff.pages.first.tags["Compression"]
+        content[tag.valueoffset : tag.valueoffset + 2] = (5).to_bytes(2, "little")  # LZW
+    path.write_bytes(content)
+    monkeypatch.setattr(
+        type(tifffile.TIFF.DECOMPRESSORS), "__getitem__", lambda self, key: {}[f"{key!r} requires"]
+    )
+    with pytest.raises(MissingExtra, match=r"LZW.*napari-tilewise\[codecs\]"):
+        open_image(path)
+
+
+def test_png_of_deep_colours_is_not_cut_to_8_bits(tmp_path):
+    path = tmp_path / "a.png"
+    imwrite(path, np.zeros((5, 6, 3), np.uint8))
+    content = bytearray(path.read_bytes())
+    content[24] = 16  # bits a sample
+    path.write_bytes(content)
+    with pytest.raises(SourceUnreadable, match="16-bit colours"):
+        open_image(path)
+
+
+@pytest.mark.parametrize("protocol", ["memory", "file"])
+def test_zarr_behind_a_url_that_fsspec_knows(tmp_path, protocol):
+    url = f"memory://{tmp_path.name}/a.zarr" if protocol == "memory" else tmp_path.as_uri()
+    store = url if protocol == "memory" else tmp_path
+    zarr.create_array(store, data=PIXELS, chunks=(1, 30, 30), shards=(1, 60, 60))
+    image = open_image(url)
+    np.testing.assert_array_equal(image.data[:, 3:65], PIXELS[:, 3:65])
+    assert image.data.chunks == (1, 30, 30)

@@ -1,0 +1,152 @@
+"""Every pair of formats: pixels always, and whatever of the metadata both can hold."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import zarr
+
+from napari_tilewise import provenance
+from napari_tilewise.convert import convert
+from napari_tilewise.io.channels import Channel
+from napari_tilewise.io.formats import HOLDS, SUFFIXES, WORDS, table
+from napari_tilewise.io.source import open_image
+from napari_tilewise.io.writing import create_writer
+from napari_tilewise.operations.grid import Grid
+
+RNG = np.random.default_rng(0)
+PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
+SIZES = {"t": 2.5, "c": 1.0, "z": 0.8, "y": 0.25, "x": 0.5}
+UNITS = {"t": "second", "c": None, "z": "micrometer", "y": "micrometer", "x": "micrometer"}
+CHANNELS = (Channel("DAPI", "0000FF"), Channel("GFP é", "00FF00"), Channel("Cy5", "FF8000"))
+STACK = RNG.integers(0, 60000, (2, 3, 4, 40, 1030)).astype(np.uint16)
+PLANE = STACK[1, 2, 3]
+AXES = {5: "tczyx", 2: "yx"}
+
+
+def write(path, pixels, axes, **options):
+    """Write an array through the writer that the name asks for."""
+    writer = create_writer(path, shape=pixels.shape, dtype=pixels.dtype, axes=axes, **options)
+    grid = Grid(pixels.shape, writer.shards or writer.chunks)
+    for region in map(grid.region, grid.positions()):
+        writer.write(region, pixels[region])
+    for level in range(1, len(writer.pyramid_levels())):
+        for task in writer.pyramid_tasks(level):
+            task()
+    return writer.finish()
+
+
+def layout(form):
+    return {"ome_zarr": "0.4"} if form == "OME-Zarr 0.4" else {}
+
+
+def original(folder, form, pixels):
+    """Write an image with all that is known of it, as far as the format holds it."""
+    axes = AXES[pixels.ndim]
+    path = folder / f"{form.replace(' ', '')}-{axes}{SUFFIXES.get(form, '')}"
+    if form in SUFFIXES:
+        return write(
+            path, pixels, tuple(axes), scale=tuple(SIZES[a] for a in axes), labels=True,
+            units=tuple(UNITS[a] for a in axes), channels=CHANNELS if "c" in axes else CHANNELS[:1],
+            provenance={"record": provenance.VERSION, "values": {"t": 7}}, **layout(form),
+        )  # fmt: skip
+    if form == "HDF5":
+        with h5py.File(path, "w") as file:
+            file["image"] = pixels
+            file["image"].attrs["element_size_um"] = [SIZES[axis] for axis in "zyx"]
+            for dimension, axis in zip(file["image"].dims, axes, strict=True):
+                dimension.label = axis
+    elif form == "Zarr 2":
+        zarr.create_array(path, data=pixels, zarr_format=2)
+    else:
+        chunks = (*pixels.shape[:-2], 20, 103)
+        shards = (*pixels.shape[:-2], 40, 206)
+        zarr.create_array(path, data=pixels, chunks=chunks, shards=shards, dimension_names=axes)
+    return path
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory):
+    """A stack and a plane in every format (a plane only in PNG)."""
+    folder = tmp_path_factory.mktemp("originals")
+    return {
+        (form, pixels.ndim): original(folder, form, pixels)
+        for form, pixels in product(HOLDS, (STACK, PLANE))
+        if form != "PNG" or pixels is PLANE
+    }
+
+
+def told(path):
+    """Return what a file tells, by the words of the table."""
+    image = open_image(path)
+    known = {a: (s, u) for a, s, u in zip(image.axes, image.scale, image.units, strict=False)}
+    try:
+        values = provenance.read(path)["values"]
+    except OSError:
+        values = None
+    return {
+        "axes": set(image.axes),
+        "pixel size": {axis: pytest.approx(size) for axis, (size, _) in known.items()},
+        "units": {axis: unit for axis, (_, unit) in known.items()},
+        "channel names": [channel.name for channel in image.channels],
+        "channel colours": [channel.color for channel in image.channels],
+        "labels": image.labels,
+        "pyramid": len(image.levels) > 1,
+        "record": values,
+    }
+
+
+def pixels_of(image, ndim, axes=()):
+    """Return the pixels with their axes in one order, whatever the file's is."""
+    axes = image.axes or axes or tuple(AXES[ndim])
+    return np.asarray(image.data[...]).transpose([axes.index(axis) for axis in AXES[ndim]])
+
+
+@pytest.mark.parametrize("form", HOLDS)
+def test_each_format_holds_what_the_table_says(originals, form):
+    image = STACK if form != "PNG" else PLANE
+    axes = AXES[image.ndim]
+    path = originals[form, image.ndim]
+    opened, found = open_image(path), told(path)
+    np.testing.assert_array_equal(pixels_of(opened, image.ndim), image)
+    spatial = "zyx" if form == "HDF5" else axes
+    expected = {
+        "axes": set(axes),
+        "pixel size": {a: SIZES[a] if a in spatial else 1.0 for a in axes},
+        "units": {a: UNITS[a] if a in spatial else None for a in axes},
+        "channel names": [channel.name for channel in CHANNELS],
+        "channel colours": [channel.color for channel in CHANNELS],
+        "labels": True,
+        "pyramid": True,
+        "record": {"t": 7},
+    }
+    assert {word for word in WORDS if found[word] == expected[word]} == HOLDS[form]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    list(product(HOLDS, SUFFIXES)),
+    ids=lambda form: form.replace(" ", "-"),
+)
+def test_what_both_formats_hold_survives(originals, tmp_path, first, second):
+    ndim = 2 if "PNG" in (first, second) else 5
+    path, destination = originals[first, ndim], tmp_path / f"out{SUFFIXES[second]}"
+    unnamed = "axes" not in HOLDS[first]
+    convert(path, destination, axes=AXES[ndim] if unnamed else None, **layout(second))
+    source = open_image(path)
+    np.testing.assert_array_equal(
+        pixels_of(open_image(destination), ndim, source.axes), pixels_of(source, ndim)
+    )
+    before, after = told(path), told(destination)
+    both = HOLDS[first] & HOLDS[second]
+    assert {word: after[word] for word in both} == {word: before[word] for word in both}
+    assert after["pyramid"] == ("pyramid" in HOLDS[second])
+    assert sorted(p.name for p in tmp_path.iterdir())[0] == f"out{SUFFIXES[second]}"
+
+
+def test_the_page_shows_the_table():
+    assert table() in PAGE.read_text(encoding="utf-8"), "put formats.table() there"
