@@ -1,0 +1,249 @@
+"""An output is made again from its own record, beside itself, and compared with what it is.
+
+The record says what ran on what; what has changed since (source, versions) is said before the run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from napari_tilewise import provenance
+from napari_tilewise.engine.session import Session
+from napari_tilewise.errors import (
+    DestinationUnwritable,
+    InvalidParameter,
+    SourceNotFound,
+    TilewiseError,
+)
+from napari_tilewise.io import hdf5
+from napari_tilewise.io.compare import Difference, compare_images, compare_values
+from napari_tilewise.io.fingerprint import fingerprint, place
+from napari_tilewise.io.source import open_image
+from napari_tilewise.io.staging import writing
+from napari_tilewise.io.values import SUFFIXES as VALUES
+from napari_tilewise.operations import get_operation
+from napari_tilewise.recipe import Recipe
+from napari_tilewise.runner import run
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Mapping
+
+    from napari_tilewise.engine.events import Listener
+
+
+class NotRepeatable(TilewiseError, ValueError):
+    """An output's record does not hold all that it takes to make the output again."""
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """What came of making an output again."""
+
+    difference: Difference
+    """How the new output differs from the old one; its text is the verdict."""
+    notes: tuple[str, ...]
+    """What is not as it was when the old output was made: a sentence each."""
+    path: Path | None
+    """Where the new output stands; None where it was only made to be compared."""
+
+    @property
+    def identical(self) -> bool:
+        """Whether the new output is the old one."""
+        return self.difference.identical
+
+
+def rerun(
+    output: str | os.PathLike[str],
+    *,
+    to: str | os.PathLike[str] | None = None,
+    memory: str | float | None = None,
+    workers: int | None = None,
+    executor: str = "threads",
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+) -> Rerun:
+    """Make an output of `run` again and say whether it is identical.
+
+    Parameters
+    ----------
+    output
+        An OME-Zarr, ``.json`` or ``.csv`` that `run` wrote.
+    to
+        Where the new output stays; unless given it is made beside the old one and removed.
+    memory, workers, executor, progress, cancel
+        As in `run`.
+
+    Raises
+    ------
+    SourceUnreadable
+        When the output carries no record.
+    SourceNotFound
+        When the output or its source is gone.
+    NotRepeatable
+        When it was made from an array in memory, or its recipe held an image or a function.
+    TilewiseError
+        For all that `run` raises.
+    """
+    return Repetition.of(output).run(
+        to=to, memory=memory, workers=workers, executor=executor, progress=progress, cancel=cancel
+    )
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """An output that can be made again: everything is found, nothing has run."""
+
+    output: str
+    """The old output: an absolute path or a URL."""
+    recipe: Recipe
+    source: Any
+    inputs: Mapping[str, Any]
+    options: Mapping[str, Any]
+    """How it was run, where that changes a result."""
+    notes: tuple[str, ...]
+    """What is not as it was: a sentence each."""
+
+    @classmethod
+    def of(cls, output: str | os.PathLike[str]) -> Self:
+        """Return how to make an output again; see `rerun` for what is raised.
+
+        Parameters
+        ----------
+        output
+            What `run` wrote.
+        """
+        record = provenance.read(output)
+        where = place(output) or os.fspath(output)
+        recipe = _recipe(record, where)
+        source, notes = _find(record["source"], "source", where)
+        inputs = {}
+        for name, told in record["inputs"].items():
+            inputs[name], more = _find(told, f"input {name!r}", where)
+            notes += more
+        notes += _other_versions(record["versions"])
+        notes += _other_functions(record.get("functions", {}))
+        return cls(where, recipe, source, inputs, record["run"], tuple(notes))
+
+    def run(self, *, to: str | os.PathLike[str] | None = None, **options: Any) -> Rerun:
+        """Make the output again, compare, and remove the new one unless `to` is given.
+
+        Parameters
+        ----------
+        to
+            Where the new output stays.
+        **options
+            What `run` takes: memory, workers, executor, progress and cancel.
+        """
+        is_value = self.output.lower().endswith(VALUES)
+        old = None if is_value else open_image(self.output)
+        how = {"inputs": self.inputs, **self.options, **options}
+        with _destination(self.output, to) as destination:
+            pyramid = old is None or len(old.levels) > 1
+            made = run(self.recipe, self.source, destination, pyramid=pyramid, resume=False, **how)
+            if old is None:
+                difference = compare_values(Path(self.output), made.path)
+            else:
+                workers = 1 if options.get("executor") == "serial" else options.get("workers")
+                session = Session(workers, options.get("cancel"), options.get("progress"))
+                difference = compare_images(old, open_image(made.path), session)
+        return Rerun(difference, self.notes, None if to is None else made.path)
+
+
+def _recipe(record: Mapping[str, Any], where: str) -> Recipe:
+    why = record.get("not_repeatable")
+    if why is None:
+        try:
+            return Recipe.from_dict(record["recipe"])
+        except TilewiseError as error:  # such as an operation of a user's module, not loaded here
+            why = str(error)
+    raise NotRepeatable(f"{where!r} cannot be made again from its record: {why}")
+
+
+def _find(told: Mapping[str, Any], what: str, where: str) -> tuple[Any, list[str]]:
+    """Return one of an output's images, and what is not as it was: its place, its contents."""
+    if told["kind"] == "array":
+        raise NotRepeatable(
+            f"{where!r} cannot be made again from its record: its {what} was an array in memory "
+            f"({told['type']} of shape {tuple(told['shape'])}), which no record holds. Save the "
+            "array to a file and run the recipe on that."
+        )
+    location, found = told["location"], told["location"]
+    if told["kind"] != "url":
+        found = _nearest(told, what, where)
+    notes = [] if found == location else [f"The {what} {location!r} was found at {found!r}."]
+    before = told["fingerprint"]
+    if before is not None and before != (now := fingerprint(found)):
+        notes.append(f"The {what} {found!r} has changed: its fingerprint was {before}, is {now}.")
+    level = told.get("level", 0)
+    return (open_image(found, level=level) if level else found), notes
+
+
+def _nearest(told: Mapping[str, Any], what: str, where: str) -> str:
+    """Return where a source stands now: where it stood, or after a move together with the output.
+
+    Of several the one that has not changed.
+    """
+    location, folder = str(told["location"]), os.path.dirname(where)
+    ways = [told.get("from_output"), os.path.basename(location)] if "://" not in where else []
+    moved = [os.path.normpath(os.path.join(folder, way)) for way in ways if way]
+    places = list(dict.fromkeys([location, *moved]))
+    there = [path for path in places if os.path.exists(hdf5.split(path)[0])]
+    if not there:
+        others = f"; looked at {', '.join(map(repr, places[1:]))} too" if places[1:] else ""
+        raise SourceNotFound(
+            f"The {what} of {where!r} is gone: there is nothing at {location!r}{others}. Put it "
+            "back, or beside the output."
+        )
+    if len(there) == 1:
+        return there[0]
+    return next((path for path in there if fingerprint(path) == told["fingerprint"]), there[0])
+
+
+def _other_versions(before: Mapping[str, str]) -> list[str]:
+    now = provenance.versions()
+    return [
+        f"{name} was {before[name]}, now it is {now[name]}."
+        for name in now
+        if name in before and before[name] != now[name]
+    ]
+
+
+def _other_functions(before: Mapping[str, str]) -> list[str]:
+    return [
+        f"The function {name} has been edited since."
+        for name, digest in before.items()
+        if get_operation(name).digest != digest
+    ]
+
+
+@contextmanager
+def _destination(output: str, to: str | os.PathLike[str] | None) -> Iterator[str]:
+    """Give a place for the new output: the one that is wanted, or one that is gone in the end."""
+    suffix = next((s for s in VALUES if output.lower().endswith(s)), ".ome.zarr")
+    if to is not None:
+        if suffix in VALUES and not str(os.fspath(to)).lower().endswith(suffix):
+            raise InvalidParameter(
+                f"{str(os.fspath(to))!r} cannot be compared with {output!r}: give a destination "
+                f"that ends in {suffix!r} too."
+            )
+        yield os.fspath(to)
+        return
+    if "://" in output:
+        raise DestinationUnwritable(
+            f"Beside {output!r} nothing can be written: give a local destination with to= (in the "
+            "shell: --to)."
+        )
+    path = Path(output)
+    with writing(path.parent):
+        folder = tempfile.mkdtemp(prefix=f".{path.name}.rerun-", dir=path.parent)
+    try:
+        yield str(Path(folder) / f"again{suffix}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,270 @@
+"""Made again: identical, or said how not, or refused with what is missing; nothing is left."""
+
+import json
+import os
+import shutil
+import threading
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from skimage import filters
+
+import napari_tilewise as tw
+from napari_tilewise.cli import main
+from napari_tilewise.errors import (
+    Cancelled,
+    DestinationExists,
+    DestinationUnwritable,
+    SourceNotFound,
+)
+from napari_tilewise.io.image import KEY
+from napari_tilewise.io.source import open_image
+from napari_tilewise.recipe import Step
+from napari_tilewise.rerun import NotRepeatable, rerun
+
+LABELS = tw.Recipe([("filters.gaussian", {"sigma": 2}), "filters.threshold_otsu", "measure.label"])
+TABLE = LABELS.then(("measure.regionprops_table", {"properties": ("label", "area", "centroid")}))
+JOBS = {
+    "image.ome.zarr": tw.Recipe([("filters.gaussian", {"sigma": 2})]),
+    "labels.ome.zarr": LABELS,
+    "table.csv": TABLE,
+    "table.json": TABLE,
+    "points.csv": tw.Recipe(["feature.peak_local_max"]),
+    "scalar.json": tw.Recipe(["measure.shannon_entropy"]),
+}
+
+
+@pytest.fixture
+def source(tmp_path):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "data" / "source.tif"
+    path.parent.mkdir()
+    tifffile.imwrite(path, (filters.gaussian(rng.random((70, 90)), 2) * 4000).astype(np.uint16))
+    return path
+
+
+@pytest.fixture
+def made(tmp_path, source):
+    """Run one of the jobs and return the output's path."""
+
+    def call(name="labels.ome.zarr", **options):
+        return tw.run(JOBS[name], source, tmp_path / "out" / name, **options).path
+
+    return call
+
+
+@pytest.fixture
+def shell(capfd):
+    """Run the command and return its exit code, stdout and stderr."""
+
+    def call(*args):
+        code = main(["rerun", *map(str, args)])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return call
+
+
+def change(path, edit):
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_identical(made, shell, name):
+    path = made(name)
+    there = sorted(os.listdir(path.parent))
+    code, out, err = shell(path)
+    assert (code, out) == (0, "identical\n")
+    assert "has changed" not in err
+    assert sorted(os.listdir(path.parent)) == there
+    again = rerun(path, workers=1, executor="serial")
+    assert again.identical
+    assert (again.path, again.notes) == (None, ())
+
+
+def test_identical_with_axes_and_inputs(tmp_path, source):
+    film = np.stack([tifffile.imread(source)] * 2)
+    paths = [tmp_path / name for name in ("film.zarr", "mask.zarr")]
+    for path, image in zip(paths, (film, film + 3), strict=True):
+        zarr.create_array(path, data=image, chunks=(1, 70, 90))
+    recipe = tw.Recipe([Step("morphology.reconstruction", inputs={"mask": "above"})], ["above"])
+    path = tw.run(
+        recipe, paths[0], tmp_path / "a.ome.zarr",
+        inputs={"above": paths[1]}, axes="tyx", spatial="yx",
+    ).path  # fmt: skip
+    assert rerun(path).identical
+    zarr.open_array(paths[1], mode="r+")[0] += 1
+    again = rerun(path)
+    assert not again.identical
+    assert "input 'above'" in again.notes[0]
+    shutil.rmtree(paths[1])
+    with pytest.raises(SourceNotFound, match="input 'above'"):
+        rerun(path)
+
+
+def test_levels_of_pyramids(tmp_path):
+    source = tmp_path / "a.npy"
+    np.save(source, np.arange(1500 * 30, dtype="u2").reshape(30, 1500))
+    path = tw.run("util.invert", source, tmp_path / "a.ome.zarr").path
+    assert rerun(path).identical
+    flat = tw.run("util.invert", source, tmp_path / "flat.ome.zarr", pyramid=False).path
+    assert rerun(flat).identical
+    half = tw.run("util.invert", open_image(path, level=1), tmp_path / "half.ome.zarr").path
+    assert rerun(half).identical
+    zarr.open_array(path / "1", mode="r+")[0, 0] += 1
+    assert "level 1" in str(rerun(path).difference)
+    assert not rerun(half).identical
+
+
+def test_one_pixel_changed(made, shell):
+    path = made()
+    zarr.open_array(path / "0", mode="r+")[5, 6] += 7
+    code, out, _ = shell(path)
+    assert (code, out) == (1, "1 of 6300 pixels differ, by 7 at most\n")
+
+
+def test_one_number_changed(made, shell):
+    path = made("scalar.json")
+    change(path, lambda content: content.update(value=content["value"] + 0.5))
+    code, out, _ = shell(path)
+    assert (code, out) == (1, "1 of 1 values differ, by 0.5 at most\n")
+    path = made("table.csv")
+    path.write_text(path.read_text().replace("\n1,", "\n99,", 1))
+    code, out, _ = shell(path)
+    assert code == 1
+    assert "values differ, by 98 at most" in out
+
+
+def test_changed_source(made, shell, source):
+    path = made()
+    tifffile.imwrite(source, tifffile.imread(source)[::-1])
+    code, out, err = shell(path)
+    assert code == 1
+    assert "pixels differ" in out
+    assert f"The source {str(source)!r} has changed" in err
+
+
+def test_a_change_that_changes_nothing(made, shell, source):
+    path = made()
+    tifffile.imwrite(source, tifffile.imread(source), description="the same pixels")
+    code, out, err = shell(path)
+    assert (code, out) == (0, "identical\n")
+    assert "has changed" in err
+
+
+def test_other_versions(made, shell):
+    path = made("scalar.json")
+    change(path, lambda content: content[KEY]["versions"].update(numpy="1.0"))
+    code, _, err = shell(path)
+    assert code == 0
+    assert err.startswith("numpy was 1.0, now it is ")
+
+
+def test_source_is_gone(made, shell, source):
+    path = made()
+    source.unlink()
+    code, out, err = shell(path)
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert f"there is nothing at {str(source)!r}" in err
+
+
+def test_moved_together(made, tmp_path, shell, source):
+    path = made()
+    here = tmp_path / "elsewhere"
+    here.mkdir()
+    shutil.copytree(tmp_path / "out", here / "out")
+    shutil.copytree(tmp_path / "data", here / "data")
+    tifffile.imwrite(source, tifffile.imread(source)[::-1])  # the old one is not what it was
+    code, out, err = shell(here / "out" / path.name)
+    assert (code, out) == (0, "identical\n")
+    assert f"was found at {str(here / 'data' / source.name)!r}" in err
+    shutil.rmtree(tmp_path / "data")
+    shutil.move(here / "data" / source.name, here / "out" / source.name)
+    code, out, _ = shell(here / "out" / path.name)
+    assert (code, out) == (0, "identical\n")
+
+
+def test_relative_paths(made, tmp_path, monkeypatch, source, shell):
+    monkeypatch.chdir(source.parent)
+    path = tw.run(LABELS, source.name, "../a.ome.zarr").path
+    monkeypatch.chdir(tmp_path)
+    assert shell("a.ome.zarr")[:2] == shell(path.as_uri())[:2] == (0, "identical\n")
+
+
+@pytest.mark.parametrize("name", ["labels.ome.zarr", "table.csv"])
+def test_kept(made, shell, tmp_path, name):
+    path = made(name)
+    kept = tmp_path / "kept" / name
+    assert shell(path, "--to", kept)[:2] == (0, "identical\n")
+    assert rerun(kept).identical
+    with pytest.raises(DestinationExists):
+        rerun(path, to=kept)
+    with pytest.raises(DestinationExists):
+        rerun(path, to=path)
+
+
+def test_kept_under_another_format(made, shell, tmp_path):
+    code, _, err = shell(made("table.csv"), "--to", tmp_path / "t.json")
+    assert code == 2
+    assert ".csv" in err
+    code, _, err = shell(made("labels.ome.zarr"), "--to", tmp_path / "t.json")
+    assert code == 1
+    assert ".ome.zarr" in err
+
+
+def test_nothing_is_left_of_a_cancelled_one(made):
+    path = made()
+    there = sorted(os.listdir(path.parent))
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        rerun(path, cancel=cancel)
+    assert sorted(os.listdir(path.parent)) == there
+
+
+def test_what_cannot_be_made_again(tmp_path, source, shell):
+    pixels = tifffile.imread(source)
+    path = tw.run(LABELS, pixels, tmp_path / "array.ome.zarr").path
+    with pytest.raises(NotRepeatable, match=r"numpy\.ndarray of shape \(70, 90\)"):
+        rerun(path)
+    step = ("measure.regionprops_table", {"intensity_image": pixels, "properties": ("label",)})
+    path = tw.run(LABELS.then(step), source, tmp_path / "t.json").path
+    code, _, err = shell(path)
+    assert code == 1
+    assert "intensity_image" in err
+    path = tw.run("measure.shannon_entropy", source, tmp_path / "e.json").path
+    change(path, lambda content: content[KEY]["recipe"].update(steps=["my.function"]))
+    code, _, err = shell(path)
+    assert code == 1
+    assert "my.function" in err
+
+
+def test_no_record(shell, source):
+    code, out, err = shell(source)
+    assert (code, out) == (1, "")
+    assert "carries no record" in err
+
+
+def test_unfinished(made, shell):
+    path = made()
+    change(path / "zarr.json", lambda content: content["attributes"][KEY].update(complete=False))
+    code, _, err = shell(path)
+    assert code == 1
+    assert "unfinished" in err
+
+
+def test_behind_a_url(made, shell, tmp_path):
+    import fsspec
+
+    files = fsspec.filesystem("memory")
+    files.put(str(made()), "/rerun/labels.ome.zarr", recursive=True)
+    url = "memory://rerun/labels.ome.zarr"
+    with pytest.raises(DestinationUnwritable, match="--to"):
+        rerun(url)
+    assert shell(url, "--to", tmp_path / "here.ome.zarr")[:2] == (0, "identical\n")
