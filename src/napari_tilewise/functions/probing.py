@@ -1,0 +1,79 @@
+"""What data type a user's function returns, where nobody said: a call on a small block tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidImage
+from napari_tilewise.functions.user_function import UserFunction
+from napari_tilewise.operations.parameters import is_image
+from napari_tilewise.operations.passes import normal_halo
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.call import Call
+
+LEAST = 8
+"""The shortest axis of the block, where the image is no shorter."""
+
+
+def probed_dtype(call: Call) -> np.dtype[Any]:
+    """Return the data type that the function returns for a small block of made-up pixels.
+
+    Raises
+    ------
+    InvalidImage
+        When the function fails on the block.
+    """
+    operation = call.operation
+    assert isinstance(operation, UserFunction)
+    shape = call.with_channel(_small(call), 0)
+    if call.channel_axis is not None:
+        shape = (
+            *shape[: call.channel_axis],
+            call.shape[call.channel_axis],
+            *shape[call.channel_axis + 1 :],
+        )
+    key = (shape, call.dtype, tuple((name, _told(value)) for name, value in call.params.items()))
+    if key not in operation.probed:
+        images = {
+            name: made_up(shape if np.ndim(value) == len(shape) else _small(call), value.dtype)
+            for name, value in call.params.items()
+            if value is not None and is_image(operation.specs[name], value)
+        }
+        try:
+            with np.errstate(all="ignore"):
+                result = call.function(made_up(shape, call.dtype), **images)
+        except Exception as error:
+            raise InvalidImage(
+                f"{operation.name} failed on a block of shape {shape} and type {call.dtype} that "
+                f"was to tell the type of its result: {error}. Say it with dtype= of the "
+                "decorator, or mend the function."
+            ) from error
+        operation.probed[key] = result.dtype
+    return operation.probed[key]
+
+
+def _small(call: Call) -> tuple[int, ...]:
+    """Return the shape of a block that a tile could have: one pixel and its neighbours."""
+    halo = normal_halo(call.operation.halo_of(call), call.ndim)
+    return tuple(
+        min(n, max(LEAST, before + 1 + after))
+        for n, (before, after) in zip(call.spatial_shape, halo, strict=True)
+    )
+
+
+def made_up(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return pixels that rise from corner to corner: not constant, not zero for the most part."""
+    steps = np.arange(1, int(np.prod(shape)) + 1) % 100
+    return steps.reshape(shape).astype(dtype)
+
+
+def _told(value: Any) -> Any:
+    """Return something hashable that stands for a parameter's value."""
+    if isinstance(value, np.ndarray) and value.size < 1000:
+        return value.dtype.str, value.shape, value.tobytes()
+    if hasattr(value, "dtype"):
+        return "image", str(value.dtype), np.ndim(value)
+    return repr(value)
