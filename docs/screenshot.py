@@ -1,4 +1,4 @@
-"""Take the documentation's pictures: napari with the Operations panel and what it made.
+"""Take the documentation's pictures: napari with the Operations panel, and with the Recipe panel.
 
 Run by ``make docs`` (on a display without a screen): ``python docs/screenshot.py [DIRECTORY]``.
 """
@@ -16,7 +16,7 @@ import numpy as np
 import skimage as ski
 from qtpy.QtWidgets import QApplication
 
-from napari_tilewise._napari.commands import open_panel
+from napari_tilewise._napari.commands import open_panel, open_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ def apply(panel: OperationsPanel, name: str, params: dict[str, object]) -> None:
 
 
 def main(directory: Path) -> None:
-    """Write ``panel.png``.
+    """Write ``panel.png`` and ``recipe.png``.
 
     Parameters
     ----------
@@ -100,13 +100,33 @@ def main(directory: Path) -> None:
     panel.choose(SHOWN)
     panel.advanced.setChecked(True)
     viewer.reset_view()
+    take(viewer, directory / "panel.png")
+    panel.parent().close()
+    viewer.layers.selection.active = viewer.layers[-1]
+    recipes = open_recipe(viewer)
+    recipes.list.setCurrentRow(1)
+    recipes.add_step("filters.sobel")
+    recipes.list.boxes[2].click()
+    recipes.list.setCurrentRow(1)
+    take(viewer, directory / "recipe.png")
+    viewer.close()
+
+
+def take(viewer: napari.Viewer, path: Path) -> None:
+    """Write a picture of the window once it has settled.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    path
+        The file.
+    """
     settled = time.monotonic() + 1.5
     wait(lambda: time.monotonic() > settled)
     picture = viewer.window.screenshot(canvas_only=False, flash=False)
-    path = directory / "panel.png"
     iio.imwrite(path, picture)
     print(f"{path}: {picture.shape[1]} x {picture.shape[0]} pixels")
-    viewer.close()
 
 
 if __name__ == "__main__":

@@ -52,8 +52,9 @@ def test_image(source, run, coins):
     low, high = made.contrast_limits
     assert 0 <= low < high <= 1
     stored = made.metadata["napari-tilewise"]
-    assert stored["source"] == "coins"
-    ((name, params),) = Recipe.from_dict(stored["recipe"]).steps
+    assert stored["source"] == {"name": "coins", "id": str(source.unique_id)}
+    (step,) = Recipe.from_dict(stored["recipe"]).steps
+    name, params = step.operation, dict(step.parameters)
     assert name == "filters.gaussian"
     assert params["sigma"] == 3
     assert source.data is coins or np.array_equal(source.data, coins)
@@ -316,8 +317,10 @@ def test_further_images_are_layers(viewer, run, coins):
     )
     np.testing.assert_allclose(table.features["intensity_mean"], expected["intensity_mean"])
     stored = table.metadata["napari-tilewise"]
-    assert stored["images"] == {"intensity_image": "coins"}
-    assert "intensity_image" not in stored["recipe"]["steps"][0]["parameters"]
+    assert stored["inputs"] == {"coins": {"name": "coins", "id": str(intensity.unique_id)}}
+    (step,) = stored["recipe"]["steps"]
+    assert step["inputs"] == {"intensity_image": "coins"}
+    assert "intensity_image" not in step["parameters"]
 
 
 def test_every_operation_shows_its_form_and_says_what_it_promises(panel, viewer, coins):

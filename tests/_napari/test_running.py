@@ -92,7 +92,7 @@ def test_moving_on_meanwhile_brings_the_new_plane_into_memory(panel, gated, qtbo
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=10_000)
     plane = viewer.layers[-1].data[0]
     held = [v for v in dict(plane.__dask_graph__()).values() if isinstance(v, np.ndarray)]
-    assert panel._again >= 1
+    assert panel.runner.again >= 1
     assert viewer.layers[-1].data.name.startswith("shown-")
     assert held or np.asarray(plane).shape == (64, 64)
 
@@ -116,7 +116,7 @@ def test_failure_is_one_sentence(panel, viewer, run, notes, monkeypatch):
         raise ZeroDivisionError("first line\nsecond line")
 
     viewer.add_image(np.zeros((20, 20)), name="zeros", contrast_limits=(0, 1))
-    monkeypatch.setattr(compute_module, "apply_step", fail)
+    monkeypatch.setattr(compute_module, "apply_recipe", fail)
     assert run("filters.gaussian") is None
     expected = "Gaussian on 'zeros' failed: ZeroDivisionError: first line"
     assert [note.message for note in notes] == [expected]

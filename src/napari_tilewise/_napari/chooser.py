@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Qt, Signal  # type: ignore[attr-defined]
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
+    QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLineEdit,
+    QToolButton,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -19,6 +22,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tilewise._napari import words
+from napari_tilewise.errors import TilewiseError
+from napari_tilewise.functions import load_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +48,8 @@ class Chooser(QWidget):
 
     chosen = Signal(str)
     """The key of the operation that was chosen."""
+    grew = Signal()
+    """The catalogue has other operations now; may be emitted from any thread."""
 
     def __init__(self, operations: Mapping[str, Operation], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,13 +58,18 @@ class Chooser(QWidget):
         self.search.setPlaceholderText("Search operations")
         self.search.setClearButtonEnabled(True)
         self.category = QComboBox()
-        self.category.addItem(ALL, "")
-        for category in dict.fromkeys(op.category for op in operations.values()):
-            self.category.addItem(words.category(category), category)
         self.list = self._list()
+        self.own = QToolButton()
+        self.own.setText("+")
+        self.own.setToolTip(
+            "<qt>Add functions of your own from a Python file.<br>The file is run: choose only one "
+            "that you trust.</qt>"
+        )
+        self._fill()
         top = QHBoxLayout()
         top.addWidget(self.search, 3)
         top.addWidget(self.category, 2)
+        top.addWidget(self.own)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(top)
@@ -66,22 +78,63 @@ class Chooser(QWidget):
         self.search.returnPressed.connect(self._choose_first)
         self.category.currentIndexChanged.connect(self._narrow)
         self.list.currentItemChanged.connect(self._current_changed)
+        self.own.clicked.connect(self._ask_for_file)
+        self.grew.connect(self._refill)
+        listeners = getattr(operations, "listeners", None)
+        if listeners is not None:
+            grew = self.grew.emit
+            listeners.append(grew)
+            self.destroyed.connect(lambda *_: listeners.remove(grew))
+
+    def add_file(self, path: str) -> None:
+        """Add the functions of a Python file to the catalogue.
+
+        Parameters
+        ----------
+        path
+            The file; it is run.
+        """
+        try:
+            load_file(path)
+        except TilewiseError as error:
+            show_error(str(error))
+
+    def _ask_for_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Add functions", "", "Python files (*.py)")
+        if path:
+            self.add_file(path)
+
+    def _refill(self) -> None:
+        """Show the catalogue as it is now; what is chosen stays so."""
+        current = self.current
+        with QSignalBlocker(self.list), QSignalBlocker(self.category):
+            self._fill()
+        self._narrow()
+        if current in self._operations:
+            self.choose(str(current))
+
+    def _fill(self) -> None:
+        self.category.clear()
+        self.category.addItem(ALL, "")
+        for category in dict.fromkeys(op.category for op in self._operations.values()):
+            self.category.addItem(words.category(category), category)
+        self.list.clear()
+        shown = sorted(self._operations.items(), key=lambda item: bool(item[1].deprecated))
+        for name, op in shown:  # the deprecated ones last
+            item = QTreeWidgetItem([words.title(op), words.category(op.category)])
+            item.setData(0, _KEY, name)
+            item.setToolTip(0, words.function(op))
+            item.setSizeHint(0, QSize(0, ROW_HEIGHT))
+            item.setForeground(1, QColor(words.FAINT))
+            self.list.addTopLevelItem(item)
 
     def _list(self) -> QTreeWidget:
-        tree, faint = QTreeWidget(), QColor(words.FAINT)
+        tree = QTreeWidget()
         tree.setColumnCount(2)
         tree.setHeaderHidden(True)
         tree.setRootIsDecorated(False)
         tree.setUniformRowHeights(True)
         tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        shown = sorted(self._operations.items(), key=lambda item: bool(item[1].deprecated))
-        for name, op in shown:  # the deprecated ones last
-            item = QTreeWidgetItem([words.title(op), words.category(op.category)])
-            item.setData(0, _KEY, name)
-            item.setToolTip(0, f"skimage.{name}")
-            item.setSizeHint(0, QSize(0, ROW_HEIGHT))
-            item.setForeground(1, faint)
-            tree.addTopLevelItem(item)
         header = tree.header()
         if header is not None:
             header.setStretchLastSection(False)
@@ -104,6 +157,12 @@ class Chooser(QWidget):
             self.category.setCurrentIndex(0)
         self.list.setCurrentItem(item)
         self.list.scrollToItem(item)
+
+    @property
+    def current(self) -> str | None:
+        """The key of the operation that is chosen."""
+        item = self.list.currentItem()
+        return None if item is None else str(item.data(0, _KEY))
 
     def visible(self) -> list[str]:
         """Return the keys of the operations that the list shows."""

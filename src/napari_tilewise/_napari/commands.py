@@ -5,20 +5,21 @@ napari resolves a manifest's ``python_name`` by attribute, so a module `__getatt
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.viewer import Viewer
 
-from napari_tilewise._napari.manifest import PANEL, attribute
+from napari_tilewise._napari.manifest import PANEL, RECIPE_PANEL, attribute
 from napari_tilewise._napari.words import PLUGIN
-from napari_tilewise.operations import OPERATIONS
+from napari_tilewise.operations import SCIKIT_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_tilewise._napari.panel import OperationsPanel
+    from napari_tilewise._napari.recipe_panel import RecipePanel
 
-_NAMES = {attribute(name): name for name in OPERATIONS}
+_NAMES = {attribute(name): name for name in SCIKIT_IMAGE}
 
 
 def open_panel(viewer: Viewer, name: str) -> OperationsPanel:
@@ -31,12 +32,28 @@ def open_panel(viewer: Viewer, name: str) -> OperationsPanel:
     name
         The operation's key.
     """
-    dock, panel = viewer.window.add_plugin_dock_widget(PLUGIN, PANEL["title"])
-    dock.show()
-    dock.raise_()
-    found: OperationsPanel = getattr(panel, "__wrapped__", panel)
+    found: OperationsPanel = _shown(viewer, PANEL["title"])
     found.choose(name)
     return found
+
+
+def open_recipe(viewer: Viewer) -> RecipePanel:
+    """Show the Recipe panel.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose window holds the panel.
+    """
+    found: RecipePanel = _shown(viewer, RECIPE_PANEL["title"])
+    return found
+
+
+def _shown(viewer: Viewer, title: str) -> Any:
+    dock, panel = viewer.window.add_plugin_dock_widget(PLUGIN, title)
+    dock.show()
+    dock.raise_()
+    return getattr(panel, "__wrapped__", panel)
 
 
 def __getattr__(command: str) -> Callable[[Viewer], None]:

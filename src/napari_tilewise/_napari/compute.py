@@ -6,89 +6,34 @@ Pyramids, and planes too large to show without one, are streamed into a temporar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from math import ceil, floor, prod
+from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
 
-from napari_tilewise._napari import dimensions, prefetch, pyramids
+from napari_tilewise import axes as _axes
+from napari_tilewise import provenance
+from napari_tilewise._napari import arrange, prefetch, pyramids
+from napari_tilewise._napari.jobs import Frame, Job, Outcome
 from napari_tilewise.axes import default_axes
-from napari_tilewise.engine.apply import Result, apply_step
+from napari_tilewise.engine.apply import Result
 from napari_tilewise.operations.model import Output
-from napari_tilewise.recipe import Recipe, step_output
+from napari_tilewise.recipe import Link, Recipe, step_output
+from napari_tilewise.recipe.step import SOURCE
+from napari_tilewise.replay import apply_recipe
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-    from napari_tilewise._napari.snapshot import Box, Snapshot
+    from napari_tilewise._napari.snapshot import Box
     from napari_tilewise.engine.events import Listener
-    from napari_tilewise.operations.model import Operation
 
 LARGE = 64 * 2**20
 """Pixels beyond which a pyramid is stored, and a plane is not shown without one."""
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """One operation on one layer, with all that it takes."""
-
-    operation: Operation
-    params: Mapping[str, Any]
-    """As given, further images as arrays, the channel axis among them where there is one."""
-    spatial: tuple[int, ...]
-    source: Snapshot
-    box: Box
-    """The part of the layer that is shown."""
-    images: Mapping[str, str] = field(default_factory=dict)
-    """Names of the layers that are further images."""
-
-    @property
-    def output(self) -> Output:
-        """What comes out (of a threshold: the mask)."""
-        return step_output(self.operation)
-
-    @property
-    def channel(self) -> int | None:
-        """The axis passed as the channel axis."""
-        name = self.operation.channel
-        return None if name is None else self.params.get(name)
-
-    def __str__(self) -> str:
-        """Return what is done, for progress and questions."""
-        return f"{self.operation.title} on {self.source.name!r}"
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """A result, ready to become a layer."""
-
-    output: Output
-    data: Any
-    """An array; a list of levels where `is_multiscale`; points; a dict of columns; a number."""
-    number: int | None = None
-    """Which of several results of one run it is."""
-    axes: tuple[int | None, ...] = ()
-    """The source's axis behind each axis of the result; None where it is the RGB samples."""
-    is_multiscale: bool = False
-    is_rgb: bool = False
-    is_labels: bool = False
-    """Whether the pixels are names of objects, or a mask."""
-    values: tuple[float, float] | None = None
-    """The range of the values that are in memory anyway."""
-    lazy: da.Array | None = None
-    """The lazy array behind the data."""
-    origins: tuple[int | None, ...] = ()
-    """The source's axis behind each axis of the lazy array, before it was arranged."""
-    box: Box | None = None
-    """The shown part of the source for which the lazy result is in memory."""
-
-    @property
-    def finest(self) -> Any:
-        """The result at full resolution."""
-        return self.data[0] if self.is_multiscale else self.data
 
 
 def compute(job: Job, progress: Listener, cancel: threading.Event) -> tuple[Outcome, ...]:
@@ -103,39 +48,23 @@ def compute(job: Job, progress: Listener, cancel: threading.Event) -> tuple[Outc
     cancel
         Set it to stop within one tile's time.
     """
-    source = job.source
-    if job.output.is_image:
-        small = source.in_memory and prod(source.shape) < LARGE
-        large_plane = not source.in_memory and _pixels(job.box) > LARGE
-        if (source.is_multiscale and not small) or large_plane:
-            levels, origins = _stored(job, progress, cancel)
-            return (_arranged(job, levels, Result(job.output, None, origins), is_multiscale=True),)
-    results = apply_step(
-        job.operation.name,
-        source.finest,
-        spatial=job.spatial,
-        progress=progress,
-        cancel=cancel,
-        **job.params,
-    )
-    return tuple(_outcome(job, result, cancel) for result in results)
+    made = _Run(job, progress, cancel).outcomes()
+    told = _provenance(job)
+    if job.part is not None:
+        # After an edit the recipe may end in a step that has no such part.
+        made = tuple(o for o in made if o.number == job.part) or made[:1]
+    return tuple(replace(outcome, provenance=told) for outcome in made)
 
 
-def _outcome(job: Job, result: Result, cancel: threading.Event) -> Outcome:
-    if not result.output.is_image:
-        value = result.value
-        if result.output is Output.SCALAR and np.size(value) == 1:
-            value = np.asarray(value).item()
-        return Outcome(result.output, value, result.number)
-    if isinstance(result.value, da.Array):
-        return _shown(job, result, job.box, cancel)
-    source = job.source
-    if source.is_multiscale and len(result.origins) == len(np.shape(source.finest)):
-        shapes = [np.shape(level) for level in source.levels]
-        average = not _is_labels(job, result.output, result.value)
-        levels = pyramids.smaller(result.value, shapes, average=average)
-        return _arranged(job, levels, result, is_multiscale=True)
-    return _arranged(job, [result.value], result)
+def _provenance(job: Job) -> dict[str, Any]:
+    """Return what is to be known of a result beside its recipe."""
+    roots = dict(job.roots)
+    source = roots.pop(SOURCE, None)
+    if source is None:
+        return {"versions": provenance.versions()}
+    told = provenance.record(job.record.recipe, source, inputs=roots, name=job.record.source.name)
+    del told["recipe"]  # the layer has it already
+    return told
 
 
 def show(
@@ -162,128 +91,205 @@ def show(
             Result(outcome.output, outcome.lazy, outcome.origins, outcome.number),
             box,
             cancel,
+            is_labels=outcome.is_labels,
+            provenance=outcome.provenance,
         )
         for outcome in outcomes
     )
 
 
-def _shown(job: Job, result: Result, box: Box, cancel: threading.Event) -> Outcome:
-    part = _box_of(job, result, box)
-    held, values = prefetch.with_shown(result.value, part, cancel)
-    made = _arranged(job, [held], result, values=values)
-    return replace(made, lazy=result.value, box=box)
-
-
-def _stored(
-    job: Job, progress: Listener, cancel: threading.Event
-) -> tuple[list[da.Array], tuple[int | None, ...]]:
-    """Return the levels of a result streamed to disk, and the source's axes behind theirs."""
-    from napari_tilewise.io.source import open_image
-    from napari_tilewise.runner import run
-
+def streams(job: Job) -> bool:
+    """Return whether a job's result is stored on disk rather than kept in memory or lazy."""
     source = job.source
-    names = dimensions.letters(source.placement.inner.axis_labels)
-    if names is None or (source.is_rgb and "c" in names):
-        names = default_axes(len(source.shape), is_rgb=source.is_rgb)
-    elif source.is_rgb:
-        names = (*names, "c")
-    path = pyramids.new_store()
-    run(
-        Recipe([(job.operation.name, job.params)]),
-        replace(open_image(source.finest), labels=source.is_labels),
-        path,
-        axes=names,
-        spatial=job.spatial,
-        progress=progress,
-        cancel=cancel,
-    )
-    levels = pyramids.stored_levels(
-        path, names, lambda level: not _is_labels(job, job.output, level)
-    )
-    return levels, _origins_of_stored(job, levels[0].ndim)
+    small = source.in_memory and prod(source.shape) < LARGE
+    large_plane = not source.in_memory and _pixels(job.box) > LARGE
+    return (source.is_multiscale and not small) or large_plane
+
+
+def store(job: Job, path: Path, progress: Listener, cancel: threading.Event) -> tuple[Outcome, ...]:
+    """Write a job's result to a file, at full resolution; return it where it is an image.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    path
+        The file, which must not exist.
+    progress
+        Called with the engine's events.
+    cancel
+        Set it to stop within one tile's time.
+    """
+    run = _Run(job, progress, cancel)
+    if job.output.is_image:
+        return (run.stored(path),)
+    run.write(path)
+    return ()
+
+
+class _Run:
+    """A job under way."""
+
+    def __init__(self, job: Job, progress: Listener, cancel: threading.Event) -> None:
+        self.job = job
+        self.progress = progress
+        self.cancel = cancel
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Return what comes of it."""
+        if self.job.output.is_image and streams(self.job):
+            return (self.stored(pyramids.new_store()),)
+        results = self._results(self.job.recipe, self.job.source.finest)
+        return tuple(self._outcome(result) for result in results)
+
+    def _results(self, recipe: Recipe, image: Any) -> tuple[Result, ...]:
+        job = self.job
+        return apply_recipe(
+            recipe, image, inputs={name: job.inputs[name] for name in recipe.inputs},
+            axes=job.source.names, spatial=job.spatial,
+            progress=self.progress, cancel=self.cancel,
+            memo=job.memo if image is job.source.finest else None,
+        )  # fmt: skip
+
+    def _outcome(self, result: Result) -> Outcome:
+        if not result.output.is_image:
+            return self._numbers(result)
+        job, source = self.job, self.job.source
+        is_labels = self._is_labels(result.output, result.value.dtype)
+        if isinstance(result.value, da.Array):
+            return _shown(job, result, job.box, self.cancel, is_labels=is_labels)
+        if source.is_multiscale and len(result.origins) == len(source.shape):
+            shapes = [np.shape(level) for level in source.levels]
+            levels = pyramids.smaller(result.value, shapes, average=not is_labels)
+            return arrange.outcome(job, levels, result, is_labels=is_labels, is_multiscale=True)
+        return arrange.outcome(job, [result.value], result, is_labels=is_labels)
+
+    def _numbers(self, result: Result) -> Outcome:
+        value = result.value
+        if result.output is Output.SCALAR and np.size(value) == 1:
+            value = np.asarray(value).item()
+        found = Outcome(result.output, value, result.number)
+        if result.output in (Output.SCALAR, Output.VALUES):
+            return found
+        before = self._before()
+        measured = None
+        if before is not None and result.output is Output.TABLE:
+            measured = self._outcome(before)
+        return replace(found, frame=self._frame(before), measured=measured)
+
+    def _before(self) -> Result | None:
+        """Return the image that the last step works on; None where that is the source.
+
+        In memory it is at hand already where the job has a memo; else it is computed once more.
+        """
+        recipe = self.job.recipe
+        link = recipe.links[recipe.running[-1]][self.job.last.first]
+        return None if link.step is None else self._result_of(link)
+
+    def _result_of(self, link: Link) -> Result:
+        assert link.step is not None
+        recipe = self.job.recipe
+        before = Recipe(recipe.steps[: link.step + 1], recipe.inputs)
+        return self._results(before, self.job.source.finest)[link.part]
+
+    def _frame(self, before: Result | None) -> Frame:
+        job = self.job
+        if before is None:
+            shape = job.source.shape
+            origins: tuple[int | None, ...] = tuple(range(len(shape)))
+        else:
+            shape, origins = tuple(before.value.shape), before.origins
+        names = job.source.names
+        if names is not None and before is not None:
+            known = [None if origin is None else names[origin] for origin in origins]
+            names = None if None in known else tuple(filter(None, known))
+        op = job.operation
+        channel = None
+        if op.channel is not None:
+            default = op.parameters[op.channel].default
+            channel = job.last.parameters.get(op.channel, default)
+        channel = None if channel is None else int(channel) % len(shape)
+        wanted = job.last.spatial
+        if wanted is None and names is not None:
+            wanted = "".join(axis for axis in names if _axes.kind(axis) == "space") or None
+        over = _axes.spatial_indices(names, wanted, len(shape))
+        axes = arrange.layer_axes(job, origins)
+        return Frame(axes, shape, tuple(i for i in over if i != channel), channel)
+
+    # -- labels --------------------------------------------------------------------------------
+
+    def _is_labels(self, output: Output, dtype: Any) -> bool:
+        """Return whether a result is labels or a mask, by what it is or by what it was made from.
+
+        An operation that keeps whole numbers (an erosion, small objects removed) keeps labels.
+        """
+        if output is not Output.IMAGE or dtype.kind == "b":
+            return True
+        return dtype.kind in "ui" and self._labels_before(self.job.recipe.running[-1])
+
+    def _labels_before(self, number: int) -> bool:
+        recipe = self.job.recipe
+        link = recipe.links[number][recipe.steps[number].first]
+        if link.step is None:
+            return link.given == SOURCE and self.job.source.is_labels
+        if step_output(recipe.steps[link.step].op) is not Output.IMAGE:
+            return True
+        kept = np.dtype(self._result_of(link).value.dtype).kind in "uib"
+        return kept and self._labels_before(link.step)
+
+    # -- on disk -------------------------------------------------------------------------------
+
+    def stored(self, path: Path) -> Outcome:
+        """Return a result streamed to disk, with its pyramid."""
+        job, source = self.job, self.job.source
+        lazy = source.finest
+        if isinstance(lazy, np.ndarray):
+            lazy = da.from_array(lazy, name=False)
+        result = self._results(job.recipe, lazy)[0]  # nothing is computed: only what it will be
+        names = self.write(path)
+        is_labels = self._is_labels(result.output, result.value.dtype)
+        levels = pyramids.stored_levels(path, names, average=not is_labels)
+        return arrange.outcome(job, levels, result, is_labels=is_labels, is_multiscale=True)
+
+    def write(self, path: Path) -> tuple[str, ...]:
+        """Stream a result into a file; return the names that the source's axes have there."""
+        from napari_tilewise.io.source import open_image
+        from napari_tilewise.io.units import unit_name
+        from napari_tilewise.runner import run
+
+        job, source = self.job, self.job.source
+        inner = source.placement.inner
+        samples = len(source.shape) - len(inner.scale)
+        names = source.names or default_axes(len(source.shape), is_rgb=source.is_rgb)
+        image = replace(
+            open_image(source.finest),
+            axes=names,
+            scale=(*map(float, inner.scale), *[1.0] * samples),
+            units=(*(unit_name(str(unit)) for unit in inner.units), *[None] * samples),
+            labels=source.is_labels,
+            name=source.name,
+        )
+        run(
+            job.recipe, image, path, inputs=job.inputs, axes=names, spatial=job.spatial,
+            progress=self.progress, cancel=self.cancel, resume=False,
+        )  # fmt: skip
+        return names
+
+
+def _shown(
+    job: Job,
+    result: Result,
+    box: Box,
+    cancel: threading.Event,
+    *,
+    is_labels: bool,
+    provenance: Mapping[str, Any] | None = None,
+) -> Outcome:
+    part = arrange.box_of(job, result, box)
+    held, values = prefetch.with_shown(result.value, part, cancel)
+    made = arrange.outcome(job, [held], result, is_labels=is_labels, values=values)
+    return replace(made, lazy=result.value, box=box, provenance=provenance or {})
 
 
 def _pixels(box: Box) -> int:
     return prod(span.stop - span.start for span in box)
-
-
-def _origins_of_stored(job: Job, ndim: int) -> tuple[int | None, ...]:
-    axes: list[int | None] = list(range(np.ndim(job.source.finest)))
-    if len(axes) == ndim + 1 and job.channel is not None:
-        del axes[job.channel]
-    return (*[None] * (ndim - len(axes)), *axes)
-
-
-def _axes_of(job: Job, result: Result) -> tuple[int | None, ...]:
-    """Return the layer's axis behind each axis of a result, before it is arranged."""
-    of_layer = len(job.source.placement.inner.scale)
-    return tuple(None if o is None or o >= of_layer else o for o in result.origins)
-
-
-def _box_of(job: Job, result: Result, box: Box) -> Box:
-    """Return the part of a result that shows the same as a part of the source."""
-    found = []
-    for axis, length in zip(_axes_of(job, result), result.value.shape, strict=True):
-        if axis is None:
-            found.append(slice(0, length))
-            continue
-        ratio = length / job.source.shape[axis]
-        start = min(floor(box[axis].start * ratio), length - 1)
-        found.append(slice(start, max(start + 1, min(ceil(box[axis].stop * ratio), length))))
-    return tuple(found)
-
-
-def _arranged(
-    job: Job,
-    levels: list[Any],
-    result: Result,
-    *,
-    is_multiscale: bool = False,
-    values: tuple[float, float] | None = None,
-) -> Outcome:
-    """Return levels as napari takes them: masks as integers, colours last, or channels first."""
-    if values is None:
-        values = prefetch.value_range([np.asarray(levels[-1])])
-    axes = _axes_of(job, result)
-    is_labels = _is_labels(job, result.output, levels[0])
-    if is_labels:
-        levels = [_integers(level) for level in levels]
-    is_rgb = axes[-1] is None and not is_labels and _is_colour(levels[0], values)
-    if axes[-1] is None and not is_rgb:
-        levels = [
-            da.moveaxis(level, -1, 0) if isinstance(level, da.Array) else np.moveaxis(level, -1, 0)
-            for level in levels
-        ]
-        axes = (None, *axes[:-1])
-    data = list(levels) if is_multiscale else levels[0]
-    return Outcome(
-        result.output,
-        data,
-        result.number,
-        axes,
-        is_multiscale=is_multiscale,
-        is_rgb=is_rgb,
-        is_labels=is_labels,
-        values=values,
-        origins=result.origins,
-    )
-
-
-def _is_labels(job: Job, output: Output, array: Any) -> bool:
-    """Return whether a result is labels or a mask, by what it is or by what it was made from."""
-    if output is not Output.IMAGE or array.dtype.kind == "b":
-        return True
-    return job.source.is_labels and array.dtype.kind in "ui"
-
-
-def _integers(level: Any) -> Any:
-    return level.astype(np.uint8) if level.dtype.kind == "b" else level
-
-
-def _is_colour(level: Any, values: tuple[float, float] | None) -> bool:
-    """Return whether napari can show the last axis as colours: floats must lie in 0 to 1."""
-    if level.shape[-1] not in (3, 4):
-        return False
-    if level.dtype.kind != "f":
-        return bool(level.dtype.kind == "u")
-    return values is None or (values[0] >= -0.01 and values[1] <= 1.01)

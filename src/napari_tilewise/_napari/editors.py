@@ -230,11 +230,20 @@ def _names(spec: Names, parameter: Parameter, layers: LayersOf) -> Editor:
     box.native.setMaximumHeight(110)
     box.native.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
+    order: list[Any] = []
+
+    def read() -> tuple[Any, ...]:
+        """Return the names in the order they were given in; those chosen by hand follow."""
+        chosen = list(box.value)
+        first = [name for name in order if name in chosen]
+        return (*first, *(name for name in chosen if name not in first))
+
     def write(value: Any) -> None:
-        _set(box, [value] if isinstance(value, str) else list(value or ()))
+        order[:] = [value] if isinstance(value, str) else list(value or ())
+        _set(box, list(order))
         box.native.scrollToItem(next(iter(box.native.selectedItems()), None))
 
-    return Editor(box, lambda: tuple(box.value), write)
+    return Editor(box, read, write)
 
 
 @_editor.register(Footprint)

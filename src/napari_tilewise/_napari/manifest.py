@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from napari_tilewise._napari import menus, words
-from napari_tilewise.operations import OPERATIONS
+from napari_tilewise.operations import SCIKIT_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +25,12 @@ PANEL = {
     "title": "Operations",
     "python_name": "napari_tilewise._napari.panel:OperationsPanel",
 }
+RECIPE_PANEL = {
+    "id": f"{words.PLUGIN}.recipe",
+    "title": "Recipe",
+    "python_name": "napari_tilewise._napari.recipe_panel:RecipePanel",
+}
+PANELS = (PANEL, RECIPE_PANEL)
 
 
 def attribute(name: str) -> str:
@@ -60,8 +66,10 @@ def manifest(operations: Iterable[Operation]) -> dict[str, Any]:
             "Image Processing", "Segmentation", "Measurement", "Transformations",
         ],
         "contributions": {
-            "commands": [PANEL, *map(_command, operations)],
-            "widgets": [{"command": PANEL["id"], "display_name": PANEL["title"]}],
+            "commands": [*PANELS, *map(_command, operations)],
+            "widgets": [
+                {"command": panel["id"], "display_name": panel["title"]} for panel in PANELS
+            ],
             "submenus": [{"id": menu.id, "label": menu.label} for menu in submenus],
             "menus": entries,
         },
@@ -78,7 +86,7 @@ def _command(op: Operation) -> dict[str, str]:
 
 def text() -> str:
     """Return the manifest as the file holds it."""
-    data = manifest(OPERATIONS.values())
+    data = manifest(SCIKIT_IMAGE.values())
     return HEADER + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
 

@@ -8,28 +8,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import napari
+import numpy as np
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
-    QLabel,
-    QProgressBar,
     QPushButton,
     QScrollArea,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from napari_tilewise._napari import dimensions, results, slicing, snapshot, words
+from napari_tilewise._napari import dimensions, recording, results, slicing, snapshot, words
 from napari_tilewise._napari.chooser import Chooser
-from napari_tilewise._napari.compute import Job, Outcome
 from napari_tilewise._napari.editors import is_picture
 from napari_tilewise._napari.form import Form
+from napari_tilewise._napari.jobs import Job, Outcome
 from napari_tilewise._napari.running import Runner
 from napari_tilewise._napari.target import Target
+from napari_tilewise._napari.widgets import bar, message, text
 from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
 from napari_tilewise.operations import OPERATIONS
 
@@ -39,9 +38,6 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_tilewise.operations.model import Operation
-
-_SPINS = 3
-"""How often a lazy result is shown again because the viewer moved on while it was computed."""
 
 
 class OperationsPanel(QWidget):
@@ -65,7 +61,6 @@ class OperationsPanel(QWidget):
         self._viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._operations = operations
         self._layer: Layer | None = None
-        self._again = 0
         self.form: Form | None = None
         self.runner = Runner(self)
         self.chooser = Chooser(operations, self)
@@ -81,8 +76,8 @@ class OperationsPanel(QWidget):
     # ------------------------------------------------------------------ widgets
 
     def _build(self) -> None:
-        self.title = _text(bold=True)
-        self.summary, self.kind, self.message = _text(), _text(faint=True), _text()
+        self.title, self.summary, self.kind = text(bold=True), text(), text(faint=True)
+        self.message, self.bar = message(), bar()
         self.advanced = QToolButton()
         self.advanced.setText("Advanced")
         self.advanced.setCheckable(True)
@@ -93,17 +88,6 @@ class OperationsPanel(QWidget):
         self.reset, self.cancel, self.apply = map(QPushButton, ("Reset", "Cancel", "Apply"))
         self.reset.setToolTip("Go back to scikit-image's defaults")
         self.cancel.setEnabled(False)
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(6)
-        for widget in (self.message, self.bar):
-            # They keep their place when there is nothing to show: a new arrangement of the dock
-            # would cost a repaint of the whole canvas, just when a run starts.
-            policy = widget.sizePolicy()
-            policy.setRetainSizeWhenHidden(True)
-            widget.setSizePolicy(policy)
-        self.message.setMinimumHeight(2 * self.message.fontMetrics().lineSpacing())
-        self.bar.hide()
         self.reset.clicked.connect(self._reset)
         self.cancel.clicked.connect(self.stop)
         self.apply.clicked.connect(self.run)
@@ -156,7 +140,7 @@ class OperationsPanel(QWidget):
 
     def _show_form(self, name: str) -> None:
         if self.form is not None:
-            if self.form.operation.name == name:
+            if self.form.operation is self._operations[name]:
                 return
             self.form.discard()
         op = self._operations[name]
@@ -164,7 +148,7 @@ class OperationsPanel(QWidget):
         self._forms.addWidget(self.form.basic)
         self._advanced_forms.addWidget(self.form.advanced)
         self.title.setText(op.title)
-        self.title.setToolTip(f"skimage.{op.name}")
+        self.title.setToolTip(words.function(op))
         self.summary.setText(op.summary)
         self.advanced.setVisible(self.form.has_advanced)
         self.advanced.setChecked(False)
@@ -203,19 +187,23 @@ class OperationsPanel(QWidget):
             self.say(problem)
 
     def _params(self, ndim: int) -> dict[str, Any]:
-        """Return the parameters to pass, further images as arrays; raises where one is wrong."""
+        """Return the parameters but for further images; raises where one of either is wrong."""
         form = self.form
         if form is None:
             return {}
-        params = form.values()
-        for name, layer in form.layers().items():
-            params[name] = layer.data[0] if layer.multiscale else layer.data
-        for name, parameter in form.operation.parameters.items():
-            if params.get(name) is None and is_picture(parameter.spec):
-                if parameter.required:
-                    raise InvalidImage(f"{form.operation.title}: choose a layer for {name!r}.")
+        params, layers = form.values(), form.layers()
+        op = form.operation
+        for name, parameter in op.parameters.items():
+            if not is_picture(parameter.spec):
+                continue
+            if params[name] is None and parameter.required:
+                raise InvalidImage(f"{op.title}: choose a layer for {name!r}.")
+            if params[name] is None or (name in op.images and name in layers):
                 del params[name]
-        form.operation.bind(params, ndim)
+            elif name in layers:  # small, and a value like any other
+                params[name] = np.asarray(snapshot.take(layers[name]).finest)
+        stand_ins = {name: np.zeros((1, 1)) for name in layers if name in op.images}
+        op.bind({**params, **stand_ins}, ndim)
         return params
 
     # ------------------------------------------------------------------ running
@@ -229,8 +217,8 @@ class OperationsPanel(QWidget):
         except TilewiseError as error:
             self.complain(str(error))
             return
-        self._again = 0
-        self.runner.start(job)
+        layer, first = self._layer, job.source.channels_first
+        self.runner.start(job, lambda: snapshot.shown(layer, self._viewer, channels_first=first))
         self._running(True)
         self.say(f"{job} ...")
 
@@ -258,15 +246,16 @@ class OperationsPanel(QWidget):
                     f"{op.title} needs colours: choose an RGB layer, or name the channel axis "
                     f"'c' in the axis labels of {layer.name!r}."
                 )
-            params[op.channel] = axis
+        images = {name: other for name, other in form.layers().items() if name in op.images}
+        made = recording.applied(layer, op, params, images, self.target.spatial, axis)
         self._layer = layer
         return Job(
-            operation=op,
-            params=params,
-            spatial=tuple(i for i in self.target.spatial if i != axis),
-            source=snapshot.take(layer),
-            box=snapshot.shown(layer, self._viewer),
-            images={name: image.name for name, image in form.layers().items()},
+            recipe=made.recipe,
+            source=made.source,
+            box=snapshot.shown(layer, self._viewer, channels_first=made.source.channels_first),
+            record=made.record,
+            inputs=made.inputs,
+            roots=recording.roots(made.record, self._viewer.layers),
         )
 
     def _running(self, running: bool) -> None:
@@ -282,9 +271,6 @@ class OperationsPanel(QWidget):
             self.say(f"{what}: {done} of {tiles} tiles")
 
     def _finished(self, job: Job, outcomes: tuple[Outcome, ...]) -> None:
-        if self._moved_on(outcomes):
-            self.runner.show_again(job, outcomes, snapshot.shown(self._layer, self._viewer))
-            return
         try:
             made = [(outcome, results.layer(job, outcome)) for outcome in outcomes]
         except TilewiseError as error:
@@ -305,14 +291,6 @@ class OperationsPanel(QWidget):
             slicing.in_background(made, self._viewer)
         self._viewer.add_layer(made)
         return f"Added {made.name!r}."
-
-    def _moved_on(self, outcomes: tuple[Outcome, ...]) -> bool:
-        """Return whether the viewer shows another part now than the one that was computed."""
-        boxes = [outcome.box for outcome in outcomes if outcome.box is not None]
-        if not boxes or self._layer is None or self._again >= _SPINS:
-            return False
-        self._again += 1
-        return bool(snapshot.shown(self._layer, self._viewer) != boxes[0])
 
     def _failed(self, error: TilewiseError) -> None:
         self._running(False)
@@ -341,16 +319,3 @@ class OperationsPanel(QWidget):
             The line; empty to show none.
         """
         self.message.setText(text)
-
-
-def _text(*, bold: bool = False, faint: bool = False) -> QLabel:
-    """Return a label whose text wraps, and can be copied."""
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    if bold:
-        label.setStyleSheet("font-weight: bold; font-size: 13pt;")
-    if faint:
-        label.setStyleSheet(f"color: {words.FAINT};")
-    return label

@@ -15,7 +15,7 @@ import dask.array as da
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 _lock = threading.Lock()
 _numbers = count(1)
@@ -33,9 +33,7 @@ def new_store() -> Path:
         return Path(_directory.name) / f"{next(_numbers)}.ome.zarr"
 
 
-def stored_levels(
-    path: Path, axes: Sequence[str], averages: Callable[[da.Array], bool]
-) -> list[da.Array]:
+def stored_levels(path: Path, axes: Sequence[str], *, average: bool) -> list[da.Array]:
     """Return the levels of an OME-Zarr that a run wrote, as dask arrays, at least two.
 
     A small image is stored with one level, and napari takes no multiscale labels of one.
@@ -47,8 +45,8 @@ def stored_levels(
     axes
         The order to give the axes, by name; names that are not stored are left out. (OME-Zarr
         has its own order: channels before space.)
-    averages
-        Whether an array's pixels may be averaged; labels and masks never are.
+    average
+        Whether pixels are averaged; labels and masks never are.
     """
     import zarr
 
@@ -60,7 +58,7 @@ def stored_levels(
     levels = [da.from_zarr(group[name]) for name in names]
     if len(levels) == 1:
         halves = [axis in "yx" for axis in stored]
-        levels.append(_halved(levels[0], halves, average=averages(levels[0])))
+        levels.append(_halved(levels[0], halves, average=average))
     return [level.transpose(order) for level in levels]
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Points, Shapes, Surface
 
-from napari_tilewise._napari.snapshot import remember
-from napari_tilewise._napari.words import PLUGIN
+from napari_tilewise._napari import records
+from napari_tilewise._napari.snapshot import move, remember
 from napari_tilewise.operations.model import Output
-from napari_tilewise.recipe import Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from napari.layers import Layer
 
-    from napari_tilewise._napari.compute import Job, Outcome
+    from napari_tilewise._napari.jobs import Frame, Job, Outcome
     from napari_tilewise._napari.placement import Placement
 
 Limits = tuple[float, float]
@@ -34,20 +34,84 @@ def layer(job: Job, outcome: Outcome) -> Layer | None:
         What came out.
     """
     number = "" if outcome.number is None else f" {outcome.number + 1}"
-    common: dict[str, Any] = {
-        "name": f"{job.source.name} - {job.operation.title}{number}",
-        "metadata": {PLUGIN: {"recipe": recipe_of(job), "source": job.source.name, **_more(job)}},
-    }
+    common: dict[str, Any] = {"name": f"{job.source.name} - {job.operation.title}{number}"}
+    made = _made(job, outcome, common)
+    if made is not None:
+        records.write(made, record(job, outcome))
+    return made
+
+
+def record(job: Job, outcome: Outcome) -> records.Record:
+    """Return what a result's layer remembers.
+
+    Parameters
+    ----------
+    job
+        What was done.
+    outcome
+        What came out.
+    """
+    return replace(
+        job.record,
+        part=outcome.number,
+        is_mask=outcome.is_mask,
+        provenance=outcome.provenance,
+        channels_first=outcome.channels_first,
+    )
+
+
+def _made(job: Job, outcome: Outcome, common: dict[str, Any]) -> Layer | None:
     make = _SHAPES.get(outcome.output)
     if make is not None:
         return make(job, outcome, common)
     if not outcome.output.is_image:
         return None
-    common.update(_placement(job, outcome).arguments(), multiscale=outcome.is_multiscale)
+    common.update(
+        _placement(job, outcome.axes, outcome.finest.shape, leads=not outcome.is_rgb).arguments(),
+        multiscale=outcome.is_multiscale,
+    )
     made = Labels(outcome.data, **common) if outcome.is_labels else _image(job, outcome, common)
-    if outcome.lazy is not None and np.shape(outcome.lazy) == np.shape(outcome.data):
+    if outcome.lazy is not None:
         remember(made, outcome.lazy)
     return made
+
+
+def update(layer: Layer, made: Layer) -> bool:
+    """Give a layer the pixels of a newer result; return whether it can take them.
+
+    Its looks stay, but for contrast limits that would show nothing.
+
+    Parameters
+    ----------
+    layer
+        An earlier result.
+    made
+        The newer one, not in the viewer.
+    """
+    if not isinstance(layer, Image | Labels) or type(layer) is not type(made):
+        return False
+    one = [(item.multiscale, item.ndim, getattr(item, "rgb", False)) for item in (layer, made)]
+    if one[0] != one[1]:
+        return False
+    with records.own_change(layer):
+        layer.data = list(made.data) if made.multiscale else made.data
+    move(made, layer)
+    for name in ("scale", "translate", "rotate", "shear", "affine"):
+        setattr(layer, name, getattr(made, name))
+    if isinstance(layer, Labels):
+        layer.features = made.features
+    elif not layer.rgb:
+        limits = _agreeing(tuple(layer.contrast_limits), tuple(made.contrast_limits))
+        layer.contrast_limits_range = made.contrast_limits_range
+        layer.contrast_limits = limits
+    return True
+
+
+def _agreeing(known: Limits, values: Limits) -> Limits:
+    """Return the known limits where a range of values can be seen with them; else that range."""
+    (low, high), span = values, known[1] - known[0]
+    meet = low <= known[1] and high >= known[0]
+    return known if meet and span / 2 <= high - low <= 20 * span else values
 
 
 def note(job: Job, outcome: Outcome, source: Layer | None) -> str:
@@ -63,8 +127,7 @@ def note(job: Job, outcome: Outcome, source: Layer | None) -> str:
         The layer it was made from, where that is still there.
     """
     if source is not None:
-        kept = source.metadata.setdefault(PLUGIN, {}).setdefault("values", {})
-        kept.setdefault(job.operation.name, {})[outcome.number or 0] = outcome.data
+        records.keep_value(source, job.operation.name, outcome.number or 0, outcome.data)
     where = f"in the metadata of {job.source.name!r}"
     return f"{job}: {_in_words(outcome.data, where)}"
 
@@ -79,41 +142,21 @@ def _in_words(value: Any, where: str) -> str:
     return f"{len(value)} items, {where}" if isinstance(value, list | tuple) else str(value)
 
 
-def recipe_of(job: Job) -> dict[str, Any]:
-    """Return the recipe that made a result, as plain data; further images are left out.
+def _placement(
+    job: Job, axes: Sequence[int | None], shape: Sequence[int], *, leads: bool = False
+) -> Placement:
+    """Return where an image lies whose axes are some of the source's.
 
-    Parameters
-    ----------
-    job
-        What was done.
+    `leads` says that a first axis that is none of them is one of the layer's.
     """
-    recipe = Recipe([(job.operation.name, job.params)])
-    if not job.images:
-        return recipe.to_dict()
-    ((name, params),) = recipe.steps
-    plain = {key: value for key, value in params.items() if key not in job.operation.images}
-    return {"version": 1, "steps": [{"operation": name, "parameters": plain}]}
-
-
-def _more(job: Job) -> dict[str, Any]:
-    found: dict[str, Any] = {"spatial": list(job.spatial)}
-    if job.images:
-        found["images"] = dict(job.images)
-    return found
-
-
-def _placement(job: Job, outcome: Outcome) -> Placement:
-    kept = [axis for axis in outcome.axes if axis is not None]
-    placement = job.source.placement.kept(kept)
-    shape = outcome.finest.shape
+    placement = job.source.placement.kept([axis for axis in axes if axis is not None])
     ratio = [
         job.source.shape[axis] / length
-        for axis, length in zip(outcome.axes, shape, strict=True)
+        for axis, length in zip(axes, shape, strict=True)
         if axis is not None
     ]
     placement = placement.resized(ratio)
-    leads = outcome.axes[0] is None and not outcome.is_rgb
-    return placement.with_leading_axis("c") if leads else placement
+    return placement.with_leading_axis("c") if leads and axes[0] is None else placement
 
 
 def _image(job: Job, outcome: Outcome, common: dict[str, Any]) -> Image:
@@ -151,9 +194,7 @@ def contrast_limits(job: Job, values: Limits | None, dtype: np.dtype[Any]) -> Li
     if values is None:
         return known
     low, high = values
-    span = known[1] - known[0]
-    meet = low <= known[1] and high >= known[0]
-    if meet and span / 2 <= high - low <= 20 * span:
+    if _agreeing(known, values) == known:
         return known
     return (low, high) if high > low else (low, low + 1)
 
@@ -165,28 +206,40 @@ def _carried(job: Job, dtype: np.dtype[Any]) -> Limits:
     if source.limits is None or source.dtype.kind == "b":
         return (0.0, 1.0) if dtype.kind in "bf" else (0.0, float(np.iinfo(dtype).max))
     low, high = source.limits
-    if to_float and not job.params.get("preserve_range", False):
+    if to_float and not job.last.parameters.get("preserve_range", False):
         top = float(np.iinfo(source.dtype).max)
         low, high = low / top, high / top
     return (low, high) if high > low else (low, low + 1)
 
 
-def _coordinates(job: Job, rows: Any) -> tuple[np.ndarray, np.ndarray]:
+def _frame(outcome: Outcome) -> Frame:
+    assert outcome.frame is not None, "the worker gives one with every result that is no pixels"
+    return outcome.frame
+
+
+def _coordinates(outcome: Outcome, rows: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return rows of numbers as coordinates along the layer's axes, and the numbers behind them.
 
     Rows begin with the position along the looped axes and then along the spatial ones.
     """
-    ndim = len(job.source.placement.inner.scale)
+    frame = _frame(outcome)
     rows = np.asarray(rows, dtype=float)
-    loops = [axis for axis in range(ndim) if axis not in job.spatial]
-    order = np.argsort([*loops, *job.spatial])
-    return rows[:, :ndim][:, order], rows[:, ndim:]
+    axes = [axis for axis in range(len(frame.axes)) if axis != frame.channel]
+    written = [*(axis for axis in axes if axis not in frame.over), *frame.over]
+    kept = [written.index(axis) for axis in axes if frame.axes[axis] is not None]
+    return rows[:, kept], rows[:, len(written) :]
+
+
+def _measured_on(job: Job, outcome: Outcome) -> tuple[Placement, int]:
+    """Return where the image lies that was measured, and its longest spatial length."""
+    frame = _frame(outcome)
+    placement = _placement(job, frame.axes, frame.shape)
+    return placement, max(frame.shape[axis] for axis in frame.over)
 
 
 def _points(job: Job, outcome: Outcome, common: dict[str, Any]) -> Points:
-    placement = job.source.placement
-    data, more = _coordinates(job, outcome.data)
-    longest = max(job.source.shape[axis] for axis in job.spatial)
+    placement, longest = _measured_on(job, outcome)
+    data, more = _coordinates(outcome, outcome.data)
     return Points(
         data,
         ndim=len(placement.inner.scale),
@@ -201,9 +254,8 @@ def _points(job: Job, outcome: Outcome, common: dict[str, Any]) -> Points:
 
 
 def _contours(job: Job, outcome: Outcome, common: dict[str, Any]) -> Shapes:
-    placement = job.source.placement
-    lines = [_coordinates(job, line)[0] for line in outcome.data]
-    longest = max(job.source.shape[axis] for axis in job.spatial)
+    placement, longest = _measured_on(job, outcome)
+    lines = [_coordinates(outcome, line)[0] for line in outcome.data]
     return Shapes(
         lines or None,
         ndim=len(placement.inner.scale),
@@ -217,23 +269,27 @@ def _contours(job: Job, outcome: Outcome, common: dict[str, Any]) -> Shapes:
 
 
 def _mesh(job: Job, outcome: Outcome, common: dict[str, Any]) -> Surface:
-    placement = job.source.placement.kept(job.spatial)
+    frame = _frame(outcome)
+    over = sorted(frame.over)
+    placement = _placement(job, [frame.axes[i] for i in over], [frame.shape[i] for i in over])
     vertices, faces, _, values = outcome.data
     return Surface((vertices, faces, values), **common, **placement.arguments())
 
 
 def _table(job: Job, outcome: Outcome, common: dict[str, Any]) -> Labels:
-    """Return labels that share the input's data, with one row of features per object."""
-    source = job.source
+    """Return labels that share the measured ones' data, with one row of features per object."""
     features = {key: np.asarray(column) for key, column in outcome.data.items()}
     if "label" in features:
         features = {"index": features["label"], **features}  # napari finds a label's row by it
+    measured, source = outcome.measured, job.source
+    if measured is None:
+        data = list(source.levels) if source.is_multiscale else source.levels[0]
+        placement, is_multiscale = source.placement, source.is_multiscale
+    else:
+        data, is_multiscale = measured.data, measured.is_multiscale
+        placement = _placement(job, measured.axes, measured.finest.shape, leads=True)
     return Labels(
-        list(source.levels) if source.is_multiscale else source.levels[0],
-        multiscale=source.is_multiscale,
-        features=features,
-        **common,
-        **source.placement.arguments(),
+        data, multiscale=is_multiscale, features=features, **common, **placement.arguments()
     )
 
 

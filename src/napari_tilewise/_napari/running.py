@@ -16,17 +16,21 @@ from napari.utils import progress
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_tilewise._napari.compute import compute, show
-from napari_tilewise.engine.events import Event, PassStarted, TileDone
+from napari_tilewise.engine.events import Event, Listener, PassStarted, TileDone
 from napari_tilewise.errors import Cancelled, TilewiseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_tilewise._napari.compute import Job, Outcome
+    from napari_tilewise._napari.jobs import Job, Outcome
     from napari_tilewise._napari.snapshot import Box
 
 Outcomes: TypeAlias = "tuple[Outcome, ...]"
+Work: TypeAlias = "Callable[[Listener, threading.Event], Any]"
+"""Called in the worker with what takes events and what is set to stop; as a text it says what."""
 
+SPINS = 3
+"""How often a lazy result is shown again because the viewer moved on while it was computed."""
 INTERVAL = 100
 """Milliseconds between two looks at the progress."""
 
@@ -49,11 +53,11 @@ class Latest:
 class Task:
     """What the worker calls; its text is what napari shows when asked to close meanwhile."""
 
-    def __init__(self, text: str, work: Callable[[], Outcomes]) -> None:
+    def __init__(self, text: str, work: Callable[[], Any]) -> None:
         self._text = text
-        self._work: list[Callable[[], Outcomes]] = [work]
+        self._work: list[Callable[[], Any]] = [work]
 
-    def __call__(self) -> Outcomes:
+    def __call__(self) -> Any:
         """Do the work, once: napari keeps every worker, which must not keep the images alive."""
         return self._work.pop()()
 
@@ -90,7 +94,7 @@ class Runner(QObject):
     progressed = Signal(str, int, int)
     """What is done, tiles done, tiles in all."""
     finished = Signal(object, object)
-    """A job and its outcomes, one per result."""
+    """A job and its outcomes, one per result; or another work and what it returned."""
     failed = Signal(object)
     """Why a run ended without an outcome (`Cancelled` among others)."""
 
@@ -99,7 +103,10 @@ class Runner(QObject):
         self._worker: Worker | None = None
         self._live: list[Worker] = []
         parent.destroyed.connect(partial(_quit, self._live))
-        self._job: Job | None = None
+        self._work: Any = None
+        self._shown: Callable[[], Box] | None = None
+        self.again = 0
+        """How often the last job's results were shown again."""
         self._bar: Any = None
         self._latest = Latest()
         self._timer = QTimer(self)
@@ -111,50 +118,60 @@ class Runner(QObject):
         """Whether a job runs."""
         return self._worker is not None
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Job, shown: Callable[[], Box] | None = None) -> None:
         """Start a job.
 
         Parameters
         ----------
         job
             What to do.
+        shown
+            Returns the part of the source that is shown by now; where the viewer has moved on when
+            a lazy result comes, that part is brought into memory too.
         """
-        self._latest = latest = Latest()
-        cancel = threading.Event()
-        self._start(job, cancel, lambda: compute(job, latest, cancel))
+        self.again = 0
+        self._shown = shown
+        self._start(job, partial(compute, job))
 
-    def show_again(self, job: Job, outcomes: Outcomes, box: Box) -> None:
-        """Bring another part of lazy results into memory: the viewer moved on meanwhile.
+    def start_work(self, work: Work) -> None:
+        """Start any other work.
 
         Parameters
         ----------
-        job
-            What was done.
-        outcomes
-            What came out.
-        box
-            The part of the source that is shown now.
+        work
+            The work.
         """
-        cancel = threading.Event()
-        self._start(job, cancel, lambda: show(job, outcomes, box, cancel))
+        self._shown = None
+        self._start(work, work)
+
+    def _moved_on(self, outcomes: Outcomes) -> Box | None:
+        """Return the part of the source that is shown now, where it is not the one computed."""
+        boxes = [outcome.box for outcome in outcomes if outcome.box is not None]
+        if not boxes or self._shown is None or self.again >= SPINS:
+            return None
+        box = self._shown()
+        return box if box != boxes[0] else None
 
     def cancel(self) -> None:
         """Ask the run to stop; it ends within one tile's time."""
         if self._worker is not None:
             self._worker.quit()
 
-    def _start(self, job: Job, cancel: threading.Event, work: Callable[[], Outcomes]) -> None:
-        self._job = job
+    def _start(self, work: Any, call: Work) -> None:
+        self._work = work
+        self._latest = latest = Latest()
+        cancel = threading.Event()
         worker: Worker = create_worker(
-            Task(str(job), work), _start_thread=False, _worker_class=Worker, _ignore_errors=True
-        )
+            Task(str(work), lambda: call(latest, cancel)),
+            _start_thread=False, _worker_class=Worker, _ignore_errors=True,
+        )  # fmt: skip
         worker.cancel = cancel
         worker.returned.connect(self._returned)
         worker.errored.connect(self._errored)
         worker.finished.connect(self._ended)
         self._worker = worker
         self._live[:] = [worker]
-        self._bar = self._bar or progress(total=0, desc=str(job))
+        self._bar = self._bar or progress(total=0, desc=str(work))
         self._timer.start()
         worker.start()
 
@@ -168,17 +185,23 @@ class Runner(QObject):
             self._bar.update(done - self._bar.n)
         self.progressed.emit(what, done, tiles)
 
-    def _returned(self, outcomes: Outcomes) -> None:
-        job = self._stop()
-        self.finished.emit(job, outcomes)
+    def _returned(self, result: Any) -> None:
+        work = self._work
+        box = self._moved_on(result) if self._shown is not None else None
+        if box is not None:
+            self.again += 1
+            self._start(work, lambda _, cancel: show(work, result, box, cancel))
+            return
+        self._stop()
+        self.finished.emit(work, result)
 
     def _errored(self, error: Exception) -> None:
-        job = self._stop()
+        work = self._stop()
         if not isinstance(error, TilewiseError):
             # The one place where any failure becomes a sentence: the window must go on.
-            log.debug("%s failed", job, exc_info=error)
+            log.debug("%s failed", work, exc_info=error)
             text = next(iter(str(error).splitlines()), "")
-            error = TilewiseError(f"{job} failed: {type(error).__name__}: {text}")
+            error = TilewiseError(f"{work} failed: {type(error).__name__}: {text}")
         self.failed.emit(error)
 
     def _ended(self) -> None:
@@ -187,11 +210,12 @@ class Runner(QObject):
             self._stop()
             self.failed.emit(Cancelled("Cancelled: no layer was added."))
 
-    def _stop(self) -> Job | None:
-        job, bar, self._job, self._bar = self._job, self._bar, None, None
+    def _stop(self) -> Any:
+        work, bar, self._work, self._bar = self._work, self._bar, None, None
+        self._shown = None
         self._timer.stop()
         self._worker = None
         self._live.clear()
         if bar is not None:
             bar.close()  # handles waiting events: everything else is settled by now
-        return job
+        return work

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 def in_background(layer: Layer, viewer: ViewerModel) -> bool:
     """Let a layer that is about to be added be sliced in the background; return whether it will.
 
+    Also one that is about to get other data.
+
     Parameters
     ----------
     layer
@@ -47,6 +49,9 @@ def in_background(layer: Layer, viewer: ViewerModel) -> bool:
     if missing or state is None or layer.multiscale:
         log.debug("%s is sliced on the window's thread: no %s", layer.name, missing)
         return False
+    if isinstance(state._set_view_slice, _Background):
+        state._set_view_slice.restart()
+        return True
     state._set_view_slice = _Background(state, slicer)
     return True
 
@@ -60,6 +65,10 @@ class _Background:
         self._at_once = state._set_view_slice
         self._first: Any = None
         self._pending: Any = None
+
+    def restart(self) -> None:
+        """Take the next plane to be shown for one that is in memory."""
+        self._first = None
 
     def __call__(self) -> None:
         """Show the plane that is in memory, or ask for another one."""

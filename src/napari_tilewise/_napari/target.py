@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import ComboBox
 from napari.layers import Image, Labels, Layer
 
-from napari_tilewise._napari import dimensions
+from napari_tilewise._napari import dimensions, records
 from napari_tilewise._napari.rows import rows, show_row
 from napari_tilewise._napari.snapshot import displayed_axes
 from napari_tilewise.errors import InvalidAxes
@@ -51,6 +51,7 @@ class Target:
         viewer.layers.selection.events.active.connect(self._follow)
         for layer in viewer.layers:
             layer.events.name.connect(self._refresh)
+            records.watch(layer)
         self._follow()
 
     def disconnect(self) -> None:
@@ -117,6 +118,7 @@ class Target:
         layer = getattr(event, "value", None)
         if isinstance(layer, Layer) and getattr(event, "type", "") == "inserted":
             layer.events.name.connect(self._refresh)
+            records.watch(layer)
         with self.layer_box.changed.blocked():
             self.layer_box.reset_choices()
         self._changed()

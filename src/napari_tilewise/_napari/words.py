@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.errors import TilewiseError
-from napari_tilewise.operations.model import Exactness, Kind
+from napari_tilewise.operations.model import Exactness, Kind, Output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_tilewise.operations.model import Operation
+    from napari_tilewise.recipe import Step
 
 PLUGIN = "napari-tilewise"
 FAINT = "#8b8f98"
@@ -74,15 +75,85 @@ def _halo(op: Operation, ndim: int, params: Mapping[str, Any]) -> str:
     return f": needs {amount} px around each tile"
 
 
+def function(op: Operation) -> str:
+    """Return what a script calls the operation's function."""
+    return op.name if op.digest else f"skimage.{op.name}"
+
+
 def exactness(op: Operation) -> str:
     """Return what the operation promises of a tiled result."""
+    whole = "the function" if op.digest else "scikit-image"
     if op.exactness is Exactness.IDENTICAL:
-        return "Result identical to scikit-image on the whole image."
+        return f"Result identical to {whole} on the whole image."
     if op.exactness is Exactness.CLOSE:
-        return f"Result within {op.tolerance:.0e} of scikit-image on the whole image."
-    return f"Approximate: {op.note or 'differs from scikit-image on the whole image near tiles'}"
+        return f"Result within {op.tolerance:.0e} of {whole} on the whole image."
+    return f"Approximate: {op.note or f'differs from {whole} on the whole image near tiles'}"
 
 
 def label(parameter: str) -> str:
     """Return a parameter's name as a form shows it."""
     return parameter.replace("_", " ")
+
+
+GIVES: Mapping[Output, str] = {Output.SCALAR: "a number", Output.VALUES: "numbers"}
+"""What a step gives, in words, where its name does not say it."""
+
+LONGEST = 28
+"""Characters of a value in a list, at most."""
+
+
+def gives(step: Step) -> str:
+    """Return what a step gives, in one word or two.
+
+    Parameters
+    ----------
+    step
+        The step.
+    """
+    output = step.op.as_step().output
+    return GIVES.get(output, output.value)
+
+
+def values(step: Step) -> str:
+    """Return a step's parameters in short words: ``sigma 2, mode wrap``.
+
+    Parameters
+    ----------
+    step
+        The step.
+    """
+    told = [f"{label(key)} {value(item)}" for key, item in step.parameters.items()]
+    return ", ".join(told)
+
+
+def value(item: Any) -> str:
+    """Return a parameter's value in short words.
+
+    Parameters
+    ----------
+    item
+        A plain value.
+    """
+    if isinstance(item, bool) or item is None:
+        return {True: "yes", False: "no", None: "auto"}[item]
+    if isinstance(item, dict) and "shape" in item:
+        return " ".join(str(part) for part in item.values())
+    if isinstance(item, tuple):
+        text = ", ".join(map(value, item))
+        item = f"({text})"
+    text = str(item)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def spatial(over: str | tuple[int, ...] | None) -> str:
+    """Return the axes that a step runs over, in short words; nothing where it runs over all.
+
+    Parameters
+    ----------
+    over
+        As a step holds them.
+    """
+    if over is None:
+        return ""
+    axes = over if isinstance(over, str) else f"axes {', '.join(map(str, over))}"
+    return f"plane by plane ({axes})" if len(over) == 2 else f"volume ({axes})"

@@ -1,0 +1,123 @@
+"""A job is a recipe on a snapshot of a layer; an outcome is what came of it, ready for napari."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise import axes as _axes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import dask.array as da
+
+    from napari_tilewise._napari.records import Record
+    from napari_tilewise._napari.snapshot import Box, Snapshot
+    from napari_tilewise.operations.model import Operation, Output
+    from napari_tilewise.recipe import Recipe, Step
+    from napari_tilewise.replay import Memo
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A recipe on one layer, with all that it takes."""
+
+    recipe: Recipe
+    """What to do; a single step where one operation is applied."""
+    source: Snapshot
+    box: Box
+    """The part of the layer that is shown."""
+    record: Record
+    """What the result will remember: it may begin earlier than this job does."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """Arrays for the recipe's inputs."""
+    roots: Mapping[str, Any] = field(default_factory=dict)
+    """The arrays that the record's recipe begins with, by the names it has for them, for its
+    provenance; those whose layers are still open."""
+    part: int | None = None
+    """The only one of several results that is wanted; None: all of them."""
+    memo: Memo | None = None
+    """Results of steps from earlier jobs on the same source."""
+
+    @property
+    def last(self) -> Step:
+        """The step that gives the result."""
+        return self.recipe.steps[self.recipe.running[-1]]
+
+    @property
+    def operation(self) -> Operation:
+        """The operation that gives the result."""
+        return self.last.op
+
+    @property
+    def output(self) -> Output:
+        """What comes out (of a threshold: the mask)."""
+        return self.recipe.output
+
+    @property
+    def spatial(self) -> str | None:
+        """The axes to run over where a step does not say: space, where it is known."""
+        names = self.source.names
+        if names is None:
+            return None
+        return "".join(axis for axis in names if _axes.kind(axis) == "space") or None
+
+    def __str__(self) -> str:
+        """Return what is done, for progress and questions."""
+        steps = len(self.recipe.running)
+        what = self.operation.title if steps == 1 else f"{steps} steps to {self.operation.title}"
+        return f"{what} on {self.source.name!r}"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The image that the last step worked on, by which points and tables find their place."""
+
+    axes: tuple[int | None, ...]
+    """The source's axis behind each of its axes; None where there is none."""
+    shape: tuple[int, ...]
+    over: tuple[int, ...]
+    """Those of its axes that the last step ran over."""
+    channel: int | None = None
+    """The axis that the last step took as channels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A result, ready to become a layer."""
+
+    output: Output
+    data: Any
+    """An array; a list of levels where `is_multiscale`; points; a dict of columns; a number."""
+    number: int | None = None
+    """Which of several results of one run it is."""
+    axes: tuple[int | None, ...] = ()
+    """The source's axis behind each axis of the result; None where it is the RGB samples."""
+    is_multiscale: bool = False
+    is_rgb: bool = False
+    is_labels: bool = False
+    """Whether the pixels are names of objects, or a mask."""
+    is_mask: bool = False
+    """Whether they are booleans, shown as 0 and 1."""
+    channels_first: bool = False
+    """Whether channels that the recipe gives last come first here."""
+    values: tuple[float, float] | None = None
+    """The range of the values that are in memory anyway."""
+    lazy: da.Array | None = None
+    """The lazy array behind the data."""
+    origins: tuple[int | None, ...] = ()
+    """The source's axis behind each axis of the lazy array, before it was arranged."""
+    box: Box | None = None
+    """The shown part of the source for which the lazy result is in memory."""
+    frame: Frame | None = None
+    """Where it is no pixels: what it was measured on."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """What else it came by: versions, and what its images were like."""
+    measured: Outcome | None = None
+    """Of a table: the labels that it tells of, where they are not the source's."""
+
+    @property
+    def finest(self) -> Any:
+        """The result at full resolution."""
+        return self.data[0] if self.is_multiscale else self.data

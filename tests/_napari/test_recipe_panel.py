@@ -1,0 +1,460 @@
+"""The Recipe panel: what was clicked is read, edited, computed again, saved and run elsewhere."""
+
+from __future__ import annotations
+
+import html
+
+import dask.array as da
+import numpy as np
+import pytest
+import skimage as ski
+from napari.layers import Image, Labels
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
+
+from napari_tilewise import OPERATIONS
+from napari_tilewise._napari import records
+from napari_tilewise._napari.commands import open_panel
+from napari_tilewise._napari.recipe_panel import RecipePanel
+from napari_tilewise.recipe import Recipe
+
+pytestmark = pytest.mark.gui
+
+COINS = ski.data.coins()[:200, :250]
+CHAIN = (
+    ("filters.gaussian", {"sigma": 2}),
+    ("filters.threshold_otsu", {}),
+    ("measure.label", {}),
+    ("morphology.remove_small_objects", {"max_size": 50}),
+)
+
+
+def expected(image=COINS, sigma=2.0, max_size=50):
+    smooth = ski.filters.gaussian(image, sigma=sigma)
+    labels = ski.measure.label(smooth > ski.filters.threshold_otsu(smooth))
+    return ski.morphology.remove_small_objects(labels, max_size=max_size)
+
+
+@pytest.fixture
+def coins(viewer):
+    return viewer.add_image(COINS, name="coins", contrast_limits=(0, 255))
+
+
+@pytest.fixture
+def recipes(viewer):
+    made = RecipePanel(viewer)
+    viewer.window.add_dock_widget(made, name="Recipe")
+    return made
+
+
+@pytest.fixture
+def chain(coins, run):
+    for name, params in CHAIN:
+        made = run(name, **params)
+    return made
+
+
+@pytest.fixture
+def update(recipes, qtbot):
+    """Press Update, or another button, and wait."""
+
+    def press(button=None):
+        (button or recipes.update_layer).click()
+        qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
+
+    return press
+
+
+def operations(panel):
+    return [step.operation for step in panel.recipe.steps]
+
+
+def choose(panel, at):
+    panel.list.setCurrentRow(at)
+
+
+def write(panel, **values):
+    panel.step.form.set_values(values)
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def test_selecting_a_layer_shows_how_it_was_made(viewer, coins, chain, recipes):
+    assert recipes.title.text() == chain.name
+    assert recipes.summary.text() == "4 steps from 'coins'"
+    first, second, *_, last = recipes.list.texts()
+    assert "Gaussian" in first
+    assert "sigma 2" in first
+    assert second.endswith("mask")
+    assert "max size 50" in last
+    assert recipes.step.form.operation is OPERATIONS[CHAIN[-1][0]]
+    viewer.layers.selection.active = viewer.layers[2]
+    assert operations(recipes) == [name for name, _ in CHAIN[:2]]
+
+
+def test_without_a_recipe_it_says_what_to_do(viewer, recipes):
+    assert "Open an image" in recipes.summary.text()
+    assert not recipes.update_layer.isEnabled()
+    assert not recipes.files.load.isEnabled()
+    viewer.add_image(COINS, name="coins")
+    assert "'coins' was not made with an operation" in recipes.summary.text()
+    assert "load a recipe for 'coins'" in recipes.summary.text()
+    assert recipes.files.load.isEnabled()
+    assert not recipes.files.save.isEnabled()
+    viewer.add_points([[1, 2]], name="points")
+    assert "starts from an image or labels" in recipes.summary.text()
+    assert not recipes.files.load.isEnabled()
+
+
+def test_every_operation_can_be_a_step_of_the_panel(viewer, coins, recipes):
+    for name, op in OPERATIONS.items():
+        viewer.layers.selection.active = None
+        viewer.layers.selection.active = coins
+        recipes.add_step(name)
+        if recipes.recipe is None:
+            assert op.title or op.name
+            assert recipes.message.text(), name  # the reason why
+            continue
+        assert operations(recipes)[-1] == name
+        before = recipes.recipe
+        recipes.step._changed()
+        assert recipes.recipe == before, "showing a step changed it"
+        recipes.undo.click()
+
+
+# -- editing ---------------------------------------------------------------------------------------
+
+
+def test_an_edited_parameter_updates_the_layer_in_place(viewer, chain, recipes, update):
+    choose(recipes, 0)
+    write(recipes, sigma="3.5")
+    assert dict(recipes.recipe.steps[0].parameters) == {"sigma": 3.5}
+    assert "sigma 3.5" in recipes.list.texts()[0]
+    assert "press Update" in recipes.message.text()
+    chain.opacity, count = 0.3, len(viewer.layers)
+    update()
+    np.testing.assert_array_equal(chain.data, expected(sigma=3.5))
+    assert len(viewer.layers) == count
+    assert chain.opacity == 0.3
+    assert records.of(chain).recipe == recipes.recipe
+    assert "Updated" in recipes.message.text()
+    update()
+    assert not records.trouble(chain)
+
+
+def test_steps_before_the_edit_are_not_computed_again(chain, recipes, update, monkeypatch):
+    update()
+    calls = []
+    original = type(OPERATIONS["filters.gaussian"]).function
+
+    def counted(self, data, /, **params):
+        calls.append(self.name)
+        return original(self, data, **params)
+
+    monkeypatch.setattr(type(OPERATIONS["filters.gaussian"]), "function", counted)
+    choose(recipes, 3)
+    write(recipes, max_size=200)
+    update()
+    np.testing.assert_array_equal(chain.data, expected(max_size=200))
+    assert "filters.gaussian" not in calls
+    choose(recipes, 0)
+    write(recipes, sigma=1)
+    update()
+    np.testing.assert_array_equal(chain.data, expected(sigma=1, max_size=200))
+    assert "filters.gaussian" in calls, "what is counted is not what runs"
+
+
+def test_a_step_switched_off_hands_on_what_it_got(chain, recipes, update):
+    recipes.list.boxes[3].click()
+    assert not recipes.recipe.steps[3].enabled
+    update()
+    np.testing.assert_array_equal(chain.data, expected(max_size=0))
+    recipes.list.boxes[3].click()
+    update()
+    np.testing.assert_array_equal(chain.data, expected())
+
+
+def test_steps_are_moved_removed_and_inserted(chain, recipes, update):
+    choose(recipes, 0)
+    recipes.add.click()
+    recipes.chooser.search.setText("median")
+    recipes.chooser.choose("filters.median")
+    recipes.insert.click()
+    assert operations(recipes)[:2] == ["filters.gaussian", "filters.median"]
+    assert recipes.selected == 1
+    recipes.up.click()
+    assert operations(recipes)[:2] == ["filters.median", "filters.gaussian"]
+    assert recipes.selected == 0
+    update()
+    np.testing.assert_array_equal(chain.data, expected(ski.filters.median(COINS)))
+    recipes.remove.click()
+    assert operations(recipes) == [name for name, _ in CHAIN]
+    recipes.undo.click()
+    assert operations(recipes)[0] == "filters.median"
+    recipes.redo.click()
+    assert operations(recipes) == [name for name, _ in CHAIN]
+    assert not recipes.redo.isEnabled()
+
+
+def test_an_edit_that_makes_no_recipe_is_refused_with_the_reason(chain, recipes):
+    recipes.add_step("measure.regionprops_table")
+    before = recipes.recipe
+    assert operations(recipes)[-1] == "measure.regionprops_table"
+    recipes.up.click()
+    assert "gives a table and no image" in recipes.message.text()
+    assert recipes.recipe == before
+    choose(recipes, 0)
+    write(recipes, sigma="-1")
+    assert "at least 0" in recipes.message.text()
+    write(recipes, sigma="two")
+    assert "'two'" in recipes.message.text()
+    assert recipes.recipe == before
+    for box in recipes.list.boxes:
+        box.click()
+    assert "switched off" in recipes.message.text()
+    assert recipes.recipe.running
+
+
+def test_a_result_of_another_type_is_a_new_layer_in_its_place(viewer, chain, recipes, update):
+    at, name = viewer.layers.index(chain), chain.name
+    for number in (3, 2, 1):
+        recipes.list.boxes[number].click()
+    update()
+    made = viewer.layers[at]
+    assert type(made) is Image
+    assert made.name == name
+    assert chain not in viewer.layers
+    np.testing.assert_array_equal(made.data, ski.filters.gaussian(COINS, sigma=2))
+    assert recipes.layer is made
+    recipes.undo.click()
+    update()
+    assert type(viewer.layers[at]) is Labels
+
+
+def test_as_new_layer_leaves_the_layer_alone(viewer, chain, recipes, update):
+    choose(recipes, 3)
+    write(recipes, max_size=200)
+    update(recipes.as_new)
+    np.testing.assert_array_equal(chain.data, expected())
+    made = viewer.layers[-1]
+    np.testing.assert_array_equal(made.data, expected(max_size=200))
+    assert recipes.layer is made
+    viewer.layers.selection.active = chain
+    assert dict(recipes.recipe.steps[3].parameters) == {"max_size": 200}, "the edit is still there"
+
+
+def test_tables_points_and_numbers(viewer, chain, recipes, update, notes):
+    recipes.add_step("measure.regionprops_table")
+    update()
+    made = viewer.layers[-1]
+    assert list(made.features["label"]) == list(np.unique(expected())[1:])
+    np.testing.assert_array_equal(made.data, expected())
+    viewer.layers.selection.active = viewer.layers["coins"]
+    recipes.add_step("filters.gaussian")
+    recipes.add_step("feature.peak_local_max")
+    choose(recipes, 1)
+    write(recipes, min_distance=20)
+    update()
+    points = ski.feature.peak_local_max(ski.filters.gaussian(COINS), min_distance=20)
+    assert sorted(map(tuple, viewer.layers[-1].data)) == sorted(map(tuple, points))
+    assert operations(recipes) == ["filters.gaussian", "feature.peak_local_max"]
+    viewer.layers.selection.active = viewer.layers["coins"]
+    while recipes.undo.isEnabled():
+        recipes.undo.click()
+    recipes.add_step("measure.shannon_entropy")
+    update()
+    assert str(ski.measure.shannon_entropy(COINS)) in notes[-1].message
+
+
+def test_further_images_are_chosen_among_steps_the_source_and_layers(
+    viewer, coins, chain, recipes, update
+):
+    other = viewer.add_labels((COINS > 90).astype(np.uint8), name="by hand")
+    viewer.layers.selection.active = chain
+    recipes.add_step("segmentation.watershed")
+    choices = {one.name: one for one in recipes.step.form.editors["mask"].widget.choices if one}
+    assert "source (coins)" in choices
+    assert "3 Label" in choices
+    write(recipes, mask=other, markers=choices["3 Label"])
+    step = recipes.recipe.steps[-1]
+    assert step.inputs == {"markers": "label", "mask": "by_hand"}
+    assert recipes.recipe.steps[2].name == "label"
+    image = next(one for one in recipes.step.image.choices if one.target == "source")
+    recipes.step.image.value = image
+    assert recipes.recipe.steps[-1].inputs["image"] == "source"
+    assert "mask: 'by hand'" in html.unescape(recipes.list.texts()[-1])
+    update()
+    assert not recipes.message.text().startswith("Segmentation")
+    smooth = ski.filters.gaussian(COINS, sigma=2)
+    labels = ski.measure.label(smooth > ski.filters.threshold_otsu(smooth))
+    found = ski.segmentation.watershed(COINS, labels, mask=other.data)
+    np.testing.assert_array_equal(chain.data, found)
+    assert records.of(chain).inputs["by_hand"].id == str(other.unique_id)
+    write(recipes, mask=None)
+    assert recipes.recipe.inputs == ()
+
+
+def test_a_step_goes_on_from_the_one_of_several_results_that_is_shown(
+    viewer, coins, recipes, run, update
+):
+    run("feature.corner_foerstner", coins, sigma=2.0)
+    second = viewer.layers[-1]
+    recipes.add_step("filters.gaussian")
+    update()
+    expected = ski.filters.gaussian(ski.feature.corner_foerstner(COINS, sigma=2)[1])
+    np.testing.assert_array_equal(second.data, expected)
+    recipes.undo.click()
+    update()
+    np.testing.assert_array_equal(second.data, ski.feature.corner_foerstner(COINS, sigma=2)[1])
+
+
+def test_a_missing_source_is_told(viewer, coins, chain, recipes):
+    viewer.layers.remove(coins)
+    viewer.layers.selection.active = chain
+    assert "starts from 'coins', which is not open" in recipes.warning.text()
+    assert not recipes.update_layer.isEnabled()
+    assert recipes.files.save.isEnabled()
+
+
+def test_what_was_painted_on_is_never_overwritten(viewer, chain, recipes):
+    chain.paint((10, 10), 7)
+    viewer.layers.selection.active = None
+    viewer.layers.selection.active = chain
+    assert "changed by hand" in recipes.warning.text()
+    assert recipes.recipe is None
+    assert not recipes.update_layer.isEnabled()
+
+
+def test_painting_on_the_source_is_seen(viewer, recipes, run, update):
+    mask = viewer.add_labels((COINS > 90).astype(np.uint8), name="mask")
+    made = run("measure.label", mask)
+    update()
+    mask.brush_size = 20
+    mask.paint((100, 100), 5)
+    viewer.layers.selection.active = None
+    viewer.layers.selection.active = made
+    assert "'mask' was changed since" in recipes.warning.text()
+    update()
+    np.testing.assert_array_equal(made.data, ski.measure.label(mask.data))
+    assert not recipes.warning.isVisible()
+
+
+def test_plane_by_plane_is_a_choice_of_each_step(viewer, recipes, run, update):
+    volume = np.random.default_rng(0).random((4, 30, 40))
+    viewer.add_image(volume, name="volume", contrast_limits=(0, 1))
+    made = run("filters.gaussian", sigma=2)
+    assert recipes.step.way.value == "plane by plane"
+    recipes.step.way.value = "volume"
+    update()
+    np.testing.assert_array_equal(made.data, ski.filters.gaussian(volume, sigma=2))
+    recipes.step.way.value = "plane by plane"
+    update()
+    np.testing.assert_array_equal(made.data[2], ski.filters.gaussian(volume[2], sigma=2))
+
+
+def test_keys_do_what_buttons_do(chain, recipes, qtbot):
+    choose(recipes, 3)
+    qtbot.keyClick(recipes.list, Qt.Key.Key_Space)
+    assert not recipes.recipe.steps[3].enabled
+    qtbot.keyClick(recipes.list, Qt.Key.Key_Delete)
+    assert len(recipes.recipe) == 3
+    qtbot.keyClick(recipes.list, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert len(recipes.recipe) == 4
+
+
+# -- lazy images and pyramids ----------------------------------------------------------------------
+
+
+def test_lazy_layers_stay_lazy(viewer, recipes, run, update):
+    stack = np.stack([np.roll(COINS, 10 * k, axis=0) for k in range(4)])
+    viewer.add_image(da.from_array(stack, chunks=(1, 100, 100)), contrast_limits=(0, 255))
+    run("filters.gaussian", sigma=1)
+    made = run("filters.threshold_otsu")
+    choose(recipes, 0)
+    write(recipes, sigma=2)
+    update()
+    assert isinstance(made.data, da.Array)
+    smooth = np.stack([ski.filters.gaussian(plane, sigma=2) for plane in stack])
+    masks = np.stack([plane > ski.filters.threshold_otsu(plane) for plane in smooth])
+    np.testing.assert_array_equal(np.asarray(made.data), masks)
+    np.testing.assert_array_equal(made._slice.image.raw > 0, masks[viewer.dims.current_step[0]])
+    assert records.of(made).recipe == recipes.recipe
+
+
+def test_pyramids_are_streamed(viewer, recipes, run, update):
+    levels = [da.from_array(COINS[::s, ::s], chunks=64) for s in (1, 2)]
+    viewer.add_image(levels, multiscale=True, name="pyramid", contrast_limits=(0, 255))
+    run("filters.gaussian", sigma=1)
+    made = run("filters.threshold_otsu")
+    choose(recipes, 0)
+    write(recipes, sigma=2)
+    update()
+    smooth = ski.filters.gaussian(COINS, sigma=2)
+    mask = smooth > ski.filters.threshold_otsu(smooth)
+    np.testing.assert_array_equal(np.asarray(made.data[0]), mask)
+    np.testing.assert_array_equal(np.asarray(made.data[1]), mask[::2, ::2])
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def test_a_saved_recipe_is_loaded_for_another_image(viewer, chain, recipes, update, tmp_path):
+    recipes.files.write(tmp_path / "recipe.yaml")
+    assert Recipe.load(tmp_path / "recipe.yaml") == records.of(chain).recipe
+    flipped = viewer.add_image(COINS[::-1].copy(), name="flipped")
+    recipes.files.read(tmp_path / "recipe.yaml")
+    assert recipes.summary.text() == "4 steps from 'flipped'"
+    update()
+    made = viewer.layers[-1]
+    np.testing.assert_array_equal(made.data, expected(flipped.data))
+    assert records.of(made).source.name == "flipped"
+    (tmp_path / "broken.yaml").write_text("version: 2\nsteps:\n- operation: filters.gausian\n")
+    recipes.files.read(tmp_path / "broken.yaml")
+    assert "line 3" in recipes.message.text()
+    recipes.files.write(tmp_path / "no" / "folder.yaml")
+    assert "cannot be written" in recipes.message.text()
+
+
+def test_scripts(chain, recipes, tmp_path):
+    recipes.files.copy.trigger()
+    text = QApplication.clipboard().text()
+    assert "napari_tilewise" in text
+    compile(text, "copied", "exec")
+    recipes.files.copy_plain.trigger()
+    assert "napari_tilewise" not in QApplication.clipboard().text()
+    recipes.files.write_script(tmp_path / "script.py")
+    assert (tmp_path / "script.py").read_text() == text
+    recipes.files.write_script(tmp_path / "no" / "script.py")
+    assert "cannot be written" in recipes.message.text()
+
+
+def test_full_run_into_a_file(viewer, coins, recipes, run, qtbot, tmp_path):
+    coins.scale, coins.units = (0.5, 0.25), ("um", "um")
+    run("filters.gaussian", sigma=2)
+    made = run("filters.threshold_otsu")
+    path = tmp_path / "out.ome.zarr"
+    recipes.files.run(path)
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
+    assert str(path) in recipes.message.text()
+    recipes.files.open.click()
+    opened = viewer.layers[-1]
+    np.testing.assert_array_equal(np.asarray(opened.data[0]), made.data)
+    np.testing.assert_allclose(opened.scale, (0.5, 0.25))
+    recipes.files.run(path)
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
+    assert "exists" in recipes.message.text()
+
+
+def test_full_run_of_a_table(chain, recipes, qtbot, tmp_path):
+    recipes.add_step("measure.regionprops_table")
+    recipes.files.run(tmp_path / "table.csv")
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == len(np.unique(expected()))
+    assert not recipes.files.open.isEnabled()
+
+
+def test_the_menu_opens_the_panel(viewer, coins):
+    open_panel(viewer, "filters.gaussian")
+    _, panel = viewer.window.add_plugin_dock_widget("napari-tilewise", "Recipe")
+    assert isinstance(getattr(panel, "__wrapped__", panel), RecipePanel)
