@@ -1,0 +1,106 @@
+"""``backend="auto"`` against every fixed choice: many small and few large items, cheap and slow.
+
+Aim: at most 5 % slower than the best fixed choice, and than serial.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+from skimage import data
+from skimage.feature import hog
+
+import napari_tilewise as tw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BACKENDS = ("serial", "threading", "loky", "auto")
+
+
+def mean(image: np.ndarray) -> float:
+    """Return a number that is cheap to find."""
+    return float(image.mean())
+
+
+def descriptor(image: np.ndarray) -> float:
+    """Return a number that Python's loops find, and so hold the global lock."""
+    return float(hog(image[:192, :192], pixels_per_cell=(8, 8), visualize=True)[1].sum())
+
+
+CASES: dict[str, tuple[int, int, Any]] = {
+    # name: number of files, pixels a side, what is done
+    "small, cheap (mean)": (1000, 256, mean),
+    "small, to files (gaussian)": (1000, 256, ("filters.gaussian", {"sigma": 1})),
+    "small, slow (tv)": (200, 256, ("restoration.denoise_tv_chambolle", {"max_num_iter": 30})),
+    "small, slow, holds the lock (hog)": (200, 256, descriptor),
+    "large, cheap (gaussian)": (10, 4096, ("filters.gaussian", {"sigma": 1})),
+    "large, slow (median)": (10, 4096, ("filters.rank.median", {"footprint": np.ones((9, 9))})),
+}
+
+
+def prepare(folder: Path, count: int, side: int) -> None:
+    """Write the files."""
+    camera = np.resize(data.camera(), (side, side)) if side <= 512 else None
+    image = camera if camera is not None else np.tile(data.camera(), (side // 512, side // 512))
+    for number in range(count):
+        tifffile.imwrite(folder / f"{number}.tif", np.roll(image, number), tile=(256, 256))
+
+
+def measure(what: Any, files: Path, out: Path, backend: str, clock: Callable[[], float]) -> float:
+    """Return the seconds of a batch in a folder of its own, in which all is done."""
+    started = clock()
+    destination = None if callable(what) else out
+    report = tw.batch(what, files, destination, backend=backend)
+    seconds = clock() - started
+    assert not report.failed, str(report)
+    shutil.rmtree(out, ignore_errors=True)
+    return seconds
+
+
+def main() -> None:
+    """Measure every case in every way, in turn, and print the best of some rounds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--case", help="only cases whose name holds this")
+    parser.add_argument("--share", type=float, default=1.0, help="do so much of the files only")
+    args = parser.parse_args()
+    print(f"| case | {' | '.join(BACKENDS)} | auto / best | auto / serial |")
+    print(f"|---|{'---|' * (len(BACKENDS) + 2)}")
+    for name, (count, side, what) in CASES.items():
+        if args.case and args.case not in name:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            files = Path(folder) / "in"
+            files.mkdir()
+            prepare(files, max(4, round(count * args.share)), side)
+            measure(what, files, Path(folder) / "out", "serial", time.perf_counter)  # imports
+            best = dict.fromkeys(BACKENDS, float("inf"))
+            for _ in range(args.rounds):
+                for backend in BACKENDS:
+                    _forget_processes()
+                    out = Path(folder) / "out"
+                    seconds = measure(what, files, out, backend, time.perf_counter)
+                    best[backend] = min(best[backend], seconds)
+        fixed = min(best[backend] for backend in BACKENDS[:-1])
+        cells = " | ".join(f"{best[backend]:.2f} s" for backend in BACKENDS)
+        ratios = f"{best['auto'] / fixed:.2f} | {best['auto'] / best['serial']:.2f}"
+        print(f"| {name} | {cells} | {ratios} |", flush=True)
+
+
+def _forget_processes() -> None:
+    """End the processes that joblib keeps, so that every round pays for starting them."""
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)
+
+
+if __name__ == "__main__":
+    main()

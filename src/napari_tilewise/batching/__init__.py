@@ -1,0 +1,14 @@
+"""Batches: one recipe or function over many images, on all cores, in bounded memory.
+
+`napari_tilewise.batch` is the function; this package is called otherwise so that importing a module
+of it never hides that.
+"""
+
+from __future__ import annotations
+
+from napari_tilewise.batching.batch import batch
+from napari_tilewise.batching.events import BatchDone, BatchStarted, ItemDone
+from napari_tilewise.batching.items import Item, items_of
+from napari_tilewise.batching.report import Report
+
+__all__ = ["BatchDone", "BatchStarted", "Item", "ItemDone", "Report", "batch", "items_of"]

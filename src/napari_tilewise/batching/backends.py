@@ -1,0 +1,209 @@
+"""Hands tasks to joblib and gives back what came of each, whatever happens to its process.
+
+A pool that loses a worker forgets all that was in flight. Here each of these items is done once
+more, in a process of its own; the one that ends that one too is reported, and the pool starts anew.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+
+from napari_tilewise.batching.work import FAILED, Outcome, Task, do, do_elsewhere, row_of
+from napari_tilewise.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+SERIAL, THREADING, LOKY, DASK, AUTO = "serial", "threading", "loky", "dask", "auto"
+BACKENDS = (AUTO, SERIAL, THREADING, LOKY, DASK)
+
+
+class Supply:
+    """Tasks that joblib's threads take one at a time; ends early when cancelled.
+
+    Parameters
+    ----------
+    tasks
+        The tasks.
+    cancel
+        Set it to hand out no more.
+    """
+
+    def __init__(self, tasks: Iterable[Task], cancel: threading.Event | None = None) -> None:
+        self._tasks = iter(tasks)
+        self._cancel = cancel
+        self._lock = threading.Lock()
+        self.out: dict[int, Task] = {}
+        """Tasks that were taken and of which nothing was heard."""
+
+    def __iter__(self) -> Iterator[Task]:
+        return self
+
+    def __next__(self) -> Task:
+        with self._lock:
+            if self._cancel is not None and self._cancel.is_set():
+                raise StopIteration
+            task = next(self._tasks)
+            self.out[task.item.index] = task
+            return task
+
+    def heard(self, outcome: Outcome) -> Outcome:
+        """Note that a task is done, and return what came of it.
+
+        Parameters
+        ----------
+        outcome
+            What came of it.
+        """
+        with self._lock:
+            self.out.pop(outcome.index, None)
+        return outcome
+
+
+def outcomes(backend: str, n_jobs: int, supply: Supply) -> Iterator[Outcome]:
+    """Give what comes of tasks, as it comes.
+
+    Parameters
+    ----------
+    backend
+        Any but ``"auto"``.
+    n_jobs
+        How many items are in work at a time.
+    supply
+        The tasks.
+    """
+    if backend == SERIAL or (backend == THREADING and n_jobs == 1):
+        found: Iterator[Outcome] = map(do, supply)
+    elif backend == THREADING:
+        found = _parallel(do, supply, n_jobs=n_jobs, backend=THREADING)
+    elif backend == LOKY:
+        found = _guarded(supply, n_jobs, LOKY) if n_jobs > 1 else _one_by_one(supply)
+    else:
+        found = _on_cluster(supply, n_jobs)
+    for outcome in found:
+        yield supply.heard(outcome)
+
+
+def _parallel(work: Callable[[Task], Outcome], supply: Supply, **options: Any) -> Iterator[Outcome]:
+    # One task at a time: what a lost worker costs is known, and a cancel does not wait for many.
+    how = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "1.5*n_jobs"}
+    pool = Parallel(**how, **options)
+    yield from pool(delayed(work)(task) for task in supply)
+
+
+def _guarded(supply: Supply, n_jobs: int, backend: str | None) -> Iterator[Outcome]:
+    """Give what comes of tasks in other processes, any of which may end at any time."""
+    with ExitStack() as stack:
+        alone: _Alone | None = None
+        while True:
+            try:
+                with _quiet():
+                    yield from _parallel(do_elsewhere, supply, n_jobs=n_jobs, backend=backend)
+                return
+            except _deaths():
+                alone = alone or stack.enter_context(_Alone())
+                for task in list(supply.out.values()):
+                    yield alone.do(task)
+
+
+def _one_by_one(supply: Supply) -> Iterator[Outcome]:
+    """Give what comes of tasks in one other process."""
+    with _Alone() as alone:
+        for task in supply:
+            yield alone.do(task, tries=2)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Not warn of a worker that was replaced because it had grown: images make them grow."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        yield
+
+
+class _Alone:
+    """A process that does one task at a time; another takes its place when it ends."""
+
+    def __enter__(self) -> _Alone:
+        self._pool: Any = None
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, kill_workers=True)
+            self._pool = None
+
+    def do(self, task: Task, tries: int = 1) -> Outcome:
+        """Do a task; where its process ends, again in another, until it was tried so many times.
+
+        Parameters
+        ----------
+        task
+            The task.
+        tries
+            How many times.
+        """
+        for number in range(tries):
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(max_workers=1)
+            # What the first try left may be replaced; what was there before it may not.
+            again = task.vacant and number + 1 >= tries
+            try:
+                done: Outcome = self._pool.submit(do_elsewhere, replace(task, again=again)).result()
+            except BrokenProcessPool as error:
+                self._end()
+                lost = _lost(task, error)
+            else:
+                return done
+        return lost
+
+
+def _lost(task: Task, error: BaseException) -> Outcome:
+    """Return the outcome of a task that ended its process twice."""
+    signals = re.findall(r"SIG\w+\(-?\d+\)|EXIT\(\d+\)", str(error))
+    why = f" ({', '.join(signals)})" if signals else f" ({' '.join(str(error).split())[:200]})"
+    text = (
+        f"The process that worked on it ended{why}, and so did a second one that did nothing else: "
+        "the system may have run out of memory, or the code crashed."
+    )
+    return Outcome(
+        task.item.index, row_of(task, {"status": FAILED, "error": text}, 0.0), None, text
+    )
+
+
+def _deaths() -> tuple[type[BaseException], ...]:
+    """Return what is raised when a worker was lost."""
+    try:
+        from distributed import KilledWorker
+    except ImportError:
+        return (BrokenProcessPool,)
+    return (BrokenProcessPool, KilledWorker)
+
+
+def _on_cluster(supply: Supply, n_jobs: int) -> Iterator[Outcome]:
+    """Give what comes of tasks on the current client's cluster, or on one of this machine."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise MissingExtra(
+            "backend='dask' needs the package distributed: pip install 'napari-tilewise[cluster]'."
+        ) from error
+    with ExitStack() as stack:
+        try:
+            client = Client.current()  # type: ignore[no-untyped-call]
+        except ValueError:
+            options = {"n_workers": n_jobs, "threads_per_worker": 1, "dashboard_address": None}
+            client = stack.enter_context(Client(**options))  # type: ignore[no-untyped-call]
+        stack.enter_context(parallel_config(backend=DASK, client=client, n_jobs=n_jobs))
+        yield from _guarded(supply, n_jobs, None)

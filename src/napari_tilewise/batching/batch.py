@@ -1,0 +1,269 @@
+"""A batch does one thing with many images: each in a task of its own, and none lost.
+
+Whatever happens to an item costs one row of the report. What is done and unchanged stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import blake2b
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise.batching import journal as _journal
+from napari_tilewise.batching.backends import AUTO, BACKENDS
+from napari_tilewise.batching.driver import drive
+from napari_tilewise.batching.events import BatchDone, BatchStarted, ItemDone
+from napari_tilewise.batching.function import Function
+from napari_tilewise.batching.items import Item, items_of
+from napari_tilewise.batching.outputs import targets_of
+from napari_tilewise.batching.report import Report
+from napari_tilewise.batching.work import CANCELLED, ERROR, OVERWRITE, SKIP, Task, Work, row_of
+from napari_tilewise.chain import given
+from napari_tilewise.engine.pool import cpu_count
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.io.staging import local_path
+from napari_tilewise.recipe import SUFFIXES, Recipe
+from napari_tilewise.sizes import parse_size
+
+if TYPE_CHECKING:
+    import threading
+
+    from napari_tilewise.batching.work import Outcome
+    from napari_tilewise.engine.events import Event, Listener
+
+_LOG = logging.getLogger(__name__)
+REPORT, TABLE = "report.csv", "table.csv"
+"""What is written into the folder in the end."""
+
+
+def batch(
+    recipe: Any,
+    source: Any,
+    destination: str | os.PathLike[str] | None = None,
+    *,
+    n_jobs: int = -1,
+    backend: str = AUTO,
+    overwrite: bool | str = False,
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+    name: str = "{stem}",
+    inputs: Mapping[str, Any] | None = None,
+    memory: str | float | None = None,
+    over: str | int | Sequence[str | int] | None = None,
+    window: int | Sequence[int | None] | None = None,
+    step: int | Sequence[int] | None = None,
+    axes: str | Sequence[str] | None = None,
+    spatial: str | Sequence[int] | None = None,
+) -> Report:
+    """Run a recipe or a function on many images.
+
+    Parameters
+    ----------
+    recipe
+        An operation's key, an (operation, parameters) pair, a `Recipe` or its file; or a function
+        of an image that returns pixels, a number, a dict of numbers or a dict of columns. A
+        function may be named by where it is: ``"my_ops.py:task"``, ``"package.module:task"``.
+    source
+        A pattern such as ``"plates/*.tif"``, a folder (with all below it), a file, an OME-Zarr
+        plate (its fields), an array, `Item` objects, or a list or a mapping by name of such.
+    destination
+        The folder of the outputs; None gives the results back in the report.
+    n_jobs
+        How many items are in work at a time: -1 as many as processors, -2 one less.
+    backend
+        ``"serial"``; ``"threading"``; ``"loky"``, processes, which a crash cannot harm; ``"dask"``,
+        the current ``distributed.Client``'s cluster; ``"auto"`` finds out which is fastest.
+    overwrite
+        What becomes of outputs that are there and not known to be what would be made now. False or
+        ``"error"``: the item fails. ``"skip"``: it is left out. True or ``"overwrite"``: everything
+        is done again. Otherwise what is done and unchanged is never done again.
+    progress
+        Called with `BatchStarted`, `ItemDone` and `BatchDone`.
+    cancel
+        Set this event to begin no more items; those in work are finished.
+    name
+        The outputs' name: ``{stem}``, ``{recipe}``, ``{index}`` and what else is known of an item,
+        such as ``{t}`` or ``{well}``. Its suffix is the format of images, OME-Zarr unless given.
+    inputs
+        A recipe's further images by name, the same for every item.
+    memory
+        Most memory of all items in work together; half of what is available unless given.
+    over, window, step
+        Make items of the positions along axes, or of windows of each image; see `items_of`.
+    axes
+        Names of the images' axes, where they do not know them themselves.
+    spatial
+        The axes to run over; z, y and x where the axes are known, else all of them.
+
+    Returns
+    -------
+    Report
+        A row per item; where no folder is given, the results.
+
+    Raises
+    ------
+    TilewiseError
+        Before anything is done, when nothing is found, the recipe or an option will not do, or two
+        items would write one file. What happens to an item is never raised.
+    """
+    started = time.perf_counter()
+    _check(backend, overwrite)
+    jobs = _jobs(n_jobs)
+    limit = None if memory is None else parse_size(memory)
+    work = Work(what_of(recipe), dict(inputs or {}), spatial, _policy(overwrite))
+    if isinstance(work.what, Recipe):
+        given(work.what, None, inputs)
+    folder = None if destination is None else str(local_path(destination))
+    before = {} if folder is None else _journal.read(folder)
+    items = _items(source, folder, before, over=over, window=window, step=step, axes=axes)
+    made = work.describe()
+    key = blake2b(dumps(made, sort_keys=True, default=str).encode()).hexdigest()
+    if folder is None:
+        tasks = [Task(item, work, key, None) for item in items]
+    else:
+        targets = targets_of(items, folder, name, _called(recipe, work.what))
+        pairs = zip(items, targets, strict=True)
+        tasks = [Task(item, work, key, place, before.get(place.base)) for item, place in pairs]
+    progress = progress or _silent
+    progress(BatchStarted(len(tasks)))
+    keeper = _Keeper(tasks, folder, {**made, "n_jobs": jobs, "backend": backend}, progress)
+    try:
+        for outcome in drive(tasks, backend, jobs, limit, cancel):
+            keeper.take(outcome)
+    finally:
+        keeper.close()
+    report = keeper.report()
+    _write(report)
+    counts = (report.done, report.failed, report.skipped, report.cancelled)
+    progress(BatchDone(*counts, time.perf_counter() - started))
+    return report
+
+
+def what_of(recipe: Any) -> Recipe | Function:
+    """Return the recipe or the function that is meant.
+
+    Parameters
+    ----------
+    recipe
+        See `batch`.
+    """
+    if isinstance(recipe, str) and ":" in recipe and not recipe.lower().endswith(SUFFIXES):
+        return Function.of(recipe)
+    if isinstance(recipe, Function):
+        return recipe
+    return Function.of(recipe) if callable(recipe) else Recipe.of(recipe)
+
+
+def _called(recipe: Any, what: Recipe | Function) -> str:
+    """Return what ``{recipe}`` in a name becomes."""
+    if isinstance(what, Function):
+        return what.name.rpartition(".")[2].strip("<>")
+    if isinstance(recipe, str | os.PathLike) and str(recipe).lower().endswith(SUFFIXES):
+        return Path(recipe).stem
+    return what.steps[what.running[-1]].operation.rpartition(".")[2]
+
+
+def _items(
+    source: Any, folder: str | None, before: Mapping[str, Mapping[str, Any]], **options: Any
+) -> tuple[Item, ...]:
+    listed = isinstance(source, Sequence) and not isinstance(source, str)
+    if listed and source and all(isinstance(one, Item) for one in source):
+        return tuple(replace(item, index=number) for number, item in enumerate(source))
+    written = (row.get("output") for row in before.values())
+    apart = frozenset(os.path.join(folder, path) for path in written if folder and path)
+    return items_of(source, apart=apart, **options)
+
+
+def _check(backend: str, overwrite: Any) -> None:
+    if backend not in BACKENDS:
+        raise InvalidParameter(
+            f"backend={backend!r}: expected one of {', '.join(map(repr, BACKENDS))}."
+        )
+    if not isinstance(overwrite, bool) and overwrite not in (ERROR, SKIP, OVERWRITE):
+        raise InvalidParameter(
+            f"overwrite={overwrite!r}: expected True, False, {ERROR!r}, {SKIP!r} or {OVERWRITE!r}."
+        )
+
+
+def _policy(overwrite: bool | str) -> str:
+    if isinstance(overwrite, str):
+        return overwrite
+    return OVERWRITE if overwrite else ERROR
+
+
+def _jobs(n_jobs: int) -> int:
+    if type(n_jobs) is not int or n_jobs == 0:
+        raise InvalidParameter(
+            f"n_jobs={n_jobs!r}: expected a number of items, or -1 for as many as processors."
+        )
+    return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
+
+
+def _silent(event: Event) -> None:
+    """Tell nobody."""
+
+
+class _Keeper:
+    """Keeps what comes of items: in the journal as it comes, in the report in order."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        folder: str | None,
+        head: Mapping[str, Any],
+        progress: Callable[[Event], None],
+    ) -> None:
+        self.tasks = tasks
+        self.folder = folder
+        self.progress = progress
+        self.rows: dict[int, Mapping[str, Any]] = {}
+        self.values: dict[int, Any] = {}
+        time_ = datetime.now(UTC).isoformat(timespec="seconds")
+        head = {**head, "items": len(tasks), "time": time_}
+        self.journal = None if folder is None else _journal.Journal(folder, head)
+
+    def take(self, outcome: Outcome) -> None:
+        """Take in what came of an item."""
+        self.rows[outcome.index] = outcome.row
+        if outcome.value is not None:
+            self.values[outcome.index] = outcome.value
+        if self.journal is not None:
+            self.journal.add(outcome.row)
+        if outcome.trace:
+            self._log(f"{outcome.row['input']}: {outcome.row['error']}\n{outcome.trace}")
+        self.progress(ItemDone(outcome.row, len(self.rows), len(self.tasks)))
+
+    def _log(self, text: str) -> None:
+        _LOG.debug(text)
+        if self.journal is not None:
+            self.journal.log(text)
+
+    def close(self) -> None:
+        """Close the journal."""
+        if self.journal is not None:
+            self.journal.close()
+
+    def report(self) -> Report:
+        """Return the report; items that were not begun are in it."""
+        rows = [
+            self.rows.get(task.item.index) or row_of(task, {"status": CANCELLED}, 0.0)
+            for task in self.tasks
+        ]
+        results = [self.values.get(task.item.index) for task in self.tasks]
+        return Report(rows, None if self.folder is None else Path(self.folder), results)
+
+
+def _write(report: Report) -> None:
+    """Write the report, and the table of all items where there is one, into the folder."""
+    if report.folder is None:
+        return
+    report.to_csv(report.folder / REPORT)
+    if report.table.columns:
+        report.table.to_csv(report.folder / TABLE, overwrite=True)

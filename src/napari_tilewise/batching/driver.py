@@ -1,0 +1,115 @@
+"""Takes a batch through legs: so many items each, in one way, within one memory budget."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import psutil
+
+from napari_tilewise.batching.auto import LARGE, TILED, Auto
+from napari_tilewise.batching.backends import AUTO, SERIAL, THREADING, Supply, outcomes
+from napari_tilewise.batching.function import Function
+from napari_tilewise.batching.work import ALONE, How, Outcome, Task, there
+from napari_tilewise.engine.budget import resident
+from napari_tilewise.engine.pool import single_threaded_libraries
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterable, Iterator, Sequence
+
+
+def drive(
+    tasks: Sequence[Task],
+    backend: str,
+    n_jobs: int,
+    memory: int | None,
+    cancel: threading.Event | None,
+) -> Iterator[Outcome]:
+    """Give what comes of tasks, as it comes.
+
+    Parameters
+    ----------
+    tasks
+        The tasks.
+    backend
+        How they are done.
+    n_jobs
+        How many items are in work at a time.
+    memory
+        Bytes for all that are in work together, the interpreter included; half of what is available
+        unless given.
+    cancel
+        Set it to begin no more items.
+    """
+    limit = memory or resident() + int(psutil.virtual_memory().available // 2)
+    driver = _Driver(n_jobs, limit, cancel)
+    if backend != AUTO:
+        yield from driver.leg(backend, tasks)
+    else:
+        yield from driver.automatic(tasks)
+    # What did not fit beside others, one by one.
+    yield from driver.leg(TILED, driver.put_off)
+
+
+class _Driver:
+    def __init__(self, n_jobs: int, limit: int, cancel: threading.Event | None) -> None:
+        self.n_jobs = n_jobs
+        self.limit = limit
+        self.cancel = cancel
+        self.put_off: list[Task] = []
+        self.process = resident()
+
+    def leg(self, way: str, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Give what comes of some tasks, all done in one way."""
+        how = self._how(way)
+        backend = SERIAL if way == TILED else way
+        given: dict[int, Task] = {}
+
+        def prepared() -> Iterator[Task]:
+            for task in tasks:
+                given[task.item.index] = task
+                yield replace(task, how=how, vacant=there(task) is None)
+
+        # Held once: every sweep of every small item would else set the limits and lift them.
+        with single_threaded_libraries() if way in (SERIAL, THREADING) else nullcontext():
+            for outcome in outcomes(backend, self.n_jobs, Supply(prepared(), self.cancel)):
+                task = given.pop(outcome.index)
+                if outcome.status == ALONE:
+                    self.put_off.append(task)
+                else:
+                    yield outcome
+
+    def _how(self, way: str) -> How:
+        if way == TILED:
+            return How(self.n_jobs, self.limit)
+        if way == SERIAL:
+            return How(1, self.limit)
+        if way == THREADING and self.n_jobs > 1:
+            share = (self.limit - self.process) // self.n_jobs
+            return How(1, max(0, share), beside=True, alone=False)
+        return How(1, self.limit // self.n_jobs, alone=self.n_jobs == 1)
+
+    def automatic(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Give what comes of tasks, done as it turns out to be fastest."""
+        large = [task for task in tasks if (task.item.bytes() or 0) >= LARGE]
+        ids = {task.item.index for task in large}
+        small = [task for task in tasks if task.item.index not in ids]
+        for some, is_large in ((small, False), (large, True)):
+            auto = Auto(self.n_jobs, large=is_large, holds_lock=_holds_lock(some))
+            rest, left = iter(some), len(some)
+            while left and not (self.cancel is not None and self.cancel.is_set()):
+                way, count = auto.choose(left)
+                left -= count
+                yield from auto.watched(way, self.leg(way, islice(rest, count)))
+
+
+def _holds_lock(tasks: Sequence[Task]) -> bool | None:
+    """Return whether a recipe's steps hold the global lock, where that is known."""
+    if not tasks or isinstance(tasks[0].work.what, Function):
+        return None
+    recipe = tasks[0].work.what
+    held = any(recipe.steps[number].op.holds_gil for number in recipe.running)
+    return True if held else None

@@ -1,0 +1,189 @@
+"""Finds what a batch is to work on: patterns, folders and plates become single images."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import zarr
+
+from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable
+from napari_tilewise.io.fingerprint import place
+from napari_tilewise.io.zarrs import is_zarr, ome_metadata, open_node
+
+SUFFIXES = (
+    ".ome.zarr", ".zarr", ".ome.tiff", ".ome.tif", ".ome.btf", ".tiff", ".tif", ".btf", ".svs",
+    ".npy", ".png", ".jpeg", ".jpg", ".bmp", ".gif",
+)  # fmt: skip
+"""What the names of images in a folder end in; other files there are no items."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """One image."""
+
+    stem: str
+    source: Any
+    folder: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def find(source: Any, *, apart: Set[str] = frozenset()) -> list[Found]:
+    """Return all that a batch's source names, in natural order.
+
+    Parameters
+    ----------
+    source
+        See `items_of`.
+    apart
+        Paths that are no items: what the batch wrote before.
+
+    Raises
+    ------
+    SourceNotFound
+        When there is nothing.
+    """
+    found = list(_find(source, "image", apart))
+    if not found:
+        raise SourceNotFound(
+            f"There is no image at {source!r}; expected files, a folder with images "
+            f"({', '.join(SUFFIXES)}), a pattern such as 'plates/*.tif', or arrays."
+        )
+    return found
+
+
+def _find(source: Any, name: str, apart: Set[str]) -> Iterator[Found]:
+    if isinstance(source, str | os.PathLike):
+        yield from _at(os.fspath(source), apart)
+    elif isinstance(source, Mapping):
+        for key, one in source.items():
+            yield from _find(one, str(key), apart)
+    elif hasattr(source, "shape") or hasattr(source, "levels"):
+        yield Found(_name(source, name), source)
+    elif isinstance(source, Iterable):
+        for number, one in enumerate(source):
+            yield from _find(one, f"{name}{number}", apart)
+    else:
+        raise InvalidParameter(
+            f"A batch cannot take its items from a {type(source).__name__}: expected a path, a "
+            "pattern, a folder, arrays, or a list of such."
+        )
+
+
+def _name(source: Any, default: str) -> str:
+    where = place(source)
+    return default if where is None else stem_of(where)
+
+
+def _at(location: str, apart: Set[str]) -> Iterator[Found]:
+    if "://" in location and not location.startswith("file://"):
+        yield from _image_or_plate(location, "")
+        return
+    path = Path(place(location) or location)
+    if not os.path.lexists(path) and glob.has_magic(str(path)):
+        base = _fixed(path)
+        matches = glob.glob(str(path), recursive=True)
+        yield from _sorted(map(Path, matches), base, apart)
+    elif path.is_dir() and not is_zarr(path):
+        yield from _sorted(_below(path), path, apart)
+    else:
+        yield from _image_or_plate(str(path), "")
+
+
+def _fixed(pattern: Path) -> Path:
+    """Return the folder of a pattern below which it varies."""
+    parts = pattern.parts
+    first = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:first])
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Return the images of a folder and all below it; a Zarr is one image."""
+    for one in folder.iterdir():
+        if one.name.startswith("."):
+            continue
+        if one.is_dir() and not is_zarr(one):
+            yield from _below(one)
+        elif one.name.lower().endswith(SUFFIXES):
+            yield one
+
+
+def _sorted(paths: Iterable[Path], base: Path, apart: Set[str]) -> Iterator[Found]:
+    """Return images in natural order, those those set apart left out."""
+    kept = [
+        path
+        for path in paths
+        if str(path) not in apart and (path.is_file() or not path.is_dir() or is_zarr(path))
+    ]
+    for path in sorted(kept, key=lambda path: natural(str(path))):
+        folder = path.parent.relative_to(base).as_posix()
+        yield from _image_or_plate(str(path), "" if folder == "." else folder)
+
+
+def natural(text: str) -> list[Any]:
+    """Return what texts are sorted by so that ``a2`` comes before ``a10``.
+
+    Parameters
+    ----------
+    text
+        The text.
+    """
+    parts = re.split(r"(\d+)", text)
+    return [(int(part), part) if number % 2 else part for number, part in enumerate(parts)]
+
+
+def stem_of(location: str) -> str:
+    """Return what an image is called without the suffix of its format.
+
+    Parameters
+    ----------
+    location
+        A path or URL.
+    """
+    name = location.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+    suffix = next((s for s in SUFFIXES if name.lower().endswith(s)), Path(name).suffix)
+    return name[: len(name) - len(suffix)] or name
+
+
+def _image_or_plate(location: str, folder: str) -> Iterator[Found]:
+    """Return an image, or each field of each well of a plate."""
+    plate = _plate(location)
+    if plate is None:
+        yield Found(stem_of(location), location, folder)
+        return
+    stem = stem_of(location)
+    inside = f"{folder}/{stem}" if folder else stem
+    for well in plate["wells"]:
+        row, column = str(well["path"]).split("/")[:2]
+        place_ = f"{location}/{well['path']}"
+        for field_ in _fields(place_):
+            fields = {"well": f"{row}{column}", "row": row, "column": column, "field": field_}
+            yield Found(f"{row}{column}_{field_}", f"{place_}/{field_}", inside, fields)
+
+
+def _fields(well: str) -> list[str]:
+    """Return the fields of a well; of one that cannot be read the first, whose task says why."""
+    try:
+        group = open_node(well)
+        if isinstance(group, zarr.Group):
+            return [str(one["path"]) for one in ome_metadata(group)["well"]["images"]]
+    except (SourceNotFound, SourceUnreadable, KeyError, TypeError):
+        pass
+    return ["0"]
+
+
+def _plate(location: str) -> Mapping[str, Any] | None:
+    remote = "://" in location
+    if not remote and not is_zarr(Path(location)):
+        return None
+    try:
+        node = open_node(location)
+    except SourceUnreadable:
+        return None  # the task says it, in its row
+    found = ome_metadata(node).get("plate") if isinstance(node, zarr.Group) else None
+    return found if isinstance(found, Mapping) else None

@@ -1,0 +1,99 @@
+"""The report is written as it goes: a line of JSON per item, behind one that says what ran.
+
+A later batch in the same folder reads what is done from it. Lines are only ever added, so that
+whatever ends the process costs the last line at most.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise.io.staging import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAME = "batch.jsonl"
+"""What the file in the batch's folder is called."""
+LOG = "batch.log"
+"""The file with the traceback of each failure."""
+
+
+def read(folder: str) -> dict[str, dict[str, Any]]:
+    """Return the last row of each output, by its path in the folder without a suffix.
+
+    Parameters
+    ----------
+    folder
+        The batch's folder.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    path = Path(folder, NAME)
+    if not path.is_file():
+        return rows
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            try:
+                row = json.loads(line)
+            except ValueError:  # the end of a batch that was killed while it wrote
+                continue
+            if isinstance(row, dict) and "target" in row:
+                rows[row["target"]] = row
+    return rows
+
+
+class Journal:
+    """Adds rows to a folder's journal.
+
+    Parameters
+    ----------
+    folder
+        The batch's folder.
+    head
+        What is said of the whole batch.
+    """
+
+    def __init__(self, folder: str, head: Mapping[str, Any]) -> None:
+        self.path = Path(folder, NAME)
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a+b")
+            self._end_line()
+        self.add({"batch": dict(head)})
+
+    def _end_line(self) -> None:
+        """End a line that a killed batch left half written."""
+        if self._file.tell() > 0:
+            self._file.seek(-1, 2)
+            if self._file.read(1) != b"\n":
+                self._file.write(b"\n")
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write one row, so that it survives this process.
+
+        Parameters
+        ----------
+        row
+            Plain data.
+        """
+        with writing(self.path):
+            self._file.write(json.dumps(row, default=str).encode() + b"\n")
+            self._file.flush()
+
+    def log(self, text: str) -> None:
+        """Write a traceback to the log beside the journal.
+
+        Parameters
+        ----------
+        text
+            The text.
+        """
+        path = self.path.with_name(LOG)
+        with writing(path), path.open("a", encoding="utf-8") as file:
+            file.write(text.rstrip() + "\n\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
