@@ -249,7 +249,7 @@ def test_a_further_image_is_opened_from_its_path(source):
         required = [p for p in op.parameters.values() if p.required]
         if op.images and not required:
             recipe = parse_recipe(op.name, [f"{op.images[0]}={source}"])
-            assert recipe.steps[0][1][op.images[0]].shape == (70, 90)
+            assert recipe.steps[0].parameters[op.images[0]].shape == (70, 90)
 
 
 @pytest.mark.parametrize(
@@ -286,12 +286,13 @@ def test_the_module_is_the_command():
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
-def test_ctrl_c_leaves_nothing(tmp_path):
+@pytest.mark.parametrize("resume", [False, True])
+def test_ctrl_c_leaves_nothing_under_the_final_name(resume, tmp_path):
     source = tmp_path / "source.zarr"
     zarr.create_array(source, shape=(60000, 60000), chunks=(1024, 1024), dtype="uint8")
     process = subprocess.Popen(
         [sys.executable, "-m", "napari_tilewise", "run", "filters.gaussian", source,
-         tmp_path / "out.ome.zarr", "-p", "sigma=8"],
+         tmp_path / "out.ome.zarr", "-p", "sigma=8", *["--no-resume"] * (not resume)],
         stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"LC_ALL": "C"},
     )  # fmt: skip
     try:
@@ -305,4 +306,7 @@ def test_ctrl_c_leaves_nothing(tmp_path):
     assert out == ""
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("napari-tilewise: ")
-    assert [path.name for path in tmp_path.iterdir()] == ["source.zarr"]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert "out.ome.zarr" not in names
+    assert resume or names == {"source.zarr"}
+    assert ("the same command goes on with it" in err) == (len(names) > 1)

@@ -6,8 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_tilewise.batching.batch import batch
     from napari_tilewise.engine.apply import apply
     from napari_tilewise.errors import TilewiseError
+    from napari_tilewise.functions import operation
     from napari_tilewise.operations import OPERATIONS
     from napari_tilewise.operations.model import Operation
     from napari_tilewise.recipe import Recipe
@@ -21,10 +23,22 @@ _HOMES = {
     "Recipe": "recipe",
     "TilewiseError": "errors",
     "apply": "engine.apply",
+    "batch": "batching",
+    "operation": "functions",
     "run": "runner",
 }
 
-__all__ = ["OPERATIONS", "Operation", "Recipe", "TilewiseError", "__version__", "apply", "run"]
+__all__ = [
+    "OPERATIONS",
+    "Operation",
+    "Recipe",
+    "TilewiseError",
+    "__version__",
+    "apply",
+    "batch",
+    "operation",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -43,6 +43,14 @@ app = typer.Typer(
 )
 
 
+OmeZarr = Annotated[
+    str, typer.Option("--ome-zarr", help="Version of an OME-Zarr: 0.5, or 0.4 for older readers.")
+]
+Shards = Annotated[
+    bool, typer.Option("--shards", help="In an OME-Zarr, one file a tile instead of one a chunk.")
+]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; never a traceback for what a user can meet.
 
@@ -91,6 +99,28 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _load_functions(files: list[str] | None) -> list[str]:
+    """Load the files of users' functions that were named."""
+    if files:
+        from napari_tilewise.functions import load_file
+
+        for file in files:
+            load_file(file)
+    return files or []
+
+
+Functions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--functions",
+        metavar="FILE.py",
+        callback=_load_functions,
+        help="A Python file of your own operations; it is run. May be repeated.",
+    ),
+]
+"""What every command that meets operations takes; the files are loaded before it begins."""
+
+
 @app.callback()
 def options(
     version: Annotated[
@@ -99,6 +129,7 @@ def options(
             "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
+    functions: Functions = None,
 ) -> None:
     """Take the options of the command itself."""
 
@@ -111,6 +142,7 @@ def list_operations(
     category: Annotated[
         str | None, typer.Option(help="Only operations of this module: filters, filters.rank, ...")
     ] = None,
+    functions: Functions = None,
 ) -> None:
     """List the operations."""
     # name, kind, exactness, what it gives, title
@@ -152,6 +184,7 @@ def _refuse(what: str, value: str, known: Sequence[str]) -> None:
 @app.command()
 def describe(
     operation: Annotated[str, typer.Argument(help="Its name, such as filters.gaussian.")],
+    functions: Functions = None,
 ) -> None:
     """Describe an operation and its parameters."""
     from napari_tilewise.operations import get_operation
@@ -183,11 +216,14 @@ KIND_WORDS = {
 
 
 def _exactness_words(op: Operation) -> str:
-    """Return how near the result is to scikit-image's, in words."""
+    """Return how near the result is to that on the whole image, in words."""
+    from napari_tilewise.operations import SCIKIT_IMAGE
+
+    whose = "scikit-image" if op.name in SCIKIT_IMAGE else "the function"
     words = {
-        "identical": "bit for bit what scikit-image gives on the whole image",
-        "close": f"within {op.tolerance:g} of what scikit-image gives on the whole image",
-        "approximate": "near what scikit-image gives on the whole image",
+        "identical": f"bit for bit what {whose} gives on the whole image",
+        "close": f"within {op.tolerance:g} of what {whose} gives on the whole image",
+        "approximate": f"near what {whose} gives on the whole image",
     }
     return words[op.exactness]
 
@@ -210,7 +246,8 @@ def run(
     ],
     source: Annotated[str, typer.Argument(metavar="SRC", help="The image: a path or a URL.")],
     destination: Annotated[
-        str, typer.Argument(metavar="DST", help="Where the result goes: NAME.ome.zarr, ...")
+        str,
+        typer.Argument(metavar="DST", help="Where the result goes: NAME.ome.zarr, .ome.tif, ..."),
     ],
     param: Annotated[
         list[str] | None,
@@ -231,31 +268,172 @@ def run(
     no_pyramid: Annotated[
         bool, typer.Option("--no-pyramid", help="Write the full resolution only.")
     ] = False,
+    input_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="NAME=PATH",
+            help="One of the recipe's inputs; may be repeated.",
+        ),
+    ] = None,
+    no_resume: Annotated[
+        bool,
+        typer.Option("--no-resume", help="Start afresh, and leave nothing to go on with."),
+    ] = False,
+    ome_zarr: OmeZarr = "0.5",
+    shards: Shards = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how the run would go; read and write nothing.")
+    ] = False,
+    functions: Functions = None,
 ) -> None:
     """Run an operation or a recipe on an image.
 
     The result's path goes to stdout, progress to stderr.
     """
     recipe = parse_recipe(what, param or [])
+    inputs = parse_inputs(input_ or [])
     from napari_tilewise import runner
     from napari_tilewise.console import cancellable, progress
+    from napari_tilewise.planner import plan
 
+    if dry_run:
+        made = plan(
+            recipe, source, inputs=inputs, memory=memory, workers=workers, executor=executor,
+            axes=axes, spatial=spatial,
+        )  # fmt: skip
+        typer.echo(made.describe())
+        return
     with cancellable() as cancel, progress() as listener:
         result = runner.run(
             recipe,
             source,
             destination,
+            inputs=inputs,
             memory=memory,
             workers=workers,
             executor=executor,
             overwrite=overwrite,
+            resume=not no_resume,
             pyramid=not no_pyramid,
             progress=listener,
             cancel=cancel,
             axes=axes,
             spatial=spatial,
+            ome_zarr=ome_zarr,
+            shards=shards,
         )
     typer.echo(result.value if isinstance(result.value, Number) else result.path)
+
+
+@app.command()
+def batch(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="OP|RECIPE",
+            help="An operation's name, a recipe's .yaml file, or a function: my_ops.py:task.",
+        ),
+    ],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SRC", help="A quoted pattern, a folder, a plate or an image."),
+    ],
+    destination: Annotated[str, typer.Argument(metavar="OUT", help="The folder of the outputs.")],
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; may be repeated."),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", help="Items in work at a time; -1: one per processor.")
+    ] = -1,
+    backend: Annotated[str, typer.Option(help="auto, serial, threading, loky or dask.")] = "auto",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Do everything again, over what is there.")
+    ] = False,
+    skip: Annotated[
+        bool, typer.Option("--skip", help="Leave out items whose output is there, however made.")
+    ] = False,
+    name: Annotated[
+        str,
+        typer.Option(help="The outputs' name: {stem}, {recipe}, {index}, ...; a suffix: format."),
+    ] = "{stem}",
+    over: Annotated[
+        str | None, typer.Option(help="Axes whose positions are items, such as t or tc.")
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option(help="A sliding window's shape, such as 256 or 256,256.")
+    ] = None,
+    step: Annotated[str | None, typer.Option(help="The window's step; its shape if left out.")] = (
+        None
+    ),
+    memory: Annotated[
+        str | None, typer.Option(help="Most memory that all may take together, such as 2GiB.")
+    ] = None,
+    axes: Annotated[str | None, typer.Option(help="The images' axes, such as tcyx.")] = None,
+    spatial: Annotated[
+        str | None, typer.Option(help="The axes to run over, such as yx: plane by plane.")
+    ] = None,
+    input_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="NAME=PATH",
+            help="One of the recipe's inputs; may be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Run an operation, a recipe or a function on many images.
+
+    What is done and unchanged is not done again. The exit code is 1 if an item failed.
+    """
+    if overwrite and skip:
+        raise errors.InvalidParameter("--overwrite and --skip were both given: give one.")
+    is_function = ".py:" in what or (":" in what and "/" not in what)
+    recipe = what if is_function else parse_recipe(what, param or [])
+    if is_function and param:
+        raise errors.InvalidParameter(f"-p {param[0]}: a function {what!r} takes the image alone.")
+    inputs = parse_inputs(input_ or [])
+    from napari_tilewise.batching import batch as run_batch
+    from napari_tilewise.console import cancellable, item_progress
+
+    with cancellable() as cancel, item_progress() as listener:
+        report = run_batch(
+            recipe,
+            source,
+            destination,
+            n_jobs=jobs,
+            backend=backend,
+            overwrite="skip" if skip else overwrite,
+            progress=listener,
+            cancel=cancel,
+            name=name,
+            inputs=inputs,
+            memory=memory,
+            over=over,
+            window=_lengths("window", window),
+            step=_lengths("step", step),
+            axes=axes,
+            spatial=spatial,
+        )
+    typer.echo(str(report))
+    if report.failed or report.cancelled:
+        raise typer.Exit(1)
+
+
+def _lengths(option: str, text: str | None) -> Any:
+    """Return one length, or one per axis; a colon stands for the whole axis."""
+    if text is None:
+        return None
+    try:
+        lengths = [None if part == ":" else int(part) for part in text.split(",")]
+    except ValueError:
+        raise errors.InvalidParameter(
+            f"--{option} {text}: expected whole numbers, such as 256 or 16,:,3."
+        ) from None
+    return lengths[0] if len(lengths) == 1 and lengths[0] is not None else lengths
 
 
 def parse_recipe(what: str, assignments: Sequence[str]) -> Any:
@@ -299,7 +477,7 @@ def parse_params(assignments: Sequence[str]) -> Mapping[str, Any]:
     InvalidParameter
         When a text has another form, or a name comes twice.
     """
-    from napari_tilewise.recipe_file import parse_value
+    from napari_tilewise.recipe.file import parse_value
 
     params: dict[str, Any] = {}
     for text in assignments:
@@ -311,6 +489,31 @@ def parse_params(assignments: Sequence[str]) -> Mapping[str, Any]:
             raise errors.InvalidParameter(f"-p {name}=... was given twice: give it once.")
         params[name] = None if value.strip() == "None" else parse_value(value)
     return params
+
+
+def parse_inputs(assignments: Sequence[str]) -> dict[str, str]:
+    """Return a recipe's inputs from ``name=path`` texts.
+
+    Parameters
+    ----------
+    assignments
+        The texts.
+
+    Raises
+    ------
+    InvalidParameter
+        When a text has another form, or a name comes twice.
+    """
+    inputs: dict[str, str] = {}
+    for text in assignments:
+        name, equals, path = text.partition("=")
+        if not (equals and name and path) or name in inputs:
+            raise errors.InvalidParameter(
+                f"--input {text}: expected --input name=path, each name once, such as "
+                "--input markers=seeds.ome.zarr."
+            )
+        inputs[name] = path
+    return inputs
 
 
 def _open_images(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -329,13 +532,75 @@ def _open_images(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @app.command()
+def convert(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="The image: a path or a URL.")],
+    destination: Annotated[
+        str,
+        typer.Argument(metavar="DST", help="NAME.ome.zarr, .ome.tif, .tif (ImageJ), .npy or .png."),
+    ],
+    level: Annotated[
+        int, typer.Option(min=0, help="Which level of the source's pyramid; 0 is the finest.")
+    ] = 0,
+    axes: Annotated[str | None, typer.Option(help="The image's axes, such as tcyx.")] = None,
+    labels: Annotated[
+        bool | None,
+        typer.Option(
+            "--labels/--intensities",
+            help="Whether values are names of objects, never averaged; as the source says.",
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Most memory that it may take, such as 2GiB.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Tiles in work at a time.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the destination.")
+    ] = False,
+    no_resume: Annotated[
+        bool,
+        typer.Option("--no-resume", help="Start afresh, and leave nothing to go on with."),
+    ] = False,
+    no_pyramid: Annotated[
+        bool, typer.Option("--no-pyramid", help="Write the full resolution only.")
+    ] = False,
+    ome_zarr: OmeZarr = "0.5",
+    shards: Shards = False,
+) -> None:
+    """Convert an image, with its pyramid, to the format of DST's suffix.
+
+    Pixel sizes, units, axes, names and colours of channels go along where both formats hold them.
+    """
+    from napari_tilewise import convert as converting
+    from napari_tilewise.console import cancellable, progress
+
+    with cancellable() as cancel, progress() as listener:
+        result = converting.convert(
+            source,
+            destination,
+            level=level,
+            axes=axes,
+            labels=labels,
+            memory=memory,
+            workers=workers,
+            overwrite=overwrite,
+            resume=not no_resume,
+            pyramid=not no_pyramid,
+            ome_zarr=ome_zarr,
+            shards=shards,
+            progress=listener,
+            cancel=cancel,
+        )
+    typer.echo(result.path)
+
+
+@app.command()
 def info(path: Annotated[str, typer.Argument(help="The image: a path or a URL.")]) -> None:
     """Show what is known of an image, as YAML.
 
     No pixel is read.
     """
     from napari_tilewise.io.info import describe as describe_image
-    from napari_tilewise.recipe_file import to_text
+    from napari_tilewise.recipe.file import to_text
 
     typer.echo(to_text(_plain(describe_image(path))).rstrip())
 
@@ -349,6 +614,122 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return value.item()
     return value if isinstance(value, bool | int | float | None) else str(value)
+
+
+@app.command()
+def rerun(
+    output: Annotated[str, typer.Argument(help="What run wrote: an OME-Zarr, .json or .csv.")],
+    to: Annotated[
+        str | None,
+        typer.Option(help="Keep the new output here; it is only made to be compared unless given."),
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Most memory that the run may take, such as 2GiB.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Tiles in work at a time.")] = None,
+    executor: Annotated[str, typer.Option(help="serial or threads.")] = "threads",
+    functions: Functions = None,
+) -> None:
+    """Make an output again and compare.
+
+    Says whether the new one is identical, or how much differs; the exit code is 1 if anything does.
+    """
+    from napari_tilewise.console import cancellable, progress
+    from napari_tilewise.rerun import Repetition
+
+    again = Repetition.of(output)
+    for note in again.notes:
+        typer.echo(note, err=True)
+    with cancellable() as cancel, progress() as listener:
+        result = again.run(
+            to=to,
+            memory=memory,
+            workers=workers,
+            executor=executor,
+            progress=listener,
+            cancel=cancel,
+        )
+    typer.echo(result.difference)
+    if not result.identical:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.py", help="A Python file of your own operations.")
+    ],
+    operation: Annotated[
+        str | None, typer.Option(help="Only this one; all of the file unless given.")
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param", "-p", metavar="NAME=VALUE", help="Hold a parameter; may be repeated."
+        ),
+    ] = None,
+) -> None:
+    """Check the halos of your own operations.
+
+    Measures the smallest halo for which tiled equals whole and compares it with the declared one.
+    The exit code is 1 where tiled results are not what an operation promises.
+    """
+    from napari_tilewise.halo_check import findings
+
+    wrong = 0
+    for finding in findings(file, operation=operation, parameters=parse_params(param or [])):
+        typer.echo(finding)
+        wrong += not finding.ok
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def script(
+    recipe: Annotated[str, typer.Argument(help="The recipe's .yaml file, or an operation's name.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The script's file; stdout unless given.")
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Need scikit-image only, and hold the image in memory.")
+    ] = False,
+    source: Annotated[
+        str | None, typer.Option(help="The image that the script reads unless told another.")
+    ] = None,
+    destination: Annotated[
+        str | None, typer.Option(help="What the script writes unless told otherwise.")
+    ] = None,
+    axes: Annotated[
+        str | None, typer.Option(help="The image's axes, such as tcyx; the source's unless given.")
+    ] = None,
+    spatial: Annotated[
+        str | None, typer.Option(help="The axes to run over, such as yx: plane by plane.")
+    ] = None,
+    functions: Functions = None,
+) -> None:
+    """Write a recipe as a Python script.
+
+    It gives what the recipe gives, and runs as: python FILE [SOURCE [DESTINATION]].
+    """
+    from napari_tilewise.recipe import Recipe
+
+    made = Recipe.of(recipe)
+    if source is not None and axes is None:
+        from napari_tilewise.io.source import open_image
+
+        axes = "".join(open_image(source).axes) or None
+    text = made.to_script(source, destination, scikit_image_only=plain, spatial=spatial, axes=axes)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise errors.DestinationExists(
+            f"{str(output)!r} exists: give another file to -o, or remove it yourself."
+        ) from error
+    typer.echo(output)
 
 
 @app.command()

@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
+from napari_tilewise.batching.events import BatchStarted, ItemDone
 from napari_tilewise.engine.events import (
     Event,
     PassDone,
     PassStarted,
+    RunAfresh,
     RunDone,
+    RunLeft,
+    RunResumed,
     RunStarted,
     TileDone,
 )
@@ -94,14 +98,107 @@ class Bars:
             self._task = self._bars.add_task(event.what, total=event.tiles)
         elif isinstance(event, TileDone) and self._task is not None:
             self._bars.update(self._task, completed=event.done, total=event.tiles)
-        elif isinstance(event, RunStarted):
+        elif isinstance(event, RunStarted | RunResumed | RunAfresh | RunLeft):
             self._bars.console.print(_words(event), highlight=False, markup=False)
+
+
+def item_progress() -> ItemBars | ItemLines:
+    """Return a listener for a batch: a bar on a terminal, lines elsewhere; failures are told."""
+    return ItemBars() if sys.stderr.isatty() else ItemLines()
+
+
+class ItemLines:
+    """A batch as plain lines: every failure, and now and then how far it is."""
+
+    def __init__(self) -> None:
+        self._said = self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def __call__(self, event: Event) -> None:
+        """Write what the event says, unless a line was written just now."""
+        now = time.monotonic()
+        if isinstance(event, BatchStarted):
+            self._started = now
+            typer.echo(f"{event.items} items", err=True)
+        if not isinstance(event, ItemDone):
+            return
+        if event.row["error"]:
+            typer.echo(_failure(event), err=True)
+        if now - self._said >= LOG_SECONDS:
+            self._said = now
+            rate = event.done / max(now - self._started, 1e-9)
+            left = (event.items - event.done) / rate
+            words = f"{event.done}/{event.items}, {rate:.1f} per second, {left:.0f} s left"
+            typer.echo(words, err=True)
+
+
+class ItemBars:
+    """A batch as one bar with its rate and the time that is left; failures above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self._bars = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Move the bar; write a failure above it."""
+        if isinstance(event, BatchStarted):
+            self._task = self._bars.add_task("", total=event.items, rate="")
+        elif isinstance(event, ItemDone):
+            if event.row["error"]:
+                self._bars.console.print(_failure(event), highlight=False, markup=False)
+            speed = self._bars.tasks[0].speed
+            rate = "" if speed is None else f"{speed:.1f} per second"
+            self._bars.update(self._task, completed=event.done, rate=rate)
+
+
+def _failure(event: ItemDone) -> str:
+    return f"{event.row['input']}: {event.row['error']}"
 
 
 def _words(event: Event) -> str:
     """Return an event as a line of text, empty where there is nothing to say."""
     if isinstance(event, RunStarted):
         return f"{event.tiles} tiles per pass, at most {format_size(event.memory)} of memory"
+    if isinstance(event, RunResumed):
+        return f"going on: {event.done} of {event.tiles} tiles were done before"
+    if isinstance(event, RunAfresh):
+        return (
+            "starting afresh: the unfinished run to this destination was of another recipe, source "
+            "or size of tiles"
+        )
+    if isinstance(event, RunLeft):
+        return (
+            "What is done is kept: the same command goes on with it (--no-resume starts afresh); "
+            f"it is noted in {event.folder}"
+        )
     if isinstance(event, PassStarted):
         return f"{event.what}: {event.tiles} tiles"
     if isinstance(event, TileDone):
