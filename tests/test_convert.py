@@ -150,10 +150,11 @@ def test_from_the_shell(source, tmp_path, capsys):
 
 
 PEAK = """
-import resource, sys
+import sys
 from napari_tilewise.convert import convert
+from napari_tilewise.engine.budget import peak_resident
 stated = convert(sys.argv[1], sys.argv[2], memory="700 MiB", workers=2).peak_memory
-print(stated, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(stated, peak_resident())
 """
 
 

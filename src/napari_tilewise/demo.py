@@ -7,7 +7,6 @@ scikit-image on the whole image; both answers are compared pixel by pixel.
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.engine.budget import peak_resident
 from napari_tilewise.errors import DestinationExists, MissingExtra
 from napari_tilewise.recipe import Recipe
 from napari_tilewise.sizes import format_size
@@ -131,11 +131,11 @@ def run_demo(
         progress=progress,
         cancel=cancel,
     )
-    seconds, peak = time.perf_counter() - start, peak_memory()
+    seconds, peak = time.perf_counter() - start, peak_resident()
     image = _open(source)
     start = time.perf_counter()
     expected = whole(image[...])
-    seconds_whole, peak_whole = time.perf_counter() - start, peak_memory()
+    seconds_whole, peak_whole = time.perf_counter() - start, peak_resident()
     group = _open(labels)
     return DemoResult(
         source=source,
@@ -178,18 +178,6 @@ def mirrored(image: np.ndarray, size: int, rows: slice) -> np.ndarray:
         for length in image.shape
     ]
     return image[np.ix_(picked[0][rows], picked[1])]
-
-
-def peak_memory() -> int:
-    """Return the peak of this process's resident memory in bytes, since it started."""
-    if sys.platform == "win32":
-        import psutil
-
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def show(result: DemoResult) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 import time
 import traceback
@@ -25,7 +24,7 @@ import numpy as np
 from napari_tilewise.batching import keeping
 from napari_tilewise.batching.function import Function, sorted_out
 from napari_tilewise.engine.apply import compute
-from napari_tilewise.engine.budget import resident
+from napari_tilewise.engine.budget import peak_resident, resident
 from napari_tilewise.engine.pool import hold_libraries, single_threaded_libraries
 from napari_tilewise.errors import (
     DestinationExists,
@@ -184,7 +183,8 @@ def row_of(task: Task, made: Mapping[str, Any], seconds: float) -> dict[str, Any
         How long it took.
     """
     row: dict[str, Any] = {"item": task.item.stem, "input": task.item.input, "output": None}
-    row |= {"status": DONE, "seconds": seconds, "error": None, "peak_memory": _peak(), "values": {}}
+    row |= {"status": DONE, "seconds": seconds, "error": None, "values": {}}
+    row["peak_memory"] = peak_resident()
     row |= {"fields": dict(task.item.fields), **made}
     if task.target is not None:
         row["target"] = task.target.base
@@ -194,18 +194,6 @@ def row_of(task: Task, made: Mapping[str, Any], seconds: float) -> dict[str, Any
 def _failed(error: BaseException, status: str) -> tuple[dict[str, Any], str]:
     text = str(error) if isinstance(error, TilewiseError) else f"{type(error).__name__}: {error}"
     return {"status": status, "error": " ".join(text.split())}, traceback.format_exc()
-
-
-def _peak() -> int:
-    """Return the most memory that this process ever held, in bytes."""
-    if sys.platform == "win32":
-        import psutil
-
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * unit
 
 
 def _made(task: Task) -> tuple[dict[str, Any], Any]:

@@ -7,8 +7,11 @@ step begins: the peak is the largest step, not their sum.
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -67,6 +70,24 @@ class Budget:
 def resident() -> int:
     """Return the resident memory of this process now, in bytes."""
     return int(psutil.Process().memory_info().rss)
+
+
+def peak_resident() -> int:
+    """Return the most memory that this process ever held, in bytes."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    try:
+        # Linux counts the memory of the process that started this one into `ru_maxrss`.
+        found = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.M)
+    except OSError:
+        found = None
+    if found is not None:
+        return int(found[1]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
 
 
 def working_bytes(stacks: Sequence[Stack], tile: Sequence[int]) -> int:
