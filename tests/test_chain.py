@@ -120,7 +120,7 @@ def test_steps_take_images_from_the_steps_that_they_name(lazy: bool) -> None:
 
 
 def test_a_graph_runs_into_a_file(tmp_path: Any) -> None:
-    done = tw.run(SEEDED, ArrayLike(COINS, (64, 64)), tmp_path / "a.ome.zarr", memory="1 GiB")
+    done = tw.run(SEEDED, ArrayLike(COINS, (64, 64)), tmp_path / "a.ome.zarr", memory="4 GiB")
     import zarr
 
     np.testing.assert_array_equal(zarr.open(done.path)["0"][:], whole_seeded(COINS))

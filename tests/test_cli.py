@@ -99,7 +99,7 @@ def test_run_writes_the_result_and_says_where(shell, source, image, tmp_path):
     destination = tmp_path / "out.ome.zarr"
     code, out, err = shell(
         "run", "filters.gaussian", source, destination, "-p", "sigma=[1, 2]", "-p", "mode=mirror",
-        "--memory", "1GiB", "--workers", "2",
+        "--memory", "4GiB", "--workers", "2",
     )  # fmt: skip
     assert code == 0, err
     assert out == f"{destination}\n"
