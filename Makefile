@@ -20,12 +20,13 @@ demo: $(if $(filter --view,$(ARGS)),display) $(STAMP) ## a real image, tiled and
 	@$(BIN)/napari-tilewise demo $(ARGS)
 
 # Every part always runs, so that a matter of style never hides a failing test; pytest comes last.
-# Windows are tested alone: whether one answers in time must not depend on who else computes.
+# What measures time runs alone.
 test: display $(STAMP) ## every check, then every test, on a display of its own
 	@status=0; \
 	$(MAKE) -k check || status=$$?; \
 	$(BIN)/pytest $(PARALLEL) -m "not gui" $(ARGS) || status=$$?; \
-	scripts/headless.sh $(BIN)/pytest -m gui $(ARGS) || status=$$?; \
+	scripts/headless.sh $(BIN)/pytest $(PARALLEL) -m "gui and not alone" $(ARGS) || status=$$?; \
+	scripts/headless.sh $(BIN)/pytest -m alone $(ARGS) || status=$$?; \
 	exit $$status
 
 test-fast: $(STAMP) ## the tests that need no display and no patience
@@ -69,7 +70,7 @@ bench: $(STAMP) ## the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: display $(STAMP) ## take the documentation's screenshots again
-	@scripts/headless.sh $(BIN)/python docs/screenshot.py $(ARGS)
+	@for script in docs/screenshot*.py; do scripts/headless.sh $(BIN)/python $$script $(ARGS) || exit 1; done
 
 build: $(STAMP) ## the sdist and the wheel, in dist/
 	@$(BIN)/python -m build --installer pip $(ARGS)

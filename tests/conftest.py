@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import multiprocessing
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from napari_tilewise.engine.cache import shared_cache
+from napari_tilewise.register import STATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +22,29 @@ COMMON = {
 settings.register_profile("quick", max_examples=25, derandomize=True, database=None, **COMMON)
 settings.register_profile("thorough", max_examples=400, **COMMON)
 settings.load_profile("quick")
+
+
+@pytest.fixture(scope="session")
+def children() -> Any:
+    """Return a context whose processes start at once, with everything imported."""
+    context = multiprocessing.get_context("forkserver")
+    modules = [
+        "tests.killed",
+        "tests.faulty",
+        "tests.measured",
+        "napari_tilewise.runner",
+        "napari_tilewise.cli",
+    ]
+    context.set_forkserver_preload([*modules, "napari_tilewise.batching", "typer"])
+    return context
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_register_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the register of runs in a temporary folder; child processes inherit it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STATE, str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(autouse=True)

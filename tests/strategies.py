@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 DTYPES = ("bool", "uint8", "uint16", "float32", "float64")
 LONGEST = {1: 200, 2: 44, 3: 14}
+NO_ANSWER: dict[str, set[str]] = {"restoration.unwrap_phase": {"rng"}}
+"""Parameters with which scikit-image's own answer is another at every call, so that nothing can be
+compared with it: unwrap_phase does not keep to a seed (and is deterministic without one)."""
+
 SLOW: dict[str, int] = {
     "restoration.calibrate_denoiser": 24,
     "restoration.denoise_invariant": 24,
@@ -90,6 +94,7 @@ def cases(draw: st.DrawFn, operation: Operation, *, defaults: bool = False) -> C
     seed = draw(st.integers(0, 2**16))
     image = make_image(content, tuple(full), dtype, seed)
     params = draw(parameters(operation, ndim, image, channel, seed))
+    params = {k: v for k, v in params.items() if k not in NO_ANSWER.get(operation.name, ())}
     if defaults:
         kept = {n for n, p in operation.parameters.items() if p.required or n == operation.channel}
         kept |= {n for n, p in operation.specs.items() if isinstance(p, Seed)}

@@ -97,7 +97,7 @@ def test_the_fused_chain_reads_its_source_once_per_pass_that_needs_it() -> None:
 
 
 def test_a_result_is_computed_again_where_there_is_no_room(monkeypatch: Any) -> None:
-    monkeypatch.setattr("napari_tilewise.keeping._free", lambda: 0)
+    monkeypatch.setattr("napari_tilewise.keeping.free_bytes", lambda disk: 0)
     made = planner.plan(CHAIN, COINS)
     bare = chain(CHAIN, given(CHAIN, COINS, None), Session(1))
     assert not any(one.keep for one in decide(bare, 1))

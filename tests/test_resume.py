@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import random
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from napari_tilewise.errors import Cancelled, DestinationBusy, TilewiseError
 from napari_tilewise.resuming import account_folder
 
 from . import killed
+from .executors.crews import Pickled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,14 +31,6 @@ CHAIN = [
 ]
 OPTIONS: dict[str, Any] = {"workers": 2, "memory": "2 GiB", "axes": "yx"}
 IMAGE = data.coins()[:150, :200]
-
-
-@pytest.fixture(scope="module")
-def children() -> Any:
-    """Return a context whose processes start at once, with everything imported."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.killed", "napari_tilewise.runner"])
-    return context
 
 
 @pytest.fixture
@@ -111,14 +104,12 @@ def test_a_run_that_is_killed_again_and_again(
 
 def stopped(path: Path, at: int, recipe: Any = CHAIN, **more: Any) -> list[Any]:
     """Run until `at` tiles are written, cancel, and return the events."""
-    import threading
-
     cancel = threading.Event()
     told: list[Any] = []
 
     def listen(event: Any) -> None:
         told.append(event)
-        if type(event).__name__ == "TileDone" and event.what == recipe[-1][0] and event.done == at:
+        if type(event).__name__ == "TileDone" and event.what == recipe[-1][0] and event.done >= at:
             cancel.set()
 
     with pytest.raises(Cancelled):
@@ -142,6 +133,44 @@ class TestGoingOn:
         tw.run(CHAIN, IMAGE, tmp_path / "b" / "a.ome.zarr", **OPTIONS)
         assert content(path) == content(tmp_path / "b" / "a.ome.zarr")
         assert not account_folder(path).exists()
+
+    def test_in_the_middle_of_sweeps(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("napari_tilewise.engine.sweeping.IN_MEMORY", 0)
+        monkeypatch.setattr("napari_tilewise.engine.sweeping.INTERVAL", 0)
+        recipe = [("filters.threshold_otsu", {}), ("morphology.skeletonize", {})]
+
+        def sweeps(path: Path, most: int | None) -> list[str]:
+            cancel = threading.Event()
+            told: list[str] = []
+
+            def listen(event: Any) -> None:
+                if type(event).__name__ == "PassDone" and "skeletonize: " in event.what:
+                    told.append(event.what)
+                    if len(told) == most:
+                        cancel.set()
+
+            tw.run(recipe, IMAGE, path, progress=listen, cancel=cancel, **OPTIONS)
+            return told
+
+        whole = sweeps(tmp_path / "b" / "a.ome.zarr", None)
+        assert len(whole) > 3
+        path = tmp_path / "a.ome.zarr"
+        for _ in range(2):
+            with pytest.raises(Cancelled):
+                sweeps(path, 1)
+        rest = sweeps(path, None)
+        assert len(rest) == len(whole) - 2
+        assert content(path) == content(tmp_path / "b" / "a.ome.zarr")
+
+    def test_by_another_executor(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.ome.zarr"
+        stopped(path, 5, executor=Pickled())
+        again: list[Any] = []
+        tw.run(CHAIN, IMAGE, path, progress=again.append, **OPTIONS)
+        (resumed,) = [event for event in again if isinstance(event, RunResumed)]
+        assert resumed.done >= 5
+        tw.run(CHAIN, IMAGE, tmp_path / "b" / "a.ome.zarr", **OPTIONS)
+        assert content(path) == content(tmp_path / "b" / "a.ome.zarr")
 
     @pytest.mark.parametrize(
         "change",
@@ -221,8 +250,6 @@ class TestGoingOn:
 
 def stopped_in(path: Path, what: str, at: int, recipe: Any) -> list[Any]:
     """Run until a pass did so many tiles, cancel, and return the events."""
-    import threading
-
     cancel = threading.Event()
     told: list[Any] = []
 

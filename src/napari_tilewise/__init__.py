@@ -25,6 +25,7 @@ _HOMES = {
     "apply": "engine.apply",
     "batch": "batching",
     "operation": "functions",
+    "plan": "planner",
     "run": "runner",
 }
 
@@ -37,6 +38,7 @@ __all__ = [
     "apply",
     "batch",
     "operation",
+    "plan",
     "run",
 ]
 

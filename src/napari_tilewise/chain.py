@@ -199,7 +199,7 @@ class _Building:
         """Take in a step: what is at hand of it, else made; kept where that is said."""
         stack = self._stack(number) if stack is None else stack
         if kept is None and in_memory is not None:
-            kept = Kept(stack, in_memory=in_memory)
+            kept = Kept(stack, in_memory=in_memory, step=number)
         self.stacks[number] = stack
         if kept is not None:
             self.kept[number] = kept
@@ -223,7 +223,7 @@ class _Building:
         return build(
             operation, main, params, self.session,
             axes=names, spatial=spatial, tiles=_tiles(self.tiles, count),
-            account_name=f"step-{number}",
+            step=number,
         )  # fmt: skip
 
     def _spatial(self, step: Step, names: Names) -> Any:

@@ -21,6 +21,8 @@ from napari_tilewise import __version__, errors
 if TYPE_CHECKING:
     from napari_tilewise.operations.model import Operation
     from napari_tilewise.operations.parameters import Parameter
+    from napari_tilewise.planner import Plan
+    from napari_tilewise.runs import Begun
 
 DEBUG = "NAPARI_TILEWISE_DEBUG"
 INTERRUPTED = 130  # what typer makes of Ctrl-C; the codes here are 0, 1 and 2
@@ -181,6 +183,12 @@ def _refuse(what: str, value: str, known: Sequence[str]) -> None:
     )
 
 
+EXECUTOR = (
+    "Where tiles are computed: threads, serial, processes, distributed (a dask cluster of this "
+    "machine), a dask scheduler's address, or a batch system such as slurm."
+)
+
+
 @app.command()
 def describe(
     operation: Annotated[str, typer.Argument(help="Its name, such as filters.gaussian.")],
@@ -257,7 +265,7 @@ def run(
         str | None, typer.Option(help="Most memory that the run may take, such as 2GiB.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Tiles in work at a time.")] = None,
-    executor: Annotated[str, typer.Option(help="serial or threads.")] = "threads",
+    executor: Annotated[str, typer.Option(help=EXECUTOR)] = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the destination.")
     ] = False,
@@ -284,7 +292,7 @@ def run(
     ome_zarr: OmeZarr = "0.5",
     shards: Shards = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say how the run would go; read and write nothing.")
+        bool, typer.Option("--dry-run", help="Say how the run would go, from a few samples of it.")
     ] = False,
     functions: Functions = None,
 ) -> None:
@@ -301,9 +309,9 @@ def run(
     if dry_run:
         made = plan(
             recipe, source, inputs=inputs, memory=memory, workers=workers, executor=executor,
-            axes=axes, spatial=spatial,
+            axes=axes, spatial=spatial, resume=not no_resume, destination=destination,
         )  # fmt: skip
-        typer.echo(made.describe())
+        _foretell(made, destination, pyramid=not no_pyramid)
         return
     with cancellable() as cancel, progress() as listener:
         result = runner.run(
@@ -325,6 +333,20 @@ def run(
             shards=shards,
         )
     typer.echo(result.value if isinstance(result.value, Number) else result.path)
+
+
+def _foretell(made: Plan, destination: str, *, pyramid: bool) -> None:
+    """Say how a run would go, and how long it would take."""
+    from napari_tilewise.console import cancellable
+    from napari_tilewise.estimate import estimate
+    from napari_tilewise.writes import shortage
+
+    typer.echo(made.describe())
+    short = shortage(made, destination, pyramid=pyramid)
+    if short is not None:
+        typer.echo(f"beware  {short}")
+    with cancellable() as cancel:
+        typer.echo(f"time    {estimate(made, pyramid=pyramid, cancel=cancel)}")
 
 
 @app.command()
@@ -593,6 +615,50 @@ def convert(
     typer.echo(result.path)
 
 
+@app.command("runs")
+def list_runs(
+    resume: Annotated[
+        str | None, typer.Option(metavar="DST", help="Go on with what was left of this output.")
+    ] = None,
+    forget: Annotated[
+        str | None, typer.Option(metavar="DST", help="Remove what was left of this output.")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="With --resume: most memory, such as 2GiB; as before.")
+    ] = None,
+    functions: Functions = None,
+) -> None:
+    """List the runs and batches that were begun and are not complete.
+
+    A run that was killed is left; --resume goes on with it, whoever began it.
+    """
+    from napari_tilewise import runs
+
+    if resume is not None and forget is not None:
+        raise errors.InvalidParameter("--resume and --forget were both given: give one.")
+    if forget is not None:
+        runs.begun_at(forget).forget()
+    elif resume is not None:
+        _go_on(runs.begun_at(resume), {} if memory is None else {"memory": memory})
+    else:
+        for one in runs.begun():
+            typer.echo(one)
+
+
+def _go_on(left: Begun, options: Mapping[str, Any]) -> None:
+    """Go on with a run or a batch, and tell as the command that began it does."""
+    from napari_tilewise.console import cancellable, item_progress, progress
+
+    with cancellable() as cancel, item_progress() if left.is_batch else progress() as listener:
+        made = left.resume(progress=listener, cancel=cancel, **options)
+    if not left.is_batch:
+        typer.echo(made.value if isinstance(made.value, Number) else made.path)
+        return
+    typer.echo(str(made))
+    if made.failed or made.cancelled:
+        raise typer.Exit(1)
+
+
 @app.command()
 def info(path: Annotated[str, typer.Argument(help="The image: a path or a URL.")]) -> None:
     """Show what is known of an image, as YAML.
@@ -627,7 +693,7 @@ def rerun(
         str | None, typer.Option(help="Most memory that the run may take, such as 2GiB.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Tiles in work at a time.")] = None,
-    executor: Annotated[str, typer.Option(help="serial or threads.")] = "threads",
+    executor: Annotated[str, typer.Option(help=EXECUTOR)] = "auto",
     functions: Functions = None,
 ) -> None:
     """Make an output again and compare.

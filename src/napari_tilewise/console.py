@@ -16,6 +16,8 @@ import typer
 
 from napari_tilewise.batching.events import BatchStarted, ItemDone
 from napari_tilewise.engine.events import (
+    CrewStarted,
+    DiskShort,
     Event,
     PassDone,
     PassStarted,
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 
 LOG_SECONDS = 10.0
 """How long a log stays silent at most while tiles are being done."""
+
+
+_SAID = (RunStarted, CrewStarted, DiskShort, RunResumed, RunAfresh, RunLeft)
+"""What is said above the bars."""
 
 
 def progress() -> Bars | Lines:
@@ -98,7 +104,7 @@ class Bars:
             self._task = self._bars.add_task(event.what, total=event.tiles)
         elif isinstance(event, TileDone) and self._task is not None:
             self._bars.update(self._task, completed=event.done, total=event.tiles)
-        elif isinstance(event, RunStarted | RunResumed | RunAfresh | RunLeft):
+        elif isinstance(event, _SAID):
             self._bars.console.print(_words(event), highlight=False, markup=False)
 
 
@@ -187,8 +193,13 @@ def _words(event: Event) -> str:
     """Return an event as a line of text, empty where there is nothing to say."""
     if isinstance(event, RunStarted):
         return f"{event.tiles} tiles per pass, at most {format_size(event.memory)} of memory"
+    if isinstance(event, CrewStarted):
+        board = f", to be watched at {event.dashboard}" if event.dashboard else ""
+        return f"computed by {event.where}{board}"
     if isinstance(event, RunResumed):
         return f"going on: {event.done} of {event.tiles} tiles were done before"
+    if isinstance(event, DiskShort):
+        return f"the disk may be too small: {event.words}"
     if isinstance(event, RunAfresh):
         return (
             "starting afresh: the unfinished run to this destination was of another recipe, source "

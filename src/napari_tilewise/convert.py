@@ -20,6 +20,8 @@ from napari_tilewise.io.source import open_image
 from napari_tilewise.io.writing import Target
 from napari_tilewise.operations.copying import COPY
 from napari_tilewise.planner import plan
+from napari_tilewise.recipe import Recipe
+from napari_tilewise.resuming import layout_left
 from napari_tilewise.runner import RunResult, carry_out
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def convert(
     shards: bool = False,
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
+    pause: threading.Event | None = None,
 ) -> RunResult:
     """Convert an image of any size to the format of the destination's suffix.
 
@@ -80,6 +83,8 @@ def convert(
         Called with `engine.events.Event` objects.
     cancel
         Set this event to stop within one tile's time.
+    pause
+        Set this event to take no more tiles until it is cleared.
 
     Raises
     ------
@@ -94,16 +99,17 @@ def convert(
         image = replace(image, labels=labels)
     if axes is not None:
         image = replace(image, axes=parse(axes, len(image.data.shape)) or ())
-    made = plan(
-        COPY.name, image, memory=memory, workers=workers, progress=progress, cancel=cancel,
-        resume=resume,
-    )  # fmt: skip
-    history = provenance.record(made.recipe, image, axes=axes, output=destination)
     target = Target(destination, overwrite, pyramid, ome_zarr, shards)
-    return carry_out(
-        made, (source,), target, _with_past(history, image.name, level), resume=resume,
-        started=started,
+    recipe = Recipe.of(COPY.name)
+    history = provenance.record(recipe, image, axes=axes, output=destination)
+    history = _with_past(history, image.name, level)
+    made = plan(
+        recipe, image, memory=memory, workers=workers, progress=progress, cancel=cancel,
+        pause=pause, resume=resume, like=layout_left(history, target) if resume else None,
     )  # fmt: skip
+    conversion = {"level": level, "labels": labels, "axes": axes}
+    made = replace(made, asked={**made.asked, "convert": conversion})
+    return carry_out(made, (source,), target, history, resume=resume, started=started)
 
 
 def _with_past(history: dict[str, Any], name: str, level: int) -> dict[str, Any]:

@@ -7,16 +7,18 @@ chosen; so is where, by the memory and the disk there is.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_tilewise.engine.disk import free_bytes
 from napari_tilewise.operations.model import Kind
 from napari_tilewise.sizes import format_size
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Set
 
     from napari_tilewise.chain import Chain
@@ -76,7 +78,13 @@ class Decision:
         return f"{passes}, kept {where} ({format_size(self.size)})"
 
 
-def decide(chain: Chain, memory: int, *, outlasting: bool = False) -> tuple[Decision, ...]:
+def decide(
+    chain: Chain,
+    memory: int,
+    *,
+    outlasting: bool = False,
+    beside: str | os.PathLike[str] | None = None,
+) -> tuple[Decision, ...]:
     """Return what is decided about every step but the last.
 
     Parameters
@@ -87,11 +95,14 @@ def decide(chain: Chain, memory: int, *, outlasting: bool = False) -> tuple[Deci
         The memory budget in bytes.
     outlasting
         Whether results have to outlast the process: then none is kept in memory.
+    beside
+        The destination, beside which these are kept; the temporary folder unless given.
     """
     costs = _Costs(chain)
     numbers = sorted(chain.stacks)
     fitting = [n for n in numbers[:-1] if chain.stacks[n].is_image]
-    room = memory * IN_MEMORY + _free() * FREE_DISK
+    disk = Path(tempfile.gettempdir() if beside is None or not outlasting else beside)
+    room = (0 if outlasting else memory * IN_MEMORY) + (free_bytes(disk) or 0) * FREE_DISK
     chosen: set[int] = set()
     best = costs.of(chosen)
     while True:
@@ -116,10 +127,6 @@ def _decisions(costs: _Costs, numbers: list[int], chosen: set[int], left: int) -
             small.add(number)
             left -= costs.size[number]
     return [Decision(n, n in chosen, n in small, costs.size[n], pulls[n]) for n in numbers]
-
-
-def _free() -> int:
-    return shutil.disk_usage(tempfile.gettempdir()).free
 
 
 class _Costs:
@@ -163,3 +170,24 @@ class _Costs:
 
 def _bytes(stack: Stack) -> int:
     return prod(stack.shape) * stack.dtype.itemsize if stack.is_image else 0
+
+
+def passes(chain: Chain, kept: Set[int]) -> tuple[int, int]:
+    """Return how many sweeps a chain makes over an image, and how many of them pull the source.
+
+    Parameters
+    ----------
+    chain
+        The chain.
+    kept
+        The steps whose results are kept: each is made in the sweep that first pulls it.
+    """
+    _, runs = _Costs(chain).pulls(kept)
+    last = max(chain.stacks)
+    sweeps = pulled = 0
+    for number, stack in chain.stacks.items():
+        gathers = GATHERS[stack.call.operation.kind]
+        sweeps += gathers + (number == last and runs[number])
+        if any(link.step is None for link in chain.recipe.links[number].values()):
+            pulled += max(1, gathers + runs[number])
+    return max(1, sweeps), pulled

@@ -6,7 +6,8 @@ do, the run is refused with the number it would need.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import psutil
 from napari_tilewise import axes as _axes
 from napari_tilewise.chain import Chain, chain, given, named_spatial
 from napari_tilewise.engine.budget import (
+    CHILD,
     LEAST_TABLES,
     RUNTIME,
     TABLES,
@@ -25,28 +27,46 @@ from napari_tilewise.engine.budget import (
     working_bytes,
 )
 from napari_tilewise.engine.cache import ChunkCache
-from napari_tilewise.engine.pool import cpu_count
 from napari_tilewise.engine.session import Session
-from napari_tilewise.errors import InvalidParameter, MemoryBudgetExceeded
+from napari_tilewise.errors import MemoryBudgetExceeded
+from napari_tilewise.executors import choose
+from napari_tilewise.executors.assignment import Assignment, elsewhere
+from napari_tilewise.executors.choosing import AUTO, better
 from napari_tilewise.io.layout import default_chunks
 from napari_tilewise.io.source import open_image
 from napari_tilewise.keeping import Decision, decide
 from napari_tilewise.operations.grid import Grid
 from napari_tilewise.recipe import Recipe
 from napari_tilewise.sizes import format_size, parse_size
+from napari_tilewise.writes import traffic
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.stack import Stack
+    from napari_tilewise.executors.place import Place
     from napari_tilewise.io.image import Image
+    from napari_tilewise.io.omezarr import OmeZarrWriter
 
-EXECUTORS = ("threads", "serial")
 LONGEST_TILE = {1: 2**22, 2: 2048, 3: 256}
 """No tile is longer than this without need: more would only cost memory."""
 SHORTEST_TILE = 64
+CLUSTER_SHARE = 0.8
+"""Share of what a cluster allows a worker that a run plans with: dask moves data from 60 % on, but
+counts what it holds itself; it stops at 80 %."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What two plans share where one run goes on with the tiles of the other."""
+
+    tile: tuple[int, ...]
+    """Tile lengths along the spatial axes."""
+    kept: tuple[int, ...]
+    """The steps whose results are kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +94,17 @@ class Plan:
     limit: int
     """The memory budget in bytes."""
     session: Session
+    asked: Mapping[str, Any]
+    """What the run may take, as it was asked for, in plain data."""
+    place: Place
+    """Where its tiles are computed."""
+    given: _Asked
+    """What it was made from."""
+
+    @property
+    def layout(self) -> Layout:
+        """What a run that goes on with this one has to share."""
+        return Layout(self.tile, tuple(one.step for one in self.decisions if one.keep))
 
     @property
     def stacks(self) -> tuple[Stack, ...]:
@@ -89,6 +120,30 @@ class Plan:
     def grid(self) -> Grid:
         """The tiles of the output."""
         return self.last.grid(self.tile)
+
+    def assignment(self, folder: Path, writer: OmeZarrWriter | None) -> Assignment:
+        """Return what other processes are told of the run.
+
+        Parameters
+        ----------
+        folder
+            The folder of its account.
+        writer
+            Where tiles of the output go, where it is an image.
+        """
+        inputs = {name: elsewhere(image) for name, image in self.given.inputs.items()}
+        session, shared = self.session, self.budget.workers if self.place.is_here else 1
+        assert session.cache is not None
+        assert session.memory is not None
+        assert session.tables is not None
+        users = tuple(step.op for step in self.recipe.steps if step.op.digest)
+        return Assignment(
+            users, self.recipe, elsewhere(self.given.source), inputs, self.source_axes,
+            self.given.spatial, self.tile, tuple(self.chain.kept), str(folder),
+            session.cache.capacity // shared, session.memory // shared, session.tables // shared,
+            1 if self.place.is_here else self.budget.workers,
+            writer, self.grid if self.last.is_image else None,
+        )  # fmt: skip
 
     def describe(self) -> str:
         """Return the plan in words: image, tiles, memory, and what becomes of each step's result.
@@ -106,11 +161,13 @@ class Plan:
             f"image   {shape} {np.dtype(self.image.data.dtype)}, axes {names}",
             f"result  {result}" + (f" {last.dtype}" if last.is_image else ""),
             f"tiles   {' x '.join(map(str, self.tile))} pixels, {len(last.node_grid)} per plane",
+            f"where   {self.place}",
             f"memory  at most {format_size(budget.total)} of {format_size(self.limit)}: "
             f"{format_size(budget.process)} process, {budget.workers} workers with "
             f"{format_size(budget.per_worker + budget.writing)} each, "
             f"{format_size(budget.cache)} decoded chunks, {format_size(budget.tables)} tables, "
             f"{format_size(budget.kept)} kept results",
+            str(traffic(self)),
         ]
         told = {one.step: str(one) for one in self.decisions}
         for number in sorted(self.chain.stacks):
@@ -126,32 +183,56 @@ def plan(
     inputs: Mapping[str, Any] | None = None,
     memory: str | float | None = None,
     workers: int | None = None,
-    executor: str = "threads",
+    executor: Any = AUTO,
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
     axes: str | Sequence[str] | None = None,
     spatial: str | Sequence[int] | None = None,
     resume: bool = False,
+    destination: Any = None,
+    pause: threading.Event | None = None,
+    like: Layout | None = None,
 ) -> Plan:
     """Return how a run would go: its chain, tiles and memory. No pixel is read.
 
-    See `run` for the parameters and what is raised.
+    See `run` for the parameters and what is raised; `like` is the layout that is preferred.
     """
     recipe = Recipe.of(recipe)
     image = open_image(source)
-    if executor not in EXECUTORS:
-        raise InvalidParameter(
-            f"executor={executor!r}: expected one of {', '.join(map(repr, EXECUTORS))}."
-        )
-    if workers is not None and workers < 1:
-        raise InvalidParameter(f"workers={workers}: expected at least 1.")
-    most = 1 if executor == "serial" else workers or cpu_count()
-    limit = parse_size(memory) if memory is not None else _half_of_available()
-    session = Session(most, cancel, progress)
-    return _Planner(recipe, image, inputs, axes, spatial, session, limit, resume).plan()
+    place = choose(executor, workers)
+    session = Session(place.threads, cancel, progress, pause=pause)
+    wanted = None if memory is None else parse_size(memory)
+    told = executor if isinstance(executor, str) else AUTO  # a client is of this process only
+    asked = {"memory": wanted, "workers": workers, "executor": told}
+    made_from = _Asked(
+        recipe, source, dict(inputs or {}), axes, spatial, wanted, asked, destination
+    )
+    planner = _Planner(made_from, image, session, place, resume)
+    if executor == AUTO:
+        planner.place = better(place, planner.chain("auto"), source)
+    return planner.plan(like)
 
 
-def _half_of_available() -> int:
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What a plan was asked for."""
+
+    recipe: Recipe
+    source: Any
+    inputs: Mapping[str, Any]
+    axes: Any
+    spatial: Any
+    memory: int | None
+    asked: Mapping[str, Any]
+    destination: Any = None
+
+
+def _limit(memory: int | None, place: Place) -> int:
+    """Return the memory budget in bytes: of each worker, where they have machines of their own."""
+    if memory is not None:
+        return memory
+    if not place.is_here and place.limit is not None:
+        return int(place.limit * CLUSTER_SHARE)
     return resident() + int(psutil.virtual_memory().available // 2)
 
 
@@ -159,45 +240,73 @@ class _Planner:
     """Finds the largest tiles, and the most workers, that fit the budget."""
 
     def __init__(
-        self,
-        recipe: Recipe,
-        image: Image,
-        inputs: Mapping[str, Any] | None,
-        axes: Any,
-        spatial: Any,
-        session: Session,
-        limit: int,
-        outlasting: bool,
+        self, asked: _Asked, image: Image, session: Session, place: Place, outlasting: bool
     ) -> None:
-        self.outlasting = outlasting
-        self.recipe = recipe
+        self.asked = asked
+        self.place = place
+        self._outlasting = outlasting
+        self.recipe = asked.recipe
         self.image = image
         self.session = session
-        self.limit = limit
+        axes, spatial, inputs = asked.axes, asked.spatial, asked.inputs
         ndim = len(image.data.shape)
         self.axes = _axes.parse(axes, ndim) or image.axes or None
         if spatial is None:
             spatial = named_spatial(self.axes, ndim)
-        opened = {name: open_image(one).data for name, one in (inputs or {}).items()}
-        self.given = given(recipe, image.data, opened, names=self.axes, spatial=spatial)
-        self.process = resident() + RUNTIME
+        opened = {name: open_image(one).data for name, one in inputs.items()}
+        self.spatial = spatial
+        self.given = given(asked.recipe, image.data, opened, names=self.axes, spatial=spatial)
 
-    def plan(self) -> Plan:
-        """Return the plan, or raise `MemoryBudgetExceeded`."""
-        decisions = decide(self._chain("auto"), self.limit, outlasting=self.outlasting)
+    @cached_property
+    def limit(self) -> int:
+        """The memory budget in bytes."""
+        return _limit(self.asked.memory, self.place)
+
+    @cached_property
+    def process(self) -> int:
+        """What the process that computes takes itself, in bytes; with others: the one that asks."""
+        if self.place.processes and not self.place.is_here:
+            return CHILD
+        return resident() + RUNTIME
+
+    @property
+    def most(self) -> int:
+        """How many tiles may be in work at a time within the memory budget."""
+        return self.place.slots if self.place.is_here else self.place.threads
+
+    def plan(self, like: Layout | None) -> Plan:
+        """Return the plan, with the layout that is preferred where that fits.
+
+        Raises `MemoryBudgetExceeded` where none does.
+        """
+        if like is not None:
+            try:
+                return self._plan(like)
+            except MemoryBudgetExceeded:
+                pass  # there was more memory when what is left was begun
+        return self._plan(None)
+
+    def _plan(self, like: Layout | None) -> Plan:
+        decisions = decide(
+            self.chain("auto"), self.limit, outlasting=self._outlasts, beside=self.asked.destination
+        )
+        if like is not None:
+            decisions = tuple(replace(one, keep=one.step in like.kept) for one in decisions)
         keep = {one.step: one.in_memory for one in decisions if one.keep}
-        made = self._chain("auto", keep)
+        made = self.chain("auto", keep)
         last = made.last
         axes = self._output_axes(last) if last.is_image else ()
         chunks = default_chunks(last.shape, axes) if last.is_image else ()
         chunks = tuple(min(c, n) for c, n in zip(chunks, last.shape, strict=True))
-        tile, budget = self._fitting(keep, self._tiles(made.order, chunks), decisions)
+        tiles = self._tiles(made.order, chunks) if like is None else [like.tile]
+        tile, budget = self._fitting(keep, tiles, decisions)
         self._spend(budget)
-        chain = self._chain(tile, keep)
+        chain = self.chain(tile, keep)
         scale, units = self._pixel_size(chain.last, axes)
         return Plan(
             self.recipe, self.image, chain, decisions, tile, self.axes, chunks, axes, scale, units,
-            budget, self.limit, self.session,
+            budget, self.limit, self.session, self.asked.asked, self.place,
+            replace(self.asked, spatial=self.spatial),
         )  # fmt: skip
 
     def _fitting(
@@ -209,10 +318,9 @@ class _Planner:
         """Return the largest tiles, then the most workers, that fit the budget."""
         held = sum(one.size for one in decisions if one.keep and one.in_memory)
         smallest: Budget | None = None
-        assert self.session.workers is not None
         for tile in tiles:
-            chain = self._chain(tile, keep)
-            for workers in range(self.session.workers, 0, -1):
+            chain = self.chain(tile, keep)
+            for workers in range(self.most, 0, -1):
                 budget = self._budget(chain.order, tile, workers, held)
                 if budget.total <= self.limit:
                     return tile, budget
@@ -226,7 +334,8 @@ class _Planner:
             f"and one worker; the budget is {format_size(self.limit)}. Raise memory=."
         )
 
-    def _chain(self, tiles: Any, keep: Mapping[int, bool] | None = None) -> Chain:
+    def chain(self, tiles: Any, keep: Mapping[int, bool] | None = None) -> Chain:
+        """Return the chain with these tiles."""
         return chain(self.recipe, self.given, self.session, tiles=tiles, keep=keep)
 
     def _output_axes(self, last: Stack) -> tuple[str, ...]:
@@ -244,11 +353,10 @@ class _Planner:
         longest = LONGEST_TILE.get(len(unit), 64)
         halo = max((h for s in chain for pair in s.halo for h in pair), default=0)
         longest = max(longest, 4 * halo)
-        assert self.session.workers is not None
         tiles = []
         for factor in (16, 8, 6, 4, 3, 2, 1):
             tile = tuple(max(u, min(u * factor, longest // u * u)) for u in unit)
-            busy = len(Grid(chain[-1].call.spatial_shape, tile)) >= 2 * self.session.workers
+            busy = len(Grid(chain[-1].call.spatial_shape, tile)) >= 2 * self.place.slots
             if tile not in tiles and (busy or factor == 1):
                 tiles.append(tile)
         return tiles
@@ -260,9 +368,10 @@ class _Planner:
         last = chain[-1]
         writing = 3 * prod(tile) * last.dtype.itemsize if last.is_image else 0
         tables = max(LEAST_TABLES, int(self.limit * TABLES))
-        spent = self.process + tables + kept + workers * (per_worker + writing)
+        child = CHILD if self.place.processes and self.place.is_here else 0
+        spent = self.process + tables + kept + workers * (per_worker + writing + child)
         cache = cache_bytes(chain, tile, max(0, self.limit - spent))
-        return Budget(self.process, per_worker, writing, workers, cache, tables, kept)
+        return Budget(self.process, per_worker, writing, workers, cache, tables, kept, child)
 
     def _spend(self, budget: Budget) -> None:
         """Tell the session what it may take."""
@@ -271,6 +380,11 @@ class _Planner:
         self.session.tables = budget.tables
         # One region at a time may be as large as what all workers have together.
         self.session.memory = max(budget.workers * budget.per_worker, self.limit // 4)
+
+    @property
+    def _outlasts(self) -> bool:
+        """Whether kept results lie on disk: for a later run, or for other processes."""
+        return self._outlasting or self.place.processes > 0
 
     def _pixel_size(
         self, last: Stack, axes: tuple[str, ...]

@@ -51,7 +51,11 @@ class Memo:
         self._made: OrderedDict[Hashable, tuple[Stack, Kept | None]] = OrderedDict()
 
     def begin(
-        self, images: Mapping[str, Any], progress: Listener | None, cancel: threading.Event | None
+        self,
+        images: Mapping[str, Any],
+        progress: Listener | None,
+        cancel: threading.Event | None,
+        pause: threading.Event | None = None,
     ) -> None:
         """Forget what was made from other images; tell and ask others from now on.
 
@@ -59,7 +63,7 @@ class Memo:
         ----------
         images
             What the recipe is run on, by name; an array is known by its identity.
-        progress, cancel
+        progress, cancel, pause
             As for `apply_recipe`.
         """
         shared = self._images.keys() & images.keys()
@@ -67,11 +71,11 @@ class Memo:
             self._made.clear()
             self._images.clear()
         self._images.update(images)
-        self.session.listener, self.session.cancel = progress, cancel
+        self.session.listener, self.session.cancel, self.session.pause = progress, cancel, pause
 
     def end(self) -> None:
         """Tell and ask nobody from now on: lazy results outlive the call that made them."""
-        self.session.listener = self.session.cancel = None
+        self.session.listener = self.session.cancel = self.session.pause = None
 
     def at_hand_of(
         self, recipe: Recipe, *, axes: Any = None, spatial: Any = None, tiles: Any = "auto"
@@ -147,6 +151,7 @@ def apply_recipe(
     tiles: Any = "auto",
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
+    pause: threading.Event | None = None,
     memo: Memo | None = None,
 ) -> tuple[Result, ...]:
     """Apply a recipe as a form does: a threshold gives the mask ``image > t``.
@@ -161,6 +166,8 @@ def apply_recipe(
         The recipe's inputs by name.
     axes, spatial, tiles, progress, cancel
         As for `apply`; a step's own `spatial` goes first.
+    pause
+        Set it to take no more tiles until it is cleared.
     memo
         What is at hand from earlier calls with the same image.
 
@@ -178,10 +185,10 @@ def apply_recipe(
     names = _axes.parse(axes, np.ndim(source))
     images = given(recipe, source, inputs, names=names, spatial=spatial)
     if memo is None:
-        session = Session(None, cancel, progress)
+        session = Session(None, cancel, progress, pause=pause)
         made = _chain(recipe, images, session, tiles)
         return results_of(made.last, eager=eager)
-    memo.begin({**images.images, "source": image}, progress, cancel)
+    memo.begin({**images.images, "source": image}, progress, cancel, pause)
     keys = keys_of(recipe, axes, spatial, tiles)
     try:
         made = _chain(recipe, images, memo.session, tiles, memo, keys)

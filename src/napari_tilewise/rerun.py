@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from napari_tilewise import provenance
+from napari_tilewise.engine.disk import writing
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import (
     DestinationUnwritable,
@@ -25,7 +26,6 @@ from napari_tilewise.io import hdf5
 from napari_tilewise.io.compare import Difference, compare_images, compare_values
 from napari_tilewise.io.fingerprint import fingerprint, place
 from napari_tilewise.io.source import open_image
-from napari_tilewise.io.staging import writing
 from napari_tilewise.io.values import SUFFIXES as VALUES
 from napari_tilewise.operations import get_operation
 from napari_tilewise.recipe import Recipe
@@ -65,7 +65,7 @@ def rerun(
     to: str | os.PathLike[str] | None = None,
     memory: str | float | None = None,
     workers: int | None = None,
-    executor: str = "threads",
+    executor: Any = "auto",
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
 ) -> Rerun:

@@ -13,16 +13,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from napari_tilewise.engine.account import Account
+from napari_tilewise import register
+from napari_tilewise.engine.account import Account, told
 from napari_tilewise.engine.events import RunAfresh, RunLeft, RunResumed
-from napari_tilewise.io.omezarr import unfinished
+from napari_tilewise.io.omezarr import is_whole, unfinished
 from napari_tilewise.io.staging import local_path
+from napari_tilewise.planner import Layout
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from napari_tilewise.io.writing import Target
     from napari_tilewise.planner import Plan
 
 
@@ -42,9 +45,8 @@ def account_folder(destination: str | os.PathLike[str]) -> Path:
 def accounted(
     made: Plan,
     history: Mapping[str, Any],
-    destination: str | os.PathLike[str],
+    target: Target,
     *,
-    pyramid: bool,
     resume: bool,
 ) -> Iterator[Account | None]:
     """Give the account of a run, removed when the run is complete, else left to the next.
@@ -55,10 +57,8 @@ def accounted(
         The plan; its session notes what is done.
     history
         The record of how the output is made.
-    destination
-        The final name.
-    pyramid
-        Whether smaller levels are written.
+    target
+        Where the output goes, and how it is laid out there.
     resume
         Whether there is an account at all; None is given where not.
 
@@ -67,27 +67,102 @@ def accounted(
     DestinationBusy
         When another run is writing to this destination.
     """
-    folder = account_folder(destination)
-    facts = {"history": dict(history)}
-    account = Account(folder, _key(made, history, pyramid) if resume else uuid4().hex, facts)
+    place, folder = local_path(target.path), account_folder(target.path)
+    key = _key(made, history, target.pyramid) if resume else uuid4().hex
+    account = Account(folder, key, _facts(made, history, target))
     if not resume:
-        account.remove()
-        yield None
+        try:
+            if made.place.processes:
+                begin(made, account)  # other processes read there what was found
+            yield None  # the account is held all the same: another run is refused
+        finally:
+            account.remove()
         return
-    _begin(made, account)
+    register.enter(register.RUN, place)
     try:
+        begin(made, account)
         yield account
     except BaseException:
-        if account.is_empty:
+        if account.is_empty or account.is_gone:
             account.remove()
+            register.remove(register.RUN, place)
         else:
             account.close()
+            register.leave(register.RUN, place)
             made.session.tell(RunLeft(str(folder)))
         raise
     account.remove()
+    register.remove(register.RUN, place)
 
 
-def _begin(made: Plan, account: Account) -> None:
+def _facts(made: Plan, history: Mapping[str, Any], target: Target) -> dict[str, Any]:
+    """Return what another process needs to know to go on: see `runs`."""
+    image, layout = made.image, made.layout
+    asked = {**made.asked, "pyramid": target.pyramid, "overwrite": target.overwrite}
+    asked |= {"ome_zarr": target.ome_zarr, "shards": target.shards}
+    scale = tuple(map(float, image.scale))
+    known = {"axes": image.axes, "scale": scale, "units": image.units, "labels": image.labels}
+    return {
+        "history": dict(history),
+        "asked": asked,
+        "image": known,
+        "layout": {"tile": layout.tile, "kept": layout.kept},
+        "tiles": len(made.grid if made.last.is_image else made.last.node_grid),
+    }
+
+
+def layout_left(history: Mapping[str, Any], target: Target) -> Layout | None:
+    """Return the layout of an unfinished run that is of the same making; None where none is.
+
+    Another plan would be as good, but its tiles are not those that are done.
+
+    Parameters
+    ----------
+    history
+        The record of how the output will be made.
+    target
+        Where it goes, and how it is laid out there.
+    """
+    left = told(account_folder(target.path))
+    layout = None if left is None else left.facts.get("layout")
+    if left is None or layout is None:
+        return None
+    if _deciding(left.facts["history"]) != _deciding({**history, **target.asked}):
+        return None
+    return Layout(tuple(layout["tile"]), tuple(layout["kept"]))
+
+
+def forget(destination: str | os.PathLike[str]) -> None:
+    """Remove what an unfinished run left.
+
+    Parameters
+    ----------
+    destination
+        The final name.
+
+    Raises
+    ------
+    DestinationBusy
+        When the run is alive.
+    """
+    folder = account_folder(destination)
+    if folder.is_dir():
+        account = Account(folder, uuid4().hex, {})
+        left_over(destination, None)
+        account.remove()
+    register.remove(register.RUN, local_path(destination))
+
+
+def begin(made: Plan, account: Account) -> None:
+    """Have a run note what is done, and keep its results beside that.
+
+    Parameters
+    ----------
+    made
+        The plan.
+    account
+        Where it is noted.
+    """
     session = made.session
     session.account = account
     for number, kept in made.chain.kept.items():
@@ -102,10 +177,15 @@ def _key(made: Plan, history: Mapping[str, Any], pyramid: bool) -> str:
     """Return a digest of all that decides about a pixel of the output."""
     if "not_repeatable" in history:
         return uuid4().hex  # an image or a function is part of the recipe: nothing tells it again
-    told = {key: value for key, value in history.items() if key not in ("time", "values")}
     grid = (made.tile, made.chunks, made.axes, pyramid, tuple(map(str, made.chain.kept)))
-    text = json.dumps([told, grid], sort_keys=True, default=str)
+    text = json.dumps([_deciding(history), grid], default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _deciding(history: Mapping[str, Any]) -> str:
+    """Return what of a record decides about pixels."""
+    told = {key: value for key, value in history.items() if key not in ("time", "values")}
+    return json.dumps(told, sort_keys=True, default=str)
 
 
 def left_over(destination: str | os.PathLike[str], account: Account | None) -> Path | None:
@@ -118,10 +198,11 @@ def left_over(destination: str | os.PathLike[str], account: Account | None) -> P
     account
         The account of the run.
     """
-    wanted = None if account is None else account.facts.get("staging")
+    facts = {} if account is None else account.facts
+    wanted, levels = facts.get("staging"), facts.get("levels", 1)
     found = None
     for staging in unfinished(destination):
-        if staging.name == wanted:
+        if staging.name == wanted and is_whole(staging, levels):
             found = staging
         else:
             shutil.rmtree(staging, ignore_errors=True)  # nobody goes on with it

@@ -8,12 +8,14 @@ another name and takes its own only when it is complete; a run that ends before 
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.engine.events import RunDone, RunStarted
+from napari_tilewise.engine.crew import LevelTask, WriteTask
+from napari_tilewise.engine.events import DiskShort, RunDone, RunStarted
 from napari_tilewise.engine.order import band_width, banded
 from napari_tilewise.io.source import open_image
 from napari_tilewise.io.staging import local_path
@@ -22,11 +24,13 @@ from napari_tilewise.io.writing import Target
 from napari_tilewise.operations.grid import extent
 from napari_tilewise.planner import Plan, plan
 from napari_tilewise.provenance import record, scalars
-from napari_tilewise.resuming import accounted, left_over
+from napari_tilewise.recipe import Recipe, seeded
+from napari_tilewise.resuming import accounted, layout_left, left_over
+from napari_tilewise.writes import shortage
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from napari_tilewise.engine.account import Account
@@ -62,12 +66,13 @@ def run(
     inputs: Mapping[str, Any] | None = None,
     memory: str | float | None = None,
     workers: int | None = None,
-    executor: str = "threads",
+    executor: Any = "auto",
     overwrite: bool = False,
     resume: bool = True,
     pyramid: bool = True,
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
+    pause: threading.Event | None = None,
     axes: str | Sequence[str] | None = None,
     spatial: str | Sequence[int] | None = None,
     ome_zarr: str = "0.5",
@@ -89,11 +94,16 @@ def run(
         The recipe's inputs by name: paths, URLs or array-likes.
     memory
         Most resident memory in bytes, or a text such as ``"2 GiB"``; half of what is available
-        unless given. The interpreter is included.
+        unless given. The interpreter is included, and so are other processes of this machine; of
+        a cluster, it is what each worker may take.
     workers
-        Threads; as many as processors unless given.
+        Threads, processes or jobs; as many as processors unless given.
     executor
-        ``"threads"`` or ``"serial"``.
+        Where tiles are computed: ``"threads"``, ``"serial"``, ``"processes"``, ``"distributed"``
+        (a dask cluster of this machine, started and closed for the run), the address of a dask
+        scheduler, a `distributed.Client`, a cluster object, or a batch system that dask's
+        configuration describes, such as ``"slurm"``. ``"auto"`` is threads, or processes where an
+        operation would let only one thread work. The result is the same bits.
     overwrite
         Whether an existing destination is replaced, once the new one is complete.
     resume
@@ -105,6 +115,8 @@ def run(
         Called with `engine.events.Event` objects.
     cancel
         Set this event to stop within one tile's time.
+    pause
+        Set this event to take no more tiles until it is cleared.
     axes
         Names of the source's axes, where it does not know them itself.
     spatial
@@ -129,15 +141,15 @@ def run(
         For anything else; nothing is left under the destination's name.
     """
     started = time.perf_counter()
+    recipe = seeded(Recipe.of(recipe), str(local_path(destination)))
     image = open_image(source)
+    target = Target(destination, overwrite, pyramid, ome_zarr, shards)
+    history = record(recipe, source, inputs=inputs, axes=axes, spatial=spatial, output=destination)
     made = plan(
         recipe, image, inputs=inputs, memory=memory, workers=workers, executor=executor,
-        progress=progress, cancel=cancel, axes=axes, spatial=spatial, resume=resume,
+        progress=progress, cancel=cancel, pause=pause, axes=axes, spatial=spatial, resume=resume,
+        destination=target.path, like=layout_left(history, target) if resume else None,
     )  # fmt: skip
-    history = record(
-        made.recipe, source, inputs=inputs, axes=axes, spatial=spatial, output=destination
-    )
-    target = Target(destination, overwrite, pyramid, ome_zarr, shards)
     return carry_out(
         made, (source, *(inputs or {}).values()), target, history, resume=resume, started=started
     )
@@ -169,16 +181,18 @@ def carry_out(
     started
         When the run began, by `time.perf_counter`.
     """
-    destination, pyramid = target.path, target.pyramid
     history = {**history, **target.asked}
-    with accounted(made, history, destination, pyramid=pyramid, resume=resume) as account:
+    short = shortage(made, target.path, pyramid=target.pyramid)
+    if short is not None:
+        made.session.tell(DiskShort(short))
+    with accounted(made, history, target, resume=resume) as account:
         if account is not None:
             history = account.facts["history"]
         if made.last.is_image:
             path = _stream(made, sources, target, history, account)
             value, shape, tiles = None, made.last.shape, len(made.grid)
         else:
-            path, value = _measure(made, destination, history, target.overwrite)
+            path, value = _measure(made, target.path, history, target.overwrite)
             shape, tiles = (), len(made.last.node_grid)
     seconds = time.perf_counter() - started
     made.session.tell(RunDone(seconds))
@@ -203,22 +217,41 @@ def _stream(
     )  # fmt: skip
     try:
         if account is not None:
-            account.tell(staging=writer.staging.name)
+            account.tell(staging=writer.staging.name, levels=len(writer.pyramid_levels()))
         session.tell(RunStarted(None, len(made.grid), made.budget.total))
-        for stack in made.stacks:
-            stack.prepare()
-        _write_tiles(made, writer)
-        for level in range(1, len(writer.pyramid_levels())):
-            _write_level(session, writer, level)
+        with _crew(made, writer):
+            for stack in made.stacks:
+                stack.prepare()
+            _write_tiles(made, writer)
+            for level in range(1, len(writer.pyramid_levels())):
+                _write_level(session, writer, level)
         # What is converted brings what was met when it was made.
         writer.note(values={**history["values"], **scalars(made.chain.met())})
         return writer.finish(session)
     except BaseException:
-        if account is None or account.is_empty:
+        if account is not None and not writer.is_whole:
+            account.lose_tiles()
+        if account is None or account.is_empty or account.is_gone:
             writer.abort()
         else:
             writer.close()
         raise
+
+
+@contextmanager
+def _crew(made: Plan, writer: OmeZarrWriter | None) -> Iterator[None]:
+    """Have the tiles computed where the plan says."""
+    session = made.session
+    if not made.place.processes:
+        yield
+        return
+    assert session.account is not None
+    with made.place.crew(made.assignment(session.account.folder, writer), session) as crew:
+        session.crew = crew
+        try:
+            yield
+        finally:
+            session.crew = None
 
 
 def _channels(made: Plan) -> Sequence[Channel]:
@@ -242,7 +275,13 @@ def _write_tiles(made: Plan, writer: OmeZarrWriter) -> None:
         region = grid.region(position)
         writer.write(region, np.ascontiguousarray(last.read(region)))
 
-    made.session.once("tiles", last.call.operation.name, work, banded(grid, width))
+    def afar(positions: Sequence[tuple[int, ...]]) -> None:
+        for position in positions:
+            last.prepare(grid.region(position))
+        assert made.session.crew is not None
+        made.session.crew.ask(WriteTask(tuple(positions)))
+
+    made.session.once("tiles", last.call.operation.name, work, banded(grid, width), afar)
 
 
 def _write_level(session: Session, writer: OmeZarrWriter, level: int) -> None:
@@ -250,7 +289,12 @@ def _write_level(session: Session, writer: OmeZarrWriter, level: int) -> None:
     tasks = writer.pyramid_tasks(level)
     numbers = [(number,) for number in range(len(tasks))]
     name = f"pyramid level {level}"
-    session.once(f"level-{level}", name, lambda number: tasks[number[0]](), numbers)
+
+    def afar(some: Sequence[tuple[int, ...]]) -> None:
+        assert session.crew is not None
+        session.crew.ask(LevelTask(tuple(some), level))
+
+    session.once(f"level-{level}", name, lambda number: tasks[number[0]](), numbers, afar)
 
 
 def _measure(
@@ -258,6 +302,7 @@ def _measure(
 ) -> tuple[Path, Any]:
     check_file(local_path(destination), overwrite=overwrite)
     made.session.tell(RunStarted(None, len(made.last.node_grid), made.budget.total))
-    value = made.last.value()
+    with _crew(made, None):
+        value = made.last.value()
     history = {**history, "values": scalars(made.chain.met())}
     return write_value(destination, value, overwrite, provenance=history), value

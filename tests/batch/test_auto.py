@@ -24,6 +24,12 @@ class Shown(Auto):
         measured.seconds, self._cpu.seconds = 10 * each, 10 * cpu
         self.share = share
 
+    def alone(self, each: float) -> Shown:
+        """Have items that were done one after another take so long."""
+        serial = self.measured.setdefault(SERIAL, type(self._cpu)())
+        serial.items, serial.seconds = 10, 10 * each
+        return self
+
 
 def test_one_job_is_serial() -> None:
     assert Auto(1, large=False).choose(7) == (SERIAL, 7)
@@ -41,30 +47,37 @@ def test_large_items_are_tiled_unless_they_are_known_to_hold_the_lock() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "each", "cpu", "share", "expected"),
+    ("left", "each", "cpu", "share", "alone", "expected"),
     [
-        (1000, 0.010, 0.020, 0.1, THREADING),  # two processors are kept busy
-        (1000, 0.020, 0.020, 0.9, LOKY),  # one alone, and 20 s to go
-        (100, 0.020, 0.020, 0.9, THREADING),  # the same, and 2 s to go: less than starting
-        (1000, 0.004, 0.002, 0.9, SERIAL),  # threads that are in each other's way, 4 s to go
-        (1000, 0.010, 0.018, 0.6, THREADING),  # two are kept busy, whatever the meter says
+        (1000, 0.010, 0.020, 0.1, 0.018, THREADING),  # two processors are kept busy
+        (1000, 0.020, 0.020, 0.9, 0.020, LOKY),  # one alone, and 20 s to go
+        (100, 0.020, 0.020, 0.9, 0.020, THREADING),  # and 2 s to go: less than starting
+        (1000, 0.004, 0.002, 0.9, 0.002, SERIAL),  # threads in each other's way, 2 s to go
+        (1000, 0.010, 0.018, 0.6, 0.018, THREADING),  # two are kept busy, whatever the meter says
     ],
 )
 def test_what_is_left_decides(
-    left: int, each: float, cpu: float, share: float, expected: str
+    left: int, each: float, cpu: float, share: float, alone: float, expected: str
 ) -> None:
-    auto = Shown(each, cpu, share)
+    auto = Shown(each, cpu, share).alone(alone)
     auto._slower = lambda: 1.0  # type: ignore[method-assign]
     assert auto.choose(left)[0] == expected
 
 
 def test_a_way_that_turned_out_slower_is_left_again() -> None:
-    auto = Shown(0.020, 0.020, 0.9)
+    auto = Shown(0.020, 0.020, 0.9).alone(0.030)
     loky = auto.measured.setdefault(LOKY, type(auto._cpu)())
     loky.items, loky.seconds = 10, 10 * 0.050
     assert auto.choose(1000)[0] == THREADING
     loky.seconds = 10 * 0.012
     assert auto.choose(1000)[0] == LOKY
+
+
+def test_where_threads_leave_a_processor_idle_a_few_are_done_one_by_one() -> None:
+    assert Shown(0.020, 0.020, 0.1).choose(1000) == (SERIAL, 5)
+    assert Shown(0.001, 0.001, 0.1).choose(1000) == (SERIAL, 25)
+    assert Shown(0.020, 0.020, 0.1).choose(50)[0] == THREADING  # too few to spend any
+    assert Shown(0.010, 0.020, 0.1).choose(1000)[0] == THREADING  # both are busy
 
 
 def test_every_item_is_in_some_leg() -> None:

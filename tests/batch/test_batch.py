@@ -14,7 +14,15 @@ import zarr
 from skimage import data, filters, measure
 
 import napari_tilewise as tw
-from napari_tilewise.batching import BatchDone, BatchStarted, ItemDone, items_of
+from napari_tilewise.batching import (
+    BatchDone,
+    BatchStarted,
+    ItemDone,
+    ItemStarted,
+    each_item,
+    items_of,
+)
+from napari_tilewise.batching.finding import natural
 from napari_tilewise.errors import (
     DestinationUnwritable,
     InvalidAxes,
@@ -365,3 +373,69 @@ def test_the_current_dask_clients_cluster_is_used(plates: Path, tmp_path: Path) 
     assert str(report) == "12 done, 0 failed, 0 skipped"
     for number, row in by_number(report).items():
         np.testing.assert_array_equal(pixels(row["output"]), mask(crop(number)))
+
+
+def test_items_can_be_listed_one_after_the_other(plates: Path) -> None:
+    found = each_item(plates)
+    assert [next(found).stem, next(found).index] == ["cell0", 1]
+    (plates / "top.tif").write_bytes((plates / "a" / "cell0.tif").read_bytes())
+    assert [item.stem for item in each_item(plates, recursive=False)] == ["top"]
+
+
+def test_numbers_in_names_are_compared_as_numbers() -> None:
+    assert sorted(["a10", "a2", "ab", "a"], key=natural) == ["a", "a2", "a10", "ab"]
+    assert sorted(["a10/1", "a2/3", "a2/1"], key=natural) == ["a2/1", "a2/3", "a10/1"]
+
+
+def test_only_some_items_are_done_and_the_report_keeps_the_others(
+    plates: Path, tmp_path: Path
+) -> None:
+    out, broken = tmp_path / "out", plates / "b" / "cell5.tif"
+    kept = broken.read_bytes()
+    broken.write_bytes(b"no image")
+    items = items_of(plates)
+    options: dict[str, Any] = {"backend": "serial", "name": "{index}_{stem}"}
+    first = tw.batch(functions.table, items, out, **options)
+    (failed,) = [row for row in first.rows if row["status"] == "failed"]
+    number = next(item.index for item in items if item.stem == failed["item"])
+    broken.write_bytes(kept)
+    told: list[Any] = []
+    again = tw.batch(functions.table, items, out, only={number}, progress=told.append, **options)
+    assert str(again) == "1 done, 0 failed, 11 skipped"
+    assert [event.index for event in told if isinstance(event, ItemDone)] == [number]
+    assert [row["item"] for row in again.rows] == [row["item"] for row in first.rows]
+    assert {row["item"] for row in again.table} == {item.stem for item in items}
+    written = (out / "report.csv").read_text()
+    assert all(f"{item.stem}," in written for item in items)
+    (out / first.rows[0]["output"]).unlink()
+    third = tw.batch(functions.table, items, out, only=set(), **options)
+    assert (third.cancelled, third.skipped) == (1, 11)
+
+
+def test_part_of_a_list_keeps_its_names(plates: Path, tmp_path: Path) -> None:
+    items = items_of(plates)
+    report = tw.batch("util.invert", items[4:6], tmp_path, backend="serial", name="{index}")
+    assert [row["output"] for row in report.rows] == [
+        str(tmp_path / "a" / "4.ome.zarr"), str(tmp_path / "a" / "5.ome.zarr"),
+    ]  # fmt: skip
+    twice = tw.batch("util.invert", [items[0], items[0]], backend="serial")
+    assert twice.done == 2
+
+
+@pytest.mark.parametrize("backend", ["serial", "threading", "loky"])
+def test_events_tell_what_is_in_work(plates: Path, backend: str) -> None:
+    told: list[Any] = []
+    tw.batch("util.invert", plates, backend=backend, n_jobs=2, progress=told.append)
+    begun = [event.index for event in told if isinstance(event, ItemStarted)]
+    assert sorted(begun) == list(range(12))
+    for number in begun:
+        done = next(e for e in told if isinstance(e, ItemDone) and e.index == number)
+        assert told.index(ItemStarted(number)) < told.index(done)
+
+
+def test_a_function_that_was_changed_is_loaded_again(plates: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    for text in ("return {'low': image.min()}", "return {'high': image.max()}"):
+        file.write_text(f"def measure(image):\n    {text}\n")
+        report = tw.batch(f"{file}:measure", plates, backend="serial")
+        assert text.split("'")[1] in report.rows[0]

@@ -79,3 +79,16 @@ def test_failures_are_rows_in_every_backend(files: Path, tmp_path: Path, backend
     report = tw.batch(deadly, files, tmp_path / "out", backend=backend, n_jobs=2)
     assert numbers(report, "failed") == BAD - {KILLER}
     assert report.done == COUNT - len(BAD)
+
+
+def test_on_a_cluster(files: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    for number in range(20, COUNT):
+        if number != KILLER:
+            (files / f"f{number}.tif").unlink()
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster):
+        cluster.scheduler.allowed_failures = 0
+        report = tw.batch(deadly, files, tmp_path / "out", backend="dask", n_jobs=2)
+    assert numbers(report, "failed") == BAD
+    assert numbers(report, "done") == set(range(20)) - BAD

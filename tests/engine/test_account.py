@@ -105,7 +105,7 @@ def test_what_a_pass_found_outlasts_the_process(name: str, tmp_path: Path) -> No
                 told.append(event.what)
 
         session = Session(1, listener=listen, account=account)
-        stack = build(op, image, params, session, tiles=40, account_name="step-0")
+        stack = build(op, image, params, session, tiles=40, step=0)
         stack.prepare()
         whole = tuple(slice(0, n) for n in stack.shape)
         result = stack.read(whole) if stack.is_image else stack.value()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ from threadpoolctl import threadpool_info
 
 from napari_tilewise.engine.pool import sweep
 from napari_tilewise.errors import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
@@ -76,3 +80,74 @@ def test_libraries_hold_one_thread_each_inside() -> None:
     sweep(work, range(3), workers=2)
     assert set(inside) <= {1}
     assert {(info["filepath"], info["num_threads"]) for info in threadpool_info()} == before
+
+
+class Watched(threading.Event):
+    """A pause that tells how often it was looked at while it was set."""
+
+    def __init__(self, at_look: Callable[[int], None]) -> None:
+        super().__init__()
+        self._at_look = at_look
+        self._looks = 0
+
+    def is_set(self) -> bool:
+        found = super().is_set()
+        if found:
+            self._looks += 1
+            self._at_look(self._looks)
+        return found
+
+
+@pytest.fixture
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_tilewise.engine.pool.LOOK", 0.001)
+
+
+@pytest.mark.usefixtures("quick_looks")
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_pause_holds_up_all_that_was_not_begun(workers: int) -> None:
+    begun, seen = [], []
+
+    def look(number: int) -> None:
+        seen.append(len(begun))
+        if number == 20:
+            pause.clear()
+
+    pause = Watched(look)
+
+    def work(_: int, item: int) -> None:
+        begun.append(item)
+        if item == 3:
+            pause.set()
+
+    sweep(work, range(100), workers=workers, pause=pause)
+    assert sorted(begun) == list(range(100))
+    assert 4 <= seen[-1] == seen[-5] < 4 + workers
+
+
+def test_a_cancel_ends_a_pause_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_tilewise.engine.pool.LOOK", 1000)
+    cancel = threading.Event()
+    pause = Watched(lambda _: cancel.set())
+    pause.set()
+    with pytest.raises(Cancelled):
+        sweep(lambda *_: None, range(9), workers=2, cancel=cancel, pause=pause)
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_a_paused_sweep_leaves_the_threads_to_others() -> None:
+    is_paused, both = threading.Event(), threading.Barrier(2, timeout=20)
+    pause = Watched(lambda _: is_paused.set())
+    pause.set()
+    done = []
+    paused = threading.Thread(
+        target=sweep, args=(lambda _, item: done.append(item), range(9)),
+        kwargs={"workers": 2, "pause": pause},
+    )  # fmt: skip
+    paused.start()
+    assert is_paused.wait(20)
+    sweep(lambda *_: both.wait(), range(2), workers=2)  # needs two threads at a time
+    assert done == []
+    pause.clear()
+    paused.join(20)
+    assert sorted(done) == list(range(9))

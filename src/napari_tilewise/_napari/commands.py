@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from napari.viewer import Viewer
 
-from napari_tilewise._napari.manifest import PANEL, RECIPE_PANEL, attribute
+from napari_tilewise._napari.manifest import (
+    BATCH_PANEL,
+    PANEL,
+    RECIPE_PANEL,
+    RUNS_PANEL,
+    attribute,
+)
 from napari_tilewise._napari.words import PLUGIN
 from napari_tilewise.operations import SCIKIT_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_tilewise._napari.batch_panel import BatchPanel
     from napari_tilewise._napari.panel import OperationsPanel
     from napari_tilewise._napari.recipe_panel import RecipePanel
+    from napari_tilewise._napari.runs_panel import RunsPanel
 
 _NAMES = {attribute(name): name for name in SCIKIT_IMAGE}
 
@@ -46,6 +54,30 @@ def open_recipe(viewer: Viewer) -> RecipePanel:
         The viewer whose window holds the panel.
     """
     found: RecipePanel = _shown(viewer, RECIPE_PANEL["title"])
+    return found
+
+
+def open_batch(viewer: Viewer) -> BatchPanel:
+    """Show the Batch panel.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose window holds the panel.
+    """
+    found: BatchPanel = _shown(viewer, BATCH_PANEL["title"])
+    return found
+
+
+def open_runs(viewer: Viewer) -> RunsPanel:
+    """Show the Runs panel.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose window holds the panel.
+    """
+    found: RunsPanel = _shown(viewer, RUNS_PANEL["title"])
     return found
 
 

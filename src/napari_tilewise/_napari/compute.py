@@ -109,6 +109,8 @@ def streams(job: Job) -> bool:
 def store(job: Job, path: Path, progress: Listener, cancel: threading.Event) -> tuple[Outcome, ...]:
     """Write a job's result to a file, at full resolution; return it where it is an image.
 
+    It goes on with one of the same kind that was left there.
+
     Parameters
     ----------
     job
@@ -122,8 +124,8 @@ def store(job: Job, path: Path, progress: Listener, cancel: threading.Event) -> 
     """
     run = _Run(job, progress, cancel)
     if job.output.is_image:
-        return (run.stored(path),)
-    run.write(path)
+        return (run.stored(path, resume=True),)
+    run.write(path, resume=True)
     return ()
 
 
@@ -147,7 +149,7 @@ class _Run:
         return apply_recipe(
             recipe, image, inputs={name: job.inputs[name] for name in recipe.inputs},
             axes=job.source.names, spatial=job.spatial,
-            progress=self.progress, cancel=self.cancel,
+            progress=self.progress, cancel=self.cancel, pause=job.pause,
             memo=job.memo if image is job.source.finest else None,
         )  # fmt: skip
 
@@ -239,19 +241,19 @@ class _Run:
 
     # -- on disk -------------------------------------------------------------------------------
 
-    def stored(self, path: Path) -> Outcome:
+    def stored(self, path: Path, *, resume: bool = False) -> Outcome:
         """Return a result streamed to disk, with its pyramid."""
         job, source = self.job, self.job.source
         lazy = source.finest
         if isinstance(lazy, np.ndarray):
             lazy = da.from_array(lazy, name=False)
         result = self._results(job.recipe, lazy)[0]  # nothing is computed: only what it will be
-        names = self.write(path)
+        names = self.write(path, resume=resume)
         is_labels = self._is_labels(result.output, result.value.dtype)
         levels = pyramids.stored_levels(path, names, average=not is_labels)
         return arrange.outcome(job, levels, result, is_labels=is_labels, is_multiscale=True)
 
-    def write(self, path: Path) -> tuple[str, ...]:
+    def write(self, path: Path, *, resume: bool) -> tuple[str, ...]:
         """Stream a result into a file; return the names that the source's axes have there."""
         from napari_tilewise.io.source import open_image
         from napari_tilewise.io.units import unit_name
@@ -271,7 +273,7 @@ class _Run:
         )
         run(
             job.recipe, image, path, inputs=job.inputs, axes=names, spatial=job.spatial,
-            progress=self.progress, cancel=self.cancel, resume=False,
+            progress=self.progress, cancel=self.cancel, pause=job.pause, resume=resume,
         )  # fmt: skip
         return names
 

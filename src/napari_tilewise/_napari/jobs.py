@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise import axes as _axes
+from napari_tilewise._napari.runs_model import Followed, Pause, follow
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping
 
     import dask.array as da
 
     from napari_tilewise._napari.records import Record
     from napari_tilewise._napari.snapshot import Box, Snapshot
+    from napari_tilewise.engine.events import Listener
     from napari_tilewise.operations.model import Operation, Output
     from napari_tilewise.recipe import Recipe, Step
     from napari_tilewise.replay import Memo
@@ -39,6 +42,8 @@ class Job:
     """The only one of several results that is wanted; None: all of them."""
     memo: Memo | None = None
     """Results of steps from earlier jobs on the same source."""
+    pause: Pause = field(default_factory=Pause)
+    """Set while the job is paused."""
 
     @property
     def last(self) -> Step:
@@ -62,6 +67,20 @@ class Job:
         if names is None:
             return None
         return "".join(axis for axis in names if _axes.kind(axis) == "space") or None
+
+    def follow(self, cancel: threading.Event, listener: Listener | None) -> Followed:
+        """Show the job in the Runs panel.
+
+        Parameters
+        ----------
+        cancel
+            What stops it.
+        listener
+            Who else is told of its events.
+        """
+        return follow(
+            str(self), source=self.source.name, cancel=cancel, pause=self.pause, listener=listener
+        )
 
     def __str__(self) -> str:
         """Return what is done, for progress and questions."""

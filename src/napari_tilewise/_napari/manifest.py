@@ -30,7 +30,17 @@ RECIPE_PANEL = {
     "title": "Recipe",
     "python_name": "napari_tilewise._napari.recipe_panel:RecipePanel",
 }
-PANELS = (PANEL, RECIPE_PANEL)
+BATCH_PANEL = {
+    "id": f"{words.PLUGIN}.batch",
+    "title": "Batch",
+    "python_name": "napari_tilewise._napari.batch_panel:BatchPanel",
+}
+RUNS_PANEL = {
+    "id": f"{words.PLUGIN}.runs",
+    "title": "Runs",
+    "python_name": "napari_tilewise._napari.runs_panel:RunsPanel",
+}
+PANELS = (PANEL, RECIPE_PANEL, BATCH_PANEL, RUNS_PANEL)
 
 
 def attribute(name: str) -> str:

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_tilewise._napari import results, snapshot
 from napari_tilewise._napari.compute import store
+from napari_tilewise._napari.runs_model import Followed, Pause, follow
 from napari_tilewise.errors import DestinationUnwritable, InvalidRecipe, TilewiseError
 from napari_tilewise.operations.model import Output
 from napari_tilewise.recipe import Recipe
@@ -45,6 +46,27 @@ class StoredRun:
     def __call__(self, progress: Listener, cancel: threading.Event) -> tuple[Outcome, ...]:
         """Do it; see `compute.store`."""
         return store(self.job, self.path, progress, cancel)
+
+    def follow(self, cancel: threading.Event, listener: Listener | None) -> Followed:
+        """Show it in the Runs panel.
+
+        Parameters
+        ----------
+        cancel
+            What stops it.
+        listener
+            Who else is told of its events.
+        """
+        job = self.job
+        return follow(
+            str(job), source=job.source.name, output=self.path, cancel=cancel, pause=job.pause,
+            listener=listener, again=self,
+        )  # fmt: skip
+
+    @property
+    def pause(self) -> Pause:
+        """Set while it is paused."""
+        return self.job.pause
 
     def __str__(self) -> str:
         """Return what is done."""

@@ -26,6 +26,7 @@ from qtpy.QtWidgets import (
 from napari_tilewise._napari import records
 from napari_tilewise._napari.chain_list import ChainList
 from napari_tilewise._napari.chooser import Chooser
+from napari_tilewise._napari.commands import open_batch
 from napari_tilewise._napari.drafts import Draft, Sheet, fresh, missing
 from napari_tilewise._napari.recipe_files import RecipeFiles
 from napari_tilewise._napari.recipe_runs import RecipeRuns
@@ -100,6 +101,12 @@ class RecipePanel(QWidget):
         self.cancel, self.as_new, self.update_layer = map(
             QPushButton, ("Cancel", "As new layer", "Update")
         )
+        self.batch = QPushButton("Send to Batch")
+        self.batch.setToolTip(
+            "<qt>Run the recipe on many images: opens the Batch panel with it and with the image "
+            "that it was made on</qt>"
+        )
+        self.batch.clicked.connect(self.send_to_batch)
         self.cancel.setEnabled(False)
         self.as_new.setToolTip("Compute the recipe into a layer of its own")
         self.update_layer.setToolTip(
@@ -160,6 +167,7 @@ class RecipePanel(QWidget):
         layout.addWidget(self.message)
         layout.addWidget(self.bar)
         layout.addWidget(self.files.row)
+        layout.addWidget(self.batch)
         layout.addLayout(buttons)
         self.setMinimumWidth(330)
 
@@ -278,6 +286,7 @@ class RecipePanel(QWidget):
         self.update_layer.setEnabled(able and not running)
         self.as_new.setEnabled(able and not running and not new)
         self.cancel.setEnabled(running)
+        self.batch.setEnabled(has)
         self.files.enable(has_layer=draft is not None, has_recipe=has, able=able and not running)
 
     def _layers(self, role: str) -> list[Layer]:
@@ -372,6 +381,13 @@ class RecipePanel(QWidget):
         at = self.selected + 1
         self._edit(lambda draft: draft.insert(at, fresh(OPERATIONS[chosen])), at)
         self.add.setChecked(False)
+
+    def send_to_batch(self) -> None:
+        """Show the Batch panel with the recipe and what it was made on."""
+        draft = self.draft
+        if draft is not None and draft.recipe is not None:
+            sheet = draft.sheet
+            open_batch(self.viewer).take(draft.recipe, sheet.inputs, sheet.source)
 
     def take_recipe(self, recipe: Recipe) -> None:
         """Show a recipe to run on the selected layer.

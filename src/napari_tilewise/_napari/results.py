@@ -97,14 +97,20 @@ def update(layer: Layer, made: Layer) -> bool:
         layer.data = list(made.data) if made.multiscale else made.data
     move(made, layer)
     for name in ("scale", "translate", "rotate", "shear", "affine"):
-        setattr(layer, name, getattr(made, name))
+        _set(layer, name, getattr(made, name))
     if isinstance(layer, Labels):
         layer.features = made.features
     elif not layer.rgb:
         limits = _agreeing(tuple(layer.contrast_limits), tuple(made.contrast_limits))
-        layer.contrast_limits_range = made.contrast_limits_range
-        layer.contrast_limits = limits
+        _set(layer, "contrast_limits_range", made.contrast_limits_range)
+        _set(layer, "contrast_limits", limits)
     return True
+
+
+def _set(layer: Layer, name: str, value: Any) -> None:
+    """Set what differs: napari prepares all pixels again for each thing that is set."""
+    if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(value)):
+        setattr(layer, name, value)
 
 
 def _agreeing(known: Limits, values: Limits) -> Limits:

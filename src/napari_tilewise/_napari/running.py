@@ -82,6 +82,18 @@ def _quit(workers: list[Worker], *_: object) -> None:
         worker.quit()
 
 
+def _followed(work: Any, call: Work) -> Work:
+    """Return a call that the Runs panel shows, where the work says how."""
+    if not hasattr(work, "follow"):
+        return call
+
+    def watched(listener: Listener, cancel: threading.Event) -> Any:
+        with work.follow(cancel, listener) as run:
+            return call(run, cancel)
+
+    return watched
+
+
 class Runner(QObject):
     """Runs jobs, one at a time.
 
@@ -131,7 +143,7 @@ class Runner(QObject):
         """
         self.again = 0
         self._shown = shown
-        self._start(job, partial(compute, job))
+        self._start(job, _followed(job, partial(compute, job)))
 
     def start_work(self, work: Work) -> None:
         """Start any other work.
@@ -142,7 +154,7 @@ class Runner(QObject):
             The work.
         """
         self._shown = None
-        self._start(work, work)
+        self._start(work, _followed(work, work))
 
     def _moved_on(self, outcomes: Outcomes) -> Box | None:
         """Return the part of the source that is shown now, where it is not the one computed."""

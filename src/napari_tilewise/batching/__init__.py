@@ -7,8 +7,18 @@ of it never hides that.
 from __future__ import annotations
 
 from napari_tilewise.batching.batch import batch
-from napari_tilewise.batching.events import BatchDone, BatchStarted, ItemDone
-from napari_tilewise.batching.items import Item, items_of
+from napari_tilewise.batching.events import BatchDone, BatchStarted, ItemDone, ItemStarted
+from napari_tilewise.batching.items import Item, each_item, items_of
 from napari_tilewise.batching.report import Report
 
-__all__ = ["BatchDone", "BatchStarted", "Item", "ItemDone", "Report", "batch", "items_of"]
+__all__ = [
+    "BatchDone",
+    "BatchStarted",
+    "Item",
+    "ItemDone",
+    "ItemStarted",
+    "Report",
+    "batch",
+    "each_item",
+    "items_of",
+]

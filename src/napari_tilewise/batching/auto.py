@@ -1,9 +1,10 @@
 """Chooses how many items are in work at a time, and where, from what the first of them show.
 
 The first items run in threads, which cost nothing to start. Meanwhile it is measured how long each
-takes and how much of the time Python's global lock is held. Processes, which take seconds to
-start, follow where the items that are left pay for it. Every way that was tried keeps being
-measured, and the best one goes on: a wrong guess costs a few items.
+takes and how much of the time Python's global lock is held. Where threads leave processors idle, a
+few items are done one after another, for comparison. Processes, which take seconds to start, follow
+where the items that are left pay for it. Every way that was tried keeps being measured, and the
+best one goes on: a wrong guess costs a few items.
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ HELD = 0.4
 """Share of the time that the global lock is held, above which threads do not scale."""
 SPREAD = 1.2
 """Processors that are kept busy, from which on the lock is no hindrance, whatever was measured."""
+BUSY = 0.9
+"""Share of the processors that threads keep busy, from which on nothing else need be tried."""
+TRIAL = 0.1
+"""Seconds for which items are done one after another, to compare."""
+TRIAL_SHARE = 1 / 40
+"""Most of the items that this may take."""
 WORTH = 0.9
 """Another way is tried where it should take less than this share of the time."""
 
@@ -116,6 +123,8 @@ class Auto:
         if not self.measured:
             at_once = self._known and self.first == TILED
             return (LOKY, left) if at_once else (self.first, self._leg(left))
+        if trial := self._trial(left):
+            return SERIAL, trial
         expected = self._expected(left)
         tried = {way: seconds for way, seconds in expected.items() if way in self.measured}
         best = min(tried, key=lambda way: tried[way])
@@ -123,6 +132,16 @@ class Auto:
         if expected[other] < WORTH * expected[best]:
             best = other
         return best, self._leg(left, best)
+
+    def _trial(self, left: int) -> int:
+        """Return how many items are done one after another to compare; 0: that needs no trial."""
+        threads = self.measured.get(THREADING)
+        if threads is None or not threads.items or SERIAL in self.measured:
+            return 0
+        if self._used() >= BUSY * self.n_jobs:
+            return 0
+        wanted = max(2, round(TRIAL / max(threads.each, 1e-6)))  # the first is not counted
+        return min(wanted, int(left * TRIAL_SHARE)) if left * TRIAL_SHARE >= 2 else 0
 
     def _leg(self, left: int, way: str = "") -> int:
         least = 1 if way in (TILED, SERIAL) or self.first == TILED else self._length
@@ -139,7 +158,6 @@ class Auto:
         if self.share > HELD and self._used() < SPREAD:
             work, slower = left * self._cpu.each, self._slower()
             found.setdefault(LOKY, slower * (STARTING + work / self.n_jobs))
-            found.setdefault(SERIAL, slower * work)
         return found
 
     def _slower(self) -> float:
@@ -164,14 +182,14 @@ class Auto:
         """
         is_new = way not in self.measured
         measured = self.measured.setdefault(way, _Measured())
-        here = way != LOKY
+        here, first = way != LOKY, 1 if way == SERIAL else self.n_jobs
         started, cpu = time.perf_counter(), time.process_time()
         ended, count, waited = started, 0, 0
         with LockMeter() as meter:
             for outcome in outcomes:
                 count += outcome.status == DONE
                 # The first of each way pays for what is started or imported.
-                if is_new and count == self.n_jobs and not waited:
+                if is_new and count == first and not waited:
                     waited, started, cpu = count, time.perf_counter(), time.process_time()
                 yield outcome
                 ended = time.perf_counter()

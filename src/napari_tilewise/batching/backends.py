@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
 from napari_tilewise.batching.work import FAILED, Outcome, Task, do, do_elsewhere, row_of
@@ -27,7 +27,7 @@ BACKENDS = (AUTO, SERIAL, THREADING, LOKY, DASK)
 
 
 class Supply:
-    """Tasks that joblib's threads take one at a time; ends early when cancelled.
+    """Tasks that joblib's threads take one at a time; ends early when cancelled or paused.
 
     Parameters
     ----------
@@ -35,11 +35,18 @@ class Supply:
         The tasks.
     cancel
         Set it to hand out no more.
+    pause
+        Set it to hand out no more here; the others are for another supply.
     """
 
-    def __init__(self, tasks: Iterable[Task], cancel: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        tasks: Iterable[Task],
+        cancel: threading.Event | None = None,
+        pause: threading.Event | None = None,
+    ) -> None:
         self._tasks = iter(tasks)
-        self._cancel = cancel
+        self._ends = [event for event in (cancel, pause) if event is not None]
         self._lock = threading.Lock()
         self.out: dict[int, Task] = {}
         """Tasks that were taken and of which nothing was heard."""
@@ -49,7 +56,7 @@ class Supply:
 
     def __next__(self) -> Task:
         with self._lock:
-            if self._cancel is not None and self._cancel.is_set():
+            if any(event.is_set() for event in self._ends):
                 raise StopIteration
             task = next(self._tasks)
             self.out[task.item.index] = task
@@ -85,7 +92,7 @@ def outcomes(backend: str, n_jobs: int, supply: Supply) -> Iterator[Outcome]:
     elif backend == THREADING:
         found = _parallel(do, supply, n_jobs=n_jobs, backend=THREADING)
     elif backend == LOKY:
-        found = _guarded(supply, n_jobs, LOKY) if n_jobs > 1 else _one_by_one(supply)
+        found = _guarded(supply, n_jobs) if n_jobs > 1 else _one_by_one(supply)
     else:
         found = _on_cluster(supply, n_jobs)
     for outcome in found:
@@ -99,16 +106,16 @@ def _parallel(work: Callable[[Task], Outcome], supply: Supply, **options: Any) -
     yield from pool(delayed(work)(task) for task in supply)
 
 
-def _guarded(supply: Supply, n_jobs: int, backend: str | None) -> Iterator[Outcome]:
-    """Give what comes of tasks in other processes, any of which may end at any time."""
+def _guarded(supply: Supply, n_jobs: int) -> Iterator[Outcome]:
+    """Give what comes of tasks in loky's processes, any of which may end at any time."""
     with ExitStack() as stack:
         alone: _Alone | None = None
         while True:
             try:
                 with _quiet():
-                    yield from _parallel(do_elsewhere, supply, n_jobs=n_jobs, backend=backend)
+                    yield from _parallel(do_elsewhere, supply, n_jobs=n_jobs, backend=LOKY)
                 return
-            except _deaths():
+            except BrokenProcessPool:
                 alone = alone or stack.enter_context(_Alone())
                 for task in list(supply.out.values()):
                     yield alone.do(task)
@@ -169,10 +176,11 @@ class _Alone:
         return lost
 
 
-def _lost(task: Task, error: BaseException) -> Outcome:
+def _lost(task: Task, error: BaseException | None) -> Outcome:
     """Return the outcome of a task that ended its process twice."""
-    signals = re.findall(r"SIG\w+\(-?\d+\)|EXIT\(\d+\)", str(error))
-    why = f" ({', '.join(signals)})" if signals else f" ({' '.join(str(error).split())[:200]})"
+    signals = re.findall(r"SIG\w+\(-?\d+\)|EXIT\(\d+\)", str(error or ""))
+    shown = ", ".join(signals) or " ".join(str(error or "").split())[:200]
+    why = f" ({shown})" if shown else ""
     text = (
         f"The process that worked on it ended{why}, and so did a second one that did nothing else: "
         "the system may have run out of memory, or the code crashed."
@@ -182,17 +190,12 @@ def _lost(task: Task, error: BaseException) -> Outcome:
     )
 
 
-def _deaths() -> tuple[type[BaseException], ...]:
-    """Return what is raised when a worker was lost."""
-    try:
-        from distributed import KilledWorker
-    except ImportError:
-        return (BrokenProcessPool,)
-    return (BrokenProcessPool, KilledWorker)
-
-
 def _on_cluster(supply: Supply, n_jobs: int) -> Iterator[Outcome]:
-    """Give what comes of tasks on the current client's cluster, or on one of this machine."""
+    """Give what comes of tasks on the current client's cluster, or on one of this machine.
+
+    They are handed to the client itself: joblib's backend for dask waits for ever for a task whose
+    workers were killed.
+    """
     try:
         from distributed import Client
     except ImportError as error:
@@ -205,5 +208,38 @@ def _on_cluster(supply: Supply, n_jobs: int) -> Iterator[Outcome]:
         except ValueError:
             options = {"n_workers": n_jobs, "threads_per_worker": 1, "dashboard_address": None}
             client = stack.enter_context(Client(**options))  # type: ignore[no-untyped-call]
-        stack.enter_context(parallel_config(backend=DASK, client=client, n_jobs=n_jobs))
-        yield from _guarded(supply, n_jobs, None)
+        lost: list[Task] = []
+        yield from _submitted(client, supply, n_jobs + n_jobs // 2, lost)
+        for task in lost:  # one at a time: none of them can end the process of another now
+            again: list[Task] = []
+            yield from _submitted(client, iter([replace(task, again=task.vacant)]), 1, again)
+            if again:
+                yield _lost(task, None)
+
+
+def _submitted(
+    client: Any, tasks: Iterator[Task], ahead: int, lost: list[Task]
+) -> Iterator[Outcome]:
+    """Give what comes of tasks on a cluster; those that end their workers are `lost`."""
+    from distributed import KilledWorker, as_completed
+
+    running: dict[Any, Task] = {}
+    completed = as_completed()  # type: ignore[no-untyped-call]
+
+    def submit_more() -> None:
+        while len(running) < ahead and (task := next(tasks, None)) is not None:
+            future = client.submit(do_elsewhere, task, pure=False)
+            running[future] = task
+            completed.add(future)  # type: ignore[no-untyped-call]
+
+    submit_more()
+    while running:
+        future = next(completed)
+        task = running.pop(future)
+        submit_more()
+        try:
+            done: Outcome = future.result()
+        except KilledWorker:
+            lost.append(task)
+        else:
+            yield done

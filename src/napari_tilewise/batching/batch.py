@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -16,15 +17,29 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_tilewise import register
 from napari_tilewise.batching import journal as _journal
+from napari_tilewise.batching.asked import asked
 from napari_tilewise.batching.backends import AUTO, BACKENDS
 from napari_tilewise.batching.driver import drive
-from napari_tilewise.batching.events import BatchDone, BatchStarted, ItemDone
+from napari_tilewise.batching.events import BatchDone, BatchStarted, ItemDone, ItemStarted
 from napari_tilewise.batching.function import Function
 from napari_tilewise.batching.items import Item, items_of
 from napari_tilewise.batching.outputs import targets_of
 from napari_tilewise.batching.report import Report
-from napari_tilewise.batching.work import CANCELLED, ERROR, OVERWRITE, SKIP, Task, Work, row_of
+from napari_tilewise.batching.work import (
+    CANCELLED,
+    DONE,
+    ERROR,
+    FAILED,
+    OVERWRITE,
+    SKIP,
+    SKIPPED,
+    Task,
+    Work,
+    is_kept,
+    row_of,
+)
 from napari_tilewise.chain import given
 from napari_tilewise.engine.pool import cpu_count
 from napari_tilewise.errors import InvalidParameter
@@ -33,8 +48,6 @@ from napari_tilewise.recipe import SUFFIXES, Recipe
 from napari_tilewise.sizes import parse_size
 
 if TYPE_CHECKING:
-    import threading
-
     from napari_tilewise.batching.work import Outcome
     from napari_tilewise.engine.events import Event, Listener
 
@@ -53,6 +66,7 @@ def batch(
     overwrite: bool | str = False,
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
+    pause: threading.Event | None = None,
     name: str = "{stem}",
     inputs: Mapping[str, Any] | None = None,
     memory: str | float | None = None,
@@ -61,6 +75,7 @@ def batch(
     step: int | Sequence[int] | None = None,
     axes: str | Sequence[str] | None = None,
     spatial: str | Sequence[int] | None = None,
+    only: Collection[int] | None = None,
 ) -> Report:
     """Run a recipe or a function on many images.
 
@@ -85,9 +100,12 @@ def batch(
         ``"error"``: the item fails. ``"skip"``: it is left out. True or ``"overwrite"``: everything
         is done again. Otherwise what is done and unchanged is never done again.
     progress
-        Called with `BatchStarted`, `ItemDone` and `BatchDone`.
+        Called with `BatchStarted`, `ItemStarted`, `ItemDone` and `BatchDone`, from several threads,
+        one call at a time.
     cancel
         Set this event to begin no more items; those in work are finished.
+    pause
+        Set this event to begin no more items until it is cleared.
     name
         The outputs' name: ``{stem}``, ``{recipe}``, ``{index}`` and what else is known of an item,
         such as ``{t}`` or ``{well}``. Its suffix is the format of images, OME-Zarr unless given.
@@ -101,6 +119,9 @@ def batch(
         Names of the images' axes, where they do not know them themselves.
     spatial
         The axes to run over; z, y and x where the axes are known, else all of them.
+    only
+        Numbers of the items to do, such as those that failed; the report has the others as the
+        last batch in the folder left them.
 
     Returns
     -------
@@ -131,11 +152,22 @@ def batch(
         targets = targets_of(items, folder, name, _called(recipe, work.what))
         pairs = zip(items, targets, strict=True)
         tasks = [Task(item, work, key, place, before.get(place.base)) for item, place in pairs]
-    progress = progress or _silent
-    progress(BatchStarted(len(tasks)))
-    keeper = _Keeper(tasks, folder, {**made, "n_jobs": jobs, "backend": backend}, progress)
+    progress = _one_at_a_time(progress) if progress else _silent
+    todo = tasks if only is None else [task for task in tasks if task.item.index in only]
+    progress(BatchStarted(len(todo)))
+    head = {
+        **made,
+        "n_jobs": jobs,
+        "backend": backend,
+        "asked": asked(
+            work, source, name, _called(recipe, work.what), n_jobs=n_jobs, backend=backend,
+            overwrite=overwrite, memory=limit, over=over, window=window, step=step, axes=axes,
+            spatial=spatial, only=None if only is None else sorted(only),
+        ),
+    }  # fmt: skip
+    keeper = _Keeper(tasks, todo, folder, head, progress)
     try:
-        for outcome in drive(tasks, backend, jobs, limit, cancel):
+        for outcome in drive(todo, backend, jobs, limit, cancel, keeper.begun, pause):
             keeper.take(outcome)
     finally:
         keeper.close()
@@ -175,10 +207,16 @@ def _items(
 ) -> tuple[Item, ...]:
     listed = isinstance(source, Sequence) and not isinstance(source, str)
     if listed and source and all(isinstance(one, Item) for one in source):
-        return tuple(replace(item, index=number) for number, item in enumerate(source))
-    written = (row.get("output") for row in before.values())
-    apart = frozenset(os.path.join(folder, path) for path in written if folder and path)
+        return _numbered(source)
+    apart = frozenset() if folder is None else _journal.written(folder, before.values())
     return items_of(source, apart=apart, **options)
+
+
+def _numbered(items: Sequence[Item]) -> tuple[Item, ...]:
+    """Return items with a number each; part of a list keeps its numbers, which names may hold."""
+    if len({item.index for item in items}) == len(items):
+        return tuple(items)
+    return tuple(replace(item, index=number) for number, item in enumerate(items))
 
 
 def _check(backend: str, overwrite: Any) -> None:
@@ -210,24 +248,49 @@ def _silent(event: Event) -> None:
     """Tell nobody."""
 
 
+def _one_at_a_time(progress: Listener) -> Listener:
+    """Return a listener that several threads may call."""
+    lock = threading.Lock()
+
+    def tell(event: Event) -> None:
+        with lock:
+            progress(event)
+
+    return tell
+
+
 class _Keeper:
     """Keeps what comes of items: in the journal as it comes, in the report in order."""
 
     def __init__(
         self,
         tasks: Sequence[Task],
+        todo: Sequence[Task],
         folder: str | None,
         head: Mapping[str, Any],
         progress: Callable[[Event], None],
     ) -> None:
         self.tasks = tasks
+        self.todo = {task.item.index for task in todo}
         self.folder = folder
         self.progress = progress
         self.rows: dict[int, Mapping[str, Any]] = {}
         self.values: dict[int, Any] = {}
         time_ = datetime.now(UTC).isoformat(timespec="seconds")
-        head = {**head, "items": len(tasks), "time": time_}
+        head = {**head, "items": len(todo), "time": time_}
         self.journal = None if folder is None else _journal.Journal(folder, head)
+        if folder is not None:
+            register.enter(register.BATCH, Path(folder))
+
+    def begun(self, index: int) -> None:
+        """Tell that an item is in work.
+
+        Parameters
+        ----------
+        index
+            Its number.
+        """
+        self.progress(ItemStarted(index))
 
     def take(self, outcome: Outcome) -> None:
         """Take in what came of an item."""
@@ -238,7 +301,7 @@ class _Keeper:
             self.journal.add(outcome.row)
         if outcome.trace:
             self._log(f"{outcome.row['input']}: {outcome.row['error']}\n{outcome.trace}")
-        self.progress(ItemDone(outcome.row, len(self.rows), len(self.tasks)))
+        self.progress(ItemDone(outcome.row, len(self.rows), len(self.todo), outcome.index))
 
     def _log(self, text: str) -> None:
         _LOG.debug(text)
@@ -246,18 +309,36 @@ class _Keeper:
             self.journal.log(text)
 
     def close(self) -> None:
-        """Close the journal."""
-        if self.journal is not None:
-            self.journal.close()
+        """Close the journal; the register keeps what can be gone on with."""
+        if self.journal is None or self.folder is None:
+            return
+        self.journal.close()
+        end = register.remove if self.todo <= self.rows.keys() else register.leave
+        end(register.BATCH, Path(self.folder))
 
     def report(self) -> Report:
         """Return the report; items that were not begun are in it."""
-        rows = [
-            self.rows.get(task.item.index) or row_of(task, {"status": CANCELLED}, 0.0)
-            for task in self.tasks
-        ]
+        rows = [self._row(task) for task in self.tasks]
         results = [self.values.get(task.item.index) for task in self.tasks]
         return Report(rows, None if self.folder is None else Path(self.folder), results)
+
+    def _row(self, task: Task) -> Mapping[str, Any]:
+        index = task.item.index
+        if index in self.rows:
+            return self.rows[index]
+        return _not_begun(task) if index in self.todo else _as_before(task)
+
+
+def _as_before(task: Task) -> Mapping[str, Any]:
+    """Return the row of an item that was not asked for: as an earlier batch left it."""
+    before = task.before
+    if before is None or before.get("status") not in (DONE, SKIPPED, FAILED) or not is_kept(task):
+        return _not_begun(task)
+    return {**before, "status": SKIPPED} if before["status"] == DONE else before
+
+
+def _not_begun(task: Task) -> Mapping[str, Any]:
+    return row_of(task, {"status": CANCELLED}, 0.0)
 
 
 def _write(report: Report) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import nullcontext
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import psutil
@@ -14,11 +14,11 @@ from napari_tilewise.batching.backends import AUTO, SERIAL, THREADING, Supply, o
 from napari_tilewise.batching.function import Function
 from napari_tilewise.batching.work import ALONE, How, Outcome, Task, there
 from napari_tilewise.engine.budget import resident
-from napari_tilewise.engine.pool import single_threaded_libraries
+from napari_tilewise.engine.pool import single_threaded_libraries, wait_while
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 
 def drive(
@@ -27,6 +27,8 @@ def drive(
     n_jobs: int,
     memory: int | None,
     cancel: threading.Event | None,
+    begun: Callable[[int], None],
+    pause: threading.Event | None = None,
 ) -> Iterator[Outcome]:
     """Give what comes of tasks, as it comes.
 
@@ -43,24 +45,52 @@ def drive(
         unless given.
     cancel
         Set it to begin no more items.
+    begun
+        Called with an item's number when it is handed out, from any thread.
+    pause
+        Set it to begin no more items until it is cleared.
     """
     limit = memory or resident() + int(psutil.virtual_memory().available // 2)
-    driver = _Driver(n_jobs, limit, cancel)
+    driver = _Driver(n_jobs, limit, cancel, begun, pause)
     if backend != AUTO:
-        yield from driver.leg(backend, tasks)
+        yield from driver.legs(backend, tasks)
     else:
         yield from driver.automatic(tasks)
     # What did not fit beside others, one by one.
-    yield from driver.leg(TILED, driver.put_off)
+    yield from driver.legs(TILED, driver.put_off)
 
 
 class _Driver:
-    def __init__(self, n_jobs: int, limit: int, cancel: threading.Event | None) -> None:
+    def __init__(
+        self,
+        n_jobs: int,
+        limit: int,
+        cancel: threading.Event | None,
+        begun: Callable[[int], None],
+        pause: threading.Event | None,
+    ) -> None:
         self.n_jobs = n_jobs
         self.limit = limit
         self.cancel = cancel
+        self.begun = begun
+        self.pause = pause
         self.put_off: list[Task] = []
         self.process = resident()
+
+    def _is_paused(self) -> bool:
+        return self.pause is not None and self.pause.is_set()
+
+    def _goes_on(self, rest: Collection[Task]) -> bool:
+        """Return whether there is more to begin, when no pause holds it up."""
+        if rest:
+            wait_while(self._is_paused, self.cancel)
+        return bool(rest) and not (self.cancel is not None and self.cancel.is_set())
+
+    def legs(self, way: str, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Give what comes of tasks, all done in one way; a pause ends a leg."""
+        rest = deque(tasks)
+        while self._goes_on(rest):
+            yield from self.leg(way, _taken(rest, len(rest)))
 
     def leg(self, way: str, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """Give what comes of some tasks, all done in one way."""
@@ -71,11 +101,13 @@ class _Driver:
         def prepared() -> Iterator[Task]:
             for task in tasks:
                 given[task.item.index] = task
+                self.begun(task.item.index)
                 yield replace(task, how=how, vacant=there(task) is None)
 
         # Held once: every sweep of every small item would else set the limits and lift them.
         with single_threaded_libraries() if way in (SERIAL, THREADING) else nullcontext():
-            for outcome in outcomes(backend, self.n_jobs, Supply(prepared(), self.cancel)):
+            supply = Supply(prepared(), self.cancel, self.pause)
+            for outcome in outcomes(backend, self.n_jobs, supply):
                 task = given.pop(outcome.index)
                 if outcome.status == ALONE:
                     self.put_off.append(task)
@@ -99,11 +131,16 @@ class _Driver:
         small = [task for task in tasks if task.item.index not in ids]
         for some, is_large in ((small, False), (large, True)):
             auto = Auto(self.n_jobs, large=is_large, holds_lock=_holds_lock(some))
-            rest, left = iter(some), len(some)
-            while left and not (self.cancel is not None and self.cancel.is_set()):
-                way, count = auto.choose(left)
-                left -= count
-                yield from auto.watched(way, self.leg(way, islice(rest, count)))
+            rest = deque(some)
+            while self._goes_on(rest):
+                way, count = auto.choose(len(rest))
+                yield from auto.watched(way, self.leg(way, _taken(rest, count)))
+
+
+def _taken(rest: deque[Task], count: int) -> Iterator[Task]:
+    """Give so many tasks; each leaves the rest when it is begun."""
+    for _ in range(count):
+        yield rest.popleft()
 
 
 def _holds_lock(tasks: Sequence[Task]) -> bool | None:

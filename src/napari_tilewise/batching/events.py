@@ -1,4 +1,4 @@
-"""What a batch tells while it goes; a listener is called in the thread that called `batch`."""
+"""What a batch tells while it goes: to one listener, from several threads, one call at a time."""
 
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ class BatchStarted(Event):
 
 
 @dataclass(frozen=True)
+class ItemStarted(Event):
+    """An item is handed to those who do the work."""
+
+    index: int
+    """Its number."""
+
+
+@dataclass(frozen=True)
 class ItemDone(Event):
     """An item is done, failed or skipped."""
 
@@ -29,6 +37,8 @@ class ItemDone(Event):
     """Items of which something came so far."""
     items: int
     """Number of items."""
+    index: int
+    """The item's number."""
 
 
 @dataclass(frozen=True)

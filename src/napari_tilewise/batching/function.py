@@ -118,11 +118,13 @@ def _module(name: str) -> ModuleType:
 
 
 def _from_file(path: str) -> ModuleType:
-    """Run a file that was chosen explicitly, once per process."""
+    """Run a file that was chosen explicitly, once per process and change."""
     file = Path(path)
     if not file.is_file():
         raise SourceNotFound(f"There is no file {path!r}: expected a Python file.")
-    name = f"_tilewise_batch_{blake2b(path.encode(), digest_size=6).hexdigest()}"
+    status = file.stat()
+    version = f"{path}:{status.st_mtime_ns}:{status.st_size}"
+    name = f"_tilewise_batch_{blake2b(version.encode(), digest_size=6).hexdigest()}"
     if name in sys.modules:
         return sys.modules[name]
     loader = SourceFileLoader(name, path)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import chain, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,7 +92,25 @@ def _show(places: Sequence[Place]) -> str:
     return ", ".join(map(str, texts))
 
 
-def items_of(
+def items_of(source: Any, **options: Any) -> tuple[Item, ...]:
+    """Return the items that are meant, in natural order; no pixel is read.
+
+    Parameters
+    ----------
+    source, **options
+        See `each_item`.
+
+    Raises
+    ------
+    SourceNotFound
+        When nothing is found.
+    InvalidParameter, InvalidAxes
+        When the axes or the window do not fit.
+    """
+    return tuple(each_item(source, **options))
+
+
+def each_item(
     source: Any,
     *,
     over: str | int | Sequence[str | int] | None = None,
@@ -100,8 +118,9 @@ def items_of(
     step: int | Sequence[int] | None = None,
     axes: str | Sequence[str] | None = None,
     apart: Set[str] = frozenset(),
-) -> tuple[Item, ...]:
-    """Return the items that are meant, in natural order; no pixel is read.
+    recursive: bool = True,
+) -> Iterator[Item]:
+    """Give the items that are meant one after the other, for who may not want to wait for all.
 
     Parameters
     ----------
@@ -119,6 +138,8 @@ def items_of(
         Names of the axes, where the sources do not know them themselves.
     apart
         Paths that are no items: what the batch wrote before.
+    recursive
+        Whether the folders below a folder belong to it.
 
     Raises
     ------
@@ -129,11 +150,10 @@ def items_of(
     """
     if step is not None and window is None:
         raise InvalidParameter(f"step={step!r} is the step of a window: give window= too.")
-    found: list[Item] = []
-    for one in find(source, apart=apart):
-        for item in _parts(one, over, window, step, axes):
-            found.append(replace(item, index=len(found)))
-    return tuple(found)
+    found = find(source, apart=apart, recursive=recursive)
+    parts = chain.from_iterable(_parts(one, over, window, step, axes) for one in found)
+    for number, item in enumerate(parts):
+        yield replace(item, index=number)
 
 
 def _parts(one: Found, over: Any, window: Any, step: Any, axes: Any) -> Iterator[Item]:

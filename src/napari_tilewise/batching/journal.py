@@ -7,13 +7,14 @@ whatever ends the process costs the last line at most.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.io.staging import writing
+from napari_tilewise.engine.disk import append, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 NAME = "batch.jsonl"
 """What the file in the batch's folder is called."""
@@ -29,19 +30,54 @@ def read(folder: str) -> dict[str, dict[str, Any]]:
     folder
         The batch's folder.
     """
-    rows: dict[str, dict[str, Any]] = {}
+    return {row["target"]: row for row in _rows(folder) if "target" in row}
+
+
+def written(folder: str, rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the paths of the outputs that rows tell of.
+
+    Parameters
+    ----------
+    folder
+        The folder that they are in.
+    rows
+        The rows.
+    """
+    outputs = (row.get("output") for row in rows)
+    return frozenset(os.path.join(folder, path) for path in outputs if path)
+
+
+def latest(folder: str) -> tuple[dict[str, Any], int] | None:
+    """Return what is said of the last batch in a folder, and of how many items something came.
+
+    Parameters
+    ----------
+    folder
+        The folder of the batch.
+    """
+    head: dict[str, Any] | None = None
+    count = 0
+    for row in _rows(folder):
+        if "batch" in row:
+            head, count = row["batch"], 0
+        else:
+            count += "target" in row
+    return None if head is None else (head, count)
+
+
+def _rows(folder: str) -> Iterator[dict[str, Any]]:
+    """Give what the lines of a journal say; those that are not whole are left out."""
     path = Path(folder, NAME)
     if not path.is_file():
-        return rows
+        return
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
                 row = json.loads(line)
             except ValueError:  # the end of a batch that was killed while it wrote
                 continue
-            if isinstance(row, dict) and "target" in row:
-                rows[row["target"]] = row
-    return rows
+            if isinstance(row, dict):
+                yield row
 
 
 class Journal:
@@ -59,7 +95,7 @@ class Journal:
         self.path = Path(folder, NAME)
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a+b")
+            self._file = self.path.open("a+b", buffering=0)
             self._end_line()
         self.add({"batch": dict(head)})
 
@@ -68,7 +104,7 @@ class Journal:
         if self._file.tell() > 0:
             self._file.seek(-1, 2)
             if self._file.read(1) != b"\n":
-                self._file.write(b"\n")
+                append(self._file, b"\n")
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write one row, so that it survives this process.
@@ -79,8 +115,7 @@ class Journal:
             Plain data.
         """
         with writing(self.path):
-            self._file.write(json.dumps(row, default=str).encode() + b"\n")
-            self._file.flush()
+            append(self._file, json.dumps(row, default=str).encode() + b"\n")
 
     def log(self, text: str) -> None:
         """Write a traceback to the log beside the journal.

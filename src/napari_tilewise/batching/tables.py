@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import numpy as np
 
+from napari_tilewise.engine.disk import writing
 from napari_tilewise.errors import DestinationExists, InvalidParameter, MissingExtra
-from napari_tilewise.io.staging import local_path, writing
+from napari_tilewise.io.staging import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

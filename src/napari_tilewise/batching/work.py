@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise import register
 from napari_tilewise.batching import keeping
 from napari_tilewise.batching.function import Function, sorted_out
 from napari_tilewise.engine.apply import compute
@@ -224,10 +225,20 @@ def key_of(task: Task) -> str:
 
 
 def _unchanged(task: Task, key: str, before: Mapping[str, Any]) -> bool:
-    assert task.target is not None
-    output = before.get("output")
-    present = output is None or Path(task.target.folder, output).exists()
-    return before.get("status") in (DONE, SKIPPED) and before.get("key") == key and present
+    done = before.get("status") in (DONE, SKIPPED) and before.get("key") == key
+    return done and is_kept(task)
+
+
+def is_kept(task: Task) -> bool:
+    """Return whether what an earlier batch wrote of the item, if anything, is still there.
+
+    Parameters
+    ----------
+    task
+        The item's work.
+    """
+    output = (task.before or {}).get("output")
+    return output is None or (task.target is not None and Path(task.target.folder, output).exists())
 
 
 def there(task: Task) -> Path | None:
@@ -281,7 +292,8 @@ def _run(task: Task, recipe: Recipe) -> tuple[dict[str, Any], Any]:
         return _returned(recipe, source, options, to_row=task.target is not None)
     overwrite = _overwrite(task)
     # Small items are sooner made than an account of their tiles is kept.
-    result = run(recipe, source, destination, overwrite=overwrite, resume=how.alone, **options)
+    with register.within_another():
+        result = run(recipe, source, destination, overwrite=overwrite, resume=how.alone, **options)
     made = {"output": _relative(task, result.path), "kind": str(recipe.output)}
     return {**made, "values": _met(result.path)}, None
 

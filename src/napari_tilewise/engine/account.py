@@ -15,15 +15,19 @@ import socket
 import threading
 import time
 import zlib
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psutil
 from filelock import FileLock, Timeout
 
+from napari_tilewise.engine.disk import append, writing
 from napari_tilewise.errors import DestinationBusy, DestinationUnwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 VERSION = 1
@@ -37,7 +41,92 @@ SYNC = 1.0
 Position = tuple[int, ...]
 
 
-class Account:
+class Findings:
+    """What passes of a run found, in the folder of its account: all that another process may see.
+
+    Parameters
+    ----------
+    folder
+        The account's folder.
+    """
+
+    is_shared = True
+    """Whether this is another process than the one that keeps the account."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def done(self, what: str) -> set[Position]:
+        """Return the tiles of a pass that are done, as far as is known here: none.
+
+        Parameters
+        ----------
+        what
+            The pass.
+        """
+        return set()
+
+    def note(self, what: str, position: Position) -> None:
+        """Note nothing: that is for the process that keeps the account.
+
+        Parameters
+        ----------
+        what
+            The pass.
+        position
+            The tile.
+        """
+
+    def found(self, what: str) -> tuple[Any] | None:
+        """Return what a pass found, in a tuple; None where it is not done.
+
+        Parameters
+        ----------
+        what
+            The pass.
+        """
+        found: tuple[Any] | None = unpickled(self._path(what, "found"))
+        return found
+
+    def keep(self, what: str, value: Any) -> None:
+        """Keep nothing: that is for the process that keeps the account.
+
+        Parameters
+        ----------
+        what
+            The pass.
+        value
+            What it found.
+        """
+
+    def so_far(self, what: str) -> SoFar | None:
+        """Return how far a gathering pass is; None where nobody asks.
+
+        Parameters
+        ----------
+        what
+            The pass.
+        """
+        return None
+
+    def files(self, name: str) -> Path:
+        """Return a folder for files that all processes of the run see.
+
+        Parameters
+        ----------
+        name
+            The folder's name.
+        """
+        folder = self.folder / name
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+        return folder
+
+    def _path(self, what: str, suffix: str) -> Path:
+        return self.folder / f"{what}.{suffix}"
+
+
+class Account(Findings):
     """What is done of one run.
 
     Parameters
@@ -57,14 +146,18 @@ class Account:
         When the folder cannot be written.
     """
 
+    is_shared = False
+
     def __init__(self, folder: Path, key: str, facts: Mapping[str, Any]) -> None:
-        self.folder = folder
+        super().__init__(folder)
+        self._journal = folder / "journal"
         self._lock = threading.Lock()
         self._synced = 0.0
         self._tiles: dict[str, set[Position]] = {}
         self._facts: dict[str, Any] = {}
         self._held = _claimed(folder)
-        try:
+        with ExitStack() as undoing:
+            undoing.callback(self._held.release)
             entries = self._read()
             self.is_new = not entries or entries[0].get("key") != key
             self.was_another = bool(entries) and self.is_new
@@ -72,12 +165,12 @@ class Account:
                 self._clear()
                 entries = [{"version": VERSION, "key": key, "facts": dict(facts)}]
             self._take(entries)
-            self._file = (folder / "journal").open("ab")
+            with writing(folder):
+                self._file = self._journal.open("ab", buffering=0)
+            undoing.callback(self._file.close)
             if self.is_new:
                 self._append(entries[0])
-        except BaseException:
-            self._held.release()
-            raise
+            undoing.pop_all()
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -95,6 +188,11 @@ class Account:
         with self._lock:
             self._facts = {**self._facts, **facts}
             self._append({"facts": facts})
+
+    def lose_tiles(self) -> None:
+        """Believe no more that tiles are done, for this run alone: the disk may take no note."""
+        with self._lock:
+            self._tiles.clear()
 
     def forget_tiles(self) -> None:
         """Note that no tile is done: what was written is gone."""
@@ -131,17 +229,6 @@ class Account:
 
     # -- what passes found ---------------------------------------------------------------------
 
-    def found(self, what: str) -> tuple[Any] | None:
-        """Return what a pass found, in a tuple; None where it is not done.
-
-        Parameters
-        ----------
-        what
-            The pass.
-        """
-        found: tuple[Any] | None = self._unpickled(self._path(what, "found"))
-        return found
-
     def keep(self, what: str, value: Any) -> None:
         """Keep what a pass found.
 
@@ -152,7 +239,7 @@ class Account:
         value
             What it found.
         """
-        self._pickled(self._path(what, "found"), (value,))
+        pickled(self._path(what, "found"), (value,))
         self._path(what, "so-far").unlink(missing_ok=True)
 
     def so_far(self, what: str) -> SoFar:
@@ -163,28 +250,7 @@ class Account:
         what
             The pass.
         """
-        return SoFar(self, self._path(what, "so-far"))
-
-    def _path(self, what: str, suffix: str) -> Path:
-        return self.folder / f"{what}.{suffix}"
-
-    def _pickled(self, path: Path, value: Any) -> None:
-        growing = path.with_name(f"{path.name}.new")
-        data = pickle.dumps(value)
-        with growing.open("wb") as file:
-            file.write(zlib.crc32(data).to_bytes(4, "big") + data)
-            file.flush()
-            os.fsync(file.fileno())
-        growing.replace(path)
-
-    def _unpickled(self, path: Path) -> Any:
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "big"):
-            return None  # cut short when the machine stopped: the pass is done again
-        return pickle.loads(data[4:])
+        return SoFar(self._path(what, "so-far"))
 
     def files(self, name: str) -> Path:
         """Return a folder for files that a later run takes as they are.
@@ -196,8 +262,7 @@ class Account:
         name
             The folder's name.
         """
-        folder = self.folder / name
-        folder.mkdir(exist_ok=True)
+        folder = super().files(name)
         boot = psutil.boot_time()
         for path in folder.iterdir():
             if boot - SETTLED < path.stat().st_mtime < boot:
@@ -208,34 +273,34 @@ class Account:
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         text = json.dumps({**entry, "host": socket.gethostname()} if "key" in entry else entry)
-        self._file.write(f"{zlib.crc32(text.encode()):08x} {text}\n".encode())
-        self._file.flush()
         now = time.monotonic()
-        if now - self._synced > SYNC:
-            os.fsync(self._file.fileno())
-            self._synced = now
+        with writing(self._journal):
+            self._refuse_what_is_gone()
+            append(self._file, f"{zlib.crc32(text.encode()):08x} {text}\n".encode())
+            if now - self._synced > SYNC:
+                os.fsync(self._file.fileno())
+                self._synced = now
+
+    def _refuse_what_is_gone(self) -> None:
+        """Stop before tiles are noted where no later run will look for them."""
+        if self.is_gone:
+            raise DestinationUnwritable(
+                f"{str(self.folder)!r}, where it is noted what of the run is done, was removed or "
+                "moved while it ran; leave it in place and start again."
+            )
 
     def _read(self) -> list[dict[str, Any]]:
         """Return the journal's entries up to the first that is not whole, and cut it there."""
-        path = self.folder / "journal"
-        entries, length = [], 0
-        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
-            checksum, _, text = line.rstrip(b"\n").partition(b" ")
-            if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
-                break
-            entries.append(json.loads(text))
-            length += len(line)
-        if path.exists():
-            os.truncate(path, length)
+        if not self._journal.exists():
+            return []
+        entries, length = _whole(self._journal)
+        os.truncate(self._journal, length)
         return entries
 
     def _take(self, entries: list[dict[str, Any]]) -> None:
         """Believe the entries; after a restart of the machine, not the very last ones."""
-        self._facts = {}
-        for entry in entries:
-            self._facts.update(entry.get("facts", {}))
-        forgotten = max((n for n, entry in enumerate(entries) if "forget" in entry), default=0)
-        tiles = [entry for entry in entries[forgotten:] if "tile" in entry]
+        self._facts = _facts(entries)
+        tiles = _tiles(entries)
         latest = max((entry["time"] for entry in tiles), default=0)
         same_host = entries[0].get("host", socket.gethostname()) == socket.gethostname()
         if not same_host or psutil.boot_time() > latest:
@@ -244,6 +309,14 @@ class Account:
             self.done(entry["pass"]).add(tuple(entry["tile"]))
 
     # -- end -----------------------------------------------------------------------------------
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether somebody removed the folder while the run goes on, or moved it away."""
+        try:
+            return not os.path.samestat(os.fstat(self._file.fileno()), self._journal.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return True
 
     @property
     def is_empty(self) -> bool:
@@ -256,9 +329,12 @@ class Account:
         self._held.release()
 
     def remove(self) -> None:
-        """Remove the account: its run is complete."""
-        self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the account: its run is complete, or nothing of it is done."""
+        gone = self.is_gone  # what stands in its place then is another run's
+        self._file.close()
+        if not gone:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self._held.release()
 
     def _clear(self) -> None:
         for path in self.folder.iterdir():
@@ -273,14 +349,13 @@ class Account:
 class SoFar:
     """How far a gathering pass is: the contributions merged so far, noted every few seconds."""
 
-    def __init__(self, account: Account, path: Path) -> None:
-        self._account = account
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._last = time.monotonic()
 
     def load(self) -> tuple[int, Any]:
         """Return how many tiles are merged, and their total (None for none)."""
-        found = self._account._unpickled(self._path)
+        found = unpickled(self._path)
         return (0, None) if found is None else found
 
     def note(self, count: int, total: Any) -> None:
@@ -295,24 +370,129 @@ class SoFar:
         """
         if time.monotonic() - self._last < INTERVAL:
             return
-        self._account._pickled(self._path, (count, total))
+        pickled(self._path, (count, total))
         self._last = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an account tells of a run that may be alive."""
+
+    key: str
+    facts: Mapping[str, Any]
+    """What a run that goes on needs to know."""
+    done: Mapping[str, int]
+    """How many tiles of each pass are done."""
+
+
+def told(folder: Path) -> Told | None:
+    """Return what an account tells, without claiming it; None where there is none.
+
+    Parameters
+    ----------
+    folder
+        Where it is kept.
+    """
+    try:
+        entries, _ = _whole(folder / "journal")
+    except OSError:  # removed just now, as its run is complete
+        return None
+    if not entries or "key" not in entries[0]:
+        return None
+    done = {(entry["pass"], tuple(entry["tile"])) for entry in _tiles(entries)}
+    return Told(entries[0]["key"], _facts(entries), Counter(name for name, _ in done))
+
+
+def is_held(folder: Path) -> bool:
+    """Return whether a living run keeps an account; rather ask the register, which claims nothing.
+
+    Parameters
+    ----------
+    folder
+        Where it is kept.
+    """
+    try:
+        with FileLock(folder / "lock", blocking=False):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
+def _whole(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Return a journal's entries up to the first that is not whole, and how long they are."""
+    entries, length = [], 0
+    for line in path.read_bytes().splitlines(keepends=True):
+        checksum, _, text = line.rstrip(b"\n").partition(b" ")
+        if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
+            break
+        entries.append(json.loads(text))
+        length += len(line)
+    return entries, length
+
+
+def _facts(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for entry in entries:
+        facts.update(entry.get("facts", {}))
+    return facts
+
+
+def _tiles(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the entries of tiles that were not forgotten later."""
+    forgotten = max((n for n, entry in enumerate(entries) if "forget" in entry), default=0)
+    return [entry for entry in entries[forgotten:] if "tile" in entry]
+
+
+def pickled(path: Path, value: Any) -> None:
+    """Write a value to a file, which is whole or not there, whatever becomes of the machine.
+
+    Parameters
+    ----------
+    path
+        The file.
+    value
+        The value.
+    """
+    growing = path.with_name(f"{path.name}.new")
+    data = pickle.dumps(value)
+    with writing(path):
+        try:
+            with growing.open("wb", buffering=0) as file:
+                append(file, zlib.crc32(data).to_bytes(4, "big") + data)
+                os.fsync(file.fileno())
+            growing.replace(path)
+        except BaseException:
+            growing.unlink(missing_ok=True)
+            raise
+
+
+def unpickled(path: Path) -> Any:
+    """Return the value that a file holds; None where there is none, or a part of one.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "big"):
+        return None  # cut short when the machine stopped: the pass is done again
+    return pickle.loads(data[4:])
 
 
 def _claimed(folder: Path) -> FileLock:
     """Return the lock of an account, held; the system lifts it when the process ends in any way."""
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / "lock", blocking=False)
-        lock.acquire()
-    except Timeout:
-        raise DestinationBusy(
-            f"Another run is writing to the same destination (it keeps {str(folder)!r}): wait for "
-            "it, cancel it, or give another destination."
-        ) from None
-    except OSError as error:
-        raise DestinationUnwritable(
-            f"{str(folder)!r} cannot be written ({error.strerror or error}); expected a folder "
-            "that you may write to: change its permissions or give another destination."
-        ) from error
+        try:
+            lock.acquire()
+        except Timeout:
+            raise DestinationBusy(
+                f"Another run is writing to the same destination (it keeps {str(folder)!r}): wait "
+                "for it, cancel it, or give another destination."
+            ) from None
     return lock

@@ -235,7 +235,7 @@ def build(
     axes: str | Sequence[str] | None = None,
     spatial: str | Sequence[int] | None = None,
     tiles: Any = "auto",
-    account_name: str = "",
+    step: int | None = None,
 ) -> Stack:
     """Return an operation on an image as a source of pixels; everything is checked, nothing read.
 
@@ -262,7 +262,7 @@ def build(
         name: _aligned(operation, name, value, source, call.spatial_shape, session)
         for name, value in images.items()
     }
-    return Stack(call, source, aligned, loops, tile, session, names, account_name)
+    return Stack(call, source, aligned, loops, tile, session, names, step)
 
 
 def _source(image: Any, session: Session) -> Source:

@@ -35,6 +35,8 @@ CACHE = 0.25
 """Largest share of what is free for decoded chunks."""
 RUNTIME = 90 * 2**20
 """What libraries that are imported by the first tile add to the process."""
+CHILD = 260 * 2**20
+"""What another process takes that has loaded all that a tile needs."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,15 @@ class Budget:
     """Gathered numbers."""
     kept: int = 0
     """Results that are kept in memory for later passes."""
+    child: int = 0
+    """What a worker takes beside, where each is a process of its own."""
 
     @property
     def total(self) -> int:
         """The stated peak."""
         return (
             self.process
-            + self.workers * (self.per_worker + self.writing)
+            + self.workers * (self.per_worker + self.writing + self.child)
             + self.cache
             + self.tables
             + self.kept

@@ -7,6 +7,7 @@ image (or continued where the border mode wraps), and the same box of every furt
 from __future__ import annotations
 
 import threading
+from functools import partial, reduce
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -14,21 +15,13 @@ import numpy as np
 import psutil
 
 from napari_tilewise.engine.cache import shared_cache
+from napari_tilewise.engine.crew import GatherTask
 from napari_tilewise.engine.order import band_width, banded
 from napari_tilewise.engine.source import Source, read_wrapped
-from napari_tilewise.engine.stored import StoredImage
+from napari_tilewise.engine.sweeping import Sweeping
 from napari_tilewise.engine.tiling import TARGET
 from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
-from napari_tilewise.operations.grid import (
-    Grid,
-    Halo,
-    Region,
-    align,
-    clip,
-    grow,
-    size,
-    words,
-)
+from napari_tilewise.operations.grid import Grid, Halo, Region, align, clip, grow, size, words
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -44,8 +37,9 @@ from napari_tilewise.sizes import format_size
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from napari_tilewise.engine.account import SoFar
     from napari_tilewise.engine.session import Session
+    from napari_tilewise.engine.stored import StoredImage
+    from napari_tilewise.operations.model import Plan
 
 UNNOTICED = 2**20
 """Bytes of gathered numbers below which nobody asks how much memory there is."""
@@ -71,8 +65,9 @@ class Driver:
         Tile lengths of the passes, per spatial axis.
     session
         Workers, cancel, progress.
-    name
-        What the session's account calls these passes; none of them are noted unless given.
+    address
+        The step of a chain and the plane, by which an account and a crew know these passes; they
+        are not noted, and done in this process, unless given.
     """
 
     def __init__(
@@ -82,10 +77,9 @@ class Driver:
         images: Mapping[str, Source],
         tile: tuple[int, ...],
         session: Session,
-        name: str = "",
+        address: tuple[int, Position] | None = None,
     ) -> None:
-        self.name = name
-        self._passes = 0
+        self.address = address
         self.call = call
         self.operation = call.operation
         self.source = source
@@ -97,6 +91,8 @@ class Driver:
             k: v for k, v in images.items() if k not in self._others
         }
         self._lock = threading.RLock()
+        self._plan: Plan | None = None
+        self._passes: list[Gather | Sweep] = []
         self._final: Final | None = None
 
     def final(self) -> Final:
@@ -105,41 +101,78 @@ class Driver:
             if self._final is None:
                 for source in (self.source, *self._aligned.values(), *self._others.values()):
                     source.prepare()
-                self._final = self._drive()
+                self._walk(None)
+            assert self._final is not None
             return self._final
 
-    def _drive(self) -> Final:
-        if self.operation.kind is Kind.WHOLE:
-            self._refuse_what_does_not_fit(prod(self.call.spatial_shape))
-        plan = self.operation.plan(self.call)
-        found: Any = None
-        while True:
-            try:
-                step = plan.send(found)
-            except StopIteration as stop:
-                final: Final = stop.value
-                return final
-            except TilewiseError:
-                raise
-            except Exception as error:
-                raise OperationFailed(
-                    f"{self.operation.name} cannot take this image: {error}"
-                ) from error
-            found = self._sweep(step) if isinstance(step, Sweep) else self._noted(step)
+    def pass_at(self, number: int) -> Gather | Sweep:
+        """Return one of the passes before the last, once those before it are done.
 
-    def _noted(self, gather: Gather) -> Any:
-        """Return what a pass gathers, or what it had gathered before the run was killed."""
-        account = self.session.account
-        if account is None or not self.name:
-            return self._gather(gather, None)
-        what = f"{self.name}-pass-{self._passes}"
-        self._passes += 1
-        before = account.found(what)
+        Parameters
+        ----------
+        number
+            Which, from 0.
+        """
+        with self._lock:
+            self._walk(number)
+            return self._passes[number]
+
+    def _walk(self, number: int | None) -> None:
+        """Go through the plan up to a pass (not doing that one), or to its end."""
+        try:
+            if self._plan is None:
+                if self.operation.kind is Kind.WHOLE:
+                    self._refuse_what_does_not_fit(prod(self.call.spatial_shape))
+                self._plan = self.operation.plan(self.call)
+                self._send(None)
+            while self._final is None and (number is None or len(self._passes) <= number):
+                self._send(self._done(len(self._passes) - 1))
+        except BaseException:
+            self._plan, self._passes, self._final = None, [], None  # begun anew when asked again
+            raise
+
+    def _send(self, found: Any) -> None:
+        """Give the plan what its pass found; take in the next pass, or the last."""
+        assert self._plan is not None
+        try:
+            self._passes.append(self._plan.send(found))
+        except StopIteration as stop:
+            self._final = stop.value
+        except TilewiseError:
+            raise
+        except Exception as error:
+            raise OperationFailed(
+                f"{self.operation.name} cannot take this image: {error}"
+            ) from error
+
+    def _done(self, number: int) -> Any:
+        """Return what a pass finds, or what it had found before the run was killed."""
+        step = self._passes[number]
+        name = self.name_of(number)
+        account = self.session.account if name is not None else None
+        if isinstance(step, Sweep):
+            return Sweeping(self, step, number).run()
+        if account is None or name is None:
+            return self._gather(step, number)
+        before = account.found(name)
         if before is not None:
             return before[0]
-        found = self._gather(gather, account.so_far(what))
-        account.keep(what, found)
+        found = self._gather(step, number)
+        account.keep(name, found)
         return found
+
+    def name_of(self, number: int) -> str | None:
+        """Return what the session's account calls a pass; None where it does not know it.
+
+        Parameters
+        ----------
+        number
+            Which pass.
+        """
+        if self.address is None:
+            return None
+        step, index = self.address
+        return "-".join(map(str, ("step", step, *index, "pass", number)))
 
     def _refuse_what_does_not_fit(self, pixels: int) -> None:
         """Stop before a region that has to be in memory at once takes more than there is."""
@@ -173,38 +206,87 @@ class Driver:
 
     # -- passes ------------------------------------------------------------------------------
 
-    def _gather(self, gather: Gather, so_far: SoFar | None) -> Any:
+    def _gather(self, gather: Gather, number: int) -> Any:
+        session, name = self.session, self.name_of(number)
+        account = session.account if name is not None else None
+        items = self._items(gather)
+        what = f"{self.operation.name}: {gather.what}"
+        total = session.reduce(
+            what,
+            lambda position: self.contribution(gather, position),
+            self._merge(gather),
+            items,
+            None if account is None or name is None else account.so_far(name),
+            None if self.address is None else partial(self._asked, number),
+        )
+        return total if gather.finish is None else gather.finish(total)
+
+    def _asked(self, number: int, positions: Sequence[Position]) -> Sequence[Any]:
+        """Return what others found in some tiles."""
+        assert self.session.crew is not None
+        assert self.address is not None
+        found: Sequence[Any] = self.session.crew.ask(
+            GatherTask(tuple(positions), *self.address, number)
+        )
+        return found
+
+    def _items(self, gather: Gather) -> list[Position]:
+        """Return where a pass looks: the tiles' positions, or the numbers of its regions."""
+        if gather.regions is not None:
+            self._refuse_what_does_not_fit(max(map(size, gather.regions), default=0))
+            return [(number,) for number in range(len(gather.regions))]
+        if gather.image is not None:
+            return list(self._look_at(gather.image)[0].positions())
+        return self.ordered()
+
+    def contributions(self, number: int, positions: Sequence[Position]) -> list[Any]:
+        """Return what some tiles contribute to a pass, merged as far as may be.
+
+        Parameters
+        ----------
+        number
+            Which pass.
+        positions
+            The tiles, neighbours in the order of the pass.
+        """
+        gather = self.pass_at(number)
+        assert isinstance(gather, Gather)
+        parts = (self.contribution(gather, position) for position in positions)
+        return [reduce(self._merge(gather), parts)] if gather.in_groups else list(parts)
+
+    def contribution(self, gather: Gather, position: Position) -> Any:
+        """Return what one tile contributes.
+
+        Parameters
+        ----------
+        gather
+            The pass.
+        position
+            The tile's position, or its number among the pass's regions.
+        """
         halo = normal_halo(gather.halo, self.call.ndim)
-        grid = self.grid
-        block_of: Callable[[Region, Region, Position], Block] = self.block
         if gather.image is not None:
             grid, block_of = self._look_at(gather.image)
-        items: list[tuple[Region, Position]]
-        if gather.regions is not None:
-            items = [(region, (number,)) for number, region in enumerate(gather.regions)]
-            self._refuse_what_does_not_fit(max(map(size, gather.regions), default=0))
-        elif gather.image is not None:
-            items = [(grid.region(p), p) for p in grid.positions()]
+            tile = grid.region(position) if gather.regions is None else gather.regions[position[0]]
+            region = within_image(tile, halo, grid.shape)
         else:
-            items = [(grid.region(p), p) for p in self._ordered()]
+            block_of = self.block
+            tile = (
+                self.grid.region(position)
+                if gather.regions is None
+                else gather.regions[position[0]]
+            )
+            region = self.grown(tile, halo, None)
+        block = block_of(tile, region, position)
+        return self.guard(lambda: gather.of(block), tile)
 
-        def of(item: tuple[Region, Position]) -> Any:
-            tile, position = item
-            if gather.image is None:
-                region = self.grown(tile, halo, None)
-            else:
-                region = within_image(tile, halo, grid.shape)
-            block = block_of(tile, region, position)
-            return self.guard(lambda: gather.of(block), tile)
-
+    def _merge(self, gather: Gather) -> Callable[[Any, Any], Any]:
         def merge(total: Any, part: Any) -> Any:
             total = gather.merge(total, part)
             self._refuse_more_than_was_set_aside(total, gather.what)
             return total
 
-        what = f"{self.operation.name}: {gather.what}"
-        total = self.session.reduce(what, of, merge, items, so_far)
-        return total if gather.finish is None else gather.finish(total)
+        return merge
 
     def _look_at(self, name: str) -> tuple[Grid, Callable[[Region, Region, Position], Block]]:
         """Return the tiles of a further image of its own size, and how its blocks are made."""
@@ -223,85 +305,33 @@ class Driver:
 
         return grid, block_of
 
-    def _sweep(self, sweep: Sweep) -> int:
-        """Make or go on with the stored image; return how many sweeps changed something."""
-        halo = normal_halo(sweep.halo, self.call.ndim)
-        if sweep.start is not None:
-            stored = self._started(sweep, sweep.start, halo)
-        else:
-            stored = self._stored(sweep.name)
-        what = f"{self.operation.name}: {sweep.what}"
-        changed: list[Position] = []
+    def stored(self, name: str) -> StoredImage | None:
+        """Return the image that passes made under a name; None where there is none yet.
 
-        def work(position: Position) -> None:
-            new = self._swept(sweep.compute, position, halo, stored.dtype)
-            old = stored.read(self._box_of(position))
-            if not np.array_equal(old, new, equal_nan=new.dtype.kind in "fc"):
-                stored.stage(position, new)
-                changed.append(position)
+        Parameters
+        ----------
+        name
+            The name.
+        """
+        found: Any = self._aligned.get(name)
+        return found  # type: ignore[no-any-return]
 
-        todo = self._ordered()
-        count = 0
-        while todo and (sweep.most is None or count < sweep.most):
-            self.session.sweep(what, work, todo)
-            stored.commit()
-            count += bool(changed)
-            todo = self._touched(changed, halo)
-            changed.clear()
-        return count
+    def store(self, name: str, image: StoredImage | None) -> None:
+        """Have later passes see an image under a name, or no longer.
 
-    def _stored(self, name: str) -> StoredImage:
-        stored = self._aligned[name]
-        assert isinstance(stored, StoredImage)
-        return stored
+        Parameters
+        ----------
+        name
+            The name.
+        image
+            The image; None: no longer.
+        """
+        self._aligned.pop(name, None)
+        if image is not None:
+            self._aligned[name] = image
 
-    def _started(
-        self, sweep: Sweep, start: Callable[[Block], np.ndarray], halo: Halo
-    ) -> StoredImage:
-        tile = self.call.with_channel(
-            self.grid.tile,
-            0 if self.call.channel_axis is None else self.call.shape[self.call.channel_axis],
-        )
-        stored = StoredImage(self.call.shape, sweep.dtype, tile)
-        self._aligned.pop(sweep.name, None)
-
-        def work(position: Position) -> None:
-            stored.stage(position, self._swept(start, position, halo, stored.dtype))
-
-        self.session.sweep(f"{self.operation.name}: {sweep.what}", work, self._ordered())
-        stored.commit()
-        self._aligned[sweep.name] = stored
-        return stored
-
-    def _swept(
-        self,
-        compute: Callable[[Block], np.ndarray],
-        position: Position,
-        halo: Halo,
-        dtype: np.dtype[Any],
-    ) -> np.ndarray:
-        tile = self.grid.region(position)
-        region = self.grown(tile, halo, None)
-        block = self.block(tile, region, position)
-        result: np.ndarray = self.guard(lambda: compute(block), tile)
-        box = self.call.with_channel(block.core, slice(None))
-        return np.asarray(result[box], dtype)
-
-    def _box_of(self, position: Position) -> Region:
-        return self._whole_channels(self.grid.region(position))
-
-    def _touched(self, changed: Sequence[Position], halo: Halo) -> list[Position]:
-        """Return the tiles that see any of the changed ones, in the order of passes."""
-        if self.call.wraps:
-            return self._ordered() if changed else []
-        back = tuple((hi, lo) for lo, hi in halo)
-        seen: set[Position] = set()
-        for position in changed:
-            region = clip(grow(self.grid.region(position), back), self.grid.shape)
-            seen.update(self.grid.covering(region))
-        return [position for position in self._ordered() if position in seen] if seen else []
-
-    def _ordered(self) -> list[Position]:
+    def ordered(self) -> list[Position]:
+        """Return the tiles in the order in which passes visit them."""
         cache = self.session.cache or shared_cache()
         return banded(
             self.grid, band_width(self.grid.tile, self.source.dtype.itemsize, cache.capacity)
@@ -339,7 +369,14 @@ class Driver:
         }
         return Block(data, images, tile, region, self.grid, position)
 
-    def _whole_channels(self, region: Region) -> Region:
+    def whole_channels(self, region: Region) -> Region:
+        """Return a box over the spatial axes as one over all axes.
+
+        Parameters
+        ----------
+        region
+            The box.
+        """
         channel = self.call.channel_axis
         length = 0 if channel is None else self.call.shape[channel]
         return self.call.with_channel(region, slice(0, length))

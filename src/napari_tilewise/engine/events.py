@@ -52,6 +52,24 @@ class RunLeft(Event):
 
 
 @dataclass(frozen=True)
+class CrewStarted(Event):
+    """Other processes compute the tiles of this run."""
+
+    where: str
+    """Which, in words."""
+    dashboard: str = ""
+    """The address of a page that shows them at work, where there is one."""
+
+
+@dataclass(frozen=True)
+class DiskShort(Event):
+    """The disk may be too small for what the run writes; it is tried all the same."""
+
+    words: str
+    """How much may be written, and how much is free."""
+
+
+@dataclass(frozen=True)
 class PassStarted(Event):
     """One sweep over all tiles starts."""
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LOOK = 0.1
+"""Seconds between two looks at whether a pause is over; a cancel ends it at once."""
+_NEVER = threading.Event()
+
 
 def cpu_count() -> int:
     """Return the number of processors this process may use."""
@@ -128,20 +132,36 @@ def hold_libraries() -> None:
     _INNER.acquire()
 
 
+def wait_while(paused: Callable[[], bool], cancel: threading.Event | None) -> None:
+    """Wait as long as something is paused, or until it is cancelled.
+
+    Parameters
+    ----------
+    paused
+        Tells whether it is.
+    cancel
+        Ends the wait at once when it is set.
+    """
+    while paused() and not (cancel or _NEVER).wait(LOOK):
+        pass
+
+
 class _Sweep(Generic[T]):
-    """Items that several threads pull from; ends early at the first error or when cancelled."""
+    """Items that several threads pull from, until all are taken, one fails, or it is cancelled."""
 
     def __init__(
         self,
         work: Callable[[int, T], None],
         items: Iterable[T],
         cancel: threading.Event | None,
+        pause: threading.Event | None,
     ) -> None:
         self._work = work
         self._items = enumerate(items)
         self._lock = threading.Lock()
         self._cancel = cancel
-        self._stop = False
+        self._pause = pause
+        self.is_over = False
         self.error: BaseException | None = None
 
     def pull(self) -> None:
@@ -150,7 +170,7 @@ class _Sweep(Generic[T]):
                 self._work(*step)
             except BaseException as error:
                 with self._lock:
-                    self._stop = True
+                    self.is_over = True
                     self.error = self.error or error
                 if not isinstance(error, Exception):
                     raise
@@ -158,14 +178,21 @@ class _Sweep(Generic[T]):
 
     def _next(self) -> tuple[int, T] | None:
         with self._lock:
-            if self._cancel is not None and self._cancel.is_set() and not self._stop:
-                self._stop = True
+            if self._cancel is not None and self._cancel.is_set() and self.error is None:
+                self.is_over = True
                 self.error = Cancelled("Cancelled: nothing was changed by the part done so far.")
-            return None if self._stop else next(self._items, None)
+            if self.is_over or self.is_paused():
+                return None
+            step = next(self._items, None)
+            self.is_over = step is None
+            return step
+
+    def is_paused(self) -> bool:
+        return self._pause is not None and self._pause.is_set()
 
     def stop(self) -> None:
         with self._lock:
-            self._stop = True
+            self.is_over = True
 
 
 def sweep(
@@ -174,11 +201,12 @@ def sweep(
     *,
     workers: int | None = None,
     cancel: threading.Event | None = None,
+    pause: threading.Event | None = None,
 ) -> None:
     """Call ``work(number, item)`` for every item, in up to `workers` threads.
 
     Items are pulled one at a time, so that an unbounded queue never builds up and a cancel takes
-    effect within one item's time.
+    effect within one item's time; so does a pause, which lasts as long as `pause` is set.
 
     Raises
     ------
@@ -186,13 +214,18 @@ def sweep(
         When `cancel` is set before the last item was pulled.
     """
     workers = workers or cpu_count()
-    job = _Sweep(work, items, cancel)
-    with single_threaded_libraries():
-        helpers = [_POOL.submit(job.pull, workers) for _ in range(workers - 1)]
-        try:
-            job.pull()
-        finally:
-            job.stop()
-            wait([helper for helper in helpers if not helper.cancel()])
+    job = _Sweep(work, items, cancel, pause)
+    while not job.is_over:
+        # Nobody waits in the pool: other sweeps have it while this one is paused.
+        wait_while(job.is_paused, cancel)
+        with single_threaded_libraries():
+            helpers = [_POOL.submit(job.pull, workers) for _ in range(workers - 1)]
+            try:
+                job.pull()
+            except BaseException:
+                job.stop()
+                raise
+            finally:
+                wait([helper for helper in helpers if not helper.cancel()])
     if job.error is not None:
         raise job.error

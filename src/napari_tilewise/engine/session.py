@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from napari_tilewise.engine.crew import task_size
 from napari_tilewise.engine.events import PassDone, PassStarted, TileDone
 from napari_tilewise.engine.pool import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_tilewise.engine.account import Account, SoFar
+    from napari_tilewise.engine.account import Findings, SoFar
     from napari_tilewise.engine.cache import ChunkCache
+    from napari_tilewise.engine.crew import Crew
     from napari_tilewise.engine.events import Event, Listener
 
 T = TypeVar("T")
@@ -37,8 +40,12 @@ class Session:
     """Bytes that an operation on the whole image may take; what is available unless given."""
     tables: int | None = None
     """Bytes that gathered numbers may take; what is available unless given."""
-    account: Account | None = None
+    account: Findings | None = None
     """Where what is done is noted, for a run that may be killed."""
+    crew: Crew | None = None
+    """Other processes that do the tiles; this one's threads unless given."""
+    pause: threading.Event | None = None
+    """Set it to take no more tiles until it is cleared."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -51,8 +58,18 @@ class Session:
             with self._lock:
                 self.listener(event)
 
+    @property
+    def threads(self) -> int | None:
+        """How many threads pull items: each waits for an answer where a crew does the work."""
+        return self.workers if self.crew is None else self.crew.slots
+
     def once(
-        self, name: str, what: str, work: Callable[[Position], None], items: Sequence[Position]
+        self,
+        name: str,
+        what: str,
+        work: Callable[[Position], None],
+        items: Sequence[Position],
+        afar: Callable[[Sequence[Position]], Any] | None = None,
     ) -> None:
         """Do `work` for every item that the account does not say is done, and note each.
 
@@ -66,26 +83,65 @@ class Session:
             Does one item.
         items
             All of them.
+        afar
+            Has the crew do some of them, where there is one.
         """
         account = self.account
-        if account is None:
-            self.sweep(what, work, items)
-            return
-        done = account.done(name)
+        done = set() if account is None else account.done(name)
 
-        def noted(item: Position) -> None:
-            work(item)
-            account.note(name, item)
+        def noted(group: Sequence[Position]) -> None:
+            if self.crew is not None and afar is not None:
+                afar(group)
+            else:
+                for item in group:
+                    work(item)
+            if account is not None:
+                for item in group:
+                    account.note(name, item)
 
         left = [item for item in items if item not in done]
-        self.sweep(what, noted, left, before=len(items) - len(left))
+        groups = self.groups(left, afar=afar is not None)
+        self.sweep(what, noted, groups, before=len(items) - len(left), size=len)
+
+    def groups(self, items: Sequence[T], *, afar: bool) -> list[Sequence[T]]:
+        """Return items in runs of neighbours: one by one, or several for one task of a crew.
+
+        Parameters
+        ----------
+        items
+            The items, in order.
+        afar
+            Whether a crew can do them.
+        """
+        size = task_size(len(items), self.crew.slots) if afar and self.crew is not None else 1
+        return [items[start : start + size] for start in range(0, len(items), size)]
 
     def sweep(
-        self, what: str, work: Callable[[T], None], items: Sequence[T], *, before: int = 0
+        self,
+        what: str,
+        work: Callable[[T], None],
+        items: Sequence[T],
+        *,
+        before: int = 0,
+        size: Callable[[T], int] = lambda _: 1,
     ) -> None:
-        """Do `work` for every item in the pool, telling the listener; `before` are done already."""
+        """Do `work` for every item in the pool, telling the listener.
+
+        Parameters
+        ----------
+        what
+            What listeners are told of it.
+        work
+            Does one item.
+        items
+            All of them.
+        before
+            Number of tiles that are done already.
+        size
+            Number of tiles of an item.
+        """
         started = time.perf_counter()
-        count = len(items) + before
+        count = sum(map(size, items)) + before
         done = before
         self.tell(PassStarted(what, count))
 
@@ -94,10 +150,10 @@ class Session:
             work(item)
             if self.listener is not None:
                 with self._lock:
-                    done += 1
+                    done += size(item)
                     self.listener(TileDone(what, done, count))
 
-        sweep(step, items, workers=self.workers, cancel=self.cancel)
+        sweep(step, items, workers=self.threads, cancel=self.cancel, pause=self.pause)
         self.tell(PassDone(what, time.perf_counter() - started))
 
     def reduce(
@@ -107,30 +163,39 @@ class Session:
         merge: Callable[[Any, Any], Any],
         items: Sequence[T],
         so_far: SoFar | None = None,
+        afar: Callable[[Sequence[T]], Sequence[Any]] | None = None,
     ) -> Any:
         """Return ``merge(...merge(of(first), of(second))..., of(last))``, merged as tiles finish.
 
         Contributions are always merged in the order of the items, so that the result does not
         depend on the threads; one that is early waits for those before it. With `so_far`, what a
-        run that was killed had merged is not asked for again.
+        run that was killed had merged is not asked for again. With `afar` and a crew, that has
+        others find the contributions of several items, in order.
         """
-        waiting: dict[int, Any] = {}
+        waiting: dict[int, tuple[int, Sequence[Any]]] = {}
         lock = threading.Lock()
         next_number, before = (0, None) if so_far is None else so_far.load()
         total: list[Any] = [before] if next_number else []
 
-        def work(numbered: tuple[int, T]) -> None:
+        def work(numbered: tuple[int, Sequence[T]]) -> None:
             nonlocal next_number
-            number, item = numbered
-            part = of(item)
+            number, group = numbered
+            is_far = afar is not None and self.crew is not None
+            parts = afar(group) if is_far and afar else [of(item) for item in group]
             with lock:
-                waiting[number] = part
+                waiting[number] = (len(group), parts)
                 while next_number in waiting:
-                    ready = waiting.pop(next_number)
-                    total[:] = [merge(total[0], ready)] if total else [ready]
-                    next_number += 1
+                    length, ready = waiting.pop(next_number)
+                    for part in ready:
+                        total[:] = [merge(total[0], part)] if total else [part]
+                    next_number += length
                     if so_far is not None:
                         so_far.note(next_number, total[0])
 
-        self.sweep(what, work, list(enumerate(items))[next_number:])
+        groups = self.groups(items[next_number:], afar=afar is not None)
+        starts = itertools.accumulate(map(len, groups), initial=next_number)
+        self.sweep(
+            what, work, list(zip(starts, groups, strict=False)),
+            before=next_number, size=lambda one: len(one[1]),
+        )  # fmt: skip
         return total[0]

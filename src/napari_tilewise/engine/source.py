@@ -40,8 +40,8 @@ class Source(Protocol):
     def read(self, region: Region) -> np.ndarray:
         """Return the pixels of a box inside the image; the array may be read-only."""
 
-    def prepare(self) -> None:
-        """Do the passes that reading needs (from outside a sweep, so that all threads help)."""
+    def prepare(self, region: Region | None = None) -> None:
+        """Do the passes that reading a box needs (from outside a sweep: all threads help)."""
 
 
 class ArraySource:
@@ -58,7 +58,7 @@ class ArraySource:
         """Return a view of the box."""
         return self.array[region]
 
-    def prepare(self) -> None:
+    def prepare(self, region: Region | None = None) -> None:
         """Nothing to do."""
 
 
@@ -92,7 +92,7 @@ class ChunkedSource:
             out[within(common, region)] = self._chunk(position)[within(common, box)]
         return out
 
-    def prepare(self) -> None:
+    def prepare(self, region: Region | None = None) -> None:
         """Nothing to do."""
 
     def _chunk(self, position: tuple[int, ...]) -> np.ndarray:
@@ -129,16 +129,19 @@ class PlaneView:
 
     def read(self, region: Region) -> np.ndarray:
         """Return a box of the plane."""
+        return self.stack.read(self._within_stack(region)).reshape(extent(region))
+
+    def _within_stack(self, region: Region) -> Region:
         boxes = iter(region)
-        full = tuple(
+        return tuple(
             slice(self._fixed[i], self._fixed[i] + 1) if i in self._fixed else next(boxes)
             for i in range(len(self.stack.shape))
         )
-        return self.stack.read(full).reshape(extent(region))
 
-    def prepare(self) -> None:
-        """Prepare the stack."""
-        self.stack.prepare()
+    def prepare(self, region: Region | None = None) -> None:
+        """Prepare this plane of the stack."""
+        whole = tuple(slice(0, n) for n in self.shape)
+        self.stack.prepare(self._within_stack(whole if region is None else region))
 
 
 def chunk_lengths(array: Any) -> tuple[int, ...]:

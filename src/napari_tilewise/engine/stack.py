@@ -44,8 +44,8 @@ class Stack:
         Workers, cancel, progress.
     names
         Names of the source's axes, for the columns that tell planes apart.
-    account_name
-        What the session's account calls its passes; see `Driver`.
+    step
+        Its number among the steps of a chain, by which passes are named; see `Driver`.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Stack:
         tile: tuple[int, ...],
         session: Session,
         names: Sequence[str] | None = None,
-        account_name: str = "",
+        step: int | None = None,
         *,
         number: int | None = None,
         drivers: _Drivers | None = None,
@@ -69,7 +69,7 @@ class Stack:
         self.session = session
         self._tile = tile
         self._names = names
-        self._account_name = account_name
+        self._step = step
         parts = call.operation.parts(call)
         self._number = number or 0 if parts is not None else None
         self.part: Part = (
@@ -97,7 +97,7 @@ class Stack:
                 self._tile,
                 self.session,
                 self._names,
-                self._account_name,
+                self._step,
             ),
             self._number,
         )
@@ -109,7 +109,7 @@ class Stack:
         return tuple(
             Stack(
                 self.call, self.source, self.images, self.loops, self._tile, self.session,
-                self._names, self._account_name, number=number, drivers=self._drivers,
+                self._names, self._step, number=number, drivers=self._drivers,
             )
             for number in range(self.count)
         )  # fmt: skip
@@ -212,15 +212,18 @@ class Stack:
         ]
 
     def _make(self, index: tuple[int, ...]) -> Driver:
-        name = "-".join(map(str, (self._account_name, *index))) if self._account_name else ""
         return Driver(
             self.call,
             self._plane(self.source, index),
             {name: self._plane(image, index, name) for name, image in self.images.items()},
             self._tile,
             self.session,
-            name,
+            None if self._step is None else (self._step, index),
         )
+
+    def driver(self, index: tuple[int, ...]) -> Driver:
+        """Return what runs the passes on one plane; the same one at every call."""
+        return self._drivers.get(index)
 
     def _plane(self, source: Source, index: tuple[int, ...], name: str | None = None) -> Source:
         if not self.loops or len(source.shape) < len(self.source.shape):
@@ -236,10 +239,20 @@ class Stack:
                 self._nodes[index] = Node(self._drivers.get(index), self.part, self._number)
             return self._nodes[index]
 
-    def prepare(self) -> None:
-        """Gather what is global, when there is only one plane (others gather as they are read)."""
+    def prepare(self, region: Region | None = None) -> None:
+        """Gather what is global for the planes that a box meets.
+
+        Parameters
+        ----------
+        region
+            The box; None: all, when there is only one plane (others gather as they are read).
+        """
         if not self.loops:
             self.node(()).prepare()
+        elif region is not None:
+            loops, _ = self._boxes(region)
+            for index in itertools.product(*(range(s.start, s.stop) for s in loops)):
+                self.node(index).prepare()
 
     def indices(self) -> itertools.product[tuple[int, ...]]:
         """Return the positions along the looped axes, in order."""
@@ -247,11 +260,7 @@ class Stack:
 
     def read(self, region: Region) -> np.ndarray:
         """Return a box of the result, looped axes included."""
-        n_loops = len(self.loops)
-        boxes: list[slice] = [slice(0)] * len(self._layout)
-        for box, item in zip(region, self._layout, strict=True):
-            boxes[item] = box
-        loops, plane = boxes[:n_loops], tuple(boxes[n_loops:])
+        loops, plane = self._boxes(region)
         if not loops:
             return self._read_plane((), plane)
         out = np.empty([*(s.stop - s.start for s in loops), *extent(plane)], self.dtype)
@@ -259,6 +268,13 @@ class Stack:
             at = tuple(i - s.start for i, s in zip(index, loops, strict=True))
             out[at] = self._read_plane(index, plane)
         return out.transpose(self._layout)
+
+    def _boxes(self, region: Region) -> tuple[Region, Region]:
+        """Return a box of the result as one over the looped axes and one of a plane."""
+        boxes: list[slice] = [slice(0)] * len(self._layout)
+        for box, item in zip(region, self._layout, strict=True):
+            boxes[item] = box
+        return tuple(boxes[: len(self.loops)]), tuple(boxes[len(self.loops) :])
 
     def _read_plane(self, index: tuple[int, ...], region: Region) -> np.ndarray:
         node = self.node(index)

@@ -10,7 +10,7 @@ import numpy as np
 from napari_tilewise.io.guarded import DECODE_ERRORS, Guarded, read_error
 from napari_tilewise.io.image import Image, bare
 from napari_tilewise.io.poured import PouringWriter
-from napari_tilewise.io.values import drop_record, write_record
+from napari_tilewise.io.values import publish_with_record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +63,4 @@ class NpyWriter(PouringWriter):
         pixels.flush()
 
     def _publish(self, poured: Path) -> None:
-        drop_record(self.path)  # for a moment there is no record, never another image's
-        super()._publish(poured)
-        write_record(self.path, self.record)
+        publish_with_record(poured, self.path, self.record)

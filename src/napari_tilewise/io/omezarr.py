@@ -19,12 +19,14 @@ import psutil
 import zarr
 from zarr.codecs import ZstdCodec
 
+from napari_tilewise.engine.disk import writing
 from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, TilewiseError
 from napari_tilewise.io import staging as stage
 from napari_tilewise.io.channels import Channel, count_of, tidy, to_omero
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.layout import check_axes, default_chunks, multiscale, rank
 from napari_tilewise.io.pyramid import halve, halve_bytes, level_shapes
+from napari_tilewise.io.zarrs import is_zarr
 from napari_tilewise.operations.grid import Grid, extent
 
 if TYPE_CHECKING:
@@ -135,7 +137,7 @@ class OmeZarrWriter:
         self._resumed = resume is not None
         _live.add(self.staging)
         try:
-            with stage.writing(self.path):
+            with writing(self.path):
                 self._group = self._make_group()
                 self._levels = [self._make_level(i) for i in range(len(self._shapes))]
         except BaseException:
@@ -171,8 +173,9 @@ class OmeZarrWriter:
                 f"image of {self.dtype}; write a block of the region's shape and the image's dtype."
             )
         where = tuple(region[i] for i in self._order)
-        with stage.writing(self.path):
+        with writing(self.path):
             self._levels[0][where] = block.transpose(self._order)
+        self._refuse_what_is_gone()
 
     # Smaller levels --------------------------------------------------------------------------
 
@@ -228,20 +231,24 @@ class OmeZarrWriter:
         )
 
     def _halve(self, level: int, region: Region) -> None:
-        with stage.writing(self.path):
+        with writing(self.path):
             if self.shards is None:
                 self._levels[level][region] = self._halves(level, region)
-                return
-            # Piece by piece, so that never more than one piece of the level below is in memory.
-            shard = np.empty(extent(region), self.dtype)
-            grid = Grid(shard.shape, self._stored(self.chunks))
-            for inner in map(grid.region, grid.positions()):
-                outer = (
-                    slice(r.start + s.start, r.start + s.stop)
-                    for r, s in zip(region, inner, strict=True)
-                )
-                shard[inner] = self._halves(level, tuple(outer))
-            self._levels[level][region] = shard
+            else:
+                self._levels[level][region] = self._shard(level, region)
+        self._refuse_what_is_gone()
+
+    def _shard(self, level: int, region: Region) -> np.ndarray[Any, Any]:
+        """Return a shard, made piece by piece: never more of the level below is in memory."""
+        shard = np.empty(extent(region), self.dtype)
+        grid = Grid(shard.shape, self._stored(self.chunks))
+        for inner in map(grid.region, grid.positions()):
+            outer = (
+                slice(r.start + s.start, r.start + s.stop)
+                for r, s in zip(region, inner, strict=True)
+            )
+            shard[inner] = self._halves(level, tuple(outer))
+        return shard
 
     def _halves(self, level: int, region: Region) -> np.ndarray[Any, Any]:
         """Return the pixels of a box of a level, made from the level below."""
@@ -274,7 +281,7 @@ class OmeZarrWriter:
         session
             Whom to tell of progress, and who may cancel, where this takes long.
         """
-        with stage.writing(self.path):
+        with writing(self.path):
             self.journal.unlink(missing_ok=True)
             ours = {KEY: {**self._own, "complete": True}}
             if self._version == "0.4":
@@ -284,6 +291,7 @@ class OmeZarrWriter:
             if self._resumed:
                 for scrap in self.staging.rglob("*.partial"):  # chunks whose writer was killed
                     scrap.unlink(missing_ok=True)
+        self._refuse_what_is_gone()
         stage.publish(self.staging, self.path, overwrite=self._overwrite)
         self.close()
         return self.path
@@ -296,6 +304,19 @@ class OmeZarrWriter:
     def close(self) -> None:
         """Leave the staging folder as it is, for a later `resume`."""
         _live.discard(self.staging)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the staging folder is still there; somebody may remove it while it grows."""
+        return is_whole(self.staging, len(self._shapes))
+
+    def _refuse_what_is_gone(self) -> None:
+        """Stop where blocks would be written into nothing: Zarr makes missing folders again."""
+        if not self.is_whole:
+            raise DestinationUnwritable(
+                f"{str(self.path)!r} cannot be written: {str(self.staging)!r}, where it grew, was "
+                "removed or moved meanwhile; leave it in place and start again."
+            )
 
     @property
     def journal(self) -> Path:
@@ -422,6 +443,21 @@ def unfinished(path: str | os.PathLike[str]) -> list[Path]:
         The final name.
     """
     return [p for p in stage.partials(stage.local_path(path)) if not _is_owned(p)]
+
+
+def is_whole(staging: Path, levels: int) -> bool:
+    """Return whether a staging folder has the metadata that it began with.
+
+    What Zarr made again of a folder that was removed meanwhile holds chunks alone.
+
+    Parameters
+    ----------
+    staging
+        The folder.
+    levels
+        How many levels it began with.
+    """
+    return all(map(is_zarr, (staging, *(staging / str(level) for level in range(levels)))))
 
 
 def _is_owned(staging: Path) -> bool:

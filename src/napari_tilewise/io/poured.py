@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from napari_tilewise.axes import default_axes, parse
+from napari_tilewise.engine.disk import reserve, writing
 from napari_tilewise.engine.events import PassDone, PassStarted, TileDone
 from napari_tilewise.errors import (
     Cancelled,
@@ -24,7 +25,6 @@ from napari_tilewise.errors import (
     InvalidImage,
     InvalidParameter,
 )
-from napari_tilewise.io import staging as stage
 from napari_tilewise.io.omezarr import VERSIONS, OmeZarrWriter
 from napari_tilewise.operations.grid import Grid
 
@@ -132,12 +132,18 @@ class PouringWriter(OmeZarrWriter):
             Whom to tell of progress, and who may cancel.
         """
         poured = self.staging / _FILE
-        with stage.writing(self.path):
-            poured.unlink(missing_ok=True)  # of a run that was killed while it poured
-            self.pour(poured, session)
-            _sync(poured)
+        self._refuse_what_is_gone()
+        try:
+            with writing(self.path):
+                poured.unlink(missing_ok=True)  # of a run that was killed while it poured
+                self.pour(poured, session)
+                _sync(poured)
+        except BaseException:
+            poured.unlink(missing_ok=True)  # nobody goes on with half a file; others want the room
+            raise
+        self._refuse_what_is_gone()
         check_file_vacant(self.path, overwrite=self._overwrite)
-        with stage.writing(self.path):
+        with writing(self.path):
             self._publish(poured)
         shutil.rmtree(self.staging, ignore_errors=True)
         self.close()
@@ -188,6 +194,7 @@ class PouringWriter(OmeZarrWriter):
         session
             Whom to tell of progress, and who may cancel.
         """
+        reserve(self.staging / _FILE)
         level = self.levels[0]
         grid = Grid(level.shape, level.chunks)
         order = [self.stored_axes.index(axis) for axis in axes]

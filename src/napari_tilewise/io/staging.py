@@ -5,24 +5,19 @@ Nothing under the final name is touched until the output is whole; then one rena
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
+from napari_tilewise.engine.disk import writing
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.zarrs import is_zarr
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _MARK = ".partial-"
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 def local_path(destination: object) -> Path:
@@ -166,36 +161,3 @@ def publish(staging: Path, path: Path, *, overwrite: bool) -> None:
             old.rename(path)
             raise
         shutil.rmtree(old, ignore_errors=True)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the system says about a failed write into `DestinationUnwritable`.
-
-    Parameters
-    ----------
-    path
-        The final name, which the message gives.
-    """
-    try:
-        yield
-    except (DestinationExists, DestinationUnwritable):
-        raise
-    except OSError as exc:
-        if exc.errno in _NO_SPACE:
-            raise DestinationUnwritable(
-                f"{str(path)!r} cannot be written: no space is left ({_free(path)}); "
-                "make room or give a destination on another disk."
-            ) from exc
-        raise DestinationUnwritable(
-            f"{str(path)!r} cannot be written ({exc.strerror or exc}); expected a folder that you "
-            "may write to: change its permissions or give another destination."
-        ) from exc
-
-
-def _free(path: Path) -> str:
-    parent = next((p for p in path.parents if p.exists()), Path("/"))
-    try:
-        return f"{shutil.disk_usage(parent).free / 2**20:.0f} MiB free"
-    except OSError:
-        return "free space unknown"

@@ -9,18 +9,18 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 
+from napari_tilewise.engine.disk import writing
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable, SourceUnreadable
 from napari_tilewise.io.image import KEY
-from napari_tilewise.io.staging import local_path, writing
+from napari_tilewise.io.staging import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 SUFFIXES = (".csv", ".json")
@@ -28,6 +28,7 @@ SUFFIXES = (".csv", ".json")
 SIDECAR = ".provenance.json"
 """What the name of the file with a record ends in, after the name of the CSV or .npy."""
 
+_Write = Callable[[Any], object]
 _Rows = tuple[list[str], Iterable[Sequence[object]]]
 
 
@@ -58,14 +59,13 @@ def write_value(
     suffix = where.suffix.lower()
     if suffix == ".csv":
         header, rows = _table(value, where)
-        _replace(where, lambda file: _write_rows(file, header, rows), gone=_sidecar(where))
-        if provenance is not None:
-            write_record(where, provenance)
+        record = None if provenance is None else _json({KEY: _plain(provenance)})
+        _replace({where: lambda file: _write_rows(file, header, rows), _sidecar(where): record})
     elif suffix == ".json":
         content: dict[str, Any] = {"value": _plain(value)}
         if provenance is not None:
             content[KEY] = _plain(provenance)
-        _write_json(where, content)
+        _replace({where: _json(content)})
     else:
         raise DestinationUnwritable(
             f"{str(where)!r} has no suffix of a format for values; expected "
@@ -122,29 +122,26 @@ def read_record(path: Path) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write the record of how a file was made beside it.
+def publish_with_record(grown: Path, path: Path, record: Mapping[str, Any]) -> None:
+    """Give a complete file its final name, and write the record of its making beside it.
 
     Parameters
     ----------
+    grown
+        The complete file, on the same disk.
     path
-        The file, which cannot hold the record itself.
+        Its final name; the file cannot hold the record itself.
     record
         The record.
     """
-    _write_json(_sidecar(path), {KEY: _plain(record)})
-
-
-def drop_record(path: Path) -> None:
-    """Remove the record that stands beside a file, where there is one.
-
-    Parameters
-    ----------
-    path
-        The file.
-    """
-    if _is_record(_sidecar(path)):
-        _sidecar(path).unlink(missing_ok=True)
+    # Written before either has its name: on a full disk there is neither.
+    written = grown.with_name(f"{grown.name}{SIDECAR}")
+    with written.open("w", encoding="utf-8") as file:
+        _json({KEY: _plain(record)})(file)
+    if _is_record(_sidecar(path)):  # for a moment there is no record, never another image's
+        _sidecar(path).unlink()
+    os.replace(grown, path)
+    os.replace(written, _sidecar(path))
 
 
 def _sidecar(path: Path) -> Path:
@@ -189,24 +186,34 @@ def _check(path: Path, overwrite: bool) -> None:
         )
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def _json(content: Mapping[str, Any]) -> _Write:
+    """Return what writes data as JSON."""
     text = json.dumps(content, indent=2)
-    _replace(path, lambda file: file.write(text + "\n"))
+    return lambda file: file.write(text + "\n")
 
 
-def _replace(path: Path, write: Callable[[Any], object], gone: Path | None = None) -> None:
-    """Write a file and give it its name; `gone`, the old one's record, goes just before."""
-    temporary = path.parent / f".{path.name}.partial-{uuid4().hex[:12]}"
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+def _replace(files: Mapping[Path, _Write | None]) -> None:
+    """Write files that belong together, then give all their names; one without content goes.
+
+    For a moment the later ones are missing: never does a record stand beside another table.
+    """
+    first, *others = files
+    growing = {path: path.parent / f".{path.name}.partial-{uuid4().hex[:12]}" for path in files}
+    with writing(first):
+        first.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                write(file)
-            if gone is not None:  # for a moment there is no record, never another table's
-                gone.unlink(missing_ok=True)
-            os.replace(temporary, path)
+            for path, write in files.items():
+                if write is not None:
+                    with growing[path].open("w", encoding="utf-8", newline="") as file:
+                        write(file)
+            for path in others:
+                path.unlink(missing_ok=True)
+            for path, write in files.items():
+                if write is not None:
+                    os.replace(growing[path], path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            for temporary in growing.values():
+                temporary.unlink(missing_ok=True)
             raise
 
 

@@ -110,15 +110,40 @@ class Joined:
         neighbours = list(self._neighbours(tile.position))
         for step, position in neighbours:
             if (other := self._frontier.get(position)) is not None:
-                if _reach(step) <= self._connectivity:
-                    self._touch(tile, other, step)
+                self._touch(tile, self.total, other, step)
         self.total += tile.count
         self._first.append(tile.first)
         self._measures.append(tile.measures)
         self._frontier[tile.position] = tile
         for position in [tile.position, *(p for _, p in neighbours)]:
-            if all(p in self.offsets for _, p in self._neighbours(position)):
-                self._frontier.pop(position, None)  # nobody will ask for its faces again
+            self._settle(position)
+
+    def join(self, other: Joined) -> None:
+        """Take in the tiles of another join, none of which is here.
+
+        Parameters
+        ----------
+        other
+            The other join, not to be used any more.
+        """
+        for position, tile in other._frontier.items():
+            for step, there in self._neighbours(position):
+                if (mine := self._frontier.get(there)) is not None:
+                    self._touch(tile, self.total + other.offsets[position], mine, step)
+        self._pairs += [pairs + self.total for pairs in other._pairs]
+        self._pair_count += other._pair_count
+        self.offsets |= {p: self.total + offset for p, offset in other.offsets.items()}
+        self.total += other.total
+        self._first += other._first
+        self._measures += other._measures
+        self._frontier |= other._frontier
+        for position in list(self._frontier):
+            self._settle(position)
+
+    def _settle(self, position: Position) -> None:
+        """Forget a tile whose neighbours are all here: nobody will ask for its faces again."""
+        if all(p in self.offsets for _, p in self._neighbours(position)):
+            self._frontier.pop(position, None)
 
     def _neighbours(self, position: Position) -> Iterator[tuple[Position, Position]]:
         """Yield (step, position) of the tiles that share a face, an edge or a corner."""
@@ -127,8 +152,13 @@ class Joined:
             if any(step) and all(0 <= p < n for p, n in zip(other, self.grid.counts, strict=True)):
                 yield step, other
 
-    def _touch(self, tile: _Tile, other: _Tile, step: tuple[int, ...]) -> None:
-        """Record which pieces of a tile touch which of the neighbour in the direction of step."""
+    def _touch(self, tile: _Tile, offset: int, other: _Tile, step: tuple[int, ...]) -> None:
+        """Record which pieces of a tile touch which of the neighbour in the direction of step.
+
+        The offset is the tile's own: its pieces are counted from there.
+        """
+        if _reach(step) > self._connectivity:
+            return
         free = [axis for axis, s in enumerate(step) if s == 0]
         spare = self._connectivity - _reach(step)
         for shift in itertools.product((-1, 0, 1), repeat=len(free)):
@@ -142,7 +172,7 @@ class Joined:
             if tile.values is not None and other.values is not None:
                 joined &= tile.values[here][mine] == other.values[there][theirs]
             if joined.any():
-                pair = np.stack([a[joined] + self.total, b[joined] + self.offsets[other.position]])
+                pair = np.stack([a[joined] + offset, b[joined] + self.offsets[other.position]])
                 self._pairs.append(np.unique(pair, axis=1))
                 self._pair_count += self._pairs[-1].shape[1]
 
@@ -246,13 +276,16 @@ def gather_components(
 
     def merge(joined: Any, tile: Any) -> Joined:
         begun = _begun(joined, connectivity, joins)
-        begun.add(tile)
+        if isinstance(tile, Joined):
+            begun.join(tile)
+        else:
+            begun.add(tile)
         return begun
 
     def finish(joined: Any) -> Components:
         return _begun(joined, connectivity, joins).components()
 
-    return Gather(of, merge, halo=halo, finish=finish, what="connected pieces")
+    return Gather(of, merge, halo=halo, finish=finish, in_groups=True, what="connected pieces")
 
 
 def _begun(joined: Joined | _Tile, connectivity: int, ufuncs: Mapping[str, np.ufunc]) -> Joined:

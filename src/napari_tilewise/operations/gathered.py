@@ -59,7 +59,7 @@ def extremes(call: Call, *, finite: bool = False) -> Generator[Gather, Any, tupl
     def merge(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
         return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
 
-    low, high = yield Gather(of, merge, what="smallest and largest value")
+    low, high = yield Gather(of, merge, in_groups=True, what="smallest and largest value")
     return low, high
 
 

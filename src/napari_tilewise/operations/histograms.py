@@ -55,7 +55,7 @@ def gather_range(
         return (values.min(), values.max()) if values.size else None
 
     found: tuple[Any, Any] | None = yield Gather(
-        of=of, merge=join_ranges, what="range of the image"
+        of=of, merge=join_ranges, in_groups=True, what="range of the image"
     )
     return found
 
@@ -95,6 +95,7 @@ def gather_histogram(
     counts = yield Gather(
         of=lambda block: np.histogram(pixels(block), bins=bins, range=(low, high))[0],
         merge=np.add,
+        in_groups=True,
         what="histogram",
     )
     edges = np.histogram_bin_edges(np.empty(0, np.asarray(low).dtype), bins, (low, high))
@@ -125,7 +126,7 @@ def _gather_integers(
         total[at : at + len(counts)] += counts
         return 0, total
 
-    return _full((yield Gather(of=of, merge=merge, what="histogram")), length)
+    return _full((yield Gather(of=of, merge=merge, in_groups=True, what="histogram")), length)
 
 
 def _full(part: tuple[int, np.ndarray], length: int) -> np.ndarray:
@@ -143,6 +144,7 @@ def gather_sum(call: Call) -> Generator[Gather, Any, int]:
     total: int = yield Gather(
         of=lambda block: int(block.data[block.core].sum(dtype=wide)),
         merge=lambda a, b: a + b,
+        in_groups=True,
         what="sum",
     )
     return total

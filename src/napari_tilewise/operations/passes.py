@@ -65,6 +65,9 @@ class Gather:
     """Boxes (spatial axes) to visit instead of the tiles of the grid."""
     image: str | None = None
     """Visit the tiles of this further image (an `OtherImage`) instead: `Block.data` is its."""
+    in_groups: bool = False
+    """Whether totals of neighbours in that order may be merged too, to the same bits (integers,
+    extrema): then other processes answer with one for several tiles, else with one for each."""
     finish: Callable[[Any], Any] | None = None
     """Applied to the merged contributions before the plan receives them."""
     what: str = "statistics"

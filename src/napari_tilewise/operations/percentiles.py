@@ -90,7 +90,7 @@ def _histograms(
     def merge(a: Any, b: Any) -> tuple[np.ndarray, bool]:
         return a[0] + b[0], a[1] or b[1]
 
-    return Gather(of, merge, halo=halo, what="percentiles")
+    return Gather(of, merge, halo=halo, in_groups=True, what="percentiles")
 
 
 def _key(values: np.ndarray) -> np.ndarray:

@@ -220,6 +220,7 @@ class _Equalizer:
             of=lambda block: _ends(self.value(self.own(block))),
             merge=join_ranges,
             halo=self.halo(),
+            in_groups=True,
             what="range of the image",
         )
         if self.grid.few:
@@ -228,6 +229,7 @@ class _Equalizer:
             of=lambda block: _ends(self.equalized(self.own(block), block.tile)),
             merge=join_ranges,
             halo=self.halo(),
+            in_groups=True,
             what="range of the result",
         )
         return found

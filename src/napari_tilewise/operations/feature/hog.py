@@ -33,6 +33,7 @@ from napari_tilewise.operations.model import (
     no_channel,
 )
 from napari_tilewise.operations.parameters import Choice, Flag, Number, Numbers
+from napari_tilewise.operations.whole import from_memory, gather_whole
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -62,11 +63,6 @@ def _check(call: Call) -> None:
                 f"{call.operation.name}: {name}={call[name]!r}: expected two integers, one per "
                 "spatial axis."
             )
-    if min(_cells(call)) < 2 and (call["visualize"] or call.operation.is_step):
-        raise InvalidParameter(
-            f"{call.operation.name}: pixels_per_cell={call['pixels_per_cell']!r} for an image of "
-            "the descriptors: expected at least 2, for lines in cells of one pixel leave them."
-        )
     if min(_places(call)) < 1:
         rows, columns = (c * b for c, b in zip(_cells(call), _block(call), strict=True))
         raise InvalidImage(
@@ -147,6 +143,8 @@ def _descriptors(call: Call) -> Generator[Gather, Any, np.ndarray]:
 
 def _largest(call: Call) -> int:
     """Return how many pixels the largest piece is made of."""
+    if _leaves_cells(call):
+        return size(tuple(slice(0, n) for n in call.spatial_shape))
     largest = tuple(slice(1, 1 + max(1, PIECE // cell)) for cell in _cells(call))
     return size(_pixels(call, largest))
 
@@ -168,7 +166,7 @@ def _halo(call: Call) -> HaloLike:
     return [(CELLS_BEFORE * cell, cell) for cell in _cells(call)]
 
 
-def _image(call: Call) -> Tiles:
+def _image(call: Call) -> Generator[Gather, Any, Tiles | Value]:
     cells = _cells(call)
 
     def compute(block: Block) -> np.ndarray:
@@ -179,7 +177,18 @@ def _image(call: Call) -> Tiles:
             call.operation.raw_function(block.data, **{**call.keywords, **changed})[1]
         )
 
+    if _leaves_cells(call):
+        part = Part(Output.IMAGE, as_float(call), call.spatial_shape)
+        return from_memory(part, (yield gather_whole(call, compute)))
     return Tiles(compute, halo=_halo(call), align=cells)
+
+
+def _leaves_cells(call: Call) -> bool:
+    """Return whether lines leave their cells, even around the end of the image to its other side.
+
+    In cells of one pixel scikit-image's radius is -1.
+    """
+    return min(_cells(call)) == 1 and (call["visualize"] or call.operation.is_step)
 
 
 def _parts(call: Call) -> tuple[Part, ...] | None:
@@ -193,7 +202,7 @@ def _parts(call: Call) -> tuple[Part, ...] | None:
 
 def _plan(call: Call) -> Plan:
     described = Value((yield from _descriptors(call)))
-    return Parts((described, _image(call))) if call["visualize"] else described
+    return Parts((described, (yield from _image(call)))) if call["visualize"] else described
 
 
 _DESCRIPTORS = Operation(
@@ -225,7 +234,8 @@ _DESCRIPTORS = Operation(
     check=_check,
     working=10.0,
     largest_of=_largest,
-    note="In a recipe or a form it gives the image of the descriptors.",
+    note="In a recipe or a form it gives the image of the descriptors. That of cells of one pixel "
+    "needs the whole image.",
 )
 
 OPERATION = replace(

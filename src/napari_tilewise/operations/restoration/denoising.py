@@ -260,6 +260,7 @@ OPERATIONS = (
         check=_check_phase,
         ndim=(1, 3),
         working=20.0,
-        note="Takes no masked arrays.",
+        note="Takes no masked arrays. With rng= the answer is another at every call, as "
+        "scikit-image's is.",
     ),
 )

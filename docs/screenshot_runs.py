@@ -1,0 +1,102 @@
+"""Take the picture of the Runs panel: runs that are done, under way, paused, waiting, and left.
+
+Run on a display without a screen:
+``scripts/headless.sh python docs/screenshot_runs.py [DIRECTORY]``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import napari
+import numpy as np
+from qtpy.QtCore import Qt
+from screenshot import SIZE, photograph, take, wait
+
+import napari_tilewise as tw
+from napari_tilewise._napari.commands import open_runs
+from napari_tilewise._napari.runs_model import Pause, follow
+from napari_tilewise.engine.events import TileDone
+from napari_tilewise.errors import Cancelled
+from napari_tilewise.register import STATE
+
+if TYPE_CHECKING:
+    from napari_tilewise._napari.runs_model import Followed
+    from napari_tilewise.engine.events import Event, Listener
+
+
+class Work:
+    """An operation on a file, into another."""
+
+    def __init__(self, operation: str, source: Path, path: Path) -> None:
+        self.operation, self.source, self.path, self.pause = operation, source, path, Pause()
+
+    def follow(self, cancel: threading.Event, listener: Listener | None) -> Followed:
+        """Show it in the Runs panel."""
+        return follow(
+            self.operation, source=str(self.source), output=self.path, cancel=cancel,
+            pause=self.pause, listener=listener, again=self,
+        )  # fmt: skip
+
+    def __call__(self, progress: Listener, cancel: threading.Event) -> None:
+        """Do it."""
+        tw.run(
+            self.operation, self.source, self.path, memory="2 GiB", workers=1, progress=progress,
+            cancel=cancel, pause=self.pause,
+        )  # fmt: skip
+
+
+def leave(source: Path, path: Path) -> None:
+    """Begin a run that is cancelled: for the register it is one that was left."""
+    cancel = threading.Event()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, TileDone) and event.done == 7:
+            cancel.set()
+
+    try:
+        tw.run("filters.gaussian", source, path, memory="2 GiB", progress=listen, cancel=cancel)
+    except Cancelled:
+        return
+
+
+def main(directory: Path) -> None:
+    """Write ``runs.png``.
+
+    Parameters
+    ----------
+    directory
+        Where to write it.
+    """
+    folder = Path(tempfile.mkdtemp())
+    os.environ[STATE] = str(folder / "state")
+    source = folder / "slide.npy"
+    np.save(source, np.tile(photograph(), (12, 12)))
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    viewer.add_image(photograph(), name="coins")
+    leave(source, folder / "smooth.ome.zarr")
+    panel = open_runs(viewer)
+    main_window, dock = viewer.window._qt_window, panel.parent()
+    main_window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+    main_window.resizeDocks([dock], [300], Qt.Orientation.Vertical)
+    done = panel.starter.start(Work("filters.sobel", source, folder / "edges.ome.zarr"))
+    wait(lambda: done.state.is_over)
+    paused = panel.starter.start(Work("filters.median", source, folder / "median.ome.zarr"))
+    panel.starter.start(Work("measure.label", source, folder / "labels.ome.zarr"))
+    wait(lambda: paused.done > 5)
+    panel.view.selectRow(1)
+    take(viewer, directory / "runs.png")
+    for run in panel._session.all():
+        panel.starter.cancel(run)
+    wait(lambda: not panel.starter.is_running)
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main(Path(*sys.argv[1:] or [Path(__file__).parent / "images"]))

@@ -1,0 +1,10 @@
+"""Where the tiles of a run are computed: this process's threads, other processes, or a cluster.
+
+One argument chooses; the result is the same bits. In other processes a run is a crew that holds the
+chain; see `engine.crew` for what passes between it and the process that keeps the account.
+"""
+
+from napari_tilewise.executors.choosing import EXECUTORS, choose
+from napari_tilewise.executors.place import Place
+
+__all__ = ["EXECUTORS", "Place", "choose"]

@@ -1,0 +1,265 @@
+"""A dask cluster: one that runs already, one of this machine, or jobs that a batch system starts.
+
+Its workers read and write through paths that they all see. A worker that is lost costs the tiles
+that it had in hand: the scheduler has another do them.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dask
+
+from napari_tilewise.engine.events import CrewStarted
+from napari_tilewise.engine.pool import cpu_count
+from napari_tilewise.errors import InvalidParameter, MissingExtra, OperationFailed
+from napari_tilewise.executors.assignment import leave
+from napari_tilewise.executors.hand import do
+from napari_tilewise.executors.place import Place
+from napari_tilewise.sizes import parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari_tilewise.engine.crew import Crew, Task
+    from napari_tilewise.engine.session import Session
+    from napari_tilewise.executors.assignment import Assignment
+
+JOB_SYSTEMS = {
+    "slurm": "SLURMCluster",
+    "pbs": "PBSCluster",
+    "lsf": "LSFCluster",
+    "sge": "SGECluster",
+    "oar": "OARCluster",
+    "moab": "MoabCluster",
+    "htcondor": "HTCondorCluster",
+}
+"""Batch systems by their names in dask's configuration, and dask-jobqueue's classes for them."""
+
+
+class Cluster(Place):
+    """Workers of a dask scheduler.
+
+    Parameters
+    ----------
+    opened
+        Connects: enters what is to be closed after the run, and returns a client.
+    processes
+        Number of workers.
+    threads
+        Threads of each.
+    limit
+        Bytes that each may take; None: unknown.
+    words
+        The cluster in words.
+    is_here
+        Whether its workers run on this machine.
+    """
+
+    def __init__(
+        self,
+        opened: Callable[[ExitStack], Any],
+        processes: int,
+        threads: int,
+        limit: int | None,
+        words: str,
+        *,
+        is_here: bool = False,
+    ) -> None:
+        self._opened = opened
+        self.processes, self.threads, self.limit = max(1, processes), max(1, threads), limit
+        self.is_here = is_here
+        self._words = words
+
+    @contextmanager
+    def crew(self, assignment: Assignment, session: Session) -> Iterator[Crew]:
+        """Give the cluster's workers; what was started for this run ends with it."""
+        with ExitStack() as stack:
+            client = self._opened(stack)
+            session.tell(CrewStarted(str(self), str(client.dashboard_link or "")))
+            client.wait_for_workers(1)
+            yield ClusterCrew(client, assignment.folder, leave(assignment), self.slots)
+
+    def __str__(self) -> str:
+        """Return the place in words."""
+        return self._words
+
+
+class ClusterCrew:
+    """The workers behind a client.
+
+    Parameters
+    ----------
+    client
+        The client.
+    folder
+        The folder of the run's account.
+    name
+        The name of the assignment there.
+    slots
+        How many tiles they have in work at a time.
+    """
+
+    def __init__(self, client: Any, folder: str, name: str, slots: int) -> None:
+        self._client, self._folder, self._name = client, folder, name
+        self.slots = 2 * slots  # so that a task waits at every worker where the next is done
+
+    def ask(self, task: Task) -> Any:
+        """Have a task done, and return its answer once it is."""
+        from distributed import KilledWorker
+
+        future = self._client.submit(do, self._folder, self._name, task, pure=False)
+        try:
+            answer = future.result()
+        except KilledWorker as error:
+            raise OperationFailed(
+                f"Several workers of the cluster ended while they worked on the tiles "
+                f"{', '.join(map(str, task.positions[:3]))}...: they may have run out of memory. "
+                "Use a smaller memory=, or give them more."
+            ) from error
+        finally:
+            future.release()
+        return answer.open(Path(self._folder))
+
+
+def of_client(client: Any) -> Cluster:
+    """Return the workers of a client, which stays open after the run.
+
+    Parameters
+    ----------
+    client
+        A `distributed.Client`.
+    """
+    if client.asynchronous:
+        raise InvalidParameter(
+            f"executor={client!r} is an asynchronous client: expected one made without "
+            "asynchronous=True."
+        )
+    return _known(client, lambda _: client)
+
+
+def of_address(address: str) -> Cluster:
+    """Return the workers of a scheduler.
+
+    Parameters
+    ----------
+    address
+        Where it listens, such as ``"tcp://10.0.0.1:8786"``.
+    """
+    client_of = _distributed().Client
+
+    def opened(stack: ExitStack) -> Any:
+        return stack.enter_context(client_of(address))
+
+    with ExitStack() as stack:
+        try:
+            return _known(opened(stack), opened)
+        except (OSError, ValueError) as error:
+            raise InvalidParameter(
+                f"executor={address!r}: no dask scheduler answers there ({error}); expected an "
+                "address such as 'tcp://10.0.0.1:8786'."
+            ) from error
+
+
+def of_cluster(cluster: Any) -> Cluster:
+    """Return the workers of a cluster object, such as dask-jobqueue's; it stays open.
+
+    Parameters
+    ----------
+    cluster
+        Anything with `scheduler_address`.
+    """
+    client_of = _distributed().Client
+
+    def opened(stack: ExitStack) -> Any:
+        return stack.enter_context(client_of(cluster))
+
+    with ExitStack() as stack:
+        return _known(opened(stack), opened)
+
+
+def local(workers: int | None) -> Cluster:
+    """Return a cluster of this machine, started for the run and closed after it.
+
+    Parameters
+    ----------
+    workers
+        Number of its processes; as many as processors unless given.
+    """
+    distributed = _distributed()
+    count = workers or cpu_count()
+
+    def opened(stack: ExitStack) -> Any:
+        cluster = distributed.LocalCluster(
+            n_workers=count, threads_per_worker=1, dashboard_address=":0", memory_limit=0
+        )
+        return stack.enter_context(distributed.Client(stack.enter_context(cluster)))
+
+    return Cluster(opened, count, 1, None, f"a dask cluster of {count} processes", is_here=True)
+
+
+def of_jobs(system: str, jobs: int | None) -> Cluster:
+    """Return workers that a batch system starts, described in dask's configuration.
+
+    Parameters
+    ----------
+    system
+        One of `JOB_SYSTEMS`.
+    jobs
+        How many jobs; as many as there is work for, up to 16, unless given.
+    """
+    try:
+        import dask_jobqueue
+    except ImportError as error:
+        raise MissingExtra(
+            f"executor={system!r} needs the package dask-jobqueue: "
+            "pip install 'napari-tilewise[cluster]'."
+        ) from error
+    described = dask.config.get(f"jobqueue.{system}", {})
+    cores, memory = described.get("cores"), described.get("memory")
+    if not cores or not memory:
+        raise InvalidParameter(
+            f"executor={system!r}: dask's configuration does not say what a job is: expected "
+            f"jobqueue.{system}.cores and jobqueue.{system}.memory in a file such as "
+            "~/.config/dask/jobqueue.yaml."
+        )
+    processes = int(described.get("processes") or 1)
+    make = getattr(dask_jobqueue, JOB_SYSTEMS[system])
+
+    def opened(stack: ExitStack) -> Any:
+        cluster = stack.enter_context(make())
+        if jobs is None:
+            cluster.adapt(minimum_jobs=1, maximum_jobs=_MOST_JOBS)
+        else:
+            cluster.scale(jobs=jobs)
+        return stack.enter_context(_distributed().Client(cluster))
+
+    count = (jobs or _MOST_JOBS) * processes
+    words = f"up to {jobs or _MOST_JOBS} {system.upper()} jobs"
+    threads = max(1, int(cores) // processes)
+    return Cluster(opened, count, threads, parse_size(str(memory)) // processes, words)
+
+
+_MOST_JOBS = 16
+
+
+def _known(client: Any, opened: Callable[[ExitStack], Any]) -> Cluster:
+    """Return a cluster that runs already, with what its scheduler tells of it."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    threads = max((int(worker["nthreads"]) for worker in workers), default=1)
+    limits = [int(worker["memory_limit"]) for worker in workers if worker["memory_limit"]]
+    where = client.scheduler.address
+    words = f"{len(workers)} workers of the scheduler at {where}"
+    return Cluster(opened, len(workers), threads, min(limits, default=None), words)
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise MissingExtra(
+            "This executor needs the package distributed: pip install 'napari-tilewise[cluster]'."
+        ) from error
+    return distributed

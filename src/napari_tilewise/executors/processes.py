@@ -1,0 +1,146 @@
+"""Other processes of this machine, for operations that hold the interpreter's lock.
+
+When one of them is ended from outside (by a crash, or for want of memory), all that is in work
+there fails, and is done once more in others. What fails again is done alone; a task that ends its
+process even then is told with its tiles.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+
+from napari_tilewise.engine.events import CrewStarted
+from napari_tilewise.errors import OperationFailed
+from napari_tilewise.executors.assignment import leave
+from napari_tilewise.executors.hand import do
+from napari_tilewise.executors.place import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_tilewise.engine.crew import Crew, Task
+    from napari_tilewise.engine.session import Session
+    from napari_tilewise.executors.assignment import Assignment
+    from napari_tilewise.executors.hand import Answer
+
+
+SHARED_TRIES = 2
+"""How often a task is tried beside others, which may be the ones that end their process."""
+
+
+class Processes(Place):
+    """Processes that joblib's loky starts on this machine.
+
+    Parameters
+    ----------
+    processes
+        Their number.
+    """
+
+    threads = 1
+
+    def __init__(self, processes: int) -> None:
+        self.processes = processes
+
+    @contextmanager
+    def crew(self, assignment: Assignment, session: Session) -> Iterator[Crew]:
+        """Give the processes, started for this run and ended with it."""
+        assert session.workers is not None
+        crew = ProcessCrew(assignment.folder, leave(assignment), session.workers)
+        session.tell(CrewStarted(f"{session.workers} processes"))
+        try:
+            yield crew
+        finally:
+            crew.close()
+
+    def __str__(self) -> str:
+        """Return the place in words."""
+        return f"{self.processes} processes of this machine"
+
+
+class ProcessCrew:
+    """A pool of processes, one task each at a time.
+
+    Parameters
+    ----------
+    folder
+        The folder of the run's account.
+    name
+        The name of the assignment there.
+    processes
+        Their number.
+    """
+
+    def __init__(self, folder: str, name: str, processes: int) -> None:
+        self._folder, self._name, self._processes = folder, name, processes
+        self.slots = processes + 1  # so that one task waits where the next is done
+        self._lock = threading.Lock()
+        self._alone = threading.Lock()
+        self._pool: Any = None
+
+    def ask(self, task: Task) -> Any:
+        """Have a task done, and return its answer once it is."""
+        for _ in range(SHARED_TRIES):
+            pool = self._running()
+            try:
+                return self._in(pool, task).open(Path(self._folder))
+            except BrokenProcessPool:
+                self._forget(pool)
+        return self._by_itself(task).open(Path(self._folder))
+
+    def _in(self, pool: Any, task: Task) -> Answer:
+        with warnings.catch_warnings():
+            # One that grew large is replaced, and that is well: images make them grow.
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+            found: Answer = pool.submit(do, self._folder, self._name, task).result()
+        return found
+
+    def _by_itself(self, task: Task) -> Answer:
+        """Do a task in a process of its own, one such at a time: who ends it is known then."""
+        with self._alone:
+            pool = ProcessPoolExecutor(max_workers=1)
+            try:
+                return self._in(pool, task)
+            except BrokenProcessPool as error:
+                signals = re.findall(r"SIG\w+\(-?\d+\)|EXIT\(\d+\)", str(error))
+                why = f" ({', '.join(signals)})" if signals else ""
+                raise OperationFailed(
+                    f"The process that worked on the tiles {_few(task)} ended{why}, and so did "
+                    "one that did nothing else: the system may have run out of memory, or "
+                    "the code crashed. Use a smaller memory= or fewer workers."
+                ) from error
+            finally:
+                pool.shutdown(wait=True, kill_workers=True)
+
+    def _running(self) -> Any:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(max_workers=self._processes)
+            return self._pool
+
+    def _forget(self, pool: Any) -> None:
+        """Let a pool that lost a process go; the next task starts another."""
+        with self._lock:
+            if self._pool is not pool:
+                return
+            self._pool = None
+        pool.shutdown(wait=True, kill_workers=True)
+
+    def close(self) -> None:
+        """End the processes."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, kill_workers=True)
+
+
+def _few(task: Task) -> str:
+    shown = ", ".join(map(str, task.positions[:3]))
+    return shown + (f" and {len(task.positions) - 3} more" if len(task.positions) > 3 else "")

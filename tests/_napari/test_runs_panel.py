@@ -1,0 +1,465 @@
+"""The Runs panel: what runs and what was left, paused, gone on with, cancelled, resumed, opened."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image, Labels
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QDesktopServices
+
+import napari_tilewise as tw
+from napari_tilewise import register, runs
+from napari_tilewise._napari import runs_model
+from napari_tilewise._napari.recipe_panel import RecipePanel
+from napari_tilewise._napari.runs_model import Pause, Session, Status, follow
+from napari_tilewise._napari.runs_panel import RunsPanel
+from napari_tilewise._napari.runs_rows import duration, rows, speed
+from napari_tilewise._napari.runs_table import HEADS, PROGRESS, STATE
+from napari_tilewise.engine.events import PassStarted, RunStarted, TileDone
+from napari_tilewise.errors import Cancelled, OperationFailed
+from napari_tilewise.runs import State
+
+pytestmark = pytest.mark.gui
+
+IMAGE = (np.arange(160 * 160).reshape(160, 160) % 251).astype(np.uint8)
+TILES = 25
+
+
+class Gate:
+    """A listener that holds a run up after so many tiles and one, until it is opened."""
+
+    def __init__(self, tiles):
+        self.permits = threading.Semaphore(tiles)
+        self.done = 0
+
+    def __call__(self, event):
+        if isinstance(event, TileDone) and event.what == "filters.gaussian":
+            self.done = event.done
+            assert self.permits.acquire(timeout=20)
+
+    def open(self):
+        self.permits.release(1000)
+
+
+class Work:
+    """A run into a file that goes as far as a gate lets it."""
+
+    def __init__(self, source, path, gate, fails=False):
+        self.source, self.path, self.gate, self.fails = source, path, gate, fails
+        self.pause = Pause()
+
+    def follow(self, cancel, listener):
+        return follow(
+            "Gaussian", source=str(self.source), output=self.path, cancel=cancel,
+            pause=self.pause, listener=listener or self.gate, again=self,
+        )  # fmt: skip
+
+    def __call__(self, progress, cancel):
+        if self.fails:
+            self.fails = False
+            raise OperationFailed("The tile cannot be computed.")
+        tw.run(
+            "filters.gaussian", self.source, self.path, workers=1, pyramid=False,
+            progress=progress, cancel=cancel, pause=self.pause,
+        )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv(register.STATE, str(tmp_path / "state"))
+    monkeypatch.setattr(runs_model.SESSION, "_runs", [])
+    monkeypatch.setattr("napari_tilewise.planner.default_chunks", lambda shape, axes: (32, 32))
+    monkeypatch.setattr("napari_tilewise.planner.LONGEST_TILE", {2: 32})
+    monkeypatch.setattr("napari_tilewise.engine.pool.LOOK", 0.01)
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "source.npy"
+    np.save(path, IMAGE)
+    return path
+
+
+@pytest.fixture
+def viewer():
+    """Return a viewer without a window, which would take most of the time."""
+    return ViewerModel()
+
+
+@pytest.fixture
+def panel(viewer, qtbot):
+    made = RunsPanel(viewer)
+    made.watch()
+    yield made
+    for run in runs_model.SESSION.all():
+        run.cancel.set()
+    qtbot.waitUntil(lambda: not made.starter.is_running, timeout=8_000)
+    made.hideEvent(None)
+    made.close()
+    made.deleteLater()  # by qtbot it would be gone before this
+
+
+@pytest.fixture
+def gated(source, tmp_path):
+    work = Work(source, tmp_path / "out.ome.zarr", Gate(3))
+    yield work
+    work.gate.open()
+
+
+def only(panel):
+    panel.refresh()
+    assert panel.table.rowCount() == 1
+    return panel.table.row(0)
+
+
+def wait(qtbot, panel, state):
+    qtbot.waitUntil(
+        lambda: panel.table.rowCount() == 1 and panel.table.row(0).state is state, timeout=8_000
+    )
+
+
+# -- runs of this session --------------------------------------------------------------------------
+
+
+def test_a_run_is_shown_with_how_far_it_is(panel, gated, qtbot):
+    run = panel.starter.start(gated)
+    qtbot.waitUntil(lambda: run.done == 4, timeout=8_000)
+    row = only(panel)
+    assert (row.what, row.state) == ("Gaussian", Status.RUNNING)
+    assert row.progress == f"4 of {TILES} tiles"
+    assert "now, at most" in row.memory
+    assert row.rate
+    assert row.left
+    cells = [panel.table.data(panel.table.index(0, n)) for n in range(len(HEADS))]
+    assert cells[-2:] == ["source.npy", "out.ome.zarr"]
+    gated.gate.open()
+    wait(qtbot, panel, Status.DONE)
+    assert only(panel).fraction == 1
+    assert run.again is None
+
+
+def test_a_pause_stops_tiles_until_it_goes_on(panel, gated, qtbot):
+    run = panel.starter.start(gated)
+    qtbot.waitUntil(lambda: run.done == 4, timeout=8_000)
+    only(panel)
+    panel.pause.click()
+    assert only(panel).state is Status.PAUSED
+    assert panel.pause.text() == "Go on"
+    gated.gate.open()
+    looks = []
+    looking = gated.pause.is_set
+
+    def is_set():  # who pulls tiles looks again and again, and takes none
+        looks.append(run.done)
+        return looking()
+
+    gated.pause.is_set = is_set
+    qtbot.waitUntil(lambda: len(looks) > 60, timeout=8_000)
+    assert run.done <= 5
+    assert looks[-1] == looks[-40]
+    assert only(panel).rate == ""
+    panel.pause.click()
+    wait(qtbot, panel, Status.DONE)
+    assert not gated.pause.is_set()
+
+
+def test_a_cancelled_run_is_gone_on_with(panel, gated, source, tmp_path, qtbot):
+    run = panel.starter.start(gated)
+    qtbot.waitUntil(lambda: run.done == 4, timeout=8_000)
+    only(panel)
+    assert not panel.resume.isEnabled()
+    panel.cancel.click()
+    gated.gate.open()
+    wait(qtbot, panel, Status.CANCELLED)
+    assert not gated.path.exists()
+    qtbot.waitUntil(lambda: only(panel).begun is not None, timeout=8_000)
+    assert only(panel).begun.state is State.LEFT
+    panel.resume.click()
+    wait(qtbot, panel, Status.DONE)
+    assert only(panel).followed is not run
+    tw.run("filters.gaussian", source, tmp_path / "whole.ome.zarr", pyramid=False)
+    found, expected = (tw_pixels(p) for p in (gated.path, tmp_path / "whole.ome.zarr"))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_paused_run_can_be_cancelled(panel, gated, qtbot):
+    run = panel.starter.start(gated)
+    qtbot.waitUntil(lambda: run.done == 4, timeout=8_000)
+    only(panel)
+    panel.pause.click()
+    gated.gate.open()
+    panel.cancel.click()
+    wait(qtbot, panel, Status.CANCELLED)
+    assert not gated.pause.is_set()
+
+
+def test_a_failure_is_told_and_can_be_tried_again(panel, source, tmp_path, qtbot):
+    gate = Gate(1000)
+    panel.starter.start(Work(source, tmp_path / "out.ome.zarr", gate, fails=True))
+    wait(qtbot, panel, Status.FAILED)
+    only(panel)
+    assert panel.message.text() == "The tile cannot be computed."
+    panel.resume.click()
+    wait(qtbot, panel, Status.DONE)
+
+
+def test_one_at_a_time_and_one_that_waits_never_begins_when_cancelled(
+    panel, gated, source, tmp_path, qtbot
+):
+    first = panel.starter.start(gated)
+    second = panel.starter.start(Work(source, tmp_path / "b.ome.zarr", Gate(1000)))
+    third = panel.starter.start(Work(source, tmp_path / "c.ome.zarr", Gate(1000)))
+    qtbot.waitUntil(lambda: first.done == 4, timeout=8_000)
+    panel.refresh()
+    states = [panel.table.row(n).state for n in range(3)]
+    assert states == [Status.WAITING, Status.WAITING, Status.RUNNING]
+    panel.view.selectRow(1)
+    panel.cancel.click()
+    assert second.state is Status.CANCELLED
+    gated.gate.open()
+    qtbot.waitUntil(lambda: third.state is Status.DONE, timeout=8_000)
+    assert not (tmp_path / "b.ome.zarr").exists()
+
+
+def test_selection_stays_with_its_run(panel, source, tmp_path):
+    first = follow("first")
+    panel.refresh()
+    second = follow("second")
+    panel.refresh()
+    panel.view.selectRow(1)
+    follow("third")
+    panel.refresh()
+    assert [row.followed for row in panel.selected] == [first]
+    with second:
+        pass
+    panel.refresh()
+    panel.view.selectRow(1)
+    panel.forget.click()
+    assert [panel.table.row(n).what for n in range(2)] == ["third", "first"]
+
+
+def test_what_the_other_panels_do_is_shown(make_napari_viewer, panel, qtbot):
+    viewer = make_napari_viewer(show=False)
+    viewer.add_image(IMAGE, name="coins", contrast_limits=(0, 255))
+    recipes = RecipePanel(viewer)
+    viewer.window.add_dock_widget(recipes, name="Recipe")
+    recipes.add_step("filters.gaussian")
+    recipes.update_layer.click()
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=8_000)
+    wait(qtbot, panel, Status.DONE)
+    row = only(panel)
+    assert (row.what, row.source) == ("Gaussian on 'coins'", "coins")
+    assert not row.can_open
+
+
+def test_a_full_run_of_the_recipe_panel_that_was_cancelled_goes_on(
+    make_napari_viewer, panel, qtbot, tmp_path, monkeypatch
+):
+    viewer = make_napari_viewer(show=False)
+    viewer.add_image(IMAGE, name="coins", contrast_limits=(0, 255))
+    recipes = RecipePanel(viewer)
+    viewer.window.add_dock_widget(recipes, name="Recipe")
+    recipes.add_step("filters.gaussian")
+    path = tmp_path / "full.ome.zarr"
+    gate = Gate(3)
+    listening = runs_model.Followed.__call__
+
+    def gated(self, event):
+        listening(self, event)
+        gate(event)
+
+    monkeypatch.setattr(runs_model.Followed, "__call__", gated)
+    recipes.files.run(path)
+    qtbot.waitUntil(lambda: gate.done >= 3, timeout=8_000)
+    only(panel)
+    panel.cancel.click()
+    gate.open()
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=8_000)
+    wait(qtbot, panel, Status.CANCELLED)
+    assert not path.exists()
+    panel.resume.click()
+    wait(qtbot, panel, Status.DONE)
+    assert path.exists()
+
+
+# -- what was left ---------------------------------------------------------------------------------
+
+
+def leave(source, path):
+    cancel = threading.Event()
+
+    def listen(event):
+        if isinstance(event, TileDone) and event.done == 5 and event.what == "filters.gaussian":
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        tw.run("filters.gaussian", source, path, progress=listen, cancel=cancel, workers=1)
+
+
+def test_a_left_run_is_listed_gone_on_with_and_opened(viewer, panel, source, tmp_path, qtbot):
+    path = tmp_path / "left.ome.zarr"
+    leave(source, path)
+    panel.look()
+    wait(qtbot, panel, Status.LEFT)
+    row = only(panel)
+    assert row.progress == f"5 of {TILES} tiles"
+    assert row.fraction == pytest.approx(0.2)
+    assert not panel.open.isEnabled()
+    panel.resume.click()
+    wait(qtbot, panel, Status.DONE)
+    panel.open.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=8_000)
+    assert isinstance(viewer.layers[0], Image)
+    assert viewer.layers[0].name == "left"
+    np.testing.assert_array_equal(np.asarray(viewer.layers[0].data), tw_pixels(path))
+    assert runs.begun() == []
+
+
+def test_labels_are_opened_as_labels(viewer, panel, source, tmp_path, qtbot):
+    path = tmp_path / "labels.ome.zarr"
+    with follow("Label", output=path) as run:
+        tw.run("measure.label", source, path, progress=run)
+    only(panel)
+    panel.open.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=8_000)
+    assert isinstance(viewer.layers[0], Labels)
+
+
+def test_folders_and_tables_are_opened_by_the_system(panel, source, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))
+    with follow("Batch", output=tmp_path / "out") as run:
+        tw.batch("filters.gaussian", str(source), tmp_path / "out", progress=run, n_jobs=1)
+    assert only(panel).progress == "1 of 1 items"
+    panel.open.click()
+    assert opened == [str(tmp_path / "out")]
+
+
+def test_a_left_run_is_forgotten(panel, source, tmp_path, qtbot):
+    leave(source, tmp_path / "left.ome.zarr")
+    panel.look()
+    wait(qtbot, panel, Status.LEFT)
+    only(panel)
+    panel.forget.click()
+    qtbot.waitUntil(lambda: not list(tmp_path.glob(".left*")), timeout=8_000)
+    qtbot.waitUntil(lambda: panel.table.rowCount() == 0, timeout=8_000)
+    qtbot.waitUntil(lambda: runs.begun() == [], timeout=8_000)
+
+
+def test_why_one_cannot_be_gone_on_with_is_said(panel, tmp_path, qtbot):
+    leave(IMAGE, tmp_path / "left.ome.zarr")
+    panel.look()
+    wait(qtbot, panel, Status.LOST)
+    only(panel)
+    assert not panel.resume.isEnabled()
+    assert "in memory" in panel.message.text()
+
+
+def test_nothing_is_told(panel, qtbot):
+    panel.refresh()
+    assert panel.table.rowCount() == 0
+    assert "Nothing runs" in panel.message.text()
+    assert not any(b.isEnabled() for b in (panel.pause, panel.cancel, panel.resume, panel.forget))
+
+
+# -- the window ------------------------------------------------------------------------------------
+
+
+def test_the_window_answers_while_many_runs_tell_of_themselves(panel, qtbot, record_property):
+    followed = [follow(f"run {number}", output=f"/out/{number}") for number in range(150)]
+    for run in followed:
+        run(RunStarted(None, 10**6, 2**30))
+        run(PassStarted("gaussian", 10**6))
+    over = threading.Event()
+
+    def tell():
+        done = 0
+        while not over.wait(0.001):  # some hundred times a second for each run
+            done += 1
+            for run in followed:
+                run(TileDone("gaussian", done, 10**6))
+
+    beats = [time.perf_counter()]
+    timer = QTimer()
+    timer.timeout.connect(lambda: beats.append(time.perf_counter()))
+    timer.start(5)
+    teller = threading.Thread(target=tell)
+    gaps = []
+    teller.start()
+    try:
+        for _ in range(3):  # a busy machine stalls any process now and then
+            del beats[:-1]
+            end = time.perf_counter() + 1.0
+            qtbot.waitUntil(lambda end=end: time.perf_counter() > end, timeout=8_000)
+            gaps.append(1000 * max(np.diff(beats)))
+            if gaps[-1] < 100:
+                break
+    finally:
+        over.set()
+        teller.join()
+        for run in followed:
+            run.drop()
+    record_property("longest_gap_ms", float(min(gaps)))
+    assert panel.table.rowCount() == 150
+    assert min(gaps) < 100, f"the window stood still for {min(gaps):.0f} ms"
+
+
+def test_only_what_changed_is_drawn_again(panel, qtbot):
+    first, second = follow("first"), follow("second")
+    panel.refresh()
+    drawn = []
+    panel.table.dataChanged.connect(lambda a, b: drawn.append((a.row(), b.row())))
+    first(PassStarted("x", 3))
+    panel.refresh()
+    assert drawn == [(1, 1)]
+    assert panel.table.data(panel.table.index(1, STATE)) == "running"
+    assert panel.table.data(panel.table.index(1, PROGRESS)) == "0 of 3 tiles"
+    for run in (first, second):
+        run.drop()
+
+
+# -- words and numbers -----------------------------------------------------------------------------
+
+
+def test_rate_and_time_left_leave_pauses_out(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(runs_model.time, "monotonic", lambda: now[0])
+    run = follow("run", session=Session())
+    run(PassStarted("pass", 20))
+    assert run.rate is None
+    for done in (6, 7, 8, 9, 10):  # five were done before
+        now[0] += 2
+        run(TileDone("pass", done, 20))
+    assert run.rate == pytest.approx(0.5)
+    run.pause.set()
+    now[0] += 1000
+    run.pause.clear()
+    assert run.rate == pytest.approx(0.5)
+    assert run.seconds_left == pytest.approx(20)
+
+
+def test_what_is_over_does_not_pile_up():
+    session = Session()
+    for number in range(runs_model.MOST + 30):
+        with follow(str(number), session=session):
+            pass
+    names = [run.what for run in session.all()]
+    assert len(names) == runs_model.MOST
+    assert names[0] == str(runs_model.MOST + 29)
+
+
+def test_words():
+    assert [duration(n) for n in (None, 5, 300, 7600)] == ["", "5 s", "5 min", "2 h 07 min"]
+    assert [speed(r, "tiles") for r in (None, 12.34, 0.1)] == ["", "12.3 tiles/s", "10 s/tile"]
+    assert rows([], []) == []
+
+
+def tw_pixels(path):
+    from napari_tilewise.io.source import open_image
+
+    return np.asarray(open_image(path).data[:])
