@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from hypothesis import settings
 from hypothesis import strategies as st
 from scipy import ndimage as ndi
 from skimage import data, morphology, util
@@ -53,6 +54,14 @@ SLOW: dict[str, int] = {
     "transform.hough_ellipse": 8,
 }
 """The longest axis drawn for operations that are slow in scikit-image itself."""
+SLOW_VOLUMES: dict[str, int] = {
+    "restoration.denoise_nl_means": 5,
+    "restoration.rolling_ball": 8,
+}
+"""The same in three dimensions, for the quick profile, which cuts these into eight tiles at most:
+each is computed with a halo that reaches through the whole volume, at this length as at any."""
+QUICK = 100
+"""Examples below which a profile is quick."""
 CONTENTS = ("noise", "smooth", "blobs", "labels", "constant", "negative", "real")
 
 
@@ -84,6 +93,8 @@ def cases(draw: st.DrawFn, operation: Operation, *, defaults: bool = False) -> C
     ndim = draw(st.sampled_from([n for n in (2, 2, 3) if low <= n <= high] or [low]))
     least = max(operation.shortest, 1 if ndim == 2 else 2)
     longest = min(LONGEST[ndim], SLOW.get(operation.name, LONGEST[ndim]))
+    if _is_slow_volume(operation, ndim):
+        longest = min(longest, SLOW_VOLUMES[operation.name])
     shape = tuple(draw(st.integers(least, max(least, longest))) for _ in range(ndim))
     channel = draw(_channel(operation, ndim))
     full = list(shape)
@@ -100,6 +111,11 @@ def cases(draw: st.DrawFn, operation: Operation, *, defaults: bool = False) -> C
         kept |= {n for n, p in operation.specs.items() if isinstance(p, Seed)}
         params = {name: value for name, value in params.items() if name in kept}
     return Case(operation, image, params, draw(_tiles(operation, image, params, ndim)), content)
+
+
+def _is_slow_volume(operation: Operation, ndim: int) -> bool:
+    quick = settings().max_examples < QUICK
+    return quick and ndim == 3 and operation.name in SLOW_VOLUMES
 
 
 @st.composite
@@ -386,7 +402,7 @@ def _tiles(
     tiles = []
     for n, h in zip(spatial, halo, strict=True):
         how = draw(st.sampled_from(("ragged", "small", "large", "any", "any")))
-        least = max(1, -(-n // 6))
+        least = max(1, -(-n // (2 if _is_slow_volume(operation, ndim) else 6)))
         if how == "ragged":
             tiles.append(max(least, n - draw(st.integers(1, max(1, min(h, n - 1))))))
         elif how == "small":

@@ -153,7 +153,7 @@ PEAK = """
 import sys
 from napari_tilewise.convert import convert
 from napari_tilewise.engine.budget import peak_resident
-stated = convert(sys.argv[1], sys.argv[2], memory="700 MiB", workers=2).peak_memory
+stated = convert(sys.argv[1], sys.argv[2], memory="480 MiB", workers=2).peak_memory
 print(stated, peak_resident())
 """
 
@@ -162,15 +162,13 @@ print(stated, peak_resident())
 @pytest.mark.parametrize("name", ["a.ome.tif", "a.ome.zarr"])
 def test_memory_stays_within_what_was_stated(tmp_path, name):
     path = tmp_path / "source.zarr"
-    array = zarr.create_array(path, shape=(16384, 24576), chunks=(1024, 1024), dtype="u2")
+    array = zarr.create_array(path, shape=(12288, 20480), chunks=(1024, 1024), dtype="u2")
     array[5000:9000, 5000:9000] = 1000
     command = [sys.executable, "-c", PEAK, str(path), str(tmp_path / name)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path.cwd())
     stated, peak = map(int, done.stdout.split())
     assert peak <= stated < array.nbytes
     image = open_image(tmp_path / name)
-    assert [level.shape for level in image.levels[1:]] == [
-        (8192, 12288), (4096, 6144), (2048, 3072), (1024, 1536), (512, 768)
-    ]  # fmt: skip
+    assert [level.shape for level in image.levels] == [(12288 >> k, 20480 >> k) for k in range(6)]
     column = np.where(np.arange(1000, 2000) < 1250, 0, 1000)
     np.testing.assert_array_equal(image.levels[2][1000:2000, 1300], column)

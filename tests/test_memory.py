@@ -63,7 +63,10 @@ def test_every_kind_is_measured() -> None:
 
 
 @pytest.mark.parametrize(("kind", "in_memory"), [("kept on disk", False), ("kept in memory", True)])
-def test_results_are_kept_there(kind: str, in_memory: bool, source: Any) -> None:
+def test_results_are_kept_there(
+    kind: str, in_memory: bool, source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_tilewise.planner.resident", lambda: 200 * MIB)  # as a child has
     side, recipe = RECIPES[kind]
     made = plan(recipe, source(side), **OPTIONS, resume=not in_memory)
     assert {one.in_memory for one in made.decisions if one.keep} == {in_memory}

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Sequence
 
-    from napari_tilewise.engine.account import SoFar
+    from napari_tilewise.engine.findings import SoFar
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.io.image import Image
     from napari_tilewise.operations.grid import Region

@@ -12,7 +12,6 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
 
 from napari_tilewise import axes as _axes
 from napari_tilewise.chain import Chain, chain, given, named_spatial
@@ -27,6 +26,7 @@ from napari_tilewise.engine.budget import (
     working_bytes,
 )
 from napari_tilewise.engine.cache import ChunkCache
+from napari_tilewise.engine.machine import available_memory
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import MemoryBudgetExceeded
 from napari_tilewise.executors import choose
@@ -233,7 +233,7 @@ def _limit(memory: int | None, place: Place) -> int:
         return memory
     if not place.is_here and place.limit is not None:
         return int(place.limit * CLUSTER_SHARE)
-    return resident() + int(psutil.virtual_memory().available // 2)
+    return resident() + available_memory() // 2
 
 
 class _Planner:
@@ -367,7 +367,7 @@ class _Planner:
         per_worker = working_bytes(chain, tile)
         last = chain[-1]
         writing = 3 * prod(tile) * last.dtype.itemsize if last.is_image else 0
-        tables = max(LEAST_TABLES, int(self.limit * TABLES))
+        tables = max(LEAST_TABLES, int((self.limit - self.process) * TABLES))
         child = CHILD if self.place.processes and self.place.is_here else 0
         spent = self.process + tables + kept + workers * (per_worker + writing + child)
         cache = cache_bytes(chain, tile, max(0, self.limit - spent))

@@ -11,11 +11,11 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
 
 from napari_tilewise import axes as _axes
 from napari_tilewise.chain import chain, given
 from napari_tilewise.engine.apply import eager_image, results_of
+from napari_tilewise.engine.machine import available_memory
 from napari_tilewise.engine.session import Session
 from napari_tilewise.keeping import decide
 
@@ -45,7 +45,7 @@ class Memo:
     """
 
     def __init__(self, most_bytes: int | None = None) -> None:
-        self.most_bytes = most_bytes or int(psutil.virtual_memory().available // SHARE)
+        self.most_bytes = most_bytes or int(available_memory() // SHARE)
         self.session = Session()
         self._images: dict[str, Any] = {}
         self._made: OrderedDict[Hashable, tuple[Stack, Kept | None]] = OrderedDict()
@@ -208,7 +208,7 @@ def _chain(
 ) -> Chain:
     """Return the chain, with what is worth keeping kept."""
     bare = chain(recipe, images, session, tiles=tiles)
-    memory = int(psutil.virtual_memory().available // 2)
+    memory = int(available_memory() // 2)
     keep = {one.step: one.in_memory for one in decide(bare, memory) if one.keep}
     if memo is None or keys is None:
         return chain(recipe, images, session, tiles=tiles, keep=keep)

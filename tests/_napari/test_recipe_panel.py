@@ -525,6 +525,47 @@ def test_full_run_into_a_file(viewer, coins, recipes, run, qtbot, tmp_path):
     assert "exists" in recipes.message.text()
 
 
+def test_the_plan_is_shown_before_a_full_run(
+    viewer, coins, recipes, run, qtbot, tmp_path, monkeypatch
+):
+    run("filters.gaussian", sigma=2)
+    path = tmp_path / "out.ome.zarr"
+    monkeypatch.setattr(
+        "napari_tilewise._napari.recipe_files.QFileDialog.getSaveFileName",
+        lambda *args: (str(path), ""),
+    )
+    recipes.files.full.click()
+    asked = recipes.files.plan
+    assert asked.isVisible()
+    assert not recipes.runner.is_running
+    qtbot.waitUntil(lambda: "time    about" in asked.text.text(), timeout=30_000)
+    for word in ("passes", "tiles", "memory", "reads up to", "filters.gaussian"):
+        assert word in asked.text.text()
+    assert list(tmp_path.iterdir()) == []
+    asked.reject()
+    assert not recipes.runner.is_running
+    recipes.files.full.click()
+    recipes.files.plan.run.click()
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
+    qtbot.waitUntil(lambda: not recipes.files.plan.runner.is_running, timeout=30_000)
+    assert path.is_dir()
+
+
+def test_what_cannot_be_planned_cannot_run(coins, recipes, run, qtbot, tmp_path, monkeypatch):
+    run("filters.gaussian", sigma=2)
+    monkeypatch.setattr(
+        "napari_tilewise._napari.recipe_files.QFileDialog.getSaveFileName",
+        lambda *args: (str(tmp_path / "out.ome.zarr"), ""),
+    )
+    monkeypatch.setattr("napari_tilewise.planner.resident", lambda: 2**60)
+    monkeypatch.setattr("napari_tilewise.planner.available_memory", lambda: -(2**61))
+    recipes.files.full.click()
+    asked = recipes.files.plan
+    qtbot.waitUntil(lambda: "Raise memory=" in asked.text.text(), timeout=30_000)
+    assert not asked.run.isEnabled()
+    asked.reject()
+
+
 def test_full_run_of_a_table(chain, recipes, qtbot, tmp_path):
     recipes.add_step("measure.regionprops_table")
     recipes.files.run(tmp_path / "table.csv")

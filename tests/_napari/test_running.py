@@ -207,7 +207,7 @@ def test_window_lives_while_a_slow_operation_runs(panel, viewer, qtbot, record_p
     data = np.random.default_rng(0).random((2500, 2500))
     source = viewer.add_image(data, name="noise", contrast_limits=(0, 1))
     panel.choose("filters.gaussian")
-    panel.form.set_values({"sigma": 12})
+    panel.form.set_values({"sigma": 40})
     gaps = []
     for _ in range(3):  # a busy machine stalls any process now and then
         panel.target.layer_box.value = source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +39,11 @@ def recipe_of(name: str, image: np.ndarray) -> Recipe:
     op = tw.OPERATIONS[name]
     seeds = {key: 0 for key, spec in op.specs.items() if isinstance(spec, Seed)}
     return Recipe([(name, parameters_for(op, image) | seeds)])
+
+
+def plain(found: Any) -> Any:
+    """Return a function with parameters as what can be compared."""
+    return (found.func, found.keywords) if isinstance(found, partial) else found
 
 
 def found_by(made: Chain, reader: Chain) -> Any:
@@ -87,5 +93,5 @@ def test_a_crew_finds_what_threads_find(name: str, tmp_path: Path) -> None:
             recipe = recipe_of(name, image)
             expected = by_threads(recipe, image)
         found = by_others(recipe, image, tmp_path)
-    np.testing.assert_equal(found, expected)
+    np.testing.assert_equal(plain(found), plain(expected))
     assert np.asarray(found).dtype == np.asarray(expected).dtype if op.output.is_image else True

@@ -227,7 +227,6 @@ def test_a_batch_system_is_asked_for_jobs(
     job = {"cores": 1, "memory": "2 GiB", "processes": 1}
     local = {f"jobqueue.local.{key}": value for key, value in job.items()}
     local["jobqueue.local.log-directory"] = str(tmp_path / "logs")
-    local["jobqueue.local.scheduler-options"] = {"dashboard_address": None}
     with dask.config.set({"jobqueue.slurm": job, **local}):
         tw.run(
             ["filters.gaussian", "filters.threshold_otsu"], image, tmp_path / "a.ome.zarr",

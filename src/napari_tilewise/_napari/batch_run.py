@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
-import psutil
-
 from napari_tilewise._napari.batch_listing import POLITE
 from napari_tilewise._napari.batch_table import RUNNING, Line
 from napari_tilewise._napari.runs_model import Followed, Pause, follow
 from napari_tilewise.batching import BatchStarted, ItemDone, ItemStarted, batch
 from napari_tilewise.batching.backends import AUTO
 from napari_tilewise.engine.events import Event, PassStarted, TileDone
+from napari_tilewise.engine.machine import available_memory
 from napari_tilewise.errors import (
     InvalidParameter,
     MemoryBudgetExceeded,
@@ -113,7 +112,7 @@ class BatchRun:
                 "results go to files in a folder."
             )
         size = _pixels(self.items) * NUMBER * len(self.items)
-        free = psutil.virtual_memory().available
+        free = available_memory()
         if size > free // 2:
             raise MemoryBudgetExceeded(
                 f"{self.count:,} results as one layer may need {format_size(size)}, of "

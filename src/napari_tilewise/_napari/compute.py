@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from napari_tilewise._napari.snapshot import Box
     from napari_tilewise.engine.events import Listener
+    from napari_tilewise.io.image import Image
+    from napari_tilewise.planner import Plan
 
 LARGE = 64 * 2**20
 """Pixels beyond which a pyramid is stored, and a plane is not shown without one."""
@@ -104,6 +106,21 @@ def streams(job: Job) -> bool:
     small = source.in_memory and prod(source.shape) < LARGE
     large_plane = not source.in_memory and _pixels(job.box) > LARGE
     return (source.is_multiscale and not small) or large_plane
+
+
+def foretell(job: Job, path: Path, cancel: threading.Event) -> Plan:
+    """Return how `store` would go; no pixel is read.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    path
+        Where the result would go.
+    cancel
+        Set it to stop within one tile's time.
+    """
+    return _Run(job, lambda event: None, cancel).plan(path)
 
 
 def store(job: Job, path: Path, progress: Listener, cancel: threading.Event) -> tuple[Outcome, ...]:
@@ -255,27 +272,41 @@ class _Run:
 
     def write(self, path: Path, *, resume: bool) -> tuple[str, ...]:
         """Stream a result into a file; return the names that the source's axes have there."""
-        from napari_tilewise.io.source import open_image
-        from napari_tilewise.io.units import unit_name
         from napari_tilewise.runner import run
 
-        job, source = self.job, self.job.source
+        job, image = self.job, self._image()
+        run(
+            job.recipe, image, path, inputs=job.inputs, axes=image.axes, spatial=job.spatial,
+            progress=self.progress, cancel=self.cancel, pause=job.pause, resume=resume,
+        )  # fmt: skip
+        return image.axes
+
+    def plan(self, path: Path) -> Plan:
+        """Return how `write` would go."""
+        from napari_tilewise.planner import plan
+
+        job, image = self.job, self._image()
+        return plan(
+            job.recipe, image, inputs=job.inputs, axes=image.axes, spatial=job.spatial,
+            cancel=self.cancel, resume=True, destination=path,
+        )  # fmt: skip
+
+    def _image(self) -> Image:
+        """Return the layer's pixels with what napari knows of them."""
+        from napari_tilewise.io.source import open_image
+        from napari_tilewise.io.units import unit_name
+
+        source = self.job.source
         inner = source.placement.inner
         samples = len(source.shape) - len(inner.scale)
-        names = source.names or default_axes(len(source.shape), is_rgb=source.is_rgb)
-        image = replace(
+        return replace(
             open_image(source.finest),
-            axes=names,
+            axes=source.names or default_axes(len(source.shape), is_rgb=source.is_rgb),
             scale=(*map(float, inner.scale), *[1.0] * samples),
             units=(*(unit_name(str(unit)) for unit in inner.units), *[None] * samples),
             labels=source.is_labels,
             name=source.name,
         )
-        run(
-            job.recipe, image, path, inputs=job.inputs, axes=names, spatial=job.spatial,
-            progress=self.progress, cancel=self.cancel, pause=job.pause, resume=resume,
-        )  # fmt: skip
-        return names
 
 
 def _shown(

@@ -6,7 +6,6 @@ memory costs nothing there, and every other tile stays as lazy as it was.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import dask.array as da
 import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 
+from napari_tilewise.engine.machine import processors
 from napari_tilewise.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def with_shown(
         tiles[position] = np.asarray(lazy.blocks[position].compute(scheduler="synchronous"))
 
     work(positions[0])  # passes over the whole image happen here, once
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         list(pool.map(work, positions[1:]))
     return _held(lazy, tiles), value_range(tiles.values())
 

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from napari_tilewise._napari import results, snapshot
 from napari_tilewise._napari.compute import store
+from napari_tilewise._napari.plan_dialog import PlanDialog
 from napari_tilewise._napari.runs_model import Followed, Pause, follow
 from napari_tilewise.errors import DestinationUnwritable, InvalidRecipe, TilewiseError
 from napari_tilewise.operations.model import Output
@@ -85,6 +86,7 @@ class RecipeFiles:
     def __init__(self, panel: RecipePanel) -> None:
         self._panel = panel
         self._stored: tuple[StoredRun, tuple[Outcome, ...]] | None = None
+        self.plan: PlanDialog | None = None
         self.save, self.load, self.script, self.full = map(
             QPushButton, ("Save...", "Load...", "Script", "Run on the full image...")
         )
@@ -250,7 +252,7 @@ class RecipeFiles:
         Parameters
         ----------
         path
-            Where; asked for unless given.
+            Where; asked for unless given, and then the plan is shown first.
         """
         panel = self._panel
         if panel.runner.is_running:
@@ -260,10 +262,17 @@ class RecipeFiles:
         except TilewiseError as error:
             panel.complain(str(error))
             return
-        path = path or self._ask("Write the result", *_format(job.output))
-        if path is None:
+        if path is not None:
+            self._start(job, path)
+        elif (chosen := self._ask("Write the result", *_format(job.output))) is not None:
+            self.plan = PlanDialog(panel, job, chosen)
+            self.plan.accepted.connect(lambda: self._start(job, chosen))
+            self.plan.open()
+
+    def _start(self, job: Job, path: Path) -> None:
+        panel, work = self._panel, StoredRun(job, path)
+        if panel.runner.is_running:
             return
-        work = StoredRun(job, path)
         panel.runner.start_work(work)
         panel.runs.started(f"{work} ...")
 

@@ -212,7 +212,7 @@ def _on_cluster(supply: Supply, n_jobs: int) -> Iterator[Outcome]:
         yield from _submitted(client, supply, n_jobs + n_jobs // 2, lost)
         for task in lost:  # one at a time: none of them can end the process of another now
             again: list[Task] = []
-            yield from _submitted(client, iter([replace(task, again=task.vacant)]), 1, again)
+            yield from _submitted(client, iter([task]), 1, again)
             if again:
                 yield _lost(task, None)
 
@@ -228,7 +228,9 @@ def _submitted(
 
     def submit_more() -> None:
         while len(running) < ahead and (task := next(tasks, None)) is not None:
-            future = client.submit(do_elsewhere, task, pure=False)
+            # The scheduler does a task again whose result was lost with its worker: what stands
+            # there then was its own.
+            future = client.submit(do_elsewhere, replace(task, again=task.vacant), pure=False)
             running[future] = task
             completed.add(future)  # type: ignore[no-untyped-call]
 

@@ -39,9 +39,10 @@ from napari_tilewise.batching.work import (
     Work,
     is_kept,
     row_of,
+    there,
 )
 from napari_tilewise.chain import given
-from napari_tilewise.engine.pool import cpu_count
+from napari_tilewise.engine.machine import processors
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.io.staging import local_path
 from napari_tilewise.recipe import SUFFIXES, Recipe
@@ -151,7 +152,11 @@ def batch(
     else:
         targets = targets_of(items, folder, name, _called(recipe, work.what))
         pairs = zip(items, targets, strict=True)
-        tasks = [Task(item, work, key, place, before.get(place.base)) for item, place in pairs]
+        cut_off = _journal.interrupted(folder)
+        tasks = [
+            Task(item, work, key, at, before.get(at.base), again=at.base in cut_off)
+            for item, at in pairs
+        ]
     progress = _one_at_a_time(progress) if progress else _silent
     todo = tasks if only is None else [task for task in tasks if task.item.index in only]
     progress(BatchStarted(len(todo)))
@@ -241,7 +246,7 @@ def _jobs(n_jobs: int) -> int:
         raise InvalidParameter(
             f"n_jobs={n_jobs!r}: expected a number of items, or -1 for as many as processors."
         )
-    return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
+    return n_jobs if n_jobs > 0 else max(1, processors() + 1 + n_jobs)
 
 
 def _silent(event: Event) -> None:
@@ -272,6 +277,7 @@ class _Keeper:
     ) -> None:
         self.tasks = tasks
         self.todo = {task.item.index for task in todo}
+        self._by_index = {task.item.index: task for task in todo}
         self.folder = folder
         self.progress = progress
         self.rows: dict[int, Mapping[str, Any]] = {}
@@ -283,13 +289,16 @@ class _Keeper:
             register.enter(register.BATCH, Path(folder))
 
     def begun(self, index: int) -> None:
-        """Tell that an item is in work.
+        """Tell that an item is in work; note it where its output will be the first of its name.
 
         Parameters
         ----------
         index
             Its number.
         """
+        task = self._by_index[index]
+        if self.journal is not None and task.target is not None and there(task) is None:
+            self.journal.add({"begun": task.target.base})
         self.progress(ItemStarted(index))
 
     def take(self, outcome: Outcome) -> None:

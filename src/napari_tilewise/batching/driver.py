@@ -7,13 +7,12 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import psutil
-
 from napari_tilewise.batching.auto import LARGE, TILED, Auto
 from napari_tilewise.batching.backends import AUTO, SERIAL, THREADING, Supply, outcomes
 from napari_tilewise.batching.function import Function
 from napari_tilewise.batching.work import ALONE, How, Outcome, Task, there
 from napari_tilewise.engine.budget import resident
+from napari_tilewise.engine.machine import available_memory
 from napari_tilewise.engine.pool import single_threaded_libraries, wait_while
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def drive(
     pause
         Set it to begin no more items until it is cleared.
     """
-    limit = memory or resident() + int(psutil.virtual_memory().available // 2)
+    limit = memory or resident() + available_memory() // 2
     driver = _Driver(n_jobs, limit, cancel, begun, pause)
     if backend != AUTO:
         yield from driver.legs(backend, tasks)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,25 @@ def read(folder: str) -> dict[str, dict[str, Any]]:
         The batch's folder.
     """
     return {row["target"]: row for row in _rows(folder) if "target" in row}
+
+
+def interrupted(folder: str) -> frozenset[str]:
+    """Return the outputs that were begun where nothing stood, and of which nothing came.
+
+    Their process ended: what stands there now may be replaced.
+
+    Parameters
+    ----------
+    folder
+        The batch's folder.
+    """
+    begun: set[str] = set()
+    for row in _rows(folder):
+        if "begun" in row:
+            begun.add(row["begun"])
+        elif "target" in row:
+            begun.discard(row["target"])
+    return frozenset(begun)
 
 
 def written(folder: str, rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
@@ -93,6 +113,7 @@ class Journal:
 
     def __init__(self, folder: str, head: Mapping[str, Any]) -> None:
         self.path = Path(folder, NAME)
+        self._lock = threading.Lock()
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a+b", buffering=0)
@@ -114,7 +135,7 @@ class Journal:
         row
             Plain data.
         """
-        with writing(self.path):
+        with self._lock, writing(self.path):
             append(self._file, json.dumps(row, default=str).encode() + b"\n")
 
     def log(self, text: str) -> None:

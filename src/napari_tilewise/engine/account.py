@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import shutil
 import socket
 import threading
@@ -24,6 +23,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from napari_tilewise.engine.disk import append, writing
+from napari_tilewise.engine.findings import Findings, Position, SoFar, pickled
 from napari_tilewise.errors import DestinationBusy, DestinationUnwritable
 
 if TYPE_CHECKING:
@@ -33,97 +33,8 @@ if TYPE_CHECKING:
 VERSION = 1
 SETTLED = 120
 """Seconds after which a written file has reached the disk, whatever becomes of the machine."""
-INTERVAL = 5.0
-"""Seconds between two notes of how far a gathering pass is."""
 SYNC = 1.0
 """Seconds between two times that the journal is forced to the disk."""
-
-Position = tuple[int, ...]
-
-
-class Findings:
-    """What passes of a run found, in the folder of its account: all that another process may see.
-
-    Parameters
-    ----------
-    folder
-        The account's folder.
-    """
-
-    is_shared = True
-    """Whether this is another process than the one that keeps the account."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def done(self, what: str) -> set[Position]:
-        """Return the tiles of a pass that are done, as far as is known here: none.
-
-        Parameters
-        ----------
-        what
-            The pass.
-        """
-        return set()
-
-    def note(self, what: str, position: Position) -> None:
-        """Note nothing: that is for the process that keeps the account.
-
-        Parameters
-        ----------
-        what
-            The pass.
-        position
-            The tile.
-        """
-
-    def found(self, what: str) -> tuple[Any] | None:
-        """Return what a pass found, in a tuple; None where it is not done.
-
-        Parameters
-        ----------
-        what
-            The pass.
-        """
-        found: tuple[Any] | None = unpickled(self._path(what, "found"))
-        return found
-
-    def keep(self, what: str, value: Any) -> None:
-        """Keep nothing: that is for the process that keeps the account.
-
-        Parameters
-        ----------
-        what
-            The pass.
-        value
-            What it found.
-        """
-
-    def so_far(self, what: str) -> SoFar | None:
-        """Return how far a gathering pass is; None where nobody asks.
-
-        Parameters
-        ----------
-        what
-            The pass.
-        """
-        return None
-
-    def files(self, name: str) -> Path:
-        """Return a folder for files that all processes of the run see.
-
-        Parameters
-        ----------
-        name
-            The folder's name.
-        """
-        folder = self.folder / name
-        with writing(folder):
-            folder.mkdir(exist_ok=True)
-        return folder
-
-    def _path(self, what: str, suffix: str) -> Path:
-        return self.folder / f"{what}.{suffix}"
 
 
 class Account(Findings):
@@ -346,34 +257,6 @@ class Account(Findings):
                 path.unlink()
 
 
-class SoFar:
-    """How far a gathering pass is: the contributions merged so far, noted every few seconds."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._last = time.monotonic()
-
-    def load(self) -> tuple[int, Any]:
-        """Return how many tiles are merged, and their total (None for none)."""
-        found = unpickled(self._path)
-        return (0, None) if found is None else found
-
-    def note(self, count: int, total: Any) -> None:
-        """Note how far the pass is, where it is time for it.
-
-        Parameters
-        ----------
-        count
-            Number of tiles that are merged.
-        total
-            What they give together.
-        """
-        if time.monotonic() - self._last < INTERVAL:
-            return
-        pickled(self._path, (count, total))
-        self._last = time.monotonic()
-
-
 @dataclass(frozen=True)
 class Told:
     """What an account tells of a run that may be alive."""
@@ -441,46 +324,6 @@ def _tiles(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the entries of tiles that were not forgotten later."""
     forgotten = max((n for n, entry in enumerate(entries) if "forget" in entry), default=0)
     return [entry for entry in entries[forgotten:] if "tile" in entry]
-
-
-def pickled(path: Path, value: Any) -> None:
-    """Write a value to a file, which is whole or not there, whatever becomes of the machine.
-
-    Parameters
-    ----------
-    path
-        The file.
-    value
-        The value.
-    """
-    growing = path.with_name(f"{path.name}.new")
-    data = pickle.dumps(value)
-    with writing(path):
-        try:
-            with growing.open("wb", buffering=0) as file:
-                append(file, zlib.crc32(data).to_bytes(4, "big") + data)
-                os.fsync(file.fileno())
-            growing.replace(path)
-        except BaseException:
-            growing.unlink(missing_ok=True)
-            raise
-
-
-def unpickled(path: Path) -> Any:
-    """Return the value that a file holds; None where there is none, or a part of one.
-
-    Parameters
-    ----------
-    path
-        The file.
-    """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "big"):
-        return None  # cut short when the machine stopped: the pass is done again
-    return pickle.loads(data[4:])
 
 
 def _claimed(folder: Path) -> FileLock:

@@ -11,8 +11,8 @@ import numpy as np
 from napari_tilewise import axes as _axes
 from napari_tilewise.engine.kept import Kept
 from napari_tilewise.engine.lazy import as_source, to_dask
+from napari_tilewise.engine.machine import processors
 from napari_tilewise.engine.order import WIDEST, banded
-from napari_tilewise.engine.pool import cpu_count
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.stack import Stack
@@ -257,7 +257,7 @@ def build(
         params = {**params, operation.channel: kept.index(channel)}
     call = operation.call(tuple(source.shape[i] for i in kept), source.dtype, params)
     chunks = None if source.chunks is None else [source.chunks[i] for i in kept]
-    tile = choose_tile(call, tiles, chunks, workers=session.workers or cpu_count())
+    tile = choose_tile(call, tiles, chunks, workers=session.workers or processors())
     aligned = {
         name: _aligned(operation, name, value, source, call.spatial_shape, session)
         for name, value in images.items()

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 FLOAT64 = 8
 TABLES = 0.1
-"""Share of the budget set aside for gathered numbers (histograms, pieces of labels)."""
+"""Share of the budget, less the process itself, set aside for gathered numbers (histograms, pieces
+of labels)."""
 LEAST_TABLES = 16 * 2**20
 CACHE = 0.25
 """Largest share of what is free for decoded chunks."""

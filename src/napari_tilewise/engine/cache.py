@@ -11,7 +11,7 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-import psutil
+from napari_tilewise.engine.machine import total_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -76,7 +76,7 @@ class ChunkCache:
 
 def default_capacity() -> int:
     """Return the size of the cache that lazy arrays share: an eighth of memory, at most 1 GiB."""
-    return int(min(psutil.virtual_memory().total // 8, 2**30))
+    return int(min(total_memory() // 8, 2**30))
 
 
 _shared: ChunkCache | None = None

@@ -12,10 +12,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
 
 from napari_tilewise.engine.cache import shared_cache
 from napari_tilewise.engine.crew import GatherTask
+from napari_tilewise.engine.machine import available_memory
 from napari_tilewise.engine.order import band_width, banded
 from napari_tilewise.engine.source import Source, read_wrapped
 from napari_tilewise.engine.sweeping import Sweeping
@@ -181,7 +181,7 @@ class Driver:
         channel = self.call.channel_axis
         channels = 1 if channel is None else self.call.shape[channel]
         needed = int(pixels * channels * 8 * self.operation.working)
-        limit = self.session.memory or int(psutil.virtual_memory().available)
+        limit = self.session.memory or available_memory()
         if needed > limit:
             whole = pixels == prod(self.call.spatial_shape)
             what = "the whole image" if whole else f"a region of {pixels} pixels"
@@ -196,7 +196,7 @@ class Driver:
         needed = getattr(total, "nbytes", 0)
         if needed < UNNOTICED:
             return
-        limit = self.session.tables or int(psutil.virtual_memory().available)
+        limit = self.session.tables or available_memory()
         if needed > limit:
             raise MemoryBudgetExceeded(
                 f"{self.operation.name}: the {what} of this image take more than "

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from napari_tilewise.engine.machine import processors
 from napari_tilewise.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -26,13 +27,6 @@ T = TypeVar("T")
 LOOK = 0.1
 """Seconds between two looks at whether a pause is over; a cancel ends it at once."""
 _NEVER = threading.Event()
-
-
-def cpu_count() -> int:
-    """Return the number of processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class _Pool:
@@ -213,7 +207,7 @@ def sweep(
     Cancelled
         When `cancel` is set before the last item was pulled.
     """
-    workers = workers or cpu_count()
+    workers = workers or processors()
     job = _Sweep(work, items, cancel, pause)
     while not job.is_over:
         # Nobody waits in the pool: other sweeps have it while this one is paused.

@@ -15,10 +15,10 @@ from napari_tilewise.engine.pool import sweep
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_tilewise.engine.account import Findings, SoFar
     from napari_tilewise.engine.cache import ChunkCache
     from napari_tilewise.engine.crew import Crew
     from napari_tilewise.engine.events import Event, Listener
+    from napari_tilewise.engine.findings import Findings, SoFar
 
 T = TypeVar("T")
 Position = tuple[int, ...]

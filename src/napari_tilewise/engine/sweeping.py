@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from napari_tilewise.engine.account import Findings
     from napari_tilewise.engine.driver import Driver
+    from napari_tilewise.engine.findings import Findings
     from napari_tilewise.operations.model import Block, Sweep
 
 INTERVAL = 5.0

@@ -21,8 +21,8 @@ import numpy as np
 from cloudpickle import Pickler
 
 from napari_tilewise.chain import Chain, chain, given
-from napari_tilewise.engine.account import Findings
 from napari_tilewise.engine.cache import ChunkCache
+from napari_tilewise.engine.findings import Findings
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import (
     DestinationUnwritable,

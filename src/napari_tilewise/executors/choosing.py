@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.engine.pool import cpu_count
+from napari_tilewise.engine.machine import processors
 from napari_tilewise.errors import InvalidParameter, did_you_mean
 from napari_tilewise.executors.place import Here, Place
 from napari_tilewise.executors.processes import Processes
@@ -50,11 +50,11 @@ def choose(executor: Any, workers: int | None) -> Place:
     if isinstance(executor, Place):
         return executor
     if executor in (AUTO, THREADS):
-        return Here(workers or cpu_count())
+        return Here(workers or processors())
     if executor == SERIAL:
         return Here(1)
     if executor == PROCESSES:
-        return Processes(workers or cpu_count())
+        return Processes(workers or processors())
     return _cluster(executor, workers)
 
 

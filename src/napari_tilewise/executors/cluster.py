@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dask
 
 from napari_tilewise.engine.events import CrewStarted
-from napari_tilewise.engine.pool import cpu_count
+from napari_tilewise.engine.machine import processors
 from napari_tilewise.errors import InvalidParameter, MissingExtra, OperationFailed
 from napari_tilewise.executors.assignment import leave
 from napari_tilewise.executors.hand import do
@@ -189,7 +189,7 @@ def local(workers: int | None) -> Cluster:
         Number of its processes; as many as processors unless given.
     """
     distributed = _distributed()
-    count = workers or cpu_count()
+    count = workers or processors()
 
     def opened(stack: ExitStack) -> Any:
         cluster = distributed.LocalCluster(
@@ -229,7 +229,9 @@ def of_jobs(system: str, jobs: int | None) -> Cluster:
     make = getattr(dask_jobqueue, JOB_SYSTEMS[system])
 
     def opened(stack: ExitStack) -> Any:
-        cluster = stack.enter_context(make())
+        # Another scheduler on this machine may have the usual port of the dashboard.
+        options = {"dashboard_address": ":0", **(described.get("scheduler-options") or {})}
+        cluster = stack.enter_context(make(scheduler_options=options))
         if jobs is None:
             cluster.adapt(minimum_jobs=1, maximum_jobs=_MOST_JOBS)
         else:
