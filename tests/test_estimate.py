@@ -17,7 +17,7 @@ from napari_tilewise import estimate as module
 from napari_tilewise.cli import main
 from napari_tilewise.engine.events import DiskShort
 from napari_tilewise.errors import Cancelled
-from napari_tilewise.estimate import Estimate, estimate
+from napari_tilewise.estimate import Estimate, _scaled, estimate
 from napari_tilewise.planner import plan
 from napari_tilewise.recipe.step import Step
 from napari_tilewise.writes import shortage, traffic
@@ -187,3 +187,8 @@ def test_the_shell_tells_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "disk    reads up to " in out
     assert "\ntime    about " in out
     assert not target.exists()
+
+
+def test_noise_makes_no_time_negative() -> None:
+    assert _scaled([(2.0**16, 0.3), (2.0**18, 0.1)], 2**24) >= 0.1
+    assert _scaled([(2.0**16, 0.1), (2.0**18, 0.4)], 2**20) == pytest.approx(1.6)

@@ -365,7 +365,8 @@ def _scaled(told: Sequence[tuple[float, float]], pixels: int) -> float:
     if len(told) > 1:
         before, took_before = told[-2]
         rate = max(0.0, took - took_before) / (size - before)
-        constant = min(max(0.0, took_before - rate * before), told[0][1])
+        # Noise may have the larger window take less: the constant is never more than it took.
+        constant = min(max(0.0, took_before - rate * before), told[0][1], took)
     return constant + (took - constant) * pixels / size
 
 

@@ -6,6 +6,7 @@ that it had in hand: the scheduler has another do them.
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,23 +106,32 @@ class ClusterCrew:
     def __init__(self, client: Any, folder: str, name: str, slots: int) -> None:
         self._client, self._folder, self._name = client, folder, name
         self.slots = 2 * slots  # so that a task waits at every worker where the next is done
+        self._alone = threading.Lock()
 
     def ask(self, task: Task) -> Any:
         """Have a task done, and return its answer once it is."""
         from distributed import KilledWorker
 
+        try:
+            return self._asked(task)
+        except KilledWorker:
+            pass
+        with self._alone:  # the scheduler blames all that waited at a worker for its end
+            try:
+                return self._asked(task)
+            except KilledWorker as error:
+                raise OperationFailed(
+                    f"Several workers of the cluster ended while they worked on the tiles "
+                    f"{', '.join(map(str, task.positions[:3]))}: they may have run out of memory. "
+                    "Use a smaller memory=, or give them more."
+                ) from error
+
+    def _asked(self, task: Task) -> Any:
         future = self._client.submit(do, self._folder, self._name, task, pure=False)
         try:
-            answer = future.result()
-        except KilledWorker as error:
-            raise OperationFailed(
-                f"Several workers of the cluster ended while they worked on the tiles "
-                f"{', '.join(map(str, task.positions[:3]))}...: they may have run out of memory. "
-                "Use a smaller memory=, or give them more."
-            ) from error
+            return future.result().open(Path(self._folder))
         finally:
             future.release()
-        return answer.open(Path(self._folder))
 
 
 def of_client(client: Any) -> Cluster:
