@@ -12,6 +12,7 @@ A declaration is written with the names listed here, whatever module defines the
 from __future__ import annotations
 
 import inspect
+import threading
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,9 @@ def tiled(call: Call) -> Tiles:
         lambda block: np.asarray(call.function(block.data, **block.images)),
         halo=call.operation.halo_of(call),
     )
+
+
+_SILENCING = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -210,10 +214,13 @@ class Operation:
 
     def function(self, data: np.ndarray, /, **params: Any) -> Any:
         """Call scikit-image's function with the arguments that are always fixed."""
-        function = self.raw_function
-        if self.deprecated:  # tiles would each say what the caller is told once
-            function = inspect.unwrap(function)
-        result = function(data, **params, **self.fixed)
+        if self.deprecated:
+            # Tiles would each say what the caller is told once. What such a function calls it
+            # silences by the process's filters of warnings, which threads take from each other.
+            with _SILENCING:
+                result = inspect.unwrap(self.raw_function)(data, **params, **self.fixed)
+        else:
+            result = self.raw_function(data, **params, **self.fixed)
         return result if self.pick is None else result[self.pick]
 
     @cached_property
