@@ -372,7 +372,7 @@ def test_cancelled_and_gone_on_with(plates: Path, tmp_path: Path, backend: str) 
 def test_the_current_dask_clients_cluster_is_used(plates: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     options = {"processes": False, "n_workers": 1, "threads_per_worker": 2}
-    with distributed.Client(**options, dashboard_address=None):
+    with distributed.Client(**options, dashboard_address=":0"):
         report = tw.batch(RECIPE, plates, tmp_path / "out", backend="dask", n_jobs=2)
     assert str(report) == "12 done, 0 failed, 0 skipped"
     for number, row in by_number(report).items():

@@ -86,7 +86,7 @@ def test_on_a_cluster(files: Path, tmp_path: Path) -> None:
     for number in range(20, COUNT):
         if number != KILLER:
             (files / f"f{number}.tif").unlink()
-    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster):
         cluster.scheduler.allowed_failures = 0
         report = tw.batch(deadly, files, tmp_path / "out", backend="dask", n_jobs=2)

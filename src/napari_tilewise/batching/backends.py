@@ -206,7 +206,7 @@ def _on_cluster(supply: Supply, n_jobs: int) -> Iterator[Outcome]:
         try:
             client = Client.current()  # type: ignore[no-untyped-call]
         except ValueError:
-            options = {"n_workers": n_jobs, "threads_per_worker": 1, "dashboard_address": None}
+            options = {"n_workers": n_jobs, "threads_per_worker": 1, "dashboard_address": ":0"}
             client = stack.enter_context(Client(**options))  # type: ignore[no-untyped-call]
         lost: list[Task] = []
         yield from _submitted(client, supply, n_jobs + n_jobs // 2, lost)
