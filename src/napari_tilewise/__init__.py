@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from napari_tilewise.functions import operation
     from napari_tilewise.operations import OPERATIONS
     from napari_tilewise.operations.model import Operation
+    from napari_tilewise.planner import plan
     from napari_tilewise.recipe import Recipe
     from napari_tilewise.runner import run
 

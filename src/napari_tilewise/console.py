@@ -33,6 +33,8 @@ from napari_tilewise.sizes import format_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich.progress import ProgressColumn
+
 LOG_SECONDS = 10.0
 """How long a log stays silent at most while tiles are being done."""
 
@@ -46,17 +48,39 @@ def progress() -> Bars | Lines:
     return Bars() if sys.stderr.isatty() else Lines()
 
 
-class Lines:
-    """Progress as plain lines: passes as they start and end, tiles now and then."""
-
-    def __init__(self) -> None:
-        self._said = 0.0
+class _Listener:
+    """Something that is told of events between its begin and its end."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        pass
+        """End; lines need nothing for it."""
+
+
+class _Bars(_Listener):
+    """Bars of these columns on stderr, gone in the end."""
+
+    def __init__(self, *columns: ProgressColumn) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._bars = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+
+class Lines(_Listener):
+    """Progress as plain lines: passes as they start and end, tiles now and then."""
+
+    def __init__(self) -> None:
+        self._said = 0.0
 
     def __call__(self, event: Event) -> None:
         """Write what the event says, unless a line was written just now."""
@@ -68,35 +92,18 @@ class Lines:
             typer.echo(text, err=True)
 
 
-class Bars:
+class Bars(_Bars):
     """Progress as one bar per pass, gone when the run is done."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-        )
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
-        self._bars = Progress(
+        super().__init__(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
-            transient=True,
         )
-        self._task: Any = None
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bars.stop()
 
     def __call__(self, event: Event) -> None:
         """Move the bar of the current pass."""
@@ -113,17 +120,11 @@ def item_progress() -> ItemBars | ItemLines:
     return ItemBars() if sys.stderr.isatty() else ItemLines()
 
 
-class ItemLines:
+class ItemLines(_Listener):
     """A batch as plain lines: every failure, and now and then how far it is."""
 
     def __init__(self) -> None:
         self._said = self._started = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
 
     def __call__(self, event: Event) -> None:
         """Write what the event says, unless a line was written just now."""
@@ -143,35 +144,18 @@ class ItemLines:
             typer.echo(words, err=True)
 
 
-class ItemBars:
+class ItemBars(_Bars):
     """A batch as one bar with its rate and the time that is left; failures above it."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-        self._bars = Progress(
+        super().__init__(
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
         )
-        self._task: Any = None
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bars.stop()
 
     def __call__(self, event: Event) -> None:
         """Move the bar; write a failure above it."""

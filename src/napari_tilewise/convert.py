@@ -108,7 +108,8 @@ def convert(
         pause=pause, resume=resume, like=layout_left(history, target) if resume else None,
     )  # fmt: skip
     conversion = {"level": level, "labels": labels, "axes": axes}
-    made = replace(made, asked={**made.asked, "convert": conversion})
+    request = replace(made.request, asked={**made.request.asked, "convert": conversion})
+    made = replace(made, request=request)
     return carry_out(made, (source,), target, history, resume=resume, started=started)
 
 

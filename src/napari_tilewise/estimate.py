@@ -256,10 +256,10 @@ class _Samples:
 
     def _planned(self, box: Region) -> Plan:
         made = self.made
-        inputs = {name: self._cut(image, box) for name, image in made.given.inputs.items()}
+        inputs = {name: self._cut(image, box) for name, image in made.request.inputs.items()}
         return plan(
             made.recipe, self._cut(made.image, box), inputs=inputs, memory=made.limit,
-            axes=made.source_axes, spatial=made.given.spatial, cancel=self.cancel,
+            axes=made.source_axes, spatial=made.request.spatial, cancel=self.cancel,
             resume=True, **self.how,
         )  # fmt: skip
 
@@ -313,9 +313,13 @@ class _Samples:
                 "the result has a size of its own, and a step before it needs more than samples"
             )
         session = _SomeTiles(made.session.workers, self.cancel, cache=made.session.cache)
-        opened = {name: open_image(one).data for name, one in made.given.inputs.items()}
+        opened = {name: open_image(one).data for name, one in made.request.inputs.items()}
         asked = given(
-            made.recipe, made.image.data, opened, names=made.source_axes, spatial=made.given.spatial
+            made.recipe,
+            made.image.data,
+            opened,
+            names=made.source_axes,
+            spatial=made.request.spatial,
         )
         last = chain(made.recipe, asked, session, tiles=made.tile).last
         last.prepare()

@@ -94,11 +94,9 @@ class Plan:
     limit: int
     """The memory budget in bytes."""
     session: Session
-    asked: Mapping[str, Any]
-    """What the run may take, as it was asked for, in plain data."""
     place: Place
     """Where its tiles are computed."""
-    given: _Asked
+    request: Request
     """What it was made from."""
 
     @property
@@ -131,15 +129,15 @@ class Plan:
         writer
             Where tiles of the output go, where it is an image.
         """
-        inputs = {name: elsewhere(image) for name, image in self.given.inputs.items()}
+        inputs = {name: elsewhere(image) for name, image in self.request.inputs.items()}
         session, shared = self.session, self.budget.workers if self.place.is_here else 1
         assert session.cache is not None
         assert session.memory is not None
         assert session.tables is not None
         users = tuple(step.op for step in self.recipe.steps if step.op.digest)
         return Assignment(
-            users, self.recipe, elsewhere(self.given.source), inputs, self.source_axes,
-            self.given.spatial, self.tile, tuple(self.chain.kept), str(folder),
+            users, self.recipe, elsewhere(self.request.source), inputs, self.source_axes,
+            self.request.spatial, self.tile, tuple(self.chain.kept), str(folder),
             session.cache.capacity // shared, session.memory // shared, session.tables // shared,
             1 if self.place.is_here else self.budget.workers,
             writer, self.grid if self.last.is_image else None,
@@ -204,17 +202,15 @@ def plan(
     wanted = None if memory is None else parse_size(memory)
     told = executor if isinstance(executor, str) else AUTO  # a client is of this process only
     asked = {"memory": wanted, "workers": workers, "executor": told}
-    made_from = _Asked(
-        recipe, source, dict(inputs or {}), axes, spatial, wanted, asked, destination
-    )
-    planner = _Planner(made_from, image, session, place, resume)
+    request = Request(recipe, source, dict(inputs or {}), axes, spatial, wanted, asked, destination)
+    planner = _Planner(request, image, session, place, resume)
     if executor == AUTO:
         planner.place = better(place, planner.chain("auto"), source)
     return planner.plan(like)
 
 
 @dataclass(frozen=True, eq=False)
-class _Asked:
+class Request:
     """What a plan was asked for."""
 
     recipe: Recipe
@@ -224,6 +220,7 @@ class _Asked:
     spatial: Any
     memory: int | None
     asked: Mapping[str, Any]
+    """What the run may take, as it was asked for, in plain data."""
     destination: Any = None
 
 
@@ -240,27 +237,27 @@ class _Planner:
     """Finds the largest tiles, and the most workers, that fit the budget."""
 
     def __init__(
-        self, asked: _Asked, image: Image, session: Session, place: Place, outlasting: bool
+        self, request: Request, image: Image, session: Session, place: Place, outlasting: bool
     ) -> None:
-        self.asked = asked
+        self.request = request
         self.place = place
         self._outlasting = outlasting
-        self.recipe = asked.recipe
+        self.recipe = request.recipe
         self.image = image
         self.session = session
-        axes, spatial, inputs = asked.axes, asked.spatial, asked.inputs
+        axes, spatial, inputs = request.axes, request.spatial, request.inputs
         ndim = len(image.data.shape)
         self.axes = _axes.parse(axes, ndim) or image.axes or None
         if spatial is None:
             spatial = named_spatial(self.axes, ndim)
         opened = {name: open_image(one).data for name, one in inputs.items()}
         self.spatial = spatial
-        self.given = given(asked.recipe, image.data, opened, names=self.axes, spatial=spatial)
+        self.given = given(request.recipe, image.data, opened, names=self.axes, spatial=spatial)
 
     @cached_property
     def limit(self) -> int:
         """The memory budget in bytes."""
-        return _limit(self.asked.memory, self.place)
+        return _limit(self.request.memory, self.place)
 
     @cached_property
     def process(self) -> int:
@@ -288,7 +285,10 @@ class _Planner:
 
     def _plan(self, like: Layout | None) -> Plan:
         decisions = decide(
-            self.chain("auto"), self.limit, outlasting=self._outlasts, beside=self.asked.destination
+            self.chain("auto"),
+            self.limit,
+            outlasting=self._outlasts,
+            beside=self.request.destination,
         )
         if like is not None:
             decisions = tuple(replace(one, keep=one.step in like.kept) for one in decisions)
@@ -305,8 +305,8 @@ class _Planner:
         scale, units = self._pixel_size(chain.last, axes)
         return Plan(
             self.recipe, self.image, chain, decisions, tile, self.axes, chunks, axes, scale, units,
-            budget, self.limit, self.session, self.asked.asked, self.place,
-            replace(self.asked, spatial=self.spatial),
+            budget, self.limit, self.session, self.place,
+            replace(self.request, spatial=self.spatial),
         )  # fmt: skip
 
     def _fitting(

@@ -16,8 +16,8 @@ from uuid import uuid4
 from napari_tilewise import register
 from napari_tilewise.engine.account import Account, told
 from napari_tilewise.engine.events import RunAfresh, RunLeft, RunResumed
-from napari_tilewise.io.omezarr import is_whole, unfinished
 from napari_tilewise.io.staging import local_path
+from napari_tilewise.io.unfinished import is_whole, unfinished
 from napari_tilewise.planner import Layout
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def accounted(
 def _facts(made: Plan, history: Mapping[str, Any], target: Target) -> dict[str, Any]:
     """Return what another process needs to know to go on: see `runs`."""
     image, layout = made.image, made.layout
-    asked = {**made.asked, "pyramid": target.pyramid, "overwrite": target.overwrite}
+    asked = {**made.request.asked, "pyramid": target.pyramid, "overwrite": target.overwrite}
     asked |= {"ome_zarr": target.ome_zarr, "shards": target.shards}
     scale = tuple(map(float, image.scale))
     known = {"axes": image.axes, "scale": scale, "units": image.units, "labels": image.labels}

@@ -43,10 +43,10 @@ def run(panel, qtbot):
         if layer is not None:
             panel.target.layer_box.value = layer
         panel.form.set_values(params)
-        before = list(panel._viewer.layers)
+        before = list(panel.viewer.layers)
         panel.run()
         qtbot.waitUntil(lambda: not panel.runner.is_running, timeout=TIMEOUT)
-        new = [layer for layer in panel._viewer.layers if layer not in before]
+        new = [layer for layer in panel.viewer.layers if layer not in before]
         return new[0] if new else None
 
     return apply

@@ -68,7 +68,7 @@ def test_cancel_takes_effect_within_one_tile(panel, gated, qtbot, notes):
     qtbot.waitUntil(done(panel), timeout=10_000)
     assert gated.reads <= reads + 2
     assert panel.message.text() == "Cancelled."
-    assert len(panel._viewer.layers) == 1
+    assert len(panel.viewer.layers) == 1
     assert panel.apply.isEnabled()
     assert not panel.cancel.isEnabled()
     assert not progress._all_instances
@@ -81,11 +81,11 @@ def test_next_run_works_after_a_cancelled_one(panel, gated, qtbot):
     gated.gate.set()
     qtbot.waitUntil(done(panel), timeout=10_000)
     panel.run()
-    qtbot.waitUntil(lambda: len(panel._viewer.layers) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: len(panel.viewer.layers) == 2, timeout=10_000)
 
 
 def test_moving_on_meanwhile_brings_the_new_plane_into_memory(panel, gated, qtbot):
-    viewer = panel._viewer
+    viewer = panel.viewer
     start(panel, qtbot, gated)
     viewer.dims.set_current_step(0, 0)
     gated.gate.set()

@@ -19,13 +19,14 @@ from napari_tilewise.errors import (
     SourceUnreadable,
     TilewiseError,
 )
-from napari_tilewise.io import omezarr
+from napari_tilewise.io import unfinished as ownership
 from napari_tilewise.io.info import describe
 from napari_tilewise.io.layout import default_chunks
-from napari_tilewise.io.omezarr import OmeZarrWriter, unfinished
+from napari_tilewise.io.omezarr import OmeZarrWriter
 from napari_tilewise.io.pyramid import halve
 from napari_tilewise.io.source import open_image
 from napari_tilewise.io.staging import same_place
+from napari_tilewise.io.unfinished import unfinished
 from napari_tilewise.io.writing import create_writer
 from napari_tilewise.operations.grid import Grid
 
@@ -269,9 +270,9 @@ def test_output_of_another_living_run_is_not_resumed(tmp_path, monkeypatch):
     path = tmp_path / "a.zarr"
     writer = OmeZarrWriter(path, shape=(4, 4), dtype="u1", axes=("y", "x"))
     writer.close()
-    monkeypatch.setattr(omezarr.os, "getpid", lambda: -1)
+    monkeypatch.setattr(ownership.os, "getpid", lambda: -1)
     assert unfinished(path) == []
-    monkeypatch.setattr(omezarr.psutil, "pid_exists", lambda pid: False)
+    monkeypatch.setattr(ownership.psutil, "pid_exists", lambda pid: False)
     assert unfinished(path) == [writer.staging]
 
 

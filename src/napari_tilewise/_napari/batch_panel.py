@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import napari
-from napari.utils.notifications import show_error
 from qtpy.QtCore import QModelIndex, Qt, QTimer
 from qtpy.QtWidgets import (
     QHBoxLayout,
@@ -17,9 +16,9 @@ from qtpy.QtWidgets import (
     QSplitter,
     QTabWidget,
     QVBoxLayout,
-    QWidget,
 )
 
+from napari_tilewise._napari.base import Panel
 from napari_tilewise._napari.batch_listing import Lister, Listing, below
 from napari_tilewise._napari.batch_opening import Opener
 from napari_tilewise._napari.batch_output import OutputPage
@@ -29,7 +28,7 @@ from napari_tilewise._napari.batch_table import ItemTable, view_of
 from napari_tilewise._napari.batch_what_page import WhatPage
 from napari_tilewise._napari.batch_widgets import scrolled
 from napari_tilewise._napari.running import Runner
-from napari_tilewise._napari.widgets import bar, message, text
+from napari_tilewise._napari.widgets import bar, text
 from napari_tilewise.batching.batch import REPORT
 from napari_tilewise.batching.work import DONE, FAILED, SKIPPED
 from napari_tilewise.errors import Cancelled, TilewiseError
@@ -49,7 +48,7 @@ NUMBERS = "The numbers are in the table. Let results go to a folder to have a re
 NOTHING = "Choose a folder, layers or a plate: what is found shows here before anything runs."
 
 
-class BatchPanel(QWidget):
+class BatchPanel(Panel):
     """Runs batches.
 
     Parameters
@@ -59,9 +58,7 @@ class BatchPanel(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self.setObjectName("tilewise-batch")
-        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        super().__init__(napari_viewer, "batch")
         self.source, self.what, self.output = (
             SourcePage(self.viewer), WhatPage(self.viewer), OutputPage(),
         )  # fmt: skip
@@ -95,7 +92,7 @@ class BatchPanel(QWidget):
             self.pages.addTab(scrolled(page), title)
         self.view = view_of(self.table)
         self.view.setToolTip("Double-click opens an item and its result as layers")
-        self.summary, self.message, self.bar = text(), message(), bar()
+        self.summary, self.bar = text(), bar()
         self.again, self.cancel, self.run_all = map(
             QPushButton, ("Run failed ones again", "Cancel", "Run")
         )
@@ -333,24 +330,3 @@ class BatchPanel(QWidget):
         self.what.take_recipe(recipe, origins)
         self.source.choose_origin(source)
         self.pages.setCurrentIndex(0)
-
-    def say(self, words: str) -> None:
-        """Show one line above the buttons.
-
-        Parameters
-        ----------
-        words
-            The line; empty to show none.
-        """
-        self.message.setText(words)
-
-    def complain(self, problem: str) -> None:
-        """Show a problem here and as a notification.
-
-        Parameters
-        ----------
-        problem
-            One sentence.
-        """
-        show_error(problem)
-        self.say(problem)

@@ -10,11 +10,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QSize, Qt
+from qtpy.QtCore import QModelIndex, QObject, QSize, Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_tilewise._napari.batch_thumbnails import SIDE, Thumbnails
+from napari_tilewise._napari.row_table import Rows
 from napari_tilewise.batching.work import CANCELLED, DONE, FAILED, SKIPPED
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ COLOURS = {DONE: "#4fa866", FAILED: "#e0605e", SKIPPED: "#8b8f98", RUNNING: "#5b
 """The colour of a state's word; it is a word, so that nobody needs to tell colours apart."""
 SAID = {CANCELLED: "not begun"}
 """What a state is called where it is not called by its own name."""
-
-ANYWHERE = QModelIndex()
-"""Stands for the table itself; Qt wants one by default."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-class ItemTable(QAbstractTableModel):
+class ItemTable(Rows):
     """The items of a batch and what came of them.
 
     Parameters
@@ -83,6 +81,8 @@ class ItemTable(QAbstractTableModel):
     parent
         What the table belongs to.
     """
+
+    heads = HEADS
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -191,22 +191,6 @@ class ItemTable(QAbstractTableModel):
         return f"{words}, {left:,} to do" if left else words
 
     # ------------------------------------------------------------------ what Qt asks for
-
-    def rowCount(self, parent: QModelIndex = ANYWHERE) -> int:
-        """Return how many items there are."""
-        return 0 if parent.isValid() else len(self._lines)
-
-    def columnCount(self, parent: QModelIndex = ANYWHERE) -> int:
-        """Return how many columns there are."""
-        return 0 if parent.isValid() else len(HEADS)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        """Return a column's name."""
-        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return HEADS[section]
-        return None
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return what a cell shows; called for those that can be seen."""

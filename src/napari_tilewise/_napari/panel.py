@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import napari
 import numpy as np
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFrame,
@@ -22,13 +22,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tilewise._napari import dimensions, recording, results, slicing, snapshot, words
+from napari_tilewise._napari.base import Panel
 from napari_tilewise._napari.chooser import Chooser
 from napari_tilewise._napari.editors import is_picture
 from napari_tilewise._napari.form import Form
 from napari_tilewise._napari.jobs import Job, Outcome
 from napari_tilewise._napari.running import Runner
 from napari_tilewise._napari.target import Target
-from napari_tilewise._napari.widgets import bar, message, text
+from napari_tilewise._napari.widgets import bar, text
 from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
 from napari_tilewise.operations import OPERATIONS
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.model import Operation
 
 
-class OperationsPanel(QWidget):
+class OperationsPanel(Panel):
     """Applies operations to layers.
 
     Parameters
@@ -56,15 +57,13 @@ class OperationsPanel(QWidget):
         napari_viewer: napari.viewer.Viewer,
         operations: Mapping[str, Operation] = OPERATIONS,
     ) -> None:
-        super().__init__()
-        self.setObjectName("tilewise-operations")
-        self._viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        super().__init__(napari_viewer, "operations")
         self._operations = operations
         self._layer: Layer | None = None
         self.form: Form | None = None
         self.runner = Runner(self)
         self.chooser = Chooser(operations, self)
-        self.target = Target(self._viewer, self._refresh)
+        self.target = Target(self.viewer, self._refresh)
         self._build()
         self.chooser.chosen.connect(self._show_form)
         self.runner.progressed.connect(self._progressed)
@@ -77,7 +76,7 @@ class OperationsPanel(QWidget):
 
     def _build(self) -> None:
         self.title, self.summary, self.kind = text(bold=True), text(), text(faint=True)
-        self.message, self.bar = message(), bar()
+        self.bar = bar()
         self.advanced = QToolButton()
         self.advanced.setText("Advanced")
         self.advanced.setCheckable(True)
@@ -218,7 +217,7 @@ class OperationsPanel(QWidget):
             self.complain(str(error))
             return
         layer, first = self._layer, job.source.channels_first
-        self.runner.start(job, lambda: snapshot.shown(layer, self._viewer, channels_first=first))
+        self.runner.start(job, lambda: snapshot.shown(layer, self.viewer, channels_first=first))
         self._running(True)
         self.say(f"{job} ...")
 
@@ -252,10 +251,10 @@ class OperationsPanel(QWidget):
         return Job(
             recipe=made.recipe,
             source=made.source,
-            box=snapshot.shown(layer, self._viewer, channels_first=made.source.channels_first),
+            box=snapshot.shown(layer, self.viewer, channels_first=made.source.channels_first),
             record=made.record,
             inputs=made.inputs,
-            roots=recording.roots(made.record, self._viewer.layers),
+            roots=recording.roots(made.record, self.viewer.layers),
         )
 
     def _running(self, running: bool) -> None:
@@ -288,8 +287,8 @@ class OperationsPanel(QWidget):
             show_info(text)
             return text
         if outcome.lazy is not None:
-            slicing.in_background(made, self._viewer)
-        self._viewer.add_layer(made)
+            slicing.in_background(made, self.viewer)
+        self.viewer.add_layer(made)
         return f"Added {made.name!r}."
 
     def _failed(self, error: TilewiseError) -> None:
@@ -298,24 +297,3 @@ class OperationsPanel(QWidget):
             self.say("Cancelled.")
         else:
             self.complain(str(error))
-
-    def complain(self, problem: str) -> None:
-        """Show a problem here and as a notification.
-
-        Parameters
-        ----------
-        problem
-            One sentence.
-        """
-        show_error(problem)
-        self.say(problem)
-
-    def say(self, text: str) -> None:
-        """Show one line above the buttons.
-
-        Parameters
-        ----------
-        text
-            The line; empty to show none.
-        """
-        self.message.setText(text)

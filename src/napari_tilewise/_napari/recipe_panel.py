@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 
 import napari
 from napari.layers import Image, Labels, Layer
-from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFrame,
@@ -24,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tilewise._napari import records
+from napari_tilewise._napari.base import Panel
 from napari_tilewise._napari.chain_list import ChainList
 from napari_tilewise._napari.chooser import Chooser
 from napari_tilewise._napari.commands import open_batch
@@ -31,7 +31,7 @@ from napari_tilewise._napari.drafts import Draft, Sheet, fresh, missing
 from napari_tilewise._napari.recipe_files import RecipeFiles
 from napari_tilewise._napari.recipe_runs import RecipeRuns
 from napari_tilewise._napari.step_form import StepForm
-from napari_tilewise._napari.widgets import bar, message, text
+from napari_tilewise._napari.widgets import bar, text
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations import OPERATIONS
 
@@ -50,7 +50,7 @@ EDITED = "Edited: press Update to compute the layer again."
 READY = "Press Update to make the result."
 
 
-class RecipePanel(QWidget):
+class RecipePanel(Panel):
     """Shows and edits the recipe of the selected layer.
 
     Parameters
@@ -60,9 +60,7 @@ class RecipePanel(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
-        super().__init__()
-        self.setObjectName("tilewise-recipe")
-        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        super().__init__(napari_viewer, "recipe")
         self._drafts: WeakKeyDictionary[Layer, Draft] = WeakKeyDictionary()
         self.layer: Layer | None = None
         self.draft: Draft | None = None
@@ -88,7 +86,7 @@ class RecipePanel(QWidget):
         self.step = StepForm(self._layers, lambda: self.source)
         self.step.edited.connect(self._step_edited)
         self.step.refused.connect(self._step_refused)
-        self.message, self.bar = message(), bar()
+        self.bar = bar()
         self.files = RecipeFiles(self)
         self.chooser = Chooser(OPERATIONS, self)
         self.chooser.chosen.connect(lambda _: self.insert.setEnabled(True))
@@ -301,27 +299,6 @@ class RecipePanel(QWidget):
     def source(self) -> Layer | None:
         """The layer that the recipe starts from, where it is open."""
         return None if self.draft is None else self.draft.sheet.source.find(self.viewer.layers)
-
-    def say(self, words: str) -> None:
-        """Show one line above the buttons.
-
-        Parameters
-        ----------
-        words
-            The line; empty to show none.
-        """
-        self.message.setText(words)
-
-    def complain(self, problem: str) -> None:
-        """Show a problem here and as a notification.
-
-        Parameters
-        ----------
-        problem
-            One sentence.
-        """
-        show_error(problem)
-        self.say(problem)
 
     # ------------------------------------------------------------------ editing
 

@@ -14,17 +14,17 @@ import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QItemSelectionModel, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices, QHideEvent, QShowEvent
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
 
 from napari_tilewise import runs
 from napari_tilewise._napari import slicing
+from napari_tilewise._napari.base import Panel
 from napari_tilewise._napari.batch_layers import Look, Opening
 from napari_tilewise._napari.running import INTERVAL, Runner
 from napari_tilewise._napari.runs_model import SESSION, Session, Status
 from napari_tilewise._napari.runs_rows import Row, rows
 from napari_tilewise._napari.runs_starter import Resumed, Starter
 from napari_tilewise._napari.runs_table import RunsTable, view_of
-from napari_tilewise._napari.widgets import message
 from napari_tilewise.batching import Item
 from napari_tilewise.batching.finding import stem_of
 from napari_tilewise.errors import TilewiseError
@@ -40,7 +40,7 @@ OTHERS = 5000
 NOTHING = "Nothing runs, and nothing was left unfinished."
 
 
-class RunsPanel(QWidget):
+class RunsPanel(Panel):
     """Shows runs and acts on them.
 
     Parameters
@@ -52,9 +52,7 @@ class RunsPanel(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.viewer.Viewer, session: Session = SESSION) -> None:
-        super().__init__()
-        self.setObjectName("tilewise-runs")
-        self._viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        super().__init__(napari_viewer, "runs")
         self._session = session
         self._begun: list[Begun] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tilewise-runs")
@@ -67,7 +65,6 @@ class RunsPanel(QWidget):
         self.opener.failed.connect(self._failed)
         self.table = RunsTable(self)
         self.view = view_of(self.table)
-        self.message = message()
         self._build()
         self._timers = [self._timer(INTERVAL, self.refresh), self._timer(OTHERS, self.look)]
 
@@ -171,7 +168,7 @@ class RunsPanel(QWidget):
         self.open.setEnabled(any(row.can_open for row in chosen) and not self.opener.is_running)
         self.forget.setEnabled(any(row.can_forget for row in chosen))
         notes = [row.note for row in chosen if row.note]
-        self.message.setText(NOTHING if not self.table.rowCount() else " ".join(notes[:1]))
+        self.say(NOTHING if not self.table.rowCount() else " ".join(notes[:1]))
 
     # ------------------------------------------------------------------ acting
 
@@ -232,7 +229,7 @@ class RunsPanel(QWidget):
         if is_batch or path.name.lower().endswith(VALUES):
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
             return
-        look = Look(tuple(self._viewer.dims.point), int(self._viewer.dims.ndisplay))
+        look = Look(tuple(self.viewer.dims.point), int(self.viewer.dims.ndisplay))
         self.opener.start_work(Opening(Item(0, stem_of(path.name), str(path)), None, look))
         self._enable()
 
@@ -240,8 +237,8 @@ class RunsPanel(QWidget):
         picture, _ = shown
         layer = picture.layer()
         if picture.is_lazy:
-            slicing.in_background(layer, self._viewer)
-        self._viewer.add_layer(layer)
+            slicing.in_background(layer, self.viewer)
+        self.viewer.add_layer(layer)
         self._enable()
 
     def _failed(self, error: Exception) -> None:

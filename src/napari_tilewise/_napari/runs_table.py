@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QRect, Qt
+from qtpy.QtCore import QModelIndex, QObject, QRect, Qt
 from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QTableView,
 )
 
+from napari_tilewise._napari.row_table import ANYWHERE, Rows
 from napari_tilewise._napari.runs_model import Status
 
 if TYPE_CHECKING:
@@ -36,11 +37,8 @@ COLOURS = {
 """The colour of a state's word and bar; words say it all, so nobody needs to tell them apart."""
 FAINT = "#8b8f98"
 
-ANYWHERE = QModelIndex()
-"""Stands for the table itself; Qt wants one by default."""
 
-
-class RunsTable(QAbstractTableModel):
+class RunsTable(Rows):
     """The rows of the Runs panel.
 
     Parameters
@@ -49,9 +47,11 @@ class RunsTable(QAbstractTableModel):
         What it belongs to.
     """
 
+    heads = HEADS
+
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._rows: list[Row] = []
+        self._lines: list[Row] = []
 
     def show_rows(self, rows: Sequence[Row]) -> None:
         """Show rows; those that are as they were are not drawn again.
@@ -61,36 +61,36 @@ class RunsTable(QAbstractTableModel):
         rows
             The rows.
         """
-        if [*map(_identity, rows)] != [*map(_identity, self._rows)]:
+        if [*map(_identity, rows)] != [*map(_identity, self._lines)]:
             self._take_others(rows)
         changed = [
-            n for n, (old, new) in enumerate(zip(self._rows, rows, strict=True)) if old != new
+            n for n, (old, new) in enumerate(zip(self._lines, rows, strict=True)) if old != new
         ]
-        self._rows = list(rows)
+        self._lines = list(rows)
         if changed:  # one signal, however many there are: the view asks for what it shows
             self.dataChanged.emit(self.index(changed[0], 0), self.index(changed[-1], OUTPUT))
 
     def _take_others(self, rows: Sequence[Row]) -> None:
         """Take rows away and put others in, so that what is selected stays so."""
         wanted = {_identity(row) for row in rows}
-        for number in reversed(range(len(self._rows))):
-            if _identity(self._rows[number]) not in wanted:
+        for number in reversed(range(len(self._lines))):
+            if _identity(self._lines[number]) not in wanted:
                 self.beginRemoveRows(ANYWHERE, number, number)
-                del self._rows[number]
+                del self._lines[number]
                 self.endRemoveRows()
         for number, row in enumerate(rows):
-            if number < len(self._rows) and _identity(self._rows[number]) == _identity(row):
+            if number < len(self._lines) and _identity(self._lines[number]) == _identity(row):
                 continue
             old = next(
-                (n for n, one in enumerate(self._rows) if _identity(one) == _identity(row)), None
+                (n for n, one in enumerate(self._lines) if _identity(one) == _identity(row)), None
             )
             if old is not None:
                 self.beginMoveRows(ANYWHERE, old, old, ANYWHERE, number)
-                self._rows.insert(number, self._rows.pop(old))
+                self._lines.insert(number, self._lines.pop(old))
                 self.endMoveRows()
             else:
                 self.beginInsertRows(ANYWHERE, number, number)
-                self._rows.insert(number, row)
+                self._lines.insert(number, row)
                 self.endInsertRows()
 
     def row(self, number: int) -> Row:
@@ -101,31 +101,15 @@ class RunsTable(QAbstractTableModel):
         number
             Where it is.
         """
-        return self._rows[number]
+        return self._lines[number]
 
     # ------------------------------------------------------------------ what Qt asks for
 
-    def rowCount(self, parent: QModelIndex = ANYWHERE) -> int:
-        """Return how many runs there are."""
-        return 0 if parent.isValid() else len(self._rows)
-
-    def columnCount(self, parent: QModelIndex = ANYWHERE) -> int:
-        """Return how many columns there are."""
-        return 0 if parent.isValid() else len(HEADS)
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        """Return a column's name."""
-        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return HEADS[section]
-        return None
-
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return what a cell shows; called for those that can be seen."""
-        if not 0 <= index.row() < len(self._rows):
+        if not 0 <= index.row() < len(self._lines):
             return None
-        row, column = self._rows[index.row()], index.column()
+        row, column = self._lines[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             return texts(row)[column]
         if role == Qt.ItemDataRole.ToolTipRole:

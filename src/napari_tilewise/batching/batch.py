@@ -5,42 +5,26 @@ Whatever happens to an item costs one row of the report. What is done and unchan
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from hashlib import blake2b
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise import register
 from napari_tilewise.batching import journal as _journal
 from napari_tilewise.batching.asked import asked
 from napari_tilewise.batching.backends import AUTO, BACKENDS
 from napari_tilewise.batching.driver import drive
-from napari_tilewise.batching.events import BatchDone, BatchStarted, ItemDone, ItemStarted
+from napari_tilewise.batching.events import BatchDone, BatchStarted
 from napari_tilewise.batching.function import Function
 from napari_tilewise.batching.items import Item, items_of
+from napari_tilewise.batching.keeper import Keeper
 from napari_tilewise.batching.outputs import targets_of
-from napari_tilewise.batching.report import Report
-from napari_tilewise.batching.work import (
-    CANCELLED,
-    DONE,
-    ERROR,
-    FAILED,
-    OVERWRITE,
-    SKIP,
-    SKIPPED,
-    Task,
-    Work,
-    is_kept,
-    row_of,
-    there,
-)
+from napari_tilewise.batching.work import ERROR, OVERWRITE, SKIP, Task, Work
 from napari_tilewise.chain import given
 from napari_tilewise.engine.machine import processors
 from napari_tilewise.errors import InvalidParameter
@@ -49,10 +33,9 @@ from napari_tilewise.recipe import SUFFIXES, Recipe
 from napari_tilewise.sizes import parse_size
 
 if TYPE_CHECKING:
-    from napari_tilewise.batching.work import Outcome
+    from napari_tilewise.batching.report import Report
     from napari_tilewise.engine.events import Event, Listener
 
-_LOG = logging.getLogger(__name__)
 REPORT, TABLE = "report.csv", "table.csv"
 """What is written into the folder in the end."""
 
@@ -73,7 +56,7 @@ def batch(
     memory: str | float | None = None,
     over: str | int | Sequence[str | int] | None = None,
     window: int | Sequence[int | None] | None = None,
-    step: int | Sequence[int] | None = None,
+    step: int | Sequence[int | None] | None = None,
     axes: str | Sequence[str] | None = None,
     spatial: str | Sequence[int] | None = None,
     only: Collection[int] | None = None,
@@ -145,32 +128,22 @@ def batch(
     folder = None if destination is None else str(local_path(destination))
     before = {} if folder is None else _journal.read(folder)
     items = _items(source, folder, before, over=over, window=window, step=step, axes=axes)
-    made = work.describe()
-    key = blake2b(dumps(made, sort_keys=True, default=str).encode()).hexdigest()
-    if folder is None:
-        tasks = [Task(item, work, key, None) for item in items]
-    else:
-        targets = targets_of(items, folder, name, _called(recipe, work.what))
-        pairs = zip(items, targets, strict=True)
-        cut_off = _journal.interrupted(folder)
-        tasks = [
-            Task(item, work, key, at, before.get(at.base), again=at.base in cut_off)
-            for item, at in pairs
-        ]
+    called = _called(recipe, work.what)
+    tasks = _tasks(items, work, folder, before, name=name, called=called)
     progress = _one_at_a_time(progress) if progress else _silent
     todo = tasks if only is None else [task for task in tasks if task.item.index in only]
     progress(BatchStarted(len(todo)))
     head = {
-        **made,
+        **work.describe(),
         "n_jobs": jobs,
         "backend": backend,
         "asked": asked(
-            work, source, name, _called(recipe, work.what), n_jobs=n_jobs, backend=backend,
+            work, source, name, called, n_jobs=n_jobs, backend=backend,
             overwrite=overwrite, memory=limit, over=over, window=window, step=step, axes=axes,
             spatial=spatial, only=None if only is None else sorted(only),
         ),
     }  # fmt: skip
-    keeper = _Keeper(tasks, todo, folder, head, progress)
+    keeper = Keeper(tasks, todo, folder, head, progress)
     try:
         for outcome in drive(todo, backend, jobs, limit, cancel, keeper.begun, pause):
             keeper.take(outcome)
@@ -215,6 +188,26 @@ def _items(
         return _numbered(source)
     apart = frozenset() if folder is None else _journal.written(folder, before.values())
     return items_of(source, apart=apart, **options)
+
+
+def _tasks(
+    items: Sequence[Item],
+    work: Work,
+    folder: str | None,
+    before: Mapping[str, Mapping[str, Any]],
+    *,
+    name: str,
+    called: str,
+) -> list[Task]:
+    """Return a task for each item: where its output goes, and what is known of an earlier one."""
+    key = blake2b(dumps(work.describe(), sort_keys=True, default=str).encode()).hexdigest()
+    if folder is None:
+        return [Task(item, work, key, None) for item in items]
+    cut_off = _journal.interrupted(folder)
+    return [
+        Task(item, work, key, at, before.get(at.base), again=at.base in cut_off)
+        for item, at in zip(items, targets_of(items, folder, name, called), strict=True)
+    ]
 
 
 def _numbered(items: Sequence[Item]) -> tuple[Item, ...]:
@@ -262,92 +255,6 @@ def _one_at_a_time(progress: Listener) -> Listener:
             progress(event)
 
     return tell
-
-
-class _Keeper:
-    """Keeps what comes of items: in the journal as it comes, in the report in order."""
-
-    def __init__(
-        self,
-        tasks: Sequence[Task],
-        todo: Sequence[Task],
-        folder: str | None,
-        head: Mapping[str, Any],
-        progress: Callable[[Event], None],
-    ) -> None:
-        self.tasks = tasks
-        self.todo = {task.item.index for task in todo}
-        self._by_index = {task.item.index: task for task in todo}
-        self.folder = folder
-        self.progress = progress
-        self.rows: dict[int, Mapping[str, Any]] = {}
-        self.values: dict[int, Any] = {}
-        time_ = datetime.now(UTC).isoformat(timespec="seconds")
-        head = {**head, "items": len(todo), "time": time_}
-        self.journal = None if folder is None else _journal.Journal(folder, head)
-        if folder is not None:
-            register.enter(register.BATCH, Path(folder))
-
-    def begun(self, index: int) -> None:
-        """Tell that an item is in work; note it where its output will be the first of its name.
-
-        Parameters
-        ----------
-        index
-            Its number.
-        """
-        task = self._by_index[index]
-        if self.journal is not None and task.target is not None and there(task) is None:
-            self.journal.add({"begun": task.target.base})
-        self.progress(ItemStarted(index))
-
-    def take(self, outcome: Outcome) -> None:
-        """Take in what came of an item."""
-        self.rows[outcome.index] = outcome.row
-        if outcome.value is not None:
-            self.values[outcome.index] = outcome.value
-        if self.journal is not None:
-            self.journal.add(outcome.row)
-        if outcome.trace:
-            self._log(f"{outcome.row['input']}: {outcome.row['error']}\n{outcome.trace}")
-        self.progress(ItemDone(outcome.row, len(self.rows), len(self.todo), outcome.index))
-
-    def _log(self, text: str) -> None:
-        _LOG.debug(text)
-        if self.journal is not None:
-            self.journal.log(text)
-
-    def close(self) -> None:
-        """Close the journal; the register keeps what can be gone on with."""
-        if self.journal is None or self.folder is None:
-            return
-        self.journal.close()
-        end = register.remove if self.todo <= self.rows.keys() else register.leave
-        end(register.BATCH, Path(self.folder))
-
-    def report(self) -> Report:
-        """Return the report; items that were not begun are in it."""
-        rows = [self._row(task) for task in self.tasks]
-        results = [self.values.get(task.item.index) for task in self.tasks]
-        return Report(rows, None if self.folder is None else Path(self.folder), results)
-
-    def _row(self, task: Task) -> Mapping[str, Any]:
-        index = task.item.index
-        if index in self.rows:
-            return self.rows[index]
-        return _not_begun(task) if index in self.todo else _as_before(task)
-
-
-def _as_before(task: Task) -> Mapping[str, Any]:
-    """Return the row of an item that was not asked for: as an earlier batch left it."""
-    before = task.before
-    if before is None or before.get("status") not in (DONE, SKIPPED, FAILED) or not is_kept(task):
-        return _not_begun(task)
-    return {**before, "status": SKIPPED} if before["status"] == DONE else before
-
-
-def _not_begun(task: Task) -> Mapping[str, Any]:
-    return row_of(task, {"status": CANCELLED}, 0.0)
 
 
 def _write(report: Report) -> None:

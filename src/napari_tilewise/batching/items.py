@@ -115,7 +115,7 @@ def each_item(
     *,
     over: str | int | Sequence[str | int] | None = None,
     window: int | Sequence[int | None] | None = None,
-    step: int | Sequence[int] | None = None,
+    step: int | Sequence[int | None] | None = None,
     axes: str | Sequence[str] | None = None,
     apart: Set[str] = frozenset(),
     recursive: bool = True,

@@ -1,8 +1,4 @@
-"""A driver runs the passes of one operation on one plane, once, up to the last.
-
-It builds the blocks that an operation's functions see: a tile with its surroundings, clipped to the
-image (or continued where the border mode wraps), and the same box of every further image.
-"""
+"""A driver runs the passes of one operation on one plane, once, up to the last."""
 
 from __future__ import annotations
 
@@ -11,19 +7,15 @@ from functools import partial, reduce
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from napari_tilewise.engine.blocks import Blocks, Position, within_image
 from napari_tilewise.engine.cache import shared_cache
 from napari_tilewise.engine.crew import GatherTask
 from napari_tilewise.engine.machine import available_memory
 from napari_tilewise.engine.order import band_width, banded
-from napari_tilewise.engine.source import Source, read_wrapped
 from napari_tilewise.engine.sweeping import Sweeping
-from napari_tilewise.engine.tiling import TARGET
 from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
-from napari_tilewise.operations.grid import Grid, Halo, Region, align, clip, grow, size, words
+from napari_tilewise.operations.grid import Grid, Region, size, words
 from napari_tilewise.operations.model import (
-    Block,
     Call,
     Final,
     Gather,
@@ -31,13 +23,13 @@ from napari_tilewise.operations.model import (
     Sweep,
     normal_halo,
 )
-from napari_tilewise.operations.parameters import OtherImage
 from napari_tilewise.sizes import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from napari_tilewise.engine.session import Session
+    from napari_tilewise.engine.source import Source
     from napari_tilewise.engine.stored import StoredImage
     from napari_tilewise.operations.model import Plan
 
@@ -46,8 +38,6 @@ UNNOTICED = 2**20
 
 ALWAYS = 2**16
 """Pixels that are always taken at once."""
-
-Position = tuple[int, ...]
 
 
 class Driver:
@@ -85,11 +75,7 @@ class Driver:
         self.source = source
         self.grid = Grid(call.spatial_shape, tile)
         self.session = session
-        specs = self.operation.specs
-        self._others = {k: v for k, v in images.items() if isinstance(specs[k], OtherImage)}
-        self._aligned: dict[str, Source] = {
-            k: v for k, v in images.items() if k not in self._others
-        }
+        self.blocks = Blocks(call, source, images, self.grid)
         self._lock = threading.RLock()
         self._plan: Plan | None = None
         self._passes: list[Gather | Sweep] = []
@@ -99,8 +85,7 @@ class Driver:
         """Return the last pass, running those before it when that has not been done yet."""
         with self._lock:
             if self._final is None:
-                for source in (self.source, *self._aligned.values(), *self._others.values()):
-                    source.prepare()
+                self.blocks.prepare()
                 self._walk(None)
             assert self._final is not None
             return self._final
@@ -236,7 +221,7 @@ class Driver:
             self._refuse_what_does_not_fit(max(map(size, gather.regions), default=0))
             return [(number,) for number in range(len(gather.regions))]
         if gather.image is not None:
-            return list(self._look_at(gather.image)[0].positions())
+            return list(self.blocks.look_at(gather.image)[0].positions())
         return self.ordered()
 
     def contributions(self, number: int, positions: Sequence[Position]) -> list[Any]:
@@ -266,17 +251,17 @@ class Driver:
         """
         halo = normal_halo(gather.halo, self.call.ndim)
         if gather.image is not None:
-            grid, block_of = self._look_at(gather.image)
+            grid, block_of = self.blocks.look_at(gather.image)
             tile = grid.region(position) if gather.regions is None else gather.regions[position[0]]
             region = within_image(tile, halo, grid.shape)
         else:
-            block_of = self.block
+            block_of = self.blocks.block
             tile = (
                 self.grid.region(position)
                 if gather.regions is None
                 else gather.regions[position[0]]
             )
-            region = self.grown(tile, halo, None)
+            region = self.blocks.grown(tile, halo, None)
         block = block_of(tile, region, position)
         return self.guard(lambda: gather.of(block), tile)
 
@@ -288,23 +273,6 @@ class Driver:
 
         return merge
 
-    def _look_at(self, name: str) -> tuple[Grid, Callable[[Region, Region, Position], Block]]:
-        """Return the tiles of a further image of its own size, and how its blocks are made."""
-        image = self._others[name] if name in self._others else self._aligned[name]
-        channel = self.call.channel_axis
-        has_channel = channel is not None and len(image.shape) == len(self.call.shape)
-        spatial = [n for i, n in enumerate(image.shape) if not (has_channel and i == channel)]
-        length = TARGET.get(len(spatial), 64)
-        grid = Grid(tuple(spatial), tuple(min(length, n) for n in spatial))
-
-        def block_of(tile: Region, region: Region, position: Position) -> Block:
-            box = list(region)
-            if has_channel and channel is not None:
-                box.insert(channel, slice(0, image.shape[channel]))
-            return Block(self._fetch(image, tuple(box)), {}, tile, region, grid, position)
-
-        return grid, block_of
-
     def stored(self, name: str) -> StoredImage | None:
         """Return the image that passes made under a name; None where there is none yet.
 
@@ -313,7 +281,7 @@ class Driver:
         name
             The name.
         """
-        found: Any = self._aligned.get(name)
+        found: Any = self.blocks.aligned.get(name)
         return found  # type: ignore[no-any-return]
 
     def store(self, name: str, image: StoredImage | None) -> None:
@@ -326,9 +294,9 @@ class Driver:
         image
             The image; None: no longer.
         """
-        self._aligned.pop(name, None)
+        self.blocks.aligned.pop(name, None)
         if image is not None:
-            self._aligned[name] = image
+            self.blocks.aligned[name] = image
 
     def ordered(self) -> list[Position]:
         """Return the tiles in the order in which passes visit them."""
@@ -336,69 +304,6 @@ class Driver:
         return banded(
             self.grid, band_width(self.grid.tile, self.source.dtype.itemsize, cache.capacity)
         )
-
-    # -- blocks ------------------------------------------------------------------------------
-
-    def grown(self, tile: Region, halo: Halo, multiple: Sequence[int] | None) -> Region:
-        """Return a box grown by a halo and aligned, within the image unless it wraps.
-
-        Where a periodic box would hold a whole period of an axis, that axis itself is taken: the
-        function continues it by its own border mode.
-        """
-        shape = self.call.spatial_shape
-        if not self.call.wraps:
-            region = within_image(tile, halo, shape)
-            return region if multiple is None else clip(align(region, tuple(multiple)), shape)
-        region = grow(tile, halo)
-        if multiple is not None:
-            return align(region, tuple(multiple))
-        return tuple(
-            slice(0, n) if span.stop - span.start >= n else span
-            for span, n in zip(region, shape, strict=True)
-        )
-
-    def block(self, tile: Region, region: Region | None, position: Position) -> Block:
-        """Return a tile with the pixels of a region (none of them where it is None)."""
-        if region is None:
-            empty = np.empty((0,) * len(self.call.shape), self.source.dtype)
-            return Block(empty, {}, tile, tile, self.grid, position)
-        data = self._fetch(self.source, self._in_source(region, self.source))
-        images = {
-            name: self._fetch(image, self._in_source(region, image))
-            for name, image in self._aligned.items()
-        }
-        return Block(data, images, tile, region, self.grid, position)
-
-    def whole_channels(self, region: Region) -> Region:
-        """Return a box over the spatial axes as one over all axes.
-
-        Parameters
-        ----------
-        region
-            The box.
-        """
-        channel = self.call.channel_axis
-        length = 0 if channel is None else self.call.shape[channel]
-        return self.call.with_channel(region, slice(0, length))
-
-    def _in_source(self, region: Region, source: Source) -> Region:
-        if len(source.shape) == len(region):
-            return region
-        channel = self.call.channel_axis
-        if channel is not None:
-            return self.call.with_channel(region, slice(0, source.shape[channel]))
-        # An aligned image with channels behind the spatial axes, such as an RGB intensity image.
-        return (*region, *(slice(0, n) for n in source.shape[len(region) :]))
-
-    def _fetch(self, source: Source, region: Region) -> np.ndarray:
-        """Return pixels that a function may keep and write to: contiguous, and never the input."""
-        inside = all(
-            s.start >= 0 and s.stop <= n for s, n in zip(region, source.shape, strict=True)
-        )
-        pixels = source.read(region) if inside else read_wrapped(source, region)
-        if pixels.flags.c_contiguous and pixels.flags.owndata and pixels.flags.writeable:
-            return pixels
-        return np.array(pixels, order="C")
 
     def guard(self, compute: Callable[[], Any], tile: Region) -> Any:
         """Run a tile's computation; an error names the operation and the tile."""
@@ -415,17 +320,3 @@ class Driver:
             raise OperationFailed(
                 f"{self.operation.name} failed on the tile {words(tile)}: {error}"
             ) from error
-
-
-def within_image(tile: Region, halo: Halo, shape: Sequence[int]) -> Region:
-    """Return a box grown by a halo and clipped to the image.
-
-    What a border mode mirrors at the image's end lies on the other side of the tile: where the
-    halo reaches beyond the image, the other side gets at least as many pixels.
-    """
-    region = []
-    for span, (lo, hi), n in zip(tile, halo, shape, strict=True):
-        before = max(lo, hi) if span.stop + hi > n else lo
-        after = max(lo, hi) if span.start - lo < 0 else hi
-        region.append(slice(max(0, span.start - before), min(n, span.stop + after)))
-    return tuple(region)

@@ -154,8 +154,8 @@ class Node:
                 region = clip(region, self.call.spatial_shape)
         else:
             halo = normal_halo(final.halo, self.call.ndim)
-            region = self.driver.grown(tile, halo, final.align)
-        block = self.driver.block(tile, region, position)
+            region = self.driver.blocks.grown(tile, halo, final.align)
+        block = self.driver.blocks.block(tile, region, position)
         result: np.ndarray = self.driver.guard(lambda: final.compute(block), tile)
         if final.source is None and not final.on_grid:
             result = result[self._with_channel(block.core)]

@@ -127,10 +127,10 @@ class Sweeping:
         assert driver.address is not None
         versions: dict[Position, int] = {}
         for position in () if starts else positions:
-            region = driver.grown(driver.grid.region(position), self.halo, None)
+            region = driver.blocks.grown(driver.grid.region(position), self.halo, None)
             if driver.call.wraps:
                 region = tuple(slice(0, n) for n in driver.grid.shape)
-            versions |= stored.versions_of(driver.whole_channels(region))
+            versions |= stored.versions_of(driver.blocks.whole_channels(region))
         task = SweepTask(tuple(positions), *driver.address, self.number, versions, starts)
         found: list[Position] = driver.session.crew.ask(task)
         return found
@@ -232,7 +232,7 @@ class Sweeping:
     ) -> np.ndarray:
         driver = self.driver
         tile = driver.grid.region(position)
-        block = driver.block(tile, driver.grown(tile, self.halo, None), position)
+        block = driver.blocks.block(tile, driver.blocks.grown(tile, self.halo, None), position)
         result: np.ndarray = driver.guard(lambda: compute(block), tile)
         box = driver.call.with_channel(block.core, slice(None))
         return np.asarray(result[box], dtype)
@@ -243,4 +243,4 @@ class Sweeping:
         return found
 
     def _box_of(self, position: Position) -> Region:
-        return self.driver.whole_channels(self.driver.grid.region(position))
+        return self.driver.blocks.whole_channels(self.driver.grid.region(position))

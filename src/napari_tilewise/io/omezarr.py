@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
-import socket
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numcodecs
 import numpy as np
-import psutil
 import zarr
 from zarr.codecs import ZstdCodec
 
@@ -26,10 +23,11 @@ from napari_tilewise.io.channels import Channel, count_of, tidy, to_omero
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.layout import check_axes, default_chunks, multiscale, rank
 from napari_tilewise.io.pyramid import halve, halve_bytes, level_shapes
-from napari_tilewise.io.zarrs import is_zarr
+from napari_tilewise.io.unfinished import OWNER, claim, is_whole, owner, release
 from napari_tilewise.operations.grid import Grid, extent
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
@@ -41,9 +39,6 @@ SUFFIXES = (".ome.zarr", ".zarr")
 
 VERSIONS = ("0.5", "0.4")
 """The versions of OME-Zarr that can be written, the usual one first."""
-
-_OWNER = "owner"
-_live: set[Path] = set()
 
 
 class OmeZarrWriter:
@@ -135,7 +130,7 @@ class OmeZarrWriter:
         self._shapes = level_shapes(stored, self.stored_axes) if pyramid else [stored]
         self.staging = resume if resume is not None else stage.new_staging(self.path)
         self._resumed = resume is not None
-        _live.add(self.staging)
+        claim(self.staging)
         try:
             with writing(self.path):
                 self._group = self._make_group()
@@ -303,7 +298,7 @@ class OmeZarrWriter:
 
     def close(self) -> None:
         """Leave the staging folder as it is, for a later `resume`."""
-        _live.discard(self.staging)
+        release(self.staging)
 
     @property
     def is_whole(self) -> bool:
@@ -346,10 +341,9 @@ class OmeZarrWriter:
         return tuple(lengths)
 
     def _make_group(self) -> zarr.Group:
-        owner = {"pid": os.getpid(), "host": socket.gethostname()}
         zarr_format: Any = 2 if self._version == "0.4" else 3
         group = zarr.open_group(self.staging, mode="a", zarr_format=zarr_format)
-        group.update_attributes({KEY: {**self._own, "complete": False, _OWNER: owner}})
+        group.update_attributes({KEY: {**self._own, "complete": False, OWNER: owner()}})
         return group
 
     def _make_level(self, level: int) -> zarr.Array[Any]:
@@ -432,49 +426,6 @@ class OmeZarrWriter:
             float(size) * 2.0 ** sum(halved[axis] for halved in halvings)
             for axis, size in enumerate(self._scale)
         ]
-
-
-def unfinished(path: str | os.PathLike[str]) -> list[Path]:
-    """Return the staging folders of a destination that no living run owns, the newest first.
-
-    Parameters
-    ----------
-    path
-        The final name.
-    """
-    return [p for p in stage.partials(stage.local_path(path)) if not _is_owned(p)]
-
-
-def is_whole(staging: Path, levels: int) -> bool:
-    """Return whether a staging folder has the metadata that it began with.
-
-    What Zarr made again of a folder that was removed meanwhile holds chunks alone.
-
-    Parameters
-    ----------
-    staging
-        The folder.
-    levels
-        How many levels it began with.
-    """
-    return all(map(is_zarr, (staging, *(staging / str(level) for level in range(levels)))))
-
-
-def _is_owned(staging: Path) -> bool:
-    if staging in _live:
-        return True
-    try:
-        if (staging / ".zattrs").is_file():
-            attributes = json.loads((staging / ".zattrs").read_text())
-        else:
-            attributes = json.loads((staging / "zarr.json").read_text())["attributes"]
-        owner = attributes[KEY][_OWNER]
-        pid, host = int(owner["pid"]), owner["host"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    if host != socket.gethostname():
-        return True  # no way to know
-    return pid != os.getpid() and psutil.pid_exists(pid)
 
 
 def _known_version(version: str, *, sharded: bool) -> str:

@@ -1,0 +1,48 @@
+"""What every panel is: a widget of one viewer that speaks in one line."""
+
+from __future__ import annotations
+
+import napari
+from napari.utils.notifications import show_error
+from qtpy.QtWidgets import QWidget
+
+from napari_tilewise._napari.widgets import message
+
+
+class Panel(QWidget):
+    """A panel beside the canvas.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer; napari wraps it for plugins, which would forbid what is private.
+    name
+        What themes and tests find it by, after ``tilewise-``.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer, name: str) -> None:
+        super().__init__()
+        self.setObjectName(f"tilewise-{name}")
+        self.viewer: napari.viewer.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.message = message()
+
+    def say(self, words: str) -> None:
+        """Show one line above the buttons.
+
+        Parameters
+        ----------
+        words
+            The line; empty to show none.
+        """
+        self.message.setText(words)
+
+    def complain(self, problem: str) -> None:
+        """Show a problem here and as a notification.
+
+        Parameters
+        ----------
+        problem
+            One sentence.
+        """
+        show_error(problem)
+        self.say(problem)

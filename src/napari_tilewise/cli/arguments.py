@@ -1,0 +1,137 @@
+"""What the commands' texts mean: recipes, parameters, inputs and lengths."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari_tilewise.recipe import Recipe
+
+
+def parse_recipe(what: str, assignments: Sequence[str]) -> Recipe:
+    """Return the recipe that an operation's name or a file, and ``name=value`` texts, mean.
+
+    Parameters
+    ----------
+    what
+        An operation's name or the path of a recipe.
+    assignments
+        Parameters of the operation, values as YAML.
+
+    Raises
+    ------
+    TilewiseError
+        When the operation, the recipe, a parameter or a value is wrong.
+    """
+    from napari_tilewise.recipe import SUFFIXES, Recipe
+
+    params = parse_params(assignments)
+    if not what.lower().endswith(SUFFIXES):
+        return Recipe.of((what, _open_images(what, params)))
+    if params:
+        raise errors.InvalidParameter(
+            f"-p {assignments[0]} was given with the recipe {what!r}: a recipe holds its own "
+            "parameters. Change them in the file."
+        )
+    return Recipe.load(what)
+
+
+def parse_params(assignments: Sequence[str]) -> dict[str, Any]:
+    """Return parameters from ``name=value`` texts, the values read as YAML.
+
+    Parameters
+    ----------
+    assignments
+        The texts.
+
+    Raises
+    ------
+    InvalidParameter
+        When a text has another form, or a name comes twice.
+    """
+    from napari_tilewise.recipe.file import parse_value
+
+    texts = _split("-p", assignments, "name=value, such as -p sigma=3")
+    return {
+        name: None if value.strip() == "None" else parse_value(value)
+        for name, value in texts.items()
+    }
+
+
+def parse_inputs(assignments: Sequence[str]) -> dict[str, str]:
+    """Return a recipe's inputs from ``name=path`` texts.
+
+    Parameters
+    ----------
+    assignments
+        The texts.
+
+    Raises
+    ------
+    InvalidParameter
+        When a text has another form, or a name comes twice.
+    """
+    inputs = _split("--input", assignments, "name=path, such as --input markers=seeds.ome.zarr")
+    for name, path in inputs.items():
+        if not path:
+            raise errors.InvalidParameter(f"--input {name}=: a path is missing after the name.")
+    return inputs
+
+
+def _split(option: str, assignments: Sequence[str], form: str) -> dict[str, str]:
+    """Return what stands left and right of the first equals sign of each text."""
+    found: dict[str, str] = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not (equals and name):
+            raise errors.InvalidParameter(f"{option} {text}: expected {option} {form}.")
+        if name in found:
+            raise errors.InvalidParameter(f"{option} {name}=... was given twice: give it once.")
+        found[name] = value
+    return found
+
+
+def parse_lengths(option: str, text: str | None) -> int | list[int | None] | None:
+    """Return one length, or one per axis; a colon stands for the whole axis.
+
+    Parameters
+    ----------
+    option
+        The option that it was given to, for the message.
+    text
+        The text, such as ``256`` or ``16,:,3``; None gives None.
+
+    Raises
+    ------
+    InvalidParameter
+        When a part is no whole number.
+    """
+    if text is None:
+        return None
+    try:
+        lengths = [None if part == ":" else int(part) for part in text.split(",")]
+    except ValueError:
+        raise errors.InvalidParameter(
+            f"--{option} {text}: expected whole numbers, such as 256 or 16,:,3."
+        ) from None
+    return lengths[0] if len(lengths) == 1 and lengths[0] is not None else lengths
+
+
+def _open_images(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with the further images, such as masks, opened from their paths."""
+    from napari_tilewise.operations import get_operation
+
+    names = get_operation(operation).images
+    if not any(isinstance(params.get(name), str) for name in names):
+        return dict(params)
+    from napari_tilewise.io.source import open_image
+
+    return {
+        name: open_image(value).data if name in names and isinstance(value, str) else value
+        for name, value in params.items()
+    }
