@@ -36,7 +36,7 @@ def batch_and_die(at: int, *args: Any, **options: Any) -> None:
 def _small_tiles() -> None:
     from napari_tilewise import planner
 
-    planner.default_chunks = lambda shape, axes: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
+    planner.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
     planner.LONGEST_TILE = {2: CHUNK}
 
 

@@ -48,7 +48,7 @@ def shell(
     from napari_tilewise.cli import main
 
     provenance.datetime = Noon  # type: ignore[attr-defined]
-    planner.default_chunks = lambda shape, axes: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
+    planner.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
     planner.LONGEST_TILE = {2: CHUNK}
     _log_tiles(log)
     if fault is not None:

@@ -81,6 +81,6 @@ def run_small(*args: Any, **options: Any) -> None:
     """Run with many small tiles."""
     from napari_tilewise import planner
 
-    planner.default_chunks = lambda shape, axes: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
+    planner.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
     planner.LONGEST_TILE = {2: CHUNK}
     run(*args, **options)

@@ -44,7 +44,9 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make runs use many small tiles, in this process."""
-    monkeypatch.setattr("napari_tilewise.planner.default_chunks", lambda shape, axes: (32, 32))
+    monkeypatch.setattr(
+        "napari_tilewise.planner.default_chunks", lambda shape, axes, looped: (32, 32)
+    )
     monkeypatch.setattr("napari_tilewise.planner.LONGEST_TILE", {2: 32})
 
 

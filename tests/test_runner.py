@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import zarr
-from skimage import data, filters, measure, transform
+from skimage import data, filters, measure, morphology, transform
 
 import napari_tilewise as tw
 from napari_tilewise.engine.events import Event, RunDone, RunStarted, TileDone
@@ -28,6 +28,8 @@ from napari_tilewise.planner import plan
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from napari_tilewise.io.image import Image
 
 NUCLEI = [("filters.gaussian", {"sigma": 2}), "filters.threshold_otsu", "measure.label"]
 
@@ -85,6 +87,37 @@ def test_planes_of_a_film_are_labelled_alone(tmp_path: Path) -> None:
     made = zarr.open_group(result.path)["0"][:]
     for t in range(2):
         np.testing.assert_array_equal(made[t], whole(film[t]))
+
+
+@pytest.mark.parametrize("name", ["p.ome.zarr", "p.ome.tif", "p.tif", "p.npy"])
+@pytest.mark.parametrize(
+    ("axes", "spatial"),
+    [("zyx", "yx"), ("zyx", "zx"), ("zyx", None), ("tczyx", "yx"), ("tczyx", None), ("cyx", "yx")],
+)
+def test_planes_and_volumes_of_a_stack(
+    axes: str, spatial: str | None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which axes go together decides what is computed, never how it can be written."""
+    monkeypatch.setattr("napari_tilewise.planner.LONGEST_TILE", {2: 32, 3: 32})
+    shape = {"t": 2, "c": 3, "z": 5, "y": 70, "x": 90}
+    rng = np.random.default_rng(7)
+    stack = rng.integers(0, 60000, [shape[axis] for axis in axes]).astype(np.uint16)
+    result = tw.run("morphology.dilation", stack, tmp_path / name, axes=axes, spatial=spatial)
+    made = open_image(result.path)
+    together = [axis in (spatial or "zyx") for axis in axes]
+    looped = [n for n, spatial in zip(stack.shape, together, strict=True) if not spatial]
+    for index in np.ndindex(*looped):
+        place = iter(index)
+        region = tuple(slice(None) if spatial else next(place) for spatial in together)
+        expected = morphology.dilation(stack[region])
+        found = made.data[:] if made.axes == tuple(axes) or not made.axes else _in_order(made, axes)
+        np.testing.assert_array_equal(found[region], expected)
+
+
+def _in_order(image: Image, axes: str) -> np.ndarray:
+    """Return the pixels in the order of axes that the source had, before the file's own."""
+    order = [image.axes.index(axis) for axis in axes]
+    return np.asarray(image.data[:]).transpose(order)
 
 
 def test_values_go_to_a_table(coins: np.ndarray, tmp_path: Path) -> None:

@@ -296,7 +296,7 @@ class _Planner:
         made = self.chain("auto", keep)
         last = made.last
         axes = self._output_axes(last) if last.is_image else ()
-        chunks = default_chunks(last.shape, axes) if last.is_image else ()
+        chunks = default_chunks(last.shape, axes, last.looped) if last.is_image else ()
         chunks = tuple(min(c, n) for c, n in zip(chunks, last.shape, strict=True))
         tiles = self._tiles(made.order, chunks) if like is None else [like.tile]
         tile, budget = self._fitting(keep, tiles, decisions)

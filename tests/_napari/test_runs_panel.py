@@ -73,7 +73,9 @@ class Work:
 def state(tmp_path, monkeypatch):
     monkeypatch.setenv(register.STATE, str(tmp_path / "state"))
     monkeypatch.setattr(runs_model.SESSION, "_runs", [])
-    monkeypatch.setattr("napari_tilewise.planner.default_chunks", lambda shape, axes: (32, 32))
+    monkeypatch.setattr(
+        "napari_tilewise.planner.default_chunks", lambda shape, axes, looped: (32, 32)
+    )
     monkeypatch.setattr("napari_tilewise.planner.LONGEST_TILE", {2: 32})
     monkeypatch.setattr("napari_tilewise.engine.pool.LOOK", 0.01)
 

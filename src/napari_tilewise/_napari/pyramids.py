@@ -108,7 +108,8 @@ def _reduced(array: np.ndarray, ratios: Sequence[int], *, average: bool) -> np.n
             starts = np.arange(0, result.shape[axis], ratio)
             sums = np.add.reduceat(result, starts, axis=axis, dtype=np.float64)
             lengths = np.diff(np.append(starts, result.shape[axis]))
-            result = sums / np.expand_dims(lengths, [i for i in range(result.ndim) if i != axis])
+            others = tuple(i for i in range(result.ndim) if i != axis)
+            result = sums / np.expand_dims(lengths, others)
     if array.dtype.kind in "ui":
         result = np.rint(result)
     return np.asarray(result, dtype=array.dtype)

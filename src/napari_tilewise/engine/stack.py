@@ -152,6 +152,11 @@ class Stack:
         return self._layout.index(len(self.loops) + self.part.channel)
 
     @property
+    def looped(self) -> tuple[int, ...]:
+        """The axes of the result along which each position is made on its own."""
+        return tuple(i for i, item in enumerate(self._layout) if item < len(self.loops))
+
+    @property
     def origins(self) -> tuple[int | None, ...]:
         """The source's axis behind each axis of the result; None for one that is new."""
         if not self.is_image:

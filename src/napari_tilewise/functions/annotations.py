@@ -141,6 +141,7 @@ def _around(spec: Number, default: Any) -> Number:
 
 def _plain(annotation: Any, name: str) -> Spec | None:
     """Return what a type takes, whatever the default."""
+    annotation = _meant(annotation)
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         own = [item for item in inner[1:] if isinstance(item, Spec)]
@@ -160,6 +161,14 @@ def _plain(annotation: Any, name: str) -> Spec | None:
     if origin in (tuple, list, Sequence):
         return _sequence(origin, inner)
     return _KINDS.get(annotation)
+
+
+def _meant(annotation: Any) -> Any:
+    """Return what an alias of the ``type`` statement stands for, as `numpy.typing.NDArray` is."""
+    alias = get_origin(annotation)
+    if hasattr(alias, "__value__"):
+        return _meant(alias.__value__[get_args(annotation)])
+    return _meant(annotation.__value__) if hasattr(annotation, "__value__") else annotation
 
 
 def _union(options: Sequence[Any], count: int, name: str) -> Spec | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage as ndi
@@ -74,7 +74,7 @@ def _unit(content: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.
             tuple(slice(0, n) for n in shape)
         ]
     if content in ("rising", "falling"):
-        slope = np.indices(shape).sum(axis=0) + rng.random(shape) / 2
+        slope: Any = np.indices(shape).sum(axis=0) + rng.random(shape) / 2
         return np.asarray((slope if content == "rising" else slope.max() - slope) / slope.max())
     return rng.random(shape)
 

@@ -8,13 +8,15 @@ from napari_tilewise.axes import kind, parse
 from napari_tilewise.errors import InvalidAxes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
 _LARGE = 16384
 
 
-def default_chunks(shape: tuple[int, ...], axes: tuple[str, ...]) -> tuple[int, ...]:
+def default_chunks(
+    shape: tuple[int, ...], axes: tuple[str, ...], looped: Collection[int] = ()
+) -> tuple[int, ...]:
     """Return the chunk for an image: planes of 512 (large ones 1024), or bricks of 32 x 256 x 256.
 
     Parameters
@@ -23,12 +25,15 @@ def default_chunks(shape: tuple[int, ...], axes: tuple[str, ...]) -> tuple[int, 
         Shape of the image.
     axes
         One letter per axis.
+    looped
+        Axes along which each position is made on its own: no chunk holds two.
     """
-    longest = max((n for n, axis in zip(shape, axes, strict=True) if axis in "yx"), default=1)
-    deep = any(axis == "z" and n > 1 for n, axis in zip(shape, axes, strict=True))
+    together = {a: n for i, (a, n) in enumerate(zip(axes, shape, strict=True)) if i not in looped}
+    longest = max((n for axis, n in together.items() if axis in "yx"), default=1)
+    deep = together.get("z", 1) > 1
     side = 256 if deep else 1024 if longest >= _LARGE else 512
     lengths = {"y": side, "x": side, "z": 32}
-    return tuple(lengths.get(axis, 1) for axis in axes)
+    return tuple(lengths.get(axis, 1) if axis in together else 1 for axis in axes)
 
 
 def check_axes(axes: Sequence[str] | None, ndim: int, path: Path) -> tuple[str, ...]:

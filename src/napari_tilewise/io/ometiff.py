@@ -34,6 +34,7 @@ DTYPES = (
 AXES = "tczyx"
 
 _SIDE = 16  # TIFF: tiles are whole multiples of it
+_LONGEST = 512  # of tiles whose lines are chunks of their own
 _BATCH = 16 * 2**20
 _ATTRIBUTES = {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ"}
 
@@ -63,6 +64,8 @@ class OmeTiffWriter(PouringWriter):
     ) -> tuple[int, ...]:
         """Return chunks that are tiles: of one plane each, and whole multiples of 16.
 
+        Lines that are made one by one, as where planes of z and x are, stay chunks of their own.
+
         Parameters
         ----------
         shape
@@ -74,7 +77,7 @@ class OmeTiffWriter(PouringWriter):
         """
         lengths = []
         for axis, chunk, n in zip(axes, chunks or default_chunks(shape, axes), shape, strict=True):
-            if axis in "yx" and chunk < n and chunk % _SIDE:
+            if axis in "yx" and 1 < chunk < n and chunk % _SIDE:
                 raise InvalidParameter(
                     f"chunks={chunks}: a TIFF's tiles are whole multiples of {_SIDE} pixels along "
                     "y and x."
@@ -92,9 +95,10 @@ class OmeTiffWriter(PouringWriter):
         session
             Whom to tell of progress, and who may cancel.
         """
+        finest = self.levels[0]
         tile = tuple(
-            -(-chunk // _SIDE) * _SIDE
-            for axis, chunk in zip(self.stored_axes, self.levels[0].chunks, strict=True)
+            -(-(chunk if chunk > 1 else min(_LONGEST, n)) // _SIDE) * _SIDE
+            for axis, chunk, n in zip(self.stored_axes, finest.chunks, finest.shape, strict=True)
             if axis in "yx"
         )
         color = self._is_color()

@@ -32,6 +32,11 @@ def pixels(block: Block, call: Call) -> np.ndarray:
     return np.ascontiguousarray(data)
 
 
+def extreme(ufunc: Any, values: np.ndarray) -> Any:
+    """Return what `np.minimum`, `np.fmax` or their like make of all values."""
+    return ufunc.reduce(values, axis=None)
+
+
 def largest_cut(call: Call) -> int:
     """Return the pixels of the largest cut of `sums`, which the stated memory has to hold."""
     return min(prod(call.shape), PIECE)
@@ -107,7 +112,7 @@ def sums(
         start, stop = cuts[number]
         corner = np.ravel_multi_index([s.start for s in boxes[number]], shape) * channels
         part = slice(start - int(corner), stop - int(corner))
-        return {number: [np.add.reduce(array.reshape(-1)[part]) for array in of(block)]}
+        return {number: [np.sum(array.reshape(-1)[part]) for array in of(block)]}
 
     found = yield Gather(summed, lambda a, b: a | b, halo=halo, regions=boxes, what=what)
     return join_cuts([found[number] for number in range(len(cuts))], cuts)

@@ -73,6 +73,6 @@ class _Line:
             if self._length < stop - start:
                 return
             joined = [np.concatenate(column) for column in zip(*self._waiting, strict=True)]
-            self._sums.append([np.add.reduce(values[: stop - start]) for values in joined])
+            self._sums.append([np.sum(values[: stop - start], axis=0) for values in joined])
             self._waiting = [[values[stop - start :] for values in joined]]
             self._length -= stop - start

@@ -77,7 +77,7 @@ class _Run:
             room = stop - start - sum(map(len, self.waiting))
             self.waiting.append(values[:room])
             if len(values) >= room:
-                self.done.append([np.add.reduce(np.concatenate(self.waiting))])
+                self.done.append([np.sum(np.concatenate(self.waiting), axis=0)])
                 self.waiting = []
             values = values[room:]
 

@@ -152,7 +152,7 @@ def _float(call: Call, block: Block) -> np.ndarray:
     return np.asarray(img_as_float(block.data).astype(as_float(call), copy=False))
 
 
-def _log_scales(call: Call) -> np.ndarray:
+def _log_scales(call: Call) -> Any:
     low, high = _ends(call)
     if call["log_scale"]:
         return np.logspace(np.log10(low), np.log10(high), call["num_sigma"])

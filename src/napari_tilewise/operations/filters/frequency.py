@@ -68,7 +68,8 @@ def _response(call: Call, middle: np.ndarray) -> np.ndarray:
 
 def _transformed(response: np.ndarray) -> np.dtype[Any]:
     """Return the type of a response's Fourier transform."""
-    return np.asarray(fft.fft(response)).dtype
+    transformed: np.ndarray = np.asarray(fft.fft(response))
+    return transformed.dtype
 
 
 def _filter(name: str, working: float, specs: dict[str, Spec]) -> Operation:

@@ -174,7 +174,7 @@ def _triangle(call: Call, histogram: Histogram) -> Any:
     The steps are scikit-image's (BSD-3-Clause), so that every rounding is its own.
     """
     counts, centers = histogram.counts, histogram.centers
-    peak = np.argmax(counts)
+    peak: Any = np.argmax(counts)
     height = counts[peak]
     low, high = np.flatnonzero(counts)[[0, -1]]
     if low == high:

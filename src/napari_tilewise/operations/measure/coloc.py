@@ -80,7 +80,7 @@ def _totals(
 
         def tile(block: Block) -> list[Any]:
             mask = _mask(call, block)
-            return [np.add.reduce(_chosen(array, mask)) for array in of(block)]
+            return [np.sum(_chosen(array, mask)) for array in of(block)]
 
         def merge(a: list[Any], b: list[Any]) -> list[Any]:
             with np.errstate(over="ignore"):  # NumPy's sums wrap around, too

@@ -17,6 +17,7 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.collected import Collected
+from napari_tilewise.operations.gathered import extreme
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -70,7 +71,7 @@ def extremes_but_nan() -> Gather:
 
     def of(block: Block) -> tuple[Any, Any]:
         pixels = block.data[block.core].ravel()
-        return np.fmin.reduce(pixels), np.fmax.reduce(pixels)
+        return extreme(np.fmin, pixels), extreme(np.fmax, pixels)
 
     return Gather(
         of, lambda a, b: (np.fmin(a[0], b[0]), np.fmax(a[1], b[1])), what="smallest and largest"

@@ -306,7 +306,7 @@ def _mean_squares(call: Call, channel: int, level: int) -> Generator[Gather, Any
         found = {}
         for key, values in details.items():
             inside = np.ascontiguousarray(values[box])
-            found[key] = np.add.reduce((inside * inside).reshape(-1)[run])
+            found[key] = np.sum((inside * inside).reshape(-1)[run])
         return {number: found}
 
     found = yield Gather(of, lambda a, b: a | b, regions=pixels, what=f"details of level {level}")

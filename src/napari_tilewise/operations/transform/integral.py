@@ -238,7 +238,7 @@ def _integrate(call: Call) -> Plan:
     places = np.array(sorted(looked.asked))
     cell = CELL.get(call.ndim, 32)
     _, group = np.unique(places // cell, axis=0, return_inverse=True)
-    groups = [places[group.ravel() == k] for k in range(group.max() + 1)]
+    groups = [places[group.ravel() == k] for k in range(int(np.max(group)) + 1)]
     boxes = [
         tuple(slice(int(a), int(b) + 1) for a, b in zip(g.min(axis=0), g.max(axis=0), strict=True))
         for g in groups

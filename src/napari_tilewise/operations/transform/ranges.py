@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.gathered import extreme
 from napari_tilewise.operations.grid import Grid, Region
 from napari_tilewise.operations.model import Block, Call, Gather, Tiles
 
@@ -32,7 +33,7 @@ class Extremes:
     def of(cls, values: np.ndarray, *, skip_nan: bool = True) -> Extremes:
         """Return those of an array; where NaN is not skipped, it is what it spreads to."""
         least, most = (np.fmin, np.fmax) if skip_nan else (np.minimum, np.maximum)
-        low, high = least.reduce(values, axis=None), most.reduce(values, axis=None)
+        low, high = extreme(least, values), extreme(most, values)
         nan = values.dtype.kind == "f" and bool(np.isnan(values.min()))
         return cls(low, high, nan)
 
