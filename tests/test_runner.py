@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import zarr
-from skimage import data, filters, measure, morphology, transform
+from skimage import data, filters, measure, morphology, segmentation, transform
 
 import napari_tilewise as tw
 from napari_tilewise.engine.events import Event, RunDone, RunStarted, TileDone
@@ -19,12 +19,14 @@ from napari_tilewise.errors import (
     Cancelled,
     DestinationExists,
     InvalidAxes,
+    InvalidImage,
     MemoryBudgetExceeded,
     OperationFailed,
     SourceUnreadable,
 )
 from napari_tilewise.io.source import open_image
 from napari_tilewise.planner import plan
+from napari_tilewise.recipe import Step
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,6 +114,43 @@ def test_planes_and_volumes_of_a_stack(
         expected = morphology.dilation(stack[region])
         found = made.data[:] if made.axes == tuple(axes) or not made.axes else _in_order(made, axes)
         np.testing.assert_array_equal(found[region], expected)
+
+
+@pytest.mark.parametrize("first", ["yx", "zyx"])
+def test_steps_over_planes_and_over_volumes(first: str, tmp_path: Path) -> None:
+    second = "zyx" if first == "yx" else "yx"
+    stack = np.random.default_rng(3).random((9, 50, 60))
+    array = zarr.create_array(tmp_path / "a.zarr", data=stack, chunks=(4, 20, 20))
+    steps = [Step("filters.median", spatial=first), Step("filters.gaussian", spatial=second)]
+    result = tw.run(tw.Recipe(steps), array, tmp_path / "b.ome.zarr", axes="zyx")
+    expected = stack
+    for function, over in ((filters.median, first), (filters.gaussian, second)):
+        planes = [function(plane) for plane in expected] if over == "yx" else function(expected)
+        expected = np.asarray(planes)
+    np.testing.assert_array_equal(open_image(result.path).data[:], expected)
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_an_input_in_another_order_of_axes(executor: str, tmp_path: Path) -> None:
+    """OME-Zarr stores y before x, whatever the source's order is."""
+    image = data.coins()[:64, :64].T
+    markers = measure.label(image > 200)
+    source = tmp_path / "a.npy"
+    np.save(source, image)
+    seeds = tw.run("napari_tilewise.copy", markers, tmp_path / "m.ome.zarr", axes="xy").path
+    flood = Step("segmentation.watershed", inputs={"image": "source", "markers": "seeds"})
+    result = tw.run(
+        tw.Recipe([flood], inputs=["seeds"]), source, tmp_path / "w.npy",
+        axes="xy", inputs={"seeds": seeds}, executor=executor, workers=2,
+    )  # fmt: skip
+    np.testing.assert_array_equal(np.load(result.path), segmentation.watershed(image, markers))
+
+
+def test_a_result_of_no_pixels_is_refused(tmp_path: Path) -> None:
+    crop = ("util.crop", {"crop_width": 5})
+    with pytest.raises(InvalidImage, match=r"util\.crop leaves nothing .*\(8, 64\)"):
+        tw.run(crop, np.zeros((8, 64)), tmp_path / "a.npy", axes="yx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def _in_order(image: Image, axes: str) -> np.ndarray:

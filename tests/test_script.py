@@ -531,6 +531,15 @@ def test_axes_that_a_script_cannot_know_are_asked_for() -> None:
         Recipe([step]).to_script(axes="zwx")
 
 
+def test_volumes_stay_volumes_where_nobody_names_the_axes() -> None:
+    recipe = Recipe(["filters.gaussian"])
+    plain = [recipe.to_script(scikit_image_only=True, spatial=s) for s in ("zyx", (-3, -2, -1))]
+    assert plain[0] == plain[1]
+    assert 'spatial="zyx"' in recipe.to_script(spatial="zyx")
+    with pytest.raises(errors.InvalidAxes, match=r"spatial='tyx'.*axes="):
+        recipe.to_script(spatial="tyx")
+
+
 def test_a_plain_script_that_would_stack_planes_wrongly_is_refused() -> None:
     recipe = Recipe(["color.gray2rgb"])
     with pytest.raises(errors.InvalidRecipe, match="tiled script"):

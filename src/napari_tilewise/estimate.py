@@ -24,6 +24,7 @@ from napari_tilewise.engine.pool import sweep
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.io.omezarr import OmeZarrWriter
+from napari_tilewise.io.order import in_order, opened
 from napari_tilewise.io.source import open_image
 from napari_tilewise.io.writing import Target
 from napari_tilewise.operations.grid import extent
@@ -265,15 +266,15 @@ class _Samples:
 
     def _cut(self, image: Any, box: Region) -> Image:
         """Return a box of the source, or of an input that lies on it; any other input whole."""
-        opened = open_image(image)
-        data = opened.data
+        whole = in_order(open_image(image), self.made.image, self.made.source_axes)
+        data = whole.data
         if data.shape != self.shape:
             box = tuple(span for axis, span in enumerate(box) if axis not in self.loops)
             on_plane = [n for axis, n in enumerate(self.shape) if axis not in self.loops]
             if data.shape != tuple(on_plane):
-                return opened
+                return whole
         cut = data[box] if isinstance(data, np.ndarray) else Window(data, box)
-        return replace(opened, data=cut, levels=(cut,), name="window", format="array")
+        return replace(whole, data=cut, levels=(cut,), name="window", format="array")
 
     def _run(self, box: Region) -> None:
         self._timed(self._planned(box))
@@ -313,11 +314,11 @@ class _Samples:
                 "the result has a size of its own, and a step before it needs more than samples"
             )
         session = _SomeTiles(made.session.workers, self.cancel, cache=made.session.cache)
-        opened = {name: open_image(one).data for name, one in made.request.inputs.items()}
+        inputs = opened(made.request.inputs, made.image, made.source_axes)
         asked = given(
             made.recipe,
             made.image.data,
-            opened,
+            inputs,
             names=made.source_axes,
             spatial=made.request.spatial,
         )

@@ -28,11 +28,12 @@ from napari_tilewise.engine.budget import (
 from napari_tilewise.engine.cache import ChunkCache
 from napari_tilewise.engine.machine import available_memory
 from napari_tilewise.engine.session import Session
-from napari_tilewise.errors import MemoryBudgetExceeded
+from napari_tilewise.errors import InvalidImage, MemoryBudgetExceeded
 from napari_tilewise.executors import choose
 from napari_tilewise.executors.assignment import Assignment, elsewhere
 from napari_tilewise.executors.choosing import AUTO, better
 from napari_tilewise.io.layout import default_chunks
+from napari_tilewise.io.order import opened
 from napari_tilewise.io.source import open_image
 from napari_tilewise.keeping import Decision, decide
 from napari_tilewise.operations.grid import Grid
@@ -250,9 +251,9 @@ class _Planner:
         self.axes = _axes.parse(axes, ndim) or image.axes or None
         if spatial is None:
             spatial = named_spatial(self.axes, ndim)
-        opened = {name: open_image(one).data for name, one in inputs.items()}
         self.spatial = spatial
-        self.given = given(request.recipe, image.data, opened, names=self.axes, spatial=spatial)
+        further = opened(inputs, image, self.axes)
+        self.given = given(request.recipe, image.data, further, names=self.axes, spatial=spatial)
 
     @cached_property
     def limit(self) -> int:
@@ -295,19 +296,28 @@ class _Planner:
         keep = {one.step: one.in_memory for one in decisions if one.keep}
         made = self.chain("auto", keep)
         last = made.last
+        shape = last.shape if last.is_image else ()
         axes = self._output_axes(last) if last.is_image else ()
-        chunks = default_chunks(last.shape, axes, last.looped) if last.is_image else ()
-        chunks = tuple(min(c, n) for c, n in zip(chunks, last.shape, strict=True))
+        self._refuse_nothing(last.call.operation.name, shape)
+        chunks = default_chunks(shape, axes, last.looped)
+        chunks = tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
         tiles = self._tiles(made.order, chunks) if like is None else [like.tile]
         tile, budget = self._fitting(keep, tiles, decisions)
         self._spend(budget)
         chain = self.chain(tile, keep)
-        scale, units = self._pixel_size(chain.last, axes)
+        scale, units = self._pixel_size(shape, axes)
         return Plan(
             self.recipe, self.image, chain, decisions, tile, self.axes, chunks, axes, scale, units,
             budget, self.limit, self.session, self.place,
             replace(self.request, spatial=self.spatial),
         )  # fmt: skip
+
+    def _refuse_nothing(self, operation: str, shape: tuple[int, ...]) -> None:
+        if 0 in shape:
+            raise InvalidImage(
+                f"{operation} leaves nothing of an image of shape {self.image.data.shape}: the "
+                f"result would be of shape {shape}. Check its parameters, or the image."
+            )
 
     def _fitting(
         self,
@@ -387,7 +397,7 @@ class _Planner:
         return self._outlasting or self.place.processes > 0
 
     def _pixel_size(
-        self, last: Stack, axes: tuple[str, ...]
+        self, shape: tuple[int, ...], axes: tuple[str, ...]
     ) -> tuple[tuple[float, ...], tuple[str | None, ...]]:
         """Return the output's pixel size: larger where the output has fewer pixels."""
         known = dict(
@@ -395,7 +405,7 @@ class _Planner:
         )
         before = dict(zip(self.axes or (), self.image.data.shape, strict=False))
         scale, units = [], []
-        for axis, length in zip(axes, last.shape, strict=True):
+        for axis, length in zip(axes, shape, strict=True):
             size, unit = known.get(axis, (1.0, None))
             scale.append(float(size) * before.get(axis, length) / length)
             units.append(unit)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import dask.array as da
 import numpy as np
 import pytest
-from skimage import color, data, filters, measure
+from skimage import color, data, exposure, filters, measure, morphology
 
 import napari_tilewise as tw
 from napari_tilewise.errors import InvalidAxes, InvalidImage
@@ -74,3 +77,31 @@ def test_wrong_axes_are_named(stack: np.ndarray) -> None:
         tw.apply("filters.gaussian", stack, channel_axis=7)
     with pytest.raises(InvalidImage, match="mask has shape"):
         tw.apply("filters.sobel", stack, mask=np.ones((3, 3), bool))
+
+
+def test_one_picture_serves_all_planes_whatever_its_shape() -> None:
+    """Its red, green and blue are no axis of the stack, although it has as many axes."""
+    rng = np.random.default_rng(0)
+    labels = measure.label(rng.random((40, 50)) > 0.6)
+    stack, picture = np.stack([labels, labels[::-1]]), rng.random((40, 50, 3))
+    found = tw.apply("color.label2rgb", stack, image=picture, axes="tyx", spatial="yx", tiles=30)
+    expected = [color.label2rgb(plane, picture) for plane in stack]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, lambda array: da.from_array(array, chunks=17)])
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("exposure.adjust_gamma", exposure.adjust_gamma),
+        ("exposure.equalize_hist", exposure.equalize_hist),
+        ("morphology.erosion", morphology.erosion),
+        ("filters.median", filters.median),
+    ],
+)
+def test_bytes_in_another_machines_order(name: str, function: Any, wrap: Any) -> None:
+    image = np.random.default_rng(0).random((40, 50)).astype(np.float32)
+    found = np.asarray(tw.apply(name, wrap(image.astype(">f4")), tiles=20))
+    expected = function(image)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)

@@ -11,11 +11,14 @@ import pytest
 import tifffile
 import zarr
 from imageio.v3 import imwrite
+from skimage import filters
 
+import napari_tilewise as tw
 from napari_tilewise.errors import MissingExtra, SourceNotFound, SourceUnreadable
 from napari_tilewise.io import microscopes
 from napari_tilewise.io.fingerprint import fingerprint
 from napari_tilewise.io.source import open_image
+from tests.io import leica
 
 PIXELS = np.random.default_rng(0).integers(0, 60000, (3, 70, 90)).astype(np.uint16)
 
@@ -94,6 +97,28 @@ def test_czi(tmp_path):
     np.testing.assert_array_equal(image.data[1:, 5:50], PIXELS[1:, 5:50])
     assert (image.axes, image.scale) == (("z", "y", "x"), pytest.approx((2.0, 0.5, 0.25)))
     assert [channel.name for channel in image.channels] == ["DAPI"]
+
+
+def test_lif(tmp_path):
+    path = tmp_path / "image.lif"
+    pixels = np.stack([PIXELS, PIXELS[::-1]])
+    leica.write_lif(path, pixels, (2.0, 0.5, 0.25))
+    image = open_image(path)
+    np.testing.assert_array_equal(image.data[:, 1:, 5:50], pixels[:, 1:, 5:50])
+    assert (image.axes, image.scale) == (tuple("czyx"), pytest.approx((1.0, 2.0, 0.5, 0.25)))
+    assert image.units == (None, "micrometer", "micrometer", "micrometer")
+    assert [channel.name for channel in image.channels] == ["Green", "Red"]
+    made = tw.run("filters.sobel", path, tmp_path / "out.ome.zarr", spatial="yx").path
+    expected = [[filters.sobel(plane) for plane in volume] for volume in pixels]
+    np.testing.assert_array_equal(open_image(made).data[:], expected)
+
+
+def test_broken_lif(tmp_path):
+    path = tmp_path / "image.lif"
+    leica.write_lif(path, PIXELS[None], (2.0, 0.5, 0.25))
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(SourceUnreadable, match=r"image\.lif"):
+        open_image(path).data[:]
 
 
 def test_a_compression_that_needs_codecs(tmp_path, monkeypatch):

@@ -306,9 +306,8 @@ def _aligned(
     image = _source(value, session)
     if isinstance(operation.specs[name], OtherImage):
         return image
-    if image.shape not in (source.shape, spatial_shape) and (
-        image.shape[: len(spatial_shape)] != spatial_shape
-    ):
+    lies = (image.shape[: len(shape)] == shape for shape in (source.shape, spatial_shape))
+    if not any(lies):  # with channels behind, such as a picture's
         raise InvalidImage(
             f"{operation.name}: {name} has shape {tuple(image.shape)}: expected "
             f"{tuple(source.shape)}, the image's."

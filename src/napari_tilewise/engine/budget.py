@@ -166,7 +166,9 @@ def cache_bytes(stacks: Sequence[Stack], tile: Sequence[int], free: int) -> int:
         return 0
     along = [chunks[i] for i in range(len(chunks)) if i not in first.loops]
     spatial = [along[i] for i in first.call.spatial_axes]
-    box = [length + 2 * chunk for length, chunk in zip(tile, spatial, strict=True)]
+    # The tile is the last step's, which may run over fewer axes than the first, or over more.
+    lengths = [*[1] * len(spatial), *tile][-len(spatial) :]
+    box = [length + 2 * chunk for length, chunk in zip(lengths, spatial, strict=True)]
     most = int(free * CACHE)
     width = band_width(box, item, most)
     row = (width + 2) ** max(1, len(box) - 1)

@@ -52,11 +52,11 @@ class ArraySource:
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
         self.shape = array.shape
-        self.dtype = array.dtype
+        self.dtype = array.dtype.newbyteorder("=")
 
     def read(self, region: Region) -> np.ndarray:
-        """Return a view of the box."""
-        return self.array[region]
+        """Return a view of the box; a copy where the bytes are of another machine's order."""
+        return self.array[region].astype(self.dtype, copy=False)
 
     def prepare(self, region: Region | None = None) -> None:
         """Nothing to do."""
@@ -70,7 +70,7 @@ class ChunkedSource:
     def __init__(self, array: Any, cache: ChunkCache | None = None) -> None:
         self.array = array
         self.shape = tuple(int(n) for n in array.shape)
-        self.dtype = np.dtype(array.dtype)
+        self.dtype = np.dtype(array.dtype).newbyteorder("=")
         self.chunks = chunk_lengths(array)
         self._grid = Grid(self.shape, self.chunks)
         self._cache = cache
@@ -101,7 +101,7 @@ class ChunkedSource:
 
     def _load(self, box: Region) -> np.ndarray:
         try:
-            chunk = np.asarray(self.array[box])
+            chunk = np.asarray(self.array[box]).astype(self.dtype, copy=False)
         except (TilewiseError, MemoryError):
             raise
         except Exception as error:

@@ -231,8 +231,9 @@ class Stack:
         return self._drivers.get(index)
 
     def _plane(self, source: Source, index: tuple[int, ...], name: str | None = None) -> Source:
-        if not self.loops or len(source.shape) < len(self.source.shape):
-            return source
+        whole = self.source.shape
+        if not self.loops or source.shape[: len(whole)] != whole:
+            return source  # of one plane: the same for all of them
         if name is not None and isinstance(self.call.operation.specs[name], OtherImage):
             return source
         return PlaneView(source, self.loops, index)

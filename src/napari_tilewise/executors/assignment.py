@@ -31,6 +31,7 @@ from napari_tilewise.errors import (
     SourceUnreadable,
 )
 from napari_tilewise.io.image import Image
+from napari_tilewise.io.order import opened
 from napari_tilewise.io.source import open_image
 
 if TYPE_CHECKING:
@@ -89,10 +90,9 @@ class Assignment:
             tables=self.tables,
             account=Findings(Path(self.folder)),
         )
-        opened = {name: open_image(one).data for name, one in self.inputs.items()}
-        images = given(
-            self.recipe, open_image(self.source).data, opened, names=self.axes, spatial=self.spatial
-        )
+        source = open_image(self.source)
+        inputs = opened(self.inputs, source, self.axes)
+        images = given(self.recipe, source.data, inputs, names=self.axes, spatial=self.spatial)
         made = chain(
             self.recipe, images, session, tiles=self.tile, keep=dict.fromkeys(self.kept, False)
         )

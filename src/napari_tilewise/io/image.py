@@ -54,6 +54,8 @@ class Image:
     """Size of a pixel at each level, where the source declares it."""
     channels: tuple[Channel, ...] = ()
     """Names and colours along the axis ``c``, or of the only channel; empty where unknown."""
+    has_guessed_axes: bool = False
+    """Whether nothing says which axes these are, so that two are taken for ``yx``."""
 
 
 def bare(data: Pixels, name: str, form: str, axes: Sequence[str] | None = None) -> Image:
@@ -71,6 +73,7 @@ def bare(data: Pixels, name: str, form: str, axes: Sequence[str] | None = None) 
         One letter per axis; two axes are taken for ``yx`` unless given.
     """
     ndim = len(data.shape)
+    is_guess = axes is None
     if axes is None:
         axes = ("y", "x") if ndim == 2 else ()
     return Image(
@@ -83,4 +86,5 @@ def bare(data: Pixels, name: str, form: str, axes: Sequence[str] | None = None) 
         name=name,
         recipe=None,
         format=form,
+        has_guessed_axes=is_guess,
     )

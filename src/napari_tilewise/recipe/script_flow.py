@@ -114,7 +114,7 @@ class Flow:
     """
 
     def __init__(self, recipe: Recipe, axes: Names, spatial: Any) -> None:
-        self._open = () if axes else _fewest(recipe)
+        self._open = () if axes else _fewest(recipe, spatial)
         self.source = Known(axes or _with_channel(recipe, self._open))
         if spatial is None and axes:
             spatial = "".join(axis for axis in axes if _axes.kind(axis) == "space") or None
@@ -202,8 +202,12 @@ class Flow:
 # -- a source whose axes are not given -------------------------------------------------------------
 
 
-def _fewest(recipe: Recipe) -> tuple[str, ...]:
+def _fewest(recipe: Recipe, spatial: Any) -> tuple[str, ...]:
     """Return the axes of space that every step can run over: y and x, or z too."""
+    if isinstance(spatial, str) and spatial not in TRAILING:
+        raise _unnamed("A script", spatial)
+    if spatial == "zyx":
+        return ("z", "y", "x")
     channel = _channel_of_source(recipe) or 0
     before = channel if channel >= 0 else -channel - 1
     return ("y", "x") if before < 3 and all(map(_takes_planes, recipe.steps)) else ("z", "y", "x")
@@ -267,11 +271,15 @@ def _places(known: Names, spatial: Any, channel: int | None, step: Step) -> tupl
         return None if len(seen) == len(known) else tuple(sorted(seen))
     places = TRAILING.get(spatial, spatial)
     if isinstance(places, str) or channel is not None or max(places) >= 0:
-        raise InvalidAxes(
-            f"{step.operation}: spatial={spatial!r} needs the names of the image's axes in a "
-            "script: give them as axes=, such as axes='tcyx'."
-        )
+        raise _unnamed(step.operation, spatial)
     return tuple(sorted(places))
+
+
+def _unnamed(who: str, spatial: Any) -> InvalidAxes:
+    return InvalidAxes(
+        f"{who}: spatial={spatial!r} needs the names of the image's axes in a script: give them as "
+        "axes=, such as axes='tcyx'."
+    )
 
 
 def _call(
