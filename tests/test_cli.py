@@ -14,6 +14,7 @@ from skimage import filters, measure
 from napari_tilewise import OPERATIONS, __version__, errors
 from napari_tilewise.cli import main
 from napari_tilewise.cli.arguments import parse_params, parse_recipe
+from napari_tilewise.io.source import open_image
 from napari_tilewise.recipe import Recipe
 from napari_tilewise.sizes import format_size, parse_size
 
@@ -245,12 +246,21 @@ def test_values_are_read_as_yaml():
     }  # fmt: skip
 
 
-def test_a_further_image_is_opened_from_its_path(source):
+def test_a_further_image_is_an_input_given_by_its_path(shell, source, tmp_path):
     for op in OPERATIONS.values():
         required = [p for p in op.parameters.values() if p.required]
         if op.images and not required:
-            recipe = parse_recipe(op.name, [f"{op.images[0]}={source}"])
-            assert recipe.steps[0].parameters[op.images[0]].shape == (70, 90)
+            recipe, inputs = parse_recipe(op.name, [f"{op.images[0]}={source}"])
+            assert inputs == {op.images[0]: str(source)}
+            assert recipe.steps[0].inputs == {op.images[0]: op.images[0]}
+    mask, made = tmp_path / "mask.npy", tmp_path / "made.ome.zarr"
+    pixels = np.asarray(open_image(source).data[:])
+    np.save(mask, pixels > pixels.mean())
+    code, _, _ = shell("run", "filters.sobel", source, made, "-p", f"mask={mask}")
+    assert code == 0
+    expected = filters.sobel(pixels, mask=np.load(mask))
+    np.testing.assert_array_equal(open_image(made).data[:], expected)
+    assert shell("rerun", made)[0] == 0
 
 
 @pytest.mark.parametrize(

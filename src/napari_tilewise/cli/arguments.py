@@ -7,37 +7,47 @@ from typing import TYPE_CHECKING, Any
 from napari_tilewise import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from napari_tilewise.recipe import Recipe
 
 
-def parse_recipe(what: str, assignments: Sequence[str]) -> Recipe:
-    """Return the recipe that an operation's name or a file, and ``name=value`` texts, mean.
+def parse_recipe(
+    what: str, assignments: Sequence[str], inputs: Sequence[str] = ()
+) -> tuple[Recipe, dict[str, str]]:
+    """Return the recipe that an operation's name or a file means, and the paths of its inputs.
 
     Parameters
     ----------
     what
         An operation's name or the path of a recipe.
     assignments
-        Parameters of the operation, values as YAML.
+        Parameters of the operation as ``name=value``, values as YAML; those of further images, such
+        as masks, are paths, and become inputs.
+    inputs
+        Inputs of the recipe as ``name=path``.
 
     Raises
     ------
     TilewiseError
         When the operation, the recipe, a parameter or a value is wrong.
     """
-    from napari_tilewise.recipe import SUFFIXES, Recipe
+    from napari_tilewise.operations import get_operation
+    from napari_tilewise.recipe import SUFFIXES, Recipe, Step
 
-    params = parse_params(assignments)
+    params, given = parse_params(assignments), parse_inputs(inputs)
     if not what.lower().endswith(SUFFIXES):
-        return Recipe.of((what, _open_images(what, params)))
+        images = get_operation(what).images
+        paths = {name: params[name] for name in images if isinstance(params.get(name), str)}
+        plain = {name: value for name, value in params.items() if name not in paths}
+        step = Step(what, plain, inputs={name: name for name in paths})
+        return Recipe([step], inputs=list(paths)), {**given, **paths}
     if params:
         raise errors.InvalidParameter(
             f"-p {assignments[0]} was given with the recipe {what!r}: a recipe holds its own "
             "parameters. Change them in the file."
         )
-    return Recipe.load(what)
+    return Recipe.load(what), given
 
 
 def parse_params(assignments: Sequence[str]) -> dict[str, Any]:
@@ -120,18 +130,3 @@ def parse_lengths(option: str, text: str | None) -> int | list[int | None] | Non
             f"--{option} {text}: expected whole numbers, such as 256 or 16,:,3."
         ) from None
     return lengths[0] if len(lengths) == 1 and lengths[0] is not None else lengths
-
-
-def _open_images(operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters with the further images, such as masks, opened from their paths."""
-    from napari_tilewise.operations import get_operation
-
-    names = get_operation(operation).images
-    if not any(isinstance(params.get(name), str) for name in names):
-        return dict(params)
-    from napari_tilewise.io.source import open_image
-
-    return {
-        name: open_image(value).data if name in names and isinstance(value, str) else value
-        for name, value in params.items()
-    }

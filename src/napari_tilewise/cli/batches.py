@@ -62,10 +62,13 @@ def batch(
     if overwrite and skip:
         raise errors.InvalidParameter("--overwrite and --skip were both given: give one.")
     is_function = ".py:" in what or (":" in what and "/" not in what)
-    recipe = what if is_function else parse_recipe(what, param or [])
     if is_function and param:
         raise errors.InvalidParameter(f"-p {param[0]}: a function {what!r} takes the image alone.")
-    inputs = parse_inputs(input_ or [])
+    recipe, inputs = (
+        (what, parse_inputs(input_ or []))
+        if is_function
+        else parse_recipe(what, param or [], input_ or [])
+    )
     from napari_tilewise.batching import batch as run_batch
     from napari_tilewise.console import cancellable, item_progress
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_tilewise import errors
-from napari_tilewise.cli.arguments import parse_inputs, parse_recipe
+from napari_tilewise.cli.arguments import parse_recipe
 from napari_tilewise.cli.options import (
     Axes,
     Executor,
@@ -64,8 +64,7 @@ def run(
 
     The result's path goes to stdout, progress to stderr.
     """
-    recipe = parse_recipe(what, param or [])
-    inputs = parse_inputs(input_ or [])
+    recipe, inputs = parse_recipe(what, param or [], input_ or [])
     from napari_tilewise import runner
     from napari_tilewise.console import cancellable, progress
     from napari_tilewise.planner import plan
