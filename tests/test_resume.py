@@ -15,7 +15,9 @@ from skimage import data
 import napari_tilewise as tw
 from napari_tilewise.engine.account import Account
 from napari_tilewise.engine.events import RunAfresh, RunLeft, RunResumed
+from napari_tilewise.engine.stack import Stack
 from napari_tilewise.errors import Cancelled, DestinationBusy, TilewiseError
+from napari_tilewise.io.omezarr import OmeZarrWriter
 from napari_tilewise.resuming import account_folder
 
 from . import killed
@@ -31,6 +33,8 @@ CHAIN = [
 ]
 OPTIONS: dict[str, Any] = {"workers": 2, "memory": "2 GiB", "axes": "yx"}
 IMAGE = data.coins()[:150, :200]
+TILES = 35
+"""Of 32 x 32 pixels, in the image."""
 
 
 @pytest.fixture
@@ -102,6 +106,57 @@ def test_a_run_that_is_killed_again_and_again(
         assert lines[-1] == "complete"
     record_property("kills", kills)
     record_property("runs", number)
+
+
+@pytest.mark.slow
+def test_a_run_by_processes_that_is_killed(children: Any, source: Path, tmp_path: Path) -> None:
+    """Whoever works for a run ends with it, and what they had done counts."""
+    whole, path = tmp_path / "whole" / "a.ome.zarr", tmp_path / "a" / "a.ome.zarr"
+    assert child(children, CHAIN, source, whole, tmp_path / "log", {}, **OPTIONS) == 0
+    log, options = tmp_path / "log-1", {**OPTIONS, "executor": "processes"}
+    for fatal in ({"event": 6}, {"torn": 8}):
+        assert child(children, CHAIN, source, path, log, fatal, **options) == -9
+        assert not path.exists()
+    assert child(children, CHAIN, source, path, log, {}, **options) == 0
+    assert content(path) == content(whole)
+    lines = log.read_text().splitlines()
+    assert len(lines) == len(set(lines))
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_a_slow_disk_slows_the_run_and_fills_no_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between what was computed and what is written stands at most a tile per worker."""
+    state = threading.Condition()
+    computed, written, waiting = 0, 0, []
+    compute, write = Stack.read, OmeZarrWriter.write
+
+    def read(self: Any, region: Any) -> Any:
+        nonlocal computed
+        found = compute(self, region)
+        with state:
+            computed += 1
+            waiting.append(computed - written)
+            state.notify_all()
+        return found
+
+    def slow(self: Any, region: Any, block: Any) -> None:
+        nonlocal written
+        with state:  # a disk that takes one block at a time, and each only when others wait
+            busy = state.wait_for(
+                lambda: computed - written >= OPTIONS["workers"] or computed == TILES, 20
+            )
+            assert busy
+            write(self, region, block)
+            written += 1
+            state.notify_all()
+
+    monkeypatch.setattr(Stack, "read", read)
+    monkeypatch.setattr(OmeZarrWriter, "write", slow)
+    tw.run(("filters.gaussian", {"sigma": 1}), IMAGE, tmp_path / "a.ome.zarr", **OPTIONS)
+    assert written == computed == TILES
+    assert max(waiting) == OPTIONS["workers"]
 
 
 def stopped(path: Path, at: int, recipe: Any = CHAIN, **more: Any) -> list[Any]:
