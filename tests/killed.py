@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 
 import napari_tilewise as tw
 from napari_tilewise.engine.account import Account
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 CHUNK = 32
 
 
-def die() -> None:
-    """End this process as `kill -9` does."""
+def die(told: Path | None = None) -> None:
+    """End this process as `kill -9` does; tell before which processes work for it."""
+    if told is not None:
+        told.write_text(" ".join(str(one.pid) for one in psutil.Process().children()))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -54,7 +57,7 @@ def run(
 
     def listen(event: Any) -> None:
         if counted("event"):
-            die()
+            die(log.with_suffix(".pids"))
 
     note, append = Account.note, Account._append
 

@@ -92,3 +92,26 @@ def test_stated_is_never_less_than_taken(
         record_property(name, value)
     assert peak <= stated <= 700 * MIB
     assert peak - before > 10 * MIB  # the run did take memory: there was something to measure
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backend", "budget"), [("serial", 600), ("threading", 600), ("loky", 1200), ("auto", 1200)]
+)
+def test_a_batch_has_one_budget(
+    backend: str, budget: int, children: Any, source: Any, tmp_path: Path, record_property: Any
+) -> None:
+    """Large items are tiled, and those in work together share what the batch may take."""
+    sources = {f"item {number}": source(4096) for number in range(4)}
+    options = {"memory": budget * MIB, "n_jobs": 2, "backend": backend}
+    here, there = children.Pipe()
+    step = ("filters.gaussian", {"sigma": 6})
+    args = (there, step, sources, str(tmp_path / "made"), options)
+    process = children.Process(target=measured.batch, args=args)
+    process.start()
+    there.close()
+    done, most = here.recv()
+    process.join()
+    record_property("most_mib", most // MIB)
+    assert done == len(sources)
+    assert most <= budget * MIB

@@ -49,7 +49,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    def chunks(shape: tuple[int, ...], axes: Any) -> tuple[int, ...]:
+    def chunks(shape: tuple[int, ...], axes: Any, looped: Any) -> tuple[int, ...]:
         return (*[1] * (len(shape) - 2), 32, 32)
 
     monkeypatch.setattr("napari_tilewise.planner.default_chunks", chunks)

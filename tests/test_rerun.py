@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import threading
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,12 +14,14 @@ from skimage import filters
 
 import napari_tilewise as tw
 from napari_tilewise.cli import main
+from napari_tilewise.convert import convert
 from napari_tilewise.errors import (
     Cancelled,
     DestinationExists,
     DestinationUnwritable,
     SourceNotFound,
 )
+from napari_tilewise.io.formats import SUFFIXES
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.source import open_image
 from napari_tilewise.recipe import Step
@@ -33,7 +36,20 @@ JOBS = {
     "table.json": TABLE,
     "points.csv": tw.Recipe(["feature.peak_local_max"]),
     "scalar.json": tw.Recipe(["measure.shannon_entropy"]),
+    "scalar.csv": tw.Recipe(["measure.shannon_entropy"]),
 }
+IMAGES = {
+    "gaussian": ["filters.gaussian", "util.img_as_ubyte"],
+    "mask": ["filters.threshold_otsu"],
+    "label": ["filters.threshold_otsu", "measure.label"],
+    "rescale": [("transform.rescale", {"scale": 0.5}), "util.img_as_ubyte"],
+}
+CASES = [
+    (suffix, job, axes)
+    for suffix, job, axes in product(sorted(set(SUFFIXES.values())), IMAGES, ("yx", "tyx", "zcyx"))
+    if (job != "label" or suffix not in (".tif", ".png")) and (axes == "yx" or suffix != ".png")
+]
+"""What each format can hold."""
 
 
 @pytest.fixture
@@ -85,6 +101,40 @@ def test_identical(made, shell, name):
     again = rerun(path, workers=1, executor="serial")
     assert again.identical
     assert (again.path, again.notes) == (None, ())
+
+
+def run_stack(folder, suffix, job, axes):
+    """Run one of the jobs for images on a small stack, whose file does not name its axes."""
+    source = folder / "stack.npy"
+    shape = (2, 3, 20, 24)[-len(axes) :]
+    np.save(source, np.random.default_rng(1).random(shape, np.float32))
+    return tw.run(tw.Recipe(IMAGES[job]), source, folder / f"made{suffix}", axes=axes).path
+
+
+@pytest.mark.parametrize(("suffix", "job", "axes"), CASES)
+def test_identical_in_every_format(tmp_path, suffix, job, axes):
+    path = run_stack(tmp_path, suffix, job, axes)
+    there = sorted(os.listdir(tmp_path))
+    again = rerun(path)
+    assert again.identical, str(again.difference)
+    assert sorted(os.listdir(tmp_path)) == there
+    if suffix == ".npy":
+        pixels = np.load(path, mmap_mode="r+")
+        pixels.flat[0] = not pixels.flat[0]
+        pixels.flush()
+        assert rerun(path).difference.differing == 1
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+@pytest.mark.parametrize("converted", [".npy", ".tif", ".ome.tif", ".ome.zarr"])
+@pytest.mark.parametrize("job", ["mask", "rescale"])
+def test_identical_after_a_conversion(tmp_path, suffix, converted, job):
+    path, other = run_stack(tmp_path, suffix, job, "zcyx"), tmp_path / f"other{converted}"
+    convert(path, other, axes="zcyx" if suffix == ".npy" else None)
+    there = sorted(os.listdir(tmp_path))
+    again = rerun(other)
+    assert again.identical, str(again.difference)
+    assert sorted(os.listdir(tmp_path)) == there
 
 
 def test_identical_with_axes_and_inputs(tmp_path, source):
@@ -213,9 +263,10 @@ def test_kept_under_another_format(made, shell, tmp_path):
     code, _, err = shell(made("table.csv"), "--to", tmp_path / "t.json")
     assert code == 2
     assert ".csv" in err
-    code, _, err = shell(made("labels.ome.zarr"), "--to", tmp_path / "t.json")
-    assert code == 1
-    assert ".ome.zarr" in err
+    for name in ("t.json", "t.tif", "t"):
+        code, _, err = shell(made("labels.ome.zarr", overwrite=True), "--to", tmp_path / name)
+        assert code == 2
+        assert "ends in '.ome.zarr'" in err
 
 
 def test_nothing_is_left_of_a_cancelled_one(made):

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 import pytest
 import zarr
 from skimage import data
@@ -117,6 +118,10 @@ def test_a_run_by_processes_that_is_killed(children: Any, source: Path, tmp_path
     for fatal in ({"event": 6}, {"torn": 8}):
         assert child(children, CHAIN, source, path, log, fatal, **options) == -9
         assert not path.exists()
+    workers = [int(number) for number in log.with_suffix(".pids").read_text().split()]
+    assert len(workers) >= 2
+    left = [psutil.Process(number) for number in workers if psutil.pid_exists(number)]
+    assert psutil.wait_procs(left, timeout=30)[1] == []
     assert child(children, CHAIN, source, path, log, {}, **options) == 0
     assert content(path) == content(whole)
     lines = log.read_text().splitlines()

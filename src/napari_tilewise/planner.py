@@ -299,7 +299,7 @@ class _Planner:
         shape = last.shape if last.is_image else ()
         axes = self._output_axes(last) if last.is_image else ()
         self._refuse_nothing(last.call.operation.name, shape)
-        chunks = default_chunks(shape, axes, last.looped)
+        chunks = default_chunks(shape, axes, last.looped) if last.is_image else ()
         chunks = tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
         tiles = self._tiles(made.order, chunks) if like is None else [like.tile]
         tile, budget = self._fitting(keep, tiles, decisions)

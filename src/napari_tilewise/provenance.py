@@ -140,6 +140,7 @@ def describe(
         array = source.data if isinstance(source, Image) else source
         told: dict[str, Any] = {"kind": "array", "type": kind_of(array)}
         told |= {"shape": [int(n) for n in array.shape], "dtype": str(array.dtype)}
+        told |= _part(array, around, fingerprints)
     elif "://" in where:
         told = {"kind": "url", "location": where}
     else:
@@ -148,6 +149,18 @@ def describe(
     if isinstance(source, Image):
         told |= _level(source)
     return told | {"fingerprint": fingerprint(source) if fingerprints else None}
+
+
+def _part(array: Any, around: str | None, fingerprints: bool) -> dict[str, Any]:
+    """Return which image an array is a part of, and which part, where it is one that a batch cut.
+
+    A part is a position, or a start and a stop, or None (all), for each axis of the whole.
+    """
+    whole = getattr(array, "part_of", None)
+    if whole is None:
+        return {}
+    told = describe(whole, around=around, fingerprints=fingerprints)
+    return {"part": _plain(array.places), "part_of": told}
 
 
 def _way(where: str, around: str | None) -> dict[str, str]:

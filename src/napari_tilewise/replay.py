@@ -68,10 +68,14 @@ class Memo:
         """
         shared = self._images.keys() & images.keys()
         if any(self._images[name] is not images[name] for name in shared):
-            self._made.clear()
-            self._images.clear()
+            self.forget()
         self._images.update(images)
         self.session.listener, self.session.cancel, self.session.pause = progress, cancel, pause
+
+    def forget(self) -> None:
+        """Forget what was made, as where an array has other pixels than it had."""
+        self._made.clear()
+        self._images.clear()
 
     def end(self) -> None:
         """Tell and ask nobody from now on: lazy results outlive the call that made them."""

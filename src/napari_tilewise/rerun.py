@@ -9,13 +9,16 @@ import os
 import shutil
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+import dask.array as da
 
 from napari_tilewise import provenance
 from napari_tilewise.engine.disk import writing
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.source import chunk_lengths
 from napari_tilewise.errors import (
     DestinationUnwritable,
     InvalidParameter,
@@ -25,17 +28,23 @@ from napari_tilewise.errors import (
 from napari_tilewise.io import hdf5
 from napari_tilewise.io.compare import Difference, compare_images, compare_values
 from napari_tilewise.io.fingerprint import fingerprint, place
+from napari_tilewise.io.formats import AGAIN
 from napari_tilewise.io.source import open_image
 from napari_tilewise.io.values import SUFFIXES as VALUES
+from napari_tilewise.io.writing import WRITERS
 from napari_tilewise.operations import get_operation
+from napari_tilewise.operations.copying import COPY
 from napari_tilewise.recipe import Recipe
 from napari_tilewise.runner import run
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from napari_tilewise.engine.events import Listener
+    from napari_tilewise.io.image import Image
+
+_ZARR = ".ome.zarr"
 
 
 class NotRepeatable(TilewiseError, ValueError):
@@ -74,7 +83,7 @@ def rerun(
     Parameters
     ----------
     output
-        An OME-Zarr, ``.json`` or ``.csv`` that `run` wrote.
+        What `run` wrote: an image of any format, ``.json`` or ``.csv``; also after a conversion.
     to
         Where the new output stays; unless given it is made beside the old one and removed.
     memory, workers, executor, progress, cancel
@@ -109,6 +118,8 @@ class Repetition:
     """How it was run, where that changes a result."""
     notes: tuple[str, ...]
     """What is not as it was: a sentence each."""
+    converted_from: str | None = None
+    """The name of what the output was converted from, which `run` wrote then."""
 
     @classmethod
     def of(cls, output: str | os.PathLike[str]) -> Self:
@@ -129,7 +140,8 @@ class Repetition:
             notes += more
         notes += _other_versions(record["versions"])
         notes += _other_functions(record.get("functions", {}))
-        return cls(where, recipe, source, inputs, record["run"], tuple(notes))
+        before = record.get("converted_from", {}).get("location")
+        return cls(where, recipe, source, inputs, record["run"], tuple(notes), before)
 
     def run(self, *, to: str | os.PathLike[str] | None = None, **options: Any) -> Rerun:
         """Make the output again, compare, and remove the new one unless `to` is given.
@@ -141,19 +153,59 @@ class Repetition:
         **options
             What `run` takes: memory, workers, executor, progress and cancel.
         """
-        is_value = self.output.lower().endswith(VALUES)
-        old = None if is_value else open_image(self.output)
+        if self.output.lower().endswith(VALUES):
+            suffix = Path(self.output).suffix.lower()
+            with _destination(self.output, suffix, to) as destination:
+                made = self._make(destination, options)
+                difference = compare_values(Path(self.output), made)
+        else:
+            old = open_image(self.output)
+            workers = 1 if options.get("executor") == "serial" else options.get("workers")
+            session = Session(workers, options.get("cancel"), options.get("progress"))
+            # In its own format: others order axes otherwise, or hold more, or less.
+            suffix = AGAIN.get(old.format, _ZARR)
+            with _destination(self.output, suffix, to) as destination:
+                make = self._make if self.converted_from is None else self._make_and_convert
+                made = make(destination, options, old)
+                difference = compare_images(old, open_image(made), session)
+        return Rerun(difference, self.notes, None if to is None else made)
+
+    def _make(self, destination: str, options: Mapping[str, Any], old: Image | None = None) -> Path:
+        """Make the output again; `old` is it where it is an image."""
         how = {"inputs": self.inputs, **self.options, **options}
-        with _destination(self.output, to) as destination:
-            pyramid = old is None or len(old.levels) > 1
-            made = run(self.recipe, self.source, destination, pyramid=pyramid, resume=False, **how)
-            if old is None:
-                difference = compare_values(Path(self.output), made.path)
-            else:
-                workers = 1 if options.get("executor") == "serial" else options.get("workers")
-                session = Session(workers, options.get("cancel"), options.get("progress"))
-                difference = compare_images(old, open_image(made.path), session)
-        return Rerun(difference, self.notes, None if to is None else made.path)
+        pyramid = old is None or len(old.levels) > 1
+        made = run(self.recipe, self.source, destination, pyramid=pyramid, resume=False, **how)
+        return made.path
+
+    def _make_and_convert(self, destination: str, options: Mapping[str, Any], old: Image) -> Path:
+        """Make what the output was converted from, then convert that: a format may hold less."""
+        assert self.converted_from is not None
+        with _hidden(Path(destination)) as folder:
+            between = str(folder / f"again{_suffix_of(self.converted_from) or _ZARR}")
+            image = open_image(self._make(between, options))
+            # What a conversion was told, no record says.
+            told = replace(image, labels=old.labels, axes=image.axes or self._axes(image, old))
+            pyramid = len(old.levels) > 1
+            made = run(COPY.name, told, destination, pyramid=pyramid, resume=False, **options)
+            return made.path
+
+    def _axes(self, image: Image, old: Image) -> tuple[str, ...]:
+        """Return the axes of an image without names: those of the run, in its order, if they fit.
+
+        The old output may have them in another order, or lack those of length one.
+        """
+        ran = tuple(self.options.get("axes") or open_image(self.source).axes)
+        fitting = (
+            axes
+            for axes in (ran, old.axes)
+            if len(axes) == len(image.data.shape) and set(axes) >= set(old.axes)
+        )
+        return next(fitting, ())
+
+
+def _suffix_of(name: str) -> str | None:
+    """Return which suffix of a writer a name ends in; None where it ends in none."""
+    return next((known for known in WRITERS if name.lower().endswith(known)), None)
 
 
 def _recipe(record: Mapping[str, Any], where: str) -> Recipe:
@@ -168,6 +220,9 @@ def _recipe(record: Mapping[str, Any], where: str) -> Recipe:
 
 def _find(told: Mapping[str, Any], what: str, where: str) -> tuple[Any, list[str]]:
     """Return one of an output's images, and what is not as it was: its place, its contents."""
+    if "part_of" in told:
+        whole, notes = _find(told["part_of"], what, where)
+        return _part(open_image(whole), told["part"]), notes
     if told["kind"] == "array":
         raise NotRepeatable(
             f"{where!r} cannot be made again from its record: its {what} was an array in memory "
@@ -183,6 +238,21 @@ def _find(told: Mapping[str, Any], what: str, where: str) -> tuple[Any, list[str
         notes.append(f"The {what} {found!r} has changed: its fingerprint was {before}, is {now}.")
     level = told.get("level", 0)
     return (open_image(found, level=level) if level else found), notes
+
+
+def _part(image: Image, places: Sequence[int | list[int] | None]) -> Image:
+    """Return the part of an image that an item of a batch was, read only where it is asked for."""
+    kept = [axis for axis, at in enumerate(places) if not isinstance(at, int)]
+    key = tuple(
+        slice(*at) if isinstance(at, list) else slice(None) if at is None else at for at in places
+    )
+    data = da.from_array(image.data, chunks=chunk_lengths(image.data), name=False)[key]
+    return replace(
+        image, data=data, levels=(data,), level_scales=(), format="array",
+        axes=tuple(image.axes[axis] for axis in kept) if image.axes else (),
+        scale=tuple(image.scale[axis] for axis in kept),
+        units=tuple(image.units[axis] for axis in kept),
+    )  # fmt: skip
 
 
 def _nearest(told: Mapping[str, Any], what: str, where: str) -> str:
@@ -224,26 +294,40 @@ def _other_functions(before: Mapping[str, str]) -> list[str]:
 
 
 @contextmanager
-def _destination(output: str, to: str | os.PathLike[str] | None) -> Iterator[str]:
+def _destination(output: str, suffix: str, to: str | os.PathLike[str] | None) -> Iterator[str]:
     """Give a place for the new output: the one that is wanted, or one that is gone in the end."""
-    suffix = next((s for s in VALUES if output.lower().endswith(s)), ".ome.zarr")
     if to is not None:
-        if suffix in VALUES and not str(os.fspath(to)).lower().endswith(suffix):
+        if not _is_alike(os.fspath(to), suffix):
             raise InvalidParameter(
                 f"{str(os.fspath(to))!r} cannot be compared with {output!r}: give a destination "
                 f"that ends in {suffix!r} too."
             )
-        yield os.fspath(to)
+        yield str(os.fspath(to))
         return
     if "://" in output:
         raise DestinationUnwritable(
             f"Beside {output!r} nothing can be written: give a local destination with to= (in the "
             "shell: --to)."
         )
-    path = Path(output)
+    with _hidden(Path(output)) as folder:
+        yield str(folder / f"again{suffix}")
+
+
+def _is_alike(name: str, suffix: str) -> bool:
+    """Return whether a destination is of the format that a suffix gives."""
+    if suffix in VALUES:
+        return name.lower().endswith(suffix)
+    known = _suffix_of(name)
+    return known is not None and WRITERS[known] is WRITERS[suffix]
+
+
+@contextmanager
+def _hidden(path: Path) -> Iterator[Path]:
+    """Give a new folder beside a path, which is gone in the end."""
     with writing(path.parent):
-        folder = tempfile.mkdtemp(prefix=f".{path.name}.rerun-", dir=path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.rerun-", dir=path.parent))
     try:
-        yield str(Path(folder) / f"again{suffix}")
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -19,9 +19,10 @@ from napari_tilewise.engine.events import DiskShort, RunDone, RunStarted
 from napari_tilewise.engine.order import band_width, banded
 from napari_tilewise.io.source import open_image
 from napari_tilewise.io.staging import local_path
-from napari_tilewise.io.values import check_file, write_value
+from napari_tilewise.io.values import check_value, write_value
 from napari_tilewise.io.writing import Target
 from napari_tilewise.operations.grid import extent
+from napari_tilewise.operations.kinds import Output
 from napari_tilewise.planner import Plan, plan
 from napari_tilewise.provenance import record, scalars
 from napari_tilewise.recipe import Recipe, seeded
@@ -89,7 +90,7 @@ def run(
         A path, a URL, or anything with `shape`, `dtype` and slicing.
     destination
         ``NAME.ome.zarr``, ``NAME.ome.tif``, ``.tif`` (ImageJ), ``.npy`` or ``.png`` for an image;
-        ``.json`` or ``.csv`` for scalars, points and tables.
+        ``.csv`` for scalars, points, contours and tables; ``.json`` for these and all else.
     inputs
         The recipe's inputs by name: paths, URLs or array-likes.
     memory
@@ -181,6 +182,8 @@ def carry_out(
     started
         When the run began, by `time.perf_counter`.
     """
+    if not made.last.is_image:
+        check_value(target.path, made.last.part.output, overwrite=target.overwrite)
     history = {**history, **target.asked}
     short = shortage(made, target.path, pyramid=target.pyramid)
     if short is not None:
@@ -192,7 +195,7 @@ def carry_out(
             path = _stream(made, sources, target, history, account)
             value, shape, tiles = None, made.last.shape, len(made.grid)
         else:
-            path, value = _measure(made, target.path, history, target.overwrite)
+            path, value = _measure(made, target, history)
             shape, tiles = (), len(made.last.node_grid)
     seconds = time.perf_counter() - started
     made.session.tell(RunDone(seconds))
@@ -297,12 +300,20 @@ def _write_level(session: Session, writer: OmeZarrWriter, level: int) -> None:
     session.once(f"level-{level}", name, lambda number: tasks[number[0]](), numbers, afar)
 
 
-def _measure(
-    made: Plan, destination: Any, history: Mapping[str, Any], overwrite: bool
-) -> tuple[Path, Any]:
-    check_file(local_path(destination), overwrite=overwrite)
+def _measure(made: Plan, target: Target, history: Mapping[str, Any]) -> tuple[Path, Any]:
     made.session.tell(RunStarted(None, len(made.last.node_grid), made.budget.total))
     with _crew(made, None):
         value = made.last.value()
     history = {**history, "values": scalars(made.chain.met())}
-    return write_value(destination, value, overwrite, provenance=history), value
+    along = _looped(made) if made.last.part.output is Output.SCALAR else None
+    path = write_value(target.path, value, target.overwrite, provenance=history, along=along)
+    return path, value
+
+
+def _looped(made: Plan) -> list[str]:
+    """Return the names of the axes that the last step loops over."""
+    source = made.last.source
+    names = getattr(source, "names", made.source_axes)  # those of a step before, else the image's
+    if names is None or len(names) != len(source.shape):
+        names = [f"axis-{axis}" for axis in range(len(source.shape))]
+    return [names[axis] for axis in made.last.loops]

@@ -15,7 +15,7 @@ from napari.layers import Image, Labels, Points
 from qtpy.QtCore import Qt, QTimer
 
 import napari_tilewise as tw
-from napari_tilewise._napari import batch_layers, batch_panel, records
+from napari_tilewise._napari import batch_layers, batch_panel, batch_stack, records
 from napari_tilewise._napari import batch_thumbnails as thumbnails
 from napari_tilewise._napari.batch_layers import Look, Opening
 from napari_tilewise._napari.batch_panel import BatchPanel
@@ -526,6 +526,49 @@ def test_layers_come_back_as_one_layer_and_failures_are_blank(
     listed()
     run()
     assert "one of shape" in notes[-1].message
+
+
+@pytest.mark.parametrize(
+    ("name", "one"),
+    [
+        ("measure.label", ski.measure.label),
+        ("filters.threshold_otsu", lambda image: image > ski.filters.threshold_otsu(image)),
+        ("segmentation.expand_labels", lambda image: ski.segmentation.expand_labels(image)),
+    ],
+)
+def test_labels_and_masks_of_colours_come_back_by_channel(batch, viewer, listed, run, name, one):
+    colours = np.stack([ski.data.cat()[at : at + 30, :40] for at in (0, 50)])
+    if name == "segmentation.expand_labels":
+        colours = colours / 255.0  # what labels are floats is an image
+    for number, image in enumerate(colours):
+        viewer.add_image(image, rgb=True, scale=(2, 3), name=f"l{number}")
+    batch.source.tick(*viewer.layers)
+    assert listed() == ["l1", "l0"]
+    batch.what.operation.chooser.choose(name)
+    choose(batch.output.kind, "layer")
+    run()
+    made = viewer.layers[-1]
+    expected = [[one(image[..., c]) for c in range(3)] for image in colours[::-1]]
+    if name == "segmentation.expand_labels":
+        assert made.rgb
+        np.testing.assert_array_equal(made.data, np.moveaxis(expected, 1, -1))
+        return
+    assert isinstance(made, Labels)
+    np.testing.assert_array_equal(made.data, expected)
+    assert made.axis_labels == ("item", "c", "y", "x")
+    np.testing.assert_array_equal(made.scale, (1, 1, 2, 3))
+
+
+def test_a_layer_that_cannot_be_made_is_one_sentence(ready, run, notes, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ZeroDivisionError("first line\nsecond line")
+
+    monkeypatch.setattr(batch_stack.Stack, "layer", fail)
+    choose(ready.output.kind, "layer")
+    run()
+    assert ready.message.text() == "Stacking 4 results failed: ZeroDivisionError: first line"
+    assert notes[-1].message == ready.message.text()
+    assert ready.run_all.isEnabled()
 
 
 def test_a_corrupt_first_file_is_blank_in_the_layer(ready, viewer, folder, run):

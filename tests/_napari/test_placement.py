@@ -48,7 +48,7 @@ def test_dropped_axis(source):
 
 
 def test_channels_in_front(source):
-    placed = Placement.of(source).with_leading_axis("c")
+    placed = Placement.of(source).with_axis(0, "c")
     copy = Image(np.zeros((3, 6, 20, 30)), **placed.arguments())
     np.testing.assert_allclose(
         copy.data_to_world((2, 3, 7, 11)), [2, *source.data_to_world((3, 7, 11))]

@@ -15,7 +15,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari import records
+from napari_tilewise._napari import records, results
 from napari_tilewise._napari.commands import open_panel
 from napari_tilewise._napari.recipe_panel import RecipePanel
 from napari_tilewise.engine.cache import shared_cache
@@ -343,6 +343,17 @@ def test_painting_on_the_source_is_seen(viewer, recipes, run, update):
     assert not recipes.warning.isVisible()
 
 
+def test_pixels_changed_in_place_are_seen(viewer, recipes, run, update):
+    image = COINS[:50, :60].copy()
+    source = viewer.add_image(image, name="image", contrast_limits=(0, 255))
+    made = run("filters.gaussian", sigma=2)
+    update()
+    image[:10] = 0  # as a console does it
+    source.refresh()
+    update()
+    np.testing.assert_array_equal(made.data, ski.filters.gaussian(image, sigma=2))
+
+
 def test_plane_by_plane_is_a_choice_of_each_step(viewer, recipes, run, update):
     volume = np.random.default_rng(0).random((4, 30, 40))
     viewer.add_image(volume, name="volume", contrast_limits=(0, 1))
@@ -523,6 +534,47 @@ def test_full_run_into_a_file(viewer, coins, recipes, run, qtbot, tmp_path):
     recipes.files.run(path)
     qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
     assert "exists" in recipes.message.text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [("OME-Zarr (*.ome.zarr)", ".ome.zarr"), ("OME-TIFF (*.ome.tif)", ".ome.tif")],
+)
+def test_full_run_of_several_results_into_the_chosen_format(
+    viewer, coins, recipes, run, qtbot, tmp_path, monkeypatch, kind, suffix
+):
+    def ask(parent, title, folder, kinds):
+        assert kind in kinds.split(";;")
+        return str(tmp_path / "out"), kind
+
+    monkeypatch.setattr("napari_tilewise._napari.recipe_files.QFileDialog.getSaveFileName", ask)
+    viewer.layers.selection.active = coins
+    recipes.add_step("filters.gabor")
+    write(recipes, frequency="0.2")
+    recipes.files.full.click()
+    recipes.files.plan.run.click()
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
+    qtbot.waitUntil(lambda: not recipes.files.plan.runner.is_running, timeout=30_000)
+    assert (tmp_path / f"out{suffix}").exists()
+    recipes.files.open.click()
+    parts = ski.filters.gabor(COINS, frequency=0.2)
+    made = list(viewer.layers)[1:]
+    for layer, expected in zip(made, parts, strict=True):
+        np.testing.assert_array_equal(np.asarray(layer.data[0]), expected)
+
+
+def test_a_layer_that_cannot_be_made_is_one_sentence(recipes, chain, update, notes, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ZeroDivisionError("first line\nsecond line")
+
+    monkeypatch.setattr(results, "layer", fail)
+    choose(recipes, 0)
+    write(recipes, sigma="3.5")
+    update()
+    assert recipes.message.text().endswith("failed: ZeroDivisionError: first line")
+    assert [note.message for note in notes] == [recipes.message.text()]
+    assert recipes.update_layer.isEnabled()
+    assert not recipes.bar.isVisibleTo(recipes)
 
 
 def test_the_plan_is_shown_before_a_full_run(

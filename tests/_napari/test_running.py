@@ -12,6 +12,7 @@ from qtpy.QtCore import QTimer
 
 from napari_tilewise import OPERATIONS
 from napari_tilewise._napari import compute as compute_module
+from napari_tilewise._napari import results
 from napari_tilewise._napari.panel import OperationsPanel
 
 pytestmark = pytest.mark.gui
@@ -122,6 +123,23 @@ def test_failure_is_one_sentence(panel, viewer, run, notes, monkeypatch):
     assert [note.message for note in notes] == [expected]
     assert panel.message.text() == expected
     assert panel.apply.isEnabled()
+
+
+def test_a_layer_that_cannot_be_made_is_one_sentence(panel, viewer, run, notes, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ZeroDivisionError("first line\nsecond line")
+
+    viewer.add_image(np.zeros((20, 20)), name="zeros", contrast_limits=(0, 1))
+    with monkeypatch.context() as patched:
+        patched.setattr(results, "layer", fail)
+        assert run("filters.gaussian") is None
+    expected = "Gaussian on 'zeros' failed: ZeroDivisionError: first line"
+    assert [note.message for note in notes] == [expected]
+    assert panel.message.text() == expected
+    assert panel.apply.isEnabled()
+    assert not panel.cancel.isEnabled()
+    assert not panel.bar.isVisibleTo(panel)
+    assert run("filters.gaussian") is not None
 
 
 def test_values_that_do_not_fit_are_told_before_anything_runs(panel, viewer, run, notes):

@@ -8,10 +8,13 @@ import time
 import dask.array as da
 import numpy as np
 import pytest
+import zarr
+from dask.callbacks import Callback
 from qtpy.QtCore import QTimer
 from skimage import data, filters
 
 from napari_tilewise._napari import slicing
+from napari_tilewise._napari.prefetch import Boxes
 
 pytestmark = pytest.mark.gui
 
@@ -99,6 +102,46 @@ def test_screenshot_waits_for_the_plane(viewer, lazy_layer):
     viewer.dims.set_current_step(0, 2)
     viewer.screenshot(canvas_only=True, flash=False)
     assert not viewer._layer_slicer._layers_to_task
+
+
+@pytest.fixture
+def hearing():
+    """Return the threads whose tasks a callback heard that is registered for the process."""
+    threads = set()
+    callback = Callback(pretask=lambda *_: threads.add(threading.current_thread()))
+    callback.register()
+    yield threads
+    callback.unregister()
+
+
+@pytest.mark.parametrize("name", ["filters.gaussian", "measure.label"])
+def test_napari_s_cache_of_tasks_is_the_window_s_alone(viewer, run, qtbot, hearing, name):
+    # napari registers that cache while it slices a dask layer: its state is one computation's
+    stack = zarr.array(PLANES > 120, chunks=(1, *PLANES.shape[1:]))
+    viewer.add_image(stack, contrast_limits=(0, 1))
+    viewer.dims.set_current_step(0, 0)
+    layer = run(name)
+    assert isinstance(layer.data, da.Array)
+    viewer.dims.set_current_step(0, 3)
+    qtbot.waitUntil(lambda: layer.loaded, timeout=20_000)
+    np.testing.assert_array_equal(shown(layer), np.asarray(layer.data[3]))
+    assert hearing <= {threading.main_thread()}
+
+
+def test_blocks_are_computed_once_however_boxes_are_cut():
+    blocks = []
+
+    def counted(data, block_info=None):
+        blocks.append(block_info[0]["chunk-location"])
+        return data + 1
+
+    stack = da.from_array(PLANES, chunks=(2, 50, 64))
+    lazy = stack.map_blocks(counted, dtype=PLANES.dtype, meta=PLANES[:0])
+    boxes = Boxes(lazy)
+    keys = [(1,), (0, slice(None), slice(3, 70)), (slice(1, 3), slice(40, 60), 5), ()]
+    for key in keys:
+        np.testing.assert_array_equal(boxes[key], PLANES[key] + 1)
+    assert len(blocks) == len(set(blocks)) == lazy.npartitions
 
 
 def test_another_napari_slices_as_it_always_did(viewer, lazy_layer, monkeypatch):

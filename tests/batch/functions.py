@@ -26,3 +26,12 @@ def deadly(image: np.ndarray) -> np.ndarray:
     if image[0, 0] == KILLS:
         os.kill(os.getpid(), signal.SIGKILL)
     return 255 - image
+
+
+def own_names(image: np.ndarray) -> dict[str, object]:
+    """Return numbers that are called as columns of the report and as a position are."""
+    return {"status": 1, "error": 2.5, "item": "z", "t": int(image.max()), "status (result)": 7}
+
+
+def own_table(image: np.ndarray) -> dict[str, np.ndarray]:
+    return {"item": np.unique(image), "t": np.unique(image), "error": np.unique(image)}

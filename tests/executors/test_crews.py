@@ -1,8 +1,8 @@
-"""Other processes find what threads find, bit for bit, for every operation of the catalogue."""
+"""Other processes, and runs that go on, find what threads find, bit for bit: every operation."""
 
 from __future__ import annotations
 
-import warnings
+import pickle
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,15 @@ import napari_tilewise as tw
 from napari_tilewise.chain import Chain, chain, given
 from napari_tilewise.engine import session as engine_session
 from napari_tilewise.engine.account import Account
+from napari_tilewise.engine.driver import Driver
 from napari_tilewise.engine.session import Session
 from napari_tilewise.executors.assignment import Assignment, leave
 from napari_tilewise.executors.hand import Hand, take
-from napari_tilewise.operations.specs import Seed
+from napari_tilewise.operations import gathered, prefix_sums, search, window_sums
+from napari_tilewise.operations.grid import Grid
+from napari_tilewise.operations.segmentation import watershed
+from napari_tilewise.operations.specs import Number, Seed
+from napari_tilewise.operations.transform import integral
 from napari_tilewise.recipe import Recipe
 from tests.executors.crews import PickledCrew
 from tests.strategies import SLOW
@@ -25,20 +30,59 @@ from tests.test_declarations import parameters_for, sample
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_tilewise.operations.model import Operation
+
 LENGTH, TILE = 96, 40
+CASES = [
+    (name, dtype)
+    for name, op in tw.OPERATIONS.items()
+    for dtype in (("uint8", "float64") if {"u", "f"} <= set(op.dtypes) else ("uint8",))
+]
+"""Fractions too: sums of integers are the same in any order."""
 
 
 @pytest.fixture(autouse=True)
-def several_tiles_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small images have few tiles, which would be asked for one by one."""
+def several_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have small images make several tiles a task, cells and bands, as only large ones do."""
     monkeypatch.setattr(engine_session, "task_size", lambda tiles, slots: 3)
+    monkeypatch.setattr(integral, "CELL", {2: 32, 3: 24})
+    for module in (prefix_sums, window_sums, gathered):
+        monkeypatch.setattr(module, "PIECE", 2**11)
+    monkeypatch.setattr(search, "LENGTH", {2: 32, 3: 24})
+    monkeypatch.setattr(watershed, "REACH", {2: 24, 3: 16})
+
+
+def reaching_less(op: Operation) -> dict[str, Any]:
+    """Return lengths no longer than usual, of those that are: else all of a small image is near."""
+    return {
+        name: spec.usual[1]
+        for name, spec in op.specs.items()
+        if isinstance(spec, Number) and spec.length
+        and isinstance(default := op.parameters[name].default, int | float)
+        and default > spec.usual[1]
+    }  # fmt: skip
 
 
 def recipe_of(name: str, image: np.ndarray) -> Recipe:
     """Return an operation with what it requires, random numbers pinned."""
     op = tw.OPERATIONS[name]
     seeds = {key: 0 for key, spec in op.specs.items() if isinstance(spec, Seed)}
-    return Recipe([(name, parameters_for(op, image) | seeds)])
+    return Recipe([(name, reaching_less(op) | parameters_for(op, image) | seeds)])
+
+
+def small(name: str, dtype: str) -> tuple[np.ndarray, Recipe, Any]:
+    """Return a small image that the operation takes, the operation, and what threads find."""
+    image = sample(name, dtype)
+    length = min(SLOW.get(name, LENGTH), LENGTH)
+    if name != "transform.ifrt2":  # which wants one row more than columns
+        image = image[tuple(slice(0, length) for _ in image.shape)]
+    recipe = recipe_of(name, image)
+    try:
+        return image, recipe, by_threads(recipe, image)
+    except tw.TilewiseError:
+        image = image > image.mean()  # what takes nothing but masks
+        recipe = recipe_of(name, image)
+        return image, recipe, by_threads(recipe, image)
 
 
 def plain(found: Any) -> Any:
@@ -47,11 +91,22 @@ def plain(found: Any) -> Any:
 
 
 def found_by(made: Chain, reader: Chain) -> Any:
-    """Return the chain's result; pixels are read by another chain."""
+    """Return the chain's result; another chain reads its pixels, tile by tile as runs do.
+
+    A result that is read at once begins at the image's corner, where nothing was before it.
+    """
     last = made.last
-    whole = tuple(slice(0, n) for n in last.shape)
-    last.prepare(whole if last.is_image else None)
-    return reader.last.read(whole) if last.is_image else last.value()
+    if not last.is_image:
+        last.prepare(None)
+        return last.value()
+    last.prepare(tuple(slice(0, n) for n in last.shape))
+    grid = Grid(last.shape, tuple(min(n, TILE) for n in last.shape))
+    found = np.empty(last.shape, reader.last.dtype)
+    for position in grid.positions():
+        tile = reader.last.read(grid.region(position))
+        found = found.astype(tile.dtype, copy=False)  # what pixels decide
+        found[grid.region(position)] = tile
+    return found
 
 
 def by_threads(recipe: Recipe, image: np.ndarray) -> Any:
@@ -76,22 +131,47 @@ def by_others(recipe: Recipe, image: np.ndarray, folder: Path) -> Any:
         account.remove()
 
 
-@pytest.mark.parametrize("name", list(tw.OPERATIONS))
-def test_a_crew_finds_what_threads_find(name: str, tmp_path: Path) -> None:
-    op = tw.OPERATIONS[name]
-    image = sample(name, "uint8")
-    length = min(SLOW.get(name, LENGTH), LENGTH)
-    if name != "transform.ifrt2":  # which wants one row more than columns
-        image = image[tuple(slice(0, length) for _ in image.shape)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        recipe = recipe_of(name, image)
-        try:
-            expected = by_threads(recipe, image)
-        except tw.TilewiseError:
-            image = image > image.mean()  # what takes nothing but masks
-            recipe = recipe_of(name, image)
-            expected = by_threads(recipe, image)
-        found = by_others(recipe, image, tmp_path)
+@pytest.fixture
+def begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin every plan anew after each pass, given only what passes found: as a run that goes on.
+
+    Images that sweeps made stay, as they stay on disk.
+    """
+    done = Driver._done
+    known: dict[Driver, list[bytes]] = {}
+
+    def done_before(driver: Driver, number: int) -> Any:
+        found = known.setdefault(driver, [])
+        del found[number:]
+        found.append(pickle.dumps(done(driver, number)))
+        plan = driver.operation.plan(driver.call)
+        passes = [plan.send(None)]
+        passes += [plan.send(pickle.loads(kept)) for kept in found[:-1]]
+        driver._plan, driver._passes = plan, passes
+        return pickle.loads(found[-1])
+
+    monkeypatch.setattr(Driver, "_done", done_before)
+
+
+def assert_same(name: str, found: Any, expected: Any) -> None:
+    """Compare results bit for bit, and images' data types."""
     np.testing.assert_equal(plain(found), plain(expected))
-    assert np.asarray(found).dtype == np.asarray(expected).dtype if op.output.is_image else True
+    if tw.OPERATIONS[name].output.is_image:
+        assert np.asarray(found).dtype == np.asarray(expected).dtype
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "dtype"), CASES)
+def test_a_crew_finds_what_threads_find(name: str, dtype: str, tmp_path: Path) -> None:
+    image, recipe, expected = small(name, dtype)
+    assert_same(name, by_others(recipe, image, tmp_path), expected)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "dtype"), CASES)
+def test_what_passes_found_is_all_a_plan_needs(
+    name: str, dtype: str, request: pytest.FixtureRequest
+) -> None:
+    image, recipe, expected = small(name, dtype)
+    request.getfixturevalue("begun_anew")
+    assert_same(name, by_threads(recipe, image), expected)

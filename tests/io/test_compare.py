@@ -74,6 +74,14 @@ def test_other_shape_type_and_metadata(tmp_path):
     assert str(found) == "axes was 'yx', now 'zy'"
 
 
+def test_images_without_names_of_axes(tmp_path):
+    for name, image in (("a", np.zeros((2, 3, 4, 5))), ("b", np.ones((2, 3, 4, 5)))):
+        np.save(tmp_path / f"{name}.npy", image)
+    a, b = (open_image(tmp_path / f"{name}.npy") for name in "ab")
+    assert compare_images(a, a, Session()).identical
+    assert str(compare_images(a, b, Session())) == "120 of 120 pixels differ, by 1 at most"
+
+
 def test_smaller_levels(tmp_path):
     old = np.zeros((30, 1500), "u1")
     paths = [make(tmp_path / name, old) for name in ("a.zarr", "b.zarr")]

@@ -194,3 +194,22 @@ def test_functions_of_blocks_go_by_name_too() -> None:
 def test_entropy_counts_nan_once() -> None:
     image = np.where(RNG.random((50, 40)) < 0.1, np.nan, RNG.integers(0, 5, (50, 40)) / 4)
     assert tw.apply("measure.shannon_entropy", image, tiles=7) == measure.shannon_entropy(image)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "uint64"])
+@pytest.mark.parametrize("shape", [(130, 150), (30, 33, 35)])
+@pytest.mark.parametrize(
+    "names",
+    [("label", "area"), ("centroid", "extent", "bbox", "num_pixels"), ("bbox",), ("area",)],
+)
+def test_what_counting_tells(names: tuple[str, ...], shape: tuple[int, ...], dtype: str) -> None:
+    """Objects are counted together, in windows where parts of others lie between."""
+    rng = np.random.default_rng(5)
+    labels = measure.label(rng.random(shape) > 0.8) * (1 if dtype == "uint8" else 7)
+    labels = labels.astype(dtype)  # in 8 bits, names come again far away
+    expected = measure.regionprops_table(labels, properties=names, separator="/")
+    found = tw.apply("measure.regionprops_table", labels, properties=names, separator="/", tiles=20)
+    assert list(found) == list(expected)
+    for name, column in expected.items():
+        assert found[name].dtype == column.dtype
+        np.testing.assert_array_equal(found[name], column)

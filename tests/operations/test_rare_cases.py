@@ -178,3 +178,102 @@ def test_templates_in_a_volume() -> None:
         mode="reflect",
     )
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+
+
+# -- thresholds per pixel --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("low", [0.4, NOISE[::-1], np.where(NOISE > 0.9, np.nan, 0.3)])
+@pytest.mark.parametrize("high", [0.8, NOISE[:, ::-1]])
+def test_hysteresis_thresholds_may_be_images(low: Any, high: Any) -> None:
+    assert_equal("filters.apply_hysteresis_threshold", NOISE, (5, 7), low=low, high=high)
+
+
+def test_an_array_in_place_of_a_number_is_told_by_its_shape() -> None:
+    with pytest.raises(
+        tw.TilewiseError, match=r"h has shape \(13, 30\): expected a number"
+    ) as told:
+        tw.apply("morphology.h_maxima", NOISE, h=NOISE)
+    assert len(str(told.value)) < 200
+    with pytest.raises(tw.TilewiseError, match="low has shape"):
+        tw.apply("filters.apply_hysteresis_threshold", NOISE, low=NOISE[:5], high=1)
+
+
+# -- no descriptor fits ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(39, 8), (8, 39), (8, 8)])
+@pytest.mark.parametrize("visualize", [False, True])
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_descriptors_of_an_image_of_twice_their_radius(
+    shape: tuple[int, int], visualize: bool, dtype: str
+) -> None:
+    image = (np.resize(NOISE, shape) * 100 % 1 * (1 if dtype == "float32" else 100)).astype(dtype)
+    params: dict[str, Any] = {"step": 2, "radius": 4, "visualize": visualize}
+    expected, found = (
+        made if visualize else (made,)
+        for made in (
+            feature.daisy(image, **params),
+            tw.apply("feature.daisy", image, tiles=7, **params),
+        )
+    )
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
+# -- data types that scikit-image takes by the way -------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("alpha", [0, 3.0])
+def test_edges_of_an_image_that_is_not_smoothed(dtype: str, alpha: float) -> None:
+    params = {"alpha": alpha, "sigma": 0}
+    assert_equal("segmentation.inverse_gaussian_gradient", NOISE.astype(dtype), 7, **params)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_border_is_cleared_of_fractional_labels(dtype: str) -> None:
+    image = (np.kron(NOISE[:, :9], np.ones((2, 3))) * 3 - 0.7 + NOISE[0, 1]).astype(dtype)
+    assert_equal("segmentation.clear_border", image, 5, bgval=7)
+
+
+COUNTED = ["otsu", "yen", "triangle", "isodata", "minimum", "multiotsu"]
+
+
+@pytest.mark.parametrize("name", COUNTED)
+@pytest.mark.parametrize("offset", [0, 2**62])
+def test_the_widest_integers_are_counted(name: str, offset: int) -> None:
+    image = (np.concatenate([NOISE**3, 3 - NOISE]) * 60).astype(np.uint64) + np.uint64(offset)
+    if offset:
+        with pytest.raises(tw.TilewiseError, match=r"2\*\*63"):
+            tw.apply(f"filters.threshold_{name}", image + np.uint64(2**62), tiles=7)
+    else:
+        assert_equal(f"filters.threshold_{name}", image, 7)
+
+
+# -- pixels that are no numbers --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("threshold_local", {"block_size": 3, "method": "mean"}),
+        ("threshold_niblack", {"window_size": 5}),
+        ("threshold_sauvola", {"window_size": 5}),
+    ],
+)
+def test_what_sums_along_lines_would_spread_is_refused(
+    name: str, params: dict[str, Any], bad: float
+) -> None:
+    image = NOISE.copy()
+    image[2, 3] = bad
+    with pytest.raises(tw.TilewiseError, match=f"{name}: the image holds NaN or infinite"):
+        tw.apply(f"filters.{name}", image, tiles=7, **params)
+
+
+def test_windows_that_are_looked_at_one_by_one_may_hold_nan() -> None:
+    image = NOISE.copy()
+    image[2, 3] = np.nan
+    assert_equal("filters.threshold_local", image, 7, block_size=3)

@@ -88,12 +88,10 @@ def outcome(
     if is_mask:
         levels = [level.astype(np.uint8) for level in levels]
     is_rgb = axes[-1] is None and not is_labels and _is_colour(levels[0], values)
-    channels_first = axes[-1] is None and not is_rgb
+    # Where samples went in and another axis came to them, all stay where they are.
+    channels_first = axes[-1] is None and not is_rgb and axes.count(None) == 1
     if channels_first:
-        levels = [
-            da.moveaxis(level, -1, 0) if isinstance(level, da.Array) else np.moveaxis(level, -1, 0)
-            for level in levels
-        ]
+        levels = [last_first(level) for level in levels]
         axes = (None, *axes[:-1])
     return Outcome(
         result.output,
@@ -108,6 +106,20 @@ def outcome(
         values=values,
         origins=result.origins,
     )
+
+
+def last_first(level: Any) -> Any:
+    """Return an array with its last axis in front.
+
+    Parameters
+    ----------
+    level
+        A NumPy or dask array, or one of another kind, which becomes a dask array.
+    """
+    if isinstance(level, np.ndarray):
+        return np.moveaxis(level, -1, 0)
+    lazy = level if isinstance(level, da.Array) else da.from_array(level, name=False)
+    return da.moveaxis(lazy, -1, 0)
 
 
 def _is_colour(level: Any, values: tuple[float, float] | None) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import napari
 from napari.utils.notifications import show_error
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QWidget
 
+from napari_tilewise._napari.docks import share_place
 from napari_tilewise._napari.widgets import message
 
 
@@ -25,6 +28,17 @@ class Panel(QWidget):
         self.setObjectName(f"tilewise-{name}")
         self.viewer: napari.viewer.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.message = message()
+        self._is_placed = False
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Find a place among the other panels, the first time."""
+        super().showEvent(event)
+        if not self._is_placed:
+            self._is_placed = True
+            QTimer.singleShot(0, self._share_place)  # once napari has docked it
+
+    def _share_place(self) -> None:
+        share_place(self, Panel)
 
     def say(self, words: str) -> None:
         """Show one line above the buttons.

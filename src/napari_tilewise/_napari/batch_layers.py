@@ -157,7 +157,9 @@ class Opening:
         if like is not None and tuple(like.data.shape) == tuple(image.data.shape):
             axes = image.axes or like.axes
             image = replace(image, axes=axes, scale=like.scale, units=like.units)
-        samples, is_mask = _samples(image), np.dtype(image.data.dtype).kind == "b"
+        samples, kind = _samples(image), np.dtype(image.data.dtype).kind
+        is_mask = kind == "b"
+        is_labels = is_mask or (image.labels and kind in "iu")  # floats name nothing
         arguments = _placed(image, self.item, samples)
         levels = _levels(image)
         if len(levels) == 1:
@@ -166,7 +168,7 @@ class Opening:
             levels = [_integers(level) for level in levels]
         limits = prefetch.value_range([_some(levels[-1])])
         return Picture(
-            name, levels, arguments, is_labels=image.labels or is_mask, is_mask=is_mask,
+            name, levels, arguments, is_labels=is_labels, is_mask=is_mask,
             is_rgb=samples > 0, limits=_apart(limits), key=key,
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ from napari_tilewise._napari import records, slicing
 from napari_tilewise._napari.batch_layers import OPENED, Look, Opening, Picture, Rows
 from napari_tilewise._napari.batch_listing import Lister
 from napari_tilewise._napari.batch_stack import Stack, Stacking
+from napari_tilewise._napari.jobs import complaining
 from napari_tilewise._napari.records import Origin, Record
 from napari_tilewise.operations.model import Output
 
@@ -148,6 +149,10 @@ class Opener:
         self.stacker.ask(Stacking(str(run.what), run.items, values, _names_objects(run), told))
 
     def _add_stack(self, work: Stacking, made: Stack) -> None:
+        with complaining(work, self._panel.complain):
+            self._show_stack(work, made)
+
+    def _show_stack(self, work: Stacking, made: Stack) -> None:
         assert self._run is not None, "`stack` has set it"
         layer = made.layer(self._source(self._run.listing, work.items[0]))
         before = self._stacked if self._run.only is not None else None

@@ -39,6 +39,7 @@ class Stack:
     arguments: Mapping[str, Any]
     """Scale, axes and units, as napari takes them."""
     is_labels: bool
+    """Whether they are names of objects, or a mask."""
     is_rgb: bool
     limits: tuple[float, float]
     told: Mapping[str, Any]
@@ -53,10 +54,11 @@ class Stack:
             The layer whose parts were the items, where there is one.
         """
         arguments = dict(self.arguments)
-        if source is not None and np.shape(source.data) == self.pixels.shape:
+        ndim = self.pixels.ndim - self.is_rgb
+        if source is not None and (np.shape(source.data), source.ndim) == (self.pixels.shape, ndim):
             arguments |= Placement.of(source).arguments()
         common = {"name": self.name, "metadata": {BATCH: dict(self.told)}, **arguments}
-        if self.is_labels or self.pixels.dtype == bool:
+        if self.is_labels:
             pixels = self.pixels.view(np.uint8) if self.pixels.dtype == bool else self.pixels
             return Labels(pixels, **common)
         limits = {} if self.is_rgb else {"contrast_limits": self.limits}
@@ -117,7 +119,11 @@ class Stacking:
         scale: tuple[float, ...],
         units: tuple[str | None, ...],
     ) -> Stack:
-        is_rgb = not self.is_labels and axes[-1:] == ("c",) and pixels.shape[-1] in (3, 4)
+        is_labels = pixels.dtype.kind == "b" or (self.is_labels and pixels.dtype.kind in "iu")
+        is_rgb = not is_labels and axes[-1:] == ("c",) and pixels.shape[-1] in (3, 4)
+        if axes[-1:] == ("c",) and not is_rgb:  # no samples but an axis: y and x are shown
+            pixels = np.moveaxis(pixels, -1, -3)
+            axes, scale, units = map(_last_third, (axes, scale, units))
         ndim = pixels.ndim - is_rgb
         arguments: dict[str, Any] = {
             "scale": scale[:ndim],
@@ -127,7 +133,7 @@ class Stacking:
             arguments["axis_labels"] = axes[:ndim]
         low, high = value_range([pixels]) or (0.0, 1.0)
         limits = (low, high if high > low else low + 1)
-        return Stack(self.name, pixels, arguments, self.is_labels, is_rgb, limits, self.told)
+        return Stack(self.name, pixels, arguments, is_labels, is_rgb, limits, self.told)
 
     def _pixels(self) -> np.ndarray[Any, Any]:
         """Return the results one behind the other; those that are missing are blank."""
@@ -150,6 +156,11 @@ class Stacking:
             if item.index in images:
                 pixels[row] = images[item.index]
         return pixels
+
+
+def _last_third(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what is told of each axis where the last one goes before the two before it."""
+    return (*items[:-3], items[-1], *items[-3:-1])
 
 
 def _positions(items: Sequence[Item]) -> tuple[int, ...]:

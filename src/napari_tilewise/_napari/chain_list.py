@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QSize, Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QKeyEvent, QKeySequence
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QKeyEvent, QKeySequence, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_tilewise.recipe import Step
 
 FEWEST, MOST = 2, 6
-"""Steps that the list has room for."""
+"""Steps that the list has room for, at least and at most."""
 STYLE = """
 QListWidget { background: transparent; }
 QListWidget::item { padding: 0px; }
@@ -50,6 +50,9 @@ class ChainList(QListWidget):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setStyleSheet(STYLE)
+        policy = self.sizePolicy()
+        policy.setVerticalStretch(1)  # a form below gets its share of the room from the beginning
+        self.setSizePolicy(policy)
         self._fit(0)
         self.boxes: list[QCheckBox] = []
         self.keys: dict[str, Callable[[], None]] = {}
@@ -85,7 +88,17 @@ class ChainList(QListWidget):
         return 2 * self.fontMetrics().lineSpacing() + 12
 
     def _fit(self, steps: int) -> None:
-        self.setFixedHeight(min(max(steps, FEWEST), MOST) * self._row_height + 6)
+        rows = min(max(steps, FEWEST), MOST)
+        self.setMinimumHeight(FEWEST * self._row_height + 6)
+        self.setMaximumHeight(rows * self._row_height + 6)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Keep the selected step in sight."""
+        super().resizeEvent(event)
+        QTimer.singleShot(0, self._show_selected)  # once the rows are where they will be
+
+    def _show_selected(self) -> None:
+        self.scrollToItem(self.currentItem())
 
     def event(self, event: QEvent | None) -> bool:
         """Take the list's keys before the window's shortcuts do."""

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLineEdit,
+    QSizePolicy,
     QToolButton,
     QTreeWidget,
     QTreeWidgetItem,
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.model import Operation
 
 ALL = "All categories"
-ROWS, ROW_HEIGHT = 7, 20
+FEWEST, ROWS, ROW_HEIGHT = 3, 7, 20
+"""Operations that the list has room for, at least and at most, and the height of each."""
 _KEY = Qt.ItemDataRole.UserRole
 
 
@@ -74,6 +76,10 @@ class Chooser(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(top)
         layout.addWidget(self.list)
+        policy = self.sizePolicy()
+        policy.setVerticalPolicy(QSizePolicy.Policy.Maximum)
+        policy.setVerticalStretch(1)  # a form below gets its share of the room from the beginning
+        self.setSizePolicy(policy)
         self.search.textChanged.connect(self._narrow)
         self.search.returnPressed.connect(self._choose_first)
         self.category.currentIndexChanged.connect(self._narrow)
@@ -140,7 +146,8 @@ class Chooser(QWidget):
             header.setStretchLastSection(False)
             header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
             header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
-        tree.setFixedHeight(ROWS * ROW_HEIGHT + 6)
+        tree.setMinimumHeight(FEWEST * ROW_HEIGHT + 6)
+        tree.setMaximumHeight(ROWS * ROW_HEIGHT + 6)
         return tree
 
     def choose(self, name: str) -> None:

@@ -19,6 +19,9 @@ from napari_tilewise._napari import arrange, prefetch, pyramids
 from napari_tilewise._napari.jobs import Frame, Job, Outcome
 from napari_tilewise.axes import default_axes
 from napari_tilewise.engine.apply import Result
+from napari_tilewise.errors import InvalidImage
+from napari_tilewise.io.fingerprint import place
+from napari_tilewise.io.source import open_image
 from napari_tilewise.operations.model import Output
 from napari_tilewise.recipe import Link, Recipe, step_output
 from napari_tilewise.recipe.step import SOURCE
@@ -26,15 +29,16 @@ from napari_tilewise.replay import apply_recipe
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from napari_tilewise._napari.snapshot import Box
     from napari_tilewise.engine.events import Listener
+    from napari_tilewise.engine.stack import Stack
     from napari_tilewise.io.image import Image
     from napari_tilewise.planner import Plan
 
-LARGE = 64 * 2**20
+LARGE = pyramids.LARGE
 """Pixels beyond which a pyramid is stored, and a plane is not shown without one."""
 
 
@@ -50,7 +54,11 @@ def compute(job: Job, progress: Listener, cancel: threading.Event) -> tuple[Outc
     cancel
         Set it to stop within one tile's time.
     """
-    made = _Run(job, progress, cancel).outcomes()
+    return _wanted(job, _Run(job, progress, cancel).outcomes())
+
+
+def _wanted(job: Job, made: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
+    """Return the outcomes that are asked for, with what is to be known of them."""
     told = _provenance(job)
     if job.part is not None:
         # After an edit the recipe may end in a step that has no such part.
@@ -124,9 +132,10 @@ def foretell(job: Job, path: Path, cancel: threading.Event) -> Plan:
 
 
 def store(job: Job, path: Path, progress: Listener, cancel: threading.Event) -> tuple[Outcome, ...]:
-    """Write a job's result to a file, at full resolution; return it where it is an image.
+    """Write a job's result to a file, at full resolution; return the images that can be shown.
 
-    It goes on with one of the same kind that was left there.
+    It goes on with one of the same kind that was left there. Nothing is returned where the file
+    holds no image, or one too large to be shown without the smaller levels that it has not.
 
     Parameters
     ----------
@@ -141,7 +150,7 @@ def store(job: Job, path: Path, progress: Listener, cancel: threading.Event) -> 
     """
     run = _Run(job, progress, cancel)
     if job.output.is_image:
-        return (run.stored(path, resume=True),)
+        return _wanted(job, run.stored(path, resume=True))
     run.write(path, resume=True)
     return ()
 
@@ -157,8 +166,11 @@ class _Run:
     def outcomes(self) -> tuple[Outcome, ...]:
         """Return what comes of it."""
         if self.job.output.is_image and streams(self.job):
-            return (self.stored(pyramids.new_store()),)
-        results = self._results(self.job.recipe, self.job.source.finest)
+            return self.stored(pyramids.new_store())
+        job = self.job
+        if job.memo is not None:
+            job.memo.check({SOURCE: job.source.finest, **job.inputs}, self.cancel)
+        results = self._results(job.recipe, job.source.finest)
         return tuple(self._outcome(result) for result in results)
 
     def _results(self, recipe: Recipe, image: Any) -> tuple[Result, ...]:
@@ -185,6 +197,8 @@ class _Run:
 
     def _numbers(self, result: Result) -> Outcome:
         value = result.value
+        if isinstance(value, da.Array):  # numbers are told at once
+            value = value.compute(scheduler="synchronous")
         if result.output is Output.SCALAR and np.size(value) == 1:
             value = np.asarray(value).item()
         found = Outcome(result.output, value, result.number)
@@ -242,9 +256,11 @@ class _Run:
 
         An operation that keeps whole numbers (an erosion, small objects removed) keeps labels.
         """
+        if dtype.kind not in "bui":
+            return False  # labels of a float image are floats, which name nothing
         if output is not Output.IMAGE or dtype.kind == "b":
             return True
-        return dtype.kind in "ui" and self._labels_before(self.job.recipe.running[-1])
+        return self._labels_before(self.job.recipe.running[-1])
 
     def _labels_before(self, number: int) -> bool:
         recipe = self.job.recipe
@@ -258,20 +274,37 @@ class _Run:
 
     # -- on disk -------------------------------------------------------------------------------
 
-    def stored(self, path: Path, *, resume: bool = False) -> Outcome:
-        """Return a result streamed to disk, with its pyramid."""
-        job, source = self.job, self.job.source
-        lazy = source.finest
-        if isinstance(lazy, np.ndarray):
-            lazy = da.from_array(lazy, name=False)
-        result = self._results(job.recipe, lazy)[0]  # nothing is computed: only what it will be
-        names = self.write(path, resume=resume)
-        is_labels = self._is_labels(result.output, result.value.dtype)
-        levels = pyramids.stored_levels(path, names, average=not is_labels)
-        return arrange.outcome(job, levels, result, is_labels=is_labels, is_multiscale=True)
+    def stored(self, path: Path, *, resume: bool = False) -> tuple[Outcome, ...]:
+        """Return what is streamed to disk, with its pyramid: one outcome per result."""
+        made = self.plan(path)  # nothing is read: only what it will be
+        self._check_part(made.last)
+        self.write(path, resume=resume)
+        image = open_image(path)
+        if not pyramids.can_show(image):
+            return ()
+        dtype = np.dtype(made.last.dtype)
+        is_labels = self._is_labels(made.last.part.output, dtype)
+        levels = pyramids.stored_levels(image, made.axes, dtype=dtype, average=not is_labels)
+        return tuple(
+            arrange.outcome(
+                self.job, found, result,
+                is_labels=is_labels, is_multiscale=True,
+                values=prefetch.value_range([pyramids.glance(found[-1])]),
+            )
+            for result, found in _parted(made.last, levels)
+        )  # fmt: skip
 
-    def write(self, path: Path, *, resume: bool) -> tuple[str, ...]:
-        """Stream a result into a file; return the names that the source's axes have there."""
+    def _check_part(self, last: Stack) -> None:
+        """Refuse to write one result where another is asked for."""
+        count, part = last.count or 1, self.job.part or 0
+        if 0 < part < count:
+            raise InvalidImage(
+                f"{self.job}: of its {count} results a file holds the first, and result {part + 1} "
+                "is asked for: start from the layer of the first one."
+            )
+
+    def write(self, path: Path, *, resume: bool) -> None:
+        """Stream a result into a file."""
         from napari_tilewise.runner import run
 
         job, image = self.job, self._image()
@@ -279,7 +312,6 @@ class _Run:
             job.recipe, image, path, inputs=job.inputs, axes=image.axes, spatial=job.spatial,
             progress=self.progress, cancel=self.cancel, pause=job.pause, resume=resume,
         )  # fmt: skip
-        return image.axes
 
     def plan(self, path: Path) -> Plan:
         """Return how `write` would go."""
@@ -293,20 +325,37 @@ class _Run:
 
     def _image(self) -> Image:
         """Return the layer's pixels with what napari knows of them."""
-        from napari_tilewise.io.source import open_image
         from napari_tilewise.io.units import unit_name
 
         source = self.job.source
         inner = source.placement.inner
         samples = len(source.shape) - len(inner.scale)
+        image, where = open_image(source.finest), place(source.finest)
+        # An image of a format is looked for where its name says: a layer's name is no place.
+        named = (source.name, "array") if where is None else (where, image.format)
         return replace(
-            open_image(source.finest),
+            image,
             axes=source.names or default_axes(len(source.shape), is_rgb=source.is_rgb),
             scale=(*map(float, inner.scale), *[1.0] * samples),
             units=(*(unit_name(str(unit)) for unit in inner.units), *[None] * samples),
             labels=source.is_labels,
-            name=source.name,
+            name=named[0],
+            format=named[1],
         )
+
+
+def _parted(last: Stack, levels: list[da.Array]) -> Iterator[tuple[Result, list[da.Array]]]:
+    """Yield the results that a stored image holds, each with its levels."""
+    output, axis = last.part.output, last.channel
+    if last.call.operation.split is None or axis is None:
+        number = 0 if last.count is not None and last.count > 1 else None
+        yield Result(output, levels[0], last.origins, number), levels
+        return
+    origins = tuple(origin for i, origin in enumerate(last.origins) if i != axis)
+    count = last.shape[axis]
+    for number in range(count):
+        found = [da.take(level, number, axis=axis) for level in levels]
+        yield Result(output, found[0], origins, number if count > 1 else None), found
 
 
 def _shown(

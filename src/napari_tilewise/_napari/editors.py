@@ -25,6 +25,7 @@ from magicgui.widgets import (
 )
 from qtpy.QtCore import Qt
 
+from napari_tilewise._napari.elided import elided
 from napari_tilewise.errors import InvalidParameterType
 from napari_tilewise.operations.parameters import (
     FOOTPRINTS,
@@ -45,6 +46,7 @@ from napari_tilewise.operations.parameters import (
     Spec,
     Text,
 )
+from napari_tilewise.operations.transform.resize import Lengths
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -93,15 +95,33 @@ def editor(parameter: Parameter, layers: LayersOf) -> Editor:
     return made
 
 
-def initial(parameter: Parameter) -> Any:
-    """Return what a form starts with: the default, or a usual value where there is none."""
-    return usual(parameter.spec) if parameter.required else parameter.default
+def initial(parameter: Parameter, ndim: int = 2) -> Any:
+    """Return what a form starts with: the default, or a usual value where there is none.
+
+    Parameters
+    ----------
+    parameter
+        The parameter.
+    ndim
+        Number of spatial axes.
+    """
+    return usual(parameter.spec, ndim) if parameter.required else parameter.default
 
 
-def usual(spec: Spec) -> Any:
-    """Return a value that a parameter often has, to start from where there is no default."""
+def usual(spec: Spec, ndim: int = 2) -> Any:
+    """Return a value that a parameter often has, to start from where there is no default.
+
+    Parameters
+    ----------
+    spec
+        What the parameter takes.
+    ndim
+        Number of spatial axes.
+    """
     if isinstance(spec, Number):
         return _usual(spec)
+    if isinstance(spec, Lengths):
+        return (_usual(spec.item),) * ndim
     if isinstance(spec, Numbers):
         return (_usual(spec.item),) * spec.least
     if isinstance(spec, Choice):
@@ -201,6 +221,22 @@ def _many(spec: Numbers, parameter: Parameter, layers: LayersOf) -> Editor:
     return Editor(box, lambda: _numbers(parameter, box.value), lambda value: _set(box, text(value)))
 
 
+@_editor.register(Lengths)
+def _shape(spec: Lengths, parameter: Parameter, layers: LayersOf) -> Editor:
+    made = _many(spec, parameter, layers)
+    box: Any = made.widget
+    fitted = 2
+
+    def fit(ndim: int) -> None:
+        """Let a first value that nobody changed follow the number of axes, and no other."""
+        nonlocal fitted
+        before, fitted = fitted, ndim
+        if ndim != before and box.value == text(usual(spec, before)):
+            made.write(usual(spec, ndim))
+
+    return Editor(box, made.read, made.write, fit)
+
+
 @_editor.register(Range)
 def _range(spec: Range, parameter: Parameter, layers: LayersOf) -> Editor:
     names = ComboBox(choices=[*spec.names, CUSTOM])
@@ -294,6 +330,7 @@ def _image(spec: AlignedImage, parameter: Parameter, layers: LayersOf) -> Editor
         return [*named, *((layer.name, layer) for layer in layers(spec.role))]
 
     box = ComboBox(choices=choices, nullable=none)
+    elided(box.native)
 
     def fit(ndim: int) -> None:
         chosen = box.value

@@ -34,6 +34,7 @@ class Form:
 
     def __init__(self, operation: Operation, layers: LayersOf, changed: Callable[[], None]) -> None:
         self.operation = operation
+        self._ndim = 2
         self.editors: Mapping[str, Editor] = {
             name: editor(parameter, layers)
             for name, parameter in operation.parameters.items()
@@ -90,7 +91,7 @@ class Form:
     def reset(self) -> None:
         """Go back to the defaults."""
         for name, made in self.editors.items():
-            made.write(initial(self.operation.parameters[name]))
+            made.write(initial(self.operation.parameters[name], self._ndim))
 
     def fit(self, ndim: int) -> None:
         """Offer what suits this number of spatial axes and the layers there are now.
@@ -100,6 +101,7 @@ class Form:
         ndim
             Number of spatial axes.
         """
+        self._ndim = ndim
         for made in self.editors.values():
             made.fit(ndim)
 

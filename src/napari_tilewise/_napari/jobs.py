@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise import axes as _axes
 from napari_tilewise._napari.runs_model import Followed, Pause, follow
+from napari_tilewise.errors import TilewiseError
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import dask.array as da
 
     from napari_tilewise._napari.records import Record
     from napari_tilewise._napari.snapshot import Box, Snapshot
+    from napari_tilewise._napari.sources import Remembered
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.operations.model import Operation, Output
     from napari_tilewise.recipe import Recipe, Step
-    from napari_tilewise.replay import Memo
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +46,7 @@ class Job:
     provenance; those whose layers are still open."""
     part: int | None = None
     """The only one of several results that is wanted; None: all of them."""
-    memo: Memo | None = None
+    memo: Remembered | None = None
     """Results of steps from earlier jobs on the same source."""
     pause: Pause = field(default_factory=Pause)
     """Set while the job is paused."""
@@ -87,6 +93,40 @@ class Job:
         steps = len(self.recipe.running)
         what = self.operation.title if steps == 1 else f"{steps} steps to {self.operation.title}"
         return f"{what} on {self.source.name!r}"
+
+
+def as_error(work: object, error: Exception) -> TilewiseError:
+    """Return any failure as an error of one sentence: the window must go on.
+
+    Parameters
+    ----------
+    work
+        What failed; its text says what it is.
+    error
+        What was raised.
+    """
+    if isinstance(error, TilewiseError):
+        return error
+    log.debug("%s failed", work, exc_info=error)
+    text = next(iter(str(error).splitlines()), "")
+    return TilewiseError(f"{work} failed: {type(error).__name__}: {text}")
+
+
+@contextmanager
+def complaining(work: object, complain: Callable[[str], None]) -> Iterator[None]:
+    """Tell in a sentence of whatever goes wrong while results are shown.
+
+    Parameters
+    ----------
+    work
+        What they are the results of.
+    complain
+        Shows the sentence.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - what napari raises is not ours to choose
+        complain(str(as_error(work, error)))
 
 
 @dataclass(frozen=True)

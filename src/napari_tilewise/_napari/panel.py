@@ -26,7 +26,7 @@ from napari_tilewise._napari.base import Panel
 from napari_tilewise._napari.chooser import Chooser
 from napari_tilewise._napari.editors import is_picture
 from napari_tilewise._napari.form import Form
-from napari_tilewise._napari.jobs import Job, Outcome
+from napari_tilewise._napari.jobs import Job, Outcome, complaining
 from napari_tilewise._napari.running import Runner
 from napari_tilewise._napari.target import Target
 from napari_tilewise._napari.widgets import bar, text
@@ -270,15 +270,12 @@ class OperationsPanel(Panel):
             self.say(f"{what}: {done} of {tiles} tiles")
 
     def _finished(self, job: Job, outcomes: tuple[Outcome, ...]) -> None:
-        try:
-            made = [(outcome, results.layer(job, outcome)) for outcome in outcomes]
-        except TilewiseError as error:
-            self._failed(error)
-            return
         source, self._layer = self._layer, None
         self._running(False)
-        told = [self._take_in(job, outcome, layer, source) for outcome, layer in made]
-        self.say(" ".join(told))
+        with complaining(job, self.complain):
+            made = [(outcome, results.layer(job, outcome)) for outcome in outcomes]
+            told = [self._take_in(job, outcome, layer, source) for outcome, layer in made]
+            self.say(" ".join(told))
 
     def _take_in(self, job: Job, outcome: Outcome, made: Layer | None, source: Any) -> str:
         """Add a result's layer, or keep its numbers with the layer they are of; return a line."""

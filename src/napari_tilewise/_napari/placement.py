@@ -56,27 +56,30 @@ class Placement:
             return self
         return Placement(self.inner.set_slice(axes), self.outer.set_slice(axes))
 
-    def with_leading_axis(self, name: str) -> Placement:
-        """Return the placement of an image with one more axis in front.
+    def with_axis(self, at: int, name: str) -> Placement:
+        """Return the placement of an image with one more axis.
 
         Parameters
         ----------
+        at
+            Where the new axis stands.
         name
-            The new axis's label.
+            Its label.
         """
-        inner = self.inner.expand_dims([0])
-        labels = self.inner.axis_labels
-        units = [str(unit) for unit in self.inner.units]
+        inner = self.inner.expand_dims([at])
+        labels, units = list(self.inner.axis_labels), [str(unit) for unit in self.inner.units]
+        while name in labels:
+            name = f"{name} (colour)"
         inner = CompositeAffine(
             scale=inner.scale,
             translate=inner.translate,
             rotate=inner.rotate,
             shear=inner.shear,
             ndim=inner.ndim,
-            units=["pixel", *units],
-            axis_labels=[name if name not in labels else f"{name} (colour)", *labels],
+            units=[*units[:at], "pixel", *units[at:]],
+            axis_labels=[*labels[:at], name, *labels[at:]],
         )
-        return Placement(inner, self.outer.expand_dims([0]))
+        return Placement(inner, self.outer.expand_dims([at]))
 
     def resized(self, ratio: Sequence[float]) -> Placement:
         """Return the placement of an image of the same extent with pixels of another size.

@@ -14,6 +14,7 @@ import dask.array as da
 import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 
+from napari_tilewise.engine.cache import shared_cache
 from napari_tilewise.engine.machine import processors
 from napari_tilewise.errors import Cancelled
 
@@ -51,12 +52,68 @@ def with_shown(
     def work(position: tuple[int, ...]) -> None:
         if cancel.is_set():
             raise Cancelled("Cancelled: no layer was added.")
-        tiles[position] = np.asarray(lazy.blocks[position].compute(scheduler="synchronous"))
+        tiles[position] = block(lazy, position)
 
     work(positions[0])  # passes over the whole image happen here, once
     with ThreadPoolExecutor(processors()) as pool:
         list(pool.map(work, positions[1:]))
     return _held(lazy, tiles), value_range(tiles.values())
+
+
+def block(lazy: da.Array, position: tuple[int, ...]) -> np.ndarray:
+    """Return one block, computed in this thread and unheard by dask's callbacks.
+
+    Those registered are the process's, and whoever computes in any thread meets them: napari's
+    cache of dask's tasks is registered whenever its window slices a dask layer, and holds the
+    state of one computation at a time.
+
+    Parameters
+    ----------
+    lazy
+        A lazy array.
+    position
+        Which block, along all axes.
+    """
+    return np.asarray(lazy.blocks[position].compute(scheduler="synchronous", callbacks=()))
+
+
+class Boxes:
+    """A lazy array whose boxes are NumPy arrays: blocks are computed at most once while kept.
+
+    Parameters
+    ----------
+    lazy
+        The lazy array.
+    """
+
+    def __init__(self, lazy: da.Array) -> None:
+        self.lazy = lazy
+        self.shape, self.dtype, self.ndim = lazy.shape, lazy.dtype, lazy.ndim
+        self._token = object()
+        self._starts = [np.cumsum([0, *lengths]) for lengths in lazy.chunks]
+
+    def __getitem__(self, key: tuple[slice | int, ...]) -> np.ndarray:
+        """Return a box; an axis where the key holds a number is dropped."""
+        key += (slice(None),) * (self.ndim - len(key))
+        spans = [
+            slice(*(k if isinstance(k, slice) else slice(k, k + 1)).indices(n)[:2])
+            for k, n in zip(key, self.shape, strict=True)
+        ]
+        out = np.empty([s.stop - s.start for s in spans], self.dtype)
+
+        def fill(position: tuple[int, ...]) -> None:
+            tile = shared_cache().get((self._token, position), lambda: block(self.lazy, position))
+            to, of = [], []
+            for starts, p, s in zip(self._starts, position, spans, strict=True):
+                low, high = max(starts[p], s.start), min(starts[p + 1], s.stop)
+                to.append(slice(low - s.start, high - s.start))
+                of.append(slice(low - starts[p], high - starts[p]))
+            out[tuple(to)] = tile[tuple(of)]
+
+        with ThreadPoolExecutor(processors()) as pool:
+            covered = (_covering(n, s) for n, s in zip(self.lazy.chunks, spans, strict=True))
+            list(pool.map(fill, product(*covered)))
+        return out[tuple(slice(None) if isinstance(k, slice) else 0 for k in key)]
 
 
 def _covering(lengths: tuple[int, ...], span: slice) -> range:

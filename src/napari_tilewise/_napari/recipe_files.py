@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_tilewise._napari import results, snapshot
 from napari_tilewise._napari.compute import store
+from napari_tilewise._napari.jobs import complaining
 from napari_tilewise._napari.plan_dialog import PlanDialog
 from napari_tilewise._napari.runs_model import Followed, Pause, follow
 from napari_tilewise.errors import DestinationUnwritable, InvalidRecipe, TilewiseError
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 RECIPES = "Recipes (*.yaml *.yml)"
 SCRIPTS = "Python scripts (*.py)"
-IMAGES = "OME-Zarr (*.ome.zarr)"
+IMAGES = "OME-Zarr (*.ome.zarr);;OME-TIFF (*.ome.tif);;ImageJ TIFF (*.tif);;NumPy (*.npy)"
 TABLES = "Tables and numbers (*.csv *.json)"
 
 
@@ -284,29 +286,34 @@ class RecipeFiles:
         work
             What was done.
         outcomes
-            The result, where it is an image.
+            Its results, where they are images that can be shown.
         """
         self._stored = (work, outcomes) if outcomes else None
         self.open.setEnabled(bool(outcomes))
         self._panel.say(f"Written to {work.path}.")
 
     def open_result(self) -> None:
-        """Add what was written as a layer."""
+        """Add what was written: a layer for each result."""
         stored, self._stored = self._stored, None
         self.open.setEnabled(False)
         if stored is None:
             return
-        work, (outcome,) = stored
-        made = results.layer(work.job, outcome)
-        if made is not None:
-            self._panel.runs.add(outcome, made)
+        work, outcomes = stored
+        with complaining(work, self._panel.complain):
+            for outcome in outcomes:
+                made = results.layer(work.job, outcome)
+                if made is not None:
+                    self._panel.runs.add(outcome, made)
 
     def _ask(self, title: str, kinds: str, suffix: str) -> Path | None:
         """Ask for a file to write; None where the user thinks better of it."""
-        chosen, _ = QFileDialog.getSaveFileName(self._panel, title, "", kinds)
+        chosen, kind = QFileDialog.getSaveFileName(self._panel, title, "", kinds)
         if not chosen:
             return None
-        return Path(chosen if Path(chosen).suffix else f"{chosen}{suffix}")
+        of_kind = re.search(r"\(\*(\.\S+?)[ )]", kind)  # the first of the kind that was chosen
+        return Path(
+            chosen if Path(chosen).suffix else f"{chosen}{of_kind[1] if of_kind else suffix}"
+        )
 
 
 def _format(output: Output) -> tuple[str, str]:

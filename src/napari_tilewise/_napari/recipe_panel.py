@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -28,6 +29,7 @@ from napari_tilewise._napari.chain_list import ChainList
 from napari_tilewise._napari.chooser import Chooser
 from napari_tilewise._napari.commands import open_batch
 from napari_tilewise._napari.drafts import Draft, Sheet, fresh, missing
+from napari_tilewise._napari.elided import ElidedLabel
 from napari_tilewise._napari.recipe_files import RecipeFiles
 from napari_tilewise._napari.recipe_runs import RecipeRuns
 from napari_tilewise._napari.step_form import StepForm
@@ -46,6 +48,7 @@ NO_RECIPE = (
     "or add its first step."
 )
 NOT_PIXELS = "A recipe starts from an image or labels: select such a layer, or one made from it."
+TITLE = "font-weight: bold; font-size: 13pt;"
 EDITED = "Edited: press Update to compute the layer again."
 READY = "Press Update to make the result."
 
@@ -79,7 +82,9 @@ class RecipePanel(Panel):
     # ------------------------------------------------------------------ widgets
 
     def _build(self) -> None:
-        self.title, self.summary, self.warning = text(bold=True), text(faint=True), text()
+        self.title, self.summary, self.warning = ElidedLabel(TITLE), text(faint=True), text()
+        for label in (self.summary, self.warning):  # a low window may cut them off
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.list = ChainList()
         self.list.chosen.connect(self._choose)
         self.list.switched.connect(lambda at, on: self._edit(lambda d: d.switch(at, on)))
@@ -146,8 +151,9 @@ class RecipePanel(Panel):
         choosing.setContentsMargins(0, 0, 0, 0)
         choosing.addWidget(self.chooser)
         choosing.addWidget(self.insert)
+        choosing.addStretch()
         self._choosing.hide()
-        scroll = QScrollArea()
+        self._editing = scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -160,7 +166,7 @@ class RecipePanel(Panel):
         for item in (self.title, self.summary, self.warning, self.list):
             layout.addWidget(item)
         layout.addLayout(tools)
-        layout.addWidget(self._choosing)
+        layout.addWidget(self._choosing, 1)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.message)
         layout.addWidget(self.bar)
@@ -340,7 +346,10 @@ class RecipePanel(Panel):
             self._say_state()
 
     def _show_chooser(self, visible: bool) -> None:
-        self._choosing.setVisible(visible)
+        # One takes the other's place, and never both have one: the window would grow.
+        places = (self._editing, self._choosing) if visible else (self._choosing, self._editing)
+        for place, shown in zip(places, (False, True), strict=True):
+            place.setVisible(shown)
         if visible:
             self.chooser.search.setFocus()
 

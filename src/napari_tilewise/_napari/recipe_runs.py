@@ -8,7 +8,7 @@ from napari.utils.notifications import show_info
 
 from napari_tilewise._napari import records, results, slicing, snapshot
 from napari_tilewise._napari.drafts import Draft, missing
-from napari_tilewise._napari.jobs import Job, Outcome
+from napari_tilewise._napari.jobs import Job, Outcome, complaining
 from napari_tilewise._napari.recipe_files import StoredRun
 from napari_tilewise._napari.records import Record
 from napari_tilewise._napari.running import Runner
@@ -135,16 +135,21 @@ class RecipeRuns:
             self._panel.complain(str(error))
 
     def _finished(self, work: Any, outcomes: tuple[Outcome, ...]) -> None:
-        self._panel.bar.hide()
-        if isinstance(work, StoredRun):
-            self._panel.enable()
-            self._panel.files.stored(work, outcomes)
-            return
         target, self._target = self._target, None
-        assert target is not None, "only `run` starts a job"
-        layer, draft, as_new = target
+        self._panel.bar.hide()
+        self._panel.enable()
+        with complaining(work, self._panel.complain):
+            if isinstance(work, StoredRun):
+                self._panel.files.stored(work, outcomes)
+            else:
+                assert target is not None, "only `run` starts a job"
+                self._show(work, outcomes, *target)
+
+    def _show(
+        self, job: Job, outcomes: tuple[Outcome, ...], layer: Layer, draft: Draft, as_new: bool
+    ) -> None:
         told = [
-            self._take_in(work, outcome, layer, draft, as_new or number > 0)
+            self._take_in(job, outcome, layer, draft, as_new or number > 0)
             for number, outcome in enumerate(outcomes)
         ]
         if self._panel.layer is layer:  # else the user, or a new layer, has moved on
@@ -166,11 +171,12 @@ class RecipeRuns:
             return f"Added {made.name!r}."
         if outcome.lazy is not None:
             slicing.in_background(layer, self._panel.viewer)
-        draft.made = job.recipe
         if results.update(layer, made):
+            draft.made = job.recipe
             records.write(layer, results.record(job, outcome))
             return f"Updated {layer.name!r}."
         made.name, at = layer.name, layers.index(layer)
+        draft.made = job.recipe
         self._panel.keep_draft(made, draft)
         layers.remove(layer)
         made.name = layer.name

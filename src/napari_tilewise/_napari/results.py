@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels, Points, Shapes, Surface
 
-from napari_tilewise._napari import records
+from napari_tilewise._napari import arrange, records
 from napari_tilewise._napari.snapshot import move, remember
 from napari_tilewise.operations.model import Output
 
@@ -66,10 +66,8 @@ def _made(job: Job, outcome: Outcome, common: dict[str, Any]) -> Layer | None:
         return make(job, outcome, common)
     if not outcome.output.is_image:
         return None
-    common.update(
-        _placement(job, outcome.axes, outcome.finest.shape, leads=not outcome.is_rgb).arguments(),
-        multiscale=outcome.is_multiscale,
-    )
+    placement = _placement(job, outcome.axes, outcome.finest.shape, is_rgb=outcome.is_rgb)
+    common.update(placement.arguments(), multiscale=outcome.is_multiscale)
     made = Labels(outcome.data, **common) if outcome.is_labels else _image(job, outcome, common)
     if outcome.lazy is not None:
         remember(made, outcome.lazy)
@@ -139,21 +137,21 @@ def note(job: Job, outcome: Outcome, source: Layer | None) -> str:
 
 
 def _in_words(value: Any, where: str) -> str:
-    if np.size(value) == 1 and np.ndim(value) == 0:
-        return str(value)
-    if isinstance(value, np.ndarray):
+    if isinstance(value, list | tuple):  # one per plane, perhaps of several lengths
+        return f"{len(value)} items, {where}"
+    if isinstance(value, np.ndarray) and value.ndim > 0:
         if value.size <= 12:
             return np.array2string(value, precision=6, separator=", ").replace("\n", "")
         return f"{value.dtype} numbers of shape {value.shape}, {where}"
-    return f"{len(value)} items, {where}" if isinstance(value, list | tuple) else str(value)
+    return str(value)
 
 
 def _placement(
-    job: Job, axes: Sequence[int | None], shape: Sequence[int], *, leads: bool = False
+    job: Job, axes: Sequence[int | None], shape: Sequence[int], *, is_rgb: bool = False
 ) -> Placement:
-    """Return where an image lies whose axes are some of the source's.
+    """Return where an image lies whose axes are some of the source's, and new ones.
 
-    `leads` says that a first axis that is none of them is one of the layer's.
+    `is_rgb` says that the last axis holds samples, and is none of the layer's.
     """
     placement = job.source.placement.kept([axis for axis in axes if axis is not None])
     ratio = [
@@ -162,7 +160,10 @@ def _placement(
         if axis is not None
     ]
     placement = placement.resized(ratio)
-    return placement.with_leading_axis("c") if leads and axes[0] is None else placement
+    for at, axis in enumerate(axes[:-1] if is_rgb else axes):
+        if axis is None:
+            placement = placement.with_axis(at, "c")
+    return placement
 
 
 def _image(job: Job, outcome: Outcome, common: dict[str, Any]) -> Image:
@@ -289,14 +290,19 @@ def _table(job: Job, outcome: Outcome, common: dict[str, Any]) -> Labels:
         features = {"index": features["label"], **features}  # napari finds a label's row by it
     measured, source = outcome.measured, job.source
     if measured is None:
-        data = list(source.levels) if source.is_multiscale else source.levels[0]
-        placement, is_multiscale = source.placement, source.is_multiscale
+        levels, is_rgb, placement = list(source.levels), source.is_rgb, source.placement
+        is_multiscale = source.is_multiscale
     else:
-        data, is_multiscale = measured.data, measured.is_multiscale
-        placement = _placement(job, measured.axes, measured.finest.shape, leads=True)
+        levels = list(measured.data) if measured.is_multiscale else [measured.data]
+        is_rgb, is_multiscale = measured.is_rgb, measured.is_multiscale
+        placement = _placement(job, measured.axes, measured.finest.shape, is_rgb=is_rgb)
+    if is_rgb:  # no labels have samples: they are an axis like any other
+        levels = [arrange.last_first(level) for level in levels]
+        placement = placement.with_axis(0, "c")
     return Labels(
-        data, multiscale=is_multiscale, features=features, **common, **placement.arguments()
-    )
+        levels if is_multiscale else levels[0],
+        multiscale=is_multiscale, features=features, **common, **placement.arguments(),
+    )  # fmt: skip
 
 
 _SHAPES: Mapping[Output, Callable[[Job, Outcome, dict[str, Any]], Layer]] = {

@@ -6,7 +6,6 @@ ten times a second and moves the bar in napari's activity dock, however many til
 
 from __future__ import annotations
 
-import logging
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,8 +15,9 @@ from napari.utils import progress
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_tilewise._napari.compute import compute, show
+from napari_tilewise._napari.jobs import as_error
 from napari_tilewise.engine.events import Event, Listener, PassStarted, TileDone
-from napari_tilewise.errors import Cancelled, TilewiseError
+from napari_tilewise.errors import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +33,6 @@ SPINS = 3
 """How often a lazy result is shown again because the viewer moved on while it was computed."""
 INTERVAL = 100
 """Milliseconds between two looks at the progress."""
-
-log = logging.getLogger(__name__)
 
 
 class Latest:
@@ -209,12 +207,7 @@ class Runner(QObject):
 
     def _errored(self, error: Exception) -> None:
         work = self._stop()
-        if not isinstance(error, TilewiseError):
-            # The one place where any failure becomes a sentence: the window must go on.
-            log.debug("%s failed", work, exc_info=error)
-            text = next(iter(str(error).splitlines()), "")
-            error = TilewiseError(f"{work} failed: {type(error).__name__}: {text}")
-        self.failed.emit(error)
+        self.failed.emit(as_error(work, error))
 
     def _ended(self) -> None:
         """Tell of a run that was cancelled so late that it neither returned nor failed."""

@@ -13,7 +13,13 @@ from __future__ import annotations
 
 import logging
 import weakref
+from contextlib import nullcontext
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+
+from napari_tilewise._napari.prefetch import Boxes
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
 
 NEEDED_OF_STATE = (
     "_set_view_slice", "_make_slice_request_internal", "_set_unloaded_slice_id",
-    "_slice_input", "data_slice", "dask_optimized_slicing", "_slice",
+    "_slice_input", "data_slice", "_slice",
 )  # fmt: skip
 NEEDED_OF_SLICER = (
     "_executor", "_layers_to_task", "_task_to_requests", "_lock_futures_dicts",
@@ -64,6 +70,7 @@ class _Background:
         self._slicer = weakref.ref(slicer)
         self._at_once = state._set_view_slice
         self._first: Any = None
+        self._boxes: Boxes | None = None
         self._pending: Any = None
 
     def restart(self) -> None:
@@ -93,10 +100,14 @@ class _Background:
         layer = state.layer
         if self._pending is not None:
             self._pending.cancel()
-        request = state._make_slice_request_internal(
-            slice_input=state._slice_input,
-            data_slice=state.data_slice,
-            dask_indexer=state.dask_optimized_slicing,
+        # Without napari's cache of dask's tasks, which is one thread's at a time: the window's.
+        request = self._computed_apart(
+            state._make_slice_request_internal(
+                slice_input=state._slice_input,
+                data_slice=state.data_slice,
+                dask_indexer=nullcontext,
+            ),
+            layer.data,
         )
         requests = {weakref.ref(layer): request}
         state._set_unloaded_slice_id(request.id)
@@ -107,3 +118,12 @@ class _Background:
             slicer._layers_to_task[*requests, weakref.ref(self)] = task
             slicer._task_to_requests[task] = requests
         task.add_done_callback(slicer._on_slice_done)
+
+    def _computed_apart(self, request: Any, data: Any) -> Any:
+        """Return the request with data whose boxes come computed, unheard by dask's callbacks."""
+        if not isinstance(data, da.Array):
+            return request
+        if self._boxes is None or self._boxes.lazy is not data:
+            self._boxes = Boxes(data)
+        held = [field.name for field in fields(request) if getattr(request, field.name) is data]
+        return replace(request, **dict.fromkeys(held, self._boxes))

@@ -8,6 +8,7 @@ from magicgui.widgets import ComboBox
 from napari.layers import Image, Labels, Layer
 
 from napari_tilewise._napari import dimensions, records
+from napari_tilewise._napari.elided import elided
 from napari_tilewise._napari.rows import rows, show_row
 from napari_tilewise._napari.snapshot import displayed_axes
 from napari_tilewise.errors import InvalidAxes
@@ -42,6 +43,7 @@ class Target:
             "<qt>Whether the operation sees one plane at a time or whole volumes. "
             "Time and channels are always processed apart.</qt>"
         )
+        elided(self.layer_box.native)
         self.box = rows([self.layer_box, self.way_box])
         self.layer_box.changed.connect(lambda *_: changed())
         self.way_box.changed.connect(lambda *_: changed())

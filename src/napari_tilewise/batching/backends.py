@@ -6,6 +6,7 @@ more, in a process of its own; the one that ends that one too is reported, and t
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import warnings
@@ -14,9 +15,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from joblib import Parallel, delayed
-from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from napari_tilewise.batching.work import FAILED, Outcome, Task, do, do_elsewhere, row_of
+from napari_tilewise.engine import others
 from napari_tilewise.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -113,7 +115,8 @@ def _guarded(supply: Supply, n_jobs: int) -> Iterator[Outcome]:
         while True:
             try:
                 with _quiet():
-                    yield from _parallel(do_elsewhere, supply, n_jobs=n_jobs, backend=LOKY)
+                    ends = {"initializer": others.end_with, "initargs": (os.getpid(),)}
+                    yield from _parallel(do_elsewhere, supply, n_jobs=n_jobs, backend=LOKY, **ends)
                 return
             except BrokenProcessPool:
                 alone = alone or stack.enter_context(_Alone())
@@ -163,7 +166,7 @@ class _Alone:
         """
         for number in range(tries):
             if self._pool is None:
-                self._pool = ProcessPoolExecutor(max_workers=1)
+                self._pool = others.pool(1)
             # What the first try left may be replaced; what was there before it may not.
             again = task.vacant and number + 1 >= tries
             try:

@@ -20,6 +20,7 @@ from napari_tilewise.batching.asked import asked
 from napari_tilewise.batching.backends import AUTO, BACKENDS
 from napari_tilewise.batching.driver import drive
 from napari_tilewise.batching.events import BatchDone, BatchStarted
+from napari_tilewise.batching.finding import natural
 from napari_tilewise.batching.function import Function
 from napari_tilewise.batching.items import Item, items_of
 from napari_tilewise.batching.keeper import Keeper
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from napari_tilewise.batching.report import Report
     from napari_tilewise.engine.events import Event, Listener
 
+MOST = 5
+"""So many of the numbers that are no item's are named in a message."""
 REPORT, TABLE = "report.csv", "table.csv"
 """What is written into the folder in the end."""
 
@@ -131,7 +134,7 @@ def batch(
     called = _called(recipe, work.what)
     tasks = _tasks(items, work, folder, before, name=name, called=called)
     progress = _one_at_a_time(progress) if progress else _silent
-    todo = tasks if only is None else [task for task in tasks if task.item.index in only]
+    todo = tasks if only is None else _chosen(tasks, only)
     progress(BatchStarted(len(todo)))
     head = {
         **work.describe(),
@@ -208,6 +211,19 @@ def _tasks(
         Task(item, work, key, at, before.get(at.base), again=at.base in cut_off)
         for item, at in zip(items, targets_of(items, folder, name, called), strict=True)
     ]
+
+
+def _chosen(tasks: Sequence[Task], only: Collection[int]) -> list[Task]:
+    """Return the tasks of some items; raise where there is no such item."""
+    numbers = [task.item.index for task in tasks]
+    unknown = sorted(set(only).difference(numbers), key=lambda one: natural(str(one)))
+    if unknown:
+        shown = ", ".join([*map(repr, unknown[:MOST]), *["..."] * (len(unknown) > MOST)])
+        raise InvalidParameter(
+            f"only= names what is no item's number: {shown}; expected numbers of the "
+            f"{len(numbers)} items, {min(numbers)} to {max(numbers)}."
+        )
+    return [task for task in tasks if task.item.index in only]
 
 
 def _numbered(items: Sequence[Item]) -> tuple[Item, ...]:

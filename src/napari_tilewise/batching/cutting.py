@@ -26,20 +26,23 @@ class Cut:
         The array.
     places
         What is taken of each of its axes; an axis of which one position is taken is gone.
+    part_of
+        What `open_image` took of which it is a part: a record tells of that, and of the places.
     """
 
-    def __init__(self, data: Any, places: Sequence[Place]) -> None:
+    def __init__(self, data: Any, places: Sequence[Place], part_of: Any = None) -> None:
         self._data = data
-        self._places = tuple(places)
-        whole = zip(self._places, data.shape, strict=True)
+        self.part_of = part_of
+        self.places = tuple(places)
+        lengths = zip(self.places, data.shape, strict=True)
         self._kept = [
-            (0, n) if place is None else place for place, n in whole if not isinstance(place, int)
+            (0, n) if place is None else place for place, n in lengths if not isinstance(place, int)
         ]
         self.shape: tuple[int, ...] = tuple(stop - start for start, stop in self._kept)
         self.dtype: np.dtype[Any] = np.dtype(data.dtype)
         chunks = getattr(data, "chunks", None)
         if chunks is not None and all(isinstance(c, int) for c in chunks):
-            here = zip(kept_of(self._places, chunks), self.shape, strict=True)
+            here = zip(kept_of(self.places, chunks), self.shape, strict=True)
             self.chunks: tuple[int, ...] | None = tuple(min(c, n) for c, n in here)
         else:
             self.chunks = None
@@ -57,7 +60,7 @@ class Cut:
         bounds = iter(self._kept)
         region = [
             place if isinstance(place, int) else _moved(next(inner), *next(bounds))
-            for place in self._places
+            for place in self.places
         ]
         return np.asarray(self._data[tuple(region)])
 
@@ -85,7 +88,7 @@ def kept_of(places: Sequence[Place], items: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(item for place, item in pairs if not isinstance(place, int))
 
 
-def cut(image: Image, places: Sequence[Place], name: str) -> Image:
+def cut(image: Image, places: Sequence[Place], name: str, source: Any) -> Image:
     """Return part of an open image, as an image.
 
     Parameters
@@ -96,8 +99,10 @@ def cut(image: Image, places: Sequence[Place], name: str) -> Image:
         What is taken of each of its axes.
     name
         What messages call the part.
+    source
+        What the image was opened from.
     """
-    data = Cut(image.data, places)
+    data = Cut(image.data, places, source)
     return replace(
         image,
         data=data,

@@ -6,12 +6,14 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import zarr
 
+from napari_tilewise.batching import journal as _journal
 from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable
 from napari_tilewise.io.fingerprint import place
 from napari_tilewise.io.zarrs import is_zarr, ome_metadata, open_node
@@ -64,8 +66,9 @@ def find(source: Any, *, apart: Set[str] = frozenset(), recursive: bool = True) 
     first = next(found, None)
     if first is None:
         raise SourceNotFound(
-            f"There is no image at {source!r}; expected files, a folder with images "
-            f"({', '.join(SUFFIXES)}), a pattern such as 'plates/*.tif', or arrays."
+            f"There is no image at {source!r}, what batches made of images there left out; "
+            f"expected files, a folder with images ({', '.join(SUFFIXES)}), a pattern such as "
+            "'plates/*.tif', or arrays."
         )
     yield first
     yield from found
@@ -76,7 +79,7 @@ def _find(source: Any, name: str, search: _Search) -> Iterator[Found]:
         yield from _at(os.fspath(source), search)
     elif isinstance(source, Mapping):
         for key, one in source.items():
-            yield from _find(one, str(key), search)
+            yield from _named(_find(one, str(key), search), str(key))
     elif hasattr(source, "shape") or hasattr(source, "levels"):
         yield Found(_name(source, name), source)
     elif isinstance(source, Iterable):
@@ -87,6 +90,16 @@ def _find(source: Any, name: str, search: _Search) -> Iterator[Found]:
             f"A batch cannot take its items from a {type(source).__name__}: expected a path, a "
             "pattern, a folder, arrays, or a list of such."
         )
+
+
+def _named(found: Iterator[Found], name: str) -> Iterator[Found]:
+    """Give what is found; where that is one image, it has the name that it was given."""
+    first, second = next(found, None), next(found, None)
+    if first is not None:
+        yield first if second is not None else replace(first, stem=name)
+    if second is not None:
+        yield second
+    yield from found
 
 
 def _name(source: Any, default: str) -> str:
@@ -102,9 +115,10 @@ def _at(location: str, search: _Search) -> Iterator[Found]:
     if not os.path.lexists(path) and glob.has_magic(str(path)):
         base = _fixed(path)
         matches = glob.glob(str(path), recursive=True)
-        yield from _sorted(map(Path, matches), base, search.apart)
+        yield from _sorted(_unmade(map(Path, matches), base), base, search.apart)
     elif path.is_dir() and not is_zarr(path):
-        yield from _sorted(_below(path, recursive=search.recursive), path, search.apart)
+        found = _below(path, recursive=search.recursive, made=_made_within(path, path))
+        yield from _sorted(found, path, search.apart)
     else:
         yield from _image_or_plate(str(path), "")
 
@@ -116,16 +130,49 @@ def _fixed(pattern: Path) -> Path:
     return Path(*parts[:first])
 
 
-def _below(folder: Path, *, recursive: bool) -> Iterator[Path]:
-    """Return the images of a folder, and of all below it; a Zarr is one image."""
+def _below(folder: Path, *, recursive: bool, made: Set[str]) -> Iterator[Path]:
+    """Return the images of a folder, and of all below it; a Zarr is one image.
+
+    What batches made is none of them: `made`, and all outputs of batches into folders below.
+    """
     for one in folder.iterdir():
         if one.name.startswith("."):
             continue
         if one.is_dir() and not is_zarr(one):
             if recursive:
-                yield from _below(one, recursive=True)
-        elif one.name.lower().endswith(SUFFIXES):
+                more = _made(one)
+                yield from _below(one, recursive=True, made=made | more if more else made)
+        elif one.name.lower().endswith(SUFFIXES) and str(one) not in made:
             yield one
+
+
+def _unmade(paths: Iterable[Path], base: Path) -> Iterator[Path]:
+    """Return what matches a pattern, without what batches made of images that it may match too.
+
+    Other outputs stay: a pattern is how one batch takes what others made of images elsewhere.
+    """
+    made_within = cache(partial(_made_within, base=base))
+
+    @cache
+    def made_around(folder: Path) -> list[Set[str]]:
+        around = (one for one in (folder, *folder.parents) if one.is_relative_to(base))
+        return [made for made in map(made_within, around) if made]
+
+    return (path for path in paths if not any(str(path) in one for one in made_around(path.parent)))
+
+
+def _made(folder: Path) -> Set[str]:
+    """Return the outputs of batches into a folder."""
+    return _journal.written(str(folder), _journal.each(str(folder)))
+
+
+def _made_within(folder: Path, base: Path) -> Set[str]:
+    """Return the outputs of batches into a folder that they made of images below another."""
+    inside = tuple(str(one / "_")[:-1] for one in (base, base.resolve()))
+    rows = _journal.each(str(folder))
+    return _journal.written(
+        str(folder), (row for row in rows if str(row.get("input")).startswith(inside))
+    )
 
 
 def _sorted(paths: Iterable[Path], base: Path, apart: Set[str]) -> Iterator[Found]:
@@ -167,7 +214,8 @@ def stem_of(location: str) -> str:
     location
         A path or URL.
     """
-    name = location.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+    # A backslash is a character of a name like any other, except where it parts folders.
+    name = location.replace(os.sep, "/").rstrip("/").rpartition("/")[2]
     suffix = next((s for s in SUFFIXES if name.lower().endswith(s)), Path(name).suffix)
     return name[: len(name) - len(suffix)] or name
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from itertools import chain, product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from napari_tilewise import axes as _axes
-from napari_tilewise.batching.cutting import Place, cut
+from napari_tilewise.batching.cutting import Place, cut, kept_of
 from napari_tilewise.batching.finding import Found, find
 from napari_tilewise.errors import (
     InvalidAxes,
     InvalidParameter,
-    SourceNotFound,
     SourceUnreadable,
     TilewiseError,
 )
@@ -26,7 +25,7 @@ from napari_tilewise.io.image import Image
 from napari_tilewise.io.source import open_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence, Set
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +46,8 @@ class Item:
     """Names of the source's axes, where they were given."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """What else is known of it, such as its position along an axis or its well."""
+    trouble: str = ""
+    """Why it has not the parts that were asked for; empty where it has."""
 
     @property
     def input(self) -> str:
@@ -56,14 +57,25 @@ class Item:
             return name
         return f"{name} [{_show(self.places)}]"
 
+    @property
+    def given_axes(self) -> tuple[str, ...]:
+        """Names of the axes of what `open` gives, where they were given."""
+        return kept_of(self.places, self.axes) if self.places and self.axes else self.axes
+
+    def check(self) -> None:
+        """Raise `SourceUnreadable` where it has not the parts that were asked for."""
+        if self.trouble:
+            raise SourceUnreadable(self.trouble)
+
     def open(self) -> Any:
         """Return what a run takes: the path, so that the record names it, or an open part."""
+        self.check()
         if self.places is None:
             return self._named()
         image = open_image(self.source)
         if self.axes:
             image = replace(image, axes=self.axes)
-        return cut(image, self.places, self.input)
+        return cut(image, self.places, self.input, self.source)
 
     def _named(self) -> Any:
         if not self.axes:
@@ -146,44 +158,82 @@ def each_item(
     SourceNotFound
         When nothing is found.
     InvalidParameter, InvalidAxes
-        When the axes or the window do not fit.
+        When the axes or the window fit no image; an image that they do not fit among others that
+        they do is an item of its own, which says so when it is opened.
     """
     if step is not None and window is None:
         raise InvalidParameter(f"step={step!r} is the step of a window: give window= too.")
     found = find(source, apart=apart, recursive=recursive)
-    parts = chain.from_iterable(_parts(one, over, window, step, axes) for one in found)
-    for number, item in enumerate(parts):
+    tried = chain.from_iterable(_tried(one, over, window, step, axes) for one in found)
+    for number, item in enumerate(_fitting(tried)):
         yield replace(item, index=number)
 
 
-def _parts(one: Found, over: Any, window: Any, step: Any, axes: Any) -> Iterator[Item]:
+def _fitting(tried: Iterable[_Tried]) -> Iterator[Item]:
+    """Give the items; raise where an image does not fit, and none does."""
+    held: list[Item] | None = []
+    misfit: tuple[Item, TilewiseError] | None = None
+    for item, error in tried:
+        if isinstance(error, (InvalidAxes, InvalidParameter)):
+            misfit = misfit or (item, error)
+            item = replace(item, trouble=str(error))
+        if held is None:
+            yield item
+        elif error is None:  # the images that do not fit cost a row each from now on
+            yield from (*held, item)
+            held = None
+        else:
+            held.append(item)
+    if held and misfit is not None:
+        item, error = misfit
+        raise type(error)(f"{item.input!r}: {error}")
+    yield from held or ()
+
+
+_Tried: TypeAlias = "tuple[Item, TilewiseError | None]"
+"""An item, and why it has not the parts that were asked for."""
+
+
+def _tried(one: Found, over: Any, window: Any, step: Any, axes: Any) -> Iterator[_Tried]:
+    """Give an image's items: its parts, or itself where it cannot be cut."""
     names = tuple(str(axis).lower() for axis in axes or ())
     item = Item(0, one.stem, one.source, one.folder, None, names, one.fields)
     if over is None and window is None:
-        yield item
+        yield item, None
         return
     try:
-        image = open_image(one.source)
-    except (SourceNotFound, SourceUnreadable):
-        yield item  # its task says it, in its row
+        parts = _parts(item, over, window, step, axes)
+    except TilewiseError as error:
+        yield item, error  # its task says it, in its row
         return
+    yield from ((part, None) for part in parts)
+
+
+def _parts(item: Item, over: Any, window: Any, step: Any, axes: Any) -> Iterator[Item]:
+    """Return the parts of an image; raise at once where it has none such."""
+    image = open_image(item.source)
     shape = tuple(image.data.shape)
     known = _axes.parse(axes, len(shape)) or image.axes
     along = _along(over, known, len(shape))
     slides = _slides(window, step, shape, known, along)
-    ranges = [
-        list(range(n)) if axis in along else slides.get(axis, [None])
-        for axis, n in enumerate(shape)
+    ranges: list[Sequence[Place]] = [
+        range(n) if axis in along else slides.get(axis, [None]) for axis, n in enumerate(shape)
     ]
+    if not all(ranges):
+        raise InvalidAxes(f"over={over!r}: there is no position in an image of shape {shape}.")
     called = [known[axis] if known else f"axis{axis}" for axis in range(len(shape))]
+    return _cut(item, ranges, called)
+
+
+def _cut(item: Item, ranges: Sequence[Sequence[Place]], called: Sequence[str]) -> Iterator[Item]:
     for places in product(*ranges):
         starts = {
             name: place[0] if isinstance(place, tuple) else place
             for name, place in zip(called, places, strict=True)
             if place is not None
         }
-        stem = "_".join([one.stem, *(f"{name}{start}" for name, start in starts.items())])
-        yield _part(item, stem, places, {**one.fields, **starts})
+        stem = "_".join([item.stem, *(f"{name}{start}" for name, start in starts.items())])
+        yield _part(item, stem, places, {**item.fields, **starts})
 
 
 def _part(item: Item, stem: str, places: tuple[Place, ...], fields: Mapping[str, Any]) -> Item:

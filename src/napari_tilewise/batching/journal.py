@@ -31,7 +31,18 @@ def read(folder: str) -> dict[str, dict[str, Any]]:
     folder
         The batch's folder.
     """
-    return {row["target"]: row for row in _rows(folder) if "target" in row}
+    return {row["target"]: row for row in each(folder)}
+
+
+def each(folder: str) -> Iterator[dict[str, Any]]:
+    """Give every row of an item, of all batches into a folder; an output's latest comes last.
+
+    Parameters
+    ----------
+    folder
+        The folder of the batches.
+    """
+    return (row for row in _rows(folder) if "target" in row)
 
 
 def interrupted(folder: str) -> frozenset[str]:

@@ -24,6 +24,8 @@ IMAGE = ".ome.zarr"
 """What an image's file ends in, unless the template says otherwise."""
 TABLE, VALUE = ".csv", ".json"
 _TABLES = (Output.TABLE, Output.POINTS, Output.CONTOURS)
+_FOREIGN = "\\:"
+"""What a template has in no name: Windows parts folders and drives by these."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def _filled(template: str, item: Item, recipe: str) -> str:
     known: dict[str, Any] = {"stem": item.stem, "recipe": recipe, "index": item.index}
     known = {**item.fields, **known}
     try:
-        wanted = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+        fields = list(Formatter().parse(template))
+        wanted = [field for _, field, _, _ in fields if field is not None]
         for field in wanted:
             if field not in known:
                 raise InvalidParameter(
@@ -125,7 +128,10 @@ def _filled(template: str, item: Item, recipe: str) -> str:
             "'{stem}_{recipe}'."
         ) from error
     parts = PurePosixPath(text).parts
-    if not parts or ".." in parts or text.startswith("/") or "\\" in text or ":" in text:
+    # What an image is called where it stands can be a name there: only Windows forbids more.
+    said = text if os.name == "nt" else "".join(literal for literal, *_ in fields)
+    is_foreign = any(character in said for character in _FOREIGN)
+    if not parts or ".." in parts or text.startswith("/") or is_foreign:
         raise InvalidParameter(
             f"name={template!r} gives {text!r} for {item.input!r}: expected a name within the "
             "batch's folder."

@@ -14,10 +14,12 @@ from napari_tilewise.operations.model import Output
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence, Set
     from pathlib import Path
 
 _TABLES = (Output.TABLE, Output.POINTS, Output.CONTOURS)
+_COLUMNS = ("item", "input", "output", "status", "seconds", "error", "peak_memory")
+"""The report's own columns: nothing that was measured takes their place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +35,24 @@ class Report:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One row per item: input, output, status, seconds, error, and every number it met."""
-        return [self._row(item) for item in self.items]
+        """One row per item: input, output, status, seconds, error, and every number it met.
 
-    def _row(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        names = ("item", "input", "output", "status", "seconds", "error", "peak_memory")
-        row = {name: item.get(name) for name in names}
+        A number that is called as a column that is there already stands in ``NAME (result)``.
+        """
+        own = self._known.union(_COLUMNS)
+        return [self._row(item, own) for item in self.items]
+
+    def _row(self, item: Mapping[str, Any], own: Set[str]) -> dict[str, Any]:
+        row = {name: item.get(name) for name in _COLUMNS}
         if self.folder is not None and row["output"] is not None:
             row["output"] = str(self.folder / row["output"])
-        return {**row, **item.get("fields", {}), **(item.get("values") or {})}
+        known = _beside(set(_COLUMNS), item.get("fields", {}), "known")
+        return {**row, **known, **_beside(own, item.get("values") or {})}
+
+    @property
+    def _known(self) -> set[str]:
+        """The names of what is known of any item: a column holds one thing in all rows."""
+        return {name for item in self.items for name in item.get("fields", {})}
 
     def _count(self, status: str) -> int:
         return sum(item["status"] == status for item in self.items)
@@ -77,17 +88,17 @@ class Report:
         return Table(self._measured)
 
     def _measured(self) -> Iterator[dict[str, Any]]:
+        own = self._known | {"item"}
         for number, item in enumerate(self.items):
             if item.get("kind") not in _TABLES or item["status"] not in (DONE, SKIPPED):
                 continue
-            first = {"item": item["item"], **item.get("fields", {})}
+            first = {"item": item["item"], **_beside({"item"}, item.get("fields", {}), "known")}
             if self.folder is not None:
                 rows = read_csv(self.folder / item["output"])
             else:
                 rows = rows_of(self.results[number])
             for row in rows:
-                # A column of the table that is called as one of these keeps its own value.
-                yield {**first, **row}
+                yield {**first, **_beside(own, row)}
 
     @property
     def stack(self) -> np.ndarray[Any, Any]:
@@ -134,3 +145,14 @@ class Report:
             Whether an old file may be replaced.
         """
         return Table(lambda: self.rows).to_parquet(path, overwrite=overwrite)
+
+
+def _beside(own: Set[str], values: Mapping[str, Any], what: str = "result") -> dict[str, Any]:
+    """Return values under names that are not taken: ``status`` becomes ``status (result)``."""
+    found = {}
+    for name, value in values.items():
+        called = name
+        while called in own or (called != name and called in values):
+            called = f"{called} ({what})"
+        found[called] = value
+    return found

@@ -199,6 +199,7 @@ def _failed(error: BaseException, status: str) -> tuple[dict[str, Any], str]:
 
 def _made(task: Task) -> tuple[dict[str, Any], Any]:
     """Return what there is to say of an item that was done or skipped, and its result."""
+    task.item.check()
     key = key_of(task)
     before = task.before
     if before is not None and task.work.existing != OVERWRITE and _unchanged(task, key, before):
@@ -287,6 +288,8 @@ def _run(task: Task, recipe: Recipe) -> tuple[dict[str, Any], Any]:
     destination = _destination(task, recipe.output)
     how, source = task.how, task.item.open()
     options: dict[str, Any] = {"inputs": task.work.inputs, "spatial": task.work.spatial}
+    # A record has them where they are given here: a file does not know them.
+    options |= {"axes": task.item.given_axes or None}
     options |= {"memory": how.limit, "workers": how.workers}
     if destination is None:
         return _returned(recipe, source, options, to_row=task.target is not None)

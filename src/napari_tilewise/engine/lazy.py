@@ -109,7 +109,8 @@ class _DaskBlocks:
         key = (self._array.name, *position)
         tasks, _ = cull(self._graph, [key])
         with dask.config.set(scheduler="synchronous"):
-            return np.asarray(get_sync(tasks, key))
+            # Not heard by callbacks, which are the process's: they may not bear several threads.
+            return np.asarray(get_sync(tasks, key, callbacks=()))
 
 
 def as_source(array: Any, cache: ChunkCache | None = None) -> Source:

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+from joblib.externals.loky.process_executor import BrokenProcessPool
 
+from napari_tilewise.engine import others
 from napari_tilewise.engine.events import CrewStarted
 from napari_tilewise.errors import OperationFailed
 from napari_tilewise.executors.assignment import leave
@@ -105,7 +106,7 @@ class ProcessCrew:
     def _by_itself(self, task: Task) -> Answer:
         """Do a task in a process of its own, one such at a time: who ends it is known then."""
         with self._alone:
-            pool = ProcessPoolExecutor(max_workers=1)
+            pool = others.pool(1)
             try:
                 return self._in(pool, task)
             except BrokenProcessPool as error:
@@ -122,7 +123,7 @@ class ProcessCrew:
     def _running(self) -> Any:
         with self._lock:
             if self._pool is None:
-                self._pool = ProcessPoolExecutor(max_workers=self._processes)
+                self._pool = others.pool(self._processes)
             return self._pool
 
     def _forget(self, pool: Any) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.axes import default_axes
 from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.io.guarded import read_error
 from napari_tilewise.io.layout import default_chunks
@@ -106,7 +107,8 @@ def compare_images(old: Image, new: Image, session: Session) -> Difference:
     if len(old.levels) != len(new.levels):
         found.notes.append(f"there were {len(old.levels)} levels, now {len(new.levels)}")
     for number, (before, now) in enumerate(zip(old.levels, new.levels, strict=False)):
-        level = _compare_level(before, now, new.axes, session, f"compare level {number}")
+        axes = new.axes or default_axes(len(now.shape))
+        level = _compare_level(before, now, axes, session, f"compare level {number}")
         if number == 0:
             found.notes += level.notes
             found.count(level.differing, level.total, level.largest)

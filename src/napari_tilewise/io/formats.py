@@ -49,6 +49,11 @@ SUFFIXES: Mapping[str, str] = MappingProxyType(
 )
 """The formats that can be written, and a suffix of each."""
 
+AGAIN: Mapping[str, str] = MappingProxyType(
+    {"ome-tiff": ".ome.tif", "imagej-tiff": ".tif", "npy": ".npy", "png": ".png"}
+)
+"""The suffix that gives a file of the same format, by `Image.format`; others are OME-Zarr's."""
+
 
 def table() -> str:
     """Return the table of formats as Markdown."""

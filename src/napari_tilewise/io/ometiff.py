@@ -48,11 +48,10 @@ class OmeTiffWriter(PouringWriter):
     def check(self) -> None:
         """Refuse data types and axes that OME-XML does not know."""
         if self.dtype.name not in DTYPES:
-            raise self.refuse(
-                f"it holds {', '.join(DTYPES)}",
-                "write NAME.ome.zarr, or convert to one of these with a step such as "
-                "util.img_as_float32",
-            )
+            instead = "write NAME.ome.zarr"
+            if self.dtype.kind not in "iu":  # of 64 bits: labels, which such a step scales away
+                instead += ", or convert to one of these with a step such as util.img_as_float32"
+            raise self.refuse(f"it holds {', '.join(DTYPES)}", instead)
         if not set("yx") <= set(self.axes) <= set(AXES):
             raise self.refuse(
                 "it holds the axes t, c, z, y, x, of which y and x must be there",

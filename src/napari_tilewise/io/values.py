@@ -10,6 +10,7 @@ import csv
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from napari_tilewise.engine.disk import writing
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable, SourceUnreadable
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.staging import local_path
+from napari_tilewise.operations.kinds import Output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +29,8 @@ SUFFIXES = (".csv", ".json")
 """What a destination's name may end in."""
 SIDECAR = ".provenance.json"
 """What the name of the file with a record ends in, after the name of the CSV or .npy."""
+ROWS = (Output.SCALAR, Output.POINTS, Output.CONTOURS, Output.TABLE)
+"""The results that a ``.csv`` holds; a ``.json`` holds any."""
 
 _Write = Callable[[Any], object]
 _Rows = tuple[list[str], Iterable[Sequence[object]]]
@@ -38,27 +42,31 @@ def write_value(
     overwrite: bool = False,
     *,
     provenance: Mapping[str, Any] | None = None,
+    along: Sequence[str] | None = None,
 ) -> Path:
     """Write a table, points, contours or a scalar, and return the file's path.
 
     Parameters
     ----------
     path
-        ``.csv`` for a table (a dict of columns), points (a row each, columns ``axis-0``, ...) and
-        contours (a list of points; a first column numbers them). ``.json`` for a scalar, and for
-        anything else too: an object with the value under ``"value"``.
+        ``.csv`` for a table (a dict of columns), points (a row each, columns ``axis-0``, ...),
+        contours (a list of points; a first column numbers them) and scalars (a row each, column
+        ``value``). ``.json`` for anything: an object with the value under ``"value"``.
     value
         The result.
     overwrite
         Whether an old file may be replaced.
     provenance
         How it was made; for ``.csv`` kept in a second file, ``NAME.csv.provenance.json``.
+    along
+        Names of the axes that the value holds a scalar for each position of, as a stack's; in a
+        ``.csv`` each is a column. None: the value is what it looks like.
     """
     where = local_path(path)
     check_file(where, overwrite=overwrite)
     suffix = where.suffix.lower()
     if suffix == ".csv":
-        header, rows = _table(value, where)
+        header, rows = _table(value, where) if along is None else _columns(_tidy(value, along))
         record = None if provenance is None else _json({KEY: _plain(provenance)})
         _replace({where: lambda file: _write_rows(file, header, rows), _sidecar(where): record})
     elif suffix == ".json":
@@ -67,11 +75,50 @@ def write_value(
             content[KEY] = _plain(provenance)
         _replace({where: _json(content)})
     else:
-        raise DestinationUnwritable(
-            f"{str(where)!r} has no suffix of a format for values; expected "
-            f"{' or '.join(SUFFIXES)}: change the name."
-        )
+        raise _no_suffix(where)
     return where
+
+
+def check_value(path: str | os.PathLike[str], output: Output, *, overwrite: bool) -> None:
+    """Refuse a destination that cannot take a result, before that is computed.
+
+    Parameters
+    ----------
+    path
+        The final name.
+    output
+        What the result is.
+    overwrite
+        Whether an old file may be replaced.
+
+    Raises
+    ------
+    DestinationUnwritable
+        When the format cannot hold it.
+    DestinationExists
+        When there is a file that may not be replaced.
+    """
+    where = local_path(path)
+    suffix = where.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise _no_suffix(where)
+    if suffix == ".csv" and output not in ROWS:
+        raise _no_rows(where, f"what the recipe gives ({output})")
+    check_file(where, overwrite=overwrite)
+
+
+def _no_suffix(path: Path) -> DestinationUnwritable:
+    return DestinationUnwritable(
+        f"{str(path)!r} has no suffix of a format for values; expected {' or '.join(SUFFIXES)}: "
+        "change the name."
+    )
+
+
+def _no_rows(path: Path, what: str) -> DestinationUnwritable:
+    return DestinationUnwritable(
+        f"{str(path)!r} cannot hold {what}; a .csv holds scalars, points, contours and tables: "
+        f"write {path.stem + '.json'!r}."
+    )
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
@@ -224,19 +271,15 @@ def _write_rows(file: Any, header: list[str], rows: Iterable[Sequence[object]]) 
 
 
 def _table(value: Any, path: Path) -> _Rows:
+    """Return the header and the rows of what a value looks like."""
     if isinstance(value, Mapping):
-        columns = {str(name): np.asarray(column) for name, column in value.items()}
-        lengths = {name: len(np.atleast_1d(column)) for name, column in columns.items()}
-        if len(set(lengths.values())) > 1:
-            raise DestinationUnwritable(
-                f"The columns for {str(path)!r} have the lengths {lengths}; "
-                "expected one length: give a value for every row."
-            )
-        lists = (np.atleast_1d(column).tolist() for column in columns.values())
-        return list(columns), zip(*lists, strict=True)
+        return _columns(_equally_long(value, path))
+    shape = _shape(value)
+    if shape == ():
+        return _columns(_tidy(value, ()))
     if isinstance(value, np.ndarray) and value.ndim == 2:
         return _point_names(value.shape[1]), value.tolist()
-    if isinstance(value, (list, tuple)) and all(np.ndim(item) == 2 for item in value):
+    if isinstance(value, (list, tuple)) and all(len(_shape(item) or ()) == 2 for item in value):
         ndim = np.shape(value[0])[1] if value else 0
         rows = (
             [number, *point]
@@ -244,10 +287,50 @@ def _table(value: Any, path: Path) -> _Rows:
             for point in np.asarray(contour).tolist()
         )
         return ["contour", *_point_names(ndim)], rows
-    raise DestinationUnwritable(
-        f"{str(path)!r} cannot hold a {type(value).__name__} of shape {np.shape(value)}; a .csv "
-        "holds a table or points: use .json."
-    )
+    what = "of unequal parts" if shape is None else f"of shape {shape}"
+    raise _no_rows(path, f"a {type(value).__name__} {what}")
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    """Return a value's shape; None where its parts are of several."""
+    try:
+        return tuple(np.shape(value))
+    except ValueError:
+        return None
+
+
+def _equally_long(table: Mapping[Any, Any], path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the columns of a table as arrays, after a look whether they have one length."""
+    for name, column in table.items():
+        if _shape(column) is None:
+            raise _no_rows(path, f"the column {name!r}, a {type(column).__name__} of unequal parts")
+    columns = {str(name): np.atleast_1d(column) for name, column in table.items()}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise DestinationUnwritable(
+            f"The columns for {str(path)!r} have the lengths {lengths}; "
+            "expected one length: give a value for every row."
+        )
+    return columns
+
+
+def _tidy(scalars: Any, along: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return scalars as columns: where each stands along some axes, then the value itself.
+
+    Where each position has several numbers there is a column for each.
+    """
+    found = np.asarray(scalars)
+    lengths, rest = found.shape[: len(along)], found.shape[len(along) :]
+    columns = {name: at.ravel() for name, at in zip(along, np.indices(lengths), strict=True)}
+    values = found.reshape(prod(lengths), prod(rest))
+    for number, index in enumerate(np.ndindex(rest)):
+        columns["-".join(map(str, ("value", *index)))] = values[:, number]
+    return columns
+
+
+def _columns(columns: Mapping[str, np.ndarray[Any, Any]]) -> _Rows:
+    """Return the header and the rows of columns of one length."""
+    return list(columns), zip(*(column.tolist() for column in columns.values()), strict=True)
 
 
 def _point_names(ndim: int) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, InvalidParameterType
-from napari_tilewise.operations.specs import Number, Spec
+from napari_tilewise.operations.specs import Number, Spec, shown
 
 # -- footprints ------------------------------------------------------------------------------------
 
@@ -38,10 +38,10 @@ class Footprint(Spec):
             array = np.asarray(value)
         except ValueError as error:
             raise InvalidParameter(
-                f"{name}={value!r} has rows of different lengths: expected {self.describe()}."
+                f"{shown(name, value)} has rows of different lengths: expected {self.describe()}."
             ) from error
         if array.dtype.kind not in "buif":
-            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
         if array.size == 0 or (ndim is not None and array.ndim != ndim):
             raise InvalidParameter(
                 f"{name} has shape {array.shape}: expected a non-empty array with "
@@ -117,7 +117,7 @@ class Array(Spec):
                 f"{name} has rows of different lengths: expected {self.describe()}."
             ) from error
         if array.dtype.kind not in "buifc":
-            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
         wanted = ndim if self.ndim is None else self.ndim
         fits = array.shape == self.shape if self.shape else wanted is None or array.ndim == wanted
         if array.size == 0 or not fits:
@@ -147,7 +147,7 @@ class AlignedImage(Spec):
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
             raise InvalidParameterType(
-                f"{name}={value!r}: expected an array of the image's shape or None."
+                f"{shown(name, value)}: expected an array of the image's shape or None."
             )
         return value
 
@@ -177,7 +177,9 @@ class ImageOr(AlignedImage):
         try:
             return self.other.check(name, value, ndim)
         except InvalidParameter:
-            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.") from None
+            raise InvalidParameterType(
+                f"{shown(name, value)}: expected {self.describe()}."
+            ) from None
 
     def describe(self) -> str:
         """Return the expected values in words."""
@@ -185,8 +187,20 @@ class ImageOr(AlignedImage):
         return text + (" or None" if self.optional else "")
 
 
+@dataclass(frozen=True, kw_only=True)
+class NumberOrImage(Number):
+    """A number, in whose place a script may give one per pixel: an aligned image."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        return value if is_image(self, value) else super()._check(name, value, ndim)
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return f"{super().describe()}, or an array of the image's shape"
+
+
 def is_image(spec: Spec, value: Any) -> bool:
     """Tell whether a parameter's value is an image (None is one that was not given)."""
-    if not isinstance(spec, AlignedImage):
-        return False
-    return not isinstance(spec, ImageOr) or len(getattr(value, "shape", ())) > 0
+    if isinstance(spec, ImageOr | NumberOrImage):
+        return hasattr(value, "dtype") and len(getattr(value, "shape", ())) > 0
+    return isinstance(spec, AlignedImage)

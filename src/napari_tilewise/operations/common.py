@@ -49,6 +49,30 @@ def as_float_type(dtype: Any) -> Any:
     return np.float32 if np.dtype(dtype) in (np.float32, np.float16) else np.float64
 
 
+def require_finite(call: Call, data: np.ndarray, why: str) -> None:
+    """Refuse pixels that are NaN or infinite where they would reach further than a tile's halo.
+
+    Parameters
+    ----------
+    call
+        The operation on the image.
+    data
+        The pixels.
+    why
+        What spreads them, in words that follow "which".
+
+    Raises
+    ------
+    InvalidImage
+        When there are any.
+    """
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
+        raise InvalidImage(
+            f"{call.operation.name}: the image holds NaN or infinite values, which {why}: expected "
+            "finite ones. Replace them first, for example with numpy.nan_to_num."
+        )
+
+
 def check_mirroring(call: Call, before: Sequence[int]) -> None:
     """Refuse windows that reach so far before the image that SciPy loses its place.
 

@@ -90,6 +90,11 @@ def gather_histogram(
             "Replace them first, for example with numpy.nan_to_num."
         )
     if call.dtype.kind in "ui":
+        if int(high) > np.iinfo(np.int64).max:
+            raise InvalidImage(
+                f"{name}: the image's largest value is {high}, which as int64 would be below 0: "
+                "expected less than 2**63. Convert the image to float first."
+            )
         counts = yield from _gather_integers(call, low, high, pixels)
         return Histogram(counts, np.arange(int(low), int(high) + 1), low, high)
     counts = yield Gather(

@@ -7,6 +7,7 @@ keeps the sums along the lines where tiles begin, and a tile goes on adding from
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 
 PIECE = 2**20
 """Pixels that the walk over the image holds at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """What a band of whole rows adds up to."""
+
+    rows: slice
+    end: np.ndarray
+    """Down to its last row."""
+    tops: dict[int, np.ndarray]
+    """Down to the rows before those where tiles begin."""
+    lefts: np.ndarray
+    """Across, up to the columns before those where tiles begin."""
 
 
 class PrefixSums:
@@ -48,17 +62,39 @@ class PrefixSums:
         """What it takes in memory."""
         return self._lefts.nbytes + sum(line.nbytes for line in self._tops.values())
 
-    def walk(self, block: Block, top: np.ndarray, rows: list[int]) -> np.ndarray:
-        """Take in a band of whole rows and return what has been added up before the next."""
+    def walk(self, block: Block, top: np.ndarray, rows: list[int]) -> Band:
+        """Return what a band of whole rows adds up to, given what there was before it.
+
+        Parameters
+        ----------
+        block
+            The band.
+        top
+            What has been added up before it.
+        rows
+            The rows in it, or just beyond, where tiles begin.
+        """
         first = block.region[0].start
         down = _continued(self._pixels(block), top[None], axis=0)
-        for row in rows:
-            self._tops[row] = down[row - first].copy()
-        end: np.ndarray = down[-1].copy()
         across = np.cumsum(down[1:], axis=1)
         before = np.array([column - 1 for column in self._columns], int)
-        self._lefts[first : block.region[0].stop] = np.where(before < 0, 0, across[:, before])
-        return end
+        return Band(
+            slice(first, block.region[0].stop),
+            end=down[-1].copy(),
+            tops={row: down[row - first].copy() for row in rows},
+            lefts=np.where(before < 0, 0, across[:, before]),
+        )
+
+    def take(self, band: Band) -> None:
+        """Take in what a band adds up to.
+
+        Parameters
+        ----------
+        band
+            What `walk` found.
+        """
+        self._tops.update(band.tops)
+        self._lefts[band.rows] = band.lefts
 
     def of(self, block: Block) -> np.ndarray:
         """Return the prefix sums of a block's region, as the whole image's."""
@@ -90,12 +126,15 @@ def gather_prefix_sums(call: Call, halo: HaloLike) -> Generator[Gather, Any, Pre
     for start in range(0, height, step):
         stop = min(height, start + step)
         inside = [row for row in rows if start < row <= stop]
-        top = yield Gather(
+        # The whole band travels and is kept: no other process, and no later run, has these sums.
+        band: Band = yield Gather(
             partial(sums.walk, top=top, rows=inside),
             lambda a, b: a,
             regions=[(slice(start, stop), slice(0, width))],
             what="sums",
         )
+        sums.take(band)
+        top = band.end
     return sums
 
 

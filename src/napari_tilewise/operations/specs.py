@@ -16,6 +16,25 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, InvalidParameterType
 
+SHOWN = 120
+"""Characters of a value that a message shows."""
+
+
+def shown(name: str, value: Any) -> str:
+    """Return a parameter with its value in words, an array's shape instead of its items.
+
+    Parameters
+    ----------
+    name
+        The parameter's name.
+    value
+        Its value.
+    """
+    if getattr(value, "shape", ()):
+        return f"{name} has shape {tuple(value.shape)}"
+    text = repr(value)
+    return f"{name}={text}" if len(text) <= SHOWN else f"{name}={text[:SHOWN]}..."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
@@ -67,7 +86,7 @@ class Number(Spec):
         ):
             if ndim is not None and len(value) != ndim:
                 raise InvalidParameter(
-                    f"{name}={value!r} has {len(value)} values: expected one number, or "
+                    f"{shown(name, value)} has {len(value)} values: expected one number, or "
                     f"{ndim}, one per spatial axis."
                 )
             return tuple(self._one(name, item) for item in value)
@@ -81,10 +100,10 @@ class Number(Spec):
             if self.integer and isinstance(value, Real) and float(value).is_integer():
                 value = int(float(value))
             else:
-                raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+                raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
         low = value <= self.minimum if self.exclusive else value < self.minimum
         if math.isnan(value) or low or value > self.maximum or (self.odd and value % 2 == 0):
-            raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
         return value
 
     def describe(self) -> str:
@@ -107,7 +126,7 @@ class Flag(Spec):
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         if not isinstance(value, bool | np.bool_):
-            raise InvalidParameterType(f"{name}={value!r}: expected True or False.")
+            raise InvalidParameterType(f"{shown(name, value)}: expected True or False.")
         return bool(value)
 
     def describe(self) -> str:
@@ -125,7 +144,7 @@ class Choice(Spec):
         for choice in self.choices:
             if type(choice) is type(value) and choice == value:
                 return choice
-        raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
+        raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
 
     def describe(self) -> str:
         """Return the expected values in words."""
@@ -144,9 +163,9 @@ class Numbers(Spec):
         if isinstance(value, Real) and not isinstance(value, bool):
             return self.item.check(name, value, None)
         if isinstance(value, str) or not isinstance(value, Sequence | range | np.ndarray):
-            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
         if len(value) < self.least:
-            raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
         if isinstance(value, range):
             return value
         return tuple(self.item.check(name, item, None) for item in value)
@@ -170,7 +189,7 @@ class Range(Spec):
             return tuple(Number().check(name, item, None) for item in value)
         elif isinstance(value, type) and np.dtype(value).name in self.names:
             return np.dtype(value).name
-        raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
+        raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
 
     def describe(self) -> str:
         """Return the expected values in words."""
@@ -183,7 +202,7 @@ class Text(Spec):
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         if not isinstance(value, str):
-            raise InvalidParameterType(f"{name}={value!r}: expected a text.")
+            raise InvalidParameterType(f"{shown(name, value)}: expected a text.")
         return value
 
     def describe(self) -> str:
@@ -226,7 +245,7 @@ class Function(Spec):
             return value
         items = value if self.several and isinstance(value, Sequence) else (value,)
         if not items or not all(callable(item) for item in items):
-            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
         return tuple(items) if self.several else value
 
     def describe(self) -> str:
@@ -278,8 +297,7 @@ class Either(Spec):
                 return option.check(name, value, ndim)
             except InvalidParameter:
                 continue
-        shown = f" has shape {value.shape}" if isinstance(value, np.ndarray) else f"={value!r}"
-        raise InvalidParameterType(f"{name}{shown}: expected {self.describe()}.")
+        raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
 
     def describe(self) -> str:
         """Return the expected values in words."""

@@ -9,6 +9,7 @@ begin, and a tile goes on adding from there.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,16 @@ class Padding:
         return tuple(slice(s.start - w, s.stop - w) for s, w in zip(box, self.window, strict=True))
 
 
+@dataclass(frozen=True, eq=False)
+class Band:
+    """What a band across the padded image adds up to."""
+
+    end: np.ndarray
+    """The last running sums along the first axis, as many as a window is long."""
+    lines: list[tuple[int, int, slice, np.ndarray]]
+    """The sums before the lines where tiles begin: the axis, the line's number, the rows."""
+
+
 class WindowSums:
     """Sums over all windows of the padded image, and of its square.
 
@@ -149,12 +160,34 @@ class WindowSums:
             sums = _windows(_added(sums, before, axis), width, axis)
         return sums
 
-    def walk(self, padded: np.ndarray, first: int, tails: Sequence[Any]) -> list[np.ndarray]:
-        """Take in a band across the padded image; return what has been added up at its end."""
+    def walk(self, padded: np.ndarray, first: int, tails: Sequence[Any]) -> list[Band]:
+        """Return what a band across the padded image, and across its square, adds up to.
+
+        Parameters
+        ----------
+        padded
+            The band's pixels.
+        first
+            Its first line.
+        tails
+            The ends of the bands before, None for the first.
+        """
         return [
             self._walk(pixels, first, tail, kept)
             for pixels, tail, kept in zip((padded, padded**2), tails, self._before, strict=True)
         ]
+
+    def take(self, bands: Sequence[Band]) -> None:
+        """Take in what a band adds up to.
+
+        Parameters
+        ----------
+        bands
+            What `walk` found.
+        """
+        for band, kept in zip(bands, self._before, strict=True):
+            for axis, number, rows, sums in band.lines:
+                kept[axis][number][rows] = sums
 
     def _walk(
         self,
@@ -162,12 +195,13 @@ class WindowSums:
         first: int,
         tail: np.ndarray | None,
         kept: Sequence[dict[int, np.ndarray]],
-    ) -> np.ndarray:
+    ) -> Band:
         width = self.padding.window[0]
+        lines: list[tuple[int, int, slice, np.ndarray]] = []
         sums = _added(sums, None if tail is None else tail[-1:], 0)
-        for number, before in kept[0].items():
+        for number in kept[0]:
             if first < number <= first + len(sums):
-                before[...] = sums[number - 1 - first]
+                lines.append((0, number, slice(None), sums[number - 1 - first].copy()))
         if tail is not None:
             sums, first = np.concatenate([tail, sums]), first - len(tail)
         end: np.ndarray = sums[-width:].copy()
@@ -176,11 +210,10 @@ class WindowSums:
         sums = sums[: max(0, rows.stop - rows.start)]
         for axis in range(1, sums.ndim):
             sums = np.cumsum(sums, axis=axis)
-            for number, before in kept[axis].items():
-                before[rows] = sums.take(number - 1, axis)
+            lines += [(axis, number, rows, sums.take(number - 1, axis)) for number in kept[axis]]
             sums = _windows(sums, self.padding.window[axis], axis)
             sums = sums[(slice(None),) * axis + (slice(-1),)]
-        return end
+        return Band(end, lines)
 
 
 def _added(data: np.ndarray, before: np.ndarray | None, axis: int) -> np.ndarray:
@@ -222,12 +255,15 @@ def gather_window_sums(
     for start, stop in _bands(call, padding):
         box = (slice(start, stop), *(slice(0, n) for n in padding.shape[1:]))
 
-        def walk(block: Block, box: Region = box, tails: list[Any] = tails) -> list[np.ndarray]:
+        def walk(block: Block, box: Region = box, tails: list[Any] = tails) -> list[Band]:
             return sums.walk(padding.of(block, box), box[0].start, tails)
 
-        tails = yield Gather(
+        # The whole band travels and is kept: no other process, and no later run, has these sums.
+        bands: list[Band] = yield Gather(
             walk, lambda a, b: a, regions=[padding.inside(box)], what="sums of windows"
         )
+        sums.take(bands)
+        tails = [band.end for band in bands]
     return sums
 
 

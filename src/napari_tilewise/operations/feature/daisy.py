@@ -265,10 +265,16 @@ def _normalized(call: Call, descriptors: np.ndarray) -> np.ndarray:
 
 
 def _described(layout: _Layout) -> Tiles:
-    return Tiles(
-        lambda block: _descriptors(layout, block, block.tile),
-        source=lambda tile: _source(layout, _not_alone(layout, tile)),
-    )
+    def compute(block: Block) -> np.ndarray:
+        if 0 in extent(block.tile):
+            return np.empty((*extent(block.tile), layout.length), _dtype(layout.call))
+        return _descriptors(layout, block, block.tile)
+
+    def source(tile: Region) -> Region | None:
+        # no descriptor fits into an image of twice the radius
+        return None if 0 in extent(tile) else _source(layout, _not_alone(layout, tile))
+
+    return Tiles(compute, source=source)
 
 
 # -- the image -------------------------------------------------------------------------------------

@@ -13,7 +13,13 @@ from skimage.feature import hessian_matrix
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import BORDER, CVAL, as_float, gaussian_radius
+from napari_tilewise.operations.common import (
+    BORDER,
+    CVAL,
+    as_float,
+    gaussian_radius,
+    require_finite,
+)
 from napari_tilewise.operations.derivatives import hessian_reach
 from napari_tilewise.operations.grid import Region, clip, grow, within
 from napari_tilewise.operations.model import (
@@ -131,11 +137,7 @@ def _hessian(call: Call) -> Tiles:
         return after_smoothing(call, hessian_matrix, keywords)
 
     def compute(block: Block) -> np.ndarray:
-        if block.data.dtype.kind == "f" and not np.isfinite(block.data).all():
-            raise InvalidImage(
-                f"{call.operation.name}: the image holds NaN or infinite values, which derivatives "
-                "of Gaussians spread. Replace them first, for example with numpy.nan_to_num."
-            )
+        require_finite(call, block.data, "derivatives of Gaussians spread")
         return np.stack(hessian_matrix(block.data, **keywords))
 
     return Tiles(compute, halo=_derivative_reach(call))

@@ -13,9 +13,19 @@ from napari_tilewise.operations.common import (
     as_float,
     check_mirroring,
     gaussian_radius,
+    require_finite,
 )
 from napari_tilewise.operations.filters.thresholds import ABOVE, above
-from napari_tilewise.operations.model import Call, Exactness, HaloLike, Kind, Operation
+from napari_tilewise.operations.model import (
+    Block,
+    Call,
+    Exactness,
+    HaloLike,
+    Kind,
+    Operation,
+    Tiles,
+    tiled,
+)
 from napari_tilewise.operations.parameters import Choice, Either, Function, Number
 
 WINDOW = Number(integer=True, odd=True, minimum=1, per_axis=True, length=True, usual=(3, 31))
@@ -52,6 +62,20 @@ def _check_local(call: Call) -> None:
         check_mirroring(call, [width // 2 for width in call.per_axis(call["block_size"])])
 
 
+def _summed(call: Call) -> Tiles:
+    """Return the plan where scikit-image adds up along lines: what is not finite stays in a sum."""
+
+    def compute(block: Block) -> np.ndarray:
+        require_finite(call, block.data, "sums along lines spread over all that follows")
+        return np.asarray(call.function(block.data))
+
+    return Tiles(compute, halo=call.operation.halo_of(call))
+
+
+def _local(call: Call) -> Tiles:
+    return _summed(call) if call["method"] == "mean" else tiled(call)
+
+
 def _window(name: str, **specs: Any) -> Operation:
     return Operation(
         name=f"filters.threshold_{name}",
@@ -67,6 +91,7 @@ def _window(name: str, **specs: Any) -> Operation:
         tolerance_pixels=2**34,
         specs={"window_size": WINDOW, "k": Number(usual=(0, 1)), **specs},
         halo_of=_window_halo,
+        plan_of=_summed,
         dtype_of=as_float,
         apply_result=above,
         step_text=ABOVE,
@@ -100,6 +125,7 @@ OPERATIONS = (
             "cval": CVAL,
         },
         halo_of=_local_halo,
+        plan_of=_local,
         dtype_of=as_float,
         check=_check_local,
         border="mode",

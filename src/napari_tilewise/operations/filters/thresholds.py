@@ -34,6 +34,7 @@ from napari_tilewise.operations.model import (
 )
 from napari_tilewise.operations.parameters import Either, Flag, Function, Number, Spec
 from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.specs import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +66,7 @@ class Counted(Function):
         arrays = tuple(map(np.asarray, value if pair else (value,)))
         numbers = all(array.ndim == 1 and array.dtype.kind in "buif" for array in arrays)
         if not numbers or not arrays[0].size or len({array.size for array in arrays}) > 1:
-            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
         return arrays if pair else arrays[0]
 
     def describe(self) -> str:
@@ -91,14 +92,6 @@ HISTOGRAM = Counted(
         (np.array([4, 9, 1, 3, 8, 2]), np.linspace(0.1, 0.9, 6)),
     ),
 )
-
-
-def _check(call: Call) -> None:
-    if call.dtype == np.uint64:
-        raise InvalidImage(
-            f"{call.operation.name}: numpy counts no uint64 pixels. Convert the image to int64 or "
-            "a smaller type first."
-        )
 
 
 def _planned(found: Callable[[Call, Histogram], Any]) -> Callable[[Call], Plan]:
@@ -260,7 +253,6 @@ def _threshold(
             "plan_of": _planned(found),
             "apply_result": above,
             "step_text": ABOVE,
-            "check": _check,
             "finite": True,
             "working": 4.0,
             **fields,

@@ -19,6 +19,7 @@ from skimage.measure import regionprops_table
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.collected import Collected
 from napari_tilewise.operations.grid import Region, size, within
+from napari_tilewise.operations.measure.counted import count, counted
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -250,11 +251,21 @@ def _regionprops_table(call: Call) -> Plan:
     _, (region,) = (yield from _read_objects(call, labels[:1], boxes[:1], measure))[0]
     first = _First(region, names)
     del region
+    to_dict = reach("measure._regionprops", "_props_to_dict")
+    quick = counted(call, names)
+    slow = [name for name in names if name not in quick]
+    heads = {name: to_dict([first], [name], call["separator"]) for name in names}
 
     def table(block: Block, objects: list[tuple[int, Region]]) -> dict[str, np.ndarray]:
-        to_dict = reach("measure._regionprops", "_props_to_dict")
-        columns = to_dict([first, *measure(block, objects)], names, call["separator"])
-        return {name: column[1:] for name, column in columns.items()}
+        columns: dict[str, np.ndarray] = {}
+        if slow:
+            rows = [first, *measure(block, objects)]
+            found = to_dict(rows, slow, call["separator"])
+            columns = {name: column[1:] for name, column in found.items()}
+        for name, made in count(block, objects, quick).items():
+            for (key, head), column in zip(heads[name].items(), made, strict=True):
+                columns[key] = column.astype(head.dtype, copy=False)
+        return {key: columns[key] for name in names for key in heads[name]}
 
     parts = yield from _read_objects(call, labels, boxes, table)
     order = np.argsort(np.concatenate([numbers for numbers, _ in parts]))

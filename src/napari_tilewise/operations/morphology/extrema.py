@@ -143,19 +143,24 @@ def _pieces(
     return pieces
 
 
-def _extremes(block: Block) -> tuple[Any, Any]:
-    pixels = block.data[block.core]
-    low, high = pixels.min(), pixels.max()
-    if np.isnan(low):
-        raise InvalidImage("The image holds NaN, which is neither higher nor lower: replace it.")
-    return low, high
-
-
 def _widest(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
     return min(a[0], b[0]), max(a[1], b[1])
 
 
-EXTREMES = Gather(_extremes, _widest, halo=HALO, what="smallest and largest value")
+def _extremes(call: Call) -> Gather:
+    """Return the pass that finds the smallest and the largest value, and refuses NaN."""
+
+    def of(block: Block) -> tuple[Any, Any]:
+        pixels = block.data[block.core]
+        low, high = pixels.min(), pixels.max()
+        if np.isnan(low):
+            raise InvalidImage(
+                f"{call.operation.name}: the image holds NaN, which is neither higher nor lower: "
+                "expected numbers. Replace it first."
+            )
+        return low, high
+
+    return Gather(of, _widest, halo=HALO, what="smallest and largest value")
 
 
 # -- local maxima and minima -----------------------------------------------------------------------
@@ -199,7 +204,7 @@ def _local(values: Callable[[np.ndarray], np.ndarray]) -> Callable[[Call], Plan]
         components: Components
         components, (low, high) = yield together(
             gather_components(pieces, connectivity, halo=HALO, ufuncs={"open": np.logical_or}),
-            EXTREMES,
+            _extremes(call),
         )
         chosen = ~components.measures["open"]
         chosen[0] = False
@@ -274,7 +279,7 @@ def _labelled_maxima(call: Call) -> Plan:
     components: Components
     components, _ = yield together(
         gather_components(pieces, connectivity, halo=HALO, ufuncs={"open": np.logical_or}),
-        EXTREMES,
+        _extremes(call),
     )
     ids = np.arange(components.count + 1)
     ids[components.measures["open"]] = 0

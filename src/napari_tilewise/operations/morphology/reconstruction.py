@@ -15,6 +15,7 @@ from skimage.morphology import reconstruction
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations import gathered
+from napari_tilewise.operations.grid import words
 from napari_tilewise.operations.model import (
     Block,
     Call,
@@ -71,7 +72,7 @@ def _spread(
             side = "larger" if method == "dilation" else "smaller"
             raise InvalidImage(
                 f"{call.operation.name}: the seed is {side} than the mask somewhere in "
-                f"{block.tile}: expected a seed that is nowhere {side} (method={method!r})."
+                f"{words(block.tile)}: expected a seed that is nowhere {side} (method={method!r})."
             )
         if np.isnan(first).any() or np.isnan(limit).any():
             raise InvalidImage(

@@ -59,13 +59,22 @@ def _drop_small(call: Call, *, holes: bool) -> Plan:
 
 
 def _count_labels(block: Block) -> dict[int, int]:
-    values, counts = np.unique(block.data[block.core], return_counts=True)
-    if values[0] < 0:
+    labels = block.data[block.core]
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0:
         raise InvalidImage(
-            f"The labels hold {values[0]}: expected no negative ones. Relabel the image with "
+            f"The labels hold {low}: expected no negative ones. Relabel the image with "
             "measure.label first."
         )
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+    if high - low < labels.size:  # counting needs no sorting
+        counts = np.bincount((labels - labels.dtype.type(low)).ravel().astype(np.intp, copy=False))
+        values = np.flatnonzero(counts)
+        counts = counts[values]
+    else:
+        values, counts = np.unique(labels - labels.dtype.type(low), return_counts=True)
+    return {
+        value + low: count for value, count in zip(values.tolist(), counts.tolist(), strict=True)
+    }
 
 
 def add_counts(total: dict[int, int], part: dict[int, int]) -> dict[int, int]:

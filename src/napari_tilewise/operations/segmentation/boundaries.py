@@ -69,7 +69,9 @@ def _clear_border(call: Call) -> Plan:
         labels, count = label(values, background=0, return_num=True, connectivity=call.ndim)
         touches = np.zeros(count + 1, bool)
         touches[labels[_border(call, block)]] = True
-        return Pieces(labels, count, values, {"touches": touches})
+        # scikit-image labels equal integers: fractions are cut off first.
+        whole = values.astype(np.intp) if values.dtype.kind == "f" else values
+        return Pieces(labels, count, whole, {"touches": touches})
 
     components: Components = yield gather_components(
         pieces, call.ndim, ufuncs={"touches": np.logical_or}
@@ -257,7 +259,7 @@ OPERATIONS = (
             "mask": AlignedImage(),
         },
         output=Output.LABELS,
-        dtypes="bui",
+        output_of=lambda call: Output.IMAGE if call.dtype.kind == "f" else Output.LABELS,
         ndim=(1, 3),
         check=_check_buffer,
         plan_of=_clear_border,

@@ -274,7 +274,8 @@ class _Separation:
 
 
 def _gradient_dtype(call: Call) -> Any:
-    return np.float32 if call.dtype == np.float32 else np.float64
+    """Return the image's own floats; SciPy takes half precision where it smooths nothing."""
+    return call.dtype if call.dtype in (np.float16, np.float32) else np.float64
 
 
 INIT = ImageOr(role="mask", optional=False, other=Choice(choices=("checkerboard", "disk")))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from skimage.transform import integrate
@@ -54,6 +54,10 @@ class DataType(Choice):
 # -- integral_image --------------------------------------------------------------------------------
 
 
+_Part: TypeAlias = tuple[Region, np.ndarray]
+"""A cell's box, and what it adds to the sums."""
+
+
 def _dtype(call: Call) -> np.dtype[Any]:
     if call["dtype"] is not None:
         named: np.dtype[Any] = np.dtype(call["dtype"])
@@ -77,7 +81,6 @@ class _Carried:
     def __init__(self, call: Call, axis: int) -> None:
         self._axis = axis
         self._cell = _cells(call)[axis]
-        self._exact = _dtype(call).kind in "bui"
         lengths = list(call.shape)
         lengths[axis] = -(-lengths[axis] // self._cell) - 1
         self._sums = np.empty(lengths, _dtype(call))
@@ -87,19 +90,13 @@ class _Carried:
         """Bytes held."""
         return self._sums.nbytes
 
-    def part(self, pixels: np.ndarray) -> np.ndarray:
-        """Return what a cell contributes: its sums where order does not matter, or its pixels."""
-        if not self._exact:
-            return pixels
-        return np.asarray(pixels.sum(axis=self._axis, dtype=self._sums.dtype, keepdims=True))
-
-    def add(self, box: Region, part: np.ndarray) -> None:
+    def add(self, part: _Part) -> None:
         """Go on with a cell's contribution."""
-        axis = self._axis
+        axis, (box, pixels) = self._axis, part
         before = self.before(box)
         if before is not None:
-            part = np.concatenate([before, part.astype(before.dtype, copy=False)], axis=axis)
-        total = np.add.accumulate(part, axis=axis, dtype=self._sums.dtype)
+            pixels = np.concatenate([before, pixels.astype(before.dtype, copy=False)], axis=axis)
+        total = np.add.accumulate(pixels, axis=axis, dtype=self._sums.dtype)
         edge = [slice(s.start, s.stop) for s in box]
         edge[axis] = slice(box[axis].start // self._cell, box[axis].start // self._cell + 1)
         last = [slice(None)] * len(box)
@@ -141,34 +138,37 @@ def _integral_image(call: Call) -> Plan:
             continue
         # What lies in the last row of cells is carried nowhere.
         boxes = [cells.region(p) for p in cells.positions() if p[axis] < count - 1]
-        carry, before = _Carried(call, axis), tuple(carried)
-
-        def of(
-            block: Block, carry: _Carried = carry, before: Any = before
-        ) -> tuple[_Carried, list[tuple[Region, np.ndarray]]]:
-            sums = _summed(call, block.data, block.region, before)
-            return carry, [(block.region, carry.part(sums))]
-
-        yield Gather(of, _carry_on, regions=boxes, finish=_carried, what=f"sums along axis {axis}")
-        carried.append(carry)
+        carried.append((yield _carry(call, axis, tuple(carried), boxes)))
     return Tiles(lambda block: _summed(call, block.data, block.region, carried), align=cells.tile)
 
 
-def _carry_on(total: Any, part: Any) -> _Carried:
-    carry = _carried(total)
-    for box, pixels in part[1]:
-        carry.add(box, pixels)
-    return carry
+def _carry(
+    call: Call, axis: int, before: Sequence[_Carried | None], boxes: Sequence[Region]
+) -> Gather:
+    """Return the pass that carries the sums along one axis, with those along the axes before."""
+    exact, dtype = _dtype(call).kind in "bui", _dtype(call)
 
+    def of(block: Block) -> _Part:
+        """Return a cell's sums where order does not matter, or else its pixels."""
+        sums = _summed(call, block.data, block.region, before)
+        if exact:
+            sums = np.asarray(sums.sum(axis=axis, dtype=dtype, keepdims=True))
+        return block.region, sums
 
-def _carried(total: Any) -> _Carried:
-    """Return the sums after the first part, which nobody merged yet."""
-    if isinstance(total, _Carried):
-        return total
-    carry, parts = total
-    for box, pixels in parts:
-        carry.add(box, pixels)
-    return carry  # type: ignore[no-any-return]
+    def carried(total: _Carried | _Part) -> _Carried:
+        """Return the sums, begun with the first part, which nobody merged yet."""
+        if isinstance(total, _Carried):
+            return total
+        begun = _Carried(call, axis)
+        begun.add(total)
+        return begun
+
+    def merge(total: _Carried | _Part, part: _Part) -> _Carried:
+        sums = carried(total)
+        sums.add(part)
+        return sums
+
+    return Gather(of, merge, regions=boxes, finish=carried, what=f"sums along axis {axis}")
 
 
 def _halo(call: Call) -> HaloLike:

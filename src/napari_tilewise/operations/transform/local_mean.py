@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import CHANNEL, as_float
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.common import CHANNEL, as_float, require_finite
 from napari_tilewise.operations.grid import Region, extent
 from napari_tilewise.operations.model import Block, Call, Exactness, Kind, Operation, Tiles
 from napari_tilewise.operations.parameters import Flag
@@ -123,12 +123,7 @@ def _plan(call: Call) -> Tiles:
         data = np.asarray(
             reach("_shared.utils", "convert_to_float")(block.data, call["preserve_range"])
         )
-        if not np.isfinite(data).all():
-            raise InvalidImage(
-                f"{call.operation.name}: the image holds NaN or infinite values, which a product "
-                "of matrices spreads over all of it: expected finite ones. Replace them first, "
-                "for example with numpy.nan_to_num."
-            )
+        require_finite(call, data, "a product of matrices spreads over all of it")
         if call.channel_axis is not None:
             data = np.moveaxis(data, call.channel_axis, -1)
         held = (*block.region, *(slice(0, n) for n in moved[call.ndim :]))

@@ -43,7 +43,14 @@ class Lengths(Numbers):
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         if np.ndim(value) != 1:
             raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
-        return tuple(int(n) for n in super()._check(name, value, ndim))
+        shape = tuple(int(n) for n in super()._check(name, value, ndim))
+        if ndim is not None and not ndim - 1 <= len(shape) <= ndim + 1:
+            raise InvalidParameter(
+                f"{name}={shape} for an image of {ndim} axes: expected {ndim}, one per axis "
+                f"({ndim - 1}: the last keeps its length; {ndim + 1}: one axis more). Add axes to "
+                "the image first (image[..., None]) for more."
+            )
+        return shape
 
     def describe(self) -> str:
         """Return the expected values in words."""
@@ -139,17 +146,6 @@ def _check(call: Call) -> None:
             "channels: expected one number, which scikit-image applies to the channels too, or "
             "None."
         )
-
-
-def _check_resize(call: Call) -> None:
-    count = len(call["output_shape"])
-    if not call.ndim - 1 <= count <= call.ndim + 1:
-        raise InvalidParameter(
-            f"{call.operation.name}: output_shape={call['output_shape']} for an image of shape "
-            f"{call.shape}: expected {call.ndim - 1} to {call.ndim + 1} lengths. Add axes to the "
-            "image first (image[..., None]) for more."
-        )
-    _check(call)
 
 
 def _halo(call: Call) -> HaloLike:
@@ -251,7 +247,7 @@ OPERATIONS = (
         {"output_shape": Lengths(item=LENGTH)},
         {},
         shape_of=_given_shape,
-        check=_check_resize,
+        check=_check,
         note="Orders 0 and 1 are identical bit for bit. Adds one axis at most: for more, give the "
         "image the others first (image[..., None]).",
     ),

@@ -1,0 +1,49 @@
+"""Other processes of this machine, which end with the one that they work for, however it ends.
+
+A pool ends its processes when it is closed; one that is killed closes nothing, and those that
+worked for it would wait for tasks, and hold their memory, for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import psutil
+from joblib.externals.loky.process_executor import ProcessPoolExecutor
+
+LOOK = 1.0
+"""Seconds between two looks at the other process."""
+
+
+def pool(processes: int) -> Any:
+    """Return a pool of loky's processes.
+
+    Parameters
+    ----------
+    processes
+        Their number.
+    """
+    return ProcessPoolExecutor(processes, initializer=end_with, initargs=(os.getpid(),))
+
+
+def end_with(parent: int) -> None:
+    """End this process once another is gone; an initializer of pools.
+
+    Parameters
+    ----------
+    parent
+        The number of the process that this one works for.
+    """
+    try:
+        other = psutil.Process(parent)
+    except psutil.NoSuchProcess:
+        os._exit(1)
+    threading.Thread(target=_watch, args=(other,), daemon=True, name="tilewise-parent").start()
+
+
+def _watch(other: psutil.Process) -> None:
+    while other.is_running():
+        threading.Event().wait(LOOK)
+    os._exit(1)

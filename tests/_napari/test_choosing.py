@@ -1,0 +1,105 @@
+"""Whatever operation is chosen for whatever layer: the panel shows it, or says why not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QDockWidget, QMainWindow
+from skimage import data
+
+from napari_tilewise import OPERATIONS
+from napari_tilewise._napari import elided
+from napari_tilewise._napari.base import Panel
+from napari_tilewise._napari.docks import ROOM, share_place
+from napari_tilewise._napari.recipe_panel import RecipePanel
+
+pytestmark = pytest.mark.gui
+
+PLANE = data.coins()[:40, :50]
+VOLUME = np.stack([PLANE] * 4)
+LAYERS = {
+    "plane": lambda viewer: viewer.add_image(PLANE),
+    "volume": lambda viewer: viewer.add_image(VOLUME, axis_labels=("z", "y", "x")),
+    "time": lambda viewer: viewer.add_image(VOLUME[None], axis_labels=("t", "z", "y", "x")),
+    "colours": lambda viewer: viewer.add_image(data.astronaut()[:40, :50], rgb=True),
+    "labels": lambda viewer: viewer.add_labels(VOLUME // 50),
+    "pyramid": lambda viewer: viewer.add_image([PLANE, PLANE[::2, ::2]], multiscale=True),
+}
+FEW = [*list(OPERATIONS)[::11], "transform.resize", "transform.resize_local_mean"]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_what_is_shown_belongs_to_the_operation(viewer, panel, kind):
+    LAYERS[kind](viewer)
+    for name in OPERATIONS if kind == "volume" else FEW:
+        op = OPERATIONS[name]
+        panel.choose(name)
+        for way in panel.target.way_box.choices or [None]:
+            panel.target.way_box.value = way
+            assert panel.operation is op
+            assert (panel.title.text(), panel.summary.text()) == (op.title, op.summary)
+            assert panel.kind.text(), name
+            assert panel.apply.isEnabled() != bool(panel.message.text()), name
+
+
+@pytest.mark.parametrize("name", ["transform.resize", "transform.resize_local_mean"])
+def test_a_first_shape_has_a_length_per_axis(viewer, panel, name):
+    viewer.add_image(VOLUME, axis_labels=("z", "y", "x"))
+    panel.choose(name)
+    ways = panel.target.way_box
+    for way, ndim in (*zip(ways.choices, (3, 2), strict=True), (ways.choices[0], 3)):
+        ways.value = way
+        panel.reset.click()
+        assert len(panel.form.values()["output_shape"]) == ndim
+        assert panel.apply.isEnabled()
+    panel.form.set_values({"output_shape": (5, 6, 7)})
+    ways.value = ways.choices[1]
+    assert panel.form.values()["output_shape"] == (5, 6, 7)  # as it was written
+    panel.form.set_values({"output_shape": (5,)})
+    ways.value = ways.choices[0]
+    assert "expected 3" in panel.message.text()
+
+
+@pytest.mark.usefixtures("qapp")
+def test_long_names_are_cut_in_the_middle():
+    name = "a rather long name of an image.ome.tif [17]"
+    box, label = QComboBox(), elided.ElidedLabel()
+    box.addItem(name)
+    box.setToolTip("<qt>The layer.</qt>")
+    elided.elided(box)
+    label.setText(name)
+    for widget in (box, label):
+        widget.resize(150, 24)
+        widget.grab()  # paints
+    for cut in (elided.shown(box), super(elided.ElidedLabel, label).text()):
+        assert cut.startswith("a ra")
+        assert cut.endswith("17]")
+        assert "\N{HORIZONTAL ELLIPSIS}" in cut
+    assert label.text() == name
+    assert elided.tooltip(box) == f"<qt><b>{name}</b><br>The layer.</qt>"
+    box.resize(900, 24)
+    assert elided.shown(box) == name
+
+
+def test_panels_fit_a_low_window(viewer, panel):
+    low, chrome = 900, 110
+    recipe = RecipePanel(viewer)
+    viewer.window.add_dock_widget(recipe, name="Recipe")
+    for choosing in (False, True):
+        recipe.add.setChecked(choosing)
+        least = [one.minimumSizeHint().height() for one in (panel, recipe)]
+        assert sum(least) <= low - chrome
+
+
+@pytest.mark.parametrize(("height", "tabs"), [(2 * ROOM - 200, 2), (2 * ROOM, 1), (3 * ROOM, 0)])
+def test_panels_share_a_place_in_a_low_window(viewer, qtbot, height, tabs):
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    window.resize(800, height)
+    for name in ("one", "two", "three"):
+        made, dock = Panel(viewer, name), QDockWidget(name, window)
+        dock.setWidget(made)
+        window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+        share_place(made)
+    assert len(window.tabifiedDockWidgets(dock)) == tabs
