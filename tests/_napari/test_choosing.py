@@ -101,5 +101,5 @@ def test_panels_share_a_place_in_a_low_window(viewer, qtbot, height, tabs):
         made, dock = Panel(viewer, name), QDockWidget(name, window)
         dock.setWidget(made)
         window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
-        share_place(made)
+        share_place(made, Panel)
     assert len(window.tabifiedDockWidgets(dock)) == tabs

@@ -113,7 +113,7 @@ def _foretell(made: Plan, destination: str, *, pyramid: bool) -> None:
 
 
 def rerun(
-    output: Annotated[str, typer.Argument(help="What run wrote: an OME-Zarr, .json or .csv.")],
+    output: Annotated[str, typer.Argument(help="What run wrote: an image, .json or .csv.")],
     to: Annotated[
         str | None,
         typer.Option(help="Keep the new output here; it is only made to be compared unless given."),

@@ -11,10 +11,11 @@ import os
 import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from napari_tilewise.engine.machine import processors
 from napari_tilewise.errors import Cancelled
@@ -43,13 +44,7 @@ class _Pool:
         with self._lock:
             if self._executor is None or self._size < workers or self._pid != os.getpid():
                 old = self._executor if self._pid == os.getpid() else None
-                # OpenMP's limit belongs to each thread; BLAS's, set per sweep, to the process.
-                self._executor = ThreadPoolExecutor(
-                    workers,
-                    thread_name_prefix="tilewise",
-                    initializer=threadpool_limits,
-                    initargs=(1, "openmp"),
-                )
+                self._executor = ThreadPoolExecutor(workers, thread_name_prefix="tilewise")
                 self._size, self._pid = workers, os.getpid()
                 if old is not None:
                     old.shutdown(wait=False)
@@ -63,7 +58,8 @@ class _InnerThreads:
     """Holds other libraries' threads at one while any sweep runs (the limits are per process).
 
     One thread of its own sets and lifts the limits: OpenBLAS obeys only the thread that set its
-    limit first, and a sweep may end in another thread than the one that began first.
+    limit first, and a sweep may end in another thread than the one that began first. OpenMP asks
+    each thread for a number of its own, so there every thread that works sets it too.
     """
 
     def __init__(self) -> None:
@@ -72,12 +68,15 @@ class _InnerThreads:
         self._governor: ThreadPoolExecutor | None = None
         self._pid = 0
         self._limits: ExitStack | None = None
+        self._openmp: ThreadpoolController | None = None
 
     def acquire(self) -> None:
         with self._lock:
             self._holders += 1
             if self._holders == 1:
-                self._limits = self._govern(_limited)
+                libraries = ThreadpoolController()
+                self._openmp = libraries.select(user_api="openmp")
+                self._limits = self._govern(partial(_limited, libraries))
 
     def release(self) -> None:
         with self._lock:
@@ -86,6 +85,12 @@ class _InnerThreads:
                 self._govern(self._limits.close)
                 self._limits = None
 
+    def here(self) -> AbstractContextManager[Any]:
+        """Hold OpenMP at one thread where this thread asks for it; acquire first."""
+        assert self._openmp is not None
+        limited: AbstractContextManager[Any] = self._openmp.limit(limits=1)
+        return limited
+
     def _govern(self, work: Callable[[], T]) -> T:
         if self._governor is None or self._pid != os.getpid():
             self._governor = ThreadPoolExecutor(1, thread_name_prefix="tilewise-limits")
@@ -93,10 +98,10 @@ class _InnerThreads:
         return self._governor.submit(work).result()
 
 
-def _limited() -> ExitStack:
+def _limited(libraries: ThreadpoolController) -> ExitStack:
     """Set the limits and return what lifts them."""
     limits = ExitStack()
-    limits.enter_context(threadpool_limits(limits=1))
+    limits.enter_context(libraries.limit(limits=1))
     cv2: Any = sys.modules.get("cv2")
     if cv2 is not None:
         limits.callback(cv2.setNumThreads, cv2.getNumThreads())
@@ -116,14 +121,16 @@ def single_threaded_libraries() -> Iterator[None]:
     """Hold BLAS, OpenMP, blosc and OpenCV at one thread each."""
     _INNER.acquire()
     try:
-        yield
+        with _INNER.here():
+            yield
     finally:
         _INNER.release()
 
 
 def hold_libraries() -> None:
-    """Hold them so as long as this process lives: for one of a pool, in work beside others."""
+    """Hold them so as long as this thread lives: that of one of a pool, in work beside others."""
     _INNER.acquire()
+    _INNER.here().__enter__()
 
 
 def wait_while(paused: Callable[[], bool], cancel: threading.Event | None) -> None:
@@ -170,6 +177,11 @@ class _Sweep(Generic[T]):
                     raise
                 return
 
+    def help(self) -> None:
+        """Pull in another thread than the one that sweeps."""
+        with _INNER.here():
+            self.pull()
+
     def _next(self) -> tuple[int, T] | None:
         with self._lock:
             if self._cancel is not None and self._cancel.is_set() and self.error is None:
@@ -213,7 +225,7 @@ def sweep(
         # Nobody waits in the pool: other sweeps have it while this one is paused.
         wait_while(job.is_paused, cancel)
         with single_threaded_libraries():
-            helpers = [_POOL.submit(job.pull, workers) for _ in range(workers - 1)]
+            helpers = [_POOL.submit(job.help, workers) for _ in range(workers - 1)]
             try:
                 job.pull()
             except BaseException:
