@@ -23,12 +23,14 @@ import psutil
 from filelock import FileLock, Timeout
 
 from napari_tilewise.engine.disk import append, writing
-from napari_tilewise.engine.findings import Findings, Position, SoFar, pickled
+from napari_tilewise.engine.findings import Findings, SoFar, pickled
 from napari_tilewise.errors import DestinationBusy, DestinationUnwritable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from napari_tilewise.operations.grid import Position
 
 VERSION = 1
 SETTLED = 120

@@ -12,14 +12,12 @@ import numpy as np
 
 from napari_tilewise.engine.source import Source, read_wrapped
 from napari_tilewise.engine.tiling import TARGET
-from napari_tilewise.operations.grid import Grid, Halo, Region, align, clip, grow
+from napari_tilewise.operations.grid import Grid, Halo, Position, Region, align, clip, grow
 from napari_tilewise.operations.model import Block, Call
 from napari_tilewise.operations.parameters import OtherImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-Position = tuple[int, ...]
 
 
 class Blocks:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from napari_tilewise.operations.grid import Position
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Position = tuple[int, ...]
 Positions = tuple[Position, ...]
 
 TASKS_PER_SLOT = 8

@@ -7,7 +7,7 @@ from functools import partial, reduce
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.engine.blocks import Blocks, Position, within_image
+from napari_tilewise.engine.blocks import Blocks, within_image
 from napari_tilewise.engine.cache import shared_cache
 from napari_tilewise.engine.crew import GatherTask
 from napari_tilewise.engine.machine import available_memory
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.source import Source
     from napari_tilewise.engine.stored import StoredImage
+    from napari_tilewise.operations.grid import Position
     from napari_tilewise.operations.model import Plan
 
 UNNOTICED = 2**20

@@ -16,10 +16,10 @@ from napari_tilewise.engine.disk import append, writing
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_tilewise.operations.grid import Position
+
 INTERVAL = 5.0
 """Seconds between two notes of how far a gathering pass is."""
-
-Position = tuple[int, ...]
 
 
 class Findings:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.crew import Crew
     from napari_tilewise.engine.events import Event, Listener
     from napari_tilewise.engine.findings import Findings, SoFar
+    from napari_tilewise.operations.grid import Position
 
 T = TypeVar("T")
-Position = tuple[int, ...]
 
 
 @dataclass(eq=False)

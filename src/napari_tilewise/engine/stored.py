@@ -21,12 +21,10 @@ import numpy as np
 
 from napari_tilewise.engine.disk import ELSEWHERE, writing
 from napari_tilewise.errors import SourceUnreadable
-from napari_tilewise.operations.grid import Grid, Region, extent, intersect, within
+from napari_tilewise.operations.grid import Grid, Position, Region, extent, intersect, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-Position = tuple[int, ...]
 
 IN_MEMORY = 64 * 2**20
 """Images of more bytes go to disk."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_tilewise.engine.crew import SweepTask
 from napari_tilewise.engine.stored import IN_MEMORY, StoredImage
-from napari_tilewise.operations.grid import Halo, Region, clip, grow
+from napari_tilewise.operations.grid import Halo, Position, Region, clip, grow
 from napari_tilewise.operations.model import normal_halo
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 INTERVAL = 5.0
 """Seconds between two notes of how far the sweeps are."""
-
-Position = tuple[int, ...]
 
 
 class Sweeping:

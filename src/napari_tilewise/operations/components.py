@@ -21,7 +21,7 @@ from napari_tilewise.operations.model import Block, Gather, HaloLike
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from napari_tilewise.operations.grid import Grid
+    from napari_tilewise.operations.grid import Grid, Position
 
 PER_PIECE = 72
 """Bytes per piece while the pieces are joined, without measures."""
@@ -30,7 +30,6 @@ PER_PAIR = 80
 PER_TILE = 2048
 """Bytes per tile: its entries in lists, its small arrays."""
 
-Position: TypeAlias = tuple[int, ...]
 Faces: TypeAlias = dict[tuple[int, int], np.ndarray]
 """One-pixel faces by (axis, side); side 0 is the low one, -1 the high one."""
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Region: TypeAlias = tuple[slice, ...]
 """A box of pixels: one ``slice(start, stop)`` per axis, absolute image coordinates."""
 
+Position: TypeAlias = tuple[int, ...]
+"""Where a tile is in a grid: its number along each axis."""
+
 Halo: TypeAlias = tuple[tuple[int, int], ...]
 """Pixels of true neighbours needed before and after, per axis."""
 
