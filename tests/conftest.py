@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,13 @@ def no_register_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(STATE, str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def imported_modules_are_no_garbage() -> None:
+    """Let the collector pass over what was imported: some collections follow each test's window."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import napari
 import pytest
+from npe2 import PluginManifest
 
 from napari_tilewise._napari.panel import OperationsPanel
 
@@ -20,6 +23,20 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.filterwarnings("default"))
             if item.name.startswith("test_window_lives"):
                 item.add_marker(pytest.mark.alone)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def manifests_are_read_once():
+    """Each viewer reads all plugins' manifests, half a second of it; here none changes."""
+    read = PluginManifest.discover
+
+    @functools.cache
+    def discover(paths=()):
+        return list(read(paths=paths))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PluginManifest, "discover", lambda paths=(): discover(tuple(paths)))
+        yield
 
 
 @pytest.fixture

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from skimage import restoration
-from threadpoolctl import threadpool_info
+from threadpoolctl import ThreadpoolController, threadpool_info
 
 from napari_tilewise.engine.pool import sweep
 from napari_tilewise.errors import Cancelled
@@ -82,6 +84,25 @@ def test_libraries_hold_one_thread_each_inside() -> None:
     sweep(work, range(3), workers=2)
     assert set(inside) <= {1}
     assert {(info["filepath"], info["num_threads"]) for info in threadpool_info()} == before
+
+
+def test_libraries_are_looked_for_again_only_after_an_import(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked = []
+
+    def controller() -> ThreadpoolController:
+        looked.append(1)
+        return ThreadpoolController()
+
+    monkeypatch.setattr("napari_tilewise.engine.pool.ThreadpoolController", controller)
+    monkeypatch.setitem(sys.modules, "a_module_of_a_test", ModuleType("a_module_of_a_test"))
+    for _ in range(20):  # as until nothing changes
+        sweep(lambda number, item: None, range(3), workers=2)
+    assert len(looked) == 1
+    monkeypatch.setitem(sys.modules, "another_of_a_test", ModuleType("another_of_a_test"))
+    sweep(lambda number, item: None, range(3), workers=2)
+    assert len(looked) == 2
 
 
 class Watched(threading.Event):

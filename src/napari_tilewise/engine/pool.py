@@ -68,13 +68,15 @@ class _InnerThreads:
         self._governor: ThreadPoolExecutor | None = None
         self._pid = 0
         self._limits: ExitStack | None = None
+        self._libraries: ThreadpoolController | None = None
+        self._modules = 0
         self._openmp: ThreadpoolController | None = None
 
     def acquire(self) -> None:
         with self._lock:
             self._holders += 1
             if self._holders == 1:
-                libraries = ThreadpoolController()
+                libraries = self._found()
                 self._openmp = libraries.select(user_api="openmp")
                 self._limits = self._govern(partial(_limited, libraries))
 
@@ -90,6 +92,16 @@ class _InnerThreads:
         assert self._openmp is not None
         limited: AbstractContextManager[Any] = self._openmp.limit(limits=1)
         return limited
+
+    def _found(self) -> ThreadpoolController:
+        """Return the libraries in this process, looked for again where a module was imported.
+
+        To look for them takes some milliseconds; what sweeps until nothing changes sweeps often.
+        """
+        if self._libraries is None or self._modules != len(sys.modules):
+            self._modules = len(sys.modules)
+            self._libraries = ThreadpoolController()
+        return self._libraries
 
     def _govern(self, work: Callable[[], T]) -> T:
         if self._governor is None or self._pid != os.getpid():
