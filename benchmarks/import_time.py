@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -30,8 +31,15 @@ def measure(module: str, repeats: int = 5) -> None:
     )
 
 
+MODULES = (
+    "napari_tilewise",
+    "napari_tilewise.cli",
+    "napari_tilewise.operations",
+    "napari_tilewise.engine.apply",
+)
+
 if __name__ == "__main__":
-    measure("napari_tilewise")
-    measure("napari_tilewise.cli")
-    measure("napari_tilewise.operations")
-    measure("napari_tilewise.engine.apply")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("modules", nargs="*", default=MODULES)
+    for one in parser.parse_args().modules:
+        measure(one)

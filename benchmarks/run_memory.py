@@ -23,13 +23,13 @@ CHUNK = 1024
 CHILD = """
 import json, sys, time
 import napari_tilewise as tw
-from napari_tilewise.demo import peak_memory
+from napari_tilewise.engine.budget import peak_resident
 recipe = tw.Recipe([("filters.gaussian", {"sigma": 2}), "filters.threshold_otsu", "measure.label"])
 start = time.perf_counter()
-before = peak_memory()
+before = peak_resident()
 result = tw.run(recipe, sys.argv[1], sys.argv[2], memory=sys.argv[3], overwrite=True)
 seconds = time.perf_counter() - start
-print(json.dumps([seconds, before, peak_memory(), result.peak_memory, result.tiles]))
+print(json.dumps([seconds, before, peak_resident(), result.peak_memory, result.tiles]))
 """
 
 

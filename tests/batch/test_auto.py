@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from napari_tilewise.batching.auto import TILED, Auto, LockMeter
+from napari_tilewise.batching import auto as module
+from napari_tilewise.batching.auto import TILED, Auto, Clock, Measured
 from napari_tilewise.batching.backends import LOKY, SERIAL, THREADING
+from napari_tilewise.batching.work import DONE, FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Shown(Auto):
-    """An `Auto` whose first items took as long as the test says."""
+def shown(
+    threads: float, cpu: float, idle: float, serial: tuple[float, float] | None, **options: Any
+) -> Auto:
+    """Return an `Auto` for two whose first ten items took as long as the test says.
 
-    def __init__(self, each: float, cpu: float, share: float, **options: Any) -> None:
-        super().__init__(2, **{"large": False, **options})
-        measured = self.measured.setdefault(self.first, type(self._cpu)())
-        measured.items = self._cpu.items = 10
-        measured.seconds, self._cpu.seconds = 10 * each, 10 * cpu
-        self.share = share
-
-    def alone(self, each: float) -> Shown:
-        """Have items that were done one after another take so long."""
-        serial = self.measured.setdefault(SERIAL, type(self._cpu)())
-        serial.items, serial.seconds = 10, 10 * each
-        return self
+    Per item: seconds in threads, what was computed and idle meanwhile; for `serial` seconds and
+    what was computed.
+    """
+    auto = Auto(2, **{"large": False, **options})
+    auto.measured[auto.first] = Measured(10, 10 * threads, 10 * cpu, 10 * idle)
+    if serial is not None:
+        auto.measured[SERIAL] = Measured(10, 10 * serial[0], 10 * serial[1], 10 * serial[0])
+    return auto
 
 
 def test_one_job_is_serial() -> None:
@@ -36,9 +36,7 @@ def test_one_job_is_serial() -> None:
 
 
 def test_threads_come_first_and_a_few_items() -> None:
-    way, count = Auto(2, large=False).choose(1000)
-    assert way == THREADING
-    assert count == 2
+    assert Auto(2, large=False).choose(1000) == (THREADING, 2)
 
 
 def test_large_items_are_tiled_unless_they_are_known_to_hold_the_lock() -> None:
@@ -47,59 +45,104 @@ def test_large_items_are_tiled_unless_they_are_known_to_hold_the_lock() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "each", "cpu", "share", "alone", "expected"),
+    ("left", "threads", "cpu", "idle", "serial", "expected"),
     [
-        (1000, 0.010, 0.020, 0.1, 0.018, THREADING),  # two processors are kept busy
-        (1000, 0.020, 0.020, 0.9, 0.020, LOKY),  # one alone, and 20 s to go
-        (100, 0.020, 0.020, 0.9, 0.020, THREADING),  # and 2 s to go: less than starting
-        (1000, 0.004, 0.002, 0.9, 0.002, SERIAL),  # threads in each other's way, 2 s to go
-        (1000, 0.010, 0.018, 0.6, 0.018, THREADING),  # two are kept busy, whatever the meter says
+        # Two processors are kept busy.
+        (1000, 0.010, 0.020, 0.000, (0.018, 0.018), THREADING),
+        # One alone, the other is idle, and 20 s to go: the lock.
+        (1000, 0.020, 0.020, 0.020, (0.020, 0.020), LOKY),
+        # And 2 s to go, less than starting takes.
+        (100, 0.020, 0.020, 0.020, (0.021, 0.021), THREADING),
+        # Threads are in each other's way, 2 s to go.
+        (1000, 0.012, 0.015, 0.009, (0.002, 0.002), SERIAL),
+        # One is kept busy, but others have the second one: processes would not get it either.
+        (1000, 0.020, 0.020, 0.000, (0.020, 0.020), THREADING),
+        # Both wait for the disk, as processes would.
+        (1000, 0.020, 0.002, 0.038, (0.040, 0.002), THREADING),
     ],
 )
 def test_what_is_left_decides(
-    left: int, each: float, cpu: float, share: float, alone: float, expected: str
+    left: int,
+    threads: float,
+    cpu: float,
+    idle: float,
+    serial: tuple[float, float],
+    expected: str,
 ) -> None:
-    auto = Shown(each, cpu, share).alone(alone)
-    auto._slower = lambda: 1.0  # type: ignore[method-assign]
-    assert auto.choose(left)[0] == expected
+    assert shown(threads, cpu, idle, serial).choose(left)[0] == expected
+
+
+def test_few_long_items_need_no_trial_to_go_to_processes() -> None:
+    assert shown(10.0, 10.2, 9.8, None).choose(20)[0] == LOKY
+    assert shown(5.0, 9.9, 0.1, None).choose(20)[0] == THREADING
+
+
+def test_too_short_a_time_tells_nothing_of_idle_processors() -> None:
+    auto = shown(0.002, 0.002, 0.002, (0.002, 0.002))
+    assert auto.choose(100_000)[0] != LOKY
+    auto.measured[THREADING] = Measured(100, 0.2, 0.2, 0.2)
+    assert auto.choose(100_000)[0] == LOKY
 
 
 def test_a_way_that_turned_out_slower_is_left_again() -> None:
-    auto = Shown(0.020, 0.020, 0.9).alone(0.030)
-    loky = auto.measured.setdefault(LOKY, type(auto._cpu)())
-    loky.items, loky.seconds = 10, 10 * 0.050
+    auto = shown(0.020, 0.020, 0.020, (0.030, 0.030))
+    auto.measured[LOKY] = Measured(10, 10 * 0.050)
     assert auto.choose(1000)[0] == THREADING
-    loky.seconds = 10 * 0.012
+    auto.measured[LOKY] = Measured(10, 10 * 0.012)
     assert auto.choose(1000)[0] == LOKY
 
 
-def test_where_threads_leave_a_processor_idle_a_few_are_done_one_by_one() -> None:
-    assert Shown(0.020, 0.020, 0.1).choose(1000) == (SERIAL, 5)
-    assert Shown(0.001, 0.001, 0.1).choose(1000) == (SERIAL, 25)
-    assert Shown(0.020, 0.020, 0.1).choose(50)[0] == THREADING  # too few to spend any
-    assert Shown(0.010, 0.020, 0.1).choose(1000)[0] == THREADING  # both are busy
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock of the test's own, with two processors of which one computes."""
+    time = SimpleNamespace(wall=0.0)
+    read = classmethod(lambda cls: cls(time.wall, time.wall, time.wall))
+    monkeypatch.setattr(module.Clock, "now", read)
+    return time
 
 
-def test_every_item_is_in_some_leg() -> None:
-    auto, left, legs = Shown(0.01, 0.02, 0.0), 1000, 0
+def outcomes(clock: SimpleNamespace, each: float, states: list[str]) -> Iterator[Any]:
+    for status in states:
+        clock.wall += each
+        yield SimpleNamespace(status=status)
+
+
+def test_after_the_first_a_few_are_done_one_by_one(clock: SimpleNamespace) -> None:
+    for each, left, expected in (
+        (0.020, 1000, (SERIAL, 5)),
+        (0.001, 1000, (SERIAL, 25)),
+        (9.000, 1000, (SERIAL, 2)),
+        (0.020, 50, (THREADING, 8)),  # too few to spend any
+    ):
+        auto = Auto(2, large=False)
+        assert len(list(auto.watched(THREADING, outcomes(clock, each, [DONE, DONE])))) == 2
+        assert not auto.measured[THREADING].items  # they pay for what is imported
+        assert auto.choose(left) == expected
+
+
+def test_what_failed_measures_nothing(clock: SimpleNamespace) -> None:
+    auto = Auto(2, large=False)
+    list(auto.watched(SERIAL, outcomes(clock, 1.0, [FAILED] * 3)))
+    assert not auto.measured[SERIAL].items
+    list(auto.watched(SERIAL, outcomes(clock, 1.0, [DONE] * 4)))
+    assert auto.measured[SERIAL] == Measured(4, 4.0, 4.0, 4.0)
+
+
+def test_the_clock_tells_what_this_process_computes() -> None:
+    before = Clock.now()
+    sum(range(10**6))
+    after = Clock.now()
+    assert after.wall > before.wall
+    assert after.cpu > before.cpu
+    assert after.idle >= before.idle
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_every_item_is_in_some_leg(clock: SimpleNamespace, large: bool) -> None:
+    auto, left, legs = Auto(2, large=large), 1000, 0
     while left:
-        _, count = auto.choose(left)
+        way, count = auto.choose(left)
         assert 1 <= count <= left
+        list(auto.watched(way, outcomes(clock, 0.01, [DONE] * count)))
         left, legs = left - count, legs + 1
     assert legs < 20
-
-
-def test_python_that_runs_is_seen_to_hold_the_lock() -> None:
-    def busy() -> Iterator[None]:
-        while not done.is_set():
-            yield
-
-    done = threading.Event()
-    worker = threading.Thread(target=lambda: [None for _ in busy()])
-    with LockMeter() as meter:
-        worker.start()
-        while meter._naps < 20:
-            done.wait(0.01)
-        done.set()
-        worker.join()
-    assert meter.share > 0.5

@@ -1,18 +1,19 @@
 """Chooses how many items are in work at a time, and where, from what the first of them show.
 
-The first items run in threads, which cost nothing to start. Meanwhile it is measured how long each
-takes and how much of the time Python's global lock is held. Where threads leave processors idle, a
-few items are done one after another, for comparison. Processes, which take seconds to start, follow
-where the items that are left pay for it. Every way that was tried keeps being measured, and the
-best one goes on: a wrong guess costs a few items.
+The first items run in threads, which cost nothing to start; a few more are done one after another,
+for comparison. Where threads leave processors idle although the work itself would keep them busy,
+Python's global lock is what they wait for: processes, which take seconds to start, follow if the
+items that are left pay for it. Every way that was tried keeps being measured, and the best one goes
+on: a wrong guess costs a few items.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import psutil
 
 from napari_tilewise.batching.backends import LOKY, SERIAL, THREADING
 from napari_tilewise.batching.work import DONE
@@ -26,66 +27,58 @@ TILED = "tiled"
 """One item at a time, its tiles in as many threads as there would be items: for large ones."""
 LARGE = 32 * 2**20
 """Bytes of an image that is cut into tiles enough for all threads."""
-STARTING = 3.5
-"""Seconds that processes take to start and to import what they need."""
-HELD = 0.4
-"""Share of the time that the global lock is held, above which threads do not scale."""
-SPREAD = 1.2
-"""Processors that are kept busy, from which on the lock is no hindrance, whatever was measured."""
-BUSY = 0.9
-"""Share of the processors that threads keep busy, from which on nothing else need be tried."""
+STARTING = 2.5
+"""Seconds that processes take to start and to import what they need, on idle processors."""
 TRIAL = 0.1
 """Seconds for which items are done one after another, to compare."""
 TRIAL_SHARE = 1 / 40
 """Most of the items that this may take."""
+SEEN = 0.1
+"""Seconds of work in threads that tell how many processors are idle (they are counted in 10 ms)."""
 WORTH = 0.9
 """Another way is tried where it should take less than this share of the time."""
 
 
-class LockMeter:
-    """Measures how often a thread that wants Python's global lock has to wait for it."""
-
-    _NAP = 0.005
-    _LATE = 0.002
-    """A thread that runs Python gives the lock up after 5 ms; who need not wait wakes at once."""
-
-    def __init__(self) -> None:
-        self._naps = self._waited = 0
-
-    def __enter__(self) -> LockMeter:
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    @property
-    def share(self) -> float:
-        """The share of the time that the lock was held."""
-        return self._waited / self._naps if self._naps else 0.0
-
-    def _watch(self) -> None:
-        last = time.perf_counter()
-        while not self._stop.wait(self._NAP):
-            now = time.perf_counter()
-            self._naps += 1
-            self._waited += now - last > self._NAP + self._LATE
-            last = now
-
-
 @dataclass
-class _Measured:
-    """What one way showed so far."""
+class Measured:
+    """What one way showed so far.
+
+    Parameters
+    ----------
+    items
+        How many were done.
+    seconds
+        How long that took.
+    cpu
+        Seconds that this process computed meanwhile.
+    idle
+        Seconds that the machine's processors were idle meanwhile, summed over them.
+    """
 
     items: int = 0
     seconds: float = 0.0
+    cpu: float = 0.0
+    idle: float = 0.0
 
     @property
     def each(self) -> float:
+        """Return the seconds per item."""
         return self.seconds / self.items
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time, what this process computed, and how long processors were idle, in seconds."""
+
+    wall: float
+    cpu: float
+    idle: float
+
+    @classmethod
+    def now(cls) -> Clock:
+        """Read all three."""
+        idle: float = psutil.cpu_times().idle
+        return cls(time.perf_counter(), time.process_time(), idle)
 
 
 class Auto:
@@ -98,16 +91,15 @@ class Auto:
     large
         Whether the items are cut into tiles.
     holds_lock
-        Whether what is done is known to hold the global lock; None: it is measured.
+        Whether what is done is known to hold the global lock.
     """
 
-    def __init__(self, n_jobs: int, *, large: bool, holds_lock: bool | None = None) -> None:
+    def __init__(self, n_jobs: int, *, large: bool, holds_lock: bool = False) -> None:
         self.n_jobs = n_jobs
         self.first = TILED if large else THREADING
-        self.measured: dict[str, _Measured] = {}
-        self.share = float(holds_lock) if holds_lock is not None else 0.0
+        self.measured: dict[str, Measured] = {}
         self._known = holds_lock
-        self._cpu = _Measured()
+        self._warm = 0.0
         self._length = 1 if large else n_jobs
 
     def choose(self, left: int) -> tuple[str, int]:
@@ -127,6 +119,8 @@ class Auto:
             return SERIAL, trial
         expected = self._expected(left)
         tried = {way: seconds for way, seconds in expected.items() if way in self.measured}
+        if self.first not in tried:
+            return self.first, self._leg(left)
         best = min(tried, key=lambda way: tried[way])
         other = min(expected, key=lambda way: expected[way])
         if expected[other] < WORTH * expected[best]:
@@ -135,13 +129,10 @@ class Auto:
 
     def _trial(self, left: int) -> int:
         """Return how many items are done one after another to compare; 0: that needs no trial."""
-        threads = self.measured.get(THREADING)
-        if threads is None or not threads.items or SERIAL in self.measured:
+        if self.first != THREADING or SERIAL in self.measured or left * TRIAL_SHARE < 2:
             return 0
-        if self._used() >= BUSY * self.n_jobs:
-            return 0
-        wanted = max(2, round(TRIAL / max(threads.each, 1e-6)))  # the first is not counted
-        return min(wanted, int(left * TRIAL_SHARE)) if left * TRIAL_SHARE >= 2 else 0
+        wanted = max(2, round(TRIAL / max(self._warm, 1e-6)))
+        return min(wanted, int(left * TRIAL_SHARE))
 
     def _leg(self, left: int, way: str = "") -> int:
         least = 1 if way in (TILED, SERIAL) or self.first == TILED else self._length
@@ -153,22 +144,17 @@ class Auto:
     def _expected(self, left: int) -> dict[str, float]:
         """Return the seconds that the items left would take in each way that there is."""
         found = {way: left * one.each for way, one in self.measured.items() if one.items}
-        if not self._cpu.seconds:
-            return found or {self.first: 0.0}
-        if self.share > HELD and self._used() < SPREAD:
-            work, slower = left * self._cpu.each, self._slower()
-            found.setdefault(LOKY, slower * (STARTING + work / self.n_jobs))
+        first = self.measured[self.first]
+        if LOKY not in found and first.items and first.seconds >= SEEN:
+            # As many processors as the threads used, and those that nobody used beside them.
+            usable = min(self.n_jobs, (first.cpu + first.idle) / first.seconds)
+            alone = self.measured.get(SERIAL, first)
+            alone = alone if alone.items else first
+            each = alone.cpu / alone.items / usable
+            if alone is not first:  # what one item waits for the disk, it waits there too
+                each = max(each, alone.each / self.n_jobs)
+            found[LOKY] = STARTING * self.n_jobs / usable + left * each
         return found
-
-    def _slower(self) -> float:
-        """Return how much slower than by itself this process is, as others use the processors."""
-        threads = 1 / (self.share + (1 - self.share) / self.n_jobs)  # that the lock lets run
-        return max(1.0, threads / self._used())
-
-    def _used(self) -> float:
-        """Return how many processors the first way kept busy."""
-        measured = self.measured[self.first]
-        return self._cpu.each / measured.each if measured.items else 1.0
 
     def watched(self, way: str, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
         """Give outcomes on, and learn from when they come.
@@ -180,25 +166,21 @@ class Auto:
         outcomes
             What comes of them.
         """
-        is_new = way not in self.measured
-        measured = self.measured.setdefault(way, _Measured())
-        here, first = way != LOKY, 1 if way == SERIAL else self.n_jobs
-        started, cpu = time.perf_counter(), time.process_time()
-        ended, count, waited = started, 0, 0
-        with LockMeter() as meter:
-            for outcome in outcomes:
-                count += outcome.status == DONE
-                # The first of each way pays for what is started or imported.
-                if is_new and count == first and not waited:
-                    waited, started, cpu = count, time.perf_counter(), time.process_time()
-                yield outcome
-                ended = time.perf_counter()
-        seconds = ended - started
-        if count > waited:
-            measured.items += count - waited
-            measured.seconds += seconds
-        if here and count > waited:
-            self._cpu.items += count - waited
-            self._cpu.seconds += time.process_time() - cpu
-            if self._known is None:
-                self.share = meter.share
+        # The first items of all, and of other processes, pay for what is started or imported.
+        unmeasured = 0 if way in self.measured or way == SERIAL else self.n_jobs
+        measured = self.measured.setdefault(way, Measured())
+        began = start = Clock.now()
+        count = done = 0
+        for outcome in outcomes:
+            count += 1
+            done += outcome.status == DONE
+            if count == unmeasured:
+                start, done = Clock.now(), 0
+                self._warm = self._warm or (start.wall - began.wall) / count
+            yield outcome
+        ended = Clock.now()
+        if done and count > unmeasured:
+            measured.items += done
+            measured.seconds += ended.wall - start.wall
+            measured.cpu += ended.cpu - start.cpu
+            measured.idle += ended.idle - start.idle

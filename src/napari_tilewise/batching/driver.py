@@ -142,10 +142,9 @@ def _taken(rest: deque[Task], count: int) -> Iterator[Task]:
         yield rest.popleft()
 
 
-def _holds_lock(tasks: Sequence[Task]) -> bool | None:
-    """Return whether a recipe's steps hold the global lock, where that is known."""
+def _holds_lock(tasks: Sequence[Task]) -> bool:
+    """Return whether a recipe's steps are known to hold the global lock."""
     if not tasks or isinstance(tasks[0].work.what, Function):
-        return None
+        return False
     recipe = tasks[0].work.what
-    held = any(recipe.steps[number].op.holds_gil for number in recipe.running)
-    return True if held else None
+    return any(recipe.steps[number].op.holds_gil for number in recipe.running)

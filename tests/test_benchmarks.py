@@ -1,0 +1,40 @@
+"""Every benchmark still runs: each once, as small as it goes, in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+SMALL: dict[str, tuple[str, ...]] = {
+    "batch_backends": ("--case", "mean", "--share", "0.004", "--rounds", "1"),
+    "batch_thousand": ("--files", "100"),
+    "decodes": (),
+    "estimate_time": ("--sizes", "512", "--only", "pointwise"),
+    "fused_chain": ("--size", "1024", "--rounds", "1"),
+    "import_time": ("napari_tilewise",),
+    "lazy_view": (),
+    "lock": ("--name", "feature.hog", "--all"),
+    "run_memory": ("--size", "512"),
+}
+
+
+def test_none_is_forgotten() -> None:
+    assert set(SMALL) == {path.stem for path in FOLDER.glob("[!_]*.py")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_figures_are_printed(name: str) -> None:
+    found = subprocess.run(
+        [sys.executable, FOLDER / f"{name}.py", *SMALL[name]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert any(letter.isdigit() for letter in found.stdout)
+    assert "Traceback" not in found.stderr
