@@ -17,12 +17,11 @@ from napari_tilewise import axes as _axes
 from napari_tilewise.chain import Chain, chain, given, named_spatial
 from napari_tilewise.engine.budget import (
     CHILD,
-    LEAST_TABLES,
     RUNTIME,
-    TABLES,
     Budget,
     cache_bytes,
     resident,
+    tables_bytes,
     working_bytes,
 )
 from napari_tilewise.engine.cache import ChunkCache
@@ -43,7 +42,7 @@ from napari_tilewise.writes import traffic
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from napari_tilewise.engine.events import Listener
@@ -162,10 +161,7 @@ class Plan:
             f"tiles   {' x '.join(map(str, self.tile))} pixels, {len(last.node_grid)} per plane",
             f"where   {self.place}",
             f"memory  at most {format_size(budget.total)} of {format_size(self.limit)}: "
-            f"{format_size(budget.process)} process, {budget.workers} workers with "
-            f"{format_size(budget.per_worker + budget.writing)} each, "
-            f"{format_size(budget.cache)} decoded chunks, {format_size(budget.tables)} tables, "
-            f"{format_size(budget.kept)} kept results",
+            + ", ".join(_spent(budget)),
             str(traffic(self)),
         ]
         told = {one.step: str(one) for one in self.decisions}
@@ -173,6 +169,19 @@ class Plan:
             name = self.recipe.steps[number].operation
             lines.append(f"step {number + 1}  {name}: {told.get(number, 'the result')}")
         return "\n".join(lines)
+
+
+def _spent(budget: Budget) -> Iterator[str]:
+    """Give in words what takes the memory."""
+    each = format_size(budget.per_worker + budget.writing)
+    yield f"{format_size(budget.process)} process"
+    yield f"{budget.workers} workers with {each} each"
+    shared = {
+        "decoded chunks": budget.cache,
+        "tables": budget.tables,
+        "kept results": budget.kept,
+    }
+    yield from (f"{format_size(held)} {what}" for what, held in shared.items() if held)
 
 
 def plan(
@@ -377,10 +386,11 @@ class _Planner:
         per_worker = working_bytes(chain, tile)
         last = chain[-1]
         writing = 3 * prod(tile) * last.dtype.itemsize if last.is_image else 0
-        tables = max(LEAST_TABLES, int((self.limit - self.process) * TABLES))
+        tables = tables_bytes(chain, self.limit - self.process)
         child = CHILD if self.place.processes and self.place.is_here else 0
         spent = self.process + tables + kept + workers * (per_worker + writing + child)
-        cache = cache_bytes(chain, tile, max(0, self.limit - spent))
+        free, sharers = max(0, self.limit - spent), workers if child else 1
+        cache = cache_bytes(chain, tile, free, sharers)
         return Budget(self.process, per_worker, writing, workers, cache, tables, kept, child)
 
     def _spend(self, budget: Budget) -> None:

@@ -20,7 +20,7 @@ from napari_tilewise.engine.kept import Kept
 from napari_tilewise.engine.order import band_width
 from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.stack import Stack
-from napari_tilewise.operations.model import normal_halo
+from napari_tilewise.operations.model import Kind, normal_halo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,8 @@ TABLES = 0.1
 """Share of the budget, less the process itself, set aside for gathered numbers (histograms, pieces
 of labels)."""
 LEAST_TABLES = 16 * 2**20
+WITHOUT_TABLES = frozenset({Kind.POINTWISE, Kind.NEIGHBOURHOOD, Kind.GEOMETRY})
+"""Kinds of operations that gather nothing, or a few numbers."""
 CACHE = 0.25
 """Largest share of what is free for decoded chunks."""
 RUNTIME = 90 * 2**20
@@ -157,8 +159,35 @@ def _ratio(stack: Stack) -> list[float]:
     return [before / after for before, after in zip(call.spatial_shape, out, strict=True)]
 
 
-def cache_bytes(stacks: Sequence[Stack], tile: Sequence[int], free: int) -> int:
-    """Return the size of the cache: what a band of tiles shares, within a share of what is free."""
+def tables_bytes(stacks: Sequence[Stack], free: int) -> int:
+    """Return what is set aside for gathered numbers, where any are gathered.
+
+    Parameters
+    ----------
+    stacks
+        The steps.
+    free
+        Bytes of the budget beside the process itself.
+    """
+    if all(stack.call.operation.kind in WITHOUT_TABLES for stack in stacks):
+        return 0
+    return max(LEAST_TABLES, int(free * TABLES))
+
+
+def cache_bytes(stacks: Sequence[Stack], tile: Sequence[int], free: int, sharers: int = 1) -> int:
+    """Return the size of the cache: what a band of tiles shares, within a share of what is free.
+
+    Parameters
+    ----------
+    stacks
+        The steps.
+    tile
+        Tile lengths along the last one's spatial axes.
+    free
+        Bytes that nothing else of the run takes.
+    sharers
+        How many caches of their own, each for all that it sees, this is.
+    """
     first = stacks[0]
     item = first.source.dtype.itemsize
     chunks = first.source.chunks
@@ -169,7 +198,14 @@ def cache_bytes(stacks: Sequence[Stack], tile: Sequence[int], free: int) -> int:
     # The tile is the last step's, which may run over fewer axes than the first, or over more.
     lengths = [*[1] * len(spatial), *tile][-len(spatial) :]
     box = [length + 2 * chunk for length, chunk in zip(lengths, spatial, strict=True)]
-    most = int(free * CACHE)
+    most = min(int(free * CACHE), sharers * sum(map(_everything, stacks)))
     width = band_width(box, item, most)
     row = (width + 2) ** max(1, len(box) - 1)
     return min(most, int(3 * row * prod(box) * item))
+
+
+def _everything(stack: Stack) -> int:
+    """Return the bytes of all that a cache may hold for a step: what it reads, and its tiles."""
+    sources = (stack.source, *stack.images.values())
+    held = sum(prod(source.shape) * source.dtype.itemsize for source in sources)
+    return held + (prod(stack.shape) * stack.dtype.itemsize if stack.is_image else 0)

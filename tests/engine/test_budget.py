@@ -1,0 +1,36 @@
+"""What a plan sets aside is what its steps may fill: never more than the image has."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import zarr
+
+import napari_tilewise as tw
+
+SHAPE = (512, 512)
+
+
+@pytest.fixture
+def source() -> zarr.Array:
+    array = zarr.create_array({}, shape=SHAPE, chunks=(64, 64), dtype="uint16")
+    array[:] = np.arange(SHAPE[0] * SHAPE[1], dtype="uint16").reshape(SHAPE)
+    return array
+
+
+@pytest.mark.parametrize("operation", ["filters.sobel", "exposure.adjust_gamma"])
+def test_no_more_chunks_than_there_are_and_no_tables(source: zarr.Array, operation: str) -> None:
+    budget = tw.plan(operation, source).budget
+    assert 0 < budget.cache <= SHAPE[0] * SHAPE[1] * (2 + 8)
+    assert budget.tables == 0
+
+
+@pytest.mark.parametrize("operation", ["filters.threshold_otsu", "measure.label"])
+def test_what_gathers_has_room_for_it(source: zarr.Array, operation: str) -> None:
+    assert tw.plan(["filters.sobel", operation], source).budget.tables >= 16 * 2**20
+
+
+def test_processes_hold_chunks_each(source: zarr.Array) -> None:
+    alone = tw.plan("filters.sobel", source, executor="threads").budget
+    apart = tw.plan("filters.sobel", source, executor="processes", workers=2).budget
+    assert apart.cache == 2 * alone.cache
