@@ -94,6 +94,17 @@ def test_steps_that_two_results_share_are_taken_once():
     assert recipe.links[5] == {"image": Link(1), "markers": Link(4), "mask": Link(2)}
 
 
+def test_one_of_several_results_joins_as_itself():
+    corners = Recipe([Step("feature.corner_foerstner")])
+    step = Step("util.compare_images", {"method": "diff"}, inputs={"image1": "source"})
+    for recipe in (MASK, corners):
+        joined = recipe.extended(step, {"image1": corners}, {"image1": 1})
+        (number,) = (n for n, one in enumerate(joined.steps) if "corner" in one.operation)
+        assert joined.links[len(joined) - 1]["image1"] == Link(number, 1)
+        assert joined.steps[-1].inputs["image1"] == "corner_foerstner[1]"
+        assert len(joined) == len({*recipe.steps, *corners.steps}) + 1
+
+
 def test_names_stay_unique_when_recipes_join():
     one = Recipe([Step("filters.gaussian", {"sigma": 1}, "smooth")])
     other = Recipe([Step("filters.gaussian", {"sigma": 9}, "smooth")])

@@ -217,6 +217,22 @@ def test_one_of_several_results_goes_on(viewer, coins, run):
     same(made, COINS)
 
 
+def test_one_of_several_results_is_a_further_image(viewer, coins, run):
+    run("feature.corner_foerstner", coins, sigma=2.0)
+    first, second = viewer.layers[-2:]
+    ways = (("corner_foerstner", first), ("corner_foerstner", second), ("gaussian", coins))
+    for name, main in ways:  # with what it came with, with itself, with what knows nothing of it
+        layer = run("filters.gaussian", coins) if name == "gaussian" else main
+        made = run("util.compare_images", layer, image1=second, method="diff")
+        recipe = records.of(made).recipe
+        assert recipe.inputs == ()
+        assert recipe.steps[-1].inputs["image1"] == "corner_foerstner[1]"
+        same(made, COINS)
+    on_source = run("util.compare_images", coins, image1=second, method="diff")
+    assert operations(on_source) == ["feature.corner_foerstner", "util.compare_images"]
+    same(on_source, COINS)
+
+
 def test_what_was_painted_on_begins_anew(viewer, coins, run):
     mask = run("filters.threshold_otsu", coins)
     mask.paint((10, 10), 2)

@@ -195,9 +195,10 @@ class _Story:
         """Return the recipe with one more step, whose further images are layers."""
         links: dict[str, str] = {}
         recipes: dict[str, Recipe | str] = {}
+        parts: dict[str, int] = {}
         for role, layer in images.items():
             if (same := self._same_source(layer)) is not None:
-                recipes[role] = same
+                recipes[role], parts[role] = same
             elif str(layer.unique_id) == self.source.id and self.source.is_as_it_was(layer):
                 links[role] = SOURCE
             else:
@@ -209,18 +210,19 @@ class _Story:
         elif base is None and any(isinstance(other, Recipe) for other in recipes.values()):
             # What a further image was made by comes first; then this step, on the source.
             role, begun = next((r, o) for r, o in recipes.items() if isinstance(o, Recipe))
-            base, links[role] = named(begun)
+            base, name = named(begun)
+            links[role] = f"{name}[{parts[role]}]" if parts[role] else name
             links[step.first] = SOURCE
             del recipes[role]
         step = replace(step, inputs={**step.inputs, **links})
         if base is not None:
-            return base.extended(step, recipes)
+            return base.extended(step, recipes, parts)
         names = {role: str(name) for role, name in recipes.items()}
         step = replace(step, inputs={**step.inputs, **names})
         return Recipe([step], dict.fromkeys(names.values()))
 
-    def _same_source(self, layer: Layer) -> Recipe | None:
-        """Return the recipe of another layer where it can join this one."""
+    def _same_source(self, layer: Layer) -> tuple[Recipe, int] | None:
+        """Return the recipe of another layer, and which result it is, where it can join this."""
         record = records.of(layer)
         if record is None or record.source != replace(self.source, name=record.source.name):
             return None
@@ -229,10 +231,10 @@ class _Story:
             for name, origin in record.inputs.items()
         )
         recipe = record.of_pixels
-        if record.part or clash or recipe is None:
+        if clash or recipe is None:
             return None
         self.inputs.update(record.inputs)
-        return recipe
+        return recipe, (record.part or 0) if recipe is record.recipe else 0
 
     def _input(self, layer: Layer, joining: Iterable[Recipe | str]) -> str:
         """Return the name of the input that a layer is."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def extended(
-    recipe: Recipe, step: Step, images: Mapping[str, Recipe | str]
+    recipe: Recipe, step: Step, images: Mapping[str, Recipe | str], parts: Mapping[str, int]
 ) -> tuple[list[Step], list[str]]:
     """Return the steps and inputs of `Recipe.extended`."""
     growing = _Growing(recipe)
@@ -29,7 +29,8 @@ def extended(
         if isinstance(image, str):
             inputs[role] = growing.input(image)
         else:
-            inputs[role] = growing.text(growing.graft(image))
+            link = growing.graft(image)
+            inputs[role] = growing.text(replace(link, part=parts.get(role, link.part)))
     if main != growing.before:
         inputs.setdefault(step.first, growing.text(main))
     growing.steps.append(

@@ -275,7 +275,12 @@ class Recipe:
         rest = [*self._steps[:at], *self._steps[at + 1 :]]
         return type(self)([*rest[:to], self._steps[at], *rest[to:]], self._inputs)
 
-    def extended(self, step: Step, images: Mapping[str, Recipe | str]) -> Self:
+    def extended(
+        self,
+        step: Step,
+        images: Mapping[str, Recipe | str],
+        parts: Mapping[str, int] | None = None,
+    ) -> Self:
         """Return the recipe with one more step, whose further images have recipes of their own.
 
         Parameters
@@ -285,8 +290,11 @@ class Recipe:
         images
             By scikit-image's name of the argument: the recipe that makes the image from the same
             source, whose steps are taken in (once, where both have them), or an input's name.
+        parts
+            By argument: which of several results of that recipe's last step; the first of them
+            unless given.
         """
-        return type(self)(*edit.extended(self, step, images))
+        return type(self)(*edit.extended(self, step, images, parts or {}))
 
     # -- identity ------------------------------------------------------------------------------
 
