@@ -14,7 +14,7 @@ import zarr
 from skimage import data, filters, measure, morphology, segmentation, transform
 
 import napari_tilewise as tw
-from napari_tilewise.engine.events import Event, RunDone, RunStarted, TileDone
+from napari_tilewise.engine.events import Event, FirstOnly, RunDone, RunStarted, TileDone
 from napari_tilewise.errors import (
     Cancelled,
     DestinationExists,
@@ -283,3 +283,20 @@ tw.run("util.invert", np.zeros((900, 900), "u1"), sys.argv[1], progress=kill)
         open_image(partial)
     tw.run("util.invert", coins, path)
     assert [p.name for p in tmp_path.iterdir()] == ["k.ome.zarr"]
+
+
+def test_that_the_first_of_several_images_is_written_is_said(tmp_path: Path) -> None:
+    mask = data.coins() > 120
+    step = ("morphology.medial_axis", {"return_distance": True, "rng": 0})
+    axis, distance = tw.apply(step[0], mask, **step[1])
+    events: list[Event] = []
+    tw.run(step, mask, tmp_path / "a.npy", progress=events.append)
+    assert [e for e in events if isinstance(e, FirstOnly)] == [FirstOnly(step[0], 2)]
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), axis)
+    assert "\nresult  the first of 2: 303 x 384 bool" in tw.plan(step, mask).describe()
+
+    events.clear()  # another one, by a step that takes it; what gives one image says nothing
+    steps = [Step(*step, "axis"), Step("util.img_as_float", inputs={"image": "axis[1]"})]
+    tw.run(tw.Recipe(steps), mask, tmp_path / "b.npy", progress=events.append)
+    assert not [e for e in events if isinstance(e, FirstOnly)]
+    np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), distance)

@@ -19,6 +19,7 @@ from napari_tilewise.engine.events import (
     CrewStarted,
     DiskShort,
     Event,
+    FirstOnly,
     PassDone,
     PassStarted,
     RunAfresh,
@@ -39,7 +40,7 @@ LOG_SECONDS = 10.0
 """How long a log stays silent at most while tiles are being done."""
 
 
-_SAID = (RunStarted, CrewStarted, DiskShort, RunResumed, RunAfresh, RunLeft)
+_SAID = (RunStarted, CrewStarted, DiskShort, FirstOnly, RunResumed, RunAfresh, RunLeft)
 """What is said above the bars."""
 
 
@@ -184,6 +185,11 @@ def _words(event: Event) -> str:
         return f"going on: {event.done} of {event.tiles} tiles were done before"
     if isinstance(event, DiskShort):
         return f"the disk may be too small: {event.words}"
+    if isinstance(event, FirstOnly):
+        return (
+            f"{event.operation} gives {event.count} images: the first of them is written; in a "
+            "recipe, a further step can take another one, as NAME[1]"
+        )
     if isinstance(event, RunAfresh):
         return (
             "starting afresh: the unfinished run to this destination was of another recipe, source "

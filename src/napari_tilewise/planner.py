@@ -155,9 +155,10 @@ class Plan:
         shape = " x ".join(map(str, self.image.data.shape))
         result = " x ".join(map(str, last.shape)) if last.is_image else str(last.part.output)
         names = "".join(self.source_axes) if self.source_axes else "unknown"
+        first = f"the first of {last.count}: " if last.is_image and (last.count or 1) > 1 else ""
         lines = [
             f"image   {shape} {np.dtype(self.image.data.dtype)}, axes {names}",
-            f"result  {result}" + (f" {last.dtype}" if last.is_image else ""),
+            f"result  {first}{result}" + (f" {last.dtype}" if last.is_image else ""),
             f"tiles   {' x '.join(map(str, self.tile))} pixels, {len(last.node_grid)} per plane",
             f"where   {self.place}",
             f"memory  at most {format_size(budget.total)} of {format_size(self.limit)}: "

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.engine.crew import LevelTask, WriteTask
-from napari_tilewise.engine.events import DiskShort, RunDone, RunStarted
+from napari_tilewise.engine.events import DiskShort, FirstOnly, RunDone, RunStarted
 from napari_tilewise.engine.order import band_width, banded
 from napari_tilewise.io.source import open_image
 from napari_tilewise.io.staging import local_path
@@ -188,6 +188,8 @@ def carry_out(
     short = shortage(made, target.path, pyramid=target.pyramid)
     if short is not None:
         made.session.tell(DiskShort(short))
+    if made.last.is_image and (made.last.count or 1) > 1:
+        made.session.tell(FirstOnly(made.last.call.operation.name, made.last.count or 1))
     with accounted(made, history, target, resume=resume) as account:
         if account is not None:
             history = account.facts["history"]

@@ -70,6 +70,16 @@ class DiskShort(Event):
 
 
 @dataclass(frozen=True)
+class FirstOnly(Event):
+    """The last step gives several images, of which a run writes the first."""
+
+    operation: str
+    """Which operation, by its key."""
+    count: int
+    """How many it gives."""
+
+
+@dataclass(frozen=True)
 class PassStarted(Event):
     """One sweep over all tiles starts."""
 
