@@ -18,6 +18,7 @@ import numpy as np
 from napari_tilewise.axes import default_axes, parse
 from napari_tilewise.engine.disk import reserve, writing
 from napari_tilewise.engine.events import PassDone, PassStarted, TileDone
+from napari_tilewise.engine.pool import wait_while
 from napari_tilewise.errors import (
     Cancelled,
     DestinationExists,
@@ -208,7 +209,7 @@ class PouringWriter(OmeZarrWriter):
 
 
 def followed(session: Session | None, what: str, items: Iterable[Any], count: int) -> Iterator[Any]:
-    """Yield items, telling the session's listener of each; its cancel ends it.
+    """Yield items, telling the session's listener of each; its cancel ends it, its pause holds it.
 
     Parameters
     ----------
@@ -227,6 +228,8 @@ def followed(session: Session | None, what: str, items: Iterable[Any], count: in
     started = time.perf_counter()
     session.tell(PassStarted(what, count))
     for number, item in enumerate(items, 1):
+        if session.pause is not None:
+            wait_while(session.pause.is_set, session.cancel)
         if session.cancel is not None and session.cancel.is_set():
             raise Cancelled(f"Cancelled while {what}: nothing stands under the final name.")
         yield item

@@ -1,0 +1,56 @@
+"""A file is poured item by item, and waits while the run is paused."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from napari_tilewise.engine.events import Event, PassDone, TileDone
+from napari_tilewise.engine.session import Session
+from napari_tilewise.errors import Cancelled
+from napari_tilewise.io.poured import followed
+
+
+class Pause(threading.Event):
+    """A pause that ends, or that cancels the run, when it was looked at some times."""
+
+    def __init__(self, then: threading.Event | None = None) -> None:
+        super().__init__()
+        self.looks = 0
+        self._then = then
+
+    def is_set(self) -> bool:
+        if super().is_set():
+            self.looks += 1
+            if self.looks == 5:
+                self.clear() if self._then is None else self._then.set()
+        return super().is_set()
+
+
+@pytest.fixture(autouse=True)
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_tilewise.engine.pool.LOOK", 0.001)
+
+
+def test_nothing_is_poured_while_the_run_is_paused() -> None:
+    pause, seen = Pause(), []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, TileDone):
+            seen.append((event.done, pause.looks))
+            if event.done == 2:
+                pause.set()
+
+    assert list(followed(Session(listener=listen, pause=pause), "pouring", "abcd", 4)) == [*"abcd"]
+    assert seen == [(1, 0), (2, 0), (3, 5), (4, 5)]
+
+
+def test_a_cancel_ends_a_pause() -> None:
+    cancel = threading.Event()
+    pause, told = Pause(then=cancel), []
+    pause.set()
+    session = Session(listener=told.append, pause=pause, cancel=cancel)
+    with pytest.raises(Cancelled, match="nothing stands under the final name"):
+        list(followed(session, "pouring", "abcd", 4))
+    assert not any(isinstance(event, TileDone | PassDone) for event in told)
