@@ -277,3 +277,15 @@ def test_windows_that_are_looked_at_one_by_one_may_hold_nan() -> None:
     image = NOISE.copy()
     image[2, 3] = np.nan
     assert_equal("filters.threshold_local", image, 7, block_size=3)
+
+
+# -- what grows without bound ----------------------------------------------------------------------
+
+
+def test_a_deconvolution_that_overflows_does_so_in_the_same_pixels() -> None:
+    psf = np.array([[0.87, 0.29]])  # its sum is not 1: every iteration grows
+    image = RNG.random((1, 11)).astype(np.float32)
+    expected = tw.OPERATIONS["restoration.richardson_lucy"].raw_function(image, psf, clip=False)
+    assert expected.max() > 1e20
+    for length in (4, 10):
+        assert_equal("restoration.richardson_lucy", image, (1, length), psf=psf, clip=False)
