@@ -119,6 +119,11 @@ class Plan:
         """The tiles of the output."""
         return self.last.grid(self.tile)
 
+    @property
+    def images(self) -> int:
+        """How many images the last step gives, of which a run writes the first; 0: none."""
+        return (self.last.count or 1) if self.last.is_image else 0
+
     def assignment(self, folder: Path, writer: OmeZarrWriter | None) -> Assignment:
         """Return what other processes are told of the run.
 
@@ -155,7 +160,7 @@ class Plan:
         shape = " x ".join(map(str, self.image.data.shape))
         result = " x ".join(map(str, last.shape)) if last.is_image else str(last.part.output)
         names = "".join(self.source_axes) if self.source_axes else "unknown"
-        first = f"the first of {last.count}: " if last.is_image and (last.count or 1) > 1 else ""
+        first = f"the first of {self.images}: " if self.images > 1 else ""
         lines = [
             f"image   {shape} {np.dtype(self.image.data.dtype)}, axes {names}",
             f"result  {first}{result}" + (f" {last.dtype}" if last.is_image else ""),

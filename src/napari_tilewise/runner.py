@@ -188,8 +188,8 @@ def carry_out(
     short = shortage(made, target.path, pyramid=target.pyramid)
     if short is not None:
         made.session.tell(DiskShort(short))
-    if made.last.is_image and (made.last.count or 1) > 1:
-        made.session.tell(FirstOnly(made.last.call.operation.name, made.last.count or 1))
+    if made.images > 1:
+        made.session.tell(FirstOnly(made.last.call.operation.name, made.images))
     with accounted(made, history, target, resume=resume) as account:
         if account is not None:
             history = account.facts["history"]

@@ -137,6 +137,13 @@ def test_the_clock_tells_what_this_process_computes() -> None:
     assert after.idle >= before.idle
 
 
+def test_a_pause_changes_nothing_of_what_is_known(clock: SimpleNamespace) -> None:
+    auto = Auto(2, large=True, holds_lock=True)
+    way, _ = auto.choose(10)
+    list(auto.watched(way, outcomes(clock, 1.0, [DONE] * 4)))  # paused after four
+    assert auto.choose(6) == (LOKY, 6)
+
+
 @pytest.mark.parametrize("large", [False, True])
 def test_every_item_is_in_some_leg(clock: SimpleNamespace, large: bool) -> None:
     auto, left, legs = Auto(2, large=large), 1000, 0

@@ -7,6 +7,7 @@ import pytest
 import zarr
 
 import napari_tilewise as tw
+from napari_tilewise.engine.budget import LEAST_TABLES
 
 SHAPE = (512, 512)
 
@@ -19,15 +20,15 @@ def source() -> zarr.Array:
 
 
 @pytest.mark.parametrize("operation", ["filters.sobel", "exposure.adjust_gamma"])
-def test_no_more_chunks_than_there_are_and_no_tables(source: zarr.Array, operation: str) -> None:
+def test_no_more_chunks_than_there_are_and_few_numbers(source: zarr.Array, operation: str) -> None:
     budget = tw.plan(operation, source).budget
     assert 0 < budget.cache <= SHAPE[0] * SHAPE[1] * (2 + 8)
-    assert budget.tables == 0
+    assert budget.tables == LEAST_TABLES
 
 
 @pytest.mark.parametrize("operation", ["filters.threshold_otsu", "measure.label"])
 def test_what_gathers_has_room_for_it(source: zarr.Array, operation: str) -> None:
-    assert tw.plan(["filters.sobel", operation], source).budget.tables >= 16 * 2**20
+    assert tw.plan(["filters.sobel", operation], source).budget.tables > LEAST_TABLES
 
 
 def test_processes_hold_chunks_each(source: zarr.Array) -> None:

@@ -13,6 +13,7 @@ from napari_tilewise._napari.recording import free_name, named_step
 from napari_tilewise._napari.records import Origin
 from napari_tilewise.operations.parameters import ChannelAxis
 from napari_tilewise.recipe import Recipe, Step
+from napari_tilewise.recipe.links import written
 from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class Draft:
         if part and at == len(recipe):
             # It goes on from the one of several results that the layer shows.
             recipe, name = named_step(recipe, recipe.running[-1])
-            step = replace(step, inputs={**step.inputs, step.first: f"{name}[{part}]"})
+            step = replace(step, inputs={**step.inputs, step.first: written(name, part)})
         self.put(self._with(recipe.inserted(at, step)))
 
     def remove(self, at: int) -> None:

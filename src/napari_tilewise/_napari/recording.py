@@ -15,6 +15,7 @@ import numpy as np
 from napari_tilewise._napari import dimensions, records, snapshot
 from napari_tilewise._napari.records import Origin, Record
 from napari_tilewise.recipe import Recipe, Step
+from napari_tilewise.recipe.links import written
 from napari_tilewise.recipe.step import SOURCE, plain
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ class _Story:
     def __init__(self, made: Layer | None, layer: Layer) -> None:
         record = None if made is None else records.of(made)
         self.recipe = None if record is None else record.of_pixels
-        self.part = 0 if record is None or self.recipe is not record.recipe else record.part or 0
+        self.part = 0 if record is None else record.part_of_pixels
         self.source = Origin.of(layer) if record is None else record.source
         self.inputs = {} if record is None else dict(record.inputs)
 
@@ -206,12 +207,12 @@ class _Story:
         base = self.recipe
         if base is not None and self.part:
             base, name = named(base)
-            links[step.first] = f"{name}[{self.part}]"
+            links[step.first] = written(name, self.part)
         elif base is None and any(isinstance(other, Recipe) for other in recipes.values()):
             # What a further image was made by comes first; then this step, on the source.
             role, begun = next((r, o) for r, o in recipes.items() if isinstance(o, Recipe))
             base, name = named(begun)
-            links[role] = f"{name}[{parts[role]}]" if parts[role] else name
+            links[role] = written(name, parts[role])
             links[step.first] = SOURCE
             del recipes[role]
         step = replace(step, inputs={**step.inputs, **links})
@@ -234,7 +235,7 @@ class _Story:
         if clash or recipe is None:
             return None
         self.inputs.update(record.inputs)
-        return recipe, (record.part or 0) if recipe is record.recipe else 0
+        return recipe, record.part_of_pixels
 
     def _input(self, layer: Layer, joining: Iterable[Recipe | str]) -> str:
         """Return the name of the input that a layer is."""

@@ -159,6 +159,11 @@ class Record:
         link = recipe.links[last][recipe.steps[last].first]
         return None if link.step is None else Recipe(recipe.steps[: link.step + 1], recipe.inputs)
 
+    @property
+    def part_of_pixels(self) -> int:
+        """Which of several results of the last step of `of_pixels` the layer shows."""
+        return (self.part or 0) if self.recipe.output.is_image else 0
+
 
 def of(layer: Layer) -> Record | None:
     """Return how a layer was made; None where it was not made by an operation, or changed since.

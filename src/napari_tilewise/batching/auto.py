@@ -112,9 +112,10 @@ class Auto:
         """
         if self.n_jobs == 1:
             return SERIAL, left
+        if self._known and self.first == TILED:
+            return LOKY, left
         if not self.measured:
-            at_once = self._known and self.first == TILED
-            return (LOKY, left) if at_once else (self.first, self._leg(left))
+            return self.first, self._leg(left)
         if trial := self._trial(left):
             return SERIAL, trial
         expected = self._expected(left)
@@ -148,11 +149,12 @@ class Auto:
         if LOKY not in found and first.items and first.seconds >= SEEN:
             # As many processors as the threads used, and those that nobody used beside them.
             usable = min(self.n_jobs, (first.cpu + first.idle) / first.seconds)
-            alone = self.measured.get(SERIAL, first)
-            alone = alone if alone.items else first
-            each = alone.cpu / alone.items / usable
-            if alone is not first:  # what one item waits for the disk, it waits there too
-                each = max(each, alone.each / self.n_jobs)
+            serial = self.measured.get(SERIAL)
+            if serial is not None and serial.items:
+                # What an item waits for the disk by itself, it waits there too.
+                each = max(serial.cpu / serial.items / usable, serial.each / self.n_jobs)
+            else:
+                each = first.cpu / first.items / usable
             found[LOKY] = STARTING * self.n_jobs / usable + left * each
         return found
 

@@ -32,8 +32,8 @@ TABLES = 0.1
 """Share of the budget, less the process itself, set aside for gathered numbers (histograms, pieces
 of labels)."""
 LEAST_TABLES = 16 * 2**20
-WITHOUT_TABLES = frozenset({Kind.POINTWISE, Kind.NEIGHBOURHOOD, Kind.GEOMETRY})
-"""Kinds of operations that gather nothing, or a few numbers."""
+FEW_NUMBERS = frozenset({Kind.POINTWISE, Kind.NEIGHBOURHOOD})
+"""Kinds of operations that gather a few numbers at most, however large the image."""
 CACHE = 0.25
 """Largest share of what is free for decoded chunks."""
 RUNTIME = 90 * 2**20
@@ -160,7 +160,7 @@ def _ratio(stack: Stack) -> list[float]:
 
 
 def tables_bytes(stacks: Sequence[Stack], free: int) -> int:
-    """Return what is set aside for gathered numbers, where any are gathered.
+    """Return what is set aside for gathered numbers: a share, where they grow with the image.
 
     Parameters
     ----------
@@ -169,8 +169,8 @@ def tables_bytes(stacks: Sequence[Stack], free: int) -> int:
     free
         Bytes of the budget beside the process itself.
     """
-    if all(stack.call.operation.kind in WITHOUT_TABLES for stack in stacks):
-        return 0
+    if all(stack.call.operation.kind in FEW_NUMBERS for stack in stacks):
+        return LEAST_TABLES
     return max(LEAST_TABLES, int(free * TABLES))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.recipe.links import Link
+from napari_tilewise.recipe.links import Link, written
 from napari_tilewise.recipe.step import Step
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class _Growing:
         if step.name is None:
             step = replace(step, name=self._free(step.operation.rpartition(".")[2]))
             self.steps[link.step] = step
-        return f"{step.name}[{link.part}]" if link.part else str(step.name)
+        return written(str(step.name), link.part)
 
     def _free(self, name: str) -> str:
         taken = {step.name for step in self.steps} | set(self.inputs)

@@ -35,6 +35,19 @@ class Link:
     """Where it is no step's: the source, or the name of one of the recipe's inputs."""
 
 
+def written(name: str, part: int = 0) -> str:
+    """Return how a step writes that it takes another one's result.
+
+    Parameters
+    ----------
+    name
+        The other step's name.
+    part
+        Which of its results, where it gives several.
+    """
+    return f"{name}[{part}]" if part else name
+
+
 class LinkError(InvalidRecipe):
     """A link is wrong: `step` and `where` tell which one."""
 
