@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,9 +67,9 @@ def measure(what: Any, files: Path, out: Path, backend: str, clock: Callable[[],
 
 
 def main() -> None:
-    """Measure every case in every way, in turn, and print the best of some rounds."""
+    """Measure every case in every way, in turn, and print the medians of some rounds."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--case", help="only cases whose name holds this")
     parser.add_argument("--share", type=float, default=1.0, help="do so much of the files only")
     args = parser.parse_args()
@@ -82,17 +83,26 @@ def main() -> None:
             files.mkdir()
             prepare(files, max(4, round(count * args.share)), side)
             _import_all(what, files, Path(folder) / "out")
-            best = dict.fromkeys(BACKENDS, float("inf"))
-            for _ in range(args.rounds):
-                for backend in BACKENDS:
-                    _forget_processes()
-                    out = Path(folder) / "out"
-                    seconds = measure(what, files, out, backend, time.perf_counter)
-                    best[backend] = min(best[backend], seconds)
-        fixed = min(best[backend] for backend in BACKENDS[:-1])
-        cells = " | ".join(f"{best[backend]:.2f} s" for backend in BACKENDS)
-        ratios = f"{best['auto'] / fixed:.2f} | {best['auto'] / best['serial']:.2f}"
+            rounds = [_round(what, files, number) for number in range(args.rounds)]
+        middle = {backend: median(one[backend] for one in rounds) for backend in BACKENDS}
+        cells = " | ".join(f"{middle[backend]:.2f} s" for backend in BACKENDS)
+        # Each round by itself: a machine that was slow for a minute was so for all its neighbours.
+        fixed = min(BACKENDS[:-1], key=lambda backend: middle[backend])
+        ratios = " | ".join(
+            f"{median(one['auto'] / one[other] for one in rounds):.2f}"
+            for other in (fixed, "serial")
+        )
         print(f"| {name} | {cells} | {ratios} |", flush=True)
+
+
+def _round(what: Any, files: Path, number: int) -> dict[str, float]:
+    """Return the seconds of every way, each round in the other order."""
+    found = {}
+    for backend in BACKENDS[:: -1 if number % 2 else 1]:
+        _forget_processes()
+        out = files.parent / "out"
+        found[backend] = measure(what, files, out, backend, time.perf_counter)
+    return found
 
 
 def _import_all(what: Any, files: Path, out: Path) -> None:

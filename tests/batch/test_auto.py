@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     time = SimpleNamespace(wall=0.0)
     read = classmethod(lambda cls: cls(time.wall, time.wall, time.wall))
     monkeypatch.setattr(module.Clock, "now", read)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: time.wall)
     return time
 
 
@@ -107,12 +109,17 @@ def outcomes(clock: SimpleNamespace, each: float, states: list[str]) -> Iterator
         yield SimpleNamespace(status=status)
 
 
+def done(clock: SimpleNamespace, each: float, number: int) -> Any:
+    clock.wall += each
+    return SimpleNamespace(status=DONE, number=number)
+
+
 def test_after_the_first_a_few_are_done_one_by_one(clock: SimpleNamespace) -> None:
     for each, left, expected in (
         (0.020, 1000, (SERIAL, 5)),
         (0.001, 1000, (SERIAL, 25)),
         (9.000, 1000, (SERIAL, 2)),
-        (0.020, 50, (THREADING, 8)),  # too few to spend any
+        (0.020, 50, (THREADING, 2)),  # too few to spend any
     ):
         auto = Auto(2, large=False)
         assert len(list(auto.watched(THREADING, outcomes(clock, each, [DONE, DONE])))) == 2
@@ -146,10 +153,44 @@ def test_a_pause_changes_nothing_of_what_is_known(clock: SimpleNamespace) -> Non
 
 @pytest.mark.parametrize("large", [False, True])
 def test_every_item_is_in_some_leg(clock: SimpleNamespace, large: bool) -> None:
-    auto, left, legs = Auto(2, large=large), 1000, 0
-    while left:
-        way, count = auto.choose(left)
-        assert 1 <= count <= left
-        list(auto.watched(way, outcomes(clock, 0.01, [DONE] * count)))
-        left, legs = left - count, legs + 1
-    assert legs < 20
+    auto, rest, taken, legs = Auto(2, large=large), deque(range(1000)), [], 0
+    while rest:
+        way, count = auto.choose(len(rest))
+        got = auto.handed(way, count, rest)
+        taken += list(auto.watched(way, (done(clock, 0.01, number) for number in got)))
+        legs += 1
+    assert [one.number for one in taken] == list(range(1000))
+    assert legs < 8
+
+
+def test_what_goes_on_in_one_way_waits_for_nothing(clock: SimpleNamespace) -> None:
+    auto, rest = Auto(2, large=False), deque(range(50))
+    way, count = auto.choose(50)
+    # All of them, three in work before the first is done, as joblib takes them.
+    got, ahead = auto.handed(way, count, rest), deque[int]()
+
+    def pipeline() -> Iterator[Any]:
+        for number in got:
+            ahead.append(number)
+            if len(ahead) == 3:
+                yield done(clock, 0.01, ahead.popleft())
+        while ahead:
+            yield done(clock, 0.01, ahead.popleft())
+
+    assert len(list(auto.watched(way, pipeline()))) == 50
+    assert not rest
+
+
+def test_a_better_way_takes_what_is_left(clock: SimpleNamespace) -> None:
+    auto, rest = shown(0.020, 0.020, 0.020, (0.010, 0.010)), deque(range(100))
+    got = auto.handed(THREADING, 10, rest)
+    assert len(list(auto.watched(THREADING, (done(clock, 0.02, number) for number in got)))) == 10
+    assert auto.choose(len(rest))[0] == SERIAL
+
+
+def test_processes_are_not_judged_by_their_start(clock: SimpleNamespace) -> None:
+    auto, rest = shown(0.020, 0.020, 0.020, (0.020, 0.020)), deque(range(1000))
+    got = auto.handed(LOKY, 2, rest)
+    # The third item still pays for what its process imports.
+    times = iter([2.0, 0.1, 0.2, *[0.010] * 1000])
+    assert len(list(auto.watched(LOKY, (done(clock, next(times), n) for n in got)))) == 1000

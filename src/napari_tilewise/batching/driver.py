@@ -133,7 +133,7 @@ class _Driver:
             rest = deque(some)
             while self._goes_on(rest):
                 way, count = auto.choose(len(rest))
-                yield from auto.watched(way, self.leg(way, _taken(rest, count)))
+                yield from auto.watched(way, self.leg(way, auto.handed(way, count, rest)))
 
 
 def _taken(rest: deque[Task], count: int) -> Iterator[Task]:
