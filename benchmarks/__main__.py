@@ -1,19 +1,23 @@
-"""``python -m benchmarks [NAME ...]``: every script of this folder, each in a process of its own.
+"""``python -m benchmarks [NAME ...] [OPTION ...]``: every script of this folder, or those named.
 
-A script prints its figures and asserts nothing: a slow machine is not a fault.
+Each runs in a process of its own, with the options given. It prints its figures and asserts
+nothing: a slow machine is not a fault.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 HERE = Path(__file__).parent
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the named scripts, or all of them, and return how many failed."""
+    names = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
+    options = arguments[len(names) :]
     scripts = sorted(p for p in HERE.glob("*.py") if not p.name.startswith("_"))
     unknown = set(names) - {script.stem for script in scripts}
     if unknown:
@@ -24,7 +28,8 @@ def main(names: list[str]) -> int:
     for script in scripts:
         if not names or script.stem in names:
             print(f"== {script.stem}", flush=True)
-            failed += subprocess.run([sys.executable, script], check=False).returncode != 0
+            command = [sys.executable, script, *options]
+            failed += subprocess.run(command, check=False).returncode != 0
     return failed
 
 

@@ -52,6 +52,8 @@ MOST = 16
 """Most tiles that a gathering pass sees, where tiles are sampled."""
 SHARE = 4
 """A window is at most one part in so many of an image that is larger than the smallest."""
+PARTS = 8
+"""The first part of a tile that is sampled is one in so many of it along each axis."""
 GROWTH = 4
 """How many times as large as the one before a window is."""
 WIDE = 2048
@@ -92,9 +94,9 @@ def estimate(
 ) -> Estimate:
     """Return how long a planned run will take on this machine, as idle as it is now.
 
-    Parts of the image are read and computed: at most 16 million pixels, and a quarter of it or one
-    tile for each worker. Nothing is left behind. A part is begun only when it should be done in
-    time, so all takes little longer than `within`, unless the smallest part already does.
+    Parts of the image are read and computed: at most 16 million pixels, and a quarter of it.
+    Nothing is left behind. A part is begun only when it should be done in time, so all takes little
+    longer than `within`, unless the smallest part already does.
 
     Parameters
     ----------
@@ -324,39 +326,58 @@ class _Samples:
         )
         last = chain(made.recipe, asked, session, tiles=made.tile).last
         last.prepare()
-        writer = OmeZarrWriter(
-            self.folder / "tiles.ome.zarr", shape=made.last.shape, dtype=made.last.dtype,
-            axes=made.axes, chunks=made.chunks, pyramid=False,
-        )  # fmt: skip
-        groups = self._groups(list(made.grid.positions()))
-        done, took = 0, 0.0
-        for group in groups:
-            if done and time.perf_counter() + took > self.deadline:
+        pixels = prod(made.last.shape)
+        told: list[tuple[float, float]] = []
+        for number, regions in enumerate(self._growing_parts()):
+            size = sum(prod(extent(region)) for region in regions)
+            if told and time.perf_counter() + _scaled(told, size) > self.deadline:
                 break
-            started = time.perf_counter()
-            self._compute(last, writer, group)
-            took += time.perf_counter() - started
-            done += sum(prod(extent(made.grid.region(position))) for position in group)
-        share = done / prod(made.last.shape)
-        return session.gathered + took / share, share
+            took = self._computed(last, regions)
+            if number == 1:
+                told.clear()  # The first time, threads start.
+            told.append((size, took))
+        return session.gathered + _scaled(told, pixels), told[-1][0] / pixels
 
-    def _groups(self, positions: Sequence[Any]) -> Iterator[Sequence[Any]]:
-        """Yield tiles, as many as there are workers: the first, then some in the middle."""
-        size = self.made.budget.workers
-        yield positions[:size]
-        middle = max(size, len(positions) // 2)
-        most = min(len(positions) // SHARE, LARGEST // prod(self.made.tile)) // size * size
-        for start in range(middle, min(len(positions), middle + most), size):
-            yield positions[start : start + size]
+    def _growing_parts(self) -> Iterator[list[Region]]:
+        """Yield parts of the result's tiles, one for each worker, each time larger ones.
 
-    def _compute(self, last: Stack, writer: OmeZarrWriter, positions: Sequence[Any]) -> None:
-        grid = self.made.grid
+        The smallest are yielded twice.
+        """
+        made = self.made
+        positions = list(made.grid.positions())
+        count = min(made.budget.workers, len(positions))
+        most = min(LARGEST, prod(made.last.shape) // SHARE)
+        start = (len(positions) - count) // 2
+        for parts in (PARTS, *(PARTS // 2**n for n in range(PARTS.bit_length()))):
+            tiles = map(made.grid.region, positions[start : start + count])
+            regions = [
+                tuple(slice(s.start, s.start - (s.start - s.stop) // parts) for s in tile)
+                for tile in tiles
+            ]
+            if parts < PARTS and sum(prod(extent(region)) for region in regions) > most:
+                return
+            yield regions
+            # The next ones lie elsewhere, where they can: what was read stays decoded.
+            start = (start + count) % (len(positions) - count + 1)
 
-        def work(_: int, position: Any) -> None:
-            region = grid.region(position)
-            writer.write(region, np.ascontiguousarray(last.read(region)))
+    def _computed(self, last: Stack, regions: Sequence[Region]) -> float:
+        """Compute and write parts of the result, all at once; return the seconds that it takes."""
+        made = self.made
+        writers = [
+            OmeZarrWriter(
+                self.folder / f"part{number}.ome.zarr", shape=extent(region), overwrite=True,
+                dtype=made.last.dtype, axes=made.axes, chunks=made.chunks, pyramid=False,
+            )
+            for number, region in enumerate(regions)
+        ]  # fmt: skip
 
-        sweep(work, positions, workers=self.made.budget.workers, cancel=self.cancel)
+        def work(number: int, region: Region) -> None:
+            whole = tuple(slice(0, n) for n in extent(region))
+            writers[number].write(whole, np.ascontiguousarray(last.read(region)))
+
+        started = time.perf_counter()
+        sweep(work, regions, workers=made.budget.workers, cancel=self.cancel)
+        return time.perf_counter() - started
 
 
 def _length(span: slice) -> int:

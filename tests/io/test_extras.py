@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
@@ -18,7 +19,7 @@ from napari_tilewise.errors import MissingExtra, SourceNotFound, SourceUnreadabl
 from napari_tilewise.io import microscopes
 from napari_tilewise.io.fingerprint import fingerprint
 from napari_tilewise.io.source import open_image
-from tests.io import leica
+from tests.io import leica, nikon
 
 PIXELS = np.random.default_rng(0).integers(0, 60000, (3, 70, 90)).astype(np.uint16)
 
@@ -84,15 +85,20 @@ def test_a_microscope_file_names_its_plugin(tmp_path, monkeypatch, suffix, plugi
         open_image(path)
 
 
-def test_czi(tmp_path):
-    pytest.importorskip("bioio_czi", reason="needs bioio and bioio-czi, which weigh 80 MB")
+def write_czi(path, pixels, scale):
     from pylibCZIrw import czi
 
-    path = tmp_path / "image.czi"
     with czi.create_czi(str(path)) as file:
-        for z, plane in enumerate(PIXELS):
-            file.write(data=plane[..., None], plane={"C": 0, "Z": z, "T": 0})
-        file.write_metadata(channel_names={0: "DAPI"}, scale_x=0.25e-6, scale_y=5e-7, scale_z=2e-6)
+        for c, volume in enumerate(pixels):
+            for z, plane in enumerate(volume):
+                file.write(data=plane[..., None], plane={"C": c, "Z": z, "T": 0})
+        sizes = {f"scale_{axis}": size * 1e-6 for axis, size in zip("zyx", scale, strict=True)}
+        file.write_metadata(channel_names={0: "DAPI"}, **sizes)
+
+
+def test_czi(tmp_path):
+    path = tmp_path / "image.czi"
+    write_czi(path, PIXELS[None], (2.0, 0.5, 0.25))
     image = open_image(path)
     np.testing.assert_array_equal(image.data[1:, 5:50], PIXELS[1:, 5:50])
     assert (image.axes, image.scale) == (("z", "y", "x"), pytest.approx((2.0, 0.5, 0.25)))
@@ -119,6 +125,52 @@ def test_broken_lif(tmp_path):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(SourceUnreadable, match=r"image\.lif"):
         open_image(path).data[:]
+
+
+def test_nd2(tmp_path):
+    path = tmp_path / "image.nd2"
+    pixels = np.stack([PIXELS, PIXELS[::-1]])
+    nikon.write_nd2(path, pixels, (2.0, 0.5, 0.5))
+    image = open_image(path)
+    np.testing.assert_array_equal(image.data[:, 1:, 5:50], pixels[:, 1:, 5:50])
+    assert image.data.chunks == (2, 1, 70, 90)
+    assert (image.axes, image.scale) == (tuple("czyx"), pytest.approx((1.0, 2.0, 0.5, 0.5)))
+    assert image.units == (None, "micrometer", "micrometer", "micrometer")
+    assert [channel.name for channel in image.channels] == ["Green", "Red"]
+    made = tw.run("filters.sobel", path, tmp_path / "out.ome.zarr", spatial="yx").path
+    expected = [[filters.sobel(plane) for plane in volume] for volume in pixels]
+    np.testing.assert_array_equal(open_image(made).data[:], expected)
+
+
+WRITERS = {".czi": write_czi, ".lif": leica.write_lif, ".nd2": nikon.write_nd2}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_many_threads_read_at_once(tmp_path, suffix):
+    path = tmp_path / f"image{suffix}"
+    pixels = np.repeat(PIXELS[:1], 20, axis=0) + np.arange(20, dtype=np.uint16)[:, None, None]
+    WRITERS[suffix](path, pixels[None], (2.0, 0.5, 0.5))
+    data = open_image(path).data
+    with ThreadPoolExecutor(8) as pool:
+        numbers = [*range(20)] * 10
+        for z, plane in zip(numbers, pool.map(lambda z: data[z], numbers), strict=True):
+            np.testing.assert_array_equal(plane, pixels[z])
+
+
+def test_broken_nd2(tmp_path):
+    path = tmp_path / "image.nd2"
+    nikon.write_nd2(path, PIXELS[None], (2.0, 0.5, 0.5))
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(SourceUnreadable, match=r"image\.nd2"):
+        open_image(path).data[:]
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_file_that_is_not_of_its_suffix(tmp_path, suffix):
+    path = tmp_path / f"image{suffix}"
+    path.write_bytes(b"no image" * 20)
+    with pytest.raises(SourceUnreadable, match=rf"image\{suffix}' cannot be read by bioio-"):
+        open_image(path)
 
 
 def test_a_compression_that_needs_codecs(tmp_path, monkeypatch):

@@ -32,6 +32,7 @@ DECODE_ERRORS = (
     RuntimeError,
     ValueError,
     EOFError,
+    OverflowError,
     SyntaxError,  # what Pillow raises for a broken PNG
     struct.error,
     zlib.error,

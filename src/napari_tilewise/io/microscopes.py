@@ -54,7 +54,7 @@ def open_with_bioio(path: Path, name: str) -> Image:
         # bioio always gives five axes; those of length one say nothing.
         full, lengths = bio.dims.order.lower(), bio.dims.shape
         axes = tuple(a for a, n in zip(full, lengths, strict=True) if n > 1 or a in "yx")
-        data = _opened(str(path), name, "".join(axes))
+        data = _guarded(bio, path, name, axes)
         scale, units = _sizes(bio, axes)
         names = [Channel(str(one)) for one in bio.channel_names or ()]
     except _BROKEN as exc:
@@ -73,11 +73,18 @@ def open_with_bioio(path: Path, name: str) -> Image:
     )
 
 
-def _opened(path: str, name: str, axes: str) -> Guarded:
-    from pathlib import Path
+def _guarded(bio: Any, path: Path, name: str, axes: tuple[str, ...]) -> Guarded:
+    from dask.array import Array
 
-    pixels = _bio_image(Path(path), name).get_image_dask_data(axes.upper())
-    return Guarded(pixels, name, reopen=partial(_opened, path, name, axes))
+    pixels = bio.get_image_dask_data("".join(axes).upper())
+    # A plugin's own kind of dask array (bioio-nd2) opens its file for a computation and closes it
+    # after, under the feet of every other thread that reads; dask's own leaves that to each chunk.
+    pixels = Array(pixels.dask, pixels.name, pixels.chunks, dtype=pixels.dtype)
+    return Guarded(pixels, name, reopen=partial(_reopened, path, name, axes))
+
+
+def _reopened(path: Path, name: str, axes: tuple[str, ...]) -> Guarded:
+    return _guarded(_bio_image(path, name), path, name, axes)
 
 
 def _bio_image(path: Path, name: str) -> Any:
@@ -90,11 +97,13 @@ def _bio_image(path: Path, name: str) -> Any:
             f"pip install 'napari-tilewise[bioio]' {plugin}."
         )
     reader = import_module(plugin.replace("-", "_")).Reader
+    refused = import_module("bioio_base.exceptions").UnsupportedFileFormatError
     try:
         return import_module("bioio").BioImage(str(path), reader=reader)
-    except _BROKEN as exc:
+    except (*_BROKEN, refused) as exc:
+        why = " ".join(f"{type(exc).__name__}: {exc}".split())  # bioio writes several lines
         raise SourceUnreadable(
-            f"{name!r} cannot be read by {plugin} ({type(exc).__name__}: {exc}); expected a file "
+            f"{name!r} cannot be read by {plugin} ({why}); expected a file "
             "of its format: restore it from its original."
         ) from exc
 
@@ -103,10 +112,12 @@ def _sizes(bio: Any, axes: tuple[str, ...]) -> tuple[tuple[float, ...], tuple[st
     """Return pixel sizes and units, micrometres and seconds where bioio does not say."""
     known: dict[str, tuple[float, str | None]] = {}
     pixel = bio.physical_pixel_sizes
+    properties = getattr(bio, "dimension_properties", None)  # worked out anew at every look
     for axis in "zyx":
         size = getattr(pixel, axis.upper(), None)
         if size:
-            known[axis] = (abs(float(size)), _unit(bio, axis) or "micrometer")
+            unit = getattr(getattr(properties, axis.upper(), None), "unit", None)
+            known[axis] = (abs(float(size)), unit_name(str(unit)) or "micrometer")  # unit: pint's
     interval = getattr(bio, "time_interval", None)
     if interval is not None:
         seconds = getattr(interval, "total_seconds", lambda: interval)()
@@ -114,8 +125,3 @@ def _sizes(bio: Any, axes: tuple[str, ...]) -> tuple[tuple[float, ...], tuple[st
             known["t"] = (float(seconds), "second")
     pairs = [known.get(axis, (1.0, None)) for axis in axes]
     return tuple(size for size, _ in pairs), tuple(unit for _, unit in pairs)
-
-
-def _unit(bio: Any, axis: str) -> str | None:
-    properties = getattr(bio, "dimension_properties", None)
-    return unit_name(getattr(getattr(properties, axis.upper(), None), "unit", None))
