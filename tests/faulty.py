@@ -46,10 +46,12 @@ def shell(
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     from napari_tilewise import planner, provenance
     from napari_tilewise.cli import main
+    from napari_tilewise.engine import source
 
     provenance.datetime = Noon  # type: ignore[attr-defined]
     planner.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
     planner.LONGEST_TILE = {2: CHUNK}
+    source.VIRTUAL_CHUNK = {2: CHUNK}
     _log_tiles(log)
     if fault is not None:
         _have_happen(fault, at)

@@ -236,8 +236,32 @@ def small_tiff(folder: Path) -> tuple[Path, Path, int]:
         return path, path, page.dataoffsets[-1] + page.databytecounts[-1] // 2
 
 
-@pytest.mark.parametrize("damage", [faulty.flip, faulty.cut])
-@pytest.mark.parametrize("make", [small_zarr, small_tiff])
+def mapped_npy(folder: Path) -> tuple[Path, Path, int]:
+    """Return a NumPy file, the file itself, and the middle of it."""
+    path = folder / "source.npy"
+    np.save(path, NOISE)
+    return path, path, NOISE.nbytes // 2
+
+
+def mapped_tiff(folder: Path) -> tuple[Path, Path, int]:
+    """Return a TIFF that is mapped, the file itself, and the middle of it."""
+    path = folder / "source.tif"
+    tifffile.imwrite(path, NOISE)
+    return path, path, NOISE.nbytes // 2
+
+
+@pytest.mark.parametrize(
+    ("make", "damage"),
+    [
+        (small_zarr, faulty.flip),
+        (small_zarr, faulty.cut),
+        (small_tiff, faulty.flip),
+        (small_tiff, faulty.cut),
+        # Bytes that are the pixels themselves are never wrong, but they may be gone.
+        (mapped_npy, faulty.cut),
+        (mapped_tiff, faulty.cut),
+    ],
+)
 def test_a_source_that_is_damaged_meanwhile(
     make: Callable[[Path], tuple[Path, Path, int]],
     damage: Callable[[Path, int], None],

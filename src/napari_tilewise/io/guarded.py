@@ -1,13 +1,15 @@
 """Arrays on disk, guarded: a chunk that cannot be decoded is an error that names it.
 
-Two things are guarded. Every exception of a decoder becomes `SourceUnreadable` with the name of the
-source and the region. And a Blosc chunk cut short, which the decoder reads past its end, giving
-pixels that are not there, is found by comparing its length with the length it declares.
+Three things are guarded. Every exception of a decoder becomes `SourceUnreadable` with the name of
+the source and the region. A Blosc chunk cut short, which the decoder reads past its end, giving
+pixels that are not there, is found by comparing its length with the length it declares. And a
+mapped file that was cut short since it was opened is found before it is read.
 """
 
 from __future__ import annotations
 
 import lzma
+import os
 import struct
 import weakref
 import zlib
@@ -156,6 +158,30 @@ class Guarded:
         if self._reopen is not None:
             return self._reopen, ()
         return Guarded, (self._array, self.name)
+
+
+class Mapped:
+    """A mapped file, looked at before each read: a read past its end would end the process.
+
+    Parameters
+    ----------
+    pixels
+        The map.
+    """
+
+    def __init__(self, pixels: np.memmap[Any, Any]) -> None:
+        self._pixels = pixels
+        self._end = pixels.offset + pixels.nbytes
+        self.shape = pixels.shape
+        self.dtype = pixels.dtype
+
+    def __getitem__(self, key: Any) -> np.ndarray[Any, Any]:
+        assert self._pixels.filename is not None
+        length = os.path.getsize(self._pixels.filename)
+        if length < self._end:
+            raise EOFError(f"the file is {length} bytes long, its pixels end at byte {self._end}")
+        # Copied at once: who gets a view reads the file later, unlooked at.
+        return np.array(self._pixels[key])
 
 
 class _LengthChecked(WrapperStore[Store]):

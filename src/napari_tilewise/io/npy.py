@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.io.guarded import DECODE_ERRORS, Guarded, read_error
+from napari_tilewise.io.guarded import DECODE_ERRORS, Guarded, Mapped, read_error
 from napari_tilewise.io.image import Image, bare
 from napari_tilewise.io.poured import PouringWriter
 from napari_tilewise.io.values import publish_with_record
@@ -40,7 +40,7 @@ def open_npy(path: Path, name: str) -> Image:
 
 def _mapped(path: str, name: str) -> Guarded:
     pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    return Guarded(pixels, name, reopen=partial(_mapped, path, name))
+    return Guarded(Mapped(pixels), name, reopen=partial(_mapped, path, name))
 
 
 class NpyWriter(PouringWriter):

@@ -16,7 +16,7 @@ import zarr
 from napari_tilewise.axes import KINDS
 from napari_tilewise.errors import MissingExtra
 from napari_tilewise.io.channels import Channel, count_of, from_imagej, from_ome, of_samples
-from napari_tilewise.io.guarded import DECODE_ERRORS, Guarded, read_error
+from napari_tilewise.io.guarded import DECODE_ERRORS, Guarded, Mapped, read_error
 from napari_tilewise.io.image import KEY, Image
 from napari_tilewise.io.units import unit_name
 
@@ -114,7 +114,7 @@ def open_level(path: str, name: str, level: int) -> Guarded:
                 offset=pages.dataoffset,
                 shape=pages.shape,
             )
-            return Guarded(pixels, name, reopen=reopen)
+            return Guarded(Mapped(pixels), name, reopen=reopen)
     store: Any = tifffile.imread(path, aszarr=True, series=0, level=level)
     return Guarded(zarr.open_array(store, mode="r"), name, reopen=reopen, close=store.close)
 
