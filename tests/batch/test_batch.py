@@ -165,6 +165,15 @@ def test_sources_are_never_written_to(plates: Path) -> None:
     np.testing.assert_array_equal(array[:], crop(0))
 
 
+@pytest.mark.parametrize("name", ["table.csv", "all.ome.zarr", "plain"])
+def test_a_file_is_no_destination(plates: Path, tmp_path: Path, name: str) -> None:
+    if name == "plain":
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(DestinationUnwritable, match=rf"{name}'.*a batch writes a folder"):
+        tw.batch(RECIPE, plates, tmp_path / name)
+    assert (tmp_path / name).exists() == (name == "plain")
+
+
 def test_outputs_beside_the_sources_are_no_items(plates: Path) -> None:
     assert tw.batch("util.invert", plates, plates / "inverted", backend="serial").done == 12
     again = tw.batch("util.invert", plates, plates / "inverted", backend="serial")

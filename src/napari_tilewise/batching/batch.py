@@ -24,12 +24,11 @@ from napari_tilewise.batching.finding import natural
 from napari_tilewise.batching.function import Function
 from napari_tilewise.batching.items import Item, items_of
 from napari_tilewise.batching.keeper import Keeper
-from napari_tilewise.batching.outputs import targets_of
+from napari_tilewise.batching.outputs import folder_of, targets_of
 from napari_tilewise.batching.work import ERROR, OVERWRITE, SKIP, Task, Work
 from napari_tilewise.chain import given
 from napari_tilewise.engine.machine import processors
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.io.staging import local_path
 from napari_tilewise.recipe import SUFFIXES, Recipe
 from napari_tilewise.sizes import parse_size
 
@@ -128,7 +127,7 @@ def batch(
     work = Work(what_of(recipe), dict(inputs or {}), spatial, _policy(overwrite))
     if isinstance(work.what, Recipe):
         given(work.what, None, inputs)
-    folder = None if destination is None else str(local_path(destination))
+    folder = None if destination is None else folder_of(destination)
     before = {} if folder is None else _journal.read(folder)
     items = _items(source, folder, before, over=over, window=window, step=step, axes=axes)
     called = _called(recipe, work.what)

@@ -10,6 +10,7 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, did_you_mean
+from napari_tilewise.io import formats, values
 from napari_tilewise.io.fingerprint import place
 from napari_tilewise.io.staging import local_path
 from napari_tilewise.operations.model import Output
@@ -24,6 +25,7 @@ IMAGE = ".ome.zarr"
 """What an image's file ends in, unless the template says otherwise."""
 TABLE, VALUE = ".csv", ".json"
 _TABLES = (Output.TABLE, Output.POINTS, Output.CONTOURS)
+_FILES = {".parquet", *values.SUFFIXES, *(s[s.rindex(".") :] for s in formats.SUFFIXES.values())}
 _FOREIGN = "\\:"
 """What a template has in no name: Windows parts folders and drives by these."""
 
@@ -51,6 +53,30 @@ class Target:
             return None
         suffix = self.image if output.is_image else TABLE if output in _TABLES else VALUE
         return Path(self.folder, f"{self.base}{suffix}")
+
+
+def folder_of(destination: str | _os.PathLike[str]) -> str:
+    """Return the folder that a batch writes.
+
+    Parameters
+    ----------
+    destination
+        Its path.
+
+    Raises
+    ------
+    DestinationUnwritable
+        When a file was meant, or stands there.
+    """
+    where = local_path(destination)
+    if where.is_file() or (where.suffix.lower() in _FILES and not where.is_dir()):
+        why = "is a file" if where.is_file() else "is called like a file"
+        raise DestinationUnwritable(
+            f"{str(destination)!r} {why}, and a batch writes a folder: give one, such as "
+            f"{where.name.partition('.')[0]!r}. Numbers and tables of all items stand in its "
+            "report.csv and table.csv; name= tells how images are called, such as '{stem}.tif'."
+        )
+    return str(where)
 
 
 def targets_of(
