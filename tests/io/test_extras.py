@@ -105,36 +105,21 @@ def test_czi(tmp_path):
     assert [channel.name for channel in image.channels] == ["DAPI"]
 
 
-def test_lif(tmp_path):
-    path = tmp_path / "image.lif"
+@pytest.mark.parametrize(
+    ("write", "suffix", "scale", "chunks"),
+    [
+        (leica.write_lif, ".lif", (2.0, 0.5, 0.25), (1, 3, 70, 90)),
+        (nikon.write_nd2, ".nd2", (2.0, 0.5, 0.5), (2, 1, 70, 90)),
+    ],
+)
+def test_channels_of_volumes(tmp_path, write, suffix, scale, chunks):
+    path = tmp_path / f"image{suffix}"
     pixels = np.stack([PIXELS, PIXELS[::-1]])
-    leica.write_lif(path, pixels, (2.0, 0.5, 0.25))
+    write(path, pixels, scale)
     image = open_image(path)
     np.testing.assert_array_equal(image.data[:, 1:, 5:50], pixels[:, 1:, 5:50])
-    assert (image.axes, image.scale) == (tuple("czyx"), pytest.approx((1.0, 2.0, 0.5, 0.25)))
-    assert image.units == (None, "micrometer", "micrometer", "micrometer")
-    assert [channel.name for channel in image.channels] == ["Green", "Red"]
-    made = tw.run("filters.sobel", path, tmp_path / "out.ome.zarr", spatial="yx").path
-    expected = [[filters.sobel(plane) for plane in volume] for volume in pixels]
-    np.testing.assert_array_equal(open_image(made).data[:], expected)
-
-
-def test_broken_lif(tmp_path):
-    path = tmp_path / "image.lif"
-    leica.write_lif(path, PIXELS[None], (2.0, 0.5, 0.25))
-    path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(SourceUnreadable, match=r"image\.lif"):
-        open_image(path).data[:]
-
-
-def test_nd2(tmp_path):
-    path = tmp_path / "image.nd2"
-    pixels = np.stack([PIXELS, PIXELS[::-1]])
-    nikon.write_nd2(path, pixels, (2.0, 0.5, 0.5))
-    image = open_image(path)
-    np.testing.assert_array_equal(image.data[:, 1:, 5:50], pixels[:, 1:, 5:50])
-    assert image.data.chunks == (2, 1, 70, 90)
-    assert (image.axes, image.scale) == (tuple("czyx"), pytest.approx((1.0, 2.0, 0.5, 0.5)))
+    assert image.data.chunks == chunks
+    assert (image.axes, image.scale) == (tuple("czyx"), pytest.approx((1.0, *scale)))
     assert image.units == (None, "micrometer", "micrometer", "micrometer")
     assert [channel.name for channel in image.channels] == ["Green", "Red"]
     made = tw.run("filters.sobel", path, tmp_path / "out.ome.zarr", spatial="yx").path
@@ -157,11 +142,12 @@ def test_many_threads_read_at_once(tmp_path, suffix):
             np.testing.assert_array_equal(plane, pixels[z])
 
 
-def test_broken_nd2(tmp_path):
-    path = tmp_path / "image.nd2"
-    nikon.write_nd2(path, PIXELS[None], (2.0, 0.5, 0.5))
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_microscope_file_cut_short(tmp_path, suffix):
+    path = tmp_path / f"image{suffix}"
+    WRITERS[suffix](path, PIXELS[None], (2.0, 0.5, 0.5))
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(SourceUnreadable, match=r"image\.nd2"):
+    with pytest.raises(SourceUnreadable, match=rf"image\{suffix}"):
         open_image(path).data[:]
 
 

@@ -73,8 +73,8 @@ def folder_of(destination: str | _os.PathLike[str]) -> str:
         why = "is a file" if where.is_file() else "is called like a file"
         raise DestinationUnwritable(
             f"{str(destination)!r} {why}, and a batch writes a folder: give one, such as "
-            f"{where.name.partition('.')[0]!r}. Numbers and tables of all items stand in its "
-            "report.csv and table.csv; name= tells how images are called, such as '{stem}.tif'."
+            f"{where.name.partition('.')[0]!r}. Numbers stand in its report.csv, tables "
+            "in its table.csv; name= tells how images are called, such as '{stem}.ome.tif'."
         )
     return str(where)
 
