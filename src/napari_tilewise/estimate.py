@@ -94,9 +94,9 @@ def estimate(
 ) -> Estimate:
     """Return how long a planned run will take on this machine, as idle as it is now.
 
-    Parts of the image are read and computed: at most 16 million pixels, and a quarter of it.
-    Nothing is left behind. A part is begun only when it should be done in time, so all takes little
-    longer than `within`, unless the smallest part already does.
+    Parts of the image are read and computed: at most 16 million pixels, and a quarter of any but a
+    small image. Nothing is left behind. A part is begun only when it should be done in time, so all
+    takes little longer than `within`, unless the smallest part already does.
 
     Parameters
     ----------
