@@ -54,8 +54,9 @@ format: $(STAMP) ## fix what ruff can fix
 # What is generated is committed, and a test compares it.
 generate: manifest dropin operations ## write again what is generated: the three below
 
-manifest: $(STAMP) ## napari.yaml
-	@$(BIN)/python -m napari_tilewise._napari.manifest
+manifest: $(STAMP) ## napari.yaml, in the package and its copy at the root
+	@$(BIN)/python -m napari_tilewise._napari.manifest.write_manifest
+	@cp $(MANIFEST) napari.yaml
 
 dropin: $(STAMP) ## the modules and stubs of napari_tilewise.skimage
 	@$(BIN)/python -m napari_tilewise.skimage._generate

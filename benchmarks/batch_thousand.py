@@ -19,7 +19,7 @@ import numpy as np
 import tifffile
 
 import napari_tilewise as tw
-from napari_tilewise.batching import ItemDone
+from napari_tilewise.batches import ItemDone
 
 SIDE, KILLS = 64, 251
 

@@ -17,7 +17,7 @@ import numpy as np
 import zarr
 from skimage import data
 
-from napari_tilewise.demo import mirrored
+from napari_tilewise.cli.demo import mirrored
 
 NUCLEI = [["filters.gaussian", {"sigma": 2}], ["filters.threshold_otsu", {}], ["measure.label", {}]]
 RECIPES = {
@@ -36,7 +36,7 @@ RECIPES = {
 CHILD = """
 import json, sys, time
 import napari_tilewise as tw
-from napari_tilewise.estimate import estimate
+from napari_tilewise.runs.estimate import estimate
 recipe, source, destination = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
 steps = tw.Recipe([tuple(step) for step in recipe])
 told = estimate(tw.plan(steps, source, resume=True))

@@ -17,7 +17,7 @@ import zarr
 from skimage import data
 
 import napari_tilewise as tw
-from napari_tilewise.planner import plan
+from napari_tilewise.runs.plan import plan
 
 CHUNK = 512
 CHAIN: list[tuple[str, dict[str, Any]]] = [

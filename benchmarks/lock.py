@@ -21,7 +21,7 @@ from tests.test_declarations import parameters_for, sample
 import napari_tilewise as tw
 from napari_tilewise.engine.apply import build, compute
 from napari_tilewise.engine.session import Session
-from napari_tilewise.operations.model import Kind, Operation
+from napari_tilewise.operations.spec.operation import Kind, Operation
 
 HOLDS = 1.25
 LEAST = 0.05

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations import SCIKIT_IMAGE
-from napari_tilewise.operations.docs import resolve
-from napari_tilewise.operations.model import Exactness, Kind, Operation
 from napari_tilewise.operations.not_operations import NOT_OPERATIONS
+from napari_tilewise.operations.spec.docstrings import resolve
+from napari_tilewise.operations.spec.operation import Exactness, Kind, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -16,12 +16,12 @@ import numpy as np
 import skimage as ski
 from qtpy.QtWidgets import QApplication
 
-from napari_tilewise._napari.commands import open_panel, open_recipe
+from napari_tilewise._napari.manifest.commands import open_panel, open_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_tilewise._napari.panel import OperationsPanel
+    from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 
 CHAIN = (
     ("morphology.white_tophat", {"footprint": {"shape": "square", "width": 71}}),

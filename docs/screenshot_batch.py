@@ -16,7 +16,7 @@ import tifffile
 from screenshot import CHAIN, SIZE, take, wait
 
 from napari_tilewise import Recipe
-from napari_tilewise._napari.commands import open_batch
+from napari_tilewise._napari.manifest.commands import open_batch
 
 SHOWN = 5
 """The row that is opened."""

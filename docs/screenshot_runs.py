@@ -19,14 +19,14 @@ from qtpy.QtCore import Qt
 from screenshot import SIZE, photograph, take, wait
 
 import napari_tilewise as tw
-from napari_tilewise._napari.commands import open_runs
-from napari_tilewise._napari.runs_model import Pause, follow
+from napari_tilewise._napari.jobs.session_runs import Pause, follow
+from napari_tilewise._napari.manifest.commands import open_runs
 from napari_tilewise.engine.events import TileDone
 from napari_tilewise.errors import Cancelled
-from napari_tilewise.register import STATE
+from napari_tilewise.runs.registry import STATE
 
 if TYPE_CHECKING:
-    from napari_tilewise._napari.runs_model import Followed
+    from napari_tilewise._napari.jobs.session_runs import Followed
     from napari_tilewise.engine.events import Event, Listener
 
 

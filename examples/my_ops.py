@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 import napari_tilewise as tw
-from napari_tilewise.operations.parameters import Number
+from napari_tilewise.operations.spec.parameters import Number
 
 Sigma = Annotated[float, Number(minimum=0.1, maximum=100, usual=(1, 5), length=True)]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from napari_tilewise.engine.cache import shared_cache
-from napari_tilewise.register import STATE
+from napari_tilewise.runs.registry import STATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,10 +33,10 @@ def children() -> Any:
         "tests.killed",
         "tests.faulty",
         "tests.measured",
-        "napari_tilewise.runner",
+        "napari_tilewise.runs.run",
         "napari_tilewise.cli",
     ]
-    context.set_forkserver_preload([*modules, "napari_tilewise.batching", "typer"])
+    context.set_forkserver_preload([*modules, "napari_tilewise.batches", "typer"])
     return context
 
 

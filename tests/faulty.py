@@ -44,13 +44,14 @@ def shell(
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-    from napari_tilewise import planner, provenance
     from napari_tilewise.cli import main
     from napari_tilewise.engine import source
+    from napari_tilewise.provenance import record
+    from napari_tilewise.runs import plan
 
-    provenance.datetime = Noon  # type: ignore[attr-defined]
-    planner.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
-    planner.LONGEST_TILE = {2: CHUNK}
+    record.datetime = Noon  # type: ignore[attr-defined]
+    plan.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
+    plan.LONGEST_TILE = {2: CHUNK}
     source.VIRTUAL_CHUNK = {2: CHUNK}
     _log_tiles(log)
     if fault is not None:
@@ -59,20 +60,20 @@ def shell(
 
 
 def _log_tiles(log: Path) -> None:
-    from napari_tilewise.engine.account import Account
+    from napari_tilewise.engine.checkpoint import Checkpoint
 
-    note = Account.note
+    note = Checkpoint.note
 
-    def logged(self: Account, what: str, position: tuple[int, ...]) -> None:
+    def logged(self: Checkpoint, what: str, position: tuple[int, ...]) -> None:
         note(self, what, position)
         with log.open("a") as file:
             file.write(f"{self.folder.name} {what} {position}\n")
 
-    Account.note = logged  # type: ignore[method-assign]
+    Checkpoint.note = logged  # type: ignore[method-assign]
 
 
 def _have_happen(fault: Callable[[], None], at: int) -> None:
-    from napari_tilewise.io.omezarr import OmeZarrWriter
+    from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
 
     write, left = OmeZarrWriter.write, [None] * at
 

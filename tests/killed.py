@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 
 import napari_tilewise as tw
-from napari_tilewise.engine.account import Account
+from napari_tilewise.engine.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,31 +59,31 @@ def run(
         if counted("event"):
             die(log.with_suffix(".pids"))
 
-    note, append = Account.note, Account._append
+    note, append = Checkpoint.note, Checkpoint._append
 
-    def logged(self: Account, what: str, position: tuple[int, ...]) -> None:
+    def logged(self: Checkpoint, what: str, position: tuple[int, ...]) -> None:
         note(self, what, position)
         with log.open("a") as file:
             file.write(f"{what} {position}\n")
         if counted("note"):
             die()
 
-    def torn(self: Account, entry: dict[str, Any]) -> None:
+    def torn(self: Checkpoint, entry: dict[str, Any]) -> None:
         if counted("torn"):
             self._file.write(b'0badc0de {"pass": "ti')
             self._file.flush()
             die()
         append(self, entry)
 
-    Account.note, Account._append = logged, torn  # type: ignore[method-assign]
+    Checkpoint.note, Checkpoint._append = logged, torn  # type: ignore[method-assign]
     tw.run(recipe, Source(source, fatal.get("read")), destination, progress=listen, **options)
     log.open("a").write("complete\n")
 
 
 def run_small(*args: Any, **options: Any) -> None:
     """Run with many small tiles."""
-    from napari_tilewise import planner
+    from napari_tilewise.runs import plan
 
-    planner.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
-    planner.LONGEST_TILE = {2: CHUNK}
+    plan.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
+    plan.LONGEST_TILE = {2: CHUNK}
     run(*args, **options)

@@ -12,18 +12,18 @@ from scipy import ndimage as ndi
 from skimage import data, morphology, util
 
 from napari_tilewise.functions.annotations import Fixed
-from napari_tilewise.operations.feature.points import Patch, Points
-from napari_tilewise.operations.model import normal_halo
+from napari_tilewise.operations.feature.points import PointPatch, Points
 from napari_tilewise.operations.morphology.given_tree import TreeArray
-from napari_tilewise.operations.parameters import (
+from napari_tilewise.operations.spec.operation import normal_halo
+from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Array,
     ChannelAxis,
-    Choice,
+    ChoiceSpec,
     Either,
     Flag,
     Footprint,
-    Function,
+    FunctionSpec,
     ImageOr,
     Names,
     Number,
@@ -36,7 +36,7 @@ from napari_tilewise.operations.parameters import (
 )
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.model import Operation
+    from napari_tilewise.operations.spec.operation import Operation
 
 DTYPES = ("bool", "uint8", "uint16", "float32", "float64")
 LONGEST = {1: 200, 2: 44, 3: 14}
@@ -182,7 +182,7 @@ def parameters(
             params[name] = draw(st.integers(0, 99))  # None gives another result at every call
         elif isinstance(spec, Points):
             params[name] = draw(points(shape, seed))
-        elif isinstance(spec, Function) and not (spec.choices or spec.samples):
+        elif isinstance(spec, FunctionSpec) and not (spec.choices or spec.samples):
             continue  # what only Python can give, and nobody gave a sample of
         elif parameter.required or everything or draw(st.integers(0, 2)) == 0:
             if isinstance(spec, AlignedImage):
@@ -284,7 +284,7 @@ def typical(spec: Spec, image: np.ndarray, ndim: int, channel: int | None) -> An
     if isinstance(spec, Array):
         shape = spec.shape or (spec.longest,) * (ndim if spec.ndim is None else spec.ndim)
         return make_array(spec, shape, 0)
-    if isinstance(spec, Choice | Function):
+    if isinstance(spec, ChoiceSpec | FunctionSpec):
         return (*spec.choices, *getattr(spec, "samples", ()))[0]
     if isinstance(spec, Either):
         return typical(spec.options[0], image, ndim, channel)
@@ -297,7 +297,7 @@ def values(spec: Spec, ndim: int, seed: int) -> st.SearchStrategy[Any]:
         found = _numbers(spec, ndim)
     elif isinstance(spec, Flag):
         found = st.booleans()
-    elif isinstance(spec, Choice):
+    elif isinstance(spec, ChoiceSpec):
         found = st.sampled_from(spec.choices)
     elif isinstance(spec, Fixed):
         found = st.tuples(*[_numbers(spec.item, ndim)] * spec.least)
@@ -312,7 +312,7 @@ def values(spec: Spec, ndim: int, seed: int) -> st.SearchStrategy[Any]:
         found = footprints(ndim, sequences=spec.sequences)
     elif isinstance(spec, Array):
         found = arrays(spec, ndim, seed)
-    elif isinstance(spec, Function):
+    elif isinstance(spec, FunctionSpec):
         found = st.sampled_from((*spec.choices, *spec.samples))
     elif isinstance(spec, Either):
         found = st.one_of(*(values(option, ndim, seed) for option in spec.options))
@@ -336,7 +336,7 @@ def arrays(draw: st.DrawFn, spec: Array, ndim: int, seed: int) -> np.ndarray:
     """Draw a small array."""
     axes = ndim if spec.ndim is None else spec.ndim
     shape = spec.shape or tuple(draw(st.integers(1, spec.longest)) for _ in range(axes))
-    if isinstance(spec, Patch):
+    if isinstance(spec, PointPatch):
         shape = (draw(st.sampled_from((3, 5, 7))),) * axes
     return make_array(spec, shape, seed + 2)
 

@@ -10,15 +10,15 @@ import pytest
 from skimage import color, data, feature, filters, measure, morphology, segmentation
 
 import napari_tilewise as tw
-from napari_tilewise import planner
-from napari_tilewise.chain import chain, given
 from napari_tilewise.engine.apply import results_of
-from napari_tilewise.engine.kept import Kept
+from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, InvalidRecipe
-from napari_tilewise.keeping import decide
+from napari_tilewise.pipeline.apply_recipe import Memo, apply_recipe
+from napari_tilewise.pipeline.bind import bind_recipe, given
+from napari_tilewise.pipeline.materialize import decide
 from napari_tilewise.recipe import Recipe, Step
-from napari_tilewise.replay import Memo, apply_recipe
+from napari_tilewise.runs import plan
 
 from .sources import ArrayLike
 
@@ -67,7 +67,7 @@ def whole_seeded(image: np.ndarray) -> np.ndarray:
 def value(recipe: Recipe, image: Any, keep: dict[int, bool] | None = None, **given_: Any) -> Any:
     """Return the result of a chain with some results kept."""
     images = given(recipe, image, given_)
-    made = chain(recipe, images, Session(2), tiles=64, keep=keep)
+    made = bind_recipe(recipe, images, Session(2), tiles=64, keep=keep)
     (result,) = results_of(made.last, eager=True)
     return result.value
 
@@ -83,7 +83,7 @@ def test_what_is_kept_changes_no_number(kept: tuple[int, ...], in_memory: bool) 
 def test_the_fused_chain_reads_its_source_once_per_pass_that_needs_it() -> None:
     image = np.pad(COINS, ((0, 312), (0, 252)), mode="symmetric")
     source = ArrayLike(image, (64, 64))
-    made = planner.plan(CHAIN, source)
+    made = plan.plan(CHAIN, source)
     decided = {one.step: one for one in made.decisions}
     assert [decided[n].keep for n in range(5)] == [False, True, True, True, False]
     assert "3 passes, kept in memory" in str(decided[1])
@@ -97,9 +97,9 @@ def test_the_fused_chain_reads_its_source_once_per_pass_that_needs_it() -> None:
 
 
 def test_a_result_is_computed_again_where_there_is_no_room(monkeypatch: Any) -> None:
-    monkeypatch.setattr("napari_tilewise.keeping.free_bytes", lambda disk: 0)
-    made = planner.plan(CHAIN, COINS)
-    bare = chain(CHAIN, given(CHAIN, COINS, None), Session(1))
+    monkeypatch.setattr("napari_tilewise.pipeline.materialize.free_bytes", lambda disk: 0)
+    made = plan.plan(CHAIN, COINS)
+    bare = bind_recipe(CHAIN, given(CHAIN, COINS, None), Session(1))
     assert not any(one.keep for one in decide(bare, 1))
     assert str(decide(bare, 1)[1]) == "5 passes, computed in each"
     assert any(one.keep for one in made.decisions)
@@ -107,7 +107,7 @@ def test_a_result_is_computed_again_where_there_is_no_room(monkeypatch: Any) -> 
 
 def test_cheap_steps_are_not_kept() -> None:
     recipe = Recipe(["util.img_as_float", "filters.threshold_otsu"])
-    bare = chain(recipe, given(recipe, COINS, None), Session(1))
+    bare = bind_recipe(recipe, given(recipe, COINS, None), Session(1))
     assert [one.keep for one in decide(bare, 2**40)] == [False]
 
 
@@ -224,7 +224,9 @@ class TestMemo:
         first = self.applied(memo, CHAIN)
         assert any("threshold_otsu" in what for what in first)
         made = memo.at_hand_of(CHAIN, tiles=64)
-        before = {n: kept.computed for n, (_, kept) in made.items() if isinstance(kept, Kept)}
+        before = {
+            n: kept.computed for n, (_, kept) in made.items() if isinstance(kept, Materialized)
+        }
         assert sorted(before) == [0, 1, 2, 3, 4]
         edited = CHAIN.replaced(4, ("morphology.remove_small_objects", {"max_size": 90}))
         again = self.applied(memo, edited)

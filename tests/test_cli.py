@@ -14,7 +14,7 @@ from skimage import filters, measure
 from napari_tilewise import OPERATIONS, __version__, errors
 from napari_tilewise.cli import main
 from napari_tilewise.cli.arguments import parse_params, parse_recipe
-from napari_tilewise.io.source import open_image
+from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.recipe import Recipe
 from napari_tilewise.sizes import format_size, parse_size
 
@@ -206,7 +206,7 @@ def test_an_unforeseen_error_is_one_line(shell, monkeypatch):
     def fail(*args, **kwargs):
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr("napari_tilewise.cli.runs.parse_recipe", fail)
+    monkeypatch.setattr("napari_tilewise.cli.run_commands.parse_recipe", fail)
     monkeypatch.delenv("NAPARI_TILEWISE_DEBUG", raising=False)
     result = shell("run", "filters.gaussian", "a", "b")
     refused(result, 1, "ZeroDivisionError: by nothing", "NAPARI_TILEWISE_DEBUG=1")
@@ -228,7 +228,7 @@ def test_what_the_machine_raises_is_one_line(shell, monkeypatch, error, words):
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr("napari_tilewise.cli.runs.parse_recipe", fail)
+    monkeypatch.setattr("napari_tilewise.cli.run_commands.parse_recipe", fail)
     code, _, err = shell("run", "filters.gaussian", "a", "b")
     assert code == 1
     assert all(word in err for word in words)

@@ -13,13 +13,18 @@ import tifffile
 import zarr
 
 import napari_tilewise as tw
-from napari_tilewise import provenance
 from napari_tilewise.cli import main
-from napari_tilewise.convert import convert
 from napari_tilewise.engine.events import RunResumed, TileDone
-from napari_tilewise.errors import Cancelled, DestinationExists, DestinationUnwritable, InvalidAxes
-from napari_tilewise.io.source import open_image
-from napari_tilewise.rerun import Repetition
+from napari_tilewise.errors import (
+    Cancelled,
+    DestinationExists,
+    DestinationUnwritable,
+    InvalidAxes,
+)
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.provenance import record as provenance
+from napari_tilewise.runs.convert import convert
+from napari_tilewise.runs.rerun import Repetition
 
 IMAGE = np.random.default_rng(0).integers(0, 60000, (1200, 1500)).astype(np.uint16)
 FILES = ["a.ome.tif", "a.tif", "a.npy", "a.png", "a.ome.zarr"]
@@ -151,7 +156,7 @@ def test_from_the_shell(source, tmp_path, capsys):
 
 PEAK = """
 import sys
-from napari_tilewise.convert import convert
+from napari_tilewise.runs.convert import convert
 from napari_tilewise.engine.budget import peak_resident
 stated = convert(sys.argv[1], sys.argv[2], memory="480 MiB", workers=2).peak_memory
 print(stated, peak_resident())

@@ -15,8 +15,8 @@ from skimage import data
 import napari_tilewise as tw
 from napari_tilewise.engine.apply import build
 from napari_tilewise.engine.session import Session
-from napari_tilewise.operations.docs import signature
-from napari_tilewise.operations.model import Exactness, Operation, Output
+from napari_tilewise.operations.spec.docstrings import signature
+from napari_tilewise.operations.spec.operation import Exactness, Operation, Output
 
 from .strategies import SLOW, typical
 

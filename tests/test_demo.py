@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_tilewise import demo, errors
-from napari_tilewise.cli import main
+from napari_tilewise import errors
+from napari_tilewise.cli import demo, main
 
 SIZE = 700
 

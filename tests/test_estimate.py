@@ -13,14 +13,14 @@ import zarr
 from skimage import data
 
 import napari_tilewise as tw
-from napari_tilewise import estimate as module
 from napari_tilewise.cli import main
 from napari_tilewise.engine.events import DiskShort
 from napari_tilewise.errors import Cancelled
-from napari_tilewise.estimate import Estimate, _scaled, estimate
-from napari_tilewise.planner import plan
 from napari_tilewise.recipe.step import Step
-from napari_tilewise.writes import shortage, traffic
+from napari_tilewise.runs import estimate as module
+from napari_tilewise.runs.estimate import Estimate, _scaled, estimate
+from napari_tilewise.runs.plan import plan
+from napari_tilewise.runs.traffic import shortage, traffic
 
 from .sources import ArrayLike
 
@@ -171,7 +171,7 @@ def test_a_disk_that_may_be_too_small_is_said(
     assert told.startswith("the run may write up to ")
     assert str(path.parent) in told
     events: list[Any] = []
-    monkeypatch.setattr("napari_tilewise.writes.free_bytes", lambda path: 2**20)
+    monkeypatch.setattr("napari_tilewise.runs.traffic.free_bytes", lambda path: 2**20)
     tw.run("util.invert", source, path, axes="yx", progress=events.append)  # tried all the same
     (short,) = (event for event in events if isinstance(event, DiskShort))
     assert "1.0 MiB are free" in short.words

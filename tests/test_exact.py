@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from skimage.util._map_array import ArrayMap
 
 import napari_tilewise as tw
-from napari_tilewise.operations.model import Exactness, Operation
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import Exactness, Operation
 
 from .sources import ArrayLike
 from .strategies import Case, cases

@@ -14,7 +14,7 @@ import zarr
 
 import napari_tilewise as tw
 from napari_tilewise.errors import DestinationUnwritable
-from napari_tilewise.io.values import write_value
+from napari_tilewise.io.writers.values import write_value
 
 from . import faulty
 

@@ -30,18 +30,18 @@ from napari_tilewise.functions import load_entry_points, load_file
 from napari_tilewise.functions.annotations import Fixed, Member
 from napari_tilewise.halo_check import check
 from napari_tilewise.operations import OPERATIONS, SCIKIT_IMAGE
-from napari_tilewise.operations.kinds import Exactness, Kind, Output
-from napari_tilewise.operations.parameters import (
+from napari_tilewise.operations.spec.kinds import Exactness, Kind, Output
+from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     ChannelAxis,
-    Choice,
+    ChoiceSpec,
     Either,
     Flag,
     Number,
     Numbers,
     Text,
 )
-from napari_tilewise.replay import apply_recipe
+from napari_tilewise.pipeline.apply_recipe import apply_recipe
 
 from .strategies import cases
 from .test_exact import assert_same, tiled, whole
@@ -320,12 +320,12 @@ WANTED = {
     "high": Number(minimum=0, optional=True),
     "sure": Flag(),
     "word": Text(),
-    "mode": Choice(choices=("a", "b")),
+    "mode": ChoiceSpec(choices=("a", "b")),
     "way": Member(members=Way, choices=("UP", "DOWN")),
     "pair": Fixed(item=Number(), least=2),
     "many": Numbers(item=Number()),
     "axes_each": Number(per_axis=True),
-    "either": Either(options=(Number(integer=True), Choice(choices=("auto",)))),
+    "either": Either(options=(Number(integer=True), ChoiceSpec(choices=("auto",)))),
     "maybe": Number(integer=True, optional=True),
     "mask": AlignedImage(role="mask"),
     "label_image": AlignedImage(role="labels"),
@@ -352,10 +352,10 @@ def test_parameters_may_be_said_in_the_decorator(declared):
     def f(image, sigma=2.0, model=None):
         return image
 
-    sigma, model = Number(minimum=0, usual=(1, 2)), Choice(choices=("small", "large"))
+    sigma, model = Number(minimum=0, usual=(1, 2)), ChoiceSpec(choices=("small", "large"))
     op = declared(f, parameters={"sigma": sigma, "model": model})
     assert op.specs["sigma"] == sigma
-    assert op.specs["model"] == Choice(choices=("small", "large"), optional=True)
+    assert op.specs["model"] == ChoiceSpec(choices=("small", "large"), optional=True)
     with pytest.raises(errors.InvalidParameter, match="at least 0"):
         op.bind({"sigma": -1})
     with pytest.raises(errors.UnknownParameter, match="Did you mean 'sigma'"):

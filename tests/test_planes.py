@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 import napari_tilewise as tw
-from napari_tilewise.operations.model import Output
+from napari_tilewise.operations.spec.operation import Output
 from tests.executors.test_crews import by_threads, recipe_of
 from tests.strategies import SLOW
 from tests.test_declarations import sample

@@ -12,14 +12,14 @@ import tifffile
 import zarr
 
 import napari_tilewise as tw
-from napari_tilewise import provenance
 from napari_tilewise.errors import DestinationExists, SourceNotFound, SourceUnreadable
-from napari_tilewise.io.fingerprint import fingerprint
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.info import describe as info
-from napari_tilewise.io.omezarr import OmeZarrWriter
-from napari_tilewise.io.source import open_image
-from napari_tilewise.io.values import write_value
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+from napari_tilewise.io.writers.values import write_value
+from napari_tilewise.provenance import record
+from napari_tilewise.provenance.fingerprint import fingerprint
 
 SMOOTH = tw.Recipe([("filters.gaussian", {"sigma": (1, 2)})])
 
@@ -39,7 +39,7 @@ def source(tmp_path, image):
 
 def test_what_it_holds(tmp_path, source, image):
     before = datetime.now(UTC).replace(microsecond=0)
-    made = provenance.record(
+    made = record.record(
         SMOOTH, source, inputs={"mask": image}, axes=("y", "x"), spatial=(-2, -1),
         values={"t": np.float32(0.5)}, output=tmp_path / "out" / "a.ome.zarr",
     )  # fmt: skip
@@ -76,7 +76,7 @@ def test_sources(tmp_path, monkeypatch, image, source):
     monkeypatch.chdir(source.parent)
 
     def told(thing, **options):
-        return provenance.record(SMOOTH, thing, **options)["source"]
+        return record.record(SMOOTH, thing, **options)["source"]
 
     assert told("source.tif") == told(source) == told(source.as_uri()) == told(open_image(source))
     array = zarr.create_array(tmp_path / "a.zarr", data=image)
@@ -92,8 +92,8 @@ def test_sources(tmp_path, monkeypatch, image, source):
 
 def test_a_level_of_a_pyramid(tmp_path):
     path = tw.run("util.invert", np.zeros((20, 1500), "u1"), tmp_path / "a.ome.zarr").path
-    assert provenance.describe(open_image(path, level=1))["level"] == 1
-    assert "level" not in provenance.describe(open_image(path))
+    assert record.describe(open_image(path, level=1))["level"] == 1
+    assert "level" not in record.describe(open_image(path))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_level_of_a_pyramid(tmp_path):
     ],
 )
 def test_what_no_record_can_hold_is_flagged(image, step, what):
-    made = provenance.record(tw.Recipe([step]), image)
+    made = record.record(tw.Recipe([step]), image)
     assert json.loads(json.dumps(made)) == made
     assert what in made["not_repeatable"]
     assert step[0] in made["not_repeatable"]
@@ -117,8 +117,8 @@ def test_every_kind_of_output_carries_it(tmp_path, source):
         ("feature.peak_local_max", "a.csv"),
     ):
         path = tw.run(recipe, source, tmp_path / name, axes="yx").path
-        found = provenance.read(path)
-        expected = provenance.record(tw.Recipe.of(recipe), source, axes="yx", output=path)
+        found = record.read(path)
+        expected = record.record(tw.Recipe.of(recipe), source, axes="yx", output=path)
         times = [datetime.fromisoformat(made["time"]) for made in (found, expected)]
         assert times[0] <= times[1]
         for key, value in expected.items():
@@ -145,7 +145,7 @@ def test_what_became_known_while_it_was_made(tmp_path):
         tmp_path / "a.zarr", shape=(4, 4), dtype="u1", axes=("y", "x"), provenance={"record": 1}
     )
     writer.note(values={"filters.threshold_otsu": np.float64(0.25)})
-    found = provenance.read(writer.finish())
+    found = record.read(writer.finish())
     assert found["values"] == {"filters.threshold_otsu": 0.25}
 
 
@@ -155,7 +155,7 @@ def test_what_became_known_while_it_was_made(tmp_path):
 def test_a_table_without_its_own_record_has_none(tmp_path):
     path = write_value(tmp_path / "t.csv", {"a": [1]}, provenance={"record": 1})
     beside = tmp_path / "t.csv.provenance.json"
-    assert provenance.read(path) == {"record": 1} == json.loads(beside.read_text())[KEY]
+    assert record.read(path) == {"record": 1} == json.loads(beside.read_text())[KEY]
     write_value(path, {"a": [2]}, overwrite=True)
     assert not beside.exists()
 
@@ -164,7 +164,7 @@ def test_a_failed_write_leaves_the_old_record(tmp_path):
     path = write_value(tmp_path / "t.csv", {"a": [1]}, provenance={"record": 1})
     with pytest.raises(UnicodeEncodeError):
         write_value(path, {"a": ["\ud800"]}, overwrite=True, provenance={"record": 1, "time": "2"})
-    assert provenance.read(path) == {"record": 1}
+    assert record.read(path) == {"record": 1}
     assert sorted(os.listdir(tmp_path)) == ["t.csv", "t.csv.provenance.json"]
 
 
@@ -172,7 +172,7 @@ def test_a_record_whose_table_is_gone_is_in_nobodys_way(tmp_path):
     path = write_value(tmp_path / "t.csv", {"a": [1]}, provenance={"record": 1})
     path.unlink()
     write_value(path, {"a": [2]}, provenance={"record": 1, "time": "later"})
-    assert provenance.read(path)["time"] == "later"
+    assert record.read(path)["time"] == "later"
 
 
 @pytest.mark.parametrize("content", ["{}", "no JSON"])
@@ -184,7 +184,7 @@ def test_a_file_of_somebody_else_is_not_overwritten(tmp_path, content):
     assert os.listdir(tmp_path) == [beside.name]
     assert beside.read_text() == content
     write_value(tmp_path / "t.csv", {"a": [1]}, True, provenance={"record": 1})
-    assert provenance.read(tmp_path / "t.csv") == {"record": 1}
+    assert record.read(tmp_path / "t.csv") == {"record": 1}
 
 
 # What carries none
@@ -196,19 +196,19 @@ def test_no_record(tmp_path, source, image):
     zarr.create_array(tmp_path / "a.zarr", data=image)
     for path in (source, tmp_path, *(tmp_path / name for name in ("t.csv", "t.json", "a.zarr"))):
         with pytest.raises(SourceUnreadable, match="carries no record"):
-            provenance.read(path)
+            record.read(path)
     with pytest.raises(SourceNotFound, match="nothing"):
-        provenance.read(tmp_path / "nothing.json")
+        record.read(tmp_path / "nothing.json")
 
 
 def test_a_later_release_wrote_it(tmp_path):
     path = write_value(tmp_path / "t.json", 3, provenance={"record": 99})
     with pytest.raises(SourceUnreadable, match="99"):
-        provenance.read(path)
+        record.read(path)
 
 
 def test_a_moved_output_keeps_its_record(tmp_path, source):
     path = tw.run(SMOOTH, source, tmp_path / "a.ome.zarr").path
-    before = provenance.read(path)
+    before = record.read(path)
     shutil.move(path, tmp_path / "b.ome.zarr")
-    assert provenance.read(tmp_path / "b.ome.zarr") == before
+    assert record.read(tmp_path / "b.ome.zarr") == before

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_tilewise import OPERATIONS, errors
-from napari_tilewise.operations.model import Output
-from napari_tilewise.operations.parameters import AlignedImage, Footprint, Function
+from napari_tilewise.operations.spec.operation import Output
+from napari_tilewise.operations.spec.parameters import AlignedImage, Footprint, FunctionSpec
 from napari_tilewise.recipe import Recipe, Step, step_output
 
 GAUSSIAN = ("filters.gaussian", {"sigma": 2})
@@ -63,7 +63,7 @@ def defaults_of(op):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_operations_defaults_survive_a_file(name, tmp_path):
     op = OPERATIONS[name]
-    if any(isinstance(op.specs[key], AlignedImage | Function) for key in required_of(op)):
+    if any(isinstance(op.specs[key], AlignedImage | FunctionSpec) for key in required_of(op)):
         pytest.skip("needs a second image or a function, which no file holds")
     recipe = Recipe([(name, {**required_of(op), **defaults_of(op)})])
     again = Recipe.load(recipe.save(tmp_path / "r.yaml"))

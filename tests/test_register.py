@@ -14,15 +14,16 @@ import zarr
 from skimage import data
 
 import napari_tilewise as tw
-from napari_tilewise import register, runs
+from napari_tilewise.batches import unfinished
+from napari_tilewise.batches.unfinished import NotResumable, State
 from napari_tilewise.cli import main
-from napari_tilewise.convert import convert
 from napari_tilewise.engine.events import RunResumed
 from napari_tilewise.errors import Cancelled, DestinationBusy, InvalidParameter
-from napari_tilewise.io.source import open_image
+from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.recipe import Recipe, Step
-from napari_tilewise.resuming import account_folder
-from napari_tilewise.runs import NotResumable, State
+from napari_tilewise.runs import registry
+from napari_tilewise.runs.convert import convert
+from napari_tilewise.runs.resume import account_folder
 
 from . import begun as children_of
 from .test_resume import content
@@ -43,7 +44,7 @@ TILES = 35
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep the register of each test apart."""
     folder = tmp_path / "state"
-    monkeypatch.setenv(register.STATE, str(folder))
+    monkeypatch.setenv(registry.STATE, str(folder))
     return folder
 
 
@@ -52,8 +53,8 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     def chunks(shape: tuple[int, ...], axes: Any, looped: Any) -> tuple[int, ...]:
         return (*[1] * (len(shape) - 2), 32, 32)
 
-    monkeypatch.setattr("napari_tilewise.planner.default_chunks", chunks)
-    monkeypatch.setattr("napari_tilewise.planner.LONGEST_TILE", {2: 32})
+    monkeypatch.setattr("napari_tilewise.runs.plan.default_chunks", chunks)
+    monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 32})
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def in_child(children: Any, state: Path, work: Any, *args: Any, **options: Any) 
 
 
 def _with_state(state: str, work: Any, *args: Any, **options: Any) -> None:
-    os.environ[register.STATE] = state
+    os.environ[registry.STATE] = state
     work(*args, **options)
 
 
@@ -107,18 +108,18 @@ class TestRuns:
         options = {"memory": "2 GiB", "workers": 1, "axes": "yx", "pyramid": False}
         dies = (children_of.run_and_die, "TileDone", 4 * TILES - 5)
         killed(children, state, *dies, CHAIN, source, path, **options)
-        (left,) = runs.begun()
+        (left,) = unfinished.begun()
         assert (left.state, left.destination, left.source) == (State.LEFT, path, str(source))
         assert left.what == "3 steps to measure.label"
         assert 0 < left.done < left.total == TILES
         # Another machine, or another moment, would be planned otherwise: what is done decides.
-        monkeypatch.setattr("napari_tilewise.planner.LONGEST_TILE", {2: 96})
+        monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 96})
         told: list[Any] = []
         left.resume(progress=told.append, memory=None)
         (resumed,) = (event for event in told if isinstance(event, RunResumed))
         assert resumed.done == left.done
-        assert runs.begun() == []
-        monkeypatch.setattr("napari_tilewise.planner.LONGEST_TILE", {2: 32})
+        assert unfinished.begun() == []
+        monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 32})
         tw.run(CHAIN, source, tmp_path / "b" / "a.ome.zarr", **options)
         found, expected = content(path), content(tmp_path / "b" / "a.ome.zarr")
         assert found == expected
@@ -132,7 +133,7 @@ class TestRuns:
         process = in_child(children, state, *waits, "filters.gaussian", source, path, workers=1)
         try:
             assert begun.wait(60)
-            (alive,) = runs.begun()
+            (alive,) = unfinished.begun()
             assert (alive.state, alive.entry.process) == (State.RUNNING, process.pid)
             assert alive.total == TILES
             with pytest.raises(NotResumable, match="it is running"):
@@ -143,7 +144,7 @@ class TestRuns:
             go_on.set()
         process.join()
         assert process.exitcode == 0
-        assert runs.begun() == []
+        assert unfinished.begun() == []
         assert path.exists()
 
     def test_all_that_was_asked_for_is_asked_again(self, source: Path, tmp_path: Path) -> None:
@@ -156,7 +157,7 @@ class TestRuns:
         }  # fmt: skip
         cancelled_run(stack, path, **options)
         told: list[Any] = []
-        runs.begun_at(path).resume(progress=told.append)
+        unfinished.begun_at(path).resume(progress=told.append)
         assert any(isinstance(event, RunResumed) for event in told)
         made = open_image(path)
         assert (made.format, made.axes, len(made.levels)) == ("ome-zarr 0.4", ("z", "y", "x"), 1)
@@ -169,7 +170,7 @@ class TestRuns:
         np.save(mask, IMAGE > 100)
         paths = [tmp_path / name / "a.ome.zarr" for name in "ab"]
         cancelled_run(source, paths[0], recipe=masked, what="filters.sobel", inputs={"where": mask})
-        runs.begun_at(paths[0]).resume()
+        unfinished.begun_at(paths[0]).resume()
         tw.run(masked, source, paths[1], inputs={"where": mask})
         np.testing.assert_array_equal(*(open_image(path).data[:] for path in paths))
 
@@ -184,7 +185,7 @@ class TestRuns:
         options = {"axes": "yx", "labels": True}
         with pytest.raises(Cancelled):
             convert(source, path, progress=listen, cancel=cancel, workers=1, **options)
-        left = runs.begun_at(path)
+        left = unfinished.begun_at(path)
         assert (left.what, left.state) == ("conversion", State.LEFT)
         told: list[Any] = []
         left.resume(progress=told.append)
@@ -195,20 +196,20 @@ class TestRuns:
     def test_one_of_an_array_cannot_be_gone_on_with_from_here(self, tmp_path: Path) -> None:
         path = tmp_path / "a.ome.zarr"
         cancelled_run(IMAGE, path)
-        (left,) = runs.begun()
+        (left,) = unfinished.begun()
         assert left.state is State.LOST
         assert "source was in memory" in str(left)
         with pytest.raises(NotResumable, match="in memory"):
             left.resume()
         left.forget()
         assert [p.name for p in tmp_path.iterdir() if p.name != "in"] == ["state"]
-        assert runs.begun() == []
+        assert unfinished.begun() == []
 
     def test_a_source_that_is_gone_is_told(self, source: Path, tmp_path: Path) -> None:
         path = tmp_path / "a.ome.zarr"
         cancelled_run(source, path)
         source.unlink()
-        assert "coins.npy' is gone" in runs.begun_at(path).why
+        assert "coins.npy' is gone" in unfinished.begun_at(path).why
 
     def test_what_was_removed_beside_the_output_is_told(self, source: Path, tmp_path: Path) -> None:
         import shutil
@@ -216,19 +217,19 @@ class TestRuns:
         path = tmp_path / "a.ome.zarr"
         cancelled_run(source, path)
         shutil.rmtree(account_folder(path))
-        (left,) = runs.begun()
+        (left,) = unfinished.begun()
         assert (left.state, left.what) == (State.LOST, "run")
         assert "is gone" in left.why
         left.forget()
-        assert runs.begun() == []
+        assert unfinished.begun() == []
 
     def test_one_killed_after_its_last_step_is_complete(self, tmp_path: Path) -> None:
         path = tmp_path / "a.ome.zarr"
         tw.run("filters.gaussian", IMAGE, path)
-        register.enter(register.RUN, path)
-        register.leave(register.RUN, path)
-        assert runs.begun() == []
-        assert register.entries() == []
+        registry.enter(registry.RUN, path)
+        registry.leave(registry.RUN, path)
+        assert unfinished.begun() == []
+        assert registry.entries() == []
 
     def test_runs_of_other_machines(
         self, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -236,18 +237,18 @@ class TestRuns:
         path = tmp_path / "a.ome.zarr"
         cancelled_run(source, path)
         monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
-        register.enter(register.RUN, path)
+        registry.enter(registry.RUN, path)
         monkeypatch.undo()
-        monkeypatch.setenv(register.STATE, str(tmp_path / "state"))
-        assert runs.begun_at(path).entry.is_alive is None
-        assert runs.begun_at(path).state is State.LEFT  # its lock is free
+        monkeypatch.setenv(registry.STATE, str(tmp_path / "state"))
+        assert unfinished.begun_at(path).entry.is_alive is None
+        assert unfinished.begun_at(path).state is State.LEFT  # its lock is free
 
 
 def test_without_resume_nothing_is_entered(source: Path, tmp_path: Path) -> None:
     entered: list[Any] = []
     path = tmp_path / "a.ome.zarr"
     tw.run("filters.gaussian", source, path, resume=False, progress=lambda _: entered.extend(
-        register.entries()
+        registry.entries()
     ))  # fmt: skip
     assert entered == []
 
@@ -256,12 +257,12 @@ def test_a_register_that_cannot_be_written_stops_nothing(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     (tmp_path / "no_folder").write_text("")
-    monkeypatch.setenv(register.STATE, str(tmp_path / "no_folder" / "state"))
+    monkeypatch.setenv(registry.STATE, str(tmp_path / "no_folder" / "state"))
     with caplog.at_level(logging.WARNING):
         tw.run("filters.gaussian", source, tmp_path / "a.ome.zarr")
     assert (tmp_path / "a.ome.zarr").exists()
     assert "cannot be written" in caplog.text
-    assert runs.begun() == []
+    assert unfinished.begun() == []
 
 
 @pytest.mark.parametrize(
@@ -270,22 +271,22 @@ def test_a_register_that_cannot_be_written_stops_nothing(
 def test_broken_entries_are_passed_over(
     state: Path, source: Path, tmp_path: Path, text: str
 ) -> None:
-    register.enter(register.RUN, tmp_path / "a.ome.zarr")
+    registry.enter(registry.RUN, tmp_path / "a.ome.zarr")
     (state / "broken.json").write_text(text)
-    (entry,) = register.entries()
+    (entry,) = registry.entries()
     assert entry.destination == str(tmp_path / "a.ome.zarr")
-    assert runs.begun()[0].state is State.RUNNING
+    assert unfinished.begun()[0].state is State.RUNNING
 
 
 def test_a_process_with_the_same_number_is_another_one(state: Path, tmp_path: Path) -> None:
     import json
 
-    register.enter(register.RUN, tmp_path / "a.ome.zarr")
+    registry.enter(registry.RUN, tmp_path / "a.ome.zarr")
     (path,) = state.glob("*.json")
     told = json.loads(path.read_text())
-    assert register.entries()[0].is_alive
+    assert registry.entries()[0].is_alive
     path.write_text(json.dumps({**told, "started": told["started"] - 1000}))
-    assert register.entries()[0].is_alive is False
+    assert registry.entries()[0].is_alive is False
 
 
 # -- batches ---------------------------------------------------------------------------------------
@@ -306,17 +307,17 @@ def test_a_batch_that_was_killed(children: Any, state: Path, folder: Path, tmp_p
     options = {"backend": "serial", "name": "{stem}_{recipe}.npy"}
     dies = (children_of.batch_and_die, 3)
     killed(children, state, *dies, recipe, str(folder / "*.npy"), out, **options)
-    (left,) = runs.begun()
+    (left,) = unfinished.begun()
     assert (left.state, left.done, left.total, left.is_batch) == (State.LEFT, 3, 6, True)
     assert left.what == "filters.gaussian"
     report = left.resume()
     assert (report.done, report.skipped, report.failed) == (3, 3, 0)
     assert {path.name for path in out.glob("*.npy")} == {f"c{n}_gaussian.npy" for n in range(6)}
-    assert runs.begun() == []
+    assert unfinished.begun() == []
 
 
 def test_a_cancelled_batch_of_items(folder: Path, tmp_path: Path) -> None:
-    from napari_tilewise.batching import items_of
+    from napari_tilewise.batches import items_of
 
     cancel = threading.Event()
     items = items_of(str(folder), window=20, step=20)
@@ -328,11 +329,11 @@ def test_a_cancelled_batch_of_items(folder: Path, tmp_path: Path) -> None:
 
     first = tw.batch("filters.sobel", items, out, backend="serial", progress=listen, cancel=cancel)
     assert first.cancelled
-    (left,) = runs.begun()
+    (left,) = unfinished.begun()
     assert left.source == f"{len(items)} images"
     report = left.resume()
     assert report.done + report.skipped == len(items)
-    assert runs.begun() == []
+    assert unfinished.begun() == []
 
 
 def test_a_batch_of_arrays_or_of_a_local_function_cannot_be_told(
@@ -342,23 +343,23 @@ def test_a_batch_of_arrays_or_of_a_local_function_cannot_be_told(
     cancel.set()
     tw.batch("filters.sobel", [IMAGE, IMAGE], tmp_path / "a", cancel=cancel)
     tw.batch(lambda image: image, str(folder), tmp_path / "b", cancel=cancel)
-    function, arrays = runs.begun()
+    function, arrays = unfinished.begun()
     assert arrays.state is function.state is State.LOST
     assert "its images are in memory" in arrays.why
     assert "which only its own process knows" in function.why
     for one in (function, arrays):
         one.forget()
-    assert runs.begun() == []
+    assert unfinished.begun() == []
 
 
 def test_runs_of_items_are_the_batchs_own_matter(folder: Path, tmp_path: Path) -> None:
     seen: list[str] = []
     tw.batch(
         "filters.gaussian", str(folder), tmp_path / "out", n_jobs=1, backend="serial",
-        progress=lambda _: seen.extend(entry.kind for entry in register.entries()),
+        progress=lambda _: seen.extend(entry.kind for entry in registry.entries()),
     )  # fmt: skip
-    assert set(seen) == {register.BATCH}
-    assert register.entries() == []
+    assert set(seen) == {registry.BATCH}
+    assert registry.entries() == []
 
 
 # -- the shell -------------------------------------------------------------------------------------
@@ -390,4 +391,4 @@ class TestShell:
         assert main(["runs", "--forget", "a", "--resume", "b"]) == 2
         assert "give one" in capfd.readouterr().err
         with pytest.raises(InvalidParameter):
-            runs.begun_at(tmp_path / "x")
+            unfinished.begun_at(tmp_path / "x")

@@ -14,18 +14,18 @@ from skimage import filters
 
 import napari_tilewise as tw
 from napari_tilewise.cli import main
-from napari_tilewise.convert import convert
 from napari_tilewise.errors import (
     Cancelled,
     DestinationExists,
     DestinationUnwritable,
     SourceNotFound,
 )
-from napari_tilewise.io.formats import SUFFIXES
 from napari_tilewise.io.image import KEY
-from napari_tilewise.io.source import open_image
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.writers.formats import SUFFIXES
 from napari_tilewise.recipe import Step
-from napari_tilewise.rerun import NotRepeatable, rerun
+from napari_tilewise.runs.convert import convert
+from napari_tilewise.runs.rerun import NotRepeatable, rerun
 
 LABELS = tw.Recipe([("filters.gaussian", {"sigma": 2}), "filters.threshold_otsu", "measure.label"])
 TABLE = LABELS.then(("measure.regionprops_table", {"properties": ("label", "area", "centroid")}))

@@ -14,12 +14,12 @@ import zarr
 from skimage import data
 
 import napari_tilewise as tw
-from napari_tilewise.engine.account import Account
+from napari_tilewise.engine.checkpoint import Checkpoint
 from napari_tilewise.engine.events import RunAfresh, RunLeft, RunResumed
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.errors import Cancelled, DestinationBusy, TilewiseError
-from napari_tilewise.io.omezarr import OmeZarrWriter
-from napari_tilewise.resuming import account_folder
+from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+from napari_tilewise.runs.resume import account_folder
 
 from . import killed
 from .executors.crews import Pickled
@@ -50,9 +50,9 @@ def source(tmp_path: Path) -> Path:
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make runs use many small tiles, in this process."""
     monkeypatch.setattr(
-        "napari_tilewise.planner.default_chunks", lambda shape, axes, looped: (32, 32)
+        "napari_tilewise.runs.plan.default_chunks", lambda shape, axes, looped: (32, 32)
     )
-    monkeypatch.setattr("napari_tilewise.planner.LONGEST_TILE", {2: 32})
+    monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 32})
 
 
 def content(path: Path) -> dict[str, bytes]:
@@ -197,8 +197,8 @@ class TestGoingOn:
         assert not account_folder(path).exists()
 
     def test_in_the_middle_of_sweeps(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("napari_tilewise.engine.sweeping.IN_MEMORY", 0)
-        monkeypatch.setattr("napari_tilewise.engine.sweeping.INTERVAL", 0)
+        monkeypatch.setattr("napari_tilewise.engine.sweeps.IN_MEMORY", 0)
+        monkeypatch.setattr("napari_tilewise.engine.sweeps.INTERVAL", 0)
         recipe = [("filters.threshold_otsu", {}), ("morphology.skeletonize", {})]
 
         def sweeps(path: Path, most: int | None) -> list[str]:
@@ -327,7 +327,7 @@ def stopped_in(path: Path, what: str, at: int, recipe: Any) -> list[Any]:
 
 def test_two_runs_at_once(tmp_path: Path) -> None:
     path = tmp_path / "a.ome.zarr"
-    account = Account(account_folder(path), "key", {})
+    account = Checkpoint(account_folder(path), "key", {})
     try:
         with pytest.raises(DestinationBusy, match="Another run is writing"):
             tw.run(CHAIN, IMAGE, path, **OPTIONS)

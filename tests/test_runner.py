@@ -24,9 +24,9 @@ from napari_tilewise.errors import (
     OperationFailed,
     SourceUnreadable,
 )
-from napari_tilewise.io.source import open_image
-from napari_tilewise.planner import plan
+from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.recipe import Step
+from napari_tilewise.runs.plan import plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +100,7 @@ def test_planes_and_volumes_of_a_stack(
     axes: str, spatial: str | None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which axes go together decides what is computed, never how it can be written."""
-    monkeypatch.setattr("napari_tilewise.planner.LONGEST_TILE", {2: 32, 3: 32})
+    monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 32, 3: 32})
     shape = {"t": 2, "c": 3, "z": 5, "y": 70, "x": 90}
     rng = np.random.default_rng(7)
     stack = rng.integers(0, 60000, [shape[axis] for axis in axes]).astype(np.uint16)

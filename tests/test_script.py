@@ -27,20 +27,20 @@ from skimage.segmentation import morphsnakes
 
 import napari_tilewise as tw
 from napari_tilewise import errors
-from napari_tilewise.chain import chain
-from napari_tilewise.chain import given as run_on
 from napari_tilewise.cli import main
 from napari_tilewise.engine.session import Session
 from napari_tilewise.functions import load_file
-from napari_tilewise.io.source import open_image
-from napari_tilewise.io.values import write_value
-from napari_tilewise.io.writing import create_writer
-from napari_tilewise.operations.grid import Grid
-from napari_tilewise.operations.model import Exactness
-from napari_tilewise.operations.parameters import is_image
-from napari_tilewise.operations.private import reach
+from napari_tilewise.grid import Grid
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.writers.create import create_writer
+from napari_tilewise.io.writers.values import write_value
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import Exactness
+from napari_tilewise.operations.spec.parameters import is_image
+from napari_tilewise.pipeline.bind import bind_recipe
+from napari_tilewise.pipeline.bind import given as run_on
 from napari_tilewise.recipe import Recipe, Step
-from napari_tilewise.recipe.script_code import around, laid_out, literal
+from napari_tilewise.recipe.script.code import around, laid_out, literal
 
 from .strategies import cases
 from .test_exact import assert_same
@@ -81,7 +81,7 @@ def last_of(recipe: Recipe, image: Any, inputs: Any = None, axes: Any = None) ->
     """Return the last step of a recipe as a run has it."""
     spatial = "".join(a for a in axes if a in "zyx") if axes else None
     names = tuple(axes) if axes else None
-    return chain(
+    return bind_recipe(
         recipe, run_on(recipe, image, inputs, names=names, spatial=spatial), Session(1)
     ).last
 
@@ -416,7 +416,7 @@ Reads, computes and writes tile by tile, whatever the size of the image.
 import argparse
 
 import napari_tilewise.skimage as ski
-from napari_tilewise.io.scripts import read, save
+from napari_tilewise.io.script_io import read, save
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("source", nargs="?", default="slide.ome.zarr")

@@ -23,7 +23,7 @@ from napari_tilewise.errors import (
     InvalidParameterType,
     UnknownParameter,
 )
-from napari_tilewise.operations.docs import resolve
+from napari_tilewise.operations.spec.docstrings import resolve
 from napari_tilewise.skimage import _dropin, _generate
 
 from .sources import ArrayLike

@@ -6,28 +6,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_tilewise.batching.batch import batch
+    from napari_tilewise.batches.batch import batch
     from napari_tilewise.engine.apply import apply
     from napari_tilewise.errors import TilewiseError
     from napari_tilewise.functions import operation
     from napari_tilewise.operations import OPERATIONS
-    from napari_tilewise.operations.model import Operation
-    from napari_tilewise.planner import plan
+    from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Recipe
-    from napari_tilewise.runner import run
+    from napari_tilewise.runs.plan import plan
+    from napari_tilewise.runs.run import run
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "OPERATIONS": "operations",
-    "Operation": "operations.model",
+    "Operation": "operations.spec.operation",
     "Recipe": "recipe",
     "TilewiseError": "errors",
     "apply": "engine.apply",
-    "batch": "batching",
+    "batch": "batches",
     "operation": "functions",
-    "plan": "planner",
-    "run": "runner",
+    "plan": "runs.plan",
+    "run": "runs.run",
 }
 
 __all__ = [

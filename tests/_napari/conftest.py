@@ -8,7 +8,7 @@ import napari
 import pytest
 from npe2 import PluginManifest
 
-from napari_tilewise._napari.panel import OperationsPanel
+from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 
 TIMEOUT = 30_000
 

@@ -15,20 +15,21 @@ from napari.layers import Image, Labels, Points
 from qtpy.QtCore import Qt, QTimer
 
 import napari_tilewise as tw
-from napari_tilewise._napari import batch_layers, batch_panel, batch_stack, records
-from napari_tilewise._napari import batch_thumbnails as thumbnails
-from napari_tilewise._napari.batch_layers import Look, Opening
-from napari_tilewise._napari.batch_panel import BatchPanel
-from napari_tilewise._napari.batch_run import Pace, duration
-from napari_tilewise._napari.batch_source import FILES, LAYERS, OVER, PLATE, WINDOW
-from napari_tilewise._napari.batch_table import MESSAGE, NAME, SECONDS, STATE
-from napari_tilewise._napari.batch_widgets import choose
-from napari_tilewise._napari.commands import open_batch
-from napari_tilewise._napari.recipe_panel import RecipePanel
-from napari_tilewise.batching import items_of
-from napari_tilewise.batching.work import DONE, FAILED, OVERWRITE
+from napari_tilewise._napari.batch_panel import batch_panel, result_stack
+from napari_tilewise._napari.batch_panel import thumbnails as thumbnails
+from napari_tilewise._napari.batch_panel.batch_panel import BatchPanel
+from napari_tilewise._napari.batch_panel.batch_run import Pace, duration
+from napari_tilewise._napari.batch_panel.item_table import MESSAGE, NAME, SECONDS, STATE
+from napari_tilewise._napari.batch_panel.page_widgets import choose
+from napari_tilewise._napari.batch_panel.source_page import FILES, LAYERS, OVER, PLATE, WINDOW
+from napari_tilewise._napari.layers import item_layers, layer_record
+from napari_tilewise._napari.layers.item_layers import Look, Opening
+from napari_tilewise._napari.manifest.commands import open_batch
+from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
+from napari_tilewise.batches import items_of
+from napari_tilewise.batches.tasks import DONE, FAILED, OVERWRITE
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.io.source import open_image
+from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.recipe import Recipe
 
 pytestmark = pytest.mark.gui
@@ -390,8 +391,8 @@ def test_double_click_opens_an_item_and_its_result(ready, run, opened, viewer):
     np.testing.assert_array_equal(source.data, crop(1))
     np.testing.assert_array_equal(result.data, ski.filters.gaussian(crop(1), sigma=2))
     assert (source.name, result.name) == ("cell1", "cell1 - result")
-    assert records.of(result).source.id == str(source.unique_id)
-    assert records.of(result).recipe.steps[0].operation == "filters.gaussian"
+    assert layer_record.of(result).source.id == str(source.unique_id)
+    assert layer_record.of(result).recipe.steps[0].operation == "filters.gaussian"
     assert opened(1) == []
     assert [layer.name for layer in opened(0)] == ["cell0 - result"]
     assert opened(3) == []
@@ -435,7 +436,7 @@ def open_now(item, result=None, point=(0.0, 0.0)):
 
 
 def test_large_images_are_not_read_whole(monkeypatch, tmp_path):
-    monkeypatch.setattr(batch_layers, "SMALL", 1000)
+    monkeypatch.setattr(item_layers, "SMALL", 1000)
     stack = np.stack([crop(number) for number in range(4)])
     np.save(tmp_path / "stack.npy", stack)
     (item,) = items_of(tmp_path / "stack.npy")
@@ -445,7 +446,7 @@ def test_large_images_are_not_read_whole(monkeypatch, tmp_path):
     held = [key for key, value in blocks.items() if isinstance(value, np.ndarray)]
     assert [key[1:] for key in held] == [(2, 0, 0)]
     np.testing.assert_array_equal(np.asarray(picture.layer().data), stack)
-    monkeypatch.setattr(batch_layers, "LARGE", 1000)
+    monkeypatch.setattr(item_layers, "LARGE", 1000)
     with pytest.raises(InvalidImage, match="without a pyramid"):
         open_now(item)
     big = np.kron(crop(0), np.ones((32, 32), np.uint8))
@@ -563,7 +564,7 @@ def test_a_layer_that_cannot_be_made_is_one_sentence(ready, run, notes, monkeypa
     def fail(*args, **kwargs):
         raise ZeroDivisionError("first line\nsecond line")
 
-    monkeypatch.setattr(batch_stack.Stack, "layer", fail)
+    monkeypatch.setattr(result_stack.ResultStack, "layer", fail)
     choose(ready.output.kind, "layer")
     run()
     assert ready.message.text() == "Stacking 4 results failed: ZeroDivisionError: first line"

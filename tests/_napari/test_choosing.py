@@ -9,10 +9,10 @@ from qtpy.QtWidgets import QComboBox, QDockWidget, QMainWindow
 from skimage import data
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari import elided
-from napari_tilewise._napari.base import Panel
-from napari_tilewise._napari.docks import ROOM, share_place
-from napari_tilewise._napari.recipe_panel import RecipePanel
+from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
+from napari_tilewise._napari.widgets import elided
+from napari_tilewise._napari.widgets.docks import ROOM, share_place
+from napari_tilewise._napari.widgets.panel_base import Panel
 
 pytestmark = pytest.mark.gui
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari.dimensions import channel_axis, choices
+from napari_tilewise._napari.layers.dimensions import channel_axis, choices
 from napari_tilewise.errors import InvalidAxes
 
 GAUSSIAN = OPERATIONS["filters.gaussian"]

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari.editors import editor, is_picture
-from napari_tilewise._napari.form import Form
+from napari_tilewise._napari.forms.editors import editor, is_picture
+from napari_tilewise._napari.forms.form import Form
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.keywords import Keywords
-from napari_tilewise.operations.parameters import (
+from napari_tilewise.operations.spec.keyword_specs import Keywords
+from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Array,
-    Choice,
+    ChoiceSpec,
     Flag,
     Footprint,
-    Function,
+    FunctionSpec,
     Names,
     Number,
     Numbers,
@@ -49,7 +49,7 @@ def test_untouched_form_gives_the_operations_own_defaults(name):
     given = {key: value for key, value in values.items() if key not in pictures}
     missing = {key: np.zeros((9, 9), int) for key in pictures if op.parameters[key].required}
     for key, spec in op.specs.items():
-        if isinstance(spec, Function) and op.parameters[key].required and not given[key]:
+        if isinstance(spec, FunctionSpec) and op.parameters[key].required and not given[key]:
             given.pop(key)  # a function has no widget: Python gives it
             missing[key] = {} if isinstance(spec, Keywords) else len
     op.bind({**given, **missing}, ndim)
@@ -73,14 +73,14 @@ def test_untouched_form_gives_the_operations_own_defaults(name):
         Number(optional=True, integer=True, minimum=1),
         Number(optional=True, per_axis=True),
         Numbers(optional=True, item=Number()),
-        Choice(optional=True, choices=("a", "b")),
+        ChoiceSpec(optional=True, choices=("a", "b")),
         Flag(optional=True),
         Footprint(optional=True),
         AlignedImage(),
         OtherImage(),
         Array(optional=True),
         Array(optional=True, ndim=1),
-        Function(optional=True),
+        FunctionSpec(optional=True),
         Seed(),
     ],
     ids=repr,
@@ -131,7 +131,7 @@ def test_ranges_names_and_choices():
         "label",
         "area",
     )
-    assert made(Choice(choices=(1, "a", True)), "a").read() == "a"
+    assert made(ChoiceSpec(choices=(1, "a", True)), "a").read() == "a"
     assert made(Numbers(item=Number()), range(1, 10, 2)).read() == (1, 3, 5, 7, 9)
 
 

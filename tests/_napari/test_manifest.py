@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import npe2
 import pytest
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari import commands, manifest, menus
+from napari_tilewise._napari.manifest import commands, menus, write_manifest
 
 
 def test_committed_manifest_is_the_generated_one():
-    assert manifest.PATH.read_text(encoding="utf-8") == manifest.text(), "run: make manifest"
+    assert write_manifest.PATH.read_text(encoding="utf-8") == write_manifest.text(), (
+        "run: make manifest"
+    )
+
+
+def test_the_copy_at_the_root_is_the_manifest():
+    copy = Path(__file__).parents[2] / "napari.yaml"
+    assert not copy.is_symlink()  # a link becomes a text file in clones on Windows
+    assert copy.read_bytes() == write_manifest.PATH.read_bytes(), "run: make manifest"
 
 
 def test_every_operation_has_one_command_in_one_menu_of_bearable_length():
-    made = manifest.manifest(OPERATIONS.values())["contributions"]
+    made = write_manifest.manifest(OPERATIONS.values())["contributions"]
     ids = [command["id"] for command in made["commands"]]
-    assert len(ids) == len(set(ids)) == len(OPERATIONS) + len(manifest.PANELS)
+    assert len(ids) == len(set(ids)) == len(OPERATIONS) + len(write_manifest.PANELS)
     entries = [e["command"] for items in made["menus"].values() for e in items if "command" in e]
-    assert sorted(entries) == sorted(set(ids) - {panel["id"] for panel in manifest.PANELS})
+    assert sorted(entries) == sorted(set(ids) - {panel["id"] for panel in write_manifest.PANELS})
     assert all(len(items) <= menus.LONGEST for items in made["menus"].values())
 
 
@@ -43,7 +52,7 @@ def test_a_long_category_is_split():
 def test_manifest_is_valid_and_every_command_resolves():
     from napari._app_model.constants._menus import is_menu_contributable
 
-    found = npe2.PluginManifest.from_file(manifest.PATH)
+    found = npe2.PluginManifest.from_file(write_manifest.PATH)
     found.validate_imports()
     assert found.name == found.display_name == "napari-tilewise"
     assert all(is_menu_contributable(menu) for menu in found.contributions.menus)
@@ -80,7 +89,7 @@ def test_command_opens_the_one_panel_on_its_operation(make_napari_viewer_proxy):
     keys = [next(iter(OPERATIONS)), list(OPERATIONS)[-1]]
     panels = []
     for key in keys:
-        getattr(commands, manifest.attribute(key))(viewer)
+        getattr(commands, write_manifest.attribute(key))(viewer)
         panels.append(viewer.window.dock_widgets["Operations (napari-tilewise)"])
         panels[-1] = getattr(panels[-1], "__wrapped__", panels[-1])
         assert panels[-1].operation.name == key

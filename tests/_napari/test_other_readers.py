@@ -7,8 +7,8 @@ import pytest
 from skimage import data
 
 import napari_tilewise as tw
-from napari_tilewise.io.channels import Channel
 from napari_tilewise.io.image import Image
+from napari_tilewise.io.metadata.channels import Channel
 
 reader = pytest.importorskip("napari_ome_zarr")
 pytestmark = pytest.mark.gui

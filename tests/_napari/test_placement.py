@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_tilewise._napari.placement import Placement
+from napari_tilewise._napari.layers.placement import Placement
 
 TURNED = {
     "scale": (4, 2, 3),

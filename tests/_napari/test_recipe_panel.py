@@ -15,9 +15,9 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari import records, results
-from napari_tilewise._napari.commands import open_panel
-from napari_tilewise._napari.recipe_panel import RecipePanel
+from napari_tilewise._napari.layers import layer_record, results
+from napari_tilewise._napari.manifest.commands import open_panel
+from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
 from napari_tilewise.engine.cache import shared_cache
 from napari_tilewise.recipe import Recipe
 
@@ -140,10 +140,10 @@ def test_an_edited_parameter_updates_the_layer_in_place(viewer, chain, recipes, 
     np.testing.assert_array_equal(chain.data, expected(sigma=3.5))
     assert len(viewer.layers) == count
     assert chain.opacity == 0.3
-    assert records.of(chain).recipe == recipes.recipe
+    assert layer_record.of(chain).recipe == recipes.recipe
     assert "Updated" in recipes.message.text()
     update()
-    assert not records.trouble(chain)
+    assert not layer_record.trouble(chain)
 
 
 def test_steps_before_the_edit_are_not_computed_again(chain, recipes, update, monkeypatch):
@@ -293,7 +293,7 @@ def test_further_images_are_chosen_among_steps_the_source_and_layers(
     labels = ski.measure.label(smooth > ski.filters.threshold_otsu(smooth))
     found = ski.segmentation.watershed(COINS, labels, mask=other.data)
     np.testing.assert_array_equal(chain.data, found)
-    assert records.of(chain).inputs["by_hand"].id == str(other.unique_id)
+    assert layer_record.of(chain).inputs["by_hand"].id == str(other.unique_id)
     write(recipes, mask=None)
     assert recipes.recipe.inputs == ()
 
@@ -393,7 +393,7 @@ def test_lazy_layers_stay_lazy(viewer, recipes, run, update):
     masks = np.stack([plane > ski.filters.threshold_otsu(plane) for plane in smooth])
     np.testing.assert_array_equal(np.asarray(made.data), masks)
     np.testing.assert_array_equal(made._slice.image.raw > 0, masks[viewer.dims.current_step[0]])
-    assert records.of(made).recipe == recipes.recipe
+    assert layer_record.of(made).recipe == recipes.recipe
 
 
 def test_pyramids_are_streamed(viewer, recipes, run, update):
@@ -491,14 +491,14 @@ def test_a_cancelled_update_leaves_the_layer_as_it_was(viewer, recipes, run, qtb
 
 def test_a_saved_recipe_is_loaded_for_another_image(viewer, chain, recipes, update, tmp_path):
     recipes.files.write(tmp_path / "recipe.yaml")
-    assert Recipe.load(tmp_path / "recipe.yaml") == records.of(chain).recipe
+    assert Recipe.load(tmp_path / "recipe.yaml") == layer_record.of(chain).recipe
     flipped = viewer.add_image(COINS[::-1].copy(), name="flipped")
     recipes.files.read(tmp_path / "recipe.yaml")
     assert recipes.summary.text() == "4 steps from 'flipped'"
     update()
     made = viewer.layers[-1]
     np.testing.assert_array_equal(made.data, expected(flipped.data))
-    assert records.of(made).source.name == "flipped"
+    assert layer_record.of(made).source.name == "flipped"
     (tmp_path / "broken.yaml").write_text("version: 2\nsteps:\n- operation: filters.gausian\n")
     recipes.files.read(tmp_path / "broken.yaml")
     assert "line 3" in recipes.message.text()
@@ -547,7 +547,9 @@ def test_full_run_of_several_results_into_the_chosen_format(
         assert kind in kinds.split(";;")
         return str(tmp_path / "out"), kind
 
-    monkeypatch.setattr("napari_tilewise._napari.recipe_files.QFileDialog.getSaveFileName", ask)
+    monkeypatch.setattr(
+        "napari_tilewise._napari.recipe_panel.recipe_files.QFileDialog.getSaveFileName", ask
+    )
     viewer.layers.selection.active = coins
     recipes.add_step("filters.gabor")
     write(recipes, frequency="0.2")
@@ -583,7 +585,7 @@ def test_the_plan_is_shown_before_a_full_run(
     run("filters.gaussian", sigma=2)
     path = tmp_path / "out.ome.zarr"
     monkeypatch.setattr(
-        "napari_tilewise._napari.recipe_files.QFileDialog.getSaveFileName",
+        "napari_tilewise._napari.recipe_panel.recipe_files.QFileDialog.getSaveFileName",
         lambda *args: (str(path), ""),
     )
     recipes.files.full.click()
@@ -606,11 +608,11 @@ def test_the_plan_is_shown_before_a_full_run(
 def test_what_cannot_be_planned_cannot_run(coins, recipes, run, qtbot, tmp_path, monkeypatch):
     run("filters.gaussian", sigma=2)
     monkeypatch.setattr(
-        "napari_tilewise._napari.recipe_files.QFileDialog.getSaveFileName",
+        "napari_tilewise._napari.recipe_panel.recipe_files.QFileDialog.getSaveFileName",
         lambda *args: (str(tmp_path / "out.ome.zarr"), ""),
     )
-    monkeypatch.setattr("napari_tilewise.planner.resident", lambda: 2**60)
-    monkeypatch.setattr("napari_tilewise.planner.available_memory", lambda: -(2**61))
+    monkeypatch.setattr("napari_tilewise.runs.plan.resident", lambda: 2**60)
+    monkeypatch.setattr("napari_tilewise.runs.plan.available_memory", lambda: -(2**61))
     recipes.files.full.click()
     asked = recipes.files.plan
     qtbot.waitUntil(lambda: "Raise memory=" in asked.text.text(), timeout=30_000)

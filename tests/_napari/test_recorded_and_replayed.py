@@ -11,10 +11,10 @@ import pytest
 import skimage as ski
 import zarr
 
-from napari_tilewise._napari.commands import open_recipe
-from napari_tilewise._napari.running import Latest
+from napari_tilewise._napari.jobs.running import Latest
+from napari_tilewise._napari.manifest.commands import open_recipe
 from napari_tilewise.cli import main
-from napari_tilewise.operations.model import Operation
+from napari_tilewise.operations.spec.operation import Operation
 from napari_tilewise.recipe import Recipe
 
 pytestmark = pytest.mark.gui

@@ -7,10 +7,10 @@ import pytest
 import skimage as ski
 from napari.layers import Labels
 
-from napari_tilewise._napari import records
-from napari_tilewise.io.fingerprint import fingerprint
+from napari_tilewise._napari.layers import layer_record
+from napari_tilewise.pipeline.apply_recipe import apply_recipe
+from napari_tilewise.provenance.fingerprint import fingerprint
 from napari_tilewise.recipe import Recipe
-from napari_tilewise.replay import apply_recipe
 
 pytestmark = pytest.mark.gui
 
@@ -27,14 +27,14 @@ def stored(layer):
 
 
 def replay(layer, image, **inputs):
-    record = records.of(layer)
+    record = layer_record.of(layer)
     results = apply_recipe(Recipe.from_dict(stored(layer)["recipe"]), image, inputs=inputs)
     return results[record.part or 0].value
 
 
 def same(layer, image, **inputs):
     """Compare a layer with its recipe's result, type included but for how napari shows it."""
-    record, expected = records.of(layer), replay(layer, image, **inputs)
+    record, expected = layer_record.of(layer), replay(layer, image, **inputs)
     found = np.asarray(layer.data)
     if record.channels_first:
         found = np.moveaxis(found, 0, -1)
@@ -46,7 +46,7 @@ def same(layer, image, **inputs):
 
 
 def operations(layer):
-    return [step.operation for step in records.of(layer).recipe.steps]
+    return [step.operation for step in layer_record.of(layer).recipe.steps]
 
 
 def test_clicks_become_steps_from_the_first_image(coins, run):
@@ -59,7 +59,7 @@ def test_clicks_become_steps_from_the_first_image(coins, run):
         same(made, COINS)
     assert operations(made) == ["filters.gaussian", "filters.threshold_otsu", "measure.label"]
     assert stored(made)["source"] == {"name": "coins", "id": str(coins.unique_id)}
-    assert dict(records.of(made).recipe.steps[0].parameters) == {"sigma": 2}
+    assert dict(layer_record.of(made).recipe.steps[0].parameters) == {"sigma": 2}
     smooth = ski.filters.gaussian(COINS, sigma=2)
     expected = ski.measure.label(smooth > ski.filters.threshold_otsu(smooth))
     np.testing.assert_array_equal(made.data, expected)
@@ -77,9 +77,9 @@ def test_provenance_tells_the_source_and_the_versions(coins, run):
 def test_a_renamed_source_is_still_the_source(viewer, coins, run):
     made = run("filters.gaussian")
     coins.name = "something else"
-    assert records.of(made).source.find(viewer.layers) is coins
+    assert layer_record.of(made).source.find(viewer.layers) is coins
     viewer.layers.remove(coins)
-    assert records.of(made).source.find(viewer.layers) is None
+    assert layer_record.of(made).source.find(viewer.layers) is None
 
 
 def test_a_source_opened_again_is_found_by_its_file(viewer, run, tmp_path):
@@ -90,7 +90,7 @@ def test_a_source_opened_again_is_found_by_its_file(viewer, run, tmp_path):
     assert stored(made)["source"]["path"] == str(path)
     viewer.layers.remove(first)
     (again,) = viewer.open(path, plugin="napari")
-    assert records.of(made).source.find(viewer.layers) is again
+    assert layer_record.of(made).source.find(viewer.layers) is again
 
 
 def test_masks_go_on_as_booleans(coins, run):
@@ -105,7 +105,7 @@ def test_a_mask_that_an_operation_takes_for_labels_is_a_new_beginning(coins, run
     mask = run("filters.threshold_otsu")
     table = run("measure.regionprops_table", properties=("label", "area"))
     assert operations(table) == ["measure.regionprops_table"]
-    assert records.of(table).source.name == mask.name
+    assert layer_record.of(table).source.name == mask.name
     assert table.features["area"].tolist() == [np.count_nonzero(mask.data)]
 
 
@@ -114,13 +114,13 @@ def test_volume_plane_by_plane(viewer, run, panel):
     layer = viewer.add_image(volume, name="volume")
     first = run("filters.gaussian", sigma=2)
     made = run("filters.sobel")
-    assert [step.spatial for step in records.of(made).recipe.steps] == [(-2, -1)] * 2
+    assert [step.spatial for step in layer_record.of(made).recipe.steps] == [(-2, -1)] * 2
     same(first, volume)
     same(made, volume)
     panel.target.layer_box.value = layer
     panel.target.way_box.value = "volume"
     whole = run("filters.gaussian", layer, sigma=(1, 2, 2))
-    assert records.of(whole).recipe.steps[0].spatial is None
+    assert layer_record.of(whole).recipe.steps[0].spatial is None
     same(whole, volume)
 
 
@@ -128,12 +128,12 @@ def test_named_axes_are_recorded_by_their_letters(viewer, run):
     stack = np.random.default_rng(0).random((2, 3, 40, 50))
     viewer.add_image(stack, name="stack", axis_labels=("t", "c", "y", "x"))
     made = run("filters.gaussian", sigma=2)
-    assert records.of(made).recipe.steps[0].spatial == "yx"
+    assert layer_record.of(made).recipe.steps[0].spatial == "yx"
     same(made, stack)
     turned = np.moveaxis(np.concatenate(stack), 0, -1)
     viewer.add_image(turned, name="turned", axis_labels=("y", "x", "t"))
     made = run("filters.gaussian", sigma=2)
-    assert records.of(made).recipe.steps[0].spatial == (-3, -2)
+    assert layer_record.of(made).recipe.steps[0].spatial == (-3, -2)
     same(made, turned)
 
 
@@ -141,7 +141,10 @@ def test_colours(viewer, run):
     cat = ski.data.cat()
     viewer.add_image(cat, name="cat")
     smooth = run("filters.gaussian", sigma=2)
-    assert dict(records.of(smooth).recipe.steps[0].parameters) == {"sigma": 2, "channel_axis": -1}
+    assert dict(layer_record.of(smooth).recipe.steps[0].parameters) == {
+        "sigma": 2,
+        "channel_axis": -1,
+    }
     same(smooth, cat)
     mask = run("filters.threshold_otsu")
     assert mask.data.shape == (3, *cat.shape[:2])
@@ -150,7 +153,7 @@ def test_colours(viewer, run):
     assert labels.data.shape == (3, *cat.shape[:2])
     same(labels, cat)
     gray = run("color.rgb2gray", smooth)
-    assert not records.of(gray).recipe.steps[-1].parameters
+    assert not layer_record.of(gray).recipe.steps[-1].parameters
     same(gray, cat)
     same(run("filters.threshold_otsu", gray), cat)
 
@@ -186,7 +189,7 @@ def test_a_table_with_the_source_as_intensities(coins, run):
         "measure.regionprops_table", labels, properties=("label", "intensity_mean"),
         intensity_image=coins,
     )  # fmt: skip
-    recipe = records.of(table).recipe
+    recipe = layer_record.of(table).recipe
     assert recipe.steps[-1].inputs == {"intensity_image": "source"}
     expected = replay(table, COINS)
     np.testing.assert_array_equal(table.features["intensity_mean"], expected["intensity_mean"])
@@ -199,21 +202,21 @@ def test_another_image_is_an_input_with_a_name(viewer, coins, run):
     other = viewer.add_image(COINS[::-1].copy(), name="2nd image!")
     labels = run("measure.label", run("filters.threshold_otsu", coins))
     made = run("segmentation.watershed", other, markers=labels)
-    assert records.of(made).recipe.inputs == ("coins_Threshold_Otsu_Label",)
-    assert records.of(made).source.name == "2nd image!"
+    assert layer_record.of(made).recipe.inputs == ("coins_Threshold_Otsu_Label",)
+    assert layer_record.of(made).source.name == "2nd image!"
     same(made, other.data, coins_Threshold_Otsu_Label=labels.data)
     again = run("segmentation.watershed", made, markers=labels)
-    assert records.of(again).recipe.inputs == ("coins_Threshold_Otsu_Label",)
+    assert layer_record.of(again).recipe.inputs == ("coins_Threshold_Otsu_Label",)
     same(again, other.data, coins_Threshold_Otsu_Label=labels.data)
 
 
 def test_one_of_several_results_goes_on(viewer, coins, run):
     run("feature.corner_foerstner", coins, sigma=2.0)
     second = viewer.layers[-1]
-    assert records.of(second).part == 1
+    assert layer_record.of(second).part == 1
     same(second, COINS)
     made = run("filters.gaussian", second)
-    assert records.of(made).recipe.steps[1].inputs == {"image": "corner_foerstner[1]"}
+    assert layer_record.of(made).recipe.steps[1].inputs == {"image": "corner_foerstner[1]"}
     same(made, COINS)
 
 
@@ -224,7 +227,7 @@ def test_one_of_several_results_is_a_further_image(viewer, coins, run):
     for name, main in ways:  # with what it came with, with itself, with what knows nothing of it
         layer = run("filters.gaussian", coins) if name == "gaussian" else main
         made = run("util.compare_images", layer, image1=second, method="diff")
-        recipe = records.of(made).recipe
+        recipe = layer_record.of(made).recipe
         assert recipe.inputs == ()
         assert recipe.steps[-1].inputs["image1"] == "corner_foerstner[1]"
         same(made, COINS)
@@ -236,18 +239,18 @@ def test_one_of_several_results_is_a_further_image(viewer, coins, run):
 def test_what_was_painted_on_begins_anew(viewer, coins, run):
     mask = run("filters.threshold_otsu", coins)
     mask.paint((10, 10), 2)
-    assert records.of(mask) is None
-    assert "changed by hand" in records.trouble(mask)
+    assert layer_record.of(mask) is None
+    assert "changed by hand" in layer_record.trouble(mask)
     labels = run("measure.label", mask)
     assert operations(labels) == ["measure.label"]
-    assert records.of(labels).source.id == str(mask.unique_id)
+    assert layer_record.of(labels).source.id == str(mask.unique_id)
     same(labels, np.asarray(mask.data))
 
 
 def test_new_data_begin_anew(viewer, coins, run):
     smooth = run("filters.gaussian", coins)
     smooth.data = smooth.data[::-1].copy()
-    assert records.of(smooth) is None
+    assert layer_record.of(smooth) is None
     assert operations(run("filters.sobel", smooth)) == ["filters.sobel"]
 
 
@@ -256,10 +259,10 @@ def test_a_copy_of_a_layer_keeps_its_recipe_to_itself(viewer, coins, run):
     data, state, kind = mask.as_layer_data_tuple()
     copy = viewer.add_layer(Labels(data.copy(), **{**state, "name": "copy"}))
     assert kind == "labels"
-    assert records.of(copy) == records.of(mask)
+    assert layer_record.of(copy) == layer_record.of(mask)
     copy.paint((10, 10), 2)
-    assert records.of(copy) is None
-    assert records.of(mask) is not None
+    assert layer_record.of(copy) is None
+    assert layer_record.of(mask) is not None
 
 
 def test_an_unreadable_recipe_is_told_and_not_used(viewer, coins, run):
@@ -267,8 +270,8 @@ def test_an_unreadable_recipe_is_told_and_not_used(viewer, coins, run):
     held = stored(smooth)
     step = {"operation": "filters.no_such_thing"}
     smooth.metadata = {"napari-tilewise": {**held, "recipe": {"version": 2, "steps": [step]}}}
-    assert records.of(smooth) is None
-    assert "cannot be read" in records.trouble(smooth)
+    assert layer_record.of(smooth) is None
+    assert "cannot be read" in layer_record.trouble(smooth)
     assert operations(run("filters.sobel", smooth)) == ["filters.sobel"]
 
 

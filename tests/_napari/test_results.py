@@ -9,7 +9,7 @@ import skimage as ski
 from napari.layers import Image, Labels, Points
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari import compute
+from napari_tilewise._napari.jobs import compute
 from napari_tilewise.recipe import Recipe
 
 pytestmark = pytest.mark.gui

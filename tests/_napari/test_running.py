@@ -11,9 +11,9 @@ from napari.utils import progress
 from qtpy.QtCore import QTimer
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari import compute as compute_module
-from napari_tilewise._napari import results
-from napari_tilewise._napari.panel import OperationsPanel
+from napari_tilewise._napari.jobs import compute as compute_module
+from napari_tilewise._napari.layers import results
+from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 
 pytestmark = pytest.mark.gui
 

@@ -13,16 +13,17 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QDesktopServices
 
 import napari_tilewise as tw
-from napari_tilewise import register, runs
-from napari_tilewise._napari import runs_model
-from napari_tilewise._napari.recipe_panel import RecipePanel
-from napari_tilewise._napari.runs_model import Pause, Session, Status, follow
-from napari_tilewise._napari.runs_panel import RunsPanel
-from napari_tilewise._napari.runs_rows import duration, rows, speed
-from napari_tilewise._napari.runs_table import HEADS, PROGRESS, STATE
+from napari_tilewise._napari.jobs import session_runs
+from napari_tilewise._napari.jobs.session_runs import Pause, SessionRuns, Status, follow
+from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
+from napari_tilewise._napari.runs_panel.run_rows import duration, rows, speed
+from napari_tilewise._napari.runs_panel.run_table import HEADS, PROGRESS, STATE
+from napari_tilewise._napari.runs_panel.runs_panel import RunsPanel
+from napari_tilewise.batches import unfinished
+from napari_tilewise.batches.unfinished import State
 from napari_tilewise.engine.events import PassStarted, RunStarted, TileDone
 from napari_tilewise.errors import Cancelled, OperationFailed
-from napari_tilewise.runs import State
+from napari_tilewise.runs import registry
 
 pytestmark = pytest.mark.gui
 
@@ -71,12 +72,12 @@ class Work:
 
 @pytest.fixture(autouse=True)
 def state(tmp_path, monkeypatch):
-    monkeypatch.setenv(register.STATE, str(tmp_path / "state"))
-    monkeypatch.setattr(runs_model.SESSION, "_runs", [])
+    monkeypatch.setenv(registry.STATE, str(tmp_path / "state"))
+    monkeypatch.setattr(session_runs.SESSION, "_runs", [])
     monkeypatch.setattr(
-        "napari_tilewise.planner.default_chunks", lambda shape, axes, looped: (32, 32)
+        "napari_tilewise.runs.plan.default_chunks", lambda shape, axes, looped: (32, 32)
     )
-    monkeypatch.setattr("napari_tilewise.planner.LONGEST_TILE", {2: 32})
+    monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 32})
     monkeypatch.setattr("napari_tilewise.engine.pool.LOOK", 0.01)
 
 
@@ -98,7 +99,7 @@ def panel(viewer, qtbot):
     made = RunsPanel(viewer)
     made.watch()
     yield made
-    for run in runs_model.SESSION.all():
+    for run in session_runs.SESSION.all():
         run.cancel.set()
     qtbot.waitUntil(lambda: not made.starter.is_running, timeout=8_000)
     made.hideEvent(None)
@@ -269,13 +270,13 @@ def test_a_full_run_of_the_recipe_panel_that_was_cancelled_goes_on(
     recipes.add_step("filters.gaussian")
     path = tmp_path / "full.ome.zarr"
     gate = Gate(3)
-    listening = runs_model.Followed.__call__
+    listening = session_runs.Followed.__call__
 
     def gated(self, event):
         listening(self, event)
         gate(event)
 
-    monkeypatch.setattr(runs_model.Followed, "__call__", gated)
+    monkeypatch.setattr(session_runs.Followed, "__call__", gated)
     recipes.files.run(path)
     qtbot.waitUntil(lambda: gate.done >= 3, timeout=8_000)
     only(panel)
@@ -319,7 +320,7 @@ def test_a_left_run_is_listed_gone_on_with_and_opened(viewer, panel, source, tmp
     assert isinstance(viewer.layers[0], Image)
     assert viewer.layers[0].name == "left"
     np.testing.assert_array_equal(np.asarray(viewer.layers[0].data), tw_pixels(path))
-    assert runs.begun() == []
+    assert unfinished.begun() == []
 
 
 def test_labels_are_opened_as_labels(viewer, panel, source, tmp_path, qtbot):
@@ -350,7 +351,7 @@ def test_a_left_run_is_forgotten(panel, source, tmp_path, qtbot):
     panel.forget.click()
     qtbot.waitUntil(lambda: not list(tmp_path.glob(".left*")), timeout=8_000)
     qtbot.waitUntil(lambda: panel.table.rowCount() == 0, timeout=8_000)
-    qtbot.waitUntil(lambda: runs.begun() == [], timeout=8_000)
+    qtbot.waitUntil(lambda: unfinished.begun() == [], timeout=8_000)
 
 
 def test_why_one_cannot_be_gone_on_with_is_said(panel, tmp_path, qtbot):
@@ -430,8 +431,8 @@ def test_only_what_changed_is_drawn_again(panel, qtbot):
 
 def test_rate_and_time_left_leave_pauses_out(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(runs_model.time, "monotonic", lambda: now[0])
-    run = follow("run", session=Session())
+    monkeypatch.setattr(session_runs.time, "monotonic", lambda: now[0])
+    run = follow("run", session=SessionRuns())
     run(PassStarted("pass", 20))
     assert run.rate is None
     for done in (6, 7, 8, 9, 10):  # five were done before
@@ -446,13 +447,13 @@ def test_rate_and_time_left_leave_pauses_out(monkeypatch):
 
 
 def test_what_is_over_does_not_pile_up():
-    session = Session()
-    for number in range(runs_model.MOST + 30):
+    session = SessionRuns()
+    for number in range(session_runs.MOST + 30):
         with follow(str(number), session=session):
             pass
     names = [run.what for run in session.all()]
-    assert len(names) == runs_model.MOST
-    assert names[0] == str(runs_model.MOST + 29)
+    assert len(names) == session_runs.MOST
+    assert names[0] == str(session_runs.MOST + 29)
 
 
 def test_words():
@@ -462,6 +463,6 @@ def test_words():
 
 
 def tw_pixels(path):
-    from napari_tilewise.io.source import open_image
+    from napari_tilewise.io.readers.open_image import open_image
 
     return np.asarray(open_image(path).data[:])

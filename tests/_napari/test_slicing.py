@@ -13,8 +13,8 @@ from dask.callbacks import Callback
 from qtpy.QtCore import QTimer
 from skimage import data, filters
 
-from napari_tilewise._napari import slicing
-from napari_tilewise._napari.prefetch import Boxes
+from napari_tilewise._napari.layers import slicing
+from napari_tilewise._napari.layers.prefetch import Boxes
 
 pytestmark = pytest.mark.gui
 

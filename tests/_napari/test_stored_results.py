@@ -18,9 +18,16 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari import compute, dimensions, pyramids, recording, results, snapshot
-from napari_tilewise._napari.jobs import Job
-from napari_tilewise._napari.sources import PIECE, Remembered, digest
+from napari_tilewise._napari.jobs import compute
+from napari_tilewise._napari.jobs.job import Job
+from napari_tilewise._napari.layers import (
+    dimensions,
+    layer_pyramids,
+    recording,
+    results,
+    snapshot,
+)
+from napari_tilewise._napari.layers.snapshot_cache import PIECE, Remembered, digest
 from napari_tilewise.errors import Cancelled, InvalidImage
 
 COINS = ski.data.coins()[:70, :90]
@@ -156,17 +163,17 @@ def test_stacks_are_read_back_from_any_file(tmp_path, suffix):
 
 
 def test_a_file_too_large_to_be_shown_is_written_only(tmp_path, monkeypatch):
-    monkeypatch.setattr(pyramids, "LARGE", 1000)
+    monkeypatch.setattr(layer_pyramids, "LARGE", 1000)
     job = job_of(Image(COINS), "filters.gaussian")
     assert stored(job, tmp_path / "out.npy") == ()
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), ski.filters.gaussian(COINS))
 
 
 def test_contrast_is_chosen_by_little_of_what_is_large(monkeypatch):
-    monkeypatch.setattr(pyramids, "_GLANCE", 100)
+    monkeypatch.setattr(layer_pyramids, "_GLANCE", 100)
     level = da.zeros((7, 30, 20, 3), chunks=(1, 30, 20, 3))
-    assert pyramids.glance(level).shape == (30, 20, 3)
-    assert pyramids.glance(level[0, :5, :5, 0]).shape == (5, 5)
+    assert layer_pyramids.glance(level).shape == (30, 20, 3)
+    assert layer_pyramids.glance(level[0, :5, :5, 0]).shape == (5, 5)
 
 
 # -- what napari cannot show as it is --------------------------------------------------------------

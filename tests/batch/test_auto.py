@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from napari_tilewise.batching import auto as module
-from napari_tilewise.batching.auto import TILED, Auto, Clock, Measured
-from napari_tilewise.batching.backends import LOKY, SERIAL, THREADING
-from napari_tilewise.batching.work import DONE, FAILED
+from napari_tilewise.batches import auto as module
+from napari_tilewise.batches.auto import TILED, Auto, Clock, Measured
+from napari_tilewise.batches.backends import LOKY, SERIAL, THREADING
+from napari_tilewise.batches.tasks import DONE, FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

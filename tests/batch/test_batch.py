@@ -14,7 +14,7 @@ import zarr
 from skimage import data, filters, measure
 
 import napari_tilewise as tw
-from napari_tilewise.batching import (
+from napari_tilewise.batches import (
     BatchDone,
     BatchStarted,
     ItemDone,
@@ -22,7 +22,7 @@ from napari_tilewise.batching import (
     each_item,
     items_of,
 )
-from napari_tilewise.batching.finding import natural
+from napari_tilewise.batches.discover import natural
 from napari_tilewise.errors import (
     DestinationUnwritable,
     InvalidAxes,
@@ -31,7 +31,7 @@ from napari_tilewise.errors import (
     InvalidRecipe,
     SourceNotFound,
 )
-from napari_tilewise.io.source import open_image
+from napari_tilewise.io.readers.open_image import open_image
 from tests.batch import functions
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import tifffile
 from skimage import data, filters
 
 from napari_tilewise.cli import main
-from napari_tilewise.io.source import open_image
+from napari_tilewise.io.readers.open_image import open_image
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 import napari_tilewise as tw
-from napari_tilewise.io.source import open_image
+from napari_tilewise.io.readers.open_image import open_image
 from tests.batch.functions import KILLS, deadly
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 import napari_tilewise as tw
-from napari_tilewise.batching import items_of
+from napari_tilewise.batches import items_of
 from napari_tilewise.errors import InvalidParameter, SourceNotFound
 from napari_tilewise.recipe import Step
 from tests.batch import functions

@@ -10,10 +10,10 @@ import tifffile
 import zarr
 
 import napari_tilewise as tw
-from napari_tilewise.batching import items_of
+from napari_tilewise.batches import items_of
 from napari_tilewise.errors import InvalidAxes, InvalidParameter
-from napari_tilewise.provenance import read
-from napari_tilewise.rerun import NotRepeatable, rerun
+from napari_tilewise.provenance.record import read
+from napari_tilewise.runs.rerun import NotRepeatable, rerun
 
 if TYPE_CHECKING:
     from pathlib import Path

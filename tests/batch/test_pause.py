@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import napari_tilewise as tw
-from napari_tilewise.batching import ItemDone
+from napari_tilewise.batches import ItemDone
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import napari_tilewise as tw
-from napari_tilewise.engine.account import Account
 from napari_tilewise.engine.apply import build
+from napari_tilewise.engine.checkpoint import Checkpoint
 from napari_tilewise.engine.session import Session
 from tests.strategies import SLOW
 from tests.test_declarations import parameters_for, sample
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 
 def test_it_tells_what_was_noted(tmp_path: Path) -> None:
-    account = Account(tmp_path / "run", "key", {"a": 1})
+    account = Checkpoint(tmp_path / "run", "key", {"a": 1})
     assert account.is_new
     assert account.is_empty
     account.note("tiles", (0, 1))
     account.keep("pass", {"sum": np.arange(3)})
     account.tell(staging="x")
     account.close()
-    again = Account(tmp_path / "run", "key", {"a": 2})
+    again = Checkpoint(tmp_path / "run", "key", {"a": 2})
     assert not again.is_new
     assert again.done("tiles") == {(0, 1)}
     assert again.facts == {"a": 1, "staging": "x"}
     np.testing.assert_array_equal(again.found("pass")[0]["sum"], np.arange(3))
     again.close()
-    other = Account(tmp_path / "run", "another", {"a": 3})
+    other = Checkpoint(tmp_path / "run", "another", {"a": 3})
     assert other.was_another
     assert other.done("tiles") == set()
     assert other.found("pass") is None
@@ -44,7 +44,7 @@ def test_it_tells_what_was_noted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
 def test_a_torn_line_is_dropped(cut: int, tmp_path: Path) -> None:
-    account = Account(tmp_path / "run", "key", {})
+    account = Checkpoint(tmp_path / "run", "key", {})
     for number in range(3):
         account.note("tiles", (number,))
     account.close()
@@ -52,17 +52,17 @@ def test_a_torn_line_is_dropped(cut: int, tmp_path: Path) -> None:
     whole = journal.read_bytes()
     last = len(whole.splitlines(keepends=True)[-1])
     journal.write_bytes(whole[: -min(cut, last)])
-    again = Account(tmp_path / "run", "key", {})
+    again = Checkpoint(tmp_path / "run", "key", {})
     assert again.done("tiles") == {(0,), (1,)}
     again.note("tiles", (2,))
     again.close()
-    third = Account(tmp_path / "run", "key", {})
+    third = Checkpoint(tmp_path / "run", "key", {})
     assert third.done("tiles") == {(0,), (1,), (2,)}
     third.close()
 
 
 def test_a_torn_file_is_not_believed(tmp_path: Path) -> None:
-    account = Account(tmp_path / "run", "key", {})
+    account = Checkpoint(tmp_path / "run", "key", {})
     account.keep("pass", list(range(100)))
     path = tmp_path / "run" / "pass.found"
     path.write_bytes(path.read_bytes()[:-3] + b"\0\0\0")
@@ -74,14 +74,14 @@ def test_after_a_restart_the_last_tiles_are_done_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
-    monkeypatch.setattr("napari_tilewise.engine.account.time.time", lambda: now - 1000)
-    account = Account(tmp_path / "run", "key", {})
+    monkeypatch.setattr("napari_tilewise.engine.checkpoint.time.time", lambda: now - 1000)
+    account = Checkpoint(tmp_path / "run", "key", {})
     account.note("tiles", (0,))
-    monkeypatch.setattr("napari_tilewise.engine.account.time.time", lambda: now - 500)
+    monkeypatch.setattr("napari_tilewise.engine.checkpoint.time.time", lambda: now - 500)
     account.note("tiles", (1,))
     account.close()
-    monkeypatch.setattr("napari_tilewise.engine.account.psutil.boot_time", lambda: now - 400)
-    again = Account(tmp_path / "run", "key", {})
+    monkeypatch.setattr("napari_tilewise.engine.checkpoint.psutil.boot_time", lambda: now - 400)
+    again = Checkpoint(tmp_path / "run", "key", {})
     assert again.done("tiles") == {(0,)}
     again.close()
 
@@ -97,7 +97,7 @@ def test_what_a_pass_found_outlasts_the_process(name: str, tmp_path: Path) -> No
     op = tw.OPERATIONS[name]
     params = parameters_for(op, image)
 
-    def value(account: Account) -> tuple[Any, list[str]]:
+    def value(account: Checkpoint) -> tuple[Any, list[str]]:
         told: list[str] = []
 
         def listen(event: Any) -> None:
@@ -113,16 +113,16 @@ def test_what_a_pass_found_outlasts_the_process(name: str, tmp_path: Path) -> No
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        account = Account(tmp_path / "run", "key", {})
+        account = Checkpoint(tmp_path / "run", "key", {})
         try:
             first, passes = value(account)
         except tw.TilewiseError:
             image = image > image.mean()  # what takes nothing but masks
             account.remove()
-            account = Account(tmp_path / "run", "key", {})
+            account = Checkpoint(tmp_path / "run", "key", {})
             first, passes = value(account)
         account.close()
-        again = Account(tmp_path / "run", "key", {})
+        again = Checkpoint(tmp_path / "run", "key", {})
         second, none = value(again)
         again.close()
     assert len(list((tmp_path / "run").glob("*.found"))) >= min(1, len(passes))

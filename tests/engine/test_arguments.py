@@ -22,7 +22,7 @@ from skimage import (
 from skimage.util import invert
 
 import napari_tilewise as tw
-from napari_tilewise.operations.docs import signature
+from napari_tilewise.operations.spec.docstrings import signature
 from napari_tilewise.recipe import Recipe
 from tests.strategies import typical
 

@@ -9,11 +9,12 @@ import pytest
 from skimage import data, morphology
 
 import napari_tilewise as tw
-from napari_tilewise.engine import stored
+from napari_tilewise.engine import stored_image
 from napari_tilewise.engine.apply import build, compute
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import MemoryBudgetExceeded
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.whole import whole, whole_halo
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -27,8 +28,7 @@ from napari_tilewise.operations.model import (
     Tiles,
     Value,
 )
-from napari_tilewise.operations.parameters import AlignedImage, OtherImage
-from napari_tilewise.operations.whole import whole, whole_halo
+from napari_tilewise.operations.spec.parameters import AlignedImage, OtherImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def kept(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Where intermediate images are kept."""
     if request.param == "disk":
-        monkeypatch.setattr(stored, "IN_MEMORY", 0)
+        monkeypatch.setattr(stored_image, "IN_MEMORY", 0)
     return str(request.param)
 
 

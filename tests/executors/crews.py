@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.executors.assignment import leave
-from napari_tilewise.executors.hand import do
-from napari_tilewise.executors.place import Place
+from napari_tilewise.executors.executor import Executor
+from napari_tilewise.executors.worker import do
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_tilewise.engine.crew import Task
     from napari_tilewise.engine.session import Session
+    from napari_tilewise.engine.tile_tasks import TileTask
     from napari_tilewise.executors.assignment import Assignment
 
 
@@ -26,10 +26,10 @@ class PickledCrew:
 
     def __init__(self, folder: str, name: str) -> None:
         self.folder, self.name = folder, name
-        self.tasks: list[Task] = []
+        self.tasks: list[TileTask] = []
         self.sent = 0
 
-    def ask(self, task: Task) -> Any:
+    def ask(self, task: TileTask) -> Any:
         """Have a task done, and return its answer once it is."""
         self.tasks.append(task)
         asked = pickle.dumps(task)
@@ -38,7 +38,7 @@ class PickledCrew:
         return pickle.loads(answered).open(Path(self.folder))
 
 
-class Pickled(Place):
+class Pickled(Executor):
     """Where everything is done by a `PickledCrew`."""
 
     processes, threads = 2, 1

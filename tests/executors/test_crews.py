@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 
 import napari_tilewise as tw
-from napari_tilewise.chain import Chain, chain, given
 from napari_tilewise.engine import session as engine_session
-from napari_tilewise.engine.account import Account
-from napari_tilewise.engine.driver import Driver
+from napari_tilewise.engine.checkpoint import Checkpoint
+from napari_tilewise.engine.pass_runner import PassRunner
 from napari_tilewise.engine.session import Session
 from napari_tilewise.executors.assignment import Assignment, leave
-from napari_tilewise.executors.hand import Hand, take
-from napari_tilewise.operations import gathered, prefix_sums, search, window_sums
-from napari_tilewise.operations.grid import Grid
-from napari_tilewise.operations.kinds import Kind
+from napari_tilewise.executors.worker import Worker, take
+from napari_tilewise.grid import Grid
 from napari_tilewise.operations.segmentation import watershed
-from napari_tilewise.operations.specs import Number, Seed
+from napari_tilewise.operations.shared import global_numbers, prefix_sums, search, window_sums
+from napari_tilewise.operations.spec.kinds import Kind
+from napari_tilewise.operations.spec.value_specs import Number, Seed
 from napari_tilewise.operations.transform import integral
+from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, given
 from napari_tilewise.recipe import Recipe
 from tests.executors.crews import PickledCrew
 from tests.strategies import SLOW
@@ -31,7 +31,7 @@ from tests.test_declarations import parameters_for, sample
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_tilewise.operations.model import Operation
+    from napari_tilewise.operations.spec.operation import Operation
 
 LENGTH, TILE = 96, 40
 CASES = [
@@ -51,7 +51,7 @@ def several_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have small images make several tiles a task, cells and bands, as only large ones do."""
     monkeypatch.setattr(engine_session, "task_size", lambda tiles, slots: 3)
     monkeypatch.setattr(integral, "CELL", {2: 32, 3: 24})
-    for module in (prefix_sums, window_sums, gathered):
+    for module in (prefix_sums, window_sums, global_numbers):
         monkeypatch.setattr(module, "PIECE", 2**11)
     monkeypatch.setattr(search, "LENGTH", {2: 32, 3: 24})
     monkeypatch.setattr(watershed, "REACH", {2: 24, 3: 16})
@@ -95,7 +95,7 @@ def plain(found: Any) -> Any:
     return (found.func, found.keywords) if isinstance(found, partial) else found
 
 
-def found_by(made: Chain, reader: Chain) -> Any:
+def found_by(made: Pipeline, reader: Pipeline) -> Any:
     """Return the chain's result; another chain reads its pixels, tile by tile as runs do.
 
     A result that is read at once begins at the image's corner, where nothing was before it.
@@ -116,22 +116,22 @@ def found_by(made: Chain, reader: Chain) -> Any:
 
 def by_threads(recipe: Recipe, image: np.ndarray) -> Any:
     """Return what threads find."""
-    made = chain(recipe, given(recipe, image, None), Session(2), tiles=TILE)
+    made = bind_recipe(recipe, given(recipe, image, None), Session(2), tiles=TILE)
     return found_by(made, made)
 
 
 def by_others(recipe: Recipe, image: np.ndarray, folder: Path) -> Any:
     """Return what a crew finds."""
-    account = Account(folder / "run", "key", {})
+    account = Checkpoint(folder / "run", "key", {})
     assignment = Assignment(
         (), recipe, image, {}, None, None, TILE, (), str(account.folder),
         2**24, 2**30, 2**28, 1, None, None,
     )  # fmt: skip
     name = leave(assignment)
     session = Session(1, account=account, crew=PickledCrew(str(account.folder), name))
-    made = chain(recipe, given(recipe, image, None), session, tiles=TILE)
+    made = bind_recipe(recipe, given(recipe, image, None), session, tiles=TILE)
     try:
-        return found_by(made, Hand(take(str(account.folder), name)).chain)
+        return found_by(made, Worker(take(str(account.folder), name)).chain)
     finally:
         account.remove()
 
@@ -142,10 +142,10 @@ def begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Images that sweeps made stay, as they stay on disk.
     """
-    done = Driver._done
-    known: dict[Driver, list[bytes]] = {}
+    done = PassRunner._done
+    known: dict[PassRunner, list[bytes]] = {}
 
-    def done_before(driver: Driver, number: int) -> Any:
+    def done_before(driver: PassRunner, number: int) -> Any:
         found = known.setdefault(driver, [])
         del found[number:]
         found.append(pickle.dumps(done(driver, number)))
@@ -155,7 +155,7 @@ def begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
         driver._plan, driver._passes = plan, passes
         return pickle.loads(found[-1])
 
-    monkeypatch.setattr(Driver, "_done", done_before)
+    monkeypatch.setattr(PassRunner, "_done", done_before)
 
 
 def assert_same(name: str, found: Any, expected: Any) -> None:

@@ -13,10 +13,10 @@ import napari_tilewise as tw
 from napari_tilewise import errors
 from napari_tilewise.engine.events import CrewStarted, TileDone
 from napari_tilewise.functions.loading import load_file
-from napari_tilewise.io.source import open_image
-from napari_tilewise.planner import plan
+from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.recipe import Step
-from napari_tilewise.rerun import rerun
+from napari_tilewise.runs.plan import plan
+from napari_tilewise.runs.rerun import rerun
 from tests.executors.crews import Pickled
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ def test_a_missing_package_names_its_extra(image: Path, monkeypatch: pytest.Monk
 def test_what_holds_the_lock_goes_to_processes(
     image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_tilewise.executors.choosing.WORTH", 1)
+    monkeypatch.setattr("napari_tilewise.executors.choose.WORTH", 1)
     assert plan(["feature.hog"], image, workers=2).place.processes == 2
     assert plan(["feature.hog"], image, workers=2, executor="threads").place.processes == 0
     assert plan(["filters.gaussian"], image, workers=2).place.processes == 0

@@ -10,9 +10,9 @@ import zarr
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.io.compare import Difference, compare_images, compare_values
-from napari_tilewise.io.omezarr import OmeZarrWriter
-from napari_tilewise.io.source import open_image
-from napari_tilewise.io.values import write_value
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+from napari_tilewise.io.writers.values import write_value
 
 
 def make(path, image, **options):

@@ -16,9 +16,9 @@ from skimage import filters
 
 import napari_tilewise as tw
 from napari_tilewise.errors import MissingExtra, SourceNotFound, SourceUnreadable
-from napari_tilewise.io import microscopes
-from napari_tilewise.io.fingerprint import fingerprint
-from napari_tilewise.io.source import open_image
+from napari_tilewise.io.readers import microscopes
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.provenance.fingerprint import fingerprint
 from tests.io import leica, nikon
 
 PIXELS = np.random.default_rng(0).integers(0, 60000, (3, 70, 90)).astype(np.uint16)

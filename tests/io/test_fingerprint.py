@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_tilewise.errors import SourceNotFound
-from napari_tilewise.io import sampling
-from napari_tilewise.io.fingerprint import NAMED, SAMPLED, fingerprint, place
-from napari_tilewise.io.source import open_image
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.provenance import fingerprint_samples
+from napari_tilewise.provenance.fingerprint import NAMED, SAMPLED, fingerprint, place
 
-LARGE = sampling.WHOLE + 2**20
+LARGE = fingerprint_samples.WHOLE + 2**20
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def image():
 
 @given(st.integers(0, 5000), st.integers(1, 200))
 def test_spaced(count, most):
-    found = sampling.spaced(count, most)
+    found = fingerprint_samples.spaced(count, most)
     assert len(found) == min(count, most)
     assert found == sorted(set(found))
     assert set(found) <= set(range(count))
@@ -87,9 +87,11 @@ def test_what_is_noticed_of_a_large_file(tmp_path):
             file.write(b"\0")
         return now != before
 
-    blocks = sampling.spaced(LARGE // sampling.BLOCK, sampling.BLOCKS)
-    assert all(changed(at) for at in (0, LARGE - 1, blocks[16] * sampling.BLOCK))
-    assert not changed((blocks[16] + 1) * sampling.BLOCK)  # as its docstring says
+    blocks = fingerprint_samples.spaced(
+        LARGE // fingerprint_samples.BLOCK, fingerprint_samples.BLOCKS
+    )
+    assert all(changed(at) for at in (0, LARGE - 1, blocks[16] * fingerprint_samples.BLOCK))
+    assert not changed((blocks[16] + 1) * fingerprint_samples.BLOCK)  # as its docstring says
     assert fingerprint(path) == before
     with path.open("ab") as file:
         file.write(b"\0")
@@ -100,8 +102,12 @@ def test_a_terabyte_is_not_read(tmp_path):
     path = tmp_path / "huge.raw"
     with path.open("wb") as file:
         file.truncate(2**40)
-    read = sum(len(sample) for sample in sampling.of_file(path) if isinstance(sample, bytes))
-    assert read == 2 * sampling.END + sampling.BLOCK * sampling.BLOCKS
+    read = sum(
+        len(sample) for sample in fingerprint_samples.of_file(path) if isinstance(sample, bytes)
+    )
+    assert (
+        read == 2 * fingerprint_samples.END + fingerprint_samples.BLOCK * fingerprint_samples.BLOCKS
+    )
 
 
 def test_a_folder_of_many_files_is_looked_at_evenly(tmp_path, monkeypatch):
@@ -110,10 +116,10 @@ def test_a_folder_of_many_files_is_looked_at_evenly(tmp_path, monkeypatch):
         for column in range(12):
             (tmp_path / "c" / str(row) / str(column)).write_bytes(b"x" * 9)
     (tmp_path / "zarr.json").write_text("{}")
-    whole = list(sampling._walk(tmp_path, "", 1000))
+    whole = list(fingerprint_samples._walk(tmp_path, "", 1000))
     assert len([name for name, _ in whole if not name.endswith("/")]) == 145
-    monkeypatch.setattr(sampling, "FILES", 24)
-    found = [n for n, _ in sampling._walk(tmp_path, "", 24) if not n.endswith("/")]
+    monkeypatch.setattr(fingerprint_samples, "FILES", 24)
+    found = [n for n, _ in fingerprint_samples._walk(tmp_path, "", 24) if not n.endswith("/")]
     assert len(found) <= 2 * 24
     assert {name.split("/")[1] for name in found if "/" in name} == set(map(str, range(12)))
     before = fingerprint(tmp_path)
@@ -127,7 +133,7 @@ def test_depth_and_number_are_bounded_in_a_deep_tree(tmp_path):
         for name in "abc":
             (below / name).mkdir()
         below = below / "b"
-    assert len(list(sampling._walk(tmp_path, "", 2))) <= 2 * 7 * 2
+    assert len(list(fingerprint_samples._walk(tmp_path, "", 2))) <= 2 * 7 * 2
 
 
 def test_litter_of_file_managers_does_not_count(tmp_path, image):
@@ -201,8 +207,10 @@ def test_a_large_array_is_sampled_alike_in_any_order():
     image[-1, -1] = 1
     assert fingerprint(image) != before
     assert fingerprint(np.asfortranarray(image)) == fingerprint(image)
-    read = sum(len(sample) for sample in sampling.of_array(image) if isinstance(sample, bytes))
-    assert read <= sampling.BLOCK * sampling.BLOCKS
+    read = sum(
+        len(sample) for sample in fingerprint_samples.of_array(image) if isinstance(sample, bytes)
+    )
+    assert read <= fingerprint_samples.BLOCK * fingerprint_samples.BLOCKS
 
 
 def test_a_large_zarr_in_memory():

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_tilewise import provenance
-from napari_tilewise.convert import convert
-from napari_tilewise.io.channels import Channel
-from napari_tilewise.io.formats import HOLDS, SUFFIXES, WORDS, table
-from napari_tilewise.io.source import open_image
-from napari_tilewise.io.writing import create_writer
-from napari_tilewise.operations.grid import Grid
+from napari_tilewise.grid import Grid
+from napari_tilewise.io.metadata.channels import Channel
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.writers.create import create_writer
+from napari_tilewise.io.writers.formats import HOLDS, SUFFIXES, WORDS, table
+from napari_tilewise.provenance import record
+from napari_tilewise.runs.convert import convert
 
 RNG = np.random.default_rng(0)
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
@@ -52,7 +52,7 @@ def original(folder, form, pixels):
         return write(
             path, pixels, tuple(axes), scale=tuple(SIZES[a] for a in axes), labels=True,
             units=tuple(UNITS[a] for a in axes), channels=CHANNELS if "c" in axes else CHANNELS[:1],
-            provenance={"record": provenance.VERSION, "values": {"t": 7}}, **layout(form),
+            provenance={"record": record.VERSION, "values": {"t": 7}}, **layout(form),
         )  # fmt: skip
     if form == "HDF5":
         with h5py.File(path, "w") as file:
@@ -85,7 +85,7 @@ def told(path):
     image = open_image(path)
     known = {a: (s, u) for a, s, u in zip(image.axes, image.scale, image.units, strict=False)}
     try:
-        values = provenance.read(path)["values"]
+        values = record.read(path)["values"]
     except OSError:
         values = None
     return {

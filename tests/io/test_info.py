@@ -6,7 +6,7 @@ import tifffile
 
 from napari_tilewise.errors import SourceNotFound
 from napari_tilewise.io.info import describe
-from napari_tilewise.io.omezarr import OmeZarrWriter
+from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
 
 OPTIONS = {
     "shape": (30, 2000),

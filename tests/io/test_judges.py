@@ -18,10 +18,10 @@ from ome_zarr_models.v05 import Image as Image05
 from ome_zarr_models.v05 import ImageLabel as ImageLabel05
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.io.channels import of_samples
-from napari_tilewise.io.pyramid import halve
-from napari_tilewise.io.source import open_image
-from napari_tilewise.io.writing import create_writer
+from napari_tilewise.io.metadata.channels import of_samples
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.writers.create import create_writer
+from napari_tilewise.io.writers.pyramid import halve
 from tests.io.test_formats import CHANNELS, SIZES, UNITS, write
 
 RNG = np.random.default_rng(0)

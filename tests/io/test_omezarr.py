@@ -19,16 +19,16 @@ from napari_tilewise.errors import (
     SourceUnreadable,
     TilewiseError,
 )
-from napari_tilewise.io import unfinished as ownership
+from napari_tilewise.grid import Grid
 from napari_tilewise.io.info import describe
-from napari_tilewise.io.layout import default_chunks
-from napari_tilewise.io.omezarr import OmeZarrWriter
-from napari_tilewise.io.pyramid import halve
-from napari_tilewise.io.source import open_image
-from napari_tilewise.io.staging import same_place
-from napari_tilewise.io.unfinished import unfinished
-from napari_tilewise.io.writing import create_writer
-from napari_tilewise.operations.grid import Grid
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.writers import partial_output as ownership
+from napari_tilewise.io.writers.create import create_writer
+from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
+from napari_tilewise.io.writers.partial_output import unfinished
+from napari_tilewise.io.writers.pyramid import halve
+from napari_tilewise.io.writers.staging import same_place
 
 RNG = np.random.default_rng(0)
 RECIPE = {"steps": [{"operation": "filters.gaussian", "parameters": {"sigma": np.float64(2)}}]}

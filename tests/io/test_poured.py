@@ -9,7 +9,7 @@ import pytest
 from napari_tilewise.engine.events import Event, PassDone, TileDone
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import Cancelled
-from napari_tilewise.io.poured import followed
+from napari_tilewise.io.writers.staged_file import followed
 
 
 class Pause(threading.Event):

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from napari_tilewise.io.pyramid import halve, level_shapes
+from napari_tilewise.io.writers.pyramid import halve, level_shapes
 
 RNG = np.random.default_rng(0)
 

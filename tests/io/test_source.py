@@ -11,8 +11,8 @@ import zarr
 from imageio.v3 import imwrite
 
 from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable
-from napari_tilewise.io.guarded import Guarded
-from napari_tilewise.io.source import open_image
+from napari_tilewise.io.readers.guarded import Guarded
+from napari_tilewise.io.readers.open_image import open_image
 
 PIXELS = np.random.default_rng(0).integers(0, 60000, (3, 70, 90)).astype(np.uint16)
 UM = "micrometer"

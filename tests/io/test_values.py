@@ -8,8 +8,8 @@ import pytest
 
 import napari_tilewise as tw
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable, InvalidImage
-from napari_tilewise.io.values import write_value
-from napari_tilewise.io.writing import create_writer
+from napari_tilewise.io.writers.create import create_writer
+from napari_tilewise.io.writers.values import write_value
 
 
 def read(path):

@@ -24,7 +24,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from napari_tilewise.operations.model import Operation
+    from napari_tilewise.operations.spec.operation import Operation
 
 SEED = "TILEWISE_JUDGE_SEED"
 """Environment variable: what tiles are drawn from; empty: scikit-image itself is run."""
@@ -38,7 +38,7 @@ class Replaced:
 
     def __init__(self) -> None:
         from napari_tilewise.operations import OPERATIONS
-        from napari_tilewise.operations.docs import resolve
+        from napari_tilewise.operations.spec.docstrings import resolve
         from napari_tilewise.skimage._dropin import dropin
         from napari_tilewise.skimage._generate import public_modules
 

@@ -12,9 +12,9 @@ import napari_tilewise as tw
 from napari_tilewise.engine.apply import build, compute
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import MemoryBudgetExceeded
-from napari_tilewise.operations.components import Pieces, gather_components
-from napari_tilewise.operations.grid import Grid
-from napari_tilewise.operations.model import Block
+from napari_tilewise.grid import Grid
+from napari_tilewise.operations.shared.components import Pieces, gather_components
+from napari_tilewise.operations.spec.operation import Block
 
 IMAGE = np.random.default_rng(0).random((512, 512)) < 0.4
 

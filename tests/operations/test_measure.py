@@ -12,8 +12,8 @@ from scipy import ndimage as ndi
 from skimage import measure
 
 import napari_tilewise as tw
-from napari_tilewise.operations import gathered, selected
 from napari_tilewise.operations.measure import marching, profile
+from napari_tilewise.operations.shared import global_numbers, selected_sums
 
 RNG = np.random.default_rng(7)
 
@@ -23,10 +23,10 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut sums where a huge image would be cut."""
 
     def cuts(count: int, piece: int = 0) -> list[tuple[int, int]]:
-        return list(gathered._cuts(0, count, 200))
+        return list(global_numbers._cuts(0, count, 200))
 
-    monkeypatch.setattr(gathered, "cuts_of", cuts)
-    monkeypatch.setattr(selected, "cuts_of", cuts)
+    monkeypatch.setattr(global_numbers, "cuts_of", cuts)
+    monkeypatch.setattr(selected_sums, "cuts_of", cuts)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 1.0])

@@ -10,7 +10,7 @@ import pytest
 
 import napari_tilewise
 from napari_tilewise.errors import MissingExtra
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.shared.private import reach
 
 SOURCES = sorted(Path(napari_tilewise.__file__).parent.rglob("*.py"))
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from napari_tilewise import errors
-from napari_tilewise.cli.batches import batch
-from napari_tilewise.cli.files import convert, info, script
-from napari_tilewise.cli.operations import check, describe, list_operations
+from napari_tilewise.cli.batch_command import batch
+from napari_tilewise.cli.file_commands import convert, info, script
+from napari_tilewise.cli.operation_commands import check, describe, list_operations
 from napari_tilewise.cli.options import Functions, Version
-from napari_tilewise.cli.runs import demo, list_runs, rerun, run
+from napari_tilewise.cli.run_commands import demo, list_runs, rerun, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

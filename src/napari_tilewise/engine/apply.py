@@ -9,18 +9,18 @@ import dask.array as da
 import numpy as np
 
 from napari_tilewise import axes as _axes
-from napari_tilewise.engine.kept import Kept
 from napari_tilewise.engine.lazy import as_source, to_dask
 from napari_tilewise.engine.machine import processors
-from napari_tilewise.engine.order import WIDEST, banded
+from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.stack import Stack
-from napari_tilewise.engine.tiling import choose_tile
+from napari_tilewise.engine.tile_order import WIDEST, banded
+from napari_tilewise.engine.tile_size import choose_tile
 from napari_tilewise.errors import InvalidImage, InvalidParameter, InvalidParameterType
 from napari_tilewise.operations import get_operation
-from napari_tilewise.operations.docs import signature
-from napari_tilewise.operations.parameters import OtherImage, is_image
+from napari_tilewise.operations.spec.docstrings import signature
+from napari_tilewise.operations.spec.parameters import OtherImage, is_image
 
 if TYPE_CHECKING:
     import threading
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.source import Source
-    from napari_tilewise.operations.model import Operation, Output
+    from napari_tilewise.operations.spec.operation import Operation, Output
 
 
 def apply(
@@ -156,7 +156,9 @@ def apply_step(
     return results_of(stack, eager=eager)
 
 
-def results_of(stack: Stack, *, eager: bool, kept: Kept | None = None) -> tuple[Result, ...]:
+def results_of(
+    stack: Stack, *, eager: bool, kept: Materialized | None = None
+) -> tuple[Result, ...]:
     """Return all that a stack gives, one by one, each with what it is.
 
     Parameters
@@ -215,7 +217,7 @@ def eager_image(image: Any) -> tuple[Any, bool]:
     return (np.asarray(image) if eager else image), eager
 
 
-def _result(stack: Stack, *, eager: bool, kept: Kept | None = None) -> Any:
+def _result(stack: Stack, *, eager: bool, kept: Materialized | None = None) -> Any:
     if not stack.is_image and (eager or stack.plane_shape is None):
         return stack.value()
     array: Any = compute(stack, kept) if eager else to_dask(stack)
@@ -266,7 +268,7 @@ def build(
 
 
 def _source(image: Any, session: Session) -> Source:
-    if isinstance(image, Stack | Kept | PlaneView):
+    if isinstance(image, Stack | Materialized | PlaneView):
         return image
     return as_source(image, session.cache)
 
@@ -315,7 +317,7 @@ def _aligned(
     return image
 
 
-def compute(stack: Stack, kept: Kept | None = None) -> np.ndarray:
+def compute(stack: Stack, kept: Materialized | None = None) -> np.ndarray:
     """Return a stack's pixels, computed tile by tile in the pool, or read where they are kept."""
     source = stack if kept is None else kept
     stack.prepare()

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.engine.source import Source, read_wrapped
-from napari_tilewise.engine.tiling import TARGET
-from napari_tilewise.operations.grid import Grid, Halo, Position, Region, align, clip, grow
-from napari_tilewise.operations.model import Block, Call
-from napari_tilewise.operations.parameters import OtherImage
+from napari_tilewise.engine.tile_size import TARGET
+from napari_tilewise.grid import Grid, Halo, Position, Region, align, clip, grow
+from napari_tilewise.operations.spec.operation import Block, Call
+from napari_tilewise.operations.spec.parameters import OtherImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from napari_tilewise.engine.kept import Kept
-from napari_tilewise.engine.order import band_width
+from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.stack import Stack
-from napari_tilewise.operations.model import Kind, normal_halo
+from napari_tilewise.engine.tile_order import band_width
+from napari_tilewise.operations.spec.operation import Kind, normal_halo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,7 +134,7 @@ def _pulled(source: Source, box: Sequence[int]) -> int:
     """Return the peak of a box pulled from a source that computes."""
     if isinstance(source, PlaneView):
         return _pulled(source.stack, box)
-    if isinstance(source, Kept):
+    if isinstance(source, Materialized):
         # The box is put together from the tiles, of which one is computed meanwhile.
         held = prod(box) * source.dtype.itemsize
         return held + _peak(source.stack, source.stack.spatial_of(source.chunks))

@@ -26,7 +26,7 @@ from napari_tilewise.errors import InvalidImage
 if TYPE_CHECKING:
     from napari_tilewise.engine.cache import ChunkCache
     from napari_tilewise.engine.stack import Stack
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 _made: WeakValueDictionary[str, Stack] = WeakValueDictionary()
 

@@ -16,14 +16,14 @@ import numpy as np
 
 from napari_tilewise.engine.cache import shared_cache
 from napari_tilewise.errors import OperationFailed
-from napari_tilewise.operations.grid import Region, clip, extent, intersect, within, words
-from napari_tilewise.operations.model import Parts, Tiles, Value, normal_halo
+from napari_tilewise.grid import Region, clip, extent, intersect, within, words
+from napari_tilewise.operations.spec.operation import Parts, Tiles, Value, normal_halo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_tilewise.engine.driver import Driver
-    from napari_tilewise.operations.model import Part
+    from napari_tilewise.engine.pass_runner import PassRunner
+    from napari_tilewise.operations.spec.operation import Part
 
 _numbers = itertools.count()
 
@@ -41,7 +41,7 @@ class Node:
         Which of several results it is; None where there is one.
     """
 
-    def __init__(self, driver: Driver, part: Part, number: int | None = None) -> None:
+    def __init__(self, driver: PassRunner, part: Part, number: int | None = None) -> None:
         self.driver = driver
         self.call = driver.call
         self.operation = driver.operation

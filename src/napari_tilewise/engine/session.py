@@ -8,18 +8,18 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_tilewise.engine.crew import task_size
 from napari_tilewise.engine.events import PassDone, PassStarted, TileDone
 from napari_tilewise.engine.pool import sweep
+from napari_tilewise.engine.tile_tasks import task_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_tilewise.engine.cache import ChunkCache
-    from napari_tilewise.engine.crew import Crew
     from napari_tilewise.engine.events import Event, Listener
-    from napari_tilewise.engine.findings import Findings, SoFar
-    from napari_tilewise.operations.grid import Position
+    from napari_tilewise.engine.pass_results import PassResults, SoFar
+    from napari_tilewise.engine.tile_tasks import WorkerPool
+    from napari_tilewise.grid import Position
 
 T = TypeVar("T")
 
@@ -40,9 +40,9 @@ class Session:
     """Bytes that an operation on the whole image may take; what is available unless given."""
     tables: int | None = None
     """Bytes that gathered numbers may take; what is available unless given."""
-    account: Findings | None = None
+    account: PassResults | None = None
     """Where what is done is noted, for a run that may be killed."""
-    crew: Crew | None = None
+    crew: WorkerPool | None = None
     """Other processes that do the tiles; this one's threads unless given."""
     pause: threading.Event | None = None
     """Set it to take no more tiles until it is cleared."""

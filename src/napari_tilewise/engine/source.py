@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_tilewise.engine.cache import ChunkCache, shared_cache
 from napari_tilewise.errors import InvalidImage, SourceUnreadable, TilewiseError
-from napari_tilewise.operations.grid import Grid, Region, extent, intersect, within, words
+from napari_tilewise.grid import Grid, Region, extent, intersect, within, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.engine.driver import Driver
 from napari_tilewise.engine.node import Node
+from napari_tilewise.engine.pass_runner import PassRunner
 from napari_tilewise.engine.source import PlaneView, Source
-from napari_tilewise.operations.grid import Grid, Halo, Region, extent
-from napari_tilewise.operations.model import Call, Output, Part
-from napari_tilewise.operations.parameters import OtherImage
+from napari_tilewise.grid import Grid, Halo, Region, extent
+from napari_tilewise.operations.spec.operation import Call, Output, Part
+from napari_tilewise.operations.spec.parameters import OtherImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +45,7 @@ class Stack:
     names
         Names of the source's axes, for the columns that tell planes apart.
     step
-        Its number among the steps of a chain, by which passes are named; see `Driver`.
+        Its number among the steps of a chain, by which passes are named; see `PassRunner`.
     """
 
     def __init__(
@@ -216,8 +216,8 @@ class Stack:
             if item >= n_loops and item - n_loops != channel
         ]
 
-    def _make(self, index: tuple[int, ...]) -> Driver:
-        return Driver(
+    def _make(self, index: tuple[int, ...]) -> PassRunner:
+        return PassRunner(
             self.call,
             self._plane(self.source, index),
             {name: self._plane(image, index, name) for name, image in self.images.items()},
@@ -226,7 +226,7 @@ class Stack:
             None if self._step is None else (self._step, index),
         )
 
-    def driver(self, index: tuple[int, ...]) -> Driver:
+    def driver(self, index: tuple[int, ...]) -> PassRunner:
         """Return what runs the passes on one plane; the same one at every call."""
         return self._drivers.get(index)
 
@@ -365,12 +365,12 @@ def _prefixed(index: tuple[int, ...], points: np.ndarray) -> np.ndarray:
 class _Drivers:
     """The drivers of a stack's planes, shared by the results of one operation."""
 
-    def __init__(self, make: Callable[[tuple[int, ...]], Driver]) -> None:
+    def __init__(self, make: Callable[[tuple[int, ...]], PassRunner]) -> None:
         self._make = make
         self._lock = threading.Lock()
-        self._drivers: dict[tuple[int, ...], Driver] = {}
+        self._drivers: dict[tuple[int, ...], PassRunner] = {}
 
-    def get(self, index: tuple[int, ...]) -> Driver:
+    def get(self, index: tuple[int, ...]) -> PassRunner:
         with self._lock:
             if index not in self._drivers:
                 self._drivers[index] = self._make(index)

@@ -4,7 +4,7 @@ One argument chooses; the result is the same bits. In other processes a run is a
 chain; see `engine.crew` for what passes between it and the process that keeps the account.
 """
 
-from napari_tilewise.executors.choosing import EXECUTORS, choose
-from napari_tilewise.executors.place import Place
+from napari_tilewise.executors.choose import EXECUTORS, choose
+from napari_tilewise.executors.executor import Executor
 
-__all__ = ["EXECUTORS", "Place", "choose"]
+__all__ = ["EXECUTORS", "Executor", "choose"]

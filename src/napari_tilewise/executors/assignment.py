@@ -20,9 +20,8 @@ from uuid import uuid4
 import numpy as np
 from cloudpickle import Pickler
 
-from napari_tilewise.chain import Chain, chain, given
 from napari_tilewise.engine.cache import ChunkCache
-from napari_tilewise.engine.findings import Findings
+from napari_tilewise.engine.pass_results import PassResults
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import (
     DestinationUnwritable,
@@ -31,15 +30,16 @@ from napari_tilewise.errors import (
     SourceUnreadable,
 )
 from napari_tilewise.io.image import Image
-from napari_tilewise.io.order import opened
-from napari_tilewise.io.source import open_image
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.views.axis_order import opened
+from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, given
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_tilewise.io.omezarr import OmeZarrWriter
-    from napari_tilewise.operations.grid import Grid
-    from napari_tilewise.operations.model import Operation
+    from napari_tilewise.grid import Grid
+    from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+    from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Recipe
 
 LARGE = 2**20
@@ -81,19 +81,19 @@ class Assignment:
     grid: Grid | None
     """The tiles of the output."""
 
-    def chain(self) -> Chain:
+    def chain(self) -> Pipeline:
         """Return the chain, as the process that asks has it."""
         session = Session(
             1,
             cache=ChunkCache(self.cache),
             memory=self.memory,
             tables=self.tables,
-            account=Findings(Path(self.folder)),
+            account=PassResults(Path(self.folder)),
         )
         source = open_image(self.source)
         inputs = opened(self.inputs, source, self.axes)
         images = given(self.recipe, source.data, inputs, names=self.axes, spatial=self.spatial)
-        made = chain(
+        made = bind_recipe(
             self.recipe, images, session, tiles=self.tile, keep=dict.fromkeys(self.kept, False)
         )
         for number, kept in made.kept.items():

@@ -17,15 +17,15 @@ from napari_tilewise.engine.events import CrewStarted
 from napari_tilewise.engine.machine import processors
 from napari_tilewise.errors import InvalidParameter, MissingExtra, OperationFailed
 from napari_tilewise.executors.assignment import leave
-from napari_tilewise.executors.hand import do
-from napari_tilewise.executors.place import Place
+from napari_tilewise.executors.executor import Executor
+from napari_tilewise.executors.worker import do
 from napari_tilewise.sizes import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from napari_tilewise.engine.crew import Crew, Task
     from napari_tilewise.engine.session import Session
+    from napari_tilewise.engine.tile_tasks import TileTask, WorkerPool
     from napari_tilewise.executors.assignment import Assignment
 
 JOB_SYSTEMS = {
@@ -40,7 +40,7 @@ JOB_SYSTEMS = {
 """Batch systems by their names in dask's configuration, and dask-jobqueue's classes for them."""
 
 
-class Cluster(Place):
+class Cluster(Executor):
     """Workers of a dask scheduler.
 
     Parameters
@@ -75,20 +75,20 @@ class Cluster(Place):
         self._words = words
 
     @contextmanager
-    def crew(self, assignment: Assignment, session: Session) -> Iterator[Crew]:
+    def crew(self, assignment: Assignment, session: Session) -> Iterator[WorkerPool]:
         """Give the cluster's workers; what was started for this run ends with it."""
         with ExitStack() as stack:
             client = self._opened(stack)
             session.tell(CrewStarted(str(self), str(client.dashboard_link or "")))
             client.wait_for_workers(1)
-            yield ClusterCrew(client, assignment.folder, leave(assignment), self.slots)
+            yield ClusterPool(client, assignment.folder, leave(assignment), self.slots)
 
     def __str__(self) -> str:
         """Return the place in words."""
         return self._words
 
 
-class ClusterCrew:
+class ClusterPool:
     """The workers behind a client.
 
     Parameters
@@ -108,7 +108,7 @@ class ClusterCrew:
         self.slots = 2 * slots  # so that a task waits at every worker where the next is done
         self._alone = threading.Lock()
 
-    def ask(self, task: Task) -> Any:
+    def ask(self, task: TileTask) -> Any:
         """Have a task done, and return its answer once it is."""
         from distributed import KilledWorker
 
@@ -126,7 +126,7 @@ class ClusterCrew:
                     "Use a smaller memory=, or give them more."
                 ) from error
 
-    def _asked(self, task: Task) -> Any:
+    def _asked(self, task: TileTask) -> Any:
         future = self._client.submit(do, self._folder, self._name, task, pure=False)
         try:
             return future.result().open(Path(self._folder))

@@ -16,27 +16,27 @@ from typing import TYPE_CHECKING, Any
 
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from napari_tilewise.engine import others
+from napari_tilewise.engine import subprocesses
 from napari_tilewise.engine.events import CrewStarted
 from napari_tilewise.errors import OperationFailed
 from napari_tilewise.executors.assignment import leave
-from napari_tilewise.executors.hand import do
-from napari_tilewise.executors.place import Place
+from napari_tilewise.executors.executor import Executor
+from napari_tilewise.executors.worker import do
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_tilewise.engine.crew import Crew, Task
     from napari_tilewise.engine.session import Session
+    from napari_tilewise.engine.tile_tasks import TileTask, WorkerPool
     from napari_tilewise.executors.assignment import Assignment
-    from napari_tilewise.executors.hand import Answer
+    from napari_tilewise.executors.worker import Answer
 
 
 SHARED_TRIES = 2
 """How often a task is tried beside others, which may be the ones that end their process."""
 
 
-class Processes(Place):
+class Processes(Executor):
     """Processes that joblib's loky starts on this machine.
 
     Parameters
@@ -51,10 +51,10 @@ class Processes(Place):
         self.processes = processes
 
     @contextmanager
-    def crew(self, assignment: Assignment, session: Session) -> Iterator[Crew]:
+    def crew(self, assignment: Assignment, session: Session) -> Iterator[WorkerPool]:
         """Give the processes, started for this run and ended with it."""
         assert session.workers is not None
-        crew = ProcessCrew(assignment.folder, leave(assignment), session.workers)
+        crew = ProcessPool(assignment.folder, leave(assignment), session.workers)
         session.tell(CrewStarted(f"{session.workers} processes"))
         try:
             yield crew
@@ -66,7 +66,7 @@ class Processes(Place):
         return f"{self.processes} processes of this machine"
 
 
-class ProcessCrew:
+class ProcessPool:
     """A pool of processes, one task each at a time.
 
     Parameters
@@ -86,7 +86,7 @@ class ProcessCrew:
         self._alone = threading.Lock()
         self._pool: Any = None
 
-    def ask(self, task: Task) -> Any:
+    def ask(self, task: TileTask) -> Any:
         """Have a task done, and return its answer once it is."""
         for _ in range(SHARED_TRIES):
             pool = self._running()
@@ -96,17 +96,17 @@ class ProcessCrew:
                 self._forget(pool)
         return self._by_itself(task).open(Path(self._folder))
 
-    def _in(self, pool: Any, task: Task) -> Answer:
+    def _in(self, pool: Any, task: TileTask) -> Answer:
         with warnings.catch_warnings():
             # One that grew large is replaced, and that is well: images make them grow.
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
             found: Answer = pool.submit(do, self._folder, self._name, task).result()
         return found
 
-    def _by_itself(self, task: Task) -> Answer:
+    def _by_itself(self, task: TileTask) -> Answer:
         """Do a task in a process of its own, one such at a time: who ends it is known then."""
         with self._alone:
-            pool = others.pool(1)
+            pool = subprocesses.pool(1)
             try:
                 return self._in(pool, task)
             except BrokenProcessPool as error:
@@ -123,7 +123,7 @@ class ProcessCrew:
     def _running(self) -> Any:
         with self._lock:
             if self._pool is None:
-                self._pool = others.pool(self._processes)
+                self._pool = subprocesses.pool(self._processes)
             return self._pool
 
     def _forget(self, pool: Any) -> None:
@@ -142,6 +142,6 @@ class ProcessCrew:
             pool.shutdown(wait=True, kill_workers=True)
 
 
-def _few(task: Task) -> str:
+def _few(task: TileTask) -> str:
     shown = ", ".join(map(str, task.positions[:3]))
     return shown + (f" and {len(task.positions) - 3} more" if len(task.positions) > 3 else "")

@@ -6,7 +6,7 @@ works on images of any size, in recipes and in the shell, as scikit-image's func
 
 from __future__ import annotations
 
-from napari_tilewise.functions.declaring import operation
+from napari_tilewise.functions.decorator import operation
 from napari_tilewise.functions.loading import load_entry_points, load_file
 from napari_tilewise.functions.user_function import UserFunction
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 import numpy as np
 
 from napari_tilewise.errors import InvalidFunction, InvalidParameter, did_you_mean
-from napari_tilewise.functions.hints import resolved
-from napari_tilewise.operations.parameters import (
+from napari_tilewise.functions.type_hints import resolved
+from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     ChannelAxis,
-    Choice,
+    ChoiceSpec,
     Either,
     Flag,
     Number,
@@ -40,7 +40,7 @@ _KINDS = {bool: Flag(), int: Number(integer=True), float: Number(), str: Text()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member(Choice):
+class Member(ChoiceSpec):
     """A member of an enumeration, by name: what a form, a shell and a recipe can hold."""
 
     members: type[Enum]
@@ -153,7 +153,7 @@ def _plain(annotation: Any, name: str) -> Spec | None:
         return _union([item for item in inner if item is not type(None)], len(inner), name)
     if origin is Literal:
         choices = tuple(item for item in inner if item is not None)
-        return Choice(choices=choices, optional=None in inner)
+        return ChoiceSpec(choices=choices, optional=None in inner)
     if annotation is np.ndarray or origin is np.ndarray:
         return AlignedImage(role=_role(annotation, name), optional=False)
     if isinstance(annotation, type) and issubclass(annotation, Enum):

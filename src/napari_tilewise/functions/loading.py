@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import InvalidFunction, SourceNotFound, TilewiseError
-from napari_tilewise.functions.declaring import MAIN
+from napari_tilewise.functions.decorator import MAIN
 from napari_tilewise.operations import OPERATIONS, get_operation
 
 if TYPE_CHECKING:
     import os
     from types import ModuleType
 
-    from napari_tilewise.operations.model import Operation
+    from napari_tilewise.operations.spec.operation import Operation
 
 
 def load_entry_points() -> tuple[Operation, ...]:

@@ -8,11 +8,11 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.functions.user_function import UserFunction
-from napari_tilewise.operations.parameters import is_image
-from napari_tilewise.operations.passes import normal_halo
+from napari_tilewise.operations.spec.parameters import is_image
+from napari_tilewise.operations.spec.passes import normal_halo
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.call import Call
+    from napari_tilewise.operations.spec.call import Call
 
 LEAST = 8
 """The shortest axis of the block, where the image is no shorter."""

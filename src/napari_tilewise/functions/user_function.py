@@ -16,14 +16,14 @@ import numpy as np
 
 from napari_tilewise.errors import Cancelled
 from napari_tilewise.functions.annotations import Member
-from napari_tilewise.operations.model import Call, Operation, Output, Plan, Tiles
-from napari_tilewise.operations.parameters import Parameter
-from napari_tilewise.operations.whole import gather_whole, handed_out
+from napari_tilewise.operations.shared.whole import gather_whole, handed_out
+from napari_tilewise.operations.spec.operation import Call, Operation, Output, Plan, Tiles
+from napari_tilewise.operations.spec.parameters import Parameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from napari_tilewise.operations.model import Block
+    from napari_tilewise.operations.spec.operation import Block
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -6,7 +6,7 @@ function needs. No knowledge of the function goes into it, only calls.
 
 from __future__ import annotations
 
-from napari_tilewise.halo_check.checking import check, findings
-from napari_tilewise.halo_check.finding import Finding, Verdict
+from napari_tilewise.halo_check.check import check, findings
+from napari_tilewise.halo_check.verdict import HaloFinding, Verdict
 
-__all__ = ["Finding", "Verdict", "check", "findings"]
+__all__ = ["HaloFinding", "Verdict", "check", "findings"]

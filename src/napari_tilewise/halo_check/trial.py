@@ -14,24 +14,24 @@ import numpy as np
 from napari_tilewise.engine.apply import build, compute
 from napari_tilewise.engine.session import Session
 from napari_tilewise.functions.user_function import by_tiles
-from napari_tilewise.halo_check.measure import (
-    Measured,
+from napari_tilewise.halo_check.measure_halo import (
+    MeasuredHalo,
     Refused,
     call,
     difference,
     differing,
     measure,
 )
-from napari_tilewise.halo_check.samples import samples
-from napari_tilewise.halo_check.values import parameter_sets
-from napari_tilewise.operations.kinds import Kind
+from napari_tilewise.halo_check.parameter_sets import parameter_sets
+from napari_tilewise.halo_check.sample_images import samples
+from napari_tilewise.operations.spec.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from napari_tilewise.functions import UserFunction
-    from napari_tilewise.halo_check.samples import Sample
-    from napari_tilewise.operations.grid import Halo
+    from napari_tilewise.grid import Halo
+    from napari_tilewise.halo_check.sample_images import Sample
 
 MOST = 300
 """The longest declared halo around which images are made to try it on."""
@@ -42,7 +42,7 @@ class Case:
     """One set of parameters, and what was measured with it."""
 
     params: Mapping[str, Any]
-    measured: Measured
+    measured: MeasuredHalo
     needed: Halo
     declared: Halo | None
     """None: the whole image."""
@@ -138,7 +138,7 @@ class Trial:
     # -- with the engine -------------------------------------------------------------------------
 
     def _tried(
-        self, params: Mapping[str, Any], measured: Measured, halo: Halo, declared: Halo | None
+        self, params: Mapping[str, Any], measured: MeasuredHalo, halo: Halo, declared: Halo | None
     ) -> Case:
         """Return the case, with a longer halo where tiles that are made with this one differ."""
         own = None if declared is None else self._apart(params, declared, measured)
@@ -159,7 +159,7 @@ class Trial:
             raise Global(params, measured.tried)  # a longer halo than one that seemed to do
         return case
 
-    def _apart(self, params: Mapping[str, Any], halo: Halo, measured: Measured) -> float | None:
+    def _apart(self, params: Mapping[str, Any], halo: Halo, measured: MeasuredHalo) -> float | None:
         """Return the largest difference of tiled results; None where it is more than measured."""
         tried = replace(
             self._op, kind=Kind.NEIGHBOURHOOD, halo_of=lambda call: halo, plan_of=by_tiles

@@ -17,18 +17,18 @@ import numpy as np
 
 from napari_tilewise.axes import default_axes
 from napari_tilewise.errors import SourceUnreadable
-from napari_tilewise.io.guarded import read_error
-from napari_tilewise.io.layout import default_chunks
-from napari_tilewise.io.values import read_json
-from napari_tilewise.operations.grid import Grid
+from napari_tilewise.grid import Grid
+from napari_tilewise.io.readers.guarded import read_error
+from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
+from napari_tilewise.io.writers.values import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from napari_tilewise.engine.session import Session
+    from napari_tilewise.grid import Region
     from napari_tilewise.io.image import Image, Pixels
-    from napari_tilewise.operations.grid import Region
 
 
 @dataclass

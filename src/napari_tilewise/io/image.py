@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_tilewise.io.channels import Channel
+    from napari_tilewise.io.metadata.channels import Channel
 
 KEY = "napari-tilewise"
 """The one attribute under which this package keeps its own metadata."""

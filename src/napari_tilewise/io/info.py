@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
-from napari_tilewise.io.records import read_record
-from napari_tilewise.io.source import open_image
-from napari_tilewise.io.staging import is_partial
-from napari_tilewise.io.values import SUFFIXES as VALUES
-from napari_tilewise.io.zarrs import is_zarr, open_node, own_metadata
+from napari_tilewise.io.read_record import read_record
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.readers.zarr_arrays import is_zarr, open_node, own_metadata
+from napari_tilewise.io.writers.staging import is_partial
+from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

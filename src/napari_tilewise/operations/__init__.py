@@ -27,7 +27,7 @@ from napari_tilewise.operations.util import declarations as util
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_tilewise.operations.model import Operation
+    from napari_tilewise.operations.spec.operation import Operation
 
 GROUPS = (
     filters.OPERATIONS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.operations.model import Kind, Operation
+from napari_tilewise.operations.spec.operation import Kind, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.errors import InvalidRecipe, TilewiseError, UnknownOperation, did_you_mean
 from napari_tilewise.operations import get_operation
-from napari_tilewise.operations.parameters import is_image
+from napari_tilewise.operations.spec.parameters import is_image
 from napari_tilewise.recipe.links import LinkError, resolve
 from napari_tilewise.recipe.step import VERSION, Step, culprit
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import InvalidRecipe, did_you_mean
-from napari_tilewise.operations.model import Output
+from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.recipe.step import SOURCE, step_output
 
 if TYPE_CHECKING:

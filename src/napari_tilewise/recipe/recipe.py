@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from napari_tilewise.errors import InvalidRecipe
 from napari_tilewise.recipe import data as _data
-from napari_tilewise.recipe import edit, file, script
+from napari_tilewise.recipe import edit, file
 from napari_tilewise.recipe.links import Link, resolve
+from napari_tilewise.recipe.script import write_script
 from napari_tilewise.recipe.step import SOURCE, Step, StepLike, is_name, step_of, step_output
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_tilewise.operations.model import Output
+    from napari_tilewise.operations.spec.operation import Output
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -212,7 +213,7 @@ class Recipe:
         InvalidAxes
             When `axes` or `spatial` do not fit.
         """
-        return script.write(
+        return write_script.write(
             self, source, destination, plain=scikit_image_only, spatial=spatial, axes=axes
         )
 

@@ -11,7 +11,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_tilewise.operations.specs import Seed
+from napari_tilewise.operations.spec.value_specs import Seed
 from napari_tilewise.recipe.recipe import Recipe
 
 if TYPE_CHECKING:

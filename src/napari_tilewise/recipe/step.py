@@ -23,11 +23,11 @@ from napari_tilewise.errors import (
     did_you_mean,
 )
 from napari_tilewise.operations import get_operation
-from napari_tilewise.operations.docs import signature
-from napari_tilewise.operations.parameters import is_image
+from napari_tilewise.operations.spec.docstrings import signature
+from napari_tilewise.operations.spec.parameters import is_image
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.model import Operation, Output
+    from napari_tilewise.operations.spec.operation import Operation, Output
 
 VERSION = 2
 SOURCE = "source"

@@ -18,9 +18,9 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter, TilewiseError, UnknownParameter
 from napari_tilewise.operations import SCIKIT_IMAGE
-from napari_tilewise.operations.docs import resolve
-from napari_tilewise.operations.model import Exactness, Kind, Operation
 from napari_tilewise.operations.not_operations import NOT_OPERATIONS
+from napari_tilewise.operations.spec.docstrings import resolve
+from napari_tilewise.operations.spec.operation import Exactness, Kind, Operation
 from napari_tilewise.sizes import format_size
 from napari_tilewise.skimage._lazy import computed, describe, has_lazy, is_lazy
 from napari_tilewise.skimage._tiling import TILING, Tiling

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import AnyCase, as_float, as_float_type
-from napari_tilewise.operations.model import Call, Kind, Operation, no_channel
-from napari_tilewise.operations.parameters import (
+from napari_tilewise.operations.shared.common import AnyCase, as_float, as_float_type
+from napari_tilewise.operations.spec.operation import Call, Kind, Operation, no_channel
+from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Array,
     ChannelAxis,
@@ -29,7 +29,7 @@ from napari_tilewise.operations.parameters import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from napari_tilewise.operations.passes import HaloLike
+    from napari_tilewise.operations.spec.passes import HaloLike
 
 
 @dataclass(frozen=True, kw_only=True)

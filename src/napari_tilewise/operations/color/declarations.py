@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from napari_tilewise.operations.color import (
-    color_spaces,
-    gray,
-    label2rgb,
-)
+from napari_tilewise.operations.color import color_spaces, gray, label2rgb
 
 OPERATIONS = (
     *gray.OPERATIONS,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from napari_tilewise.operations.color.color_spaces import Channels, check_channels, spatial
-from napari_tilewise.operations.common import as_float
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Exactness,

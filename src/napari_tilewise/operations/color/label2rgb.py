@@ -20,11 +20,11 @@ from skimage.util import img_as_float
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.color.color_spaces import check_new_axis, new_axis, with_axis
 from napari_tilewise.operations.color.region_means import gather_means
-from napari_tilewise.operations.common import as_float_type
 from napari_tilewise.operations.exposure.matching import Tally, gather_tallies
-from napari_tilewise.operations.model import Block, Call, Kind, Operation, Plan, Tiles
-from napari_tilewise.operations.parameters import AlignedImage, Choice, Names, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.shared.common import as_float_type
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import Block, Call, Kind, Operation, Plan, Tiles
+from napari_tilewise.operations.spec.parameters import AlignedImage, ChoiceSpec, Names, Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ COLORS = tuple(color_dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Color(Choice):
+class Color(ChoiceSpec):
     """A colour: its name, or red, green and blue."""
 
     choices: tuple[Any, ...] = COLORS
@@ -207,7 +207,7 @@ OPERATIONS = (
             "bg_label": Number(integer=True, usual=(-1, 3), advanced=True),
             "bg_color": Color(optional=True, advanced=True),
             "image_alpha": Number(usual=(0, 1), advanced=True),
-            "kind": Choice(choices=("overlay", "avg")),
+            "kind": ChoiceSpec(choices=("overlay", "avg")),
             "saturation": Number(usual=(0, 1), advanced=True),
             "channel_axis": Number(integer=True, usual=(-1, -1), advanced=True),
         },

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.operations.gathered import cuts_of, join_cuts
-from napari_tilewise.operations.model import Block, Call, Gather
+from napari_tilewise.operations.shared.global_numbers import cuts_of, join_cuts
+from napari_tilewise.operations.spec.operation import Block, Call, Gather
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
+    from napari_tilewise.grid import Region
     from napari_tilewise.operations.exposure.matching import Tally
-    from napari_tilewise.operations.grid import Region
 
 BAND = 2**22
 """About how many pixels are taken at once."""

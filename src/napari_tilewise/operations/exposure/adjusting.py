@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from napari_tilewise.operations.common import as_float
 from napari_tilewise.operations.exposure.clahe import clahe_dtype, clahe_plan, clahe_shape
 from napari_tilewise.operations.exposure.intensity_histogram import cumulative
-from napari_tilewise.operations.histograms import gather_histogram, gather_range, pixels_of
-from napari_tilewise.operations.model import Block, Call, Kind, Operation, Plan, Tiles
-from napari_tilewise.operations.parameters import AlignedImage, Flag, Number, Range
+from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.shared.histograms import gather_histogram, gather_range, pixels_of
+from napari_tilewise.operations.spec.operation import Block, Call, Kind, Operation, Plan, Tiles
+from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number, Range
 
 TYPES = (
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",

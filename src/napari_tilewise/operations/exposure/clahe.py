@@ -19,12 +19,12 @@ from skimage.color import hsv2rgb, rgb2hsv
 from skimage.exposure import rescale_intensity
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.common import as_float
-from napari_tilewise.operations.grid import Region, align, clip, grow, within
-from napari_tilewise.operations.histograms import gather_range, join_ranges
-from napari_tilewise.operations.model import Block, Call, Gather, Plan, Tiles
-from napari_tilewise.operations.narrowing import narrow, needs_maximum
-from napari_tilewise.operations.private import reach
+from napari_tilewise.grid import Region, align, clip, grow, within
+from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.shared.histograms import gather_range, join_ranges
+from napari_tilewise.operations.shared.narrowing import narrow, needs_maximum
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import Block, Call, Gather, Plan, Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -10,9 +10,10 @@ import numpy as np
 from skimage.color import rgb2gray, rgba2rgb
 from skimage.util import dtype_limits
 
-from napari_tilewise.operations.common import as_float
-from napari_tilewise.operations.histograms import gather_range
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.shared.histograms import gather_range
+from napari_tilewise.operations.shared.percentiles import percentiles
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -22,8 +23,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import Choice, Number
-from napari_tilewise.operations.percentiles import percentiles
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Number
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -124,7 +124,7 @@ OPERATIONS = (
             "fraction_threshold": Number(minimum=0, usual=(0, 1)),
             "lower_percentile": PERCENTILE,
             "upper_percentile": PERCENTILE,
-            "method": Choice(choices=("linear",), advanced=True),
+            "method": ChoiceSpec(choices=("linear",), advanced=True),
         },
         dtype_of=lambda call: np.bool_,
         shape_of=lambda call: (),

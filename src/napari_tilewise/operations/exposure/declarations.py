@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from napari_tilewise.operations.exposure import (
-    adjusting,
-    contrast,
-    intensity_histogram,
-    matching,
-)
+from napari_tilewise.operations.exposure import adjusting, contrast, intensity_histogram, matching
 
 OPERATIONS = (
     *adjusting.OPERATIONS,

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.common import as_float_type
-from napari_tilewise.operations.histograms import (
+from napari_tilewise.operations.shared.common import as_float_type
+from napari_tilewise.operations.shared.histograms import (
     MOST_BINS,
     Histogram,
     gather_histogram,
     gather_range,
 )
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -29,8 +30,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import ChannelAxis, Choice, Flag, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import ChannelAxis, ChoiceSpec, Flag, Number
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -187,7 +187,7 @@ OPERATIONS = (
         output=Output.VALUES,
         specs={
             "nbins": BINS,
-            "source_range": Choice(choices=("image", "dtype"), advanced=True),
+            "source_range": ChoiceSpec(choices=("image", "dtype"), advanced=True),
             "normalize": Flag(),
             "channel_axis": ChannelAxis(advanced=True),
         },

@@ -14,10 +14,10 @@ import numpy as np
 from skimage import exposure
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.common import CHANNEL, as_float
-from napari_tilewise.operations.model import Block, Call, Gather, Kind, Plan, Tiles
-from napari_tilewise.operations.parameters import OtherImage
-from napari_tilewise.operations.standin import StandIn
+from napari_tilewise.operations.shared.common import CHANNEL, as_float
+from napari_tilewise.operations.spec.operation import Block, Call, Gather, Kind, Plan, Tiles
+from napari_tilewise.operations.spec.parameters import OtherImage
+from napari_tilewise.operations.spec.wrapped import WrappedOperation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,7 +184,7 @@ def _check_counted(call: Call, reference: list[Tally]) -> None:
 
 
 OPERATIONS = (
-    StandIn(
+    WrappedOperation(
         name="exposure.match_histograms",
         calls=match_histograms,
         kind=Kind.STATISTIC,

@@ -16,10 +16,16 @@ from scipy import ndimage as ndi
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.common import as_float, gaussian_radius
 from napari_tilewise.operations.feature.peaks import Border, Candidates, threshold_of
 from napari_tilewise.operations.feature.tensors import box_halo
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import as_float, gaussian_radius
+from napari_tilewise.operations.shared.prefix_sums import (
+    PrefixSums,
+    gather_prefix_sums,
+    largest_band,
+)
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -30,9 +36,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import Flag, Number
-from napari_tilewise.operations.prefix_sums import PrefixSums, gather_prefix_sums, largest_band
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import Flag, Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence

@@ -13,11 +13,13 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import BORDER, CVAL, as_float, gaussian_radius
-from napari_tilewise.operations.components import Components, Pieces, gather_components
+from napari_tilewise.grid import Region, clip, within
 from napari_tilewise.operations.filters.hysteresis import strong_pieces
-from napari_tilewise.operations.grid import Region, clip, within
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float, gaussian_radius
+from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.shared.percentiles import percentiles
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     HaloLike,
@@ -27,9 +29,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.parameters import AlignedImage, Flag, Number
-from napari_tilewise.operations.percentiles import percentiles
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number
 
 FULL = np.ones((3, 3), bool)
 

@@ -6,10 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from napari_tilewise.operations.common import BORDER, CVAL, as_float
 from napari_tilewise.operations.feature.tensors import SIGMA, tensor_halo
-from napari_tilewise.operations.model import Call, HaloLike, Kind, Operation, Tiles, first_axis
-from napari_tilewise.operations.parameters import Choice, Number
+from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
+from napari_tilewise.operations.spec.operation import (
+    Call,
+    HaloLike,
+    Kind,
+    Operation,
+    Tiles,
+    first_axis,
+)
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Number
 
 
 def _moravec_halo(call: Call) -> HaloLike:
@@ -40,7 +47,7 @@ OPERATIONS = (
     _of_tensor(
         "harris",
         {
-            "method": Choice(choices=("k", "eps")),
+            "method": ChoiceSpec(choices=("k", "eps")),
             "k": Number(usual=(0, 0.2)),
             "eps": Number(minimum=0, usual=(0, 1e-3), advanced=True),
         },

@@ -18,9 +18,10 @@ from skimage.color import gray2rgb
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import gaussian_radius
-from napari_tilewise.operations.grid import Region, extent
-from napari_tilewise.operations.model import (
+from napari_tilewise.grid import Region, extent
+from napari_tilewise.operations.shared.common import gaussian_radius
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     HaloLike,
@@ -32,8 +33,7 @@ from napari_tilewise.operations.model import (
     Tiles,
     last_axis,
 )
-from napari_tilewise.operations.parameters import Choice, Flag, Number, Numbers
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -398,7 +398,7 @@ OPERATION = Operation(
         "rings": Number(integer=True, minimum=1, usual=(1, 3)),
         "histograms": Number(integer=True, minimum=1, usual=(1, 8)),
         "orientations": Number(integer=True, minimum=1, usual=(1, 8)),
-        "normalization": Choice(choices=("l1", "l2", "daisy", "off"), advanced=True),
+        "normalization": ChoiceSpec(choices=("l1", "l2", "daisy", "off"), advanced=True),
         "sigmas": Numbers(item=WIDTHS, optional=True, advanced=True),
         "ring_radii": Numbers(
             item=_Radius(minimum=0, length=True, usual=(1, 6)), optional=True, advanced=True

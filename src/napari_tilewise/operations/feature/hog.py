@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import CHANNEL, as_float
-from napari_tilewise.operations.grid import Region, extent, size
-from napari_tilewise.operations.model import (
+from napari_tilewise.grid import Region, extent, size
+from napari_tilewise.operations.shared.common import CHANNEL, as_float
+from napari_tilewise.operations.shared.whole import from_memory, gather_whole
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -32,8 +33,7 @@ from napari_tilewise.operations.model import (
     Value,
     no_channel,
 )
-from napari_tilewise.operations.parameters import Choice, Flag, Number, Numbers
-from napari_tilewise.operations.whole import from_memory, gather_whole
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -217,7 +217,7 @@ _DESCRIPTORS = Operation(
         "cells_per_block": Numbers(
             item=Number(minimum=1, integer=True, usual=(1, 4)), least=2, advanced=True
         ),
-        "block_norm": Choice(choices=("L1", "L1-sqrt", "L2", "L2-Hys"), advanced=True),
+        "block_norm": ChoiceSpec(choices=("L1", "L1-sqrt", "L2", "L2-Hys"), advanced=True),
         "visualize": Flag(advanced=True),
         "transform_sqrt": Flag(),
         "feature_vector": Flag(advanced=True),

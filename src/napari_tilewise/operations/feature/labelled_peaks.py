@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.operations.grid import Region, extent, grow, intersect, size, within
-from napari_tilewise.operations.model import Block, Call, Gather, HaloLike, normal_halo
+from napari_tilewise.grid import Region, extent, grow, intersect, size, within
+from napari_tilewise.operations.spec.operation import Block, Call, Gather, HaloLike, normal_halo
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -13,10 +13,17 @@ from typing import Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.common import AnyCase
-from napari_tilewise.operations.grid import Region, extent
-from napari_tilewise.operations.model import Block, Call, HaloLike, Kind, Operation, Tiles
-from napari_tilewise.operations.parameters import Number
+from napari_tilewise.grid import Region, extent
+from napari_tilewise.operations.shared.common import AnyCase
+from napari_tilewise.operations.spec.operation import (
+    Block,
+    Call,
+    HaloLike,
+    Kind,
+    Operation,
+    Tiles,
+)
+from napari_tilewise.operations.spec.parameters import Number
 
 ROWS = 64
 """Rows at once: the images in between stay in the processor's cache."""

@@ -17,9 +17,11 @@ from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations import gathered
 from napari_tilewise.operations.feature.labelled_peaks import labelled_peaks
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared import global_numbers
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.shared.whole import handed_out
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -30,9 +32,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import AlignedImage, Flag, Footprint, Number
-from napari_tilewise.operations.private import reach
-from napari_tilewise.operations.whole import handed_out
+from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Footprint, Number
 
 Passes: TypeAlias = Generator[Gather, Any, np.ndarray]
 
@@ -126,7 +126,7 @@ def _border(call: Call) -> tuple[int, ...]:
 
 def _peaks(call: Call, most: float, p_norm: float) -> Passes:
     """Find what scikit-image's `peak_local_max` returns."""
-    threshold = yield from threshold_of(call, gathered.extremes(call))
+    threshold = yield from threshold_of(call, global_numbers.extremes(call))
     if call["labels"] is not None:
         of_labels = yield from labelled_peaks(
             call, footprint_of(call), threshold, _border(call), _halo(call), p_norm

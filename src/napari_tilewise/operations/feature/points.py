@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, InvalidParameterType
-from napari_tilewise.operations.common import as_float
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -23,12 +23,12 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import Array, Footprint, Number
+from napari_tilewise.operations.spec.parameters import Array, Footprint, Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 NEAR = 512
 """Points within boxes of this many pixels are looked at together."""
@@ -66,7 +66,7 @@ class Points(Array):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patch(Array):
+class PointPatch(Array):
     """The surroundings of a point: a square of an odd width, or a shape as footprints have."""
 
     shape: tuple[int, ...] | None = (5, 5)
@@ -241,7 +241,7 @@ OPERATIONS = (
     ),
     _operation(
         "corner_orientations",
-        {"mask": Patch()},
+        {"mask": PointPatch()},
         _orientations,
         output=Output.VALUES,
         reach=_mask_reach,

@@ -16,8 +16,14 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import as_float
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.shared.window_sums import (
+    Padding,
+    WindowSums,
+    gather_window_sums,
+    largest_band,
+)
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Exactness,
@@ -27,18 +33,12 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.parameters import Array, Choice, Flag, Number
-from napari_tilewise.operations.window_sums import (
-    Padding,
-    WindowSums,
-    gather_window_sums,
-    largest_band,
-)
+from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Flag, Number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
@@ -163,7 +163,7 @@ OPERATION = _Matching(
     specs={
         "template": Array(usual=(0, 1), longest=7),
         "pad_input": Flag(),
-        "mode": Choice(choices=MODES, advanced=True),
+        "mode": ChoiceSpec(choices=MODES, advanced=True),
         "constant_values": Number(usual=(-1, 1), advanced=True),
     },
     halo_of=_halo,

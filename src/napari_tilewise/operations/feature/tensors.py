@@ -13,16 +13,17 @@ from skimage.feature import hessian_matrix
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import (
+from napari_tilewise.grid import Region, clip, grow, within
+from napari_tilewise.operations.shared.common import (
     BORDER,
     CVAL,
     as_float,
     gaussian_radius,
     require_finite,
 )
-from napari_tilewise.operations.derivatives import hessian_reach
-from napari_tilewise.operations.grid import Region, clip, grow, within
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.derivatives import hessian_reach
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Exactness,
@@ -33,11 +34,10 @@ from napari_tilewise.operations.model import (
     first_axis,
     normal_halo,
 )
-from napari_tilewise.operations.parameters import Choice, Flag, Number, Spec
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Spec
 
 SIGMA = Number(minimum=0, per_axis=True, length=True, usual=(0, 4))
-ORDER = Choice(choices=("rc", "xy"), advanced=True)
+ORDER = ChoiceSpec(choices=("rc", "xy"), advanced=True)
 
 
 def smooth_radii(call: Call) -> tuple[int, ...]:

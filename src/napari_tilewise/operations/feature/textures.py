@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import CHANNEL, gaussian_radius
-from napari_tilewise.operations.grid import Region, clip, within
-from napari_tilewise.operations.model import (
+from napari_tilewise.grid import Region, clip, within
+from napari_tilewise.operations.shared.common import CHANNEL, gaussian_radius
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -22,8 +23,7 @@ from napari_tilewise.operations.model import (
     Value,
     last_axis,
 )
-from napari_tilewise.operations.parameters import Flag, Number, Numbers
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import Flag, Number, Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

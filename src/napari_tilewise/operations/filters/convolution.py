@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.common import BORDER, CVAL, as_float, check_mirroring
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float, check_mirroring
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Call,
     HaloLike,
     Kind,
@@ -20,11 +21,10 @@ from napari_tilewise.operations.model import (
     Tiles,
     first_axis,
 )
-from napari_tilewise.operations.parameters import Array, Choice, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Number
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 # -- Gabor -----------------------------------------------------------------------------------------
 
@@ -163,7 +163,7 @@ OPERATIONS = (
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "kernel": Array(usual=(-1, 1)),
-            "mode": Choice(
+            "mode": ChoiceSpec(
                 choices=("reflect", "constant", "nearest", "mirror", "wrap", "valid"), advanced=True
             ),
         },

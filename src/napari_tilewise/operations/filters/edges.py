@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.common import BORDER, CVAL, as_float
-from napari_tilewise.operations.grid import clip, within
-from napari_tilewise.operations.model import Block, Call, Kind, Operation, Tiles
-from napari_tilewise.operations.parameters import AlignedImage, Number, Numbers
+from napari_tilewise.grid import clip, within
+from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
+from napari_tilewise.operations.spec.operation import Block, Call, Kind, Operation, Tiles
+from napari_tilewise.operations.spec.parameters import AlignedImage, Number, Numbers
 
 AXIS = Numbers(item=Number(integer=True, usual=(0, 1)), optional=True, advanced=True)
 

@@ -12,11 +12,18 @@ import numpy as np
 from scipy import fft
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.common import CHANNEL, as_float
-from napari_tilewise.operations.keywords import Keywords
-from napari_tilewise.operations.model import Call, Operation
-from napari_tilewise.operations.parameters import Array, Either, Flag, Function, Number, Spec
-from napari_tilewise.operations.whole import WHOLE
+from napari_tilewise.operations.shared.common import CHANNEL, as_float
+from napari_tilewise.operations.shared.whole import WHOLE
+from napari_tilewise.operations.spec.keyword_specs import Keywords
+from napari_tilewise.operations.spec.operation import Call, Operation
+from napari_tilewise.operations.spec.parameters import (
+    Array,
+    Either,
+    Flag,
+    FunctionSpec,
+    Number,
+    Spec,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,10 +85,10 @@ def _filter(name: str, working: float, specs: dict[str, Spec]) -> Operation:
         name=f"filters.{name}",
         **WHOLE,
         specs={
-            "impulse_response": Function(optional=True, samples=samples),
+            "impulse_response": FunctionSpec(optional=True, samples=samples),
             "filter_params": Keywords(samples=({}, {"sigma": 2.0})),
             **specs,
-            "predefined_filter": Function(optional=True, samples=(None,), advanced=True),
+            "predefined_filter": FunctionSpec(optional=True, samples=(None,), advanced=True),
         },
         dtype_of=_dtype,
         check=_check,

@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.operations.components import Components, Pieces, gather_components
-from napari_tilewise.operations.model import Block, Call, Kind, Operation, Output, Plan, Tiles
-from napari_tilewise.operations.parameters import NumberOrImage
+from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.spec.operation import (
+    Block,
+    Call,
+    Kind,
+    Operation,
+    Output,
+    Plan,
+    Tiles,
+)
+from napari_tilewise.operations.spec.parameters import NumberOrImage
 
 
 def strong_pieces(weak: np.ndarray, strong: np.ndarray, structure: np.ndarray) -> Pieces:

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.histograms import Histogram, gather_histogram, gather_pairwise
-from napari_tilewise.operations.model import Block, Call, Gather, Plan, Value
-from napari_tilewise.operations.whole import gather_whole
+from napari_tilewise.operations.shared.histograms import (
+    Histogram,
+    gather_histogram,
+    gather_pairwise,
+)
+from napari_tilewise.operations.shared.whole import gather_whole
+from napari_tilewise.operations.spec.operation import Block, Call, Gather, Plan, Value
 
 if TYPE_CHECKING:
     from collections.abc import Generator

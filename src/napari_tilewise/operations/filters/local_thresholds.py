@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import (
+from napari_tilewise.operations.filters.thresholds import ABOVE, above
+from napari_tilewise.operations.shared.common import (
     BORDER,
     CVAL,
     as_float,
@@ -15,8 +16,7 @@ from napari_tilewise.operations.common import (
     gaussian_radius,
     require_finite,
 )
-from napari_tilewise.operations.filters.thresholds import ABOVE, above
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Exactness,
@@ -26,7 +26,7 @@ from napari_tilewise.operations.model import (
     Tiles,
     tiled,
 )
-from napari_tilewise.operations.parameters import Choice, Either, Function, Number
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Either, FunctionSpec, Number
 
 WINDOW = Number(integer=True, odd=True, minimum=1, per_axis=True, length=True, usual=(3, 31))
 
@@ -111,13 +111,13 @@ OPERATIONS = (
         tolerance32=2.0**-22,
         specs={
             "block_size": WINDOW,
-            "method": Choice(choices=("gaussian", "mean", "median", "generic")),
+            "method": ChoiceSpec(choices=("gaussian", "mean", "median", "generic")),
             "offset": Number(usual=(-0.2, 0.2)),
             "mode": BORDER,
             "param": Either(
                 options=(
                     Number(minimum=0, usual=(0, 6), per_axis=True),
-                    Function(samples=(np.max,)),
+                    FunctionSpec(samples=(np.max,)),
                 ),
                 optional=True,
                 advanced=True,

@@ -12,8 +12,10 @@ import numpy as np
 from skimage.util import img_as_ubyte
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations import docs
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.narrowing import narrow, needs_maximum
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import docstrings
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -23,9 +25,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.narrowing import narrow, needs_maximum
-from napari_tilewise.operations.parameters import AlignedImage, Footprint, Number, Spec
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import AlignedImage, Footprint, Number, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -111,7 +111,7 @@ def rank_plan(
     """
     deep = levels and call.dtype == np.uint16
     maxima = yield from gather_maxima(call, of_image=deep)
-    run = docs.resolve(function)
+    run = docstrings.resolve(function)
     pinned = int(max(3, maxima[0])) + 1 if deep else None
 
     def compute(block: Block) -> np.ndarray:

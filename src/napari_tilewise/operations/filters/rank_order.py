@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,

@@ -14,10 +14,10 @@ from scipy import linalg
 from skimage.feature import hessian_matrix, hessian_matrix_eigvals
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.common import BORDER, CVAL, as_float
-from napari_tilewise.operations.derivatives import hessian_reach, kernel_reach
-from napari_tilewise.operations.grid import grow, intersect, within
-from napari_tilewise.operations.model import (
+from napari_tilewise.grid import grow, intersect, within
+from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
+from napari_tilewise.operations.shared.derivatives import hessian_reach, kernel_reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -27,7 +27,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.parameters import Flag, Number, Numbers, Spec
+from napari_tilewise.operations.spec.parameters import Flag, Number, Numbers, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,7 +11,14 @@ import numpy as np
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import (
+from napari_tilewise.grid import clip, within
+from napari_tilewise.operations.filters.rank import (
+    check_rank,
+    footprint_halo,
+    rank_dtype,
+    rank_plan,
+)
+from napari_tilewise.operations.shared.common import (
     BORDER,
     CHANNEL,
     CVAL,
@@ -19,14 +26,8 @@ from napari_tilewise.operations.common import (
     check_mirroring,
     gaussian_radius,
 )
-from napari_tilewise.operations.filters.rank import (
-    check_rank,
-    footprint_halo,
-    rank_dtype,
-    rank_plan,
-)
-from napari_tilewise.operations.grid import clip, within
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -37,8 +38,7 @@ from napari_tilewise.operations.model import (
     Tiles,
     tiled,
 )
-from napari_tilewise.operations.parameters import Choice, Flag, Footprint, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Footprint, Number
 
 SIGMA = Number(minimum=0, per_axis=True, length=True, usual=(0, 8))
 TRUNCATE = Number(minimum=0, usual=(1, 5), advanced=True)
@@ -213,7 +213,7 @@ OPERATIONS = (
             "footprint": Footprint(optional=True, sequences=False),
             "mode": BORDER,
             "cval": CVAL,
-            "behavior": Choice(choices=("ndimage", "rank"), advanced=True),
+            "behavior": ChoiceSpec(choices=("ndimage", "rank"), advanced=True),
         },
         halo_of=_median_halo,
         dtype_of=_median_dtype,

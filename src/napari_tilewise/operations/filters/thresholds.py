@@ -15,14 +15,15 @@ from skimage import filters
 
 from napari_tilewise.errors import InvalidImage, InvalidParameterType
 from napari_tilewise.operations.filters.li import li_dtype, li_plan
-from napari_tilewise.operations.gathered import extremes, largest_cut
-from napari_tilewise.operations.histograms import (
+from napari_tilewise.operations.shared.global_numbers import extremes, largest_cut
+from napari_tilewise.operations.shared.histograms import (
     Histogram,
     gather_histogram,
     gather_pairwise,
     gather_sum,
 )
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Call,
     Exactness,
     Gather,
@@ -32,9 +33,8 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import Either, Flag, Function, Number, Spec
-from napari_tilewise.operations.private import reach
-from napari_tilewise.operations.specs import shown
+from napari_tilewise.operations.spec.parameters import Either, Flag, FunctionSpec, Number, Spec
+from napari_tilewise.operations.spec.value_specs import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ def above(image: np.ndarray, threshold: Any) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counted(Function):
+class Counted(FunctionSpec):
     """A histogram that was made before: its counts, or its counts and bin centres."""
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
@@ -295,11 +295,11 @@ OPERATIONS = (
         specs={
             "tolerance": Number(minimum=0, usual=(0.001, 0.5), optional=True, advanced=True),
             "initial_guess": Either(
-                options=(Number(usual=(0.2, 0.8)), Function(samples=(np.median, np.mean))),
+                options=(Number(usual=(0.2, 0.8)), FunctionSpec(samples=(np.median, np.mean))),
                 optional=True,
                 advanced=True,
             ),
-            "iter_callback": Function(optional=True, samples=(float,), advanced=True),
+            "iter_callback": FunctionSpec(optional=True, samples=(float,), advanced=True),
         },
         output=Output.SCALAR,
         dtype_of=li_dtype,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
+from napari_tilewise.grid import Region, extent
 from napari_tilewise.operations.filters.rank import (
     SHIFTS_2D,
     check_footprint,
@@ -19,8 +20,7 @@ from napari_tilewise.operations.filters.rank import (
     rank_halo,
     with_levels,
 )
-from napari_tilewise.operations.grid import Region, extent
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -32,7 +32,7 @@ from napari_tilewise.operations.model import (
     Value,
     last_axis,
 )
-from napari_tilewise.operations.parameters import AlignedImage, Footprint, Number
+from napari_tilewise.operations.spec.parameters import AlignedImage, Footprint, Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, did_you_mean
-from napari_tilewise.operations.keywords import Keywords
-from napari_tilewise.operations.model import (
-    Block,
-    Call,
-    Kind,
-    Operation,
-    Output,
-    Tiles,
-)
-from napari_tilewise.operations.parameters import Function, Number
+from napari_tilewise.operations.spec.keyword_specs import Keywords
+from napari_tilewise.operations.spec.operation import Block, Call, Kind, Operation, Output, Tiles
+from napari_tilewise.operations.spec.parameters import FunctionSpec, Number
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 FUNCTIONS = {
     "sum": np.sum,
@@ -36,7 +29,7 @@ FUNCTIONS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class NumpyFunction(Function):
+class NumpyFunction(FunctionSpec):
     """A function that takes an axis; in a recipe, a shell or a form, NumPy's by its name."""
 
     names: tuple[str, ...] = tuple(FUNCTIONS)

@@ -9,8 +9,8 @@ from skimage.filters import sobel
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.common import CHANNEL
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import CHANNEL
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Exactness,
@@ -21,7 +21,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import Function, Number
+from napari_tilewise.operations.spec.parameters import FunctionSpec, Number
 
 LEAST = np.spacing(np.float64(1))
 """scikit-image takes no gradient to be smaller; it makes single precision double, too."""
@@ -79,7 +79,7 @@ OPERATIONS = (
         specs={
             "h_size": Number(integer=True, minimum=1, length=True, usual=(1, 15)),
             "channel_axis": CHANNEL,
-            "reduce_func": Function(
+            "reduce_func": FunctionSpec(
                 optional=True, advanced=True, samples=(np.max, np.mean, np.min)
             ),
         },

@@ -13,8 +13,9 @@ import numpy as np
 from scipy import special, stats
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.gathered import largest_cut, sums
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.global_numbers import largest_cut, sums
+from napari_tilewise.operations.shared.selected_sums import selected_sums
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Exactness,
@@ -25,8 +26,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import AlignedImage
-from napari_tilewise.operations.selected import selected_sums
+from napari_tilewise.operations.spec.parameters import AlignedImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.collected import Collected
-from napari_tilewise.operations.gathered import extreme
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.collected import Collected
+from napari_tilewise.operations.shared.global_numbers import extreme
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -28,8 +29,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import AlignedImage, Choice, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import AlignedImage, ChoiceSpec, Number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,7 +162,7 @@ def _check(call: Call) -> None:
         )
 
 
-ENDS = Choice(choices=("low", "high"), advanced=True)
+ENDS = ChoiceSpec(choices=("low", "high"), advanced=True)
 
 OPERATIONS = (
     Operation(

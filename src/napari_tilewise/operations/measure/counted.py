@@ -15,8 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_tilewise.operations.grid import Region
-    from napari_tilewise.operations.model import Block, Call
+    from napari_tilewise.grid import Region
+    from napari_tilewise.operations.spec.operation import Block, Call
 
 COUNTED = ("label", "bbox", "area", "num_pixels", "centroid")
 """scikit-image's names of these properties."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.shared.private import reach
 
 EPSILON = np.spacing(1.0)
 

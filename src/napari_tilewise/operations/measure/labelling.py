@@ -9,8 +9,8 @@ from scipy.stats import entropy
 from skimage.measure import label
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.components import Components, Pieces, gather_components
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -23,7 +23,7 @@ from napari_tilewise.operations.model import (
     Tiles,
     Value,
 )
-from napari_tilewise.operations.parameters import Flag, Number
+from napari_tilewise.operations.spec.parameters import Flag, Number
 
 
 def _label(call: Call) -> Plan:

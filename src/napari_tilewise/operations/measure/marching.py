@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.collected import Collected
 from napari_tilewise.operations.measure.cubes import EPSILON, triangles
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.collected import Collected
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -30,13 +31,12 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import AlignedImage, Choice, Flag, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import AlignedImage, ChoiceSpec, Flag, Number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 BOX = 32
 """Cells along each axis that are worked on at once: up to a kilobyte each."""
@@ -351,10 +351,10 @@ OPERATIONS = (
         specs={
             "level": Number(optional=True, usual=(0, 1)),
             "spacing": Number(per_axis=True, minimum=0, exclusive=True, usual=(0.5, 3)),
-            "gradient_direction": Choice(choices=("descent", "ascent"), advanced=True),
+            "gradient_direction": ChoiceSpec(choices=("descent", "ascent"), advanced=True),
             "step_size": Number(integer=True, minimum=1, usual=(1, 4)),
             "allow_degenerate": Flag(advanced=True),
-            "method": Choice(choices=("lewiner", "lorensen"), advanced=True),
+            "method": ChoiceSpec(choices=("lewiner", "lorensen"), advanced=True),
             "mask": AlignedImage(),
         },
         output=Output.MESH,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.common import as_float
-from napari_tilewise.operations.former import only
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.deprecated import only
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Exactness,
@@ -24,8 +25,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import Array, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import Array, Number
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -14,7 +14,8 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -24,8 +25,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import Choice, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Number
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -148,7 +148,7 @@ OPERATIONS = (
     ),
     Operation(
         name="measure.perimeter",
-        specs={"neighborhood": Choice(choices=(4, 8))},
+        specs={"neighborhood": ChoiceSpec(choices=(4, 8))},
         dtype_of=lambda call: np.float64,
         halo_of=lambda call: 2,
         ndim=(2, 2),
@@ -158,7 +158,7 @@ OPERATIONS = (
     ),
     Operation(
         name="measure.perimeter_crofton",
-        specs={"directions": Choice(choices=(2, 4))},
+        specs={"directions": ChoiceSpec(choices=(2, 4))},
         dtype_of=lambda call: np.float64,
         halo_of=lambda call: ((1, 0), (1, 0)),
         ndim=(2, 2),

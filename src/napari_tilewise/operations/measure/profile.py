@@ -13,8 +13,9 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.common import BORDER, CVAL
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import BORDER, CVAL
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -24,11 +25,10 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import Array, Function, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import Array, FunctionSpec, Number
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 PIECE = 256
 """Steps along the line that are taken from one box."""
@@ -131,7 +131,7 @@ OPERATIONS = (
             ),
             "mode": BORDER,
             "cval": CVAL,
-            "reduce_func": Function(
+            "reduce_func": FunctionSpec(
                 optional=True, advanced=True, samples=(np.mean, np.max, np.sum, np.sqrt)
             ),
         },

@@ -17,10 +17,11 @@ from scipy import ndimage as ndi
 from skimage.measure import regionprops_table
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.collected import Collected
-from napari_tilewise.operations.grid import Region, size, within
+from napari_tilewise.grid import Region, size, within
 from napari_tilewise.operations.measure.counted import count, counted
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.collected import Collected
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -30,16 +31,15 @@ from napari_tilewise.operations.model import (
     Plan,
     Value,
 )
-from napari_tilewise.operations.parameters import (
+from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Flag,
-    Function,
+    FunctionSpec,
     Names,
     Number,
     Spec,
     Text,
 )
-from napari_tilewise.operations.private import reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -153,7 +153,7 @@ def _read_objects(
 # -- scikit-image's objects on windows of the image ------------------------------------------------
 
 
-class Window:
+class ObjectWindow:
     """An image of which only one box is at hand, indexed by absolute slices."""
 
     def __init__(self, data: np.ndarray, region: Region, shape: tuple[int, ...]) -> None:
@@ -167,9 +167,9 @@ class Window:
         """Return the pixels of a box within the one at hand."""
         return self._data[within(box, self._region)]
 
-    def cropped(self, box: Region) -> Window:
+    def cropped(self, box: Region) -> ObjectWindow:
         """Return a window that keeps a copy of this box alone."""
-        return Window(self[box].copy(), box, self.shape[: len(box)])
+        return ObjectWindow(self[box].copy(), box, self.shape[: len(box)])
 
 
 def _properties(
@@ -180,9 +180,9 @@ def _properties(
     Where `keep`, they live on: each then owns its pixels, unless together that would be more than
     the block, which they share.
     """
-    image = Window(block.data, block.region, call.shape)
+    image = ObjectWindow(block.data, block.region, call.shape)
     intensity = block.images.get("intensity_image")
-    values = None if intensity is None else Window(intensity, block.region, call.shape)
+    values = None if intensity is None else ObjectWindow(intensity, block.region, call.shape)
     alone = keep and sum(size(box) for _, box in objects) < size(block.region)
     passed_on = {k: v for k, v in call.keywords.items() if k in PASSED_ON}
     return [
@@ -327,7 +327,7 @@ SHARED: dict[str, Any] = {
 SPECS: dict[str, Spec] = {
     "intensity_image": AlignedImage(role="intensity"),
     "cache": Flag(advanced=True),
-    "extra_properties": Function(
+    "extra_properties": FunctionSpec(
         several=True,
         optional=True,
         advanced=True,

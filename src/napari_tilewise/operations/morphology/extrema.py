@@ -17,9 +17,14 @@ from scipy import ndimage as ndi
 from skimage.util import invert
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.combined import collected, together
-from napari_tilewise.operations.components import Components, Pieces, gather_components
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.morphology.given_tree import NOTE, TREE, from_tree, has_tree
+from napari_tilewise.operations.morphology.max_tree import check as check_tree_functions
+from napari_tilewise.operations.morphology.max_tree import is_short, refuse_half
+from napari_tilewise.operations.shared.combined import collected, together
+from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.shared.whole import whole, whole_halo
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -33,22 +38,12 @@ from napari_tilewise.operations.model import (
     Tiles,
     Value,
 )
-from napari_tilewise.operations.morphology.given_tree import (
-    NOTE,
-    TREE,
-    from_tree,
-    has_tree,
-)
-from napari_tilewise.operations.morphology.max_tree import check as check_tree_functions
-from napari_tilewise.operations.morphology.max_tree import is_short, refuse_half
-from napari_tilewise.operations.parameters import Flag, Footprint, Number
-from napari_tilewise.operations.private import reach
-from napari_tilewise.operations.whole import whole, whole_halo
+from napari_tilewise.operations.spec.parameters import Flag, Footprint, Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 HALO = 2
 """A candidate is known by its neighbours, an open pixel by its neighbours' neighbours."""

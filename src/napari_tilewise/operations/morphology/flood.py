@@ -13,9 +13,12 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.components import Components, Pieces, gather_components
-from napari_tilewise.operations.former import never_in_place
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.morphology.extrema import connectivity_of, neighbourhood
+from napari_tilewise.operations.morphology.max_tree import refuse_half
+from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.deprecated import never_in_place
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -27,15 +30,12 @@ from napari_tilewise.operations.model import (
     Sweep,
     Tiles,
 )
-from napari_tilewise.operations.morphology.extrema import connectivity_of, neighbourhood
-from napari_tilewise.operations.morphology.max_tree import refuse_half
-from napari_tilewise.operations.parameters import Footprint, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import Footprint, Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 STATE = "flooded"
 

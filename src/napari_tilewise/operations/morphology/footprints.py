@@ -10,15 +10,23 @@ from scipy import ndimage as ndi
 from skimage import morphology
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.common import CVAL, check_mirroring
 from napari_tilewise.operations.measure import labelling as measure
-from napari_tilewise.operations.model import Block, Call, HaloLike, Kind, Operation, Output, Tiles
-from napari_tilewise.operations.parameters import Choice, Footprint
+from napari_tilewise.operations.shared.common import CVAL, check_mirroring
+from napari_tilewise.operations.spec.operation import (
+    Block,
+    Call,
+    HaloLike,
+    Kind,
+    Operation,
+    Output,
+    Tiles,
+)
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Footprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MODES = Choice(
+MODES = ChoiceSpec(
     choices=("reflect", "constant", "nearest", "mirror", "wrap", "max", "min", "ignore"),
     advanced=True,
 )
@@ -162,7 +170,7 @@ def _binary_filter(name: str, filters: int, advice: str) -> Operation:
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "footprint": Footprint(optional=True),
-            "mode": Choice(choices=("ignore", "max", "min"), advanced=True),
+            "mode": ChoiceSpec(choices=("ignore", "max", "min"), advanced=True),
         },
         output=Output.MASK,
         halo_of=halo,

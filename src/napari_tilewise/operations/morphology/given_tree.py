@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, InvalidParameterType
-from napari_tilewise.operations.parameters import Function
-from napari_tilewise.operations.whole import gather_whole, handed_out
+from napari_tilewise.operations.shared.whole import gather_whole, handed_out
+from napari_tilewise.operations.spec.parameters import FunctionSpec
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.model import Call, Plan
+    from napari_tilewise.operations.spec.operation import Call, Plan
 
 
 @dataclass(frozen=True, kw_only=True)
-class TreeArray(Function):
+class TreeArray(FunctionSpec):
     """One of the two arrays that `max_tree` returns: from Python only."""
 
     optional: bool = True

@@ -15,10 +15,11 @@ from scipy.spatial import ConvexHull, QhullError
 from skimage.measure import label as label_image
 from skimage.util import unique_rows
 
-from napari_tilewise.operations.combined import collected, together
-from napari_tilewise.operations.components import Components, Pieces, gather_components
-from napari_tilewise.operations.grid import Region, extent, within
-from napari_tilewise.operations.model import (
+from napari_tilewise.grid import Region, extent, within
+from napari_tilewise.operations.shared.combined import collected, together
+from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -28,8 +29,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.parameters import Flag, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import Flag, Number
 
 # -- extreme pixels --------------------------------------------------------------------------------
 

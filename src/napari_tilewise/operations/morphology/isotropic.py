@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.search import anywhere
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     HaloLike,
@@ -22,14 +23,13 @@ from napari_tilewise.operations.model import (
     Tiles,
     normal_halo,
 )
-from napari_tilewise.operations.parameters import Number
-from napari_tilewise.operations.search import anywhere
+from napari_tilewise.operations.spec.parameters import Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_tilewise.operations.grid import Region
-    from napari_tilewise.operations.model import Plan
+    from napari_tilewise.grid import Region
+    from napari_tilewise.operations.spec.operation import Plan
 
 ERODE, DILATE = "erosion", "dilation"
 

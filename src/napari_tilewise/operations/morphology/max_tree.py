@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.morphology.given_tree import (
+    NOTE,
+    TREE,
+    check_tree,
+    from_tree,
+    has_tree,
+)
+from napari_tilewise.operations.shared.whole import WHOLE, whole_halo
+from napari_tilewise.operations.spec.operation import (
     Call,
     HaloLike,
     Kind,
@@ -22,15 +30,7 @@ from napari_tilewise.operations.model import (
     Plan,
     tiled,
 )
-from napari_tilewise.operations.morphology.given_tree import (
-    NOTE,
-    TREE,
-    check_tree,
-    from_tree,
-    has_tree,
-)
-from napari_tilewise.operations.parameters import Number
-from napari_tilewise.operations.whole import WHOLE, whole_halo
+from napari_tilewise.operations.spec.parameters import Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,9 +14,10 @@ import numpy as np
 from skimage.morphology import reconstruction
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations import gathered
-from napari_tilewise.operations.grid import words
-from napari_tilewise.operations.model import (
+from napari_tilewise.grid import words
+from napari_tilewise.operations.shared import global_numbers
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     HaloLike,
@@ -27,8 +28,13 @@ from napari_tilewise.operations.model import (
     Sweep,
     Tiles,
 )
-from napari_tilewise.operations.parameters import AlignedImage, Array, Choice, Footprint, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import (
+    AlignedImage,
+    Array,
+    ChoiceSpec,
+    Footprint,
+    Number,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -138,7 +144,7 @@ def _extrema(sign: int) -> Callable[[Call], Plan]:
     method = "dilation" if sign > 0 else "erosion"
 
     def plan(call: Call) -> Plan:
-        low, high = yield from gathered.extremes(call)
+        low, high = yield from global_numbers.extremes(call)
         h = call["h"]
         if h > np.ptp(np.array([low, high])):
             return Tiles(lambda block: np.zeros(block.data.shape, np.uint8))
@@ -199,7 +205,7 @@ OPERATIONS = (
         kind=Kind.ITERATIVE,
         specs={
             "mask": AlignedImage(role="limit", like=True, optional=False),
-            "method": Choice(choices=("dilation", "erosion")),
+            "method": ChoiceSpec(choices=("dilation", "erosion")),
             "footprint": FOOTPRINT,
             "offset": Array(ndim=1, integer=True, optional=True, longest=3, advanced=True),
         },

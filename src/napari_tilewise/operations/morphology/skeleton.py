@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.shared.whole import WHOLE, whole, whole_halo
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     HaloLike,
@@ -27,9 +29,13 @@ from napari_tilewise.operations.model import (
     Sweep,
     Tiles,
 )
-from napari_tilewise.operations.parameters import AlignedImage, Choice, Flag, Number, Seed
-from napari_tilewise.operations.private import reach
-from napari_tilewise.operations.whole import WHOLE, whole, whole_halo
+from napari_tilewise.operations.spec.parameters import (
+    AlignedImage,
+    ChoiceSpec,
+    Flag,
+    Number,
+    Seed,
+)
 
 ITERATIONS = 8
 """How many iterations make a sweep: few passes, little of each tile computed twice."""
@@ -193,7 +199,7 @@ OPERATIONS = (
     Operation(
         name="morphology.skeletonize",
         kind=Kind.ITERATIVE,
-        specs={"method": Choice(choices=("zhang", "lee"), optional=True)},
+        specs={"method": ChoiceSpec(choices=("zhang", "lee"), optional=True)},
         output=Output.MASK,
         ndim=(2, 3),
         halo_of=_skeleton_halo,

@@ -8,9 +8,9 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.components import Components, Pieces, gather_components
-from napari_tilewise.operations.former import renamed
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.spec.deprecated import renamed
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -20,7 +20,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.parameters import Number
+from napari_tilewise.operations.spec.parameters import Number
 
 MAX_SIZE = Number(minimum=0, usual=(0, 200))
 CONNECTIVITY = Number(integer=True, minimum=1, usual=(1, 2))

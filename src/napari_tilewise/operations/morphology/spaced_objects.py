@@ -11,8 +11,10 @@ from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.combined import collected, together
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.morphology.small_objects import add_counts
+from napari_tilewise.operations.shared.combined import collected, together
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -22,9 +24,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.morphology.small_objects import add_counts
-from napari_tilewise.operations.parameters import Array, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import Array, Number
 
 
 def _check(call: Call) -> None:

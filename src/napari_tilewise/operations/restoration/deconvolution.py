@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import signal
 
-from napari_tilewise.operations.common import as_float
-from napari_tilewise.operations.keywords import Keywords
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.shared.whole import WHOLE, whole
+from napari_tilewise.operations.spec.keyword_specs import Keywords
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Exactness,
@@ -28,8 +29,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.parameters import Array, Flag, Number, Seed
-from napari_tilewise.operations.whole import WHOLE, whole
+from napari_tilewise.operations.spec.parameters import Array, Flag, Number, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Generator

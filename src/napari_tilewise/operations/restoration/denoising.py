@@ -13,11 +13,14 @@ import numpy as np
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations import gathered
-from napari_tilewise.operations.common import CHANNEL, CVAL, as_float
-from napari_tilewise.operations.former import without
-from napari_tilewise.operations.keywords import Flags
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.restoration import tv
+from napari_tilewise.operations.shared import global_numbers
+from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.shared.whole import WHOLE
+from napari_tilewise.operations.spec.deprecated import without
+from napari_tilewise.operations.spec.keyword_specs import Flags
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Exactness,
@@ -27,10 +30,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.parameters import Choice, Either, Flag, Footprint, Number
-from napari_tilewise.operations.private import reach
-from napari_tilewise.operations.restoration import tv
-from napari_tilewise.operations.whole import WHOLE
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Either, Flag, Footprint, Number
 
 # -- bilateral -------------------------------------------------------------------------------------
 
@@ -54,11 +54,11 @@ def _check_bilateral(call: Call) -> None:
 
 
 def _bilateral(call: Call) -> Plan:
-    low, high = yield from gathered.extremes(call, finite=True)
+    low, high = yield from global_numbers.extremes(call, finite=True)
     if low == high:
         # scikit-image returns a constant image untouched, not even scaled.
         return Tiles(lambda block: block.data, dtype=call.dtype)
-    sigma = call["sigma_color"] or (yield from gathered.deviation(call, img_as_float))
+    sigma = call["sigma_color"] or (yield from global_numbers.deviation(call, img_as_float))
     return Tiles(
         lambda block: _bilateral_block(block, call, low, high, sigma), halo=_bilateral_halo(call)
     )
@@ -186,14 +186,14 @@ OPERATIONS = (
             "sigma_color": Number(minimum=0, optional=True, usual=(0.02, 1)),
             "sigma_spatial": Number(minimum=0, exclusive=True, length=True, usual=(0.5, 5)),
             "bins": Number(minimum=1, integer=True, usual=(100, 20000), advanced=True),
-            "mode": Choice(
+            "mode": ChoiceSpec(
                 choices=("constant", "edge", "symmetric", "reflect", "wrap"), advanced=True
             ),
             "cval": CVAL,
             "channel_axis": CHANNEL,
         },
         halo_of=_bilateral_halo,
-        largest_of=gathered.largest_cut,
+        largest_of=global_numbers.largest_cut,
         dtype_of=as_float,
         plan_of=_bilateral,
         border="mode",

@@ -15,12 +15,20 @@ from skimage.measure import label
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.common import CHANNEL, as_float
-from napari_tilewise.operations.components import Pieces, gather_components
-from napari_tilewise.operations.grid import Region, clip, grow
-from napari_tilewise.operations.model import Block, Call, Gather, Kind, Operation, Plan, Tiles
-from napari_tilewise.operations.parameters import AlignedImage, Flag
-from napari_tilewise.operations.private import reach
+from napari_tilewise.grid import Region, clip, grow
+from napari_tilewise.operations.shared.common import CHANNEL, as_float
+from napari_tilewise.operations.shared.components import Pieces, gather_components
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
+    Block,
+    Call,
+    Gather,
+    Kind,
+    Operation,
+    Plan,
+    Tiles,
+)
+from napari_tilewise.operations.spec.parameters import AlignedImage, Flag
 
 if TYPE_CHECKING:
     from collections.abc import Generator

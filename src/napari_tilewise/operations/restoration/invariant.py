@@ -12,10 +12,11 @@ from skimage.filters import gaussian, median
 from skimage.restoration import denoise_tv_chambolle
 
 from napari_tilewise.errors import TilewiseError, UnknownOperation
-from napari_tilewise.operations.common import CHANNEL, as_float
-from napari_tilewise.operations.former import renamed
-from napari_tilewise.operations.keywords import Items, Keywords
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import CHANNEL, as_float
+from napari_tilewise.operations.shared.whole import WHOLE, whole, whole_halo
+from napari_tilewise.operations.spec.deprecated import renamed
+from napari_tilewise.operations.spec.keyword_specs import Items, Keywords
+from napari_tilewise.operations.spec.operation import (
     Call,
     Exactness,
     HaloLike,
@@ -26,8 +27,7 @@ from napari_tilewise.operations.model import (
     normal_halo,
     tiled,
 )
-from napari_tilewise.operations.parameters import Either, Flag, Function, Number, Numbers
-from napari_tilewise.operations.whole import WHOLE, whole, whole_halo
+from napari_tilewise.operations.spec.parameters import Either, Flag, FunctionSpec, Number, Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,7 @@ OPERATIONS = (
         exactness=Exactness.CLOSE,
         tolerance=TOLERANCE,
         specs={
-            "denoise_function": Function(samples=(gaussian, median, denoise_tv_chambolle)),
+            "denoise_function": FunctionSpec(samples=(gaussian, median, denoise_tv_chambolle)),
             "stride": STRIDE,
             "masks": Items(optional=True, samples=(None,), advanced=True),
             "denoiser_kwargs": Keywords(samples=BLUR_KEYWORDS),
@@ -118,7 +118,7 @@ OPERATIONS = (
         name="restoration.calibrate_denoiser",
         **WHOLE,
         specs={
-            "denoise_function": Function(samples=(gaussian,)),
+            "denoise_function": FunctionSpec(samples=(gaussian,)),
             "denoise_parameters": Keywords(optional=False, samples=({"sigma": (0.5, 1.0)},)),
             "stride": STRIDE,
             "approximate_loss": Flag(),
@@ -133,7 +133,7 @@ OPERATIONS = (
         name="restoration.cycle_spin",
         **WHOLE,
         specs={
-            "func": Function(samples=(gaussian, median, denoise_tv_chambolle)),
+            "func": FunctionSpec(samples=(gaussian, median, denoise_tv_chambolle)),
             "max_shifts": Either(
                 options=(
                     Number(minimum=0, integer=True, usual=(0, 2)),

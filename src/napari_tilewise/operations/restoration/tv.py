@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from skimage.util import img_as_float
 
-from napari_tilewise.operations import gathered
-from napari_tilewise.operations.common import CHANNEL, as_float
-from napari_tilewise.operations.grid import Region, size
-from napari_tilewise.operations.model import (
+from napari_tilewise.grid import Region, size
+from napari_tilewise.operations.shared import global_numbers
+from napari_tilewise.operations.shared.common import CHANNEL, as_float
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -26,7 +26,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.parameters import Number
+from napari_tilewise.operations.spec.parameters import Number
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -158,7 +158,9 @@ def _exact_energies(
                 yield np.ascontiguousarray(squares)
                 yield np.ascontiguousarray(norm)
 
-    found = yield from gathered.sums(call, arrays, halo=upto, what="energies, exactly", piece=PIECE)
+    found = yield from global_numbers.sums(
+        call, arrays, halo=upto, what="energies, exactly", piece=PIECE
+    )
     energies = []
     for squares, norm in zip(found[::2], found[1::2], strict=True):
         energy = squares
@@ -170,7 +172,7 @@ def _exact_energies(
 
 def _largest_box(call: Call, upto: int) -> Region:
     shape = call.spatial_shape
-    box = gathered.band(shape, 0, min(PIECE, prod(shape)))
+    box = global_numbers.band(shape, 0, min(PIECE, prod(shape)))
     return tuple(
         slice(0, min(s.stop - s.start + 2 * upto + 1, n)) for s, n in zip(box, shape, strict=True)
     )

@@ -16,11 +16,14 @@ from scipy.special import ndtri
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter, MissingExtra
-from napari_tilewise.operations import gathered
-from napari_tilewise.operations.common import CHANNEL, as_float
-from napari_tilewise.operations.grid import clip, grow, size
-from napari_tilewise.operations.grid import whole as whole_region
-from napari_tilewise.operations.model import (
+from napari_tilewise.grid import clip, grow, size
+from napari_tilewise.grid import whole as whole_region
+from napari_tilewise.operations.shared import global_numbers
+from napari_tilewise.operations.shared.common import CHANNEL, as_float
+from napari_tilewise.operations.shared.percentiles import ranked
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.shared.whole import whole
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -32,15 +35,12 @@ from napari_tilewise.operations.model import (
     Tiles,
     Value,
 )
-from napari_tilewise.operations.parameters import Choice, Either, Flag, Number, Numbers
-from napari_tilewise.operations.percentiles import ranked
-from napari_tilewise.operations.private import reach
-from napari_tilewise.operations.whole import whole
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Either, Flag, Number, Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 WAVELETS = (
     "haar",
@@ -243,7 +243,7 @@ def _scaled(call: Call) -> Generator[Gather, Any, tuple[Any, list[Any]]]:
     sigmas = list(given) if np.ndim(given) else [given] * count
     if call.dtype.kind == "f":
         return 0, sigmas
-    low, high = yield from gathered.extremes(call)
+    low, high = yield from global_numbers.extremes(call)
     if call["rescale_sigma"]:
         after = np.ptp(img_as_float(np.array([low, high])))
         with np.errstate(all="ignore"):
@@ -266,13 +266,13 @@ def _runs(call: Call, level: int) -> tuple[tuple[int, ...], list[tuple[int, int]
     shape = call.spatial_shape
     for _ in range(level):
         shape = tuple((n + length - 1) // 2 for n in shape)
-    return shape, gathered.cuts_of(prod(shape), gathered.PIECE >> (call.ndim * level))
+    return shape, global_numbers.cuts_of(prod(shape), global_numbers.PIECE >> (call.ndim * level))
 
 
 def _boxes(call: Call, level: int) -> tuple[list[Region], list[Region]]:
     """Return the runs as boxes of coefficients, and the boxes of pixels they follow from."""
     shape, cuts = _runs(call, level)
-    own = [gathered.band(shape, start, stop) for start, stop in cuts]
+    own = [global_numbers.band(shape, start, stop) for start, stop in cuts]
     scale, margin = 2**level, 2 * _width(call) * 2**level
     pixels = [
         clip(
@@ -312,7 +312,7 @@ def _mean_squares(call: Call, channel: int, level: int) -> Generator[Gather, Any
     found = yield Gather(of, lambda a, b: a | b, regions=pixels, what=f"details of level {level}")
     keys = list(found[0])
     parts = [[found[number][key] for key in keys] for number in range(len(cuts))]
-    totals = gathered.join_cuts(parts, cuts)
+    totals = global_numbers.join_cuts(parts, cuts)
     count = np.intp(prod(shape))
     return {key: total.dtype.type(total / count) for key, total in zip(keys, totals, strict=True)}
 
@@ -340,11 +340,11 @@ OPERATIONS = (
                 ),
                 optional=True,
             ),
-            "wavelet": Choice(choices=WAVELETS),
-            "mode": Choice(choices=("soft", "hard")),
+            "wavelet": ChoiceSpec(choices=WAVELETS),
+            "mode": ChoiceSpec(choices=("soft", "hard")),
             "wavelet_levels": Number(minimum=1, integer=True, optional=True, usual=(1, 3)),
             "convert2ycbcr": Flag(advanced=True),
-            "method": Choice(choices=("BayesShrink", "VisuShrink")),
+            "method": ChoiceSpec(choices=("BayesShrink", "VisuShrink")),
             "rescale_sigma": Flag(advanced=True),
             "channel_axis": CHANNEL,
         },

@@ -13,9 +13,9 @@ from skimage.morphology import dilation
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import as_float
-from napari_tilewise.operations.components import Components, Pieces, gather_components
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Exactness,
@@ -28,12 +28,12 @@ from napari_tilewise.operations.model import (
     last_axis,
     tiled,
 )
-from napari_tilewise.operations.parameters import AlignedImage, Array, Choice, Number
+from napari_tilewise.operations.spec.parameters import AlignedImage, Array, ChoiceSpec, Number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 # -- clear_border ----------------------------------------------------------------------------------
 
@@ -270,7 +270,7 @@ OPERATIONS = (
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "connectivity": Number(integer=True, minimum=1, usual=(1, 2)),
-            "mode": Choice(choices=MODES),
+            "mode": ChoiceSpec(choices=MODES),
             "background": Number(integer=True, usual=(0, 3), advanced=True),
         },
         output=Output.MASK,
@@ -294,7 +294,7 @@ OPERATIONS = (
             "label_img": AlignedImage(role="labels", optional=False),
             "color": Array(shape=(3,)),
             "outline_color": Array(shape=(3,), optional=True, advanced=True),
-            "mode": Choice(choices=MODES),
+            "mode": ChoiceSpec(choices=MODES),
             "background_label": Number(integer=True, usual=(0, 3), advanced=True),
         },
         ndim=(2, 2),

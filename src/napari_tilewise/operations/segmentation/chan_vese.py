@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.operations.common import as_float
-from napari_tilewise.operations.gathered import extremes, largest_cut, sums
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.shared.global_numbers import extremes, largest_cut, sums
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Kind,
@@ -27,13 +28,12 @@ from napari_tilewise.operations.model import (
     Tiles,
     Value,
 )
-from napari_tilewise.operations.parameters import Choice, Flag, ImageOr, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, ImageOr, Number
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from napari_tilewise.operations.model import Gather
+    from napari_tilewise.operations.spec.operation import Gather
 
 LEVEL = "phi"
 """The name of the stored image."""
@@ -215,7 +215,7 @@ OPERATIONS = (
             "init_level_set": ImageOr(
                 role="mask",
                 optional=False,
-                other=Choice(choices=("checkerboard", "disk", "small disk")),
+                other=ChoiceSpec(choices=("checkerboard", "disk", "small disk")),
             ),
             "extended_output": Flag(advanced=True),
         },

@@ -11,16 +11,16 @@ import numpy as np
 from scipy import ndimage as ndi
 from skimage.util import regular_grid
 
-from napari_tilewise.operations.combined import collected
-from napari_tilewise.operations.components import Components, Pieces, gather_components
-from napari_tilewise.operations.model import Block, Call, Gather, Sweep, Tiles
 from napari_tilewise.operations.morphology import extrema
 from napari_tilewise.operations.morphology.extrema import connectivity_of
+from napari_tilewise.operations.shared.combined import collected
+from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.spec.operation import Block, Call, Gather, Sweep, Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 SEEDS = "seeds"
 """The name of the stored image of seeds that minima of the image give."""

@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.operations.common import gaussian_radius
-from napari_tilewise.operations.gathered import largest_cut, sums
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import gaussian_radius
+from napari_tilewise.operations.shared.global_numbers import largest_cut, sums
+from napari_tilewise.operations.shared.percentiles import percentiles
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.shared.whole import whole
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     HaloLike,
@@ -31,15 +34,18 @@ from napari_tilewise.operations.model import (
     Sweep,
     Tiles,
 )
-from napari_tilewise.operations.parameters import Choice, Either, Function, ImageOr, Number
-from napari_tilewise.operations.percentiles import percentiles
-from napari_tilewise.operations.private import reach
-from napari_tilewise.operations.whole import whole
+from napari_tilewise.operations.spec.parameters import (
+    ChoiceSpec,
+    Either,
+    FunctionSpec,
+    ImageOr,
+    Number,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from napari_tilewise.operations.model import Gather
+    from napari_tilewise.operations.spec.operation import Gather
 
 LEVEL = "level_set"
 """The name of the stored image."""
@@ -278,10 +284,10 @@ def _gradient_dtype(call: Call) -> Any:
     return call.dtype if call.dtype in (np.float16, np.float32) else np.float64
 
 
-INIT = ImageOr(role="mask", optional=False, other=Choice(choices=("checkerboard", "disk")))
+INIT = ImageOr(role="mask", optional=False, other=ChoiceSpec(choices=("checkerboard", "disk")))
 ITERATIONS = Number(integer=True, minimum=0, usual=(0, 8))
 SMOOTHING = Number(integer=True, minimum=0, usual=(0, 3))
-CALLBACK = Function(advanced=True, samples=(no_callback,))
+CALLBACK = FunctionSpec(advanced=True, samples=(no_callback,))
 
 SNAKES: dict[str, Any] = {
     "kind": Kind.ITERATIVE,
@@ -315,7 +321,7 @@ OPERATIONS = (
             "num_iter": ITERATIONS,
             "init_level_set": INIT,
             "smoothing": SMOOTHING,
-            "threshold": Either(options=(Choice(choices=("auto",)), Number(usual=(0, 1)))),
+            "threshold": Either(options=(ChoiceSpec(choices=("auto",)), Number(usual=(0, 1)))),
             "balloon": Number(usual=(-2, 2)),
             "iter_callback": CALLBACK,
         },

@@ -13,7 +13,7 @@ import numpy as np
 from skimage.util import map_array
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -26,7 +26,7 @@ from napari_tilewise.operations.model import (
     Tiles,
     Value,
 )
-from napari_tilewise.operations.parameters import AlignedImage, Flag, Number
+from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number
 
 # -- relabel_sequential ----------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import CHANNEL, as_float
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import CHANNEL, as_float
+from napari_tilewise.operations.shared.whole import WHOLE, gather_whole, handed_out
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Operation,
@@ -22,17 +23,16 @@ from napari_tilewise.operations.model import (
     Plan,
     no_channel,
 )
-from napari_tilewise.operations.parameters import (
+from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Array,
     ChannelAxis,
-    Choice,
+    ChoiceSpec,
     Flag,
     Number,
     Numbers,
     Seed,
 )
-from napari_tilewise.operations.whole import WHOLE, gather_whole, handed_out
 
 # -- felzenszwalb, quickshift ----------------------------------------------------------------------
 
@@ -170,7 +170,7 @@ OPERATIONS = (
             "min_size_factor": Number(minimum=0, usual=(0, 1), advanced=True),
             "max_size_factor": Number(minimum=0, usual=(1, 4), advanced=True),
             "slic_zero": Flag(advanced=True),
-            "start_label": Choice(choices=(0, 1), advanced=True),
+            "start_label": ChoiceSpec(choices=(0, 1), advanced=True),
             "mask": AlignedImage(),
             "channel_axis": ChannelAxis(advanced=True),
         },
@@ -214,7 +214,7 @@ OPERATIONS = (
         specs={
             "labels": AlignedImage(role="seeds", optional=False),
             "beta": Number(minimum=0, usual=(1, 400)),
-            "mode": Choice(choices=("cg_j", "cg", "cg_mg", "bf"), optional=True),
+            "mode": ChoiceSpec(choices=("cg_j", "cg", "cg_mg", "bf"), optional=True),
             "tol": Number(minimum=0, exclusive=True, usual=(0, 0.01), advanced=True),
             "copy": Flag(advanced=True),
             "return_full_prob": Flag(advanced=True),
@@ -247,7 +247,7 @@ OPERATIONS = (
             "max_px_move": Number(minimum=0, usual=(0.1, 2), advanced=True),
             "max_num_iter": Number(integer=True, minimum=1, usual=(1, 60)),
             "convergence": Number(minimum=0, usual=(0, 0.5), advanced=True),
-            "boundary_condition": Choice(choices=BOUNDARY_CONDITIONS),
+            "boundary_condition": ChoiceSpec(choices=BOUNDARY_CONDITIONS),
         },
         output=Output.POINTS,
         ndim=(2, 3),

@@ -19,8 +19,15 @@ from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.components import Components, gather_components
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.segmentation.floods import (
+    Basins,
+    Floods,
+    connectivity_of_call,
+    labels_dtype,
+)
+from napari_tilewise.operations.shared.components import Components, gather_components
+from napari_tilewise.operations.shared.whole import gather_whole, handed_out, whole, whole_halo
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -31,7 +38,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.parameters import (
+from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Array,
     Either,
@@ -40,16 +47,9 @@ from napari_tilewise.operations.parameters import (
     ImageOr,
     Number,
 )
-from napari_tilewise.operations.segmentation.floods import (
-    Basins,
-    Floods,
-    connectivity_of_call,
-    labels_dtype,
-)
-from napari_tilewise.operations.whole import gather_whole, handed_out, whole, whole_halo
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 REACH = {1: 2**16, 2: 256, 3: 48}
 """Components no longer than this along any axis are flooded with each tile that they meet; longer

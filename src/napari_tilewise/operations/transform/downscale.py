@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_tilewise.operations.common import CVAL
-from napari_tilewise.operations.grid import Region, clip, within
-from napari_tilewise.operations.model import Block, Call, Kind, Operation, Tiles
-from napari_tilewise.operations.parameters import Flag, Number
+from napari_tilewise.grid import Region, clip, within
+from napari_tilewise.operations.shared.common import CVAL
+from napari_tilewise.operations.spec.operation import Block, Call, Kind, Operation, Tiles
+from napari_tilewise.operations.spec.parameters import Flag, Number
 
 
 def _blocks(call: Call) -> tuple[int, ...]:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.grid import Region, grow, within
-from napari_tilewise.operations.model import (
+from napari_tilewise.grid import Region, grow, within
+from napari_tilewise.operations.shared.whole import WHOLE
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -28,8 +29,7 @@ from napari_tilewise.operations.model import (
     Value,
     first_axis,
 )
-from napari_tilewise.operations.parameters import Array, Flag, Number, Numbers, Seed
-from napari_tilewise.operations.whole import WHOLE
+from napari_tilewise.operations.spec.parameters import Array, Flag, Number, Numbers, Seed
 
 ANGLES = Array(ndim=1, usual=(-1.6, 1.6), optional=True, longest=30)
 LENGTH = Number(minimum=0, integer=True, length=True, usual=(0, 20))

@@ -16,8 +16,8 @@ import numpy as np
 from skimage.transform import integrate
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.grid import Grid, Region
-from napari_tilewise.operations.model import (
+from napari_tilewise.grid import Grid, Region
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Gather,
@@ -29,7 +29,7 @@ from napari_tilewise.operations.model import (
     Tiles,
     Value,
 )
-from napari_tilewise.operations.parameters import Array, Choice
+from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ image in double precision, 2 / 1024 in a plane and 3 / 128 in a volume."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataType(Choice):
+class DataType(ChoiceSpec):
     """A data type, by its name, its NumPy class or as NumPy's `dtype`."""
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.operations.model import Block, Call, Gather, Tiles
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import Block, Call, Gather, Tiles
 from napari_tilewise.operations.transform.ranges import Extremes, clip_limits, refuse_nan, scaled
 from napari_tilewise.operations.transform.sampling import Blur, Patch, Zoom
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from napari_tilewise.operations.grid import Grid, Region
+    from napari_tilewise.grid import Grid, Region
 
 Limits = tuple[np.ndarray, np.ndarray]
 

@@ -12,11 +12,18 @@ from typing import Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.common import CHANNEL, as_float, require_finite
-from napari_tilewise.operations.grid import Region, extent
-from napari_tilewise.operations.model import Block, Call, Exactness, Kind, Operation, Tiles
-from napari_tilewise.operations.parameters import Flag
-from napari_tilewise.operations.private import reach
+from napari_tilewise.grid import Region, extent
+from napari_tilewise.operations.shared.common import CHANNEL, as_float, require_finite
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
+    Block,
+    Call,
+    Exactness,
+    Kind,
+    Operation,
+    Tiles,
+)
+from napari_tilewise.operations.spec.parameters import Flag
 from napari_tilewise.operations.transform.resize import LENGTH, Lengths
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.common import CHANNEL, CVAL, as_float
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
+from napari_tilewise.operations.shared.whole import from_memory
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Exactness,
@@ -28,7 +29,7 @@ from napari_tilewise.operations.model import (
     Plan,
     Tiles,
 )
-from napari_tilewise.operations.parameters import Choice, Flag, Number
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number
 from napari_tilewise.operations.transform.levels import (
     Levels,
     blur_of,
@@ -47,12 +48,11 @@ from napari_tilewise.operations.transform.levels import (
 from napari_tilewise.operations.transform.ranges import gather_limits, scaled
 from napari_tilewise.operations.transform.resize import TOLERANCE, TOLERANCE32
 from napari_tilewise.operations.transform.sampling import Patch, support
-from napari_tilewise.operations.whole import from_memory
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from napari_tilewise.operations.grid import Grid, Region
+    from napari_tilewise.grid import Grid, Region
 
 SMALL = 2**22
 """Pixels of a level from which on the levels are made in memory."""
@@ -264,8 +264,8 @@ def _operation(
             **(layers if kind is _Pyramid else {}),
             factor: Number(minimum=1, exclusive=True, usual=(1, 4)),
             "sigma": Number(minimum=0, optional=True, length=True, usual=(0, 3)),
-            "order": Choice(choices=(0, 1, 2, 3, 4, 5)),
-            "mode": Choice(
+            "order": ChoiceSpec(choices=(0, 1, 2, 3, 4, 5)),
+            "mode": ChoiceSpec(
                 choices=("reflect", "constant", "edge", "symmetric", "wrap"), advanced=True
             ),
             "cval": CVAL,

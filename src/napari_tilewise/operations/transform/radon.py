@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.common import as_float
-from napari_tilewise.operations.model import Call, Operation
-from napari_tilewise.operations.parameters import Array, Choice, Flag, Number, Numbers
+from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.shared.whole import WHOLE
+from napari_tilewise.operations.spec.operation import Call, Operation
+from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Flag, Number, Numbers
 from napari_tilewise.operations.transform.integral import DataType
-from napari_tilewise.operations.whole import WHOLE
 
 ANGLES = Array(ndim=1, usual=(0, 180), optional=True, longest=20)
 
@@ -114,10 +114,10 @@ OPERATIONS = (
             "output_size": Number(
                 minimum=1, integer=True, optional=True, length=True, usual=(1, 40), advanced=True
             ),
-            "filter_name": Choice(
+            "filter_name": ChoiceSpec(
                 choices=("ramp", "shepp-logan", "cosine", "hamming", "hann"), optional=True
             ),
-            "interpolation": Choice(choices=("linear", "nearest", "cubic"), advanced=True),
+            "interpolation": ChoiceSpec(choices=("linear", "nearest", "cubic"), advanced=True),
             "circle": Flag(),
             "preserve_range": Flag(advanced=True),
         },

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.gathered import extreme
-from napari_tilewise.operations.grid import Grid, Region
-from napari_tilewise.operations.model import Block, Call, Gather, Tiles
+from napari_tilewise.grid import Grid, Region
+from napari_tilewise.operations.shared.global_numbers import extreme
+from napari_tilewise.operations.spec.operation import Block, Call, Gather, Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

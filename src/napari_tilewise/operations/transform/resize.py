@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.common import CHANNEL, CVAL, as_float
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Exactness,
@@ -18,16 +19,15 @@ from napari_tilewise.operations.model import (
     Operation,
     Plan,
 )
-from napari_tilewise.operations.parameters import Choice, Flag, Number, Numbers
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers
 from napari_tilewise.operations.transform.ranges import clipped_tiles
 from napari_tilewise.operations.transform.sampling import MODES, Blur, Patch, Zoom, support
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
-SPLINES = Choice(choices=(0, 1, 2, 3, 4, 5), optional=True)
-MODE = Choice(choices=tuple(MODES), advanced=True)
+SPLINES = ChoiceSpec(choices=(0, 1, 2, 3, 4, 5), optional=True)
+MODE = ChoiceSpec(choices=tuple(MODES), advanced=True)
 
 TOLERANCE, TOLERANCE32 = 1e-12, 2.0**-22
 """Orders 0 and 1 are bit for bit the whole image's. A recursive filter is not: where the image is

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.operations.common import gaussian_radius
-from napari_tilewise.operations.grid import Region, clip, extent, grow, within
+from napari_tilewise.grid import Region, clip, extent, grow, within
+from napari_tilewise.operations.shared.common import gaussian_radius
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from skimage.transform import ProjectiveTransform, SimilarityTransform
 
-from napari_tilewise.operations.grid import Region, extent
-from napari_tilewise.operations.private import reach
+from napari_tilewise.grid import Region, extent
+from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.transform.resize import order_of
-from napari_tilewise.operations.transform.warping import Homography, Mapped
+from napari_tilewise.operations.transform.warping import Homography, MappedRegion
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.model import Call
+    from napari_tilewise.operations.spec.operation import Call
 
-View: TypeAlias = Homography | Mapped
+View: TypeAlias = Homography | MappedRegion
 PointMap: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 
@@ -72,9 +72,9 @@ def view(call: Call, given: Any, keywords: Mapping[str, Any] | None = None) -> V
         def coordinates(tile: Region) -> list[np.ndarray]:
             return [np.asarray(axis[tile], float) for axis in array]
 
-        return Mapped(shape, coordinates, order, mode, cval)
+        return MappedRegion(shape, coordinates, order, mode, cval)
     function: PointMap = lambda points: given(points, **(keywords or {}))  # noqa: E731
-    return Mapped(shape, _points(function, result), order, mode, cval)
+    return MappedRegion(shape, _points(function, result), order, mode, cval)
 
 
 def warp_view(call: Call) -> View:

@@ -1,9 +1,9 @@
 """Images seen through a map of coordinates: a box of the result from the pixels it looks at.
 
 scikit-image warps in two ways. With a homography and order 1 or 3 it has its own interpolation,
-`Homography` here; everything else goes through `ndimage.map_coordinates`, `Mapped` here. Both take
-the coordinates of the whole image; a pixel's neighbours are found by whole numbers, so that the
-fractions, and with them the result, keep their bits wherever the box begins.
+`Homography` here; everything else goes through `ndimage.map_coordinates`, `MappedRegion` here.
+Both take the coordinates of the whole image; a pixel's neighbours are found by whole numbers, so
+that the fractions, and with them the result, keep their bits wherever the box begins.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.operations.grid import Region, extent
+from napari_tilewise.grid import Region, extent
 from napari_tilewise.operations.transform.sampling import MODES, PREPAD, filtered, support
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def _folded_index(index: np.ndarray, n: int, mode: str) -> np.ndarray:
 
 
 @dataclass
-class Mapped:
+class MappedRegion:
     """`ndimage.map_coordinates`, with coordinates computed for a box of the result at a time."""
 
     shape: tuple[int, ...]

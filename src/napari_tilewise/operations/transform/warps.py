@@ -16,10 +16,11 @@ import numpy as np
 from skimage.transform import EuclideanTransform, ProjectiveTransform, warp
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter, InvalidParameterType
-from napari_tilewise.operations import docs
-from napari_tilewise.operations.common import CHANNEL, CVAL, as_float
-from napari_tilewise.operations.keywords import Keywords
-from napari_tilewise.operations.model import (
+from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
+from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import docstrings
+from napari_tilewise.operations.spec.keyword_specs import Keywords
+from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Exactness,
@@ -28,8 +29,13 @@ from napari_tilewise.operations.model import (
     Operation,
     Plan,
 )
-from napari_tilewise.operations.parameters import Array, Choice, Flag, Function, Number
-from napari_tilewise.operations.private import reach
+from napari_tilewise.operations.spec.parameters import (
+    Array,
+    ChoiceSpec,
+    Flag,
+    FunctionSpec,
+    Number,
+)
 from napari_tilewise.operations.transform.ranges import clipped_tiles
 from napari_tilewise.operations.transform.resize import (
     MODE,
@@ -57,7 +63,7 @@ from napari_tilewise.operations.transform.views import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 
 # -- parameters ------------------------------------------------------------------------------------
@@ -86,7 +92,7 @@ class OutputShape(Array):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InverseMap(Function):
+class InverseMap(FunctionSpec):
     """Where the result's pixels come from: a transformation, a matrix, a function, coordinates."""
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
@@ -214,12 +220,12 @@ class _Polar(Operation):
     @cached_property
     def raw_function(self) -> Callable[..., Any]:
         """scikit-image's function, its keyword arguments spelled out."""
-        function = docs.resolve(self.name)
+        function = docstrings.resolve(self.name)
 
         def warp_polar(*args: Any, **keywords: Any) -> Any:
             return function(*args, **keywords)
 
-        own, other = docs.signature(function), docs.signature(warp)
+        own, other = docstrings.signature(function), docstrings.signature(warp)
         named = [p for p in own.values() if p.kind is not Parameter.VAR_KEYWORD]
         more = [other[name].replace(kind=Parameter.KEYWORD_ONLY) for name in _SHARED]
         update_wrapper(warp_polar, function)
@@ -230,7 +236,7 @@ class _Polar(Operation):
 
 def _documented(function: Callable[..., Any]) -> str:
     """Return the docstring with what it leaves to that of `warp`."""
-    texts = docs.parameter_texts(warp)
+    texts = docstrings.parameter_texts(warp)
     given = {name: texts[name] for name in ("output_shape", *_SHARED)}
     named = [f"{name} : optional\n    {text}" for name, text in given.items()]
     text = inspect.getdoc(function) or ""
@@ -353,7 +359,7 @@ OPERATIONS = (
             "center": POINT,
             "radius": Number(minimum=0, exclusive=True, optional=True, length=True, usual=(1, 60)),
             "output_shape": OutputShape(),
-            "scaling": Choice(choices=("linear", "log")),
+            "scaling": ChoiceSpec(choices=("linear", "log")),
             "channel_axis": CHANNEL,
             **_SHARED,
         },

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.model import Call, Kind, Operation, Tiles
-from napari_tilewise.operations.parameters import Choice, Flag, Number, Numbers
+from napari_tilewise.operations.spec.operation import Call, Kind, Operation, Tiles
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.grid import Region
+    from napari_tilewise.grid import Region
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ OPERATIONS = (
         specs={
             "crop_width": Pairs(item=Number(integer=True, minimum=0, usual=(0, 2))),
             "copy": COPY,
-            "order": Choice(choices=("K", "C", "F", "A"), advanced=True),
+            "order": ChoiceSpec(choices=("K", "C", "F", "A"), advanced=True),
         },
         shape_of=_shape,
         plan_of=_tiles,

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from napari_tilewise.operations.util import (
-    cropping,
-    dtypes,
-    inversion,
-    noise,
-)
+from napari_tilewise.operations.util import cropping, dtypes, inversion, noise
 
 OPERATIONS = (
     *inversion.OPERATIONS,

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.operations.histograms import gather_range
-from napari_tilewise.operations.model import Block, Call, Kind, Operation, Plan, Tiles, tiled
-from napari_tilewise.operations.narrowing import needs_maximum
-from napari_tilewise.operations.parameters import Flag
+from napari_tilewise.operations.shared.histograms import gather_range
+from napari_tilewise.operations.shared.narrowing import needs_maximum
+from napari_tilewise.operations.spec.operation import (
+    Block,
+    Call,
+    Kind,
+    Operation,
+    Plan,
+    Tiles,
+    tiled,
+)
+from napari_tilewise.operations.spec.parameters import Flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable

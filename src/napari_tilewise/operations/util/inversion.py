@@ -8,11 +8,11 @@ import numpy as np
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.model import Block, Call, Kind, Operation, Tiles, tiled
-from napari_tilewise.operations.parameters import (
+from napari_tilewise.operations.spec.operation import Block, Call, Kind, Operation, Tiles, tiled
+from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Array,
-    Choice,
+    ChoiceSpec,
     Flag,
     Number,
     Numbers,
@@ -94,7 +94,7 @@ OPERATIONS = (
         kind=Kind.POINTWISE,
         specs={
             "image1": AlignedImage(role="image", like=True, optional=False),
-            "method": Choice(choices=("diff", "blend", "checkerboard")),
+            "method": ChoiceSpec(choices=("diff", "blend", "checkerboard")),
             "n_tiles": Numbers(
                 item=Number(integer=True, minimum=1, usual=(1, 9)), least=2, advanced=True
             ),

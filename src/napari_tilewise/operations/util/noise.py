@@ -12,14 +12,14 @@ import numpy as np
 from skimage import util
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.common import AnyCase
-from napari_tilewise.operations.parameters import AlignedImage, Flag, Number, Seed
-from napari_tilewise.operations.standin import StandIn
+from napari_tilewise.operations.shared.common import AnyCase
+from napari_tilewise.operations.shared.whole import WHOLE
+from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number, Seed
+from napari_tilewise.operations.spec.wrapped import WrappedOperation
 from napari_tilewise.operations.util.dtypes import kept_float
-from napari_tilewise.operations.whole import WHOLE
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.model import Call
+    from napari_tilewise.operations.spec.operation import Call
 
 TAKES = {
     "gaussian": ("mean", "var"),
@@ -74,7 +74,7 @@ def _dtype(call: Call) -> Any:
 
 
 OPERATIONS = (
-    StandIn(
+    WrappedOperation(
         name="util.random_noise",
         calls=random_noise,
         **WHOLE,

@@ -1,0 +1,202 @@
+"""Choosing an operation: type a few letters, or pick a category, or scroll."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLineEdit,
+    QSizePolicy,
+    QToolButton,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_tilewise._napari.widgets import wording
+from napari_tilewise.errors import TilewiseError
+from napari_tilewise.functions import load_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_tilewise.operations.spec.operation import Operation
+
+ALL = "All categories"
+FEWEST, ROWS, ROW_HEIGHT = 3, 7, 20
+"""Operations that the list has room for, at least and at most, and the height of each."""
+_KEY = Qt.ItemDataRole.UserRole
+
+
+class Chooser(QWidget):
+    """A list of operations that a search box and a category narrow down.
+
+    Parameters
+    ----------
+    operations
+        The catalogue.
+    parent
+        The widget that holds it.
+    """
+
+    chosen = Signal(str)
+    """The key of the operation that was chosen."""
+    grew = Signal()
+    """The catalogue has other operations now; may be emitted from any thread."""
+
+    def __init__(self, operations: Mapping[str, Operation], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._operations = operations
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Search operations")
+        self.search.setClearButtonEnabled(True)
+        self.category = QComboBox()
+        self.list = self._list()
+        self.own = QToolButton()
+        self.own.setText("+")
+        self.own.setToolTip(
+            "<qt>Add functions of your own from a Python file.<br>The file is run: choose only one "
+            "that you trust.</qt>"
+        )
+        self._fill()
+        top = QHBoxLayout()
+        top.addWidget(self.search, 3)
+        top.addWidget(self.category, 2)
+        top.addWidget(self.own)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(top)
+        layout.addWidget(self.list)
+        policy = self.sizePolicy()
+        policy.setVerticalPolicy(QSizePolicy.Policy.Maximum)
+        policy.setVerticalStretch(1)  # a form below gets its share of the room from the beginning
+        self.setSizePolicy(policy)
+        self.search.textChanged.connect(self._narrow)
+        self.search.returnPressed.connect(self._choose_first)
+        self.category.currentIndexChanged.connect(self._narrow)
+        self.list.currentItemChanged.connect(self._current_changed)
+        self.own.clicked.connect(self._ask_for_file)
+        self.grew.connect(self._refill)
+        listeners = getattr(operations, "listeners", None)
+        if listeners is not None:
+            grew = self.grew.emit
+            listeners.append(grew)
+            self.destroyed.connect(lambda *_: listeners.remove(grew))
+
+    def add_file(self, path: str) -> None:
+        """Add the functions of a Python file to the catalogue.
+
+        Parameters
+        ----------
+        path
+            The file; it is run.
+        """
+        try:
+            load_file(path)
+        except TilewiseError as error:
+            show_error(str(error))
+
+    def _ask_for_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Add functions", "", "Python files (*.py)")
+        if path:
+            self.add_file(path)
+
+    def _refill(self) -> None:
+        """Show the catalogue as it is now; what is chosen stays so."""
+        current = self.current
+        with QSignalBlocker(self.list), QSignalBlocker(self.category):
+            self._fill()
+        self._narrow()
+        if current in self._operations:
+            self.choose(str(current))
+
+    def _fill(self) -> None:
+        self.category.clear()
+        self.category.addItem(ALL, "")
+        for category in dict.fromkeys(op.category for op in self._operations.values()):
+            self.category.addItem(wording.category(category), category)
+        self.list.clear()
+        shown = sorted(self._operations.items(), key=lambda item: bool(item[1].deprecated))
+        for name, op in shown:  # the deprecated ones last
+            item = QTreeWidgetItem([wording.title(op), wording.category(op.category)])
+            item.setData(0, _KEY, name)
+            item.setToolTip(0, wording.function(op))
+            item.setSizeHint(0, QSize(0, ROW_HEIGHT))
+            item.setForeground(1, QColor(wording.FAINT))
+            self.list.addTopLevelItem(item)
+
+    def _list(self) -> QTreeWidget:
+        tree = QTreeWidget()
+        tree.setColumnCount(2)
+        tree.setHeaderHidden(True)
+        tree.setRootIsDecorated(False)
+        tree.setUniformRowHeights(True)
+        tree.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        header = tree.header()
+        if header is not None:
+            header.setStretchLastSection(False)
+            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+            header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        tree.setMinimumHeight(FEWEST * ROW_HEIGHT + 6)
+        tree.setMaximumHeight(ROWS * ROW_HEIGHT + 6)
+        return tree
+
+    def choose(self, name: str) -> None:
+        """Choose an operation, whatever the search hides.
+
+        Parameters
+        ----------
+        name
+            The operation's key.
+        """
+        item = self._items()[name]
+        if item.isHidden():
+            self.search.clear()
+            self.category.setCurrentIndex(0)
+        self.list.setCurrentItem(item)
+        self.list.scrollToItem(item)
+
+    @property
+    def current(self) -> str | None:
+        """The key of the operation that is chosen."""
+        item = self.list.currentItem()
+        return None if item is None else str(item.data(0, _KEY))
+
+    def visible(self) -> list[str]:
+        """Return the keys of the operations that the list shows."""
+        return [name for name, item in self._items().items() if not item.isHidden()]
+
+    def _items(self) -> dict[str, QTreeWidgetItem]:
+        found = {}
+        for row in range(self.list.topLevelItemCount()):
+            item = self.list.topLevelItem(row)
+            if item is not None:
+                found[str(item.data(0, _KEY))] = item
+        return found
+
+    def _narrow(self) -> None:
+        wanted = self.search.text().lower().split()
+        category = self.category.currentData()
+        for name, item in self._items().items():
+            text = f"{name.replace('.', ' ').replace('_', ' ')} {name} {item.text(0)}".lower()
+            matches = all(word in text for word in wanted)
+            item.setHidden(
+                not matches or bool(category and self._operations[name].category != category)
+            )
+
+    def _choose_first(self) -> None:
+        if names := self.visible():
+            self.choose(names[0])
+
+    def _current_changed(self, item: QTreeWidgetItem | None, _: QTreeWidgetItem | None) -> None:
+        if item is not None:
+            self.chosen.emit(str(item.data(0, _KEY)))

@@ -1,0 +1,1 @@
+"""Layers: what is read from them, and what becomes one."""

@@ -1,0 +1,178 @@
+"""Pyramids: made in memory for small images, read back from a run's output for large ones.
+
+Stored ones live in one temporary directory per process, which is removed when it ends.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from itertools import count, pairwise
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_tilewise.io.image import Image
+
+LARGE = 64 * 2**20
+"""Pixels beyond which a plane is not shown without smaller levels."""
+_SIDE = 1024
+"""Length along y and x in which a file is read that has no tiles."""
+_GLANCE = 2**22
+"""Pixels of a level that are all looked at."""
+
+_lock = threading.Lock()
+_numbers = count(1)
+_directory: tempfile.TemporaryDirectory[str] | None = None
+
+
+def new_store() -> Path:
+    """Return the path of a new temporary OME-Zarr."""
+    global _directory
+    with _lock:
+        if _directory is None:
+            _directory = tempfile.TemporaryDirectory(
+                prefix="napari-tilewise-", ignore_cleanup_errors=True
+            )
+        return Path(_directory.name) / f"{next(_numbers)}.ome.zarr"
+
+
+def can_show(image: Image) -> bool:
+    """Return whether a stored image has smaller levels, or planes that need none.
+
+    Parameters
+    ----------
+    image
+        What a run wrote, open.
+    """
+    shape = tuple(image.data.shape)
+    plane = shape[-2:]
+    if {"y", "x"} <= set(image.axes):
+        plane = tuple(n for axis, n in zip(image.axes, shape, strict=True) if axis in "yx")
+    return len(image.levels) > 1 or prod(plane) <= LARGE
+
+
+def stored_levels(
+    image: Image, axes: Sequence[str], *, dtype: np.dtype[Any], average: bool
+) -> list[da.Array]:
+    """Return the levels of what a run wrote, as dask arrays, at least two.
+
+    A small image is stored with one level, and napari takes no multiscale labels of one.
+
+    Parameters
+    ----------
+    image
+        The file, open.
+    axes
+        The axes of the result, in its order. (A file may have its own order: channels before
+        space; and none for an axis of length one.)
+    dtype
+        The data type of the result. (A file may have another one for masks.)
+    average
+        Whether pixels are averaged; labels and masks never are.
+    """
+    stored = list(image.axes)
+    renamed = len(stored) == len(axes) and set(stored) != set(axes)
+    if not stored or image.has_guessed_axes or renamed:
+        stored = list(axes)  # the file has them in this order
+    levels = [_lazy(level, stored).astype(dtype) for level in image.levels]
+    if len(levels) == 1:
+        halves = [axis in "yx" for axis in stored]
+        levels.append(_halved(levels[0], halves, average=average))
+    return [_ordered(level, stored, axes) for level in levels]
+
+
+def _lazy(level: Any, axes: Sequence[str]) -> da.Array:
+    """Return a stored level, in chunks of even lengths, the last aside."""
+    chunks = getattr(level, "chunks", None) or [_SIDE if axis in "yx" else 1 for axis in axes]
+    even = tuple(min(n, c + c % 2) for c, n in zip(chunks, level.shape, strict=True))
+    lazy: da.Array = da.from_array(level, chunks=even, name=False, asarray=True)
+    return lazy
+
+
+def _ordered(level: da.Array, stored: Sequence[str], axes: Sequence[str]) -> da.Array:
+    """Return a level with the axes of the result; those that only one of them has are of length 1.
+
+    A file may leave out an axis of length one, or add one.
+    """
+    level = level[tuple(slice(None) if axis in axes else 0 for axis in stored)]
+    kept = [axis for axis in stored if axis in axes]
+    level = level.transpose([kept.index(axis) for axis in axes if axis in kept])
+    full: da.Array = level[tuple(slice(None) if axis in kept else None for axis in axes)]
+    return full
+
+
+def glance(level: da.Array) -> np.ndarray[Any, Any]:
+    """Return pixels to choose contrast limits by: all of a small level, else one plane.
+
+    Parameters
+    ----------
+    level
+        The coarsest level of a result.
+    """
+    if level.size > _GLANCE:
+        # The middle of all axes but the longest two and the samples of a colour.
+        plane = sorted(range(level.ndim), key=lambda axis: level.shape[axis])[-2:]
+        whole = [axis in plane or n <= 4 for axis, n in enumerate(level.shape)]
+        middle = (n // 2 for n in level.shape)
+        level = level[tuple(slice(None) if w else n for w, n in zip(whole, middle, strict=True))]
+    return np.asarray(level)
+
+
+def _halved(level: da.Array, halves: Sequence[bool], *, average: bool) -> da.Array:
+    """Return the next level, lazily; chunks that a run wrote have even lengths, the last aside."""
+    from napari_tilewise.io.writers.pyramid import halve
+
+    chunks = tuple(
+        tuple(-(-n // 2) for n in lengths) if half else lengths
+        for lengths, half in zip(level.chunks, halves, strict=True)
+    )
+    halved: da.Array = da.map_blocks(
+        halve, level, tuple(halves), average=average, chunks=chunks, dtype=level.dtype
+    )
+    return halved
+
+
+def smaller(
+    array: np.ndarray, shapes: Sequence[Sequence[int]], *, average: bool
+) -> list[np.ndarray]:
+    """Return an array followed by its coarser levels.
+
+    Parameters
+    ----------
+    array
+        Full resolution.
+    shapes
+        The input's levels' shapes, whose ratios the result's levels repeat.
+    average
+        Whether pixels are averaged; labels and masks never are.
+    """
+    levels = [array]
+    for finer, coarser in pairwise(shapes):
+        ratios = [max(1, round(a / b)) for a, b in zip(finer, coarser, strict=True)]
+        if len(ratios) != array.ndim:
+            ratios = ratios[-array.ndim :]
+        levels.append(_reduced(levels[-1], ratios, average=average))
+    return levels
+
+
+def _reduced(array: np.ndarray, ratios: Sequence[int], *, average: bool) -> np.ndarray:
+    if not average:
+        return np.ascontiguousarray(array[tuple(slice(None, None, r) for r in ratios)])
+    result: Any = array
+    for axis, ratio in enumerate(ratios):
+        if ratio > 1:
+            starts = np.arange(0, result.shape[axis], ratio)
+            sums = np.add.reduceat(result, starts, axis=axis, dtype=np.float64)
+            lengths = np.diff(np.append(starts, result.shape[axis]))
+            others = tuple(i for i in range(result.ndim) if i != axis)
+            result = sums / np.expand_dims(lengths, others)
+    if array.dtype.kind in "ui":
+        result = np.rint(result)
+    return np.asarray(result, dtype=array.dtype)

@@ -1,0 +1,1 @@
+"""The manifest, its commands and its menus, generated from the operations."""

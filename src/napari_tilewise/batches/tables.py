@@ -1,0 +1,205 @@
+"""Many items' rows and tables as one: a column per name, the item's name on each row."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+
+from napari_tilewise.engine.disk import writing
+from napari_tilewise.errors import DestinationExists, InvalidParameter, MissingExtra
+from napari_tilewise.io.writers.staging import local_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+_MANY = 65536
+"""Rows of Parquet that are held in memory at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows that are read anew each time they are asked for, however many there are."""
+
+    rows: Callable[[], Iterable[Mapping[str, Any]]]
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return iter(self.rows())
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, in the order in which they come up."""
+        names: dict[str, None] = {}
+        for row in self:
+            names.update(dict.fromkeys(row))
+        return tuple(names)
+
+    def to_csv(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the table to a CSV.
+
+        Parameters
+        ----------
+        path
+            The file.
+        overwrite
+            Whether an old file may be replaced.
+        """
+        columns = self.columns
+
+        def write(part: Path) -> None:
+            with part.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(columns)
+                for row in self:
+                    writer.writerow([_text(row.get(name)) for name in columns])
+
+        return _replaced(path, ".csv", overwrite, write)
+
+    def to_parquet(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the table to a Parquet file.
+
+        Parameters
+        ----------
+        path
+            The file.
+        overwrite
+            Whether an old file may be replaced.
+
+        Raises
+        ------
+        MissingExtra
+            When pyarrow is not installed.
+        """
+        try:
+            import pyarrow
+            from pyarrow import parquet
+        except ImportError as error:
+            raise MissingExtra(
+                "Parquet needs the package pyarrow: pip install 'napari-tilewise[parquet]'."
+            ) from error
+        schema = pyarrow.schema([(name, _arrow(kind)) for name, kind in self._kinds().items()])
+
+        def write(part: Path) -> None:
+            with parquet.ParquetWriter(part, schema) as writer:
+                for rows in _chunks(self):
+                    plain = [_fitted(row, schema) for row in rows]
+                    writer.write_table(pyarrow.Table.from_pylist(plain, schema))
+
+        return _replaced(path, ".parquet", overwrite, write)
+
+    def _kinds(self) -> dict[str, set[type]]:
+        """Return the types of the values in each column."""
+        kinds: dict[str, set[type]] = {}
+        for row in self:
+            for name, value in row.items():
+                kinds.setdefault(name, set()).add(type(_plain(value)))
+        return kinds
+
+
+def _arrow(kinds: set[type]) -> str:
+    """Return the name of the Arrow type that holds values of some types."""
+    found = kinds - {type(None)}
+    if found == {bool}:
+        return "bool"
+    if found == {int}:
+        return "int64"
+    return "double" if found and found <= {int, float} else "string"
+
+
+def _fitted(row: Mapping[str, Any], schema: Any) -> dict[str, Any]:
+    texts = {field.name for field in schema if str(field.type) == "string"}
+    return {
+        name: _text(value) if name in texts and value is not None else _plain(value)
+        for name, value in row.items()
+    }
+
+
+def _chunks(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    some: list[Mapping[str, Any]] = []
+    for row in rows:
+        some.append(row)
+        if len(some) == _MANY:
+            yield some
+            some = []
+    yield some
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _text(value: Any) -> Any:
+    """Return a value as a cell holds it: lists as JSON."""
+    value = _plain(value)
+    return json.dumps(value) if isinstance(value, list | tuple | dict) else value
+
+
+def _replaced(
+    path: str | os.PathLike[str], suffix: str, overwrite: bool, write: Callable[[Path], None]
+) -> Path:
+    """Write a file under another name first, so that it appears complete or not at all."""
+    where = local_path(path)
+    if where.suffix.lower() != suffix:
+        raise InvalidParameter(f"{str(where)!r}: expected a name that ends in {suffix!r}.")
+    if os.path.lexists(where) and not overwrite:
+        raise DestinationExists(
+            f"{str(where)!r} exists; give another name, or overwrite=True to replace it."
+        )
+    part = where.with_name(f".{where.name}.{uuid4().hex[:12]}.partial")
+    with writing(where):
+        where.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(part)
+            part.replace(where)
+        finally:
+            part.unlink(missing_ok=True)
+    return where
+
+
+def read_csv(path: Path) -> Iterator[dict[str, Any]]:
+    """Give the rows of a CSV that a run wrote, numbers as numbers.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            yield {name: _number(text) for name, text in row.items()}
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"True": True, "False": False}.get(text, text)
+
+
+def rows_of(value: Any) -> Iterator[dict[str, Any]]:
+    """Give the rows of a table, of points, or of contours in memory.
+
+    Parameters
+    ----------
+    value
+        A dict of columns, an array of a row per point, or a list of these.
+    """
+    if isinstance(value, dict):
+        columns = {name: np.asarray(column) for name, column in value.items()}
+        count = max((len(column) for column in columns.values()), default=0)
+        for number in range(count):
+            yield {name: column[number].tolist() for name, column in columns.items()}
+    elif isinstance(value, np.ndarray):
+        for point in value.tolist():
+            yield {f"axis-{axis}": at for axis, at in enumerate(point)}
+    else:
+        for number, points in enumerate(value):
+            yield from ({"contour": number, **row} for row in rows_of(points))

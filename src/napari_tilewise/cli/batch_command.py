@@ -1,0 +1,96 @@
+"""The command batch: a recipe or a function over many images."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from napari_tilewise import errors
+from napari_tilewise.cli.arguments import parse_inputs, parse_lengths, parse_recipe
+from napari_tilewise.cli.options import Axes, Inputs, Params, Spatial
+
+
+def batch(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="OP|RECIPE",
+            help="An operation's name, a recipe's .yaml file, or a function: my_ops.py:task.",
+        ),
+    ],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SRC", help="A quoted pattern, a folder, a plate or an image."),
+    ],
+    destination: Annotated[str, typer.Argument(metavar="OUT", help="The folder of the outputs.")],
+    param: Params = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", help="Items in work at a time; -1: one per processor.")
+    ] = -1,
+    backend: Annotated[str, typer.Option(help="auto, serial, threading, loky or dask.")] = "auto",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Do everything again, over what is there.")
+    ] = False,
+    skip: Annotated[
+        bool, typer.Option("--skip", help="Leave out items whose output is there, however made.")
+    ] = False,
+    name: Annotated[
+        str,
+        typer.Option(help="The outputs' name: {stem}, {recipe}, {index}, ...; a suffix: format."),
+    ] = "{stem}",
+    over: Annotated[
+        str | None, typer.Option(help="Axes whose positions are items, such as t or tc.")
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option(help="A sliding window's shape, such as 256 or 256,256.")
+    ] = None,
+    step: Annotated[str | None, typer.Option(help="The window's step; its shape if left out.")] = (
+        None
+    ),
+    memory: Annotated[
+        str | None, typer.Option(help="Most memory that all may take together, such as 2GiB.")
+    ] = None,
+    axes: Axes = None,
+    spatial: Spatial = None,
+    input_: Inputs = None,
+) -> None:
+    """Run an operation, a recipe or a function on many images.
+
+    What is done and unchanged is not done again. The exit code is 1 if an item failed.
+    """
+    if overwrite and skip:
+        raise errors.InvalidParameter("--overwrite and --skip were both given: give one.")
+    is_function = ".py:" in what or (":" in what and "/" not in what)
+    if is_function and param:
+        raise errors.InvalidParameter(f"-p {param[0]}: a function {what!r} takes the image alone.")
+    recipe, inputs = (
+        (what, parse_inputs(input_ or []))
+        if is_function
+        else parse_recipe(what, param or [], input_ or [])
+    )
+    from napari_tilewise.batches import batch as run_batch
+    from napari_tilewise.cli.progress import cancellable, item_progress
+
+    with cancellable() as cancel, item_progress() as listener:
+        report = run_batch(
+            recipe,
+            source,
+            destination,
+            n_jobs=jobs,
+            backend=backend,
+            overwrite="skip" if skip else overwrite,
+            progress=listener,
+            cancel=cancel,
+            name=name,
+            inputs=inputs,
+            memory=memory,
+            over=over,
+            window=parse_lengths("window", window),
+            step=parse_lengths("step", step),
+            axes=axes,
+            spatial=spatial,
+        )
+    typer.echo(str(report))
+    if report.failed or report.cancelled:
+        raise typer.Exit(1)

@@ -1,0 +1,143 @@
+"""The commands on images and recipes as they are: convert, info and script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_tilewise import errors
+from napari_tilewise.cli.options import (
+    Axes,
+    Functions,
+    Memory,
+    NoPyramid,
+    NoResume,
+    OmeZarr,
+    Overwrite,
+    Shards,
+    Source,
+    Spatial,
+    Workers,
+)
+
+
+def convert(
+    source: Source,
+    destination: Annotated[
+        str,
+        typer.Argument(metavar="DST", help="NAME.ome.zarr, .ome.tif, .tif (ImageJ), .npy or .png."),
+    ],
+    level: Annotated[
+        int, typer.Option(min=0, help="Which level of the source's pyramid; 0 is the finest.")
+    ] = 0,
+    axes: Axes = None,
+    labels: Annotated[
+        bool | None,
+        typer.Option(
+            "--labels/--intensities",
+            help="Whether values are names of objects, never averaged; as the source says.",
+        ),
+    ] = None,
+    memory: Memory = None,
+    workers: Workers = None,
+    overwrite: Overwrite = False,
+    no_resume: NoResume = False,
+    no_pyramid: NoPyramid = False,
+    ome_zarr: OmeZarr = "0.5",
+    shards: Shards = False,
+) -> None:
+    """Convert an image, with its pyramid, to the format of DST's suffix.
+
+    Pixel sizes, units, axes, names and colours of channels go along where both formats hold them.
+    """
+    from napari_tilewise.cli.progress import cancellable, progress
+    from napari_tilewise.runs import convert as converting
+
+    with cancellable() as cancel, progress() as listener:
+        result = converting.convert(
+            source,
+            destination,
+            level=level,
+            axes=axes,
+            labels=labels,
+            memory=memory,
+            workers=workers,
+            overwrite=overwrite,
+            resume=not no_resume,
+            pyramid=not no_pyramid,
+            ome_zarr=ome_zarr,
+            shards=shards,
+            progress=listener,
+            cancel=cancel,
+        )
+    typer.echo(result.path)
+
+
+def info(path: Annotated[str, typer.Argument(help="The image: a path or a URL.")]) -> None:
+    """Show what is known of an image, as YAML.
+
+    No pixel is read.
+    """
+    from napari_tilewise.io.info import describe as describe_image
+    from napari_tilewise.recipe.file import to_text
+
+    typer.echo(to_text(_plain(describe_image(path))).rstrip())
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with nothing in it but texts, numbers, lists and mappings."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        return value.item()
+    return value if isinstance(value, bool | int | float | None) else str(value)
+
+
+def script(
+    recipe: Annotated[str, typer.Argument(help="The recipe's .yaml file, or an operation's name.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The script's file; stdout unless given.")
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Need scikit-image only, and hold the image in memory.")
+    ] = False,
+    source: Annotated[
+        str | None, typer.Option(help="The image that the script reads unless told another.")
+    ] = None,
+    destination: Annotated[
+        str | None, typer.Option(help="What the script writes unless told otherwise.")
+    ] = None,
+    axes: Annotated[
+        str | None, typer.Option(help="The image's axes, such as tcyx; the source's unless given.")
+    ] = None,
+    spatial: Spatial = None,
+    functions: Functions = None,
+) -> None:
+    """Write a recipe as a Python script.
+
+    It gives what the recipe gives, and runs as: python FILE [SOURCE [DESTINATION]].
+    """
+    from napari_tilewise.recipe import Recipe
+
+    made = Recipe.of(recipe)
+    if source is not None and axes is None:
+        from napari_tilewise.io.readers.open_image import open_image
+
+        axes = "".join(open_image(source).axes) or None
+    text = made.to_script(source, destination, scikit_image_only=plain, spatial=spatial, axes=axes)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise errors.DestinationExists(
+            f"{str(output)!r} exists: give another file to -o, or remove it yourself."
+        ) from error
+    typer.echo(output)

@@ -1,0 +1,148 @@
+"""The commands that tell of operations: list, describe, and check for those of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_tilewise import errors
+from napari_tilewise.cli.arguments import parse_params
+from napari_tilewise.cli.options import Functions
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.spec.operation import Operation
+    from napari_tilewise.operations.spec.parameters import Parameter
+
+
+def list_operations(
+    kind: Annotated[
+        str | None, typer.Option(help="Only operations that tile in this way: statistic, ...")
+    ] = None,
+    category: Annotated[
+        str | None, typer.Option(help="Only operations of this module: filters, filters.rank, ...")
+    ] = None,
+    functions: Functions = None,
+) -> None:
+    """List the operations."""
+    # name, kind, exactness, what it gives, title
+    from napari_tilewise.operations import OPERATIONS
+    from napari_tilewise.operations.spec.operation import Kind
+
+    kinds = [item.value for item in Kind]
+    if kind is not None and kind not in kinds:
+        _refuse("kind", kind, kinds)
+    categories = {op.category for op in OPERATIONS.values()}
+    families = sorted(categories | {name.partition(".")[0] for name in categories})
+    if category is not None and category not in families:
+        _refuse("category", category, families)
+    found = [
+        (
+            op.name,
+            op.kind,
+            op.exactness,
+            op.output,
+            op.title + (" (deprecated)" * bool(op.deprecated)),
+        )
+        for op in sorted(OPERATIONS.values(), key=lambda op: bool(op.deprecated))
+        if kind in (None, op.kind)
+        and (category is None or f"{op.category}.".startswith(f"{category}."))
+    ]
+    widths = [max(map(len, column)) for column in zip(*found, strict=True)]
+    for row in found:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
+
+
+def _refuse(what: str, value: str, known: Sequence[str]) -> None:
+    hint = errors.did_you_mean(value, known)
+    raise errors.InvalidParameter(
+        f"There is no {what} {value!r}: expected one of {', '.join(known)}.{hint}"
+    )
+
+
+def describe(
+    operation: Annotated[str, typer.Argument(help="Its name, such as filters.gaussian.")],
+    functions: Functions = None,
+) -> None:
+    """Describe an operation and its parameters."""
+    from napari_tilewise.operations import get_operation
+
+    op = get_operation(operation)
+    typer.echo(f"{op.name}: {op.title}\n{op.summary}\n")
+    typer.echo(f"gives      {op.output}")
+    typer.echo(f"kind       {op.kind}: {KIND_WORDS[op.kind]}")
+    typer.echo(f"exactness  {op.exactness}: {_exactness_words(op)}")
+    if op.deprecated:
+        typer.echo(f"deprecated {op.deprecated}")
+    if op.note:
+        typer.echo(f"note       {op.note}")
+    if op.parameters:
+        typer.echo("\nparameters (-p name=value)")
+    for parameter in op.parameters.values():
+        _describe_parameter(parameter)
+
+
+KIND_WORDS = {
+    "pointwise": "each pixel alone",
+    "neighbourhood": "each tile with the neighbours that it needs",
+    "statistic": "first a pass gathers numbers over the whole image",
+    "connected": "pieces are joined across the tiles' edges",
+    "geometry": "each output tile from the part of the input that it shows",
+    "iterative": "repeated over the tiles",
+    "whole": "the whole image at once; refused where it does not fit the memory",
+}
+
+
+def _exactness_words(op: Operation) -> str:
+    """Return how near the result is to that on the whole image, in words."""
+    from napari_tilewise.operations import SCIKIT_IMAGE
+
+    whose = "scikit-image" if op.name in SCIKIT_IMAGE else "the function"
+    words = {
+        "identical": f"bit for bit what {whose} gives on the whole image",
+        "close": f"within {op.tolerance:g} of what {whose} gives on the whole image",
+        "approximate": f"near what {whose} gives on the whole image",
+    }
+    return words[op.exactness]
+
+
+def _describe_parameter(parameter: Parameter) -> None:
+    from textwrap import fill
+
+    default = "required" if parameter.required else f"default {parameter.default!r}"
+    typer.echo(f"  {parameter.name}: {parameter.spec.describe()}; {default}")
+    if parameter.doc:
+        indent = " " * 6
+        typer.echo(fill(parameter.doc, 96, initial_indent=indent, subsequent_indent=indent))
+
+
+def check(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.py", help="A Python file of your own operations.")
+    ],
+    operation: Annotated[
+        str | None, typer.Option(help="Only this one; all of the file unless given.")
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param", "-p", metavar="NAME=VALUE", help="Hold a parameter; may be repeated."
+        ),
+    ] = None,
+) -> None:
+    """Check the halos of your own operations.
+
+    Measures the smallest halo for which tiled equals whole and compares it with the declared one.
+    The exit code is 1 where tiled results are not what an operation promises.
+    """
+    from napari_tilewise.halo_check import findings
+
+    wrong = 0
+    for finding in findings(file, operation=operation, parameters=parse_params(param or [])):
+        typer.echo(finding)
+        wrong += not finding.ok
+    if wrong:
+        raise typer.Exit(1)

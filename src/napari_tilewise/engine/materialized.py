@@ -1,0 +1,123 @@
+"""A result that is kept once computed: tiles are made when first asked for, then read back.
+
+Where several passes pull the same result, keeping it costs a write and cheap reads instead of
+computing everything before it again.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.engine.cache import ChunkCache
+from napari_tilewise.engine.stored_image import StoredImage
+from napari_tilewise.engine.tile_tasks import MaterializeTask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_tilewise.engine.stack import Stack
+    from napari_tilewise.grid import Region
+
+
+class Materialized:
+    """A stack's result as a source that computes each of its tiles once.
+
+    Parameters
+    ----------
+    stack
+        What makes the pixels.
+    in_memory
+        Whether tiles stay in memory, or go to a temporary folder.
+    step
+        The number of its step in a chain, by which a crew knows it.
+    """
+
+    def __init__(self, stack: Stack, *, in_memory: bool, step: int | None = None) -> None:
+        self.stack = stack
+        self.step = step
+        self.in_memory = in_memory
+        self.shape = stack.shape
+        self.dtype: np.dtype[Any] = stack.dtype
+        self.grid = stack.grid()
+        self.chunks = self.grid.tile
+        self.computed = 0
+        """Number of tiles that were computed."""
+        self._stored = StoredImage(self.shape, self.dtype, self.chunks, in_memory=in_memory)
+        self._filling = threading.Lock()
+        self._once = ChunkCache(0)  # keeps nothing; makes threads wait for the one that computes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what makes the pixels: another process computes and keeps its own tiles."""
+        return _made_again, (self.stack, self.in_memory, self.step)
+
+    def settle(self, folder: Path) -> None:
+        """Keep the tiles in a folder from now on, with those that stand there from a run before.
+
+        Parameters
+        ----------
+        folder
+            The folder; made where it is missing.
+        """
+        self._stored = StoredImage(self.shape, self.dtype, self.chunks, folder=folder)
+
+    def prepare(self, region: Region | None = None) -> None:
+        """Do the passes that reading a box needs; a crew fills it first.
+
+        Its processes would otherwise all compute the tiles that they meet at the same time.
+        """
+        self.stack.prepare(region)
+        if self.stack.session.crew is not None and self.step is not None:
+            with self._filling:
+                self._fill(region)
+
+    def _fill(self, region: Region | None) -> None:
+        session, step = self.stack.session, self.step
+        assert step is not None
+        whole = tuple(slice(0, n) for n in self.shape)
+        wanted = self.grid.covering(whole if region is None else region)
+        missing = [position for position in wanted if position not in self._stored]
+
+        def work(positions: Sequence[tuple[int, ...]]) -> None:
+            assert session.crew is not None
+            for position in positions:
+                self.stack.prepare(self.grid.region(position))
+            session.crew.ask(MaterializeTask(tuple(positions), step))
+
+        if missing:
+            what = f"{self.stack.call.operation.name}: kept"
+            session.sweep(what, work, session.groups(missing, afar=True), size=len)
+
+    def fill(self, position: tuple[int, ...]) -> None:
+        """Compute a tile, unless it is there.
+
+        Parameters
+        ----------
+        position
+            The tile.
+        """
+        if position not in self._stored:
+            self._once.get(position, partial(self._computed, position))
+
+    def read(self, region: Region) -> np.ndarray:
+        """Return the pixels of a box; the array may be one of the tiles, not to be written to."""
+        for position in self.grid.covering(region):
+            self.fill(position)
+        return self._stored.read(region)
+
+    def _computed(self, position: tuple[int, ...]) -> np.ndarray:
+        region = self.grid.region(position)
+        if position in self._stored:  # another thread was just done with it
+            return self._stored.read(region)
+        pixels = np.ascontiguousarray(self.stack.read(region))
+        self._stored.put(position, pixels)
+        self.computed += 1
+        return pixels
+
+
+def _made_again(stack: Stack, in_memory: bool, step: int | None) -> Materialized:
+    return Materialized(stack, in_memory=in_memory, step=step)

@@ -1,0 +1,217 @@
+"""An image that passes make on the way to a result: in memory when small, else on disk.
+
+It is kept tile by tile. `put` shows a tile at once. What is staged becomes visible at `commit`
+only, so that every tile of a sweep sees the image as it was before. On disk a new version of a tile
+is a new file: what one process stages another one sees by its number, and a run that was killed
+finds the versions that it had noted.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import weakref
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+
+from napari_tilewise.engine.disk import ELSEWHERE, writing
+from napari_tilewise.errors import SourceUnreadable
+from napari_tilewise.grid import Grid, Position, Region, extent, intersect, within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+IN_MEMORY = 64 * 2**20
+"""Images of more bytes go to disk."""
+TEMPORARY = "name another folder in the environment variable TMPDIR"
+"""What helps where the disk of temporary folders is full."""
+
+
+class StoredImage:
+    """A source whose tiles can be replaced.
+
+    Parameters
+    ----------
+    shape, dtype
+        The image's; the channel axis, where there is one, is never cut.
+    tile
+        Tile lengths per axis.
+    in_memory
+        Whether to keep the tiles in memory; small images are unless this is said.
+    folder
+        A folder that outlives the process, and that other processes see.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: Any,
+        tile: Sequence[int],
+        *,
+        in_memory: bool | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.shape = shape
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.chunks = tuple(tile)
+        self._grid = Grid(shape, self.chunks)
+        self._lock = threading.Lock()
+        self._tiles: dict[Position, np.ndarray | int] = {}
+        self._staged: dict[Position, np.ndarray | int] = {}
+        self._replaced: list[Path] = []
+        self._folder = folder
+        self._elsewhere = ELSEWHERE if folder is not None else TEMPORARY
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            return
+        if in_memory is None:
+            in_memory = prod(shape) * self.dtype.itemsize <= IN_MEMORY
+        if not in_memory:
+            self._folder = Path(tempfile.mkdtemp(prefix="napari-tilewise-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+
+    @property
+    def versions(self) -> dict[Position, int]:
+        """The version of each tile that is on disk."""
+        return {p: kept for p, kept in self._tiles.items() if isinstance(kept, int)}
+
+    def versions_of(self, region: Region) -> dict[Position, int]:
+        """Return the versions of the tiles that hold a box.
+
+        Parameters
+        ----------
+        region
+            The box.
+        """
+        found = ((p, self._tiles.get(p)) for p in self._grid.covering(region))
+        return {p: kept for p, kept in found if isinstance(kept, int)}
+
+    def see(self, versions: Mapping[Position, int]) -> None:
+        """Take these versions of tiles, which another process wrote or an earlier run.
+
+        Parameters
+        ----------
+        versions
+            By position.
+        """
+        with self._lock:
+            self._tiles.update(versions)
+
+    def stage(self, position: Position, pixels: np.ndarray) -> None:
+        """Take a tile's new pixels, to be seen after `commit`."""
+        before = self._tiles.get(position)
+        kept = self._keep(position, pixels, before + 1 if isinstance(before, int) else 0)
+        with self._lock:
+            self._staged[position] = kept
+
+    def staged(self, positions: Iterable[Position]) -> None:
+        """Note that another process staged these tiles.
+
+        Parameters
+        ----------
+        positions
+            The tiles.
+        """
+        with self._lock:
+            for position in positions:
+                before = self._tiles.get(position)
+                self._staged[position] = before + 1 if isinstance(before, int) else 0
+
+    def put(self, position: Position, pixels: np.ndarray) -> None:
+        """Take a tile's pixels, to be seen at once."""
+        kept = self._keep(position, pixels, 0)
+        with self._lock:
+            self._tiles[position] = kept
+
+    def __contains__(self, position: Position) -> bool:
+        """Tell whether a tile is there, or its whole first version in the folder."""
+        if position in self._tiles:
+            return True
+        if self._folder is None:
+            return False
+        path = self._path(position, 0)
+        try:
+            # A file that was cut short when the machine stopped has another size.
+            whole = path.stat().st_size == self._pixels(position) * self.dtype.itemsize
+        except FileNotFoundError:
+            return False
+        if whole:
+            self.see({position: 0})
+        return whole
+
+    def _pixels(self, position: Position) -> int:
+        return prod(extent(self._grid.region(position)))
+
+    def _path(self, position: Position, version: int) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{'-'.join(map(str, position))}.{version}.raw"
+
+    def _keep(self, position: Position, pixels: np.ndarray, version: int) -> np.ndarray | int:
+        if self._folder is not None:
+            self._write(self._path(position, version), pixels)
+            return version
+        # a crop would keep its whole region alive
+        return pixels.copy() if pixels.base is not None else pixels
+
+    def _write(self, path: Path, pixels: np.ndarray) -> None:
+        growing = path.with_name(f"{path.name}.{uuid4().hex[:12]}")  # another may write it too
+        with writing(path, self._elsewhere):
+            try:
+                growing.write_bytes(np.ascontiguousarray(pixels).data)
+                growing.replace(path)
+            except BaseException:
+                growing.unlink(missing_ok=True)  # half a tile would only take room
+                raise
+
+    def commit(self) -> None:
+        """Make visible what was staged; `tidy` removes what it replaced."""
+        with self._lock:
+            for position, kept in self._staged.items():
+                before = self._tiles.get(position)
+                self._tiles[position] = kept
+                if isinstance(before, int):
+                    self._replaced.append(self._path(position, before))
+            self._staged = {}
+
+    def tidy(self) -> None:
+        """Remove the versions that were replaced."""
+        with self._lock:
+            replaced, self._replaced = self._replaced, []
+        for path in replaced:
+            path.unlink(missing_ok=True)
+
+    def read(self, region: Region) -> np.ndarray:
+        """Return the pixels of a box; the array may be one of the tiles, not to be written to."""
+        positions = list(self._grid.covering(region))
+        if len(positions) == 1 and self._grid.region(positions[0]) == region:
+            return self._box(positions[0], region)
+        out = np.empty(extent(region), self.dtype)
+        for position in positions:
+            common = intersect(self._grid.region(position), region)
+            out[within(common, region)] = self._box(position, common)
+        return out
+
+    def _box(self, position: Position, region: Region) -> np.ndarray:
+        """Return a box of one tile; from disk, only the pages that hold it are read."""
+        kept = self._tiles[position]
+        box = within(region, self._grid.region(position))
+        if isinstance(kept, int):
+            # Not an .npy file: its header is parsed by `ast`, which threads crash in Python 3.11.
+            path, shape = self._path(position, kept), extent(self._grid.region(position))
+            try:
+                return np.array(np.memmap(path, self.dtype, "r", shape=shape)[box])
+            except OSError as error:
+                raise SourceUnreadable(
+                    f"{str(path)!r}, a part of an intermediate image, cannot be read "
+                    f"({error.strerror or error}); somebody removed or moved it, so leave it in "
+                    "place and start again."
+                ) from error
+        return kept[box]
+
+    def prepare(self, region: Region | None = None) -> None:
+        """Nothing to do."""

@@ -1,0 +1,102 @@
+"""One argument says where tiles are computed: a name, an address, a client, or a cluster."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise.engine.machine import processors
+from napari_tilewise.errors import InvalidParameter, did_you_mean
+from napari_tilewise.executors.executor import Executor, ThisProcess
+from napari_tilewise.executors.processes import Processes
+
+if TYPE_CHECKING:
+    from napari_tilewise.pipeline.bind import Pipeline
+
+AUTO, THREADS, SERIAL, PROCESSES, DISTRIBUTED = EXECUTORS = (
+    "auto",
+    "threads",
+    "serial",
+    "processes",
+    "distributed",
+)
+"""The names of executors; those of batch systems are `cluster.JOB_SYSTEMS`."""
+
+WORTH = 2**23
+"""Pixels from which starting other processes pays, for an operation that holds the lock."""
+
+
+def choose(executor: Any, workers: int | None) -> Executor:
+    """Return where tiles are computed.
+
+    Parameters
+    ----------
+    executor
+        ``"threads"`` or ``"auto"``, ``"serial"``, ``"processes"``, ``"distributed"`` (a dask
+        cluster of this machine), the name of a batch system such as ``"slurm"``, the address of a
+        dask scheduler, a `distributed.Client`, a cluster object, or a `Executor`.
+    workers
+        Threads, processes or jobs; as many as processors unless given.
+
+    Raises
+    ------
+    InvalidParameter
+        When it is none of these.
+    MissingExtra
+        When a package for it is not installed.
+    """
+    if workers is not None and workers < 1:
+        raise InvalidParameter(f"workers={workers}: expected at least 1.")
+    if isinstance(executor, Executor):
+        return executor
+    if executor in (AUTO, THREADS):
+        return ThisProcess(workers or processors())
+    if executor == SERIAL:
+        return ThisProcess(1)
+    if executor == PROCESSES:
+        return Processes(workers or processors())
+    return _cluster(executor, workers)
+
+
+def _cluster(executor: Any, workers: int | None) -> Executor:
+    from napari_tilewise.executors import cluster  # dask's configuration takes its time
+
+    if executor == DISTRIBUTED:
+        return cluster.local(workers)
+    if isinstance(executor, str):
+        if executor in cluster.JOB_SYSTEMS:
+            return cluster.of_jobs(executor, workers)
+        if "://" in executor:
+            return cluster.of_address(executor)
+        known = (*EXECUTORS, *cluster.JOB_SYSTEMS)
+        raise InvalidParameter(
+            f"executor={executor!r}: expected one of {', '.join(map(repr, known))}, or a "
+            f"scheduler's address such as 'tcp://10.0.0.1:8786'.{did_you_mean(executor, known)}"
+        )
+    if hasattr(executor, "scheduler_info") and hasattr(executor, "submit"):
+        return cluster.of_client(executor)
+    if hasattr(executor, "scheduler_address"):
+        return cluster.of_cluster(executor)
+    raise InvalidParameter(
+        f"executor={executor!r}: expected a name such as 'threads', a scheduler's address, a "
+        "distributed.Client or a cluster object."
+    )
+
+
+def better(place: Executor, chain: Pipeline, source: Any) -> Executor:
+    """Return processes instead of threads, where an operation would let only one thread work.
+
+    Parameters
+    ----------
+    place
+        Threads of this process.
+    chain
+        What they would do.
+    source
+        The image, as it was given: an array would have to be written to disk first.
+    """
+    held = [stack for stack in chain.order if stack.call.operation.holds_gil]
+    pixels = max((prod(stack.source.shape) for stack in held), default=0)
+    if place.threads > 1 and pixels >= WORTH and not hasattr(source, "__array__"):
+        return Processes(place.threads)
+    return place

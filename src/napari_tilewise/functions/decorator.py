@@ -1,0 +1,213 @@
+"""The decorator: one line above a function says how it tiles, and makes an operation of it.
+
+The function itself is left as it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidFunction
+from napari_tilewise.functions.annotations import specs_of
+from napari_tilewise.functions.halos import halo_from
+from napari_tilewise.functions.probing import probed_dtype
+from napari_tilewise.functions.user_function import UserFunction, at_once, by_tiles
+from napari_tilewise.operations import OPERATIONS
+from napari_tilewise.operations.shared.whole import whole_halo
+from napari_tilewise.operations.spec.kinds import Exactness, Kind, Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from napari_tilewise.operations.spec.call import Call
+    from napari_tilewise.operations.spec.parameters import Spec
+    from napari_tilewise.operations.spec.passes import HaloLike
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+MAIN = ("__main__", "__mp_main__")
+"""What Python calls the module that was started, here and in processes that it starts."""
+
+
+@overload
+def operation(function: F, /) -> F: ...
+@overload
+def operation(
+    *,
+    halo: HaloLike | Callable[..., HaloLike] | None = 0,
+    kind: Kind | str | None = None,
+    dtype: Any = None,
+    output: Output | str | None = None,
+    parameters: Mapping[str, Spec] | None = None,
+    tolerance: float = 0.0,
+    ndim: int | tuple[int, int] = (1, 8),
+    working: float = 4.0,
+) -> Callable[[F], F]: ...
+def operation(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    halo: HaloLike | Callable[..., HaloLike] | None = 0,
+    kind: Kind | str | None = None,
+    dtype: Any = None,
+    output: Output | str | None = None,
+    parameters: Mapping[str, Spec] | None = None,
+    tolerance: float = 0.0,
+    ndim: int | tuple[int, int] = (1, 8),
+    working: float = 4.0,
+) -> Any:
+    """Declare a function as an operation, under the key ``module.function``.
+
+    The function takes an image, a NumPy array, first, and returns one of the same shape. It is
+    called from several threads at once, on tiles with their neighbours. Its other parameters are
+    described by annotations, defaults and a NumPy docstring.
+
+    Parameters
+    ----------
+    function
+        The function, where the decorator is used without brackets: each pixel alone.
+    halo
+        The neighbours that a pixel's result depends on: a number of pixels, one per axis, pairs
+        (before, after), or a function of some of the parameters, by name, that returns such. 0:
+        each pixel alone; None: the whole image.
+    kind
+        ``"whole"`` says the same as ``halo=None``.
+    dtype
+        The data type that it returns: a type, ``"same"``, or a function of the image's type. It is
+        found out with a call on a small block unless given.
+    output
+        What its pixels are: ``"image"``, ``"mask"`` or ``"labels"``; a mask where the type is bool
+        unless given.
+    parameters
+        What parameters take, where annotations do not say it all, such as
+        ``{"sigma": Number(minimum=0)}`` (from `napari_tilewise.operations.spec.parameters`).
+    tolerance
+        By how much tiled results may differ from the whole's, relative to the largest magnitude in
+        it (or 1): 0 for bit for bit.
+    ndim
+        The number of spatial axes that it takes, or the fewest and the most.
+    working
+        The memory that a call takes at most, the image and the result included, in images of
+        float64.
+
+    Raises
+    ------
+    InvalidFunction
+        When the declaration does not fit the function, or its key is taken.
+    """
+
+    def declare(function: F) -> F:
+        made = _made(function, parameters or {}, ndim)
+        made = replace(made, working=working, **_kind(made, halo, kind))
+        made = replace(made, **_result(made, dtype, output, tolerance))
+        OPERATIONS.register(made, made.origin)
+        return function
+
+    return declare if function is None else declare(function)
+
+
+def _made(
+    function: Callable[..., Any], parameters: Mapping[str, Spec], ndim: int | tuple[int, int]
+) -> UserFunction:
+    name = getattr(function, "__name__", "")
+    if inspect.isclass(function) or not name.isidentifier():
+        raise InvalidFunction(
+            f"{function!r} cannot be an operation: expected a function with a name. Write "
+            "@operation(...) above a def."
+        )
+    module = function.__module__
+    file = getattr(sys.modules.get(module), "__file__", None)
+    path = None if file is None else os.path.realpath(file)
+    last = module.rpartition(".")[2]
+    if module in MAIN and path is not None:
+        last = Path(path).stem
+    key = f"{last}.{name}"
+    return UserFunction(
+        name=key,
+        kind=Kind.POINTWISE,
+        specs=specs_of(key, function, parameters),
+        calls=function,
+        module=module,
+        file=path,
+        digest=_digest(function, path),
+        ndim=(ndim, ndim) if isinstance(ndim, int) else ndim,
+    )
+
+
+def _digest(function: Callable[..., Any], path: str | None) -> str:
+    """Return what stands for the function's code: that of its file, which may hold its helpers."""
+    try:
+        code = inspect.getsource(function).encode() if path is None else Path(path).read_bytes()
+    except OSError:
+        return ""  # typed into an interpreter
+    return sha256(code).hexdigest()
+
+
+def _kind(made: UserFunction, halo: Any, kind: Kind | str | None) -> dict[str, Any]:
+    """Return what says how a function tiles."""
+    declared = Kind.WHOLE if halo is None else Kind.NEIGHBOURHOOD
+    if halo is not None and not callable(halo) and not np.any(halo):
+        declared = Kind.WHOLE if kind == Kind.WHOLE else Kind.POINTWISE
+    if kind is not None and kind != declared:
+        raise InvalidFunction(
+            f"{made.name}: kind={str(kind)!r} does not go with halo={halo!r}, which makes it "
+            f"{str(declared)!r}. Leave kind away, or give kind='whole' alone."
+        )
+    if declared is Kind.WHOLE:
+        return {"kind": declared, "halo_of": whole_halo, "plan_of": at_once}
+    halo_of = halo_from(made.name, halo, made.specs)
+    return {"kind": declared, "halo_of": halo_of, "plan_of": by_tiles}
+
+
+def _result(
+    made: UserFunction, dtype: Any, output: Output | str | None, tolerance: float
+) -> dict[str, Any]:
+    """Return what says what a function returns."""
+    known = (Output.IMAGE, Output.MASK, Output.LABELS)
+    if output is not None and output not in known:
+        raise InvalidFunction(
+            f"{made.name}: output={str(output)!r}: expected one of {', '.join(known)}."
+        )
+    if not tolerance >= 0:
+        raise InvalidFunction(f"{made.name}: tolerance={tolerance!r}: expected 0 or more.")
+    if dtype is None and output == Output.MASK:
+        dtype = np.bool_
+    dtype_of, constant = _dtype(made.name, dtype)
+    if output is None and constant == np.bool_:
+        output = Output.MASK
+    found: dict[str, Any] = {
+        "dtype_of": dtype_of,
+        "output": Output(output or Output.IMAGE),
+        "exactness": Exactness.CLOSE if tolerance else Exactness.IDENTICAL,
+        "tolerance": tolerance,
+    }
+    if output is None:
+        found["output_of"] = lambda call: (
+            Output.MASK if np.dtype(dtype_of(call)) == np.bool_ else Output.IMAGE
+        )
+    return found
+
+
+def _dtype(key: str, dtype: Any) -> tuple[Callable[[Call], Any], np.dtype[Any] | None]:
+    """Return what tells the type of a result, and that type where it is always one."""
+    if dtype is None:
+        return probed_dtype, None
+    if dtype == "same":
+        return lambda call: call.dtype, None
+    if callable(dtype) and not isinstance(dtype, type):
+        return lambda call: np.dtype(dtype(call.dtype)), None
+    try:
+        constant = np.dtype(dtype)
+    except TypeError as error:
+        raise InvalidFunction(
+            f"{key}: dtype={dtype!r}: expected a data type, 'same', or a function of the image's."
+        ) from error
+    return lambda call: constant, constant

@@ -1,0 +1,1 @@
+"""What files say about pixels, in one vocabulary: channels and units."""

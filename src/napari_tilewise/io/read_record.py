@@ -1,0 +1,43 @@
+"""The record of its making that an output carries, wherever its format keeps it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise.io.readers import pictures, tiff
+from napari_tilewise.io.readers.zarr_arrays import is_zarr, open_node, own_metadata
+from napari_tilewise.io.writers import values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def read_record(path: Path) -> Mapping[str, Any] | None:
+    """Return the record of how a local output was made; None where there is none.
+
+    Parameters
+    ----------
+    path
+        An existing file or folder.
+
+    Raises
+    ------
+    SourceUnreadable
+        When what should hold the record cannot be read.
+    """
+    if path.is_dir():
+        return own_metadata(open_node(str(path))) if is_zarr(path) else None
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start in tiff.MAGIC:
+        return tiff.read_record(path)
+    text = pictures.read_text(path)
+    if text is None:
+        return values.read_record(path)
+    with suppress(ValueError):
+        record = json.loads(text)
+        return record if isinstance(record, dict) else None
+    return None

@@ -1,0 +1,127 @@
+"""Microscopes' own formats, read lazily through bioio and its plugin for each of them."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise.errors import MissingExtra, SourceUnreadable
+from napari_tilewise.io.image import Image
+from napari_tilewise.io.metadata.channels import Channel, count_of, tidy
+from napari_tilewise.io.metadata.units import unit_name
+from napari_tilewise.io.readers.guarded import DECODE_ERRORS, Guarded, read_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+PLUGINS: Mapping[str, str] = MappingProxyType(
+    {
+        ".czi": "bioio-czi",
+        ".lif": "bioio-lif",
+        ".nd2": "bioio-nd2",
+        ".dv": "bioio-dv",
+        ".r3d": "bioio-dv",
+        ".sldy": "bioio-sldy",
+        **dict.fromkeys((".oib", ".oif", ".vsi", ".ims"), "bioio-bioformats"),
+    }
+)
+"""The plugin that reads files of each suffix."""
+
+_BROKEN = (*DECODE_ERRORS, KeyError, TypeError, AttributeError, IndexError, NotImplementedError)
+
+
+def open_with_bioio(path: Path, name: str) -> Image:
+    """Open the first scene of a microscope's file.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+    name
+        The source, as the user named it.
+
+    Raises
+    ------
+    MissingExtra
+        When bioio or the plugin is not installed; names both.
+    """
+    bio = _bio_image(path, name)
+    try:
+        # bioio always gives five axes; those of length one say nothing.
+        full, lengths = bio.dims.order.lower(), bio.dims.shape
+        axes = tuple(a for a, n in zip(full, lengths, strict=True) if n > 1 or a in "yx")
+        data = _guarded(bio, path, name, axes)
+        scale, units = _sizes(bio, axes)
+        names = [Channel(str(one)) for one in bio.channel_names or ()]
+    except _BROKEN as exc:
+        raise read_error(exc, name) from exc
+    return Image(
+        data=data,
+        axes=axes,
+        scale=scale,
+        units=units,
+        levels=(data,),
+        labels=False,
+        name=name,
+        recipe=None,
+        format=path.suffix.lstrip(".").lower(),
+        channels=tidy(names, count_of(axes, data.shape)),
+    )
+
+
+def _guarded(bio: Any, path: Path, name: str, axes: tuple[str, ...]) -> Guarded:
+    from dask.array import Array
+
+    pixels = bio.get_image_dask_data("".join(axes).upper())
+    # A plugin's own kind of dask array (bioio-nd2) opens its file for a computation and closes it
+    # after, under the feet of every other thread that reads; dask's own leaves that to each chunk.
+    pixels = Array(pixels.dask, pixels.name, pixels.chunks, dtype=pixels.dtype)
+    return Guarded(pixels, name, reopen=partial(_reopened, path, name, axes))
+
+
+def _reopened(path: Path, name: str, axes: tuple[str, ...]) -> Guarded:
+    return _guarded(_bio_image(path, name), path, name, axes)
+
+
+def _bio_image(path: Path, name: str) -> Any:
+    plugin = PLUGINS[path.suffix.lower()]
+    missing = [p for p in ("bioio", plugin) if find_spec(p.replace("-", "_")) is None]
+    if missing:
+        raise MissingExtra(
+            f"{name!r} is read by {plugin} for bioio, and {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not installed; install both: "
+            f"pip install 'napari-tilewise[bioio]' {plugin}."
+        )
+    reader = import_module(plugin.replace("-", "_")).Reader
+    refused = import_module("bioio_base.exceptions").UnsupportedFileFormatError
+    try:
+        return import_module("bioio").BioImage(str(path), reader=reader)
+    except (*_BROKEN, refused) as exc:
+        why = " ".join(f"{type(exc).__name__}: {exc}".split())  # bioio writes several lines
+        raise SourceUnreadable(
+            f"{name!r} cannot be read by {plugin} ({why}); expected a file "
+            "of its format: restore it from its original."
+        ) from exc
+
+
+def _sizes(bio: Any, axes: tuple[str, ...]) -> tuple[tuple[float, ...], tuple[str | None, ...]]:
+    """Return pixel sizes and units, micrometres and seconds where bioio does not say."""
+    known: dict[str, tuple[float, str | None]] = {}
+    pixel = bio.physical_pixel_sizes
+    properties = getattr(bio, "dimension_properties", None)  # worked out anew at every look
+    for axis in "zyx":
+        size = getattr(pixel, axis.upper(), None)
+        if size:
+            unit = getattr(getattr(properties, axis.upper(), None), "unit", None)
+            known[axis] = (abs(float(size)), unit_name(str(unit)) or "micrometer")  # unit: pint's
+    interval = getattr(bio, "time_interval", None)
+    if interval is not None:
+        seconds = getattr(interval, "total_seconds", lambda: interval)()
+        if seconds:
+            known["t"] = (float(seconds), "second")
+    pairs = [known.get(axis, (1.0, None)) for axis in axes]
+    return tuple(size for size, _ in pairs), tuple(unit for _, unit in pairs)

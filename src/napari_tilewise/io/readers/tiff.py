@@ -1,0 +1,247 @@
+"""Reading TIFF lazily: uncompressed pixels are memory-mapped, others decoded piece by piece."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+import zarr
+
+from napari_tilewise.axes import KINDS
+from napari_tilewise.errors import MissingExtra
+from napari_tilewise.io.image import KEY, Image
+from napari_tilewise.io.metadata.channels import (
+    Channel,
+    count_of,
+    from_imagej,
+    from_ome,
+    of_samples,
+)
+from napari_tilewise.io.metadata.units import unit_name
+from napari_tilewise.io.readers.guarded import DECODE_ERRORS, Guarded, Mapped, read_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""The first bytes of a TIFF and of a BigTIFF."""
+
+_CENTIMETER = 3
+_BROKEN = (*DECODE_ERRORS, KeyError, TypeError, AttributeError, IndexError)
+_Sizes = dict[str, tuple[float, str | None]]
+
+
+def open_tiff(path: Path, name: str) -> Image:
+    """Open the first series of a TIFF: plain, BigTIFF, OME, ImageJ or a scanner's.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+    name
+        The source, as the user named it.
+    """
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            series = tiff.series[0]
+            axes = _letters(series.axes)
+            sizes = _sizes(tiff)
+            count = len(series.levels)
+            shape = series.shape
+            kind = next((k for k in ("ome", "imagej") if getattr(tiff, f"is_{k}")), "")
+            _check_codec(tiff, name)
+            channels = _channels(tiff, axes, shape)
+            record = _record(tiff)
+        levels = tuple(open_level(str(path), name, level) for level in range(count))
+    except MissingExtra:
+        raise
+    except _BROKEN as exc:
+        raise read_error(exc, name) from exc
+    if len(axes) != len(shape):
+        axes = ()
+    unknown = (1.0, None)
+    known = [sizes.get(axis, unknown) for axis in axes] or [unknown] * len(shape)
+    return Image(
+        data=levels[0],
+        axes=axes,
+        scale=tuple(scale for scale, _ in known),
+        units=tuple(unit for _, unit in known),
+        levels=levels,
+        labels=bool(record.get("labels")),
+        name=name,
+        recipe=record.get("recipe"),
+        format=f"{kind}-tiff" if kind else "tiff",
+        channels=channels,
+    )
+
+
+def read_record(path: Path) -> Mapping[str, Any] | None:
+    """Return the record of its making that a TIFF of this package carries; else None.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+    """
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            return _record(tiff) or None
+    except _BROKEN as exc:
+        raise read_error(exc, str(path)) from exc
+
+
+def open_level(path: str, name: str, level: int) -> Guarded:
+    """Open one level of the first series of a TIFF.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+    name
+        The source, as the user named it.
+    level
+        Number of the level, 0 the finest.
+    """
+    reopen = partial(open_level, path, name, level)
+    with tifffile.TiffFile(path) as tiff:
+        pages = tiff.series[0].levels[level]
+        if pages.dataoffset is not None and pages.size:
+            pixels = np.memmap(
+                path,
+                dtype=pages.dtype.newbyteorder(tiff.byteorder),
+                mode="r",
+                offset=pages.dataoffset,
+                shape=pages.shape,
+            )
+            return Guarded(Mapped(pixels), name, reopen=reopen)
+    store: Any = tifffile.imread(path, aszarr=True, series=0, level=level)
+    return Guarded(zarr.open_array(store, mode="r"), name, reopen=reopen, close=store.close)
+
+
+def _check_codec(tiff: tifffile.TiffFile, name: str) -> None:
+    """Refuse a compression whose decoder comes with an extra, before any pixel is asked for."""
+    page = tiff.pages.first
+    try:
+        _ = tifffile.TIFF.DECOMPRESSORS[page.compression]
+        if page.predictor != 1:
+            _ = tifffile.TIFF.UNPREDICTORS[page.predictor]
+    except KeyError as exc:
+        raise MissingExtra(
+            f"{name!r} is compressed in a way that needs imagecodecs ({str(exc).strip(chr(34))}); "
+            "install it: pip install 'napari-tilewise[codecs]'."
+        ) from exc
+
+
+def _channels(
+    tiff: tifffile.TiffFile, axes: tuple[str, ...], shape: tuple[int, ...]
+) -> tuple[Channel, ...]:
+    """Return the names and colours that a TIFF tells."""
+    count = count_of(axes, shape) if len(axes) == len(shape) else 1
+    if tiff.pages.first.photometric == tifffile.PHOTOMETRIC.RGB and count > 1:
+        return of_samples(count)
+    with suppress(ElementTree.ParseError, ValueError, TypeError):
+        if tiff.is_ome and tiff.ome_metadata:
+            pixels = ElementTree.fromstring(tiff.ome_metadata).find(".//{*}Image/{*}Pixels")
+            return () if pixels is None else from_ome(pixels, count)
+        if tiff.is_imagej:
+            return from_imagej(tiff.imagej_metadata or {}, count)
+    return ()
+
+
+def _record(tiff: tifffile.TiffFile) -> dict[str, Any]:
+    """Return what this package wrote about the making of a TIFF, or nothing."""
+    text: str | None = None
+    with suppress(ElementTree.ParseError, ValueError, TypeError):
+        if tiff.is_ome and tiff.ome_metadata and KEY in tiff.ome_metadata:
+            root = ElementTree.fromstring(tiff.ome_metadata)
+            found = root.find(f".//{{*}}CommentAnnotation[@Namespace='{KEY}']/{{*}}Value")
+            text = None if found is None else found.text
+        elif tiff.is_imagej:
+            told = json.loads((tiff.imagej_metadata or {}).get("Info", ""))
+            text = json.dumps(told[KEY]) if isinstance(told, dict) and KEY in told else None
+        record = None if text is None else json.loads(text)
+        return record if isinstance(record, dict) else {}
+    return {}
+
+
+def _letters(axes: str) -> tuple[str, ...]:
+    letters: list[str] = []
+    for axis in axes.lower():
+        letter = "c" if axis == "s" and "C" not in axes else axis
+        if letter not in KINDS or letter in letters:
+            letter = next((other for other in "qip" if other not in letters), "q")
+        letters.append(letter)
+    return tuple(letters) if len(set(letters)) == len(letters) else ()
+
+
+def _sizes(tiff: tifffile.TiffFile) -> _Sizes:
+    """Return pixel size and unit per axis letter, from whichever metadata the file has."""
+    with suppress(ElementTree.ParseError, ValueError, TypeError, ZeroDivisionError, KeyError):
+        if tiff.is_ome and tiff.ome_metadata:
+            return _ome_sizes(tiff.ome_metadata)
+        if tiff.is_imagej:
+            return _imagej_sizes(tiff)
+        if tiff.is_svs:
+            found = re.search(r"MPP\s*=\s*([0-9.]+)", tiff.pages.first.description)
+            return {} if found is None else _square(float(found[1]), "micrometer")
+        page = tiff.pages.first
+        if page.tags.valueof("ResolutionUnit") == _CENTIMETER:
+            return {
+                axis: (10_000.0 / resolution, "micrometer")
+                for axis, resolution in _resolution(page).items()
+            }
+    return {}
+
+
+def _square(size: float, unit: str | None) -> _Sizes:
+    return {"y": (size, unit), "x": (size, unit)}
+
+
+def _ome_sizes(xml: str) -> _Sizes:
+    root = ElementTree.fromstring(xml)
+    pixels = root.find(".//{*}Image/{*}Pixels")
+    if pixels is None:
+        return {}
+    found: _Sizes = {}
+    for axis, attribute, unit in (
+        ("x", "PhysicalSizeX", "µm"),
+        ("y", "PhysicalSizeY", "µm"),
+        ("z", "PhysicalSizeZ", "µm"),
+        ("t", "TimeIncrement", "s"),
+    ):
+        value = float(pixels.get(attribute, 0))
+        if value > 0:
+            found[axis] = (value, unit_name(pixels.get(f"{attribute}Unit", unit)))
+    return found
+
+
+def _imagej_sizes(tiff: tifffile.TiffFile) -> _Sizes:
+    metadata = tiff.imagej_metadata or {}
+    unit = unit_name(metadata.get("unit"))
+    found: _Sizes = {
+        axis: (1.0 / resolution, unit) for axis, resolution in _resolution(tiff.pages.first).items()
+    }
+    spacing = float(metadata.get("spacing", 0))
+    if spacing > 0:
+        found["z"] = (spacing, unit)
+    interval = float(metadata.get("finterval", 0))
+    if interval > 0:
+        found["t"] = (interval, unit_name(metadata.get("tunit", "s")))
+    return found
+
+
+def _resolution(page: Any) -> dict[str, float]:
+    """Return pixels per unit along y and x."""
+    found = {}
+    for axis, tag in (("y", "YResolution"), ("x", "XResolution")):
+        value = page.tags.valueof(tag)
+        if value and value[0] and value[1]:
+            found[axis] = value[0] / value[1]
+    return found

@@ -1,0 +1,210 @@
+"""Reading Zarr: plain arrays and OME-Zarr pyramids, formats 2 and 3, local or remote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zarr
+
+from napari_tilewise.axes import KINDS
+from napari_tilewise.errors import MissingExtra, SourceNotFound, SourceUnreadable
+from napari_tilewise.io.image import KEY, Image
+from napari_tilewise.io.metadata.channels import count_of, from_omero
+from napari_tilewise.io.metadata.units import unit_name
+from napari_tilewise.io.readers.guarded import DECODE_ERRORS, guard
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MARKERS = ("zarr.json", ".zgroup", ".zarray")
+"""A folder that holds one of these is a Zarr."""
+
+_BROKEN = (*DECODE_ERRORS, KeyError, TypeError, AttributeError, IndexError)
+_OLD_AXES = ("t", "c", "z", "y", "x")  # OME-Zarr 0.1 and 0.2 name none
+
+
+def is_zarr(path: Path) -> bool:
+    """Return whether a folder holds a Zarr array or group."""
+    return any((path / marker).is_file() for marker in MARKERS)
+
+
+def open_node(location: str) -> zarr.Group | zarr.Array[Any]:
+    """Return the array or group at a path or URL, opened for reading.
+
+    Parameters
+    ----------
+    location
+        A local folder that holds a Zarr, or a URL.
+    """
+    try:
+        return zarr.open(location, mode="r")
+    except ImportError as exc:
+        raise MissingExtra(
+            f"{location!r} needs a package that is not installed ({exc}); "
+            "install fsspec and the file system it names."
+        ) from exc
+    except FileNotFoundError as exc:
+        if Path(location).exists():
+            raise _unreadable(location, str(exc)) from exc
+        raise SourceNotFound(
+            f"There is no Zarr at {location!r}; check the spelling of the path or URL."
+        ) from exc
+    except _BROKEN as exc:
+        raise _unreadable(location, f"{type(exc).__name__}: {exc}") from exc
+
+
+def open_zarr(location: str) -> Image:
+    """Open a Zarr array or an OME-Zarr image.
+
+    Parameters
+    ----------
+    location
+        A local folder that holds a Zarr, or a URL.
+    """
+    node = open_node(location)
+    if isinstance(node, zarr.Array):
+        return from_array(node, location)
+    ours = own_metadata(node)
+    if ours.get("complete") is False:
+        raise SourceUnreadable(
+            f"{location!r} is an unfinished output; expected a finished one: "
+            "run it again to complete it, or delete it."
+        )
+    multiscales = ome_metadata(node).get("multiscales")
+    if not multiscales:
+        return _only_array(node, location)
+    try:
+        return _from_multiscales(node, multiscales[0], location)
+    except SourceUnreadable:
+        raise
+    except _BROKEN as exc:
+        raise _unreadable(location, f"its OME-Zarr metadata: {exc!r}") from exc
+
+
+def from_array(array: zarr.Array[Any], name: str) -> Image:
+    """Return an open array as an image whose axes are known only where it names them.
+
+    Parameters
+    ----------
+    array
+        An open array.
+    name
+        The source, as the user named it.
+    """
+    names = getattr(array.metadata, "dimension_names", None)
+    axes = axis_letters([{"name": name} for name in names]) if names and all(names) else ()
+    data = guard(array, name)
+    return Image(
+        data=data,
+        axes=axes if "q" not in axes else (),
+        scale=(1.0,) * data.ndim,
+        units=(None,) * data.ndim,
+        levels=(data,),
+        labels=False,
+        name=name,
+        recipe=None,
+        format=f"zarr {array.metadata.zarr_format}",
+    )
+
+
+def ome_metadata(group: zarr.Group) -> Mapping[str, Any]:
+    """Return a group's OME-Zarr metadata: 0.5 keeps them under one key, 0.4 did not."""
+    attributes = group.attrs.asdict()
+    ome = attributes.get("ome")
+    return ome if isinstance(ome, dict) else attributes
+
+
+def own_metadata(node: zarr.Group | zarr.Array[Any]) -> Mapping[str, Any]:
+    """Return what this package wrote about a Zarr, or nothing."""
+    ours = node.attrs.asdict().get(KEY)
+    return ours if isinstance(ours, dict) else {}
+
+
+def axis_letters(axes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return one distinct letter per axis of an OME-Zarr, whatever its axes are called.
+
+    Parameters
+    ----------
+    axes
+        The axes of the metadata: mappings with a name and perhaps a type.
+    """
+    letters: list[str] = []
+    spaces = [axis for axis in axes if axis.get("type") == "space"]
+    for axis in axes:
+        letter = str(axis.get("name", "")).lower()
+        if letter not in KINDS:
+            by_type = {"time": "t", "channel": "c"}.get(str(axis.get("type")), "q")
+            letter = "zyx"[-len(spaces) :][spaces.index(axis)] if axis in spaces[:3] else by_type
+        if letter in letters:
+            letter = next(other for other in "qip" if other not in letters)
+        letters.append(letter)
+    return tuple(letters)
+
+
+def _from_multiscales(group: zarr.Group, multiscale: Mapping[str, Any], name: str) -> Image:
+    datasets = multiscale["datasets"]
+    levels = tuple(guard(_array(group, item["path"], name), name) for item in datasets)
+    ndim = levels[0].ndim
+    declared = multiscale.get("axes") or _OLD_AXES
+    axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in declared]
+    if len(axes) != ndim:
+        raise _unreadable(name, f"it names {len(axes)} axes, but its array has {ndim}")
+    outer = _scale(multiscale, ndim)
+    scales = tuple(
+        tuple(a * b for a, b in zip(outer, _scale(item, ndim), strict=True)) for item in datasets
+    )
+    ours = own_metadata(group)
+    metadata = ome_metadata(group)
+    version = metadata.get("version") or multiscale.get("version") or "0.4"
+    letters = axis_letters(axes)
+    return Image(
+        data=levels[0],
+        axes=letters,
+        scale=scales[0],
+        units=tuple(unit_name(axis.get("unit")) for axis in axes),
+        levels=levels,
+        labels="image-label" in metadata or bool(ours.get("labels")),
+        name=name,
+        recipe=ours.get("recipe"),
+        format=f"ome-zarr {version}",
+        level_scales=scales,
+        channels=from_omero(metadata, count_of(letters, levels[0].shape)),
+    )
+
+
+def _scale(item: Mapping[str, Any], ndim: int) -> tuple[float, ...]:
+    for transformation in item.get("coordinateTransformations") or ():
+        if transformation.get("type") == "scale" and "scale" in transformation:
+            scale = tuple(float(value) for value in transformation["scale"])
+            if len(scale) == ndim:
+                return scale
+    return (1.0,) * ndim
+
+
+def _array(group: zarr.Group, path: str, name: str) -> zarr.Array[Any]:
+    node = group.get(path)
+    if not isinstance(node, zarr.Array):
+        raise _unreadable(name, f"its level {path!r} is missing")
+    return node
+
+
+def _only_array(group: zarr.Group, name: str) -> Image:
+    arrays = dict(group.arrays())
+    if len(arrays) == 1:
+        return from_array(next(iter(arrays.values())), name)
+    members = sorted([*arrays, *(key for key, _ in group.groups())])
+    if not members:
+        raise _unreadable(name, "the group is empty")
+    shown = ", ".join(map(repr, members[:8])) + (", ..." if len(members) > 8 else "")
+    raise SourceUnreadable(
+        f"{name!r} is a Zarr group without an image of its own; "
+        f"expected an OME-Zarr image or an array: open one of its members, {shown}."
+    )
+
+
+def _unreadable(name: str, why: str) -> SourceUnreadable:
+    return SourceUnreadable(
+        f"{name!r} cannot be read ({why}); expected a Zarr array or an OME-Zarr image, "
+        "so restore it from its original."
+    )

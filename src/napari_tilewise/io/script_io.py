@@ -1,0 +1,174 @@
+"""What an exported script reads and writes with: a path becomes a lazy array, and one a path again.
+
+A script is made for images of certain axes. An image with others is refused, for a run would loop
+over what the script would blur.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+
+from napari_tilewise.axes import default_axes, kind, parse
+from napari_tilewise.engine.lazy import as_source
+from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.tile_order import WIDEST, banded
+from napari_tilewise.errors import InvalidAxes
+from napari_tilewise.grid import Grid
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.writers.create import create_writer
+from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
+from napari_tilewise.io.writers.staging import local_path
+from napari_tilewise.io.writers.values import SUFFIXES, write_value
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    from napari_tilewise.engine.source import Source
+    from napari_tilewise.io.image import Image
+    from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+
+ANY = "any"
+"""Axes that are not looked at."""
+OPEN = "..."
+"""In axes: any number of axes of space."""
+
+_CHUNK_BYTES = 2**24
+_TILE_PIXELS = 2**22
+
+
+def read(source: str | os.PathLike[str], *, axes: str = OPEN) -> da.Array:
+    """Return an image as a lazy dask array; no pixel is read yet.
+
+    Parameters
+    ----------
+    source
+        A path or a URL of any format that the package reads.
+    axes
+        The axes that it must have where it names them, such as ``"tyx"``; in it ``"..."`` stands
+        for any number of axes of space, and ``"any"`` for all that there may be.
+
+    Raises
+    ------
+    InvalidAxes
+        When it has others.
+    """
+    image = open_image(source)
+    if axes != ANY:
+        _check(image, axes)
+    data = image.data
+    chunks = da.core.normalize_chunks(
+        "auto", tuple(data.shape), limit=_CHUNK_BYTES, dtype=np.dtype(data.dtype),
+        previous_chunks=getattr(data, "chunks", None),
+    )  # fmt: skip
+    lazy: da.Array = da.from_array(data, chunks=chunks, name=False)
+    return lazy
+
+
+def _check(image: Image, axes: str) -> None:
+    """Refuse an image whose axes a script was not made for."""
+    ndim, names = len(image.data.shape), "".join(image.axes)
+    before, is_open, after = axes.partition(OPEN)
+    least = len(before) + len(after)
+    fits = ndim >= least if is_open else ndim == least
+    if fits and names:
+        between = names[len(before) : ndim - len(after)] if is_open else ""
+        fits = names == before + between + after if is_open else names == axes
+        fits = fits and all(kind(axis) == "space" for axis in between)
+    if not fits:
+        wanted = f"the axes {axes}" if axes != OPEN else "axes of space only"
+        there = f"the axes {names}" if names else f"{ndim} axes without names"
+        raise InvalidAxes(
+            f"{image.name!r} has {there}, and this script was made for images with {wanted}: "
+            f"export the recipe again with axes={names or 'their names'!r}."
+        )
+
+
+def save(
+    result: Any,
+    destination: str | os.PathLike[str],
+    *,
+    like: str | os.PathLike[str] | None = None,
+    axes: str = OPEN,
+    labels: bool = False,
+) -> Path:
+    """Compute a result and write it, an image tile by tile; nothing is overwritten.
+
+    Parameters
+    ----------
+    result
+        An image, lazy or not, or a scalar, points or a table.
+    destination
+        Where it goes, by suffix: ``.ome.zarr``, ``.ome.tif``, ``.npy``, ... for an image, ``.json``
+        or ``.csv`` for anything else.
+    like
+        The source, whose axes and pixel size the image keeps.
+    axes
+        The image's axes; in it ``"..."`` stands for those of `like`.
+    labels
+        Whether the values are names of objects, which smaller levels never average.
+
+    Raises
+    ------
+    TilewiseError
+        When it cannot be written; nothing is left under the destination's name.
+    """
+    where = local_path(destination)
+    if where.suffix.lower() in SUFFIXES:
+        return write_value(where, np.asarray(result) if isinstance(result, da.Array) else result)
+    image = None if like is None else open_image(like)
+    source, session = as_source(result), Session()
+    names, scale, units = _pixel_sizes(source.shape, axes, image)
+    writer = create_writer(
+        where, sources=() if like is None else (like,), shape=source.shape, dtype=source.dtype,
+        axes=names, scale=scale, units=units, chunks=default_chunks(source.shape, names),
+        labels=labels or _keeps_labels(image, source),
+    )  # fmt: skip
+    try:
+        _stream(source, writer, session)
+        for level in range(1, len(writer.pyramid_levels())):
+            session.sweep("save", lambda task: task(), writer.pyramid_tasks(level))
+        return writer.finish()
+    except BaseException:
+        writer.abort()
+        raise
+
+
+def _stream(source: Source, writer: OmeZarrWriter, session: Session) -> None:
+    """Compute a result in tiles of whole chunks, as many at a time as there are processors."""
+    factor = max(1, math.isqrt(_TILE_PIXELS // math.prod(writer.chunks)))
+    lengths = (c if c == 1 else c * factor for c in writer.chunks)
+    tile = tuple(max(1, min(c, n)) for c, n in zip(lengths, source.shape, strict=True))
+    grid = Grid(source.shape, tile)
+    source.prepare()
+
+    def work(position: tuple[int, ...]) -> None:
+        region = grid.region(position)
+        writer.write(region, np.ascontiguousarray(source.read(region)))
+
+    session.sweep("save", work, banded(grid, WIDEST))
+
+
+def _pixel_sizes(
+    shape: tuple[int, ...], axes: str, like: Image | None
+) -> tuple[tuple[str, ...], tuple[float, ...], tuple[str | None, ...]]:
+    """Return a result's axes, and the size of its pixels: larger where there are fewer of them."""
+    known = "".join(like.axes) if like is not None else ""
+    letters = parse(axes.replace(OPEN, known), len(shape)) if known or OPEN not in axes else None
+    names = letters or default_axes(len(shape))
+    before = {} if like is None else dict(zip(like.axes, like.data.shape, strict=False))
+    sizes = {} if like is None else dict(zip(like.axes, like.scale, strict=False))
+    units = {} if like is None else dict(zip(like.axes, like.units, strict=False))
+    scale = tuple(
+        float(sizes.get(axis, 1.0)) * before.get(axis, n) / max(n, 1)
+        for axis, n in zip(names, shape, strict=True)
+    )
+    return names, scale, tuple(units.get(axis) for axis in names)
+
+
+def _keeps_labels(image: Image | None, source: Source) -> bool:
+    return image is not None and image.labels and image.data.dtype == source.dtype

@@ -1,0 +1,1 @@
+"""Lazy views of an image: other axes, planes, windows; pixels are read when asked for."""

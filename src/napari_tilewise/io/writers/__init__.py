@@ -1,0 +1,1 @@
+"""Writers: output appears complete or not at all, whatever its format."""

@@ -1,0 +1,106 @@
+"""Writing TIFF as ImageJ does: uncompressed hyperstacks of up to 4 GiB, three data types."""
+
+from __future__ import annotations
+
+import json
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+
+from napari_tilewise.io.image import KEY
+from napari_tilewise.io.metadata import channels as _channels
+from napari_tilewise.io.metadata.units import converted, symbol
+from napari_tilewise.io.writers.staged_file import StagedFileWriter
+from napari_tilewise.sizes import format_size
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_tilewise.engine.session import Session
+
+DTYPES = ("uint8", "uint16", "float32")
+"""ImageJ's data types."""
+LARGEST = 2**32 - 2**22
+"""Most bytes of pixels: offsets in the file are of 32 bits, and the metadata want some room."""
+
+_ORDER = "tzcyx"
+
+
+class ImageJWriter(StagedFileWriter):
+    """Writes ``.tif``; masks become uint8, the record of the making goes into ImageJ's info."""
+
+    format = "an ImageJ TIFF"
+
+    def check(self) -> None:
+        """Refuse what ImageJ cannot hold."""
+        instead = "write NAME.ome.tif or NAME.ome.zarr"
+        if self._written.name not in DTYPES:
+            step = ", or convert to one of these first (util.img_as_float32, ...)"
+            raise self.refuse(f"it holds {', '.join(DTYPES)}", instead + step)
+        if not set("yx") <= set(self.axes) <= set(_ORDER):
+            raise self.refuse("it holds the axes t, z, c, y, x", "name the axes, or write NAME.npy")
+        size = prod(self.shape) * self._written.itemsize
+        if size > LARGEST:
+            raise self.refuse(
+                f"it holds up to 4 GiB, and these pixels are {format_size(size)}", instead
+            )
+
+    @property
+    def _written(self) -> np.dtype[Any]:
+        """The data type in the file: ImageJ has no truth values."""
+        return np.dtype(np.uint8) if self.dtype.kind == "b" else self.dtype
+
+    def pour(self, path: Path, session: Session | None) -> None:
+        """Write the file through a memory map.
+
+        Parameters
+        ----------
+        path
+            The file.
+        session
+            Whom to tell of progress, and who may cancel.
+        """
+        color = self._written == np.uint8 and len(self.channels) == 3
+        color = color and _channels.are_samples(self.channels)
+        order = "tzyxc" if color else _ORDER
+        axes = "".join(axis for axis in order if axis in self.stored_axes)
+        lengths = dict(zip(self.stored_axes, self.levels[0].shape, strict=True))
+        shape = tuple(lengths[axis] for axis in axes)
+        with tifffile.TiffWriter(path, imagej=True) as tiff:
+            tiff.write(
+                shape=shape,
+                dtype=self._written,
+                photometric="rgb" if color else "minisblack",
+                resolution=(1 / self.sizes["x"][0], 1 / self._length("y")),
+                metadata=self._metadata(axes, shape, color),
+            )
+        pixels = tifffile.memmap(path, mode="r+")
+        # tifffile leaves out axes of length one.
+        self.fill(pixels.reshape(shape), axes, session)
+        pixels.flush()
+
+    def _length(self, axis: str) -> float:
+        """Return a pixel's size in the unit of x, the only one that ImageJ has."""
+        size, unit = self.sizes[axis]
+        return converted(size, unit, self.sizes["x"][1]) or size
+
+    def _metadata(self, axes: str, shape: tuple[int, ...], color: bool) -> dict[str, Any]:
+        upper = axes.upper()
+        told: dict[str, Any] = {
+            "axes": upper.replace("C", "S") if color else upper,
+            "Info": json.dumps({KEY: self.record}),
+        }
+        unit = symbol(self.sizes["x"][1], ascii_only=True)
+        if unit is not None:
+            told["unit"] = unit
+        if "z" in axes:
+            told["spacing"] = self._length("z")
+        if "t" in axes and self.sizes["t"][1] is not None:
+            size, unit = self.sizes["t"]
+            told["finterval"], told["tunit"] = size, symbol(unit, ascii_only=True)
+        if self.channels and not color:
+            told |= _channels.to_imagej(self.channels, prod(shape[:-2]))
+            told["mode"] = "composite" if len(self.channels) > 1 else "grayscale"
+        return told

@@ -1,0 +1,179 @@
+"""Writing OME-TIFF: a BigTIFF of compressed tiles, with its pyramid in SubIFDs, in file order."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
+
+import numpy as np
+import tifffile
+
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.io.image import KEY
+from napari_tilewise.io.metadata import channels as _channels
+from napari_tilewise.io.metadata.units import symbol
+from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
+from napari_tilewise.io.writers.staged_file import StagedFileWriter, followed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import zarr
+
+    from napari_tilewise.engine.session import Session
+
+DTYPES = (
+    "bool", "int8", "int16", "int32", "uint8", "uint16", "uint32",
+    "float32", "float64", "complex64", "complex128",
+)  # fmt: skip
+"""The data types of OME-XML."""
+AXES = "tczyx"
+
+_SIDE = 16  # TIFF: tiles are whole multiples of it
+_LONGEST = 512  # of tiles whose lines are chunks of their own
+_BATCH = 16 * 2**20
+_ATTRIBUTES = {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ"}
+
+
+class OmeTiffWriter(StagedFileWriter):
+    """Writes ``.ome.tif``; the record of its making is an annotation of the OME-XML."""
+
+    format = "an OME-TIFF"
+    has_pyramid = True
+
+    def check(self) -> None:
+        """Refuse data types and axes that OME-XML does not know."""
+        if self.dtype.name not in DTYPES:
+            instead = "write NAME.ome.zarr"
+            if self.dtype.kind not in "iu":  # of 64 bits: labels, which such a step scales away
+                instead += ", or convert to one of these with a step such as util.img_as_float32"
+            raise self.refuse(f"it holds {', '.join(DTYPES)}", instead)
+        if not set("yx") <= set(self.axes) <= set(AXES):
+            raise self.refuse(
+                "it holds the axes t, c, z, y, x, of which y and x must be there",
+                "name the axes, or write NAME.npy",
+            )
+
+    def chunks_for(
+        self, shape: tuple[int, ...], axes: tuple[str, ...], chunks: tuple[int, ...] | None
+    ) -> tuple[int, ...]:
+        """Return chunks that are tiles: of one plane each, and whole multiples of 16.
+
+        Lines that are made one by one, as where planes of z and x are, stay chunks of their own.
+
+        Parameters
+        ----------
+        shape
+            Shape of the image.
+        axes
+            One letter per axis.
+        chunks
+            What was wanted, if anything.
+        """
+        lengths = []
+        for axis, chunk, n in zip(axes, chunks or default_chunks(shape, axes), shape, strict=True):
+            if axis in "yx" and 1 < chunk < n and chunk % _SIDE:
+                raise InvalidParameter(
+                    f"chunks={chunks}: a TIFF's tiles are whole multiples of {_SIDE} pixels along "
+                    "y and x."
+                )
+            lengths.append(chunk if axis in "yx" else 1)
+        return tuple(lengths)
+
+    def pour(self, path: Path, session: Session | None) -> None:
+        """Write the file, tile by tile in its own order.
+
+        Parameters
+        ----------
+        path
+            The file.
+        session
+            Whom to tell of progress, and who may cancel.
+        """
+        finest = self.levels[0]
+        tile = tuple(
+            -(-(chunk if chunk > 1 else min(_LONGEST, n)) // _SIDE) * _SIDE
+            for axis, chunk, n in zip(self.stored_axes, finest.chunks, finest.shape, strict=True)
+            if axis in "yx"
+        )
+        color = self._is_color()
+        options = self._options(tile, color, None if session is None else session.workers)
+        with tifffile.TiffWriter(path, bigtiff=True, ome=True) as tiff:
+            for number, level in enumerate(self.levels):
+                place: dict[str, Any] = {"subfiletype": 1, "metadata": None}
+                if number == 0:
+                    place = {"subifds": len(self.levels) - 1, "metadata": self._metadata()}
+                what = f"writing {self.path.name}, level {number}"
+                pages = self._pages(level.shape, tile, color)
+                boxes = followed(session, what, product(*pages), prod(map(len, pages)))
+                tiles = (self._tile(level, box, color) for box in boxes)
+                shape = self._shape(level.shape, color)
+                tiff.write(tiles, shape=shape, dtype=self.dtype, **place, **options)
+                next(boxes, None)  # tifffile asks for as many as there are, not for the end
+
+    def _is_color(self) -> bool:
+        """Return whether channels are stored as the samples of pixels."""
+        return self.dtype.name in {"uint8", "uint16"} and _channels.are_samples(self.channels)
+
+    def _options(self, tile: tuple[int, ...], color: bool, workers: int | None) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "tile": tile,
+            "compression": "zlib",
+            "compressionargs": {"level": 3},
+            "predictor": 2 if self.dtype.kind in "iu" else None,
+            "photometric": "rgb" if color else "minisblack",
+            "maxworkers": workers or 1,
+            "buffersize": _BATCH,
+        }
+        if color:
+            options["planarconfig"] = "contig"
+            options["extrasamples"] = ("unassalpha",) if len(self.channels) == 4 else None
+        return options
+
+    def _shape(self, shape: tuple[int, ...], color: bool) -> tuple[int, ...]:
+        if not color:
+            return shape
+        lengths = dict(zip(self.stored_axes, shape, strict=True))
+        channels = lengths.pop("c")
+        return (*lengths.values(), channels)
+
+    def _pages(
+        self, shape: tuple[int, ...], tile: tuple[int, ...], color: bool
+    ) -> list[list[slice]]:
+        """Return the boxes of the tiles along each axis: page by page, row by row."""
+        lengths = dict.fromkeys(self.stored_axes, 1) | {"y": tile[0], "x": tile[1]}
+        if color:
+            lengths["c"] = len(self.channels)
+        axes = zip(shape, (lengths[axis] for axis in self.stored_axes), strict=True)
+        return [[slice(i, i + step) for i in range(0, n, step)] for n, step in axes]
+
+    def _tile(
+        self, level: zarr.Array[Any], box: Sequence[slice], color: bool
+    ) -> np.ndarray[Any, Any]:
+        block = np.asarray(level[tuple(box)])
+        block = block.reshape(-1, *block.shape[-2:])
+        return np.ascontiguousarray(np.moveaxis(block, 0, -1)) if color else block[0]
+
+    def _metadata(self) -> dict[str, Any]:
+        color = self._is_color()
+        axes = "".join(axis for axis in self.stored_axes if not (axis == "c" and color)).upper()
+        told: dict[str, Any] = {
+            "axes": axes + "S" * color,
+            "Name": self.name,
+            # The same output has the same bytes whenever it is written.
+            "UUID": str(uuid5(NAMESPACE_URL, json.dumps(self.record, sort_keys=True))),
+            "CommentAnnotation": {"Namespace": KEY, "Value": json.dumps(self.record)},
+        }
+        for axis, (size, unit) in self.sizes.items():
+            if axis in _ATTRIBUTES and (size, unit) != (1.0, None):
+                told[_ATTRIBUTES[axis]] = size
+                told[f"{_ATTRIBUTES[axis]}Unit"] = symbol(unit) or "pixel"
+            elif axis == "t" and unit is not None:
+                told["TimeIncrement"], told["TimeIncrementUnit"] = size, symbol(unit)
+        if self.channels and not color:
+            told["Channel"] = _channels.to_ome(self.channels)
+        return told

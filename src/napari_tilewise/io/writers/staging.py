@@ -1,0 +1,163 @@
+"""Output appears complete or not at all: it grows under a hidden name beside its destination.
+
+Nothing under the final name is touched until the output is whole; then one rename puts it there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from uuid import uuid4
+
+from napari_tilewise.engine.disk import writing
+from napari_tilewise.errors import DestinationExists, DestinationUnwritable
+from napari_tilewise.io.image import Image
+from napari_tilewise.io.readers.zarr_arrays import is_zarr
+
+_MARK = ".partial-"
+
+
+def local_path(destination: object) -> Path:
+    """Return a destination as an absolute local path.
+
+    Parameters
+    ----------
+    destination
+        A path; a URL other than ``file://`` is refused.
+    """
+    if not isinstance(destination, (str, os.PathLike)):
+        raise DestinationUnwritable(
+            f"A destination of type {type(destination).__name__} cannot be written; give a path."
+        )
+    text = str(os.fspath(destination))
+    url = urlsplit(text)
+    if url.scheme == "file":
+        text = unquote(url.path)
+    elif "://" in text:
+        raise DestinationUnwritable(
+            f"{text!r} is a URL, and only local folders can be written; "
+            "write to a path and copy the result there."
+        )
+    # Links in the parents are followed, the last name is not: a link is replaced, not its target.
+    path = Path(text).expanduser()
+    return path.parent.resolve() / path.name if path.name not in {"", ".."} else path.resolve()
+
+
+def same_place(a: object, b: object) -> bool:
+    """Return whether two sources or destinations are one place on disk, or one holds the other.
+
+    Parameters
+    ----------
+    a
+        A path, an `Image`, or an array that knows its store.
+    b
+        Another.
+    """
+    first, second = _place(a), _place(b)
+    if first is None or second is None:
+        return False
+    return first.is_relative_to(second) or second.is_relative_to(first)
+
+
+def _place(thing: Any) -> Path | None:
+    if isinstance(thing, Image):
+        thing = thing.data if thing.format == "array" else thing.name
+    if isinstance(thing, (str, os.PathLike)):
+        text = str(os.fspath(thing))
+        if "://" in text and not text.startswith("file://"):
+            return None
+        return local_path(text).resolve()
+    root = getattr(getattr(thing, "store", None), "root", None)  # a Zarr array's
+    if isinstance(root, (str, os.PathLike)):
+        return (Path(root) / str(getattr(thing, "path", ""))).resolve()
+    filename = getattr(thing, "filename", None)  # a memory map's
+    return Path(filename).resolve() if isinstance(filename, (str, os.PathLike)) else None
+
+
+def check_vacant(path: Path, *, overwrite: bool) -> None:
+    """Refuse a destination that exists, unless it is a Zarr that may be overwritten.
+
+    Parameters
+    ----------
+    path
+        The final name.
+    overwrite
+        Whether an old output may be replaced.
+    """
+    if not os.path.lexists(path):
+        return
+    if not overwrite:
+        raise DestinationExists(
+            f"{str(path)!r} exists; give another destination, or overwrite=True (in the shell: "
+            "--overwrite) to replace it."
+        )
+    if path.is_symlink() or not path.is_dir() or not is_zarr(path):
+        raise DestinationUnwritable(
+            f"{str(path)!r} exists and is not a Zarr, so it is not overwritten; expected a Zarr "
+            "or nothing: give another destination, or remove it yourself."
+        )
+
+
+def new_staging(path: Path) -> Path:
+    """Make an empty hidden folder beside a destination, and the destination's parents.
+
+    Parameters
+    ----------
+    path
+        The final name.
+    """
+    staging = path.parent / f".{path.name}{_MARK}{uuid4().hex[:12]}"
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging.mkdir()
+    return staging
+
+
+def partials(path: Path) -> list[Path]:
+    """Return the staging folders that stand beside a destination, the newest first.
+
+    Parameters
+    ----------
+    path
+        The final name.
+    """
+    prefix = f".{path.name}{_MARK}"
+    if not path.parent.is_dir():
+        return []
+    found = [p for p in path.parent.iterdir() if p.name.startswith(prefix) and p.is_dir()]
+    return sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)
+
+
+def is_partial(path: Path) -> bool:
+    """Return whether a path has the name of a staging folder."""
+    return path.name.startswith(".") and _MARK in path.name
+
+
+def publish(staging: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a complete staging folder its final name; an old output goes only then.
+
+    Parameters
+    ----------
+    staging
+        The complete output.
+    path
+        The final name.
+    overwrite
+        Whether an old output may be replaced.
+    """
+    check_vacant(path, overwrite=overwrite)
+    with writing(path):
+        if not path.exists():
+            staging.rename(path)
+            return
+        old = path.parent / f".{path.name}.old-{uuid4().hex[:12]}"
+        path.rename(old)
+        try:
+            staging.rename(path)
+        except OSError:
+            old.rename(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)

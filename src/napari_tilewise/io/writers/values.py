@@ -1,0 +1,350 @@
+"""Results that are not images: tables, points and contours as CSV, scalars as JSON.
+
+Numbers keep their full precision, and a file appears complete or not at all. How it was made stands
+in the JSON itself; beside a CSV, in a file of its own, so that any program can read the table.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+
+from napari_tilewise.engine.disk import writing
+from napari_tilewise.errors import DestinationExists, DestinationUnwritable, SourceUnreadable
+from napari_tilewise.io.image import KEY
+from napari_tilewise.io.writers.staging import local_path
+from napari_tilewise.operations.spec.kinds import Output
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUFFIXES = (".csv", ".json")
+"""What a destination's name may end in."""
+SIDECAR = ".provenance.json"
+"""What the name of the file with a record ends in, after the name of the CSV or .npy."""
+ROWS = (Output.SCALAR, Output.POINTS, Output.CONTOURS, Output.TABLE)
+"""The results that a ``.csv`` holds; a ``.json`` holds any."""
+
+_Write = Callable[[Any], object]
+_Rows = tuple[list[str], Iterable[Sequence[object]]]
+
+
+def write_value(
+    path: str | os.PathLike[str],
+    value: Any,
+    overwrite: bool = False,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    along: Sequence[str] | None = None,
+) -> Path:
+    """Write a table, points, contours or a scalar, and return the file's path.
+
+    Parameters
+    ----------
+    path
+        ``.csv`` for a table (a dict of columns), points (a row each, columns ``axis-0``, ...),
+        contours (a list of points; a first column numbers them) and scalars (a row each, column
+        ``value``). ``.json`` for anything: an object with the value under ``"value"``.
+    value
+        The result.
+    overwrite
+        Whether an old file may be replaced.
+    provenance
+        How it was made; for ``.csv`` kept in a second file, ``NAME.csv.provenance.json``.
+    along
+        Names of the axes that the value holds a scalar for each position of, as a stack's; in a
+        ``.csv`` each is a column. None: the value is what it looks like.
+    """
+    where = local_path(path)
+    check_file(where, overwrite=overwrite)
+    suffix = where.suffix.lower()
+    if suffix == ".csv":
+        header, rows = _table(value, where) if along is None else _columns(_tidy(value, along))
+        record = None if provenance is None else _json({KEY: _plain(provenance)})
+        _replace({where: lambda file: _write_rows(file, header, rows), _sidecar(where): record})
+    elif suffix == ".json":
+        content: dict[str, Any] = {"value": _plain(value)}
+        if provenance is not None:
+            content[KEY] = _plain(provenance)
+        _replace({where: _json(content)})
+    else:
+        raise _no_suffix(where)
+    return where
+
+
+def check_value(path: str | os.PathLike[str], output: Output, *, overwrite: bool) -> None:
+    """Refuse a destination that cannot take a result, before that is computed.
+
+    Parameters
+    ----------
+    path
+        The final name.
+    output
+        What the result is.
+    overwrite
+        Whether an old file may be replaced.
+
+    Raises
+    ------
+    DestinationUnwritable
+        When the format cannot hold it.
+    DestinationExists
+        When there is a file that may not be replaced.
+    """
+    where = local_path(path)
+    suffix = where.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise _no_suffix(where)
+    if suffix == ".csv" and output not in ROWS:
+        raise _no_rows(where, f"what the recipe gives ({output})")
+    check_file(where, overwrite=overwrite)
+
+
+def _no_suffix(path: Path) -> DestinationUnwritable:
+    return DestinationUnwritable(
+        f"{str(path)!r} has no suffix of a format for values; expected {' or '.join(SUFFIXES)}: "
+        "change the name."
+    )
+
+
+def _no_rows(path: Path, what: str) -> DestinationUnwritable:
+    return DestinationUnwritable(
+        f"{str(path)!r} cannot hold {what}; a .csv holds scalars, points, contours and tables: "
+        f"write {path.stem + '.json'!r}."
+    )
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """Return what a ``.json`` of `write_value` holds: ``"value"`` and, under `KEY`, its record.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+
+    Raises
+    ------
+    SourceUnreadable
+        When it is no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SourceUnreadable(
+            f"{str(path)!r} cannot be read as JSON ({error}); restore it, or make it again."
+        ) from error
+    if not isinstance(content, dict):
+        raise SourceUnreadable(
+            f"{str(path)!r} holds a {type(content).__name__}; expected the object that "
+            "napari-tilewise writes."
+        )
+    return content
+
+
+def read_record(path: Path) -> Mapping[str, Any] | None:
+    """Return the record of how a file of values was made; None where there is none.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+
+    Raises
+    ------
+    SourceUnreadable
+        When what should hold the record is no JSON.
+    """
+    suffix = path.suffix.lower()
+    holder = {".json": path, ".csv": _sidecar(path), ".npy": _sidecar(path)}.get(suffix)
+    if holder is None or not holder.is_file():
+        return None
+    found = read_json(holder).get(KEY)
+    return found if isinstance(found, dict) else None
+
+
+def publish_with_record(grown: Path, path: Path, record: Mapping[str, Any]) -> None:
+    """Give a complete file its final name, and write the record of its making beside it.
+
+    Parameters
+    ----------
+    grown
+        The complete file, on the same disk.
+    path
+        Its final name; the file cannot hold the record itself.
+    record
+        The record.
+    """
+    # Written before either has its name: on a full disk there is neither.
+    written = grown.with_name(f"{grown.name}{SIDECAR}")
+    with written.open("w", encoding="utf-8") as file:
+        _json({KEY: _plain(record)})(file)
+    if _is_record(_sidecar(path)):  # for a moment there is no record, never another image's
+        _sidecar(path).unlink()
+    os.replace(grown, path)
+    os.replace(written, _sidecar(path))
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name + SIDECAR)
+
+
+def check_file(path: Path, *, overwrite: bool) -> None:
+    """Refuse a destination that exists, unless it is a file that may be overwritten.
+
+    The record beside a CSV goes with the table, and is in nobody's way without it.
+
+    Parameters
+    ----------
+    path
+        The final name.
+    overwrite
+        Whether an old file may be replaced.
+    """
+    beside = _sidecar(path)
+    if path.suffix.lower() == ".csv" and os.path.lexists(beside) and not _is_record(beside):
+        _check(beside, overwrite)
+    if os.path.lexists(path):
+        _check(path, overwrite)
+
+
+def _is_record(path: Path) -> bool:
+    try:
+        return KEY in read_json(path)
+    except SourceUnreadable:
+        return False
+
+
+def _check(path: Path, overwrite: bool) -> None:
+    if path.is_dir():
+        raise DestinationUnwritable(
+            f"{str(path)!r} is a folder; expected a file or nothing: give another destination."
+        )
+    if not overwrite:
+        raise DestinationExists(
+            f"{str(path)!r} exists; give another destination, or overwrite=True (in the shell: "
+            "--overwrite) to replace it."
+        )
+
+
+def _json(content: Mapping[str, Any]) -> _Write:
+    """Return what writes data as JSON."""
+    text = json.dumps(content, indent=2)
+    return lambda file: file.write(text + "\n")
+
+
+def _replace(files: Mapping[Path, _Write | None]) -> None:
+    """Write files that belong together, then give all their names; one without content goes.
+
+    For a moment the later ones are missing: never does a record stand beside another table.
+    """
+    first, *others = files
+    growing = {path: path.parent / f".{path.name}.partial-{uuid4().hex[:12]}" for path in files}
+    with writing(first):
+        first.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            for path, write in files.items():
+                if write is not None:
+                    with growing[path].open("w", encoding="utf-8", newline="") as file:
+                        write(file)
+            for path in others:
+                path.unlink(missing_ok=True)
+            for path, write in files.items():
+                if write is not None:
+                    os.replace(growing[path], path)
+        except BaseException:
+            for temporary in growing.values():
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+def _write_rows(file: Any, header: list[str], rows: Iterable[Sequence[object]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)  # str of a Python float is its repr: all its digits
+
+
+def _table(value: Any, path: Path) -> _Rows:
+    """Return the header and the rows of what a value looks like."""
+    if isinstance(value, Mapping):
+        return _columns(_equally_long(value, path))
+    shape = _shape(value)
+    if shape == ():
+        return _columns(_tidy(value, ()))
+    if isinstance(value, np.ndarray) and value.ndim == 2:
+        return _point_names(value.shape[1]), value.tolist()
+    if isinstance(value, (list, tuple)) and all(len(_shape(item) or ()) == 2 for item in value):
+        ndim = np.shape(value[0])[1] if value else 0
+        rows = (
+            [number, *point]
+            for number, contour in enumerate(value)
+            for point in np.asarray(contour).tolist()
+        )
+        return ["contour", *_point_names(ndim)], rows
+    what = "of unequal parts" if shape is None else f"of shape {shape}"
+    raise _no_rows(path, f"a {type(value).__name__} {what}")
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    """Return a value's shape; None where its parts are of several."""
+    try:
+        return tuple(np.shape(value))
+    except ValueError:
+        return None
+
+
+def _equally_long(table: Mapping[Any, Any], path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the columns of a table as arrays, after a look whether they have one length."""
+    for name, column in table.items():
+        if _shape(column) is None:
+            raise _no_rows(path, f"the column {name!r}, a {type(column).__name__} of unequal parts")
+    columns = {str(name): np.atleast_1d(column) for name, column in table.items()}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise DestinationUnwritable(
+            f"The columns for {str(path)!r} have the lengths {lengths}; "
+            "expected one length: give a value for every row."
+        )
+    return columns
+
+
+def _tidy(scalars: Any, along: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return scalars as columns: where each stands along some axes, then the value itself.
+
+    Where each position has several numbers there is a column for each.
+    """
+    found = np.asarray(scalars)
+    lengths, rest = found.shape[: len(along)], found.shape[len(along) :]
+    columns = {name: at.ravel() for name, at in zip(along, np.indices(lengths), strict=True)}
+    values = found.reshape(prod(lengths), prod(rest))
+    for number, index in enumerate(np.ndindex(rest)):
+        columns["-".join(map(str, ("value", *index)))] = values[:, number]
+    return columns
+
+
+def _columns(columns: Mapping[str, np.ndarray[Any, Any]]) -> _Rows:
+    """Return the header and the rows of columns of one length."""
+    return list(columns), zip(*(column.tolist() for column in columns.values()), strict=True)
+
+
+def _point_names(ndim: int) -> list[str]:
+    return [f"axis-{axis}" for axis in range(ndim)]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, complex):
+        return {"real": value.real, "imag": value.imag}
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)

@@ -1,0 +1,1 @@
+"""What several families share: components, histograms, sums over windows, exact reductions."""

@@ -1,0 +1,89 @@
+"""What many declarations share: border modes, halos of Gaussians, dtype rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.spec.parameters import ChannelAxis, ChoiceSpec, Number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_tilewise.operations.spec.operation import Call
+
+BORDER = ChoiceSpec(choices=("reflect", "constant", "nearest", "mirror", "wrap"), advanced=True)
+"""Border modes in ndimage's spelling (filters, morphology, feature)."""
+
+CVAL = Number(usual=(-1, 1), advanced=True)
+CHANNEL = ChannelAxis(advanced=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyCase(ChoiceSpec):
+    """One of a few words, in capitals or not."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if isinstance(value, str):
+            for choice in self.choices:
+                if choice.lower() == value.lower():
+                    return choice
+        return super()._check(name, value, ndim)
+
+
+def gaussian_radius(sigma: float, truncate: float = 4.0) -> int:
+    """Return the reach of `scipy.ndimage.gaussian_filter`'s kernel in pixels."""
+    return int(float(truncate) * float(sigma) + 0.5)
+
+
+def as_float(call: Call) -> Any:
+    """Return the dtype of scikit-image's float images: float32 stays, all others are float64."""
+    return as_float_type(call.dtype)
+
+
+def as_float_type(dtype: Any) -> Any:
+    """Return the dtype of scikit-image's float images for images of this data type."""
+    return np.float32 if np.dtype(dtype) in (np.float32, np.float16) else np.float64
+
+
+def require_finite(call: Call, data: np.ndarray, why: str) -> None:
+    """Refuse pixels that are NaN or infinite where they would reach further than a tile's halo.
+
+    Parameters
+    ----------
+    call
+        The operation on the image.
+    data
+        The pixels.
+    why
+        What spreads them, in words that follow "which".
+
+    Raises
+    ------
+    InvalidImage
+        When there are any.
+    """
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
+        raise InvalidImage(
+            f"{call.operation.name}: the image holds NaN or infinite values, which {why}: expected "
+            "finite ones. Replace them first, for example with numpy.nan_to_num."
+        )
+
+
+def check_mirroring(call: Call, before: Sequence[int]) -> None:
+    """Refuse windows that reach so far before the image that SciPy loses its place.
+
+    With ``mode="reflect"`` its filters by windows of several axes mirror the pixel 4 n before an
+    image of n pixels to the one at -1: they read what lies in memory there, and their answer
+    differs from call to call. (Filters along one axis at a time, and axes of one pixel, are right.)
+    """
+    pairs = zip(before, call.spatial_shape, strict=True)
+    if call["mode"] == "reflect" and any(reach >= 4 * n > 4 for reach, n in pairs):
+        raise InvalidImage(
+            f"{call.operation.name}: the window reaches {tuple(before)} pixels, over four times "
+            f"the image of shape {call.shape}, where SciPy's mode='reflect' fails: expected a "
+            "larger image, a smaller window or another mode."
+        )

@@ -1,0 +1,296 @@
+"""Connected pieces are labelled tile by tile and joined across tile faces by one union-find.
+
+A tile contributes little: how many pieces it has, where each begins in raster order, a few measures
+per piece, and the labels on its faces. From these the whole image's components follow exactly,
+numbered by their first pixel as `skimage.measure.label` and `scipy.ndimage.label` number them. The
+last pass labels each tile again and maps its pieces through a lookup table.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from napari_tilewise.operations.spec.operation import Block, Gather, HaloLike
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from napari_tilewise.grid import Grid, Position
+
+PER_PIECE = 72
+"""Bytes per piece while the pieces are joined, without measures."""
+PER_PAIR = 80
+"""Bytes per pair of touching pieces."""
+PER_TILE = 2048
+"""Bytes per tile: its entries in lists, its small arrays."""
+
+Faces: TypeAlias = dict[tuple[int, int], np.ndarray]
+"""One-pixel faces by (axis, side); side 0 is the low one, -1 the high one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """The connected pieces of one tile."""
+
+    labels: np.ndarray
+    """Over the tile itself, without halo: 0 is background, pieces are numbered from 1."""
+    count: int
+    values: np.ndarray | None = None
+    """Pixels join across a face only where these are equal (labelled input); None: always."""
+    measures: Mapping[str, np.ndarray] | None = None
+    """Numbers per piece, index 0 for the background; joined by the gather's ufuncs."""
+
+
+class _Tile:
+    """What is kept of a tile's pieces."""
+
+    def __init__(self, pieces: Pieces, block: Block) -> None:
+        self.grid = block.grid
+        self.position = block.position
+        self.count = pieces.count
+        self.measures = dict(pieces.measures or {})
+        self.first = _first_pixels(pieces, block)
+        self.labels = _faces(pieces.labels.astype(np.int64, copy=False))
+        self.values = None if pieces.values is None else _faces(pieces.values)
+
+
+def _faces(array: np.ndarray) -> Faces:
+    return {
+        (axis, side): np.array(np.take(array, [side], axis=axis))
+        for axis in range(array.ndim)
+        for side in (0, -1)
+    }
+
+
+def _first_pixels(pieces: Pieces, block: Block) -> np.ndarray:
+    """Return the raster index, in the whole image, of each piece's first pixel."""
+    flat = pieces.labels.ravel()
+    inside = np.flatnonzero(flat)[::-1]
+    local = np.zeros(pieces.count + 1, np.int64)
+    local[flat[inside]] = inside  # the last assignment wins: the first pixel in raster order
+    places = np.unravel_index(local[1:], pieces.labels.shape)
+    index = np.zeros(pieces.count, np.int64)
+    for axis, place in enumerate(places):
+        index = index * block.grid.shape[axis] + place + block.tile[axis].start
+    return index
+
+
+class Joined:
+    """The pieces of the tiles seen so far, with the pairs that touch across faces."""
+
+    def __init__(self, grid: Grid, connectivity: int, ufuncs: Mapping[str, np.ufunc]) -> None:
+        self.grid = grid
+        self.total = 0
+        self.offsets: dict[Position, int] = {}
+        self._connectivity = connectivity
+        self._ufuncs = ufuncs
+        self._frontier: dict[Position, _Tile] = {}
+        self._pairs: list[np.ndarray] = []
+        self._first: list[np.ndarray] = []
+        self._measures: list[dict[str, np.ndarray]] = []
+        self._pair_count = 0
+
+    @property
+    def nbytes(self) -> int:
+        """What joining takes at its peak, in bytes: the lists here, their joins, a sparse graph."""
+        per_piece = PER_PIECE + 32 * len(self._ufuncs)
+        tables = self.total * per_piece + self._pair_count * PER_PAIR
+        return tables + len(self.offsets) * PER_TILE
+
+    def add(self, tile: _Tile) -> None:
+        """Take in a tile, whatever the order."""
+        self.offsets[tile.position] = self.total
+        neighbours = list(self._neighbours(tile.position))
+        for step, position in neighbours:
+            if (other := self._frontier.get(position)) is not None:
+                self._touch(tile, self.total, other, step)
+        self.total += tile.count
+        self._first.append(tile.first)
+        self._measures.append(tile.measures)
+        self._frontier[tile.position] = tile
+        for position in [tile.position, *(p for _, p in neighbours)]:
+            self._settle(position)
+
+    def join(self, other: Joined) -> None:
+        """Take in the tiles of another join, none of which is here.
+
+        Parameters
+        ----------
+        other
+            The other join, not to be used any more.
+        """
+        for position, tile in other._frontier.items():
+            for step, there in self._neighbours(position):
+                if (mine := self._frontier.get(there)) is not None:
+                    self._touch(tile, self.total + other.offsets[position], mine, step)
+        self._pairs += [pairs + self.total for pairs in other._pairs]
+        self._pair_count += other._pair_count
+        self.offsets |= {p: self.total + offset for p, offset in other.offsets.items()}
+        self.total += other.total
+        self._first += other._first
+        self._measures += other._measures
+        self._frontier |= other._frontier
+        for position in list(self._frontier):
+            self._settle(position)
+
+    def _settle(self, position: Position) -> None:
+        """Forget a tile whose neighbours are all here: nobody will ask for its faces again."""
+        if all(p in self.offsets for _, p in self._neighbours(position)):
+            self._frontier.pop(position, None)
+
+    def _neighbours(self, position: Position) -> Iterator[tuple[Position, Position]]:
+        """Yield (step, position) of the tiles that share a face, an edge or a corner."""
+        for step in itertools.product((-1, 0, 1), repeat=len(position)):
+            other = tuple(p + s for p, s in zip(position, step, strict=True))
+            if any(step) and all(0 <= p < n for p, n in zip(other, self.grid.counts, strict=True)):
+                yield step, other
+
+    def _touch(self, tile: _Tile, offset: int, other: _Tile, step: tuple[int, ...]) -> None:
+        """Record which pieces of a tile touch which of the neighbour in the direction of step.
+
+        The offset is the tile's own: its pieces are counted from there.
+        """
+        if _reach(step) > self._connectivity:
+            return
+        free = [axis for axis, s in enumerate(step) if s == 0]
+        spare = self._connectivity - _reach(step)
+        for shift in itertools.product((-1, 0, 1), repeat=len(free)):
+            if _reach(shift) > spare:
+                continue
+            mine, theirs = _contact(step, dict(zip(free, shift, strict=True)))
+            face = next(axis for axis, s in enumerate(step) if s)
+            here, there = (face, 0 if step[face] < 0 else -1), (face, -1 if step[face] < 0 else 0)
+            a, b = tile.labels[here][mine], other.labels[there][theirs]
+            joined = (a > 0) & (b > 0)
+            if tile.values is not None and other.values is not None:
+                joined &= tile.values[here][mine] == other.values[there][theirs]
+            if joined.any():
+                pair = np.stack([a[joined] + offset, b[joined] + self.offsets[other.position]])
+                self._pairs.append(np.unique(pair, axis=1))
+                self._pair_count += self._pairs[-1].shape[1]
+
+    def components(self) -> Components:
+        """Return the whole image's components."""
+        first = np.concatenate([np.zeros(1, np.int64), *self._first])
+        pairs = np.concatenate([np.zeros((2, 0), np.int64), *self._pairs], axis=1)
+        graph = coo_array(
+            (np.ones(pairs.shape[1], np.int8), (pairs[0], pairs[1])),
+            shape=(self.total + 1, self.total + 1),
+        )
+        count, group = connected_components(graph, directed=False)
+        begins = np.full(count, np.iinfo(np.int64).max)
+        np.minimum.at(begins, group, first)
+        begins[group[0]] = -1  # the background is number 0
+        ids = np.empty(count, np.int64)
+        ids[np.argsort(begins, kind="stable")] = np.arange(count)
+        return Components(self.offsets, ids[group], count - 1, self._join_measures(ids[group]))
+
+    def _join_measures(self, ids: np.ndarray) -> dict[str, np.ndarray]:
+        joined = {}
+        for name, ufunc in self._ufuncs.items():
+            parts = [measures[name] for measures in self._measures]
+            pieces = np.concatenate([parts[0][:1], *(part[1:] for part in parts)])
+            target = np.full(int(ids.max()) + 1, ufunc.identity, pieces.dtype)
+            ufunc.at(target, ids, pieces)
+            target[0] = ufunc.reduce([part[0] for part in parts])
+            joined[name] = target
+        return joined
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """The whole image's components and how each tile's pieces map to them."""
+
+    _offsets: Mapping[Position, int]
+    _ids: np.ndarray
+    count: int
+    """Number of components."""
+    measures: Mapping[str, np.ndarray]
+    """Joined measures by component number; index 0 is the background."""
+
+    def look_up(self, table: np.ndarray, position: Position, pieces: Pieces) -> np.ndarray:
+        """Return ``table[component number]`` for every pixel of a tile."""
+        start = self._offsets[position]
+        numbers = np.empty(pieces.count + 1, np.int64)
+        numbers[0] = 0
+        numbers[1:] = self._ids[start + 1 : start + 1 + pieces.count]
+        return np.asarray(table[numbers][pieces.labels])
+
+
+def _reach(step: tuple[int, ...]) -> int:
+    return sum(map(abs, step))
+
+
+def _contact(
+    step: tuple[int, ...], shift: Mapping[int, int]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return the parts of two facing faces whose pixels touch when moved by a shift.
+
+    Along an axis of the step only the last pixel towards the neighbour can touch; along the other
+    axes the two tiles span the same pixels and are moved against each other by -1, 0 or 1.
+    """
+    mine, theirs = [], []
+    for axis, s in enumerate(step):
+        if s:
+            low, high = slice(0, 1), slice(-1, None)
+            mine.append(low if s < 0 else high)
+            theirs.append(high if s < 0 else low)
+        else:
+            by = shift[axis]
+            mine.append(slice(max(0, -by), None if by <= 0 else -by))
+            theirs.append(slice(max(0, by), None if by >= 0 else by))
+    return tuple(mine), tuple(theirs)
+
+
+def gather_components(
+    pieces: Callable[[Block], Pieces],
+    connectivity: int,
+    *,
+    halo: HaloLike = 0,
+    ufuncs: Mapping[str, np.ufunc] | None = None,
+) -> Gather:
+    """Return the pass that joins the tiles' pieces; its result is a `Components`.
+
+    Parameters
+    ----------
+    pieces
+        Labels one tile.
+    connectivity
+        Largest number of axes along which neighbouring pixels differ.
+    halo
+        What `pieces` needs around the tile.
+    ufuncs
+        How the measures of joined pieces combine (np.add, np.logical_or, np.maximum).
+    """
+    joins = ufuncs or {}
+
+    def of(block: Block) -> Any:
+        return _Tile(pieces(block), block)
+
+    def merge(joined: Any, tile: Any) -> Joined:
+        begun = _begun(joined, connectivity, joins)
+        if isinstance(tile, Joined):
+            begun.join(tile)
+        else:
+            begun.add(tile)
+        return begun
+
+    def finish(joined: Any) -> Components:
+        return _begun(joined, connectivity, joins).components()
+
+    return Gather(of, merge, halo=halo, finish=finish, in_groups=True, what="connected pieces")
+
+
+def _begun(joined: Joined | _Tile, connectivity: int, ufuncs: Mapping[str, np.ufunc]) -> Joined:
+    """Return the join itself, or a new one that holds the first tile."""
+    if isinstance(joined, Joined):
+        return joined
+    begun = Joined(joined.grid, connectivity, ufuncs)
+    begun.add(joined)
+    return begun

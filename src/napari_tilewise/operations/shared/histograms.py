@@ -1,0 +1,169 @@
+"""Shared gathers: range, histogram and sums of a whole image, to the same bits as on one array.
+
+Integer histograms add up exactly. A float histogram over a range known beforehand adds up too:
+`numpy.histogram` puts a pixel into a bin by its value alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.shared.global_numbers import sums
+from napari_tilewise.operations.spec.operation import Block, Call, Gather
+
+Pixels: TypeAlias = Callable[[Block], np.ndarray]
+"""Which pixels of a block count, as a flat array."""
+
+MOST_BINS = 2**27
+"""Integer histograms longer than this (a gigabyte) are refused."""
+
+
+def pixels_of(block: Block) -> np.ndarray:
+    """Return a block's own pixels, flat; bool as 0 and 1, as `numpy.histogram` counts them."""
+    pixels = block.data[block.core].ravel()
+    return pixels.astype(np.uint8) if pixels.dtype.kind == "b" else pixels
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """What `skimage.exposure.histogram` returns for a whole image."""
+
+    counts: np.ndarray
+    centers: np.ndarray
+    low: Any
+    """The smallest pixel, in the image's type."""
+    high: Any
+
+    @property
+    def constant(self) -> bool:
+        """Whether all pixels are equal."""
+        return bool(self.low == self.high)
+
+
+def gather_range(
+    call: Call, pixels: Pixels = pixels_of
+) -> Generator[Gather, Any, tuple[Any, Any] | None]:
+    """Return the smallest and largest pixel; NaN where there is one; None without any pixel."""
+
+    def of(block: Block) -> tuple[Any, Any] | None:
+        values = pixels(block)
+        return (values.min(), values.max()) if values.size else None
+
+    found: tuple[Any, Any] | None = yield Gather(
+        of=of, merge=join_ranges, in_groups=True, what="range of the image"
+    )
+    return found
+
+
+def join_ranges(a: tuple[Any, Any] | None, b: tuple[Any, Any] | None) -> tuple[Any, Any] | None:
+    """Return the range that holds both, NaN where either has one (as `min` and `max` do)."""
+    if a is None or b is None:
+        return b if a is None else a
+    return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
+
+
+def gather_histogram(
+    call: Call, bins: int, pixels: Pixels = pixels_of
+) -> Generator[Gather, Any, Histogram]:
+    """Return the histogram that `skimage.exposure.histogram` makes of the whole image.
+
+    Raises
+    ------
+    InvalidImage
+        When there is NaN or infinity among the pixels, or no integer to count.
+    """
+    name = call.operation.name
+    found = yield from gather_range(call, pixels)
+    if found is None:
+        if call.dtype.kind in "ui":
+            raise InvalidImage(f"{name}: the mask leaves no pixel to count.")
+        found = (0.0, 1.0)  # as `numpy.histogram` does of nothing
+    low, high = found
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InvalidImage(
+            f"{name}: the image holds NaN or infinite values, of which no histogram can be made. "
+            "Replace them first, for example with numpy.nan_to_num."
+        )
+    if call.dtype.kind in "ui":
+        if int(high) > np.iinfo(np.int64).max:
+            raise InvalidImage(
+                f"{name}: the image's largest value is {high}, which as int64 would be below 0: "
+                "expected less than 2**63. Convert the image to float first."
+            )
+        counts = yield from _gather_integers(call, low, high, pixels)
+        return Histogram(counts, np.arange(int(low), int(high) + 1), low, high)
+    counts = yield Gather(
+        of=lambda block: np.histogram(pixels(block), bins=bins, range=(low, high))[0],
+        merge=np.add,
+        in_groups=True,
+        what="histogram",
+    )
+    edges = np.histogram_bin_edges(np.empty(0, np.asarray(low).dtype), bins, (low, high))
+    return Histogram(counts, (edges[:-1] + edges[1:]) / 2.0, low, high)
+
+
+def _gather_integers(
+    call: Call, low: Any, high: Any, pixels: Pixels
+) -> Generator[Gather, Any, np.ndarray]:
+    first, length = int(low), int(high) - int(low) + 1
+    if length > MOST_BINS:
+        raise InvalidImage(
+            f"{call.operation.name}: the image's values range from {low} to {high}; an integer "
+            f"histogram of {length} bins is too long. Convert the image to float first."
+        )
+
+    def of(block: Block) -> tuple[int, np.ndarray]:
+        """Return the counts of the block's own range of values, and where it begins."""
+        values = pixels(block)
+        if not values.size:
+            return 0, np.zeros(0, np.int64)
+        start = int(values.min())
+        return start - first, np.bincount((values.astype(np.int64) - start).ravel())
+
+    def merge(a: tuple[int, np.ndarray], b: tuple[int, np.ndarray]) -> tuple[int, np.ndarray]:
+        total = _full(a, length)
+        at, counts = b
+        total[at : at + len(counts)] += counts
+        return 0, total
+
+    return _full((yield Gather(of=of, merge=merge, in_groups=True, what="histogram")), length)
+
+
+def _full(part: tuple[int, np.ndarray], length: int) -> np.ndarray:
+    at, counts = part
+    if len(counts) == length:
+        return counts
+    total = np.zeros(length, np.int64)
+    total[at : at + len(counts)] = counts
+    return total
+
+
+def gather_sum(call: Call) -> Generator[Gather, Any, int]:
+    """Return the exact sum of all pixels of an integer image."""
+    wide = np.uint64 if call.dtype.kind == "u" else np.int64
+    total: int = yield Gather(
+        of=lambda block: int(block.data[block.core].sum(dtype=wide)),
+        merge=lambda a, b: a + b,
+        in_groups=True,
+        what="sum",
+    )
+    return total
+
+
+def gather_pairwise(
+    call: Call, values: Callable[[np.ndarray], np.ndarray]
+) -> Generator[Gather, Any, Any]:
+    """Return ``values(image).sum()`` of a float image, to NumPy's own bits."""
+    # NumPy's means of float16 are sums of float32
+    wide = np.float32 if call.dtype == np.float16 else call.dtype
+
+    def of(block: Block) -> Iterator[np.ndarray]:
+        yield np.ascontiguousarray(values(block.data[block.core]), dtype=wide)
+
+    (total,) = yield from sums(call, of, what="mean")
+    return total

@@ -1,0 +1,111 @@
+"""Exact percentiles of the whole image without a sort: a radix search on the bits of values.
+
+Read as unsigned integers, with negative ones turned round, floats keep their order. A histogram of
+their first 16 bits tells in which bin a wanted rank lies; the next pass splits that bin by the next
+16. Values of 32 bits take two passes, of 64 bits four; nothing but histograms is gathered.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.operations.spec.operation import Block, Call, Gather, HaloLike
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+DIGIT = 16
+
+
+def percentiles(
+    call: Call,
+    values: Callable[[Block], np.ndarray],
+    wanted: Sequence[float],
+    dtype: Any,
+    halo: HaloLike = 0,
+) -> Generator[Gather, Any, np.ndarray]:
+    """Gather ``np.percentile(values of all pixels, wanted)`` for values of 16 bits or more.
+
+    `values` returns those of a block's own tile, one per pixel.
+    """
+    dtype = np.dtype(dtype)
+    count = prod(call.spatial_shape)
+    quantiles = np.true_divide(np.asarray(wanted), dtype.type(100) if dtype.kind == "f" else 100)
+    virtual = (count - 1) * quantiles
+    before = np.floor(virtual)
+    after = before + 1
+    last = virtual >= count - 1
+    before[last] = after[last] = -1
+    ranks = [int(rank) % count for rank in (*before, *after)]
+    found = yield from ranked(values, ranks, dtype, halo)
+    if found is None:
+        return np.full(len(quantiles), np.nan)
+    low, high = found[: len(quantiles)], found[len(quantiles) :]
+    gamma = virtual - before
+    step = high - low
+    # NumPy's own interpolation, which starts from the nearer end.
+    return np.asarray(np.where(gamma >= 0.5, high - step * (1 - gamma), low + step * gamma))
+
+
+def ranked(
+    values: Callable[[Block], np.ndarray],
+    ranks: Sequence[int],
+    dtype: np.dtype[Any],
+    halo: HaloLike,
+) -> Generator[Gather, Any, np.ndarray | None]:
+    """Gather the values of these ranks (0 is the smallest); None when any value is NaN."""
+    bits = dtype.itemsize * 8
+    prefixes, left = [0] * len(ranks), list(ranks)
+    for shift in range(bits - DIGIT, -1, -DIGIT):
+        bins = sorted(set(prefixes))
+        histograms, has_nan = yield _histograms(values, bins, shift, halo)
+        if has_nan:
+            return None
+        for i, prefix in enumerate(prefixes):
+            below = np.cumsum(histograms[bins.index(prefix)])
+            digit = int(np.searchsorted(below, left[i], side="right"))
+            left[i] -= int(below[digit - 1]) if digit else 0
+            prefixes[i] = prefix << DIGIT | digit
+    return _value(np.array(prefixes, f"u{dtype.itemsize}"), dtype)
+
+
+def _histograms(
+    values: Callable[[Block], np.ndarray], bins: Sequence[int], shift: int, halo: HaloLike
+) -> Gather:
+    def of(block: Block) -> tuple[np.ndarray, bool]:
+        found = values(block)
+        keys = _key(found)
+        counts = np.zeros((len(bins), 2**DIGIT), np.int64)
+        for row, prefix in zip(counts, bins, strict=True):
+            inside = keys
+            if shift + DIGIT < keys.dtype.itemsize * 8:
+                inside = keys[keys >> (shift + DIGIT) == prefix]
+            digits = (inside >> shift) & (2**DIGIT - 1)
+            row += np.bincount(digits.astype(np.intp), minlength=2**DIGIT)
+        return counts, bool(np.isnan(found).any())
+
+    def merge(a: Any, b: Any) -> tuple[np.ndarray, bool]:
+        return a[0] + b[0], a[1] or b[1]
+
+    return Gather(of, merge, halo=halo, in_groups=True, what="percentiles")
+
+
+def _key(values: np.ndarray) -> np.ndarray:
+    """Return unsigned integers in the order of the values."""
+    size = values.dtype.itemsize
+    bits = np.ascontiguousarray(values).ravel().view(f"u{size}")
+    sign = bits.dtype.type(1 << (8 * size - 1))
+    if values.dtype.kind in "ui":
+        return bits if values.dtype.kind == "u" else bits ^ sign
+    return np.where(bits & sign, ~bits, bits | sign)
+
+
+def _value(keys: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """Return the values of such integers."""
+    sign = keys.dtype.type(1 << (8 * dtype.itemsize - 1))
+    if dtype.kind in "ui":
+        return (keys if dtype.kind == "u" else keys ^ sign).view(dtype)
+    return np.where(keys & sign, keys ^ sign, ~keys).view(dtype)

@@ -1,0 +1,48 @@
+"""Whether something is anywhere in an image: looked for in few tiles first, in all at the worst.
+
+Most images answer from their first tile, so an operation that must know does not wait for a pass
+over all of them.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise.grid import Grid
+from napari_tilewise.operations.spec.operation import Block, Call, Gather, HaloLike
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+LENGTH = {1: 2**20, 2: 1024, 3: 128}
+"""Lengths of the boxes looked through (32 beyond three axes)."""
+
+
+def anywhere(
+    call: Call, holds: Callable[[Block], bool], *, halo: HaloLike = 0, what: str
+) -> Generator[Gather, Any, bool]:
+    """Gather whether any box of the image holds something, in ever larger strides.
+
+    Parameters
+    ----------
+    call
+        The bound operation.
+    holds
+        Tells of a block whether its tile holds it.
+    halo
+        What `holds` needs around the tile.
+    what
+        What is looked for, in words, for progress.
+    """
+    shape = call.spatial_shape
+    grid = Grid(shape, tuple(min(n, LENGTH.get(call.ndim, 32)) for n in shape))
+    boxes = [grid.region(position) for position in grid.positions()]
+    begin, many = 0, 1
+    while begin < len(boxes):
+        some = boxes[begin : begin + many]
+        found = yield Gather(holds, operator.or_, halo=halo, regions=some, what=what)
+        if found:
+            return True
+        begin, many = begin + many, 4 * many
+    return False

@@ -1,0 +1,1 @@
+"""What a declaration is written with: the operation, its parameters, its passes."""

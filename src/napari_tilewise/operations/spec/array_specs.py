@@ -1,0 +1,206 @@
+"""Specs of arrays: footprints, small arrays that every tile needs, and further images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidParameter, InvalidParameterType
+from napari_tilewise.operations.spec.value_specs import Number, Spec, shown
+
+# -- footprints ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint(Spec):
+    """A neighbourhood: an array, or a sequence of (array, repetitions) where `sequences`."""
+
+    sequences: bool = True
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if isinstance(value, Mapping):
+            return self._check(name, footprint_from(name, value), ndim)
+        if isinstance(value, Sequence) and not isinstance(value, str) and value:
+            if all(_is_repeated(item) for item in value):
+                if not self.sequences:
+                    raise InvalidParameter(
+                        f"{name} is a sequence of footprints: expected one array here."
+                    )
+                return tuple((self._array(name, fp, ndim), int(n)) for fp, n in value)
+        return self._array(name, value, ndim)
+
+    def _array(self, name: str, value: Any, ndim: int | None) -> np.ndarray:
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise InvalidParameter(
+                f"{shown(name, value)} has rows of different lengths: expected {self.describe()}."
+            ) from error
+        if array.dtype.kind not in "buif":
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
+        if array.size == 0 or (ndim is not None and array.ndim != ndim):
+            raise InvalidParameter(
+                f"{name} has shape {array.shape}: expected a non-empty array with "
+                f"{ndim} axes, one per spatial axis."
+            )
+        return array
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        text = "an array, or a shape such as {'shape': 'disk', 'radius': 3}"
+        return text + (" or None" if self.optional else "")
+
+
+def _is_repeated(item: Any) -> bool:
+    """Return whether an item of a sequence is (footprint, repetitions), not a row of an array."""
+    return (
+        isinstance(item, Sequence)
+        and not isinstance(item, str)
+        and len(item) == 2
+        and isinstance(item[0], Sequence | np.ndarray)
+        and isinstance(item[1], Integral)
+    )
+
+
+FOOTPRINTS: Mapping[str, str] = {
+    "disk": "radius",
+    "square": "width",
+    "diamond": "radius",
+    "ball": "radius",
+    "cube": "width",
+    "octahedron": "radius",
+}
+"""Shapes that a form or a recipe may name, each with its one size."""
+
+
+def footprint_from(name: str, shape: Mapping[str, Any]) -> np.ndarray:
+    """Return the footprint that a ``{"shape": ..., "radius"|"width": ...}`` mapping names."""
+    from skimage import morphology
+
+    kind = shape.get("shape")
+    size_name = FOOTPRINTS.get(str(kind))
+    if size_name is None or set(shape) != {"shape", size_name}:
+        wanted = ", ".join(f"{{'shape': {s!r}, {k!r}: n}}" for s, k in FOOTPRINTS.items())
+        raise InvalidParameter(f"{name}={dict(shape)!r}: expected one of {wanted}.")
+    size = Number(integer=True, minimum=0).check(f"{name}.{size_name}", shape[size_name], None)
+    if size_name == "width":
+        return np.ones((size,) * (2 if kind == "square" else 3), dtype=np.uint8)
+    return np.asarray(getattr(morphology, str(kind))(size))
+
+
+# -- small arrays ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Array(Spec):
+    """A small array that every tile needs whole: a kernel, a template, a matrix, coordinates."""
+
+    ndim: int | None = None
+    """Its number of axes; None: as many as the image has spatial axes."""
+    shape: tuple[int, ...] | None = None
+    """Its shape where only one will do."""
+    usual: tuple[float, float] = (0, 1)
+    """The range that a property test draws items from."""
+    longest: int = 5
+    """The longest axis that a property test draws."""
+    integer: bool = False
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise InvalidParameter(
+                f"{name} has rows of different lengths: expected {self.describe()}."
+            ) from error
+        if array.dtype.kind not in "buifc":
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
+        wanted = ndim if self.ndim is None else self.ndim
+        fits = array.shape == self.shape if self.shape else wanted is None or array.ndim == wanted
+        if array.size == 0 or not fits:
+            raise InvalidParameter(f"{name} has shape {array.shape}: expected {self.describe()}.")
+        return array
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        axes = "one axis per spatial axis" if self.ndim is None else f"{self.ndim} axes"
+        text = f"an array of shape {self.shape}" if self.shape else f"a non-empty array with {axes}"
+        return text + (" or None" if self.optional else "")
+
+
+# -- further images --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignedImage(Spec):
+    """A further image on the same grid of pixels, such as a mask: tiled along with the first."""
+
+    optional: bool = True
+    role: str = "mask"
+    """What the image is: mask, labels or intensity; decides which layers a form offers."""
+    like: bool = False
+    """Whether it has the image's own shape, channels included, and kind of pixels."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if not (hasattr(value, "shape") and hasattr(value, "dtype")):
+            raise InvalidParameterType(
+                f"{shown(name, value)}: expected an array of the image's shape or None."
+            )
+        return value
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "an array of the image's shape or None"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherImage(AlignedImage):
+    """A further image of any size, gathered over by itself: not part of any block."""
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "an image" + (" or None" if self.optional else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOr(AlignedImage):
+    """An aligned image, or in its place a value of another kind: a name, a number."""
+
+    other: Spec
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if is_image(self, value):
+            return super()._check(name, value, ndim)
+        try:
+            return self.other.check(name, value, ndim)
+        except InvalidParameter:
+            raise InvalidParameterType(
+                f"{shown(name, value)}: expected {self.describe()}."
+            ) from None
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        text = f"{self.other.describe()}, or an array of the image's shape"
+        return text + (" or None" if self.optional else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberOrImage(Number):
+    """A number, in whose place a script may give one per pixel: an aligned image."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        return value if is_image(self, value) else super()._check(name, value, ndim)
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return f"{super().describe()}, or an array of the image's shape"
+
+
+def is_image(spec: Spec, value: Any) -> bool:
+    """Tell whether a parameter's value is an image (None is one that was not given)."""
+    if isinstance(spec, ImageOr | NumberOrImage):
+        return hasattr(value, "dtype") and len(getattr(value, "shape", ())) > 0
+    return isinstance(spec, AlignedImage)

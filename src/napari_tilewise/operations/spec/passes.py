@@ -1,0 +1,165 @@
+"""What a plan is made of: blocks of pixels, passes that gather, and the pass that makes tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidImage
+
+if TYPE_CHECKING:
+    from napari_tilewise.grid import Grid, Halo, Region
+    from napari_tilewise.operations.spec.kinds import Output
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The pixels of one tile with its surroundings, and where they lie.
+
+    `tile` and `region` are boxes over the spatial axes in absolute coordinates; `region` holds the
+    tile, its halo and what alignment added, clipped to the image (`wrap` reaches beyond it).
+    """
+
+    data: np.ndarray
+    """The region's pixels, C-contiguous, the channel axis whole."""
+    images: Mapping[str, np.ndarray]
+    """The same region of every aligned image that was given."""
+    tile: Region
+    region: Region
+    grid: Grid
+    position: tuple[int, ...]
+    """The tile's position in the grid."""
+
+    @property
+    def core(self) -> Region:
+        """The tile's box within the region (spatial axes only)."""
+        return tuple(
+            slice(t.start - r.start, t.stop - r.start)
+            for t, r in zip(self.tile, self.region, strict=True)
+        )
+
+    @property
+    def start(self) -> tuple[int, ...]:
+        """The region's first pixel."""
+        return tuple(s.start for s in self.region)
+
+
+HaloLike: TypeAlias = int | Sequence[int] | Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Gather:
+    """One pass over all tiles that ends in a small global value."""
+
+    of: Callable[[Block], Any]
+    """What one tile contributes. The block's data holds the halo too: crop with `Block.core`."""
+    merge: Callable[[Any, Any], Any]
+    """Joins two contributions, the running one first; always called in the same order of tiles,
+    which is not raster order. A running total that grows with what is in the image (pieces, points)
+    says in its attribute `nbytes` what it takes, and is held to the memory set aside for it."""
+    halo: HaloLike = 0
+    regions: Sequence[Region] | None = None
+    """Boxes (spatial axes) to visit instead of the tiles of the grid."""
+    image: str | None = None
+    """Visit the tiles of this further image (an `OtherImage`) instead: `Block.data` is its."""
+    in_groups: bool = False
+    """Whether totals of neighbours in that order may be merged too, to the same bits (integers,
+    extrema): then other processes answer with one for several tiles, else with one for each."""
+    finish: Callable[[Any], Any] | None = None
+    """Applied to the merged contributions before the plan receives them."""
+    what: str = "statistics"
+    """What is gathered, in words, for progress."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """Passes over all tiles that make an image and rewrite it until nothing changes.
+
+    The image is kept (in memory, or on disk when large) until the node is gone, has the pixels of
+    `call.shape`, and is seen by this and every later pass as ``block.images[name]``. All tiles see
+    the image as it was before the sweep. A tile is computed again only when something in its region
+    changed in the sweep before: `compute` must depend on nothing else that varies. The plan
+    receives how many sweeps changed something.
+    """
+
+    compute: Callable[[Block], np.ndarray]
+    """Returns the new pixels of the block's region (the engine crops them to the tile)."""
+    dtype: Any
+    start: Callable[[Block], np.ndarray] | None = None
+    """Returns the first pixels of the block's region, without having an image of this name; None:
+    the image stored by an earlier `Sweep` of this name goes on."""
+    halo: HaloLike = 1
+    most: int | None = None
+    """At most so many sweeps (0: only `start`); None: until nothing changes."""
+    name: str = "state"
+    what: str = "sweeps"
+    """What is done, in words, for progress."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """The last pass: how the tiles of the output are made."""
+
+    compute: Callable[[Block], np.ndarray]
+    """Returns the result for the block's region (the engine crops it to the tile), or, where
+    `source` or `on_grid` is given, for the tile itself."""
+    halo: HaloLike = 0
+    align: Sequence[int] | None = None
+    """Grow regions outward to multiples of these lengths (grids anchored at the image's origin)."""
+    source: Callable[[Region], Region | None] | None = None
+    """Geometry: which input box an output box needs (spatial axes; the engine clips it, or
+    where the border mode wraps continues the image); None: no pixel of the input."""
+    dtype: Any = None
+    """The dtype, where the pixels decided it; None: the declared one."""
+    on_grid: bool = False
+    """Whether `compute` must see the very tiles of the passes before (connected pieces)."""
+    met: Any = None
+    """A number that the passes before found and that a record tells, such as a threshold."""
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """A result that is not an image: a scalar, points or a table."""
+
+    value: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Several results, in the order of `Operation.parts_of`."""
+
+    parts: tuple[Tiles | Value, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one of several results is, known before any pixel is read."""
+
+    output: Output
+    dtype: Any = None
+    shape: tuple[int, ...] | None = None
+    channel: int | None = None
+    """Which axis of the result is no spatial axis."""
+
+
+Final: TypeAlias = Tiles | Value | Parts
+Plan: TypeAlias = Generator[Gather | Sweep, Any, Final]
+
+
+def normal_halo(halo: HaloLike, ndim: int) -> Halo:
+    """Return a halo as ``((before, after), ...)`` from a number, one per axis, or pairs."""
+    if isinstance(halo, int | np.integer):
+        return ((int(halo), int(halo)),) * ndim
+    pairs = []
+    for item in halo:
+        if isinstance(item, int | np.integer):
+            pairs.append((int(item), int(item)))
+        else:
+            lo, hi = item
+            pairs.append((int(lo), int(hi)))
+    if len(pairs) != ndim:
+        raise InvalidImage(f"a halo of {len(pairs)} axes was declared for {ndim} spatial axes")
+    return tuple(pairs)

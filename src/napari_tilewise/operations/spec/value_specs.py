@@ -1,0 +1,305 @@
+"""Specs of plain values: numbers, flags, choices, names, functions, seeds, axes.
+
+A spec adds to scikit-image's name and default what a form, a shell option, a recipe's validation
+and a property test need to know. One spec serves all four.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from napari_tilewise.errors import InvalidParameter, InvalidParameterType
+
+SHOWN = 120
+"""Characters of a value that a message shows."""
+
+
+def shown(name: str, value: Any) -> str:
+    """Return a parameter with its value in words, an array's shape instead of its items.
+
+    Parameters
+    ----------
+    name
+        The parameter's name.
+    value
+        Its value.
+    """
+    if getattr(value, "shape", ()):
+        return f"{name} has shape {tuple(value.shape)}"
+    text = repr(value)
+    return f"{name}={text}" if len(text) <= SHOWN else f"{name}={text[:SHOWN]}..."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What values a parameter takes."""
+
+    optional: bool = False
+    """Whether None is a value of its own (scikit-image then decides)."""
+
+    advanced: bool = False
+    """Whether forms show it among the advanced ones."""
+
+    def check(self, name: str, value: Any, ndim: int | None) -> Any:
+        """Return the value, normalised; raise `InvalidParameter` when it does not fit."""
+        if value is None:
+            if self.optional:
+                return None
+            raise InvalidParameterType(f"{name}=None: expected {self.describe()}.")
+        return self._check(name, value, ndim)
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Spec):
+    """A number, or one per spatial axis where `per_axis`."""
+
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    exclusive: bool = False
+    """Whether the minimum itself is out of range."""
+    integer: bool = False
+    odd: bool = False
+    per_axis: bool = False
+    length: bool = False
+    """Whether it is a length in pixels (forms show the unit, previews scale it)."""
+    usual: tuple[float, float] = (0, 10)
+    """The range that a form's slider and a property test draw from."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if (
+            self.per_axis
+            and isinstance(value, Sequence | np.ndarray)
+            and not isinstance(value, str)
+        ):
+            if ndim is not None and len(value) != ndim:
+                raise InvalidParameter(
+                    f"{shown(name, value)} has {len(value)} values: expected one number, or "
+                    f"{ndim}, one per spatial axis."
+                )
+            return tuple(self._one(name, item) for item in value)
+        return self._one(name, value)
+
+    def _one(self, name: str, value: Any) -> Any:
+        if isinstance(value, np.ndarray) and value.ndim == 0:
+            value = value.item()
+        kind = Integral if self.integer else Real
+        if isinstance(value, bool | np.bool_) or not isinstance(value, kind):
+            if self.integer and isinstance(value, Real) and float(value).is_integer():
+                value = int(float(value))
+            else:
+                raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
+        low = value <= self.minimum if self.exclusive else value < self.minimum
+        if math.isnan(value) or low or value > self.maximum or (self.odd and value % 2 == 0):
+            raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
+        return value
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        noun = ("an odd integer" if self.odd else "an integer") if self.integer else "a number"
+        bounds = []
+        if self.minimum > -math.inf:
+            bounds.append(f"{'above' if self.exclusive else 'at least'} {self.minimum:g}")
+        if self.maximum < math.inf:
+            bounds.append(f"at most {self.maximum:g}")
+        text = " ".join([noun, " and ".join(bounds)]).strip()
+        if self.per_axis:
+            text += ", or one per spatial axis"
+        return text + (" or None" if self.optional else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag(Spec):
+    """True or False."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if not isinstance(value, bool | np.bool_):
+            raise InvalidParameterType(f"{shown(name, value)}: expected True or False.")
+        return bool(value)
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "True or False" + (" or None" if self.optional else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoiceSpec(Spec):
+    """One of a few values."""
+
+    choices: tuple[Any, ...]
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        for choice in self.choices:
+            if type(choice) is type(value) and choice == value:
+                return choice
+        raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        text = "one of " + ", ".join(map(repr, self.choices))
+        return text + (" or None" if self.optional else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers(Spec):
+    """A sequence of numbers, such as the scales of a ridge filter."""
+
+    item: Number
+    least: int = 1
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if isinstance(value, Real) and not isinstance(value, bool):
+            return self.item.check(name, value, None)
+        if isinstance(value, str) or not isinstance(value, Sequence | range | np.ndarray):
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
+        if len(value) < self.least:
+            raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
+        if isinstance(value, range):
+            return value
+        return tuple(self.item.check(name, item, None) for item in value)
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return f"at least {self.least} numbers, each {self.item.describe()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range(Spec):
+    """A (low, high) pair of numbers, a named range, or a data type's name."""
+
+    names: tuple[str, ...] = ()
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if isinstance(value, str):
+            if value in self.names:
+                return value
+        elif isinstance(value, Sequence | np.ndarray) and len(value) == 2:
+            return tuple(Number().check(name, item, None) for item in value)
+        elif isinstance(value, type) and np.dtype(value).name in self.names:
+            return np.dtype(value).name
+        raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "a (low, high) pair or one of " + ", ".join(map(repr, self.names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text(Spec):
+    """Any text."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if not isinstance(value, str):
+            raise InvalidParameterType(f"{shown(name, value)}: expected a text.")
+        return value
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "a text" + (" or None" if self.optional else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names(Spec):
+    """A sequence of names out of a known set."""
+
+    known: tuple[str, ...]
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        values = [value] if isinstance(value, str) else list(value)
+        unknown = [item for item in values if item not in self.known]
+        if unknown:
+            raise InvalidParameter(
+                f"{name} holds {unknown[0]!r}: expected names among {', '.join(self.known)}."
+            )
+        return tuple(values)
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "names among " + ", ".join(self.known)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionSpec(Spec):
+    """A function, or a sequence of them: from Python only, never in a recipe's file or a form."""
+
+    several: bool = False
+    choices: tuple[str, ...] = ()
+    """Names that scikit-image takes instead of a function."""
+    samples: tuple[Any, ...] = ()
+    """Functions that a property test draws from."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if isinstance(value, str) and value in self.choices:
+            return value
+        items = value if self.several and isinstance(value, Sequence) else (value,)
+        if not items or not all(callable(item) for item in items):
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
+        return tuple(items) if self.several else value
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        names = "".join(f"{choice!r} or " for choice in self.choices)
+        return f"{names}a function" + (", or several" if self.several else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seed(Spec):
+    """Where random numbers begin: an integer, a NumPy Generator, or None for anywhere."""
+
+    optional: bool = True
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        if isinstance(value, np.random.Generator):
+            return value
+        return Number(integer=True, minimum=0).check(name, value, None)
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "an integer of at least 0, a numpy.random.Generator or None"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelAxis(Spec):
+    """The axis that holds channels: never tiled, never blurred across."""
+
+    optional: bool = True
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        return Number(integer=True).check(name, value, None)
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        return "an axis number or None"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Either(Spec):
+    """A value of one of several kinds, such as a number or a name."""
+
+    options: tuple[Spec, ...]
+    """Tried in order; the first one that takes a value normalises it."""
+
+    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+        for option in self.options:
+            try:
+                return option.check(name, value, ndim)
+            except InvalidParameter:
+                continue
+        raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
+
+    def describe(self) -> str:
+        """Return the expected values in words."""
+        text = ", or ".join(option.describe() for option in self.options)
+        return text + (" or None" if self.optional else "")

@@ -1,0 +1,1 @@
+"""A pipeline is a recipe bound to images: bind, materialize, apply."""

@@ -1,0 +1,233 @@
+"""What a fingerprint looks at: evenly spaced samples, and all of what is small.
+
+Each function yields samples: bytes, or plain data such as names and sizes.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+from zarr.storage import MemoryStore
+
+from napari_tilewise.grid import Grid
+from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WHOLE = 4 * 2**20
+"""Up to so many bytes everything is read."""
+END = 2**20
+"""Bytes read at either end of a larger file."""
+BLOCK, BLOCKS = 2**14, 32
+"""Bytes of a block, and how many evenly spaced ones are read."""
+FILES, DEPTH = 2**13, 32
+"""How many files of a folder are looked at at each depth, and how many depths."""
+METADATA, CHUNKS = 64, 16
+"""How many files of metadata, and how many evenly spaced chunks, are read."""
+
+_METADATA = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
+_LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what file managers leave behind
+
+
+def spaced(count: int, most: int) -> list[int]:
+    """Return up to `most` of the numbers below `count`, evenly spaced, both ends among them.
+
+    Parameters
+    ----------
+    count
+        How many numbers there are.
+    most
+        How many are wanted at most.
+    """
+    if count <= most:
+        return list(range(count))
+    return [number * (count - 1) // max(1, most - 1) for number in range(most)]
+
+
+def of_file(path: Path) -> Iterator[object]:
+    """Yield a file's size, ends and evenly spaced blocks.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        yield size
+        for start, stop in _spans(size):
+            file.seek(start)
+            yield file.read(stop - start)
+
+
+def _spans(size: int) -> list[tuple[int, int]]:
+    if size <= WHOLE:
+        return [(0, size)]
+    blocks = [(i * BLOCK, (i + 1) * BLOCK) for i in spaced(size // BLOCK, BLOCKS)]
+    return [(0, END), *blocks, (size - END, size)]
+
+
+def of_folder(root: Path) -> Iterator[object]:
+    """Yield names and sizes of a folder's files, then the contents of some.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    """
+    found = sorted(_walk(root, "", FILES))
+    yield found
+    files = {name: size for name, size in found if not name.endswith("/")}
+    metadata = [name for name in files if name.rpartition("/")[2] in _METADATA]
+    metadata.sort(key=lambda name: (name.count("/"), name))  # the outermost first
+    chunks = sorted(files.keys() - set(metadata))
+    if sum(files.values()) > WHOLE:
+        metadata = metadata[:METADATA]
+        chunks = [chunks[i] for i in spaced(len(chunks), CHUNKS)]
+    for name in (*metadata, *chunks):
+        yield name
+        yield from of_file(root / name)
+
+
+def _walk(root: Path, below: str, most: int) -> Iterator[tuple[str, int]]:
+    """Yield files with their sizes, and folders (``name/``) with how many things they hold.
+
+    Of a folder that holds more things than `most`, evenly spaced ones are looked at; folders in it
+    share what is left of `most`.
+    """
+    with os.scandir(root / below) as entries:
+        found = sorted((e for e in entries if not _is_litter(e.name)), key=lambda e: e.name)
+    yield below or "/", len(found)
+    if len(found) > most:
+        metadata = [entry for entry in found if entry.name in _METADATA]
+        rest = [entry for entry in found if entry.name not in _METADATA]
+        found = metadata + [rest[i] for i in spaced(len(rest), max(1, most - len(metadata)))]
+    folders = []
+    for entry in found:
+        if entry.is_dir():
+            folders.append(f"{below}{entry.name}/")
+        else:
+            yield below + entry.name, entry.stat().st_size
+    share = max(1, (most - len(found)) // max(1, len(folders)))
+    for folder in folders if below.count("/") < DEPTH else ():
+        yield from _walk(root, folder, share)
+
+
+def _is_litter(name: str) -> bool:
+    return name in _LITTER or name.startswith("._")
+
+
+def of_url(url: str) -> Iterator[object]:
+    """Yield the metadata of a Zarr behind a URL and evenly spaced chunks of its finest level.
+
+    Parameters
+    ----------
+    url
+        What zarr and fsspec can open.
+    """
+    node = open_node(url)
+    yield node.metadata.to_dict()
+    levels = list(_levels(node))
+    for array in levels:
+        yield array.metadata.to_dict()
+    for array in levels[:1]:
+        for position in _positions(Grid(array.shape, array.shards or array.chunks)):
+            key = array.metadata.encode_chunk_key(position)
+            yield _fetch(url, "/".join(filter(None, (array.path, key))))
+
+
+def _levels(node: zarr.Group | zarr.Array[Any]) -> Iterator[zarr.Array[Any]]:
+    if isinstance(node, zarr.Array):
+        yield node
+        return
+    multiscales = ome_metadata(node).get("multiscales") or [{}]
+    datasets = multiscales[0].get("datasets") or [{"path": key} for key in node.array_keys()]
+    for dataset in datasets:
+        array = node.get(dataset["path"])
+        if isinstance(array, zarr.Array):
+            yield array
+
+
+def _positions(grid: Grid) -> Iterator[tuple[int, ...]]:
+    for number in spaced(len(grid), CHUNKS):
+        yield tuple(int(i) for i in np.unravel_index(number, grid.counts))
+
+
+def _fetch(url: str, key: str) -> bytes:
+    """Return the first MiB of a chunk; nothing of one that was never written."""
+    from fsspec.core import url_to_fs
+
+    files, root = url_to_fs(url)
+    try:
+        content: bytes = files.cat_file(f"{root.rstrip('/')}/{key}", start=0, end=END)
+    except FileNotFoundError:
+        return b""
+    return content[:END]  # not every server heeds the end
+
+
+def of_array(array: Any) -> Iterator[object] | None:
+    """Return samples of an array whose pixels are at hand; None where reading may be dear.
+
+    Parameters
+    ----------
+    array
+        Anything with `shape`, `dtype` and slicing.
+    """
+    if isinstance(array, zarr.Array):
+        return _of_zarr(array) if isinstance(array.store, MemoryStore) else None
+    if hasattr(array, "__array_interface__"):  # NumPy's, or as good as
+        pixels = np.asarray(array)
+        return None if pixels.dtype.hasobject else _of_numpy(pixels)
+    return None
+
+
+def of_name(array: Any) -> Iterator[object]:
+    """Yield what is known of an array without reading it.
+
+    Parameters
+    ----------
+    array
+        Anything with `shape` and `dtype`.
+    """
+    name = getattr(array, "name", None) or getattr(array, "store_path", "")
+    yield [kind_of(array), str(name), [int(n) for n in array.shape], str(array.dtype)]
+
+
+def kind_of(array: object) -> str:
+    """Return what an array is, such as ``"numpy.ndarray"``.
+
+    Parameters
+    ----------
+    array
+        Anything.
+    """
+    return f"{type(array).__module__.partition('.')[0]}.{type(array).__name__}"
+
+
+def _of_numpy(pixels: np.ndarray[Any, Any]) -> Iterator[object]:
+    """Yield runs of pixels in the order of C, whatever their order in memory."""
+    order = pixels.dtype.newbyteorder("<")
+    yield [list(pixels.shape), order.str]
+    if pixels.nbytes <= WHOLE:
+        yield pixels.astype(order, copy=False).tobytes()
+        return
+    length = max(1, BLOCK // order.itemsize)
+    line = pixels.reshape(-1) if pixels.flags.c_contiguous else pixels.flat
+    for number in spaced(-(-pixels.size // length), BLOCKS):
+        block = line[number * length : (number + 1) * length]
+        yield block.astype(order, copy=False).tobytes()
+
+
+def _of_zarr(array: zarr.Array[Any]) -> Iterator[object]:
+    if array.nbytes <= WHOLE:
+        yield from _of_numpy(np.asarray(array[...]))
+        return
+    yield [list(array.shape), str(array.dtype)]
+    grid = Grid(array.shape, array.chunks)
+    for position in _positions(grid):
+        yield from _of_numpy(np.asarray(array[grid.region(position)]))

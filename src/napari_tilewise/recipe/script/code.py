@@ -1,0 +1,148 @@
+"""Code as a person lays it out: on one line where that fits, else bracket by bracket.
+
+An expression is a text, or a `Group` of expressions between brackets, where it comes apart when it
+is too long for a line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from napari_tilewise.operations.spec.parameters import FOOTPRINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_tilewise.operations.spec.parameters import Spec
+
+WIDTH = 100
+"""No line is longer, unless a text in it is."""
+
+_DTYPES = {"int64": "int", "float64": "float", "bool": "bool"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Expressions between brackets; `start` and `end` hold the brackets and what is around them."""
+
+    start: str
+    items: tuple[Code, ...]
+    end: str
+    is_call: bool = False
+    """Whether it holds arguments: they may share a line of their own, which items may not."""
+
+
+Code: TypeAlias = "str | Group"
+
+
+def call(function: str, *arguments: Code) -> Group:
+    """Return the code of a call."""
+    return Group(f"{function}(", arguments, ")", is_call=True)
+
+
+def around(start: str, code: Code, end: str) -> Code:
+    """Return code with texts before and behind it."""
+    if isinstance(code, str):
+        return f"{start}{code}{end}"
+    return replace(code, start=f"{start}{code.start}", end=f"{code.end}{end}")
+
+
+def one_line(code: Code) -> str:
+    """Return code on one line, however long."""
+    if isinstance(code, str):
+        return code
+    is_single = len(code.items) == 1 and code.start.endswith("(") and not code.is_call
+    comma = "," if is_single else ""  # of a tuple
+    return f"{code.start}{', '.join(map(one_line, code.items))}{comma}{code.end}"
+
+
+def laid_out(code: Code, indent: int = 0) -> str:
+    """Return code on as many lines as it needs."""
+    return "\n".join(_lines(code, indent, ""))
+
+
+def _lines(code: Code, indent: int, end: str) -> Iterator[str]:
+    margin = " " * indent
+    line = f"{margin}{one_line(code)}{end}"
+    if isinstance(code, str) or len(line) <= WIDTH or not code.items:
+        yield line
+        return
+    yield margin + code.start
+    inside = f"{margin}    {', '.join(map(one_line, code.items))}"
+    if code.is_call and len(inside) <= WIDTH:
+        yield inside
+    else:
+        for item in code.items:
+            yield from _lines(item, indent + 4, ",")
+    yield f"{margin}{code.end}{end}"
+
+
+# -- values ----------------------------------------------------------------------------------------
+
+
+def literal(value: Any) -> Code:
+    """Return the code of a plain value."""
+    if isinstance(value, str):
+        return repr(value) if '"' in value or "\\" in repr(value) else f'"{value}"'
+    if isinstance(value, float) and not math.isfinite(value):
+        return "np.nan" if math.isnan(value) else "np.inf" if value > 0 else "-np.inf"
+    if isinstance(value, Mapping):
+        items = (around(f"{one_line(literal(k))}: ", literal(v), "") for k, v in value.items())
+        return Group("{", tuple(items), "}")
+    if isinstance(value, Sequence):
+        brackets = "()" if isinstance(value, tuple) else "[]"
+        return Group(brackets[0], tuple(map(literal, value)), brackets[1])
+    return repr(value)
+
+
+def argument(spec: Spec, value: Any) -> Code:
+    """Return the code of a step's parameter; what its spec takes for an array is one.
+
+    Parameters
+    ----------
+    spec
+        The parameter's.
+    value
+        A plain value, as a step holds it.
+    """
+    if isinstance(value, Mapping) and value.get("shape") in FOOTPRINTS:
+        return _footprint(value)
+    checked = spec.check("value", value, None)
+    if isinstance(checked, np.ndarray):
+        return _array(checked)
+    if isinstance(checked, tuple) and any(isinstance(item, np.ndarray) for item in checked):
+        return Group("(", tuple(map(_array, checked)), ")")
+    if isinstance(checked, tuple) and _is_repeated(checked):
+        pairs = (Group("(", (_array(array), repr(times)), ")") for array, times in checked)
+        return Group("[", tuple(pairs), "]")
+    return literal(value)
+
+
+def _is_repeated(value: tuple[Any, ...]) -> bool:
+    """Return whether it is footprints, each with its repetitions."""
+    pairs = (isinstance(item, tuple) and len(item) == 2 for item in value)
+    return all(pairs) and all(isinstance(item[0], np.ndarray) for item in value)
+
+
+def _footprint(shape: Mapping[str, Any]) -> Code:
+    kind = str(shape["shape"])
+    size = shape[FOOTPRINTS[kind]]
+    if FOOTPRINTS[kind] == "width":
+        sides = literal((size,) * (2 if kind == "square" else 3))
+        return call("np.ones", sides, "dtype=np.uint8")
+    return call(f"ski.morphology.{kind}", repr(size))
+
+
+def _array(array: np.ndarray) -> Code:
+    name = array.dtype.name
+    dtype = f"dtype={_DTYPES.get(name, f'np.{name}')}"
+    if array.size > 1 and (array == 1).all():
+        return call("np.ones", literal(array.shape), dtype)
+    items = array.tolist()
+    known = array.size and np.array(items).dtype == array.dtype
+    return call("np.array", literal(items), *([] if known else [dtype]))

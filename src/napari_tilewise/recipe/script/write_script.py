@@ -1,0 +1,200 @@
+"""A recipe as a Python script that reads like one a person would write, and gives the same result.
+
+One statement per step. The tiled script calls the drop-in for scikit-image, or `apply` where axes
+are looped over; the plain one needs scikit-image and NumPy only, and holds the image in memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_tilewise import axes as _axes
+from napari_tilewise.errors import InvalidRecipe
+from napari_tilewise.functions.decorator import MAIN
+from napari_tilewise.operations.spec.parameters import OtherImage
+from napari_tilewise.recipe.links import Link
+from napari_tilewise.recipe.script.calls import (
+    applied,
+    as_step,
+    called,
+    for_each_plane,
+    home,
+    is_applied,
+)
+from napari_tilewise.recipe.script.code import Code, around, call, laid_out
+from napari_tilewise.recipe.script.flow import Flow
+from napari_tilewise.recipe.script.frame import RESERVED, ScriptFrame
+from napari_tilewise.recipe.script.names import Variables, what
+from napari_tilewise.recipe.step import SOURCE
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Sequence
+
+    from napari_tilewise.operations.spec.operation import Operation
+    from napari_tilewise.recipe.recipe import Recipe
+
+_ALL = -1
+"""Stands for all of several images of one kind, stacked."""
+
+
+def write(
+    recipe: Recipe,
+    source: str | os.PathLike[str] | None = None,
+    destination: str | os.PathLike[str] | None = None,
+    *,
+    plain: bool = False,
+    spatial: str | Sequence[int] | None = None,
+    axes: str | Sequence[str] | None = None,
+) -> str:
+    """Return the script of a recipe; see `Recipe.to_script`.
+
+    Parameters
+    ----------
+    recipe
+        The recipe.
+    source, destination
+        Paths that the script reads and writes unless told otherwise.
+    plain
+        Whether it shall need scikit-image and NumPy only.
+    spatial, axes
+        As in a run.
+
+    Raises
+    ------
+    InvalidRecipe
+        When no script can hold the recipe.
+    InvalidAxes
+        When axes to run over are not among the image's.
+    """
+    recipe.to_dict()  # says what no text can hold
+    recipe.output  # noqa: B018  # says that every step is switched off
+    for number in recipe.running:
+        _check_home(number, recipe.steps[number].op)
+    over = spatial if spatial is None or isinstance(spatial, str) else tuple(spatial)
+    flow = Flow(recipe, _axes.parse(axes, len(axes)) if axes else None, over)
+    steps = _Steps(recipe, flow, plain=plain)
+    statements = [line for number in recipe.running for line in steps.statements(number)]
+    frame = ScriptFrame(recipe, flow, source, destination, plain=plain)
+    return frame.around(statements, steps.source, steps.inputs, steps.result)
+
+
+def _check_home(number: int, operation: Operation) -> None:
+    """Refuse a function that no import finds."""
+    if home(operation) in MAIN:
+        raise InvalidRecipe(
+            f"Step {number + 1} ({operation.name}) calls a function of the program that runs now, "
+            "which a script cannot import: move the function to a file of its own."
+        )
+
+
+class _Steps:
+    """The statements of a recipe's steps, and what their results are called."""
+
+    def __init__(self, recipe: Recipe, flow: Flow, *, plain: bool) -> None:
+        self._recipe = recipe
+        self._flow = flow
+        self._plain = plain
+        self._variables = Variables(RESERVED)
+        self.inputs = {name: self._variables.new(name) for name in recipe.inputs}
+        self.source = self._variables.new("image", "source_image")
+        self._results: dict[int, str] = {}
+        self._parts: dict[tuple[int, int], str] = {}
+
+    @property
+    def result(self) -> str:
+        """The code of what is written."""
+        last = self._recipe.running[-1]
+        work = self._flow.steps[last]
+        if work.operation.split is None:
+            return self._image(Link(last))
+        if (last, _ALL) in self._parts:
+            return self._parts[last, _ALL]
+        axis = f", axis={work.view.front}" if work.view.front else ""
+        return f"np.stack({self._results[last]}{axis})"
+
+    def statements(self, number: int) -> Iterator[str]:
+        """Yield the statements of a step: one, or by plane one for each result that is used.
+
+        Parameters
+        ----------
+        number
+            Which step.
+        """
+        work = self._flow.steps[number]
+        looped = work.view.places is not None
+        if not looped or not (self._plain or work.operation.step_text != "{call}"):
+            code = self._whole(number)
+            name = self._results[number] = self._name(number)
+            yield laid_out(around(f"{name} = ", code, ""))
+            return
+        for part in self._used(number) if work.several else [None]:
+            code = self._by_plane(number, part)
+            name = self._name(number)
+            if part is None:
+                self._results[number] = name
+            else:
+                self._parts[number, part] = name
+            yield laid_out(around(f"{name} = ", code, ""))
+
+    def _name(self, number: int) -> str:
+        step, made = self._recipe.steps[number], self._flow.steps[number].made
+        wanted = what(step.operation, made[0].output) if step.name is None else (step.name,)
+        return self._variables.new(*wanted)
+
+    def _used(self, number: int) -> list[int]:
+        """Return which of several results are used later."""
+        links = [
+            link for step in self._recipe.running for link in self._recipe.links[step].values()
+        ]
+        parts = {link.part for link in links if link.step == number}
+        if number == self._recipe.running[-1]:
+            parts.add(0 if self._flow.steps[number].operation.split is None else _ALL)
+        return sorted(parts)
+
+    def _image(self, link: Link) -> str:
+        """Return the code of a link's image."""
+        if link.step is None:
+            return self.source if link.given == SOURCE else self.inputs[link.given]
+        if (link.step, link.part) in self._parts:
+            return self._parts[link.step, link.part]
+        several = self._flow.steps[link.step].several
+        return self._results[link.step] + (f"[{link.part}]" if several else "")
+
+    def _whole(self, number: int) -> Code:
+        """Return the code of a step that is called once."""
+        work, links = self._flow.steps[number], self._recipe.links[number]
+        first = self._recipe.steps[number].first
+        image = self._image(links[first])
+        further = {role: self._image(link) for role, link in links.items() if role != first}
+        if self._plain or not is_applied(work):
+            made = called(work.operation, image, further, work.params)
+        else:
+            made = applied(work, image, further)
+        return as_step(work.operation, image, made)
+
+    def _by_plane(self, number: int, part: int | None) -> Code:
+        """Return the code of a step, or of one of its results, that is called for every plane."""
+        work, links = self._flow.steps[number], self._recipe.links[number]
+        op, first = work.operation, self._recipe.steps[number].first
+        if not work.stacks:
+            raise InvalidRecipe(
+                f"Step {number + 1} ({op.name}) gives planes other axes than it was given, in "
+                f"front of {''.join(work.view.looped or ())!r}, which is looped over: no plain "
+                "script does that. Bring them to the image's front, or export the tiled script."
+            )
+        images = {"plane": self._image(links[first])}
+        further = {}
+        for role, link in links.items():
+            if isinstance(op.specs.get(role), OtherImage):
+                further[role] = self._image(link)  # of another size: the same for every plane
+            elif role != first:
+                images[role], further[role] = self._image(link), role
+        params = dict(work.params)
+        if op.channel is not None and op.channel in params:
+            params[op.channel] = work.view.channel
+        made = as_step(op, "plane", called(op, "plane", further, params))
+        if part is not None:
+            made = call("np.stack", made) if part == _ALL else around("", made, f"[{part}]")
+        output = work.made[0 if op.split is not None else part or 0].output
+        return for_each_plane(work, output, made, list(images), list(images.values()))

@@ -1,0 +1,1 @@
+"""A run streams a recipe over an image into a file: planned, checkpointed, resumable."""
