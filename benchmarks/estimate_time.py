@@ -17,7 +17,7 @@ import numpy as np
 import zarr
 from skimage import data
 
-from napari_tilewise.cli.demo import mirrored
+from napari_tilewise.cli.run_demo import mirrored
 
 NUCLEI = [["filters.gaussian", {"sigma": 2}], ["filters.threshold_otsu", {}], ["measure.label", {}]]
 RECIPES = {

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from napari_tilewise.cli.demo import mirrored, photograph
+from napari_tilewise.cli.run_demo import mirrored, photograph
 from napari_tilewise.sizes import format_size
 
 CHUNK = 1024

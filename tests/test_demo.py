@@ -8,7 +8,8 @@ import pytest
 import zarr
 
 from napari_tilewise import errors
-from napari_tilewise.cli import demo, main
+from napari_tilewise.cli import main
+from napari_tilewise.cli import run_demo as demo
 
 SIZE = 700
 

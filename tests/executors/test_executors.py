@@ -111,7 +111,7 @@ def test_each_plane_of_a_stack_is_gathered_once(image: Path, tmp_path: Path) -> 
             progress=lambda event: told.append(getattr(event, "what", "")),
         )  # fmt: skip
     assert files(tmp_path / "a.ome.zarr") == files(tmp_path / "b.ome.zarr")
-    gathered = [t for t in place.made.tasks if type(t).__name__ == "GatherTask"]
+    gathered = [t for t in place.made.tasks if type(t).__name__ == "ReduceTask"]
     assert len(gathered) == len(set(gathered))
     assert {t.index for t in gathered} == {(0,), (1,), (2,)}
 
@@ -264,7 +264,7 @@ def test_a_missing_package_names_its_extra(image: Path, monkeypatch: pytest.Monk
 def test_what_holds_the_lock_goes_to_processes(
     image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_tilewise.executors.choose.WORTH", 1)
+    monkeypatch.setattr("napari_tilewise.executors.selection.WORTH", 1)
     assert plan(["feature.hog"], image, workers=2).place.processes == 2
     assert plan(["feature.hog"], image, workers=2, executor="threads").place.processes == 0
     assert plan(["filters.gaussian"], image, workers=2).place.processes == 0

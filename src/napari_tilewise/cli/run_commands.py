@@ -202,8 +202,8 @@ def demo(
     Finds the galaxies in the Hubble deep field, enlarged by mirroring, tile by tile; compares
     the result with scikit-image on the whole image, and prints what was measured.
     """
-    from napari_tilewise.cli.demo import run_demo, show
     from napari_tilewise.cli.progress import cancellable, progress
+    from napari_tilewise.cli.run_demo import run_demo, show
 
     with cancellable() as cancel, progress() as listener:
         result = run_demo(size, output, progress=listener, cancel=cancel)

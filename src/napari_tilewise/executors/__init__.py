@@ -4,7 +4,7 @@ One argument chooses; the result is the same bits. In other processes a run is a
 chain; see `engine.crew` for what passes between it and the process that keeps the account.
 """
 
-from napari_tilewise.executors.choose import EXECUTORS, choose
 from napari_tilewise.executors.executor import Executor
+from napari_tilewise.executors.selection import EXECUTORS, choose
 
 __all__ = ["EXECUTORS", "Executor", "choose"]

@@ -29,7 +29,7 @@ from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import InvalidImage, MemoryBudgetExceeded
 from napari_tilewise.executors import choose
 from napari_tilewise.executors.assignment import Assignment, elsewhere
-from napari_tilewise.executors.choose import AUTO, better
+from napari_tilewise.executors.selection import AUTO, better
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.views.axis_order import opened
