@@ -1,0 +1,71 @@
+"""The types of what public functions take: images, sources, recipes, axes, tiles and amounts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+"""A NumPy array of any data type."""
+
+Value: TypeAlias = Any
+"""A parameter or a result of a scikit-image function, of whatever type that function declares."""
+
+Parameters: TypeAlias = Mapping[str, Value]
+"""Parameters of an operation by scikit-image's names."""
+
+
+@runtime_checkable
+class ArrayLike(Protocol):
+    """Anything with a shape, a data type and slicing: dask, Zarr, HDF5, xarray, TensorStore."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis in pixels."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the pixels."""
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Return the pixels of a region, given by a slice per axis."""
+
+
+class RecipeLike(Protocol):
+    """What a `Recipe` is to those who only hand it on."""
+
+    @property
+    def steps(self) -> Sequence[Any]:
+        """The steps in order."""
+
+
+PathLike: TypeAlias = str | os.PathLike[str]
+"""A path or a URL."""
+
+ImageSource: TypeAlias = PathLike | ArrayLike
+"""Where an image comes from: a path, a URL, or an array-like."""
+
+StepLike: TypeAlias = str | tuple[str, Parameters]
+"""An operation's key, or a pair of key and parameters."""
+
+RecipeSource: TypeAlias = StepLike | RecipeLike
+"""What `run` takes as a recipe: a key, a (key, parameters) pair, or a `Recipe`."""
+
+TaskSource: TypeAlias = RecipeSource | Callable[..., Any]
+"""What `batch` takes as a task: a recipe, the path of one, or a function of an image."""
+
+AxisNames: TypeAlias = str | Sequence[str]
+"""Names of axes in order, such as ``"tcyx"`` or ``["t", "c", "y", "x"]``."""
+
+SpatialAxes: TypeAlias = str | Sequence[int]
+"""The axes that an operation runs over: letters of the axis names, or axis numbers."""
+
+TileLengths: TypeAlias = str | int | Sequence[int]
+"""``"auto"``, one tile length in pixels, or one per spatial axis."""
+
+MemorySize: TypeAlias = str | float
+"""An amount of memory in bytes, or a text such as ``"2 GiB"``."""
