@@ -1,4 +1,4 @@
-"""NumPy's own file: mapped into memory for reading and writing; it holds pixels, nothing else."""
+"""Reading ``.npy``: the file is mapped into memory; it holds pixels and nothing else."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ import numpy as np
 
 from napari_tilewise.io.image import Image, bare
 from napari_tilewise.io.readers.guarded import DECODE_ERRORS, Guarded, Mapped, read_error
-from napari_tilewise.io.writers.staged_file import StagedFileWriter
-from napari_tilewise.io.writers.values import publish_with_record
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from napari_tilewise.engine.session import Session
 
 MAGIC = b"\x93NUMPY"
 """The first bytes of the file."""
@@ -41,26 +37,3 @@ def open_npy(path: Path, name: str) -> Image:
 def _mapped(path: str, name: str) -> Guarded:
     pixels = np.load(path, mmap_mode="r", allow_pickle=False)
     return Guarded(Mapped(pixels), name, reopen=partial(_mapped, path, name))
-
-
-class NpyWriter(StagedFileWriter):
-    """Writes ``.npy`` in the image's own order of axes; the record stands in a file beside it."""
-
-    format = "a .npy"
-
-    def pour(self, path: Path, session: Session | None) -> None:
-        """Write the file through a memory map.
-
-        Parameters
-        ----------
-        path
-            The file.
-        session
-            Whom to tell of progress, and who may cancel.
-        """
-        pixels = np.lib.format.open_memmap(path, mode="w+", dtype=self.dtype, shape=self.shape)
-        self.fill(pixels, "".join(self.axes), session)
-        pixels.flush()
-
-    def _publish(self, poured: Path) -> None:
-        publish_with_record(poured, self.path, self.record)

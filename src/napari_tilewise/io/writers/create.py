@@ -7,12 +7,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.errors import DestinationUnwritable
-from napari_tilewise.io.readers.npy import NpyWriter
-from napari_tilewise.io.readers.pictures import PngWriter
 from napari_tilewise.io.writers import staging as stage
 from napari_tilewise.io.writers.imagej import ImageJWriter
+from napari_tilewise.io.writers.npy_writer import NpyWriter
 from napari_tilewise.io.writers.ome_tiff import OmeTiffWriter
 from napari_tilewise.io.writers.ome_zarr import VERSIONS, OmeZarrWriter
+from napari_tilewise.io.writers.png_writer import PngWriter
 
 if TYPE_CHECKING:
     import os
