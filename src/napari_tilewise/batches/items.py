@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from napari_tilewise import axes as _axes
-from napari_tilewise.batches.cut import Place, cut, kept_of
 from napari_tilewise.batches.discover import Discovered, find
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, SourceUnreadable, TilewiseError
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.views.cropped import AxisPart, crop_image, of_remaining_axes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -35,7 +35,7 @@ class Item:
     """A path, a URL, an `Image` or an array."""
     folder: str = ""
     """The folder below the one that was searched, with ``/``; mirrored where outputs go."""
-    places: tuple[Place, ...] | None = None
+    places: tuple[AxisPart, ...] | None = None
     """What is taken of each axis of the source; all of it unless given."""
     axes: tuple[str, ...] = ()
     """Names of the source's axes, where they were given."""
@@ -55,7 +55,7 @@ class Item:
     @property
     def given_axes(self) -> tuple[str, ...]:
         """Names of the axes of what `open` gives, where they were given."""
-        return kept_of(self.places, self.axes) if self.places and self.axes else self.axes
+        return of_remaining_axes(self.places, self.axes) if self.places and self.axes else self.axes
 
     def check(self) -> None:
         """Raise `SourceUnreadable` where it has not the parts that were asked for."""
@@ -70,7 +70,7 @@ class Item:
         image = open_image(self.source)
         if self.axes:
             image = replace(image, axes=self.axes)
-        return cut(image, self.places, self.input, self.source)
+        return crop_image(image, self.places, self.input, self.source)
 
     def _named(self) -> Any:
         if not self.axes:
@@ -94,7 +94,7 @@ class Item:
         return int(np.prod(data.shape, dtype=float)) * int(np.dtype(data.dtype).itemsize)
 
 
-def _show(places: Sequence[Place]) -> str:
+def _show(places: Sequence[AxisPart]) -> str:
     texts = (f"{p[0]}:{p[1]}" if isinstance(p, tuple) else ":" if p is None else p for p in places)
     return ", ".join(map(str, texts))
 
@@ -211,7 +211,7 @@ def _parts(item: Item, over: Any, window: Any, step: Any, axes: Any) -> Iterator
     known = _axes.parse(axes, len(shape)) or image.axes
     along = _along(over, known, len(shape))
     slides = _slides(window, step, shape, known, along)
-    ranges: list[Sequence[Place]] = [
+    ranges: list[Sequence[AxisPart]] = [
         range(n) if axis in along else slides.get(axis, [None]) for axis, n in enumerate(shape)
     ]
     if not all(ranges):
@@ -220,7 +220,7 @@ def _parts(item: Item, over: Any, window: Any, step: Any, axes: Any) -> Iterator
     return _cut(item, ranges, called)
 
 
-def _cut(item: Item, ranges: Sequence[Sequence[Place]], called: Sequence[str]) -> Iterator[Item]:
+def _cut(item: Item, ranges: Sequence[Sequence[AxisPart]], called: Sequence[str]) -> Iterator[Item]:
     for places in product(*ranges):
         starts = {
             name: place[0] if isinstance(place, tuple) else place
@@ -231,7 +231,7 @@ def _cut(item: Item, ranges: Sequence[Sequence[Place]], called: Sequence[str]) -
         yield _part(item, stem, places, {**item.fields, **starts})
 
 
-def _part(item: Item, stem: str, places: tuple[Place, ...], fields: Mapping[str, Any]) -> Item:
+def _part(item: Item, stem: str, places: tuple[AxisPart, ...], fields: Mapping[str, Any]) -> Item:
     if not isinstance(item.source, np.ndarray):
         return replace(item, stem=stem, places=places, fields=fields)
     # A view: another process is sent this part alone.
@@ -266,7 +266,7 @@ def _along(over: Any, known: Sequence[str], ndim: int) -> tuple[int, ...]:
 
 def _slides(
     window: Any, step: Any, shape: Sequence[int], known: Sequence[str], along: Sequence[int]
-) -> dict[int, list[Place]]:
+) -> dict[int, list[AxisPart]]:
     """Return the places of a sliding window along each axis; windows lie within the image."""
     if window is None:
         return {}
@@ -276,7 +276,7 @@ def _slides(
     over = left if count == len(left) and not isinstance(window, int) else space
     lengths = _per_axis("window", window, len(over))
     steps = _per_axis("step", window if step is None else step, len(over))
-    places: dict[int, list[Place]] = {}
+    places: dict[int, list[AxisPart]] = {}
     for axis, length, by in zip(over, lengths, steps, strict=True):
         if length is None:
             continue

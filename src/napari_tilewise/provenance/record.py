@@ -160,7 +160,7 @@ def _part(array: Any, around: str | None, fingerprints: bool) -> dict[str, Any]:
     if whole is None:
         return {}
     told = describe(whole, around=around, fingerprints=fingerprints)
-    return {"part": _plain(array.places), "part_of": told}
+    return {"part": _plain(array.parts), "part_of": told}
 
 
 def _way(where: str, around: str | None) -> dict[str, str]:

@@ -25,6 +25,7 @@ from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.grid import extent
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.views.axis_order import in_order, opened
+from napari_tilewise.io.views.cropped import CroppedView
 from napari_tilewise.io.writers.create import OutputRequest
 from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
 from napari_tilewise.operations.spec.kinds import Kind
@@ -124,35 +125,6 @@ def estimate(
     except TilewiseError as error:
         return Estimate(None, 0.0, time.perf_counter() - started, str(error))
     return Estimate(seconds, share, time.perf_counter() - started)
-
-
-class SampleWindow:
-    """A box of an image, as an image.
-
-    Parameters
-    ----------
-    data
-        The image.
-    box
-        The box.
-    """
-
-    def __init__(self, data: Any, box: Region) -> None:
-        self._data = data
-        self._box = box
-        self.shape = tuple(span.stop - span.start for span in box)
-        self.dtype = np.dtype(data.dtype)
-        chunks = getattr(data, "chunks", None)
-        if chunks is not None:
-            self.chunks = chunks
-
-    def __getitem__(self, region: Region) -> Any:
-        return self._data[
-            tuple(
-                slice(span.start + part.start, span.start + part.stop)
-                for span, part in zip(self._box, region, strict=True)
-            )
-        ]
 
 
 @dataclass(eq=False)
@@ -275,8 +247,9 @@ class _Samples:
             on_plane = [n for axis, n in enumerate(self.shape) if axis not in self.loops]
             if data.shape != tuple(on_plane):
                 return whole
-        cut = data[box] if isinstance(data, np.ndarray) else SampleWindow(data, box)
-        return replace(whole, data=cut, levels=(cut,), name="window", format="array")
+        bounds = [(span.start, span.stop) for span in box]
+        view = data[box] if isinstance(data, np.ndarray) else CroppedView(data, bounds)
+        return replace(whole, data=view, levels=(view,), name="window", format="array")
 
     def _run(self, box: Region) -> None:
         self._timed(self._planned(box))

@@ -13,11 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import dask.array as da
-
 from napari_tilewise.engine.disk import writing
 from napari_tilewise.engine.session import Session
-from napari_tilewise.engine.source import chunk_lengths
 from napari_tilewise.errors import (
     DestinationUnwritable,
     InvalidParameter,
@@ -27,6 +24,7 @@ from napari_tilewise.errors import (
 from napari_tilewise.io.compare import Difference, compare_images, compare_values
 from napari_tilewise.io.readers import hdf5
 from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.views.cropped import crop_image
 from napari_tilewise.io.writers.create import WRITERS
 from napari_tilewise.io.writers.formats import AGAIN
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
@@ -39,7 +37,7 @@ from napari_tilewise.runs.run import run
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.io.image import Image
@@ -222,7 +220,9 @@ def _find(told: Mapping[str, Any], what: str, where: str) -> tuple[Any, list[str
     """Return one of an output's images, and what is not as it was: its place, its contents."""
     if "part_of" in told:
         whole, notes = _find(told["part_of"], what, where)
-        return _part(open_image(whole), told["part"]), notes
+        image = open_image(whole)
+        parts = [tuple(part) if isinstance(part, list) else part for part in told["part"]]
+        return crop_image(image, parts, image.name, None), notes
     if told["kind"] == "array":
         raise NotRepeatable(
             f"{where!r} cannot be made again from its record: its {what} was an array in memory "
@@ -238,21 +238,6 @@ def _find(told: Mapping[str, Any], what: str, where: str) -> tuple[Any, list[str
         notes.append(f"The {what} {found!r} has changed: its fingerprint was {before}, is {now}.")
     level = told.get("level", 0)
     return (open_image(found, level=level) if level else found), notes
-
-
-def _part(image: Image, places: Sequence[int | list[int] | None]) -> Image:
-    """Return the part of an image that an item of a batch was, read only where it is asked for."""
-    kept = [axis for axis, at in enumerate(places) if not isinstance(at, int)]
-    key = tuple(
-        slice(*at) if isinstance(at, list) else slice(None) if at is None else at for at in places
-    )
-    data = da.from_array(image.data, chunks=chunk_lengths(image.data), name=False)[key]
-    return replace(
-        image, data=data, levels=(data,), level_scales=(), format="array",
-        axes=tuple(image.axes[axis] for axis in kept) if image.axes else (),
-        scale=tuple(image.scale[axis] for axis in kept),
-        units=tuple(image.units[axis] for axis in kept),
-    )  # fmt: skip
 
 
 def _nearest(told: Mapping[str, Any], what: str, where: str) -> str:

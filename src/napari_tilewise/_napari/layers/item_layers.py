@@ -16,10 +16,10 @@ from napari.layers import Image, Labels, Layer, Points
 from napari_tilewise._napari.jobs.compute import LARGE
 from napari_tilewise._napari.layers import prefetch
 from napari_tilewise._napari.widgets.wording import PLUGIN
-from napari_tilewise.batches.cut import Cut
 from napari_tilewise.batches.tables import read_csv
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.views.cropped import CroppedView
 
 if TYPE_CHECKING:
     import threading
@@ -241,7 +241,7 @@ def _levels(image: OpenImage) -> list[Any]:
 
 def _lazy(level: Any, chunks: Any) -> da.Array:
     """Return an array that is read where it is looked at."""
-    whole = Cut(level, (None,) * len(level.shape))
+    whole = CroppedView(level, (None,) * len(level.shape))
     lazy: da.Array = da.from_array(whole, chunks=chunks, name=False, asarray=True)
     return lazy
 

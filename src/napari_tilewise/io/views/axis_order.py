@@ -58,7 +58,7 @@ def in_order(image: Image, source: Image, axes: Sequence[str] | None) -> Image:
         return image
     data = image.data
     moved: Pixels = (
-        data.transpose(order) if isinstance(data, np.ndarray) else MovedAxes(data, order)
+        data.transpose(order) if isinstance(data, np.ndarray) else TransposedView(data, order)
     )
     return replace(
         image,
@@ -71,7 +71,7 @@ def in_order(image: Image, source: Image, axes: Sequence[str] | None) -> Image:
     )
 
 
-class MovedAxes:
+class TransposedView:
     """An array that is read by boxes, with its axes in another order.
 
     Parameters
