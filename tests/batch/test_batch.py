@@ -112,7 +112,7 @@ def test_a_second_batch_does_what_changed(plates: Path, tmp_path: Path) -> None:
     assert other.failed == 12
 
 
-def test_a_journal_cut_short_is_gone_on_with(plates: Path, tmp_path: Path) -> None:
+def test_a_journal_cut_short_costs_its_last_item(plates: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     tw.batch(RECIPE, plates, out, backend="serial")
     journal = out / "batch.jsonl"
@@ -120,8 +120,7 @@ def test_a_journal_cut_short_is_gone_on_with(plates: Path, tmp_path: Path) -> No
     journal.write_text(text[: len(text) - 30])  # killed while it wrote of the last one
     again = tw.batch(RECIPE, plates, out, backend="serial")
     assert (again.done, again.skipped, again.failed) == (1, 11, 0)
-    rows = journal.read_text().splitlines()
-    assert [line for line in rows if not _is_json(line)] == [rows[24]]
+    assert all(map(_is_json, journal.read_text().splitlines()))
     journal.write_text("")  # nobody knows now what made these
     assert tw.batch(RECIPE, plates, out, backend="serial").failed == 12
 

@@ -15,7 +15,7 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.batches import journal as _journal
+from napari_tilewise.batches import batch_journal
 from napari_tilewise.batches.backends import AUTO, BACKENDS
 from napari_tilewise.batches.batch_events import BatchDone, BatchStarted
 from napari_tilewise.batches.collect import Collector
@@ -128,7 +128,7 @@ def batch(
     if isinstance(work.what, Recipe):
         given(work.what, None, inputs)
     folder = None if destination is None else folder_of(destination)
-    before = {} if folder is None else _journal.read(folder)
+    before = {} if folder is None else batch_journal.last_rows(folder)
     items = _items(source, folder, before, over=over, window=window, step=step, axes=axes)
     called = _called(recipe, work.what)
     tasks = _tasks(items, work, folder, before, name=name, called=called)
@@ -188,7 +188,7 @@ def _items(
     listed = isinstance(source, Sequence) and not isinstance(source, str)
     if listed and source and all(isinstance(one, Item) for one in source):
         return _numbered(source)
-    apart = frozenset() if folder is None else _journal.written(folder, before.values())
+    apart = frozenset() if folder is None else batch_journal.output_paths(folder, before.values())
     return items_of(source, apart=apart, **options)
 
 
@@ -205,7 +205,7 @@ def _tasks(
     key = blake2b(dumps(work.describe(), sort_keys=True, default=str).encode()).hexdigest()
     if folder is None:
         return [ItemTask(item, work, key, None) for item in items]
-    cut_off = _journal.interrupted(folder)
+    cut_off = batch_journal.interrupted_outputs(folder)
     return [
         ItemTask(item, work, key, at, before.get(at.base), again=at.base in cut_off)
         for item, at in zip(items, targets_of(items, folder, name, called), strict=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.batches.batch_events import ItemDone, ItemStarted
-from napari_tilewise.batches.journal import Journal
+from napari_tilewise.batches.batch_journal import BatchJournal
 from napari_tilewise.batches.report import Report
 from napari_tilewise.batches.tasks import (
     CANCELLED,
@@ -65,7 +65,7 @@ class Collector:
         self.values: dict[int, Any] = {}
         time_ = datetime.now(UTC).isoformat(timespec="seconds")
         head = {**head, "items": len(todo), "time": time_}
-        self.journal = None if folder is None else Journal(folder, head)
+        self.journal = None if folder is None else BatchJournal(folder, head)
         if folder is not None:
             registry.enter(registry.BATCH, Path(folder))
 

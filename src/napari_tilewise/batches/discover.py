@@ -13,7 +13,7 @@ from typing import Any
 
 import zarr
 
-from napari_tilewise.batches import journal as _journal
+from napari_tilewise.batches import batch_journal
 from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable
 from napari_tilewise.io.readers.zarr_arrays import is_zarr, ome_metadata, open_node
 from napari_tilewise.provenance.fingerprint import place
@@ -165,14 +165,14 @@ def _unmade(paths: Iterable[Path], base: Path) -> Iterator[Path]:
 
 def _made(folder: Path) -> Set[str]:
     """Return the outputs of batches into a folder."""
-    return _journal.written(str(folder), _journal.each(str(folder)))
+    return batch_journal.output_paths(str(folder), batch_journal.each_row(str(folder)))
 
 
 def _made_within(folder: Path, base: Path) -> Set[str]:
     """Return the outputs of batches into a folder that they made of images below another."""
     inside = tuple(str(one / "_")[:-1] for one in (base, base.resolve()))
-    rows = _journal.each(str(folder))
-    return _journal.written(
+    rows = batch_journal.each_row(str(folder))
+    return batch_journal.output_paths(
         str(folder), (row for row in rows if str(row.get("input")).startswith(inside))
     )
 

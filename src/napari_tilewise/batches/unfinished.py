@@ -12,8 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.batches import batch
-from napari_tilewise.batches import journal as _journal
+from napari_tilewise.batches import batch, batch_journal
 from napari_tilewise.batches.request import WHY, given_again
 from napari_tilewise.engine.checkpoint import is_held
 from napari_tilewise.engine.checkpoint import told as told_by
@@ -252,7 +251,7 @@ def _located(told: Mapping[str, Any]) -> Any:
 
 
 def _batch(entry: registry.Entry) -> Begun:
-    found = _journal.latest(entry.destination)
+    found = batch_journal.latest_batch(entry.destination)
     # Whether a batch on another machine is alive cannot be told: nobody else goes on with it.
     is_alive = entry.is_alive is not False
     if found is None:

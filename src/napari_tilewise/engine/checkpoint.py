@@ -7,13 +7,10 @@ after its pixels are written; so what the journal tells is there.
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import socket
 import threading
 import time
-import zlib
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from filelock import FileLock, Timeout
 
-from napari_tilewise.engine.disk import append, writing
+from napari_tilewise.engine.disk import writing
+from napari_tilewise.engine.journal import Journal, leading_entries, repair
 from napari_tilewise.engine.pass_results import PassResults, SoFar, pickled
 from napari_tilewise.errors import DestinationBusy, DestinationUnwritable
 
@@ -33,6 +31,8 @@ if TYPE_CHECKING:
     from napari_tilewise.grid import Position
 
 VERSION = 1
+JOURNAL = "journal"
+"""Name of the file in which it is noted what is done."""
 SETTLED = 120
 """Seconds after which a written file has reached the disk, whatever becomes of the machine."""
 SYNC = 1.0
@@ -63,24 +63,21 @@ class Checkpoint(PassResults):
 
     def __init__(self, folder: Path, key: str, facts: Mapping[str, Any]) -> None:
         super().__init__(folder)
-        self._journal = folder / "journal"
         self._lock = threading.Lock()
-        self._synced = 0.0
         self._tiles: dict[str, set[Position]] = {}
         self._facts: dict[str, Any] = {}
         self._held = _claimed(folder)
         with ExitStack() as undoing:
             undoing.callback(self._held.release)
-            entries = self._read()
+            entries = repair(folder / JOURNAL)
             self.is_new = not entries or entries[0].get("key") != key
             self.was_another = bool(entries) and self.is_new
             if self.is_new:
                 self._clear()
                 entries = [{"version": VERSION, "key": key, "facts": dict(facts)}]
             self._take(entries)
-            with writing(folder):
-                self._file = self._journal.open("ab", buffering=0)
-            undoing.callback(self._file.close)
+            self._journal = Journal(folder / JOURNAL, sync_interval=SYNC)
+            undoing.callback(self._journal.close)
             if self.is_new:
                 self._append(entries[0])
             undoing.pop_all()
@@ -185,30 +182,12 @@ class Checkpoint(PassResults):
     # -- journal -------------------------------------------------------------------------------
 
     def _append(self, entry: Mapping[str, Any]) -> None:
-        text = json.dumps({**entry, "host": socket.gethostname()} if "key" in entry else entry)
-        now = time.monotonic()
-        with writing(self._journal):
-            self._refuse_what_is_gone()
-            append(self._file, f"{zlib.crc32(text.encode()):08x} {text}\n".encode())
-            if now - self._synced > SYNC:
-                os.fsync(self._file.fileno())
-                self._synced = now
-
-    def _refuse_what_is_gone(self) -> None:
-        """Stop before tiles are noted where no later run will look for them."""
-        if self.is_gone:
+        if self.is_gone:  # no later run would look there
             raise DestinationUnwritable(
                 f"{str(self.folder)!r}, where it is noted what of the run is done, was removed or "
                 "moved while it ran; leave it in place and start again."
             )
-
-    def _read(self) -> list[dict[str, Any]]:
-        """Return the journal's entries up to the first that is not whole, and cut it there."""
-        if not self._journal.exists():
-            return []
-        entries, length = _whole(self._journal)
-        os.truncate(self._journal, length)
-        return entries
+        self._journal.append({**entry, "host": socket.gethostname()} if "key" in entry else entry)
 
     def _take(self, entries: list[dict[str, Any]]) -> None:
         """Believe the entries; after a restart of the machine, not the very last ones."""
@@ -226,10 +205,7 @@ class Checkpoint(PassResults):
     @property
     def is_gone(self) -> bool:
         """Whether somebody removed the folder while the run goes on, or moved it away."""
-        try:
-            return not os.path.samestat(os.fstat(self._file.fileno()), self._journal.stat())
-        except (FileNotFoundError, NotADirectoryError):
-            return True
+        return self._journal.is_gone
 
     @property
     def is_empty(self) -> bool:
@@ -238,13 +214,13 @@ class Checkpoint(PassResults):
 
     def close(self) -> None:
         """Leave the account to a later run."""
-        self._file.close()
+        self._journal.close()
         self._held.release()
 
     def remove(self) -> None:
         """Remove the account: its run is complete, or nothing of it is done."""
         gone = self.is_gone  # what stands in its place then is another run's
-        self._file.close()
+        self._journal.close()
         if not gone:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._held.release()
@@ -279,7 +255,7 @@ def told(folder: Path) -> Told | None:
         Where it is kept.
     """
     try:
-        entries, _ = _whole(folder / "journal")
+        entries = leading_entries(folder / JOURNAL)
     except OSError:  # removed just now, as its run is complete
         return None
     if not entries or "key" not in entries[0]:
@@ -301,18 +277,6 @@ def is_held(folder: Path) -> bool:
             return False
     except (Timeout, OSError):
         return True
-
-
-def _whole(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Return a journal's entries up to the first that is not whole, and how long they are."""
-    entries, length = [], 0
-    for line in path.read_bytes().splitlines(keepends=True):
-        checksum, _, text = line.rstrip(b"\n").partition(b" ")
-        if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
-            break
-        entries.append(json.loads(text))
-        length += len(line)
-    return entries, length
 
 
 def _facts(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

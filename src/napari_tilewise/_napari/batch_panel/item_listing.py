@@ -17,7 +17,7 @@ from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise._napari.layers import snapshot
 from napari_tilewise._napari.layers.layer_record import Origin
 from napari_tilewise.batches import Item, each_item
-from napari_tilewise.batches.journal import read, written
+from napari_tilewise.batches.batch_journal import last_rows, output_paths
 from napari_tilewise.errors import Cancelled, InvalidParameter, SourceNotFound, TilewiseError
 from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.readers.open_image import open_image
@@ -100,7 +100,7 @@ class Listing:
         if self.below and not os.path.exists(os.path.expanduser(self.below)):
             raise SourceNotFound(f"There is no folder {self.below!r}: choose one that exists.")
         folder = str(local_path(self.folder)) if self.folder else ""
-        apart = written(folder, read(folder).values()) if folder else frozenset()
+        apart = output_paths(folder, last_rows(folder).values()) if folder else frozenset()
         found: list[Item] = []
         for item in each_item(self.source, apart=apart, **self.options):
             if cancel.is_set():

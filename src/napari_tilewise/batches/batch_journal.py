@@ -1,0 +1,148 @@
+"""The journal of a batch's folder: what ran, then a row per item, written as each is done.
+
+A later batch into the same folder reads from it what is done.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise.engine.disk import writing
+from napari_tilewise.engine.journal import Journal, read_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+NAME = "batch.jsonl"
+"""Name of the journal in the batch's folder."""
+LOG = "batch.log"
+"""Name of the file with the traceback of each failure."""
+
+
+def last_rows(folder: str) -> dict[str, dict[str, Any]]:
+    """Return the last row of each output, by its path in the folder without a suffix.
+
+    Parameters
+    ----------
+    folder
+        The batch's folder.
+    """
+    return {row["target"]: row for row in each_row(folder)}
+
+
+def each_row(folder: str) -> Iterator[dict[str, Any]]:
+    """Yield the row of every item, of all batches into a folder; an output's latest comes last.
+
+    Parameters
+    ----------
+    folder
+        The folder of the batches.
+    """
+    return (row for row in _entries(folder) if "target" in row)
+
+
+def interrupted_outputs(folder: str) -> frozenset[str]:
+    """Return the outputs that were started where no file was, and never finished.
+
+    Their process ended: what a batch finds at their paths now may be replaced.
+
+    Parameters
+    ----------
+    folder
+        The batch's folder.
+    """
+    started: set[str] = set()
+    for entry in _entries(folder):
+        if "begun" in entry:
+            started.add(entry["begun"])
+        elif "target" in entry:
+            started.discard(entry["target"])
+    return frozenset(started)
+
+
+def output_paths(folder: str, rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the paths of the outputs that rows name.
+
+    Parameters
+    ----------
+    folder
+        The folder that they are in.
+    rows
+        Rows of its journal.
+    """
+    outputs = (row.get("output") for row in rows)
+    return frozenset(os.path.join(folder, path) for path in outputs if path)
+
+
+def latest_batch(folder: str) -> tuple[dict[str, Any], int] | None:
+    """Return the description of the last batch into a folder, and its number of finished items.
+
+    Parameters
+    ----------
+    folder
+        The folder of the batch.
+
+    Returns
+    -------
+    tuple or None
+        None where the folder has no journal.
+    """
+    description: dict[str, Any] | None = None
+    count = 0
+    for entry in _entries(folder):
+        if "batch" in entry:
+            description, count = entry["batch"], 0
+        else:
+            count += "target" in entry
+    return None if description is None else (description, count)
+
+
+def _entries(folder: str) -> Iterator[dict[str, Any]]:
+    return read_entries(Path(folder, NAME))
+
+
+class BatchJournal:
+    """Adds rows to a folder's journal; several threads may call it.
+
+    Parameters
+    ----------
+    folder
+        The batch's folder.
+    description
+        What the batch as a whole runs, as plain data.
+    """
+
+    def __init__(self, folder: str, description: Mapping[str, Any]) -> None:
+        self._lock = threading.Lock()
+        self._journal = Journal(Path(folder, NAME))
+        self.add({"batch": dict(description)})
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write one row, so that it survives this process.
+
+        Parameters
+        ----------
+        row
+            Plain data.
+        """
+        with self._lock:
+            self._journal.append(row)
+
+    def log(self, text: str) -> None:
+        """Write a traceback to the log beside the journal.
+
+        Parameters
+        ----------
+        text
+            Any number of lines.
+        """
+        path = self._journal.path.with_name(LOG)
+        with writing(path), path.open("a", encoding="utf-8") as file:
+            file.write(text.rstrip() + "\n\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._journal.close()

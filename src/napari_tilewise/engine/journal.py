@@ -1,0 +1,224 @@
+"""A journal is a file of JSON lines that only grows, each with its checksum.
+
+What a process has written survives it. A last line that it left half written is dropped; a line
+that is damaged is reported and never believed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+import zlib
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from napari_tilewise.engine.disk import append, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from io import FileIO
+    from pathlib import Path
+
+JournalEntry: TypeAlias = "dict[str, Any]"
+"""One line of a journal, as plain data."""
+
+_LOG = logging.getLogger(__name__)
+_CHECKSUM = ', "crc32": "%08x"}'
+"""How a line ends: its checksum is the last key, so that the file stays JSON Lines."""
+_CHECKSUM_LENGTH = len(_CHECKSUM % 0)
+_BLOCK = 4096
+"""How many bytes at a time a file is searched for its last end of line."""
+_PREFIX_LENGTH = 9
+"""Length of the checksum and the space before a line of a run's journal of release 0.1."""
+
+
+class JournalLine(NamedTuple):
+    """One line of a journal."""
+
+    number: int
+    """Its number, from 1."""
+    end: int
+    """Offset in bytes of the line's end."""
+    entry: JournalEntry | None
+    """The entry; None where the line is torn or damaged."""
+    is_torn: bool
+    """Whether the line has no end: its process was killed while it wrote."""
+
+
+class Journal:
+    """Adds entries to a journal.
+
+    Parameters
+    ----------
+    path
+        The file. A torn last line in it is cut off.
+    sync_interval
+        Seconds between two times that the entries are forced to the disk; None leaves this to the
+        system, which does it within half a minute.
+
+    Raises
+    ------
+    DestinationUnwritable
+        When the file cannot be opened for writing.
+    """
+
+    def __init__(self, path: Path, *, sync_interval: float | None = None) -> None:
+        self.path = path
+        self._sync_interval = sync_interval
+        self._synced = 0.0
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b", buffering=0)
+            _cut_torn_line(self._file)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file was removed or moved away while the journal is open."""
+        try:
+            return not os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Write one entry, so that it survives this process.
+
+        Parameters
+        ----------
+        entry
+            Plain data; whatever JSON does not know is written as its text.
+
+        Raises
+        ------
+        DestinationUnwritable
+            When the disk does not take it; the journal is then as it was before.
+        """
+        text = json.dumps(entry, default=str)
+        line = text[:-1] + _CHECKSUM % zlib.crc32(text.encode()) + "\n"
+        now = time.monotonic()
+        with writing(self.path):
+            append(self._file, line.encode())
+            if self._sync_interval is not None and now - self._synced > self._sync_interval:
+                os.fsync(self._file.fileno())
+                self._synced = now
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_lines(path: Path) -> Iterator[JournalLine]:
+    """Yield the lines of a journal; none where there is no such file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+    try:
+        file = path.open("rb")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return
+    end, has_checksums = 0, False
+    with file:
+        for number, line in enumerate(file, start=1):
+            end += len(line)
+            is_torn = not line.endswith(b"\n")
+            entry, is_checked = (None, False) if is_torn else _parse(line[:-1])
+            if entry is not None and not is_checked and has_checksums:
+                entry = None  # only the journals of release 0.1 have lines without a checksum
+            has_checksums = has_checksums or is_checked
+            yield JournalLine(number, end, entry, is_torn)
+
+
+def read_entries(path: Path) -> Iterator[JournalEntry]:
+    """Yield the entries of a journal; damaged lines are left out and logged.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+    for line in read_lines(path):
+        if line.entry is not None:
+            yield line.entry
+        elif not line.is_torn:
+            _LOG.warning("Line %d of %s is damaged; it is ignored.", line.number, path)
+
+
+def leading_entries(path: Path) -> list[JournalEntry]:
+    """Return the entries before the first damaged or torn line.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+    return _leading(path)[0]
+
+
+def repair(path: Path) -> list[JournalEntry]:
+    """Return the entries before the first damaged or torn line, and cut the file there.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+    entries, end, stop = _leading(path)
+    if stop is not None:
+        if not stop.is_torn:
+            _LOG.warning(
+                "Line %d of %s is damaged; it and what follows is ignored.", stop.number, path
+            )
+        with writing(path):
+            os.truncate(path, end)
+    return entries
+
+
+def _leading(path: Path) -> tuple[list[JournalEntry], int, JournalLine | None]:
+    """Return the leading entries, the offset of their end, and the line that follows them."""
+    entries: list[JournalEntry] = []
+    end = 0
+    for line in read_lines(path):
+        if line.entry is None:
+            return entries, end, line
+        entries.append(line.entry)
+        end = line.end
+    return entries, end, None
+
+
+def _parse(line: bytes) -> tuple[JournalEntry | None, bool]:
+    """Return the entry of a line, None where it is damaged, and whether it has a checksum."""
+    text, checksum = line[:-_CHECKSUM_LENGTH] + b"}", line[-_CHECKSUM_LENGTH:]
+    if line.startswith(b"{") and checksum.startswith(_CHECKSUM[:12].encode()):
+        is_intact = checksum == (_CHECKSUM % zlib.crc32(text)).encode()
+        return (_object(text) if is_intact else None), True
+    if line.startswith(b"{"):
+        return _object(line), False
+    prefix, text = line[:_PREFIX_LENGTH], line[_PREFIX_LENGTH:]
+    return (_object(text) if prefix == b"%08x " % zlib.crc32(text) else None), False
+
+
+def _object(text: bytes) -> JournalEntry | None:
+    try:
+        entry = json.loads(text)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _cut_torn_line(file: FileIO) -> None:
+    """Cut a file after its last end of line."""
+    end = position = file.seek(0, os.SEEK_END)
+    while position > 0:
+        start = max(0, position - _BLOCK)
+        file.seek(start)
+        newline = file.read(position - start).rfind(b"\n")
+        if newline >= 0:
+            position = start + newline + 1
+            break
+        position = start
+    if position < end:
+        file.truncate(position)
+    file.seek(0, os.SEEK_END)
