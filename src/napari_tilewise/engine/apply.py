@@ -256,7 +256,7 @@ def build(
         if value is not None and name in specs and is_image(specs[name], value)
     }
     if channel is not None and operation.channel is not None:
-        params = {**params, operation.channel: kept.index(channel)}
+        params = params | {operation.channel: kept.index(channel)}
     call = operation.call(tuple(source.shape[i] for i in kept), source.dtype, params)
     chunks = None if source.chunks is None else [source.chunks[i] for i in kept]
     tile = choose_tile(call, tiles, chunks, workers=session.workers or processors())

@@ -210,11 +210,11 @@ class _Building:
         names = self._names(links[step.first])
         further = {r: self._image(link) for r, link in links.items() if r != step.first}
         operation = step.op.as_step()
-        params = {**step.parameters, **further}
-        if operation.channel and operation.channel not in params and names and "c" in names:
+        params = step.bound | further
+        if operation.channel and operation.channel not in step.parameters and names:
             # A colour operation's default is "the last axis"; here the axis has a name.
-            if operation.parameters[operation.channel].default is not None:
-                params[operation.channel] = names.index("c")
+            if operation.parameters[operation.channel].default is not None and "c" in names:
+                params = params | {operation.channel: names.index("c")}
         spatial = self._spatial(step, names)
         ndim = len(main.shape)
         over = _axes.spatial_indices(names, spatial, ndim)

@@ -23,6 +23,7 @@ from napari_tilewise.errors import (
     did_you_mean,
 )
 from napari_tilewise.operations import get_operation
+from napari_tilewise.operations.spec.call import BoundParameters
 from napari_tilewise.operations.spec.docstrings import signature
 from napari_tilewise.operations.spec.parameters import is_image
 
@@ -67,6 +68,7 @@ class Step:
     inputs: Mapping[str, str] = field(default_factory=dict)
     spatial: str | tuple[int, ...] | None = None
     enabled: bool = True
+    _bound: BoundParameters = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check everything that the step alone can tell, and make it plain."""
@@ -79,7 +81,9 @@ class Step:
                 f"'-', a letter first, and not {SOURCE!r}."
             )
         put(self, "inputs", MappingProxyType(dict(self.inputs)))
-        put(self, "parameters", MappingProxyType(_checked(op, self.parameters, self.inputs)))
+        parameters, bound = _bound(op, self.parameters, self.inputs)
+        put(self, "parameters", MappingProxyType(parameters))
+        put(self, "_bound", bound)
         put(self, "spatial", _spatial(self.spatial))
         if not isinstance(self.enabled, bool):
             raise InvalidRecipe(f"enabled={self.enabled!r}: expected true or false.")
@@ -129,6 +133,14 @@ class Step:
         return get_operation(self.operation)
 
     @property
+    def bound(self) -> BoundParameters:
+        """All parameters, bound once; an image from elsewhere is a placeholder in them."""
+        if self._bound.operation is not self.op:  # a user's function was edited
+            _, bound = _bound(self.op, self.parameters, self.inputs)
+            object.__setattr__(self, "_bound", bound)
+        return self._bound
+
+    @property
     def first(self) -> str:
         """scikit-image's name of the argument that is the image."""
         return first_argument(self.op)
@@ -172,14 +184,16 @@ def first_argument(op: Operation) -> str:
     return next(iter(signature(op.raw_function)))
 
 
-def _checked(op: Operation, params: Mapping[str, Any], inputs: Mapping[str, str]) -> dict[str, Any]:
-    """Return parameters in today's names, checked and made plain."""
-    known = (first_argument(op), *op.images)
+def _bound(
+    op: Operation, params: Mapping[str, Any], inputs: Mapping[str, str]
+) -> tuple[dict[str, Any], BoundParameters]:
+    """Return parameters in today's names as plain values, and all of them bound."""
+    roles = (first_argument(op), *op.images)
     for role, target in inputs.items():
-        if role not in known:
-            hint = did_you_mean(str(role), known)
+        if role not in roles:
+            hint = did_you_mean(str(role), roles)
             raise InvalidRecipe(
-                f"{op.name} takes no image {role!r}: expected one of {', '.join(known)}.{hint}"
+                f"{op.name} takes no image {role!r}: expected one of {', '.join(roles)}.{hint}"
             )
         if not isinstance(target, str):
             raise InvalidRecipe(f"{op.name}: {role} comes from {target!r}: expected a step's name.")
@@ -189,13 +203,21 @@ def _checked(op: Operation, params: Mapping[str, Any], inputs: Mapping[str, str]
             )
     linked = {role: _LINKED for role in inputs if role in op.specs}
     params = op.modern(params)
-    op.bind({**params, **linked})
-    made = {
-        key: value if is_image(op.specs[key], value) else plain(f"{op.name}: {key}", value)
-        for key, value in params.items()
-    }
-    op.bind({**made, **linked})
-    return made
+    try:
+        values = {key: _plain_parameter(op, key, value) for key, value in params.items()}
+    except InvalidParameterType:
+        op.bind(
+            {**params, **linked}
+        )  # names what the parameter expects, where it refuses the value
+        raise
+    explicit = {**values, **linked}
+    return values, BoundParameters(op, op.bind(explicit), explicit)
+
+
+def _plain_parameter(op: Operation, name: str, value: Any) -> Any:
+    if name in op.specs and is_image(op.specs[name], value):
+        return value
+    return plain(f"{op.name}: {name}", value)
 
 
 def _spatial(spatial: Any) -> str | tuple[int, ...] | None:

@@ -167,7 +167,7 @@ class _Marking(Operation):
         """Return the operation bound to parameters and an image's shape and dtype, checked."""
         if len(shape) != 3:
             return super().call(shape, dtype, params)
-        call = Call(self, self.bind(params or {}, 2), tuple(shape), np.dtype(dtype), 2)
+        call = Call(self, self.bound_for(params or {}, 2), tuple(shape), np.dtype(dtype), 2)
         self._check_image(call)
         return call
 

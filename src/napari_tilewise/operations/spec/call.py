@@ -15,9 +15,50 @@ import numpy as np
 from napari_tilewise.operations.spec.parameters import is_image
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from napari_tilewise.operations.spec.operation import Operation
+
+
+class BoundParameters(dict[str, Any]):
+    """All parameters of an operation, bound as far as that is possible without an image.
+
+    What depends on the number of axes is checked by `for_image`; nothing else is checked again.
+
+    Parameters
+    ----------
+    operation
+        The operation that bound them.
+    values
+        All its parameters, defaults filled in.
+    explicit
+        Names of the parameters that are not left to their defaults.
+    """
+
+    def __init__(
+        self, operation: Operation, values: Mapping[str, Any], explicit: Iterable[str]
+    ) -> None:
+        super().__init__(values)
+        self.operation = operation
+        self.explicit = frozenset(explicit)
+
+    def __or__(self, values: Mapping[str, Any]) -> BoundParameters:  # type: ignore[override]
+        """Return these parameters with other values in place of some."""
+        return BoundParameters(self.operation, {**self, **values}, self.explicit | values.keys())
+
+    def for_image(self, ndim: int) -> dict[str, Any]:
+        """Return the parameters for an image; raise `InvalidParameter` where one does not fit.
+
+        Parameters
+        ----------
+        ndim
+            Its number of spatial axes.
+        """
+        name, specs = self.operation.name, self.operation.specs
+        return {
+            key: specs[key].check(f"{name}: {key}", value, ndim) if key in self.explicit else value
+            for key, value in self.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidImage, UnknownParameter, did_you_mean
 from napari_tilewise.operations.spec import docstrings
 from napari_tilewise.operations.spec.call import (
+    BoundParameters,
     Call,
     first_axis,
     last_axis,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Block",
+    "BoundParameters",
     "Call",
     "Exactness",
     "Final",
@@ -287,6 +289,25 @@ class Operation:
                 bound[name] = parameter.default
         return bound
 
+    def bound_for(self, params: Mapping[str, Any], ndim: int) -> dict[str, Any]:
+        """Return all parameters for an image; those that a recipe's step bound are not bound again.
+
+        Parameters
+        ----------
+        params
+            The parameters by name, or what `bind` made of them before.
+        ndim
+            The image's number of spatial axes.
+
+        Raises
+        ------
+        InvalidParameter
+            For a value that does not fit.
+        """
+        if isinstance(params, BoundParameters):
+            return params.for_image(ndim)
+        return self.bind(params, ndim)
+
     def modern(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return parameters in the names of `specs` where they have former ones."""
         return dict(params) if self.former is None else self.former(dict(params))
@@ -320,8 +341,7 @@ class Operation:
                 )
             axis %= len(shape)
         ndim = len(shape) - (axis is not None)
-        bound = self.bind(params, ndim)
-        call = Call(self, bound, tuple(shape), dtype, axis)
+        call = Call(self, self.bound_for(params, ndim), tuple(shape), dtype, axis)
         self._check_image(call)
         return call
 
@@ -394,6 +414,10 @@ class Operation:
 
         Where `apply_result` is declared (thresholds), that is the image it makes of the input.
         """
+        return self._as_step
+
+    @cached_property
+    def _as_step(self) -> Operation:
         if self.step is not None:
             return replace(self.step, is_step=True)
         made = self.apply_result
