@@ -14,7 +14,7 @@ from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.grid import Region, clip, within
-from napari_tilewise.operations.filters.hysteresis import strong_pieces
+from napari_tilewise.operations.filters.hysteresis import strong_components
 from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float, gaussian_radius
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
 from napari_tilewise.operations.shared.percentiles import percentiles
@@ -125,7 +125,7 @@ def _plan(call: Call) -> Plan:
         )
 
     def pieces(block: Block) -> Pieces:
-        return strong_pieces(*canny_suppressed(call, block, low, high), FULL)
+        return strong_components(*canny_suppressed(call, block, low, high), FULL)
 
     components: Components = yield gather_components(
         pieces, 2, halo=halo, ufuncs={"strong": np.logical_or}

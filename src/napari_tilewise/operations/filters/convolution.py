@@ -1,6 +1,6 @@
-"""`skimage.filters`, kernels of one's own: Gabor's waves, and any kernel with many zeros.
+"""`skimage.filters`, convolution with a given kernel: Gabor filters and sparse kernels.
 
-The kernel's size is the halo. Gabor's is worked out from its scales and its direction.
+The kernel's size is the halo. That of a Gabor kernel follows from its scales and its direction.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def _gabor_halo(call: Call) -> tuple[int, int]:
-    """Return half the kernel's size, as `gabor_kernel` works it out."""
+    """Return half the kernel's size, as computed by `gabor_kernel`."""
     sigmas = [call["sigma_x"], call["sigma_y"]]
     if None in sigmas:
         narrowest = reach("filters._gabor", "_sigma_prefactor")(call["bandwidth"])
@@ -46,14 +46,14 @@ def _gabor_halo(call: Call) -> tuple[int, int]:
 def _check_gabor(call: Call) -> None:
     if call["frequency"] == 0 and None in (call["sigma_x"], call["sigma_y"]):
         raise InvalidParameter(
-            "filters.gabor: frequency=0 with sigma_x or sigma_y left out: expected another "
-            "frequency, or both scales, which follow from it otherwise."
+            "filters.gabor: frequency=0 without sigma_x or sigma_y: expected another frequency, "
+            "or both scales, because a missing scale is derived from the frequency."
         )
     check_mirroring(call, _gabor_halo(call))
 
 
 def _gabor_dtype(call: Call) -> Any:
-    """Return float32 or float64 for floats; other images keep their type, which cuts fractions."""
+    """Return float32 or float64 for floats; other types are kept, which truncates fractions."""
     return as_float(call) if call.dtype.kind == "f" else call.dtype
 
 
@@ -68,21 +68,21 @@ def _sparse_halo(call: Call) -> HaloLike:
     return [(n // 2, n - 1 - n // 2) for n in call["kernel"].shape]
 
 
-def _longer(call: Call) -> list[int]:
+def _overhanging_axes(call: Call) -> list[int]:
     """Return the axes along which the kernel is longer than the image by more than one pixel."""
-    pairs = zip(call["kernel"].shape, call.spatial_shape, strict=True)
-    return [axis for axis, (k, n) in enumerate(pairs) if k > n + 1]
+    lengths = zip(call["kernel"].shape, call.spatial_shape, strict=True)
+    return [axis for axis, (k, n) in enumerate(lengths) if k > n + 1]
 
 
 def _valid_kernel(call: Call) -> np.ndarray:
     """Return the kernel that ``mode="valid"`` correlates with.
 
-    A kernel of n + 1 items has no place among n pixels, and the result is empty. With k items, one
-    or more beyond, scikit-image's slices end at negative numbers, which count from the image's end:
-    it then correlates with the first k - n items, if no item is used behind the one before them.
+    A kernel of n + 1 elements does not fit into n pixels, and the result is empty. For a kernel of
+    k > n + 1 elements, scikit-image's slices end at negative indices, which count from the image's
+    end: it then correlates with the first k - n elements, provided that the later ones are zero.
     """
     kernel: np.ndarray = call["kernel"]
-    for axis in _longer(call):
+    for axis in _overhanging_axes(call):
         length = call.shape[axis]
         kernel = kernel.take(range(kernel.shape[axis] - length), axis)
     return kernel
@@ -91,13 +91,13 @@ def _valid_kernel(call: Call) -> np.ndarray:
 def _check_sparse(call: Call) -> None:
     shape = call["kernel"].shape
     if call["mode"] == "valid":
-        for axis in _longer(call):
+        for axis in _overhanging_axes(call):
             length = call.shape[axis]
-            used = np.nonzero(call["kernel"])[axis].max(initial=0)
-            if shape[axis] <= 2 * length and used > shape[axis] - 2 - length:
+            last_nonzero = np.nonzero(call["kernel"])[axis].max(initial=0)
+            if shape[axis] <= 2 * length and last_nonzero > shape[axis] - 2 - length:
                 raise InvalidParameter(
-                    f"filters.correlate_sparse: a kernel of shape {shape} has no place within an "
-                    f"image of shape {call.shape}: expected a smaller one, or another mode than "
+                    f"filters.correlate_sparse: a kernel of shape {shape} does not fit into an "
+                    f"image of shape {call.shape}: expected a smaller kernel, or a mode other than "
                     "'valid'."
                 )
     elif any(n % 2 == 0 for n in shape):
@@ -120,7 +120,7 @@ def _sparse(call: Call) -> Tiles:
     kernel = _valid_kernel(call)
 
     def source(tile: Region) -> Region:
-        """Return the pixels under the kernel's places: the result begins at the kernel's corner."""
+        """Return the pixels that the kernel covers: the result starts at the kernel's corner."""
         return tuple(
             slice(s.start, s.stop + n - 1) for s, n in zip(tile, kernel.shape, strict=True)
         )

@@ -1,6 +1,6 @@
 """`skimage.filters`, edges: small kernels of first and second differences.
 
-A mask is eroded by one pixel, as if there were none outside the image, whatever the border mode.
+A mask is eroded by one pixel, as if it were False outside the image, whatever the border mode.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def _check_axes(call: Call) -> None:
     for axis in () if axes is None else np.atleast_1d(axes):
         if not -call.ndim <= axis < call.ndim:
             raise InvalidParameter(
-                f"{call.operation.name}: axis={axes!r} does not exist in an image of {call.ndim} "
+                f"{call.operation.name}: axis={axes!r} does not exist in an image with {call.ndim} "
                 f"spatial axes: expected numbers from {-call.ndim} to {call.ndim - 1}, or None."
             )
 
@@ -35,14 +35,14 @@ def _plan(call: Call) -> Tiles:
 
 
 def _inside(mask: np.ndarray, block: Block, call: Call) -> np.ndarray:
-    """Return the mask without what a wrapping border gathered from the image's other side."""
+    """Return the mask, False where a wrapping border read pixels of the image's other side."""
     inside = clip(block.region, call.spatial_shape)
     if inside == block.region:
         return mask
-    at = within(inside, block.region)
-    kept = np.zeros_like(mask)
-    kept[at] = mask[at]
-    return kept
+    box = within(inside, block.region)
+    result = np.zeros_like(mask)
+    result[box] = mask[box]
+    return result
 
 
 def _edge(name: str, radius: int = 1) -> Operation:
@@ -60,7 +60,7 @@ def _edge(name: str, radius: int = 1) -> Operation:
 
 
 def _directed(name: str, radius: int = 1) -> Operation:
-    """Declare an edge filter of two axes that knows a mask and no border mode but reflection."""
+    """Declare a 2D edge filter with a mask, whose border mode is always reflection."""
     return Operation(
         name=f"filters.{name}",
         kind=Kind.NEIGHBOURHOOD,
@@ -92,7 +92,7 @@ OPERATIONS = (
         name="filters.laplace",
         kind=Kind.NEIGHBOURHOOD,
         specs={
-            # the kernel is 3 pixels wide whatever `ksize` says; scikit-image refuses less
+            # the kernel is 3 pixels wide for every `ksize`; scikit-image rejects smaller values
             "ksize": Number(integer=True, minimum=3, usual=(3, 9), advanced=True),
             "mask": AlignedImage(advanced=True),
         },

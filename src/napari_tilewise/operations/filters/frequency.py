@@ -1,7 +1,7 @@
-"""`skimage.filters`, in frequency space: every pixel of the result depends on every one before.
+"""`skimage.filters`, in frequency space: every pixel of the result depends on every input pixel.
 
-A Fourier transform takes the whole image. Where an impulse response is known to be short,
-`correlate_sparse` or a smoothing filter does the same tile by tile.
+A Fourier transform needs the whole image. If the impulse response is short, `correlate_sparse` or
+a smoothing filter does the same tile by tile.
 """
 
 from __future__ import annotations
@@ -35,46 +35,49 @@ def _blur(rows: np.ndarray, columns: np.ndarray, sigma: float = 1.0) -> np.ndarr
 
 
 def _delta(rows: np.ndarray, columns: np.ndarray, sigma: float = 1.0) -> np.ndarray:
-    """Return an impulse response in double precision whatever the image, for property tests."""
+    """Return an impulse response that is always in double precision, for property tests."""
     return np.where((rows == 0) & (columns == 0), sigma, 0.1)
 
 
 def _check(call: Call) -> None:
     if call["impulse_response"] is None and call["predefined_filter"] is None:
         raise InvalidParameter(
-            f"{call.operation.name}: neither impulse_response nor predefined_filter is given: "
-            "expected one of them, a function f(r, c, **filter_params) or a "
-            "skimage.filters.LPIFilter2D."
+            f"{call.operation.name}: impulse_response and predefined_filter are both missing: "
+            "expected a function f(r, c, **filter_params) or a skimage.filters.LPIFilter2D."
         )
 
 
 def _dtype(call: Call) -> Any:
-    """Return the type of the result: double precision where the response or `K` has it."""
+    """Return the dtype of the result: double precision if the response or `K` is."""
     real = as_float(call)
-    found = [real, _transformed(_response(call, np.zeros(1, real)))]
-    noise = call.params.get("K")
-    if isinstance(noise, np.ndarray):
-        found.append(noise.dtype)
-    return np.empty(0, np.result_type(*found)).real.dtype
+    dtypes = [real, _transform_dtype(_response(call, np.zeros(1, real)))]
+    spectrum = call.params.get("K")
+    if isinstance(spectrum, np.ndarray):
+        dtypes.append(spectrum.dtype)
+    return np.empty(0, np.result_type(*dtypes)).real.dtype
 
 
 def _response(call: Call, middle: np.ndarray) -> np.ndarray:
-    """Return the impulse response at its middle, or the coordinate where there is no asking."""
-    ready = call["predefined_filter"]
+    """Return the impulse response at its middle, or the coordinate if it cannot be evaluated."""
+    predefined = call["predefined_filter"]
     function = (
-        call["impulse_response"] if ready is None else getattr(ready, "impulse_response", None)
+        call["impulse_response"]
+        if predefined is None
+        else getattr(predefined, "impulse_response", None)
     )
-    params = call["filter_params"] if ready is None else getattr(ready, "filter_params", None)
+    params = (
+        call["filter_params"] if predefined is None else getattr(predefined, "filter_params", None)
+    )
     if not callable(function):
         return middle
     try:
         return np.asarray(function(middle, middle, **(params or {})))
-    except Exception:  # noqa: BLE001 - the filter itself tells what is wrong, when it is computed
+    except Exception:  # noqa: BLE001 - the filter raises its own error when it is computed
         return middle
 
 
-def _transformed(response: np.ndarray) -> np.dtype[Any]:
-    """Return the type of a response's Fourier transform."""
+def _transform_dtype(response: np.ndarray) -> np.dtype[Any]:
+    """Return the dtype of a response's Fourier transform."""
     transformed: np.ndarray = np.asarray(fft.fft(response))
     return transformed.dtype
 

@@ -1,4 +1,4 @@
-"""Hysteresis thresholding: weak pieces stay where they are connected to a strong pixel."""
+"""Hysteresis thresholding: connected components of weak pixels that contain a strong one."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import NumberOrImage
 
 
-def strong_pieces(weak: np.ndarray, strong: np.ndarray, structure: np.ndarray) -> Pieces:
-    """Return the pieces of the weak mask, and what is outside, with whether strong pixels are."""
+def strong_components(weak: np.ndarray, strong: np.ndarray, structure: np.ndarray) -> Pieces:
+    """Return the components of the weak mask (0: background), and which contain strong pixels."""
     labels, count = ndi.label(weak, structure)
-    holds = np.zeros(count + 1, bool)
-    holds[labels[strong]] = True
-    return Pieces(labels, count, measures={"strong": holds})
+    has_strong = np.zeros(count + 1, bool)
+    has_strong[labels[strong]] = True
+    return Pieces(labels, count, measures={"strong": has_strong})
 
 
 def _threshold(call: Call, name: str, block: Block) -> Any:
-    """Return a threshold: a number, or one per pixel of a tile."""
+    """Return a threshold: one number, or an array with one per pixel of the tile."""
     image = block.images.get(name)
     return call[name] if image is None else image[block.core]
 
@@ -37,17 +37,20 @@ def _threshold(call: Call, name: str, block: Block) -> Any:
 def _hysteresis(call: Call) -> Plan:
     structure = np.asarray(ndi.generate_binary_structure(call.ndim, 1))
 
-    def pieces(block: Block) -> Pieces:
+    def tile_components(block: Block) -> Pieces:
         pixels = block.data[block.core]
         high = _threshold(call, "high", block)
         low = np.clip(_threshold(call, "low", block), a_min=None, a_max=high)
-        return strong_pieces(pixels > low, pixels > high, structure)
+        return strong_components(pixels > low, pixels > high, structure)
 
-    components: Components = yield gather_components(pieces, 1, ufuncs={"strong": np.logical_or})
-    # What is outside is kept where a strong pixel is: scikit-image compares nothing with NaN.
-    kept = components.measures["strong"]
+    components: Components = yield gather_components(
+        tile_components, 1, ufuncs={"strong": np.logical_or}
+    )
+    # The background counts too: scikit-image keeps strong pixels whose weak threshold is NaN.
+    strong = components.measures["strong"]
     return Tiles(
-        lambda block: components.look_up(kept, block.position, pieces(block)), on_grid=True
+        lambda block: components.look_up(strong, block.position, tile_components(block)),
+        on_grid=True,
     )
 
 

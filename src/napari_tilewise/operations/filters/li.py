@@ -1,7 +1,7 @@
-"""Li's threshold: means of both sides of it, again and again, until it stands still.
+"""Li's threshold: recomputed from the means of both sides until it no longer changes.
 
-Integers need one histogram. Floats need one pass over the image for every iteration; how close two
-iterations must come is, by default, half of the smallest gap between two pixel values.
+Integers need one histogram. Floats need one pass over the image for every iteration; the default
+tolerance is half of the smallest gap between two pixel values.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 MOST_VALUES = 2**17
-"""Up to so many different pixel values their smallest gap is found exactly."""
+"""Largest number of distinct pixel values whose smallest gap is computed exactly."""
 
 
 def li_dtype(call: Call) -> Any:
@@ -35,20 +35,20 @@ def li_dtype(call: Call) -> Any:
 def li_plan(call: Call) -> Plan:
     """Return the threshold of an integer or a float image."""
     if call.dtype.kind == "f":
-        return Value((yield from _of_floats(call)))
+        return Value((yield from _float_threshold(call)))
     histogram = yield from gather_histogram(call, 256)
     low = call.dtype.type(histogram.low)
     guess = None
     if callable(call["initial_guess"]) and not histogram.constant:
-        guess = yield from _guessed(call, low)
+        guess = yield from _guessed_threshold(call, low)
     try:
-        return Value(_of_integers(call, histogram, guess))
+        return Value(_integer_threshold(call, histogram, guess))
     except ZeroDivisionError as error:
         raise InvalidImage("filters.threshold_li: no pixel is left above the threshold.") from error
 
 
-def _first(call: Call, mean: Any, low: Any, top: Any) -> Any:
-    """Return the first threshold: the mean, or the guess where the image holds it."""
+def _initial_threshold(call: Call, mean: Any, low: Any, top: Any) -> Any:
+    """Return the initial threshold: the mean, or the guess if it is within the image's range."""
     guess = call["initial_guess"]
     if guess is None:
         return mean
@@ -61,38 +61,38 @@ def _first(call: Call, mean: Any, low: Any, top: Any) -> Any:
     return call.dtype.type(guess_above)
 
 
-def _guessed(call: Call, low: Any) -> Generator[Gather, Any, Any]:
-    """Return what the given function makes of all finite pixels at once, above the smallest."""
+def _guessed_threshold(call: Call, low: Any) -> Generator[Gather, Any, Any]:
+    """Return the value of `initial_guess` for all finite pixels at once, minus the smallest."""
 
-    def of(block: Block) -> Any:
+    def guess_from(block: Block) -> Any:
         pixels = block.data.ravel()
         return call["initial_guess"](pixels[np.isfinite(pixels)] - low)
 
-    return (yield gather_whole(call, of, what="initial guess"))
+    return (yield gather_whole(call, guess_from, what="initial guess"))
 
 
-def _told(call: Call, threshold: Any) -> Any:
-    """Hand a threshold to the function that wants to hear of every one, and return it."""
+def _report_threshold(call: Call, threshold: Any) -> Any:
+    """Call `iter_callback`, if there is one, with a threshold, and return the threshold."""
     if call["iter_callback"] is not None:
         call["iter_callback"](threshold)
     return threshold
 
 
-def _next(fore: Any, back: Any) -> Any:
+def _next_threshold(fore: Any, back: Any) -> Any:
     return (back - fore) / (np.log(back) - np.log(fore))
 
 
 # -- integers --------------------------------------------------------------------------------------
 
 
-def _of_integers(call: Call, histogram: Histogram, guess: Any) -> Any:
-    """Iterate over the gray levels, above the smallest one, in the image's own arithmetic."""
+def _integer_threshold(call: Call, histogram: Histogram, guess: Any) -> Any:
+    """Iterate on the gray levels minus the smallest one, in the image's own arithmetic."""
     low = call.dtype.type(histogram.low)
     if histogram.constant:
         return low
     levels = np.arange(int(low), int(histogram.high) + 1)
     with np.errstate(over="ignore"):
-        # a signed image's range may overflow its type: scikit-image then works on what wraps
+        # a signed image's range may overflow its type: scikit-image then works on wrapped values
         levels = levels.astype(call.dtype) - low
     start = int(levels.min())
     counts = np.zeros(int(levels.max()) - start + 1, np.int64)
@@ -100,27 +100,27 @@ def _of_integers(call: Call, histogram: Histogram, guess: Any) -> Any:
     centers = np.arange(start, start + len(counts))
     if guess is None:
         mean = np.float64(int(np.dot(counts, centers)) / int(counts.sum()))
-        guess = _first(call, mean, low, levels.max())
+        guess = _initial_threshold(call, mean, low, levels.max())
     return _iterate_integers(call, counts, centers, guess, low)
 
 
 def _iterate_integers(
-    call: Call, counts: np.ndarray, centers: np.ndarray, after: Any, low: Any
+    call: Call, counts: np.ndarray, centers: np.ndarray, threshold: Any, low: Any
 ) -> Any:
     tolerance = call["tolerance"] or 0.5
     weights = counts.astype("float32", copy=False)
-    before = -2 * tolerance
-    _told(call, after + low)
-    while abs(after - before) > tolerance:
-        before = after
-        fore = centers > before
+    previous = -2 * tolerance
+    _report_threshold(call, threshold + low)
+    while abs(threshold - previous) > tolerance:
+        previous = threshold
+        fore = centers > previous
         mean_fore = np.average(centers[fore], weights=weights[fore])
         mean_back = np.average(centers[~fore], weights=weights[~fore])
         if mean_back == 0:
             break
-        after = _next(mean_fore, mean_back)
-        _told(call, after + low)
-    return after + low
+        threshold = _next_threshold(mean_fore, mean_back)
+        _report_threshold(call, threshold + low)
+    return threshold + low
 
 
 # -- floats ----------------------------------------------------------------------------------------
@@ -131,8 +131,8 @@ def _finite(block: Block) -> np.ndarray:
     return np.asarray(pixels[np.isfinite(pixels)])
 
 
-def _survey(block: Block) -> tuple[Any, ...]:
-    """Return smallest, largest, number of finite pixels, of NaN and of both infinities."""
+def _survey_finite(block: Block) -> tuple[Any, ...]:
+    """Return the smallest and largest finite pixel and the numbers of finite, NaN, inf, -inf."""
     pixels = block.data[block.core]
     finite = _finite(block)
     ends = (finite.min(), finite.max()) if finite.size else (np.inf, -np.inf)
@@ -144,15 +144,19 @@ def _join_surveys(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
     return (min(a[0], b[0]), max(a[1], b[1]), *(x + y for x, y in zip(a[2:], b[2:], strict=True)))
 
 
-def _of_floats(call: Call) -> Generator[Gather, Any, Any]:
-    low, high, count, _, above, below = yield Gather(
-        of=_survey, merge=_join_surveys, what="range of the image"
+def _float_threshold(call: Call) -> Generator[Gather, Any, Any]:
+    low, high, count, _, positive_infinities, negative_infinities = yield Gather(
+        of=_survey_finite, merge=_join_surveys, what="range of the image"
     )
     if count == 0:
-        if not above and not below:
+        if not positive_infinities and not negative_infinities:
             return np.nan
-        return 0.0 if above and below else call.dtype.type(np.inf if above else -np.inf)
-    if low == high and not above and not below:
+        return (
+            0.0
+            if positive_infinities and negative_infinities
+            else call.dtype.type(np.inf if positive_infinities else -np.inf)
+        )
+    if low == high and not positive_infinities and not negative_infinities:
         return low
     if low == high and not call["tolerance"]:
         raise InvalidImage(
@@ -160,33 +164,37 @@ def _of_floats(call: Call) -> Generator[Gather, Any, Any]:
             "there is nothing to separate."
         )
     if callable(call["initial_guess"]):
-        after = yield from _guessed(call, low)
+        threshold = yield from _guessed_threshold(call, low)
     else:
         if count == prod(call.shape):
             total = yield from gather_pairwise(call, lambda pixels: pixels - low)
         else:
             total = (yield from _gather_sides(low, None))[0]
         mean = call.dtype.type(total / count)
-        after = _first(call, mean, low, call.dtype.type(high - low))
-    _told(call, after + low)
-    close = _Close(call["tolerance"])
-    before: Any = None
-    while before is None or not (yield from close.reached(abs(after - before), low)):
-        before = after
-        total, size, rest, others = yield from _gather_sides(low, before)
-        mean_fore = call.dtype.type(total / size if size else np.nan)
-        mean_back = call.dtype.type(rest / others if others else np.nan)
+        threshold = _initial_threshold(call, mean, low, call.dtype.type(high - low))
+    _report_threshold(call, threshold + low)
+    convergence = _Convergence(call["tolerance"])
+    previous: Any = None
+    while previous is None or not (yield from convergence.reached(abs(threshold - previous), low)):
+        previous = threshold
+        total, foreground_size, background_total, background_size = yield from _gather_sides(
+            low, previous
+        )
+        mean_fore = call.dtype.type(total / foreground_size if foreground_size else np.nan)
+        mean_back = call.dtype.type(
+            background_total / background_size if background_size else np.nan
+        )
         if mean_back == 0.0:
             break
-        after = _next(mean_fore, mean_back)
-        _told(call, after + low)
-    return after + low
+        threshold = _next_threshold(mean_fore, mean_back)
+        _report_threshold(call, threshold + low)
+    return threshold + low
 
 
 def _gather_sides(low: Any, threshold: Any) -> Generator[Gather, Any, tuple[Any, int, Any, int]]:
-    """Return sum and number of the pixels above a threshold (all if None), then of the others."""
+    """Return sum and number of the pixels above a threshold (None: all), then of the others."""
 
-    def of(block: Block) -> np.ndarray:
+    def side_sums(block: Block) -> np.ndarray:
         pixels = _finite(block) - low
         fore = np.ones(pixels.shape, bool) if threshold is None else pixels > threshold
         back = ~fore
@@ -199,17 +207,19 @@ def _gather_sides(low: Any, threshold: Any) -> Generator[Gather, Any, tuple[Any,
             ]
         )
 
-    total, size, rest, others = yield Gather(of=of, merge=np.add, what="means of both sides")
-    return total, int(size), rest, int(others)
+    total, foreground_size, background_total, background_size = yield Gather(
+        of=side_sums, merge=np.add, what="means of both sides"
+    )
+    return total, int(foreground_size), background_total, int(background_size)
 
 
-class _Close:
-    """Tells when two iterations are close enough, and looks for the smallest gap only if asked.
+class _Convergence:
+    """The stopping rule: two iterations within a tolerance, by default half the smallest gap.
 
-    The smallest gap of all pixel values is found exactly where there are not too many different
-    ones. Else only a bound is known, the smallest gap met within a tile; the iteration then goes on
-    below it until it makes no more progress: among so many values that moves the threshold by less
-    than rounding does.
+    The smallest gap between pixel values is exact if there are at most `MOST_VALUES` distinct ones.
+    Otherwise only an upper bound is known, the smallest gap within a tile; the iteration then
+    continues below it until the steps stop shrinking: among so many values, such steps move the
+    threshold by less than rounding does.
     """
 
     def __init__(self, tolerance: float | None) -> None:
@@ -218,12 +228,12 @@ class _Close:
         self.last: Any = np.inf
 
     def reached(self, difference: Any, low: Any) -> Generator[Gather, Any, bool]:
-        """Return whether to stop, gathering the smallest gap at the first question."""
+        """Return whether to stop; the first call computes the smallest gap, if it is needed."""
         if difference == 0 or np.isnan(difference):
             return True
         if self.tolerance is None:
             values, gap = yield Gather(
-                of=lambda block: _thin(np.unique(_finite(block) - low), np.inf),
+                of=lambda block: _drop_excess_values(np.unique(_finite(block) - low), np.inf),
                 merge=_join_values,
                 what="smallest gap",
             )
@@ -235,7 +245,7 @@ class _Close:
         return close and (self.exact or stuck)
 
 
-def _thin(values: np.ndarray, gap: Any) -> tuple[np.ndarray | None, Any]:
+def _drop_excess_values(values: np.ndarray, gap: Any) -> tuple[np.ndarray | None, Any]:
     if len(values) > 1:
         gap = min(gap, np.min(np.diff(values)))
     return (values if len(values) <= MOST_VALUES else None), gap
@@ -247,4 +257,4 @@ def _join_values(
     gap = min(a[1], b[1])
     if a[0] is None or b[0] is None:
         return None, gap
-    return _thin(np.union1d(a[0], b[0]), gap)
+    return _drop_excess_values(np.union1d(a[0], b[0]), gap)

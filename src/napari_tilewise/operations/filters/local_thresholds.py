@@ -35,8 +35,8 @@ def _local_halo(call: Call) -> HaloLike:
     blocks = call.per_axis(call["block_size"])
     if call["method"] != "gaussian":
         return tuple(block // 2 for block in blocks)
-    given = call["param"]
-    sigmas = [(b - 1) / 6.0 for b in blocks] if given is None else call.per_axis(given)
+    param = call["param"]
+    sigmas = [(b - 1) / 6.0 for b in blocks] if param is None else call.per_axis(param)
     return tuple(gaussian_radius(sigma) for sigma in sigmas)
 
 
@@ -47,13 +47,13 @@ def _window_halo(call: Call) -> HaloLike:
 def _check_local(call: Call) -> None:
     if call.dtype.kind == "f" and call.dtype.itemsize > 8:
         raise InvalidImage("filters.threshold_local does not take long floats: convert to float64.")
-    method, given = call["method"], call["param"]
-    if method == "generic" and not callable(given):
+    method, param = call["method"], call["param"]
+    if method == "generic" and not callable(param):
         raise InvalidParameter(
-            f"filters.threshold_local: param={given!r} with method='generic': expected a function "
+            f"filters.threshold_local: param={param!r} with method='generic': expected a function "
             "of a window's pixels, such as numpy.max."
         )
-    if method == "gaussian" and callable(given):
+    if method == "gaussian" and callable(param):
         raise InvalidParameter(
             "filters.threshold_local: param is a function with method='gaussian': expected the "
             "Gaussian's scale, or method='generic'."
@@ -63,10 +63,10 @@ def _check_local(call: Call) -> None:
 
 
 def _summed(call: Call) -> Tiles:
-    """Return the plan where scikit-image adds up along lines: what is not finite stays in a sum."""
+    """Plan running sums along lines, which any pixel that is not finite would spoil."""
 
     def compute(block: Block) -> np.ndarray:
-        require_finite(call, block.data, "sums along lines spread over all that follows")
+        require_finite(call, block.data, "running sums spread it over the rest of the line")
         return np.asarray(call.function(block.data))
 
     return Tiles(compute, halo=call.operation.halo_of(call))
@@ -81,11 +81,11 @@ def _window(name: str, **specs: Any) -> Operation:
         name=f"filters.threshold_{name}",
         kind=Kind.NEIGHBOURHOOD,
         exactness=Exactness.CLOSE,
-        # Both work with prefix sums over the whole array, whose rounding grows with it: the
-        # variance of a window carries an error of about eps * pixels * <I^2> / window area, and a
+        # Both use prefix sums over the whole array, whose rounding error grows with its size: a
+        # window's variance has an error of about eps * pixels * <I^2> / window area, and a
         # deviation of zero becomes its root: for 131072 x 131072 pixels and a window of 15, 9e-5
-        # of the image's scale, times k. The tile's answer is the better one. Single precision
-        # rounds the variance itself to 2**-24, whose root is 2.4e-4; two of them differ.
+        # of the image's scale, times k. The tile's result is the more accurate one. Single
+        # precision rounds the variance itself to 2**-24, whose root is 2.4e-4, on both sides.
         tolerance=1e-4,
         tolerance32=5e-4,
         tolerance_pixels=2**34,
@@ -103,9 +103,9 @@ OPERATIONS = (
     Operation(
         name="filters.threshold_local",
         kind=Kind.NEIGHBOURHOOD,
-        # Bit for bit but for method="mean", a running sum along each line: two roundings a pixel,
+        # Bit for bit except method="mean", a running sum along each line: two roundings per pixel,
         # so at most 2 * eps * length per axis, 1e-10 for lines of 2**18 pixels. In single precision
-        # the first axis's result is rounded to float32, where such a difference may show as 2**-23.
+        # the first axis's result is rounded to float32, where the difference may become 2**-23.
         exactness=Exactness.CLOSE,
         tolerance=1e-10,
         tolerance32=2.0**-22,

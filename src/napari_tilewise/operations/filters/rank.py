@@ -1,7 +1,7 @@
-"""`skimage.filters.rank`: local histograms of 8- and 16-bit images; outside pixels do not count.
+"""`skimage.filters.rank`: local histograms of 8- and 16-bit images, without pixels outside.
 
-Other types are converted to 8 bits by a rule that looks at the whole image's maximum, and filters
-such as autolevel spread over as many levels as that maximum has: both are gathered and pinned.
+Other types are converted to 8 bits by a rule that uses the whole image's maximum, and filters such
+as autolevel use as many levels as that maximum has: a reduction computes it before the tiles.
 """
 
 from __future__ import annotations
@@ -40,48 +40,46 @@ SPREAD = Number(minimum=0, integer=True, usual=(0, 60))
 def footprint_halo(
     footprint: np.ndarray | None, ndim: int, shifts: Sequence[int] = ()
 ) -> tuple[tuple[int, int], ...]:
-    """Return the reach of a footprint around its centre, half its size, moved by the shifts."""
+    """Return how far a footprint extends around its centre, half its size, moved by the shifts."""
     sizes = (3,) * ndim if footprint is None else np.asarray(footprint).shape
-    moved = (*shifts, *(0,) * ndim)[:ndim]
+    offsets = (*shifts, *(0,) * ndim)[:ndim]
     return tuple(
-        (max(0, n // 2 + move), max(0, n - 1 - n // 2 - move))
-        for n, move in zip(sizes, moved, strict=True)
+        (max(0, n // 2 + offset), max(0, n - 1 - n // 2 - offset))
+        for n, offset in zip(sizes, offsets, strict=True)
     )
 
 
 def _shifts(params: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
-    """Return the shifts per axis: y, x for images of two axes, but x, y, z for those of three."""
+    """Return the shifts per axis: y, x for images with two axes, but x, y, z with three."""
     names = ("shift_y", "shift_x") if ndim == 2 else ("shift_x", "shift_y", "shift_z")
     return tuple(params.get(name, 0) for name in names)
 
 
 def rank_halo(call: Call) -> HaloLike:
-    """Return the reach of the call's footprint."""
+    """Return how far the call's footprint extends around a pixel."""
     return footprint_halo(call["footprint"], call.ndim, _shifts(call.params, call.ndim))
 
 
 def check_rank(call: Call) -> None:
-    """Raise for images that no rank filter takes."""
+    """Raise `InvalidImage` for images that no rank filter takes."""
     if not 2 <= call.ndim <= 3:
         raise InvalidImage(
             f"{call.operation.name}: rank filters work on 2 or 3 spatial axes; the image has "
             f"{call.ndim}."
         )
     if call.dtype.kind == "b" and call.ndim == 2:
-        raise InvalidImage(
-            f"{call.operation.name} does not take a bool image of two axes: convert it to uint8."
-        )
+        raise InvalidImage(f"{call.operation.name} does not take 2D bool images: convert to uint8.")
 
 
 def check_footprint(call: Call) -> None:
-    """Raise for what no rank filter takes: images, and shifts out of the footprint."""
+    """Raise for images that no rank filter takes, and for shifts out of the footprint."""
     check_rank(call)
     sizes = (3,) * call.ndim if call["footprint"] is None else call["footprint"].shape
     for size, shift in zip(sizes, _shifts(call.params, call.ndim), strict=True):
         if not 0 <= size // 2 + shift < size:
             raise InvalidParameter(
                 f"{call.operation.name}: a shift of {shift} moves the centre out of a footprint "
-                f"{size} pixels long: expected {-(size // 2)} to {size - 1 - size // 2}."
+                f"of {size} pixels: expected {-(size // 2)} to {size - 1 - size // 2}."
             )
 
 
@@ -96,7 +94,7 @@ def rank_dtype(call: Call) -> Any:
 def rank_plan(
     call: Call, function: str, params: dict[str, Any], *, levels: bool = False
 ) -> Generator[Gather, Any, Tiles]:
-    """Plan a rank filter: the whole image's maxima where they count, then the tiles.
+    """Plan a rank filter: the whole image's maxima if they matter, then the tiles.
 
     Parameters
     ----------
@@ -105,14 +103,14 @@ def rank_plan(
     function
         The rank filter's dotted path.
     params
-        Its parameters but the mask.
+        Its parameters, without the mask.
     levels
-        Whether the kernel spreads its result over the levels of a 16-bit image.
+        Whether the result depends on the number of gray levels of a 16-bit image.
     """
-    deep = levels and call.dtype == np.uint16
-    maxima = yield from gather_maxima(call, of_image=deep)
+    is_deep = levels and call.dtype == np.uint16
+    maxima = yield from reduce_maxima(call, of_image=is_deep)
     run = docstrings.resolve(function)
-    pinned = int(max(3, maxima[0])) + 1 if deep else None
+    pinned = int(max(3, maxima[0])) + 1 if is_deep else None
 
     def compute(block: Block) -> np.ndarray:
         image, inside = narrowed(block, maxima)
@@ -124,15 +122,15 @@ def rank_plan(
     return Tiles(compute, halo=halo)
 
 
-def gather_maxima(call: Call, *, of_image: bool = False) -> Generator[Gather, Any, list[Any]]:
-    """Return the largest pixel of the image and of the mask, where converting them looks at it.
+def reduce_maxima(call: Call, *, of_image: bool = False) -> Generator[Gather, Any, list[Any]]:
+    """Return the largest pixel of the image and of the mask, 0 if their conversion ignores it.
 
     Parameters
     ----------
     call
         The bound operation.
     of_image
-        Whether the image's is wanted anyway.
+        Whether to compute the image's maximum even if its conversion does not need it.
     """
     mask = call.params.get("mask")
     of_image = of_image or (call.dtype != np.uint16 and needs_maximum(call.dtype, 8))
@@ -144,16 +142,16 @@ def gather_maxima(call: Call, *, of_image: bool = False) -> Generator[Gather, An
         image = block.data.max() if of_image else 0
         return [image, block.images["mask"].max() if of_mask else 0]
 
-    found: list[Any] = yield Gather(
+    maxima: list[Any] = yield Gather(
         of=largest,
         merge=lambda a, b: [max(pair) for pair in zip(a, b, strict=True)],
         what="largest pixel",
     )
-    return found
+    return maxima
 
 
 def narrowed(block: Block, maxima: Sequence[Any]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return the block's pixels and its mask, by name, as the rank filters see them."""
+    """Return the block's pixels and its mask, by name, converted as the rank filters do."""
     image = block.data
     if image.dtype not in (np.uint8, np.uint16):
         image = narrow(image, 8, maxima[0])
@@ -179,14 +177,14 @@ def with_levels(
     mask
         Of 8 bits.
     params
-        The filter's parameters but the mask.
+        The filter's parameters, without the mask.
     levels
-        How many there are.
+        The number of gray levels, the whole image's maximum plus one.
     depth
-        How many shares each pixel gets, along a last axis; None: one number of the image's type.
+        The length of the result's last axis; None: no such axis, and the image's dtype.
     """
     name = function.rpartition(".")[2]
-    kernel, further = _kernel(name, image.ndim, params)
+    kernel, limits = _kernel(name, image.ndim, params)
     shifts = ["shift_x", "shift_y", "shift_z"][: image.ndim]
     if mask is None and image.ndim == 3:
         mask = np.ones(image.shape, np.uint8)
@@ -200,14 +198,14 @@ def with_levels(
         mask=mask,
         out=out,
         n_bins=levels,
-        **further,
+        **limits,
         **{shift: params[shift] for shift in shifts},
     )
     return out if depth else out[..., 0]
 
 
 def _kernel(name: str, ndim: int, params: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return a filter's kernel and the arguments that only kernels of its kind take."""
+    """Return a filter's kernel and the percentile limits that it takes, if any."""
     if name.endswith("_percentile"):
         limits = {"p0": params["p0"], "p1": params.get("p1", 0)}
         return reach("filters.rank.percentile_cy", f"_{name[: -len('_percentile')]}"), limits
@@ -216,7 +214,7 @@ def _kernel(name: str, ndim: int, params: Mapping[str, Any]) -> tuple[Any, dict[
 
 
 def _centre(shape: tuple[int, ...], params: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return the pixel that `noise_filter` leaves out: y, x, z, though the shifts are x, y, z."""
+    """Return the pixel that `noise_filter` omits, in the order y, x, z, as scikit-image does."""
     names = ("shift_y", "shift_x", "shift_z")
     return tuple(n // 2 + params[name] for n, name in zip(shape, names, strict=False))
 
@@ -232,7 +230,7 @@ def _rank(
     dtype: Any = None,
     specs: Mapping[str, Spec] | None = None,
 ) -> Operation:
-    """Declare a filter; those with parameters of their own work on two axes only."""
+    """Declare a filter; filters with further parameters work on two axes only."""
 
     def plan(call: Call) -> Plan:
         return (yield from rank_plan(call, call.operation.name, call.keywords, levels=levels))
@@ -287,7 +285,7 @@ OPERATIONS = (
     _percentile("mean"),
     _percentile("sum"),
     _percentile("pop"),
-    # where p1 is 1, the highest level is the image's last one, not the neighbourhood's
+    # with p1=1 the highest level is that of the image, not of the neighbourhood
     _percentile("gradient", levels=True),
     _percentile("enhance_contrast"),
     _percentile("autolevel", levels=True),

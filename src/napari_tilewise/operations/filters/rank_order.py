@@ -1,6 +1,6 @@
-"""`skimage.filters.rank_order`: pixels numbered by the order of their values over the whole image.
+"""`skimage.filters.rank_order`: the rank of every pixel's value among all values of the image.
 
-The values themselves are the second result: they are gathered, and each tile is looked up in them.
+The distinct values are the second result: a reduction collects them, and each tile looks them up.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from napari_tilewise.operations.spec.operation import (
 )
 
 
-class Values:
-    """The different values of the tiles seen so far.
+class DistinctValues:
+    """The distinct values of the tiles processed so far.
 
-    Tiles' values wait in a list until they are as many as those known: so each is sorted only a few
-    times, however many tiles there are.
+    The values of new tiles are buffered in a list until they outnumber the sorted ones: each value
+    is sorted only a few times, however many tiles there are.
     """
 
-    def __init__(self, first: np.ndarray) -> None:
-        self._known = first
+    def __init__(self, values: np.ndarray) -> None:
+        self._known = values
         self._waiting: list[np.ndarray] = []
         self._count = 0
 
     @property
     def nbytes(self) -> int:
-        """What they take in memory, with room to sort them."""
+        """Memory for the values, including the copies that sorting them makes."""
         return 3 * (len(self._known) + self._count) * self._known.itemsize
 
-    def add(self, values: np.ndarray) -> Values:
-        """Take in the values of one more tile."""
+    def add(self, values: np.ndarray) -> DistinctValues:
+        """Add the values of another tile."""
         self._waiting.append(values)
         self._count += len(values)
         if self._count > max(len(self._known), 2**16):
@@ -52,31 +52,31 @@ class Values:
         return self
 
     def sorted(self) -> np.ndarray:
-        """Return all values, each once, in order."""
+        """Return the distinct values in ascending order."""
         self._known = np.unique(np.concatenate([self._known, *self._waiting]))
         self._waiting, self._count = [], 0
         return self._known
 
 
-def gather_values(call: Call) -> Gather:
-    """Return the pass that finds the image's different values, in order.
+def reduce_values(call: Call) -> Gather:
+    """Return the reduction to the image's distinct values in ascending order.
 
-    It raises `InvalidImage` where there is NaN, which has no place in an order.
+    It raises `InvalidImage` for NaN, which has no rank.
     """
 
-    def of(block: Block) -> Values:
+    def distinct_values(block: Block) -> DistinctValues:
         values = np.unique(block.data[block.core])
         if np.isnan(values[-1]):
             raise InvalidImage(
-                f"{call.operation.name}: the image holds NaN, which has no place in the order of "
-                "values. Replace it first, for example with numpy.nan_to_num."
+                f"{call.operation.name}: the image contains NaN, which has no rank among the "
+                "values. Replace NaN first, for example with numpy.nan_to_num."
             )
-        return Values(values)
+        return DistinctValues(values)
 
-    def merge(values: Values, more: Values) -> Values:
-        return values.add(more.sorted())
+    def merge(values: DistinctValues, tile_values: DistinctValues) -> DistinctValues:
+        return values.add(tile_values.sorted())
 
-    return Gather(of, merge, finish=Values.sorted, what="values")
+    return Gather(distinct_values, merge, finish=DistinctValues.sorted, what="values")
 
 
 def _dtype(call: Call) -> Any:
@@ -84,7 +84,7 @@ def _dtype(call: Call) -> Any:
 
 
 def _plan(call: Call) -> Plan:
-    values = yield gather_values(call)
+    values = yield reduce_values(call)
     dtype = _dtype(call)
 
     def compute(block: Block) -> np.ndarray:
@@ -108,6 +108,6 @@ OPERATIONS = (
         parts_of=_parts,
         plan_of=_plan,
         working=6.0,
-        note="All different values are held in memory: of a float image, as many as pixels.",
+        note="All distinct values are held in memory; a float image may have one per pixel.",
     ),
 )

@@ -1,7 +1,7 @@
-"""`skimage.filters`, ridges: eigenvalues of the Hessian, taken with derivatives of Gaussians.
+"""`skimage.filters`, ridges: eigenvalues of the Hessian, computed with derivatives of Gaussians.
 
-Two of them are normalised by a maximum over the whole image: Frangi's structuredness by that of its
-first scale, Meijering's neuriteness scale by scale. A pass gathers it, and the function gets it.
+Two filters are normalised by a maximum over the whole image: Frangi's structuredness by that of its
+first scale, Meijering's neuriteness scale by scale. A reduction computes it before the tiles.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def _near(call: Call) -> int:
+def _finite_reach(call: Call) -> int:
     return max(hessian_reach(sigma) for sigma in call["sigmas"])
 
 
 def _halo(call: Call) -> HaloLike:
-    """Return how far pixels are looked at: those of floats may be NaN."""
+    """Return the filter's reach; in float images the kernel's zeros count too (0 * NaN is NaN)."""
     if call.dtype.kind != "f":
-        return _near(call)
+        return _finite_reach(call)
     return max(kernel_reach(sigma) for sigma in call["sigmas"])
 
 
-def _felt(block: Block, near: int, call: Call) -> Block:
-    """Return the block without what lies farther than `near` from its tile, if all is finite.
+def _crop_to_reach(block: Block, reach: int, call: Call) -> Block:
+    """Return the block cropped to `reach` pixels around its tile, if all its pixels are finite.
 
-    A periodic block that holds a whole axis is continued by the function, with the period it finds:
-    that axis stays whole.
+    With a periodic border the function itself continues a block that spans a whole axis, using the
+    block's length as the period: that axis is not cropped.
     """
-    around = intersect(grow(block.tile, ((near, near),) * len(block.tile)), block.region)
+    neighbourhood = intersect(grow(block.tile, ((reach, reach),) * len(block.tile)), block.region)
     region = tuple(
-        full if call.wraps and full == slice(0, n) else part
-        for part, full, n in zip(around, block.region, call.spatial_shape, strict=True)
+        full if call.wraps and full == slice(0, n) else cropped
+        for cropped, full, n in zip(neighbourhood, block.region, call.spatial_shape, strict=True)
     )
     if region == block.region or not np.isfinite(block.data).all():
         return block
@@ -62,15 +62,15 @@ def _felt(block: Block, near: int, call: Call) -> Block:
 
 
 def _tiles(call: Call, function: Callable[[np.ndarray], np.ndarray]) -> Tiles:
-    """Return the last pass for a function of an image."""
+    """Return the tiled pass that applies a function to the pixels of a block."""
 
     def compute(block: Block) -> np.ndarray:
-        felt = _felt(block, _near(call), call)
-        found = np.asarray(function(felt.data))
-        if felt is block:
-            return found
-        result = np.zeros(block.data.shape, found.dtype)
-        result[block.core] = found[felt.core]
+        cropped = _crop_to_reach(block, _finite_reach(call), call)
+        response = np.asarray(function(cropped.data))
+        if cropped is block:
+            return response
+        result = np.zeros(block.data.shape, response.dtype)
+        result[block.core] = response[cropped.core]
         return result
 
     return Tiles(compute, halo=_halo(call))
@@ -80,12 +80,12 @@ def _check(call: Call) -> None:
     if np.ndim(call["sigmas"]) == 0:
         raise InvalidParameter(
             f"{call.operation.name}: sigmas={call['sigmas']!r} is a number: expected a sequence of "
-            f"them, such as sigmas=[{call['sigmas']!r}]."
+            f"numbers, such as sigmas=[{call['sigmas']!r}]."
         )
 
 
 def _image(data: np.ndarray, call: Call) -> np.ndarray:
-    """Return pixels as these functions see them: float, the ridges dark."""
+    """Return the pixels as floats with dark ridges, as these functions convert them."""
     image = data.astype(as_float(call), copy=False)
     return image if call["black_ridges"] else -image
 
@@ -97,7 +97,7 @@ def _eigenvalues(image: np.ndarray, sigma: float, call: Call) -> np.ndarray:
     return np.asarray(hessian_matrix_eigvals(elements))
 
 
-def _plain(call: Call) -> Tiles:
+def _sato_plan(call: Call) -> Tiles:
     return _tiles(call, call.function)
 
 
@@ -105,26 +105,28 @@ def _plain(call: Call) -> Tiles:
 
 
 def _frangi_plan(call: Call) -> Plan:
-    """Pin ``gamma=None``: half the largest Hessian norm of the first scale, used for all."""
+    """Resolve ``gamma=None`` to half the largest Hessian norm of the first scale."""
     gamma = call["gamma"]
     if gamma is None:
-        first = call["sigmas"][0]
+        first_sigma = call["sigmas"][0]
 
         def largest(block: Block) -> Any:
-            felt = _felt(block, hessian_reach(first), call)
-            eigenvalues = _eigenvalues(_image(felt.data, call), first, call)
-            # by magnitude, as the function sorts them before it adds up the squares
+            cropped = _crop_to_reach(block, hessian_reach(first_sigma), call)
+            eigenvalues = _eigenvalues(_image(cropped.data, call), first_sigma, call)
+            # sorted by magnitude, as the function does before it adds up the squares
             order = abs(eigenvalues).argsort(0)
-            eigenvalues = np.take_along_axis(eigenvalues, order, 0)[(slice(None), *felt.core)]
+            eigenvalues = np.take_along_axis(eigenvalues, order, 0)[(slice(None), *cropped.core)]
             return np.sqrt((eigenvalues**2).sum(0)).max()
 
-        found = yield Gather(
+        largest_norm = yield Gather(
             of=largest,
             merge=np.maximum,
-            halo=kernel_reach(first) if call.dtype.kind == "f" else hessian_reach(first),
+            halo=kernel_reach(first_sigma)
+            if call.dtype.kind == "f"
+            else hessian_reach(first_sigma),
             what="largest Hessian norm",
         )
-        gamma = found / 2 or 1
+        gamma = largest_norm / 2 or 1
     return _tiles(call, lambda data: np.asarray(call.function(data, gamma=gamma)))
 
 
@@ -143,9 +145,9 @@ def _meijering_plan(call: Call) -> Plan:
         return np.asarray(np.maximum(values, 0))
 
     def largest(block: Block) -> list[Any]:
-        felt = _felt(block, _near(call), call)
-        image = _image(felt.data, call)
-        return [neuriteness(image, sigma)[felt.core].max() for sigma in call["sigmas"]]
+        cropped = _crop_to_reach(block, _finite_reach(call), call)
+        image = _image(cropped.data, call)
+        return [neuriteness(image, sigma)[cropped.core].max() for sigma in call["sigmas"]]
 
     maxima = yield Gather(
         of=largest,
@@ -168,7 +170,7 @@ def _meijering_plan(call: Call) -> Plan:
 
 
 def _scales(params: dict[str, Any]) -> dict[str, Any]:
-    """Say the deprecated range of scales as `sigmas`, as scikit-image does where both are given."""
+    """Convert the deprecated `scale_range` and `scale_step`, if both are given, to `sigmas`."""
     limits, step = params.pop("scale_range", None), params.pop("scale_step", None)
     if limits is None or step is None:
         return params
@@ -193,7 +195,7 @@ def _ridges(
             "cval": CVAL,
         },
         halo_of=_halo,
-        typical_halo_of=_near,
+        typical_halo_of=_finite_reach,
         dtype_of=as_float,
         plan_of=plan_of,
         check=_check,
@@ -217,7 +219,7 @@ def _frangi(name: str) -> Operation:
 
 
 OPERATIONS = (
-    _ridges("sato", Kind.NEIGHBOURHOOD, _plain, ndim=(2, 3)),
+    _ridges("sato", Kind.NEIGHBOURHOOD, _sato_plan, ndim=(2, 3)),
     _frangi("frangi"),
     _ridges(
         "meijering",

@@ -1,6 +1,6 @@
-"""`skimage.filters`, smoothing: each pixel needs its neighbours within a kernel, nothing else.
+"""`skimage.filters`, smoothing: each pixel depends on its neighbours within a kernel only.
 
-The exceptions are flags read off the whole image: whether `unsharp_mask` may give negative values.
+The exception is `unsharp_mask`: whether any pixel of the image is negative decides how it clips.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def _gaussian_halo(call: Call) -> HaloLike:
 def _sigmas(call: Call) -> list[tuple[float, float]]:
     low = call.per_axis(call["low_sigma"])
     high = call["high_sigma"]
-    wide = [1.6 * s for s in low] if high is None else call.per_axis(high)
-    return list(zip(low, wide, strict=True))
+    high_sigmas = [1.6 * s for s in low] if high is None else call.per_axis(high)
+    return list(zip(low, high_sigmas, strict=True))
 
 
 def _dog_halo(call: Call) -> HaloLike:
@@ -79,7 +79,7 @@ def _unsharp_halo(call: Call) -> HaloLike:
 
 
 def _unsharp_plan(call: Call) -> Plan:
-    """Clip to [-1, 1] where any pixel of the whole image is negative, to [0, 1] elsewhere."""
+    """Clip to [-1, 1] if any pixel of the whole image is negative, otherwise to [0, 1]."""
     limits = None
     if not call["preserve_range"]:
         negative = False
@@ -100,8 +100,8 @@ def _unsharp_plan(call: Call) -> Plan:
             return np.asarray(sharpen(image, call["radius"], call["amount"], limits))
         result = np.empty_like(image)
         for channel in range(image.shape[call.channel_axis]):
-            at = (slice(None),) * call.channel_axis + (channel,)
-            result[at] = sharpen(image[at], call["radius"], call["amount"], limits)
+            index = (slice(None),) * call.channel_axis + (channel,)
+            result[index] = sharpen(image[index], call["radius"], call["amount"], limits)
         return result
 
     return Tiles(compute, halo=_unsharp_halo(call))
@@ -117,22 +117,27 @@ def _median_plan(call: Call) -> Plan | Tiles:
 
 
 def _rank_median(call: Call) -> Plan:
-    """Run the rank filter, which knows no border mode: pixels outside the image do not count."""
-    inner = yield from rank_plan(call, "filters.rank.median", {"footprint": call["footprint"]})
+    """Run the rank filter, which has no border mode: it ignores pixels outside the image."""
+    rank_tiles = yield from rank_plan(call, "filters.rank.median", {"footprint": call["footprint"]})
 
     def compute(block: Block) -> np.ndarray:
         inside = clip(block.region, call.spatial_shape)
         if inside == block.region:
-            return inner.compute(block)
-        at = within(inside, block.region)
-        part = Block(
-            np.ascontiguousarray(block.data[at]), {}, block.tile, inside, block.grid, block.position
+            return rank_tiles.compute(block)
+        box = within(inside, block.region)
+        inner_block = Block(
+            np.ascontiguousarray(block.data[box]),
+            {},
+            block.tile,
+            inside,
+            block.grid,
+            block.position,
         )
         result = np.zeros(block.data.shape, rank_dtype(call))
-        result[at] = inner.compute(part)
+        result[box] = rank_tiles.compute(inner_block)
         return result
 
-    return Tiles(compute, halo=inner.halo)
+    return Tiles(compute, halo=rank_tiles.halo)
 
 
 def _median_halo(call: Call) -> HaloLike:
@@ -152,7 +157,7 @@ def _check_median(call: Call) -> None:
         )
     elif call.ndim > 1:
         check_mirroring(
-            call, [before for before, _ in footprint_halo(call["footprint"], call.ndim)]
+            call, [half_width for half_width, _ in footprint_halo(call["footprint"], call.ndim)]
         )
 
 

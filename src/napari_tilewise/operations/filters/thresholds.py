@@ -1,6 +1,7 @@
 """`skimage.filters`, global thresholds: one number from the histogram of the whole image.
 
-The histogram is gathered to the bit; scikit-image's own function then sees it instead of an image.
+A reduction computes the histogram bit for bit; scikit-image's function then receives it instead of
+the image.
 """
 
 from __future__ import annotations
@@ -42,24 +43,24 @@ if TYPE_CHECKING:
 NBINS = Number(integer=True, minimum=1, usual=(1, 300), advanced=True)
 
 MOST_CHOICES = 10**11
-"""Multi-Otsu tries every choice of thresholds, some 10**8 a second."""
+"""Multi-Otsu tries every combination of thresholds, about 10**8 per second."""
 
 LARGEST_TABLE = 2**13
-"""Beyond this number of gray levels multi-Otsu's lookup table is not made: it would take 0.5 GB."""
+"""Beyond this number of gray levels multi-Otsu's lookup table, over 0.5 GB, is avoided."""
 
 
 ABOVE = "{image} > {call}"
-"""`above`, as a script writes it."""
+"""The source code of `above` in an exported script."""
 
 
 def above(image: np.ndarray, threshold: Any) -> np.ndarray:
-    """Return the mask that scikit-image's examples make of a threshold."""
+    """Return the mask of the pixels above a threshold, as in scikit-image's examples."""
     return np.asarray(image > threshold)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counted(FunctionSpec):
-    """A histogram that was made before: its counts, or its counts and bin centres."""
+class HistogramSpec(FunctionSpec):
+    """A precomputed histogram: its counts, or its counts and bin centres."""
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         pair = isinstance(value, tuple | list) and len(value) == 2 and np.ndim(value[0]) == 1
@@ -71,20 +72,20 @@ class Counted(FunctionSpec):
 
     def describe(self) -> str:
         """Return the expected values in words."""
-        return "an array of counts, a pair of counts and bin centres of one length, or None"
+        return "an array of counts, a pair of counts and bin centres of equal length, or None"
 
 
 def _centers_dtype(call: Call) -> Any:
     """Return the dtype of a histogram's bin centres."""
-    given = call.params.get("hist")
-    if given is not None:
-        return given[1].dtype if isinstance(given, tuple) else np.intp
+    histogram = call.params.get("hist")
+    if histogram is not None:
+        return histogram[1].dtype if isinstance(histogram, tuple) else np.intp
     if call.dtype.kind in "ui":
         return np.int64
     return np.float64 if call.dtype.kind == "b" else call.dtype
 
 
-HISTOGRAM = Counted(
+HISTOGRAM = HistogramSpec(
     optional=True,
     advanced=True,
     samples=(
@@ -94,54 +95,54 @@ HISTOGRAM = Counted(
 )
 
 
-def _planned(found: Callable[[Call, Histogram], Any]) -> Callable[[Call], Plan]:
-    """Return a plan that makes a value of the histogram; what the function refuses is refused."""
+def _histogram_plan(threshold_of: Callable[[Call, Histogram], Any]) -> Callable[[Call], Plan]:
+    """Return a plan that computes a threshold from the histogram, with errors as `InvalidImage`."""
 
     def plan(call: Call) -> Plan:
         if call["hist"] is not None:
-            # All that is asked of the image then is whether it is constant.
+            # The function then only checks whether the image is constant.
             image = np.array((yield from extremes(call)), call.dtype)
         else:
             histogram = yield from gather_histogram(call, call["nbins"])
         try:
             if call["hist"] is not None:
                 return Value(call.function(image))
-            return Value(found(call, histogram))
+            return Value(threshold_of(call, histogram))
         except (ValueError, RuntimeError, IndexError) as error:
             raise InvalidImage(f"{call.operation.name}: {error}") from error
 
     return plan
 
 
-def _own(call: Call, histogram: Histogram) -> Any:
+def _from_histogram(call: Call, histogram: Histogram) -> Any:
     if histogram.constant:
-        # scikit-image trims empty bins off a given histogram, but not off the one it makes itself;
-        # with one level only, the number of pixels makes no difference
+        # scikit-image trims the empty bins of a histogram passed to it, but not of its own; with
+        # a single level the number of pixels makes no difference
         return call.function(np.array([histogram.low], call.dtype))
-    named = call.keywords.items()
-    keywords = {name: value for name, value in named if name not in ("nbins", "hist")}
+    items = call.keywords.items()
+    keywords = {name: value for name, value in items if name not in ("nbins", "hist")}
     return call.operation.raw_function(hist=(histogram.counts, histogram.centers), **keywords)
 
 
 def _otsu(call: Call, histogram: Histogram) -> Any:
     if histogram.constant:
         return call.dtype.type(histogram.low)
-    return _own(call, histogram)
+    return _from_histogram(call, histogram)
 
 
 def _multiotsu(call: Call, histogram: Histogram) -> Any:
     if histogram.constant:
-        return _own(call, histogram)
+        return _from_histogram(call, histogram)
     shares = histogram.counts / np.sum(histogram.counts)
     classes = call["classes"]
-    searched = np.count_nonzero(shares) > classes
-    if searched and comb(len(shares), classes - 1) > MOST_CHOICES:
+    needs_search = np.count_nonzero(shares) > classes
+    if needs_search and comb(len(shares), classes - 1) > MOST_CHOICES:
         raise InvalidImage(
-            f"{call.operation.name}: classes={classes} among {len(shares)} gray levels would take "
-            "hours, in scikit-image too. Ask for fewer classes, or rescale the image to uint8."
+            f"{call.operation.name}: classes={classes} with {len(shares)} gray levels would take "
+            "hours, in scikit-image too. Use fewer classes, or rescale the image to uint8."
         )
-    if searched and len(shares) > LARGEST_TABLE:
-        # what the function itself falls back to when memory is short
+    if needs_search and len(shares) > LARGEST_TABLE:
+        # the function's own fallback when memory is short
         search = reach("filters.thresholding", "_get_multiotsu_thresh_indices")
         return histogram.centers[search(shares.astype(np.float32), classes - 1)]
     return filters.threshold_multiotsu(hist=(shares, histogram.centers), classes=classes)
@@ -152,19 +153,19 @@ def _regions(image: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 
 def _triangle_plan(call: Call) -> Plan:
-    """Return the first pixel where all pixels are in one bin, as scikit-image does."""
+    """Compute the threshold: of an image in a single bin the first pixel, as scikit-image does."""
     histogram = yield from gather_histogram(call, call["nbins"])
     if len(histogram.counts) > 1:
         return Value(_triangle(call, histogram))
     corner = tuple(slice(0, 1) for _ in call.spatial_shape)
-    first = yield Gather(lambda block: block.data.flat[0], max, regions=[corner])
-    return Value(first)
+    corner_pixel = yield Gather(lambda block: block.data.flat[0], max, regions=[corner])
+    return Value(corner_pixel)
 
 
 def _triangle(call: Call, histogram: Histogram) -> Any:
-    """Return what `threshold_triangle`, which takes no histogram, makes of one.
+    """Return the threshold of `threshold_triangle`, which takes no histogram, for a histogram.
 
-    The steps are scikit-image's (BSD-3-Clause), so that every rounding is its own.
+    The steps are scikit-image's (BSD-3-Clause), so that all rounding is the same.
     """
     counts, centers = histogram.counts, histogram.centers
     peak: Any = np.argmax(counts)
@@ -189,38 +190,38 @@ def _triangle(call: Call, histogram: Histogram) -> Any:
 
 
 def _minimum(call: Call, histogram: Histogram) -> Any:
-    """Return what `threshold_minimum` returns, its maxima found by comparing whole arrays.
+    """Return the threshold of `threshold_minimum`, with its maxima found by array comparisons.
 
-    scikit-image walks over the bins in Python, up to 10000 times: minutes for 16-bit images.
+    scikit-image loops over the bins in Python, up to 10000 times: minutes for 16-bit images.
     """
     if histogram.constant:
-        return _own(call, histogram)
+        return _from_histogram(call, histogram)
     smooth = histogram.counts.astype(np.float32)
-    most = call["max_num_iter"]
+    max_steps = call["max_num_iter"]
     steps = 0
     peaks = np.arange(3)
-    while len(peaks) >= 3 and steps < most:
+    while len(peaks) >= 3 and steps < max_steps:
         smooth = ndi.uniform_filter1d(smooth, 3)
         peaks = _peaks(smooth)
         steps += 1
     if len(peaks) != 2:
         raise RuntimeError("unable to find two maxima in the smoothed histogram")
-    if steps == most:
-        raise RuntimeError(f"the histogram is not smooth after max_num_iter={most} iterations")
+    if steps == max_steps:
+        raise RuntimeError(f"the histogram is not smooth after max_num_iter={max_steps} iterations")
     return histogram.centers[peaks[0] + np.argmin(smooth[peaks[0] : peaks[1] + 1])]
 
 
 def _peaks(counts: np.ndarray) -> np.ndarray:
-    """Return where the counts begin to fall, the last bin where they stand still before."""
+    """Return the last bin of every local maximum, where the counts begin to fall."""
     falls = counts[1:] < counts[:-1]
     turns = np.flatnonzero(falls | (counts[1:] > counts[:-1]))
     falls = falls[turns]
-    before = np.append(False, falls[:-1]) if len(falls) else falls
-    return np.asarray(turns[falls & ~before])
+    fell_before = np.append(False, falls[:-1]) if len(falls) else falls
+    return np.asarray(turns[falls & ~fell_before])
 
 
 def _mean_plan(call: Call) -> Plan:
-    """Divide an exact sum of integers, or NumPy's own pairwise sum of floats."""
+    """Divide the exact sum of integers, or NumPy's pairwise sum of floats, by the pixel count."""
     dtype = np.dtype(_mean_dtype(call))
     if call.dtype.kind == "f":
         total = yield from gather_pairwise(call, lambda pixels: pixels)
@@ -235,7 +236,7 @@ def _mean_dtype(call: Call) -> Any:
 
 def _threshold(
     name: str,
-    found: Callable[[Call, Histogram], Any] = _own,
+    threshold_of: Callable[[Call, Histogram], Any] = _from_histogram,
     specs: dict[str, Spec] | None = None,
     **fields: Any,
 ) -> Operation:
@@ -244,13 +245,13 @@ def _threshold(
     return Operation(
         name=f"filters.threshold_{name}",
         kind=Kind.STATISTIC,
-        dtype_varies=True,  # a constant image's pixel is returned as it is
+        dtype_varies=True,  # for a constant image, its pixel value is returned unchanged
         specs={"nbins": NBINS, **(specs or {}), **hist},
         output=Output.SCALAR,
         **{
             "dtype_of": _centers_dtype,
             "shape_of": lambda call: (),
-            "plan_of": _planned(found),
+            "plan_of": _histogram_plan(threshold_of),
             "apply_result": above,
             "step_text": ABOVE,
             "finite": True,
@@ -260,19 +261,20 @@ def _threshold(
     )
 
 
-def _one_or_all(call: Call) -> tuple[int, ...] | None:
+def _isodata_shape(call: Call) -> tuple[int, ...] | None:
     return None if call["return_all"] else ()
 
 
-def _lowest(image: np.ndarray, thresholds: Any) -> np.ndarray:
-    """Return the mask above ISODATA's threshold; of several it is the first, as by default."""
+def _above_lowest(image: np.ndarray, thresholds: Any) -> np.ndarray:
+    """Return the mask above the first of ISODATA's thresholds, which is the default one."""
     return above(image, np.atleast_1d(thresholds)[0])
 
 
 ROUNDING = """\
-scikit-image's means of float pixels on either side are pairwise sums in the image's type, with a
-relative error of up to (16 + log2(pixels)) units in the last place: 50 for 131072 x 131072 pixels,
-that is 1e-14, or 6e-6 in single precision. The tiled sums are taken in double precision."""
+scikit-image computes the means of float pixels on either side by pairwise sums in the image's
+dtype, with a relative error of up to (16 + log2(pixels)) units in the last place: 50 for
+131072 x 131072 pixels, which is 1e-14, or 6e-6 in single precision. The tiled sums use double
+precision."""
 
 OPERATIONS = (
     _threshold("otsu", _otsu),
@@ -280,8 +282,8 @@ OPERATIONS = (
     _threshold(
         "isodata",
         specs={"return_all": Flag(advanced=True)},
-        shape_of=_one_or_all,
-        apply_result=_lowest,
+        shape_of=_isodata_shape,
+        apply_result=_above_lowest,
         step_params={"return_all": False},
     ),
     Operation(
@@ -310,7 +312,7 @@ OPERATIONS = (
         apply_result=above,
         step_text=ABOVE,
         working=5.0,
-        note=ROUNDING + " A function as initial_guess gets all pixels of the image at once.",
+        note=ROUNDING + " A function as initial_guess receives all pixels of the image at once.",
     ),
     _threshold("triangle", plan_of=_triangle_plan),
     _threshold(
@@ -329,7 +331,8 @@ OPERATIONS = (
         apply_result=above,
         step_text=ABOVE,
         working=3.0,
-        note="float16 images, and integers whose sum exceeds 2**53, may differ in the last place.",
+        note="Results for float16 images, and for integers whose sum exceeds 2**53, may differ in "
+        "the last place.",
     ),
     _threshold(
         "multiotsu",

@@ -1,7 +1,7 @@
-"""`skimage.filters.rank.windowed_histogram`: the shares of all gray levels around every pixel.
+"""`skimage.filters.rank.windowed_histogram`: the share of every gray level around every pixel.
 
-How many there are follows, unless it is given, from the image's largest pixel: the result's shape
-is then known only after a pass over the image.
+Without `n_bins` the number of levels follows from the image's largest pixel: the result's shape is
+then known only after a pass over the image.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from napari_tilewise.grid import Region, extent
 from napari_tilewise.operations.filters.rank import (
     SHIFTS_2D,
     check_footprint,
-    gather_maxima,
     narrowed,
     rank_halo,
+    reduce_maxima,
     with_levels,
 )
 from napari_tilewise.operations.spec.operation import (
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def _output(call: Call) -> Output:
-    """Return what it is: an image where the number of bins is given, else an array."""
+    """Return the kind of result: an image if `n_bins` is given, otherwise an array."""
     return Output.VALUES if call["n_bins"] is None else Output.IMAGE
 
 
@@ -50,35 +50,35 @@ def _shape(call: Call) -> tuple[int, ...] | None:
 def _plan(call: Call) -> Plan:
     """Count the bins as scikit-image does: before the image is converted to 8 bits."""
     bins = call["n_bins"]
-    deep = call.dtype == np.uint16
-    maxima = yield from gather_maxima(call, of_image=deep or bins is None)
-    levels = int(max(3, maxima[0])) + 1 if deep else 256
+    is_deep = call.dtype == np.uint16
+    maxima = yield from reduce_maxima(call, of_image=is_deep or bins is None)
+    levels = int(max(3, maxima[0])) + 1 if is_deep else 256
     depth = int(maxima[0]) + 1 if bins is None else bins
     if depth < 1:
         raise InvalidImage(
-            f"{call.operation.name}: the largest pixel is {maxima[0]}, which leaves no bin: "
+            f"{call.operation.name}: the largest pixel is {maxima[0]}, so there are no bins: "
             "expected an image without negative values, or n_bins."
         )
 
     def compute(block: Block) -> np.ndarray:
         image, inside = narrowed(block, maxima)
-        found = np.zeros((*image.shape, depth))
-        # beyond the kernel's histogram scikit-image reads what lies behind it; there is nothing
-        known = min(depth, levels)
-        found[..., :known] = with_levels(
-            call.operation.name, image, inside.get("mask"), call.params, levels, known
+        shares = np.zeros((*image.shape, depth))
+        # scikit-image reads memory beyond the kernel's histogram for further bins; they stay 0
+        n_levels = min(depth, levels)
+        shares[..., :n_levels] = with_levels(
+            call.operation.name, image, inside.get("mask"), call.params, levels, n_levels
         )
-        return found
+        return shares
 
     if bins is not None:
         return Tiles(compute, halo=rank_halo(call))
-    return Value((yield _collected(call, compute, depth)))
+    return Value((yield _concatenation(call, compute, depth)))
 
 
-def _collected(call: Call, compute: Callable[[Block], np.ndarray], depth: int) -> Gather:
-    """Return the pass that puts the whole result together in memory."""
+def _concatenation(call: Call, compute: Callable[[Block], np.ndarray], depth: int) -> Gather:
+    """Return the reduction that assembles the whole result in memory."""
 
-    def of(block: Block) -> list[tuple[Region, np.ndarray]]:
+    def tile_shares(block: Block) -> list[tuple[Region, np.ndarray]]:
         return [(block.tile, np.ascontiguousarray(compute(block)[block.core]))]
 
     def finish(parts: list[tuple[Region, np.ndarray]]) -> np.ndarray:
@@ -93,11 +93,11 @@ def _collected(call: Call, compute: Callable[[Block], np.ndarray], depth: int) -
         parts.extend(more)
         return parts
 
-    return Gather(of, merge, halo=rank_halo(call), finish=finish, what="histograms")
+    return Gather(tile_shares, merge, halo=rank_halo(call), finish=finish, what="histograms")
 
 
 def _largest(call: Call) -> int:
-    """Return what the result holds at most where only the pixels tell its depth."""
+    """Return the largest number of elements of a result whose depth depends on the pixels."""
     if call["n_bins"] is not None:
         return 0
     bins = np.iinfo(call.dtype).max + 1 if call.dtype.kind == "u" else 256
