@@ -14,7 +14,7 @@ import zarr
 import napari_tilewise as tw
 from napari_tilewise.errors import DestinationExists, SourceNotFound, SourceUnreadable
 from napari_tilewise.io.image import KEY
-from napari_tilewise.io.info import describe as info
+from napari_tilewise.io.info import image_info as info
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
 from napari_tilewise.io.writers.values import write_value

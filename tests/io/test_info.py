@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from napari_tilewise.errors import SourceNotFound
-from napari_tilewise.io.info import describe
+from napari_tilewise.io.info import image_info
 from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
 
 OPTIONS = {
@@ -23,12 +23,12 @@ OPTIONS = {
 
 def test_output_of_this_package(tmp_path):
     writer = OmeZarrWriter(tmp_path / "a.zarr", **OPTIONS)
-    started = describe(writer.staging)
+    started = image_info(writer.staging)
     assert started["complete"] is False
     assert started["shape"] == (30, 2000)
     assert started["recipe"] == {"steps": ["measure.label"]}
     path = writer.finish()
-    assert describe(path) == {
+    assert image_info(path) == {
         "path": str(path),
         "format": "ome-zarr 0.5",
         "complete": True,
@@ -45,15 +45,15 @@ def test_output_of_this_package(tmp_path):
         "recipe": {"steps": ["measure.label"]},
         "made_by": {"versions": {"numpy": "2"}},
     }
-    assert list(started) == list(describe(path))
+    assert list(started) == list(image_info(path))
 
 
 def test_file_of_somebody_else(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((40, 50), "f4"))
-    told = describe(tmp_path / "a.tif")
+    told = image_info(tmp_path / "a.tif")
     assert (told["format"], told["bytes"], told["recipe"]) == ("tiff", 8000, None)
 
 
 def test_nothing(tmp_path):
     with pytest.raises(SourceNotFound):
-        describe(tmp_path / "a.tif")
+        image_info(tmp_path / "a.tif")

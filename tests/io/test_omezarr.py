@@ -20,7 +20,7 @@ from napari_tilewise.errors import (
     TilewiseError,
 )
 from napari_tilewise.grid import Grid
-from napari_tilewise.io.info import describe
+from napari_tilewise.io.info import image_info
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers import partial_output as ownership
 from napari_tilewise.io.writers.create import create_writer
@@ -142,7 +142,7 @@ def test_nothing_under_the_final_name_before_the_end(tmp_path, plane):
     assert "ome" not in zarr.open_group(writer.staging, mode="r").attrs
     with pytest.raises(SourceUnreadable, match="unfinished"):
         open_image(writer.staging)
-    assert describe(writer.staging)["complete"] is False
+    assert image_info(writer.staging)["complete"] is False
     writer.abort()
     assert list(tmp_path.iterdir()) == []
 

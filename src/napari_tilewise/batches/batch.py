@@ -21,7 +21,7 @@ from napari_tilewise.batches.batch_events import BatchDone, BatchStarted
 from napari_tilewise.batches.collect import Collector
 from napari_tilewise.batches.discover import natural
 from napari_tilewise.batches.function import BatchFunction
-from napari_tilewise.batches.items import Item, items_of
+from napari_tilewise.batches.items import Item, each_item
 from napari_tilewise.batches.outputs import folder_of, targets_of
 from napari_tilewise.batches.request import asked
 from napari_tilewise.batches.schedule import drive
@@ -188,8 +188,10 @@ def _items(
     listed = isinstance(source, Sequence) and not isinstance(source, str)
     if listed and source and all(isinstance(one, Item) for one in source):
         return _numbered(source)
-    apart = frozenset() if folder is None else batch_journal.output_paths(folder, before.values())
-    return items_of(source, apart=apart, **options)
+    excluded = (
+        frozenset() if folder is None else batch_journal.output_paths(folder, before.values())
+    )
+    return tuple(each_item(source, excluded=excluded, **options))
 
 
 def _tasks(

@@ -1,4 +1,4 @@
-"""Finds what a batch is to work on: patterns, folders and plates become single images."""
+"""Discovers the images of a batch: patterns, folders and plates become single images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUFFIXES = (
     ".ome.zarr", ".zarr", ".ome.tiff", ".ome.tif", ".ome.btf", ".tiff", ".tif", ".btf", ".svs",
     ".npy", ".png", ".jpeg", ".jpg", ".bmp", ".gif",
 )  # fmt: skip
-"""What the names of images in a folder end in; other files there are no items."""
+"""Suffixes of the files in a folder that are images; other files there are not items."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,193 +37,202 @@ class Discovered:
 
 @dataclass(frozen=True)
 class _Search:
-    """What belongs to a place that is searched."""
+    """How folders are searched."""
 
-    apart: Set[str]
-    """Paths that do not."""
+    excluded: Set[str]
+    """Paths that are not items."""
     recursive: bool
-    """Whether folders below a folder do."""
+    """Whether a folder includes the folders below it."""
 
 
-def find(
-    source: Any, *, apart: Set[str] = frozenset(), recursive: bool = True
+def discover(
+    source: Any, *, excluded: Set[str] = frozenset(), recursive: bool = True
 ) -> Iterator[Discovered]:
-    """Give all that a batch's source names, in natural order.
+    """Yield the images that a batch's source names, in natural order.
 
     Parameters
     ----------
     source
         See `items_of`.
-    apart
-        Paths that are no items: what the batch wrote before.
+    excluded
+        Paths that are not items: earlier outputs of the batch.
     recursive
-        Whether the folders below a folder belong to it.
+        Whether a folder includes the folders below it.
 
     Raises
     ------
     SourceNotFound
-        When there is nothing.
+        When there is no image.
     """
-    found = _find(source, "image", _Search(apart, recursive))
-    first = next(found, None)
+    images = _discover(source, "image", _Search(excluded, recursive))
+    first = next(images, None)
     if first is None:
         raise SourceNotFound(
-            f"There is no image at {source!r}, what batches made of images there left out; "
-            f"expected files, a folder with images ({', '.join(SUFFIXES)}), a pattern such as "
+            f"There is no image at {source!r} (outputs of earlier batches do not count); expected "
+            f"files, a folder with images ({', '.join(SUFFIXES)}), a pattern such as "
             "'plates/*.tif', or arrays."
         )
     yield first
-    yield from found
+    yield from images
 
 
-def _find(source: Any, name: str, search: _Search) -> Iterator[Discovered]:
+def _discover(source: Any, name: str, search: _Search) -> Iterator[Discovered]:
     if isinstance(source, str | os.PathLike):
-        yield from _at(os.fspath(source), search)
+        yield from _at_location(os.fspath(source), search)
     elif isinstance(source, Mapping):
-        for key, one in source.items():
-            yield from _named(_find(one, str(key), search), str(key))
+        for key, value in source.items():
+            yield from _renamed(_discover(value, str(key), search), str(key))
     elif hasattr(source, "shape") or hasattr(source, "levels"):
         yield Discovered(_name(source, name), source)
     elif isinstance(source, Iterable):
-        for number, one in enumerate(source):
-            yield from _find(one, f"{name}{number}", search)
+        for number, member in enumerate(source):
+            yield from _discover(member, f"{name}{number}", search)
     else:
         raise InvalidParameter(
             f"A batch cannot take its items from a {type(source).__name__}: expected a path, a "
-            "pattern, a folder, arrays, or a list of such."
+            "pattern, a folder, arrays, or a list of these."
         )
 
 
-def _named(found: Iterator[Discovered], name: str) -> Iterator[Discovered]:
-    """Give what is found; where that is one image, it has the name that it was given."""
-    first, second = next(found, None), next(found, None)
+def _renamed(images: Iterator[Discovered], name: str) -> Iterator[Discovered]:
+    """Yield the images; a single image is called by the name."""
+    first, second = next(images, None), next(images, None)
     if first is not None:
         yield first if second is not None else replace(first, stem=name)
     if second is not None:
         yield second
-    yield from found
+    yield from images
 
 
 def _name(source: Any, default: str) -> str:
-    where = place(source)
-    return default if where is None else stem_of(where)
+    location = place(source)
+    return default if location is None else stem_of(location)
 
 
-def _at(location: str, search: _Search) -> Iterator[Discovered]:
+def _at_location(location: str, search: _Search) -> Iterator[Discovered]:
     if "://" in location and not location.startswith("file://"):
         yield from _image_or_plate(location, "")
         return
     path = Path(place(location) or location)
     if not os.path.lexists(path) and glob.has_magic(str(path)):
-        base = _fixed(path)
+        base = _fixed_folder(path)
         matches = glob.glob(str(path), recursive=True)
-        yield from _sorted(_unmade(map(Path, matches), base), base, search.apart)
+        yield from _sorted(_without_outputs(map(Path, matches), base), base, search.excluded)
     elif path.is_dir() and not is_zarr(path):
-        found = _below(path, recursive=search.recursive, made=_made_within(path, path))
-        yield from _sorted(found, path, search.apart)
+        outputs = _outputs_from(path, path)
+        images = _images_below(path, recursive=search.recursive, outputs=outputs)
+        yield from _sorted(images, path, search.excluded)
     else:
         yield from _image_or_plate(str(path), "")
 
 
-def _fixed(pattern: Path) -> Path:
+def _fixed_folder(pattern: Path) -> Path:
     """Return the folder of a pattern below which it varies."""
     parts = pattern.parts
     first = next(number for number, part in enumerate(parts) if glob.has_magic(part))
     return Path(*parts[:first])
 
 
-def _below(folder: Path, *, recursive: bool, made: Set[str]) -> Iterator[Path]:
-    """Return the images of a folder, and of all below it; a Zarr is one image.
+def _images_below(folder: Path, *, recursive: bool, outputs: Set[str]) -> Iterator[Path]:
+    """Yield the images of a folder, and of all folders below it; a Zarr is one image.
 
-    What batches made is none of them: `made`, and all outputs of batches into folders below.
+    Outputs of batches are left out: `outputs`, and those of batches into folders below.
     """
-    for one in folder.iterdir():
-        if one.name.startswith("."):
+    for path in folder.iterdir():
+        if path.name.startswith("."):
             continue
-        if one.is_dir() and not is_zarr(one):
+        if path.is_dir() and not is_zarr(path):
             if recursive:
-                more = _made(one)
-                yield from _below(one, recursive=True, made=made | more if more else made)
-        elif one.name.lower().endswith(SUFFIXES) and str(one) not in made:
-            yield one
+                more = _outputs_in(path)
+                inner = outputs | more if more else outputs
+                yield from _images_below(path, recursive=True, outputs=inner)
+        elif path.name.lower().endswith(SUFFIXES) and str(path) not in outputs:
+            yield path
 
 
-def _unmade(paths: Iterable[Path], base: Path) -> Iterator[Path]:
-    """Return what matches a pattern, without what batches made of images that it may match too.
+def _without_outputs(paths: Iterable[Path], base: Path) -> Iterator[Path]:
+    """Yield the matches of a pattern that are not outputs of batches from images it may match.
 
-    Other outputs stay: a pattern is how one batch takes what others made of images elsewhere.
+    Other outputs stay: a pattern is how one batch takes the outputs of another as its images.
     """
-    made_within = cache(partial(_made_within, base=base))
+    outputs_from = cache(partial(_outputs_from, base=base))
 
     @cache
-    def made_around(folder: Path) -> list[Set[str]]:
-        around = (one for one in (folder, *folder.parents) if one.is_relative_to(base))
-        return [made for made in map(made_within, around) if made]
+    def outputs_around(folder: Path) -> list[Set[str]]:
+        around = (parent for parent in (folder, *folder.parents) if parent.is_relative_to(base))
+        return [outputs for outputs in map(outputs_from, around) if outputs]
 
-    return (path for path in paths if not any(str(path) in one for one in made_around(path.parent)))
+    return (
+        path
+        for path in paths
+        if not any(str(path) in outputs for outputs in outputs_around(path.parent))
+    )
 
 
-def _made(folder: Path) -> Set[str]:
+def _outputs_in(folder: Path) -> Set[str]:
     """Return the outputs of batches into a folder."""
     return batch_journal.output_paths(str(folder), batch_journal.each_row(str(folder)))
 
 
-def _made_within(folder: Path, base: Path) -> Set[str]:
-    """Return the outputs of batches into a folder that they made of images below another."""
-    inside = tuple(str(one / "_")[:-1] for one in (base, base.resolve()))
+def _outputs_from(folder: Path, base: Path) -> Set[str]:
+    """Return the outputs of batches into a folder whose inputs are below another folder."""
+    prefixes = tuple(str(path / "_")[:-1] for path in (base, base.resolve()))
     rows = batch_journal.each_row(str(folder))
     return batch_journal.output_paths(
-        str(folder), (row for row in rows if str(row.get("input")).startswith(inside))
+        str(folder), (row for row in rows if str(row.get("input")).startswith(prefixes))
     )
 
 
-def _sorted(paths: Iterable[Path], base: Path, apart: Set[str]) -> Iterator[Discovered]:
-    """Return images in natural order, those those set apart left out."""
-    kept = [
+def _sorted(paths: Iterable[Path], base: Path, excluded: Set[str]) -> Iterator[Discovered]:
+    """Yield images in natural order, without those that are excluded."""
+    images = [
         str(path)
         for path in paths
-        if str(path) not in apart and (path.is_file() or not path.is_dir() or is_zarr(path))
+        if str(path) not in excluded and (path.is_file() or not path.is_dir() or is_zarr(path))
     ]
-    for path in sorted(kept, key=natural):
+    for path in sorted(images, key=natural):
         folder = Path(path).parent.relative_to(base).as_posix()
         yield from _image_or_plate(path, "" if folder == "." else folder)
 
 
 def natural(text: str) -> str:
-    """Return what texts are sorted by so that ``a2`` comes before ``a10``.
-
-    It is a text itself, so that very many are sorted in an instant.
+    """Return a sort key that puts ``a2`` before ``a10``.
 
     Parameters
     ----------
     text
-        The text.
+        A path or a name.
+
+    Returns
+    -------
+    str
+        Text too, so that a million paths are sorted quickly.
     """
     return f"{re.sub('[0-9]+', _by_length, text)}\0{text}"
 
 
 def _by_length(match: re.Match[str]) -> str:
-    """Return a number behind its length; it comes before any character in its place."""
+    """Return a number after its length; it sorts before any other character."""
     digits = match[0].lstrip("0")
     return f"\1{len(digits):04}{digits}"
 
 
 def stem_of(location: str) -> str:
-    """Return what an image is called without the suffix of its format.
+    """Return the name of an image without the suffix of its format.
 
     Parameters
     ----------
     location
         A path or URL.
     """
-    # A backslash is a character of a name like any other, except where it parts folders.
+    # A backslash is a character like any other, except where it separates folders.
     name = location.replace(os.sep, "/").rstrip("/").rpartition("/")[2]
     suffix = next((s for s in SUFFIXES if name.lower().endswith(s)), Path(name).suffix)
     return name[: len(name) - len(suffix)] or name
 
 
 def _image_or_plate(location: str, folder: str) -> Iterator[Discovered]:
-    """Return an image, or each field of each well of a plate."""
+    """Yield an image, or each field of each well of a plate."""
     plate = _plate(location)
     if plate is None:
         yield Discovered(stem_of(location), location, folder)
@@ -232,30 +241,31 @@ def _image_or_plate(location: str, folder: str) -> Iterator[Discovered]:
     inside = f"{folder}/{stem}" if folder else stem
     for well in plate["wells"]:
         row, column = str(well["path"]).split("/")[:2]
-        place_ = f"{location}/{well['path']}"
-        for field_ in _fields(place_):
-            fields = {"well": f"{row}{column}", "row": row, "column": column, "field": field_}
-            yield Discovered(f"{row}{column}_{field_}", f"{place_}/{field_}", inside, fields)
+        well_location = f"{location}/{well['path']}"
+        for number in _fields(well_location):
+            fields = {"well": f"{row}{column}", "row": row, "column": column, "field": number}
+            name = f"{row}{column}_{number}"
+            yield Discovered(name, f"{well_location}/{number}", inside, fields)
 
 
 def _fields(well: str) -> list[str]:
-    """Return the fields of a well; of one that cannot be read the first, whose task says why."""
+    """Return the fields of a well; of an unreadable one the first, whose task reports it."""
     try:
         group = open_node(well)
         if isinstance(group, zarr.Group):
-            return [str(one["path"]) for one in ome_metadata(group)["well"]["images"]]
+            return [str(image["path"]) for image in ome_metadata(group)["well"]["images"]]
     except (SourceNotFound, SourceUnreadable, KeyError, TypeError):
         pass
     return ["0"]
 
 
 def _plate(location: str) -> Mapping[str, Any] | None:
-    remote = "://" in location
-    if not remote and not is_zarr(Path(location)):
+    is_remote = "://" in location
+    if not is_remote and not is_zarr(Path(location)):
         return None
     try:
         node = open_node(location)
     except SourceUnreadable:
-        return None  # the task says it, in its row
-    found = ome_metadata(node).get("plate") if isinstance(node, zarr.Group) else None
-    return found if isinstance(found, Mapping) else None
+        return None  # its task reports it, in its row
+    plate = ome_metadata(node).get("plate") if isinstance(node, zarr.Group) else None
+    return plate if isinstance(plate, Mapping) else None

@@ -1,4 +1,4 @@
-"""An item is one image of a batch, as small as its name: what holds it is opened inside its task.
+"""An item is one image of a batch, as small as its name: its task opens it.
 
 Items are files, arrays, fields of a plate, and positions or windows of any of these.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from itertools import chain, product
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from napari_tilewise import axes as _axes
-from napari_tilewise.batches.discover import Discovered, find
+from napari_tilewise.batches.discover import discover
+from napari_tilewise.batches.divide import Division, divide
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, SourceUnreadable, TilewiseError
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.open_image import open_image
@@ -21,6 +22,10 @@ from napari_tilewise.io.views.cropped import AxisPart, crop_image, of_remaining_
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+
+    from napari_tilewise.batches.discover import Discovered
+    from napari_tilewise.batches.divide import ImagePart
+    from napari_tilewise.types import AxisNames
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,91 +35,117 @@ class Item:
     index: int
     """Its number in the batch, from 0."""
     stem: str
-    """What outputs are called after: ``cells`` for ``a/cells.ome.tif``, ``cells_t3`` for a part."""
+    """What its outputs are named after: ``cells`` for ``a/cells.ome.tif``, ``cells_t3`` a part."""
     source: Any
     """A path, a URL, an `Image` or an array."""
     folder: str = ""
-    """The folder below the one that was searched, with ``/``; mirrored where outputs go."""
-    places: tuple[AxisPart, ...] | None = None
-    """What is taken of each axis of the source; all of it unless given."""
+    """The folder below the one that was searched, with ``/``; outputs go to one of this name."""
+    parts: tuple[AxisPart, ...] | None = None
+    """The part of each axis of the source; None: the whole image."""
     axes: tuple[str, ...] = ()
-    """Names of the source's axes, where they were given."""
+    """Names of the source's axes, if the caller declared them."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """What else is known of it, such as its position along an axis or its well."""
-    trouble: str = ""
-    """Why it has not the parts that were asked for; empty where it has."""
+    problem: str = ""
+    """Why the image cannot be divided as requested; empty if it can."""
 
     @property
     def input(self) -> str:
-        """Where it comes from, for people: its path, and which part."""
+        """Its source as text: the path, and which part."""
         name = self.source if isinstance(self.source, str) else self.stem
-        if self.places is None or not isinstance(self.source, str):
+        if self.parts is None or not isinstance(self.source, str):
             return name
-        return f"{name} [{_show(self.places)}]"
+        return f"{name} [{_text(self.parts)}]"
 
     @property
-    def given_axes(self) -> tuple[str, ...]:
-        """Names of the axes of what `open` gives, where they were given."""
-        return of_remaining_axes(self.places, self.axes) if self.places and self.axes else self.axes
+    def declared_axes(self) -> tuple[str, ...]:
+        """Names of the axes of what `open` returns, if the caller declared them."""
+        return of_remaining_axes(self.parts, self.axes) if self.parts and self.axes else self.axes
 
     def check(self) -> None:
-        """Raise `SourceUnreadable` where it has not the parts that were asked for."""
-        if self.trouble:
-            raise SourceUnreadable(self.trouble)
+        """Raise `SourceUnreadable` if the image cannot be divided as requested."""
+        if self.problem:
+            raise SourceUnreadable(self.problem)
 
     def open(self) -> Any:
         """Return what a run takes: the path, so that the record names it, or an open part."""
         self.check()
-        if self.places is None:
-            return self._named()
+        if self.parts is None:
+            return self._whole()
         image = open_image(self.source)
         if self.axes:
             image = replace(image, axes=self.axes)
-        return crop_image(image, self.places, self.input, self.source)
+        return crop_image(image, self.parts, self.input, self.source)
 
-    def _named(self) -> Any:
+    def _whole(self) -> Any:
         if not self.axes:
             return self.source
         image = open_image(self.source)
         return replace(image, axes=_axes.parse(self.axes, len(image.data.shape)) or ())
 
     def bytes(self) -> int | None:
-        """Return about how large it is, from what costs little to look at."""
+        """Return roughly how large it is in bytes; None where only opening it would tell."""
         if isinstance(self.source, str):
-            if self.places is not None:
+            if self.parts is not None:
                 return None
             try:
                 if not os.path.isdir(self.source):
                     return os.stat(self.source).st_size
                 data: Any = open_image(self.source).data
             except (OSError, TilewiseError):
-                return None  # its task says it
+                return None  # its task reports it
         else:
             data = self.source.data if isinstance(self.source, Image) else self.source
         return int(np.prod(data.shape, dtype=float)) * int(np.dtype(data.dtype).itemsize)
 
 
-def _show(places: Sequence[AxisPart]) -> str:
-    texts = (f"{p[0]}:{p[1]}" if isinstance(p, tuple) else ":" if p is None else p for p in places)
+def _text(parts: Sequence[AxisPart]) -> str:
+    texts = (f"{p[0]}:{p[1]}" if isinstance(p, tuple) else ":" if p is None else p for p in parts)
     return ", ".join(map(str, texts))
 
 
-def items_of(source: Any, **options: Any) -> tuple[Item, ...]:
-    """Return the items that are meant, in natural order; no pixel is read.
+def items_of(
+    source: Any,
+    *,
+    over: str | int | Sequence[str | int] | None = None,
+    window: int | Sequence[int | None] | None = None,
+    step: int | Sequence[int | None] | None = None,
+    axes: AxisNames | None = None,
+) -> tuple[Item, ...]:
+    """Return the items that a batch over a source would process, in natural order.
+
+    No pixel is read.
 
     Parameters
     ----------
-    source, **options
-        See `each_item`.
+    source
+        A file, a folder, a pattern such as ``"plates/*.tif"``, an OME-Zarr plate, an array, or a
+        list or mapping of these.
+    over
+        Axes along which each position is an item of its own: letters such as ``"t"`` or ``"tc"``,
+        or axis numbers.
+    window
+        Shape in pixels of a sliding window, each position of which is an item: one length, or one
+        per axis (per spatial axis if there are other axes); None takes the whole axis.
+    step
+        How far the window moves, in pixels; its own shape by default.
+    axes
+        Names of the axes, for sources that do not name them themselves.
+
+    Returns
+    -------
+    tuple of Item
+        Each with its `source`, and the `parts` of it along each axis.
 
     Raises
     ------
     SourceNotFound
-        When nothing is found.
+        When the source names no image.
     InvalidParameter, InvalidAxes
-        When the axes or the window do not fit.
+        When the axes or the window fit no image; an image that they do not fit among others that
+        they do is an item of its own, which reports it when it is opened.
     """
-    return tuple(each_item(source, **options))
+    return tuple(each_item(source, over=over, window=window, step=step, axes=axes))
 
 
 def each_item(
@@ -123,176 +154,76 @@ def each_item(
     over: str | int | Sequence[str | int] | None = None,
     window: int | Sequence[int | None] | None = None,
     step: int | Sequence[int | None] | None = None,
-    axes: str | Sequence[str] | None = None,
-    apart: Set[str] = frozenset(),
+    axes: AxisNames | None = None,
+    excluded: Set[str] = frozenset(),
     recursive: bool = True,
 ) -> Iterator[Item]:
-    """Give the items that are meant one after the other, for who may not want to wait for all.
+    """Yield the items of `items_of` as they are found, without waiting for all.
 
     Parameters
     ----------
-    source
-        A file, a folder, a pattern, an OME-Zarr plate, an array, or a list or mapping of such.
-    over
-        Axes along which each position is an item of its own: letters such as ``"t"`` or ``"tc"``,
-        or numbers.
-    window
-        The shape of a sliding window, each position of which is an item: one length, or one per
-        axis (per spatial axis where there are other axes); None takes the whole axis.
-    step
-        By how much the window moves: its own shape unless given.
-    axes
-        Names of the axes, where the sources do not know them themselves.
-    apart
-        Paths that are no items: what the batch wrote before.
+    source, over, window, step, axes
+        See `items_of`, which also documents what is raised.
+    excluded
+        Paths that are not items: earlier outputs of the batch.
     recursive
-        Whether the folders below a folder belong to it.
-
-    Raises
-    ------
-    SourceNotFound
-        When nothing is found.
-    InvalidParameter, InvalidAxes
-        When the axes or the window fit no image; an image that they do not fit among others that
-        they do is an item of its own, which says so when it is opened.
+        Whether a folder includes the folders below it.
     """
     if step is not None and window is None:
         raise InvalidParameter(f"step={step!r} is the step of a window: give window= too.")
-    found = find(source, apart=apart, recursive=recursive)
-    tried = chain.from_iterable(_tried(one, over, window, step, axes) for one in found)
-    for number, item in enumerate(_fitting(tried)):
+    images = discover(source, excluded=excluded, recursive=recursive)
+    division = Division(over, window, step, axes)
+    attempts = chain.from_iterable(_attempts(image, division) for image in images)
+    for number, item in enumerate(_without_misfits(attempts)):
         yield replace(item, index=number)
 
 
-def _fitting(tried: Iterable[_Tried]) -> Iterator[Item]:
-    """Give the items; raise where an image does not fit, and none does."""
-    held: list[Item] | None = []
+_Attempt: TypeAlias = "tuple[Item, TilewiseError | None]"
+"""An item, and the error if its image could not be divided."""
+
+
+def _without_misfits(attempts: Iterable[_Attempt]) -> Iterator[Item]:
+    """Yield the items; raise if the division fits none of the images."""
+    pending: list[Item] | None = []
     misfit: tuple[Item, TilewiseError] | None = None
-    for item, error in tried:
+    for item, error in attempts:
         if isinstance(error, (InvalidAxes, InvalidParameter)):
             misfit = misfit or (item, error)
-            item = replace(item, trouble=str(error))
-        if held is None:
+            item = replace(item, problem=str(error))
+        if pending is None:
             yield item
-        elif error is None:  # the images that do not fit cost a row each from now on
-            yield from (*held, item)
-            held = None
+        elif error is None:  # from now on, an image that does not fit costs one row
+            yield from (*pending, item)
+            pending = None
         else:
-            held.append(item)
-    if held and misfit is not None:
+            pending.append(item)
+    if pending and misfit is not None:
         item, error = misfit
         raise type(error)(f"{item.input!r}: {error}")
-    yield from held or ()
+    yield from pending or ()
 
 
-_Tried: TypeAlias = "tuple[Item, TilewiseError | None]"
-"""An item, and why it has not the parts that were asked for."""
-
-
-def _tried(one: Discovered, over: Any, window: Any, step: Any, axes: Any) -> Iterator[_Tried]:
-    """Give an image's items: its parts, or itself where it cannot be cut."""
-    names = tuple(str(axis).lower() for axis in axes or ())
-    item = Item(0, one.stem, one.source, one.folder, None, names, one.fields)
-    if over is None and window is None:
+def _attempts(image: Discovered, division: Division) -> Iterator[_Attempt]:
+    """Yield the items of an image: its parts, or itself if it cannot be divided."""
+    names = tuple(str(axis).lower() for axis in division.axes or ())
+    item = Item(0, image.stem, image.source, image.folder, None, names, image.fields)
+    if division.is_none:
         yield item, None
         return
     try:
-        parts = _parts(item, over, window, step, axes)
+        parts = divide(open_image(item.source), division)
     except TilewiseError as error:
-        yield item, error  # its task says it, in its row
+        yield item, error  # its task reports it, in its row
         return
-    yield from ((part, None) for part in parts)
+    yield from ((_part(item, part), None) for part in parts)
 
 
-def _parts(item: Item, over: Any, window: Any, step: Any, axes: Any) -> Iterator[Item]:
-    """Return the parts of an image; raise at once where it has none such."""
-    image = open_image(item.source)
-    shape = tuple(image.data.shape)
-    known = _axes.parse(axes, len(shape)) or image.axes
-    along = _along(over, known, len(shape))
-    slides = _slides(window, step, shape, known, along)
-    ranges: list[Sequence[AxisPart]] = [
-        range(n) if axis in along else slides.get(axis, [None]) for axis, n in enumerate(shape)
-    ]
-    if not all(ranges):
-        raise InvalidAxes(f"over={over!r}: there is no position in an image of shape {shape}.")
-    called = [known[axis] if known else f"axis{axis}" for axis in range(len(shape))]
-    return _cut(item, ranges, called)
-
-
-def _cut(item: Item, ranges: Sequence[Sequence[AxisPart]], called: Sequence[str]) -> Iterator[Item]:
-    for places in product(*ranges):
-        starts = {
-            name: place[0] if isinstance(place, tuple) else place
-            for name, place in zip(called, places, strict=True)
-            if place is not None
-        }
-        stem = "_".join([item.stem, *(f"{name}{start}" for name, start in starts.items())])
-        yield _part(item, stem, places, {**item.fields, **starts})
-
-
-def _part(item: Item, stem: str, places: tuple[AxisPart, ...], fields: Mapping[str, Any]) -> Item:
+def _part(item: Item, part: ImagePart) -> Item:
+    stem = "_".join([item.stem, *(f"{name}{start}" for name, start in part.starts.items())])
+    fields = {**item.fields, **part.starts}
     if not isinstance(item.source, np.ndarray):
-        return replace(item, stem=stem, places=places, fields=fields)
-    # A view: another process is sent this part alone.
-    key = tuple(slice(*(p or (None,))) if not isinstance(p, int) else p for p in places)
-    kept = [a for a, p in zip(item.axes, places, strict=False) if not isinstance(p, int)]
-    return replace(item, stem=stem, source=item.source[key], axes=tuple(kept), fields=fields)
-
-
-def _along(over: Any, known: Sequence[str], ndim: int) -> tuple[int, ...]:
-    """Return the axes along which each position is an item."""
-    if over is None:
-        return ()
-    wanted = [over] if isinstance(over, int) else list(over)
-    found = []
-    for axis in wanted:
-        if isinstance(axis, str) and axis.lower() in known:
-            found.append(tuple(known).index(axis.lower()))
-        elif isinstance(axis, int) and -ndim <= axis < ndim:
-            found.append(axis % ndim)
-        else:
-            names = f"the axes {''.join(known)!r}" if known else f"{ndim} axes without names"
-            raise InvalidAxes(
-                f"over={over!r}: there is no axis {axis!r} in an image with {names}. Give one of "
-                "them, or name them with axes=."
-            )
-    if len(set(found)) < len(found) or len(found) == ndim:
-        raise InvalidAxes(
-            f"over={over!r}: expected each axis once, and at least one of the {ndim} left over."
-        )
-    return tuple(found)
-
-
-def _slides(
-    window: Any, step: Any, shape: Sequence[int], known: Sequence[str], along: Sequence[int]
-) -> dict[int, list[AxisPart]]:
-    """Return the places of a sliding window along each axis; windows lie within the image."""
-    if window is None:
-        return {}
-    left = [axis for axis in range(len(shape)) if axis not in along]
-    space = [axis for axis in left if known and _axes.kind(known[axis]) == "space"] or left
-    count = len(space) if isinstance(window, int) else len(window)
-    over = left if count == len(left) and not isinstance(window, int) else space
-    lengths = _per_axis("window", window, len(over))
-    steps = _per_axis("step", window if step is None else step, len(over))
-    places: dict[int, list[AxisPart]] = {}
-    for axis, length, by in zip(over, lengths, steps, strict=True):
-        if length is None:
-            continue
-        if not 1 <= length <= shape[axis] or by is None or by < 1:
-            raise InvalidParameter(
-                f"window={window!r}, step={step!r}: expected lengths of 1 to {shape[axis]} and "
-                f"steps of at least 1 along axis {axis} of an image of shape {tuple(shape)}."
-            )
-        places[axis] = [(at, at + length) for at in range(0, shape[axis] - length + 1, by)]
-    return places
-
-
-def _per_axis(what: str, value: Any, count: int) -> list[int | None]:
-    values = [value] * count if isinstance(value, int) else list(value)
-    if len(values) != count or not all(v is None or isinstance(v, int) for v in values):
-        raise InvalidParameter(
-            f"{what}={value!r}: expected a whole number, or one for each of {count} axes."
-        )
-    return values
+        return replace(item, stem=stem, parts=part.parts, fields=fields)
+    # A view: another process receives this part alone.
+    key = tuple(slice(*(p or (None,))) if not isinstance(p, int) else p for p in part.parts)
+    axes = of_remaining_axes(part.parts, item.axes) if item.axes else ()
+    return replace(item, stem=stem, source=item.source[key], axes=axes, fields=fields)

@@ -100,12 +100,16 @@ def _absolute(text: str) -> str:
 def _told(item: Item) -> dict[str, Any]:
     if not isinstance(item.source, str):
         raise _Untold("its images are in memory, where only its own process finds them")
-    return {**asdict(item), "source": _absolute(item.source)}
+    data = asdict(item)
+    # The keys that release 0.1 wrote.
+    data["places"], data["trouble"] = data.pop("parts"), data.pop("problem")
+    return {**data, "source": _absolute(item.source)}
 
 
 def _item(told: Mapping[str, Any]) -> Item:
     """Return an item from plain data: JSON has lists where an item has tuples."""
-    places = told["places"]
-    if places is not None:
-        places = tuple(tuple(one) if isinstance(one, list) else one for one in places)
-    return Item(**{**told, "places": places, "axes": tuple(told["axes"])})
+    data = dict(told)
+    parts, problem = data.pop("places"), data.pop("trouble")
+    if parts is not None:
+        parts = tuple(tuple(part) if isinstance(part, list) else part for part in parts)
+    return Item(**{**data, "parts": parts, "problem": problem, "axes": tuple(data["axes"])})

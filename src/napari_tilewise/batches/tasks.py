@@ -221,7 +221,7 @@ def key_of(task: ItemTask) -> str:
         The item's work.
     """
     item = task.item
-    parts = (task.key, fingerprint(item.source), item.places, item.axes)
+    parts = (task.key, fingerprint(item.source), item.parts, item.axes)
     return blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
@@ -289,7 +289,7 @@ def _run(task: ItemTask, recipe: Recipe) -> tuple[dict[str, Any], Any]:
     how, source = task.how, task.item.open()
     options: dict[str, Any] = {"inputs": task.work.inputs, "spatial": task.work.spatial}
     # A record has them where they are given here: a file does not know them.
-    options |= {"axes": task.item.given_axes or None}
+    options |= {"axes": task.item.declared_axes or None}
     options |= {"memory": how.limit, "workers": how.workers}
     if destination is None:
         return _returned(recipe, source, options, to_row=task.target is not None)

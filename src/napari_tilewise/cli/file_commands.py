@@ -81,10 +81,10 @@ def info(path: Annotated[str, typer.Argument(help="The image: a path or a URL.")
 
     No pixel is read.
     """
-    from napari_tilewise.io.info import describe as describe_image
+    from napari_tilewise.io.info import image_info
     from napari_tilewise.recipe.file import to_text
 
-    typer.echo(to_text(_plain(describe_image(path))).rstrip())
+    typer.echo(to_text(_plain(image_info(path))).rstrip())
 
 
 def _plain(value: Any) -> Any:

@@ -56,6 +56,17 @@ class Image:
     """Names and colours along the axis ``c``, or of the only channel; empty where unknown."""
     has_guessed_axes: bool = False
     """Whether nothing says which axes these are, so that two are taken for ``yx``."""
+    level_positions: tuple[tuple[float, ...], ...] = ()
+    """Position of the first pixel of each level, where the source declares it."""
+    series: int = 0
+    """Number of the image in a file that holds several, from 0."""
+
+    @property
+    def translate(self) -> tuple[float, ...]:
+        """Position of the first pixel along each axis; 0.0 unless the source declares it."""
+        positions = zip(self.levels, self.level_positions, strict=False)
+        unknown = (0.0,) * len(self.data.shape)
+        return next((position for level, position in positions if level is self.data), unknown)
 
 
 def bare(data: Pixels, name: str, form: str, axes: Sequence[str] | None = None) -> Image:

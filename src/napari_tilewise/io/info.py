@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
+def image_info(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return what is known about an image, as plain data in the order to show it.
 
     The keys are path, format, complete, shape, dtype, axes, scale, units, channels, chunks, levels,

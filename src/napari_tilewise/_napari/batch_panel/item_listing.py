@@ -100,9 +100,9 @@ class Listing:
         if self.below and not os.path.exists(os.path.expanduser(self.below)):
             raise SourceNotFound(f"There is no folder {self.below!r}: choose one that exists.")
         folder = str(local_path(self.folder)) if self.folder else ""
-        apart = output_paths(folder, last_rows(folder).values()) if folder else frozenset()
+        excluded = output_paths(folder, last_rows(folder).values()) if folder else frozenset()
         found: list[Item] = []
-        for item in each_item(self.source, apart=apart, **self.options):
+        for item in each_item(self.source, excluded=excluded, **self.options):
             if cancel.is_set():
                 raise Cancelled("Cancelled: nothing was listed.")
             if len(found) == MOST:
@@ -165,6 +165,7 @@ def _image(taken: snapshot.Snapshot) -> Image:
         units=(*(unit_name(str(unit)) for unit in inner.units), *[None] * len(samples)),
         levels=taken.levels,
         level_scales=(),
+        level_positions=(),
         labels=taken.is_labels,
         name=taken.name,
         format="array",

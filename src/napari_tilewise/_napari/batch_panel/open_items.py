@@ -76,7 +76,7 @@ class Opener:
         origin = listing.origin(item)
         key = item.input if origin is None else f"{item.input} {origin.id} {origin.edits}"
         point = tuple(map(float, self._viewer.dims.point))
-        known = self._source(listing, item) if item.places is None else None
+        known = self._source(listing, item) if item.parts is None else None
         self._opening = (listing, item, run)
         self.lister.ask(
             Opening(

@@ -166,7 +166,7 @@ def _last_third(items: tuple[Any, ...]) -> tuple[Any, ...]:
 def _positions(items: Sequence[Item]) -> tuple[int, ...]:
     """Return the axes along which the items are all positions of one image; else none."""
     first = items[0]
-    places = first.places or ()
+    places = first.parts or ()
     along = tuple(axis for axis, place in enumerate(places) if isinstance(place, int))
     windows = any(isinstance(place, tuple) for place in places)
     same = all(item.source is first.source for item in items)

@@ -249,7 +249,7 @@ def _lazy(level: Any, chunks: Any) -> da.Array:
 def _placed(image: OpenImage, item: Item, samples: int) -> dict[str, Any]:
     """Return where an image lies; a window lies where it is in its image."""
     ndim = len(image.data.shape) - samples
-    kept = [place for place in item.places or () if not isinstance(place, int)]
+    kept = [place for place in item.parts or () if not isinstance(place, int)]
     starts = [place[0] if place is not None else 0 for place in kept]
     starts = starts[:ndim] if len(starts) >= ndim else [0] * ndim
     scale = tuple(map(float, image.scale[:ndim]))

@@ -19,7 +19,7 @@ FORMATS = (
 """The formats known, in words."""
 
 
-def open_image(source: object, *, level: int = 0) -> Image:
+def open_image(source: object, *, level: int = 0, series: int = 0) -> Image:
     """Open an image without reading its pixels (except PNG, JPEG and their like: read at once).
 
     Parameters
@@ -29,7 +29,29 @@ def open_image(source: object, *, level: int = 0) -> Image:
         `dtype` and slicing.
     level
         Which level of a pyramid becomes `data`; 0 is the finest. Its `scale` follows.
+    series
+        Which image of a file that holds several; 0, the first, is the only one that the readers
+        can open so far.
+
+    Returns
+    -------
+    Image
+        Lazy: `data` reads the pixels that it is sliced for.
+
+    Raises
+    ------
+    SourceNotFound
+        When there is nothing at the path.
+    SourceUnreadable
+        When it is not an image of a known format.
+    InvalidParameter
+        When there is no such level or series.
     """
+    if series != 0:
+        raise InvalidParameter(
+            f"series={series!r} cannot be opened: only the first series of a file can be read; "
+            "give series=0, or save the other one as a file of its own."
+        )
     if isinstance(source, Image):
         image = source
     elif isinstance(source, (str, os.PathLike)):

@@ -154,6 +154,7 @@ def _from_multiscales(group: zarr.Group, multiscale: Mapping[str, Any], name: st
     scales = tuple(
         tuple(a * b for a, b in zip(outer, _scale(item, ndim), strict=True)) for item in datasets
     )
+    positions = tuple(_position(multiscale, item, ndim) for item in datasets)
     ours = own_metadata(group)
     metadata = ome_metadata(group)
     version = metadata.get("version") or multiscale.get("version") or "0.4"
@@ -169,17 +170,33 @@ def _from_multiscales(group: zarr.Group, multiscale: Mapping[str, Any], name: st
         recipe=ours.get("recipe"),
         format=f"ome-zarr {version}",
         level_scales=scales,
+        level_positions=positions,
         channels=from_omero(metadata, count_of(letters, levels[0].shape)),
     )
 
 
+def _position(
+    multiscale: Mapping[str, Any], dataset: Mapping[str, Any], ndim: int
+) -> tuple[float, ...]:
+    """Return where the first pixel of a level is: its translation, moved and scaled with all."""
+    inner, outer = (_transformation(item, "translation", ndim) for item in (dataset, multiscale))
+    scale = _scale(multiscale, ndim)
+    axes = zip(scale, inner or (0.0,) * ndim, outer or (0.0,) * ndim, strict=True)
+    return tuple(factor * shift + further for factor, shift, further in axes)
+
+
 def _scale(item: Mapping[str, Any], ndim: int) -> tuple[float, ...]:
+    return _transformation(item, "scale", ndim) or (1.0,) * ndim
+
+
+def _transformation(item: Mapping[str, Any], kind: str, ndim: int) -> tuple[float, ...] | None:
+    """Return the values of the first transformation of a kind that has one for each axis."""
     for transformation in item.get("coordinateTransformations") or ():
-        if transformation.get("type") == "scale" and "scale" in transformation:
-            scale = tuple(float(value) for value in transformation["scale"])
-            if len(scale) == ndim:
-                return scale
-    return (1.0,) * ndim
+        if transformation.get("type") == kind and kind in transformation:
+            values = tuple(float(value) for value in transformation[kind])
+            if len(values) == ndim:
+                return values
+    return None
 
 
 def _array(group: zarr.Group, path: str, name: str) -> zarr.Array[Any]:

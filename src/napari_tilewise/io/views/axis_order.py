@@ -68,6 +68,7 @@ def in_order(image: Image, source: Image, axes: Sequence[str] | None) -> Image:
         units=tuple(image.units[i] for i in order),
         levels=(moved,),
         level_scales=(),
+        level_positions=(),
     )
 
 

@@ -116,6 +116,7 @@ def crop_image(image: Image, parts: Sequence[AxisPart], name: str, source: objec
         units=of_remaining_axes(parts, image.units),
         levels=(view,),
         level_scales=(),
+        level_positions=(),
         name=name,
         format="array",  # no file holds the part alone
     )

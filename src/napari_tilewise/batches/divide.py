@@ -1,0 +1,148 @@
+"""Divides an image into parts that are items of a batch: positions along axes, sliding windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, TypeAlias
+
+from napari_tilewise import axes as _axes
+from napari_tilewise.errors import InvalidAxes, InvalidParameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from napari_tilewise.io.image import Image
+    from napari_tilewise.io.views.cropped import AxisPart
+    from napari_tilewise.types import AxisNames
+
+Lengths: TypeAlias = "int | Sequence[int | None] | None"
+"""One length in pixels, or one per axis; None for the whole axis."""
+
+
+@dataclass(frozen=True)
+class Division:
+    """How images are divided into items; see `items_of` for the fields."""
+
+    over: str | int | Sequence[str | int] | None = None
+    window: Lengths = None
+    step: Lengths = None
+    axes: AxisNames | None = None
+
+    @property
+    def is_none(self) -> bool:
+        """Whether every image stays whole."""
+        return self.over is None and self.window is None
+
+
+@dataclass(frozen=True)
+class ImagePart:
+    """One part of an image."""
+
+    parts: tuple[AxisPart, ...]
+    """The part of each axis."""
+    starts: Mapping[str, int]
+    """Where it starts along each axis that is divided, by the axis' name."""
+
+
+def divide(image: Image, division: Division) -> Iterator[ImagePart]:
+    """Return the parts of an image; what is raised is raised at once.
+
+    Parameters
+    ----------
+    image
+        The image, open.
+    division
+        How it is divided.
+
+    Raises
+    ------
+    InvalidParameter, InvalidAxes
+        When the axes or the window do not fit the image.
+    """
+    shape = tuple(image.data.shape)
+    names = _axes.parse(division.axes, len(shape)) or image.axes
+    along = _along(division.over, names, len(shape))
+    windows = _windows(division, shape, names, along)
+    ranges: list[Sequence[AxisPart]] = [
+        range(length) if axis in along else windows.get(axis, [None])
+        for axis, length in enumerate(shape)
+    ]
+    if not all(ranges):
+        raise InvalidAxes(
+            f"over={division.over!r}: there is no position in an image of shape {shape}."
+        )
+    return _parts(ranges, names or [f"axis{axis}" for axis in range(len(shape))])
+
+
+def _parts(ranges: Sequence[Sequence[AxisPart]], names: Sequence[str]) -> Iterator[ImagePart]:
+    for parts in product(*ranges):
+        starts = {
+            name: part[0] if isinstance(part, tuple) else part
+            for name, part in zip(names, parts, strict=True)
+            if part is not None
+        }
+        yield ImagePart(parts, starts)
+
+
+def _along(
+    over: str | int | Sequence[str | int] | None, names: Sequence[str], ndim: int
+) -> tuple[int, ...]:
+    """Return the axes along which each position is an item."""
+    if over is None:
+        return ()
+    axes: list[int] = []
+    for axis in [over] if isinstance(over, int) else over:
+        if isinstance(axis, str) and axis.lower() in names:
+            axes.append(tuple(names).index(axis.lower()))
+        elif isinstance(axis, int) and -ndim <= axis < ndim:
+            axes.append(axis % ndim)
+        else:
+            available = f"the axes {''.join(names)!r}" if names else f"{ndim} axes without names"
+            raise InvalidAxes(
+                f"over={over!r}: there is no axis {axis!r} in an image with {available}. Give one "
+                "of them, or name them with axes=."
+            )
+    if len(set(axes)) < len(axes) or len(axes) == ndim:
+        raise InvalidAxes(
+            f"over={over!r}: expected each axis once, and at least one of the {ndim} left over."
+        )
+    return tuple(axes)
+
+
+def _windows(
+    division: Division, shape: Sequence[int], names: Sequence[str], along: Sequence[int]
+) -> dict[int, list[AxisPart]]:
+    """Return the positions of a sliding window along each axis; windows lie within the image."""
+    window, step = division.window, division.step
+    if window is None:
+        return {}
+    remaining = [axis for axis in range(len(shape)) if axis not in along]
+    space = [a for a in remaining if names and _axes.kind(names[a]) == "space"] or remaining
+    is_full = not isinstance(window, int) and len(window) == len(remaining)
+    axes = remaining if is_full else space
+    lengths = _per_axis("window", window, len(axes))
+    steps = _per_axis("step", window if step is None else step, len(axes))
+    positions: dict[int, list[AxisPart]] = {}
+    for axis, length, by in zip(axes, lengths, steps, strict=True):
+        if length is None:
+            continue
+        if not 1 <= length <= shape[axis] or by is None or by < 1:
+            raise InvalidParameter(
+                f"window={window!r}, step={step!r}: expected lengths of 1 to {shape[axis]} and "
+                f"steps of at least 1 along axis {axis} of an image of shape {tuple(shape)}."
+            )
+        positions[axis] = [
+            (start, start + length) for start in range(0, shape[axis] - length + 1, by)
+        ]
+    return positions
+
+
+def _per_axis(option: str, value: int | Sequence[int | None], count: int) -> list[int | None]:
+    values: list[int | None]
+    values = [value] * count if isinstance(value, int) else list(value)
+    if len(values) != count or not all(v is None or isinstance(v, int) for v in values):
+        raise InvalidParameter(
+            f"{option}={value!r}: expected an integer, or one for each of {count} axes."
+        )
+    return values
