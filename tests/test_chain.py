@@ -14,7 +14,7 @@ from napari_tilewise.engine.apply import results_of
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, InvalidRecipe
-from napari_tilewise.pipeline.apply_recipe import Memo, apply_recipe
+from napari_tilewise.pipeline.apply_recipe import Memo, apply_recipe, keys_of
 from napari_tilewise.pipeline.bind import bind_recipe, given
 from napari_tilewise.pipeline.materialize import decide
 from napari_tilewise.recipe import Recipe, Step
@@ -67,8 +67,8 @@ def whole_seeded(image: np.ndarray) -> np.ndarray:
 def value(recipe: Recipe, image: Any, keep: dict[int, bool] | None = None, **given_: Any) -> Any:
     """Return the result of a chain with some results kept."""
     images = given(recipe, image, given_)
-    made = bind_recipe(recipe, images, Session(2), tiles=64, keep=keep)
-    (result,) = results_of(made.last, eager=True)
+    pipeline = bind_recipe(recipe, images, Session(2), tiles=64).with_layout(materialize=keep)
+    (result,) = results_of(pipeline.last, eager=True)
     return result.value
 
 
@@ -92,7 +92,7 @@ def test_the_fused_chain_reads_its_source_once_per_pass_that_needs_it() -> None:
     for key, column in whole_chain(image).items():
         np.testing.assert_array_equal(table[key], column)
     assert len(source.reads) <= 1.3 * 8 * 8  # of 3 passes that are allowed
-    for kept in made.chain.kept.values():
+    for kept in made.pipeline.materialized.values():
         assert kept.computed == len(kept.grid)  # each tile once
 
 
@@ -223,7 +223,7 @@ class TestMemo:
         memo = Memo()
         first = self.applied(memo, CHAIN)
         assert any("threshold_otsu" in what for what in first)
-        made = memo.at_hand_of(CHAIN, tiles=64)
+        made = memo.results(keys_of(CHAIN, None, None, 64))
         before = {
             n: kept.computed for n, (_, kept) in made.items() if isinstance(kept, Materialized)
         }

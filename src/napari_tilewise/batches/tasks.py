@@ -316,7 +316,7 @@ def _returned(
     """Return a result that goes back to the caller, or into the item's row."""
     made = plan(recipe, source, **options)
     value = compute(made.last) if made.last.is_image else made.last.value()
-    values = scalars(made.chain.met())
+    values = scalars(made.pipeline.met())
     if recipe.output is Output.SCALAR:
         values |= scalars({"result": value})
     return {"values": values, "kind": str(recipe.output)}, None if to_row else value

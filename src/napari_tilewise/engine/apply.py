@@ -12,6 +12,7 @@ from napari_tilewise import axes as _axes
 from napari_tilewise.engine.lazy import as_source, to_dask
 from napari_tilewise.engine.machine import processors
 from napari_tilewise.engine.materialized import Materialized
+from napari_tilewise.engine.planes import LoopedCall, Planes
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.stack import Stack
@@ -264,7 +265,8 @@ def build(
         name: _aligned(operation, name, value, source, call.spatial_shape, session)
         for name, value in images.items()
     }
-    return Stack(call, source, aligned, loops, tile, session, names, step)
+    looped = LoopedCall(call, loops, names, step)
+    return Stack(Planes(looped, source, aligned, tile, session))
 
 
 def _source(image: Any, session: Session) -> Source:

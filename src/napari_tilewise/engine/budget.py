@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.tile_order import band_width
+from napari_tilewise.engine.tile_size import tile_over
 from napari_tilewise.operations.spec.operation import Kind, normal_halo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from napari_tilewise.engine.source import Source
 
@@ -97,51 +97,65 @@ def peak_resident() -> int:
     )
 
 
-def working_bytes(stacks: Sequence[Stack], tile: Sequence[int]) -> int:
+def working_bytes(
+    stacks: Sequence[Stack], tile: Sequence[int], materialized: Container[Stack] = ()
+) -> int:
     """Return the peak of one tile of any of the stacks, pulled through all before it.
 
     Parameters
     ----------
     stacks
-        The steps; each may pull from others and from results that are kept.
+        The steps; each may pull from others.
     tile
-        Tile lengths along the last one's spatial axes.
+        Tile lengths along the last one's spatial axes, in pixels; the others' follow from them.
+    materialized
+        The steps whose results are read back where they are computed.
     """
-    peaks = [_peak(stacks[-1], tile)]
-    for stack in stacks:  # each gathers over tiles of its own first
-        peaks.append(_peak(stack, stack.node_grid.tile))
-    return max(peaks)
+    demand = _Demand(tile, materialized)
+    passes = (demand.of_box(stack, demand.tile_of(stack)) for stack in stacks)
+    return max(demand.of_box(stacks[-1], tile), *passes)
 
 
-def _peak(stack: Stack, lengths: Sequence[int]) -> int:
-    """Return the peak of a box of a stack's result; lengths are along its spatial axes."""
-    call = stack.call
-    halo = normal_halo(call.operation.halo_of(call), call.ndim)
-    ratio = _ratio(stack)
-    output = prod(lengths) * _channels_of_result(stack)
-    box = [
-        min(n, int(length * r) + 1 + lo + hi) if r != 1 else min(n, length + lo + hi)
-        for length, n, r, (lo, hi) in zip(lengths, call.spatial_shape, ratio, halo, strict=True)
-    ]
-    channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
-    largest = call.operation.largest_of(call) if call.operation.largest_of else 0
-    pixels = max(output, channels * max(prod(box), largest))
-    own = int(pixels * FLOAT64 * call.operation.working)
-    return max(own, *(_pulled(source, box) for source in (stack.source, *stack.images.values())))
+class _Demand:
+    """What it takes to compute boxes with tiles of one size, in bytes."""
 
+    def __init__(self, tile: Sequence[int], materialized: Container[Stack]) -> None:
+        self._tile = tile
+        self._materialized = materialized
 
-def _pulled(source: Source, box: Sequence[int]) -> int:
-    """Return the peak of a box pulled from a source that computes."""
-    if isinstance(source, PlaneView):
-        return _pulled(source.stack, box)
-    if isinstance(source, Materialized):
-        # The box is put together from the tiles, of which one is computed meanwhile.
-        held = prod(box) * source.dtype.itemsize
-        return held + _peak(source.stack, source.stack.spatial_of(source.chunks))
-    if isinstance(source, Stack):
+    def tile_of(self, stack: Stack) -> tuple[int, ...]:
+        """Return the tile lengths of a step's own passes."""
+        return stack.tile_within(tile_over(self._tile, stack.call.ndim))
+
+    def of_box(self, stack: Stack, lengths: Sequence[int]) -> int:
+        """Return the peak of a box of a stack's result; lengths are along its spatial axes."""
+        call = stack.call
+        halo = normal_halo(call.operation.halo_of(call), call.ndim)
+        ratio = _ratio(stack)
+        output = prod(lengths) * _channels_of_result(stack)
+        box = [
+            min(n, int(length * r) + 1 + lo + hi) if r != 1 else min(n, length + lo + hi)
+            for length, n, r, (lo, hi) in zip(lengths, call.spatial_shape, ratio, halo, strict=True)
+        ]
+        channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
+        largest = call.operation.largest_of(call) if call.operation.largest_of else 0
+        pixels = max(output, channels * max(prod(box), largest))
+        own = int(pixels * FLOAT64 * call.operation.working)
+        sources = (stack.source, *stack.images.values())
+        return max(own, *(self._pulled(source, box) for source in sources))
+
+    def _pulled(self, source: Source, box: Sequence[int]) -> int:
+        """Return the peak of a box pulled from a source that computes."""
+        if isinstance(source, PlaneView):
+            return self._pulled(source.stack, box)
+        if not isinstance(source, Stack):
+            return 0
+        if source in self._materialized:
+            # The box is put together from the tiles, of which one is computed meanwhile.
+            tile = source.spatial_of(source.chunks_of(self.tile_of(source)))
+            return prod(box) * source.dtype.itemsize + self.of_box(source, tile)
         spatial = source.call.ndim
-        return _peak(source, [*[1] * spatial, *box][-spatial:])
-    return 0
+        return self.of_box(source, [*[1] * spatial, *box][-spatial:])
 
 
 def _channels_of_result(stack: Stack) -> int:

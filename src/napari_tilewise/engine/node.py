@@ -53,18 +53,22 @@ class Node:
         self._part = number
         self._number = next(_numbers)
 
-    @property
-    def chunks_of_result(self) -> tuple[int, ...]:
-        """The lengths of the result's tiles, channels whole.
+    def result_tile(self, tile: Sequence[int]) -> tuple[int, ...]:
+        """Return the lengths of the result's tiles, channels whole.
 
         Where the result has another size than the image, its tiles are scaled like it, so that
         each comes from about one tile of the image.
+
+        Parameters
+        ----------
+        tile
+            Tile lengths of the passes along the spatial axes, in pixels.
         """
         shape = self.shape or ()
         spatial = [n for axis, n in enumerate(shape) if axis != self.channel_axis]
         scaled = [
             max(1, min(out, round(length * out / n)))
-            for length, out, n in zip(self.grid.tile, spatial, self.grid.shape, strict=True)
+            for length, out, n in zip(tile, spatial, self.grid.shape, strict=True)
         ]
         return self.tile_for(scaled)
 

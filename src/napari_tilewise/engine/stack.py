@@ -1,7 +1,6 @@
 """A stack is one operation on every plane or volume of an image; the other axes are looped over.
 
-It is a source like any other. Each plane has its own node, so that what is gathered for one plane
-(its threshold, its labels) never leaks into another.
+It is a source like any other. Each plane has its own node.
 """
 
 from __future__ import annotations
@@ -13,106 +12,87 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.engine.node import Node
-from napari_tilewise.engine.pass_runner import PassRunner
-from napari_tilewise.engine.source import PlaneView, Source
+from napari_tilewise.engine.planes import Planes
 from napari_tilewise.grid import Grid, Halo, Region, extent
-from napari_tilewise.operations.spec.operation import Call, Output, Part
-from napari_tilewise.operations.spec.parameters import OtherImage
+from napari_tilewise.operations.spec.operation import Output, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from napari_tilewise.engine.session import Session
+    from napari_tilewise.engine.pass_runner import PassRunner
+    from napari_tilewise.engine.source import Source
 
 
 class Stack:
-    """One operation over an image with looped axes (none of them is a stack of one).
+    """One result of an operation over an image with looped axes (none of them is a stack of one).
 
     Parameters
     ----------
-    call
-        The operation bound to one plane's shape and dtype.
-    source
-        The whole image.
-    images
-        Further images by parameter name; of the source's shape, or of one plane's.
-    loops
-        The axes of the source that are looped over.
-    tile
-        Tile lengths per spatial axis.
-    session
-        Workers, cancel, progress.
-    names
-        Names of the source's axes, for the columns that tell planes apart.
-    step
-        Its number among the steps of a chain, by which passes are named; see `PassRunner`.
+    planes
+        The operation's passes on each plane.
+    number
+        Which of the operation's results it is, from 0; the first, or only one, unless given.
     """
 
-    def __init__(
-        self,
-        call: Call,
-        source: Source,
-        images: Mapping[str, Source],
-        loops: tuple[int, ...],
-        tile: tuple[int, ...],
-        session: Session,
-        names: Sequence[str] | None = None,
-        step: int | None = None,
-        *,
-        number: int | None = None,
-        drivers: _Drivers | None = None,
-    ) -> None:
-        self.call = call
-        self.source = source
-        self.images = images
-        self.loops = loops
-        self.session = session
-        self._tile = tile
-        self._names = names
-        self._step = step
-        parts = call.operation.parts(call)
+    def __init__(self, planes: Planes, number: int | None = None) -> None:
+        self.planes = planes
+        self.call = planes.looped.call
+        self.loops = planes.looped.loops
+        self.source = planes.source
+        self.images = planes.images
+        self.session = planes.session
+        self._names = planes.looped.names
+        parts = self.call.operation.parts(self.call)
         self._number = number or 0 if parts is not None else None
         self.part: Part = (
-            call.operation.whole_part(call) if parts is None else parts[self._number or 0]
+            self.call.operation.whole_part(self.call) if parts is None else parts[self._number or 0]
         )
         self.count = None if parts is None else len(parts)
-        self._drivers = _Drivers(self._make) if drivers is None else drivers
         self._lock = threading.Lock()
         self._nodes: dict[tuple[int, ...], Node] = {}
-        probe = self.node((0,) * len(loops))
+        probe = self.node((0,) * len(self.loops))
         self.dtype: np.dtype[Any] = probe.dtype
         self.plane_shape = probe.shape
         self._layout = self._arrange()
-        self.shape = self._order([source.shape[i] for i in loops], probe.shape or ())
-        self.chunks = self._lengths(probe)
+        self.shape = self._order(planes.lengths, probe.shape or ())
+        self.chunks = self.chunks_of(planes.tile)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what it is made of; what was gathered is gathered again in the other process."""
-        return _made_again, (
-            (
-                self.call,
-                self.source,
-                dict(self.images),
-                self.loops,
-                self._tile,
-                self.session,
-                self._names,
-                self._step,
-            ),
-            self._number,
-        )
+        """Pickle the planes and the number; another process runs the passes again."""
+        return Stack, (self.planes, self._number)
 
     def results(self) -> tuple[Stack, ...]:
         """Return one stack per result of an operation that gives several; the passes are shared."""
         if self.count is None:
             return (self,)
-        return tuple(
-            Stack(
-                self.call, self.source, self.images, self.loops, self._tile, self.session,
-                self._names, self._step, number=number, drivers=self._drivers,
-            )
-            for number in range(self.count)
-        )  # fmt: skip
+        return tuple(Stack(self.planes, number) for number in range(self.count))
+
+    def on(
+        self, source: Source, images: Mapping[str, Source], tile: tuple[int, ...] | None = None
+    ) -> Stack:
+        """Return the same operation, as it is bound, on other sources of the same description.
+
+        Parameters
+        ----------
+        source
+            The whole image, of the same shape and data type.
+        images
+            Further images by parameter name.
+        tile
+            Tile lengths along the spatial axes, in pixels; those of this stack unless given.
+        """
+        tile = self.planes.tile if tile is None else self.tile_within(tile)
+        return Stack(Planes(self.planes.looped, source, images, tile, self.session), self._number)
+
+    def tile_within(self, tile: Sequence[int]) -> tuple[int, ...]:
+        """Return tile lengths that are no longer than the image.
+
+        Parameters
+        ----------
+        tile
+            Lengths along the spatial axes, in pixels.
+        """
+        return tuple(map(min, tile, self.call.spatial_shape))
 
     @property
     def is_image(self) -> bool:
@@ -190,9 +170,18 @@ class Stack:
         items = [*loop_items, *plane_items]
         return tuple(items[i] for i in self._layout)
 
-    def _lengths(self, probe: Node) -> tuple[int, ...]:
-        values = [max(1, n) for n in probe.shape or ()]
-        plane: Sequence[int] = probe.chunks_of_result if self.is_image else values
+    def chunks_of(self, tile: Sequence[int]) -> tuple[int, ...]:
+        """Return the lengths of the result's tiles along all its axes.
+
+        Parameters
+        ----------
+        tile
+            Tile lengths of the passes along the spatial axes, in pixels.
+        """
+        probe = self.node((0,) * len(self.loops))
+        plane: Sequence[int] = [max(1, n) for n in probe.shape or ()]
+        if self.is_image:
+            plane = probe.result_tile(tile)
         return self._order([1] * len(self.loops), plane)
 
     @property
@@ -203,7 +192,7 @@ class Stack:
     @property
     def node_grid(self) -> Grid:
         """The tiles of one plane's passes."""
-        return Grid(self.call.spatial_shape, self._tile)
+        return Grid(self.call.spatial_shape, self.planes.tile)
 
     def spatial_of(self, items: Sequence[int]) -> list[int]:
         """Return the items of the spatial axes from items per axis of the result."""
@@ -216,33 +205,21 @@ class Stack:
             if item >= n_loops and item - n_loops != channel
         ]
 
-    def _make(self, index: tuple[int, ...]) -> PassRunner:
-        return PassRunner(
-            self.call,
-            self._plane(self.source, index),
-            {name: self._plane(image, index, name) for name, image in self.images.items()},
-            self._tile,
-            self.session,
-            None if self._step is None else (self._step, index),
-        )
+    def runner(self, index: tuple[int, ...]) -> PassRunner:
+        """Return what runs the passes on one plane, the same object at every call.
 
-    def driver(self, index: tuple[int, ...]) -> PassRunner:
-        """Return what runs the passes on one plane; the same one at every call."""
-        return self._drivers.get(index)
-
-    def _plane(self, source: Source, index: tuple[int, ...], name: str | None = None) -> Source:
-        whole = self.source.shape
-        if not self.loops or source.shape[: len(whole)] != whole:
-            return source  # of one plane: the same for all of them
-        if name is not None and isinstance(self.call.operation.specs[name], OtherImage):
-            return source
-        return PlaneView(source, self.loops, index)
+        Parameters
+        ----------
+        index
+            The plane's position along the looped axes.
+        """
+        return self.planes.runner(index)
 
     def node(self, index: tuple[int, ...]) -> Node:
         """Return the node of one plane; the same one at every call."""
         with self._lock:
             if index not in self._nodes:
-                self._nodes[index] = Node(self._drivers.get(index), self.part, self._number)
+                self._nodes[index] = Node(self.runner(index), self.part, self._number)
             return self._nodes[index]
 
     def prepare(self, region: Region | None = None) -> None:
@@ -259,10 +236,6 @@ class Stack:
             loops, _ = self._boxes(region)
             for index in itertools.product(*(range(s.start, s.stop) for s in loops)):
                 self.node(index).prepare()
-
-    def indices(self) -> itertools.product[tuple[int, ...]]:
-        """Return the positions along the looped axes, in order."""
-        return itertools.product(*(range(self.source.shape[i]) for i in self.loops))
 
     def read(self, region: Region) -> np.ndarray:
         """Return a box of the result, looped axes included."""
@@ -310,18 +283,18 @@ class Stack:
         """
         if not self.is_image or not self.call.operation.dtype_varies:
             return self.dtype
-        return np.result_type(*(self.node(index).final_dtype for index in self.indices()))
+        return np.result_type(*(self.node(index).final_dtype for index in self.planes.indices()))
 
     def met(self) -> Any:
         """Return the numbers that the passes found and a record tells; None where there are none.
 
         With looped axes, an array over them.
         """
-        found = [getattr(self.node(index).final(), "met", None) for index in self.indices()]
+        found = [getattr(self.node(index).final(), "met", None) for index in self.planes.indices()]
         if not self.loops or not found or found[0] is None:
             return found[0] if found else None
-        lengths = [self.source.shape[i] for i in self.loops]
-        return np.stack([np.asarray(one) for one in found]).reshape(*lengths, *np.shape(found[0]))
+        values = np.stack([np.asarray(value) for value in found])
+        return values.reshape(*self.planes.lengths, *np.shape(found[0]))
 
     def value(self) -> Any:
         """Return the result that is not an image, the planes' gathered into one.
@@ -331,12 +304,11 @@ class Stack:
         """
         if not self.loops:
             return self.node(()).value()
-        parts = [(index, self.node(index).value()) for index in self.indices()]
+        parts = [(index, self.node(index).value()) for index in self.planes.indices()]
         output = self.part.output
         if output is Output.SCALAR:
             arrays = [np.asarray(value) for _, value in parts]
-            lengths = [self.source.shape[i] for i in self.loops]
-            return np.stack(arrays).reshape(*lengths, *arrays[0].shape)
+            return np.stack(arrays).reshape(*self.planes.lengths, *arrays[0].shape)
         if output is Output.POINTS:
             return np.concatenate([_prefixed(index, points) for index, points in parts])
         if output is Output.CONTOURS:
@@ -360,22 +332,3 @@ class Stack:
 def _prefixed(index: tuple[int, ...], points: np.ndarray) -> np.ndarray:
     prefix = np.broadcast_to(np.asarray(index, points.dtype), (len(points), len(index)))
     return np.concatenate([prefix, points], axis=1)
-
-
-class _Drivers:
-    """The drivers of a stack's planes, shared by the results of one operation."""
-
-    def __init__(self, make: Callable[[tuple[int, ...]], PassRunner]) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        self._drivers: dict[tuple[int, ...], PassRunner] = {}
-
-    def get(self, index: tuple[int, ...]) -> PassRunner:
-        with self._lock:
-            if index not in self._drivers:
-                self._drivers[index] = self._make(index)
-            return self._drivers[index]
-
-
-def _made_again(arguments: tuple[Any, ...], number: int | None) -> Stack:
-    return Stack(*arguments, number=number)

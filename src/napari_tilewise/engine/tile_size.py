@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,21 @@ def _auto(call: Call, chunks: Sequence[int] | None, workers: int) -> tuple[int, 
 def whole_chunks(length: int, chunk: int) -> int:
     """Return the multiple of a chunk nearest to a length, or the length where chunks are longer."""
     return max(1, round(length / chunk)) * chunk if chunk <= 2 * length else length
+
+
+def tile_over(tile: Sequence[int], ndim: int) -> tuple[int, ...]:
+    """Return tile lengths for another number of axes: of as many pixels, or fewer.
+
+    Parameters
+    ----------
+    tile
+        Tile lengths in pixels.
+    ndim
+        The number of axes.
+    """
+    if len(tile) >= ndim:
+        return tuple(tile[len(tile) - ndim :])
+    return (max(1, round(prod(tile) ** (1 / ndim))),) * ndim
 
 
 def _count(shape: Sequence[int], lengths: Sequence[int]) -> int:

@@ -93,13 +93,13 @@ class Assignment:
         source = open_image(self.source)
         inputs = opened(self.inputs, source, self.axes)
         images = given(self.recipe, source.data, inputs, names=self.axes, spatial=self.spatial)
-        made = bind_recipe(
-            self.recipe, images, session, tiles=self.tile, keep=dict.fromkeys(self.kept, False)
-        )
-        for number, kept in made.kept.items():
+        pipeline = bind_recipe(self.recipe, images, session, tiles=self.tile)
+        if self.kept:
+            pipeline = pipeline.with_layout(materialize=dict.fromkeys(self.kept, False))
+        for number, materialized in pipeline.materialized.items():
             assert session.account is not None
-            kept.settle(session.account.files(f"kept-{number}"))
-        return made
+            materialized.settle(session.account.files(f"kept-{number}"))
+        return pipeline
 
 
 def elsewhere(source: Any) -> Any:

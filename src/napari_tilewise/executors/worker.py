@@ -137,7 +137,7 @@ class Worker:
     @do.register
     def _keep(self, task: MaterializeTask) -> None:
         for position in task.positions:
-            self.chain.kept[task.step].fill(position)
+            self.chain.materialized[task.step].fill(position)
 
     @do.register
     def _write(self, task: WriteTask) -> None:
@@ -156,4 +156,4 @@ class Worker:
             pieces[number]()
 
     def _driver(self, task: ReduceTask | SweepTask) -> PassRunner:
-        return self.chain.stacks[task.step].driver(task.index)
+        return self.chain.stacks[task.step].runner(task.index)

@@ -16,7 +16,7 @@ from napari_tilewise import axes as _axes
 from napari_tilewise.engine.apply import eager_image, results_of
 from napari_tilewise.engine.machine import available_memory
 from napari_tilewise.engine.session import Session
-from napari_tilewise.pipeline.bind import bind_recipe, given
+from napari_tilewise.pipeline.bind import StepResult, bind_recipe, given
 from napari_tilewise.pipeline.materialize import decide
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Memo:
         self.most_bytes = most_bytes or int(available_memory() // SHARE)
         self.session = Session()
         self._images: dict[str, Any] = {}
-        self._made: OrderedDict[Hashable, tuple[Stack, Materialized | None]] = OrderedDict()
+        self._made: OrderedDict[Hashable, StepResult] = OrderedDict()
 
     def begin(
         self,
@@ -81,21 +81,7 @@ class Memo:
         """Tell and ask nobody from now on: lazy results outlive the call that made them."""
         self.session.listener = self.session.cancel = self.session.pause = None
 
-    def at_hand_of(
-        self, recipe: Recipe, *, axes: Any = None, spatial: Any = None, tiles: Any = "auto"
-    ) -> dict[int, tuple[Stack, Materialized | None]]:
-        """Return what is there of a recipe's steps, by the step's number.
-
-        Parameters
-        ----------
-        recipe
-            The recipe.
-        axes, spatial, tiles
-            As they are given to `apply_recipe`.
-        """
-        return self.at_hand(keys_of(recipe, axes, spatial, tiles))
-
-    def at_hand(self, keys: Mapping[int, Hashable]) -> dict[int, tuple[Stack, Materialized | None]]:
+    def results(self, keys: Mapping[int, Hashable]) -> dict[int, StepResult]:
         """Return what is there of a recipe's steps.
 
         Parameters
@@ -116,7 +102,7 @@ class Memo:
             The chain that was made.
         """
         for number, stack in made.stacks.items():
-            self._made[keys[number]] = (stack, made.kept.get(number))
+            self._made[keys[number]] = StepResult(stack, made.materialized.get(number))
             self._made.move_to_end(keys[number])
         while self.held > self.most_bytes and len(self._made) > len(made.stacks):
             self._made.popitem(last=False)
@@ -197,7 +183,7 @@ def apply_recipe(
     try:
         made = _chain(recipe, images, memo.session, tiles, memo, keys)
         memo.take(keys, made)
-        return results_of(made.last, eager=eager, kept=made.kept.get(max(made.stacks)))
+        return results_of(made.last, eager=eager, kept=made.materialized.get(max(made.stacks)))
     finally:
         memo.end()
 
@@ -211,15 +197,14 @@ def _chain(
     keys: Mapping[int, Hashable] | None = None,
 ) -> Pipeline:
     """Return the chain, with what is worth keeping kept."""
-    bare = bind_recipe(recipe, images, session, tiles=tiles)
-    memory = int(available_memory() // 2)
-    keep = {one.step: one.in_memory for one in decide(bare, memory) if one.keep}
+    pipeline = bind_recipe(recipe, images, session, tiles=tiles)
+    decisions = decide(pipeline, int(available_memory() // 2))
+    materialize = {choice.step: choice.in_memory for choice in decisions if choice.keep}
     if memo is None or keys is None:
-        return bind_recipe(recipe, images, session, tiles=tiles, keep=keep)
-    return bind_recipe(
-        recipe, images, session,
-        tiles=tiles, keep={**keep, **memo.fitting(bare)}, at_hand=memo.at_hand(keys),
-    )  # fmt: skip
+        return pipeline.with_layout(materialize=materialize) if materialize else pipeline
+    return pipeline.with_layout(
+        materialize={**materialize, **memo.fitting(pipeline)}, computed=memo.results(keys)
+    )
 
 
 def keys_of(recipe: Recipe, axes: Any, spatial: Any, tiles: Any) -> dict[int, Hashable]:

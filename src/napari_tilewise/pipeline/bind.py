@@ -7,15 +7,15 @@ several passes want the same result, the chain keeps it instead of computing it 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from napari_tilewise import axes as _axes
 from napari_tilewise.engine.apply import build
 from napari_tilewise.engine.materialized import Materialized
-from napari_tilewise.engine.source import PlaneView, Source
+from napari_tilewise.engine.source import PlaneView
+from napari_tilewise.engine.tile_size import tile_over
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, did_you_mean
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.recipe.step import SOURCE
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_tilewise.engine.session import Session
+    from napari_tilewise.engine.source import Source
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.recipe import Link, Recipe, Step
+    from napari_tilewise.types import TileLengths
 
 Names = tuple[str, ...] | None
 
@@ -54,8 +56,8 @@ class Pipeline:
     recipe: Recipe
     stacks: Mapping[int, Stack]
     """By the step's number."""
-    kept: Mapping[int, Materialized] = field(default_factory=dict)
-    """The results that are kept for the steps after, by the step's number."""
+    materialized: Mapping[int, Materialized] = field(default_factory=dict)
+    """The results that later steps read back instead of computing them, by the step's number."""
 
     @property
     def last(self) -> Stack:
@@ -66,6 +68,46 @@ class Pipeline:
     def order(self) -> tuple[Stack, ...]:
         """The stacks in the order of the steps."""
         return tuple(self.stacks[number] for number in sorted(self.stacks))
+
+    def with_layout(
+        self,
+        tile: tuple[int, ...] | None = None,
+        materialize: Mapping[int, bool] | None = None,
+        computed: Mapping[int, StepResult] | None = None,
+    ) -> Pipeline:
+        """Return the pipeline with other tiles and materialized results; nothing is bound again.
+
+        Parameters
+        ----------
+        tile
+            Tile lengths along the spatial axes of the last step, in pixels; unchanged unless given.
+        materialize
+            Numbers of the steps whose results are materialized, and whether in memory.
+        computed
+            Results of steps that an earlier run computed, by the step's number.
+        """
+        assembly = _Assembly(self.recipe)
+        for number, stack in self.stacks.items():
+            stack, materialized = (computed or {}).get(number) or StepResult(
+                self._placed(number, stack, tile, assembly)
+            )
+            in_memory = (materialize or {}).get(number)
+            if materialized is None and in_memory is not None:
+                materialized = Materialized(stack, in_memory=in_memory, step=number)
+            assembly.add(number, stack, materialized)
+        return Pipeline(self.recipe, assembly.stacks, assembly.materialized)
+
+    def _placed(
+        self, number: int, stack: Stack, tile: tuple[int, ...] | None, assembly: _Assembly
+    ) -> Stack:
+        """Return a stack on the results of an assembly's steps, where it was on those of others."""
+        links, first = self.recipe.links[number], self.recipe.steps[number].first
+        results = {
+            role: assembly.result(link) for role, link in links.items() if link.step is not None
+        }
+        source = results.pop(first, stack.source)
+        tile = None if tile is None else tile_over(tile, stack.call.ndim)
+        return stack.on(source, {**stack.images, **results}, tile)
 
     def met(self) -> dict[str, Any]:
         """Return the numbers that the steps found on their way, such as thresholds.
@@ -144,13 +186,7 @@ def given(
 
 
 def bind_recipe(
-    recipe: Recipe,
-    given: Given,
-    session: Session,
-    *,
-    tiles: Any = "auto",
-    keep: Mapping[int, bool] | None = None,
-    at_hand: Mapping[int, tuple[Stack, Materialized | None]] | None = None,
+    recipe: Recipe, given: Given, session: Session, *, tiles: TileLengths = "auto"
 ) -> Pipeline:
     """Return a recipe bound to images; everything is checked, nothing read.
 
@@ -159,52 +195,70 @@ def bind_recipe(
     recipe
         The recipe.
     given
-        What it is run on.
+        The images.
     session
-        Workers, cancel, progress.
+        Workers, memory and control of the passes.
     tiles
-        ``"auto"`` or tile lengths along the spatial axes of the last step.
-    keep
-        The steps whose results are kept, and whether in memory.
-    at_hand
-        Stacks that were made before, and what was kept of them, by the step's number.
+        ``"auto"`` or tile lengths along the spatial axes of the last step, in pixels.
 
     Raises
     ------
     TilewiseError
-        When a step cannot take what it is given.
+        When a step cannot take its images.
     """
     if not recipe.running:
         recipe.output  # noqa: B018  # says that every step is switched off
-    building = _Building(recipe, given, session, tiles)
+    binder = _Binder(recipe, given, session, tiles)
     for number in recipe.running:
-        building.add(number, (keep or {}).get(number), *(at_hand or {}).get(number, (None, None)))
-    return Pipeline(recipe, building.stacks, building.kept)
+        binder.bind(number)
+    return Pipeline(recipe, binder.assembly.stacks)
 
 
-class _Building:
-    """The stacks made so far, and how the next one is made."""
+class StepResult(NamedTuple):
+    """What a step makes."""
 
-    def __init__(self, recipe: Recipe, given: Given, session: Session, tiles: Any) -> None:
+    stack: Stack
+    materialized: Materialized | None = None
+    """Where its pixels are stored."""
+
+
+class _Assembly:
+    """The results of a pipeline's steps, and how later steps find them."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.stacks: dict[int, Stack] = {}
+        self.materialized: dict[int, Materialized] = {}
+
+    def add(self, number: int, stack: Stack, materialized: Materialized | None = None) -> None:
+        """Add the result of a step."""
+        self.stacks[number] = stack
+        if materialized is not None:
+            self.materialized[number] = materialized
+
+    def result(self, link: Link) -> Source:
+        """Return the result that a link to a step names."""
+        number, part = link.step, link.part
+        assert number is not None, "a link to an image"
+        stack = self.stacks[number]
+        whole = self.materialized.get(number, stack)
+        if stack.call.operation.split is not None and stack.channel is not None:
+            return PlaneView(whole, (stack.channel,), (part,))
+        return stack.results()[part] if part else whole
+
+
+class _Binder:
+    """Binds the steps of a recipe one after another."""
+
+    def __init__(self, recipe: Recipe, given: Given, session: Session, tiles: TileLengths) -> None:
         self.recipe = recipe
         self.given = given
         self.session = session
         self.tiles = tiles
-        self.stacks: dict[int, Stack] = {}
-        self.kept: dict[int, Materialized] = {}
+        self.assembly = _Assembly(recipe)
 
-    def add(
-        self, number: int, in_memory: bool | None, stack: Stack | None, kept: Materialized | None
-    ) -> None:
-        """Take in a step: what is at hand of it, else made; kept where that is said."""
-        stack = self._stack(number) if stack is None else stack
-        if kept is None and in_memory is not None:
-            kept = Materialized(stack, in_memory=in_memory, step=number)
-        self.stacks[number] = stack
-        if kept is not None:
-            self.kept[number] = kept
-
-    def _stack(self, number: int) -> Stack:
+    def bind(self, number: int) -> None:
+        """Bind a step to the results of those before it."""
         step, links = self.recipe.steps[number], self.recipe.links[number]
         main = self._image(links[step.first])
         names = self._names(links[step.first])
@@ -220,57 +274,35 @@ class _Building:
         over = _axes.spatial_indices(names, spatial, ndim)
         axis = params.get(operation.channel) if operation.channel else None
         count = len(over) - (axis is not None and axis % ndim in over)
-        return build(
+        tiles = tile_over(self.tiles, count) if isinstance(self.tiles, tuple) else self.tiles
+        stack = build(
             operation, main, params, self.session,
-            axes=names, spatial=spatial, tiles=_tiles(self.tiles, count),
-            step=number,
+            axes=names, spatial=spatial, tiles=tiles, step=number,
         )  # fmt: skip
+        self.assembly.add(number, stack)
 
     def _spatial(self, step: Step, names: Names) -> Any:
         if step.spatial is not None:
             return step.spatial
-        wanted = self.given.spatial
-        if names is None or self.given.names is None or not isinstance(wanted, str):
-            return wanted
-        # An axis that an earlier step has done away with is not looked for.
-        gone = set(self.given.names) - set(names)
-        return "".join(axis for axis in wanted if axis not in gone) or None
+        spatial = self.given.spatial
+        if names is None or self.given.names is None or not isinstance(spatial, str):
+            return spatial
+        # An axis that an earlier step removed is not looked for.
+        removed = set(self.given.names) - set(names)
+        return "".join(axis for axis in spatial if axis not in removed) or None
 
     def _image(self, link: Link) -> Any:
-        if link.step is None:
-            return self.given.images[link.given]
-        stack = self.stacks[link.step]
-        if stack.call.operation.split is not None and stack.channel is not None:
-            return PlaneView(self._whole(link.step), (stack.channel,), (link.part,))
-        if link.part:
-            return stack.results()[link.part]
-        return self._whole(link.step)
-
-    def _whole(self, number: int) -> Source:
-        return self.kept.get(number, self.stacks[number])
+        return self.given.images[link.given] if link.step is None else self.assembly.result(link)
 
     def _names(self, link: Link) -> Names:
         if link.step is None:
-            alike = np.ndim(self.given.images[link.given]) == np.ndim(self.given.source)
-            return self.given.names if alike else None
-        stack = self.stacks[link.step]
+            same_ndim = np.ndim(self.given.images[link.given]) == np.ndim(self.given.source)
+            return self.given.names if same_ndim else None
+        stack = self.assembly.stacks[link.step]
         names = stack.names
-        if (
-            names is not None
-            and stack.call.operation.split is not None
-            and stack.channel is not None
-        ):
-            return tuple(n for axis, n in enumerate(names) if axis != stack.channel)
-        return names
-
-
-def _tiles(tiles: Any, ndim: int) -> Any:
-    """Return tile lengths for a step of another number of axes: as many pixels, or fewer."""
-    if not isinstance(tiles, tuple) or len(tiles) == ndim:
-        return tiles
-    if len(tiles) > ndim:
-        return tiles[len(tiles) - ndim :]
-    return (max(1, round(prod(tiles) ** (1 / ndim))),) * ndim
+        if names is None or stack.call.operation.split is None or stack.channel is None:
+            return names
+        return tuple(n for axis, n in enumerate(names) if axis != stack.channel)
 
 
 def named_spatial(names: Names, ndim: int) -> str | None:

@@ -286,7 +286,9 @@ class _Samples:
     def of_tiles(self) -> tuple[float, float]:
         """Return the seconds that the run takes by some of its tiles, and their share."""
         made = self.made
-        if made.chain.kept or any(s.call.operation.kind not in _ALONE for s in made.stacks):
+        if made.pipeline.materialized or any(
+            s.call.operation.kind not in _ALONE for s in made.stacks
+        ):
             raise TilewiseError(
                 "the result has a size of its own, and a step before it needs more than samples"
             )

@@ -1,4 +1,4 @@
-"""A plan says how a run goes before it starts: the chain, the tiles, the memory that they take.
+"""A plan says how a run goes before it starts: the pipeline, the tiles, the memory that they take.
 
 The largest tiles and the most workers that fit the budget are chosen; when not even the smallest
 do, the run is refused with the number it would need.
@@ -76,7 +76,7 @@ class Plan:
     recipe: Recipe
     image: Image
     """The source, open."""
-    chain: Pipeline
+    pipeline: Pipeline
     """The steps, each pulling from those that it names."""
     decisions: tuple[Decision, ...]
     """What is decided about the results between the steps."""
@@ -107,12 +107,12 @@ class Plan:
     @property
     def stacks(self) -> tuple[Stack, ...]:
         """The steps in order."""
-        return self.chain.order
+        return self.pipeline.order
 
     @property
     def last(self) -> Stack:
         """The step whose result is written."""
-        return self.chain.last
+        return self.pipeline.last
 
     @property
     def grid(self) -> Grid:
@@ -142,7 +142,7 @@ class Plan:
         users = tuple(step.op for step in self.recipe.steps if step.op.digest)
         return Assignment(
             users, self.recipe, elsewhere(self.request.source), inputs, self.source_axes,
-            self.request.spatial, self.tile, tuple(self.chain.kept), str(folder),
+            self.request.spatial, self.tile, tuple(self.pipeline.materialized), str(folder),
             session.cache.capacity // shared, session.memory // shared, session.tables // shared,
             1 if self.place.is_here else self.budget.workers,
             writer, self.grid if self.last.is_image else None,
@@ -171,7 +171,7 @@ class Plan:
             str(traffic(self)),
         ]
         told = {one.step: str(one) for one in self.decisions}
-        for number in sorted(self.chain.stacks):
+        for number in sorted(self.pipeline.stacks):
             name = self.recipe.steps[number].operation
             lines.append(f"step {number + 1}  {name}: {told.get(number, 'the result')}")
         return "\n".join(lines)
@@ -207,7 +207,7 @@ def plan(
     pause: threading.Event | None = None,
     like: Layout | None = None,
 ) -> Plan:
-    """Return how a run would go: its chain, tiles and memory. No pixel is read.
+    """Return how a run would go: its pipeline, tiles and memory. No pixel is read.
 
     See `run` for the parameters and what is raised; `like` is the layout that is preferred.
     """
@@ -221,7 +221,7 @@ def plan(
     request = Request(recipe, source, dict(inputs or {}), axes, spatial, wanted, asked, destination)
     planner = _Planner(request, image, session, place, resume)
     if executor == AUTO:
-        planner.place = better(place, planner.chain("auto"), source)
+        planner.place = better(place, planner.pipeline, source)
     return planner.plan(like)
 
 
@@ -269,6 +269,12 @@ class _Planner:
         self.spatial = spatial
         further = opened(inputs, image, self.axes)
         self.given = given(request.recipe, image.data, further, names=self.axes, spatial=spatial)
+        session.cache = ChunkCache(0)  # the sources share it; its capacity is known later
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The recipe bound to its images, nothing materialized yet."""
+        return bind_recipe(self.recipe, self.given, self.session)
 
     @cached_property
     def limit(self) -> int:
@@ -301,29 +307,28 @@ class _Planner:
 
     def _plan(self, like: Layout | None) -> Plan:
         decisions = decide(
-            self.chain("auto"),
+            self.pipeline,
             self.limit,
             outlasting=self._outlasts,
             beside=self.request.destination,
         )
         if like is not None:
             decisions = tuple(replace(one, keep=one.step in like.kept) for one in decisions)
-        keep = {one.step: one.in_memory for one in decisions if one.keep}
-        made = self.chain("auto", keep)
-        last = made.last
+        last = self.pipeline.last
         shape = last.shape if last.is_image else ()
         axes = self._output_axes(last) if last.is_image else ()
         self._refuse_nothing(last.call.operation.name, shape)
         chunks = default_chunks(shape, axes, last.looped) if last.is_image else ()
         chunks = tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
-        tiles = self._tiles(made.order, chunks) if like is None else [like.tile]
-        tile, budget = self._fitting(keep, tiles, decisions)
+        tiles = self._tiles(chunks) if like is None else [like.tile]
+        tile, budget = self._fitting(tiles, decisions)
         self._spend(budget)
-        chain = self.chain(tile, keep)
+        materialize = {one.step: one.in_memory for one in decisions if one.keep}
+        pipeline = self.pipeline.with_layout(tile, materialize)
         scale, units = self._pixel_size(shape, axes)
         return Plan(
-            self.recipe, self.image, chain, decisions, tile, self.axes, chunks, axes, scale, units,
-            budget, self.limit, self.session, self.place,
+            self.recipe, self.image, pipeline, decisions, tile, self.axes, chunks, axes, scale,
+            units, budget, self.limit, self.session, self.place,
             replace(self.request, spatial=self.spatial),
         )  # fmt: skip
 
@@ -335,18 +340,13 @@ class _Planner:
             )
 
     def _fitting(
-        self,
-        keep: Mapping[int, bool],
-        tiles: Sequence[tuple[int, ...]],
-        decisions: Sequence[Decision],
+        self, tiles: Sequence[tuple[int, ...]], decisions: Sequence[Decision]
     ) -> tuple[tuple[int, ...], Budget]:
         """Return the largest tiles, then the most workers, that fit the budget."""
-        held = sum(one.size for one in decisions if one.keep and one.in_memory)
         smallest: Budget | None = None
         for tile in tiles:
-            chain = self.chain(tile, keep)
             for workers in range(self.most, 0, -1):
-                budget = self._budget(chain.order, tile, workers, held)
+                budget = self._budget(tile, workers, decisions)
                 if budget.total <= self.limit:
                     return tile, budget
                 smallest = budget if smallest is None or budget.total < smallest.total else smallest
@@ -359,50 +359,48 @@ class _Planner:
             f"and one worker; the budget is {format_size(self.limit)}. Raise memory=."
         )
 
-    def chain(self, tiles: Any, keep: Mapping[int, bool] | None = None) -> Pipeline:
-        """Return the chain with these tiles."""
-        return bind_recipe(self.recipe, self.given, self.session, tiles=tiles, keep=keep)
-
     def _output_axes(self, last: Stack) -> tuple[str, ...]:
         return _axes.default_axes(len(last.shape)) if last.names is None else last.names
 
-    def _spatial_chunks(self, chain: Sequence[Stack], chunks: Sequence[int]) -> list[int]:
-        last = chain[-1]
+    def _spatial_chunks(self, chunks: Sequence[int]) -> list[int]:
+        last = self.pipeline.last
         if not last.is_image:
             return [SHORTEST_TILE] * last.call.ndim
         return last.spatial_of(chunks)
 
-    def _tiles(self, chain: Sequence[Stack], chunks: Sequence[int]) -> list[tuple[int, ...]]:
+    def _tiles(self, chunks: Sequence[int]) -> list[tuple[int, ...]]:
         """Return the tiles to try, the largest first: whole chunks of the output."""
-        unit = self._spatial_chunks(chain, chunks)
+        unit = self._spatial_chunks(chunks)
         longest = LONGEST_TILE.get(len(unit), 64)
-        halo = max((h for s in chain for pair in s.halo for h in pair), default=0)
+        halo = max((h for s in self.pipeline.order for pair in s.halo for h in pair), default=0)
         longest = max(longest, 4 * halo)
         tiles = []
         for factor in (16, 8, 6, 4, 3, 2, 1):
             tile = tuple(max(u, min(u * factor, longest // u * u)) for u in unit)
-            busy = len(Grid(chain[-1].call.spatial_shape, tile)) >= 2 * self.place.slots
+            busy = len(Grid(self.pipeline.last.call.spatial_shape, tile)) >= 2 * self.place.slots
             if tile not in tiles and (busy or factor == 1):
                 tiles.append(tile)
         return tiles
 
-    def _budget(
-        self, chain: Sequence[Stack], tile: Sequence[int], workers: int, kept: int
-    ) -> Budget:
-        per_worker = working_bytes(chain, tile)
-        last = chain[-1]
+    def _budget(self, tile: Sequence[int], workers: int, decisions: Sequence[Decision]) -> Budget:
+        stored = [one for one in decisions if one.keep]
+        kept = sum(one.size for one in stored if one.in_memory)
+        stacks, last = self.pipeline.order, self.pipeline.last
+        materialized = [self.pipeline.stacks[one.step] for one in stored]
+        per_worker = working_bytes(stacks, tile, materialized)
         writing = 3 * prod(tile) * last.dtype.itemsize if last.is_image else 0
-        tables = tables_bytes(chain, self.limit - self.process)
+        tables = tables_bytes(stacks, self.limit - self.process)
         child = CHILD if self.place.processes and self.place.is_here else 0
         spent = self.process + tables + kept + workers * (per_worker + writing + child)
         free, sharers = max(0, self.limit - spent), workers if child else 1
-        cache = cache_bytes(chain, tile, free, sharers)
+        cache = cache_bytes(stacks, tile, free, sharers)
         return Budget(self.process, per_worker, writing, workers, cache, tables, kept, child)
 
     def _spend(self, budget: Budget) -> None:
         """Tell the session what it may take."""
         self.session.workers = budget.workers
-        self.session.cache = ChunkCache(budget.cache)
+        assert self.session.cache is not None
+        self.session.cache.capacity = budget.cache
         self.session.tables = budget.tables
         # One region at a time may be as large as what all workers have together.
         self.session.memory = max(budget.workers * budget.per_worker, self.limit // 4)

@@ -165,7 +165,7 @@ def begin(made: Plan, account: Checkpoint) -> None:
     """
     session = made.session
     session.account = account
-    for number, kept in made.chain.kept.items():
+    for number, kept in made.pipeline.materialized.items():
         kept.settle(account.files(f"kept-{number}"))
     if account.was_another:
         session.tell(RunAfresh())
@@ -177,7 +177,7 @@ def _key(made: Plan, history: Mapping[str, Any], pyramid: bool) -> str:
     """Return a digest of all that decides about a pixel of the output."""
     if "not_repeatable" in history:
         return uuid4().hex  # an image or a function is part of the recipe: nothing tells it again
-    grid = (made.tile, made.chunks, made.axes, pyramid, tuple(map(str, made.chain.kept)))
+    grid = (made.tile, made.chunks, made.axes, pyramid, tuple(map(str, made.pipeline.materialized)))
     text = json.dumps([_deciding(history), grid], default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

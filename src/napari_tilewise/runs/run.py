@@ -216,7 +216,7 @@ def _stream(
     writer = target.writer(
         sources=sources, shape=last.shape, dtype=last.dtype, axes=made.axes,
         scale=made.scale, units=made.units, chunks=made.chunks,
-        labels=made.chain.holds_labels(made.image.labels),
+        labels=made.pipeline.holds_labels(made.image.labels),
         recipe=history["recipe"], provenance=history, channels=_channels(made), tile=_tile(made),
         resume=staging,
     )  # fmt: skip
@@ -231,7 +231,7 @@ def _stream(
             for level in range(1, len(writer.pyramid_levels())):
                 _write_level(session, writer, level)
         # What is converted brings what was met when it was made.
-        writer.note(values={**history["values"], **scalars(made.chain.met())})
+        writer.note(values={**history["values"], **scalars(made.pipeline.met())})
         return writer.finish(session)
     except BaseException:
         if account is not None and not writer.is_whole:
@@ -306,7 +306,7 @@ def _measure(made: Plan, target: OutputRequest, history: Mapping[str, Any]) -> t
     made.session.tell(RunStarted(None, len(made.last.node_grid), made.budget.total))
     with _crew(made, None):
         value = made.last.value()
-    history = {**history, "values": scalars(made.chain.met())}
+    history = {**history, "values": scalars(made.pipeline.met())}
     along = _looped(made) if made.last.part.output is Output.SCALAR else None
     path = write_value(target.path, value, target.overwrite, provenance=history, along=along)
     return path, value

@@ -32,7 +32,7 @@ class Planned(Protocol):
     """What is asked of a plan."""
 
     @property
-    def chain(self) -> Pipeline:
+    def pipeline(self) -> Pipeline:
         """The steps."""
 
     @property
@@ -116,7 +116,7 @@ def traffic(made: Planned, *, pyramid: bool = True) -> Traffic:
         levels = level_shapes(last.shape, made.axes)
         smaller = sum(map(prod, levels[1:])) * last.dtype.itemsize
     kept = {one.step for one in made.decisions if one.keep}
-    sweeps, pulls = passes(made.chain, kept)
+    sweeps, pulls = passes(made.pipeline, kept)
     on_disk = sum(one.size for one in made.decisions if one.keep and not one.in_memory)
     read = pulls * prod(image.shape) * image.dtype.itemsize
     return Traffic(sweeps, _overhead(last, made.tile), read, output, smaller, on_disk)

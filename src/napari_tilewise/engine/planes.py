@@ -1,0 +1,116 @@
+"""The planes of an image: an operation runs on each of them with passes of its own.
+
+A plane holds the spatial axes, and the channel axis where there is one; all other axes are looped
+over. What passes find on one plane (its threshold, its labels) never leaks into another.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise.engine.pass_runner import PassRunner
+from napari_tilewise.engine.source import PlaneView
+from napari_tilewise.operations.spec.parameters import OtherImage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_tilewise.engine.session import Session
+    from napari_tilewise.engine.source import Source
+    from napari_tilewise.grid import Position
+    from napari_tilewise.operations.spec.operation import Call
+
+
+@dataclass(frozen=True, eq=False)
+class LoopedCall:
+    """An operation bound to the planes of an image."""
+
+    call: Call
+    """The operation bound to one plane's shape and dtype."""
+    loops: tuple[int, ...]
+    """The axes of the image that are looped over."""
+    names: tuple[str, ...] | None = None
+    """Names of the image's axes."""
+    step: int | None = None
+    """Its number among the steps of a pipeline, by which a checkpoint and workers know its passes;
+    without one they are not noted, and run in this process."""
+
+
+class Planes:
+    """The passes of an operation on each plane of an image.
+
+    Parameters
+    ----------
+    looped
+        The operation, and the axes that it loops over.
+    source
+        The whole image.
+    images
+        Further images by parameter name; each of the whole image's shape, or of one plane's.
+    tile
+        Tile lengths of the passes along the spatial axes, in pixels.
+    session
+        Workers, memory and control of the passes.
+    """
+
+    def __init__(
+        self,
+        looped: LoopedCall,
+        source: Source,
+        images: Mapping[str, Source],
+        tile: tuple[int, ...],
+        session: Session,
+    ) -> None:
+        self.looped = looped
+        self.source = source
+        self.images = images
+        self.tile = tile
+        self.session = session
+        self._lock = threading.Lock()
+        self._runners: dict[Position, PassRunner] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the arguments; another process runs the passes again."""
+        return Planes, (self.looped, self.source, dict(self.images), self.tile, self.session)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Lengths of the looped axes."""
+        return tuple(self.source.shape[axis] for axis in self.looped.loops)
+
+    def indices(self) -> itertools.product[tuple[int, ...]]:
+        """Return the positions along the looped axes, in order."""
+        return itertools.product(*map(range, self.lengths))
+
+    def runner(self, index: Position) -> PassRunner:
+        """Return what runs the passes on one plane, the same object at every call.
+
+        Parameters
+        ----------
+        index
+            The plane's position along the looped axes.
+        """
+        with self._lock:
+            if index not in self._runners:
+                step = self.looped.step
+                self._runners[index] = PassRunner(
+                    self.looped.call,
+                    self._plane(self.source, index),
+                    {name: self._plane(image, index, name) for name, image in self.images.items()},
+                    self.tile,
+                    self.session,
+                    None if step is None else (step, index),
+                )
+            return self._runners[index]
+
+    def _plane(self, source: Source, index: Position, name: str | None = None) -> Source:
+        whole = self.source.shape
+        if not self.looped.loops or source.shape[: len(whole)] != whole:
+            return source  # of one plane: the same for all of them
+        specs = self.looped.call.operation.specs
+        if name is not None and isinstance(specs[name], OtherImage):
+            return source
+        return PlaneView(source, self.looped.loops, index)
