@@ -70,8 +70,7 @@ def run(
 
     def torn(self: Checkpoint, entry: dict[str, Any]) -> None:
         if counted("torn"):
-            self._file.write(b'0badc0de {"pass": "ti')
-            self._file.flush()
+            self._journal._file.write(b'{"pass": "ti')
             die()
         append(self, entry)
 
