@@ -56,8 +56,8 @@ def main() -> None:
             params = parameters_for(op, image)
         pairs = [[seconds(op, image, params, n, 128) for n in (1, 2)] for _ in range(2)]
         one, two = (min(times) for times in zip(*pairs, strict=True))
-        if one >= LEAST and (args.all or one / two < HOLDS or op.holds_gil):
-            told = "holds it" if op.holds_gil else ""
+        if one >= LEAST and (args.all or one / two < HOLDS or op.cost.holds_gil):
+            told = "holds it" if op.cost.holds_gil else ""
             print(f"| {name} | {one:.2f} s | {one / two:.2f} | {told} |", flush=True)
 
 

@@ -62,7 +62,7 @@ def halo(operation: Operation) -> str:
     """Return the halo with default parameters in words."""
     if operation.kind is Kind.WHOLE:
         return "whole image"
-    low, high = operation.ndim
+    low, high = operation.limits.ndim
     try:
         pairs = set(operation.halo(max(low, min(2, high))))
     except TilewiseError:
@@ -77,8 +77,8 @@ def tolerance(operation: Operation) -> str:
     if operation.exactness is not Exactness.CLOSE:
         return ""
     text = f"{operation.tolerance:g}"
-    if operation.tolerance32 > operation.tolerance:
-        text += f" ({operation.tolerance32:g} in float32)"
+    if operation.accuracy.single > operation.tolerance:
+        text += f" ({operation.accuracy.single:g} in float32)"
     return text
 
 

@@ -89,9 +89,9 @@ class Case:
 @st.composite
 def cases(draw: st.DrawFn, operation: Operation, *, defaults: bool = False) -> Case:
     """Draw an image, parameters (or none but the required ones) and a tile grid."""
-    low, high = operation.ndim
+    low, high = operation.limits.ndim
     ndim = draw(st.sampled_from([n for n in (2, 2, 3) if low <= n <= high] or [low]))
-    least = max(operation.shortest, 1 if ndim == 2 else 2)
+    least = max(operation.limits.shortest, 1 if ndim == 2 else 2)
     longest = min(LONGEST[ndim], SLOW.get(operation.name, LONGEST[ndim]))
     if _is_slow_volume(operation, ndim):
         longest = min(longest, SLOW_VOLUMES[operation.name])
@@ -100,7 +100,9 @@ def cases(draw: st.DrawFn, operation: Operation, *, defaults: bool = False) -> C
     full = list(shape)
     if channel is not None:
         full.insert(channel, draw(st.sampled_from((3, 3, 2, 4))))
-    dtype = draw(st.sampled_from([d for d in DTYPES if np.dtype(d).kind in operation.dtypes]))
+    dtype = draw(
+        st.sampled_from([d for d in DTYPES if np.dtype(d).kind in operation.limits.dtypes])
+    )
     content = draw(st.sampled_from(CONTENTS))
     seed = draw(st.integers(0, 2**16))
     image = make_image(content, tuple(full), dtype, seed)
@@ -396,7 +398,7 @@ def _tiles(
         del spatial[channel]
     try:
         call = operation.call(image.shape, image.dtype, params)
-        halo = [max(pair) for pair in normal_halo(operation.halo_of(call), ndim)]
+        halo = [max(pair) for pair in normal_halo(operation.neighbourhood.halo(call), ndim)]
     except ValueError:
         halo = [1] * ndim
     tiles = []

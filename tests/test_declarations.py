@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import tracemalloc
 import warnings
@@ -16,7 +17,18 @@ import napari_tilewise as tw
 from napari_tilewise.engine.apply import build
 from napari_tilewise.engine.session import Session
 from napari_tilewise.operations.spec.docstrings import signature
-from napari_tilewise.operations.spec.operation import Exactness, Operation, Output
+from napari_tilewise.operations.spec.operation import (
+    Accuracy,
+    Adapter,
+    Cost,
+    Exactness,
+    Limits,
+    Neighbourhood,
+    Operation,
+    Output,
+    ResultSpec,
+    StepForm,
+)
 
 from .strategies import SLOW, typical
 
@@ -35,7 +47,7 @@ def test_words_and_defaults_are_scikit_images(name: str) -> None:
     for parameter in op.parameters.values():
         documented = f"\n{parameter.name} :" in (inspect.getdoc(op.raw_function) or "")
         assert parameter.doc or not documented
-        if parameter.name not in op.overrides:
+        if parameter.name not in op.adapter.overrides:
             expected = known[parameter.name].default
             assert parameter.required or np.array_equal(parameter.default, expected)
         if not parameter.required and parameter.default is not None:
@@ -43,8 +55,16 @@ def test_words_and_defaults_are_scikit_images(name: str) -> None:
     assert (op.exactness is Exactness.CLOSE) == (op.tolerance > 0)
 
 
+def test_a_declaration_is_a_few_groups() -> None:
+    assert len(dataclasses.fields(Operation)) <= 16
+    groups = (ResultSpec, Accuracy, Neighbourhood, Limits, Cost, StepForm, Adapter)
+    assert max(len(dataclasses.fields(group)) for group in groups) <= 8
+    for op in tw.OPERATIONS.values():
+        assert type(op) is Operation, "an operation is a value, not a class of its own"
+
+
 def works_on_objects(op: Operation) -> bool:
-    return op.output is Output.TABLE or (op.output is Output.LABELS and op.dtypes == "ui")
+    return op.output is Output.TABLE or (op.output is Output.LABELS and op.limits.dtypes == "ui")
 
 
 def sample(name: str, dtype: str) -> np.ndarray:
@@ -54,13 +74,13 @@ def sample(name: str, dtype: str) -> np.ndarray:
     op = tw.OPERATIONS[name]
     if works_on_objects(op):
         plane = ndi.label(plane > 120)[0].astype("int32")
-    elif "f" not in op.dtypes or (dtype == "uint8" and "u" in op.dtypes):
-        plane = plane if "u" in op.dtypes else plane > 120
+    elif "f" not in op.limits.dtypes or (dtype == "uint8" and "u" in op.limits.dtypes):
+        plane = plane if "u" in op.limits.dtypes else plane > 120
     else:
         plane = plane / 255.0
     if name == "transform.ifrt2":
         return plane[:-1, :-2] if len(plane) > LENGTH else plane[:, :-1]
-    if op.ndim[0] == 3:
+    if op.limits.ndim[0] == 3:
         return np.stack([plane[:64, :64]] * 64)
     channel = op.parameters[op.channel].default if op.channel else None
     channels = getattr(op.specs[op.channel], "least", 3) if op.channel else 0
@@ -94,7 +114,7 @@ def samples() -> list[tuple[str, str]]:
         (name, dtype)
         for name, op in tw.OPERATIONS.items()
         for dtype in ("uint8", "float64")
-        if dtype == "uint8" or ("f" in op.dtypes and not works_on_objects(op))
+        if dtype == "uint8" or ("f" in op.limits.dtypes and not works_on_objects(op))
     ]
 
 
@@ -111,7 +131,7 @@ def test_a_tile_takes_no_more_memory_than_stated(name: str, dtype: str) -> None:
         stack = build(op.as_step(), image, params, Session(1), tiles=LENGTH)
         whole = tuple(slice(0, n) for n in stack.shape)
         stack.value() if not stack.is_image else stack.read(whole)
-        largest = 0 if op.largest_of is None else op.largest_of(stack.call)
+        largest = 0 if op.cost.largest_region is None else op.cost.largest_region(stack.call)
         return max(image.size, int(np.prod(stack.shape)), largest)
 
     with warnings.catch_warnings():
@@ -127,4 +147,4 @@ def test_a_tile_takes_no_more_memory_than_stated(name: str, dtype: str) -> None:
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert peak <= op.working * 8 * pixels + CONSTANT
+    assert peak <= op.cost.memory * 8 * pixels + CONSTANT

@@ -93,7 +93,7 @@ def assert_same(
         return
     finite = np.abs(expected[np.isfinite(expected)])  # what overflows must do so in both
     scale = max(1.0, float(finite.max(initial=0)))
-    limit = operation.tolerance_for(source.dtype, source.size, params) * scale
+    limit = operation.accuracy.limit(source.dtype, source.size, params) * scale
     np.testing.assert_allclose(found, expected, rtol=0, atol=limit, equal_nan=True)
 
 
@@ -128,7 +128,7 @@ def assert_same_lazily(case: Case, found: Any, expected: Any, data: st.DataObjec
         slice(*sorted(data.draw(st.tuples(st.integers(0, n), st.integers(0, n)))))
         for n in np.shape(expected)
     )
-    if case.operation.dtype_varies:
+    if case.operation.result.dtype_varies:
         expected = np.asarray(expected, dtype=found.dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

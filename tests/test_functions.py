@@ -163,7 +163,7 @@ def test_an_edited_file_replaces_its_functions(file, image):
         OPERATIONS.listeners.clear()
     assert calls[-1] == len(SCIKIT_IMAGE) + 2
     assert "my_ops.highest" not in tw.OPERATIONS
-    assert tw.OPERATIONS["my_ops.top"].digest != before.digest
+    assert tw.OPERATIONS["my_ops.top"].adapter.digest != before.adapter.digest
     np.testing.assert_array_equal(tw.apply("my_ops.twice", image), image * 3)
 
 

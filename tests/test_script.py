@@ -164,7 +164,7 @@ def compare(op: Any, where: Path, expected: Any, image: Any, *, plain: bool) -> 
     """Compare what a script wrote with what the recipe gives."""
     if where.suffix == ".npy":
         found = np.load(where)
-        if plain and op.dtype_varies:
+        if plain and op.result.dtype_varies:
             found = found.astype(np.asarray(expected).dtype)
         assert_same(op, found, np.asarray(expected), image)
     elif where.suffix == ".pickle":

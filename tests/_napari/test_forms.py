@@ -42,7 +42,7 @@ def made(spec, default=None, *, required=False):
 def test_untouched_form_gives_the_operations_own_defaults(name):
     op = OPERATIONS[name]
     form = Form(op, no_layers, lambda: None)
-    ndim = min(max(2, op.ndim[0]), op.ndim[1])
+    ndim = min(max(2, op.limits.ndim[0]), op.ndim[1])
     form.fit(ndim)
     values = form.values()
     pictures = [key for key, spec in op.specs.items() if is_picture(spec)]

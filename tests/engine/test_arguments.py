@@ -33,7 +33,7 @@ TAKES_OUT = [n for n, op in tw.OPERATIONS.items() if "out" in signature(op.raw_f
 def arguments(name: str) -> tuple[np.ndarray, dict[str, Any]]:
     """Return an image and parameters that the operation takes."""
     op = tw.OPERATIONS[name]
-    image = COINS if "u" in op.dtypes else COINS > 120
+    image = COINS if "u" in op.limits.dtypes else COINS > 120
     if name == "morphology.remove_objects_by_distance":
         image = morphology.label(COINS > 120)
     required = {

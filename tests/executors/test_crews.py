@@ -39,7 +39,8 @@ CASES = [
     for name, op in tw.OPERATIONS.items()
     for dtype in (
         ("uint8", "float64")
-        if {"u", "f"} <= set(op.dtypes) and op.kind not in (Kind.POINTWISE, Kind.NEIGHBOURHOOD)
+        if {"u", "f"} <= set(op.limits.dtypes)
+        and op.kind not in (Kind.POINTWISE, Kind.NEIGHBOURHOOD)
         else ("uint8",)
     )
 ]

@@ -160,7 +160,7 @@ def test_templates_on_flat_places(dtype: str, mode: str, *, pad_input: bool) -> 
         expected = feature.match_template(image, **params)
         found = tw.apply("feature.match_template", image, tiles=(7, 11), **params)
         assert found.dtype == expected.dtype
-        limit = tw.OPERATIONS["feature.match_template"].tolerance_for(image.dtype, None, params)
+        limit = tw.OPERATIONS["feature.match_template"].accuracy.limit(image.dtype, None, params)
         assert limit < (0.5 if dtype == "float32" else 1e-4)
         np.testing.assert_allclose(found, expected, rtol=0, atol=limit)
 

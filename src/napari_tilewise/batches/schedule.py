@@ -147,4 +147,4 @@ def _holds_lock(tasks: Sequence[ItemTask]) -> bool:
     if not tasks or isinstance(tasks[0].work.what, BatchFunction):
         return False
     recipe = tasks[0].work.what
-    return any(recipe.steps[number].op.holds_gil for number in recipe.running)
+    return any(recipe.steps[number].op.cost.holds_gil for number in recipe.running)

@@ -172,7 +172,7 @@ def results_of(
         The stack's result where it is kept.
     """
     found = []
-    split = stack.call.operation.split
+    split = stack.call.operation.result.split
     for one in stack.results():
         value = _result(one, eager=eager, kept=kept if one.count is None else None)
         origins = one.origins
@@ -222,7 +222,7 @@ def _result(stack: Stack, *, eager: bool, kept: Materialized | None = None) -> A
     if not stack.is_image and (eager or stack.plane_shape is None):
         return stack.value()
     array: Any = compute(stack, kept) if eager else to_dask(stack)
-    kind = stack.call.operation.split
+    kind = stack.call.operation.result.split
     if kind is None or stack.channel is None:
         return array
     images = np.moveaxis(array, stack.channel, 0) if eager else da.moveaxis(array, stack.channel, 0)

@@ -130,7 +130,7 @@ class _Demand:
     def of_box(self, stack: Stack, lengths: Sequence[int]) -> int:
         """Return the peak of a box of a stack's result; lengths are along its spatial axes."""
         call = stack.call
-        halo = normal_halo(call.operation.halo_of(call), call.ndim)
+        halo = normal_halo(call.operation.neighbourhood.halo(call), call.ndim)
         ratio = _ratio(stack)
         output = prod(lengths) * _channels_of_result(stack)
         box = [
@@ -138,9 +138,10 @@ class _Demand:
             for length, n, r, (lo, hi) in zip(lengths, call.spatial_shape, ratio, halo, strict=True)
         ]
         channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
-        largest = call.operation.largest_of(call) if call.operation.largest_of else 0
+        cost = call.operation.cost
+        largest = 0 if cost.largest_region is None else cost.largest_region(call)
         pixels = max(output, channels * max(prod(box), largest))
-        own = int(pixels * FLOAT64 * call.operation.working)
+        own = int(pixels * FLOAT64 * cost.memory)
         sources = (stack.source, *stack.images.values())
         return max(own, *(self._pulled(source, box) for source in sources))
 

@@ -166,7 +166,7 @@ class PassRunner:
             return
         channel = self.call.channel_axis
         channels = 1 if channel is None else self.call.shape[channel]
-        needed = int(pixels * channels * 8 * self.operation.working)
+        needed = int(pixels * channels * 8 * self.operation.cost.memory)
         limit = self.session.memory or available_memory()
         if needed > limit:
             whole = pixels == prod(self.call.spatial_shape)

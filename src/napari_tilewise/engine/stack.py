@@ -281,7 +281,7 @@ class Stack:
 
         `read` always gives `dtype`, which lazy results and later steps rely on.
         """
-        if not self.is_image or not self.call.operation.dtype_varies:
+        if not self.is_image or not self.call.operation.result.dtype_varies:
             return self.dtype
         return np.result_type(*(self.node(index).final_dtype for index in self.planes.indices()))
 

@@ -95,7 +95,7 @@ def better(place: Executor, chain: Pipeline, source: Any) -> Executor:
     source
         The image, as it was given: an array would have to be written to disk first.
     """
-    held = [stack for stack in chain.order if stack.call.operation.holds_gil]
+    held = [stack for stack in chain.order if stack.call.operation.cost.holds_gil]
     pixels = max((prod(stack.source.shape) for stack in held), default=0)
     if place.threads > 1 and pixels >= WORTH and not hasattr(source, "__array__"):
         return Processes(place.threads)

@@ -22,12 +22,20 @@ from napari_tilewise.functions.probing import probed_dtype
 from napari_tilewise.functions.user_function import UserFunction, at_once, by_tiles
 from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.operations.shared.whole import whole_halo
-from napari_tilewise.operations.spec.kinds import Exactness, Kind, Output
+from napari_tilewise.operations.spec.kinds import Kind, Output
+from napari_tilewise.operations.spec.operation import (
+    Accuracy,
+    Adapter,
+    Cost,
+    Limits,
+    Neighbourhood,
+    ResultSpec,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from napari_tilewise.operations.spec.call import Call
+    from napari_tilewise.operations.spec.operation import Call
     from napari_tilewise.operations.spec.parameters import Spec
     from napari_tilewise.operations.spec.passes import HaloLike
 
@@ -106,7 +114,7 @@ def operation(
 
     def declare(function: F) -> F:
         made = _made(function, parameters or {}, ndim)
-        made = replace(made, working=working, **_kind(made, halo, kind))
+        made = replace(made, cost=Cost(memory=working), **_kind(made, halo, kind))
         made = replace(made, **_result(made, dtype, output, tolerance))
         OPERATIONS.register(made, made.origin)
         return function
@@ -134,11 +142,10 @@ def _made(
         name=key,
         kind=Kind.POINTWISE,
         specs=specs_of(key, function, parameters),
-        calls=function,
         module=module,
         file=path,
-        digest=_digest(function, path),
-        ndim=(ndim, ndim) if isinstance(ndim, int) else ndim,
+        adapter=Adapter(function=function, digest=_digest(function, path)),
+        limits=Limits(ndim=(ndim, ndim) if isinstance(ndim, int) else ndim),
     )
 
 
@@ -162,9 +169,10 @@ def _kind(made: UserFunction, halo: Any, kind: Kind | str | None) -> dict[str, A
             f"{str(declared)!r}. Leave kind away, or give kind='whole' alone."
         )
     if declared is Kind.WHOLE:
-        return {"kind": declared, "halo_of": whole_halo, "plan_of": at_once}
-    halo_of = halo_from(made.name, halo, made.specs)
-    return {"kind": declared, "halo_of": halo_of, "plan_of": by_tiles}
+        neighbourhood = Neighbourhood(halo=whole_halo)
+        return {"kind": declared, "neighbourhood": neighbourhood, "plan_of": at_once}
+    neighbourhood = Neighbourhood(halo=halo_from(made.name, halo, made.specs))
+    return {"kind": declared, "neighbourhood": neighbourhood, "plan_of": by_tiles}
 
 
 def _result(
@@ -183,17 +191,17 @@ def _result(
     dtype_of, constant = _dtype(made.name, dtype)
     if output is None and constant == np.bool_:
         output = Output.MASK
-    found: dict[str, Any] = {
-        "dtype_of": dtype_of,
-        "output": Output(output or Output.IMAGE),
-        "exactness": Exactness.CLOSE if tolerance else Exactness.IDENTICAL,
-        "tolerance": tolerance,
-    }
+    output_of = None
     if output is None:
-        found["output_of"] = lambda call: (
-            Output.MASK if np.dtype(dtype_of(call)) == np.bool_ else Output.IMAGE
-        )
-    return found
+
+        def output_of(call: Call) -> Output:
+            return Output.MASK if np.dtype(dtype_of(call)) == np.bool_ else Output.IMAGE
+
+    usual = Output(output or Output.IMAGE)
+    return {
+        "result": ResultSpec(output=usual, output_of=output_of, dtype=dtype_of),
+        "accuracy": Accuracy(tolerance=tolerance),
+    }
 
 
 def _dtype(key: str, dtype: Any) -> tuple[Callable[[Call], Any], np.dtype[Any] | None]:

@@ -12,7 +12,7 @@ from napari_tilewise.errors import InvalidFunction, InvalidParameter, did_you_me
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from napari_tilewise.operations.spec.call import Call
+    from napari_tilewise.operations.spec.operation import Call
     from napari_tilewise.operations.spec.passes import HaloLike
 
 _WANTED = "whole pixels, 0 or more: a number, one per axis, or pairs (before, after)"

@@ -12,7 +12,7 @@ from napari_tilewise.operations.spec.parameters import is_image
 from napari_tilewise.operations.spec.passes import normal_halo
 
 if TYPE_CHECKING:
-    from napari_tilewise.operations.spec.call import Call
+    from napari_tilewise.operations.spec.operation import Call
 
 LEAST = 8
 """The shortest axis of the block, where the image is no shorter."""
@@ -57,7 +57,7 @@ def probed_dtype(call: Call) -> np.dtype[Any]:
 
 def _small(call: Call) -> tuple[int, ...]:
     """Return the shape of a block that a tile could have: one pixel and its neighbours."""
-    halo = normal_halo(call.operation.halo_of(call), call.ndim)
+    halo = normal_halo(call.operation.neighbourhood.halo(call), call.ndim)
     return tuple(
         min(n, max(LEAST, before + 1 + after))
         for n, (before, after) in zip(call.spatial_shape, halo, strict=True)

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 class UserFunction(Operation):
     """An operation with a user's function in scikit-image's place."""
 
-    calls: Callable[..., Any]
-    """The function."""
     module: str
     """The name of the module that holds it."""
     file: str | None = None
@@ -51,11 +49,6 @@ class UserFunction(Operation):
         return self.file or self.module
 
     @cached_property
-    def raw_function(self) -> Callable[..., Any]:
-        """The user's function."""
-        return self.calls
-
-    @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
         """The parameters by name, in order; members of enumerations by name."""
         found = dict(super().parameters)
@@ -73,7 +66,7 @@ class UserFunction(Operation):
             if isinstance(spec, Member) and isinstance(value, str):
                 params[name] = spec.members[value]
         try:
-            result = self.calls(data, **params)
+            result = self.raw_function(data, **params)
         except (MemoryError, Cancelled):
             raise  # the engine has words for these
         except Exception as error:
@@ -91,7 +84,7 @@ class UserFunction(Operation):
 
     def _line(self, error: Exception) -> str:
         """Return where in the user's file an exception came from, in words."""
-        code = getattr(inspect.unwrap(self.calls), "__code__", None)
+        code = getattr(inspect.unwrap(self.raw_function), "__code__", None)
         if code is None:
             return ""
         frames = traceback.extract_tb(error.__traceback__)
@@ -102,7 +95,7 @@ class UserFunction(Operation):
 def by_tiles(call: Call) -> Tiles:
     """Call the function on every tile with its neighbours: a plan of nothing else."""
     compute = _checked(call)
-    return Tiles(compute, halo=call.operation.halo_of(call))
+    return Tiles(compute, halo=call.operation.neighbourhood.halo(call))
 
 
 def at_once(call: Call) -> Plan:

@@ -74,7 +74,7 @@ def _operations(target: Any) -> Sequence[UserFunction]:
     if isinstance(target, str):
         target = get_operation(target)
     for op in OPERATIONS.users():
-        if isinstance(op, UserFunction) and target in (op, op.calls):
+        if isinstance(op, UserFunction) and target in (op, op.raw_function):
             return [op]
     raise InvalidFunction(
         f"{target!r} is no user's function: expected a Python file, or a function below "

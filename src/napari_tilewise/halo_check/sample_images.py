@@ -50,7 +50,7 @@ def samples(
     if channel is not None:
         full.insert(channel % (len(shape) + 1), 3)
     for dtype in DTYPES:
-        if np.dtype(dtype).kind not in operation.dtypes:
+        if np.dtype(dtype).kind not in operation.limits.dtypes:
             continue
         for number, content in enumerate(CONTENTS):
             image = _typed(_unit(content, tuple(full), rng), dtype)

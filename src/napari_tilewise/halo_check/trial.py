@@ -25,6 +25,7 @@ from napari_tilewise.halo_check.measure_halo import (
 from napari_tilewise.halo_check.parameter_sets import parameter_sets
 from napari_tilewise.halo_check.sample_images import samples
 from napari_tilewise.operations.spec.kinds import Kind
+from napari_tilewise.operations.spec.operation import Neighbourhood
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,7 +93,7 @@ class Trial:
     def __init__(self, operation: UserFunction, held: Mapping[str, Any], seed: int) -> None:
         self._op = operation
         self._seed = seed
-        low, high = operation.ndim
+        low, high = operation.limits.ndim
         self._ndim = min(max(2, low), high)
         rng = np.random.default_rng(seed)
         self._sets = parameter_sets(operation, self._ndim, held, rng)
@@ -162,7 +163,10 @@ class Trial:
     def _apart(self, params: Mapping[str, Any], halo: Halo, measured: MeasuredHalo) -> float | None:
         """Return the largest difference of tiled results; None where it is more than measured."""
         tried = replace(
-            self._op, kind=Kind.NEIGHBOURHOOD, halo_of=lambda call: halo, plan_of=by_tiles
+            self._op,
+            kind=Kind.NEIGHBOURHOOD,
+            neighbourhood=Neighbourhood(halo=lambda call: halo),
+            plan_of=by_tiles,
         )
         longest = max(max(pair) for pair in halo)
         return self._difference(tried, params, longest, exact=measured.exact)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_tilewise.operations.spec.operation import Kind, Operation
+from napari_tilewise.operations.spec.operation import Adapter, Cost, Kind, Limits, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
 
 
@@ -24,14 +21,11 @@ def copy(image: np.ndarray) -> np.ndarray:
     return image
 
 
-class _Copy(Operation):
-    """An operation with `copy` in scikit-image's place."""
-
-    @cached_property
-    def raw_function(self) -> Callable[..., Any]:
-        """Return `copy`."""
-        return copy
-
-
-COPY = _Copy(name="napari_tilewise.copy", kind=Kind.POINTWISE, dtypes="buifc", working=3.0)
+COPY = Operation(
+    name="napari_tilewise.copy",
+    kind=Kind.POINTWISE,
+    limits=Limits(dtypes="buifc"),
+    cost=Cost(memory=3.0),
+    adapter=Adapter(function=copy),
+)
 """Not listed: no menu shows it, and there is nothing to apply."""

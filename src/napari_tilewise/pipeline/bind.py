@@ -242,7 +242,7 @@ class _Assembly:
         assert number is not None, "a link to an image"
         stack = self.stacks[number]
         whole = self.materialized.get(number, stack)
-        if stack.call.operation.split is not None and stack.channel is not None:
+        if stack.call.operation.result.split is not None and stack.channel is not None:
             return PlaneView(whole, (stack.channel,), (part,))
         return stack.results()[part] if part else whole
 
@@ -300,7 +300,7 @@ class _Binder:
             return self.given.names if same_ndim else None
         stack = self.assembly.stacks[link.step]
         names = stack.names
-        if names is None or stack.call.operation.split is None or stack.channel is None:
+        if names is None or stack.call.operation.result.split is None or stack.channel is None:
             return names
         return tuple(n for axis, n in enumerate(names) if axis != stack.channel)
 

@@ -79,7 +79,9 @@ def record(
 
     made: dict[str, Any] = {"record": VERSION, **_recipe(recipe)}
     made["versions"] = versions()
-    functions = {step.operation: step.op.digest for step in recipe.steps if step.op.digest}
+    functions = {
+        step.operation: step.op.adapter.digest for step in recipe.steps if step.op.adapter.digest
+    }
     if functions:
         made["functions"] = functions
     made["source"] = told(source) | ({} if name is None else {"name": name})

@@ -23,7 +23,7 @@ from napari_tilewise.errors import (
     did_you_mean,
 )
 from napari_tilewise.operations import get_operation
-from napari_tilewise.operations.spec.call import BoundParameters
+from napari_tilewise.operations.spec.binding import BoundParameters
 from napari_tilewise.operations.spec.docstrings import signature
 from napari_tilewise.operations.spec.parameters import is_image
 
@@ -125,7 +125,7 @@ class Step:
     @property
     def work(self) -> Any:
         """Something hashable that stands for what it does, wherever its images come from."""
-        return (self.operation, self.op.digest, _key(self.parameters), self.spatial)
+        return (self.operation, self.op.adapter.digest, _key(self.parameters), self.spatial)
 
     @property
     def op(self) -> Operation:

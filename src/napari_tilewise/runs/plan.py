@@ -139,7 +139,7 @@ class Plan:
         assert session.cache is not None
         assert session.memory is not None
         assert session.tables is not None
-        users = tuple(step.op for step in self.recipe.steps if step.op.digest)
+        users = tuple(step.op for step in self.recipe.steps if step.op.adapter.digest)
         return Assignment(
             users, self.recipe, elsewhere(self.request.source), inputs, self.source_axes,
             self.request.spatial, self.tile, tuple(self.pipeline.materialized), str(folder),

@@ -274,7 +274,7 @@ def _other_functions(before: Mapping[str, str]) -> list[str]:
     return [
         f"The function {name} has been edited since."
         for name, digest in before.items()
-        if get_operation(name).digest != digest
+        if get_operation(name).adapter.digest != digest
     ]
 
 

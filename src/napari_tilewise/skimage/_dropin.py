@@ -291,7 +291,7 @@ class _Route:
             if parameter.kind is parameter.VAR_KEYWORD:
                 given |= given.pop(name, {})
         self._check_meaning(given)
-        for name in operation.overrides:
+        for name in operation.adapter.overrides:
             given.setdefault(name, self._default(name))
         return {
             name: value
@@ -301,7 +301,7 @@ class _Route:
 
     def _needless(self, name: str, value: Any) -> bool:
         """Return whether a parameter that the operation does not have changes nothing."""
-        if name in EXECUTION or name in self.operation.fixed:
+        if name in EXECUTION or name in self.operation.adapter.fixed:
             return True
         parameter = self._signature.parameters.get(name)
         return parameter is not None and value is parameter.default
@@ -309,12 +309,12 @@ class _Route:
     def _check_meaning(self, given: Mapping[str, Any]) -> None:
         """Refuse a call that means something else than the operation."""
         remedy = "If the image fits into memory, pass numpy.asarray(image)."
-        if self.operation.pick is not None:
+        if self.operation.adapter.pick is not None:
             raise InvalidParameter(
                 f"{self.operation.name} returns several things, of which the operation makes only "
                 f"one. {remedy}"
             )
-        for name, value in self.operation.fixed.items():
+        for name, value in self.operation.adapter.fixed.items():
             meant = given.get(name, self._default(name))
             if name not in EXECUTION and meant != value:
                 raise InvalidParameter(

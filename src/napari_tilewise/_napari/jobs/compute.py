@@ -349,7 +349,7 @@ class _Run:
 def _parted(last: Stack, levels: list[da.Array]) -> Iterator[tuple[Result, list[da.Array]]]:
     """Yield the results that a stored image holds, each with its levels."""
     output, axis = last.part.output, last.channel
-    if last.call.operation.split is None or axis is None:
+    if last.call.operation.result.split is None or axis is None:
         number = 0 if last.count is not None and last.count > 1 else None
         yield Result(output, levels[0], last.origins, number), levels
         return

@@ -96,7 +96,7 @@ def choices(
     if len(volume) > 2:
         way = AxisChoice(f"volume{_named(volume, labels)}", volume)
         ways.insert(0 if letters(labels) is not None else 1, way)
-    low, high = operation.ndim
+    low, high = operation.limits.ndim
     fitting = tuple(way for way in ways if low <= len(way.axes) <= high)
     if not fitting:
         wanted = str(low) if low == high else f"{low} to {high}"

@@ -146,7 +146,7 @@ def _takes(op: Operation, record: Record | None) -> bool:
 
     No step says "as integers", so what follows then starts from the mask's layer.
     """
-    return record is None or not record.is_mask or "b" in op.dtypes
+    return record is None or not record.is_mask or "b" in op.limits.dtypes
 
 
 def _channel(op: Operation, axis: int | None, ndim: int) -> dict[str, int]:

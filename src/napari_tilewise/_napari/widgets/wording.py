@@ -77,12 +77,12 @@ def _halo(op: Operation, ndim: int, params: Mapping[str, Any]) -> str:
 
 def function(op: Operation) -> str:
     """Return what a script calls the operation's function."""
-    return op.name if op.digest else f"skimage.{op.name}"
+    return op.name if op.adapter.digest else f"skimage.{op.name}"
 
 
 def exactness(op: Operation) -> str:
     """Return what the operation promises of a tiled result."""
-    whole = "the function" if op.digest else "scikit-image"
+    whole = "the function" if op.adapter.digest else "scikit-image"
     if op.exactness is Exactness.IDENTICAL:
         return f"Result identical to {whole} on the whole image."
     if op.exactness is Exactness.CLOSE:

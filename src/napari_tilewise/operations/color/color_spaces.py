@@ -15,7 +15,16 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.common import AnyCase, as_float, as_float_type
-from napari_tilewise.operations.spec.operation import Call, Kind, Operation, no_channel
+from napari_tilewise.operations.spec.operation import (
+    Call,
+    Cost,
+    Kind,
+    Limits,
+    Neighbourhood,
+    Operation,
+    ResultSpec,
+    no_channel,
+)
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Array,
@@ -122,10 +131,10 @@ class Conversion:
             name=f"color.{self.name}",
             kind=Kind.POINTWISE,
             specs={**self.specs, "channel_axis": self.channel},
-            halo_of=row_neighbour if self.product else lambda call: 0,
-            dtype_of=self.dtype_of,
-            check=self.check,
-            working=self.working,
+            neighbourhood=Neighbourhood(halo=row_neighbour if self.product else lambda call: 0),
+            result=ResultSpec(dtype=self.dtype_of),
+            limits=Limits(check=self.check),
+            cost=Cost(memory=self.working),
         )
 
 
@@ -265,11 +274,9 @@ def _difference(name: str, working: float, **weights: Spec) -> Operation:
             **weights,
             "channel_axis": LAB,
         },
-        dtype_of=_both_floats,
-        shape_of=spatial,
-        channel_of=no_channel,
-        check=check_channels,
-        working=working,
+        result=ResultSpec(dtype=_both_floats, shape=spatial, channel=no_channel),
+        limits=Limits(check=check_channels),
+        cost=Cost(memory=working),
         note="For one colour give numpy.broadcast_to(colour, image.shape), which takes no memory.",
     )
 
@@ -283,11 +290,9 @@ OPERATIONS = (
         name="color.gray2rgb",
         kind=Kind.POINTWISE,
         specs={"channel_axis": NEW_AXIS},
-        shape_of=with_axis(3),
-        channel_of=new_axis,
-        check=check_new_axis,
-        dtypes="buifc",
-        working=3.0,
+        result=ResultSpec(shape=with_axis(3), channel=new_axis),
+        limits=Limits(check=check_new_axis, dtypes="buifc"),
+        cost=Cost(memory=3.0),
     ),
     Operation(
         name="color.gray2rgba",
@@ -296,10 +301,9 @@ OPERATIONS = (
             "alpha": ImageOr(role="intensity", other=Number(usual=(0, 1))),
             "channel_axis": NEW_AXIS,
         },
-        shape_of=with_axis(4),
-        channel_of=new_axis,
-        check=check_new_axis,
-        working=3.0,
+        result=ResultSpec(shape=with_axis(4), channel=new_axis),
+        limits=Limits(check=check_new_axis),
+        cost=Cost(memory=3.0),
     ),
     Operation(
         name="color.rgba2rgb",
@@ -308,10 +312,9 @@ OPERATIONS = (
             "background": Numbers(item=UNIT, least=3, advanced=True),
             "channel_axis": Channels(least=4, most=4, what="red, green, blue, alpha"),
         },
-        dtype_of=as_float,
-        shape_of=_three_channels,
-        check=_check_background,
-        working=5.0,
+        result=ResultSpec(dtype=as_float, shape=_three_channels),
+        limits=Limits(check=_check_background),
+        cost=Cost(memory=5.0),
     ),
     _difference("deltaE_cie76", 4.0),
     _difference("deltaE_ciede94", 7.5, kH=WEIGHT, kC=WEIGHT, kL=WEIGHT, k1=FACTOR, k2=FACTOR),

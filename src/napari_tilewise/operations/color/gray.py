@@ -12,11 +12,14 @@ import numpy as np
 from napari_tilewise.operations.color.color_spaces import Channels, check_channels, spatial
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Block,
     Call,
-    Exactness,
+    Cost,
     Kind,
+    Limits,
     Operation,
+    ResultSpec,
     Tiles,
     no_channel,
 )
@@ -43,15 +46,11 @@ OPERATIONS = (
         # BLAS chooses its kernel, fused or not, by the processor and the length of the whole row:
         # here single precision differs by a last bit in images wider than some ten thousand
         # pixels, all else not at all. Three products and their sum round by at most 4 eps.
-        exactness=Exactness.CLOSE,
-        tolerance=4 * 2.0**-52,
-        tolerance32=4 * 2.0**-23,
+        accuracy=Accuracy(tolerance=4 * 2.0**-52, single=4 * 2.0**-23),
         specs={"channel_axis": Channels(what="red, green and blue")},
-        dtype_of=as_float,
-        shape_of=spatial,
-        channel_of=no_channel,
+        result=ResultSpec(dtype=as_float, shape=spatial, channel=no_channel),
         plan_of=_rgb2gray,
-        check=check_channels,
-        working=4.0,
+        limits=Limits(check=check_channels),
+        cost=Cost(memory=4.0),
     ),
 )

@@ -23,7 +23,17 @@ from napari_tilewise.operations.color.region_means import gather_means
 from napari_tilewise.operations.exposure.matching import Tally, gather_tallies
 from napari_tilewise.operations.shared.common import as_float_type
 from napari_tilewise.operations.shared.private import reach
-from napari_tilewise.operations.spec.operation import Block, Call, Kind, Operation, Plan, Tiles
+from napari_tilewise.operations.spec.operation import (
+    Block,
+    Call,
+    Cost,
+    Kind,
+    Limits,
+    Operation,
+    Plan,
+    ResultSpec,
+    Tiles,
+)
 from napari_tilewise.operations.spec.parameters import AlignedImage, ChoiceSpec, Names, Number
 
 if TYPE_CHECKING:
@@ -211,12 +221,10 @@ OPERATIONS = (
             "saturation": Number(usual=(0, 1), advanced=True),
             "channel_axis": Number(integer=True, usual=(-1, -1), advanced=True),
         },
-        dtype_of=_dtype,
-        shape_of=with_axis(3),
-        channel_of=new_axis,
+        result=ResultSpec(dtype=_dtype, shape=with_axis(3), channel=new_axis),
         plan_of=_plan,
-        check=_check,
-        working=17.0,
+        limits=Limits(check=_check),
+        cost=Cost(memory=17.0),
         note="An image under the labels has its channels last.",
     ),
 )

@@ -10,7 +10,17 @@ from napari_tilewise.operations.exposure.clahe import clahe_dtype, clahe_plan, c
 from napari_tilewise.operations.exposure.intensity_histogram import cumulative
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.histograms import gather_histogram, gather_range, pixels_of
-from napari_tilewise.operations.spec.operation import Block, Call, Kind, Operation, Plan, Tiles
+from napari_tilewise.operations.spec.operation import (
+    Block,
+    Call,
+    Cost,
+    Kind,
+    Limits,
+    Operation,
+    Plan,
+    ResultSpec,
+    Tiles,
+)
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number, Range
 
 TYPES = (
@@ -78,13 +88,13 @@ OPERATIONS = (
             "gamma": Number(minimum=0, usual=(0, 4)),
             "gain": Number(usual=(0, 1)),
         },
-        working=5.0,
+        cost=Cost(memory=5.0),
     ),
     Operation(
         name="exposure.adjust_log",
         kind=Kind.POINTWISE,
         specs={"gain": Number(usual=(0, 1)), "inv": Flag()},
-        working=5.0,
+        cost=Cost(memory=5.0),
     ),
     Operation(
         name="exposure.adjust_sigmoid",
@@ -94,7 +104,7 @@ OPERATIONS = (
             "gain": Number(usual=(0, 20)),
             "inv": Flag(),
         },
-        working=5.0,
+        cost=Cost(memory=5.0),
     ),
     Operation(
         name="exposure.rescale_intensity",
@@ -103,9 +113,9 @@ OPERATIONS = (
             "in_range": Range(names=("image", "dtype", *TYPES)),
             "out_range": Range(names=("dtype", "image", *TYPES)),
         },
-        dtype_of=_rescaled_dtype,
+        result=ResultSpec(dtype=_rescaled_dtype),
         plan_of=_rescale_plan,
-        working=6.0,
+        cost=Cost(memory=6.0),
     ),
     Operation(
         name="exposure.equalize_hist",
@@ -114,10 +124,10 @@ OPERATIONS = (
             "nbins": Number(integer=True, minimum=1, usual=(2, 300), advanced=True),
             "mask": AlignedImage(advanced=True),
         },
-        dtype_of=as_float,
+        result=ResultSpec(dtype=as_float),
         plan_of=_equalize_plan,
-        finite=True,
-        working=5.0,
+        limits=Limits(finite=True),
+        cost=Cost(memory=5.0),
     ),
     Operation(
         name="exposure.equalize_adapthist",
@@ -129,10 +139,9 @@ OPERATIONS = (
             "clip_limit": Number(minimum=0, usual=(0, 0.2)),
             "nbins": Number(integer=True, minimum=2, usual=(16, 300), advanced=True),
         },
-        dtype_of=clahe_dtype,
-        shape_of=clahe_shape,
+        result=ResultSpec(dtype=clahe_dtype, shape=clahe_shape),
         plan_of=clahe_plan,
-        finite=True,
-        working=20.0,
+        limits=Limits(finite=True),
+        cost=Cost(memory=20.0),
     ),
 )

@@ -16,11 +16,13 @@ from napari_tilewise.operations.shared.percentiles import percentiles
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Number
@@ -119,17 +121,15 @@ OPERATIONS = (
     Operation(
         name="exposure.is_low_contrast",
         kind=Kind.STATISTIC,
-        output=Output.SCALAR,
+        result=ResultSpec(output=Output.SCALAR, dtype=lambda call: np.bool_, shape=lambda call: ()),
         specs={
             "fraction_threshold": Number(minimum=0, usual=(0, 1)),
             "lower_percentile": PERCENTILE,
             "upper_percentile": PERCENTILE,
             "method": ChoiceSpec(choices=("linear",), advanced=True),
         },
-        dtype_of=lambda call: np.bool_,
-        shape_of=lambda call: (),
         plan_of=_plan,
-        working=9.0,
+        cost=Cost(memory=9.0),
         note="An image of three axes, the last of length 3 or 4, is taken for a colour image.",
     ),
 )

@@ -23,11 +23,14 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
+    Limits,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import ChannelAxis, ChoiceSpec, Flag, Number
@@ -184,26 +187,24 @@ OPERATIONS = (
     Operation(
         name="exposure.histogram",
         kind=Kind.STATISTIC,
-        output=Output.VALUES,
+        result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         specs={
             "nbins": BINS,
             "source_range": ChoiceSpec(choices=("image", "dtype"), advanced=True),
             "normalize": Flag(),
             "channel_axis": ChannelAxis(advanced=True),
         },
-        shape_of=lambda call: None,
         plan_of=_histogram_plan,
-        working=6.0,
+        cost=Cost(memory=6.0),
         note=f"Integer histograms of {MOST_BINS} bins and more are refused.",
     ),
     Operation(
         name="exposure.cumulative_distribution",
         kind=Kind.STATISTIC,
-        output=Output.VALUES,
+        result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         specs={"nbins": BINS},
-        shape_of=lambda call: None,
         plan_of=_cumulative_plan,
-        finite=True,
-        working=6.0,
+        limits=Limits(finite=True),
+        cost=Cost(memory=6.0),
     ),
 )

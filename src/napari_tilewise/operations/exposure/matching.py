@@ -15,9 +15,20 @@ from skimage import exposure
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.common import CHANNEL, as_float
-from napari_tilewise.operations.spec.operation import Block, Call, Gather, Kind, Plan, Tiles
+from napari_tilewise.operations.spec.operation import (
+    Adapter,
+    Block,
+    Call,
+    Cost,
+    Gather,
+    Kind,
+    Limits,
+    Operation,
+    Plan,
+    ResultSpec,
+    Tiles,
+)
 from napari_tilewise.operations.spec.parameters import OtherImage
-from napari_tilewise.operations.spec.wrapped import WrappedOperation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,15 +195,15 @@ def _check_counted(call: Call, reference: list[Tally]) -> None:
 
 
 OPERATIONS = (
-    WrappedOperation(
+    Operation(
         name="exposure.match_histograms",
-        calls=match_histograms,
+        adapter=Adapter(function=match_histograms),
         kind=Kind.STATISTIC,
         specs={"reference": OtherImage(role="image", optional=False), "channel_axis": CHANNEL},
-        dtype_of=_dtype,
+        result=ResultSpec(dtype=_dtype),
         plan_of=_plan,
-        check=_check,
-        working=10.0,
+        limits=Limits(check=_check),
+        cost=Cost(memory=10.0),
         note=(
             "All distinct values of both images are held in memory, 16 bytes each; more than "
             f"{MOST_VALUES} are refused."

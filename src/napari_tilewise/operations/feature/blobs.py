@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,18 +29,22 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Value,
 )
-from napari_tilewise.operations.spec.parameters import Flag, Number
+from napari_tilewise.operations.spec.parameters import Flag, Number, Spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     Layers = Callable[[Block], Iterator[np.ndarray]]
     """The images of a block's region, scale after scale."""
@@ -286,64 +291,67 @@ def _check_doh(call: Call) -> None:
         )
 
 
-def _operation(name: str, plan_of: Any, halo_of: Any, **more: Any) -> Operation:
-    per_axis = name != "blob_doh"
-    sigma = Number(minimum=0, per_axis=per_axis, length=True, usual=(0.5, 5))
-    return Operation(
-        name=f"feature.{name}",
-        kind=Kind.STATISTIC,
-        specs={
-            "min_sigma": more.pop("min_sigma", sigma),
-            "max_sigma": more.pop("max_sigma", sigma),
-            **more.pop("specs"),
-            "threshold": Number(optional=True, usual=(0, 0.5)),
-            "overlap": Number(minimum=0, maximum=1, usual=(0, 1)),
-            **more.pop("more_specs", {}),
-            "threshold_rel": Number(optional=True, usual=(0, 1), advanced=True),
-            **({"exclude_border": Border(advanced=True)} if per_axis else {}),
-        },
-        output=Output.POINTS,
-        halo_of=halo_of,
-        dtype_of=lambda call: np.float64,
-        shape_of=lambda call: None,
-        plan_of=plan_of,
-        **more,
-    )
+SIGMA = Number(minimum=0, per_axis=True, length=True, usual=(0.5, 5))
+POSITIVE = replace(SIGMA, exclusive=True)
+COUNT = Number(integer=True, minimum=1, usual=(1, 6))
 
 
-POSITIVE = Number(minimum=0, exclusive=True, per_axis=True, length=True, usual=(0.5, 5))
-COUNT = {"num_sigma": Number(integer=True, minimum=1, usual=(1, 6))}
-LOG_SCALE = {"log_scale": Flag(advanced=True)}
+def _specs(sigma: Spec, between: Mapping[str, Spec], last: Mapping[str, Spec]) -> dict[str, Spec]:
+    """Return the parameters in scikit-image's order."""
+    return {
+        "min_sigma": sigma,
+        "max_sigma": sigma,
+        **between,
+        "threshold": Number(optional=True, usual=(0, 0.5)),
+        "overlap": Number(minimum=0, maximum=1, usual=(0, 1)),
+        **last,
+    }
+
+
+REST: Mapping[str, Spec] = {
+    "threshold_rel": Number(optional=True, usual=(0, 1), advanced=True),
+    "exclude_border": Border(advanced=True),
+}
+LOG_SCALE: Mapping[str, Spec] = {"log_scale": Flag(advanced=True)}
+BLOBS = ResultSpec(output=Output.POINTS, dtype=lambda call: np.float64, shape=lambda call: None)
 
 OPERATIONS = (
-    _operation(
-        "blob_dog",
-        _dog,
-        _dog_halo,
-        min_sigma=POSITIVE,
-        max_sigma=POSITIVE,
-        specs={"sigma_ratio": Number(minimum=1, exclusive=True, usual=(1.2, 2))},
-        check=_check_dog,
-        working=16.0,
+    Operation(
+        name="feature.blob_dog",
+        kind=Kind.STATISTIC,
+        specs=_specs(
+            POSITIVE,
+            {"sigma_ratio": Number(minimum=1, exclusive=True, usual=(1.2, 2))},
+            REST,
+        ),
+        result=BLOBS,
+        neighbourhood=Neighbourhood(halo=_dog_halo),
+        plan_of=_dog,
+        limits=Limits(check=_check_dog),
+        cost=Cost(memory=16.0),
     ),
-    _operation(
-        "blob_log",
-        _log,
-        _log_halo,
-        specs=COUNT,
-        more_specs=LOG_SCALE,
-        check=_check_log,
-        working=14.0,
+    Operation(
+        name="feature.blob_log",
+        kind=Kind.STATISTIC,
+        specs=_specs(SIGMA, {"num_sigma": COUNT}, {**LOG_SCALE, **REST}),
+        result=BLOBS,
+        neighbourhood=Neighbourhood(halo=_log_halo),
+        plan_of=_log,
+        limits=Limits(check=_check_log),
+        cost=Cost(memory=14.0),
     ),
-    _operation(
-        "blob_doh",
-        _doh,
-        _doh_halo,
-        specs=COUNT,
-        more_specs=LOG_SCALE,
-        ndim=(2, 2),
-        check=_check_doh,
-        largest_of=largest_band,
-        working=14.0,
+    Operation(
+        name="feature.blob_doh",
+        kind=Kind.STATISTIC,
+        specs=_specs(
+            replace(SIGMA, per_axis=False),
+            {"num_sigma": COUNT},
+            {**LOG_SCALE, "threshold_rel": REST["threshold_rel"]},
+        ),
+        result=BLOBS,
+        neighbourhood=Neighbourhood(halo=_doh_halo),
+        plan_of=_doh,
+        limits=Limits(ndim=(2, 2), check=_check_doh),
+        cost=Cost(largest_region=largest_band, memory=14.0),
     ),
 )

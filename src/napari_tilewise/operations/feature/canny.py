@@ -22,11 +22,15 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number
@@ -157,13 +161,10 @@ OPERATIONS = (
             "mode": BORDER,
             "cval": CVAL,
         },
-        output=Output.MASK,
-        halo_of=_halo,
-        dtype_of=lambda call: np.bool_,
+        result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
+        neighbourhood=Neighbourhood(halo=_halo, border="mode"),
         plan_of=_plan,
-        border="mode",
-        ndim=(2, 2),
-        check=_check,
-        working=10.0,
+        limits=Limits(ndim=(2, 2), check=_check),
+        cost=Cost(memory=10.0),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,13 +10,23 @@ from napari_tilewise.operations.feature.tensors import SIGMA, tensor_halo
 from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
 from napari_tilewise.operations.spec.operation import (
     Call,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
+    ResultSpec,
     Tiles,
     first_axis,
+    tiled,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_tilewise.operations.spec.parameters import Spec
 
 
 def _moravec_halo(call: Call) -> HaloLike:
@@ -28,18 +38,23 @@ def _foerstner(call: Call) -> Tiles:
     return Tiles(lambda block: np.stack(call.function(block.data)), halo=tensor_halo(call))
 
 
-def _of_tensor(name: str, specs: dict[str, Any], **fields: Any) -> Operation:
+def _of_tensor(
+    name: str,
+    specs: dict[str, Spec] | None = None,
+    *,
+    result: ResultSpec | None = None,
+    plan_of: Callable[[Call], Tiles] = tiled,
+) -> Operation:
     """Return a measure made of the structure tensor, whose smoothing has a border of zeros."""
     return Operation(
         name=f"feature.corner_{name}",
         kind=Kind.NEIGHBOURHOOD,
-        specs={**specs, "sigma": SIGMA},
-        halo_of=tensor_halo,
-        dtype_of=as_float,
-        ndim=(2, 2),
-        shortest=2,
-        working=10.0,
-        **fields,
+        specs={**(specs or {}), "sigma": SIGMA},
+        neighbourhood=Neighbourhood(halo=tensor_halo),
+        result=result or ResultSpec(dtype=as_float),
+        plan_of=plan_of,
+        limits=Limits(ndim=(2, 2), shortest=2),
+        cost=Cost(memory=10.0),
     )
 
 
@@ -52,33 +67,31 @@ OPERATIONS = (
             "eps": Number(minimum=0, usual=(0, 1e-3), advanced=True),
         },
     ),
-    _of_tensor("shi_tomasi", {}),
+    _of_tensor("shi_tomasi"),
     _of_tensor(
         "foerstner",
-        {},
-        split=tuple,
-        channel_of=first_axis,
-        shape_of=lambda call: (2, *call.shape),
+        result=ResultSpec(
+            dtype=as_float, split=tuple, channel=first_axis, shape=lambda call: (2, *call.shape)
+        ),
         plan_of=_foerstner,
     ),
     Operation(
         name="feature.corner_kitchen_rosenfeld",
         kind=Kind.NEIGHBOURHOOD,
         specs={"mode": BORDER, "cval": CVAL},
-        halo_of=lambda call: 2,
-        dtype_of=as_float,
-        border="mode",
-        ndim=(2, 2),
-        working=16.0,
+        neighbourhood=Neighbourhood(halo=lambda call: 2, border="mode"),
+        result=ResultSpec(dtype=as_float),
+        limits=Limits(ndim=(2, 2)),
+        cost=Cost(memory=16.0),
     ),
     Operation(
         name="feature.corner_moravec",
         kind=Kind.NEIGHBOURHOOD,
         specs={"window_size": Number(integer=True, minimum=0, length=True, usual=(1, 3))},
-        halo_of=_moravec_halo,
-        dtype_of=as_float,
-        ndim=(2, 2),
-        working=5.0,
+        neighbourhood=Neighbourhood(halo=_moravec_halo),
+        result=ResultSpec(dtype=as_float),
+        limits=Limits(ndim=(2, 2)),
+        cost=Cost(memory=5.0),
     ),
     Operation(
         name="feature.corner_fast",
@@ -87,10 +100,9 @@ OPERATIONS = (
             "n": Number(integer=True, minimum=1, maximum=16, usual=(6, 14)),
             "threshold": Number(usual=(0, 0.5)),
         },
-        halo_of=lambda call: 3,
-        dtype_of=as_float,
-        ndim=(2, 2),
-        shortest=2,
-        working=5.0,
+        neighbourhood=Neighbourhood(halo=lambda call: 3),
+        result=ResultSpec(dtype=as_float),
+        limits=Limits(ndim=(2, 2), shortest=2),
+        cost=Cost(memory=5.0),
     ),
 )

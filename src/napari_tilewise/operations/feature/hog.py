@@ -21,14 +21,19 @@ from napari_tilewise.operations.shared.whole import from_memory, gather_whole
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Part,
     Parts,
     Plan,
+    ResultSpec,
+    StepForm,
     Tiles,
     Value,
     no_channel,
@@ -207,7 +212,7 @@ def _plan(call: Call) -> Plan:
 
 _DESCRIPTORS = Operation(
     name="feature.hog",
-    holds_gil=True,
+    cost=Cost(holds_gil=True, memory=10.0, largest_region=_largest),
     kind=Kind.NEIGHBOURHOOD,
     specs={
         "orientations": Number(minimum=1, integer=True, usual=(4, 12)),
@@ -223,31 +228,22 @@ _DESCRIPTORS = Operation(
         "feature_vector": Flag(advanced=True),
         "channel_axis": CHANNEL,
     },
-    output=Output.VALUES,
-    halo_of=_halo,
-    dtype_of=as_float,
-    shape_of=_shape,
-    channel_of=no_channel,
-    parts_of=_parts,
+    result=ResultSpec(
+        output=Output.VALUES, dtype=as_float, shape=_shape, channel=no_channel, parts=_parts
+    ),
+    neighbourhood=Neighbourhood(halo=_halo),
     plan_of=_plan,
-    ndim=(2, 2),
-    check=_check,
-    working=10.0,
-    largest_of=_largest,
+    limits=Limits(ndim=(2, 2), check=_check),
     note="In a recipe or a form it gives the image of the descriptors. That of cells of one pixel "
     "needs the whole image.",
 )
 
-OPERATION = replace(
+_IMAGE = replace(
     _DESCRIPTORS,
-    step=replace(
-        _DESCRIPTORS,
-        output=Output.IMAGE,
-        shape_of=lambda call: call.spatial_shape,
-        parts_of=None,
-        plan_of=_image,
-        step_text="{call}[1]",
-        step_params={"visualize": True},
-    ),
+    result=ResultSpec(dtype=as_float, shape=lambda call: call.spatial_shape, channel=no_channel),
+    plan_of=_image,
+    step=StepForm(text="{call}[1]", params={"visualize": True}),
 )
+
+OPERATION = replace(_DESCRIPTORS, step=StepForm(operation=_IMAGE))
 """Descriptors; in a recipe or a form, their image, whatever `visualize` says."""

@@ -18,9 +18,13 @@ from napari_tilewise.operations.shared.common import AnyCase
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Number
@@ -197,10 +201,9 @@ OPERATION = Operation(
         "R": Number(minimum=0, length=True, usual=(0, 5)),
         "method": AnyCase(choices=("default", "ror", "uniform", "nri_uniform", "var")),
     },
-    halo_of=_halo,
-    dtype_of=lambda call: np.float64,
+    neighbourhood=Neighbourhood(halo=_halo),
+    result=ResultSpec(dtype=lambda call: np.float64),
     plan_of=_plan,
-    ndim=(2, 2),
-    check=_check,
-    working=8.0,
+    limits=Limits(ndim=(2, 2), check=_check),
+    cost=Cost(memory=8.0),
 )

@@ -8,7 +8,7 @@ Peaks within labels are found in every label's box; see `labelled_peaks`.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -24,15 +24,19 @@ from napari_tilewise.operations.shared.whole import handed_out
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Value,
 )
-from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Footprint, Number
+from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Footprint, Number, Spec
 
 Passes: TypeAlias = Generator[Gather, Any, np.ndarray]
 
@@ -270,7 +274,12 @@ def _check(call: Call) -> None:
         )
 
 
-def _operation(name: str, plan_of: Any, **more: Any) -> Operation:
+def _operation(
+    name: str,
+    plan_of: Callable[[Call], Plan],
+    specs: Mapping[str, Spec] | None = None,
+    note: str = "",
+) -> Operation:
     return Operation(
         name=f"feature.{name}",
         kind=Kind.STATISTIC,
@@ -279,23 +288,19 @@ def _operation(name: str, plan_of: Any, **more: Any) -> Operation:
             "threshold_abs": Number(optional=True, usual=(0, 1)),
             "threshold_rel": Number(optional=True, usual=(0, 1)),
             "exclude_border": Border(),
-            **more.pop("specs", {}),
+            **(specs or {}),
             "num_peaks": Most(usual=(0, 50)),
             "footprint": Footprint(optional=True, sequences=False, advanced=True),
             "labels": AlignedImage(role="labels", advanced=True),
             "num_peaks_per_label": Most(usual=(0, 5), advanced=True),
             "p_norm": Number(minimum=1, usual=(1, 3), advanced=True),
         },
-        output=Output.POINTS,
-        output_of=_output,
-        halo_of=_halo,
-        dtype_of=_dtype,
-        shape_of=_shape,
+        result=ResultSpec(output=Output.POINTS, output_of=_output, dtype=_dtype, shape=_shape),
+        neighbourhood=Neighbourhood(halo=_halo),
         plan_of=plan_of,
-        dtypes="uif",
-        check=_check,
-        working=6.0,
-        **more,
+        limits=Limits(dtypes="uif", check=_check),
+        cost=Cost(memory=6.0),
+        note=note,
     )
 
 

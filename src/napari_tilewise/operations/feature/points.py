@@ -16,11 +16,15 @@ from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import Array, Footprint, Number
@@ -210,43 +214,38 @@ def _window_reach(call: Call) -> list[int]:
     return [(int(call["window_size"]) - 1) // 2 + 2] * 2
 
 
-def _operation(name: str, specs: dict[str, Any], plan_of: Any, **more: Any) -> Operation:
-    reach: Callable[[Call], list[int]] = more.pop("reach")
-    return Operation(
-        name=f"feature.{name}",
-        kind=Kind.NEIGHBOURHOOD,
-        specs={"corners": Points(), **specs},
-        halo_of=reach,
-        dtype_of=as_float,
-        plan_of=plan_of,
-        ndim=(2, 2),
-        working=4.0,
-        largest_of=lambda call: prod(NEAR + 2 * by for by in reach(call)),
-        **more,
-    )
+def _cost(reach: Callable[[Call], list[int]]) -> Cost:
+    """Return the cost of passes over groups of points, each with its neighbours."""
+    return Cost(memory=4.0, largest_region=lambda call: prod(NEAR + 2 * by for by in reach(call)))
 
 
 OPERATIONS = (
-    _operation(
-        "corner_subpix",
-        {
+    Operation(
+        name="feature.corner_subpix",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            "corners": Points(),
             "window_size": Number(integer=True, minimum=1, length=True, usual=(1, 13)),
             "alpha": Number(minimum=0, maximum=1, usual=(0, 1)),
         },
-        _subpix,
-        output=Output.POINTS,
-        reach=_window_reach,
-        shape_of=lambda call: call["corners"].shape,
-        check=_check_corners,
+        result=ResultSpec(
+            output=Output.POINTS, dtype=as_float, shape=lambda call: call["corners"].shape
+        ),
+        neighbourhood=Neighbourhood(halo=_window_reach),
+        plan_of=_subpix,
+        limits=Limits(ndim=(2, 2), check=_check_corners),
+        cost=_cost(_window_reach),
     ),
-    _operation(
-        "corner_orientations",
-        {"mask": PointPatch()},
-        _orientations,
-        output=Output.VALUES,
-        reach=_mask_reach,
-        shape_of=lambda call: (len(call["corners"]),),
-        shortest=2,
-        check=_check_inside,
+    Operation(
+        name="feature.corner_orientations",
+        kind=Kind.NEIGHBOURHOOD,
+        specs={"corners": Points(), "mask": PointPatch()},
+        result=ResultSpec(
+            output=Output.VALUES, dtype=as_float, shape=lambda call: (len(call["corners"]),)
+        ),
+        neighbourhood=Neighbourhood(halo=_mask_reach),
+        plan_of=_orientations,
+        limits=Limits(ndim=(2, 2), shortest=2, check=_check_inside),
+        cost=_cost(_mask_reach),
     ),
 )

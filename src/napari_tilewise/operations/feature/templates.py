@@ -8,7 +8,6 @@ padding that look along a whole line of the image are not among the choices.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +23,17 @@ from napari_tilewise.operations.shared.window_sums import (
     largest_band,
 )
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Block,
     Call,
-    Exactness,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Plan,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Flag, Number
@@ -124,12 +127,11 @@ def _response(
 # -- how close -------------------------------------------------------------------------------------
 
 LIMIT, LIMIT32 = 1.5e-6, 3.5e-2
-"""How far results differ for a template of high contrast: ``100 * sqrt(eps)``; see `_Matching`."""
+"""How far results differ for a template of high contrast: ``100 * sqrt(eps)``; see `_contrast`."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class _Matching(Operation):
-    """An operation whose tolerance grows as the contrast of the template becomes low.
+def _contrast(params: Mapping[str, Any]) -> float:
+    """Return the factor by which the tolerance grows as the contrast of the template becomes low.
 
     Deviations have scikit-image's own bits. A correlation is what remains of a sum of products,
     divided by the window's deviation and the template's. Such a sum comes from Fourier transforms,
@@ -140,41 +142,27 @@ class _Matching(Operation):
     brighter the image is elsewhere. `LIMIT` leaves a factor of 100 for "some" and for that. In
     random images and templates no more than 10 has been seen.
     """
-
-    def tolerance_for(
-        self, dtype: Any, pixels: int | None = None, params: Mapping[str, Any] | None = None
-    ) -> float:
-        """Return the tolerance for a result computed from this data type with this template."""
-        limit = super().tolerance_for(dtype, pixels, params)
-        if params is None:
-            return limit
-        template = np.asarray(params["template"], np.float64)
-        deviation = template.std()
-        size = float(np.sqrt(np.mean(template**2)))
-        return limit * max(1.0, size / deviation) if deviation > 0 else limit
+    template = np.asarray(params["template"], np.float64)
+    deviation = template.std()
+    size = float(np.sqrt(np.mean(template**2)))
+    return max(1.0, size / deviation) if deviation > 0 else 1.0
 
 
-OPERATION = _Matching(
+OPERATION = Operation(
     name="feature.match_template",
     kind=Kind.STATISTIC,
-    exactness=Exactness.CLOSE,
-    tolerance=LIMIT,
-    tolerance32=LIMIT32,
+    accuracy=Accuracy(tolerance=LIMIT, single=LIMIT32, scale=_contrast),
     specs={
         "template": Array(usual=(0, 1), longest=7),
         "pad_input": Flag(),
         "mode": ChoiceSpec(choices=MODES, advanced=True),
         "constant_values": Number(usual=(-1, 1), advanced=True),
     },
-    halo_of=_halo,
-    dtype_of=as_float,
-    shape_of=_shape,
+    neighbourhood=Neighbourhood(halo=_halo, border="mode"),
+    result=ResultSpec(dtype=as_float, shape=_shape),
     plan_of=_plan,
-    border="mode",
-    ndim=(2, 3),
-    check=_check,
-    largest_of=lambda call: largest_band(call, _padding(call)),
-    working=16.0,
+    limits=Limits(ndim=(2, 3), check=_check),
+    cost=Cost(largest_region=lambda call: largest_band(call, _padding(call)), memory=16.0),
     note="Where the image has texture both agree to many digits; where it is flat scikit-image "
     "divides one rounding error by another, and the tolerance is meant for that: times the "
     "template's root mean square over its standard deviation, where that is more than 1. Sums over "

@@ -24,12 +24,16 @@ from napari_tilewise.operations.shared.common import (
 from napari_tilewise.operations.shared.derivatives import hessian_reach
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Block,
     Call,
-    Exactness,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
+    ResultSpec,
     Tiles,
     first_axis,
     normal_halo,
@@ -224,51 +228,44 @@ def _eigenvalue_operation(name: str) -> Operation:
     return Operation(
         name=f"feature.{name}",
         kind=Kind.POINTWISE,
-        halo_of=_eigenvalue_halo,
-        dtype_of=lambda call: call.dtype if call.dtype.kind == "f" else np.float64,
-        shape_of=lambda call: (_count(call), *call.shape[1:]),
+        neighbourhood=Neighbourhood(halo=_eigenvalue_halo),
+        result=ResultSpec(
+            dtype=lambda call: call.dtype if call.dtype.kind == "f" else np.float64,
+            shape=lambda call: (_count(call), *call.shape[1:]),
+        ),
         plan_of=_eigenvalues,
-        ndim=(2, 8),
-        dtypes="buif",
-        check=_check_eigenvalues,
-        working=6.0,
+        limits=Limits(ndim=(2, 8), dtypes="buif", check=_check_eigenvalues),
+        cost=Cost(memory=6.0),
         note="Takes the list of images that scikit-image takes, or one image of them along its "
         "first axis, such as the stack that the step before made.",
     )
 
 
 SMOOTHED: dict[str, Spec] = {"sigma": SIGMA, "mode": BORDER, "cval": CVAL}
-MATRIX: dict[str, Any] = {
-    "kind": Kind.NEIGHBOURHOOD,
-    "split": list,
-    "channel_of": first_axis,
-    "shape_of": _elements,
-    "dtype_of": as_float,
-    "border": "mode",
-}
+MATRIX = ResultSpec(dtype=as_float, split=list, channel=first_axis, shape=_elements)
 """A symmetric matrix per pixel, as the list of its elements."""
 
 OPERATIONS = (
     Operation(
         name="feature.structure_tensor",
-        **MATRIX,
+        kind=Kind.NEIGHBOURHOOD,
+        result=MATRIX,
         specs={**SMOOTHED, "order": ORDER},
-        halo_of=tensor_halo,
+        neighbourhood=Neighbourhood(halo=tensor_halo, border="mode"),
         plan_of=_stacked,
-        ndim=(2, 5),
-        shortest=2,
-        check=_check_order,
-        working=8.0,
+        limits=Limits(ndim=(2, 5), shortest=2, check=_check_order),
+        cost=Cost(memory=8.0),
     ),
     _eigenvalue_operation("structure_tensor_eigenvalues"),
     Operation(
         name="feature.hessian_matrix",
-        **MATRIX,
+        kind=Kind.NEIGHBOURHOOD,
+        result=MATRIX,
         specs={**SMOOTHED, "order": ORDER, "use_gaussian_derivatives": Flag(optional=True)},
-        halo_of=_hessian_halo,
+        neighbourhood=Neighbourhood(halo=_hessian_halo, border="mode"),
         plan_of=_hessian,
-        check=_check_hessian,
-        working=8.0,
+        limits=Limits(check=_check_hessian),
+        cost=Cost(memory=8.0),
         note="use_gaussian_derivatives=None means False, as in scikit-image 0.26.",
     ),
     _eigenvalue_operation("hessian_matrix_eigvals"),
@@ -280,29 +277,24 @@ OPERATIONS = (
         # four of them make a box, up to five boxes divided by at least one pixel a derivative, and
         # two derivatives, each at most about 1, the determinant: 2e-15 times the pixels, 4e-5 for
         # 131072 x 131072.
-        exactness=Exactness.CLOSE,
-        tolerance=4e-5,
-        tolerance_pixels=2**34,
+        accuracy=Accuracy(tolerance=4e-5, pixels=2**34),
         specs={
             "sigma": Number(minimum=0, length=True, usual=(0.5, 6)),
             "approximate": Flag(),
         },
-        halo_of=_determinant_halo,
-        dtype_of=_determinant_dtype,
-        ndim=(2, 8),
-        check=_check_determinant,
-        working=24.0,
+        neighbourhood=Neighbourhood(halo=_determinant_halo),
+        result=ResultSpec(dtype=_determinant_dtype),
+        limits=Limits(ndim=(2, 8), check=_check_determinant),
+        cost=Cost(memory=24.0),
     ),
     Operation(
         name="feature.shape_index",
         kind=Kind.NEIGHBOURHOOD,
         specs=SMOOTHED,
-        halo_of=difference_halo,
-        dtype_of=as_float,
+        neighbourhood=Neighbourhood(halo=difference_halo, border="mode"),
+        result=ResultSpec(dtype=as_float),
         plan_of=lambda call: after_smoothing(call, call.operation.raw_function, call.keywords),
-        border="mode",
-        ndim=(2, 2),
-        check=check_differences,
-        working=12.0,
+        limits=Limits(ndim=(2, 2), check=check_differences),
+        cost=Cost(memory=12.0),
     ),
 )

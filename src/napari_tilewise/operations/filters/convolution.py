@@ -15,9 +15,13 @@ from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float, che
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
     Call,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
+    ResultSpec,
     Tiles,
     first_axis,
 )
@@ -145,17 +149,13 @@ OPERATIONS = (
             "mode": BORDER,
             "cval": CVAL,
         },
-        halo_of=_gabor_halo,
-        dtype_of=_gabor_dtype,
-        shape_of=lambda call: (2, *call.shape),
-        channel_of=first_axis,
-        split=tuple,
+        neighbourhood=Neighbourhood(halo=_gabor_halo, border="mode"),
+        result=ResultSpec(
+            dtype=_gabor_dtype, shape=lambda call: (2, *call.shape), channel=first_axis, split=tuple
+        ),
         plan_of=_gabor,
-        check=_check_gabor,
-        border="mode",
-        ndim=(2, 2),
-        shortest=2,
-        working=6.0,
+        limits=Limits(check=_check_gabor, ndim=(2, 2), shortest=2),
+        cost=Cost(memory=6.0),
         note="The real and the imaginary response. An image of integers gives integers.",
     ),
     Operation(
@@ -167,12 +167,10 @@ OPERATIONS = (
                 choices=("reflect", "constant", "nearest", "mirror", "wrap", "valid"), advanced=True
             ),
         },
-        halo_of=_sparse_halo,
-        dtype_of=as_float,
-        shape_of=_sparse_shape,
+        neighbourhood=Neighbourhood(halo=_sparse_halo, border="mode"),
+        result=ResultSpec(dtype=as_float, shape=_sparse_shape),
         plan_of=_sparse,
-        check=_check_sparse,
-        border="mode",
-        working=6.0,
+        limits=Limits(check=_check_sparse),
+        cost=Cost(memory=6.0),
     ),
 )

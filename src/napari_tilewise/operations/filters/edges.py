@@ -10,7 +10,17 @@ import numpy as np
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import clip, within
 from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
-from napari_tilewise.operations.spec.operation import Block, Call, Kind, Operation, Tiles
+from napari_tilewise.operations.spec.operation import (
+    Block,
+    Call,
+    Cost,
+    Kind,
+    Limits,
+    Neighbourhood,
+    Operation,
+    ResultSpec,
+    Tiles,
+)
 from napari_tilewise.operations.spec.parameters import AlignedImage, Number, Numbers
 
 AXIS = Numbers(item=Number(integer=True, usual=(0, 1)), optional=True, advanced=True)
@@ -31,7 +41,7 @@ def _plan(call: Call) -> Tiles:
         images = {name: _inside(mask, block, call) for name, mask in block.images.items()}
         return np.asarray(call.function(block.data, **images))
 
-    return Tiles(compute, halo=call.operation.halo_of(call))
+    return Tiles(compute, halo=call.operation.neighbourhood.halo(call))
 
 
 def _inside(mask: np.ndarray, block: Block, call: Call) -> np.ndarray:
@@ -50,12 +60,11 @@ def _edge(name: str, radius: int = 1) -> Operation:
         name=f"filters.{name}",
         kind=Kind.NEIGHBOURHOOD,
         specs={"mask": AlignedImage(advanced=True), "axis": AXIS, "mode": BORDER, "cval": CVAL},
-        halo_of=lambda call: radius,
-        dtype_of=as_float,
+        neighbourhood=Neighbourhood(halo=lambda call: radius, border="mode"),
+        result=ResultSpec(dtype=as_float),
         plan_of=_plan,
-        check=_check_axes,
-        border="mode",
-        working=6.0,
+        limits=Limits(check=_check_axes),
+        cost=Cost(memory=6.0),
     )
 
 
@@ -65,10 +74,10 @@ def _directed(name: str, radius: int = 1) -> Operation:
         name=f"filters.{name}",
         kind=Kind.NEIGHBOURHOOD,
         specs={"mask": AlignedImage(advanced=True)},
-        halo_of=lambda call: radius,
-        dtype_of=as_float,
-        ndim=(2, 2),
-        working=6.0,
+        neighbourhood=Neighbourhood(halo=lambda call: radius),
+        result=ResultSpec(dtype=as_float),
+        limits=Limits(ndim=(2, 2)),
+        cost=Cost(memory=6.0),
     )
 
 
@@ -96,8 +105,8 @@ OPERATIONS = (
             "ksize": Number(integer=True, minimum=3, usual=(3, 9), advanced=True),
             "mask": AlignedImage(advanced=True),
         },
-        halo_of=lambda call: 1,
-        dtype_of=as_float,
-        working=4.0,
+        neighbourhood=Neighbourhood(halo=lambda call: 1),
+        result=ResultSpec(dtype=as_float),
+        cost=Cost(memory=4.0),
     ),
 )

@@ -15,7 +15,7 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.shared.whole import WHOLE
 from napari_tilewise.operations.spec.keyword_specs import Keywords
-from napari_tilewise.operations.spec.operation import Call, Operation
+from napari_tilewise.operations.spec.operation import Call, Cost, Limits, Operation, ResultSpec
 from napari_tilewise.operations.spec.parameters import (
     Array,
     Either,
@@ -93,10 +93,9 @@ def _filter(name: str, working: float, specs: dict[str, Spec]) -> Operation:
             **specs,
             "predefined_filter": FunctionSpec(optional=True, samples=(None,), advanced=True),
         },
-        dtype_of=_dtype,
-        check=_check,
-        ndim=(2, 2),
-        working=working,
+        result=ResultSpec(dtype=_dtype),
+        limits=Limits(check=_check, ndim=(2, 2)),
+        cost=Cost(memory=working),
     )
 
 
@@ -112,8 +111,8 @@ OPERATIONS = (
             "squared_butterworth": Flag(advanced=True),
             "npad": Number(minimum=0, integer=True, length=True, usual=(0, 16), advanced=True),
         },
-        dtype_of=as_float,
-        working=8.0,
+        result=ResultSpec(dtype=as_float),
+        cost=Cost(memory=8.0),
     ),
     _filter("filter_forward", 40.0, {}),
     _filter("filter_inverse", 60.0, {"max_gain": Number(usual=(0.5, 4), advanced=True)}),

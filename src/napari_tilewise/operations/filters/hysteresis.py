@@ -11,10 +11,12 @@ from napari_tilewise.operations.shared.components import Components, Pieces, gat
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Kind,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import NumberOrImage
@@ -59,9 +61,8 @@ OPERATIONS = (
         name="filters.apply_hysteresis_threshold",
         kind=Kind.CONNECTED,
         specs={"low": NumberOrImage(usual=(0, 0.6)), "high": NumberOrImage(usual=(0.2, 1))},
-        output=Output.MASK,
-        dtype_of=lambda call: np.bool_,
+        result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         plan_of=_hysteresis,
-        working=5.0,
+        cost=Cost(memory=5.0),
     ),
 )

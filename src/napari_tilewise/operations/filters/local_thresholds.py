@@ -17,12 +17,17 @@ from napari_tilewise.operations.shared.common import (
     require_finite,
 )
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Block,
     Call,
-    Exactness,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
+    ResultSpec,
+    StepForm,
     Tiles,
     tiled,
 )
@@ -69,7 +74,7 @@ def _summed(call: Call) -> Tiles:
         require_finite(call, block.data, "running sums spread it over the rest of the line")
         return np.asarray(call.function(block.data))
 
-    return Tiles(compute, halo=call.operation.halo_of(call))
+    return Tiles(compute, halo=call.operation.neighbourhood.halo(call))
 
 
 def _local(call: Call) -> Tiles:
@@ -80,22 +85,18 @@ def _window(name: str, **specs: Any) -> Operation:
     return Operation(
         name=f"filters.threshold_{name}",
         kind=Kind.NEIGHBOURHOOD,
-        exactness=Exactness.CLOSE,
         # Both use prefix sums over the whole array, whose rounding error grows with its size: a
         # window's variance has an error of about eps * pixels * <I^2> / window area, and a
         # deviation of zero becomes its root: for 131072 x 131072 pixels and a window of 15, 9e-5
         # of the image's scale, times k. The tile's result is the more accurate one. Single
         # precision rounds the variance itself to 2**-24, whose root is 2.4e-4, on both sides.
-        tolerance=1e-4,
-        tolerance32=5e-4,
-        tolerance_pixels=2**34,
+        accuracy=Accuracy(tolerance=1e-4, single=5e-4, pixels=2**34),
         specs={"window_size": WINDOW, "k": Number(usual=(0, 1)), **specs},
-        halo_of=_window_halo,
+        neighbourhood=Neighbourhood(halo=_window_halo),
         plan_of=_summed,
-        dtype_of=as_float,
-        apply_result=above,
-        step_text=ABOVE,
-        working=12.0,
+        result=ResultSpec(dtype=as_float),
+        step=StepForm(apply=above, text=ABOVE),
+        cost=Cost(memory=12.0),
     )
 
 
@@ -106,9 +107,7 @@ OPERATIONS = (
         # Bit for bit except method="mean", a running sum along each line: two roundings per pixel,
         # so at most 2 * eps * length per axis, 1e-10 for lines of 2**18 pixels. In single precision
         # the first axis's result is rounded to float32, where the difference may become 2**-23.
-        exactness=Exactness.CLOSE,
-        tolerance=1e-10,
-        tolerance32=2.0**-22,
+        accuracy=Accuracy(tolerance=1e-10, single=2.0**-22),
         specs={
             "block_size": WINDOW,
             "method": ChoiceSpec(choices=("gaussian", "mean", "median", "generic")),
@@ -124,14 +123,12 @@ OPERATIONS = (
             ),
             "cval": CVAL,
         },
-        halo_of=_local_halo,
+        neighbourhood=Neighbourhood(halo=_local_halo, border="mode"),
         plan_of=_local,
-        dtype_of=as_float,
-        check=_check_local,
-        border="mode",
-        apply_result=above,
-        step_text=ABOVE,
-        working=5.0,
+        result=ResultSpec(dtype=as_float),
+        limits=Limits(check=_check_local),
+        step=StepForm(apply=above, text=ABOVE),
+        cost=Cost(memory=5.0),
     ),
     _window("niblack"),
     _window("sauvola", r=Number(minimum=0, exclusive=True, usual=(0.1, 2), optional=True)),

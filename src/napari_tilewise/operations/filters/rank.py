@@ -18,11 +18,15 @@ from napari_tilewise.operations.spec import docstrings
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Plan,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Footprint, Number, Spec
@@ -244,12 +248,11 @@ def _rank(
             **(SHIFTS if specs is None else SHIFTS_2D),
             **(specs or {}),
         },
-        halo_of=rank_halo,
-        dtype_of=rank_dtype if dtype is None else lambda call: dtype,
+        neighbourhood=Neighbourhood(halo=rank_halo),
+        result=ResultSpec(dtype=rank_dtype if dtype is None else lambda call: dtype),
         plan_of=plan,
-        check=check_footprint,
-        ndim=(2, 3) if specs is None else (2, 2),
-        working=4.0,
+        limits=Limits(check=check_footprint, ndim=(2, 3) if specs is None else (2, 2)),
+        cost=Cost(memory=4.0),
     )
 
 

@@ -14,6 +14,7 @@ from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
     Operation,
@@ -21,6 +22,7 @@ from napari_tilewise.operations.spec.operation import (
     Part,
     Parts,
     Plan,
+    ResultSpec,
     Tiles,
     Value,
 )
@@ -104,10 +106,9 @@ OPERATIONS = (
     Operation(
         name="filters.rank_order",
         kind=Kind.STATISTIC,
-        dtype_of=_dtype,
-        parts_of=_parts,
+        result=ResultSpec(dtype=_dtype, parts=_parts),
         plan_of=_plan,
-        working=6.0,
+        cost=Cost(memory=6.0),
         note="All distinct values are held in memory; a float image may have one per pixel.",
     ),
 )

@@ -17,14 +17,20 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import grow, intersect, within
 from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
 from napari_tilewise.operations.shared.derivatives import hessian_reach, kernel_reach
+from napari_tilewise.operations.spec.adapter import DIRECT
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
+    Cost,
     Gather,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Plan,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Flag, Number, Numbers, Spec
@@ -182,7 +188,9 @@ def _ridges(
     kind: Kind,
     plan_of: Callable[[Call], Plan | Tiles],
     specs: Mapping[str, Spec] | None = None,
-    **fields: Any,
+    *,
+    ndim: tuple[int, int] = (1, 8),
+    adapter: Adapter = DIRECT,
 ) -> Operation:
     return Operation(
         name=f"filters.{name}",
@@ -194,14 +202,12 @@ def _ridges(
             "mode": BORDER,
             "cval": CVAL,
         },
-        halo_of=_halo,
-        typical_halo_of=_finite_reach,
-        dtype_of=as_float,
+        neighbourhood=Neighbourhood(halo=_halo, typical_halo=_finite_reach, border="mode"),
+        result=ResultSpec(dtype=as_float),
         plan_of=plan_of,
-        check=_check,
-        border="mode",
-        working=32.0,
-        **fields,
+        limits=Limits(ndim=ndim, check=_check),
+        cost=Cost(memory=32.0),
+        adapter=adapter,
     )
 
 
@@ -213,7 +219,7 @@ def _frangi(name: str) -> Operation:
         Kind.STATISTIC,
         _frangi_plan,
         {"alpha": above_zero, "beta": above_zero, "gamma": gamma},
-        former=_scales,
+        adapter=Adapter(modernize=_scales),
         ndim=(2, 3),
     )
 

@@ -6,7 +6,7 @@ the image.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb, prod
 from typing import TYPE_CHECKING, Any
 
@@ -25,20 +25,24 @@ from napari_tilewise.operations.shared.histograms import (
 )
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Call,
-    Exactness,
+    Cost,
     Gather,
     Kind,
+    Limits,
     Operation,
     Output,
     Plan,
+    ResultSpec,
+    StepForm,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import Either, Flag, FunctionSpec, Number, Spec
 from napari_tilewise.operations.spec.value_specs import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 NBINS = Number(integer=True, minimum=1, usual=(1, 300), advanced=True)
 
@@ -234,30 +238,34 @@ def _mean_dtype(call: Call) -> Any:
     return np.float64 if call.dtype.kind in "bui" else call.dtype
 
 
+def _scalar(call: Call) -> tuple[int, ...]:
+    return ()
+
+
+# dtype_varies: for a constant image, its pixel value is returned unchanged.
+THRESHOLD = ResultSpec(output=Output.SCALAR, dtype=_centers_dtype, shape=_scalar, dtype_varies=True)
+HIST: Mapping[str, Spec] = {"hist": HISTOGRAM}
+MASK_ABOVE = StepForm(apply=above, text=ABOVE)
+
+
 def _threshold(
     name: str,
-    threshold_of: Callable[[Call, Histogram], Any] = _from_histogram,
-    specs: dict[str, Spec] | None = None,
-    **fields: Any,
+    plan_of: Callable[[Call], Plan],
+    specs: Mapping[str, Spec] | None = None,
+    *,
+    result: ResultSpec = THRESHOLD,
+    step: StepForm = MASK_ABOVE,
 ) -> Operation:
-    takes_histogram = "plan_of" not in fields
-    hist = {"hist": HISTOGRAM} if takes_histogram else {}
+    """Return a threshold that follows from the histogram."""
     return Operation(
         name=f"filters.threshold_{name}",
         kind=Kind.STATISTIC,
-        dtype_varies=True,  # for a constant image, its pixel value is returned unchanged
-        specs={"nbins": NBINS, **(specs or {}), **hist},
-        output=Output.SCALAR,
-        **{
-            "dtype_of": _centers_dtype,
-            "shape_of": lambda call: (),
-            "plan_of": _histogram_plan(threshold_of),
-            "apply_result": above,
-            "step_text": ABOVE,
-            "finite": True,
-            "working": 4.0,
-            **fields,
-        },
+        specs={"nbins": NBINS, **(specs or {})},
+        result=result,
+        plan_of=plan_of,
+        step=step,
+        limits=Limits(finite=True),
+        cost=Cost(memory=4.0),
     )
 
 
@@ -277,23 +285,21 @@ dtype, with a relative error of up to (16 + log2(pixels)) units in the last plac
 precision."""
 
 OPERATIONS = (
-    _threshold("otsu", _otsu),
-    _threshold("yen"),
+    _threshold("otsu", _histogram_plan(_otsu), HIST),
+    _threshold("yen", _histogram_plan(_from_histogram), HIST),
     _threshold(
         "isodata",
-        specs={"return_all": Flag(advanced=True)},
-        shape_of=_isodata_shape,
-        apply_result=_above_lowest,
-        step_params={"return_all": False},
+        _histogram_plan(_from_histogram),
+        {"return_all": Flag(advanced=True), **HIST},
+        result=replace(THRESHOLD, shape=_isodata_shape),
+        step=StepForm(apply=_above_lowest, text=ABOVE, params={"return_all": False}),
     ),
     Operation(
         name="filters.threshold_li",
         kind=Kind.ITERATIVE,
-        dtype_varies=True,
-        exactness=Exactness.CLOSE,
+        result=ResultSpec(dtype_varies=True, output=Output.SCALAR, dtype=li_dtype, shape=_scalar),
         # every iteration compares pixels with a mean; see ROUNDING. Integers are exact.
-        tolerance=1e-9,
-        tolerance32=2e-5,
+        accuracy=Accuracy(tolerance=1e-9, single=2e-5),
         specs={
             "tolerance": Number(minimum=0, usual=(0.001, 0.5), optional=True, advanced=True),
             "initial_guess": Either(
@@ -303,44 +309,38 @@ OPERATIONS = (
             ),
             "iter_callback": FunctionSpec(optional=True, samples=(float,), advanced=True),
         },
-        output=Output.SCALAR,
-        dtype_of=li_dtype,
-        shape_of=lambda call: (),
-        dtypes="uif",
+        limits=Limits(dtypes="uif"),
         plan_of=li_plan,
-        largest_of=largest_cut,
-        apply_result=above,
-        step_text=ABOVE,
-        working=5.0,
+        cost=Cost(largest_region=largest_cut, memory=5.0),
+        step=MASK_ABOVE,
         note=ROUNDING + " A function as initial_guess receives all pixels of the image at once.",
     ),
-    _threshold("triangle", plan_of=_triangle_plan),
+    _threshold("triangle", _triangle_plan),
     _threshold(
         "minimum",
-        _minimum,
-        specs={"max_num_iter": Number(integer=True, minimum=1, usual=(100, 10000), advanced=True)},
+        _histogram_plan(_minimum),
+        {
+            "max_num_iter": Number(integer=True, minimum=1, usual=(100, 10000), advanced=True),
+            **HIST,
+        },
     ),
     Operation(
         name="filters.threshold_mean",
         kind=Kind.STATISTIC,
-        output=Output.SCALAR,
-        dtype_of=_mean_dtype,
-        shape_of=lambda call: (),
+        result=ResultSpec(output=Output.SCALAR, dtype=_mean_dtype, shape=_scalar),
         plan_of=_mean_plan,
-        largest_of=largest_cut,
-        apply_result=above,
-        step_text=ABOVE,
-        working=3.0,
+        cost=Cost(largest_region=largest_cut, memory=3.0),
+        step=MASK_ABOVE,
         note="Results for float16 images, and for integers whose sum exceeds 2**53, may differ in "
         "the last place.",
     ),
     _threshold(
         "multiotsu",
-        _multiotsu,
-        specs={"classes": Number(integer=True, minimum=2, maximum=5, usual=(2, 3))},
-        shape_of=lambda call: (call["classes"] - 1,),
-        apply_result=_regions,
-        apply_output=Output.LABELS,
-        step_text="np.digitize({image}, bins={call})",
+        _histogram_plan(_multiotsu),
+        {"classes": Number(integer=True, minimum=2, maximum=5, usual=(2, 3)), **HIST},
+        result=replace(THRESHOLD, shape=lambda call: (call["classes"] - 1,)),
+        step=StepForm(
+            apply=_regions, output=Output.LABELS, text="np.digitize({image}, bins={call})"
+        ),
     ),
 )

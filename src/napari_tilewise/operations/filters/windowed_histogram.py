@@ -23,11 +23,15 @@ from napari_tilewise.operations.filters.rank import (
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Tiles,
     Value,
     last_axis,
@@ -114,16 +118,13 @@ OPERATIONS = (
             **SHIFTS_2D,
             "n_bins": Number(minimum=1, integer=True, optional=True, usual=(1, 4)),
         },
-        output_of=_output,
-        halo_of=rank_halo,
-        dtype_of=lambda call: np.float64,
-        shape_of=_shape,
-        channel_of=last_axis,
+        result=ResultSpec(
+            output_of=_output, dtype=lambda call: np.float64, shape=_shape, channel=last_axis
+        ),
+        neighbourhood=Neighbourhood(halo=rank_halo),
         plan_of=_plan,
-        check=check_footprint,
-        ndim=(2, 2),
-        working=4.0,
-        largest_of=_largest,
+        limits=Limits(check=check_footprint, ndim=(2, 2)),
+        cost=Cost(memory=4.0, largest_region=_largest),
         note="Give n_bins for a lazy result: without it the whole image is read first and the "
         "result is held in memory. Bins beyond the image's gray levels are 0, where scikit-image "
         "returns whatever lies in memory.",

@@ -9,7 +9,17 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, did_you_mean
 from napari_tilewise.operations.spec.keyword_specs import Keywords
-from napari_tilewise.operations.spec.operation import Block, Call, Kind, Operation, Output, Tiles
+from napari_tilewise.operations.spec.operation import (
+    Block,
+    Call,
+    Cost,
+    Kind,
+    Limits,
+    Operation,
+    Output,
+    ResultSpec,
+    Tiles,
+)
 from napari_tilewise.operations.spec.parameters import FunctionSpec, Number
 
 if TYPE_CHECKING:
@@ -122,11 +132,9 @@ OPERATIONS = (
             "cval": Number(usual=(0, 1), advanced=True),
             "func_kwargs": Keywords(samples=({"dtype": "float64"}, {}), advanced=True),
         },
-        output=Output.IMAGE,
-        shape_of=_shape,
-        dtype_of=lambda call: _probe(call).dtype,
+        result=ResultSpec(output=Output.IMAGE, shape=_shape, dtype=lambda call: _probe(call).dtype),
         plan_of=_block_reduce,
-        check=_check,
-        working=6.0,
+        limits=Limits(check=_check),
+        cost=Cost(memory=6.0),
     ),
 )

@@ -11,14 +11,18 @@ from skimage.util import img_as_float
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.common import CHANNEL
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Block,
     Call,
-    Exactness,
+    Cost,
     Gather,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import FunctionSpec, Number
@@ -68,14 +72,11 @@ OPERATIONS = (
     Operation(
         name="measure.blur_effect",
         kind=Kind.STATISTIC,
-        exactness=Exactness.CLOSE,
         # scikit-image's blurred pixels carry the rounding of a running sum along the whole line,
         # its sums that of adding up row after row: both grow like the root of the number of
         # pixels. This is 340 units in the last place per pixel's root. The gray values of color
         # images, products by BLAS, are those of the image's own type.
-        tolerance=1e-8,
-        tolerance32=5e-2,
-        tolerance_pixels=2**34,
+        accuracy=Accuracy(tolerance=1e-8, single=5e-2, pixels=2**34),
         specs={
             "h_size": Number(integer=True, minimum=1, length=True, usual=(1, 15)),
             "channel_axis": CHANNEL,
@@ -83,12 +84,14 @@ OPERATIONS = (
                 optional=True, advanced=True, samples=(np.max, np.mean, np.min)
             ),
         },
-        output=Output.SCALAR,
-        shape_of=lambda call: None if call["reduce_func"] is None else (),
-        dtype_of=lambda call: np.float64,
-        halo_of=_halo,
+        result=ResultSpec(
+            output=Output.SCALAR,
+            shape=lambda call: None if call["reduce_func"] is None else (),
+            dtype=lambda call: np.float64,
+        ),
+        neighbourhood=Neighbourhood(halo=_halo),
         plan_of=_blur_effect,
-        check=_check,
-        working=9.0,
+        limits=Limits(check=_check),
+        cost=Cost(memory=9.0),
     ),
 )

@@ -7,6 +7,7 @@ bits. Only Pearson's coefficient, whose last sum scikit-image leaves to BLAS, is
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +17,16 @@ from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.global_numbers import largest_cut, sums
 from napari_tilewise.operations.shared.selected_sums import selected_sums
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Block,
     Call,
-    Exactness,
+    Cost,
     Gather,
     Kind,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage
@@ -235,14 +238,6 @@ MASK = AlignedImage()
 SECOND_MASK = AlignedImage(role="mask", optional=False)
 SECOND_IMAGE = AlignedImage(role="image", optional=False, like=True)
 
-SCALAR: dict[str, Any] = {
-    "kind": Kind.STATISTIC,
-    "output": Output.SCALAR,
-    "shape_of": lambda call: (),
-    "dtype_varies": True,  # 0 where there is nothing to divide by
-    "working": 6.0,
-}
-
 
 def _dtype(call: Call) -> Any:
     """Return the dtype of a quotient of sums."""
@@ -252,46 +247,47 @@ def _dtype(call: Call) -> Any:
     return found if found.kind == "f" else np.float64
 
 
+# dtype_varies: 0 where there is nothing to divide by.
+QUOTIENT = ResultSpec(output=Output.SCALAR, dtype=_dtype, shape=lambda call: (), dtype_varies=True)
+
 OPERATIONS = (
     Operation(
         name="measure.pearson_corr_coeff",
-        exactness=Exactness.CLOSE,
         # scikit-image's r is a dot product of unit vectors by BLAS, in the images' own type: some
         # units in the last place per root of the number of pixels. Around r = 0 the p-value
         # amplifies it by the root of that number once more.
-        tolerance=1e-8,
-        tolerance32=1.0,
-        tolerance_pixels=2**34,
+        accuracy=Accuracy(tolerance=1e-8, single=1.0, pixels=2**34),
         specs={"image1": SECOND_IMAGE, "mask": MASK},
         kind=Kind.STATISTIC,
-        output=Output.VALUES,
-        shape_of=lambda call: None,
+        result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_pearson,
-        largest_of=largest_cut,
-        working=10.0,
+        cost=Cost(largest_region=largest_cut, memory=10.0),
         note="In single precision scikit-image's own p-value of a large image is mostly rounding.",
     ),
     Operation(
         name="measure.manders_coloc_coeff",
         specs={"image1_mask": SECOND_MASK, "mask": MASK},
-        dtype_of=_dtype,
+        kind=Kind.STATISTIC,
+        result=QUOTIENT,
         plan_of=_manders_coloc,
         note=HALF,
-        **SCALAR,
+        cost=Cost(memory=6.0),
     ),
     Operation(
         name="measure.manders_overlap_coeff",
         specs={"image1": SECOND_IMAGE, "mask": MASK},
-        dtype_of=_dtype,
+        kind=Kind.STATISTIC,
+        result=QUOTIENT,
         plan_of=_manders_overlap,
         note=HALF,
-        **SCALAR,
+        cost=Cost(memory=6.0),
     ),
     Operation(
         name="measure.intersection_coeff",
         specs={"image1_mask": SECOND_MASK, "mask": MASK},
-        dtype_of=lambda call: np.float64,
+        kind=Kind.STATISTIC,
+        result=replace(QUOTIENT, dtype=lambda call: np.float64),
         plan_of=_intersection,
-        **SCALAR,
+        cost=Cost(memory=6.0),
     ),
 )

@@ -22,11 +22,15 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, ChoiceSpec, Number
@@ -167,7 +171,10 @@ ENDS = ChoiceSpec(choices=("low", "high"), advanced=True)
 OPERATIONS = (
     Operation(
         name="measure.find_contours",
-        holds_gil=True,
+        cost=Cost(
+            holds_gil=True,
+            memory=30.0,  # a square of noise has up to two segments
+        ),
         kind=Kind.CONNECTED,
         specs={
             "level": Number(optional=True, usual=(0, 1)),
@@ -175,13 +182,10 @@ OPERATIONS = (
             "positive_orientation": ENDS,
             "mask": AlignedImage(),
         },
-        output=Output.CONTOURS,
-        shape_of=lambda call: None,
-        halo_of=lambda call: ((0, 1), (0, 1)),
-        ndim=(2, 2),
+        result=ResultSpec(output=Output.CONTOURS, shape=lambda call: None),
+        neighbourhood=Neighbourhood(halo=lambda call: ((0, 1), (0, 1))),
+        limits=Limits(ndim=(2, 2), check=_check),
         plan_of=_plan,
-        check=_check,
-        working=30.0,  # a square of noise has up to two segments
         note="Memory grows with the contours' length: some 300 bytes per segment.",
     ),
 )

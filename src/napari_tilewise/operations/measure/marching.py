@@ -24,11 +24,15 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, ChoiceSpec, Flag, Number
@@ -357,13 +361,13 @@ OPERATIONS = (
             "method": ChoiceSpec(choices=("lewiner", "lorensen"), advanced=True),
             "mask": AlignedImage(),
         },
-        output=Output.MESH,
-        shape_of=lambda call: None,
-        halo_of=lambda call: int(call["step_size"]),
-        ndim=(3, 3),
+        result=ResultSpec(output=Output.MESH, shape=lambda call: None),
+        neighbourhood=Neighbourhood(halo=lambda call: int(call["step_size"])),
+        limits=Limits(ndim=(3, 3), check=_check),
         plan_of=_plan,
-        check=_check,
-        working=80.0,  # every voxel of noise has three vertices
+        cost=Cost(
+            memory=80.0,  # every voxel of noise has three vertices
+        ),
         note="Memory grows with the mesh: some 220 bytes per vertex.",
     ),
 )

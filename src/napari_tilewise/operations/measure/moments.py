@@ -15,14 +15,18 @@ from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.deprecated import only
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
+    Adapter,
     Block,
     Call,
-    Exactness,
+    Cost,
     Gather,
     Kind,
+    Limits,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import Array, Number
@@ -129,11 +133,8 @@ CENTER = Number(per_axis=True, optional=True, usual=(0, 40))
 
 SHARED: dict[str, Any] = {
     "kind": Kind.STATISTIC,
-    "exactness": Exactness.CLOSE,
-    "output": Output.VALUES,
-    "check": _check,
-    "ndim": (1, 4),
-    "working": 4.0,
+    "limits": Limits(ndim=(1, 4), check=_check),
+    "cost": Cost(memory=4.0),
 }
 
 RELATIVE = """\
@@ -149,11 +150,8 @@ OPERATIONS = (
     Operation(
         name="measure.moments",
         specs={"order": ORDER, "spacing": SPACING},
-        tolerance=1e-9,
-        tolerance32=1e-1,
-        tolerance_pixels=2**34,
-        shape_of=_powers_shape,
-        dtype_of=_moments_dtype,
+        accuracy=Accuracy(tolerance=1e-9, single=1e-1, pixels=2**34),
+        result=ResultSpec(output=Output.VALUES, shape=_powers_shape, dtype=_moments_dtype),
         plan_of=_moments,
         note=RELATIVE,
         **SHARED,
@@ -161,22 +159,20 @@ OPERATIONS = (
     Operation(
         name="measure.moments_central",
         specs={"center": CENTER, "order": ORDER, "spacing": SPACING},
-        tolerance=1e-7,
-        tolerance32=1e-1,
-        shape_of=_powers_shape,
-        dtype_of=_moments_dtype,
+        accuracy=Accuracy(tolerance=1e-7, single=1e-1),
+        result=ResultSpec(output=Output.VALUES, shape=_powers_shape, dtype=_moments_dtype),
         plan_of=_moments_central,
-        former=only("center", "order", "spacing"),
+        adapter=Adapter(modernize=only("center", "order", "spacing")),
         note=f"{RELATIVE} Other keywords mean nothing, as in scikit-image.",
         **SHARED,
     ),
     Operation(
         name="measure.centroid",
         specs={"spacing": SPACING},
-        tolerance=1e-7,
-        tolerance32=1e-1,
-        shape_of=lambda call: (call.ndim,),
-        dtype_of=_moments_dtype,
+        accuracy=Accuracy(tolerance=1e-7, single=1e-1),
+        result=ResultSpec(
+            output=Output.VALUES, shape=lambda call: (call.ndim,), dtype=_moments_dtype
+        ),
         plan_of=_centroid,
         note=RELATIVE,
         **SHARED,
@@ -184,10 +180,12 @@ OPERATIONS = (
     Operation(
         name="measure.inertia_tensor",
         specs={"mu": Array(optional=True, advanced=True, longest=4), "spacing": SPACING},
-        tolerance=1e-7,
-        tolerance32=1e-1,
-        shape_of=lambda call: (call.ndim, call.ndim),
-        dtype_of=lambda call: _moments_dtype(call) if call["mu"] is None else call["mu"].dtype,
+        accuracy=Accuracy(tolerance=1e-7, single=1e-1),
+        result=ResultSpec(
+            output=Output.VALUES,
+            shape=lambda call: (call.ndim, call.ndim),
+            dtype=lambda call: _moments_dtype(call) if call["mu"] is None else call["mu"].dtype,
+        ),
         plan_of=_inertia,
         note=RELATIVE,
         **SHARED,
@@ -199,9 +197,8 @@ OPERATIONS = (
             "T": Array(ndim=2, optional=True, advanced=True),
             "spacing": SPACING,
         },
-        tolerance=1e-7,
-        tolerance32=1e-1,
-        shape_of=lambda call: None,
+        accuracy=Accuracy(tolerance=1e-7, single=1e-1),
+        result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_inertia,
         note=RELATIVE,
         **SHARED,

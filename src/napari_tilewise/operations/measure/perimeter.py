@@ -18,11 +18,15 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Number
@@ -128,42 +132,39 @@ def _perimeter(call: Call) -> Plan:
     return Value(counts[:50] @ _WEIGHTS)
 
 
-SCALAR: dict[str, Any] = {
-    "kind": Kind.STATISTIC,
-    "output": Output.SCALAR,
-    "shape_of": lambda call: (),
-}
+def _scalar(dtype: type[np.generic]) -> ResultSpec:
+    return ResultSpec(output=Output.SCALAR, dtype=lambda call: dtype, shape=lambda call: ())
+
 
 OPERATIONS = (
     Operation(
         name="measure.euler_number",
         specs={"connectivity": Number(integer=True, minimum=1, optional=True, usual=(1, 3))},
-        dtype_of=lambda call: np.int64,
-        halo_of=lambda call: ((1, 0),) * call.ndim,
-        ndim=(2, 3),
+        result=_scalar(np.int64),
+        neighbourhood=Neighbourhood(halo=lambda call: ((1, 0),) * call.ndim),
+        limits=Limits(ndim=(2, 3), check=_check_connectivity),
         plan_of=_euler_number,
-        check=_check_connectivity,
-        working=2.0,
-        **SCALAR,
+        cost=Cost(memory=2.0),
+        kind=Kind.STATISTIC,
     ),
     Operation(
         name="measure.perimeter",
         specs={"neighborhood": ChoiceSpec(choices=(4, 8))},
-        dtype_of=lambda call: np.float64,
-        halo_of=lambda call: 2,
-        ndim=(2, 2),
+        result=_scalar(np.float64),
+        neighbourhood=Neighbourhood(halo=lambda call: 2),
+        limits=Limits(ndim=(2, 2)),
         plan_of=_perimeter,
-        working=5.0,
-        **SCALAR,
+        cost=Cost(memory=5.0),
+        kind=Kind.STATISTIC,
     ),
     Operation(
         name="measure.perimeter_crofton",
         specs={"directions": ChoiceSpec(choices=(2, 4))},
-        dtype_of=lambda call: np.float64,
-        halo_of=lambda call: ((1, 0), (1, 0)),
-        ndim=(2, 2),
+        result=_scalar(np.float64),
+        neighbourhood=Neighbourhood(halo=lambda call: ((1, 0), (1, 0))),
+        limits=Limits(ndim=(2, 2)),
         plan_of=_perimeter_crofton,
-        working=2.0,
-        **SCALAR,
+        cost=Cost(memory=2.0),
+        kind=Kind.STATISTIC,
     ),
 )

@@ -18,11 +18,14 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
+    Limits,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import Array, FunctionSpec, Number
@@ -135,12 +138,10 @@ OPERATIONS = (
                 optional=True, advanced=True, samples=(np.mean, np.max, np.sum, np.sqrt)
             ),
         },
-        output=Output.VALUES,
-        shape_of=lambda call: None,
-        ndim=(2, 3),
+        result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
+        limits=Limits(ndim=(2, 3), check=_check),
         plan_of=_plan,
-        check=_check,
-        working=6.0,
+        cost=Cost(memory=6.0),
         note="The last axis of an image with three holds channels.",
     ),
 )

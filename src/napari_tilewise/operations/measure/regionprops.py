@@ -24,11 +24,14 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
+    Limits,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import (
@@ -317,11 +320,8 @@ def _pixels(image: np.ndarray) -> int:
 
 SHARED: dict[str, Any] = {
     "kind": Kind.CONNECTED,
-    "dtypes": "ui",
-    "ndim": (2, 3),
-    "shape_of": lambda call: None,
-    "check": _check,
-    "working": 4.0,
+    "limits": Limits(ndim=(2, 3), dtypes="ui", check=_check),
+    "cost": Cost(memory=4.0),
 }
 
 SPECS: dict[str, Spec] = {
@@ -347,7 +347,7 @@ OPERATIONS = (
                 integer=True, per_axis=True, optional=True, usual=(-5, 50), advanced=True
             ),
         },
-        output=Output.VALUES,
+        result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_regionprops,
         **SHARED,
         note="Each object keeps the pixels of its own box, so that its properties can be computed "
@@ -364,7 +364,7 @@ OPERATIONS = (
             "extra_properties": SPECS["extra_properties"],
             "spacing": SPECS["spacing"],
         },
-        output=Output.TABLE,
+        result=ResultSpec(output=Output.TABLE, shape=lambda call: None),
         plan_of=_regionprops_table,
         **SHARED,
         note="An object larger than a tile is read whole while it is measured.",

@@ -19,14 +19,19 @@ from napari_tilewise.operations.shared.components import Components, Pieces, gat
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.deprecated import never_in_place
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
+    Cost,
     Gather,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Sweep,
     Tiles,
 )
@@ -182,22 +187,21 @@ FLOOD = Operation(
     name="morphology.flood",
     kind=Kind.CONNECTED,
     specs=SPECS,
-    output=Output.MASK,
-    halo_of=_halo,
-    dtype_of=lambda call: np.bool_,
+    result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
+    neighbourhood=Neighbourhood(halo=_halo),
     plan_of=_flooded,
-    check=_check,
-    working=3.0,
+    limits=Limits(check=_check),
+    cost=Cost(memory=3.0),
 )
 FLOOD_FILL = Operation(
     name="morphology.flood_fill",
     kind=Kind.CONNECTED,
     specs={"seed_point": SPECS["seed_point"], "new_value": Number(usual=(0, 1)), **SPECS},
-    halo_of=_halo,
+    neighbourhood=Neighbourhood(halo=_halo),
     plan_of=_filled,
-    check=_check_new,
-    working=4.0,
-    former=never_in_place,
+    limits=Limits(check=_check_new),
+    cost=Cost(memory=4.0),
+    adapter=Adapter(modernize=never_in_place),
     note="in_place=True is for NumPy images.",
 )
 OPERATIONS = (FLOOD, FLOOD_FILL)

@@ -15,10 +15,14 @@ from napari_tilewise.operations.shared.common import CVAL, check_mirroring
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Footprint
@@ -107,11 +111,9 @@ def _filter(name: str, halo: Callable[[Call], HaloLike], dtypes: str = "buif") -
         name=f"morphology.{name}",
         kind=Kind.NEIGHBOURHOOD,
         specs={"footprint": Footprint(optional=True), "mode": MODES, "cval": CVAL},
-        halo_of=halo,
-        border="mode",
-        check=_check,
-        dtypes=dtypes,
-        working=4.0,
+        neighbourhood=Neighbourhood(halo=halo, border="mode"),
+        limits=Limits(check=_check, dtypes=dtypes),
+        cost=Cost(memory=4.0),
     )
 
 
@@ -172,12 +174,11 @@ def _binary_filter(name: str, filters: int, advice: str) -> Operation:
             "footprint": Footprint(optional=True),
             "mode": ChoiceSpec(choices=("ignore", "max", "min"), advanced=True),
         },
-        output=Output.MASK,
-        halo_of=halo,
-        dtype_of=lambda call: np.bool_,
+        result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
+        neighbourhood=Neighbourhood(halo=halo),
         plan_of=_binary(halo),
-        check=_check_binary,
-        working=3.0,
+        limits=Limits(check=_check_binary),
+        cost=Cost(memory=3.0),
         deprecated=f"use morphology.{name}{advice}",
     )
 

@@ -22,11 +22,14 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
+    Limits,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Flag, Number
@@ -264,11 +267,10 @@ OPERATIONS = (
             "tolerance": Number(minimum=0, usual=(1e-10, 1e-3), advanced=True),
             "include_borders": Flag(),
         },
-        output=Output.MASK,
-        ndim=(2, 8),
-        dtype_of=lambda call: np.bool_,
+        result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
+        limits=Limits(ndim=(2, 8)),
         plan_of=_image,
-        working=10.0,
+        cost=Cost(memory=10.0),
         note="Beyond two axes a pixel counts as inside up to tolerance: the same pixels for any "
         "tolerance above the rounding of coordinates (1e-12 of the image's length).",
     ),
@@ -276,10 +278,9 @@ OPERATIONS = (
         name="morphology.convex_hull_object",
         kind=Kind.CONNECTED,
         specs={"connectivity": Number(integer=True, minimum=1, maximum=2, usual=(1, 2))},
-        output=Output.MASK,
-        ndim=(2, 2),
-        dtype_of=lambda call: np.bool_,
+        result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
+        limits=Limits(ndim=(2, 2)),
         plan_of=_object,
-        working=20.0,
+        cost=Cost(memory=20.0),
     ),
 )

@@ -16,10 +16,13 @@ from napari_tilewise.operations.shared.search import anywhere
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     HaloLike,
     Kind,
+    Neighbourhood,
     Operation,
     Output,
+    ResultSpec,
     Tiles,
     normal_halo,
 )
@@ -126,11 +129,10 @@ def _operation(name: str, *kinds: str) -> Operation:
                 minimum=0, exclusive=True, per_axis=True, optional=True, usual=(1, 3), advanced=True
             ),
         },
-        output=Output.MASK,
-        halo_of=lambda call: _reach(call, len(kinds)),
-        dtype_of=lambda call: np.bool_,
+        result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
+        neighbourhood=Neighbourhood(halo=lambda call: _reach(call, len(kinds))),
         plan_of=_plan(*kinds),
-        working=8.0,
+        cost=Cost(memory=8.0),
     )
 
 

@@ -22,12 +22,16 @@ from napari_tilewise.operations.morphology.given_tree import (
 from napari_tilewise.operations.shared.whole import WHOLE, whole_halo
 from napari_tilewise.operations.spec.operation import (
     Call,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Part,
     Plan,
+    ResultSpec,
     tiled,
 )
 from napari_tilewise.operations.spec.parameters import Number
@@ -97,10 +101,10 @@ def _filter(
             "connectivity": CONNECTIVITY,
             **TREE,
         },
-        halo_of=halo,
+        neighbourhood=Neighbourhood(halo=halo),
         plan_of=_filtered,
-        check=check,
-        working=working,
+        limits=Limits(check=check),
+        cost=Cost(memory=working),
         note=f"A large {threshold} is a large halo. {NOTE}",
     )
 
@@ -114,12 +118,14 @@ OPERATIONS = (
         name="morphology.max_tree",
         **WHOLE,
         specs={"connectivity": CONNECTIVITY},
-        dtype_of=lambda call: np.int64,
-        parts_of=lambda call: (
-            Part(Output.IMAGE, np.int64, call.shape),
-            Part(Output.VALUES, np.int64),
+        result=ResultSpec(
+            dtype=lambda call: np.int64,
+            parts=lambda call: (
+                Part(Output.IMAGE, np.int64, call.shape),
+                Part(Output.VALUES, np.int64),
+            ),
         ),
-        check=refuse_half,
-        working=6.0,
+        limits=Limits(check=refuse_half),
+        cost=Cost(memory=6.0),
     ),
 )

@@ -11,13 +11,17 @@ from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
 from napari_tilewise.operations.spec.deprecated import renamed
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
+    Limits,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Number
@@ -124,21 +128,20 @@ OPERATIONS = (
         name="morphology.remove_small_objects",
         kind=Kind.CONNECTED,
         specs={"connectivity": CONNECTIVITY, "max_size": MAX_SIZE},
-        output=Output.LABELS,
-        dtypes="bui",
+        result=ResultSpec(output=Output.LABELS),
+        limits=Limits(dtypes="bui"),
         plan_of=_remove_small_objects,
-        working=3.0,
-        former=renamed("min_size", "max_size"),
+        cost=Cost(memory=3.0),
+        adapter=Adapter(modernize=renamed("min_size", "max_size")),
     ),
     Operation(
         name="morphology.remove_small_holes",
         kind=Kind.CONNECTED,
         specs={"connectivity": CONNECTIVITY, "max_size": MAX_SIZE},
-        output=Output.MASK,
-        dtypes="bui",
-        dtype_of=lambda call: np.bool_,
+        result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
+        limits=Limits(dtypes="bui"),
         plan_of=_remove_small_holes,
-        working=3.0,
-        former=renamed("area_threshold", "max_size"),
+        cost=Cost(memory=3.0),
+        adapter=Adapter(modernize=renamed("area_threshold", "max_size")),
     ),
 )

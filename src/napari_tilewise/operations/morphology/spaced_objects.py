@@ -17,11 +17,15 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Array, Number
@@ -131,12 +135,11 @@ OPERATIONS = (
             "p_norm": Number(minimum=1, usual=(1, 3), advanced=True),
             "spacing": Array(ndim=1, optional=True, longest=3, usual=(0.5, 3), advanced=True),
         },
-        output=Output.LABELS,
-        halo_of=lambda call: 1,
-        dtypes="ui",
+        result=ResultSpec(output=Output.LABELS),
+        neighbourhood=Neighbourhood(halo=lambda call: 1),
+        limits=Limits(dtypes="ui", check=_check),
         plan_of=_plan,
-        check=_check,
-        working=4.0,
+        cost=Cost(memory=4.0),
         note="The border pixels of all objects are held in memory.",
     ),
 )

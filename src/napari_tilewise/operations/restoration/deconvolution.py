@@ -17,16 +17,20 @@ from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.whole import WHOLE, whole
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Block,
     Call,
-    Exactness,
+    Cost,
     Gather,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Part,
     Plan,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Array, Flag, Number, Seed
@@ -113,7 +117,6 @@ OPERATIONS = (
     Operation(
         name="restoration.richardson_lucy",
         kind=Kind.ITERATIVE,
-        exactness=Exactness.CLOSE,
         # Bit for bit where SciPy convolves directly. A Fourier transform of N pixels is off by some
         # log2(N) units in the last place of the largest value, and differently for a tile. Where
         # nothing is negative, what that does to an estimate u in a pixel p is bounded: its share
@@ -122,18 +125,17 @@ OPERATIONS = (
         # e - P e, P an average over neighbours with eigenvalues from 0 to 1, so that they add up
         # and do not grow. A thousand iterations of ten units each: 2e-12, and 1e-3 in single
         # precision. (A blurred value equal to filter_epsilon to the last bit may fall either way.)
-        tolerance=1e-10,
-        tolerance32=1e-3,
+        accuracy=Accuracy(tolerance=1e-10, single=1e-3),
         specs={
             "psf": PSF,
             "num_iter": Number(minimum=0, integer=True, usual=(1, 12)),
             "clip": CLIP,
             "filter_epsilon": Number(minimum=0, optional=True, usual=(1e-6, 0.1), advanced=True),
         },
-        halo_of=_lucy_halo,
-        dtype_of=as_float,
+        neighbourhood=Neighbourhood(halo=_lucy_halo),
+        result=ResultSpec(dtype=as_float),
         plan_of=_lucy,
-        working=16.0,
+        cost=Cost(memory=16.0),
         note="An even kernel, or negative values, with Fourier transforms (SciPy's choice for all "
         "but small kernels) leave no bound for rounding: the whole image is then read at once.",
     ),
@@ -147,8 +149,8 @@ OPERATIONS = (
             "is_real": REAL,
             "clip": CLIP,
         },
-        dtype_of=_dtype,
-        working=16.0,
+        result=ResultSpec(dtype=_dtype),
+        cost=Cost(memory=16.0),
     ),
     Operation(
         name="restoration.unsupervised_wiener",
@@ -164,10 +166,9 @@ OPERATIONS = (
             "clip": CLIP,
             "rng": Seed(advanced=True),
         },
-        dtype_of=_dtype,
-        parts_of=_parts,
-        ndim=(2, 2),
-        working=30.0,
+        result=ResultSpec(dtype=_dtype, parts=_parts),
+        limits=Limits(ndim=(2, 2)),
+        cost=Cost(memory=30.0),
         note="The image, and the Gibbs sampler's chains. Random: give rng for the same result.",
     ),
 )

@@ -21,13 +21,18 @@ from napari_tilewise.operations.shared.whole import WHOLE
 from napari_tilewise.operations.spec.deprecated import without
 from napari_tilewise.operations.spec.keyword_specs import Flags
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
+    Adapter,
     Block,
     Call,
-    Exactness,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Plan,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Either, Flag, Footprint, Number
@@ -171,11 +176,9 @@ OPERATIONS = (
             "isotropic": Flag(),
             "channel_axis": CHANNEL,
         },
-        dtype_of=as_float,
-        check=_check_bregman,
-        ndim=(2, 3),
-        shortest=2,
-        working=10.0,
+        result=ResultSpec(dtype=as_float),
+        limits=Limits(check=_check_bregman, ndim=(2, 3), shortest=2),
+        cost=Cost(memory=10.0),
         note="A third axis that holds no channels is not smoothed along, as in scikit-image.",
     ),
     Operation(
@@ -192,17 +195,11 @@ OPERATIONS = (
             "cval": CVAL,
             "channel_axis": CHANNEL,
         },
-        halo_of=_bilateral_halo,
-        largest_of=global_numbers.largest_cut,
-        dtype_of=as_float,
+        neighbourhood=Neighbourhood(halo=_bilateral_halo, border="mode"),
+        cost=Cost(largest_region=global_numbers.largest_cut, memory=6.0),
+        result=ResultSpec(dtype=as_float, dtype_varies=True),
         plan_of=_bilateral,
-        border="mode",
-        ndim=(2, 2),
-        check=_check_bilateral,
-        finite=True,
-        shortest=2,
-        dtype_varies=True,
-        working=6.0,
+        limits=Limits(ndim=(2, 2), check=_check_bilateral, finite=True, shortest=2),
         note="scikit-image returns a constant image of integers in its own type; a lazy result "
         "is floating point all the same.",
     ),
@@ -216,8 +213,7 @@ OPERATIONS = (
         # the result moves by min(1, e) * sqrt(5) * h * s, at most sqrt(5 * eps * N) of M. With
         # values in 0..1 and h > 0.02 that is below 1e-6, and nearly always 0.
         # (A distance that equals the cut-off of 5 to the last bit can drop a weight of 0.0067.)
-        exactness=Exactness.CLOSE,
-        tolerance=1e-4,
+        accuracy=Accuracy(tolerance=1e-4),
         specs={
             "patch_size": Number(minimum=1, integer=True, length=True, usual=(2, 5)),
             "patch_distance": Number(minimum=0, integer=True, length=True, usual=(1, 5)),
@@ -227,12 +223,10 @@ OPERATIONS = (
             "preserve_range": Flag(advanced=True),
             "channel_axis": CHANNEL,
         },
-        halo_of=_nl_halo,
-        dtype_of=as_float,
-        ndim=(2, 4),
-        shortest=2,
-        check=_check_nl,
-        working=10.0,
+        neighbourhood=Neighbourhood(halo=_nl_halo),
+        result=ResultSpec(dtype=as_float),
+        limits=Limits(ndim=(2, 4), shortest=2, check=_check_nl),
+        cost=Cost(memory=10.0),
     ),
     Operation(
         name="restoration.rolling_ball",
@@ -242,10 +236,9 @@ OPERATIONS = (
             "kernel": Footprint(optional=True, sequences=False, advanced=True),
             "nansafe": Flag(advanced=True),
         },
-        halo_of=_ball_halo,
-        fixed={"workers": 1},
-        former=without("workers", "num_threads"),
-        working=6.0,
+        neighbourhood=Neighbourhood(halo=_ball_halo),
+        adapter=Adapter(fixed={"workers": 1}, modernize=without("workers", "num_threads")),
+        cost=Cost(memory=6.0),
     ),
     Operation(
         name="restoration.unwrap_phase",
@@ -256,10 +249,9 @@ OPERATIONS = (
             # scikit-image's kernel takes no numpy.random.Generator, whatever its docstring says
             "rng": Number(integer=True, minimum=0, optional=True, usual=(0, 99), advanced=True),
         },
-        dtype_of=lambda call: np.float64,
-        check=_check_phase,
-        ndim=(1, 3),
-        working=20.0,
+        result=ResultSpec(dtype=lambda call: np.float64),
+        limits=Limits(check=_check_phase, ndim=(1, 3)),
+        cost=Cost(memory=20.0),
         note="Takes no masked arrays. With rng= the answer is another at every call, as "
         "scikit-image's is.",
     ),

@@ -22,10 +22,13 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
+    Neighbourhood,
     Operation,
     Plan,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag
@@ -170,10 +173,12 @@ OPERATIONS = (
             "split_into_regions": Flag(advanced=True),
             "channel_axis": CHANNEL,
         },
-        halo_of=lambda call: 16,
-        dtype_of=as_float,
+        neighbourhood=Neighbourhood(halo=lambda call: 16),
+        result=ResultSpec(dtype=as_float),
         plan_of=_plan,
-        working=80.0,  # the sparse factors of a hole that is the whole tile
+        cost=Cost(
+            memory=80.0,  # the sparse factors of a hole that is the whole tile
+        ),
         note="A hole is read whole, and solved for each tile that it meets. The system of all "
         "holes at once, which is scikit-image's default, falls apart into those of each: the "
         "sparse solver gives both the same bits.",

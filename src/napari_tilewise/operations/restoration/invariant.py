@@ -17,13 +17,17 @@ from napari_tilewise.operations.shared.whole import WHOLE, whole, whole_halo
 from napari_tilewise.operations.spec.deprecated import renamed
 from napari_tilewise.operations.spec.keyword_specs import Items, Keywords
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
+    Adapter,
     Call,
-    Exactness,
+    Cost,
     HaloLike,
     Kind,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     normal_halo,
     tiled,
 )
@@ -66,7 +70,9 @@ def _inner(call: Call) -> Call | None:
     except TilewiseError:
         return None  # the function refuses this image itself, in its own words
     plain = (
-        inner.channel_axis is None and not inner.wraps and operation.shape_of(inner) == call.shape
+        inner.channel_axis is None
+        and not inner.wraps
+        and operation.result.shape(inner) == call.shape
     )
     return inner if plain else None
 
@@ -76,7 +82,7 @@ def _halo(call: Call) -> HaloLike:
     inner = _inner(call)
     if inner is None:
         return whole_halo(call)
-    halo = normal_halo(inner.operation.halo_of(inner), call.ndim)
+    halo = normal_halo(inner.operation.neighbourhood.halo(inner), call.ndim)
     return [(before + 1, after + 1) for before, after in halo]
 
 
@@ -99,18 +105,17 @@ OPERATIONS = (
         name="restoration.denoise_invariant",
         kind=Kind.NEIGHBOURHOOD,
         # the given function's own; see TOLERANCE
-        exactness=Exactness.CLOSE,
-        tolerance=TOLERANCE,
+        accuracy=Accuracy(tolerance=TOLERANCE),
         specs={
             "denoise_function": FunctionSpec(samples=(gaussian, median, denoise_tv_chambolle)),
             "stride": STRIDE,
             "masks": Items(optional=True, samples=(None,), advanced=True),
             "denoiser_kwargs": Keywords(samples=BLUR_KEYWORDS),
         },
-        halo_of=_halo,
-        dtype_of=as_float,
+        neighbourhood=Neighbourhood(halo=_halo),
+        result=ResultSpec(dtype=as_float),
         plan_of=_denoise,
-        working=16.0,
+        cost=Cost(memory=16.0),
         note="By tiles for scikit-image's filters with a finite halo (gaussian, median, "
         "denoise_nl_means), and as exact as they are; any other function gets the whole image.",
     ),
@@ -124,9 +129,8 @@ OPERATIONS = (
             "approximate_loss": Flag(),
             "extra_output": Flag(),
         },
-        output=Output.VALUES,
-        shape_of=lambda call: None,
-        working=16.0,
+        result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
+        cost=Cost(memory=16.0),
         note="Returns a function; with extra_output also the parameters tried and their losses.",
     ),
     Operation(
@@ -151,10 +155,9 @@ OPERATIONS = (
             "workers": Number(minimum=1, integer=True, optional=True, usual=(1, 2), advanced=True),
             "channel_axis": CHANNEL,
         },
-        dtype_of=as_float,
-        dtype_varies=True,
-        working=16.0,
-        former=renamed("num_workers", "workers"),
+        result=ResultSpec(dtype=as_float, dtype_varies=True),
+        cost=Cost(memory=16.0),
+        adapter=Adapter(modernize=renamed("num_workers", "workers")),
         note="The result has the type that the given function returns; a lazy one is floating "
         "point.",
     ),

@@ -19,11 +19,14 @@ from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     HaloLike,
     Kind,
+    Neighbourhood,
     Operation,
     Plan,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Number
@@ -235,11 +238,9 @@ OPERATIONS = (
             "max_num_iter": Number(minimum=1, integer=True, usual=(1, 60)),
             "channel_axis": CHANNEL,
         },
-        halo_of=_halo,
-        typical_halo_of=_typical_halo,
-        largest_of=_largest,
-        dtype_of=as_float,
+        neighbourhood=Neighbourhood(halo=_halo, typical_halo=_typical_halo),
+        cost=Cost(largest_region=_largest, memory=20.0),
+        result=ResultSpec(dtype=as_float),
         plan_of=_plan,
-        working=20.0,
     ),
 )

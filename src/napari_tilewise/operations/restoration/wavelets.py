@@ -26,12 +26,16 @@ from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Tiles,
     Value,
 )
@@ -348,12 +352,11 @@ OPERATIONS = (
             "rescale_sigma": Flag(advanced=True),
             "channel_axis": CHANNEL,
         },
-        halo_of=_halo,
-        dtype_of=as_float,
+        neighbourhood=Neighbourhood(halo=_halo),
+        result=ResultSpec(dtype=as_float),
         plan_of=_denoise,
-        check=_check,
-        largest_of=_largest,
-        working=10.0,
+        limits=Limits(check=_check),
+        cost=Cost(largest_region=_largest, memory=10.0),
         note="Needs PyWavelets. With as many levels as by default a tile needs a large part of the "
         "image; wavelet_levels=3 or so needs little. The whole image is read at once where it is "
         "small against its levels, and with convert2ycbcr.",
@@ -362,13 +365,13 @@ OPERATIONS = (
         name="restoration.estimate_sigma",
         kind=Kind.STATISTIC,
         specs={"average_sigmas": Flag(), "channel_axis": CHANNEL},
-        output=Output.SCALAR,
-        halo_of=lambda call: 5,
-        dtype_of=lambda call: np.float64,
-        shape_of=_estimate_shape,
+        result=ResultSpec(
+            output=Output.SCALAR, dtype=lambda call: np.float64, shape=_estimate_shape
+        ),
+        neighbourhood=Neighbourhood(halo=lambda call: 5),
         plan_of=_estimate,
-        check=lambda call: _pywt(call) and None,
-        working=6.0,
+        limits=Limits(check=lambda call: _pywt(call) and None),
+        cost=Cost(memory=6.0),
         note="Needs PyWavelets.",
     ),
 )

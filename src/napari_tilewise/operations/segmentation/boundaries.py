@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +15,18 @@ from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Block,
     Call,
-    Exactness,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Tiles,
     last_axis,
     tiled,
@@ -31,8 +34,6 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import AlignedImage, Array, ChoiceSpec, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from napari_tilewise.grid import Region
 
 # -- clear_border ----------------------------------------------------------------------------------
@@ -157,19 +158,9 @@ def _doubled_core(block: Block) -> Region:
 # -- mark_boundaries -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Marking(Operation):
-    """An operation whose image is gray with two axes and has its colours last with three."""
-
-    def call(
-        self, shape: tuple[int, ...], dtype: Any, params: Mapping[str, Any] | None = None
-    ) -> Call:
-        """Return the operation bound to parameters and an image's shape and dtype, checked."""
-        if len(shape) != 3:
-            return super().call(shape, dtype, params)
-        call = Call(self, self.bound_for(params or {}, 2), tuple(shape), np.dtype(dtype), 2)
-        self._check_image(call)
-        return call
+def _colour_axis(shape: tuple[int, ...]) -> int | None:
+    """Return the axis of the colours: an image of two axes is gray, one of three has them last."""
+    return 2 if len(shape) == 3 else None
 
 
 SPLINE_REACH = 32
@@ -258,12 +249,13 @@ OPERATIONS = (
             "bgval": Number(usual=(0, 3), advanced=True),
             "mask": AlignedImage(),
         },
-        output=Output.LABELS,
-        output_of=lambda call: Output.IMAGE if call.dtype.kind == "f" else Output.LABELS,
-        ndim=(1, 3),
-        check=_check_buffer,
+        result=ResultSpec(
+            output=Output.LABELS,
+            output_of=lambda call: Output.IMAGE if call.dtype.kind == "f" else Output.LABELS,
+        ),
+        limits=Limits(ndim=(1, 3), check=_check_buffer),
         plan_of=_clear_border,
-        working=6.0,
+        cost=Cost(memory=6.0),
     ),
     Operation(
         name="segmentation.find_boundaries",
@@ -273,23 +265,19 @@ OPERATIONS = (
             "mode": ChoiceSpec(choices=MODES),
             "background": Number(integer=True, usual=(0, 3), advanced=True),
         },
-        output=Output.MASK,
-        halo_of=lambda call: 1,
-        dtype_of=_bool,
-        shape_of=_doubled,
-        check=_check_boundaries,
+        result=ResultSpec(output=Output.MASK, dtype=_bool, shape=_doubled),
+        neighbourhood=Neighbourhood(halo=lambda call: 1),
+        limits=Limits(check=_check_boundaries),
         plan_of=_find_boundaries,
-        working=3.0,
+        cost=Cost(memory=3.0),
     ),
-    _Marking(
+    Operation(
         name="segmentation.mark_boundaries",
         kind=Kind.NEIGHBOURHOOD,
-        exactness=Exactness.CLOSE,
         # Only mode="subpixel" differs at all: a spline's prefilter runs along the whole line, and
         # begun elsewhere it rounds elsewhere. Rounding twice costs the last bits; single precision
         # is rounded once more, at the end.
-        tolerance=1e-14,
-        tolerance32=2.0**-23,
+        accuracy=Accuracy(tolerance=1e-14, single=2.0**-23),
         specs={
             "label_img": AlignedImage(role="labels", optional=False),
             "color": Array(shape=(3,)),
@@ -297,14 +285,13 @@ OPERATIONS = (
             "mode": ChoiceSpec(choices=MODES),
             "background_label": Number(integer=True, usual=(0, 3), advanced=True),
         },
-        ndim=(2, 2),
-        halo_of=_marking_halo,
-        dtype_of=as_float,
-        shape_of=lambda call: (*_doubled(call), 3),
-        channel_of=last_axis,
-        check=_check_marking,
+        limits=Limits(ndim=(2, 2), check=_check_marking, implied_channel=_colour_axis),
+        neighbourhood=Neighbourhood(halo=_marking_halo),
+        result=ResultSpec(
+            dtype=as_float, shape=lambda call: (*_doubled(call), 3), channel=last_axis
+        ),
         plan_of=_mark_boundaries,
-        working=12.0,
+        cost=Cost(memory=12.0),
         note="Every mode but 'subpixel' is bit for bit the whole image's. An image of three axes "
         "is taken as (rows, columns, red-green-blue).",
     ),
@@ -315,10 +302,10 @@ OPERATIONS = (
             "distance": Number(minimum=0, length=True, usual=(0, 6)),
             "spacing": Number(minimum=0, exclusive=True, per_axis=True, usual=(1, 3)),
         },
-        output=Output.LABELS,
-        halo_of=_expand_halo,
-        dtypes="buif",
+        result=ResultSpec(output=Output.LABELS),
+        neighbourhood=Neighbourhood(halo=_expand_halo),
+        limits=Limits(dtypes="buif"),
         plan_of=_expand,
-        working=8.0,
+        cost=Cost(memory=8.0),
     ),
 )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import threading
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,13 +25,18 @@ from napari_tilewise.operations.shared.percentiles import percentiles
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Sweep,
     Tiles,
 )
@@ -43,7 +49,7 @@ from napari_tilewise.operations.spec.parameters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from napari_tilewise.operations.spec.operation import Gather
 
@@ -58,20 +64,21 @@ REACH = 48
 _smoothing = threading.Lock()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Snakes(Operation):
-    """A function of scikit-image's that smooths, called as if for the first time."""
+def _as_in_a_fresh_process(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return scikit-image's function, its cycle of smoothing operators begun anew at each call."""
 
-    def function(self, data: np.ndarray, /, **params: Any) -> Any:
-        """Call scikit-image's function, its cycle of smoothing operators begun anew."""
+    @wraps(function)
+    def evolve(*args: Any, **params: Any) -> Any:
         smooth = reach("segmentation.morphsnakes", "_curvop")
         with _smoothing:
             before = smooth.funcs
             smooth.funcs = (lambda u, n=n: _smoothed(u, n) for n in itertools.count())
             try:
-                return super().function(data, **params)
+                return function(*args, **params)
             finally:
                 smooth.funcs = before
+
+    return evolve
 
 
 def _smoothed(level: np.ndarray, number: int) -> np.ndarray:
@@ -291,12 +298,8 @@ CALLBACK = FunctionSpec(advanced=True, samples=(no_callback,))
 
 SNAKES: dict[str, Any] = {
     "kind": Kind.ITERATIVE,
-    "output": Output.MASK,
-    "ndim": (2, 3),
-    "shortest": 2,
-    "dtype_of": lambda call: np.int8,
-    "overrides": {"iter_callback": no_callback},
-    "working": 10.0,
+    "result": ResultSpec(output=Output.MASK, dtype=lambda call: np.int8),
+    "adapter": Adapter(wrap=_as_in_a_fresh_process, overrides={"iter_callback": no_callback}),
     "note": "The result is that of a fresh process: scikit-image's function goes on with the "
     "smoothing operator at which the call before stopped. With iter_callback= the whole image is "
     "read at once.",
@@ -310,11 +313,13 @@ OPERATIONS = (
             "alpha": Number(minimum=0, usual=(0, 200)),
             "sigma": Number(minimum=0, per_axis=True, length=True, usual=(0, 4)),
         },
-        halo_of=lambda call: [gaussian_radius(s) for s in call.per_axis(call["sigma"])],
-        dtype_of=_gradient_dtype,
-        working=6.0,
+        neighbourhood=Neighbourhood(
+            halo=lambda call: [gaussian_radius(s) for s in call.per_axis(call["sigma"])]
+        ),
+        result=ResultSpec(dtype=_gradient_dtype),
+        cost=Cost(memory=6.0),
     ),
-    _Snakes(
+    Operation(
         name="segmentation.morphological_geodesic_active_contour",
         **SNAKES,
         specs={
@@ -325,11 +330,12 @@ OPERATIONS = (
             "balloon": Number(usual=(-2, 2)),
             "iter_callback": CALLBACK,
         },
-        dtypes="f",
-        halo_of=_geodesic_halo,
+        limits=Limits(ndim=(2, 3), shortest=2, dtypes="f"),
+        cost=Cost(memory=10.0),
+        neighbourhood=Neighbourhood(halo=_geodesic_halo),
         plan_of=_geodesic,
     ),
-    _Snakes(
+    Operation(
         name="segmentation.morphological_chan_vese",
         **SNAKES,
         specs={
@@ -340,8 +346,9 @@ OPERATIONS = (
             "lambda2": Number(minimum=0, usual=(0, 3)),
             "iter_callback": CALLBACK,
         },
-        halo_of=_chan_vese_halo,
+        neighbourhood=Neighbourhood(halo=_chan_vese_halo),
         plan_of=_morphological_chan_vese,
-        largest_of=largest_cut,
+        limits=Limits(ndim=(2, 3), shortest=2),
+        cost=Cost(memory=10.0, largest_region=largest_cut),
     ),
 )

@@ -16,13 +16,16 @@ from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     Kind,
+    Limits,
     Operation,
     Output,
     Part,
     Parts,
     Plan,
+    ResultSpec,
     Tiles,
     Value,
 )
@@ -33,7 +36,7 @@ from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Numbe
 
 def _three_parts(call: Call) -> tuple[Part, ...]:
     """Describe labels followed by two maps of labels."""
-    labels = Part(Output.LABELS, call.operation.dtype_of(call), call.shape)
+    labels = Part(Output.LABELS, call.operation.result.dtype(call), call.shape)
     return labels, Part(Output.VALUES), Part(Output.VALUES)
 
 
@@ -119,27 +122,27 @@ OPERATIONS = (
         name="segmentation.relabel_sequential",
         kind=Kind.STATISTIC,
         specs={"offset": Number(integer=True, minimum=1, usual=(1, 300))},
-        output=Output.LABELS,
-        dtypes="ui",
-        dtype_of=_roomy_dtype,
-        dtype_varies=True,
-        parts_of=_three_parts,
+        result=ResultSpec(
+            output=Output.LABELS, dtype=_roomy_dtype, dtype_varies=True, parts=_three_parts
+        ),
+        limits=Limits(dtypes="ui"),
         plan_of=_relabel_sequential,
-        working=5.0,
+        cost=Cost(memory=5.0),
         note="The data type is wider than the image's where the new labels would not fit it.",
     ),
     Operation(
         name="segmentation.join_segmentations",
         kind=Kind.STATISTIC,
         specs={"s2": AlignedImage(role="labels", optional=False), "return_mapping": Flag()},
-        output=Output.LABELS,
-        dtypes="ui",
-        dtype_of=_joined_dtype,
-        dtype_varies=True,
-        parts_of=lambda call: _three_parts(call) if call["return_mapping"] else None,
-        check=_check_join,
+        result=ResultSpec(
+            output=Output.LABELS,
+            dtype=_joined_dtype,
+            dtype_varies=True,
+            parts=lambda call: _three_parts(call) if call["return_mapping"] else None,
+        ),
+        limits=Limits(dtypes="ui", check=_check_join),
         plan_of=_join_segmentations,
-        working=10.0,
+        cost=Cost(memory=10.0),
         note="The data type is wider than the labels' where the joined labels do not fit it.",
     ),
 )

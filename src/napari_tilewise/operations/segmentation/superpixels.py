@@ -7,6 +7,7 @@ linear system, and a snake moves on a spline through all pixels.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,13 @@ from napari_tilewise.operations.shared.whole import WHOLE, gather_whole, handed_
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
+    Limits,
     Operation,
     Output,
     Part,
     Plan,
+    ResultSpec,
     no_channel,
 )
 from napari_tilewise.operations.spec.parameters import (
@@ -140,17 +144,13 @@ BOUNDARY_CONDITIONS = (
     "free-free",
 )
 
-SEGMENTS: dict[str, Any] = {
-    **WHOLE,
-    "output": Output.LABELS,
-    "dtype_of": lambda call: np.intp,
-}
-SEGMENTS_OF_PLANE: dict[str, Any] = {
-    **SEGMENTS,
-    "ndim": (1, 2),
-    "shape_of": _plane,
-    "channel_of": _plane_channel,
-}
+SEGMENTS = ResultSpec(
+    output=Output.LABELS,
+    dtype=lambda call: np.intp,
+    shape=lambda call: call.spatial_shape,
+    channel=no_channel,
+)
+SEGMENTS_OF_PLANE = replace(SEGMENTS, shape=_plane, channel=_plane_channel)
 SPACING = Numbers(
     item=Number(minimum=0, exclusive=True, usual=(0, 4)), least=2, optional=True, advanced=True
 )
@@ -158,7 +158,7 @@ SPACING = Numbers(
 OPERATIONS = (
     Operation(
         name="segmentation.slic",
-        **SEGMENTS,
+        **WHOLE,
         specs={
             "n_segments": Number(integer=True, minimum=1, usual=(1, 100)),
             "compactness": Number(minimum=0, exclusive=True, usual=(0, 20)),
@@ -174,26 +174,26 @@ OPERATIONS = (
             "mask": AlignedImage(),
             "channel_axis": ChannelAxis(advanced=True),
         },
-        ndim=(2, 3),
-        shape_of=lambda call: call.spatial_shape,
-        channel_of=no_channel,
-        check=_check_slic,
-        working=7.0,
+        limits=Limits(ndim=(2, 3), check=_check_slic),
+        result=SEGMENTS,
+        cost=Cost(memory=7.0),
     ),
     Operation(
         name="segmentation.felzenszwalb",
-        **SEGMENTS_OF_PLANE,
+        **WHOLE,
+        result=SEGMENTS_OF_PLANE,
+        limits=Limits(ndim=(1, 2)),
         specs={
             "scale": Number(minimum=0, usual=(0, 200)),
             "sigma": Number(minimum=0, length=True, usual=(0, 3)),
             "min_size": Number(integer=True, minimum=0, usual=(0, 60)),
             "channel_axis": ChannelAxis(advanced=True),
         },
-        working=44.0,
+        cost=Cost(memory=44.0),
     ),
     Operation(
         name="segmentation.quickshift",
-        **{**SEGMENTS_OF_PLANE, "plan_of": _quickshift},
+        **{**WHOLE, "plan_of": _quickshift},
         specs={
             "ratio": Number(minimum=0, maximum=1, usual=(0, 1)),
             "kernel_size": Number(minimum=1, length=True, usual=(1, 4)),
@@ -204,9 +204,9 @@ OPERATIONS = (
             "rng": Seed(advanced=True),
             "channel_axis": CHANNEL,
         },
-        parts_of=_tree,
-        check=_check_quickshift,
-        working=9.0,
+        result=replace(SEGMENTS_OF_PLANE, parts=_tree),
+        limits=Limits(ndim=(1, 2), check=_check_quickshift),
+        cost=Cost(memory=9.0),
     ),
     Operation(
         name="segmentation.random_walker",
@@ -222,14 +222,15 @@ OPERATIONS = (
             "prob_tol": Number(minimum=0, usual=(0, 0.01), advanced=True),
             "channel_axis": CHANNEL,
         },
-        output=Output.LABELS,
-        output_of=_walker_output,
-        ndim=(2, 3),
-        dtype_of=_labels_dtype,
-        shape_of=_walker_shape,
-        channel_of=no_channel,
-        check=_check_walker,
-        working=110.0,
+        result=ResultSpec(
+            output=Output.LABELS,
+            output_of=_walker_output,
+            dtype=_labels_dtype,
+            shape=_walker_shape,
+            channel=no_channel,
+        ),
+        limits=Limits(ndim=(2, 3), check=_check_walker),
+        cost=Cost(memory=110.0),
         note="The labels given are never overwritten, whatever copy says. return_full_prob makes "
         "an array that is computed at once: how many images it holds, only the labels tell. Beyond "
         "thirty labels each takes the memory of three more images than stated.",
@@ -249,11 +250,9 @@ OPERATIONS = (
             "convergence": Number(minimum=0, usual=(0, 0.5), advanced=True),
             "boundary_condition": ChoiceSpec(choices=BOUNDARY_CONDITIONS),
         },
-        output=Output.POINTS,
-        ndim=(2, 3),
-        dtype_of=as_float,
-        shape_of=lambda call: None,
-        working=16.0,
+        result=ResultSpec(output=Output.POINTS, dtype=as_float, shape=lambda call: None),
+        limits=Limits(ndim=(2, 3)),
+        cost=Cost(memory=16.0),
         note="An image of three axes is taken as (rows, columns, red-green-blue).",
     ),
 )

@@ -30,12 +30,16 @@ from napari_tilewise.operations.shared.whole import gather_whole, handed_out, wh
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import (
@@ -281,13 +285,13 @@ OPERATIONS = (
             "compactness": Number(minimum=0, usual=(0, 0.1), advanced=True),
             "watershed_line": Flag(),
         },
-        output=Output.LABELS,
-        halo_of=_halo,
-        typical_halo_of=lambda call: 32 if _by_components(call) else _halo(call),
-        dtype_of=labels_dtype,
-        check=_check,
+        result=ResultSpec(output=Output.LABELS, dtype=labels_dtype),
+        neighbourhood=Neighbourhood(
+            halo=_halo, typical_halo=lambda call: 32 if _by_components(call) else _halo(call)
+        ),
+        limits=Limits(check=_check),
         plan_of=_watershed,
-        working=24.0,
+        cost=Cost(memory=24.0),
         note="With mask=, each connected component of the mask is flooded in its own box. Without "
         "one, or where seeds of several labels tie so that the order in the whole image decides, "
         "the whole image is flooded at once.",

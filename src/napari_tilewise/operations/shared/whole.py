@@ -14,6 +14,7 @@ from napari_tilewise.operations.spec.operation import (
     Call,
     Gather,
     Kind,
+    Neighbourhood,
     Part,
     Parts,
     Plan,
@@ -37,7 +38,11 @@ def whole(call: Call) -> Plan:
     return handed_out(call, result)
 
 
-WHOLE: dict[str, Any] = {"kind": Kind.WHOLE, "halo_of": whole_halo, "plan_of": whole}
+WHOLE: dict[str, Any] = {
+    "kind": Kind.WHOLE,
+    "neighbourhood": Neighbourhood(halo=whole_halo),
+    "plan_of": whole,
+}
 """What every declaration says that calls scikit-image's function on the whole image."""
 
 
@@ -57,7 +62,7 @@ def handed_out(call: Call, result: Any) -> Tiles | Value | Parts:
     parts = operation.parts(call)
     if parts is not None:
         return Parts(tuple(from_memory(p, item) for p, item in zip(parts, result, strict=True)))
-    if operation.split is not None:
+    if operation.result.split is not None:
         result = np.stack(result)
     return from_memory(operation.whole_part(call), result)
 

@@ -6,7 +6,15 @@ import numpy as np
 
 from napari_tilewise.grid import Region, clip, within
 from napari_tilewise.operations.shared.common import CVAL
-from napari_tilewise.operations.spec.operation import Block, Call, Kind, Operation, Tiles
+from napari_tilewise.operations.spec.operation import (
+    Block,
+    Call,
+    Cost,
+    Kind,
+    Operation,
+    ResultSpec,
+    Tiles,
+)
 from napari_tilewise.operations.spec.parameters import Flag, Number
 
 
@@ -55,9 +63,8 @@ OPERATIONS = (
             "cval": CVAL,
             "clip": Flag(advanced=True),
         },
-        dtype_of=_mean_dtype,
-        shape_of=_reduced,
+        result=ResultSpec(dtype=_mean_dtype, shape=_reduced),
         plan_of=_local_mean,
-        working=4.0,
+        cost=Cost(memory=4.0),
     ),
 )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, sqrt
-from typing import Any
 
 import numpy as np
 
@@ -19,12 +18,16 @@ from napari_tilewise.operations.shared.whole import WHOLE
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Gather,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Plan,
+    ResultSpec,
     Tiles,
     Value,
     first_axis,
@@ -159,36 +162,22 @@ def _no_shape(call: Call) -> None:
     return None
 
 
-def _whole(name: str, specs: dict[str, Any], **fields: Any) -> Operation:
-    return Operation(
-        **{
-            "name": f"transform.{name}",
-            **WHOLE,
-            "specs": specs,
-            "output": Output.VALUES,
-            "shape_of": _no_shape,
-            "ndim": (2, 2),
-            "working": 4.0,
-            **fields,
-        }
-    )
-
+VALUES = ResultSpec(output=Output.VALUES, shape=_no_shape)
 
 OPERATIONS = (
     Operation(
         name="transform.hough_line",
         kind=Kind.STATISTIC,
         specs={"theta": ANGLES},
-        output=Output.VALUES,
-        shape_of=_no_shape,
+        result=VALUES,
         plan_of=_hough_line,
-        check=_check_theta,
-        ndim=(2, 2),
-        working=14.0,
+        limits=Limits(check=_check_theta, ndim=(2, 2)),
+        cost=Cost(memory=14.0),
     ),
-    _whole(
-        "hough_line_peaks",
-        {
+    Operation(
+        name="transform.hough_line_peaks",
+        **WHOLE,
+        specs={
             "angles": Array(ndim=1, usual=(-1.6, 1.6), longest=300),
             "dists": Array(ndim=1, usual=(-60, 60), longest=300),
             "min_distance": LENGTH,
@@ -196,20 +185,24 @@ OPERATIONS = (
             "threshold": Number(optional=True, usual=(0, 1)),
             "num_peaks": COUNT,
         },
-        working=6.0,
+        result=VALUES,
+        limits=Limits(ndim=(2, 2)),
+        cost=Cost(memory=6.0),
         note="The image is the votes that hough_line returns.",
     ),
-    _whole(
-        "probabilistic_hough_line",
-        {
+    Operation(
+        name="transform.probabilistic_hough_line",
+        **WHOLE,
+        specs={
             "threshold": Number(minimum=0, integer=True, usual=(0, 20)),
             "line_length": LENGTH,
             "line_gap": LENGTH,
             "theta": ANGLES,
             "rng": Seed(advanced=True),
         },
-        check=_check_theta,
-        working=30.0,
+        result=VALUES,
+        limits=Limits(ndim=(2, 2), check=_check_theta),
+        cost=Cost(memory=30.0),
     ),
     Operation(
         name="transform.hough_circle",
@@ -219,17 +212,16 @@ OPERATIONS = (
             "normalize": Flag(),
             "full_output": Flag(advanced=True),
         },
-        halo_of=_circle_halo,
-        dtype_of=lambda call: np.float64,
-        shape_of=_circle_shape,
-        channel_of=first_axis,
+        neighbourhood=Neighbourhood(halo=_circle_halo),
+        result=ResultSpec(dtype=lambda call: np.float64, shape=_circle_shape, channel=first_axis),
         plan_of=_hough_circle,
-        ndim=(2, 2),
-        working=6.0,
+        limits=Limits(ndim=(2, 2)),
+        cost=Cost(memory=6.0),
     ),
-    _whole(
-        "hough_circle_peaks",
-        {
+    Operation(
+        name="transform.hough_circle_peaks",
+        **WHOLE,
+        specs={
             "radii": Array(ndim=1, usual=(1, 30), longest=14),
             "min_xdistance": Number(minimum=1, integer=True, length=True, usual=(1, 10)),
             "min_ydistance": Number(minimum=1, integer=True, length=True, usual=(1, 10)),
@@ -238,13 +230,15 @@ OPERATIONS = (
             "total_num_peaks": COUNT,
             "normalize": Flag(),
         },
-        ndim=(3, 3),
-        working=6.0,
+        result=VALUES,
+        limits=Limits(ndim=(3, 3)),
+        cost=Cost(memory=6.0),
         note="The image is the votes that hough_circle returns, one plane per radius.",
     ),
-    _whole(
-        "hough_ellipse",
-        {
+    Operation(
+        name="transform.hough_ellipse",
+        **WHOLE,
+        specs={
             "threshold": Number(minimum=0, integer=True, usual=(0, 10)),
             "accuracy": Number(minimum=0, exclusive=True, usual=(0.5, 3)),
             "min_size": Number(minimum=0, integer=True, length=True, usual=(2, 10)),
@@ -252,6 +246,8 @@ OPERATIONS = (
                 minimum=0, integer=True, optional=True, length=True, usual=(4, 30), advanced=True
             ),
         },
+        result=VALUES,
+        limits=Limits(ndim=(2, 2)),
         note="The time grows with the third power of the number of edge pixels, in scikit-image "
         "too.",
     ),

@@ -7,7 +7,8 @@ few of its rows and, of those, the columns that are not zero.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,15 +17,22 @@ from napari_tilewise.grid import Region, extent
 from napari_tilewise.operations.shared.common import CHANNEL, as_float, require_finite
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
+    Adapter,
     Block,
     Call,
-    Exactness,
+    Cost,
     Kind,
+    Limits,
     Operation,
+    ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Flag
 from napari_tilewise.operations.transform.resize import LENGTH, Lengths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,34 +157,33 @@ def _plan(call: Call) -> Tiles:
     return Tiles(compute, source=source)
 
 
-class _LocalMean(Operation):
-    """scikit-image takes a tuple as shape, but no list: here any sequence will do."""
+def _with_tuple(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return scikit-image's function, which takes a tuple as shape, for any sequence."""
 
-    def function(self, data: np.ndarray, /, **params: Any) -> Any:
-        """Call scikit-image's function with the shape as a tuple."""
-        return super().function(data, **{**params, "output_shape": tuple(params["output_shape"])})
+    @wraps(function)
+    def resize(image: np.ndarray, output_shape: Sequence[int], **params: Any) -> Any:
+        return function(image, tuple(output_shape), **params)
+
+    return resize
 
 
 OPERATIONS = (
-    _LocalMean(
+    Operation(
         name="transform.resize_local_mean",
         kind=Kind.GEOMETRY,
         # A matrix product adds up in blocks that depend on where the matrix begins: one rounding
         # or two per axis, in the precision of the image.
-        exactness=Exactness.CLOSE,
-        tolerance=1e-14,
-        tolerance32=2.0**-21,
+        accuracy=Accuracy(tolerance=1e-14, single=2.0**-21),
         specs={
             "output_shape": Lengths(item=LENGTH),
             "grid_mode": Flag(),
             "preserve_range": Flag(advanced=True),
             "channel_axis": CHANNEL,
         },
-        dtype_of=as_float,
-        shape_of=_result_shape,
-        channel_of=_channel,
+        result=ResultSpec(dtype=as_float, shape=_result_shape, channel=_channel),
         plan_of=_plan,
-        check=_check,
-        working=6.0,
+        limits=Limits(check=_check),
+        cost=Cost(memory=6.0),
+        adapter=Adapter(wrap=_with_tuple),
     ),
 )

@@ -7,6 +7,8 @@ whole, scikit-image makes the smaller ones in memory.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import wraps
 from math import ceil, log, prod
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +18,26 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
 from napari_tilewise.operations.shared.whole import from_memory
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
+    Adapter,
     Block,
     Call,
-    Exactness,
+    Cost,
     Gather,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Output,
     Part,
     Parts,
     Plan,
+    ResultSpec,
+    StepForm,
     Tiles,
 )
-from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Spec
 from napari_tilewise.operations.transform.levels import (
     Levels,
     blur_of,
@@ -50,7 +58,7 @@ from napari_tilewise.operations.transform.resize import TOLERANCE, TOLERANCE32
 from napari_tilewise.operations.transform.sampling import Patch, support
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from napari_tilewise.grid import Grid, Region
 
@@ -130,57 +138,49 @@ def _laplacian_shapes(call: Call) -> list[tuple[int, ...]]:
     return shapes
 
 
-class _Pyramid(Operation):
-    """scikit-image returns a generator of the levels: here it is a tuple."""
+@dataclass(frozen=True, eq=False)
+class PyramidLevels:
+    """The levels of a pyramid, and how each is computed."""
 
-    def function(self, data: np.ndarray, /, **params: Any) -> Any:
-        """Return all levels that scikit-image yields."""
-        return tuple(super().function(data, **params))
+    shapes: Callable[[Call], list[tuple[int, ...]]]
+    """Returns the spatial shape of each level."""
+    tiles: Callable[[Call, Levels, int], Tiles]
+    """Returns the pass that computes a level."""
 
-    @property
-    def is_laplacian(self) -> bool:
-        """Whether a level is what smoothing takes from it."""
-        return self.name.endswith("laplacian")
+    def pulled(self, call: Call) -> list[tuple[int, ...]]:
+        """Return the shapes down to that of the level that is gathered whole."""
+        shapes = self.shapes(call)
+        channels = channels_of(call) or 1
+        small = [level for level, shape in enumerate(shapes) if prod(shape) * channels <= SMALL]
+        return shapes[: small[0] + 1] if small else shapes
 
-    def shapes(self, call: Call) -> list[tuple[int, ...]]:
-        """Return the levels' spatial shapes."""
-        return _laplacian_shapes(call) if self.is_laplacian else _gaussian_shapes(call)
+    def halo(self, call: Call) -> HaloLike:
+        """Return what the last pulled level needs of the image."""
+        shapes, factor = self.pulled(call), factor_of(call)
+        near = max(blur_of(call, call.spatial_shape).reach) + support(call["order"])
+        bound = ceil(sum(near * factor**level for level in range(len(shapes))))
+        return tuple(min(bound, n) for n in call.spatial_shape)
 
+    def parts(self, call: Call) -> tuple[Part, ...]:
+        """Return what each level is."""
+        shapes = [call.with_channel(shape, channels_of(call)) for shape in self.shapes(call)]
+        return tuple(Part(Output.IMAGE, as_float(call), s, call.channel_axis) for s in shapes)
 
-def _shapes(call: Call) -> list[tuple[int, ...]]:
-    assert isinstance(call.operation, _Pyramid)
-    return call.operation.shapes(call)
-
-
-def _pulled(call: Call) -> list[tuple[int, ...]]:
-    """Return the shapes down to that of the level that is gathered whole."""
-    shapes = _shapes(call)
-    small = [k for k, shape in enumerate(shapes) if prod(shape) * (channels_of(call) or 1) <= SMALL]
-    return shapes[: small[0] + 1] if small else shapes
-
-
-def _parts(call: Call) -> tuple[Part, ...]:
-    shapes = [call.with_channel(shape, channels_of(call)) for shape in _shapes(call)]
-    return tuple(Part(Output.IMAGE, as_float(call), s, call.channel_axis) for s in shapes)
-
-
-def _pyramid(call: Call) -> Plan:
-    grid = yield from grid_of(call)
-    levels = Levels(call, _pulled(call))
-    yield from find_limits(call, levels, grid)
-    base = len(levels.shapes) - 1
-    whole = yield from _gathered(call, levels, base, grid)
-    laplacian = isinstance(call.operation, _Pyramid) and call.operation.is_laplacian
-    pulled = _difference if laplacian else level_tiles
-    made = call.function(
-        restored(call, whole), max_layer=len(_shapes(call)) - 1 - base, preserve_range=True
-    )
-    return Parts(
-        (
-            *(pulled(call, levels, k) for k in range(base)),
-            *map(from_memory, _parts(call)[base:], made),
+    def plan(self, call: Call) -> Plan:
+        """Pull the large levels tile by tile, and compute the small ones in memory."""
+        grid = yield from grid_of(call)
+        levels = Levels(call, self.pulled(call))
+        yield from find_limits(call, levels, grid)
+        base = len(levels.shapes) - 1
+        whole = yield from _gathered(call, levels, base, grid)
+        layers = len(self.shapes(call)) - 1 - base
+        small = call.function(restored(call, whole), max_layer=layers, preserve_range=True)
+        return Parts(
+            (
+                *(self.tiles(call, levels, level) for level in range(base)),
+                *map(from_memory, self.parts(call)[base:], small),
+            )
         )
-    )
 
 
 def _gathered(
@@ -242,78 +242,76 @@ def _check_gaussian(call: Call) -> None:
         _check(call)
 
 
-def _halo_of_levels(call: Call) -> HaloLike:
-    """Return what the last pulled level needs of the image."""
-    shapes, factor = _pulled(call), factor_of(call)
-    near = max(blur_of(call, call.spatial_shape).reach) + support(call["order"])
-    bound = ceil(sum(near * factor**level for level in range(len(shapes))))
-    return tuple(min(bound, n) for n in call.spatial_shape)
+def _as_tuple(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return scikit-image's function, which yields the levels, with a tuple of them as result."""
+
+    @wraps(function)
+    def pyramid(*args: Any, **params: Any) -> tuple[np.ndarray, ...]:
+        return tuple(function(*args, **params))
+
+    return pyramid
 
 
-def _operation(
-    name: str, factor: str, *, kind: type[Operation] = Operation, **fields: Any
-) -> Operation:
+def _specs(factor: str) -> dict[str, Spec]:
+    return {
+        factor: Number(minimum=1, exclusive=True, usual=(1, 4)),
+        "sigma": Number(minimum=0, optional=True, length=True, usual=(0, 3)),
+        "order": ChoiceSpec(choices=(0, 1, 2, 3, 4, 5)),
+        "mode": ChoiceSpec(
+            choices=("reflect", "constant", "edge", "symmetric", "wrap"), advanced=True
+        ),
+        "cval": CVAL,
+        "preserve_range": Flag(advanced=True),
+        "channel_axis": CHANNEL,
+    }
+
+
+def _pyramid(name: str, levels: PyramidLevels, check: Callable[[Call], None]) -> Operation:
     layers = {"max_layer": Number(minimum=-1, integer=True, usual=(-1, 4))}
-    return kind(
+    return Operation(
         name=f"transform.pyramid_{name}",
         kind=Kind.GEOMETRY,
-        exactness=Exactness.CLOSE,
-        tolerance=TOLERANCE,
-        tolerance32=TOLERANCE32,
-        specs={
-            **(layers if kind is _Pyramid else {}),
-            factor: Number(minimum=1, exclusive=True, usual=(1, 4)),
-            "sigma": Number(minimum=0, optional=True, length=True, usual=(0, 3)),
-            "order": ChoiceSpec(choices=(0, 1, 2, 3, 4, 5)),
-            "mode": ChoiceSpec(
-                choices=("reflect", "constant", "edge", "symmetric", "wrap"), advanced=True
-            ),
-            "cval": CVAL,
-            "preserve_range": Flag(advanced=True),
-            "channel_axis": CHANNEL,
-        },
-        dtype_of=as_float,
-        border="mode",
-        **{"check": _check, **fields},
-    )
-
-
-def _levels(name: str, **fields: Any) -> Operation:
-    return _operation(
-        name,
-        "downscale",
-        kind=_Pyramid,
-        halo_of=_halo_of_levels,
-        typical_halo_of=_halo,
-        parts_of=_parts,
-        step_text="tuple({call})",  # scikit-image returns a generator
-        plan_of=_pyramid,
-        working=8.0,
+        specs={**layers, **_specs("downscale")},
+        result=ResultSpec(dtype=as_float, parts=levels.parts),
+        plan_of=levels.plan,
+        accuracy=ROUNDING,
+        neighbourhood=Neighbourhood(halo=levels.halo, typical_halo=_halo, border="mode"),
+        limits=Limits(check=check),
+        cost=Cost(memory=8.0),
+        step=StepForm(text="tuple({call})"),
+        adapter=Adapter(wrap=_as_tuple),
         note=f"{_ORDERS} Returns a tuple of the levels, where scikit-image returns a generator of "
         "them. Levels of up to four million pixels are made in memory.",
-        **fields,
     )
 
 
+ROUNDING = Accuracy(tolerance=TOLERANCE, single=TOLERANCE32)
+
 OPERATIONS = (
-    _operation(
-        "reduce",
-        "downscale",
-        halo_of=_halo,
-        shape_of=_reduced_shape,
+    Operation(
+        name="transform.pyramid_reduce",
+        kind=Kind.GEOMETRY,
+        specs=_specs("downscale"),
+        result=ResultSpec(dtype=as_float, shape=_reduced_shape),
         plan_of=_reduce,
-        working=8.0,
+        accuracy=ROUNDING,
+        neighbourhood=Neighbourhood(halo=_halo, border="mode"),
+        limits=Limits(check=_check),
+        cost=Cost(memory=8.0),
         note=_ORDERS,
     ),
-    _operation(
-        "expand",
-        "upscale",
-        halo_of=_halo,
-        shape_of=_expanded_shape,
+    Operation(
+        name="transform.pyramid_expand",
+        kind=Kind.GEOMETRY,
+        specs=_specs("upscale"),
+        result=ResultSpec(dtype=as_float, shape=_expanded_shape),
         plan_of=_expand,
-        working=10.0,
+        accuracy=ROUNDING,
+        neighbourhood=Neighbourhood(halo=_halo, border="mode"),
+        limits=Limits(check=_check),
+        cost=Cost(memory=10.0),
         note=_ORDERS,
     ),
-    _levels("gaussian", check=_check_gaussian),
-    _levels("laplacian"),
+    _pyramid("gaussian", PyramidLevels(_gaussian_shapes, level_tiles), _check_gaussian),
+    _pyramid("laplacian", PyramidLevels(_laplacian_shapes, _difference), _check),
 )

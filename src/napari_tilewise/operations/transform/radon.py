@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from math import floor, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.whole import WHOLE
-from napari_tilewise.operations.spec.operation import Call, Operation
+from napari_tilewise.operations.spec.operation import (
+    Adapter,
+    Call,
+    Cost,
+    Limits,
+    Operation,
+    ResultSpec,
+)
 from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Flag, Number, Numbers
 from napari_tilewise.operations.transform.integral import DataType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ANGLES = Array(ndim=1, usual=(0, 180), optional=True, longest=20)
 
@@ -76,40 +87,31 @@ def _check_frt2(call: Call) -> None:
         )
 
 
-class _Sart(Operation):
-    """scikit-image writes to the image that it starts from: here it writes to a copy."""
+def _from_a_copy(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return scikit-image's function, which gets a copy of the image it overwrites."""
 
-    def function(self, data: np.ndarray, /, **params: Any) -> Any:
-        """Call scikit-image's function with a start of its own."""
-        start = params.get("image")
-        return super().function(
-            data, **{**params, "image": None if start is None else start.copy()}
-        )
+    @wraps(function)
+    def reconstruct(
+        radon_image: np.ndarray, *, image: np.ndarray | None = None, **params: Any
+    ) -> Any:
+        return function(radon_image, image=None if image is None else image.copy(), **params)
 
-
-def _operation(
-    name: str, specs: dict[str, Any], *, kind: type[Operation] = Operation, **fields: Any
-) -> Operation:
-    return kind(
-        name=f"transform.{name}",
-        **WHOLE,
-        specs=specs,
-        ndim=(2, 2),
-        **fields,
-    )
+    return reconstruct
 
 
 OPERATIONS = (
-    _operation(
-        "radon",
-        {"theta": ANGLES, "circle": Flag(), "preserve_range": Flag(advanced=True)},
-        shape_of=_radon_shape,
-        dtype_of=as_float,
-        working=12.0,
+    Operation(
+        name="transform.radon",
+        **WHOLE,
+        specs={"theta": ANGLES, "circle": Flag(), "preserve_range": Flag(advanced=True)},
+        result=ResultSpec(shape=_radon_shape, dtype=as_float),
+        limits=Limits(ndim=(2, 2)),
+        cost=Cost(memory=12.0),
     ),
-    _operation(
-        "iradon",
-        {
+    Operation(
+        name="transform.iradon",
+        **WHOLE,
+        specs={
             "theta": ANGLES,
             "output_size": Number(
                 minimum=1, integer=True, optional=True, length=True, usual=(1, 40), advanced=True
@@ -121,15 +123,15 @@ OPERATIONS = (
             "circle": Flag(),
             "preserve_range": Flag(advanced=True),
         },
-        shape_of=lambda call: (_image_length(call),) * 2,
-        dtype_of=as_float,
-        check=_check_theta,
-        working=40.0,
+        result=ResultSpec(shape=lambda call: (_image_length(call),) * 2, dtype=as_float),
+        limits=Limits(ndim=(2, 2), check=_check_theta),
+        cost=Cost(memory=40.0),
         note="The image is a sinogram, one column per angle.",
     ),
-    _operation(
-        "iradon_sart",
-        {
+    Operation(
+        name="transform.iradon_sart",
+        **WHOLE,
+        specs={
             "theta": ANGLES,
             "image": Array(ndim=2, optional=True, advanced=True),
             "projection_shifts": Array(ndim=1, usual=(-2, 2), optional=True, advanced=True),
@@ -137,28 +139,27 @@ OPERATIONS = (
             "relaxation": Number(usual=(0.05, 0.5)),
             "dtype": DataType(choices=("float32", "float64"), optional=True, advanced=True),
         },
-        kind=_Sart,
-        shape_of=lambda call: (call.shape[0],) * 2,
-        dtype_of=_sart_dtype,
-        check=_check_sart,
-        working=10.0,
+        adapter=Adapter(wrap=_from_a_copy),
+        result=ResultSpec(shape=lambda call: (call.shape[0],) * 2, dtype=_sart_dtype),
+        limits=Limits(ndim=(2, 2), check=_check_sart),
+        cost=Cost(memory=10.0),
         note="The image is a sinogram, one column per angle; `image` is what reconstruction starts "
         "from, which scikit-image overwrites and tiled processing leaves alone.",
     ),
-    _operation(
-        "frt2",
-        {},
-        shape_of=lambda call: (call.shape[0] + 1, call.shape[1]),
-        dtype_of=lambda call: np.uint32,
-        check=_check_frt2,
-        working=5.0,
+    Operation(
+        name="transform.frt2",
+        **WHOLE,
+        result=ResultSpec(
+            shape=lambda call: (call.shape[0] + 1, call.shape[1]), dtype=lambda call: np.uint32
+        ),
+        limits=Limits(ndim=(2, 2), check=_check_frt2),
+        cost=Cost(memory=5.0),
     ),
-    _operation(
-        "ifrt2",
-        {},
-        shape_of=lambda call: (call.shape[1],) * 2,
-        dtype_of=lambda call: np.float64,
-        check=_check_frt2,
-        working=5.0,
+    Operation(
+        name="transform.ifrt2",
+        **WHOLE,
+        result=ResultSpec(shape=lambda call: (call.shape[1],) * 2, dtype=lambda call: np.float64),
+        limits=Limits(ndim=(2, 2), check=_check_frt2),
+        cost=Cost(memory=5.0),
     ),
 )

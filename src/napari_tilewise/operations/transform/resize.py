@@ -11,19 +11,25 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Block,
     Call,
-    Exactness,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Plan,
+    ResultSpec,
 )
-from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers
+from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers, Spec
 from napari_tilewise.operations.transform.ranges import clipped_tiles
 from napari_tilewise.operations.transform.sampling import MODES, Blur, Patch, Zoom, support
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from napari_tilewise.grid import Region
 
 SPLINES = ChoiceSpec(choices=(0, 1, 2, 3, 4, 5), optional=True)
@@ -90,14 +96,14 @@ def _behind(call: Call) -> tuple[int, int] | None:
     """Return the lengths before and after of the axis that is not tiled, where there is one."""
     if call.channel_axis is not None:
         return (call.shape[call.channel_axis],) * 2
-    after = call.operation.shape_of(call)
+    after = call.operation.result.shape(call)
     assert after is not None
     return (1, after[-1]) if len(after) > call.ndim else None
 
 
 def _lengths(call: Call) -> tuple[tuple[int, int], ...]:
     """Return each spatial axis's length before and after."""
-    after = call.operation.shape_of(call)
+    after = call.operation.result.shape(call)
     assert after is not None
     return tuple((call.shape[axis], after[axis]) for axis in call.spatial_axes)
 
@@ -211,13 +217,18 @@ def _channel(call: Call) -> int | None:
     return call.ndim if _behind(call) is not None else None
 
 
-def _operation(name: str, first: dict[str, Any], last: dict[str, Any], **fields: Any) -> Operation:
+def _operation(
+    name: str,
+    first: Mapping[str, Spec],
+    last: Mapping[str, Spec],
+    *,
+    shape: Callable[[Call], tuple[int, ...]],
+    note: str,
+) -> Operation:
     return Operation(
         name=f"transform.{name}",
         kind=Kind.GEOMETRY,
-        exactness=Exactness.CLOSE,
-        tolerance=TOLERANCE,
-        tolerance32=TOLERANCE32,
+        accuracy=Accuracy(tolerance=TOLERANCE, single=TOLERANCE32),
         specs={
             **first,
             "order": SPLINES,
@@ -231,13 +242,12 @@ def _operation(name: str, first: dict[str, Any], last: dict[str, Any], **fields:
             ),
             **last,
         },
-        halo_of=_halo,
-        dtype_of=_dtype,
-        channel_of=_channel,
+        neighbourhood=Neighbourhood(halo=_halo, border="mode"),
+        result=ResultSpec(dtype=_dtype, shape=shape, channel=_channel),
         plan_of=_plan,
-        border="mode",
-        working=8.0,
-        **fields,
+        limits=Limits(check=_check),
+        cost=Cost(memory=8.0),
+        note=note,
     )
 
 
@@ -246,8 +256,7 @@ OPERATIONS = (
         "resize",
         {"output_shape": Lengths(item=LENGTH)},
         {},
-        shape_of=_given_shape,
-        check=_check,
+        shape=_given_shape,
         note="Orders 0 and 1 are identical bit for bit. Adds one axis at most: for more, give the "
         "image the others first (image[..., None]).",
     ),
@@ -255,8 +264,7 @@ OPERATIONS = (
         "rescale",
         {"scale": Number(minimum=0, exclusive=True, per_axis=True, usual=(0.2, 3))},
         {"channel_axis": CHANNEL},
-        shape_of=_scaled_shape,
-        check=_check,
+        shape=_scaled_shape,
         note="Orders 0 and 1 are identical bit for bit.",
     ),
 )

@@ -63,7 +63,9 @@ def view(call: Call, given: Any, keywords: Mapping[str, Any] | None = None) -> V
     order, mode, cval = order_of(call), call["mode"], call["cval"]
     matrix = homography_of(call, given)
     if matrix is not None:
-        return Homography(shape, matrix.astype(call.operation.dtype_of(call)), order, mode, cval)
+        return Homography(
+            shape, matrix.astype(call.operation.result.dtype(call)), order, mode, cval
+        )
     if isinstance(given, np.ndarray) and given.shape == (3, 3):
         given = ProjectiveTransform(matrix=given)
     if isinstance(given, np.ndarray):
@@ -151,7 +153,7 @@ def seen_shape(call: Call) -> tuple[int, ...]:
 
 def seen_result(call: Call) -> tuple[int, ...]:
     """Return the result's shape, channels last."""
-    shape = call.operation.shape_of(call) or ()
+    shape = call.operation.result.shape(call) or ()
     if call.channel_axis is None:
         return shape
     channels = shape[call.channel_axis]

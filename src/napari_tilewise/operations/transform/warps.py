@@ -7,8 +7,8 @@ must treat each coordinate by itself.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
-from functools import cached_property, update_wrapper
+from dataclasses import dataclass, replace
+from functools import update_wrapper
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +21,18 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import docstrings
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
+    Adapter,
     Block,
     Call,
-    Exactness,
+    Cost,
     HaloLike,
     Kind,
+    Limits,
+    Neighbourhood,
     Operation,
     Plan,
+    ResultSpec,
 )
 from napari_tilewise.operations.spec.parameters import (
     Array,
@@ -35,6 +40,7 @@ from napari_tilewise.operations.spec.parameters import (
     Flag,
     FunctionSpec,
     Number,
+    Spec,
 )
 from napari_tilewise.operations.transform.ranges import clipped_tiles
 from napari_tilewise.operations.transform.resize import (
@@ -61,7 +67,7 @@ from napari_tilewise.operations.transform.views import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from napari_tilewise.grid import Region
 
@@ -133,7 +139,7 @@ def _halo(call: Call) -> HaloLike:
 
 def _converted(call: Call, data: np.ndarray) -> np.ndarray:
     if order_of(call) == 0:
-        return data.astype(call.operation.dtype_of(call), copy=False)
+        return data.astype(call.operation.result.dtype(call), copy=False)
     convert = reach("_shared.utils", "convert_to_float")
     return np.asarray(convert(data, call["preserve_range"]))
 
@@ -178,7 +184,7 @@ def _check(call: Call) -> None:
             f"{call.operation.name}: order={call['order']!r} on an image of type bool: expected "
             "order=0, or convert the image to float first."
         )
-    if call.dtype == np.float16 and call.operation.dtype_of(call) == np.float16:
+    if call.dtype == np.float16 and call.operation.result.dtype(call) == np.float16:
         raise InvalidImage(
             f"{call.operation.name} does not take an image of type float16 with order=0: convert "
             "it to float32 first."
@@ -214,24 +220,19 @@ def _check_warp(call: Call) -> None:
     _check(call)
 
 
-class _Polar(Operation):
-    """Takes `warp`'s parameters too, as scikit-image's function passes them on."""
+def _spelled_out(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `warp_polar` with the keyword arguments that it passes on to `warp` spelled out."""
 
-    @cached_property
-    def raw_function(self) -> Callable[..., Any]:
-        """scikit-image's function, its keyword arguments spelled out."""
-        function = docstrings.resolve(self.name)
+    def warp_polar(*args: Any, **keywords: Any) -> Any:
+        return function(*args, **keywords)
 
-        def warp_polar(*args: Any, **keywords: Any) -> Any:
-            return function(*args, **keywords)
-
-        own, other = docstrings.signature(function), docstrings.signature(warp)
-        named = [p for p in own.values() if p.kind is not Parameter.VAR_KEYWORD]
-        more = [other[name].replace(kind=Parameter.KEYWORD_ONLY) for name in _SHARED]
-        update_wrapper(warp_polar, function)
-        warp_polar.__doc__ = _documented(function)
-        warp_polar.__signature__ = Signature([*named, *more])  # type: ignore[attr-defined]
-        return warp_polar
+    own, other = docstrings.signature(function), docstrings.signature(warp)
+    named = [p for p in own.values() if p.kind is not Parameter.VAR_KEYWORD]
+    more = [other[name].replace(kind=Parameter.KEYWORD_ONLY) for name in _SHARED]
+    update_wrapper(warp_polar, function)
+    warp_polar.__doc__ = _documented(function)
+    warp_polar.__signature__ = Signature([*named, *more])  # type: ignore[attr-defined]
+    return warp_polar
 
 
 def _documented(function: Callable[..., Any]) -> str:
@@ -263,30 +264,22 @@ _NOTE = (
 def _operation(
     name: str,
     view: Callable[[Call], View],
-    specs: dict[str, Any],
+    specs: Mapping[str, Spec],
     *,
-    kind: type[Operation] = Operation,
-    **fields: Any,
+    result: ResultSpec | None = None,
+    limits: Limits | None = None,
 ) -> Operation:
-    return kind(
-        **{
-            "name": f"transform.{name}",
-            "kind": Kind.GEOMETRY,
-            "exactness": Exactness.CLOSE,
-            "tolerance": TOLERANCE,
-            "tolerance32": TOLERANCE32,
-            "specs": specs,
-            "halo_of": _halo,
-            "dtype_of": _dtype,
-            "shape_of": given_shape,
-            "plan_of": _planned(view),
-            "border": "mode",
-            "ndim": (2, 3),
-            "check": _check,
-            "working": 14.0,
-            "note": _NOTE,
-            **fields,
-        }
+    return Operation(
+        name=f"transform.{name}",
+        kind=Kind.GEOMETRY,
+        accuracy=Accuracy(tolerance=TOLERANCE, single=TOLERANCE32),
+        specs=specs,
+        neighbourhood=Neighbourhood(halo=_halo, border="mode"),
+        result=result or ResultSpec(dtype=_dtype, shape=given_shape),
+        plan_of=_planned(view),
+        limits=limits or Limits(ndim=(2, 3), check=_check),
+        cost=Cost(memory=14.0),
+        note=_NOTE,
     )
 
 
@@ -312,6 +305,33 @@ _MAPS = (
     _waved,
 )
 
+_WARP = _operation(
+    "warp",
+    warp_view,
+    {
+        "inverse_map": InverseMap(samples=_MAPS),
+        "map_args": Keywords(advanced=True, samples=({}, {"shift": 2.5})),
+        "output_shape": OutputShape(),
+        **_SHARED,
+    },
+    result=ResultSpec(dtype=_dtype, shape=warped_shape),
+    limits=Limits(ndim=(1, 8), check=_check_warp),
+)
+_WARP_POLAR = _operation(
+    "warp_polar",
+    polar_view,
+    {
+        "center": POINT,
+        "radius": Number(minimum=0, exclusive=True, optional=True, length=True, usual=(1, 60)),
+        "output_shape": OutputShape(),
+        "scaling": ChoiceSpec(choices=("linear", "log")),
+        "channel_axis": CHANNEL,
+        **_SHARED,
+    },
+    result=ResultSpec(dtype=_dtype, shape=polar_shape),
+    limits=Limits(ndim=(2, 2), check=_check),
+)
+
 OPERATIONS = (
     _operation(
         "rotate",
@@ -322,8 +342,7 @@ OPERATIONS = (
             "center": POINT,
             **_SHARED,
         },
-        shape_of=rotated_shape,
-        dtype_of=_rotated_dtype,
+        result=ResultSpec(shape=rotated_shape, dtype=_rotated_dtype),
     ),
     _operation(
         "swirl",
@@ -337,34 +356,10 @@ OPERATIONS = (
             **_SHARED,
         },
     ),
-    _operation(
-        "warp",
-        warp_view,
-        {
-            "inverse_map": InverseMap(samples=_MAPS),
-            "map_args": Keywords(advanced=True, samples=({}, {"shift": 2.5})),
-            "output_shape": OutputShape(),
-            **_SHARED,
-        },
-        ndim=(1, 8),
-        shape_of=warped_shape,
-        check=_check_warp,
+    replace(
+        _WARP,
         note=_NOTE + " A function as inverse_map must treat each coordinate by itself; an array of "
         "coordinates must have as many axes as the image, and one.",
     ),
-    _operation(
-        "warp_polar",
-        polar_view,
-        {
-            "center": POINT,
-            "radius": Number(minimum=0, exclusive=True, optional=True, length=True, usual=(1, 60)),
-            "output_shape": OutputShape(),
-            "scaling": ChoiceSpec(choices=("linear", "log")),
-            "channel_axis": CHANNEL,
-            **_SHARED,
-        },
-        kind=_Polar,
-        ndim=(2, 2),
-        shape_of=polar_shape,
-    ),
+    replace(_WARP_POLAR, adapter=Adapter(wrap=_spelled_out)),
 )

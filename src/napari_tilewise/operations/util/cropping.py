@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.spec.operation import Call, Kind, Operation, Tiles
+from napari_tilewise.operations.spec.operation import (
+    Call,
+    Cost,
+    Kind,
+    Limits,
+    Operation,
+    ResultSpec,
+    Tiles,
+)
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers
 
 if TYPE_CHECKING:
@@ -81,11 +89,10 @@ OPERATIONS = (
             "copy": COPY,
             "order": ChoiceSpec(choices=("K", "C", "F", "A"), advanced=True),
         },
-        shape_of=_shape,
+        result=ResultSpec(shape=_shape),
         plan_of=_tiles,
-        check=_check,
-        dtypes="buifc",
-        working=3.0,
+        limits=Limits(check=_check, dtypes="buifc"),
+        cost=Cost(memory=3.0),
         note="Always a copy, in C order: tiles are no views of the image.",
     ),
 )

@@ -15,9 +15,11 @@ from napari_tilewise.operations.shared.narrowing import needs_maximum
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Cost,
     Kind,
     Operation,
     Plan,
+    ResultSpec,
     Tiles,
     tiled,
 )
@@ -60,8 +62,8 @@ def _conversion(name: str, dtype: Any) -> Operation:
         name=f"util.{name}",
         kind=Kind.POINTWISE,
         specs=SPECS,
-        dtype_of=lambda call: dtype,
-        working=4.0,
+        result=ResultSpec(dtype=lambda call: dtype),
+        cost=Cost(memory=4.0),
     )
 
 
@@ -70,9 +72,9 @@ def _narrowing(name: str, dtype: Any, bits: int) -> Operation:
         name=f"util.{name}",
         kind=Kind.STATISTIC,
         specs=SPECS,
-        dtype_of=lambda call: dtype,
+        result=ResultSpec(dtype=lambda call: dtype),
         plan_of=_narrowed(bits),
-        working=5.0,
+        cost=Cost(memory=5.0),
     )
 
 
@@ -81,8 +83,8 @@ OPERATIONS = (
         name="util.img_as_float",
         kind=Kind.POINTWISE,
         specs=SPECS,
-        dtype_of=lambda call: kept_float(call.dtype),
-        working=4.0,
+        result=ResultSpec(dtype=lambda call: kept_float(call.dtype)),
+        cost=Cost(memory=4.0),
     ),
     _conversion("img_as_float32", np.float32),
     _conversion("img_as_float64", np.float64),

@@ -8,7 +8,17 @@ import numpy as np
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.spec.operation import Block, Call, Kind, Operation, Tiles, tiled
+from napari_tilewise.operations.spec.operation import (
+    Block,
+    Call,
+    Cost,
+    Kind,
+    Limits,
+    Operation,
+    ResultSpec,
+    Tiles,
+    tiled,
+)
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Array,
@@ -87,7 +97,7 @@ OPERATIONS = (
         name="util.invert",
         kind=Kind.POINTWISE,
         specs={"signed_float": Flag()},
-        working=3.0,
+        cost=Cost(memory=3.0),
     ),
     Operation(
         name="util.compare_images",
@@ -99,10 +109,10 @@ OPERATIONS = (
                 item=Number(integer=True, minimum=1, usual=(1, 9)), least=2, advanced=True
             ),
         },
-        dtype_of=_compared_dtype,
+        result=ResultSpec(dtype=_compared_dtype),
         plan_of=_compare,
-        check=_check_compared,
-        working=6.0,
+        limits=Limits(check=_check_compared),
+        cost=Cost(memory=6.0),
     ),
     Operation(
         name="util.map_array",
@@ -112,9 +122,8 @@ OPERATIONS = (
             "input_vals": Array(ndim=1, integer=True, usual=(0, 9), longest=1),
             "output_vals": Array(ndim=1, usual=(0, 9), longest=1),
         },
-        dtype_of=lambda call: call["output_vals"].dtype,
-        check=_check_mapping,
-        dtypes="ui",
-        working=3.0,
+        result=ResultSpec(dtype=lambda call: call["output_vals"].dtype),
+        limits=Limits(check=_check_mapping, dtypes="ui"),
+        cost=Cost(memory=3.0),
     ),
 )

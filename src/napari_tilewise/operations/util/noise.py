@@ -6,7 +6,7 @@ tell where its own begin: the whole image is needed for scikit-image's noise of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from skimage import util
@@ -14,12 +14,16 @@ from skimage import util
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.common import AnyCase
 from napari_tilewise.operations.shared.whole import WHOLE
+from napari_tilewise.operations.spec.operation import (
+    Adapter,
+    Call,
+    Cost,
+    Limits,
+    Operation,
+    ResultSpec,
+)
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number, Seed
-from napari_tilewise.operations.spec.wrapped import WrappedOperation
 from napari_tilewise.operations.util.dtypes import kept_float
-
-if TYPE_CHECKING:
-    from napari_tilewise.operations.spec.operation import Call
 
 TAKES = {
     "gaussian": ("mean", "var"),
@@ -74,9 +78,9 @@ def _dtype(call: Call) -> Any:
 
 
 OPERATIONS = (
-    WrappedOperation(
+    Operation(
         name="util.random_noise",
-        calls=random_noise,
+        adapter=Adapter(function=random_noise),
         **WHOLE,
         specs={
             "mode": AnyCase(choices=tuple(TAKES)),
@@ -88,9 +92,9 @@ OPERATIONS = (
             "salt_vs_pepper": Number(minimum=0, maximum=1, usual=(0, 1), optional=True),
             "local_vars": AlignedImage(role="intensity", like=True, advanced=True),
         },
-        dtype_of=_dtype,
-        check=_check,
-        working=8.0,
+        result=ResultSpec(dtype=_dtype),
+        limits=Limits(check=_check),
+        cost=Cost(memory=8.0),
         note="Without rng= the noise is another one at every call, as scikit-image's is.",
     ),
 )

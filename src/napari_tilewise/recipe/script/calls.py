@@ -44,9 +44,9 @@ def is_applied(work: Working) -> bool:
     op = work.operation
     return (
         work.view.places is not None
-        or op.pick is not None
+        or op.adapter.pick is not None
         or home(op) is not None
-        or any(map(callable, op.overrides.values()))
+        or any(map(callable, op.adapter.overrides.values()))
     )
 
 
@@ -62,7 +62,7 @@ def as_step(operation: Operation, image: str, made: Code) -> Code:
     made
         The code of the call.
     """
-    start, _, end = operation.step_text.partition("{call}")
+    start, _, end = operation.step.text.partition("{call}")
     return around(start.format(image=image), made, end.format(image=image))
 
 
@@ -83,8 +83,8 @@ def called(
         The parameters that were given.
     """
     default = signature(operation.raw_function)
-    always = {**operation.fixed, **operation.step_params}
-    given = {key: value for key, value in {**operation.overrides, **params}.items()
+    always = {**operation.adapter.fixed, **operation.step.params}
+    given = {key: value for key, value in {**operation.adapter.overrides, **params}.items()
              if key not in always and not callable(value)}  # fmt: skip
     texts = {key: _argument(operation.specs[key], value) for key, value in given.items()}
     texts |= {key: literal(v) for key, v in always.items() if v != default[key].default}
@@ -92,7 +92,9 @@ def called(
     function = operation.raw_function.__name__
     path = f"ski.{operation.name}" if module is None else f"{module}.{function}"
     made = call(path, image, *_keywords(further), *_keywords(texts))
-    return made if operation.pick is None else around("", made, f"[{operation.pick}]")
+    return (
+        made if operation.adapter.pick is None else around("", made, f"[{operation.adapter.pick}]")
+    )
 
 
 def applied(work: Working, image: str, further: Mapping[str, str]) -> Code:
@@ -109,7 +111,7 @@ def applied(work: Working, image: str, further: Mapping[str, str]) -> Code:
     """
     op, view = work.operation, work.view
     texts = {
-        key: argument(op.specs[key], v) for key, v in {**work.params, **op.step_params}.items()
+        key: argument(op.specs[key], v) for key, v in {**work.params, **op.step.params}.items()
     }
     if view.places is not None:
         letters = "".join(view.axes or ())

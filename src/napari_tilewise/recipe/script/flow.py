@@ -14,8 +14,8 @@ import numpy as np
 
 from napari_tilewise import axes as _axes
 from napari_tilewise.errors import InvalidAxes, InvalidParameter
-from napari_tilewise.operations.spec.call import Call
 from napari_tilewise.operations.spec.kinds import Output
+from napari_tilewise.operations.spec.operation import Call
 from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
@@ -147,9 +147,9 @@ class Flow:
         found = [op.whole_part(call)] if parts is None else list(parts)
         whole = self._made(found[0], view, image)
         made = [self._made(part, view, image) for part in found]
-        if op.split is not None:
+        if op.result.split is not None:
             made = [self._made(replace(found[0], **_first_of(found[0])), view, image)]
-        several = parts is not None or op.split is not None
+        several = parts is not None or op.result.split is not None
         return Working(op, params, view, several, tuple(made), whole, _stacks(view, found[0]))
 
     def _view(self, step: Step, op: Operation, params: Mapping[str, Any], axes: Names) -> View:
@@ -223,7 +223,7 @@ def _takes_planes(step: Step) -> bool:
         step.op.bind({**step.parameters, **images}, 2)
     except InvalidParameter:
         return False
-    return step.op.ndim[0] <= 2
+    return step.op.limits.ndim[0] <= 2
 
 
 def _with_channel(recipe: Recipe, space: tuple[str, ...]) -> tuple[str, ...]:
@@ -288,8 +288,8 @@ def _call(
     """Return the operation's call for an image that stands for those to come."""
     at = None if view.channel is None else view.channel + len(view.plane)
     shape = tuple(_CHANNELS if i == at else _LENGTH for i in range(len(view.plane)))
-    if np.dtype(dtype).kind not in op.dtypes:
-        dtype = _STAND_INS[op.dtypes[0]]
+    if np.dtype(dtype).kind not in op.limits.dtypes:
+        dtype = _STAND_INS[op.limits.dtypes[0]]
     space = tuple(n for i, n in enumerate(shape) if i != at)
     images = {role: np.broadcast_to(np.zeros((), kind), space) for role, kind in further.items()}
     bound = op.bind({**params, **images})

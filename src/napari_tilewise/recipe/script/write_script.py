@@ -106,7 +106,7 @@ class _Steps:
         """The code of what is written."""
         last = self._recipe.running[-1]
         work = self._flow.steps[last]
-        if work.operation.split is None:
+        if work.operation.result.split is None:
             return self._image(Link(last))
         if (last, _ALL) in self._parts:
             return self._parts[last, _ALL]
@@ -123,7 +123,7 @@ class _Steps:
         """
         work = self._flow.steps[number]
         looped = work.view.places is not None
-        if not looped or not (self._plain or work.operation.step_text != "{call}"):
+        if not looped or not (self._plain or work.operation.step.text != "{call}"):
             code = self._whole(number)
             name = self._results[number] = self._name(number)
             yield laid_out(around(f"{name} = ", code, ""))
@@ -149,7 +149,7 @@ class _Steps:
         ]
         parts = {link.part for link in links if link.step == number}
         if number == self._recipe.running[-1]:
-            parts.add(0 if self._flow.steps[number].operation.split is None else _ALL)
+            parts.add(0 if self._flow.steps[number].operation.result.split is None else _ALL)
         return sorted(parts)
 
     def _image(self, link: Link) -> str:
@@ -196,5 +196,5 @@ class _Steps:
         made = as_step(op, "plane", called(op, "plane", further, params))
         if part is not None:
             made = call("np.stack", made) if part == _ALL else around("", made, f"[{part}]")
-        output = work.made[0 if op.split is not None else part or 0].output
+        output = work.made[0 if op.result.split is not None else part or 0].output
         return for_each_plane(work, output, made, list(images), list(images.values()))
