@@ -15,6 +15,7 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.common import AnyCase, as_float, as_float_type
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Call,
     Cost,
@@ -129,6 +130,7 @@ class Conversion:
         """Return the declaration."""
         return Operation(
             name=f"color.{self.name}",
+            family=families.COLOUR_SPACES,
             kind=Kind.POINTWISE,
             specs={**self.specs, "channel_axis": self.channel},
             neighbourhood=Neighbourhood(halo=row_neighbour if self.product else lambda call: 0),
@@ -268,6 +270,7 @@ def _both_floats(call: Call) -> Any:
 def _difference(name: str, working: float, **weights: Spec) -> Operation:
     return Operation(
         name=f"color.{name}",
+        family=families.COLOUR,
         kind=Kind.POINTWISE,
         specs={
             "lab2": AlignedImage(role="image", like=True, optional=False),
@@ -288,6 +291,7 @@ OPERATIONS = (
     *(conversion.operation() for conversion in CONVERSIONS),
     Operation(
         name="color.gray2rgb",
+        family=families.COLOUR,
         kind=Kind.POINTWISE,
         specs={"channel_axis": NEW_AXIS},
         result=ResultSpec(shape=with_axis(3), channel=new_axis),
@@ -296,6 +300,7 @@ OPERATIONS = (
     ),
     Operation(
         name="color.gray2rgba",
+        family=families.COLOUR,
         kind=Kind.POINTWISE,
         specs={
             "alpha": ImageOr(role="intensity", other=Number(usual=(0, 1))),
@@ -307,6 +312,7 @@ OPERATIONS = (
     ),
     Operation(
         name="color.rgba2rgb",
+        family=families.COLOUR,
         kind=Kind.POINTWISE,
         specs={
             "background": Numbers(item=UNIT, least=3, advanced=True),

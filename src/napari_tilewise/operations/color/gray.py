@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_tilewise.operations.color.color_spaces import Channels, check_channels, spatial
 from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Block,
@@ -42,6 +43,7 @@ def _rgb2gray(call: Call) -> Tiles:
 OPERATIONS = (
     Operation(
         name="color.rgb2gray",
+        family=families.COLOUR,
         kind=Kind.POINTWISE,
         # BLAS chooses its kernel, fused or not, by the processor and the length of the whole row:
         # here single precision differs by a last bit in images wider than some ten thousand

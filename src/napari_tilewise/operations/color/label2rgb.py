@@ -23,6 +23,7 @@ from napari_tilewise.operations.color.region_means import gather_means
 from napari_tilewise.operations.exposure.matching import Tally, gather_tallies
 from napari_tilewise.operations.shared.common import as_float_type
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -209,6 +210,7 @@ def _check(call: Call) -> None:
 OPERATIONS = (
     Operation(
         name="color.label2rgb",
+        family=families.COLOUR,
         kind=Kind.STATISTIC,
         specs={
             "image": AlignedImage(role="image"),

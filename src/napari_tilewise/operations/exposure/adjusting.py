@@ -10,6 +10,7 @@ from napari_tilewise.operations.exposure.clahe import clahe_dtype, clahe_plan, c
 from napari_tilewise.operations.exposure.intensity_histogram import cumulative
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.histograms import gather_histogram, gather_range, pixels_of
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -83,6 +84,7 @@ def _equalize_plan(call: Call) -> Plan:
 OPERATIONS = (
     Operation(
         name="exposure.adjust_gamma",
+        family=families.INTENSITY,
         kind=Kind.POINTWISE,
         specs={
             "gamma": Number(minimum=0, usual=(0, 4)),
@@ -92,12 +94,14 @@ OPERATIONS = (
     ),
     Operation(
         name="exposure.adjust_log",
+        family=families.INTENSITY,
         kind=Kind.POINTWISE,
         specs={"gain": Number(usual=(0, 1)), "inv": Flag()},
         cost=Cost(memory=5.0),
     ),
     Operation(
         name="exposure.adjust_sigmoid",
+        family=families.INTENSITY,
         kind=Kind.POINTWISE,
         specs={
             "cutoff": Number(usual=(0, 1)),
@@ -108,6 +112,7 @@ OPERATIONS = (
     ),
     Operation(
         name="exposure.rescale_intensity",
+        family=families.INTENSITY,
         kind=Kind.STATISTIC,
         specs={
             "in_range": Range(names=("image", "dtype", *TYPES)),
@@ -119,6 +124,7 @@ OPERATIONS = (
     ),
     Operation(
         name="exposure.equalize_hist",
+        family=families.INTENSITY,
         kind=Kind.STATISTIC,
         specs={
             "nbins": Number(integer=True, minimum=1, usual=(2, 300), advanced=True),
@@ -131,6 +137,7 @@ OPERATIONS = (
     ),
     Operation(
         name="exposure.equalize_adapthist",
+        family=families.INTENSITY,
         kind=Kind.STATISTIC,
         specs={
             "kernel_size": Number(

@@ -13,6 +13,7 @@ from skimage.util import dtype_limits
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.histograms import gather_range
 from napari_tilewise.operations.shared.percentiles import percentiles
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -120,6 +121,7 @@ PERCENTILE = Number(minimum=0, maximum=100, usual=(0, 100), advanced=True)
 OPERATIONS = (
     Operation(
         name="exposure.is_low_contrast",
+        family=families.INTENSITY,
         kind=Kind.STATISTIC,
         result=ResultSpec(output=Output.SCALAR, dtype=lambda call: np.bool_, shape=lambda call: ()),
         specs={

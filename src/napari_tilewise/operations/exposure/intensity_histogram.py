@@ -20,6 +20,7 @@ from napari_tilewise.operations.shared.histograms import (
     gather_range,
 )
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -186,6 +187,7 @@ BINS = Number(integer=True, minimum=1, usual=(2, 300))
 OPERATIONS = (
     Operation(
         name="exposure.histogram",
+        family=families.INTENSITY,
         kind=Kind.STATISTIC,
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         specs={
@@ -200,6 +202,7 @@ OPERATIONS = (
     ),
     Operation(
         name="exposure.cumulative_distribution",
+        family=families.INTENSITY,
         kind=Kind.STATISTIC,
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         specs={"nbins": BINS},

@@ -15,6 +15,7 @@ from skimage import exposure
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.common import CHANNEL, as_float
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
     Block,
@@ -197,6 +198,7 @@ def _check_counted(call: Call, reference: list[Tally]) -> None:
 OPERATIONS = (
     Operation(
         name="exposure.match_histograms",
+        family=families.INTENSITY,
         adapter=Adapter(function=match_histograms),
         kind=Kind.STATISTIC,
         specs={"reference": OtherImage(role="image", optional=False), "channel_axis": CHANNEL},

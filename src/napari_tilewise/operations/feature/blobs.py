@@ -26,6 +26,7 @@ from napari_tilewise.operations.shared.prefix_sums import (
     largest_band,
 )
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -318,6 +319,7 @@ BLOBS = ResultSpec(output=Output.POINTS, dtype=lambda call: np.float64, shape=la
 OPERATIONS = (
     Operation(
         name="feature.blob_dog",
+        family=families.BLOBS,
         kind=Kind.STATISTIC,
         specs=_specs(
             POSITIVE,
@@ -332,6 +334,7 @@ OPERATIONS = (
     ),
     Operation(
         name="feature.blob_log",
+        family=families.BLOBS,
         kind=Kind.STATISTIC,
         specs=_specs(SIGMA, {"num_sigma": COUNT}, {**LOG_SCALE, **REST}),
         result=BLOBS,
@@ -342,6 +345,7 @@ OPERATIONS = (
     ),
     Operation(
         name="feature.blob_doh",
+        family=families.BLOBS,
         kind=Kind.STATISTIC,
         specs=_specs(
             replace(SIGMA, per_axis=False),

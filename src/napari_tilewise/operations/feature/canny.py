@@ -19,6 +19,7 @@ from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float, gau
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
 from napari_tilewise.operations.shared.percentiles import percentiles
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -151,6 +152,7 @@ def _magnitude(call: Call, block: Block) -> Any:
 OPERATIONS = (
     Operation(
         name="feature.canny",
+        family=families.EDGES,
         kind=Kind.CONNECTED,
         specs={
             "sigma": Number(minimum=0, per_axis=True, length=True, usual=(0, 5)),

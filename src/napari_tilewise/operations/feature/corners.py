@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_tilewise.operations.feature.tensors import SIGMA, tensor_halo
 from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Call,
     Cost,
@@ -48,6 +49,7 @@ def _of_tensor(
     """Return a measure made of the structure tensor, whose smoothing has a border of zeros."""
     return Operation(
         name=f"feature.corner_{name}",
+        family=families.CORNERS,
         kind=Kind.NEIGHBOURHOOD,
         specs={**(specs or {}), "sigma": SIGMA},
         neighbourhood=Neighbourhood(halo=tensor_halo),
@@ -77,6 +79,7 @@ OPERATIONS = (
     ),
     Operation(
         name="feature.corner_kitchen_rosenfeld",
+        family=families.CORNERS,
         kind=Kind.NEIGHBOURHOOD,
         specs={"mode": BORDER, "cval": CVAL},
         neighbourhood=Neighbourhood(halo=lambda call: 2, border="mode"),
@@ -86,6 +89,7 @@ OPERATIONS = (
     ),
     Operation(
         name="feature.corner_moravec",
+        family=families.CORNERS,
         kind=Kind.NEIGHBOURHOOD,
         specs={"window_size": Number(integer=True, minimum=0, length=True, usual=(1, 3))},
         neighbourhood=Neighbourhood(halo=_moravec_halo),
@@ -95,6 +99,7 @@ OPERATIONS = (
     ),
     Operation(
         name="feature.corner_fast",
+        family=families.CORNERS,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "n": Number(integer=True, minimum=1, maximum=16, usual=(6, 14)),

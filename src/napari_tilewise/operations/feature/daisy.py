@@ -21,6 +21,7 @@ from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.grid import Region, extent
 from napari_tilewise.operations.shared.common import gaussian_radius
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -395,6 +396,7 @@ WIDTHS = Number(minimum=0, length=True, usual=(0.5, 3))
 
 OPERATION = Operation(
     name="feature.daisy",
+    family=families.TEXTURE,
     kind=Kind.GEOMETRY,
     specs={
         "step": Number(integer=True, minimum=1, length=True, usual=(1, 6)),

@@ -18,6 +18,7 @@ from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.grid import Region, extent, size
 from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.shared.whole import from_memory, gather_whole
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -212,6 +213,7 @@ def _plan(call: Call) -> Plan:
 
 _DESCRIPTORS = Operation(
     name="feature.hog",
+    family=families.TEXTURE,
     cost=Cost(holds_gil=True, memory=10.0, largest_region=_largest),
     kind=Kind.NEIGHBOURHOOD,
     specs={

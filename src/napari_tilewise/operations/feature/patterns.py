@@ -15,6 +15,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import Region, extent
 from napari_tilewise.operations.shared.common import AnyCase
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -195,6 +196,7 @@ CODES = {
 
 OPERATION = Operation(
     name="feature.local_binary_pattern",
+    family=families.TEXTURE,
     kind=Kind.NEIGHBOURHOOD,
     specs={
         "P": Number(integer=True, minimum=1, usual=(1, 24)),

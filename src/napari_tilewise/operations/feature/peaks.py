@@ -21,6 +21,7 @@ from napari_tilewise.operations.feature.labelled_peaks import labelled_peaks
 from napari_tilewise.operations.shared import global_numbers
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import handed_out
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -276,12 +277,14 @@ def _check(call: Call) -> None:
 
 def _operation(
     name: str,
+    family: families.Family,
     plan_of: Callable[[Call], Plan],
     specs: Mapping[str, Spec] | None = None,
     note: str = "",
 ) -> Operation:
     return Operation(
         name=f"feature.{name}",
+        family=family,
         kind=Kind.STATISTIC,
         specs={
             "min_distance": Number(minimum=0, integer=True, length=True, usual=(1, 8)),
@@ -305,9 +308,10 @@ def _operation(
 
 
 OPERATIONS = (
-    _operation("peak_local_max", _plan),
+    _operation("peak_local_max", families.BLOBS, _plan),
     _operation(
         "corner_peaks",
+        families.CORNERS,
         _corner_peaks,
         specs={"indices": Flag(advanced=True)},
         note="indices=False gives a mask, which is kept in memory.",

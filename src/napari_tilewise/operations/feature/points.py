@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, InvalidParameterType
 from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -222,6 +223,7 @@ def _cost(reach: Callable[[Call], list[int]]) -> Cost:
 OPERATIONS = (
     Operation(
         name="feature.corner_subpix",
+        family=families.CORNERS,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "corners": Points(),
@@ -238,6 +240,7 @@ OPERATIONS = (
     ),
     Operation(
         name="feature.corner_orientations",
+        family=families.CORNERS,
         kind=Kind.NEIGHBOURHOOD,
         specs={"corners": Points(), "mask": PointPatch()},
         result=ResultSpec(

@@ -22,6 +22,7 @@ from napari_tilewise.operations.shared.window_sums import (
     gather_window_sums,
     largest_band,
 )
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Block,
@@ -150,6 +151,7 @@ def _contrast(params: Mapping[str, Any]) -> float:
 
 OPERATION = Operation(
     name="feature.match_template",
+    family=families.BLOBS,
     kind=Kind.STATISTIC,
     accuracy=Accuracy(tolerance=LIMIT, single=LIMIT32, scale=_contrast),
     specs={

@@ -23,6 +23,7 @@ from napari_tilewise.operations.shared.common import (
 )
 from napari_tilewise.operations.shared.derivatives import hessian_reach
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Block,
@@ -227,6 +228,7 @@ def _eigenvalues(call: Call) -> Tiles:
 def _eigenvalue_operation(name: str) -> Operation:
     return Operation(
         name=f"feature.{name}",
+        family=families.TEXTURE,
         kind=Kind.POINTWISE,
         neighbourhood=Neighbourhood(halo=_eigenvalue_halo),
         result=ResultSpec(
@@ -248,6 +250,7 @@ MATRIX = ResultSpec(dtype=as_float, split=list, channel=first_axis, shape=_eleme
 OPERATIONS = (
     Operation(
         name="feature.structure_tensor",
+        family=families.TEXTURE,
         kind=Kind.NEIGHBOURHOOD,
         result=MATRIX,
         specs={**SMOOTHED, "order": ORDER},
@@ -259,6 +262,7 @@ OPERATIONS = (
     _eigenvalue_operation("structure_tensor_eigenvalues"),
     Operation(
         name="feature.hessian_matrix",
+        family=families.TEXTURE,
         kind=Kind.NEIGHBOURHOOD,
         result=MATRIX,
         specs={**SMOOTHED, "order": ORDER, "use_gaussian_derivatives": Flag(optional=True)},
@@ -271,6 +275,7 @@ OPERATIONS = (
     _eigenvalue_operation("hessian_matrix_eigvals"),
     Operation(
         name="feature.hessian_matrix_det",
+        family=families.TEXTURE,
         kind=Kind.NEIGHBOURHOOD,
         # Bit for bit but for the boxes in two dimensions, taken from prefix sums over the whole
         # image: each corner is rounded to eps times a sum of up to as many as there are pixels,
@@ -289,6 +294,7 @@ OPERATIONS = (
     ),
     Operation(
         name="feature.shape_index",
+        family=families.TEXTURE,
         kind=Kind.NEIGHBOURHOOD,
         specs=SMOOTHED,
         neighbourhood=Neighbourhood(halo=difference_halo, border="mode"),

@@ -10,6 +10,7 @@ from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.grid import Region, clip, within
 from napari_tilewise.operations.shared.common import CHANNEL, gaussian_radius
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -184,6 +185,7 @@ def _features(call: Call) -> Tiles:
 OPERATIONS = (
     Operation(
         name="feature.graycomatrix",
+        family=families.TEXTURE,
         kind=Kind.STATISTIC,
         specs={
             "distances": Numbers(item=Number(usual=(0, 6)), least=1),
@@ -205,6 +207,7 @@ OPERATIONS = (
     ),
     Operation(
         name="feature.multiscale_basic_features",
+        family=families.TEXTURE,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "intensity": Flag(),

@@ -13,6 +13,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float, check_mirroring
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Call,
     Cost,
@@ -137,6 +138,7 @@ SCALE = Number(minimum=0, exclusive=True, length=True, optional=True, usual=(0.5
 OPERATIONS = (
     Operation(
         name="filters.gabor",
+        family=families.SMOOTHING,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "frequency": Number(usual=(0.25, 0.9)),
@@ -160,6 +162,7 @@ OPERATIONS = (
     ),
     Operation(
         name="filters.correlate_sparse",
+        family=families.SMOOTHING,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "kernel": Array(usual=(-1, 1)),

@@ -10,6 +10,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import clip, within
 from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -58,6 +59,7 @@ def _inside(mask: np.ndarray, block: Block, call: Call) -> np.ndarray:
 def _edge(name: str, radius: int = 1) -> Operation:
     return Operation(
         name=f"filters.{name}",
+        family=families.EDGES,
         kind=Kind.NEIGHBOURHOOD,
         specs={"mask": AlignedImage(advanced=True), "axis": AXIS, "mode": BORDER, "cval": CVAL},
         neighbourhood=Neighbourhood(halo=lambda call: radius, border="mode"),
@@ -72,6 +74,7 @@ def _directed(name: str, radius: int = 1) -> Operation:
     """Declare a 2D edge filter with a mask, whose border mode is always reflection."""
     return Operation(
         name=f"filters.{name}",
+        family=families.EDGES,
         kind=Kind.NEIGHBOURHOOD,
         specs={"mask": AlignedImage(advanced=True)},
         neighbourhood=Neighbourhood(halo=lambda call: radius),
@@ -99,6 +102,7 @@ OPERATIONS = (
     _directed("roberts_neg_diag"),
     Operation(
         name="filters.laplace",
+        family=families.EDGES,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             # the kernel is 3 pixels wide for every `ksize`; scikit-image rejects smaller values

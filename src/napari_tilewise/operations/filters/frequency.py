@@ -14,6 +14,7 @@ from scipy import fft
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.shared.whole import WHOLE
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.operation import Call, Cost, Limits, Operation, ResultSpec
 from napari_tilewise.operations.spec.parameters import (
@@ -86,6 +87,7 @@ def _filter(name: str, working: float, specs: dict[str, Spec]) -> Operation:
     samples: tuple[Callable[..., Any], ...] = (_blur, _delta)
     return Operation(
         name=f"filters.{name}",
+        family=families.SMOOTHING,
         **WHOLE,
         specs={
             "impulse_response": FunctionSpec(optional=True, samples=samples),
@@ -102,6 +104,7 @@ def _filter(name: str, working: float, specs: dict[str, Spec]) -> Operation:
 OPERATIONS = (
     Operation(
         name="filters.butterworth",
+        family=families.SMOOTHING,
         **WHOLE,
         specs={
             "cutoff_frequency_ratio": Number(minimum=0, maximum=0.5, usual=(0.005, 0.5)),

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -59,6 +60,7 @@ def _hysteresis(call: Call) -> Plan:
 OPERATIONS = (
     Operation(
         name="filters.apply_hysteresis_threshold",
+        family=families.THRESHOLDS,
         kind=Kind.CONNECTED,
         specs={"low": NumberOrImage(usual=(0, 0.6)), "high": NumberOrImage(usual=(0.2, 1))},
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),

@@ -16,6 +16,7 @@ from napari_tilewise.operations.shared.common import (
     gaussian_radius,
     require_finite,
 )
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Block,
@@ -84,6 +85,7 @@ def _local(call: Call) -> Tiles:
 def _window(name: str, **specs: Any) -> Operation:
     return Operation(
         name=f"filters.threshold_{name}",
+        family=families.THRESHOLDS,
         kind=Kind.NEIGHBOURHOOD,
         # Both use prefix sums over the whole array, whose rounding error grows with its size: a
         # window's variance has an error of about eps * pixels * <I^2> / window area, and a
@@ -103,6 +105,7 @@ def _window(name: str, **specs: Any) -> Operation:
 OPERATIONS = (
     Operation(
         name="filters.threshold_local",
+        family=families.THRESHOLDS,
         kind=Kind.NEIGHBOURHOOD,
         # Bit for bit except method="mean", a running sum along each line: two roundings per pixel,
         # so at most 2 * eps * length per axis, 1e-10 for lines of 2**18 pixels. In single precision

@@ -14,7 +14,7 @@ from skimage.util import img_as_ubyte
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.narrowing import narrow, needs_maximum
 from napari_tilewise.operations.shared.private import reach
-from napari_tilewise.operations.spec import docstrings
+from napari_tilewise.operations.spec import docstrings, families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -241,6 +241,7 @@ def _rank(
 
     return Operation(
         name=f"filters.rank.{name}",
+        family=families.RANKS,
         kind=Kind.STATISTIC if levels else Kind.NEIGHBOURHOOD,
         specs={
             "footprint": Footprint(optional=optional, sequences=False),

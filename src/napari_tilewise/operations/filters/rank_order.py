@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -105,6 +106,7 @@ def _parts(call: Call) -> tuple[Part, ...]:
 OPERATIONS = (
     Operation(
         name="filters.rank_order",
+        family=families.SMOOTHING,
         kind=Kind.STATISTIC,
         result=ResultSpec(dtype=_dtype, parts=_parts),
         plan_of=_plan,

@@ -17,6 +17,7 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import grow, intersect, within
 from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
 from napari_tilewise.operations.shared.derivatives import hessian_reach, kernel_reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.adapter import DIRECT
 from napari_tilewise.operations.spec.operation import (
     Adapter,
@@ -194,6 +195,7 @@ def _ridges(
 ) -> Operation:
     return Operation(
         name=f"filters.{name}",
+        family=families.RIDGES,
         kind=kind,
         specs={
             "sigmas": Numbers(item=Number(minimum=0, usual=(0.5, 4))),

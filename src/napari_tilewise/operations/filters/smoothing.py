@@ -27,6 +27,7 @@ from napari_tilewise.operations.shared.common import (
     gaussian_radius,
 )
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -168,6 +169,7 @@ def _check_median(call: Call) -> None:
 OPERATIONS = (
     Operation(
         name="filters.gaussian",
+        family=families.SMOOTHING,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "sigma": SIGMA,
@@ -183,6 +185,7 @@ OPERATIONS = (
     ),
     Operation(
         name="filters.difference_of_gaussians",
+        family=families.SMOOTHING,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "low_sigma": Number(minimum=0, per_axis=True, length=True, usual=(0, 3)),
@@ -201,6 +204,7 @@ OPERATIONS = (
     ),
     Operation(
         name="filters.unsharp_mask",
+        family=families.SMOOTHING,
         kind=Kind.STATISTIC,
         specs={
             "radius": Number(minimum=0, per_axis=True, length=True, usual=(0, 6)),
@@ -215,6 +219,7 @@ OPERATIONS = (
     ),
     Operation(
         name="filters.median",
+        family=families.SMOOTHING,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "footprint": Footprint(optional=True, sequences=False),

@@ -24,6 +24,7 @@ from napari_tilewise.operations.shared.histograms import (
     gather_sum,
 )
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Call,
@@ -259,6 +260,7 @@ def _threshold(
     """Return a threshold that follows from the histogram."""
     return Operation(
         name=f"filters.threshold_{name}",
+        family=families.THRESHOLDS,
         kind=Kind.STATISTIC,
         specs={"nbins": NBINS, **(specs or {})},
         result=result,
@@ -296,6 +298,7 @@ OPERATIONS = (
     ),
     Operation(
         name="filters.threshold_li",
+        family=families.THRESHOLDS,
         kind=Kind.ITERATIVE,
         result=ResultSpec(dtype_varies=True, output=Output.SCALAR, dtype=li_dtype, shape=_scalar),
         # every iteration compares pixels with a mean; see ROUNDING. Integers are exact.
@@ -326,6 +329,7 @@ OPERATIONS = (
     ),
     Operation(
         name="filters.threshold_mean",
+        family=families.THRESHOLDS,
         kind=Kind.STATISTIC,
         result=ResultSpec(output=Output.SCALAR, dtype=_mean_dtype, shape=_scalar),
         plan_of=_mean_plan,

@@ -20,6 +20,7 @@ from napari_tilewise.operations.filters.rank import (
     reduce_maxima,
     with_levels,
 )
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -111,6 +112,7 @@ def _largest(call: Call) -> int:
 OPERATIONS = (
     Operation(
         name="filters.rank.windowed_histogram",
+        family=families.RANKS,
         kind=Kind.STATISTIC,
         specs={
             "footprint": Footprint(sequences=False),

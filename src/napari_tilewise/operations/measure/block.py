@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, did_you_mean
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.operation import (
     Block,
@@ -125,6 +126,7 @@ def _two(span: slice, count: int) -> tuple[int, int]:
 OPERATIONS = (
     Operation(
         name="measure.block_reduce",
+        family=families.SIZES,
         kind=Kind.GEOMETRY,
         specs={
             "block_size": Number(integer=True, minimum=1, per_axis=True, length=True, usual=(1, 6)),

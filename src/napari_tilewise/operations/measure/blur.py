@@ -10,6 +10,7 @@ from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.common import CHANNEL
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Block,
@@ -71,6 +72,7 @@ def _check(call: Call) -> None:
 OPERATIONS = (
     Operation(
         name="measure.blur_effect",
+        family=families.WHOLE_IMAGE,
         kind=Kind.STATISTIC,
         # scikit-image's blurred pixels carry the rounding of a running sum along the whole line,
         # its sums that of adding up row after row: both grow like the root of the number of

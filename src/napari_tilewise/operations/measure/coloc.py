@@ -16,6 +16,7 @@ from scipy import special, stats
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.global_numbers import largest_cut, sums
 from napari_tilewise.operations.shared.selected_sums import selected_sums
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Block,
@@ -253,6 +254,7 @@ QUOTIENT = ResultSpec(output=Output.SCALAR, dtype=_dtype, shape=lambda call: (),
 OPERATIONS = (
     Operation(
         name="measure.pearson_corr_coeff",
+        family=families.COLOCALIZATION,
         # scikit-image's r is a dot product of unit vectors by BLAS, in the images' own type: some
         # units in the last place per root of the number of pixels. Around r = 0 the p-value
         # amplifies it by the root of that number once more.
@@ -266,6 +268,7 @@ OPERATIONS = (
     ),
     Operation(
         name="measure.manders_coloc_coeff",
+        family=families.COLOCALIZATION,
         specs={"image1_mask": SECOND_MASK, "mask": MASK},
         kind=Kind.STATISTIC,
         result=QUOTIENT,
@@ -275,6 +278,7 @@ OPERATIONS = (
     ),
     Operation(
         name="measure.manders_overlap_coeff",
+        family=families.COLOCALIZATION,
         specs={"image1": SECOND_IMAGE, "mask": MASK},
         kind=Kind.STATISTIC,
         result=QUOTIENT,
@@ -284,6 +288,7 @@ OPERATIONS = (
     ),
     Operation(
         name="measure.intersection_coeff",
+        family=families.COLOCALIZATION,
         specs={"image1_mask": SECOND_MASK, "mask": MASK},
         kind=Kind.STATISTIC,
         result=replace(QUOTIENT, dtype=lambda call: np.float64),

@@ -19,6 +19,7 @@ from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.collected import Collected
 from napari_tilewise.operations.shared.global_numbers import extreme
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -171,6 +172,7 @@ ENDS = ChoiceSpec(choices=("low", "high"), advanced=True)
 OPERATIONS = (
     Operation(
         name="measure.find_contours",
+        family=families.REGIONS,
         cost=Cost(
             holds_gil=True,
             memory=30.0,  # a square of noise has up to two segments

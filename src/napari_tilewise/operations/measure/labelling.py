@@ -10,6 +10,7 @@ from skimage.measure import label
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -124,6 +125,7 @@ def _shannon_entropy(call: Call) -> Plan:
 
 SHANNON_ENTROPY = Operation(
     name="measure.shannon_entropy",
+    family=families.WHOLE_IMAGE,
     kind=Kind.STATISTIC,
     specs={"base": Number(minimum=0, exclusive=True, optional=True, usual=(0.5, 10))},
     result=ResultSpec(output=Output.SCALAR, dtype=lambda call: np.float64, shape=lambda call: ()),
@@ -136,6 +138,7 @@ SHANNON_ENTROPY = Operation(
 OPERATIONS = (
     Operation(
         name="measure.label",
+        family=families.LABELS,
         kind=Kind.CONNECTED,
         specs={
             "background": Number(integer=True, optional=True, usual=(0, 2), advanced=True),

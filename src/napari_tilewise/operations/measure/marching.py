@@ -21,6 +21,7 @@ from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.measure.cubes import EPSILON, triangles
 from napari_tilewise.operations.shared.collected import Collected
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -351,6 +352,7 @@ def _check(call: Call) -> None:
 OPERATIONS = (
     Operation(
         name="measure.marching_cubes",
+        family=families.REGIONS,
         kind=Kind.CONNECTED,
         specs={
             "level": Number(optional=True, usual=(0, 1)),

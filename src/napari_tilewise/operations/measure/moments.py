@@ -13,6 +13,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deprecated import only
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
@@ -149,6 +150,7 @@ image whose pixels cancel each other, has lost digits in scikit-image, too."""
 OPERATIONS = (
     Operation(
         name="measure.moments",
+        family=families.WHOLE_IMAGE,
         specs={"order": ORDER, "spacing": SPACING},
         accuracy=Accuracy(tolerance=1e-9, single=1e-1, pixels=2**34),
         result=ResultSpec(output=Output.VALUES, shape=_powers_shape, dtype=_moments_dtype),
@@ -158,6 +160,7 @@ OPERATIONS = (
     ),
     Operation(
         name="measure.moments_central",
+        family=families.WHOLE_IMAGE,
         specs={"center": CENTER, "order": ORDER, "spacing": SPACING},
         accuracy=Accuracy(tolerance=1e-7, single=1e-1),
         result=ResultSpec(output=Output.VALUES, shape=_powers_shape, dtype=_moments_dtype),
@@ -168,6 +171,7 @@ OPERATIONS = (
     ),
     Operation(
         name="measure.centroid",
+        family=families.WHOLE_IMAGE,
         specs={"spacing": SPACING},
         accuracy=Accuracy(tolerance=1e-7, single=1e-1),
         result=ResultSpec(
@@ -179,6 +183,7 @@ OPERATIONS = (
     ),
     Operation(
         name="measure.inertia_tensor",
+        family=families.WHOLE_IMAGE,
         specs={"mu": Array(optional=True, advanced=True, longest=4), "spacing": SPACING},
         accuracy=Accuracy(tolerance=1e-7, single=1e-1),
         result=ResultSpec(
@@ -192,6 +197,7 @@ OPERATIONS = (
     ),
     Operation(
         name="measure.inertia_tensor_eigvals",
+        family=families.WHOLE_IMAGE,
         specs={
             "mu": Array(optional=True, advanced=True, longest=4),
             "T": Array(ndim=2, optional=True, advanced=True),

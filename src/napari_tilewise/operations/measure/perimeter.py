@@ -15,6 +15,7 @@ from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -139,6 +140,7 @@ def _scalar(dtype: type[np.generic]) -> ResultSpec:
 OPERATIONS = (
     Operation(
         name="measure.euler_number",
+        family=families.WHOLE_IMAGE,
         specs={"connectivity": Number(integer=True, minimum=1, optional=True, usual=(1, 3))},
         result=_scalar(np.int64),
         neighbourhood=Neighbourhood(halo=lambda call: ((1, 0),) * call.ndim),
@@ -149,6 +151,7 @@ OPERATIONS = (
     ),
     Operation(
         name="measure.perimeter",
+        family=families.WHOLE_IMAGE,
         specs={"neighborhood": ChoiceSpec(choices=(4, 8))},
         result=_scalar(np.float64),
         neighbourhood=Neighbourhood(halo=lambda call: 2),
@@ -159,6 +162,7 @@ OPERATIONS = (
     ),
     Operation(
         name="measure.perimeter_crofton",
+        family=families.WHOLE_IMAGE,
         specs={"directions": ChoiceSpec(choices=(2, 4))},
         result=_scalar(np.float64),
         neighbourhood=Neighbourhood(halo=lambda call: ((1, 0), (1, 0))),

@@ -15,6 +15,7 @@ from scipy import ndimage as ndi
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.common import BORDER, CVAL
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -124,6 +125,7 @@ def _check(call: Call) -> None:
 OPERATIONS = (
     Operation(
         name="measure.profile_line",
+        family=families.WHOLE_IMAGE,
         kind=Kind.STATISTIC,
         specs={
             "src": Array(shape=(2,), usual=(-9, 50)),

@@ -21,6 +21,7 @@ from napari_tilewise.grid import Region, size, within
 from napari_tilewise.operations.measure.counted import count, counted
 from napari_tilewise.operations.shared.collected import Collected
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -341,6 +342,7 @@ SPECS: dict[str, Spec] = {
 OPERATIONS = (
     Operation(
         name="measure.regionprops",
+        family=families.REGIONS,
         specs={
             **SPECS,
             "offset": Number(
@@ -356,6 +358,7 @@ OPERATIONS = (
     ),
     Operation(
         name="measure.regionprops_table",
+        family=families.REGIONS,
         specs={
             "intensity_image": SPECS["intensity_image"],
             "properties": Names(known=PROPERTIES),

@@ -24,6 +24,7 @@ from napari_tilewise.operations.shared.combined import collected, together
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import whole, whole_halo
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -246,6 +247,7 @@ def _index_parts(call: Call) -> tuple[Part, ...] | None:
 def _local_operation(name: str, values: Callable[[np.ndarray], np.ndarray]) -> Operation:
     return Operation(
         name=f"morphology.{name}",
+        family=families.MORPHOLOGY_BY_AREA,
         kind=Kind.CONNECTED,
         specs={
             "footprint": Footprint(optional=True, sequences=False, advanced=True),
@@ -309,6 +311,7 @@ OPERATIONS = (
     _local_operation("local_minima", _inverted),
     Operation(
         name="morphology.max_tree_local_maxima",
+        family=families.MORPHOLOGY_BY_AREA,
         kind=Kind.CONNECTED,
         specs={"connectivity": Number(integer=True, minimum=1, usual=(1, 2)), **TREE},
         result=ResultSpec(output=Output.LABELS, dtype=lambda call: np.uint64),

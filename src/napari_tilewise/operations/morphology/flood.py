@@ -17,6 +17,7 @@ from napari_tilewise.operations.morphology.extrema import connectivity_of, neigh
 from napari_tilewise.operations.morphology.max_tree import refuse_half
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deprecated import never_in_place
 from napari_tilewise.operations.spec.operation import (
     Adapter,
@@ -185,6 +186,7 @@ SPECS = {
 
 FLOOD = Operation(
     name="morphology.flood",
+    family=families.OBJECTS,
     kind=Kind.CONNECTED,
     specs=SPECS,
     result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
@@ -195,6 +197,7 @@ FLOOD = Operation(
 )
 FLOOD_FILL = Operation(
     name="morphology.flood_fill",
+    family=families.OBJECTS,
     kind=Kind.CONNECTED,
     specs={"seed_point": SPECS["seed_point"], "new_value": Number(usual=(0, 1)), **SPECS},
     neighbourhood=Neighbourhood(halo=_halo),
@@ -206,7 +209,7 @@ FLOOD_FILL = Operation(
 )
 OPERATIONS = (FLOOD, FLOOD_FILL)
 SEGMENTATION = (
-    replace(FLOOD, name="segmentation.flood"),
-    replace(FLOOD_FILL, name="segmentation.flood_fill"),
+    replace(FLOOD, name="segmentation.flood", family=families.SEGMENTATION),
+    replace(FLOOD_FILL, name="segmentation.flood_fill", family=families.SEGMENTATION),
 )
 """The same functions under the other module's names."""

@@ -12,6 +12,7 @@ from skimage import morphology
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.measure import labelling as measure
 from napari_tilewise.operations.shared.common import CVAL, check_mirroring
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -109,6 +110,7 @@ def _check(call: Call) -> None:
 def _filter(name: str, halo: Callable[[Call], HaloLike], dtypes: str = "buif") -> Operation:
     return Operation(
         name=f"morphology.{name}",
+        family=families.MORPHOLOGY,
         kind=Kind.NEIGHBOURHOOD,
         specs={"footprint": Footprint(optional=True), "mode": MODES, "cval": CVAL},
         neighbourhood=Neighbourhood(halo=halo, border="mode"),
@@ -169,6 +171,7 @@ def _binary_filter(name: str, filters: int, advice: str) -> Operation:
 
     return Operation(
         name=f"morphology.binary_{name}",
+        family=families.MORPHOLOGY,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "footprint": Footprint(optional=True),
@@ -199,5 +202,5 @@ OPERATIONS = (
     _binary_filter("dilation", 1, " (footprints are not mirrored there)"),
     _binary_filter("opening", 2, ""),
     _binary_filter("closing", 2, ""),
-    replace(LABEL, name="morphology.label"),
+    replace(LABEL, name="morphology.label", family=families.OBJECTS),
 )

@@ -19,6 +19,7 @@ from napari_tilewise.grid import Region, extent, within
 from napari_tilewise.operations.shared.combined import collected, together
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -261,6 +262,7 @@ class _Objects:
 OPERATIONS = (
     Operation(
         name="morphology.convex_hull_image",
+        family=families.OBJECTS,
         kind=Kind.STATISTIC,
         specs={
             "offset_coordinates": Flag(advanced=True),
@@ -276,6 +278,7 @@ OPERATIONS = (
     ),
     Operation(
         name="morphology.convex_hull_object",
+        family=families.OBJECTS,
         kind=Kind.CONNECTED,
         specs={"connectivity": Number(integer=True, minimum=1, maximum=2, usual=(1, 2))},
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),

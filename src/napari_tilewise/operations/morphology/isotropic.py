@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.operations.shared.search import anywhere
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -122,6 +123,7 @@ def _plan(*kinds: str) -> Callable[[Call], Plan]:
 def _operation(name: str, *kinds: str) -> Operation:
     return Operation(
         name=f"morphology.isotropic_{name}",
+        family=families.MORPHOLOGY,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "radius": Number(minimum=0, length=True, usual=(0, 8)),

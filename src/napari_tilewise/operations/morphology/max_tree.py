@@ -20,6 +20,7 @@ from napari_tilewise.operations.morphology.given_tree import (
     has_tree,
 )
 from napari_tilewise.operations.shared.whole import WHOLE, whole_halo
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Call,
     Cost,
@@ -95,6 +96,7 @@ def _filter(
 ) -> Operation:
     return Operation(
         name=f"morphology.{name}",
+        family=families.MORPHOLOGY_BY_AREA,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             threshold: Number(integer=True, minimum=0, usual=usual),
@@ -116,6 +118,7 @@ OPERATIONS = (
     _filter("diameter_closing", "diameter_threshold", _diameter_reach, (0, 12), 13.0),
     Operation(
         name="morphology.max_tree",
+        family=families.MORPHOLOGY_BY_AREA,
         **WHOLE,
         specs={"connectivity": CONNECTIVITY},
         result=ResultSpec(

@@ -17,6 +17,7 @@ from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.grid import words
 from napari_tilewise.operations.shared import global_numbers
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -191,6 +192,7 @@ def _shifted(image: np.ndarray, sign: int, h: Any) -> np.ndarray:
 def _h_operation(name: str, sign: int) -> Operation:
     return Operation(
         name=f"morphology.{name}",
+        family=families.MORPHOLOGY_BY_AREA,
         kind=Kind.ITERATIVE,
         specs={"h": Number(minimum=0, usual=(0, 3)), "footprint": FOOTPRINT},
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.uint8),
@@ -204,6 +206,7 @@ def _h_operation(name: str, sign: int) -> Operation:
 OPERATIONS = (
     Operation(
         name="morphology.reconstruction",
+        family=families.MORPHOLOGY_BY_AREA,
         kind=Kind.ITERATIVE,
         specs={
             "mask": AlignedImage(role="limit", like=True, optional=False),

@@ -17,6 +17,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import WHOLE, whole, whole_halo
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -202,6 +203,7 @@ def _skeleton_halo(call: Call) -> HaloLike:
 OPERATIONS = (
     Operation(
         name="morphology.skeletonize",
+        family=families.OBJECTS,
         kind=Kind.ITERATIVE,
         specs={"method": ChoiceSpec(choices=("zhang", "lee"), optional=True)},
         result=ResultSpec(output=Output.MASK, dtype=_bool),
@@ -214,6 +216,7 @@ OPERATIONS = (
     ),
     Operation(
         name="morphology.thin",
+        family=families.OBJECTS,
         kind=Kind.ITERATIVE,
         specs={"max_num_iter": Number(integer=True, minimum=0, optional=True, usual=(0, 20))},
         result=ResultSpec(output=Output.MASK, dtype=_bool),
@@ -224,6 +227,7 @@ OPERATIONS = (
     ),
     Operation(
         name="morphology.medial_axis",
+        family=families.OBJECTS,
         **WHOLE,
         specs={
             "mask": AlignedImage(),

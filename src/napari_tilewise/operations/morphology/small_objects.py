@@ -9,6 +9,7 @@ from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deprecated import renamed
 from napari_tilewise.operations.spec.operation import (
     Adapter,
@@ -126,6 +127,7 @@ def _remove_small_holes(call: Call) -> Plan:
 OPERATIONS = (
     Operation(
         name="morphology.remove_small_objects",
+        family=families.OBJECTS,
         kind=Kind.CONNECTED,
         specs={"connectivity": CONNECTIVITY, "max_size": MAX_SIZE},
         result=ResultSpec(output=Output.LABELS),
@@ -136,6 +138,7 @@ OPERATIONS = (
     ),
     Operation(
         name="morphology.remove_small_holes",
+        family=families.OBJECTS,
         kind=Kind.CONNECTED,
         specs={"connectivity": CONNECTIVITY, "max_size": MAX_SIZE},
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),

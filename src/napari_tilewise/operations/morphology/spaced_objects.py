@@ -14,6 +14,7 @@ from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.morphology.small_objects import add_counts
 from napari_tilewise.operations.shared.combined import collected, together
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -128,6 +129,7 @@ def _ranks(call: Call, label: np.ndarray, sizes: dict[int, int]) -> np.ndarray:
 OPERATIONS = (
     Operation(
         name="morphology.remove_objects_by_distance",
+        family=families.OBJECTS,
         kind=Kind.STATISTIC,
         specs={
             "min_distance": Number(minimum=0, length=True, usual=(0, 6)),

@@ -15,6 +15,7 @@ from scipy import signal
 
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.whole import WHOLE, whole
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
@@ -116,6 +117,7 @@ CLIP = Flag(advanced=True)
 OPERATIONS = (
     Operation(
         name="restoration.richardson_lucy",
+        family=families.DENOISING,
         kind=Kind.ITERATIVE,
         # Bit for bit where SciPy convolves directly. A Fourier transform of N pixels is off by some
         # log2(N) units in the last place of the largest value, and differently for a tile. Where
@@ -141,6 +143,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.wiener",
+        family=families.DENOISING,
         **WHOLE,
         specs={
             "psf": PSF,
@@ -154,6 +157,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.unsupervised_wiener",
+        family=families.DENOISING,
         **WHOLE,
         specs={
             "psf": PSF,

@@ -18,6 +18,7 @@ from napari_tilewise.operations.shared import global_numbers
 from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import WHOLE
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deprecated import without
 from napari_tilewise.operations.spec.keyword_specs import Flags
 from napari_tilewise.operations.spec.operation import (
@@ -166,6 +167,7 @@ OPERATIONS = (
     *tv.OPERATIONS,
     Operation(
         name="restoration.denoise_tv_bregman",
+        family=families.DENOISING,
         # Gauss and Seidel's sweeps, each pixel after its neighbours before it in raster order: all
         # of the image so far is in every pixel
         **WHOLE,
@@ -183,6 +185,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.denoise_bilateral",
+        family=families.DENOISING,
         kind=Kind.STATISTIC,
         specs={
             "win_size": Number(minimum=1, integer=True, optional=True, length=True, usual=(1, 15)),
@@ -205,6 +208,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.denoise_nl_means",
+        family=families.DENOISING,
         kind=Kind.NEIGHBOURHOOD,
         # The fast mode takes patch distances d as differences of sums over the whole image, so
         # their rounding, e = eps * N * M**2 / (h * s)**2 for N pixels of magnitude M, depends on
@@ -230,6 +234,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.rolling_ball",
+        family=families.DENOISING,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "radius": Number(minimum=0, length=True, usual=(1, 30)),
@@ -242,6 +247,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.unwrap_phase",
+        family=families.DENOISING,
         # pixels are joined in the order of their reliability over the whole image
         **WHOLE,
         specs={

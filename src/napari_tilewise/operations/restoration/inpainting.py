@@ -19,6 +19,7 @@ from napari_tilewise.grid import Region, clip, grow
 from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.shared.components import Pieces, gather_components
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -167,6 +168,7 @@ def _fill(out: np.ndarray, mask: np.ndarray, core: Region) -> None:
 OPERATIONS = (
     Operation(
         name="restoration.inpaint_biharmonic",
+        family=families.DENOISING,
         kind=Kind.CONNECTED,
         specs={
             "mask": AlignedImage(optional=False),

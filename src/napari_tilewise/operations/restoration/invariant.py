@@ -14,6 +14,7 @@ from skimage.restoration import denoise_tv_chambolle
 from napari_tilewise.errors import TilewiseError, UnknownOperation
 from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.shared.whole import WHOLE, whole, whole_halo
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deprecated import renamed
 from napari_tilewise.operations.spec.keyword_specs import Items, Keywords
 from napari_tilewise.operations.spec.operation import (
@@ -103,6 +104,7 @@ BLUR_KEYWORDS: tuple[dict[str, Any], ...] = ({}, {"sigma": 0.7}, {"mode": "wrap"
 OPERATIONS = (
     Operation(
         name="restoration.denoise_invariant",
+        family=families.DENOISING,
         kind=Kind.NEIGHBOURHOOD,
         # the given function's own; see TOLERANCE
         accuracy=Accuracy(tolerance=TOLERANCE),
@@ -121,6 +123,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.calibrate_denoiser",
+        family=families.DENOISING,
         **WHOLE,
         specs={
             "denoise_function": FunctionSpec(samples=(gaussian,)),
@@ -135,6 +138,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.cycle_spin",
+        family=families.DENOISING,
         **WHOLE,
         specs={
             "func": FunctionSpec(samples=(gaussian, median, denoise_tv_chambolle)),

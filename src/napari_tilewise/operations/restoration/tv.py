@@ -16,6 +16,7 @@ from skimage.util import img_as_float
 from napari_tilewise.grid import Region, size
 from napari_tilewise.operations.shared import global_numbers
 from napari_tilewise.operations.shared.common import CHANNEL, as_float
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -231,6 +232,7 @@ def _iterate(
 OPERATIONS = (
     Operation(
         name="restoration.denoise_tv_chambolle",
+        family=families.DENOISING,
         kind=Kind.ITERATIVE,
         specs={
             "weight": Number(minimum=0, exclusive=True, usual=(0.02, 1)),

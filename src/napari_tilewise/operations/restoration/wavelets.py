@@ -23,6 +23,7 @@ from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.shared.percentiles import ranked
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import whole
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -335,6 +336,7 @@ def _largest(call: Call) -> int:
 OPERATIONS = (
     Operation(
         name="restoration.denoise_wavelet",
+        family=families.DENOISING,
         kind=Kind.STATISTIC,
         specs={
             "sigma": Either(
@@ -363,6 +365,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.estimate_sigma",
+        family=families.DENOISING,
         kind=Kind.STATISTIC,
         specs={"average_sigmas": Flag(), "channel_axis": CHANNEL},
         result=ResultSpec(

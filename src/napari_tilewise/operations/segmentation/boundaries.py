@@ -14,6 +14,7 @@ from skimage.util import img_as_float
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Block,
@@ -243,6 +244,7 @@ def _bool(call: Call) -> Any:
 OPERATIONS = (
     Operation(
         name="segmentation.clear_border",
+        family=families.LABELS,
         kind=Kind.CONNECTED,
         specs={
             "buffer_size": Number(integer=True, minimum=0, length=True, usual=(0, 4)),
@@ -259,6 +261,7 @@ OPERATIONS = (
     ),
     Operation(
         name="segmentation.find_boundaries",
+        family=families.LABELS,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "connectivity": Number(integer=True, minimum=1, usual=(1, 2)),
@@ -273,6 +276,7 @@ OPERATIONS = (
     ),
     Operation(
         name="segmentation.mark_boundaries",
+        family=families.LABELS,
         kind=Kind.NEIGHBOURHOOD,
         # Only mode="subpixel" differs at all: a spline's prefilter runs along the whole line, and
         # begun elsewhere it rounds elsewhere. Rounding twice costs the last bits; single precision
@@ -297,6 +301,7 @@ OPERATIONS = (
     ),
     Operation(
         name="segmentation.expand_labels",
+        family=families.LABELS,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "distance": Number(minimum=0, length=True, usual=(0, 6)),

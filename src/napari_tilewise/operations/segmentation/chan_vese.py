@@ -15,6 +15,7 @@ import numpy as np
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.global_numbers import extremes, largest_cut, sums
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -208,6 +209,7 @@ def _parts(call: Call) -> tuple[Part, ...] | None:
 OPERATIONS = (
     Operation(
         name="segmentation.chan_vese",
+        family=families.SEGMENTATION,
         kind=Kind.ITERATIVE,
         specs={
             "mu": Number(minimum=0, usual=(0, 1)),

@@ -24,6 +24,7 @@ from napari_tilewise.operations.shared.global_numbers import largest_cut, sums
 from napari_tilewise.operations.shared.percentiles import percentiles
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import whole
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
     Block,
@@ -308,6 +309,7 @@ SNAKES: dict[str, Any] = {
 OPERATIONS = (
     Operation(
         name="segmentation.inverse_gaussian_gradient",
+        family=families.SEGMENTATION,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "alpha": Number(minimum=0, usual=(0, 200)),
@@ -321,6 +323,7 @@ OPERATIONS = (
     ),
     Operation(
         name="segmentation.morphological_geodesic_active_contour",
+        family=families.SEGMENTATION,
         **SNAKES,
         specs={
             "num_iter": ITERATIONS,
@@ -337,6 +340,7 @@ OPERATIONS = (
     ),
     Operation(
         name="segmentation.morphological_chan_vese",
+        family=families.SEGMENTATION,
         **SNAKES,
         specs={
             "num_iter": ITERATIONS,

@@ -13,6 +13,7 @@ import numpy as np
 from skimage.util import map_array
 
 from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -120,6 +121,7 @@ def _distinct(first: np.ndarray, second: np.ndarray) -> Pairs:
 OPERATIONS = (
     Operation(
         name="segmentation.relabel_sequential",
+        family=families.LABELS,
         kind=Kind.STATISTIC,
         specs={"offset": Number(integer=True, minimum=1, usual=(1, 300))},
         result=ResultSpec(
@@ -132,6 +134,7 @@ OPERATIONS = (
     ),
     Operation(
         name="segmentation.join_segmentations",
+        family=families.LABELS,
         kind=Kind.STATISTIC,
         specs={"s2": AlignedImage(role="labels", optional=False), "return_mapping": Flag()},
         result=ResultSpec(

@@ -15,6 +15,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.shared.whole import WHOLE, gather_whole, handed_out
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -158,6 +159,7 @@ SPACING = Numbers(
 OPERATIONS = (
     Operation(
         name="segmentation.slic",
+        family=families.SEGMENTATION,
         **WHOLE,
         specs={
             "n_segments": Number(integer=True, minimum=1, usual=(1, 100)),
@@ -180,6 +182,7 @@ OPERATIONS = (
     ),
     Operation(
         name="segmentation.felzenszwalb",
+        family=families.SEGMENTATION,
         **WHOLE,
         result=SEGMENTS_OF_PLANE,
         limits=Limits(ndim=(1, 2)),
@@ -193,6 +196,7 @@ OPERATIONS = (
     ),
     Operation(
         name="segmentation.quickshift",
+        family=families.SEGMENTATION,
         **{**WHOLE, "plan_of": _quickshift},
         specs={
             "ratio": Number(minimum=0, maximum=1, usual=(0, 1)),
@@ -210,6 +214,7 @@ OPERATIONS = (
     ),
     Operation(
         name="segmentation.random_walker",
+        family=families.SEGMENTATION,
         **WHOLE,
         specs={
             "labels": AlignedImage(role="seeds", optional=False),
@@ -237,6 +242,7 @@ OPERATIONS = (
     ),
     Operation(
         name="segmentation.active_contour",
+        family=families.SEGMENTATION,
         **WHOLE,
         specs={
             "snake": Array(ndim=2, usual=(0, 40), longest=12),

@@ -27,6 +27,7 @@ from napari_tilewise.operations.segmentation.floods import (
 )
 from napari_tilewise.operations.shared.components import Components, gather_components
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out, whole, whole_halo
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -269,6 +270,7 @@ class _Answer:
 OPERATIONS = (
     Operation(
         name="segmentation.watershed",
+        family=families.SEGMENTATION,
         kind=Kind.CONNECTED,
         specs={
             "markers": ImageOr(role="seeds", other=Number(integer=True, minimum=1, usual=(1, 60))),

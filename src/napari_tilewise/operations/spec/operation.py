@@ -29,7 +29,7 @@ from napari_tilewise.operations.spec.call import (
     no_channel,
     same_channel,
 )
-from napari_tilewise.operations.spec.family import Family
+from napari_tilewise.operations.spec.families import Family
 from napari_tilewise.operations.spec.kinds import Exactness, Kind, Output
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,

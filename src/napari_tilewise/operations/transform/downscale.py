@@ -6,6 +6,7 @@ import numpy as np
 
 from napari_tilewise.grid import Region, clip, within
 from napari_tilewise.operations.shared.common import CVAL
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -57,6 +58,7 @@ def _mean_dtype(call: Call) -> np.dtype[np.generic]:
 OPERATIONS = (
     Operation(
         name="transform.downscale_local_mean",
+        family=families.SIZES,
         kind=Kind.GEOMETRY,
         specs={
             "factors": Number(minimum=1, integer=True, per_axis=True, length=True, usual=(1, 5)),

@@ -15,6 +15,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import Region, grow, within
 from napari_tilewise.operations.shared.whole import WHOLE
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -167,6 +168,7 @@ VALUES = ResultSpec(output=Output.VALUES, shape=_no_shape)
 OPERATIONS = (
     Operation(
         name="transform.hough_line",
+        family=families.INTEGRALS,
         kind=Kind.STATISTIC,
         specs={"theta": ANGLES},
         result=VALUES,
@@ -176,6 +178,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.hough_line_peaks",
+        family=families.INTEGRALS,
         **WHOLE,
         specs={
             "angles": Array(ndim=1, usual=(-1.6, 1.6), longest=300),
@@ -192,6 +195,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.probabilistic_hough_line",
+        family=families.INTEGRALS,
         **WHOLE,
         specs={
             "threshold": Number(minimum=0, integer=True, usual=(0, 20)),
@@ -206,6 +210,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.hough_circle",
+        family=families.INTEGRALS,
         kind=Kind.NEIGHBOURHOOD,
         specs={
             "radius": Numbers(item=Number(minimum=0, length=True, usual=(1, 12))),
@@ -220,6 +225,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.hough_circle_peaks",
+        family=families.INTEGRALS,
         **WHOLE,
         specs={
             "radii": Array(ndim=1, usual=(1, 30), longest=14),
@@ -237,6 +243,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.hough_ellipse",
+        family=families.INTEGRALS,
         **WHOLE,
         specs={
             "threshold": Number(minimum=0, integer=True, usual=(0, 10)),

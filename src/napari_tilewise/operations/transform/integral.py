@@ -17,6 +17,7 @@ from skimage.transform import integrate
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import Grid, Region
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -260,6 +261,7 @@ def _integrate(call: Call) -> Plan:
 OPERATIONS = (
     Operation(
         name="transform.integral_image",
+        family=families.INTEGRALS,
         kind=Kind.STATISTIC,
         specs={
             "dtype": DataType(
@@ -276,6 +278,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.integrate",
+        family=families.INTEGRALS,
         kind=Kind.STATISTIC,
         specs={
             "start": Corners(usual=(0, 3)),

@@ -16,6 +16,7 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import Region, extent
 from napari_tilewise.operations.shared.common import CHANNEL, as_float, require_finite
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,
@@ -170,6 +171,7 @@ def _with_tuple(function: Callable[..., Any]) -> Callable[..., Any]:
 OPERATIONS = (
     Operation(
         name="transform.resize_local_mean",
+        family=families.SIZES,
         kind=Kind.GEOMETRY,
         # A matrix product adds up in blocks that depend on where the matrix begins: one rounding
         # or two per axis, in the precision of the image.

@@ -17,6 +17,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
 from napari_tilewise.operations.shared.whole import from_memory
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,
@@ -270,6 +271,7 @@ def _pyramid(name: str, levels: PyramidLevels, check: Callable[[Call], None]) ->
     layers = {"max_layer": Number(minimum=-1, integer=True, usual=(-1, 4))}
     return Operation(
         name=f"transform.pyramid_{name}",
+        family=families.SIZES,
         kind=Kind.GEOMETRY,
         specs={**layers, **_specs("downscale")},
         result=ResultSpec(dtype=as_float, parts=levels.parts),
@@ -290,6 +292,7 @@ ROUNDING = Accuracy(tolerance=TOLERANCE, single=TOLERANCE32)
 OPERATIONS = (
     Operation(
         name="transform.pyramid_reduce",
+        family=families.SIZES,
         kind=Kind.GEOMETRY,
         specs=_specs("downscale"),
         result=ResultSpec(dtype=as_float, shape=_reduced_shape),
@@ -302,6 +305,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.pyramid_expand",
+        family=families.SIZES,
         kind=Kind.GEOMETRY,
         specs=_specs("upscale"),
         result=ResultSpec(dtype=as_float, shape=_expanded_shape),

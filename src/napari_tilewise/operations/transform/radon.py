@@ -11,6 +11,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.whole import WHOLE
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
     Call,
@@ -102,6 +103,7 @@ def _from_a_copy(function: Callable[..., Any]) -> Callable[..., Any]:
 OPERATIONS = (
     Operation(
         name="transform.radon",
+        family=families.INTEGRALS,
         **WHOLE,
         specs={"theta": ANGLES, "circle": Flag(), "preserve_range": Flag(advanced=True)},
         result=ResultSpec(shape=_radon_shape, dtype=as_float),
@@ -110,6 +112,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.iradon",
+        family=families.INTEGRALS,
         **WHOLE,
         specs={
             "theta": ANGLES,
@@ -130,6 +133,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.iradon_sart",
+        family=families.INTEGRALS,
         **WHOLE,
         specs={
             "theta": ANGLES,
@@ -148,6 +152,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.frt2",
+        family=families.INTEGRALS,
         **WHOLE,
         result=ResultSpec(
             shape=lambda call: (call.shape[0] + 1, call.shape[1]), dtype=lambda call: np.uint32
@@ -157,6 +162,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.ifrt2",
+        family=families.INTEGRALS,
         **WHOLE,
         result=ResultSpec(shape=lambda call: (call.shape[1],) * 2, dtype=lambda call: np.float64),
         limits=Limits(ndim=(2, 2), check=_check_frt2),

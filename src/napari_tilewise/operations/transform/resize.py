@@ -10,6 +10,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Block,
@@ -227,6 +228,7 @@ def _operation(
 ) -> Operation:
     return Operation(
         name=f"transform.{name}",
+        family=families.SIZES,
         kind=Kind.GEOMETRY,
         accuracy=Accuracy(tolerance=TOLERANCE, single=TOLERANCE32),
         specs={

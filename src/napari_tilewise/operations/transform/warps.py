@@ -18,7 +18,7 @@ from skimage.transform import EuclideanTransform, ProjectiveTransform, warp
 from napari_tilewise.errors import InvalidImage, InvalidParameter, InvalidParameterType
 from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
 from napari_tilewise.operations.shared.private import reach
-from napari_tilewise.operations.spec import docstrings
+from napari_tilewise.operations.spec import docstrings, families
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
@@ -271,6 +271,7 @@ def _operation(
 ) -> Operation:
     return Operation(
         name=f"transform.{name}",
+        family=families.WARPS,
         kind=Kind.GEOMETRY,
         accuracy=Accuracy(tolerance=TOLERANCE, single=TOLERANCE32),
         specs=specs,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Call,
     Cost,
@@ -83,6 +84,7 @@ COPY = Flag(advanced=True)
 OPERATIONS = (
     Operation(
         name="util.crop",
+        family=families.PIXEL_TYPES,
         kind=Kind.GEOMETRY,
         specs={
             "crop_width": Pairs(item=Number(integer=True, minimum=0, usual=(0, 2))),

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_tilewise.operations.shared.histograms import gather_range
 from napari_tilewise.operations.shared.narrowing import needs_maximum
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -60,6 +61,7 @@ def _narrowed(bits: int) -> Callable[[Call], Plan]:
 def _conversion(name: str, dtype: Any) -> Operation:
     return Operation(
         name=f"util.{name}",
+        family=families.PIXEL_TYPES,
         kind=Kind.POINTWISE,
         specs=SPECS,
         result=ResultSpec(dtype=lambda call: dtype),
@@ -70,6 +72,7 @@ def _conversion(name: str, dtype: Any) -> Operation:
 def _narrowing(name: str, dtype: Any, bits: int) -> Operation:
     return Operation(
         name=f"util.{name}",
+        family=families.PIXEL_TYPES,
         kind=Kind.STATISTIC,
         specs=SPECS,
         result=ResultSpec(dtype=lambda call: dtype),
@@ -81,6 +84,7 @@ def _narrowing(name: str, dtype: Any, bits: int) -> Operation:
 OPERATIONS = (
     Operation(
         name="util.img_as_float",
+        family=families.PIXEL_TYPES,
         kind=Kind.POINTWISE,
         specs=SPECS,
         result=ResultSpec(dtype=lambda call: kept_float(call.dtype)),

@@ -8,6 +8,7 @@ import numpy as np
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -95,12 +96,14 @@ def _check_mapping(call: Call) -> None:
 OPERATIONS = (
     Operation(
         name="util.invert",
+        family=families.PIXEL_TYPES,
         kind=Kind.POINTWISE,
         specs={"signed_float": Flag()},
         cost=Cost(memory=3.0),
     ),
     Operation(
         name="util.compare_images",
+        family=families.PIXEL_TYPES,
         kind=Kind.POINTWISE,
         specs={
             "image1": AlignedImage(role="image", like=True, optional=False),
@@ -116,6 +119,7 @@ OPERATIONS = (
     ),
     Operation(
         name="util.map_array",
+        family=families.PIXEL_TYPES,
         kind=Kind.POINTWISE,
         specs={
             # of different lengths scikit-image reads beyond the shorter one: tests draw one item

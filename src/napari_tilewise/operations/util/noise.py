@@ -14,6 +14,7 @@ from skimage import util
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.common import AnyCase
 from napari_tilewise.operations.shared.whole import WHOLE
+from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
     Call,
@@ -80,6 +81,7 @@ def _dtype(call: Call) -> Any:
 OPERATIONS = (
     Operation(
         name="util.random_noise",
+        family=families.PIXEL_TYPES,
         adapter=Adapter(function=random_noise),
         **WHOLE,
         specs={
