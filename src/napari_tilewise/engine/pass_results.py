@@ -11,6 +11,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from napari_tilewise.engine import former_names
 from napari_tilewise.engine.disk import append, writing
 
 if TYPE_CHECKING:
@@ -172,4 +173,4 @@ def unpickled(path: Path) -> Any:
         return None
     if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "big"):
         return None  # cut short when the machine stopped: the pass is done again
-    return pickle.loads(data[4:])
+    return former_names.loads(data[4:])

@@ -8,7 +8,7 @@ back, can be sent to another process, and cannot be changed behind a run's back.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -68,7 +68,6 @@ class Step:
     inputs: Mapping[str, str] = field(default_factory=dict)
     spatial: str | tuple[int, ...] | None = None
     enabled: bool = True
-    _bound: BoundParameters = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check everything that the step alone can tell, and make it plain."""
@@ -81,9 +80,7 @@ class Step:
                 f"'-', a letter first, and not {SOURCE!r}."
             )
         put(self, "inputs", MappingProxyType(dict(self.inputs)))
-        parameters, bound = _bound(op, self.parameters, self.inputs)
-        put(self, "parameters", MappingProxyType(parameters))
-        put(self, "_bound", bound)
+        put(self, "parameters", _checked(op, self.parameters, self.inputs))
         put(self, "spatial", _spatial(self.spatial))
         if not isinstance(self.enabled, bool):
             raise InvalidRecipe(f"enabled={self.enabled!r}: expected true or false.")
@@ -134,11 +131,10 @@ class Step:
 
     @property
     def bound(self) -> BoundParameters:
-        """All parameters, bound once; an image from elsewhere is a placeholder in them."""
-        if self._bound.operation is not self.op:  # a user's function was edited
-            _, bound = _bound(self.op, self.parameters, self.inputs)
-            object.__setattr__(self, "_bound", bound)
-        return self._bound
+        """All parameters, defaults included; a linked image is a placeholder in them."""
+        parameters = _checked(self.op, self.parameters, self.inputs)
+        object.__setattr__(self, "parameters", parameters)  # others where a function was edited
+        return parameters.bound
 
     @property
     def first(self) -> str:
@@ -184,10 +180,47 @@ def first_argument(op: Operation) -> str:
     return next(iter(signature(op.raw_function)))
 
 
-def _bound(
-    op: Operation, params: Mapping[str, Any], inputs: Mapping[str, str]
-) -> tuple[dict[str, Any], BoundParameters]:
-    """Return parameters in today's names as plain values, and all of them bound."""
+class StepParameters(Mapping[str, Any]):
+    """A step's own parameters, as plain values, with what the operation made of them.
+
+    A step that is made with another one's parameters does not check them again.
+
+    Parameters
+    ----------
+    values
+        Plain values by today's names.
+    bound
+        All parameters of the operation.
+    linked
+        Names of the parameters that are images from elsewhere.
+    """
+
+    def __init__(
+        self, values: Mapping[str, Any], bound: BoundParameters, linked: frozenset[str]
+    ) -> None:
+        self._values = dict(values)
+        self.bound = bound
+        self.linked = linked
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a parameter's value."""
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names in order."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """Return the number of parameters."""
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        """Return the parameters as a dictionary shows them."""
+        return repr(self._values)
+
+
+def _checked(op: Operation, params: Mapping[str, Any], inputs: Mapping[str, str]) -> StepParameters:
+    """Return parameters in today's names as plain values, bound by the operation."""
     roles = (first_argument(op), *op.images)
     for role, target in inputs.items():
         if role not in roles:
@@ -201,17 +234,20 @@ def _bound(
             raise InvalidRecipe(
                 f"{op.name}: {role} is given twice, as a parameter and as an input: expected one."
             )
-    linked = {role: _LINKED for role in inputs if role in op.specs}
+    linked = frozenset(role for role in inputs if role in op.specs)
+    if isinstance(params, StepParameters):
+        if params.bound.operation is op and params.linked == linked:
+            return params
+    placeholders = dict.fromkeys(linked, _LINKED)
     params = op.modern(params)
     try:
         values = {key: _plain_parameter(op, key, value) for key, value in params.items()}
     except InvalidParameterType:
-        op.bind(
-            {**params, **linked}
-        )  # names what the parameter expects, where it refuses the value
+        # An operation that refuses the value says what it expects.
+        op.bind({**params, **placeholders})
         raise
-    explicit = {**values, **linked}
-    return values, BoundParameters(op, op.bind(explicit), explicit)
+    explicit = {**values, **placeholders}
+    return StepParameters(values, BoundParameters(op, op.bind(explicit), explicit), linked)
 
 
 def _plain_parameter(op: Operation, name: str, value: Any) -> Any:

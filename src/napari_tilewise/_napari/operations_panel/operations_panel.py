@@ -31,7 +31,7 @@ from napari_tilewise._napari.operations_panel.target import TargetChoice
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.panel_base import Panel
 from napari_tilewise._napari.widgets.small_widgets import bar, text
-from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
+from napari_tilewise.errors import Cancelled, InvalidImage, InvalidParameter, TilewiseError
 from napari_tilewise.operations import OPERATIONS
 
 if TYPE_CHECKING:
@@ -64,6 +64,12 @@ class OperationsPanel(Panel):
         self.form: Form | None = None
         self.runner = Runner(self)
         self.chooser = Chooser(operations, self)
+        self._problem = ""
+        """What keeps the operation from being applied, in words."""
+        self._invalid = ""
+        """What is wrong with the parameters, in words."""
+        self._described: tuple[Any, ...] | None = None
+        """The form, number of axes and further images at the last check of the parameters."""
         self.target = TargetChoice(self.viewer, self._refresh)
         self._build()
         self.chooser.chosen.connect(self._show_form)
@@ -144,7 +150,7 @@ class OperationsPanel(Panel):
                 return
             self.form.discard()
         op = self._operations[name]
-        self.form = Form(op, self.target.layers, self._refresh)
+        self.form = Form(op, self.target.layers, self._edited)
         self._forms.addWidget(self.form.basic)
         self._advanced_forms.addWidget(self.form.advanced)
         self.title.setText(op.title)
@@ -167,27 +173,48 @@ class OperationsPanel(Panel):
         self._refresh()
 
     def _refresh(self) -> None:
-        """Bring choices, words and buttons up to what is chosen now."""
+        """Bring choices, words and buttons up to the current layer."""
+        if self.form is None:
+            return
+        ndim = len(self.target.spatial) or 2
+        self.form.fit(ndim)
+        state = (self.form, ndim, *self.form.layers())
+        if state != self._described or self._invalid:
+            self._describe(ndim)
+            self._described = state
+        self._problem = self.target.fit(self.form.operation) or self._invalid
+        if self.target.layer is None:
+            self._problem = "Open an image to begin."
+        self._show_state()
+
+    def _edited(self) -> None:
+        """Check the parameters, of which one has another value."""
+        self._described = None
+        self._refresh()
+
+    def _describe(self, ndim: int) -> None:
+        """Check the parameters, and tell how the operation tiles with them."""
         if self.form is None:
             return
         op = self.form.operation
-        problem = self.target.fit(op)
-        ndim = len(self.target.spatial) or 2
-        self.form.fit(ndim)
         params: dict[str, Any] = {}
+        self._invalid = ""
         try:
-            params = self._params(ndim)
+            params = self._params()
+            images = [name for name in self.form.layers() if name in op.images]
+            op.bind({**params, **dict.fromkeys(images, np.zeros((1, 1)))}, ndim)
         except TilewiseError as error:
-            problem = problem or str(error)
+            self._invalid = str(error)
         self.kind.setText(f"{wording.kind(op, ndim, params)} {wording.exactness(op)}")
-        if self.target.layer is None:
-            problem = "Open an image to begin."
-        self.apply.setEnabled(not problem and not self.runner.is_running)
-        if not self.runner.is_running:
-            self.say(problem)
 
-    def _params(self, ndim: int) -> dict[str, Any]:
-        """Return the parameters but for further images; raises where one of either is wrong."""
+    def _show_state(self) -> None:
+        """Enable the button, or show what is missing, unless the operation runs."""
+        self.apply.setEnabled(not self._problem and not self.runner.is_running)
+        if not self.runner.is_running:
+            self.say(self._problem)
+
+    def _params(self) -> dict[str, Any]:
+        """Return the parameters but for further images; raises where one of these is missing."""
         form = self.form
         if form is None:
             return {}
@@ -202,8 +229,6 @@ class OperationsPanel(Panel):
                 del params[name]
             elif name in layers:  # small, and a value like any other
                 params[name] = np.asarray(snapshot.take(layers[name]).finest)
-        stand_ins = {name: np.zeros((1, 1)) for name in layers if name in op.images}
-        op.bind({**params, **stand_ins}, ndim)
         return params
 
     # ------------------------------------------------------------------ running
@@ -236,7 +261,9 @@ class OperationsPanel(Panel):
         if problem:
             raise InvalidImage(problem)
         op = form.operation
-        params = self._params(len(self.target.spatial))
+        if self._invalid:
+            raise InvalidParameter(self._invalid)
+        params = self._params()
         is_rgb = bool(getattr(layer, "rgb", False))
         axis = dimensions.channel_axis(op, layer.axis_labels, is_rgb=is_rgb)
         if op.channel is not None:
@@ -262,7 +289,7 @@ class OperationsPanel(Panel):
         self.cancel.setEnabled(running)
         self.bar.setVisible(running)
         self.bar.setRange(0, 0)
-        self._refresh()
+        self._show_state()
 
     def _progressed(self, what: str, done: int, tiles: int) -> None:
         self.bar.setRange(0, tiles)
