@@ -15,7 +15,7 @@ from skimage import data
 
 import napari_tilewise as tw
 from napari_tilewise.batches import unfinished
-from napari_tilewise.batches.unfinished import NotResumable, State
+from napari_tilewise.batches.unfinished import NotResumable, RunState
 from napari_tilewise.cli import main
 from napari_tilewise.engine.events import RunResumed
 from napari_tilewise.errors import Cancelled, DestinationBusy, InvalidParameter
@@ -23,7 +23,7 @@ from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.runs import registry
 from napari_tilewise.runs.convert import convert
-from napari_tilewise.runs.resume import account_folder
+from napari_tilewise.runs.resume import checkpoint_folder
 
 from . import begun as children_of
 from .test_resume import content
@@ -108,17 +108,21 @@ class TestRuns:
         options = {"memory": "2 GiB", "workers": 1, "axes": "yx", "pyramid": False}
         dies = (children_of.run_and_die, "TileDone", 4 * TILES - 5)
         killed(children, state, *dies, CHAIN, source, path, **options)
-        (left,) = unfinished.begun()
-        assert (left.state, left.destination, left.source) == (State.LEFT, path, str(source))
-        assert left.what == "3 steps to measure.label"
-        assert 0 < left.done < left.total == TILES
+        (left,) = unfinished.unfinished_runs()
+        assert (left.state, left.destination, left.progress.source) == (
+            RunState.INTERRUPTED,
+            path,
+            str(source),
+        )
+        assert left.progress.task == "3 steps to measure.label"
+        assert 0 < left.progress.done < left.progress.total == TILES
         # Another machine, or another moment, would be planned otherwise: what is done decides.
         monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 96})
         told: list[Any] = []
         left.resume(progress=told.append, memory=None)
         (resumed,) = (event for event in told if isinstance(event, RunResumed))
-        assert resumed.done == left.done
-        assert unfinished.begun() == []
+        assert resumed.done == left.progress.done
+        assert unfinished.unfinished_runs() == []
         monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 32})
         tw.run(CHAIN, source, tmp_path / "b" / "a.ome.zarr", **options)
         found, expected = content(path), content(tmp_path / "b" / "a.ome.zarr")
@@ -133,9 +137,9 @@ class TestRuns:
         process = in_child(children, state, *waits, "filters.gaussian", source, path, workers=1)
         try:
             assert begun.wait(60)
-            (alive,) = unfinished.begun()
-            assert (alive.state, alive.entry.process) == (State.RUNNING, process.pid)
-            assert alive.total == TILES
+            (alive,) = unfinished.unfinished_runs()
+            assert (alive.state, alive.entry.process) == (RunState.RUNNING, process.pid)
+            assert alive.progress.total == TILES
             with pytest.raises(NotResumable, match="it is running"):
                 alive.resume()
             with pytest.raises(DestinationBusy):
@@ -144,7 +148,7 @@ class TestRuns:
             go_on.set()
         process.join()
         assert process.exitcode == 0
-        assert unfinished.begun() == []
+        assert unfinished.unfinished_runs() == []
         assert path.exists()
 
     def test_all_that_was_asked_for_is_asked_again(self, source: Path, tmp_path: Path) -> None:
@@ -157,7 +161,7 @@ class TestRuns:
         }  # fmt: skip
         cancelled_run(stack, path, **options)
         told: list[Any] = []
-        unfinished.begun_at(path).resume(progress=told.append)
+        unfinished.unfinished_run(path).resume(progress=told.append)
         assert any(isinstance(event, RunResumed) for event in told)
         made = open_image(path)
         assert (made.format, made.axes, len(made.levels)) == ("ome-zarr 0.4", ("z", "y", "x"), 1)
@@ -170,7 +174,7 @@ class TestRuns:
         np.save(mask, IMAGE > 100)
         paths = [tmp_path / name / "a.ome.zarr" for name in "ab"]
         cancelled_run(source, paths[0], recipe=masked, what="filters.sobel", inputs={"where": mask})
-        unfinished.begun_at(paths[0]).resume()
+        unfinished.unfinished_run(paths[0]).resume()
         tw.run(masked, source, paths[1], inputs={"where": mask})
         np.testing.assert_array_equal(*(open_image(path).data[:] for path in paths))
 
@@ -185,8 +189,8 @@ class TestRuns:
         options = {"axes": "yx", "labels": True}
         with pytest.raises(Cancelled):
             convert(source, path, progress=listen, cancel=cancel, workers=1, **options)
-        left = unfinished.begun_at(path)
-        assert (left.what, left.state) == ("conversion", State.LEFT)
+        left = unfinished.unfinished_run(path)
+        assert (left.progress.task, left.state) == ("conversion", RunState.INTERRUPTED)
         told: list[Any] = []
         left.resume(progress=told.append)
         assert any(isinstance(event, RunResumed) for event in told)
@@ -196,39 +200,39 @@ class TestRuns:
     def test_one_of_an_array_cannot_be_gone_on_with_from_here(self, tmp_path: Path) -> None:
         path = tmp_path / "a.ome.zarr"
         cancelled_run(IMAGE, path)
-        (left,) = unfinished.begun()
-        assert left.state is State.LOST
+        (left,) = unfinished.unfinished_runs()
+        assert left.state is RunState.NOT_RESUMABLE
         assert "source was in memory" in str(left)
         with pytest.raises(NotResumable, match="in memory"):
             left.resume()
         left.forget()
         assert [p.name for p in tmp_path.iterdir() if p.name != "in"] == ["state"]
-        assert unfinished.begun() == []
+        assert unfinished.unfinished_runs() == []
 
     def test_a_source_that_is_gone_is_told(self, source: Path, tmp_path: Path) -> None:
         path = tmp_path / "a.ome.zarr"
         cancelled_run(source, path)
         source.unlink()
-        assert "coins.npy' is gone" in unfinished.begun_at(path).why
+        assert "coins.npy' is gone" in unfinished.unfinished_run(path).reason
 
     def test_what_was_removed_beside_the_output_is_told(self, source: Path, tmp_path: Path) -> None:
         import shutil
 
         path = tmp_path / "a.ome.zarr"
         cancelled_run(source, path)
-        shutil.rmtree(account_folder(path))
-        (left,) = unfinished.begun()
-        assert (left.state, left.what) == (State.LOST, "run")
-        assert "is gone" in left.why
+        shutil.rmtree(checkpoint_folder(path))
+        (left,) = unfinished.unfinished_runs()
+        assert (left.state, left.progress.task) == (RunState.NOT_RESUMABLE, "run")
+        assert "is gone" in left.reason
         left.forget()
-        assert unfinished.begun() == []
+        assert unfinished.unfinished_runs() == []
 
     def test_one_killed_after_its_last_step_is_complete(self, tmp_path: Path) -> None:
         path = tmp_path / "a.ome.zarr"
         tw.run("filters.gaussian", IMAGE, path)
         registry.enter(registry.RUN, path)
-        registry.leave(registry.RUN, path)
-        assert unfinished.begun() == []
+        registry.interrupt(registry.RUN, path)
+        assert unfinished.unfinished_runs() == []
         assert registry.entries() == []
 
     def test_runs_of_other_machines(
@@ -240,8 +244,8 @@ class TestRuns:
         registry.enter(registry.RUN, path)
         monkeypatch.undo()
         monkeypatch.setenv(registry.STATE, str(tmp_path / "state"))
-        assert unfinished.begun_at(path).entry.is_alive is None
-        assert unfinished.begun_at(path).state is State.LEFT  # its lock is free
+        assert unfinished.unfinished_run(path).entry.is_alive is None
+        assert unfinished.unfinished_run(path).state is RunState.INTERRUPTED  # its lock is free
 
 
 def test_without_resume_nothing_is_entered(source: Path, tmp_path: Path) -> None:
@@ -262,7 +266,7 @@ def test_a_register_that_cannot_be_written_stops_nothing(
         tw.run("filters.gaussian", source, tmp_path / "a.ome.zarr")
     assert (tmp_path / "a.ome.zarr").exists()
     assert "cannot be written" in caplog.text
-    assert unfinished.begun() == []
+    assert unfinished.unfinished_runs() == []
 
 
 @pytest.mark.parametrize(
@@ -275,7 +279,7 @@ def test_broken_entries_are_passed_over(
     (state / "broken.json").write_text(text)
     (entry,) = registry.entries()
     assert entry.destination == str(tmp_path / "a.ome.zarr")
-    assert unfinished.begun()[0].state is State.RUNNING
+    assert unfinished.unfinished_runs()[0].state is RunState.RUNNING
 
 
 def test_a_process_with_the_same_number_is_another_one(state: Path, tmp_path: Path) -> None:
@@ -307,13 +311,18 @@ def test_a_batch_that_was_killed(children: Any, state: Path, folder: Path, tmp_p
     options = {"backend": "serial", "name": "{stem}_{recipe}.npy"}
     dies = (children_of.batch_and_die, 3)
     killed(children, state, *dies, recipe, str(folder / "*.npy"), out, **options)
-    (left,) = unfinished.begun()
-    assert (left.state, left.done, left.total, left.is_batch) == (State.LEFT, 3, 6, True)
-    assert left.what == "filters.gaussian"
+    (left,) = unfinished.unfinished_runs()
+    assert (left.state, left.progress.done, left.progress.total, left.is_batch) == (
+        RunState.INTERRUPTED,
+        3,
+        6,
+        True,
+    )
+    assert left.progress.task == "filters.gaussian"
     report = left.resume()
     assert (report.done, report.skipped, report.failed) == (3, 3, 0)
     assert {path.name for path in out.glob("*.npy")} == {f"c{n}_gaussian.npy" for n in range(6)}
-    assert unfinished.begun() == []
+    assert unfinished.unfinished_runs() == []
 
 
 def test_a_cancelled_batch_of_items(folder: Path, tmp_path: Path) -> None:
@@ -329,11 +338,11 @@ def test_a_cancelled_batch_of_items(folder: Path, tmp_path: Path) -> None:
 
     first = tw.batch("filters.sobel", items, out, backend="serial", progress=listen, cancel=cancel)
     assert first.cancelled
-    (left,) = unfinished.begun()
-    assert left.source == f"{len(items)} images"
+    (left,) = unfinished.unfinished_runs()
+    assert left.progress.source == f"{len(items)} images"
     report = left.resume()
     assert report.done + report.skipped == len(items)
-    assert unfinished.begun() == []
+    assert unfinished.unfinished_runs() == []
 
 
 def test_a_batch_of_arrays_or_of_a_local_function_cannot_be_told(
@@ -343,13 +352,13 @@ def test_a_batch_of_arrays_or_of_a_local_function_cannot_be_told(
     cancel.set()
     tw.batch("filters.sobel", [IMAGE, IMAGE], tmp_path / "a", cancel=cancel)
     tw.batch(lambda image: image, str(folder), tmp_path / "b", cancel=cancel)
-    function, arrays = unfinished.begun()
-    assert arrays.state is function.state is State.LOST
-    assert "its images are in memory" in arrays.why
-    assert "which only its own process knows" in function.why
+    function, arrays = unfinished.unfinished_runs()
+    assert arrays.state is function.state is RunState.NOT_RESUMABLE
+    assert "its images are in memory" in arrays.reason
+    assert "which exists only in its own process" in function.reason
     for one in (function, arrays):
         one.forget()
-    assert unfinished.begun() == []
+    assert unfinished.unfinished_runs() == []
 
 
 def test_runs_of_items_are_the_batchs_own_matter(folder: Path, tmp_path: Path) -> None:
@@ -382,7 +391,7 @@ class TestShell:
         other = tmp_path / "b.ome.zarr"
         cancelled_run(source, other)
         assert main(["runs", "--forget", str(other)]) == 0
-        assert not account_folder(other).exists()
+        assert not checkpoint_folder(other).exists()
         assert not list(tmp_path.glob(".b*"))
 
     def test_what_is_not_known_is_refused(self, tmp_path: Path, capfd: Any) -> None:
@@ -391,4 +400,4 @@ class TestShell:
         assert main(["runs", "--forget", "a", "--resume", "b"]) == 2
         assert "give one" in capfd.readouterr().err
         with pytest.raises(InvalidParameter):
-            unfinished.begun_at(tmp_path / "x")
+            unfinished.unfinished_run(tmp_path / "x")

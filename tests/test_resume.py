@@ -19,7 +19,7 @@ from napari_tilewise.engine.events import RunAfresh, RunLeft, RunResumed
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.errors import Cancelled, DestinationBusy, TilewiseError
 from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
-from napari_tilewise.runs.resume import account_folder
+from napari_tilewise.runs.resume import checkpoint_folder
 
 from . import killed
 from .executors.crews import Pickled
@@ -194,7 +194,7 @@ class TestGoingOn:
         assert [event.what for event in gathered][:1] == ["measure.label"]  # no gathering again
         tw.run(CHAIN, IMAGE, tmp_path / "b" / "a.ome.zarr", **OPTIONS)
         assert content(path) == content(tmp_path / "b" / "a.ome.zarr")
-        assert not account_folder(path).exists()
+        assert not checkpoint_folder(path).exists()
 
     def test_in_the_middle_of_sweeps(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("napari_tilewise.engine.sweeps.IN_MEMORY", 0)
@@ -301,7 +301,7 @@ class TestGoingOn:
         with pytest.raises(TilewiseError, match="the disk made a noise"):
             tw.run("filters.gaussian", source, path, **options)
         assert not path.exists()
-        assert account_folder(path).exists()
+        assert checkpoint_folder(path).exists()
         source.left = 1000
         tw.run("filters.gaussian", source, path, **options)
         tw.run("filters.gaussian", IMAGE, tmp_path / "b" / "a.ome.zarr", **options)
@@ -327,7 +327,7 @@ def stopped_in(path: Path, what: str, at: int, recipe: Any) -> list[Any]:
 
 def test_two_runs_at_once(tmp_path: Path) -> None:
     path = tmp_path / "a.ome.zarr"
-    account = Checkpoint(account_folder(path), "key", {})
+    account = Checkpoint(checkpoint_folder(path), "key", {})
     try:
         with pytest.raises(DestinationBusy, match="Another run is writing"):
             tw.run(CHAIN, IMAGE, path, **OPTIONS)

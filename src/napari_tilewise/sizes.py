@@ -1,4 +1,4 @@
-"""Amounts of memory as people write them: ``"2 GiB"``, ``"512MB"``, ``1.5e9``, and back."""
+"""Amounts as people write them: ``"2 GiB"``, ``"512MB"``, ``1.5e9`` and back; ``1 tile``."""
 
 from __future__ import annotations
 
@@ -56,3 +56,8 @@ def format_size(size: float) -> str:
         amount /= 1024
     digits = 0 if unit == "bytes" or abs(amount) >= 100 else 1
     return f"{amount:.{digits}f} {unit}"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun: ``"1 tile"``, ``"2 tiles"``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

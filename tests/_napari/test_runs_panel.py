@@ -20,7 +20,7 @@ from napari_tilewise._napari.runs_panel.run_rows import duration, rows, speed
 from napari_tilewise._napari.runs_panel.run_table import HEADS, PROGRESS, STATE
 from napari_tilewise._napari.runs_panel.runs_panel import RunsPanel
 from napari_tilewise.batches import unfinished
-from napari_tilewise.batches.unfinished import State
+from napari_tilewise.batches.unfinished import RunState
 from napari_tilewise.engine.events import PassStarted, RunStarted, TileDone
 from napari_tilewise.errors import Cancelled, OperationFailed
 from napari_tilewise.runs import registry
@@ -181,7 +181,7 @@ def test_a_cancelled_run_is_gone_on_with(panel, gated, source, tmp_path, qtbot):
     wait(qtbot, panel, Status.CANCELLED)
     assert not gated.path.exists()
     qtbot.waitUntil(lambda: only(panel).begun is not None, timeout=8_000)
-    assert only(panel).begun.state is State.LEFT
+    assert only(panel).begun.state is RunState.INTERRUPTED
     panel.resume.click()
     wait(qtbot, panel, Status.DONE)
     assert only(panel).followed is not run

@@ -122,16 +122,16 @@ def test_after_the_first_a_few_are_done_one_by_one(clock: SimpleNamespace) -> No
         (0.020, 50, (THREADING, 2)),  # too few to spend any
     ):
         auto = Auto(2, large=False)
-        assert len(list(auto.watched(THREADING, outcomes(clock, each, [DONE, DONE])))) == 2
+        assert len(list(auto.measure(THREADING, outcomes(clock, each, [DONE, DONE])))) == 2
         assert not auto.measured[THREADING].items  # they pay for what is imported
         assert auto.choose(left) == expected
 
 
 def test_what_failed_measures_nothing(clock: SimpleNamespace) -> None:
     auto = Auto(2, large=False)
-    list(auto.watched(SERIAL, outcomes(clock, 1.0, [FAILED] * 3)))
+    list(auto.measure(SERIAL, outcomes(clock, 1.0, [FAILED] * 3)))
     assert not auto.measured[SERIAL].items
-    list(auto.watched(SERIAL, outcomes(clock, 1.0, [DONE] * 4)))
+    list(auto.measure(SERIAL, outcomes(clock, 1.0, [DONE] * 4)))
     assert auto.measured[SERIAL] == Measured(4, 4.0, 4.0, 4.0)
 
 
@@ -147,7 +147,7 @@ def test_the_clock_tells_what_this_process_computes() -> None:
 def test_a_pause_changes_nothing_of_what_is_known(clock: SimpleNamespace) -> None:
     auto = Auto(2, large=True, holds_lock=True)
     way, _ = auto.choose(10)
-    list(auto.watched(way, outcomes(clock, 1.0, [DONE] * 4)))  # paused after four
+    list(auto.measure(way, outcomes(clock, 1.0, [DONE] * 4)))  # paused after four
     assert auto.choose(6) == (LOKY, 6)
 
 
@@ -156,8 +156,8 @@ def test_every_item_is_in_some_leg(clock: SimpleNamespace, large: bool) -> None:
     auto, rest, taken, legs = Auto(2, large=large), deque(range(1000)), [], 0
     while rest:
         way, count = auto.choose(len(rest))
-        got = auto.handed(way, count, rest)
-        taken += list(auto.watched(way, (done(clock, 0.01, number) for number in got)))
+        got = auto.take(way, count, rest)
+        taken += list(auto.measure(way, (done(clock, 0.01, number) for number in got)))
         legs += 1
     assert [one.number for one in taken] == list(range(1000))
     assert legs < 8
@@ -167,7 +167,7 @@ def test_what_goes_on_in_one_way_waits_for_nothing(clock: SimpleNamespace) -> No
     auto, rest = Auto(2, large=False), deque(range(50))
     way, count = auto.choose(50)
     # All of them, three in work before the first is done, as joblib takes them.
-    got, ahead = auto.handed(way, count, rest), deque[int]()
+    got, ahead = auto.take(way, count, rest), deque[int]()
 
     def pipeline() -> Iterator[Any]:
         for number in got:
@@ -177,20 +177,20 @@ def test_what_goes_on_in_one_way_waits_for_nothing(clock: SimpleNamespace) -> No
         while ahead:
             yield done(clock, 0.01, ahead.popleft())
 
-    assert len(list(auto.watched(way, pipeline()))) == 50
+    assert len(list(auto.measure(way, pipeline()))) == 50
     assert not rest
 
 
 def test_a_better_way_takes_what_is_left(clock: SimpleNamespace) -> None:
     auto, rest = shown(0.020, 0.020, 0.020, (0.010, 0.010)), deque(range(100))
-    got = auto.handed(THREADING, 10, rest)
-    assert len(list(auto.watched(THREADING, (done(clock, 0.02, number) for number in got)))) == 10
+    got = auto.take(THREADING, 10, rest)
+    assert len(list(auto.measure(THREADING, (done(clock, 0.02, number) for number in got)))) == 10
     assert auto.choose(len(rest))[0] == SERIAL
 
 
 def test_processes_are_not_judged_by_their_start(clock: SimpleNamespace) -> None:
     auto, rest = shown(0.020, 0.020, 0.020, (0.020, 0.020)), deque(range(1000))
-    got = auto.handed(LOKY, 2, rest)
+    got = auto.take(LOKY, 2, rest)
     # The third item still pays for what its process imports.
     times = iter([2.0, 0.1, 0.2, *[0.010] * 1000])
-    assert len(list(auto.watched(LOKY, (done(clock, next(times), n) for n in got)))) == 1000
+    assert len(list(auto.measure(LOKY, (done(clock, next(times), n) for n in got)))) == 1000

@@ -168,7 +168,7 @@ def test_sources_are_never_written_to(plates: Path) -> None:
 def test_a_file_is_no_destination(plates: Path, tmp_path: Path, name: str) -> None:
     if name == "plain":
         (tmp_path / name).write_text("mine")
-    with pytest.raises(DestinationUnwritable, match=rf"{name}'.*a batch writes a folder"):
+    with pytest.raises(DestinationUnwritable, match=rf"{name}'.*a batch writes into a folder"):
         tw.batch(RECIPE, plates, tmp_path / name)
     assert (tmp_path / name).exists() == (name == "plain")
 

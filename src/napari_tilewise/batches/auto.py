@@ -1,10 +1,10 @@
-"""Chooses how many items are in work at a time, and where, from what the first of them show.
+"""Chooses how many items are processed at a time, and where, from measurements of the first ones.
 
-The first items run in threads, which cost nothing to start; a few more are done one after another,
-for comparison. Where threads leave processors idle although the work itself would keep them busy,
-Python's global lock is what they wait for: processes, which take seconds to start, follow if the
-items that are left pay for it. Every way that was tried keeps being measured, and the best one goes
-on: a wrong guess costs a few items, and a right one is not held up by the question.
+The first items run in threads, which cost nothing to start; a few more are processed one after
+another, for comparison. If threads leave processors idle although the tasks would keep them busy,
+the tasks wait for Python's global lock: processes, which take seconds to start, follow if the
+remaining items pay for it. Every mode that was tried stays measured, and the fastest one continues:
+a wrong guess costs a few items, and a right one is not held up by the question.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TILED = "tiled"
-"""One item at a time, its tiles in as many threads as there would be items: for large ones."""
+"""Mode for large items: one at a time, its tiles in as many threads as there are jobs."""
 LARGE = 32 * 2**20
-"""Bytes of an image that is cut into tiles enough for all threads."""
+"""Bytes of an image that has enough tiles for all threads."""
 STARTING = 2.5
 """Seconds that processes take to start and to import what they need, on idle processors."""
 TRIAL = 0.1
-"""Seconds for which items are done one after another, to compare."""
+"""Seconds for which items are processed one after another, to compare."""
 TRIAL_SHARE = 1 / 40
-"""Most of the items that this may take."""
+"""Largest share of the items that this may take."""
 SEEN = 0.1
-"""Seconds of work in threads that tell how many processors are idle (they are counted in 10 ms)."""
+"""Seconds in threads after which idle processors are counted reliably (the system counts 10 ms)."""
 SETTLED = 0.5
-"""Seconds of work in processes before they are judged: not all of them have started before."""
+"""Seconds in processes before they are judged: not all of them have started before."""
 READ = 0.02
-"""Seconds between two looks at the clock, which take as long as a very small item."""
+"""Seconds between two readings of the clock, each of which takes as long as a very small item."""
 WORTH = 0.9
-"""Another way is tried where it should take less than this share of the time."""
+"""Another mode is tried if it should take less than this share of the time."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ class Clock:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one way showed so far.
+    """Measurements of one mode.
 
     Parameters
     ----------
     items
-        How many were done.
+        Number of items that were done.
     seconds
-        How long that took.
+        How long they took.
     cpu
         Seconds that this process computed meanwhile.
     idle
@@ -84,19 +84,19 @@ class Measured:
     idle: float = 0.0
 
     @property
-    def each(self) -> float:
-        """Return the seconds per item."""
+    def per_item(self) -> float:
+        """Seconds per item."""
         return self.seconds / self.items
 
     def after(self, items: int, start: Clock, end: Clock) -> Measured:
-        """Return what it showed when so many more were done between two moments.
+        """Return the measurements with those of further items added.
 
         Parameters
         ----------
         items
-            How many more.
+            Number of items that were done between the two readings.
         start, end
-            The two moments.
+            Readings of the clock.
         """
         return Measured(
             self.items + items,
@@ -107,132 +107,136 @@ class Measured:
 
 
 class Auto:
-    """Decides how the next items are done, again and again.
+    """Chooses the mode of the next items, repeatedly.
 
     Parameters
     ----------
     n_jobs
-        How many items may be in work at a time.
+        Number of items that may be processed at a time.
     large
-        Whether the items are cut into tiles.
+        Whether the items are large enough to be tiled.
     holds_lock
-        Whether what is done is known to hold the global lock.
+        Whether the tasks are known to hold the global lock.
     """
 
     def __init__(self, n_jobs: int, *, large: bool, holds_lock: bool = False) -> None:
         self.n_jobs = n_jobs
         self.first = TILED if large else THREADING
         self.measured: dict[str, Measured] = {}
-        self._known = holds_lock
+        self._holds_lock = holds_lock
         self._warm = 0.0
-        self._handed: Counter[str] = Counter()
+        self._taken: Counter[str] = Counter()
 
-    def choose(self, left: int, now: str | None = None) -> tuple[str, int]:
-        """Return how the next items are done, and how many of them before this is asked again.
+    def choose(self, remaining: int, current: str | None = None) -> tuple[str, int]:
+        """Return the mode of the next items, and for how many of them it holds.
 
         Parameters
         ----------
-        left
-            How many items are left.
-        now
-            How those are done that are in work.
+        remaining
+            Number of items that have not started.
+        current
+            Mode of the items that are being processed.
         """
         if self.n_jobs == 1:
-            return SERIAL, left
-        if self._known and self.first == TILED:
-            return LOKY, left
-        if self.measured and (trial := self._trial(left)):
+            return SERIAL, remaining
+        if self._holds_lock and self.first == TILED:
+            return LOKY, remaining
+        if self.measured and (trial := self._trial(remaining)):
             return SERIAL, trial
-        way = self._best(left, now)
-        # Thrice as many as so far, each time: seldom asked, and what a wrong answer costs is small.
-        return way, min(left, max(self._together(way), 3 * self._handed[way]))
+        mode = self._best(remaining, current)
+        # Three times as many each time: seldom asked, and a wrong answer costs little.
+        return mode, min(remaining, max(self._at_a_time(mode), 3 * self._taken[mode]))
 
-    def _together(self, way: str) -> int:
-        """Return how many items are in work at a time."""
-        return self.n_jobs if way in (THREADING, LOKY) else 1
+    def _at_a_time(self, mode: str) -> int:
+        """Return how many items are processed at a time."""
+        return self.n_jobs if mode in (THREADING, LOKY) else 1
 
-    def _best(self, left: int, now: str | None) -> str:
-        """Return how the next items are done, from what is known by now."""
-        if now not in (None, SERIAL) and not self._is_tried(now):
-            return now
-        expected = self._expected(left)
-        tried = {way: seconds for way, seconds in expected.items() if way in self.measured}
+    def _best(self, remaining: int, current: str | None) -> str:
+        """Return the mode of the next items, from the measurements so far."""
+        if current not in (None, SERIAL) and not self._is_tried(current):
+            return current
+        expected = self._expected(remaining)
+        tried = {mode: seconds for mode, seconds in expected.items() if mode in self.measured}
         if self.first not in tried:
             return self.first
-        best = min(tried, key=lambda way: tried[way])
-        other = min(expected, key=lambda way: expected[way])
+        best = min(tried, key=lambda mode: tried[mode])
+        other = min(expected, key=lambda mode: expected[mode])
         return other if expected[other] < WORTH * expected[best] else best
 
-    def _is_tried(self, way: str) -> bool:
-        """Return whether something came of a way, and not of its start alone."""
-        one = self.measured[way]
-        return one.items > 0 and (way != LOKY or one.seconds >= SETTLED)
+    def _is_tried(self, mode: str) -> bool:
+        """Return whether a mode has been measured beyond its start."""
+        figures = self.measured[mode]
+        return figures.items > 0 and (mode != LOKY or figures.seconds >= SETTLED)
 
-    def _trial(self, left: int) -> int:
-        """Return how many items are done one after another to compare; 0: that needs no trial."""
-        if self.first != THREADING or SERIAL in self.measured or left * TRIAL_SHARE < 2:
+    def _trial(self, remaining: int) -> int:
+        """Return how many items are processed one after another to compare; 0: no trial."""
+        if self.first != THREADING or SERIAL in self.measured or remaining * TRIAL_SHARE < 2:
             return 0
-        wanted = max(2, round(TRIAL / max(self._warm, 1e-6)))
-        return min(wanted, int(left * TRIAL_SHARE))
+        count = max(2, round(TRIAL / max(self._warm, 1e-6)))
+        return min(count, int(remaining * TRIAL_SHARE))
 
-    def _expected(self, left: int) -> dict[str, float]:
-        """Return the seconds that the items left would take in each way that there is."""
-        found = {way: left * one.each for way, one in self.measured.items() if one.items}
-        if LOKY not in found and self.first in found:
+    def _expected(self, remaining: int) -> dict[str, float]:
+        """Return the seconds that the remaining items would take in each available mode."""
+        seconds = {
+            mode: remaining * figures.per_item
+            for mode, figures in self.measured.items()
+            if figures.items
+        }
+        if LOKY not in seconds and self.first in seconds:
             first = self.measured[self.first]
             if first.seconds >= SEEN:
-                found[LOKY] = self._in_processes(first, left)
-        return found
+                seconds[LOKY] = self._in_processes(first, remaining)
+        return seconds
 
-    def _in_processes(self, first: Measured, left: int) -> float:
-        """Return the seconds that the items left should take in processes not yet started."""
-        # As many processors as the threads used, and those that nobody used beside them.
+    def _in_processes(self, first: Measured, remaining: int) -> float:
+        """Return the seconds that the remaining items should take in processes yet to start."""
+        # As many processors as the threads used, and those that were idle meanwhile.
         usable = min(self.n_jobs, (first.cpu + first.idle) / first.seconds)
         serial = self.measured.get(SERIAL)
         if serial is not None and serial.items:
-            # What an item waits for the disk by itself, it waits there too.
-            each = max(serial.cpu / serial.items / usable, serial.each / self.n_jobs)
+            # An item that waits for the disk alone waits for it in a process too.
+            per_item = max(serial.cpu / serial.items / usable, serial.per_item / self.n_jobs)
         else:
-            each = first.cpu / first.items / usable
-        return STARTING * self.n_jobs / usable + left * each
+            per_item = first.cpu / first.items / usable
+        return STARTING * self.n_jobs / usable + remaining * per_item
 
-    def handed(self, way: str, count: int, rest: deque[T]) -> Iterator[T]:
-        """Give what is done in one way, until another one is better; each leaves the rest.
+    def take(self, mode: str, count: int, queue: deque[T]) -> Iterator[T]:
+        """Yield tasks that run in one mode until another is better; each leaves the queue.
 
-        Nothing waits for what is in work, unless the way changes.
+        Nothing waits for running tasks, unless the mode changes.
 
         Parameters
         ----------
-        way, count
-            What `choose` said.
-        rest
-            What is left to do.
+        mode, count
+            As returned by `choose`.
+        queue
+            The tasks that have not started.
         """
-        best = way
-        while best == way:
+        best = mode
+        while best == mode:
             for _ in range(count):
-                self._handed[way] += 1
-                yield rest.popleft()
-            if not rest:
+                self._taken[mode] += 1
+                yield queue.popleft()
+            if not queue:
                 return
-            best, count = self.choose(len(rest), way)
+            best, count = self.choose(len(queue), mode)
 
-    def watched(self, way: str, outcomes: Iterable[ItemOutcome]) -> Iterator[ItemOutcome]:
-        """Give outcomes on, and learn from when they come.
+    def measure(self, mode: str, outcomes: Iterable[ItemOutcome]) -> Iterator[ItemOutcome]:
+        """Yield outcomes unchanged, and measure when they come.
 
         Parameters
         ----------
-        way
-            How these items are done.
+        mode
+            Mode of these tasks.
         outcomes
-            What comes of them.
+            Their outcomes, as they finish.
         """
-        # The first items of all, and of other processes, pay for what is started or imported.
-        first = way not in self.measured and way != SERIAL
-        together = self._together(way)
-        unmeasured = together if first else 0
-        self.measured.setdefault(way, Measured())
-        began = start = Clock.now()
+        # The very first items, and the first of new processes, pay for imports and start-up.
+        is_first = mode not in self.measured and mode != SERIAL
+        at_a_time = self._at_a_time(mode)
+        unmeasured = at_a_time if is_first else 0
+        self.measured.setdefault(mode, Measured())
+        first_reading = start = Clock.now()
         count = done = 0
         for outcome in outcomes:
             count += 1
@@ -240,15 +244,15 @@ class Auto:
             passed = time.perf_counter() - start.wall
             if count == unmeasured:
                 start, done = Clock.now(), 0
-                self._warm = self._warm or (start.wall - began.wall) / count
-            elif count > unmeasured and done >= together and passed >= READ:
-                start, done = self._learn(way, done, start), 0
+                self._warm = self._warm or (start.wall - first_reading.wall) / count
+            elif count > unmeasured and done >= at_a_time and passed >= READ:
+                start, done = self._add(mode, done, start), 0
             yield outcome
         if count > unmeasured and done:
-            self._learn(way, done, start)
+            self._add(mode, done, start)
 
-    def _learn(self, way: str, items: int, start: Clock) -> Clock:
-        """Add so many items, done since `start`, to what a way showed; return the time."""
+    def _add(self, mode: str, items: int, start: Clock) -> Clock:
+        """Add items that were done since `start` to a mode's measurements; return the time."""
         now = Clock.now()
-        self.measured[way] = self.measured[way].after(items, start, now)
+        self.measured[mode] = self.measured[mode].after(items, start, now)
         return now

@@ -1,7 +1,7 @@
-"""Hands tasks to joblib and gives back what came of each, whatever happens to its process.
+"""Runs tasks through joblib and yields their outcomes, whatever happens to a task's process.
 
-A pool that loses a worker forgets all that was in flight. Here each of these items is done once
-more, in a process of its own; the one that ends that one too is reported, and the pool starts anew.
+A pool that loses a worker forgets all the tasks that were running. Here each of them runs once
+more, in a process of its own; a task that ends that one too is reported, and the pool starts again.
 """
 
 from __future__ import annotations
@@ -17,134 +17,138 @@ from typing import TYPE_CHECKING, Any
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from napari_tilewise.batches.tasks import FAILED, ItemOutcome, ItemTask, do, do_elsewhere, row_of
+from napari_tilewise.batches.tasks import (
+    FAILED,
+    ItemOutcome,
+    ItemTask,
+    row_of,
+    run_task,
+    run_task_in_worker,
+)
 from napari_tilewise.engine import subprocesses
 from napari_tilewise.errors import MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from napari_tilewise.engine.control import Control
+
 SERIAL, THREADING, LOKY, DASK, AUTO = "serial", "threading", "loky", "dask", "auto"
 BACKENDS = (AUTO, SERIAL, THREADING, LOKY, DASK)
 
 
-class Supply:
+class TaskSupply:
     """Tasks that joblib's threads take one at a time; ends early when cancelled or paused.
 
     Parameters
     ----------
     tasks
-        The tasks.
-    cancel
-        Set it to hand out no more.
-    pause
-        Set it to hand out no more here; the others are for another supply.
+        The tasks in order.
+    control
+        Its cancel and pause end the supply; after a pause another supply has the rest.
     """
 
-    def __init__(
-        self,
-        tasks: Iterable[ItemTask],
-        cancel: threading.Event | None = None,
-        pause: threading.Event | None = None,
-    ) -> None:
+    def __init__(self, tasks: Iterable[ItemTask], control: Control) -> None:
         self._tasks = iter(tasks)
-        self._ends = [event for event in (cancel, pause) if event is not None]
+        self._control = control
         self._lock = threading.Lock()
-        self.out: dict[int, ItemTask] = {}
-        """Tasks that were taken and of which nothing was heard."""
+        self.running: dict[int, ItemTask] = {}
+        """Tasks that were taken and have no outcome."""
 
     def __iter__(self) -> Iterator[ItemTask]:
         return self
 
     def __next__(self) -> ItemTask:
         with self._lock:
-            if any(event.is_set() for event in self._ends):
+            if self._control.is_cancelled or self._control.is_paused:
                 raise StopIteration
             task = next(self._tasks)
-            self.out[task.item.index] = task
+            self.running[task.item.index] = task
             return task
 
-    def heard(self, outcome: ItemOutcome) -> ItemOutcome:
-        """Note that a task is done, and return what came of it.
+    def finish(self, outcome: ItemOutcome) -> ItemOutcome:
+        """Note that a task has finished, and return its outcome.
 
         Parameters
         ----------
         outcome
-            What came of it.
+            The outcome, of any status.
         """
         with self._lock:
-            self.out.pop(outcome.index, None)
+            self.running.pop(outcome.index, None)
         return outcome
 
 
-def outcomes(backend: str, n_jobs: int, supply: Supply) -> Iterator[ItemOutcome]:
-    """Give what comes of tasks, as it comes.
+def outcomes(backend: str, n_jobs: int, supply: TaskSupply) -> Iterator[ItemOutcome]:
+    """Yield the outcomes of tasks as they finish.
 
     Parameters
     ----------
     backend
         Any but ``"auto"``.
     n_jobs
-        How many items are in work at a time.
+        Number of tasks that run at a time.
     supply
         The tasks.
     """
+    finished: Iterator[ItemOutcome]
     if backend == SERIAL or (backend == THREADING and n_jobs == 1):
-        found: Iterator[ItemOutcome] = map(do, supply)
+        finished = map(run_task, supply)
     elif backend == THREADING:
-        found = _parallel(do, supply, n_jobs=n_jobs, backend=THREADING)
+        finished = _parallel(run_task, supply, n_jobs=n_jobs, backend=THREADING)
     elif backend == LOKY:
-        found = _guarded(supply, n_jobs) if n_jobs > 1 else _one_by_one(supply)
+        finished = _in_processes(supply, n_jobs) if n_jobs > 1 else _in_one_process(supply)
     else:
-        found = _on_cluster(supply, n_jobs)
-    for outcome in found:
-        yield supply.heard(outcome)
+        finished = _on_cluster(supply, n_jobs)
+    for outcome in finished:
+        yield supply.finish(outcome)
 
 
 def _parallel(
-    work: Callable[[ItemTask], ItemOutcome], supply: Supply, **options: Any
+    function: Callable[[ItemTask], ItemOutcome], supply: TaskSupply, **options: Any
 ) -> Iterator[ItemOutcome]:
-    # One task at a time: what a lost worker costs is known, and a cancel does not wait for many.
-    how = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "1.5*n_jobs"}
-    pool = Parallel(**how, **options)
-    yield from pool(delayed(work)(task) for task in supply)
+    # One task at a time: a lost worker costs known tasks, and a cancel does not wait for many.
+    dispatch = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "1.5*n_jobs"}
+    pool = Parallel(**dispatch, **options)
+    yield from pool(delayed(function)(task) for task in supply)
 
 
-def _guarded(supply: Supply, n_jobs: int) -> Iterator[ItemOutcome]:
-    """Give what comes of tasks in loky's processes, any of which may end at any time."""
+def _in_processes(supply: TaskSupply, n_jobs: int) -> Iterator[ItemOutcome]:
+    """Yield the outcomes of tasks in loky's processes, any of which may end at any time."""
     with ExitStack() as stack:
-        alone: _Alone | None = None
+        single: _SingleProcess | None = None
         while True:
             try:
-                with _quiet():
+                with _without_worker_warnings():
                     ends = {"initializer": subprocesses.end_with, "initargs": (os.getpid(),)}
-                    yield from _parallel(do_elsewhere, supply, n_jobs=n_jobs, backend=LOKY, **ends)
+                    options = {"n_jobs": n_jobs, "backend": LOKY, **ends}
+                    yield from _parallel(run_task_in_worker, supply, **options)
                 return
             except BrokenProcessPool:
-                alone = alone or stack.enter_context(_Alone())
-                for task in list(supply.out.values()):
-                    yield alone.do(task)
+                single = single or stack.enter_context(_SingleProcess())
+                for task in list(supply.running.values()):
+                    yield single.run(task)
 
 
-def _one_by_one(supply: Supply) -> Iterator[ItemOutcome]:
-    """Give what comes of tasks in one other process."""
-    with _Alone() as alone:
+def _in_one_process(supply: TaskSupply) -> Iterator[ItemOutcome]:
+    """Yield the outcomes of tasks that run in one other process."""
+    with _SingleProcess() as single:
         for task in supply:
-            yield alone.do(task, tries=2)
+            yield single.run(task, tries=2)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Not warn of a worker that was replaced because it had grown: images make them grow."""
+def _without_worker_warnings() -> Iterator[None]:
+    """Hide loky's warning that it replaced a worker that had grown: images make them grow."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         yield
 
 
-class _Alone:
-    """A process that does one task at a time; another takes its place when it ends."""
+class _SingleProcess:
+    """A process that runs one task at a time; another replaces it when it ends."""
 
-    def __enter__(self) -> _Alone:
+    def __enter__(self) -> _SingleProcess:
         self._pool: Any = None
         return self
 
@@ -156,52 +160,51 @@ class _Alone:
             self._pool.shutdown(wait=True, kill_workers=True)
             self._pool = None
 
-    def do(self, task: ItemTask, tries: int = 1) -> ItemOutcome:
-        """Do a task; where its process ends, again in another, until it was tried so many times.
+    def run(self, task: ItemTask, tries: int = 1) -> ItemOutcome:
+        """Run a task; if its process ends, run it again in another.
 
         Parameters
         ----------
         task
             The task.
         tries
-            How many times.
+            Number of processes that it may end before it counts as failed.
         """
+        reason = ""
         for number in range(tries):
             if self._pool is None:
                 self._pool = subprocesses.pool(1)
-            # What the first try left may be replaced; what was there before it may not.
-            again = task.vacant and number + 1 >= tries
+            # What the first try wrote may be replaced; what existed before it may not.
+            is_retry = task.is_vacant and number + 1 >= tries
             try:
-                done: ItemOutcome = self._pool.submit(
-                    do_elsewhere, replace(task, again=again)
-                ).result()
+                attempt = replace(task, is_retry=is_retry)
+                outcome: ItemOutcome = self._pool.submit(run_task_in_worker, attempt).result()
             except BrokenProcessPool as error:
                 self._end()
-                lost = _lost(task, error)
+                reason = str(error)
             else:
-                return done
-        return lost
+                return outcome
+        return _process_ended(task, reason)
 
 
-def _lost(task: ItemTask, error: BaseException | None) -> ItemOutcome:
+def _process_ended(task: ItemTask, reason: str) -> ItemOutcome:
     """Return the outcome of a task that ended its process twice."""
-    signals = re.findall(r"SIG\w+\(-?\d+\)|EXIT\(\d+\)", str(error or ""))
-    shown = ", ".join(signals) or " ".join(str(error or "").split())[:200]
-    why = f" ({shown})" if shown else ""
+    signals = re.findall(r"SIG\w+\(-?\d+\)|EXIT\(\d+\)", reason)
+    details = ", ".join(signals) or " ".join(reason.split())[:200]
+    suffix = f" ({details})" if details else ""
     text = (
-        f"The process that worked on it ended{why}, and so did a second one that did nothing else: "
+        f"The process of this item ended{suffix}, and so did a second one that ran nothing else: "
         "the system may have run out of memory, or the code crashed."
     )
-    return ItemOutcome(
-        task.item.index, row_of(task, {"status": FAILED, "error": text}, 0.0), None, text
-    )
+    row = row_of(task, {"status": FAILED, "error": text}, 0.0)
+    return ItemOutcome(task.item.index, row, None, text)
 
 
-def _on_cluster(supply: Supply, n_jobs: int) -> Iterator[ItemOutcome]:
-    """Give what comes of tasks on the current client's cluster, or on one of this machine.
+def _on_cluster(supply: TaskSupply, n_jobs: int) -> Iterator[ItemOutcome]:
+    """Yield the outcomes of tasks on the current client's cluster, or on one of this machine.
 
-    They are handed to the client itself: joblib's backend for dask waits for ever for a task whose
-    workers were killed.
+    They are submitted to the client itself: joblib's backend for dask waits forever for a task
+    whose workers were killed.
     """
     try:
         from distributed import Client
@@ -215,19 +218,19 @@ def _on_cluster(supply: Supply, n_jobs: int) -> Iterator[ItemOutcome]:
         except ValueError:
             options = {"n_workers": n_jobs, "threads_per_worker": 1, "dashboard_address": ":0"}
             client = stack.enter_context(Client(**options))  # type: ignore[no-untyped-call]
-        lost: list[ItemTask] = []
-        yield from _submitted(client, supply, n_jobs + n_jobs // 2, lost)
-        for task in lost:  # one at a time: none of them can end the process of another now
-            again: list[ItemTask] = []
-            yield from _submitted(client, iter([task]), 1, again)
-            if again:
-                yield _lost(task, None)
+        killed: list[ItemTask] = []
+        yield from _submitted(client, supply, n_jobs + n_jobs // 2, killed)
+        for task in killed:  # one at a time, so that none can end the process of another
+            killed_again: list[ItemTask] = []
+            yield from _submitted(client, iter([task]), 1, killed_again)
+            if killed_again:
+                yield _process_ended(task, "")
 
 
 def _submitted(
-    client: Any, tasks: Iterator[ItemTask], ahead: int, lost: list[ItemTask]
+    client: Any, tasks: Iterator[ItemTask], ahead: int, killed: list[ItemTask]
 ) -> Iterator[ItemOutcome]:
-    """Give what comes of tasks on a cluster; those that end their workers are `lost`."""
+    """Yield the outcomes of tasks on a cluster; those that end their workers join `killed`."""
     from distributed import KilledWorker, as_completed
 
     running: dict[Any, ItemTask] = {}
@@ -235,9 +238,10 @@ def _submitted(
 
     def submit_more() -> None:
         while len(running) < ahead and (task := next(tasks, None)) is not None:
-            # The scheduler does a task again whose result was lost with its worker: what stands
-            # there then was its own.
-            future = client.submit(do_elsewhere, replace(task, again=task.vacant), pure=False)
+            # The scheduler repeats a task whose result was lost with its worker: an output that
+            # exists then is the task's own.
+            attempt = replace(task, is_retry=task.is_vacant)
+            future = client.submit(run_task_in_worker, attempt, pure=False)
             running[future] = task
             completed.add(future)  # type: ignore[no-untyped-call]
 
@@ -247,8 +251,8 @@ def _submitted(
         task = running.pop(future)
         submit_more()
         try:
-            done: ItemOutcome = future.result()
+            outcome: ItemOutcome = future.result()
         except KilledWorker:
-            lost.append(task)
+            killed.append(task)
         else:
-            yield done
+            yield outcome

@@ -1,6 +1,6 @@
-"""A batch does one thing with many images: each in a task of its own, and none lost.
+"""A batch runs a recipe or a function on many images, each in a task of its own.
 
-Whatever happens to an item costs one row of the report. What is done and unchanged stays.
+Whatever happens to an item costs one row of the report; an unchanged item is not processed again.
 """
 
 from __future__ import annotations
@@ -18,28 +18,30 @@ from typing import TYPE_CHECKING, Any
 from napari_tilewise.batches import batch_journal
 from napari_tilewise.batches.backends import AUTO, BACKENDS
 from napari_tilewise.batches.batch_events import BatchDone, BatchStarted
+from napari_tilewise.batches.batch_request import Naming, request_data
 from napari_tilewise.batches.collect import Collector
 from napari_tilewise.batches.discover import natural
 from napari_tilewise.batches.function import BatchFunction
 from napari_tilewise.batches.items import Item, each_item
 from napari_tilewise.batches.outputs import folder_of, targets_of
-from napari_tilewise.batches.request import asked
-from napari_tilewise.batches.schedule import drive
-from napari_tilewise.batches.tasks import ERROR, OVERWRITE, SKIP, ItemTask, Work
+from napari_tilewise.batches.schedule import BatchResources, run_tasks
+from napari_tilewise.batches.tasks import ERROR, OVERWRITE, SKIP, BatchTask, ItemTask
+from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.machine import processors
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.pipeline.bind import given
 from napari_tilewise.recipe import SUFFIXES, Recipe
-from napari_tilewise.sizes import parse_size
+from napari_tilewise.sizes import parse_size, plural
 
 if TYPE_CHECKING:
     from napari_tilewise.batches.report import Report
+    from napari_tilewise.batches.tasks import ItemRow
     from napari_tilewise.engine.events import Event, Listener
 
-MOST = 5
-"""So many of the numbers that are no item's are named in a message."""
+LONGEST_LIST = 5
+"""How many invalid item numbers a message names."""
 REPORT, TABLE = "report.csv", "table.csv"
-"""What is written into the folder in the end."""
+"""Names of the files that a batch writes into its folder at the end."""
 
 
 def batch(
@@ -70,96 +72,101 @@ def batch(
     recipe
         An operation's key, an (operation, parameters) pair, a `Recipe` or its file; or a function
         of an image that returns pixels, a number, a dict of numbers or a dict of columns. A
-        function may be named by where it is: ``"my_ops.py:task"``, ``"package.module:task"``.
+        function may be given by its location: ``"my_ops.py:task"``, ``"package.module:task"``.
     source
         A pattern such as ``"plates/*.tif"``, a folder (with all below it), a file, an OME-Zarr
-        plate (its fields), an array, `Item` objects, or a list or a mapping by name of such.
+        plate (its fields), an array, `Item` objects, or a list or a mapping by name of these.
     destination
-        The folder of the outputs; None gives the results back in the report.
+        The folder of the outputs; None: the report has the results.
     n_jobs
-        How many items are in work at a time: -1 as many as processors, -2 one less.
+        Number of items that are processed at a time: -1 for as many as processors, -2 for one less.
     backend
-        ``"serial"``; ``"threading"``; ``"loky"``, processes, which a crash cannot harm; ``"dask"``,
-        the current ``distributed.Client``'s cluster; ``"auto"`` finds out which is fastest.
+        ``"serial"``; ``"threading"``; ``"loky"``: processes, which a crash cannot harm;
+        ``"dask"``: the cluster of the current ``distributed.Client``; ``"auto"`` finds out which
+        is fastest.
     overwrite
-        What becomes of outputs that are there and not known to be what would be made now. False or
-        ``"error"``: the item fails. ``"skip"``: it is left out. True or ``"overwrite"``: everything
-        is done again. Otherwise what is done and unchanged is never done again.
+        What happens to existing outputs that may not be what this batch would write. False or
+        ``"error"``: the item fails. ``"skip"``: the item is skipped. True or ``"overwrite"``:
+        every item is processed. Otherwise an unchanged item is never processed again.
     progress
         Called with `BatchStarted`, `ItemStarted`, `ItemDone` and `BatchDone`, from several threads,
         one call at a time.
     cancel
-        Set this event to begin no more items; those in work are finished.
+        Set this event to start no more items; those that are running finish.
     pause
-        Set this event to begin no more items until it is cleared.
+        Set this event to start no more items until it is cleared.
     name
-        The outputs' name: ``{stem}``, ``{recipe}``, ``{index}`` and what else is known of an item,
-        such as ``{t}`` or ``{well}``. Its suffix is the format of images, OME-Zarr unless given.
+        Name of the outputs: ``{stem}``, ``{recipe}``, ``{index}`` and the fields of an item, such
+        as ``{t}`` or ``{well}``. Its suffix is the format of images; OME-Zarr by default.
     inputs
-        A recipe's further images by name, the same for every item.
+        Further images of a recipe by name, the same for every item.
     memory
-        Most memory of all items in work together; half of what is available unless given.
+        Peak memory of all items that are processed at a time, in bytes or as text such as
+        ``"2 GiB"``; half of what is available by default.
     over, window, step
-        Make items of the positions along axes, or of windows of each image; see `items_of`.
+        Divide images into items: positions along axes, or windows; see `items_of`.
     axes
-        Names of the images' axes, where they do not know them themselves.
+        Names of the images' axes, for files that do not name them themselves.
     spatial
-        The axes to run over; z, y and x where the axes are known, else all of them.
+        The axes to run over; by default z, y and x if the axes are known, else all of them.
     only
-        Numbers of the items to do, such as those that failed; the report has the others as the
-        last batch in the folder left them.
+        Indices of the items to process, such as those that failed; the report has the others as
+        the last batch in the folder left them.
 
     Returns
     -------
     Report
-        A row per item; where no folder is given, the results.
+        A row per item and, without a destination, the results.
 
     Raises
     ------
     TilewiseError
-        Before anything is done, when nothing is found, the recipe or an option will not do, or two
-        items would write one file. What happens to an item is never raised.
+        Before anything is processed, if no image is found, the recipe or an option is invalid, or
+        two items would write one file. The failure of an item is never raised.
     """
     started = time.perf_counter()
     _check(backend, overwrite)
-    jobs = _jobs(n_jobs)
-    limit = None if memory is None else parse_size(memory)
-    work = Work(what_of(recipe), dict(inputs or {}), spatial, _policy(overwrite))
-    if isinstance(work.what, Recipe):
-        given(work.what, None, inputs)
+    resources = BatchResources(
+        backend, _jobs(n_jobs), None if memory is None else parse_size(memory)
+    )
+    listener = _one_at_a_time(progress) if progress else _ignore
+    control = Control(listener, cancel, pause)
+    task = BatchTask(task_recipe(recipe), dict(inputs or {}), spatial, _policy(overwrite))
+    if isinstance(task.recipe, Recipe):
+        given(task.recipe, None, inputs)
+    naming = Naming(name, _recipe_name(recipe, task.recipe))
     folder = None if destination is None else folder_of(destination)
-    before = {} if folder is None else batch_journal.last_rows(folder)
-    items = _items(source, folder, before, over=over, window=window, step=step, axes=axes)
-    called = _called(recipe, work.what)
-    tasks = _tasks(items, work, folder, before, name=name, called=called)
-    progress = _one_at_a_time(progress) if progress else _silent
-    todo = tasks if only is None else _chosen(tasks, only)
-    progress(BatchStarted(len(todo)))
-    head = {
-        **work.describe(),
-        "n_jobs": jobs,
-        "backend": backend,
-        "asked": asked(
-            work, source, name, called, n_jobs=n_jobs, backend=backend,
-            overwrite=overwrite, memory=limit, over=over, window=window, step=step, axes=axes,
-            spatial=spatial, only=None if only is None else sorted(only),
-        ),
+    previous = {} if folder is None else batch_journal.last_rows(folder)
+    items = _items(source, folder, previous, over=over, window=window, step=step, axes=axes)
+    tasks = _tasks(items, task, naming, folder, previous)
+    selected = tasks if only is None else _selected(tasks, only)
+    options = {
+        "n_jobs": n_jobs, "backend": backend, "overwrite": overwrite, "memory": resources.memory,
+        "over": over, "window": window, "step": step, "axes": axes, "spatial": spatial,
+        "only": None if only is None else sorted(only),
     }  # fmt: skip
-    keeper = Collector(tasks, todo, folder, head, progress)
+    listener(BatchStarted(len(selected)))
+    description = {
+        **task.describe(),
+        "n_jobs": resources.n_jobs,
+        "backend": backend,
+        "asked": request_data(task, source, naming, options),
+    }
+    collector = Collector(tasks, selected, folder, description, listener)
     try:
-        for outcome in drive(todo, backend, jobs, limit, cancel, keeper.begun, pause):
-            keeper.take(outcome)
+        for outcome in run_tasks(selected, resources, control, collector.start):
+            collector.add(outcome)
     finally:
-        keeper.close()
-    report = keeper.report()
+        collector.close()
+    report = collector.report()
     _write(report)
     counts = (report.done, report.failed, report.skipped, report.cancelled)
-    progress(BatchDone(*counts, time.perf_counter() - started))
+    listener(BatchDone(*counts, time.perf_counter() - started))
     return report
 
 
-def what_of(recipe: Any) -> Recipe | BatchFunction:
-    """Return the recipe or the function that is meant.
+def task_recipe(recipe: Any) -> Recipe | BatchFunction:
+    """Return the recipe or the function from what `batch` takes.
 
     Parameters
     ----------
@@ -173,62 +180,64 @@ def what_of(recipe: Any) -> Recipe | BatchFunction:
     return BatchFunction.of(recipe) if callable(recipe) else Recipe.of(recipe)
 
 
-def _called(recipe: Any, what: Recipe | BatchFunction) -> str:
-    """Return what ``{recipe}`` in a name becomes."""
-    if isinstance(what, BatchFunction):
-        return what.name.rpartition(".")[2].strip("<>")
-    if isinstance(recipe, str | os.PathLike) and str(recipe).lower().endswith(SUFFIXES):
-        return Path(recipe).stem
-    return what.steps[what.running[-1]].operation.rpartition(".")[2]
+def _recipe_name(argument: Any, recipe: Recipe | BatchFunction) -> str:
+    """Return the text for the field ``{recipe}`` in a name."""
+    if isinstance(recipe, BatchFunction):
+        return recipe.name.rpartition(".")[2].strip("<>")
+    if isinstance(argument, str | os.PathLike) and str(argument).lower().endswith(SUFFIXES):
+        return Path(argument).stem
+    return recipe.steps[recipe.running[-1]].operation.rpartition(".")[2]
 
 
 def _items(
-    source: Any, folder: str | None, before: Mapping[str, Mapping[str, Any]], **options: Any
+    source: Any, folder: str | None, previous: Mapping[str, ItemRow], **options: Any
 ) -> tuple[Item, ...]:
-    listed = isinstance(source, Sequence) and not isinstance(source, str)
-    if listed and source and all(isinstance(one, Item) for one in source):
+    is_list = isinstance(source, Sequence) and not isinstance(source, str)
+    if is_list and source and all(isinstance(member, Item) for member in source):
         return _numbered(source)
-    excluded = (
-        frozenset() if folder is None else batch_journal.output_paths(folder, before.values())
-    )
-    return tuple(each_item(source, excluded=excluded, **options))
+    outputs: frozenset[str] = frozenset()
+    if folder is not None:
+        outputs = batch_journal.output_paths(folder, previous.values())
+    return tuple(each_item(source, excluded=outputs, **options))
 
 
 def _tasks(
     items: Sequence[Item],
-    work: Work,
+    task: BatchTask,
+    naming: Naming,
     folder: str | None,
-    before: Mapping[str, Mapping[str, Any]],
-    *,
-    name: str,
-    called: str,
+    previous: Mapping[str, ItemRow],
 ) -> list[ItemTask]:
-    """Return a task for each item: where its output goes, and what is known of an earlier one."""
-    key = blake2b(dumps(work.describe(), sort_keys=True, default=str).encode()).hexdigest()
+    """Return a task for each item, with its target and its row of an earlier batch."""
+    description = dumps(task.describe(), sort_keys=True, default=str)
+    key = blake2b(description.encode()).hexdigest()
     if folder is None:
-        return [ItemTask(item, work, key, None) for item in items]
-    cut_off = batch_journal.interrupted_outputs(folder)
+        return [ItemTask(item, task, key, None) for item in items]
+    interrupted = batch_journal.interrupted_outputs(folder)
+    targets = targets_of(items, folder, naming.template, naming.recipe)
     return [
-        ItemTask(item, work, key, at, before.get(at.base), again=at.base in cut_off)
-        for item, at in zip(items, targets_of(items, folder, name, called), strict=True)
+        ItemTask(
+            item, task, key, target, previous.get(target.base), is_retry=target.base in interrupted
+        )
+        for item, target in zip(items, targets, strict=True)
     ]
 
 
-def _chosen(tasks: Sequence[ItemTask], only: Collection[int]) -> list[ItemTask]:
-    """Return the tasks of some items; raise where there is no such item."""
-    numbers = [task.item.index for task in tasks]
-    unknown = sorted(set(only).difference(numbers), key=lambda one: natural(str(one)))
+def _selected(tasks: Sequence[ItemTask], only: Collection[int]) -> list[ItemTask]:
+    """Return the tasks of some items; raise if there is no item of an index."""
+    indices = [task.item.index for task in tasks]
+    unknown = sorted(set(only).difference(indices), key=lambda index: natural(str(index)))
     if unknown:
-        shown = ", ".join([*map(repr, unknown[:MOST]), *["..."] * (len(unknown) > MOST)])
+        shown = [*map(repr, unknown[:LONGEST_LIST]), *["..."] * (len(unknown) > LONGEST_LIST)]
         raise InvalidParameter(
-            f"only= names what is no item's number: {shown}; expected numbers of the "
-            f"{len(numbers)} items, {min(numbers)} to {max(numbers)}."
+            f"only= has numbers of no item: {', '.join(shown)}; expected numbers of the "
+            f"{plural(len(indices), 'item')}, {min(indices)} to {max(indices)}."
         )
     return [task for task in tasks if task.item.index in only]
 
 
 def _numbered(items: Sequence[Item]) -> tuple[Item, ...]:
-    """Return items with a number each; part of a list keeps its numbers, which names may hold."""
+    """Return items with an index each; part of a list keeps its indices, which names may hold."""
     if len({item.index for item in items}) == len(items):
         return tuple(items)
     return tuple(replace(item, index=number) for number, item in enumerate(items))
@@ -259,23 +268,23 @@ def _jobs(n_jobs: int) -> int:
     return n_jobs if n_jobs > 0 else max(1, processors() + 1 + n_jobs)
 
 
-def _silent(event: Event) -> None:
-    """Tell nobody."""
+def _ignore(event: Event) -> None:
+    """Do nothing: the caller does not listen."""
 
 
 def _one_at_a_time(progress: Listener) -> Listener:
     """Return a listener that several threads may call."""
     lock = threading.Lock()
 
-    def tell(event: Event) -> None:
+    def listen(event: Event) -> None:
         with lock:
             progress(event)
 
-    return tell
+    return listen
 
 
 def _write(report: Report) -> None:
-    """Write the report, and the table of all items where there is one, into the folder."""
+    """Write the report, and the table of all items if there is one, into the folder."""
     if report.folder is None:
         return
     report.to_csv(report.folder / REPORT)

@@ -1,4 +1,4 @@
-"""What a batch tells while it goes: to one listener, from several threads, one call at a time."""
+"""Progress of a batch as events: to one listener, from several threads, one call at a time."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class BatchStarted(Event):
     """A batch passed its checks and starts."""
 
     items: int
-    """Their number."""
+    """Number of items."""
 
 
 @dataclass(frozen=True)
 class ItemStarted(Event):
-    """An item is handed to those who do the work."""
+    """The task of an item starts."""
 
     index: int
-    """Its number."""
+    """The item's index in the batch."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,18 @@ class ItemDone(Event):
     """An item is done, failed or skipped."""
 
     row: Mapping[str, Any]
-    """Its row."""
+    """The item's row of the report."""
     done: int
-    """Items of which something came so far."""
+    """Number of items that have finished so far."""
     items: int
     """Number of items."""
     index: int
-    """The item's number."""
+    """The item's index in the batch."""
 
 
 @dataclass(frozen=True)
 class BatchDone(Event):
-    """Nothing is in work any more."""
+    """No task is running any more."""
 
     done: int
     failed: int

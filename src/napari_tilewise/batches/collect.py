@@ -1,4 +1,4 @@
-"""What comes of a batch's items is kept as it comes: nothing that was done is lost."""
+"""Collects the outcomes of a batch as they come: in the journal at once, in the report in order."""
 
 from __future__ import annotations
 
@@ -17,121 +17,124 @@ from napari_tilewise.batches.tasks import (
     SKIPPED,
     ItemOutcome,
     ItemTask,
-    is_kept,
+    existing_output,
+    has_previous_output,
     row_of,
-    there,
 )
 from napari_tilewise.runs import registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from napari_tilewise.batches.tasks import ItemRow
     from napari_tilewise.engine.events import Listener
 
 _LOG = logging.getLogger(__name__)
 
 
 class Collector:
-    """Keeps what comes of items: in the journal as it comes, in the report in order.
+    """Collects the outcomes of items.
 
     Parameters
     ----------
     tasks
-        All of the batch's.
-    todo
-        Those that are asked for now.
+        The tasks of all items of the batch.
+    selected
+        The tasks that run now.
     folder
-        The folder of the outputs, if there is one.
-    head
+        The folder of the outputs; None if the results return to the caller.
+    description
         What the journal says of the batch as a whole.
     progress
-        Is told of items.
+        Listener to the events of items.
     """
 
     def __init__(
         self,
         tasks: Sequence[ItemTask],
-        todo: Sequence[ItemTask],
+        selected: Sequence[ItemTask],
         folder: str | None,
-        head: Mapping[str, Any],
+        description: Mapping[str, Any],
         progress: Listener,
     ) -> None:
-        self.tasks = tasks
-        self.todo = {task.item.index for task in todo}
-        self._by_index = {task.item.index: task for task in todo}
-        self.folder = folder
-        self.progress = progress
-        self.rows: dict[int, Mapping[str, Any]] = {}
-        self.values: dict[int, Any] = {}
-        time_ = datetime.now(UTC).isoformat(timespec="seconds")
-        head = {**head, "items": len(todo), "time": time_}
-        self.journal = None if folder is None else BatchJournal(folder, head)
+        self._tasks = tasks
+        self._selected = {task.item.index: task for task in selected}
+        self._folder = folder
+        self._progress = progress
+        self._rows: dict[int, ItemRow] = {}
+        self._values: dict[int, Any] = {}
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        description = {**description, "items": len(selected), "time": started}
+        self._journal = None if folder is None else BatchJournal(folder, description)
         if folder is not None:
             registry.enter(registry.BATCH, Path(folder))
 
-    def begun(self, index: int) -> None:
-        """Tell that an item is in work; note it where its output will be the first of its name.
+    def start(self, index: int) -> None:
+        """Report that an item's task starts; the journal notes it if there is no output yet.
 
         Parameters
         ----------
         index
-            Its number.
+            The item's index.
         """
-        task = self._by_index[index]
-        if self.journal is not None and task.target is not None and there(task) is None:
-            self.journal.add({"begun": task.target.base})
-        self.progress(ItemStarted(index))
+        task = self._selected[index]
+        if self._journal is not None and task.target is not None and existing_output(task) is None:
+            self._journal.add({"begun": task.target.base})
+        self._progress(ItemStarted(index))
 
-    def take(self, outcome: ItemOutcome) -> None:
-        """Take in what came of an item.
+    def add(self, outcome: ItemOutcome) -> None:
+        """Add the outcome of an item.
 
         Parameters
         ----------
         outcome
-            Its row, and its value where no folder is given.
+            Its row, and its value if there is no folder.
         """
-        self.rows[outcome.index] = outcome.row
+        self._rows[outcome.index] = outcome.row
         if outcome.value is not None:
-            self.values[outcome.index] = outcome.value
-        if self.journal is not None:
-            self.journal.add(outcome.row)
+            self._values[outcome.index] = outcome.value
+        if self._journal is not None:
+            self._journal.add(outcome.row)
         if outcome.trace:
             self._log(f"{outcome.row['input']}: {outcome.row['error']}\n{outcome.trace}")
-        self.progress(ItemDone(outcome.row, len(self.rows), len(self.todo), outcome.index))
+        self._progress(ItemDone(outcome.row, len(self._rows), len(self._selected), outcome.index))
 
     def _log(self, text: str) -> None:
         _LOG.debug(text)
-        if self.journal is not None:
-            self.journal.log(text)
+        if self._journal is not None:
+            self._journal.log(text)
 
     def close(self) -> None:
-        """Close the journal; the register keeps what can be gone on with."""
-        if self.journal is None or self.folder is None:
+        """Close the journal; a batch that can be resumed stays in the registry."""
+        if self._journal is None or self._folder is None:
             return
-        self.journal.close()
-        end = registry.remove if self.todo <= self.rows.keys() else registry.leave
-        end(registry.BATCH, Path(self.folder))
+        self._journal.close()
+        is_complete = self._selected.keys() <= self._rows.keys()
+        end = registry.remove if is_complete else registry.interrupt
+        end(registry.BATCH, Path(self._folder))
 
     def report(self) -> Report:
-        """Return the report; items that were not begun are in it."""
-        rows = [self._row(task) for task in self.tasks]
-        results = [self.values.get(task.item.index) for task in self.tasks]
-        return Report(rows, None if self.folder is None else Path(self.folder), results)
+        """Return the report, which includes items whose task did not start."""
+        rows = [self._row(task) for task in self._tasks]
+        results = [self._values.get(task.item.index) for task in self._tasks]
+        return Report(rows, None if self._folder is None else Path(self._folder), results)
 
-    def _row(self, task: ItemTask) -> Mapping[str, Any]:
+    def _row(self, task: ItemTask) -> ItemRow:
         index = task.item.index
-        if index in self.rows:
-            return self.rows[index]
-        return _not_begun(task) if index in self.todo else _as_before(task)
+        if index in self._rows:
+            return self._rows[index]
+        return _not_started(task) if index in self._selected else _previous_row(task)
 
 
-def _as_before(task: ItemTask) -> Mapping[str, Any]:
-    """Return the row of an item that was not asked for: as an earlier batch left it."""
-    before = task.before
-    if before is None or before.get("status") not in (DONE, SKIPPED, FAILED) or not is_kept(task):
-        return _not_begun(task)
-    return {**before, "status": SKIPPED} if before["status"] == DONE else before
+def _previous_row(task: ItemTask) -> ItemRow:
+    """Return the row of an item that was not selected, from an earlier batch."""
+    row = task.previous
+    if row is None or row.get("status") not in (DONE, SKIPPED, FAILED):
+        return _not_started(task)
+    if not has_previous_output(task):
+        return _not_started(task)
+    return {**row, "status": SKIPPED} if row["status"] == DONE else row
 
 
-def _not_begun(task: ItemTask) -> Mapping[str, Any]:
+def _not_started(task: ItemTask) -> ItemRow:
     return row_of(task, {"status": CANCELLED}, 0.0)

@@ -1,6 +1,6 @@
 """A user's own function in a recipe's place: an array in; pixels, a table or numbers out.
 
-It needs no declaration, as an item is handed to it whole; nothing is tiled.
+It needs no declaration: it receives each item as a whole, and nothing is tiled.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from importlib import import_module
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,11 +34,11 @@ class BatchFunction:
     Parameters
     ----------
     name
-        Its name in its module.
+        Its qualified name in its module.
     module
-        The module, importable; or the file, where one was chosen.
+        An importable module, or the path of a Python file.
     calls
-        The function itself, where no other process would find it by its name.
+        The function itself, if no other process can import it by its name.
     """
 
     name: str
@@ -46,57 +46,55 @@ class BatchFunction:
     calls: Callable[..., Any] | None = None
 
     @classmethod
-    def of(cls, thing: Callable[..., Any] | str) -> Self:
-        """Return the function that is meant.
+    def of(cls, function: Callable[..., Any] | str) -> Self:
+        """Return a batch function from a function or its location.
 
         Parameters
         ----------
-        thing
-            A function, or where one is: ``my_ops.py:task`` or ``package.module:task``.
+        function
+            A function, or where to load it: ``my_ops.py:task`` or ``package.module:task``.
 
         Raises
         ------
         InvalidFunction
-            When it is no function, or its module cannot be loaded.
+            When it is not callable, or its module cannot be loaded.
         SourceNotFound
             When there is no such file.
         """
-        if isinstance(thing, str):
-            module, _, name = thing.rpartition(":")
+        if isinstance(function, str):
+            module, _, name = function.rpartition(":")
             if module.endswith(".py"):
                 module = os.path.abspath(Path(module).expanduser())
-            made = cls(name, module)
+            batch_function = cls(name, module)
         else:
-            name = getattr(thing, "__qualname__", type(thing).__name__)
-            module = getattr(thing, "__module__", None) or ""
-            found: Any = sys.modules.get(module)
-            for part in name.split("."):
-                found = getattr(found, part, None)
-            made = cls(name, module, None if found is thing and module != "__main__" else thing)
-        if not callable(made.function):
-            raise InvalidFunction(f"{thing!r} is no function: expected one that takes an image.")
-        return made
+            name = getattr(function, "__qualname__", type(function).__name__)
+            module = getattr(function, "__module__", None) or ""
+            imported = _attribute(sys.modules.get(module), name)
+            is_importable = imported is function and module != "__main__"
+            batch_function = cls(name, module, None if is_importable else function)
+        if not callable(batch_function.function):
+            raise InvalidFunction(
+                f"{function!r} is not a function: expected one that takes an image."
+            )
+        return batch_function
 
     @cached_property
     def function(self) -> Callable[..., Any]:
-        """The function, loaded when it is first asked for."""
+        """The function, loaded when it is first used."""
         if self.calls is not None:
             return self.calls
-        found: Any = (
-            _from_file(self.module) if self.module.endswith(".py") else _module(self.module)
-        )
-        for part in self.name.split("."):
-            found = getattr(found, part, None)
-        if found is None:
+        module = _from_file(self.module) if self.module.endswith(".py") else _module(self.module)
+        function: Callable[..., Any] | None = _attribute(module, self.name)
+        if function is None:
             raise InvalidFunction(f"There is no function {self.name!r} in {self.module!r}.")
-        return found  # type: ignore[no-any-return]
+        return function
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle without what was loaded: another process loads it itself."""
+        """Pickle without the loaded function: another process loads it itself."""
         return type(self), (self.name, self.module, self.calls)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what it is as plain data, its text's digest included."""
+        """Return its name, its module and a digest of its source code, as plain data."""
         try:
             text = inspect.getsource(self.function)
         except (OSError, TypeError):
@@ -105,9 +103,16 @@ class BatchFunction:
         return {"function": self.name, "module": self.module, "source": digest}
 
     def __call__(self, image: Any) -> Any:
-        """Return what the function makes of an image, which is read now."""
-        opened = open_image(image)
-        return self.function(opened.data[(slice(None),) * len(opened.data.shape)])
+        """Read an image and return the function's result."""
+        data = open_image(image).data
+        return self.function(data[(slice(None),) * len(data.shape)])
+
+
+def _attribute(module: Any, name: str) -> Any:
+    """Return an attribute by its qualified name; None if there is none."""
+    for part in name.split("."):
+        module = getattr(module, part, None)
+    return module
 
 
 def _module(name: str) -> ModuleType:
@@ -118,34 +123,45 @@ def _module(name: str) -> ModuleType:
 
 
 def _from_file(path: str) -> ModuleType:
-    """Run a file that was chosen explicitly, once per process and change."""
+    """Load a file that the caller named, once per process and change."""
     file = Path(path)
     if not file.is_file():
-        raise SourceNotFound(f"There is no file {path!r}: expected a Python file.")
+        raise SourceNotFound(f"There is no file {path!r}: expected the path of a Python file.")
     status = file.stat()
     version = f"{path}:{status.st_mtime_ns}:{status.st_size}"
     name = f"_tilewise_batch_{blake2b(version.encode(), digest_size=6).hexdigest()}"
     if name in sys.modules:
         return sys.modules[name]
     loader = SourceFileLoader(name, path)
-    spec = spec_from_loader(name, loader, origin=path)
-    assert spec is not None
+    spec = ModuleSpec(name, loader, origin=path)
+    spec.has_location = True
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
         loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        what = f"{type(error).__name__}: {error}"
-        raise InvalidFunction(f"{path!r} cannot be loaded: {what}.") from error
+        raise InvalidFunction(
+            f"{path!r} cannot be loaded: {type(error).__name__}: {error}."
+        ) from error
     return module
 
 
-def sorted_out(value: Any) -> tuple[str, Any]:
-    """Return of which kind a function's result is, and the result in that kind's form.
+def classify(value: Any) -> tuple[str, Any]:
+    """Return the kind of a function's result, and the result in the form of that kind.
 
-    ``"image"``: an array of two or more axes. ``"table"``: columns of one length, which one-axis
-    arrays and lists are too. ``"numbers"``: single values by name. ``"nothing"``: None.
+    Parameters
+    ----------
+    value
+        What the function returned.
+
+    Returns
+    -------
+    kind : str
+        ``"image"``: an array of two or more axes. ``"table"``: columns of one length; arrays and
+        lists of one axis are one column. ``"numbers"``: single values by name. ``"nothing"``: None.
+    value : object
+        An array, a dict of arrays, a dict of numbers, or None.
 
     Raises
     ------
@@ -155,10 +171,10 @@ def sorted_out(value: Any) -> tuple[str, Any]:
     if value is None:
         return "nothing", None
     if isinstance(value, Mapping):
-        lengths = {np.shape(column) for column in value.values()}
-        if all(len(shape) == 0 for shape in lengths):
+        shapes = {np.shape(column) for column in value.values()}
+        if all(len(shape) == 0 for shape in shapes):
             return "numbers", dict(value)
-        if len(lengths) == 1 and all(len(shape) == 1 for shape in lengths):
+        if len(shapes) == 1 and all(len(shape) == 1 for shape in shapes):
             return "table", {str(key): np.asarray(column) for key, column in value.items()}
     elif np.ndim(value) == 0 and not isinstance(value, set | bytes):
         return "numbers", {"result": value}
@@ -167,6 +183,7 @@ def sorted_out(value: Any) -> tuple[str, Any]:
         if array.dtype != object:
             return ("image", array) if array.ndim > 1 else ("table", {"result": array})
     raise InvalidImage(
-        f"The function returned a {type(value).__name__} that a batch cannot keep; expected pixels "
-        "(an array), a number, a dict of numbers, or a table (a dict of columns of one length)."
+        f"The function returned a {type(value).__name__}, which a batch cannot store; expected "
+        "pixels (an array), a number, a dict of numbers, or a table (a dict of columns of one "
+        "length)."
     )

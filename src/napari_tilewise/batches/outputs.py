@@ -1,4 +1,4 @@
-"""Where each item's output goes: a template of a name, sub-folders mirrored, no two alike."""
+"""Where each item's output goes: a name template, sub-folders mirrored, no two the same."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.provenance.fingerprint import place
 
 if TYPE_CHECKING:
-    import os as _os
     from collections.abc import Sequence
 
     from napari_tilewise.batches.items import Item
 
 IMAGE = ".ome.zarr"
-"""What an image's file ends in, unless the template says otherwise."""
+"""Suffix of images, unless the template has another."""
 TABLE, VALUE = ".csv", ".json"
 _TABLES = (Output.TABLE, Output.POINTS, Output.CONTOURS)
 _FILES = {".parquet", *values.SUFFIXES, *(s[s.rindex(".") :] for s in formats.SUFFIXES.values())}
 _FOREIGN = "\\:"
-"""What a template has in no name: Windows parts folders and drives by these."""
+"""Characters that a template may not have: on Windows they separate folders and drives."""
 
 
 @dataclass(frozen=True)
@@ -37,50 +36,60 @@ class ItemTarget:
     folder: str
     """The batch's folder."""
     base: str
-    """The output's path in it, with ``/``, without a suffix."""
-    image: str
-    """The suffix of an image."""
+    """Path of the output in it, with ``/``, without a suffix."""
+    image_suffix: str
+    """Suffix that the output has if it is an image."""
 
     def path(self, output: Output) -> Path | None:
-        """Return the file for a result of some kind; a number stands in the report alone.
+        """Return the file for a result; None for a scalar, which only the report holds.
 
         Parameters
         ----------
         output
-            What the result is.
+            Kind of the result.
         """
         if output is Output.SCALAR:
             return None
-        suffix = self.image if output.is_image else TABLE if output in _TABLES else VALUE
+        suffix = self.image_suffix if output.is_image else TABLE if output in _TABLES else VALUE
         return Path(self.folder, f"{self.base}{suffix}")
 
+    def relative(self, path: Path) -> str:
+        """Return a path within the batch's folder, with ``/``.
 
-def folder_of(destination: str | _os.PathLike[str]) -> str:
-    """Return the folder that a batch writes.
+        Parameters
+        ----------
+        path
+            An absolute path below the folder.
+        """
+        return path.relative_to(self.folder).as_posix()
+
+
+def folder_of(destination: str | os.PathLike[str]) -> str:
+    """Return the folder that a batch writes into.
 
     Parameters
     ----------
     destination
-        Its path.
+        Its path; it need not exist.
 
     Raises
     ------
     DestinationUnwritable
-        When a file was meant, or stands there.
+        When it is a file, or its name is that of a file.
     """
-    where = local_path(destination)
-    if where.is_file() or (where.suffix.lower() in _FILES and not where.is_dir()):
-        why = "is a file" if where.is_file() else "is called like a file"
+    path = local_path(destination)
+    if path.is_file() or (path.suffix.lower() in _FILES and not path.is_dir()):
+        problem = "is a file" if path.is_file() else "has the name of a file"
         raise DestinationUnwritable(
-            f"{str(destination)!r} {why}, and a batch writes a folder: give one, such as "
-            f"{where.name.partition('.')[0]!r}. Numbers stand in its report.csv, tables "
-            "in its table.csv; name= tells how images are called, such as '{stem}.ome.tif'."
+            f"{str(destination)!r} {problem}, and a batch writes into a folder: give a folder, "
+            f"such as {path.name.partition('.')[0]!r}. Its report.csv has the numbers and its "
+            "table.csv the tables; name= sets the names of images, such as '{stem}.ome.tif'."
         )
-    return str(where)
+    return str(path)
 
 
 def targets_of(
-    items: Sequence[Item], folder: str | _os.PathLike[str], template: str, recipe: str
+    items: Sequence[Item], folder: str | os.PathLike[str], template: str, recipe: str
 ) -> tuple[ItemTarget, ...]:
     """Return where each item's output goes.
 
@@ -91,9 +100,9 @@ def targets_of(
     folder
         The batch's folder.
     template
-        The name, with fields in braces; a suffix at its end is the format of images.
+        A name with fields in braces; a suffix at its end is the format of images.
     recipe
-        What the template's ``{recipe}`` becomes.
+        Text for the field ``{recipe}``.
 
     Raises
     ------
@@ -102,25 +111,25 @@ def targets_of(
     DestinationUnwritable
         When an output would be an item's source.
     """
-    where = local_path(folder)
+    root = local_path(folder)
     name, suffix = _split(template)
-    taken: dict[str, Item] = {}
+    first_items: dict[str, Item] = {}
     sources = {os.path.normcase(path) for item in items if (path := place(item.source))}
     targets = []
     for item in items:
         base = PurePosixPath(item.folder, _filled(name, item, recipe)).as_posix()
-        target = ItemTarget(str(where), base, suffix)
-        key = os.path.normcase(where / base)
-        if key in taken:
+        target = ItemTarget(str(root), base, suffix)
+        key = os.path.normcase(root / base)
+        if key in first_items:
             raise InvalidParameter(
-                f"{taken[key].input!r} and {item.input!r} would both be written to "
-                f"{target.base + suffix!r}: give a name= that tells them apart, such as "
+                f"{first_items[key].input!r} and {item.input!r} would both be written to "
+                f"{target.base + suffix!r}: give a name= that differs between them, such as "
                 "'{stem}_{index}'."
             )
-        taken[key] = item
+        first_items[key] = item
         if os.path.normcase(str(target.path(Output.IMAGE))) in sources:
             raise DestinationUnwritable(
-                f"{item.input!r} would be written over an image that is read; sources are never "
+                f"The output of {item.input!r} would replace a source, and sources are never "
                 "written to: give another folder, or another name=."
             )
         targets.append(target)
@@ -131,33 +140,33 @@ def _split(template: str) -> tuple[str, str]:
     """Return a template's name and its suffix."""
     plain = re.sub(r"\{[^}]*\}", lambda field: "_" * len(field[0]), template)
     last = plain.rpartition("/")[2]
-    at = len(template) - len(last) + last.find(".") if "." in last.lstrip(".") else len(template)
-    return template[:at], template[at:] or IMAGE
+    has_suffix = "." in last.lstrip(".")
+    end = len(template) - len(last) + last.find(".") if has_suffix else len(template)
+    return template[:end], template[end:] or IMAGE
 
 
 def _filled(template: str, item: Item, recipe: str) -> str:
-    known: dict[str, Any] = {"stem": item.stem, "recipe": recipe, "index": item.index}
-    known = {**item.fields, **known}
+    values: dict[str, Any] = {**item.fields, "stem": item.stem, "recipe": recipe}
+    values["index"] = item.index
     try:
-        fields = list(Formatter().parse(template))
-        wanted = [field for _, field, _, _ in fields if field is not None]
-        for field in wanted:
-            if field not in known:
+        parts = list(Formatter().parse(template))
+        for _, field, _, _ in parts:
+            if field is not None and field not in values:
                 raise InvalidParameter(
                     f"name={template!r} has the unknown field {{{field}}}: expected "
-                    f"{', '.join(f'{{{name}}}' for name in known)}.{did_you_mean(field, known)}"
+                    f"{', '.join(f'{{{name}}}' for name in values)}.{did_you_mean(field, values)}"
                 )
-        text = template.format(**known)
+        text = template.format(**values)
     except (ValueError, IndexError) as error:
         raise InvalidParameter(
-            f"name={template!r} cannot be filled in ({error}): expected such as "
+            f"name={template!r} cannot be filled in ({error}): expected a name such as "
             "'{stem}_{recipe}'."
         ) from error
-    parts = PurePosixPath(text).parts
-    # What an image is called where it stands can be a name there: only Windows forbids more.
-    said = text if os.name == "nt" else "".join(literal for literal, *_ in fields)
-    is_foreign = any(character in said for character in _FOREIGN)
-    if not parts or ".." in parts or text.startswith("/") or is_foreign:
+    folders = PurePosixPath(text).parts
+    # A stem that its own file system allows is allowed there again: only Windows forbids more.
+    checked = text if os.name == "nt" else "".join(literal for literal, *_ in parts)
+    is_foreign = any(character in checked for character in _FOREIGN)
+    if not folders or ".." in folders or text.startswith("/") or is_foreign:
         raise InvalidParameter(
             f"name={template!r} gives {text!r} for {item.input!r}: expected a name within the "
             "batch's folder."

@@ -1,4 +1,4 @@
-"""What came of a batch: a row per item, and one table of all that was measured."""
+"""The report of a batch: a row per item, and one table of all measurements."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ if TYPE_CHECKING:
 
 _TABLES = (Output.TABLE, Output.POINTS, Output.CONTOURS)
 _COLUMNS = ("item", "input", "output", "status", "seconds", "error", "peak_memory")
-"""The report's own columns: nothing that was measured takes their place."""
+"""The report's own columns: no measurement replaces them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What came of a batch."""
+    """The outcomes of a batch."""
 
     items: Sequence[Mapping[str, Any]]
-    """A row per item as it stands in the journal."""
+    """A row per item as in the journal."""
     folder: Path | None = None
-    """Where the outputs are; None where the results came back."""
+    """The folder of the outputs; None if the batch had no destination."""
     results: Sequence[Any] = field(default_factory=tuple, repr=False)
-    """The results that came back, an item's each; None where it failed."""
+    """Without a destination, the result of each item; None for an item that failed."""
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One row per item: input, output, status, seconds, error, and every number it met.
+        """One row per item: input, output, status, seconds, error, and all its scalars.
 
-        A number that is called as a column that is there already stands in ``NAME (result)``.
+        A scalar that has the name of another column is in the column ``NAME (result)``.
         """
-        own = self._known.union(_COLUMNS)
-        return [self._row(item, own) for item in self.items]
+        columns = self._fields.union(_COLUMNS)
+        return [self._row(item, columns) for item in self.items]
 
-    def _row(self, item: Mapping[str, Any], own: Set[str]) -> dict[str, Any]:
+    def _row(self, item: Mapping[str, Any], columns: Set[str]) -> dict[str, Any]:
         row = {name: item.get(name) for name in _COLUMNS}
         if self.folder is not None and row["output"] is not None:
             row["output"] = str(self.folder / row["output"])
-        known = _beside(set(_COLUMNS), item.get("fields", {}), "known")
-        return {**row, **known, **_beside(own, item.get("values") or {})}
+        fields = _renamed(set(_COLUMNS), item.get("fields", {}), "known")
+        return {**row, **fields, **_renamed(columns, item.get("values") or {})}
 
     @property
-    def _known(self) -> set[str]:
-        """The names of what is known of any item: a column holds one thing in all rows."""
+    def _fields(self) -> set[str]:
+        """Names of the fields of any item: a column has the same meaning in all rows."""
         return {name for item in self.items for name in item.get("fields", {})}
 
     def _count(self, status: str) -> int:
@@ -59,67 +59,70 @@ class Report:
 
     @property
     def done(self) -> int:
-        """How many items were done."""
+        """Number of items that are done."""
         return self._count(DONE)
 
     @property
     def failed(self) -> int:
-        """How many items failed."""
+        """Number of items that failed."""
         return self._count(FAILED)
 
     @property
     def skipped(self) -> int:
-        """How many items were left as they were."""
+        """Number of items that were skipped, as nothing changed or an output exists."""
         return self._count(SKIPPED)
 
     @property
     def cancelled(self) -> int:
-        """How many items were not begun, as the batch was cancelled."""
+        """Number of items that were not started, as the batch was cancelled."""
         return self._count(CANCELLED)
 
     def __str__(self) -> str:
-        """Return the counts in words."""
-        words = f"{self.done} done, {self.failed} failed, {self.skipped} skipped"
-        return f"{words}, {self.cancelled} not begun" if self.cancelled else words
+        """Return the counts as text."""
+        text = f"{self.done} done, {self.failed} failed, {self.skipped} skipped"
+        return f"{text}, {self.cancelled} not started" if self.cancelled else text
 
     @property
     def table(self) -> Table:
-        """All tables and points of the items as one, the item's name on each row."""
+        """The tables and points of all items in one table, with the item's name in each row."""
         return Table(self._measured)
 
     def _measured(self) -> Iterator[dict[str, Any]]:
-        own = self._known | {"item"}
+        columns = self._fields | {"item"}
         for number, item in enumerate(self.items):
             if item.get("kind") not in _TABLES or item["status"] not in (DONE, SKIPPED):
                 continue
-            first = {"item": item["item"], **_beside({"item"}, item.get("fields", {}), "known")}
+            first = {"item": item["item"], **_renamed({"item"}, item.get("fields", {}), "known")}
             if self.folder is not None:
                 rows = read_csv(self.folder / item["output"])
             else:
                 rows = rows_of(self.results[number])
             for row in rows:
-                yield {**first, **_beside(own, row)}
+                yield {**first, **_renamed(columns, row)}
 
     @property
     def stack(self) -> np.ndarray[Any, Any]:
-        """The images that came back as one array, the items along its first axis.
+        """The resulting images in one array, with the items along its first axis.
 
         Raises
         ------
         InvalidImage
-            When an item failed, gave no image, or their shapes differ.
+            When an item failed or its result is not an image, or the shapes differ.
         """
-        found = [np.shape(one) if isinstance(one, np.ndarray) else None for one in self.results]
-        if not found or None in found or len(set(found)) > 1:
-            bad = next(
-                (i for i, shape in enumerate(found) if shape is None or shape != found[0]), 0
-            )
-            name = self.items[bad]["item"] if found else "none"
+        shapes = [
+            np.shape(result) if isinstance(result, np.ndarray) else None for result in self.results
+        ]
+        if not shapes:
             raise InvalidImage(
-                f"The results cannot be stacked: {name!r} gave "
-                f"{'no image' if not found or found[bad] is None else f'shape {found[bad]}'}; "
-                "expected images of one shape, given back with destination=None."
+                "There are no results to stack: a batch returns them with destination=None."
             )
+        for item, shape in zip(self.items, shapes, strict=True):
+            if shape is None or shape != shapes[0]:
+                problem = "is not an image" if shape is None else f"has the shape {shape}"
+                raise InvalidImage(
+                    f"The results cannot be stacked: that of {item['item']!r} {problem}; expected "
+                    "images of one shape."
+                )
         return np.stack(list(self.results))
 
     def to_csv(self, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:
@@ -128,9 +131,9 @@ class Report:
         Parameters
         ----------
         path
-            The file.
+            A name that ends in ``.csv``.
         overwrite
-            Whether an old file may be replaced.
+            Whether an existing file is replaced.
         """
         return Table(lambda: self.rows).to_csv(path, overwrite=overwrite)
 
@@ -140,19 +143,21 @@ class Report:
         Parameters
         ----------
         path
-            The file.
+            A name that ends in ``.parquet``.
         overwrite
-            Whether an old file may be replaced.
+            Whether an existing file is replaced.
         """
         return Table(lambda: self.rows).to_parquet(path, overwrite=overwrite)
 
 
-def _beside(own: Set[str], values: Mapping[str, Any], what: str = "result") -> dict[str, Any]:
-    """Return values under names that are not taken: ``status`` becomes ``status (result)``."""
-    found = {}
+def _renamed(
+    columns: Set[str], values: Mapping[str, Any], suffix: str = "result"
+) -> dict[str, Any]:
+    """Return values under names that no column has: ``status`` becomes ``status (result)``."""
+    renamed = {}
     for name, value in values.items():
-        called = name
-        while called in own or (called != name and called in values):
-            called = f"{called} ({what})"
-        found[called] = value
-    return found
+        unique = name
+        while unique in columns or (unique != name and unique in values):
+            unique = f"{unique} ({suffix})"
+        renamed[unique] = value
+    return renamed

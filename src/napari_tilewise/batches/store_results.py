@@ -1,7 +1,8 @@
-"""Keeps what a user's function returned: pixels as an image, a table as CSV."""
+"""Stores what a user's function returns: pixels as an image, a table as CSV."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.axes import default_axes
@@ -12,51 +13,55 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import numpy as np
-
     from napari_tilewise.io.image import Image
+    from napari_tilewise.types import Array
 
 
-def write_image(
-    path: Path,
-    pixels: np.ndarray[Any, Any],
-    image: Image,
-    source: Any,
-    record: Mapping[str, Any],
-    *,
-    overwrite: bool,
-) -> Path:
-    """Write pixels to an image, with the axes and pixel sizes of what they were made from.
+@dataclass(frozen=True)
+class ResultOrigin:
+    """What a result was computed from."""
+
+    image: Image
+    source: Any
+    """Where the image was opened, which is never written to."""
+    record: Mapping[str, Any]
+    """How the result was computed."""
+
+
+def write_image(path: Path, pixels: Array, origin: ResultOrigin, *, overwrite: bool) -> Path:
+    """Write pixels to an image, with the axes and pixel sizes of the image they came from.
 
     Parameters
     ----------
     path
-        The file.
+        The file; its suffix is the format.
     pixels
-        The pixels.
-    image
-        What they were made from.
-    source
-        Where that stands, which is never written to.
-    record
-        How they were made.
+        Two or more axes.
+    origin
+        The image, its source and the record.
     overwrite
-        Whether an old image may be replaced.
+        Whether an existing image is replaced.
+
+    Returns
+    -------
+    Path
+        The final path.
     """
-    shape = tuple(pixels.shape)
-    alike = len(shape) == len(image.data.shape)
-    same = shape == tuple(image.data.shape)
+    image, shape = origin.image, tuple(pixels.shape)
+    has_same_axes = len(shape) == len(image.data.shape)
+    has_same_shape = shape == tuple(image.data.shape)
     writer = create_writer(
-        path, sources=(source,), shape=shape, dtype=pixels.dtype,
-        axes=image.axes if alike and image.axes else default_axes(len(shape)),
-        scale=image.scale if same else None, units=image.units if same else None,
-        labels=pixels.dtype.kind == "b", provenance=record, overwrite=overwrite,
+        path, sources=(origin.source,), shape=shape, dtype=pixels.dtype,
+        axes=image.axes if has_same_axes and image.axes else default_axes(len(shape)),
+        scale=image.scale if has_same_shape else None,
+        units=image.units if has_same_shape else None,
+        labels=pixels.dtype.kind == "b", provenance=origin.record, overwrite=overwrite,
     )  # fmt: skip
     try:
-        writer.write(tuple(slice(0, n) for n in shape), pixels)
+        writer.write(tuple(slice(0, length) for length in shape), pixels)
         for level in range(1, len(writer.pyramid_levels())):
-            for task in writer.pyramid_tasks(level):
-                task()
+            for write_part in writer.pyramid_tasks(level):
+                write_part()
         return writer.finish()
     except BaseException:
         writer.abort()
@@ -64,15 +69,9 @@ def write_image(
 
 
 def write_table(
-    path: Path,
-    columns: Mapping[str, Any],
-    image: Image,
-    source: Any,
-    record: Mapping[str, Any],
-    *,
-    overwrite: bool,
+    path: Path, columns: Mapping[str, Any], record: Mapping[str, Any], *, overwrite: bool
 ) -> Path:
-    """Write columns to a CSV, its record beside it.
+    """Write columns to a CSV, with the record in a file next to it.
 
     Parameters
     ----------
@@ -80,11 +79,14 @@ def write_table(
         The file.
     columns
         Arrays of one length by name.
-    image, source
-        What they were made from.
     record
-        How they were made.
+        How they were computed.
     overwrite
-        Whether an old table may be replaced.
+        Whether an existing table is replaced.
+
+    Returns
+    -------
+    Path
+        The final path.
     """
     return write_value(path, columns, overwrite, provenance=record)

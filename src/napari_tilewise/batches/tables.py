@@ -1,4 +1,4 @@
-"""Many items' rows and tables as one: a column per name, the item's name on each row."""
+"""The rows and tables of many items in one table: a column per name, the item in each row."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-_MANY = 65536
-"""Rows of Parquet that are held in memory at a time."""
+_ROWS_PER_CHUNK = 65536
+"""Number of rows of a Parquet file that are in memory at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Rows that are read anew each time they are asked for, however many there are."""
+    """Rows that are read again at each iteration, so that they need not fit into memory."""
 
     rows: Callable[[], Iterable[Mapping[str, Any]]]
 
@@ -34,7 +34,7 @@ class Table:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns, in the order in which they come up."""
+        """Names of the columns, in the order of their first rows."""
         names: dict[str, None] = {}
         for row in self:
             names.update(dict.fromkeys(row))
@@ -46,9 +46,9 @@ class Table:
         Parameters
         ----------
         path
-            The file.
+            Its name, with the suffix of the format.
         overwrite
-            Whether an old file may be replaced.
+            Whether an existing file is replaced.
         """
         columns = self.columns
 
@@ -67,9 +67,9 @@ class Table:
         Parameters
         ----------
         path
-            The file.
+            Its name, with the suffix of the format.
         overwrite
-            Whether an old file may be replaced.
+            Whether an existing file is replaced.
 
         Raises
         ------
@@ -104,12 +104,12 @@ class Table:
 
 def _arrow(kinds: set[type]) -> str:
     """Return the name of the Arrow type that holds values of some types."""
-    found = kinds - {type(None)}
-    if found == {bool}:
+    kinds = kinds - {type(None)}
+    if kinds == {bool}:
         return "bool"
-    if found == {int}:
+    if kinds == {int}:
         return "int64"
-    return "double" if found and found <= {int, float} else "string"
+    return "double" if kinds and kinds <= {int, float} else "string"
 
 
 def _fitted(row: Mapping[str, Any], schema: Any) -> dict[str, Any]:
@@ -121,13 +121,13 @@ def _fitted(row: Mapping[str, Any], schema: Any) -> dict[str, Any]:
 
 
 def _chunks(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    some: list[Mapping[str, Any]] = []
+    chunk: list[Mapping[str, Any]] = []
     for row in rows:
-        some.append(row)
-        if len(some) == _MANY:
-            yield some
-            some = []
-    yield some
+        chunk.append(row)
+        if len(chunk) == _ROWS_PER_CHUNK:
+            yield chunk
+            chunk = []
+    yield chunk
 
 
 def _plain(value: Any) -> Any:
@@ -135,7 +135,7 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any) -> Any:
-    """Return a value as a cell holds it: lists as JSON."""
+    """Return a value as a cell of text: lists as JSON."""
     value = _plain(value)
     return json.dumps(value) if isinstance(value, list | tuple | dict) else value
 
@@ -144,26 +144,26 @@ def _replaced(
     path: str | os.PathLike[str], suffix: str, overwrite: bool, write: Callable[[Path], None]
 ) -> Path:
     """Write a file under another name first, so that it appears complete or not at all."""
-    where = local_path(path)
-    if where.suffix.lower() != suffix:
-        raise InvalidParameter(f"{str(where)!r}: expected a name that ends in {suffix!r}.")
-    if os.path.lexists(where) and not overwrite:
+    file = local_path(path)
+    if file.suffix.lower() != suffix:
+        raise InvalidParameter(f"{str(file)!r}: expected a name that ends in {suffix!r}.")
+    if os.path.lexists(file) and not overwrite:
         raise DestinationExists(
-            f"{str(where)!r} exists; give another name, or overwrite=True to replace it."
+            f"{str(file)!r} exists; give another name, or overwrite=True to replace it."
         )
-    part = where.with_name(f".{where.name}.{uuid4().hex[:12]}.partial")
-    with writing(where):
-        where.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.{uuid4().hex[:12]}.partial")
+    with writing(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
         try:
             write(part)
-            part.replace(where)
+            part.replace(file)
         finally:
             part.unlink(missing_ok=True)
-    return where
+    return file
 
 
 def read_csv(path: Path) -> Iterator[dict[str, Any]]:
-    """Give the rows of a CSV that a run wrote, numbers as numbers.
+    """Yield the rows of a CSV that a run wrote, numbers as numbers.
 
     Parameters
     ----------
@@ -185,12 +185,12 @@ def _number(text: str) -> Any:
 
 
 def rows_of(value: Any) -> Iterator[dict[str, Any]]:
-    """Give the rows of a table, of points, or of contours in memory.
+    """Yield the rows of a table, of points, or of contours in memory.
 
     Parameters
     ----------
     value
-        A dict of columns, an array of a row per point, or a list of these.
+        A dict of columns, an array with a row per point, or a list of these.
     """
     if isinstance(value, dict):
         columns = {name: np.asarray(column) for name, column in value.items()}
@@ -199,7 +199,7 @@ def rows_of(value: Any) -> Iterator[dict[str, Any]]:
             yield {name: column[number].tolist() for name, column in columns.items()}
     elif isinstance(value, np.ndarray):
         for point in value.tolist():
-            yield {f"axis-{axis}": at for axis, at in enumerate(point)}
+            yield {f"axis-{axis}": coordinate for axis, coordinate in enumerate(point)}
     else:
         for number, points in enumerate(value):
             yield from ({"contour": number, **row} for row in rows_of(points))

@@ -1,4 +1,4 @@
-"""One item's task: open, run, keep, and say what came of it. Whatever is raised becomes one row.
+"""The task of one item: open it, run the recipe, store the result; every error becomes a row.
 
 Everything here can be sent to another process: names and parameters, never an open image.
 """
@@ -11,18 +11,19 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from napari_tilewise.batches import store_results
-from napari_tilewise.batches.function import BatchFunction, sorted_out
+from napari_tilewise.batches.function import BatchFunction, classify
 from napari_tilewise.engine.apply import compute
 from napari_tilewise.engine.budget import peak_resident, resident
 from napari_tilewise.engine.pool import hold_libraries, single_threaded_libraries
@@ -42,243 +43,254 @@ from napari_tilewise.runs.plan import plan
 from napari_tilewise.runs.run import run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from napari_tilewise.batches.items import Item
     from napari_tilewise.batches.outputs import ItemTarget
     from napari_tilewise.recipe import Recipe
 
 DONE, FAILED, SKIPPED, CANCELLED = "done", "failed", "skipped", "cancelled"
 ALONE = "alone"
-"""The item did not fit into its share of the memory: it is done again by itself."""
+"""Status of an item that did not fit into its share of the memory: its task runs again, alone."""
 
 ERROR, SKIP, OVERWRITE = "error", "skip", "overwrite"
-"""What becomes of an output that is there and is not known to be what would be made again."""
+"""Policies for an existing output that may not be what the batch would write."""
+
+ItemRow: TypeAlias = Mapping[str, Any]
+"""What is known of an item after its task, as plain data."""
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
-    """What is done with every item."""
+class BatchTask:
+    """What a batch runs on every item."""
 
-    what: Recipe | BatchFunction
+    recipe: Recipe | BatchFunction
     inputs: Mapping[str, Any] = field(default_factory=dict)
     spatial: Any = None
     existing: str = ERROR
 
     def describe(self) -> dict[str, Any]:
-        """Return what is done as plain data; equal data mean equal results of equal items."""
-        if isinstance(self.what, BatchFunction):
-            made: dict[str, Any] = self.what.to_dict()
+        """Return the task as plain data; equal data mean equal results of equal items."""
+        description: dict[str, Any]
+        if isinstance(self.recipe, BatchFunction):
+            description = self.recipe.to_dict()
         else:
             try:
-                made = {"recipe": self.what.to_dict()}
+                description = {"recipe": self.recipe.to_dict()}
             except InvalidRecipe as error:  # a step holds an image or a function
-                made = {"recipe": self.what.to_dict(images=False), "not_repeatable": str(error)}
+                data = self.recipe.to_dict(images=False)
+                description = {"recipe": data, "not_repeatable": str(error)}
         inputs = {name: fingerprint(image) for name, image in self.inputs.items()}
         spatial = list(self.spatial) if isinstance(self.spatial, tuple) else self.spatial
-        return {**made, "inputs": inputs, "spatial": spatial, "versions": versions()}
+        return {**description, "inputs": inputs, "spatial": spatial, "versions": versions()}
 
 
 @dataclass(frozen=True)
-class How:
-    """How much of the machine an item gets."""
+class ItemResources:
+    """How much of the machine the task of an item gets."""
 
     workers: int | None = 1
-    """Threads within the item; the libraries' own are held at one where it is 1."""
+    """Threads within the task; with 1, the libraries' own threads are held at one too."""
     memory: int | None = None
     """Bytes that it may take, the interpreter included."""
-    beside: bool = False
-    """Whether `memory` comes on top of what the process takes already: other items' tasks."""
-    alone: bool = True
-    """Whether no other item is in work; else one that does not fit is put off."""
+    is_shared: bool = False
+    """Whether `memory` is on top of what the process takes already, for other items' tasks."""
+    is_alone: bool = True
+    """Whether no other task is running; if there are, a task that does not fit is postponed."""
 
     @property
     def limit(self) -> int | None:
-        """The memory budget of a run that starts now."""
-        return None if self.memory is None else self.memory + resident() * self.beside
+        """Memory budget in bytes of a run that starts now."""
+        return None if self.memory is None else self.memory + resident() * self.is_shared
 
 
 @dataclass(frozen=True, eq=False)
 class ItemTask:
-    """One item's work."""
+    """The task of one item."""
 
     item: Item
-    work: Work
+    batch: BatchTask
     key: str
-    """What stands for the work in the item's own key."""
+    """Digest of the batch's task, a part of the item's own key."""
     target: ItemTarget | None
-    """Where the output goes; None: back to the caller."""
-    before: Mapping[str, Any] | None = None
+    """Where the output goes; None: the result returns to the caller."""
+    previous: ItemRow | None = None
     """The item's row in an earlier batch."""
-    how: How = How()
-    vacant: bool = True
-    """Whether nothing stood where the output goes when the batch came to this item."""
-    again: bool = False
-    """Whether it is done once more after its process ended: what it left may be replaced."""
+    resources: ItemResources = ItemResources()
+    is_vacant: bool = True
+    """Whether there was no output when the batch came to this item."""
+    is_retry: bool = False
+    """Whether its process ended the first time: what that one wrote may be replaced."""
 
 
 @dataclass(frozen=True, eq=False)
 class ItemOutcome:
-    """What came of one item."""
+    """The outcome of an item's task."""
 
     index: int
-    row: Mapping[str, Any]
-    """Plain data."""
+    row: ItemRow
     value: Any = None
-    """The result, where it goes back to the caller."""
+    """The result, if it returns to the caller."""
     trace: str = ""
     """The traceback of a failure."""
 
     @property
     def status(self) -> str:
-        """What became of it."""
+        """Done, failed, skipped or cancelled."""
         return str(self.row["status"])
 
 
-def do(task: ItemTask) -> ItemOutcome:
-    """Do one item's work; never raises, except for what ends the whole process.
+def run_task(task: ItemTask) -> ItemOutcome:
+    """Run an item's task; nothing is raised, except what ends the whole process.
 
     Parameters
     ----------
     task
-        The work.
+        The item, what runs on it and the resources for it.
     """
     started = time.perf_counter()
-    made: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     value, trace = None, ""
     try:
-        with single_threaded_libraries() if task.how.workers == 1 else nullcontext():
-            made, value = _made(task)
+        with single_threaded_libraries() if task.resources.workers == 1 else nullcontext():
+            entries, value = _run_or_skip(task)
     except MemoryBudgetExceeded as error:
-        made, trace = _failed(error, FAILED if task.how.alone else ALONE)
+        entries, trace = _failure(error, FAILED if task.resources.is_alone else ALONE)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - one item's failure is one row
-        made, trace = _failed(error, FAILED)
+        entries, trace = _failure(error, FAILED)
     seconds = round(time.perf_counter() - started, 6)
-    return ItemOutcome(task.item.index, row_of(task, made, seconds), value, trace)
+    return ItemOutcome(task.item.index, row_of(task, entries, seconds), value, trace)
 
 
-def do_elsewhere(task: ItemTask) -> ItemOutcome:
-    """Do one item's work in a process of a pool: Ctrl-C is for the one that hands out the work."""
-    if threading.current_thread() is threading.main_thread():  # the process is the pool's own
+def run_task_in_worker(task: ItemTask) -> ItemOutcome:
+    """Run an item's task in a worker process, which leaves Ctrl-C to the process of the batch.
+
+    Parameters
+    ----------
+    task
+        See `run_task`.
+    """
+    if threading.current_thread() is threading.main_thread():  # the pool owns the process
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _one_thread_for_good()
-    return do(task)
+        _limit_libraries_once()
+    return run_task(task)
 
 
 @cache
-def _one_thread_for_good() -> None:
-    """Hold libraries' own threads at one, once: each task would else set and lift the limits."""
+def _limit_libraries_once() -> None:
+    """Hold libraries' own threads at one for good: each task would set and lift the limits."""
     hold_libraries()
 
 
-def row_of(task: ItemTask, made: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def row_of(task: ItemTask, entries: ItemRow, seconds: float) -> dict[str, Any]:
     """Return an item's row.
 
     Parameters
     ----------
     task
-        The item's work.
-    made
-        What is known of it.
+        The item's task.
+    entries
+        Entries of the row that differ from those of a task that is done.
     seconds
-        How long it took.
+        How long the task took.
     """
     row: dict[str, Any] = {"item": task.item.stem, "input": task.item.input, "output": None}
     row |= {"status": DONE, "seconds": seconds, "error": None, "values": {}}
     row["peak_memory"] = peak_resident()
-    row |= {"fields": dict(task.item.fields), **made}
+    row |= {"fields": dict(task.item.fields), **entries}
     if task.target is not None:
         row["target"] = task.target.base
     return row
 
 
-def _failed(error: BaseException, status: str) -> tuple[dict[str, Any], str]:
+def _failure(error: BaseException, status: str) -> tuple[dict[str, Any], str]:
     text = str(error) if isinstance(error, TilewiseError) else f"{type(error).__name__}: {error}"
     return {"status": status, "error": " ".join(text.split())}, traceback.format_exc()
 
 
-def _made(task: ItemTask) -> tuple[dict[str, Any], Any]:
-    """Return what there is to say of an item that was done or skipped, and its result."""
+def _run_or_skip(task: ItemTask) -> tuple[dict[str, Any], Any]:
+    """Return the entries of the row of an item that is done or skipped, and its result."""
     task.item.check()
-    key = key_of(task)
-    before = task.before
-    if before is not None and task.work.existing != OVERWRITE and _unchanged(task, key, before):
-        kept = ("output", "values", "key", "seconds", "kind")
-        return {"status": SKIPPED, **{name: before.get(name) for name in kept}}, None
-    if task.work.existing == SKIP and (found := there(task)) is not None:
-        return {"status": SKIPPED, "output": _relative(task, found)}, None
-    what = task.work.what
-    made, value = _call(task, what) if isinstance(what, BatchFunction) else _run(task, what)
-    return {"key": key, **made}, value
+    key = item_key(task)
+    previous = task.previous
+    if previous is not None and task.batch.existing != OVERWRITE and _is_done(task, key, previous):
+        copied = ("output", "values", "key", "seconds", "kind")
+        return {"status": SKIPPED, **{name: previous.get(name) for name in copied}}, None
+    if task.batch.existing == SKIP and (output := existing_output(task)) is not None:
+        return {"status": SKIPPED, "output": _relative(task, output)}, None
+    recipe = task.batch.recipe
+    if isinstance(recipe, BatchFunction):
+        entries, value = _call(task, recipe)
+    else:
+        entries, value = _run(task, recipe)
+    return {"key": key, **entries}, value
 
 
-def key_of(task: ItemTask) -> str:
-    """Return what changes when a result of an item would: its pixels, or what is done.
+def item_key(task: ItemTask) -> str:
+    """Return a digest that changes when an item's result would: its pixels, or the task.
 
     Parameters
     ----------
     task
-        The item's work.
+        The item's task.
     """
     item = task.item
     parts = (task.key, fingerprint(item.source), item.parts, item.axes)
     return blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
-def _unchanged(task: ItemTask, key: str, before: Mapping[str, Any]) -> bool:
-    done = before.get("status") in (DONE, SKIPPED) and before.get("key") == key
-    return done and is_kept(task)
+def _is_done(task: ItemTask, key: str, previous: ItemRow) -> bool:
+    is_same = previous.get("status") in (DONE, SKIPPED) and previous.get("key") == key
+    return is_same and has_previous_output(task)
 
 
-def is_kept(task: ItemTask) -> bool:
-    """Return whether what an earlier batch wrote of the item, if anything, is still there.
+def has_previous_output(task: ItemTask) -> bool:
+    """Return whether the output of an earlier batch, if it wrote one, still exists.
 
     Parameters
     ----------
     task
-        The item's work.
+        The item's task.
     """
-    output = (task.before or {}).get("output")
+    output = (task.previous or {}).get("output")
     return output is None or (task.target is not None and Path(task.target.folder, output).exists())
 
 
-def there(task: ItemTask) -> Path | None:
-    """Return the output that is there, whatever made it.
+def existing_output(task: ItemTask) -> Path | None:
+    """Return the path of an existing output, whatever wrote it.
 
     Parameters
     ----------
     task
-        The item's work.
+        The item's task.
     """
-    if task.target is None or task.again:
+    if task.target is None or task.is_retry:
         return None
+    recipe = task.batch.recipe
     kinds = (Output.IMAGE, Output.TABLE, Output.VALUES)
-    what = task.work.what
-    outputs = kinds if isinstance(what, BatchFunction) else (what.output,)
+    outputs = kinds if isinstance(recipe, BatchFunction) else (recipe.output,)
     paths = filter(None, map(task.target.path, outputs))
     return next((path for path in paths if os.path.lexists(path)), None)
 
 
 def _destination(task: ItemTask, output: Output) -> Path | None:
-    """Return where a result goes, after a look at what is there."""
+    """Return where a result goes; raise if an output there must not be replaced."""
     if task.target is None:
         return None
     path = task.target.path(output)
     if path is not None and os.path.lexists(path) and not _overwrite(task):
         raise DestinationExists(
-            f"{str(path)!r} exists, and is not known to be what would be made now; give another "
+            f"{str(path)!r} exists and may not be what this batch would write; give another "
             "folder, or overwrite=True (in the shell: --overwrite) to replace it."
         )
     return path
 
 
 def _overwrite(task: ItemTask) -> bool:
-    return task.again or task.work.existing == OVERWRITE
+    return task.is_retry or task.batch.existing == OVERWRITE
 
 
 def _relative(task: ItemTask, path: Path) -> str:
-    assert task.target is not None
-    return path.relative_to(task.target.folder).as_posix()
+    """Return the path of an output within the folder of the batch."""
+    return path.as_posix() if task.target is None else task.target.relative(path)
 
 
 # -- recipes ---------------------------------------------------------------------------------------
@@ -286,59 +298,62 @@ def _relative(task: ItemTask, path: Path) -> str:
 
 def _run(task: ItemTask, recipe: Recipe) -> tuple[dict[str, Any], Any]:
     destination = _destination(task, recipe.output)
-    how, source = task.how, task.item.open()
-    options: dict[str, Any] = {"inputs": task.work.inputs, "spatial": task.work.spatial}
-    # A record has them where they are given here: a file does not know them.
+    resources, source = task.resources, task.item.open()
+    options: dict[str, Any] = {"inputs": task.batch.inputs, "spatial": task.batch.spatial}
+    # The record needs axes that the caller declared: the file does not name them.
     options |= {"axes": task.item.declared_axes or None}
-    options |= {"memory": how.limit, "workers": how.workers}
+    options |= {"memory": resources.limit, "workers": resources.workers}
     if destination is None:
-        return _returned(recipe, source, options, to_row=task.target is not None)
-    overwrite = _overwrite(task)
-    # Small items are sooner made than an account of their tiles is kept.
-    with registry.within_another():
-        result = run(recipe, source, destination, overwrite=overwrite, resume=how.alone, **options)
-    made = {"output": _relative(task, result.path), "kind": str(recipe.output)}
-    return {**made, "values": _met(result.path)}, None
+        return _compute(recipe, source, options, is_row_only=task.target is not None)
+    # Small items are recomputed faster than a checkpoint of their tiles is written.
+    options |= {"overwrite": _overwrite(task), "resume": resources.is_alone}
+    with registry.unregistered():
+        result = run(recipe, source, destination, **options)
+    entries = {"output": _relative(task, result.path), "kind": str(recipe.output)}
+    return {**entries, "values": _recorded_scalars(result.path)}, None
 
 
-def _met(path: Path) -> Mapping[str, Any]:
-    """Return the numbers that a recipe met, from the record that the output carries."""
+def _recorded_scalars(path: Path) -> ItemRow:
+    """Return the scalars of a recipe's steps, from the record in the output."""
     try:
-        values: Mapping[str, Any] = read(path).get("values", {})
+        values: ItemRow = read(path).get("values", {})
     except SourceUnreadable:  # a format that has no room for a record
         return {}
     return values
 
 
-def _returned(
-    recipe: Recipe, source: Any, options: Mapping[str, Any], *, to_row: bool
+def _compute(
+    recipe: Recipe, source: Any, options: Mapping[str, Any], *, is_row_only: bool
 ) -> tuple[dict[str, Any], Any]:
-    """Return a result that goes back to the caller, or into the item's row."""
-    made = plan(recipe, source, **options)
-    value = compute(made.last) if made.last.is_image else made.last.value()
-    values = scalars(made.pipeline.met())
+    """Return a result that returns to the caller, or only goes into the item's row."""
+    run_plan = plan(recipe, source, **options)
+    value = compute(run_plan.last) if run_plan.last.is_image else run_plan.last.value()
+    values = scalars(run_plan.pipeline.met())
     if recipe.output is Output.SCALAR:
         values |= scalars({"result": value})
-    return {"values": values, "kind": str(recipe.output)}, None if to_row else value
+    return {"values": values, "kind": str(recipe.output)}, None if is_row_only else value
 
 
 # -- functions -------------------------------------------------------------------------------------
 
 
 def _call(task: ItemTask, function: BatchFunction) -> tuple[dict[str, Any], Any]:
-    source = task.item.open()
+    source, resources = task.item.open(), task.resources
     image = open_image(source)
     size = prod(image.data.shape) * np.dtype(image.data.dtype).itemsize
-    if not task.how.alone and task.how.memory is not None and size > task.how.memory // 4:
-        raise MemoryBudgetExceeded("It is too large to be in work beside others.")
-    kind, value = sorted_out(function(image))
+    if not resources.is_alone and resources.memory is not None and size > resources.memory // 4:
+        raise MemoryBudgetExceeded("The image is too large for several tasks at a time.")
+    kind, value = classify(function(image))
     if kind in ("nothing", "numbers"):
         return {"values": scalars(value or {}), "kind": "scalar"}, value
     output = Output.IMAGE if kind == "image" else Output.TABLE
     destination = _destination(task, output)
     if destination is None:
         return {"kind": str(output)}, value
-    record = {**task.work.describe(), "source": task.item.input}
-    write = store_results.write_image if kind == "image" else store_results.write_table
-    path = write(destination, value, image, source, record, overwrite=_overwrite(task))
+    record = {**task.batch.describe(), "source": task.item.input}
+    if kind == "image":
+        origin = store_results.ResultOrigin(image, source, record)
+        path = store_results.write_image(destination, value, origin, overwrite=_overwrite(task))
+    else:
+        path = store_results.write_table(destination, value, record, overwrite=_overwrite(task))
     return {"output": _relative(task, path), "kind": str(output)}, None

@@ -1,21 +1,21 @@
-"""Runs and batches that were begun and are not complete, whichever process began them.
+"""Unfinished runs and batches, whichever process started them, and how to resume them.
 
-What is known of one stands beside its output, found by way of the register: how far it is, and all
-that it was asked for. So any process can go on with what another one left.
+The registry lists their destinations; next to each output is how far it is, and all arguments. So
+any process can resume what another one started.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.batches import batch, batch_journal
-from napari_tilewise.batches.request import WHY, given_again
+from napari_tilewise.batches.batch_request import NOT_RESUMABLE, from_request_data
 from napari_tilewise.engine.checkpoint import is_held
-from napari_tilewise.engine.checkpoint import told as told_by
+from napari_tilewise.engine.checkpoint import told as read_checkpoint
 from napari_tilewise.errors import InvalidParameter, TilewiseError
 from napari_tilewise.io.readers import hdf5
 from napari_tilewise.io.readers.open_image import open_image
@@ -28,40 +28,52 @@ from napari_tilewise.runs.run import run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari_tilewise.io.image import Image
+    from napari_tilewise.types import PathLike
 
-class State(StrEnum):
-    """What can be said of a run that was begun."""
+_OTHER_RELEASE = "another release of napari-tilewise started it"
+
+
+class RunState(StrEnum):
+    """State of an unfinished run or batch."""
 
     RUNNING = "running"
-    """It is going on, in this or another process."""
-    LEFT = "left"
-    """It ended before it was complete, and can be gone on with."""
-    LOST = "lost"
-    """It ended, and cannot be gone on with from here."""
+    """It is running, in this or another process."""
+    INTERRUPTED = "interrupted"
+    """It ended before it was complete, and can be resumed."""
+    NOT_RESUMABLE = "not resumable"
+    """It ended before it was complete, and cannot be resumed on this machine."""
 
 
 class NotResumable(TilewiseError, ValueError):
-    """What a run left does not tell how to go on with it."""
+    """A run or a batch is running, or lacks what it takes to resume it."""
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A run or a batch that was begun and is not complete."""
+class Progress:
+    """How far an unfinished run or batch is, and what it does."""
 
-    entry: registry.Entry
-    what: str
-    """What it does: an operation's name, how many steps, a function."""
-    source: str
+    task: str
+    """An operation's name, a number of steps, or a function."""
+    source: str = ""
     """What it reads."""
-    state: State
-    why: str
-    """Why it cannot be gone on with; empty unless it is `State.LOST`."""
-    done: int
-    """Tiles of the output, or items, that are done."""
-    total: int
-    """Their number; 0 where it is not known."""
-    facts: Mapping[str, Any]
-    """All that it tells, in plain data."""
+    done: int = 0
+    """Number of tiles of the output, or of items, that are done."""
+    total: int = 0
+    """Number of all of them; 0 if it is not known."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """The contents of its checkpoint or journal, as plain data."""
+
+
+@dataclass(frozen=True)
+class UnfinishedRun:
+    """A run or a batch that is not complete."""
+
+    entry: registry.RegistryEntry
+    state: RunState
+    progress: Progress
+    reason: str = ""
+    """Why it cannot be resumed; empty unless it is `RunState.NOT_RESUMABLE`."""
 
     @property
     def is_batch(self) -> bool:
@@ -75,13 +87,16 @@ class Begun:
 
     def __str__(self) -> str:
         """Return a line of text."""
-        unit = "items" if self.is_batch else "tiles"
-        far = f"{self.done} of {self.total} {unit}" if self.total else f"{self.done} {unit}"
-        why = f" ({self.why})" if self.why else ""
-        return f"{self.state}  {self.destination}  {self.what} of {self.source}, {far}{why}"
+        progress, unit = self.progress, "items" if self.is_batch else "tiles"
+        total = f" of {progress.total}" if progress.total else ""
+        reason = f" ({self.reason})" if self.reason else ""
+        return (
+            f"{self.state}  {self.destination}  {progress.task} of {progress.source}, "
+            f"{progress.done}{total} {unit}{reason}"
+        )
 
     def resume(self, **options: Any) -> Any:
-        """Go on with it; return what `run`, `convert` or `batch` does.
+        """Resume it; return what `run`, `convert` or `batch` returns.
 
         Parameters
         ----------
@@ -91,25 +106,23 @@ class Begun:
         Raises
         ------
         NotResumable
-            When it is running, or cannot be gone on with.
+            When it is running, or cannot be resumed.
         TilewiseError
             For all that they raise.
         """
-        if self.state is not State.LEFT:
-            why = self.why or "it is running"
+        if self.state is not RunState.INTERRUPTED:
+            reason = self.reason or "it is running"
             raise NotResumable(
-                f"The {self.entry.kind} into {self.entry.destination!r} cannot be gone on with: "
-                f"{why}. Begin it anew, or forget it."
+                f"The {self.entry.kind} into {self.entry.destination!r} cannot be resumed: "
+                f"{reason}. Start it again, or forget it."
             )
         if self.is_batch:
-            recipe, source, given = given_again(self.facts["asked"])
-            return batch(recipe, source, self.destination, **{**given, **options})
-        return _resumed(self.facts, self.destination, options)
+            recipe, source, arguments = from_request_data(self.progress.facts["asked"])
+            return batch(recipe, source, self.destination, **{**arguments, **options})
+        return _resume_run(self.progress.facts, self.destination, options)
 
     def forget(self) -> None:
-        """Remove what it left: unfinished pixels and the notes of what is done.
-
-        Of a batch, what is done stays.
+        """Remove its unfinished pixels and its checkpoint; the finished items of a batch stay.
 
         Raises
         ------
@@ -122,14 +135,14 @@ class Begun:
             resume.forget(self.destination)
 
 
-def begun() -> list[Begun]:
-    """Return all runs and batches that were begun and are not complete, the latest first."""
-    found = (_look(entry) for entry in registry.entries())
-    return [one for one in found if one is not None]
+def unfinished_runs() -> list[UnfinishedRun]:
+    """Return all unfinished runs and batches, the latest first."""
+    runs = map(_of_entry, registry.entries())
+    return [unfinished for unfinished in runs if unfinished is not None]
 
 
-def begun_at(destination: str | os.PathLike[str]) -> Begun:
-    """Return what was begun into a destination.
+def unfinished_run(destination: PathLike) -> UnfinishedRun:
+    """Return the unfinished run or batch into a destination.
 
     Parameters
     ----------
@@ -139,139 +152,140 @@ def begun_at(destination: str | os.PathLike[str]) -> Begun:
     Raises
     ------
     InvalidParameter
-        When nothing is.
+        When there is none.
     """
-    place = local_path(destination)
-    found = next((one for one in begun() if one.destination == place), None)
-    if found is None:
-        raise InvalidParameter(
-            f"No unfinished run or batch into {str(place)!r} is known; expected one of those that "
-            "napari-tilewise runs lists."
-        )
-    return found
+    path = local_path(destination)
+    for unfinished in unfinished_runs():
+        if unfinished.destination == path:
+            return unfinished
+    raise InvalidParameter(
+        f"There is no unfinished run or batch into {str(path)!r}; expected one of those that "
+        "napari-tilewise runs lists."
+    )
 
 
-def _look(entry: registry.Entry) -> Begun | None:
-    """Return what is known of an entry; None where it is complete."""
+def _of_entry(entry: registry.RegistryEntry) -> UnfinishedRun | None:
+    """Return the run or batch of an entry; None if it is complete."""
     return _batch(entry) if entry.kind == registry.BATCH else _run(entry)
 
 
 # -- runs ------------------------------------------------------------------------------------------
 
 
-def _run(entry: registry.Entry) -> Begun | None:
-    destination = Path(entry.destination)
-    left = told_by(resume.account_folder(destination))
-    is_alive = entry.is_alive
-    if left is None:
+def _run(entry: registry.RegistryEntry) -> UnfinishedRun | None:
+    destination, is_alive = Path(entry.destination), entry.is_alive
+    folder = resume.checkpoint_folder(destination)
+    contents = read_checkpoint(folder)
+    if contents is None:
         if is_alive:
-            return _made(entry, State.RUNNING)
+            return UnfinishedRun(entry, RunState.RUNNING, Progress(entry.kind))
         if destination.exists():  # it was killed between its last two steps
             registry.remove(entry.kind, destination)
             return None
-        return _made(entry, State.LOST, f"what it left beside {destination.name!r} is gone")
-    facts = left.facts
-    known = {
-        "what": _steps(facts), "source": _named(_source(facts)), "facts": facts,
-        "done": left.done.get("tiles", 0), "total": facts.get("tiles", 0),
-    }  # fmt: skip
-    if is_alive is None:
-        is_alive = is_held(resume.account_folder(destination))
-    if is_alive:
-        return _made(entry, State.RUNNING, **known)
-    why = _trouble(facts)
-    return _made(entry, State.LOST if why else State.LEFT, why, **known)
+        reason = f"its checkpoint next to {destination.name!r} is gone"
+        return UnfinishedRun(entry, RunState.NOT_RESUMABLE, Progress(entry.kind), reason)
+    facts = contents.facts
+    progress = Progress(
+        _task_name(facts), _source_name(_source(facts)), contents.done.get("tiles", 0),
+        facts.get("tiles", 0), facts,
+    )  # fmt: skip
+    if is_held(folder) if is_alive is None else is_alive:
+        return UnfinishedRun(entry, RunState.RUNNING, progress)
+    return _ended(entry, progress, _obstacle(facts))
 
 
-def _made(entry: registry.Entry, state: State, why: str = "", **known: Any) -> Begun:
-    unknown = {"what": entry.kind, "source": "", "facts": {}, "done": 0, "total": 0}
-    return Begun(entry, state=state, why=why, **{**unknown, **known})
+def _ended(entry: registry.RegistryEntry, progress: Progress, reason: str) -> UnfinishedRun:
+    state = RunState.NOT_RESUMABLE if reason else RunState.INTERRUPTED
+    return UnfinishedRun(entry, state, progress, reason)
 
 
 def _source(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what is told of what a run reads: what was converted has its own past."""
+    """Return the description of a run's source: the record of a conversion has its past."""
     history = facts["history"]
     source: Mapping[str, Any] = history.get("converted_from", history["source"])
     return source
 
 
-def _named(told: Mapping[str, Any]) -> str:
-    return str(told.get("location") or told.get("name") or f"an array of {told.get('shape')}")
+def _source_name(source: Mapping[str, Any]) -> str:
+    return str(source.get("location") or source.get("name") or f"an array of {source.get('shape')}")
 
 
-def _steps(facts: Mapping[str, Any]) -> str:
+def _task_name(facts: Mapping[str, Any]) -> str:
     if "convert" in facts.get("asked", {}):
         return "conversion"
     steps = [step["operation"] for step in facts["history"]["recipe"]["steps"]]
     return str(steps[-1]) if len(steps) == 1 else f"{len(steps)} steps to {steps[-1]}"
 
 
-def _trouble(facts: Mapping[str, Any]) -> str:
-    """Return why a run cannot be gone on with; empty where it can."""
+def _obstacle(facts: Mapping[str, Any]) -> str:
+    """Return why a run cannot be resumed; empty if it can."""
     history = facts["history"]
     if "asked" not in facts:
-        return "another release of napari-tilewise began it"
-    if why := history.get("not_repeatable"):
-        return f"its recipe cannot be written down: {why}"
+        return _OTHER_RELEASE
+    if reason := history.get("not_repeatable"):
+        return f"its recipe cannot be saved: {reason}"
     images = {"source": _source(facts)}
-    images |= {f"input {name!r}": told for name, told in history["inputs"].items()}
-    for name, told in images.items():
-        if told["kind"] == "array":
-            return f"its {name} was in memory, where only its own process found it"
-        place = told["location"]
-        if told["kind"] != "url" and not os.path.exists(hdf5.split(place)[0]):
-            return f"its {name} {place!r} is gone"
+    images |= {f"input {name!r}": image for name, image in history["inputs"].items()}
+    for name, image in images.items():
+        if image["kind"] == "array":
+            return f"its {name} was in memory, and only its own process had it"
+        location = image["location"]
+        if image["kind"] != "url" and not os.path.exists(hdf5.split(location)[0]):
+            return f"its {name} {location!r} is gone"
     return ""
 
 
-def _resumed(facts: Mapping[str, Any], destination: Path, options: Mapping[str, Any]) -> Any:
-    asked = dict(facts["asked"])
-    conversion = asked.pop("convert", None)
-    how = {**asked, **options}
-    history, told = facts["history"], _source(facts)
+def _resume_run(facts: Mapping[str, Any], destination: Path, options: Mapping[str, Any]) -> Any:
+    arguments = dict(facts["asked"])
+    conversion = arguments.pop("convert", None)
+    arguments |= options
+    history, source = facts["history"], _source(facts)
     if conversion is not None:
-        how.pop("executor", None)
-        return convert(told["location"], destination, **conversion, **how)
-    inputs = {name: _located(image) for name, image in history["inputs"].items()}
-    known = facts["image"]
-    source = replace(
-        _located(told), axes=tuple(known["axes"]), scale=tuple(known["scale"]),
-        units=tuple(known["units"]), labels=known["labels"],
+        arguments.pop("executor", None)
+        return convert(source["location"], destination, **conversion, **arguments)
+    inputs = {name: _open(image) for name, image in history["inputs"].items()}
+    metadata = facts["image"]
+    image = replace(
+        _open(source), axes=tuple(metadata["axes"]), scale=tuple(metadata["scale"]),
+        units=tuple(metadata["units"]), labels=metadata["labels"],
     )  # fmt: skip
     recipe = Recipe.from_dict(history["recipe"])
-    return run(recipe, source, destination, inputs=inputs, **history["run"], **how)
+    return run(recipe, image, destination, inputs=inputs, **history["run"], **arguments)
 
 
-def _located(told: Mapping[str, Any]) -> Any:
-    """Return an image that a record tells of, opened where it stands."""
-    return open_image(told["location"], level=told.get("level", 0))
+def _open(image: Mapping[str, Any]) -> Image:
+    """Open an image from its description in a record."""
+    return open_image(image["location"], level=image.get("level", 0))
 
 
 # -- batches ---------------------------------------------------------------------------------------
 
 
-def _batch(entry: registry.Entry) -> Begun:
-    found = batch_journal.latest_batch(entry.destination)
-    # Whether a batch on another machine is alive cannot be told: nobody else goes on with it.
+def _batch(entry: registry.RegistryEntry) -> UnfinishedRun:
+    latest = batch_journal.latest_batch(entry.destination)
+    # Whether a batch of another machine is running is unknown there: only that machine resumes it.
     is_alive = entry.is_alive is not False
-    if found is None:
-        state = State.RUNNING if is_alive else State.LOST
-        return _made(entry, state, "" if is_alive else "its journal is gone")
-    head, done = found
-    asked = head.get("asked", {WHY: "another release of napari-tilewise began it"})
-    known = {
-        "what": _work(head), "source": _words(asked.get("source", "")), "facts": head,
-        "done": done, "total": head.get("items", 0),
-    }  # fmt: skip
+    if latest is None:
+        progress = Progress(entry.kind)
+        if is_alive:
+            return UnfinishedRun(entry, RunState.RUNNING, progress)
+        return UnfinishedRun(entry, RunState.NOT_RESUMABLE, progress, "its journal is gone")
+    description, done = latest
+    request = description.get("asked", {NOT_RESUMABLE: _OTHER_RELEASE})
+    progress = Progress(
+        _batch_task_name(description), _batch_source_name(request.get("source", "")), done,
+        description.get("items", 0), description,
+    )  # fmt: skip
     if is_alive:
-        return _made(entry, State.RUNNING, **known)
-    why = asked.get(WHY, "")
-    return _made(entry, State.LOST if why else State.LEFT, why, **known)
+        return UnfinishedRun(entry, RunState.RUNNING, progress)
+    return _ended(entry, progress, request.get(NOT_RESUMABLE, ""))
 
 
-def _work(head: Mapping[str, Any]) -> str:
-    return str(head["function"]) if "function" in head else _steps({"history": head})
+def _batch_task_name(description: Mapping[str, Any]) -> str:
+    if "function" in description:
+        return str(description["function"])
+    return _task_name({"history": description})
 
 
-def _words(source: Any) -> str:
+def _batch_source_name(source: Any) -> str:
     return source if isinstance(source, str) else f"{len(source)} images"

@@ -29,7 +29,7 @@ from napari_tilewise.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from napari_tilewise.batches.unfinished import Begun
+    from napari_tilewise.batches.unfinished import UnfinishedRun
     from napari_tilewise.runs.plan import Plan
 
 
@@ -168,15 +168,15 @@ def list_runs(
     if resume is not None and forget is not None:
         raise errors.InvalidParameter("--resume and --forget were both given: give one.")
     if forget is not None:
-        unfinished.begun_at(forget).forget()
+        unfinished.unfinished_run(forget).forget()
     elif resume is not None:
-        _go_on(unfinished.begun_at(resume), {} if memory is None else {"memory": memory})
+        _go_on(unfinished.unfinished_run(resume), {} if memory is None else {"memory": memory})
     else:
-        for one in unfinished.begun():
+        for one in unfinished.unfinished_runs():
             typer.echo(one)
 
 
-def _go_on(left: Begun, options: Mapping[str, Any]) -> None:
+def _go_on(left: UnfinishedRun, options: Mapping[str, Any]) -> None:
     """Go on with a run or a batch, and tell as the command that began it does."""
     from napari_tilewise.cli.progress import cancellable, item_progress, progress
 

@@ -1,7 +1,7 @@
-"""What was begun and is not complete, in every process of a user: one small file each.
+"""The registry of a user's unfinished runs and batches, in all processes: one small file each.
 
-A file names the place where a run keeps its account, or a batch its journal; these say the rest.
-The register is a convenience: where it cannot be written, runs go on without it.
+A file names the destination; the run's checkpoint or the batch's journal there has the rest. The
+registry is a convenience: if it cannot be written, runs work without it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import os
 import socket
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import platformdirs
@@ -26,35 +26,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STATE = "NAPARI_TILEWISE_STATE"
-"""The environment variable that names another folder for the register."""
+"""Environment variable that sets another folder for the registry."""
 RUN, BATCH = "run", "batch"
 
 _LOG = logging.getLogger(__name__)
 _VERSION = 1
-_in_another: ContextVar[bool] = ContextVar("_in_another", default=False)
+_is_unregistered: ContextVar[bool] = ContextVar("_is_unregistered", default=False)
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One run or batch that was begun."""
+class RegistryEntry:
+    """One unfinished run or batch."""
 
     kind: str
     """`RUN` or `BATCH`."""
     destination: str
     """An absolute path."""
     begun: str
-    """When, as ISO 8601."""
+    """When it started, as ISO 8601; the name is the key in the file."""
     host: str
     """The machine that it ran on."""
     process: int | None
-    """The process that it lives in; None once it ended without being complete."""
+    """Id of its process; None after it was interrupted."""
     started: float = 0.0
-    """When that process started: another one may have its number by now."""
+    """When that process started: by now, another may have its id."""
     version: int = _VERSION
 
     @property
     def is_alive(self) -> bool | None:
-        """Whether it is running now; None where that cannot be told from this machine."""
+        """Whether it is running now; None if another machine would have to be asked."""
         if self.process is None:
             return False
         if self.host != socket.gethostname():
@@ -68,24 +68,26 @@ class Entry:
 
 
 def folder() -> Path:
-    """Return where the register is kept; the folder need not be there."""
-    named = os.environ.get(STATE)
-    return Path(named) if named else platformdirs.user_state_path("napari-tilewise") / "runs"
+    """Return the folder of the registry, which need not exist."""
+    configured = os.environ.get(STATE)
+    if configured:
+        return Path(configured)
+    return platformdirs.user_state_path("napari-tilewise") / "runs"
 
 
-def entries() -> list[Entry]:
+def entries() -> list[RegistryEntry]:
     """Return all entries, the latest first; those that cannot be read are left out."""
     try:
         paths = list(folder().glob("*.json"))
     except OSError as error:
-        _LOG.debug("The register cannot be read: %s", error)
+        _LOG.debug("The registry cannot be read: %s", error)
         return []
-    found = (_read(path) for path in paths)
-    return sorted((entry for entry in found if entry), key=lambda entry: entry.begun, reverse=True)
+    readable = [entry for entry in map(_read, paths) if entry is not None]
+    return sorted(readable, key=lambda entry: entry.begun, reverse=True)
 
 
 def enter(kind: str, destination: Path) -> None:
-    """Note that a run or a batch begins in this process.
+    """Note that a run or a batch starts in this process.
 
     Parameters
     ----------
@@ -97,44 +99,44 @@ def enter(kind: str, destination: Path) -> None:
     started = psutil.Process().create_time()
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     host, process = socket.gethostname(), os.getpid()
-    _write(Entry(kind, str(destination), now, host, process, started))
+    _write(RegistryEntry(kind, str(destination), now, host, process, started))
 
 
-def leave(kind: str, destination: Path) -> None:
-    """Note that it ended and can be gone on with.
+def interrupt(kind: str, destination: Path) -> None:
+    """Note that it was interrupted and can be resumed.
 
     Parameters
     ----------
     kind, destination
-        As they were entered.
+        As in `enter`.
     """
     entry = _read(_path(kind, destination))
     if entry is not None:
-        _write(Entry(**{**asdict(entry), "process": None}))
+        _write(replace(entry, process=None))
 
 
 def remove(kind: str, destination: Path) -> None:
-    """Note that it is complete, or nothing is left of it.
+    """Note that it is complete, or that nothing of it exists any more.
 
     Parameters
     ----------
     kind, destination
-        As they were entered.
+        As in `enter`.
     """
-    if _in_another.get():
+    if _is_unregistered.get():
         return
     with _tolerant():
         _path(kind, destination).unlink(missing_ok=True)
 
 
 @contextmanager
-def within_another() -> Iterator[None]:
-    """Enter nothing meanwhile: the runs of a batch's items are the batch's own matter."""
-    token = _in_another.set(True)
+def unregistered() -> Iterator[None]:
+    """Keep runs out of the registry meanwhile: those of a batch's items belong to the batch."""
+    token = _is_unregistered.set(True)
     try:
         yield
     finally:
-        _in_another.reset(token)
+        _is_unregistered.reset(token)
 
 
 def _path(kind: str, destination: Path) -> Path:
@@ -142,29 +144,28 @@ def _path(kind: str, destination: Path) -> Path:
     return folder() / f"{name}.json"
 
 
-def _write(entry: Entry) -> None:
-    if _in_another.get():
+def _write(entry: RegistryEntry) -> None:
+    if _is_unregistered.get():
         return
     path = _path(entry.kind, Path(entry.destination))
     with _tolerant():
         path.parent.mkdir(parents=True, exist_ok=True)
-        growing = path.with_name(f".{path.stem}-{uuid4().hex[:8]}")
-        growing.write_text(json.dumps(asdict(entry)), encoding="utf-8")
-        growing.replace(path)
+        partial = path.with_name(f".{path.stem}-{uuid4().hex[:8]}")
+        partial.write_text(json.dumps(asdict(entry)), encoding="utf-8")
+        partial.replace(path)
 
 
-def _read(path: Path) -> Entry | None:
+def _read(path: Path) -> RegistryEntry | None:
     try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        entry = Entry(**told)
-    except FileNotFoundError:  # complete just now
+        entry = RegistryEntry(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:  # its run has just completed
         return None
     except (OSError, ValueError, TypeError) as error:
-        _LOG.debug("%s is no entry of the register: %s", path, error)
+        _LOG.debug("%s is not an entry of the registry: %s", path, error)
         return None
     texts = (entry.kind, entry.destination, entry.begun, entry.host)
-    known = entry.version == _VERSION and all(isinstance(text, str) for text in texts)
-    return entry if known else None
+    is_valid = entry.version == _VERSION and all(isinstance(text, str) for text in texts)
+    return entry if is_valid else None
 
 
 @contextmanager
@@ -172,4 +173,4 @@ def _tolerant() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        _LOG.warning("The register of runs cannot be written, so this one is not in it: %s", error)
+        _LOG.warning("The registry of runs cannot be written, so this run is not in it: %s", error)

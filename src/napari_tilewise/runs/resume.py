@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_tilewise.runs.plan import Plan
 
 
-def account_folder(destination: str | os.PathLike[str]) -> Path:
+def checkpoint_folder(destination: str | os.PathLike[str]) -> Path:
     """Return where the account of runs to a destination is kept, beside it.
 
     Parameters
@@ -67,7 +67,7 @@ def accounted(
     DestinationBusy
         When another run is writing to this destination.
     """
-    place, folder = local_path(target.path), account_folder(target.path)
+    place, folder = local_path(target.path), checkpoint_folder(target.path)
     key = _key(made, history, target.pyramid) if resume else uuid4().hex
     account = Checkpoint(folder, key, _facts(made, history, target))
     if not resume:
@@ -88,7 +88,7 @@ def accounted(
             registry.remove(registry.RUN, place)
         else:
             account.close()
-            registry.leave(registry.RUN, place)
+            registry.interrupt(registry.RUN, place)
             made.session.tell(RunLeft(str(folder)))
         raise
     account.remove()
@@ -123,7 +123,7 @@ def layout_left(history: Mapping[str, Any], target: OutputRequest) -> Layout | N
     target
         Where it goes, and how it is laid out there.
     """
-    left = told(account_folder(target.path))
+    left = told(checkpoint_folder(target.path))
     layout = None if left is None else left.facts.get("layout")
     if left is None or layout is None:
         return None
@@ -145,7 +145,7 @@ def forget(destination: str | os.PathLike[str]) -> None:
     DestinationBusy
         When the run is alive.
     """
-    folder = account_folder(destination)
+    folder = checkpoint_folder(destination)
     if folder.is_dir():
         account = Checkpoint(folder, uuid4().hex, {})
         left_over(destination, None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from napari_tilewise._napari.jobs.session_runs import Status
-from napari_tilewise.batches.unfinished import State
+from napari_tilewise.batches.unfinished import RunState
 from napari_tilewise.engine.budget import resident
 from napari_tilewise.sizes import format_size
 
@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tilewise._napari.jobs.session_runs import Followed
-    from napari_tilewise.batches.unfinished import Begun
+    from napari_tilewise.batches.unfinished import UnfinishedRun
 
-STATES = {State.RUNNING: Status.RUNNING, State.LEFT: Status.LEFT, State.LOST: Status.LOST}
+STATES = {
+    RunState.RUNNING: Status.RUNNING,
+    RunState.INTERRUPTED: Status.LEFT,
+    RunState.NOT_RESUMABLE: Status.LOST,
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Row:
     """What else is to be known: the pass, or why it failed."""
     followed: Followed | None = None
     """The run, where this session began it."""
-    begun: Begun | None = None
+    begun: UnfinishedRun | None = None
     """What it left, where it left something."""
 
     @property
@@ -77,7 +81,7 @@ class Row:
         if self.state not in (Status.CANCELLED, Status.FAILED, Status.LEFT):
             return False
         again = self.followed is not None and self.followed.again is not None
-        return again or (self.begun is not None and self.begun.state is State.LEFT)
+        return again or (self.begun is not None and self.begun.state is RunState.INTERRUPTED)
 
     @property
     def can_open(self) -> bool:
@@ -92,7 +96,7 @@ class Row:
 
 def rows(
     followed: Iterable[Followed],
-    begun: Iterable[Begun],
+    begun: Iterable[UnfinishedRun],
     used: Callable[[int | None], int | None] | None = None,
 ) -> list[Row]:
     """Return a row for each run, the latest first; those that others left come last.
@@ -132,7 +136,7 @@ def resident_of(process: int | None) -> int | None:
 
 
 def _of_session(
-    run: Followed, found: Begun | None, used: Callable[[int | None], int | None]
+    run: Followed, found: UnfinishedRun | None, used: Callable[[int | None], int | None]
 ) -> Row:
     state = run.state
     rate = run.rate
@@ -144,15 +148,16 @@ def _of_session(
     )  # fmt: skip
 
 
-def _of_others(one: Begun, used: Callable[[int | None], int | None]) -> Row:
+def _of_others(one: UnfinishedRun, used: Callable[[int | None], int | None]) -> Row:
     state = STATES[one.state]
-    alive = one.state is State.RUNNING and one.entry.process is not None
+    alive = one.state is RunState.RUNNING and one.entry.process is not None
     now = used(one.entry.process) if alive else None
-    note = one.why or ("in another process" if alive else "")
+    note = one.reason or ("in another process" if alive else "")
     unit = "items" if one.is_batch else "tiles"
     return Row(
-        one.what, state, one.done, one.total, unit, memory=_memory(now, None),
-        source=one.source, output=one.destination, note=note, begun=one,
+        one.progress.task, state, one.progress.done, one.progress.total, unit,
+        memory=_memory(now, None), source=one.progress.source, output=one.destination,
+        note=note, begun=one,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from napari_tilewise.errors import TilewiseError
 
 if TYPE_CHECKING:
     from napari_tilewise._napari.jobs.session_runs import Followable
-    from napari_tilewise.batches.unfinished import Begun
+    from napari_tilewise.batches.unfinished import UnfinishedRun
     from napari_tilewise.engine.events import Listener
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class Resumed:
     """A run or a batch that another process left, gone on with here."""
 
-    left: Begun
+    left: UnfinishedRun
     pause: Pause = field(default_factory=Pause)
 
     def follow(self, cancel: threading.Event, listener: Listener | None) -> Followed:
@@ -42,10 +42,10 @@ class Resumed:
             Who else is told of its events.
         """
         run = follow(
-            self.left.what, source=self.left.source, output=self.left.destination,
+            self.left.progress.task, source=self.left.progress.source, output=self.left.destination,
             cancel=cancel, pause=self.pause, listener=listener, again=self,
         )  # fmt: skip
-        run.done, run.total = self.left.done, self.left.total
+        run.done, run.total = self.left.progress.done, self.left.progress.total
         return run
 
     def __call__(self, progress: Listener, cancel: threading.Event) -> Any:
@@ -54,7 +54,7 @@ class Resumed:
 
     def __str__(self) -> str:
         """Return what is done."""
-        return f"{self.left.what} into {self.left.destination.name}"
+        return f"{self.left.progress.task} into {self.left.destination.name}"
 
 
 class Starter(QObject):

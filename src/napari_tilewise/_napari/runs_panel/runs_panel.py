@@ -32,7 +32,7 @@ from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_tilewise.batches.unfinished import Begun
+    from napari_tilewise.batches.unfinished import UnfinishedRun
 
 OTHERS = 5000
 """Milliseconds between two looks at what other processes run or left."""
@@ -53,9 +53,9 @@ class RunsPanel(Panel):
     def __init__(self, napari_viewer: napari.viewer.Viewer, session: SessionRuns = SESSION) -> None:
         super().__init__(napari_viewer, "runs")
         self._session = session
-        self._begun: list[Begun] = []
+        self._begun: list[UnfinishedRun] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tilewise-runs")
-        self._looking: Future[list[Begun]] | None = None
+        self._looking: Future[list[UnfinishedRun]] | None = None
         self.destroyed.connect(partial(self._thread.shutdown, wait=False))
         self._over = 0
         self.starter = Starter(self)
@@ -128,7 +128,7 @@ class RunsPanel(Panel):
 
     def look(self) -> None:
         """Look in a thread for what other processes run or left; `refresh` takes what it finds."""
-        self._looking = self._thread.submit(unfinished.begun)
+        self._looking = self._thread.submit(unfinished.unfinished_runs)
 
     def refresh(self) -> None:
         """Show how the runs are now."""
@@ -211,7 +211,7 @@ class RunsPanel(Panel):
                 self._forget(row.begun)
         self.refresh()
 
-    def _forget(self, left: Begun) -> None:
+    def _forget(self, left: UnfinishedRun) -> None:
         """Remove what a run left, in a thread: that may be many files."""
         self._begun = [one for one in self._begun if one is not left]
         self._looking = self._thread.submit(_without, left)
@@ -246,10 +246,10 @@ class RunsPanel(Panel):
             show_error(str(error))
 
 
-def _without(left: Begun) -> list[Begun]:
+def _without(left: UnfinishedRun) -> list[UnfinishedRun]:
     """Forget what a run left, and return what others left."""
     left.forget()
-    return unfinished.begun()
+    return unfinished.unfinished_runs()
 
 
 def _all_paused(chosen: Sequence[Row]) -> bool:
