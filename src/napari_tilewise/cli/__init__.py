@@ -1,7 +1,8 @@
-"""The shell's door: the same operations, recipes and runs, results on stdout, the rest on stderr.
+"""The command line: operations, recipes and runs in the shell.
 
-Exit codes: 0 done, 1 something failed and was reported in one line, 2 wrong usage. What a command
-needs is imported inside it, so that ``--help`` answers at once.
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 something failed and was
+reported in one line, 2 wrong usage. Commands import what they need inside, so that ``--help``
+answers at once.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ app = typer.Typer(
 
 @app.callback()
 def options(version: Version = False, functions: Functions = None) -> None:
-    """Take the options of the command itself."""
+    """Read the options that come before the command."""
 
 
 # In the order in which --help shows them.
@@ -68,9 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv
-        The arguments; those of the process unless given.
+        The arguments; by default, those of the process.
     """
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # the one line says it already
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # the error's one line has it
     try:
         app(args=None if argv is None else list(argv), prog_name="napari-tilewise")
     except SystemExit as done:
@@ -82,23 +83,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _report("Interrupted.", 1)
     except OSError as error:
-        named = f": {error.filename}" if error.filename else ""
-        return _report(f"{error.strerror or error}{named}", 1)
+        file = f": {error.filename}" if error.filename else ""
+        return _report(f"{error.strerror or error}{file}", 1)
     except MemoryError as error:
-        return _report(f"Out of memory. Give a smaller --memory or fewer --workers. {error}", 1)
+        return _report(f"Out of memory. Use a smaller --memory or fewer --workers. {error}", 1)
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        what = f"{type(error).__name__}: {error}"
         return _report(
-            f"Something unforeseen failed ({what}). Set {DEBUG}=1 to see where, and please tell "
-            "the developers.",
+            f"An unexpected error occurred ({type(error).__name__}: {error}). Set {DEBUG}=1 to see "
+            "the traceback, and please report it to the developers.",
             1,
         )
     return 0
 
 
 def _report(message: str, code: int) -> int:
-    """Say in one line on stderr what failed, and return the exit code."""
+    """Write in one line to stderr what failed, and return the exit code."""
     typer.echo(f"napari-tilewise: {' '.join(message.split())}", err=True)
     return code

@@ -1,4 +1,4 @@
-"""What the commands' texts mean: recipes, parameters, inputs and lengths."""
+"""Parses arguments of the commands: recipes, parameters, inputs and lengths."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def parse_recipe(
-    what: str, assignments: Sequence[str], inputs: Sequence[str] = ()
+    name: str, assignments: Sequence[str], inputs: Sequence[str] = ()
 ) -> tuple[Recipe, dict[str, str]]:
-    """Return the recipe that an operation's name or a file means, and the paths of its inputs.
+    """Return a recipe from an operation's name or a file, and the paths of its inputs.
 
     Parameters
     ----------
-    what
+    name
         An operation's name or the path of a recipe.
     assignments
         Parameters of the operation as ``name=value``, values as YAML; those of further images, such
@@ -30,33 +30,33 @@ def parse_recipe(
     Raises
     ------
     TilewiseError
-        When the operation, the recipe, a parameter or a value is wrong.
+        When the operation, the recipe, a parameter or a value is invalid.
     """
     from napari_tilewise.operations import get_operation
     from napari_tilewise.recipe import SUFFIXES, Recipe, Step
 
-    params, given = parse_params(assignments), parse_inputs(inputs)
-    if not what.lower().endswith(SUFFIXES):
-        images = get_operation(what).images
-        paths = {name: params[name] for name in images if isinstance(params.get(name), str)}
-        plain = {name: value for name, value in params.items() if name not in paths}
-        step = Step(what, plain, inputs={name: name for name in paths})
-        return Recipe([step], inputs=list(paths)), {**given, **paths}
+    params, input_paths = parse_params(assignments), parse_inputs(inputs)
+    if not name.lower().endswith(SUFFIXES):
+        images = get_operation(name).images
+        paths = {image: params[image] for image in images if isinstance(params.get(image), str)}
+        plain = {key: value for key, value in params.items() if key not in paths}
+        step = Step(name, plain, inputs={image: image for image in paths})
+        return Recipe([step], inputs=list(paths)), {**input_paths, **paths}
     if params:
         raise errors.InvalidParameter(
-            f"-p {assignments[0]} was given with the recipe {what!r}: a recipe holds its own "
+            f"-p {assignments[0]} does not go with the recipe {name!r}: a recipe has its own "
             "parameters. Change them in the file."
         )
-    return Recipe.load(what), given
+    return Recipe.load(name), input_paths
 
 
 def parse_params(assignments: Sequence[str]) -> dict[str, Any]:
-    """Return parameters from ``name=value`` texts, the values read as YAML.
+    """Return parameters, their values parsed as YAML.
 
     Parameters
     ----------
     assignments
-        The texts.
+        Texts such as ``sigma=3``.
 
     Raises
     ------
@@ -73,12 +73,12 @@ def parse_params(assignments: Sequence[str]) -> dict[str, Any]:
 
 
 def parse_inputs(assignments: Sequence[str]) -> dict[str, str]:
-    """Return a recipe's inputs from ``name=path`` texts.
+    """Return the paths of a recipe's inputs.
 
     Parameters
     ----------
     assignments
-        The texts.
+        Texts such as ``markers=seeds.ome.zarr``.
 
     Raises
     ------
@@ -93,17 +93,17 @@ def parse_inputs(assignments: Sequence[str]) -> dict[str, str]:
 
 
 def _split(option: str, assignments: Sequence[str], form: str) -> dict[str, str]:
-    """Return what stands left and right of the first equals sign of each text."""
-    found: dict[str, str] = {}
+    """Split each text at its first equals sign."""
+    values: dict[str, str] = {}
     for text in assignments:
         name, equals, value = text.partition("=")
         name = name.strip()
         if not (equals and name):
             raise errors.InvalidParameter(f"{option} {text}: expected {option} {form}.")
-        if name in found:
-            raise errors.InvalidParameter(f"{option} {name}=... was given twice: give it once.")
-        found[name] = value
-    return found
+        if name in values:
+            raise errors.InvalidParameter(f"{option} {name}=... occurs twice: give it once.")
+        values[name] = value
+    return values
 
 
 def parse_lengths(option: str, text: str | None) -> int | list[int | None] | None:
@@ -112,14 +112,14 @@ def parse_lengths(option: str, text: str | None) -> int | list[int | None] | Non
     Parameters
     ----------
     option
-        The option that it was given to, for the message.
+        Name of the option, for the message.
     text
         The text, such as ``256`` or ``16,:,3``; None gives None.
 
     Raises
     ------
     InvalidParameter
-        When a part is no whole number.
+        When a part is not an integer.
     """
     if text is None:
         return None
@@ -127,6 +127,6 @@ def parse_lengths(option: str, text: str | None) -> int | list[int | None] | Non
         lengths = [None if part == ":" else int(part) for part in text.split(",")]
     except ValueError:
         raise errors.InvalidParameter(
-            f"--{option} {text}: expected whole numbers, such as 256 or 16,:,3."
+            f"--{option} {text}: expected integers, such as 256 or 16,:,3."
         ) from None
     return lengths[0] if len(lengths) == 1 and lengths[0] is not None else lengths

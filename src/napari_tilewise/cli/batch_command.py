@@ -12,7 +12,7 @@ from napari_tilewise.cli.options import Axes, Inputs, Params, Spatial
 
 
 def batch(
-    what: Annotated[
+    recipe: Annotated[
         str,
         typer.Argument(
             metavar="OP|RECIPE",
@@ -26,18 +26,18 @@ def batch(
     destination: Annotated[str, typer.Argument(metavar="OUT", help="The folder of the outputs.")],
     param: Params = None,
     jobs: Annotated[
-        int, typer.Option("--jobs", "-j", help="Items in work at a time; -1: one per processor.")
+        int, typer.Option("--jobs", "-j", help="Items processed at a time; -1: one per processor.")
     ] = -1,
     backend: Annotated[str, typer.Option(help="auto, serial, threading, loky or dask.")] = "auto",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Do everything again, over what is there.")
+        bool, typer.Option("--overwrite", help="Process every item, and replace existing outputs.")
     ] = False,
-    skip: Annotated[
-        bool, typer.Option("--skip", help="Leave out items whose output is there, however made.")
-    ] = False,
+    skip: Annotated[bool, typer.Option("--skip", help="Skip items whose output exists.")] = False,
     name: Annotated[
         str,
-        typer.Option(help="The outputs' name: {stem}, {recipe}, {index}, ...; a suffix: format."),
+        typer.Option(
+            help="Name of outputs: {stem}, {recipe}, {index}, ...; its suffix is the format."
+        ),
     ] = "{stem}",
     over: Annotated[
         str | None, typer.Option(help="Axes whose positions are items, such as t or tc.")
@@ -45,11 +45,11 @@ def batch(
     window: Annotated[
         str | None, typer.Option(help="A sliding window's shape, such as 256 or 256,256.")
     ] = None,
-    step: Annotated[str | None, typer.Option(help="The window's step; its shape if left out.")] = (
+    step: Annotated[str | None, typer.Option(help="Step of the window; by default its shape.")] = (
         None
     ),
     memory: Annotated[
-        str | None, typer.Option(help="Most memory that all may take together, such as 2GiB.")
+        str | None, typer.Option(help="Peak memory of all items together, such as 2GiB.")
     ] = None,
     axes: Axes = None,
     spatial: Spatial = None,
@@ -57,24 +57,26 @@ def batch(
 ) -> None:
     """Run an operation, a recipe or a function on many images.
 
-    What is done and unchanged is not done again. The exit code is 1 if an item failed.
+    An unchanged item is not processed again. The exit code is 1 if an item failed.
     """
     if overwrite and skip:
-        raise errors.InvalidParameter("--overwrite and --skip were both given: give one.")
-    is_function = ".py:" in what or (":" in what and "/" not in what)
+        raise errors.InvalidParameter("--overwrite and --skip exclude each other: give one.")
+    is_function = ".py:" in recipe or (":" in recipe and "/" not in recipe)
     if is_function and param:
-        raise errors.InvalidParameter(f"-p {param[0]}: a function {what!r} takes the image alone.")
-    recipe, inputs = (
-        (what, parse_inputs(input_ or []))
+        raise errors.InvalidParameter(
+            f"-p {param[0]}: the function {recipe!r} takes no parameters, only the image."
+        )
+    task, inputs = (
+        (recipe, parse_inputs(input_ or []))
         if is_function
-        else parse_recipe(what, param or [], input_ or [])
+        else parse_recipe(recipe, param or [], input_ or [])
     )
     from napari_tilewise.batches import batch as run_batch
     from napari_tilewise.cli.progress import cancellable, item_progress
 
     with cancellable() as cancel, item_progress() as listener:
         report = run_batch(
-            recipe,
+            task,
             source,
             destination,
             n_jobs=jobs,

@@ -1,4 +1,4 @@
-"""The commands on images and recipes as they are: convert, info and script."""
+"""The commands on image and recipe files: convert, info and script."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def convert(
         typer.Argument(metavar="DST", help="NAME.ome.zarr, .ome.tif, .tif (ImageJ), .npy or .png."),
     ],
     level: Annotated[
-        int, typer.Option(min=0, help="Which level of the source's pyramid; 0 is the finest.")
+        int, typer.Option(min=0, help="Level of the source's pyramid; 0 is the finest.")
     ] = 0,
     axes: Axes = None,
     labels: Annotated[
         bool | None,
         typer.Option(
             "--labels/--intensities",
-            help="Whether values are names of objects, never averaged; as the source says.",
+            help="Whether pixels are labels, never averaged; by default as the source says.",
         ),
     ] = None,
     memory: Memory = None,
@@ -51,7 +51,7 @@ def convert(
 ) -> None:
     """Convert an image, with its pyramid, to the format of DST's suffix.
 
-    Pixel sizes, units, axes, names and colours of channels go along where both formats hold them.
+    Pixel sizes, units, axes, and names and colours of channels are kept if both formats have them.
     """
     from napari_tilewise.cli.progress import cancellable, progress
     from napari_tilewise.runs import convert as converting
@@ -77,7 +77,7 @@ def convert(
 
 
 def info(path: Annotated[str, typer.Argument(help="The image: a path or a URL.")]) -> None:
-    """Show what is known of an image, as YAML.
+    """Show the metadata of an image as YAML.
 
     No pixel is read.
     """
@@ -88,7 +88,7 @@ def info(path: Annotated[str, typer.Argument(help="The image: a path or a URL.")
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with nothing in it but texts, numbers, lists and mappings."""
+    """Return a value as texts, numbers, lists and mappings only."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -101,35 +101,38 @@ def _plain(value: Any) -> Any:
 def script(
     recipe: Annotated[str, typer.Argument(help="The recipe's .yaml file, or an operation's name.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The script's file; stdout unless given.")
+        Path | None, typer.Option("--output", "-o", help="The script's file; by default stdout.")
     ] = None,
     plain: Annotated[
-        bool, typer.Option("--plain", help="Need scikit-image only, and hold the image in memory.")
+        bool, typer.Option("--plain", help="Use scikit-image alone, with the image in memory.")
     ] = False,
     source: Annotated[
-        str | None, typer.Option(help="The image that the script reads unless told another.")
+        str | None, typer.Option(help="The image that the script reads by default.")
     ] = None,
     destination: Annotated[
-        str | None, typer.Option(help="What the script writes unless told otherwise.")
+        str | None, typer.Option(help="The file that the script writes by default.")
     ] = None,
     axes: Annotated[
-        str | None, typer.Option(help="The image's axes, such as tcyx; the source's unless given.")
+        str | None,
+        typer.Option(help="The image's axes, such as tcyx; by default the source's."),
     ] = None,
     spatial: Spatial = None,
     functions: Functions = None,
 ) -> None:
     """Write a recipe as a Python script.
 
-    It gives what the recipe gives, and runs as: python FILE [SOURCE [DESTINATION]].
+    It gives the same result as the recipe, and runs as: python FILE [SOURCE [DESTINATION]].
     """
     from napari_tilewise.recipe import Recipe
 
-    made = Recipe.of(recipe)
+    loaded = Recipe.of(recipe)
     if source is not None and axes is None:
         from napari_tilewise.io.readers.open_image import open_image
 
         axes = "".join(open_image(source).axes) or None
-    text = made.to_script(source, destination, scikit_image_only=plain, spatial=spatial, axes=axes)
+    text = loaded.to_script(
+        source, destination, scikit_image_only=plain, spatial=spatial, axes=axes
+    )
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -138,6 +141,6 @@ def script(
             file.write(text)
     except FileExistsError as error:
         raise errors.DestinationExists(
-            f"{str(output)!r} exists: give another file to -o, or remove it yourself."
+            f"{str(output)!r} exists: give another file to -o, or delete it first."
         ) from error
     typer.echo(output)

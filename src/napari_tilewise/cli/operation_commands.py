@@ -1,4 +1,4 @@
-"""The commands that tell of operations: list, describe, and check for those of one's own."""
+"""The commands about operations: list, describe, and check for users' own ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def list_operations(
     kind: Annotated[
-        str | None, typer.Option(help="Only operations that tile in this way: statistic, ...")
+        str | None, typer.Option(help="Only operations of this kind: statistic, ...")
     ] = None,
     category: Annotated[
         str | None, typer.Option(help="Only operations of this module: filters, filters.rank, ...")
@@ -27,7 +27,6 @@ def list_operations(
     functions: Functions = None,
 ) -> None:
     """List the operations."""
-    # name, kind, exactness, what it gives, title
     from napari_tilewise.operations import OPERATIONS
     from napari_tilewise.operations.spec.operation import Kind
 
@@ -38,7 +37,7 @@ def list_operations(
     families = sorted(categories | {name.partition(".")[0] for name in categories})
     if category is not None and category not in families:
         _refuse("category", category, families)
-    found = [
+    rows = [
         (
             op.name,
             op.kind,
@@ -50,16 +49,16 @@ def list_operations(
         if kind in (None, op.kind)
         and (category is None or f"{op.category}.".startswith(f"{category}."))
     ]
-    widths = [max(map(len, column)) for column in zip(*found, strict=True)]
-    for row in found:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         typer.echo("  ".join(cells).rstrip())
 
 
-def _refuse(what: str, value: str, known: Sequence[str]) -> None:
-    hint = errors.did_you_mean(value, known)
+def _refuse(noun: str, value: str, choices: Sequence[str]) -> None:
+    hint = errors.did_you_mean(value, choices)
     raise errors.InvalidParameter(
-        f"There is no {what} {value!r}: expected one of {', '.join(known)}.{hint}"
+        f"There is no {noun} {value!r}: expected one of {', '.join(choices)}.{hint}"
     )
 
 
@@ -72,9 +71,9 @@ def describe(
 
     op = get_operation(operation)
     typer.echo(f"{op.name}: {op.title}\n{op.summary}\n")
-    typer.echo(f"gives      {op.output}")
-    typer.echo(f"kind       {op.kind}: {KIND_WORDS[op.kind]}")
-    typer.echo(f"exactness  {op.exactness}: {_exactness_words(op)}")
+    typer.echo(f"result     {op.output}")
+    typer.echo(f"kind       {op.kind}: {KIND_DESCRIPTIONS[op.kind]}")
+    typer.echo(f"exactness  {op.exactness}: {_exactness_description(op)}")
     if op.deprecated:
         typer.echo(f"deprecated {op.deprecated}")
     if op.note:
@@ -85,28 +84,28 @@ def describe(
         _describe_parameter(parameter)
 
 
-KIND_WORDS = {
+KIND_DESCRIPTIONS = {
     "pointwise": "each pixel alone",
-    "neighbourhood": "each tile with the neighbours that it needs",
-    "statistic": "first a pass gathers numbers over the whole image",
-    "connected": "pieces are joined across the tiles' edges",
+    "neighbourhood": "each tile with the neighbouring pixels that it needs",
+    "statistic": "a first pass computes statistics of the whole image",
+    "connected": "connected components are joined across tile borders",
     "geometry": "each output tile from the part of the input that it shows",
-    "iterative": "repeated over the tiles",
-    "whole": "the whole image at once; refused where it does not fit the memory",
+    "iterative": "repeated passes over the tiles",
+    "whole": "the whole image at once; refused if it does not fit into memory",
 }
 
 
-def _exactness_words(op: Operation) -> str:
-    """Return how near the result is to that on the whole image, in words."""
+def _exactness_description(op: Operation) -> str:
+    """Return a sentence about how close the result is to that on the whole image."""
     from napari_tilewise.operations import SCIKIT_IMAGE
 
-    whose = "scikit-image" if op.name in SCIKIT_IMAGE else "the function"
-    words = {
-        "identical": f"bit for bit what {whose} gives on the whole image",
-        "close": f"within {op.tolerance:g} of what {whose} gives on the whole image",
-        "approximate": f"near what {whose} gives on the whole image",
+    function = "scikit-image" if op.name in SCIKIT_IMAGE else "the function"
+    descriptions = {
+        "identical": f"bit for bit the result of {function} on the whole image",
+        "close": f"within {op.tolerance:g} of the result of {function} on the whole image",
+        "approximate": f"close to the result of {function} on the whole image",
     }
-    return words[op.exactness]
+    return descriptions[op.exactness]
 
 
 def _describe_parameter(parameter: Parameter) -> None:
@@ -124,19 +123,19 @@ def check(
         Path, typer.Argument(metavar="FILE.py", help="A Python file of your own operations.")
     ],
     operation: Annotated[
-        str | None, typer.Option(help="Only this one; all of the file unless given.")
+        str | None, typer.Option(help="Only this one; by default all in the file.")
     ] = None,
     param: Annotated[
         list[str] | None,
         typer.Option(
-            "--param", "-p", metavar="NAME=VALUE", help="Hold a parameter; may be repeated."
+            "--param", "-p", metavar="NAME=VALUE", help="Set a parameter; may be repeated."
         ),
     ] = None,
 ) -> None:
     """Check the halos of your own operations.
 
     Measures the smallest halo for which tiled equals whole and compares it with the declared one.
-    The exit code is 1 where tiled results are not what an operation promises.
+    The exit code is 1 if tiled results differ from what an operation promises.
     """
     from napari_tilewise.halo_check import findings
 

@@ -1,4 +1,4 @@
-"""The options that several commands take, each spelt and explained once."""
+"""Options of several commands, each defined once."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from napari_tilewise import __version__
 
 
 def load_functions(files: list[str] | None) -> list[str]:
-    """Load the files of users' functions that were named.
+    """Load files of users' functions.
 
     Parameters
     ----------
     files
-        Their paths.
+        Paths of Python files; they are run.
     """
     if files:
         from napari_tilewise.functions import load_file
@@ -25,15 +25,15 @@ def load_functions(files: list[str] | None) -> list[str]:
     return files or []
 
 
-def print_version(wanted: bool) -> None:
-    """Print the version and exit, if that is wanted.
+def print_version(is_set: bool) -> None:
+    """Print the version and exit, if the option is set.
 
     Parameters
     ----------
-    wanted
-        Whether it is.
+    is_set
+        Whether the command line has ``--version``.
     """
-    if wanted:
+    if is_set:
         typer.echo(__version__)
         raise typer.Exit
 
@@ -50,10 +50,10 @@ Functions = Annotated[
         "--functions",
         metavar="FILE.py",
         callback=load_functions,
-        help="A Python file of your own operations; it is run. May be repeated.",
+        help="A Python file of your own operations, which is run; may be repeated.",
     ),
 ]
-"""What every command that meets operations takes; the files are loaded before it begins."""
+"""Option of every command that uses operations; the files are loaded before it runs."""
 
 Source = Annotated[str, typer.Argument(metavar="SRC", help="The image: a path or a URL.")]
 Params = Annotated[
@@ -71,8 +71,13 @@ Spatial = Annotated[
     str | None, typer.Option(help="The axes to run over, such as yx: plane by plane.")
 ]
 
-Memory = Annotated[str | None, typer.Option(help="Most memory that it may take, such as 2GiB.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Tiles in work at a time.")]
+Memory = Annotated[
+    str | None,
+    typer.Option(help="Peak memory, such as 2GiB; by default half of what is available."),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Tiles computed at a time; by default one per processor.")
+]
 Executor = Annotated[
     str,
     typer.Option(
@@ -83,12 +88,13 @@ Executor = Annotated[
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the destination.")]
 NoResume = Annotated[
-    bool, typer.Option("--no-resume", help="Start afresh, and leave nothing to go on with.")
+    bool, typer.Option("--no-resume", help="Start over, and keep no checkpoint to resume from.")
 ]
 NoPyramid = Annotated[bool, typer.Option("--no-pyramid", help="Write the full resolution only.")]
 OmeZarr = Annotated[
     str, typer.Option("--ome-zarr", help="Version of an OME-Zarr: 0.5, or 0.4 for older readers.")
 ]
 Shards = Annotated[
-    bool, typer.Option("--shards", help="In an OME-Zarr, one file a tile instead of one a chunk.")
+    bool,
+    typer.Option("--shards", help="In an OME-Zarr, one file per tile, not per chunk."),
 ]
