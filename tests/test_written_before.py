@@ -59,6 +59,11 @@ def widened(image: np.ndarray) -> np.ndarray:
     return morphology.dilation(image, np.ones((5, 5)))
 
 
+def whole_wide_labels(image: np.ndarray) -> np.ndarray:
+    wide = widened(image)
+    return measure.label(wide > filters.threshold_otsu(wide))
+
+
 # -- recipes ---------------------------------------------------------------------------------------
 
 IMAGE = np.random.default_rng(3).integers(0, 255, (40, 48)).astype(np.uint8)
@@ -330,11 +335,14 @@ class Run:
 
 
 UNDER = tw.Recipe([Step("morphology.reconstruction", inputs={"mask": "above"})], ["above"])
+WIDE_LABELS = [("own_ops.widen", {"radius": 2}), "filters.threshold_otsu", "measure.label"]
 SWEEPS = [6, 4, 6, 4, 4, 6, 4, 6]
 """Of twelve passes before the last, five are done: a start and four sweeps."""
 RUNS = {
     "neighbourhood": Run(MEDIAN, lambda image: filters.median(image, SQUARE), 2, [4, 2]),
     "statistic": Run("exposure.equalize_hist", exposure.equalize_hist, 2, [4], pyramid=False),
+    "connected": Run(WIDE_LABELS, whole_wide_labels, 3, [3], pyramid=False),
+    "gathering": Run(WIDE_LABELS, whole_wide_labels, 0, [2, 6], pyramid=False),
     "sweep": Run(UNDER, morphology.reconstruction, 0, SWEEPS, pyramid=False),
 }
 ALL_RUNS = {**RUNS, "conversion": Run(None, lambda image: image, 3, [])}

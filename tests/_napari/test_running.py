@@ -237,7 +237,9 @@ def test_window_lives_while_a_slow_operation_runs(panel, viewer, qtbot, record_p
 
 
 def test_cancelled_pyramid_leaves_nothing(panel, viewer, qtbot, monkeypatch, tmp_path):
-    monkeypatch.setattr(compute_module.layer_pyramids, "new_store", lambda: tmp_path / "out.ome.zarr")
+    monkeypatch.setattr(
+        compute_module.layer_pyramids, "new_store", lambda: tmp_path / "out.ome.zarr"
+    )
     fine, coarse = Gated((256, 256)), np.zeros((128, 128), np.uint8)
     fine.chunks = (64, 64)
     viewer.add_image([fine, coarse], multiscale=True, name="gated", contrast_limits=(0, 255))
