@@ -73,18 +73,18 @@ def _log_tiles(log: Path) -> None:
 
 
 def _have_happen(fault: Callable[[], None], at: int) -> None:
-    from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+    from napari_tilewise.io.writers.staging_zarr import StagingZarr
 
-    write, left = OmeZarrWriter.write, [None] * at
+    write, left = StagingZarr.write, [None] * at
 
-    def faulty(self: OmeZarrWriter, *args: Any) -> None:
+    def faulty(self: StagingZarr, *args: Any) -> None:
         if left:
             left.pop()
             if not left:
                 fault()
         write(self, *args)
 
-    OmeZarrWriter.write = faulty  # type: ignore[method-assign]
+    StagingZarr.write = faulty  # type: ignore[method-assign]
 
 
 # -- faults ----------------------------------------------------------------------------------------

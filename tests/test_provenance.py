@@ -16,10 +16,10 @@ from napari_tilewise.errors import DestinationExists, SourceNotFound, SourceUnre
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.info import image_info as info
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
 from napari_tilewise.io.writers.values import write_value
 from napari_tilewise.provenance import record
 from napari_tilewise.provenance.fingerprint import fingerprint
+from tests.io.writing import new_writer
 
 SMOOTH = tw.Recipe([("filters.gaussian", {"sigma": (1, 2)})])
 
@@ -141,8 +141,8 @@ def test_info_of_values_elsewhere(tmp_path):
 
 
 def test_what_became_known_while_it_was_made(tmp_path):
-    writer = OmeZarrWriter(
-        tmp_path / "a.zarr", shape=(4, 4), dtype="u1", axes=("y", "x"), provenance={"record": 1}
+    writer = new_writer(
+        tmp_path / "a.zarr", shape=(4, 4), dtype="u1", axes=("y", "x"), record={"record": 1}
     )
     writer.note(values={"filters.threshold_otsu": np.float64(0.25)})
     found = record.read(writer.finish())

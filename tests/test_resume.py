@@ -18,7 +18,7 @@ from napari_tilewise.engine.checkpoint import Checkpoint
 from napari_tilewise.engine.events import RunAfresh, RunLeft, RunResumed
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.errors import Cancelled, DestinationBusy, TilewiseError
-from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+from napari_tilewise.io.writers.staging_zarr import StagingZarr
 from napari_tilewise.runs.resume import checkpoint_folder
 
 from . import killed
@@ -135,7 +135,7 @@ def test_a_slow_disk_slows_the_run_and_fills_no_queue(
     """Between what was computed and what is written stands at most a tile per worker."""
     state = threading.Condition()
     computed, written, waiting = 0, 0, []
-    compute, write = Stack.read, OmeZarrWriter.write
+    compute, write = Stack.read, StagingZarr.write
 
     def read(self: Any, region: Any) -> Any:
         nonlocal computed
@@ -158,7 +158,7 @@ def test_a_slow_disk_slows_the_run_and_fills_no_queue(
             state.notify_all()
 
     monkeypatch.setattr(Stack, "read", read)
-    monkeypatch.setattr(OmeZarrWriter, "write", slow)
+    monkeypatch.setattr(StagingZarr, "write", slow)
     tw.run(("filters.gaussian", {"sigma": 1}), IMAGE, tmp_path / "a.ome.zarr", **OPTIONS)
     assert written == computed == TILES
     assert max(waiting) == OPTIONS["workers"]

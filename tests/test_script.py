@@ -32,7 +32,6 @@ from napari_tilewise.engine.session import Session
 from napari_tilewise.functions import load_file
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.writers.create import create_writer
 from napari_tilewise.io.writers.values import write_value
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import Exactness
@@ -41,6 +40,7 @@ from napari_tilewise.pipeline.bind import bind_recipe
 from napari_tilewise.pipeline.bind import given as run_on
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.recipe.script.code import around, laid_out, literal
+from tests.io.writing import new_writer
 
 from .strategies import cases
 from .test_exact import assert_same
@@ -304,7 +304,7 @@ def test_what_is_saved_is_what_a_run_saves(case: str, coins: np.ndarray, tmp_pat
 
 def zarr_of(path: Path, image: np.ndarray, axes: str) -> str:
     """Write an OME-Zarr with a pixel size, chunk by chunk."""
-    writer = create_writer(
+    writer = new_writer(
         path, shape=image.shape, dtype=image.dtype, axes=tuple(axes),
         scale=tuple(0.5 if axis in "yx" else 2.0 for axis in axes),
         units=tuple("micrometer" if axis in "zyx" else None for axis in axes),

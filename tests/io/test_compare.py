@@ -11,13 +11,13 @@ from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.io.compare import Difference, compare_images, compare_values
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
 from napari_tilewise.io.writers.values import write_value
+from tests.io.writing import new_writer
 
 
 def make(path, image, **options):
     options = {"axes": "yx", "chunks": (16, 16), **options}
-    writer = OmeZarrWriter(path, shape=image.shape, dtype=image.dtype, **options)
+    writer = new_writer(path, shape=image.shape, dtype=image.dtype, **options)
     for position in np.ndindex(*(-(-n // 16) for n in image.shape)):
         region = tuple(
             slice(16 * p, min(16 * (p + 1), n)) for p, n in zip(position, image.shape, strict=True)

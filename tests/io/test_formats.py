@@ -13,10 +13,10 @@ import zarr
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.metadata.channels import Channel
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.writers.create import create_writer
 from napari_tilewise.io.writers.formats import HOLDS, SUFFIXES, WORDS, table
 from napari_tilewise.provenance import record
 from napari_tilewise.runs.convert import convert
+from tests.io.writing import new_writer
 
 RNG = np.random.default_rng(0)
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
@@ -30,7 +30,7 @@ AXES = {5: "tczyx", 2: "yx"}
 
 def write(path, pixels, axes, **options):
     """Write an array through the writer that the name asks for."""
-    writer = create_writer(path, shape=pixels.shape, dtype=pixels.dtype, axes=axes, **options)
+    writer = new_writer(path, shape=pixels.shape, dtype=pixels.dtype, axes=axes, **options)
     grid = Grid(pixels.shape, writer.shards or writer.chunks)
     for region in map(grid.region, grid.positions()):
         writer.write(region, pixels[region])
@@ -52,7 +52,7 @@ def original(folder, form, pixels):
         return write(
             path, pixels, tuple(axes), scale=tuple(SIZES[a] for a in axes), labels=True,
             units=tuple(UNITS[a] for a in axes), channels=CHANNELS if "c" in axes else CHANNELS[:1],
-            provenance={"record": record.VERSION, "values": {"t": 7}}, **layout(form),
+            record={"record": record.VERSION, "values": {"t": 7}}, **layout(form),
         )  # fmt: skip
     if form == "HDF5":
         with h5py.File(path, "w") as file:

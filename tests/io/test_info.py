@@ -6,7 +6,7 @@ import tifffile
 
 from napari_tilewise.errors import SourceNotFound
 from napari_tilewise.io.info import image_info
-from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+from tests.io.writing import new_writer
 
 OPTIONS = {
     "shape": (30, 2000),
@@ -16,13 +16,12 @@ OPTIONS = {
     "units": ("micrometer", None),
     "chunks": (30, 500),
     "labels": True,
-    "recipe": {"steps": ["measure.label"]},
-    "provenance": {"versions": {"numpy": "2"}},
+    "record": {"recipe": {"steps": ["measure.label"]}, "versions": {"numpy": "2"}},
 }
 
 
 def test_output_of_this_package(tmp_path):
-    writer = OmeZarrWriter(tmp_path / "a.zarr", **OPTIONS)
+    writer = new_writer(tmp_path / "a.zarr", **OPTIONS)
     started = image_info(writer.staging)
     assert started["complete"] is False
     assert started["shape"] == (30, 2000)

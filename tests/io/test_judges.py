@@ -20,9 +20,9 @@ from ome_zarr_models.v05 import ImageLabel as ImageLabel05
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.io.metadata.channels import of_samples
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.writers.create import create_writer
 from napari_tilewise.io.writers.pyramid import halve
 from tests.io.test_formats import CHANNELS, SIZES, UNITS, write
+from tests.io.writing import new_writer
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 60000, (2, 3, 4, 60, 1100)).astype(np.uint16)
@@ -77,13 +77,13 @@ def test_shards_are_what_zarr_says(tmp_path):
 def test_shards_that_cannot_be(tmp_path):
     options = {"shape": (64, 64), "dtype": "u1", "axes": "yx", "chunks": (16, 16)}
     with pytest.raises(InvalidParameter, match="whole chunks"):
-        create_writer(tmp_path / "a.zarr", shards=(24, 32), **options)
+        new_writer(tmp_path / "a.zarr", shards=(24, 32), **options)
     with pytest.raises(InvalidParameter, match="no shards"):
-        create_writer(tmp_path / "a.zarr", shards=(32, 32), ome_zarr="0.4", **options)
+        new_writer(tmp_path / "a.zarr", shards=(32, 32), ome_zarr="0.4", **options)
     with pytest.raises(InvalidParameter, match=r"ome_zarr='0\.3'"):
-        create_writer(tmp_path / "a.zarr", ome_zarr="0.3", **options)
+        new_writer(tmp_path / "a.zarr", ome_zarr="0.3", **options)
     with pytest.raises(InvalidParameter, match="belong to OME-Zarr"):
-        create_writer(tmp_path / "a.ome.tif", shards=(32, 32), **options)
+        new_writer(tmp_path / "a.ome.tif", shards=(32, 32), **options)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -179,7 +179,7 @@ REFUSED = {
 )
 def test_what_a_format_cannot_hold_is_refused_before_the_start(tmp_path, name, shape, dtype, axes):
     with pytest.raises(InvalidImage, match=r"cannot be .*; (write|name)") as caught:
-        create_writer(tmp_path / name, shape=shape, dtype=dtype, axes=axes)
+        new_writer(tmp_path / name, shape=shape, dtype=dtype, axes=axes)
     assert name in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -187,7 +187,7 @@ def test_what_a_format_cannot_hold_is_refused_before_the_start(tmp_path, name, s
 @pytest.mark.parametrize("name", ["a.ome.tif", "a.tif", "a.npy", "a.png", "a.ome.zarr"])
 def test_the_same_image_has_the_same_bytes(tmp_path, name):
     def content(folder):
-        path = write(folder / name, PIXELS[0, 0, 0], "yx", provenance={"record": 1})
+        path = write(folder / name, PIXELS[0, 0, 0], "yx", record={"record": 1})
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         return [file.read_bytes() for file in files if file.is_file()]
 

@@ -9,7 +9,7 @@ import pytest
 from napari_tilewise.engine.events import Event, PassDone, TileDone
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import Cancelled
-from napari_tilewise.io.writers.staged_file import followed
+from napari_tilewise.io.writers.staged_file import reported
 
 
 class Pause(threading.Event):
@@ -42,7 +42,7 @@ def test_nothing_is_poured_while_the_run_is_paused() -> None:
             if event.done == 2:
                 pause.set()
 
-    assert list(followed(Session(listener=listen, pause=pause), "pouring", "abcd", 4)) == [*"abcd"]
+    assert list(reported(Session(listener=listen, pause=pause), "pouring", "abcd", 4)) == [*"abcd"]
     assert seen == [(1, 0), (2, 0), (3, 5), (4, 5)]
 
 
@@ -51,6 +51,6 @@ def test_a_cancel_ends_a_pause() -> None:
     pause, told = Pause(then=cancel), []
     pause.set()
     session = Session(listener=told.append, pause=pause, cancel=cancel)
-    with pytest.raises(Cancelled, match="nothing stands under the final name"):
-        list(followed(session, "pouring", "abcd", 4))
+    with pytest.raises(Cancelled, match="nothing exists under the final name"):
+        list(reported(session, "pouring", "abcd", 4))
     assert not any(isinstance(event, TileDone | PassDone) for event in told)

@@ -8,8 +8,8 @@ import pytest
 
 import napari_tilewise as tw
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable, InvalidImage
-from napari_tilewise.io.writers.create import create_writer
 from napari_tilewise.io.writers.values import write_value
+from tests.io.writing import new_writer
 
 
 def read(path):
@@ -137,5 +137,5 @@ def test_scalars_of_stacks(tmp_path, axes):
 @pytest.mark.parametrize(("dtype", "converts"), [("int64", False), ("float16", True)])
 def test_labels_are_not_scaled_away(tmp_path, dtype, converts):
     with pytest.raises(InvalidImage, match=r"\.ome\.zarr") as refused:
-        create_writer(tmp_path / "a.ome.tif", shape=(4, 4), dtype=dtype, axes="yx")
+        new_writer(tmp_path / "a.ome.tif", shape=(4, 4), dtype=dtype, axes="yx")
     assert ("img_as_float32" in str(refused.value)) is converts

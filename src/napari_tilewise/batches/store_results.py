@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.axes import default_axes
+from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.writers.create import create_writer
+from napari_tilewise.io.writers.output_layout import OutputLayout
 from napari_tilewise.io.writers.values import write_value
 
 if TYPE_CHECKING:
@@ -50,13 +52,15 @@ def write_image(path: Path, pixels: Array, origin: ResultOrigin, *, overwrite: b
     image, shape = origin.image, tuple(pixels.shape)
     has_same_axes = len(shape) == len(image.data.shape)
     has_same_shape = shape == tuple(image.data.shape)
-    writer = create_writer(
-        path, sources=(origin.source,), shape=shape, dtype=pixels.dtype,
+    metadata = ImageMetadata(
+        shape, pixels.dtype,
         axes=image.axes if has_same_axes and image.axes else default_axes(len(shape)),
         scale=image.scale if has_same_shape else None,
         units=image.units if has_same_shape else None,
-        labels=pixels.dtype.kind == "b", provenance=origin.record, overwrite=overwrite,
+        labels=pixels.dtype.kind == "b", record=origin.record,
     )  # fmt: skip
+    layout = OutputLayout(overwrite=overwrite)
+    writer = create_writer(path, metadata, layout, sources=(origin.source,))
     try:
         writer.write(tuple(slice(0, length) for length in shape), pixels)
         for level in range(1, len(writer.pyramid_levels())):

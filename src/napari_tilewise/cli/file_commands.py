@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -82,20 +81,10 @@ def info(path: Annotated[str, typer.Argument(help="The image: a path or a URL.")
     No pixel is read.
     """
     from napari_tilewise.io.info import image_info
+    from napari_tilewise.io.plain_data import to_plain
     from napari_tilewise.recipe.file import to_text
 
-    typer.echo(to_text(_plain(image_info(path))).rstrip())
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as texts, numbers, lists and mappings only."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "item") and getattr(value, "shape", None) == ():
-        return value.item()
-    return value if isinstance(value, bool | int | float | None) else str(value)
+    typer.echo(to_text(to_plain(image_info(path))).rstrip())
 
 
 def script(

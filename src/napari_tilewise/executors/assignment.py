@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_tilewise.grid import Grid
-    from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+    from napari_tilewise.io.writers.image_writer import ImageWriter
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Recipe
 
@@ -76,7 +76,7 @@ class Assignment:
     """Bytes that gathered numbers may take."""
     threads: int
     """How many tiles may be in work in one process at a time."""
-    writer: OmeZarrWriter | None
+    writer: ImageWriter | None
     """Where tiles of the output go; None where it is no image."""
     grid: Grid | None
     """The tiles of the output."""

@@ -18,9 +18,9 @@ from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.tile_order import WIDEST, banded
 from napari_tilewise.errors import InvalidAxes
 from napari_tilewise.grid import Grid
+from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.create import create_writer
-from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
 from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.io.writers.values import SUFFIXES, write_value
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.source import Source
     from napari_tilewise.io.image import Image
-    from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+    from napari_tilewise.io.writers.image_writer import ImageWriter
 
 ANY = "any"
 """Axes that are not looked at."""
@@ -123,11 +123,12 @@ def save(
     image = None if like is None else open_image(like)
     source, session = as_source(result), Session()
     names, scale, units = _pixel_sizes(source.shape, axes, image)
-    writer = create_writer(
-        where, sources=() if like is None else (like,), shape=source.shape, dtype=source.dtype,
-        axes=names, scale=scale, units=units, chunks=default_chunks(source.shape, names),
+    metadata = ImageMetadata(
+        source.shape, source.dtype, names, scale=scale, units=units,
         labels=labels or _keeps_labels(image, source),
     )  # fmt: skip
+    sources = () if like is None else (like,)
+    writer = create_writer(where, metadata, sources=sources)
     try:
         _stream(source, writer, session)
         for level in range(1, len(writer.pyramid_levels())):
@@ -138,7 +139,7 @@ def save(
         raise
 
 
-def _stream(source: Source, writer: OmeZarrWriter, session: Session) -> None:
+def _stream(source: Source, writer: ImageWriter, session: Session) -> None:
     """Compute a result in tiles of whole chunks, as many at a time as there are processors."""
     factor = max(1, math.isqrt(_TILE_PIXELS // math.prod(writer.chunks)))
     lengths = (c if c == 1 else c * factor for c in writer.chunks)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.errors import InvalidRecipe, SourceNotFound, SourceUnreadable
 from napari_tilewise.io.image import Image
+from napari_tilewise.io.plain_data import plain_mapping, to_plain
 from napari_tilewise.io.read_record import read_record
 from napari_tilewise.io.readers.zarr_arrays import open_node, own_metadata
 from napari_tilewise.io.writers import values as _values
@@ -87,7 +88,7 @@ def record(
     made["source"] = told(source) | ({} if name is None else {"name": name})
     made["inputs"] = {key: told(image) for key, image in (inputs or {}).items()}
     made["run"] = {
-        key: _plain(value) for key, value in (("axes", axes), ("spatial", spatial)) if value
+        key: to_plain(value) for key, value in (("axes", axes), ("spatial", spatial)) if value
     }
     made["time"] = datetime.now(UTC).isoformat(timespec="seconds")
     made["values"] = scalars(values or {})
@@ -102,7 +103,7 @@ def scalars(values: Mapping[str, Any]) -> dict[str, Any]:
     values
         Numbers and arrays by name.
     """
-    return {key: _plain(value) for key, value in values.items()}
+    return plain_mapping(values)
 
 
 def _recipe(recipe: Recipe) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def _part(array: Any, around: str | None, fingerprints: bool) -> dict[str, Any]:
     if whole is None:
         return {}
     told = describe(whole, around=around, fingerprints=fingerprints)
-    return {"part": _plain(array.parts), "part_of": told}
+    return {"part": to_plain(array.parts), "part_of": told}
 
 
 def _way(where: str, around: str | None) -> dict[str, str]:
@@ -219,12 +220,3 @@ def _found(where: str) -> Mapping[str, Any] | None:
     if not path.exists():
         raise SourceNotFound(f"There is nothing at {where!r}; check the spelling of the path.")
     return read_record(path)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON knows it: NumPy's become Python's, tuples become lists."""
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

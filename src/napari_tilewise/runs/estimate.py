@@ -23,11 +23,13 @@ from napari_tilewise.engine.pool import sweep
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.grid import extent
+from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.views.axis_order import in_order, opened
 from napari_tilewise.io.views.cropped import CroppedView
 from napari_tilewise.io.writers.create import OutputRequest
 from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+from napari_tilewise.io.writers.output_layout import OutputLayout
 from napari_tilewise.operations.spec.kinds import Kind
 from napari_tilewise.pipeline.bind import bind_recipe, given
 from napari_tilewise.provenance.record import record
@@ -340,13 +342,15 @@ class _Samples:
     def _computed(self, last: Stack, regions: Sequence[Region]) -> float:
         """Compute and write parts of the result, all at once; return the seconds that it takes."""
         made = self.made
+        layout = OutputLayout(overwrite=True, pyramid=False, chunks=made.chunks)
         writers = [
             OmeZarrWriter(
-                self.folder / f"part{number}.ome.zarr", shape=extent(region), overwrite=True,
-                dtype=made.last.dtype, axes=made.axes, chunks=made.chunks, pyramid=False,
+                self.folder / f"part{number}.ome.zarr",
+                ImageMetadata(extent(region), made.last.dtype, made.axes),
+                layout,
             )
             for number, region in enumerate(regions)
-        ]  # fmt: skip
+        ]
 
         def work(number: int, region: Region) -> None:
             whole = tuple(slice(0, n) for n in extent(region))

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.executors.executor import Executor
     from napari_tilewise.io.image import Image
-    from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+    from napari_tilewise.io.writers.image_writer import ImageWriter
 
 LONGEST_TILE = {1: 2**22, 2: 2048, 3: 256}
 """No tile is longer than this without need: more would only cost memory."""
@@ -124,7 +124,7 @@ class Plan:
         """How many images the last step gives, of which a run writes the first; 0: none."""
         return (self.last.count or 1) if self.last.is_image else 0
 
-    def assignment(self, folder: Path, writer: OmeZarrWriter | None) -> Assignment:
+    def assignment(self, folder: Path, writer: ImageWriter | None) -> Assignment:
         """Return what other processes are told of the run.
 
         Parameters

@@ -127,7 +127,7 @@ def layout_left(history: Mapping[str, Any], target: OutputRequest) -> Layout | N
     layout = None if left is None else left.facts.get("layout")
     if left is None or layout is None:
         return None
-    if _deciding(left.facts["history"]) != _deciding({**history, **target.asked}):
+    if _deciding(left.facts["history"]) != _deciding({**history, **target.record_entries}):
         return None
     return Layout(tuple(layout["tile"]), tuple(layout["kept"]))
 

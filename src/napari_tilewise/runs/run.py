@@ -18,8 +18,9 @@ from napari_tilewise.engine.events import DiskShort, FirstOnly, RunDone, RunStar
 from napari_tilewise.engine.tile_order import band_width, banded
 from napari_tilewise.engine.tile_tasks import LevelTask, WriteTask
 from napari_tilewise.grid import extent
+from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.writers.create import OutputRequest
+from napari_tilewise.io.writers.create import OutputRequest, create_writer
 from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.io.writers.values import check_value, write_value
 from napari_tilewise.operations.spec.kinds import Output
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.session import Session
     from napari_tilewise.io.metadata.channels import Channel
-    from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+    from napari_tilewise.io.writers.image_writer import ImageWriter
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def carry_out(
     """
     if not made.last.is_image:
         check_value(target.path, made.last.part.output, overwrite=target.overwrite)
-    history = {**history, **target.asked}
+    history = {**history, **target.record_entries}
     short = shortage(made, target.path, pyramid=target.pyramid)
     if short is not None:
         made.session.tell(DiskShort(short))
@@ -213,13 +214,13 @@ def _stream(
 ) -> Path:
     last, session = made.last, made.session
     staging = left_over(target.path, account)
-    writer = target.writer(
-        sources=sources, shape=last.shape, dtype=last.dtype, axes=made.axes,
-        scale=made.scale, units=made.units, chunks=made.chunks,
-        labels=made.pipeline.holds_labels(made.image.labels),
-        recipe=history["recipe"], provenance=history, channels=_channels(made), tile=_tile(made),
-        resume=staging,
+    image = ImageMetadata(
+        last.shape, last.dtype, made.axes, scale=made.scale, units=made.units,
+        channels=_channels(made), labels=made.pipeline.holds_labels(made.image.labels),
+        record=history,
     )  # fmt: skip
+    layout = target.layout(_tile(made), made.chunks)
+    writer = create_writer(target.path, image, layout, sources=sources, resume=staging)
     try:
         if account is not None:
             account.tell(staging=writer.staging.name, levels=len(writer.pyramid_levels()))
@@ -234,7 +235,7 @@ def _stream(
         writer.note(values={**history["values"], **scalars(made.pipeline.met())})
         return writer.finish(session)
     except BaseException:
-        if account is not None and not writer.is_whole:
+        if account is not None and not writer.is_in_place:
             account.lose_tiles()
         if account is None or account.is_empty or account.is_gone:
             writer.abort()
@@ -244,7 +245,7 @@ def _stream(
 
 
 @contextmanager
-def _crew(made: Plan, writer: OmeZarrWriter | None) -> Iterator[None]:
+def _crew(made: Plan, writer: ImageWriter | None) -> Iterator[None]:
     """Have the tiles computed where the plan says."""
     session = made.session
     if not made.place.processes:
@@ -270,7 +271,7 @@ def _tile(made: Plan) -> tuple[int, ...]:
     return extent(made.grid.region((0,) * len(made.last.shape)))
 
 
-def _write_tiles(made: Plan, writer: OmeZarrWriter) -> None:
+def _write_tiles(made: Plan, writer: ImageWriter) -> None:
     grid, last = made.grid, made.last
     cache = made.session.cache
     assert cache is not None
@@ -289,7 +290,7 @@ def _write_tiles(made: Plan, writer: OmeZarrWriter) -> None:
     made.session.once("tiles", last.call.operation.name, work, banded(grid, width), afar)
 
 
-def _write_level(session: Session, writer: OmeZarrWriter, level: int) -> None:
+def _write_level(session: Session, writer: ImageWriter, level: int) -> None:
     """Write one level of the pyramid."""
     tasks = writer.pyramid_tasks(level)
     numbers = [(number,) for number in range(len(tasks))]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from napari_tilewise.engine.disk import free_bytes
 from napari_tilewise.engine.stack import Stack
-from napari_tilewise.io.writers.ome_zarr import SUFFIXES
+from napari_tilewise.io.writers.ome_zarr_layout import SUFFIXES
 from napari_tilewise.io.writers.pyramid import level_shapes
 from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.pipeline.materialize import passes

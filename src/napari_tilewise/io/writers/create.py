@@ -1,24 +1,29 @@
-"""Which writer a destination gets: the suffix of its name chooses the format."""
+"""The suffix of a destination's name chooses the format, and so the writer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import DestinationUnwritable
 from napari_tilewise.io.writers import staging as stage
 from napari_tilewise.io.writers.imagej import ImageJWriter
 from napari_tilewise.io.writers.npy_writer import NpyWriter
 from napari_tilewise.io.writers.ome_tiff import OmeTiffWriter
-from napari_tilewise.io.writers.ome_zarr import VERSIONS, OmeZarrWriter
+from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
+from napari_tilewise.io.writers.output_layout import VERSIONS, OutputLayout
 from napari_tilewise.io.writers.png_writer import PngWriter
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
-WRITERS: Mapping[str, type[OmeZarrWriter]] = MappingProxyType(
+    from napari_tilewise.io.metadata.image_metadata import ImageMetadata
+    from napari_tilewise.io.writers.image_writer import ImageWriter
+
+WRITERS: Mapping[str, type[ImageWriter]] = MappingProxyType(
     {
         ".ome.zarr": OmeZarrWriter,
         ".zarr": OmeZarrWriter,
@@ -34,18 +39,27 @@ WRITERS: Mapping[str, type[OmeZarrWriter]] = MappingProxyType(
 
 
 def create_writer(
-    path: str | os.PathLike[str], *, sources: Iterable[object] = (), **options: Any
-) -> OmeZarrWriter:
+    path: str | os.PathLike[str],
+    image: ImageMetadata,
+    layout: OutputLayout | None = None,
+    *,
+    sources: Iterable[object] = (),
+    resume: Path | None = None,
+) -> ImageWriter:
     """Return the writer for a destination, by the suffix of its name.
 
     Parameters
     ----------
     path
         The final name.
+    image
+        The image to write.
+    layout
+        How it is laid out on disk; None: the defaults of `OutputLayout`.
     sources
-        What will be read: writing onto any of it is refused.
-    **options
-        What `OmeZarrWriter` takes.
+        The images that will be read: writing onto any of them is refused.
+    resume
+        A staging folder of `unfinished` to continue with; None: a new one.
 
     Raises
     ------
@@ -54,54 +68,54 @@ def create_writer(
     InvalidImage
         When the format cannot hold the image; the message names one that can.
     """
-    where = stage.local_path(path)
-    if any(stage.same_place(source, where) for source in sources):
+    destination = stage.local_path(path)
+    if any(stage.same_place(source, destination) for source in sources):
         raise DestinationUnwritable(
-            f"{str(where)!r} is a source itself, or inside it, or holds it; sources are never "
-            "written to: give another destination."
+            f"{str(destination)!r} is a source itself, or inside it, or holds it; sources are "
+            "never written to: give another destination."
         )
-    suffix = next((known for known in WRITERS if where.name.lower().endswith(known)), None)
+    name = destination.name.lower()
+    suffix = next((suffix for suffix in WRITERS if name.endswith(suffix)), None)
     if suffix is None:
         raise DestinationUnwritable(
-            f"{str(where)!r} has no suffix of a format that can be written; "
+            f"{str(destination)!r} has no suffix of a format that can be written; "
             f"expected one of {', '.join(WRITERS)}: change the name."
         )
-    return WRITERS[suffix](path, **options)
+    return WRITERS[suffix](path, image, layout or OutputLayout(), resume=resume)
 
 
 @dataclass(frozen=True)
 class OutputRequest:
-    """Where an image goes, and how it is laid out there."""
+    """Where an image goes, and how the user wants it laid out there."""
 
     path: str | os.PathLike[str]
     """The final name, whose suffix is the format."""
     overwrite: bool = False
     """Whether an old output may be replaced."""
     pyramid: bool = True
-    """Whether smaller levels are written, where the format has such."""
+    """Whether smaller levels are written, where the format has them."""
     ome_zarr: str = VERSIONS[0]
     """Version of an OME-Zarr."""
     shards: bool = False
     """Whether an OME-Zarr has one file for each tile instead of one for each chunk."""
 
     @property
-    def asked(self) -> dict[str, Any]:
-        """What was asked for beside the usual, for the record: another layout is another run."""
-        asked: dict[str, Any] = {"shards": True} if self.shards else {}
+    def record_entries(self) -> dict[str, object]:
+        """What the record says of a layout other than the default: it makes another run."""
+        layout: dict[str, object] = {"shards": True} if self.shards else {}
         if self.ome_zarr != VERSIONS[0]:
-            asked["ome_zarr"] = self.ome_zarr
-        return {"layout": asked} if asked else {}
+            layout["ome_zarr"] = self.ome_zarr
+        return {"layout": layout} if layout else {}
 
-    def writer(self, *, tile: tuple[int, ...], **options: Any) -> OmeZarrWriter:
-        """Return the writer.
+    def layout(self, tile: tuple[int, ...], chunks: tuple[int, ...] | None = None) -> OutputLayout:
+        """Return the layout for tiles of a size.
 
         Parameters
         ----------
         tile
-            Pixels of a tile along every axis: a shard, where such are asked for.
-        **options
-            What `create_writer` takes beside.
+            Pixels of a tile along each axis: a shard, where shards are requested.
+        chunks
+            Pixels of a chunk along each axis; None: `default_chunks`.
         """
         shards = tile if self.shards else None
-        options |= {"overwrite": self.overwrite, "pyramid": self.pyramid}
-        return create_writer(self.path, ome_zarr=self.ome_zarr, shards=shards, **options)
+        return OutputLayout(self.overwrite, self.pyramid, self.ome_zarr, chunks, shards)

@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 
 from napari_tilewise.io.image import KEY
-from napari_tilewise.io.metadata import channels as _channels
+from napari_tilewise.io.metadata.channels import are_samples, to_imagej
 from napari_tilewise.io.metadata.units import converted, symbol
 from napari_tilewise.io.writers.staged_file import StagedFileWriter
 from napari_tilewise.sizes import format_size
@@ -33,18 +33,24 @@ class ImageJWriter(StagedFileWriter):
 
     format = "an ImageJ TIFF"
 
-    def check(self) -> None:
-        """Refuse what ImageJ cannot hold."""
-        instead = "write NAME.ome.tif or NAME.ome.zarr"
+    def check_format(self, axes: tuple[str, ...]) -> None:
+        """Refuse what ImageJ cannot hold.
+
+        Parameters
+        ----------
+        axes
+            One letter per axis of the image.
+        """
+        remedy = "write NAME.ome.tif or NAME.ome.zarr"
         if self._written.name not in DTYPES:
             step = ", or convert to one of these first (util.img_as_float32, ...)"
-            raise self.refuse(f"it holds {', '.join(DTYPES)}", instead + step)
-        if not set("yx") <= set(self.axes) <= set(_ORDER):
+            raise self.refuse(f"it holds {', '.join(DTYPES)}", remedy + step)
+        if not set("yx") <= set(axes) <= set(_ORDER):
             raise self.refuse("it holds the axes t, z, c, y, x", "name the axes, or write NAME.npy")
         size = prod(self.shape) * self._written.itemsize
         if size > LARGEST:
             raise self.refuse(
-                f"it holds up to 4 GiB, and these pixels are {format_size(size)}", instead
+                f"it holds up to 4 GiB, and these pixels are {format_size(size)}", remedy
             )
 
     @property
@@ -52,7 +58,7 @@ class ImageJWriter(StagedFileWriter):
         """The data type in the file: ImageJ has no truth values."""
         return np.dtype(np.uint8) if self.dtype.kind == "b" else self.dtype
 
-    def pour(self, path: Path, session: Session | None) -> None:
+    def write_file(self, path: Path, session: Session | None) -> None:
         """Write the file through a memory map.
 
         Parameters
@@ -60,10 +66,10 @@ class ImageJWriter(StagedFileWriter):
         path
             The file.
         session
-            Whom to tell of progress, and who may cancel.
+            Gets the events, and may pause or cancel.
         """
         color = self._written == np.uint8 and len(self.channels) == 3
-        color = color and _channels.are_samples(self.channels)
+        color = color and are_samples(self.channels)
         order = "tzyxc" if color else _ORDER
         axes = "".join(axis for axis in order if axis in self.stored_axes)
         lengths = dict(zip(self.stored_axes, self.levels[0].shape, strict=True))
@@ -88,19 +94,19 @@ class ImageJWriter(StagedFileWriter):
 
     def _metadata(self, axes: str, shape: tuple[int, ...], color: bool) -> dict[str, Any]:
         upper = axes.upper()
-        told: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             "axes": upper.replace("C", "S") if color else upper,
             "Info": json.dumps({KEY: self.record}),
         }
         unit = symbol(self.sizes["x"][1], ascii_only=True)
         if unit is not None:
-            told["unit"] = unit
+            metadata["unit"] = unit
         if "z" in axes:
-            told["spacing"] = self._length("z")
+            metadata["spacing"] = self._length("z")
         if "t" in axes and self.sizes["t"][1] is not None:
             size, unit = self.sizes["t"]
-            told["finterval"], told["tunit"] = size, symbol(unit, ascii_only=True)
+            metadata["finterval"], metadata["tunit"] = size, symbol(unit, ascii_only=True)
         if self.channels and not color:
-            told |= _channels.to_imagej(self.channels, prod(shape[:-2]))
-            told["mode"] = "composite" if len(self.channels) > 1 else "grayscale"
-        return told
+            metadata |= to_imagej(self.channels, prod(shape[:-2]))
+            metadata["mode"] = "composite" if len(self.channels) > 1 else "grayscale"
+        return metadata

@@ -20,7 +20,16 @@ class NpyWriter(StagedFileWriter):
 
     format = "a .npy"
 
-    def pour(self, path: Path, session: Session | None) -> None:
+    def check_format(self, axes: tuple[str, ...]) -> None:
+        """Accept every image.
+
+        Parameters
+        ----------
+        axes
+            Any axes: the file does not name them.
+        """
+
+    def write_file(self, path: Path, session: Session | None) -> None:
         """Write the file through a memory map.
 
         Parameters
@@ -28,11 +37,18 @@ class NpyWriter(StagedFileWriter):
         path
             The file.
         session
-            Whom to tell of progress, and who may cancel.
+            Gets the events, and may pause or cancel.
         """
         pixels = np.lib.format.open_memmap(path, mode="w+", dtype=self.dtype, shape=self.shape)
         self.fill(pixels, "".join(self.axes), session)
         pixels.flush()
 
-    def _publish(self, poured: Path) -> None:
-        publish_with_record(poured, self.path, self.record)
+    def publish(self, file: Path) -> None:
+        """Give the file and its record their final names.
+
+        Parameters
+        ----------
+        file
+            The file, in the staging folder.
+        """
+        publish_with_record(file, self.path, self.record)

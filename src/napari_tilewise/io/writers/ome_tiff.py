@@ -13,10 +13,10 @@ import tifffile
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.io.image import KEY
-from napari_tilewise.io.metadata import channels as _channels
+from napari_tilewise.io.metadata.channels import are_samples, to_ome
 from napari_tilewise.io.metadata.units import symbol
 from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
-from napari_tilewise.io.writers.staged_file import StagedFileWriter, followed
+from napari_tilewise.io.writers.staged_file import StagedFileWriter, reported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,36 +45,36 @@ class OmeTiffWriter(StagedFileWriter):
     format = "an OME-TIFF"
     has_pyramid = True
 
-    def check(self) -> None:
-        """Refuse data types and axes that OME-XML does not know."""
+    def check_format(self, axes: tuple[str, ...]) -> None:
+        """Refuse data types and axes that OME-XML does not know.
+
+        Parameters
+        ----------
+        axes
+            One letter per axis of the image.
+        """
         if self.dtype.name not in DTYPES:
-            instead = "write NAME.ome.zarr"
+            remedy = "write NAME.ome.zarr"
             if self.dtype.kind not in "iu":  # of 64 bits: labels, which such a step scales away
-                instead += ", or convert to one of these with a step such as util.img_as_float32"
-            raise self.refuse(f"it holds {', '.join(DTYPES)}", instead)
-        if not set("yx") <= set(self.axes) <= set(AXES):
+                remedy += ", or convert to one of these with a step such as util.img_as_float32"
+            raise self.refuse(f"it holds {', '.join(DTYPES)}", remedy)
+        if not set("yx") <= set(axes) <= set(AXES):
             raise self.refuse(
                 "it holds the axes t, c, z, y, x, of which y and x must be there",
                 "name the axes, or write NAME.npy",
             )
 
-    def chunks_for(
-        self, shape: tuple[int, ...], axes: tuple[str, ...], chunks: tuple[int, ...] | None
-    ) -> tuple[int, ...]:
+    def chunks_for(self, chunks: tuple[int, ...] | None) -> tuple[int, ...]:
         """Return chunks that are tiles: of one plane each, and whole multiples of 16.
 
-        Lines that are made one by one, as where planes of z and x are, stay chunks of their own.
+        Lines that are computed one by one, as where planes span z and x, stay chunks of their own.
 
         Parameters
         ----------
-        shape
-            Shape of the image.
-        axes
-            One letter per axis.
         chunks
-            What was wanted, if anything.
+            The chunks requested, if any.
         """
-        lengths = []
+        shape, axes, lengths = self.shape, self.axes, []
         for axis, chunk, n in zip(axes, chunks or default_chunks(shape, axes), shape, strict=True):
             if axis in "yx" and 1 < chunk < n and chunk % _SIDE:
                 raise InvalidParameter(
@@ -84,7 +84,7 @@ class OmeTiffWriter(StagedFileWriter):
             lengths.append(chunk if axis in "yx" else 1)
         return tuple(lengths)
 
-    def pour(self, path: Path, session: Session | None) -> None:
+    def write_file(self, path: Path, session: Session | None) -> None:
         """Write the file, tile by tile in its own order.
 
         Parameters
@@ -92,7 +92,7 @@ class OmeTiffWriter(StagedFileWriter):
         path
             The file.
         session
-            Whom to tell of progress, and who may cancel.
+            Gets the events, and may pause or cancel.
         """
         finest = self.levels[0]
         tile = tuple(
@@ -104,20 +104,20 @@ class OmeTiffWriter(StagedFileWriter):
         options = self._options(tile, color, None if session is None else session.workers)
         with tifffile.TiffWriter(path, bigtiff=True, ome=True) as tiff:
             for number, level in enumerate(self.levels):
-                place: dict[str, Any] = {"subfiletype": 1, "metadata": None}
+                tags: dict[str, Any] = {"subfiletype": 1, "metadata": None}
                 if number == 0:
-                    place = {"subifds": len(self.levels) - 1, "metadata": self._metadata()}
-                what = f"writing {self.path.name}, level {number}"
+                    tags = {"subifds": len(self.levels) - 1, "metadata": self._metadata()}
+                title = f"writing {self.path.name}, level {number}"
                 pages = self._pages(level.shape, tile, color)
-                boxes = followed(session, what, product(*pages), prod(map(len, pages)))
+                boxes = reported(session, title, product(*pages), prod(map(len, pages)))
                 tiles = (self._tile(level, box, color) for box in boxes)
                 shape = self._shape(level.shape, color)
-                tiff.write(tiles, shape=shape, dtype=self.dtype, **place, **options)
+                tiff.write(tiles, shape=shape, dtype=self.dtype, **tags, **options)
                 next(boxes, None)  # tifffile asks for as many as there are, not for the end
 
     def _is_color(self) -> bool:
         """Return whether channels are stored as the samples of pixels."""
-        return self.dtype.name in {"uint8", "uint16"} and _channels.are_samples(self.channels)
+        return self.dtype.name in {"uint8", "uint16"} and are_samples(self.channels)
 
     def _options(self, tile: tuple[int, ...], color: bool, workers: int | None) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -161,19 +161,19 @@ class OmeTiffWriter(StagedFileWriter):
     def _metadata(self) -> dict[str, Any]:
         color = self._is_color()
         axes = "".join(axis for axis in self.stored_axes if not (axis == "c" and color)).upper()
-        told: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             "axes": axes + "S" * color,
-            "Name": self.name,
+            "Name": self.image.name,
             # The same output has the same bytes whenever it is written.
             "UUID": str(uuid5(NAMESPACE_URL, json.dumps(self.record, sort_keys=True))),
             "CommentAnnotation": {"Namespace": KEY, "Value": json.dumps(self.record)},
         }
         for axis, (size, unit) in self.sizes.items():
             if axis in _ATTRIBUTES and (size, unit) != (1.0, None):
-                told[_ATTRIBUTES[axis]] = size
-                told[f"{_ATTRIBUTES[axis]}Unit"] = symbol(unit) or "pixel"
+                metadata[_ATTRIBUTES[axis]] = size
+                metadata[f"{_ATTRIBUTES[axis]}Unit"] = symbol(unit) or "pixel"
             elif axis == "t" and unit is not None:
-                told["TimeIncrement"], told["TimeIncrementUnit"] = size, symbol(unit)
+                metadata["TimeIncrement"], metadata["TimeIncrementUnit"] = size, symbol(unit)
         if self.channels and not color:
-            told["Channel"] = _channels.to_ome(self.channels)
-        return told
+            metadata["Channel"] = to_ome(self.channels)
+        return metadata

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
+SUFFIXES = (".ome.zarr", ".zarr")
+"""What a destination's name may end in."""
+
 _LARGE = 16384
 
 
@@ -60,7 +63,7 @@ def check_axes(axes: Sequence[str] | None, ndim: int, path: Path) -> tuple[str, 
     return letters
 
 
-def rank(axis: str) -> tuple[int, int]:
+def storage_rank(axis: str) -> tuple[int, int]:
     """Return the place of an axis in the order of OME-Zarr: time, channel, then z, y, x."""
     order = {"time": 0, "channel": 1, "other": 1, "space": 2}
     return order[kind(axis)], "zyx".find(axis)

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.readers.pictures import PNG_SIGNATURE
-from napari_tilewise.io.writers.staged_file import StagedFileWriter, followed
+from napari_tilewise.io.writers.staged_file import StagedFileWriter, reported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,21 +30,27 @@ class PngWriter(StagedFileWriter):
 
     format = "a PNG"
 
-    def check(self) -> None:
-        """Refuse all but one plane that fits."""
-        instead = "write NAME.ome.tif or NAME.ome.zarr"
-        lengths = dict(zip(self.axes, self.shape, strict=True))
+    def check_format(self, axes: tuple[str, ...]) -> None:
+        """Refuse all but one plane that fits.
+
+        Parameters
+        ----------
+        axes
+            One letter per axis of the image.
+        """
+        remedy = "write NAME.ome.tif or NAME.ome.zarr"
+        lengths = dict(zip(axes, self.shape, strict=True))
         samples = lengths.pop("c", 1)
         planes = [n for axis, n in lengths.items() if axis not in "yx"]
         if not {"y", "x"} <= set(lengths) or any(n > 1 for n in planes) or samples not in _COLORS:
-            raise self.refuse("it holds one plane, grey or with three or four colours", instead)
+            raise self.refuse("it holds one plane, grey or with three or four colours", remedy)
         if self.dtype.name not in {"bool", "uint8"} and (self.dtype != np.uint16 or samples != 1):
             step = ", or convert first (util.img_as_ubyte)"
-            raise self.refuse("it holds uint8, and uint16 where it is grey", instead + step)
+            raise self.refuse("it holds uint8, and uint16 where it is grey", remedy + step)
         if lengths["y"] * lengths["x"] > LARGEST:
-            raise self.refuse(f"most programs open up to {LARGEST} pixels of one", instead)
+            raise self.refuse(f"most programs open up to {LARGEST} pixels of one", remedy)
 
-    def pour(self, path: Path, session: Session | None) -> None:
+    def write_file(self, path: Path, session: Session | None) -> None:
         """Write the file, a row of chunks at a time.
 
         Parameters
@@ -52,7 +58,7 @@ class PngWriter(StagedFileWriter):
         path
             The file.
         session
-            Whom to tell of progress, and who may cancel.
+            Gets the events, and may pause or cancel.
         """
         lengths = dict(zip(self.stored_axes, self.levels[0].shape, strict=True))
         depth = 16 if self.dtype == np.uint16 else 8
@@ -75,14 +81,14 @@ class PngWriter(StagedFileWriter):
         step = level.chunks[self.stored_axes.index("y")]
         starts = range(0, height, step)
         axes = [axis for axis in "yxc" if axis in self.stored_axes]
-        for start in followed(session, f"writing {self.path.name}", starts, len(starts)):
-            where = tuple(
+        for start in reported(session, f"writing {self.path.name}", starts, len(starts)):
+            region = tuple(
                 slice(start, start + step) if axis == "y" else slice(None)
                 for axis in self.stored_axes
             )
-            block = np.asarray(level[where])
+            block = np.asarray(level[region])
             others = [axis for axis in self.stored_axes if axis not in axes]
-            block = self.moved(block, [*others, *axes])
+            block = self.transposed(block, [*others, *axes])
             yield _filtered(block.reshape(block.shape[len(others) :]))
 
 

@@ -62,21 +62,6 @@ def halve(block: Array, halved: tuple[bool, ...], *, average: bool) -> Array:
     return _rounded(_pair_sums(block, folded, sums), len(folded)).astype(block.dtype)
 
 
-def halve_bytes(itemsize: int, pixels: int) -> int:
-    """Return the most bytes that `halve` allocates beside its input, for so many input pixels.
-
-    Parameters
-    ----------
-    itemsize
-        Bytes of one pixel.
-    pixels
-        Pixels of the input.
-    """
-    # Edge padding copies the block; the widest path holds a wide copy and its first pair sums.
-    wide = max(8, itemsize)
-    return pixels * (itemsize + 2 * wide) + pixels * (itemsize + wide) // 2
-
-
 def _pair_sums(block: Array, axes: list[int], dtype: Any = None) -> Array:
     for axis in axes:
         even, odd = (

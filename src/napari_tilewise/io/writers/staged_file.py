@@ -1,9 +1,9 @@
-"""Writing formats that are one file: blocks grow in a Zarr beside it, poured in at the end.
+"""Writing formats that are one file: blocks grow in a Zarr beside it, which is copied at the end.
 
-A run writes in its own order, from many threads, and may be killed and resumed; a TIFF or a PNG
-wants its pixels in the order of the file. Between the two stands a Zarr in the staging folder: it
-has the pyramid and the resuming of every other output. Pouring reads it chunk by chunk, so memory
-stays bounded; the disk holds both until the file is complete and the Zarr goes.
+A run writes in its own order, from many threads, and may be killed and resumed; the pixels of a
+TIFF or a PNG are in the order of the file. Between the two is a Zarr in the staging folder: it
+has the pyramid, and is resumed as every other output is. It is copied chunk by chunk, so memory
+stays bounded; the disk holds both until the file is complete and the Zarr is removed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from abc import abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -27,151 +29,175 @@ from napari_tilewise.errors import (
     InvalidParameter,
 )
 from napari_tilewise.grid import Grid
-from napari_tilewise.io.writers.ome_zarr import VERSIONS, OmeZarrWriter
+from napari_tilewise.io.writers.image_writer import ImageWriter
+from napari_tilewise.io.writers.output_layout import VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import zarr
+    from numpy.typing import NDArray
 
     from napari_tilewise.engine.session import Session
-    from napari_tilewise.grid import Region
+    from napari_tilewise.io.metadata.image_metadata import ImageMetadata
+    from napari_tilewise.io.plain_data import Plain
+    from napari_tilewise.io.writers.output_layout import OutputLayout
+
+T = TypeVar("T")
 
 _FILE = "poured"
+"""Name of the growing file in the staging folder, the same in every release."""
 
 
-class StagedFileWriter(OmeZarrWriter):
-    """A destination that is one file; a subclass knows its format.
-
-    The parameters are those of `OmeZarrWriter`; `ome_zarr` and `shards` are refused.
-    """
+class StagedFileWriter(ImageWriter):
+    """A destination that is one file; a subclass knows its format."""
 
     format: ClassVar[str]
-    """What the format is called in messages."""
+    """Name of the format in messages."""
     has_pyramid: ClassVar[bool] = False
     """Whether the format holds smaller levels."""
 
-    def __init__(self, path: str | os.PathLike[str], **options: Any) -> None:
-        if options.get("shards") is not None or options.get("ome_zarr", VERSIONS[0]) != VERSIONS[0]:
-            raise InvalidParameter(
-                f"{os.fspath(path)!r} will be {self.format}: ome_zarr and shards belong to "
-                "OME-Zarr; leave them out, or write NAME.ome.zarr."
-            )
-        options["pyramid"] = bool(options.get("pyramid", True)) and self.has_pyramid
-        shape, axes = options["shape"], tuple(options["axes"])
-        chunks = options.get("chunks")
-        options["chunks"] = self.chunks_for(shape, axes, chunks)
-        super().__init__(path, **options)
+    # The format ------------------------------------------------------------------------------
 
-    # What a subclass says ----------------------------------------------------------------------
+    @abstractmethod
+    def check_format(self, axes: tuple[str, ...]) -> None:
+        """Refuse an image that the format cannot hold.
 
-    def check(self) -> None:
-        """Refuse an image that the format cannot hold."""
+        Parameters
+        ----------
+        axes
+            One letter per axis of the image.
+        """
 
-    def pour(self, path: Path, session: Session | None) -> None:
+    @abstractmethod
+    def write_file(self, path: Path, session: Session | None) -> None:
         """Write the whole file from the complete Zarr.
 
         Parameters
         ----------
         path
-            The file, which does not exist yet.
+            A file that does not exist yet.
         session
-            Whom to tell of progress, and who may cancel.
+            Gets the events, and may pause or cancel.
         """
-        raise NotImplementedError
 
-    def chunks_for(
-        self, shape: tuple[int, ...], axes: tuple[str, ...], chunks: tuple[int, ...] | None
-    ) -> tuple[int, ...] | None:
-        """Return the chunks of the Zarr that can be poured best, which divide those wanted.
+    def chunks_for(self, chunks: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        """Return the chunks of the Zarr that can be copied best, which divide those requested.
 
         Parameters
         ----------
-        shape
-            Shape of the image.
-        axes
-            One letter per axis.
         chunks
-            What was wanted, if anything.
+            The chunks requested, if any.
         """
         return chunks
 
-    def refuse(self, why: str, instead: str) -> InvalidImage:
+    def refuse(self, limit: str, remedy: str) -> InvalidImage:
         """Return the error that says why the format cannot hold the image, and what can.
 
         Parameters
         ----------
-        why
-            What the format cannot hold.
-        instead
-            The remedy.
+        limit
+            What the format holds, a clause.
+        remedy
+            What to do instead.
         """
         shape = " x ".join(map(str, self.shape))
         return InvalidImage(
-            f"{str(self.path)!r} cannot be {self.format}: {why}, and the image is {shape} "
-            f"{self.dtype} with axes {''.join(self.axes)!r}; {instead}."
+            f"{str(self.path)!r} cannot be {self.format}: {limit}, and the image is {shape} "
+            f"{self.dtype} with axes {''.join(self.axes)!r}; {remedy}."
         )
 
-    # What the Zarr's writer asks ---------------------------------------------------------------
+    # What every file writer does -------------------------------------------------------------
 
-    def _checked_axes(self, axes: tuple[str, ...]) -> tuple[str, ...]:
-        ndim = len(self.shape)
-        self.axes = parse(axes, ndim) or default_axes(ndim)
-        self.check()
+    def check_image(self, image: ImageMetadata) -> tuple[str, ...]:
+        """Return the image's axes, or names of axes for one that has none.
+
+        Parameters
+        ----------
+        image
+            The image.
+        """
+        self.axes = parse(image.axes, image.ndim) or default_axes(image.ndim)
+        self.check_format(self.axes)
         return self.axes
 
-    def _check_vacant(self) -> None:
-        check_file_vacant(self.path, overwrite=self._overwrite)
+    def check_layout(self, layout: OutputLayout) -> OutputLayout:
+        """Return the layout of the Zarr; refuse the options of OME-Zarr.
+
+        Parameters
+        ----------
+        layout
+            The layout.
+        """
+        if layout.shards is not None or layout.ome_zarr != VERSIONS[0]:
+            raise InvalidParameter(
+                f"{str(self.path)!r} will be {self.format}: ome_zarr and shards belong to "
+                "OME-Zarr; leave them out, or write NAME.ome.zarr."
+            )
+        pyramid = layout.pyramid and self.has_pyramid
+        return replace(layout, pyramid=pyramid, chunks=self.chunks_for(layout.chunks))
+
+    def check_vacant(self) -> None:
+        """Refuse a destination that exists, unless it is a file that may be overwritten."""
+        check_file_vacant(self.path, overwrite=self.overwrite)
 
     def finish(self, session: Session | None = None) -> Path:
-        """Pour the Zarr into the file, give that its final name and return it.
+        """Write the file from the Zarr, give it its final name and return that.
 
         Parameters
         ----------
         session
-            Whom to tell of progress, and who may cancel.
+            Gets the events, and may pause or cancel.
         """
-        poured = self.staging / _FILE
-        self._refuse_what_is_gone()
+        growing = self.staging / _FILE
+        self.zarr.check_in_place()
         try:
             with writing(self.path):
-                poured.unlink(missing_ok=True)  # of a run that was killed while it poured
-                self.pour(poured, session)
-                _sync(poured)
+                growing.unlink(missing_ok=True)  # of a run that was killed while it wrote the file
+                self.write_file(growing, session)
+                _sync(growing)
         except BaseException:
-            poured.unlink(missing_ok=True)  # nobody goes on with half a file; others want the room
+            growing.unlink(missing_ok=True)  # half a file is of no use, and takes room
             raise
-        self._refuse_what_is_gone()
-        check_file_vacant(self.path, overwrite=self._overwrite)
+        self.zarr.check_in_place()
+        self.check_vacant()
         with writing(self.path):
-            self._publish(poured)
+            self.publish(growing)
         shutil.rmtree(self.staging, ignore_errors=True)
         self.close()
         return self.path
 
-    def _publish(self, poured: Path) -> None:
-        os.replace(poured, self.path)
+    def publish(self, file: Path) -> None:
+        """Give the complete file its final name.
 
-    # For those who pour ------------------------------------------------------------------------
+        Parameters
+        ----------
+        file
+            The file, in the staging folder.
+        """
+        os.replace(file, self.path)
+
+    # The complete image, for subclasses ------------------------------------------------------
 
     @property
-    def record(self) -> dict[str, Any]:
-        """What is kept about the making of the image, as plain data."""
-        return {**self._own, "complete": True}
+    def record(self) -> dict[str, Plain]:
+        """The record of how the image is made, as plain data."""
+        return self.zarr.record
 
     @property
     def levels(self) -> list[zarr.Array[Any]]:
         """The complete levels, the finest first, their axes in the order of `stored_axes`."""
-        return self._levels
+        return self.zarr.levels
 
     @property
     def sizes(self) -> dict[str, tuple[float, str | None]]:
-        """Size of a pixel and its unit by axis."""
-        known = zip(self.stored_axes, self._scale, self._units, strict=True)
-        return {axis: (float(size), unit) for axis, size, unit in known}
+        """Size of a pixel and its unit by axis, in the order of `stored_axes`."""
+        sizes = zip(self.image.pixel_sizes, self.image.pixel_units, strict=True)
+        by_axis = dict(zip(self.axes, sizes, strict=True))
+        return {axis: (float(by_axis[axis][0]), by_axis[axis][1]) for axis in self.stored_axes}
 
-    def moved(self, block: np.ndarray[Any, Any], axes: Iterable[str]) -> np.ndarray[Any, Any]:
+    def transposed(self, block: NDArray[Any], axes: Iterable[str]) -> NDArray[Any]:
         """Return a block of a level with its axes in another order.
 
         Parameters
@@ -179,11 +205,11 @@ class StagedFileWriter(OmeZarrWriter):
         block
             Pixels in the order of `stored_axes`.
         axes
-            The order wanted.
+            The axes in the order of the result.
         """
         return block.transpose([self.stored_axes.index(axis) for axis in axes])
 
-    def fill(self, pixels: np.ndarray[Any, Any], axes: str, session: Session | None) -> None:
+    def fill(self, pixels: NDArray[Any], axes: str, session: Session | None) -> None:
         """Copy the finest level, chunk by chunk, into a memory-mapped file.
 
         Parameters
@@ -193,48 +219,45 @@ class StagedFileWriter(OmeZarrWriter):
         axes
             The order of their axes.
         session
-            Whom to tell of progress, and who may cancel.
+            Gets the events, and may pause or cancel.
         """
         reserve(self.staging / _FILE)
         level = self.levels[0]
         grid = Grid(level.shape, level.chunks)
         order = [self.stored_axes.index(axis) for axis in axes]
-
-        def regions() -> Iterator[Region]:
-            return map(grid.region, grid.positions())
-
-        for region in followed(session, f"writing {self.path.name}", regions(), len(grid)):
+        regions = map(grid.region, grid.positions())
+        for region in reported(session, f"writing {self.path.name}", regions, len(grid)):
             block = np.asarray(level[region])
             pixels[tuple(region[i] for i in order)] = block.transpose(order)
 
 
-def followed(session: Session | None, what: str, items: Iterable[Any], count: int) -> Iterator[Any]:
-    """Yield items, telling the session's listener of each; its cancel ends it, its pause holds it.
+def reported(session: Session | None, title: str, items: Iterable[T], count: int) -> Iterator[T]:
+    """Yield items, with an event for each; the session's cancel ends it, its pause suspends it.
 
     Parameters
     ----------
     session
-        Whom to tell, and who may cancel; None: nobody.
-    what
-        What is done, in words.
+        Gets the events, and may pause or cancel; None: nothing does.
+    title
+        What is done, such as ``"writing a.tif"``.
     items
-        What is yielded.
+        The items.
     count
-        How many they are.
+        Number of items.
     """
     if session is None:
         yield from items
         return
     started = time.perf_counter()
-    session.tell(PassStarted(what, count))
+    session.tell(PassStarted(title, count))
     for number, item in enumerate(items, 1):
         if session.pause is not None:
             wait_while(session.pause.is_set, session.cancel)
         if session.cancel is not None and session.cancel.is_set():
-            raise Cancelled(f"Cancelled while {what}: nothing stands under the final name.")
+            raise Cancelled(f"Cancelled while {title}: nothing exists under the final name.")
         yield item
-        session.tell(TileDone(what, number, count))
-    session.tell(PassDone(what, time.perf_counter() - started))
+        session.tell(TileDone(title, number, count))
+    session.tell(PassDone(title, time.perf_counter() - started))
 
 
 def check_file_vacant(path: Path, *, overwrite: bool) -> None:
@@ -250,9 +273,9 @@ def check_file_vacant(path: Path, *, overwrite: bool) -> None:
     if not os.path.lexists(path):
         return
     if path.is_symlink() or not path.is_file():
-        what = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "no file"
+        kind = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "not a file"
         raise DestinationUnwritable(
-            f"{str(path)!r} is {what}; expected a file or nothing: give another destination."
+            f"{str(path)!r} is {kind}; expected a file or nothing: give another destination."
         )
     if not overwrite:
         raise DestinationExists(

@@ -19,6 +19,7 @@ import numpy as np
 from napari_tilewise.engine.disk import writing
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable, SourceUnreadable
 from napari_tilewise.io.image import KEY
+from napari_tilewise.io.plain_data import to_plain
 from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.operations.spec.kinds import Output
 
@@ -67,12 +68,12 @@ def write_value(
     suffix = where.suffix.lower()
     if suffix == ".csv":
         header, rows = _table(value, where) if along is None else _columns(_tidy(value, along))
-        record = None if provenance is None else _json({KEY: _plain(provenance)})
+        record = None if provenance is None else _json({KEY: to_plain(provenance)})
         _replace({where: lambda file: _write_rows(file, header, rows), _sidecar(where): record})
     elif suffix == ".json":
-        content: dict[str, Any] = {"value": _plain(value)}
+        content: dict[str, Any] = {"value": to_plain(value)}
         if provenance is not None:
-            content[KEY] = _plain(provenance)
+            content[KEY] = to_plain(provenance)
         _replace({where: _json(content)})
     else:
         raise _no_suffix(where)
@@ -184,7 +185,7 @@ def publish_with_record(grown: Path, path: Path, record: Mapping[str, Any]) -> N
     # Written before either has its name: on a full disk there is neither.
     written = grown.with_name(f"{grown.name}{SIDECAR}")
     with written.open("w", encoding="utf-8") as file:
-        _json({KEY: _plain(record)})(file)
+        _json({KEY: to_plain(record)})(file)
     if _is_record(_sidecar(path)):  # for a moment there is no record, never another image's
         _sidecar(path).unlink()
     os.replace(grown, path)
@@ -335,16 +336,3 @@ def _columns(columns: Mapping[str, np.ndarray[Any, Any]]) -> _Rows:
 
 def _point_names(ndim: int) -> list[str]:
     return [f"axis-{axis}" for axis in range(ndim)]
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON knows it."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, complex):
-        return {"real": value.real, "imag": value.imag}
-    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)

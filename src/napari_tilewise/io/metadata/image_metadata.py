@@ -1,0 +1,59 @@
+"""What is known about an image that is to be written, whatever the format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import DTypeLike
+
+    from napari_tilewise.io.metadata.channels import Channel
+
+
+@dataclass(frozen=True, eq=False)
+class ImageMetadata:
+    """Shape, data type, axes and calibration of an image, and the record of how it is made."""
+
+    shape: tuple[int, ...]
+    """Length of each axis in pixels."""
+    dtype: DTypeLike
+    """Data type of the pixels."""
+    axes: tuple[str, ...]
+    """One letter per axis."""
+    scale: tuple[float, ...] | None = None
+    """Size of a pixel along each axis; None: 1."""
+    units: tuple[str | None, ...] | None = None
+    """OME-Zarr's name of the scale's unit along each axis; None: unknown."""
+    channels: Sequence[Channel] = ()
+    """Names and colours of the channels; empty where unknown."""
+    labels: bool = False
+    """Whether the values are label ids, which smaller levels never average."""
+    name: str | None = None
+    """Name of the image; None: the name of its file."""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """How the image is made, such as its recipe and versions."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def pixel_sizes(self) -> tuple[float, ...]:
+        """Size of a pixel along each axis."""
+        return self.scale or (1.0,) * self.ndim
+
+    @property
+    def pixel_units(self) -> tuple[str | None, ...]:
+        """Unit of the size along each axis."""
+        return self.units or (None,) * self.ndim
+
+    @property
+    def native_dtype(self) -> np.dtype[Any]:
+        """Data type in this machine's byte order."""
+        return np.dtype(self.dtype).newbyteorder("=")

@@ -1,0 +1,44 @@
+"""Plain data are numbers, texts, lists and mappings: values as JSON and YAML hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+
+Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
+"""A value that JSON holds."""
+
+
+def to_plain(value: object) -> Plain:
+    """Return a value as plain data.
+
+    NumPy's scalars and arrays become numbers and lists, tuples become lists, and a complex number
+    becomes its real and imaginary parts by name. NaN and infinity stay floats.
+
+    Parameters
+    ----------
+    value
+        Any value; one that JSON does not hold, such as a path, becomes its text.
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        return to_plain(value.tolist())
+    if isinstance(value, Mapping):
+        return plain_mapping(value)
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, complex):
+        return {"real": value.real, "imag": value.imag}
+    return value if isinstance(value, bool | int | float | str | None) else str(value)
+
+
+def plain_mapping(values: Mapping[str, object]) -> dict[str, Plain]:
+    """Return a mapping with its values, nested ones too, as plain data.
+
+    Parameters
+    ----------
+    values
+        Values by name.
+    """
+    return {str(key): to_plain(value) for key, value in values.items()}

@@ -1,0 +1,321 @@
+"""A Zarr in a staging folder, which takes blocks from many threads and makes its own pyramid.
+
+A block is whole chunks, or whole shards where chunks share files, so that no two blocks are written
+to one file.
+"""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numcodecs
+import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
+
+from napari_tilewise.engine.disk import writing
+from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, TilewiseError
+from napari_tilewise.grid import Grid, extent
+from napari_tilewise.io.image import KEY
+from napari_tilewise.io.plain_data import plain_mapping
+from napari_tilewise.io.writers.ome_zarr_layout import default_chunks, storage_rank
+from napari_tilewise.io.writers.partial_output import OWNER, claim, is_whole, owner, release
+from napari_tilewise.io.writers.pyramid import halve, level_shapes
+from napari_tilewise.io.writers.staging import new_staging
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import TypeVar
+
+    from numpy.typing import NDArray
+
+    from napari_tilewise.grid import Region
+    from napari_tilewise.io.metadata.image_metadata import ImageMetadata
+    from napari_tilewise.io.plain_data import Plain
+    from napari_tilewise.io.writers.output_layout import OutputLayout
+
+    T = TypeVar("T")
+
+
+class StagingZarr:
+    """The levels of an image that is not complete yet.
+
+    Regions and blocks are given in the order of the image's axes. OME-Zarr wants time first, then
+    channels, then space; where the order differs (``yxc``, ImageJ's ``tzcyx``) the axes are stored
+    in the order that it wants, and `stored_axes` says so.
+
+    Parameters
+    ----------
+    path
+        The final name of the output; messages name it, and the staging folder lies beside it.
+    image
+        The image, with axes that OME-Zarr can hold or that nobody reads from the Zarr.
+    layout
+        Version, chunks and levels.
+    resume
+        A staging folder of `unfinished` to continue with; None: a new one.
+    """
+
+    def __init__(
+        self, path: Path, image: ImageMetadata, layout: OutputLayout, *, resume: Path | None = None
+    ) -> None:
+        self.path = path
+        self.image = image
+        self.dtype = image.native_dtype
+        self.is_resumed = resume is not None
+        self._version = layout.ome_zarr
+        chunks = layout.chunks or default_chunks(image.shape, image.axes)
+        self.chunks = tuple(max(1, min(c, n)) for c, n in zip(chunks, image.shape, strict=True))
+        self.shards = None if layout.shards is None else self._whole_chunks(layout.shards)
+        self._order = sorted(range(image.ndim), key=lambda i: storage_rank(image.axes[i]))
+        self.stored_axes = self.in_stored_order(image.axes)
+        shape = self.in_stored_order(image.shape)
+        self.shapes = level_shapes(shape, self.stored_axes) if layout.pyramid else [shape]
+        self._record = plain_mapping({"recipe": None, **image.record, "labels": image.labels})
+        self.staging = new_staging(path) if resume is None else resume
+        claim(self.staging)
+        try:
+            with writing(path):
+                self.group = self._create_group()
+                self.levels = [self._create_level(i) for i in range(len(self.shapes))]
+        except BaseException:
+            if resume is None:
+                self.abort()
+            self.close()
+            raise
+
+    @property
+    def record(self) -> dict[str, Plain]:
+        """The record of how the image is made, as plain data."""
+        return {**self._record, "complete": True}
+
+    @property
+    def averages(self) -> bool:
+        """Whether a pixel of a smaller level is the mean of those below it."""
+        return not self.image.labels and self.dtype.kind != "b"
+
+    def level_scale(self, level: int) -> list[float]:
+        """Return the size of a pixel of a level along each stored axis.
+
+        Parameters
+        ----------
+        level
+            Number of the level, 0 the finest.
+        """
+        halvings = [self.halved(number) for number in range(1, level + 1)]
+        return [
+            float(size) * 2.0 ** sum(halved[axis] for halved in halvings)
+            for axis, size in enumerate(self.in_stored_order(self.image.pixel_sizes))
+        ]
+
+    def in_stored_order(self, values: Sequence[T]) -> tuple[T, ...]:
+        """Return values in the order in which the axes are stored.
+
+        Parameters
+        ----------
+        values
+            One value per axis of the image.
+        """
+        return tuple(values[i] for i in self._order)
+
+    # Level 0 ---------------------------------------------------------------------------------
+
+    def write(self, region: Region, block: NDArray[Any]) -> None:
+        """Write one block of whole chunks, or whole shards, of the finest level.
+
+        Parameters
+        ----------
+        region
+            Where the block goes; bounds are multiples of `chunks` (of `shards` where there are
+            any), or the end of the image.
+        block
+            Its pixels.
+        """
+        self._check_block(region, block)
+        stored_region = tuple(region[i] for i in self._order)
+        with writing(self.path):
+            self.levels[0][stored_region] = block.transpose(self._order)
+        self.check_in_place()
+
+    def _check_block(self, region: Region, block: NDArray[Any]) -> None:
+        shape, units = self.image.shape, self.shards or self.chunks
+        for s, c, n in zip(region, units, shape, strict=True):
+            if s.start % c or (s.stop % c and s.stop != n) or not 0 <= s.start <= s.stop <= n:
+                noun = "chunks" if self.shards is None else "shards"
+                raise TilewiseError(
+                    f"The region {region} does not consist of whole {noun} of {units} of an image "
+                    f"of {shape}; write whole {noun}, which no other block shares."
+                )
+        if block.shape != extent(region) or block.dtype != self.dtype:
+            raise TilewiseError(
+                f"A block of {block.shape} {block.dtype} does not fit the region {region} of an "
+                f"image of {self.dtype}; write a block of the region's shape and the image's dtype."
+            )
+
+    # Smaller levels --------------------------------------------------------------------------
+
+    def pyramid_tasks(self, level: int) -> list[Callable[[], None]]:
+        """Return the tasks that make a level from the one below, which must be complete.
+
+        One task makes one chunk, or one shard where there are any.
+
+        Parameters
+        ----------
+        level
+            Number of the level, from 1.
+        """
+        grid = Grid(self.shapes[level], self.in_stored_order(self.shards or self.chunks))
+        return [partial(self._halve, level, grid.region(p)) for p in grid.positions()]
+
+    def halved(self, level: int) -> tuple[bool, ...]:
+        """Return which axes of a level are half as long as those of the level below.
+
+        Parameters
+        ----------
+        level
+            Number of the level, from 1.
+        """
+        below = self.shapes[level - 1]
+        return tuple(before > n for before, n in zip(below, self.shapes[level], strict=True))
+
+    def _halve(self, level: int, region: Region) -> None:
+        pixels = self._half_region if self.shards is None else self._half_shard
+        with writing(self.path):
+            self.levels[level][region] = pixels(level, region)
+        self.check_in_place()
+
+    def _half_shard(self, level: int, region: Region) -> NDArray[Any]:
+        """Return a shard, chunk by chunk, to hold little of the level below in memory."""
+        shard = np.empty(extent(region), self.dtype)
+        grid = Grid(shard.shape, self.in_stored_order(self.chunks))
+        for inner in map(grid.region, grid.positions()):
+            outer = (
+                slice(r.start + s.start, r.start + s.stop)
+                for r, s in zip(region, inner, strict=True)
+            )
+            shard[inner] = self._half_region(level, tuple(outer))
+        return shard
+
+    def _half_region(self, level: int, region: Region) -> NDArray[Any]:
+        """Return the pixels of a region of a level, made from the level below."""
+        halved, below = self.halved(level), self.shapes[level - 1]
+        source = tuple(
+            slice(2 * s.start, min(2 * s.stop, n)) if h else s
+            for s, n, h in zip(region, below, halved, strict=True)
+        )
+        block = np.asarray(self.levels[level - 1][source])
+        return halve(block, halved, average=self.averages)
+
+    # End -------------------------------------------------------------------------------------
+
+    def note(self, values: Mapping[str, object]) -> None:
+        """Add to the record what became known while the image was made, such as thresholds.
+
+        Parameters
+        ----------
+        values
+            Values by their names in the record.
+        """
+        self._record.update(plain_mapping(values))
+
+    def complete(self, attributes: Mapping[str, object]) -> None:
+        """Write the attributes that say that the Zarr is complete.
+
+        Parameters
+        ----------
+        attributes
+            The attributes of the format, written beside the record.
+        """
+        with writing(self.path):
+            self.group.update_attributes({**attributes, KEY: self.record})
+            if self.is_resumed:
+                for scrap in self.staging.rglob("*.partial"):  # chunks whose writer was killed
+                    scrap.unlink(missing_ok=True)
+        self.check_in_place()
+
+    def abort(self) -> None:
+        """Remove the staging folder."""
+        shutil.rmtree(self.staging, ignore_errors=True)
+        self.close()
+
+    def close(self) -> None:
+        """Leave the staging folder as it is, for a later `resume`."""
+        release(self.staging)
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the staging folder still exists; somebody may remove it during the run."""
+        return is_whole(self.staging, len(self.shapes))
+
+    def check_in_place(self) -> None:
+        """Refuse to write into a staging folder that was removed: Zarr creates missing folders."""
+        if not self.is_in_place:
+            raise DestinationUnwritable(
+                f"{str(self.path)!r} cannot be written: its staging folder {str(self.staging)!r} "
+                "was removed or moved during the run; leave it in place and start again."
+            )
+
+    # Creation --------------------------------------------------------------------------------
+
+    def _whole_chunks(self, shards: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the lengths of a shard: whole chunks, and not longer than the image needs."""
+        lengths = []
+        for shard, chunk, n in zip(shards, self.chunks, self.image.shape, strict=True):
+            if shard < 1 or (shard % chunk and shard < n):
+                raise InvalidParameter(
+                    f"shards={shards}: expected whole chunks of {self.chunks} along every axis."
+                )
+            lengths.append(min(-(-shard // chunk), -(-n // chunk)) * chunk)
+        return tuple(lengths)
+
+    def _create_group(self) -> zarr.Group:
+        group = zarr.open_group(
+            self.staging, mode="a", zarr_format=2 if self._version == "0.4" else 3
+        )
+        group.update_attributes({KEY: {**self._record, "complete": False, OWNER: owner()}})
+        return group
+
+    def _create_level(self, level: int) -> zarr.Array[Any]:
+        shape = self.shapes[level]
+        lengths = zip(self.in_stored_order(self.chunks), shape, strict=True)
+        chunks = tuple(max(1, min(c, n)) for c, n in lengths)
+        old = self.group.get(str(level))
+        if isinstance(old, zarr.Array):
+            if (old.shape, old.chunks, old.dtype) == (shape, chunks, self.dtype):
+                return old
+            raise DestinationUnwritable(
+                f"The unfinished {str(self.staging)!r} holds {old.shape} {old.dtype} in chunks of "
+                f"{old.chunks}; expected {shape} {self.dtype} in {chunks}: start anew."
+            )
+        if self._version == "0.4":
+            # Every reader of Zarr 2 knows Blosc, and compatibility is why 0.4 is requested.
+            return self.group.create_array(
+                str(level),
+                shape=shape,
+                chunks=chunks,
+                dtype=self.dtype,
+                compressors=numcodecs.Blosc(cname="lz4", clevel=5),
+                fill_value=0,
+                chunk_key_encoding={"name": "v2", "separator": "/"},
+            )
+        # Zstandard with its checksum: unlike Blosc, a chunk cut short or flipped is always noticed.
+        return self.group.create_array(
+            str(level),
+            shape=shape,
+            chunks=chunks,
+            shards=self._shards_of(chunks, shape),
+            dtype=self.dtype,
+            compressors=ZstdCodec(level=1, checksum=True),
+            fill_value=0,
+            dimension_names=self.stored_axes,
+        )
+
+    def _shards_of(self, chunks: Sequence[int], shape: Sequence[int]) -> tuple[int, ...] | None:
+        """Return the shards of a level: as many chunks as in the finest, if it has so many."""
+        if self.shards is None:
+            return None
+        lengths = zip(self.in_stored_order(self.shards), chunks, shape, strict=True)
+        return tuple(min(-(-s // c), -(-n // c)) * c for s, c, n in lengths)
