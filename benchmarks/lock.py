@@ -15,7 +15,6 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests know what each operation takes
 
-from tests.strategies import SLOW
 from tests.test_declarations import parameters_for, sample
 
 import napari_tilewise as tw
@@ -45,7 +44,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     print("| operation | one thread | two are faster by | declared |\n|---|---|---|---|")
     for name, op in tw.OPERATIONS.items():
-        if args.name not in name or op.kind is Kind.WHOLE or name in SLOW:
+        if args.name not in name or op.kind is Kind.WHOLE or op.cost.trial_length is not None:
             continue
         image = sample(name, "uint8")
         params = parameters_for(op, image)

@@ -9,11 +9,10 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from scipy import ndimage as ndi
-from skimage import data, morphology, util
+from skimage import data, morphology
 
 from napari_tilewise.functions.annotations import Fixed
 from napari_tilewise.operations.feature.points import PointPatch, Points
-from napari_tilewise.operations.morphology.given_tree import TreeArray
 from napari_tilewise.operations.spec.operation import normal_halo
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
@@ -40,26 +39,6 @@ if TYPE_CHECKING:
 
 DTYPES = ("bool", "uint8", "uint16", "float32", "float64")
 LONGEST = {1: 200, 2: 44, 3: 14}
-NO_ANSWER: dict[str, set[str]] = {"restoration.unwrap_phase": {"rng"}}
-"""Parameters with which scikit-image's own answer is another at every call, so that nothing can be
-compared with it: unwrap_phase does not keep to a seed (and is deterministic without one)."""
-
-SLOW: dict[str, int] = {
-    "restoration.calibrate_denoiser": 24,
-    "restoration.denoise_invariant": 24,
-    "restoration.inpaint_biharmonic": 24,
-    "restoration.unsupervised_wiener": 24,
-    "segmentation.chan_vese": 12,
-    "segmentation.random_walker": 16,
-    "transform.hough_ellipse": 8,
-}
-"""The longest axis drawn for operations that are slow in scikit-image itself."""
-SLOW_VOLUMES: dict[str, int] = {
-    "restoration.denoise_nl_means": 5,
-    "restoration.rolling_ball": 8,
-}
-"""The same in three dimensions, for the quick profile, which cuts these into eight tiles at most:
-each is computed with a halo that reaches through the whole volume, at this length as at any."""
 QUICK = 100
 """Examples below which a profile is quick."""
 CONTENTS = ("noise", "smooth", "blobs", "labels", "constant", "negative", "real")
@@ -92,10 +71,11 @@ def cases(draw: st.DrawFn, operation: Operation, *, defaults: bool = False) -> C
     low, high = operation.limits.ndim
     ndim = draw(st.sampled_from([n for n in (2, 2, 3) if low <= n <= high] or [low]))
     least = max(operation.limits.shortest, 1 if ndim == 2 else 2)
-    longest = min(LONGEST[ndim], SLOW.get(operation.name, LONGEST[ndim]))
+    longest = trial_length(operation, LONGEST[ndim])
     if _is_slow_volume(operation, ndim):
-        longest = min(longest, SLOW_VOLUMES[operation.name])
+        longest = min(longest, operation.cost.trial_volume_length or longest)
     shape = tuple(draw(st.integers(least, max(least, longest))) for _ in range(ndim))
+    shape = accepted_shape(operation, shape)
     channel = draw(_channel(operation, ndim))
     full = list(shape)
     if channel is not None:
@@ -107,7 +87,8 @@ def cases(draw: st.DrawFn, operation: Operation, *, defaults: bool = False) -> C
     seed = draw(st.integers(0, 2**16))
     image = make_image(content, tuple(full), dtype, seed)
     params = draw(parameters(operation, ndim, image, channel, seed))
-    params = {k: v for k, v in params.items() if k not in NO_ANSWER.get(operation.name, ())}
+    # Nothing can be compared with a result that differs at every call.
+    params = {name: value for name, value in params.items() if operation.specs[name].reproducible}
     if defaults:
         kept = {n for n, p in operation.parameters.items() if p.required or n == operation.channel}
         kept |= {n for n, p in operation.specs.items() if isinstance(p, Seed)}
@@ -115,9 +96,31 @@ def cases(draw: st.DrawFn, operation: Operation, *, defaults: bool = False) -> C
     return Case(operation, image, params, draw(_tiles(operation, image, params, ndim)), content)
 
 
+def trial_length(operation: Operation, longest: int) -> int:
+    """Return the longest axis to try an operation on: less where scikit-image itself is slow."""
+    return min(longest, operation.cost.trial_length or longest)
+
+
+def accepted_shape(operation: Operation, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the nearest shape whose axes have the lengths that an operation takes together."""
+    nearest = operation.limits.nearest_shape
+    return shape if nearest is None else nearest(shape)
+
+
+def cropped(operation: Operation, image: np.ndarray, longest: int) -> np.ndarray:
+    """Return the corner of an image, no longer than to try the operation on."""
+    length = trial_length(operation, longest)
+    shape = accepted_shape(operation, tuple(min(n, length) for n in image.shape))
+    return image[tuple(slice(0, n) for n in shape)]
+
+
 def _is_slow_volume(operation: Operation, ndim: int) -> bool:
+    """Whether a quick profile cuts a volume into eight tiles at most.
+
+    Each is computed with a halo that reaches through the whole volume, at any length.
+    """
     quick = settings().max_examples < QUICK
-    return quick and ndim == 3 and operation.name in SLOW_VOLUMES
+    return quick and ndim == 3 and operation.cost.trial_volume_length is not None
 
 
 @st.composite
@@ -191,45 +194,7 @@ def parameters(
                 params[name] = draw(further_image(spec, image, shape, channel, seed))
             else:
                 params[name] = draw(values(spec, ndim, seed))
-    if operation.name == "segmentation.watershed":
-        params |= within_padding(params)
-    if operation.name == "filters.threshold_local":
-        params |= within_mirror(params, shape)
-    trees = [name for name, spec in operation.specs.items() if isinstance(spec, TreeArray)]
-    if trees and everything and min(shape) > 2:
-        params |= dict(zip(trees, draw(tree(operation, image)), strict=True))
-    return params
-
-
-def within_padding(params: dict[str, Any]) -> dict[str, Any]:
-    """Return the offset of a flood, not before the middle of its neighbourhood.
-
-    scikit-image pads the image by the offset: a neighbour that lies farther behind is read from
-    memory that belongs to others, so that there is no answer to compare with.
-    """
-    offset, middle = params.get("offset"), np.array(np.shape(params.get("connectivity"))) // 2
-    if offset is None or len(offset) != len(middle):
-        return {}
-    return {"offset": np.maximum(offset, middle)}
-
-
-def within_mirror(params: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
-    """Return another border mode for windows that reach over four times a small image.
-
-    SciPy mirrors pixels that far away to one outside the image: there is no answer to compare with
-    (see `check_mirroring`).
-    """
-    reach = np.max(params.get("block_size", 3)) // 2
-    by_windows = params.get("method") in ("generic", "median")
-    return {"mode": "mirror"} if by_windows and reach >= 4 * min(shape) else {}
-
-
-@st.composite
-def tree(draw: st.DrawFn, operation: Operation, image: np.ndarray) -> tuple[Any, Any]:
-    """Draw an image's component tree of any connectivity, or half of it, or none."""
-    of = util.invert(image) if operation.name.endswith("closing") else image
-    parent, traverser = morphology.max_tree(of, draw(st.integers(1, image.ndim)))
-    return draw(st.sampled_from(((parent, traverser), (parent, None), (None, None))))
+    return operation.satisfying(params, image, draw(st.integers(0, 11)))
 
 
 def _axis(channel: int | None, ndim: int) -> int | None:

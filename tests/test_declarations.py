@@ -30,7 +30,7 @@ from napari_tilewise.operations.spec.operation import (
     StepForm,
 )
 
-from .strategies import SLOW, typical
+from .strategies import cropped, typical
 
 LENGTH = 256
 CONSTANT = 2 * 2**20
@@ -78,22 +78,13 @@ def sample(name: str, dtype: str) -> np.ndarray:
         plane = plane if "u" in op.limits.dtypes else plane > 120
     else:
         plane = plane / 255.0
-    if name == "transform.ifrt2":
-        return plane[:-1, :-2] if len(plane) > LENGTH else plane[:, :-1]
+    if op.limits.nearest_shape is not None:
+        return plane[tuple(slice(0, n) for n in op.limits.nearest_shape(plane.shape))]
     if op.limits.ndim[0] == 3:
         return np.stack([plane[:64, :64]] * 64)
     channel = op.parameters[op.channel].default if op.channel else None
     channels = getattr(op.specs[op.channel], "least", 3) if op.channel else 0
     return plane if channel is None else np.stack([plane] * max(channels, 3), axis=-1)
-
-
-def together(op: Operation, image: np.ndarray) -> dict[str, Any]:
-    """Return parameters that only fit the image, or each other, as no spec can say."""
-    if "seed_point" in op.specs:
-        return {"seed_point": (5, 7)}
-    if "impulse_response" in op.specs:
-        return {"impulse_response": typical(op.specs["impulse_response"], image, 2, None)}
-    return {}
 
 
 def parameters_for(op: Operation, image: np.ndarray) -> dict[str, Any]:
@@ -105,7 +96,7 @@ def parameters_for(op: Operation, image: np.ndarray) -> dict[str, Any]:
         for parameter in op.parameters.values()
         if parameter.required
     }
-    return params | together(op, image)
+    return op.satisfying(params, image)
 
 
 def samples() -> list[tuple[str, str]]:
@@ -122,8 +113,7 @@ def samples() -> list[tuple[str, str]]:
 def test_a_tile_takes_no_more_memory_than_stated(name: str, dtype: str) -> None:
     op = tw.OPERATIONS[name]
     image = sample(name, dtype)
-    if name in SLOW:
-        image = image[tuple(slice(0, SLOW[name]) for _ in image.shape)]
+    image = cropped(op, image, LENGTH)
     params = parameters_for(op, image)
 
     def compute() -> int:

@@ -13,7 +13,7 @@ import zarr
 import napari_tilewise as tw
 from napari_tilewise.operations.spec.operation import Output
 from tests.executors.test_crews import by_threads, recipe_of
-from tests.strategies import SLOW
+from tests.strategies import cropped
 from tests.test_declarations import sample
 from tests.test_exact import assert_same
 
@@ -41,9 +41,7 @@ def of_each_sort() -> list[str]:
 def stack_of(name: str) -> tuple[np.ndarray, str]:
     """Return two images that an operation takes, and the axes of one."""
     op, image = tw.OPERATIONS[name], sample(name, "uint8")
-    length = min(SLOW.get(name, LENGTH), LENGTH)
-    if name != "transform.ifrt2":  # which wants one row more than columns
-        image = image[tuple(slice(0, length) for _ in image.shape)]
+    image = cropped(tw.OPERATIONS[name], image, LENGTH)
     has_channels = op.channel is not None and op.parameters[op.channel].default is not None
     axes = "yxc" if has_channels else "zyx"[-image.ndim :]
     return np.stack([image, image[::-1]]), axes

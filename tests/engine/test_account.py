@@ -13,7 +13,7 @@ import napari_tilewise as tw
 from napari_tilewise.engine.apply import build
 from napari_tilewise.engine.checkpoint import Checkpoint
 from napari_tilewise.engine.session import Session
-from tests.strategies import SLOW
+from tests.strategies import cropped
 from tests.test_declarations import parameters_for, sample
 
 if TYPE_CHECKING:
@@ -91,10 +91,8 @@ GATHERS = [n for n, op in tw.OPERATIONS.items() if op.kind.value in ("statistic"
 
 @pytest.mark.parametrize("name", GATHERS)
 def test_what_a_pass_found_outlasts_the_process(name: str, tmp_path: Path) -> None:
-    image = sample(name, "uint8")[:96, :96]
-    if name in SLOW:
-        image = image[:32, :32]
     op = tw.OPERATIONS[name]
+    image = cropped(op, sample(name, "uint8"), 96)
     params = parameters_for(op, image)
 
     def value(account: Checkpoint) -> tuple[Any, list[str]]:

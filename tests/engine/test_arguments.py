@@ -23,6 +23,7 @@ from skimage.util import invert
 
 import napari_tilewise as tw
 from napari_tilewise.operations.spec.docstrings import signature
+from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.recipe import Recipe
 from tests.strategies import typical
 
@@ -34,7 +35,7 @@ def arguments(name: str) -> tuple[np.ndarray, dict[str, Any]]:
     """Return an image and parameters that the operation takes."""
     op = tw.OPERATIONS[name]
     image = COINS if "u" in op.limits.dtypes else COINS > 120
-    if name == "morphology.remove_objects_by_distance":
+    if op.output is Output.LABELS and "f" not in op.limits.dtypes:
         image = morphology.label(COINS > 120)
     required = {
         p.name: typical(p.spec, image, 2, None) for p in op.parameters.values() if p.required

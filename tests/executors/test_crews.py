@@ -25,7 +25,7 @@ from napari_tilewise.operations.transform import integral
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, given
 from napari_tilewise.recipe import Recipe
 from tests.executors.crews import PickledCrew
-from tests.strategies import SLOW
+from tests.strategies import cropped
 from tests.test_declarations import parameters_for, sample
 
 if TYPE_CHECKING:
@@ -79,9 +79,7 @@ def recipe_of(name: str, image: np.ndarray) -> Recipe:
 def small(name: str, dtype: str) -> tuple[np.ndarray, Recipe, Any]:
     """Return a small image that the operation takes, the operation, and what threads find."""
     image = sample(name, dtype)
-    length = min(SLOW.get(name, LENGTH), LENGTH)
-    if name != "transform.ifrt2":  # which wants one row more than columns
-        image = image[tuple(slice(0, length) for _ in image.shape)]
+    image = cropped(tw.OPERATIONS[name], image, LENGTH)
     recipe = recipe_of(name, image)
     try:
         return image, recipe, by_threads(recipe, image)

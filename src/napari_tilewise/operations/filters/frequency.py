@@ -16,7 +16,14 @@ from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.shared.whole import WHOLE
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.keyword_specs import Keywords
-from napari_tilewise.operations.spec.operation import Call, Cost, Limits, Operation, ResultSpec
+from napari_tilewise.operations.spec.operation import (
+    Call,
+    Constraint,
+    Cost,
+    Limits,
+    Operation,
+    ResultSpec,
+)
 from napari_tilewise.operations.spec.parameters import (
     Array,
     Either,
@@ -27,7 +34,7 @@ from napari_tilewise.operations.spec.parameters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 def _blur(rows: np.ndarray, columns: np.ndarray, sigma: float = 1.0) -> np.ndarray:
@@ -83,6 +90,12 @@ def _transform_dtype(response: np.ndarray) -> np.dtype[Any]:
     return transformed.dtype
 
 
+def _one_response(params: Mapping[str, Any], image: np.ndarray, solution: int) -> Mapping[str, Any]:
+    """Return an impulse response where there is neither one nor a predefined filter."""
+    names = ("impulse_response", "predefined_filter")
+    return {} if any(params.get(name) for name in names) else {"impulse_response": _blur}
+
+
 def _filter(name: str, working: float, specs: dict[str, Spec]) -> Operation:
     samples: tuple[Callable[..., Any], ...] = (_blur, _delta)
     return Operation(
@@ -97,6 +110,7 @@ def _filter(name: str, working: float, specs: dict[str, Spec]) -> Operation:
         },
         result=ResultSpec(dtype=_dtype),
         limits=Limits(check=_check, ndim=(2, 2)),
+        constraints=(Constraint(names=("impulse_response",), satisfy=_one_response),),
         cost=Cost(memory=working),
     )
 

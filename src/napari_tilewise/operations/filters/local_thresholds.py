@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Block,
     Call,
+    Constraint,
     Cost,
     HaloLike,
     Kind,
@@ -33,6 +34,9 @@ from napari_tilewise.operations.spec.operation import (
     tiled,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Either, FunctionSpec, Number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 WINDOW = Number(integer=True, odd=True, minimum=1, per_axis=True, length=True, usual=(3, 31))
 
@@ -66,6 +70,18 @@ def _check_local(call: Call) -> None:
         )
     if method in ("generic", "median"):
         check_mirroring(call, [width // 2 for width in call.per_axis(call["block_size"])])
+
+
+def _mirrored_once(
+    params: Mapping[str, Any], image: np.ndarray, solution: int
+) -> Mapping[str, Any]:
+    """Return another border mode for windows that reach over four times a small image.
+
+    SciPy mirrors pixels that far away to one outside the image (see `check_mirroring`).
+    """
+    reach = np.max(params.get("block_size", 3)) // 2
+    by_windows = params.get("method") in ("generic", "median")
+    return {"mode": "mirror"} if by_windows and reach >= 4 * min(image.shape) else {}
 
 
 def _summed(call: Call) -> Tiles:
@@ -129,6 +145,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_local_halo, border="mode"),
         plan_of=_local,
         result=ResultSpec(dtype=as_float),
+        constraints=(Constraint(names=("mode",), satisfy=_mirrored_once),),
         limits=Limits(check=_check_local),
         step=StepForm(apply=above, text=ABOVE),
         cost=Cost(memory=5.0),

@@ -17,7 +17,13 @@ from scipy import ndimage as ndi
 from skimage.util import invert
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.morphology.given_tree import NOTE, TREE, from_tree, has_tree
+from napari_tilewise.operations.morphology.given_tree import (
+    NOTE,
+    TREE,
+    from_tree,
+    has_tree,
+    tree_of,
+)
 from napari_tilewise.operations.morphology.max_tree import check as check_tree_functions
 from napari_tilewise.operations.morphology.max_tree import is_short, refuse_half
 from napari_tilewise.operations.shared.combined import collected, together
@@ -318,6 +324,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_labelled_halo),
         plan_of=_labelled_maxima,
         limits=Limits(check=check_tree_functions),
+        constraints=(tree_of(),),
         cost=Cost(memory=6.0),
         note=NOTE,
     ),

@@ -23,6 +23,7 @@ from napari_tilewise.operations.spec.operation import (
     Adapter,
     Block,
     Call,
+    Constraint,
     Cost,
     Gather,
     HaloLike,
@@ -39,7 +40,7 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import Footprint, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from napari_tilewise.grid import Region
 
@@ -177,6 +178,15 @@ def _check_new(call: Call) -> None:
         ) from error
 
 
+def _inside(params: Mapping[str, Any], image: np.ndarray, solution: int) -> Mapping[str, Any]:
+    """Return the seed point's nearest pixel of the image."""
+    shape = np.array(image.shape)
+    point = np.broadcast_to(params["seed_point"], shape.shape)
+    return {"seed_point": tuple(np.clip(point, -shape, shape - 1).tolist())}
+
+
+SEED_INSIDE = Constraint(names=("seed_point",), satisfy=_inside)
+
 SPECS = {
     "seed_point": Number(integer=True, per_axis=True, usual=(-2, 12)),
     "footprint": Footprint(optional=True, sequences=False, advanced=True),
@@ -193,6 +203,7 @@ FLOOD = Operation(
     neighbourhood=Neighbourhood(halo=_halo),
     plan_of=_flooded,
     limits=Limits(check=_check),
+    constraints=(SEED_INSIDE,),
     cost=Cost(memory=3.0),
 )
 FLOOD_FILL = Operation(
@@ -203,6 +214,7 @@ FLOOD_FILL = Operation(
     neighbourhood=Neighbourhood(halo=_halo),
     plan_of=_filled,
     limits=Limits(check=_check_new),
+    constraints=(SEED_INSIDE,),
     cost=Cost(memory=4.0),
     adapter=Adapter(modernize=never_in_place),
     note="in_place=True is for NumPy images.",

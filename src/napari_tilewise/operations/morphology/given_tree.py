@@ -11,12 +11,16 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from skimage.morphology import max_tree
 
 from napari_tilewise.errors import InvalidParameter, InvalidParameterType
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out
+from napari_tilewise.operations.spec.operation import Constraint
 from napari_tilewise.operations.spec.parameters import FunctionSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from napari_tilewise.operations.spec.operation import Call, Plan
 
 
@@ -52,6 +56,26 @@ NOTE = (
     "A given tree (parent and tree_traverser) numbers the pixels of the whole image, which is then "
     "worked on at once; without one every tile makes its own."
 )
+
+
+def tree_of(prepare: Callable[[np.ndarray], np.ndarray] | None = None) -> Constraint:
+    """Return the constraint that both arrays of a tree are those of the image, or left out.
+
+    Parameters
+    ----------
+    prepare
+        Returns the image that the tree is made of, where it is not the input (closings: inverted).
+    """
+
+    def satisfy(params: Mapping[str, Any], image: np.ndarray, solution: int) -> Mapping[str, Any]:
+        if solution % 6 not in (1, 2) or min(image.shape) <= 2:
+            return {}
+        connectivity = 1 + solution // 6 % image.ndim
+        parent, order = max_tree(image if prepare is None else prepare(image), connectivity)
+        # Half a tree is ignored.
+        return {"parent": parent, "tree_traverser": order if solution % 6 == 1 else None}
+
+    return Constraint(names=tuple(TREE), satisfy=satisfy)
 
 
 def has_tree(call: Call) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from skimage.util import invert
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.morphology.given_tree import (
@@ -18,11 +19,13 @@ from napari_tilewise.operations.morphology.given_tree import (
     check_tree,
     from_tree,
     has_tree,
+    tree_of,
 )
 from napari_tilewise.operations.shared.whole import WHOLE, whole_halo
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Call,
+    Constraint,
     Cost,
     HaloLike,
     Kind,
@@ -92,7 +95,8 @@ def _filter(
     threshold: str,
     halo: Callable[[Call], HaloLike],
     usual: tuple[int, int],
-    working: float,
+    memory: float,
+    tree: Constraint,
 ) -> Operation:
     return Operation(
         name=f"morphology.{name}",
@@ -106,16 +110,19 @@ def _filter(
         neighbourhood=Neighbourhood(halo=halo),
         plan_of=_filtered,
         limits=Limits(check=check),
-        cost=Cost(memory=working),
+        constraints=(tree,),
+        cost=Cost(memory=memory),
         note=f"A large {threshold} is a large halo. {NOTE}",
     )
 
 
+OF_IMAGE, OF_INVERTED = tree_of(), tree_of(invert)
+
 OPERATIONS = (
-    _filter("area_opening", "area_threshold", _area_reach, (0, 40), 8.0),
-    _filter("area_closing", "area_threshold", _area_reach, (0, 40), 8.0),
-    _filter("diameter_opening", "diameter_threshold", _diameter_reach, (0, 12), 13.0),
-    _filter("diameter_closing", "diameter_threshold", _diameter_reach, (0, 12), 13.0),
+    _filter("area_opening", "area_threshold", _area_reach, (0, 40), 8.0, OF_IMAGE),
+    _filter("area_closing", "area_threshold", _area_reach, (0, 40), 8.0, OF_INVERTED),
+    _filter("diameter_opening", "diameter_threshold", _diameter_reach, (0, 12), 13.0, OF_IMAGE),
+    _filter("diameter_closing", "diameter_threshold", _diameter_reach, (0, 12), 13.0, OF_INVERTED),
     Operation(
         name="morphology.max_tree",
         family=families.MORPHOLOGY_BY_AREA,

@@ -172,7 +172,7 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=_dtype, parts=_parts),
         limits=Limits(ndim=(2, 2)),
-        cost=Cost(memory=30.0),
+        cost=Cost(trial_length=24, memory=30.0),
         note="The image, and the Gibbs sampler's chains. Random: give rng for the same result.",
     ),
 )

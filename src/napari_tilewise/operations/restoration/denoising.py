@@ -230,7 +230,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_nl_halo),
         result=ResultSpec(dtype=as_float),
         limits=Limits(ndim=(2, 4), shortest=2, check=_check_nl),
-        cost=Cost(memory=10.0),
+        cost=Cost(trial_volume_length=5, memory=10.0),
     ),
     Operation(
         name="restoration.rolling_ball",
@@ -243,7 +243,7 @@ OPERATIONS = (
         },
         neighbourhood=Neighbourhood(halo=_ball_halo),
         adapter=Adapter(fixed={"workers": 1}, modernize=without("workers", "num_threads")),
-        cost=Cost(memory=6.0),
+        cost=Cost(trial_volume_length=8, memory=6.0),
     ),
     Operation(
         name="restoration.unwrap_phase",
@@ -253,7 +253,14 @@ OPERATIONS = (
         specs={
             "wrap_around": Either(options=(Flag(), Flags(samples=((True, False),)))),
             # scikit-image's kernel takes no numpy.random.Generator, whatever its docstring says
-            "rng": Number(integer=True, minimum=0, optional=True, usual=(0, 99), advanced=True),
+            "rng": Number(
+                integer=True,
+                minimum=0,
+                optional=True,
+                usual=(0, 99),
+                advanced=True,
+                reproducible=False,
+            ),
         },
         result=ResultSpec(dtype=lambda call: np.float64),
         limits=Limits(check=_check_phase, ndim=(1, 3)),

@@ -179,6 +179,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         plan_of=_plan,
         cost=Cost(
+            trial_length=24,
             memory=80.0,  # the sparse factors of a hole that is the whole tile
         ),
         note="A hole is read whole, and solved for each tile that it meets. The system of all "

@@ -117,7 +117,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_halo),
         result=ResultSpec(dtype=as_float),
         plan_of=_denoise,
-        cost=Cost(memory=16.0),
+        cost=Cost(trial_length=24, memory=16.0),
         note="By tiles for scikit-image's filters with a finite halo (gaussian, median, "
         "denoise_nl_means), and as exact as they are; any other function gets the whole image.",
     ),
@@ -133,7 +133,7 @@ OPERATIONS = (
             "extra_output": Flag(),
         },
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
-        cost=Cost(memory=16.0),
+        cost=Cost(trial_length=24, memory=16.0),
         note="Returns a function; with extra_output also the parameters tried and their losses.",
     ),
     Operation(

@@ -229,7 +229,7 @@ OPERATIONS = (
         limits=Limits(ndim=(2, 2)),
         neighbourhood=Neighbourhood(halo=lambda call: 1),
         plan_of=_chan_vese,
-        cost=Cost(largest_region=largest_cut, memory=24.0),
+        cost=Cost(trial_length=12, largest_region=largest_cut, memory=24.0),
         note="Every iteration is two passes over the image, a third and fourth for the energies "
         "of extended_output.",
     ),

@@ -235,7 +235,7 @@ OPERATIONS = (
             channel=no_channel,
         ),
         limits=Limits(ndim=(2, 3), check=_check_walker),
-        cost=Cost(memory=110.0),
+        cost=Cost(trial_length=16, memory=110.0),
         note="The labels given are never overwritten, whatever copy says. return_full_prob makes "
         "an array that is computed at once: how many images it holds, only the labels tell. Beyond "
         "thirty labels each takes the memory of three more images than stated.",

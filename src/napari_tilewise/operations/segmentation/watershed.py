@@ -31,6 +31,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
+    Constraint,
     Cost,
     Gather,
     HaloLike,
@@ -54,6 +55,8 @@ from napari_tilewise.operations.spec.parameters import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_tilewise.grid import Region
 
 REACH = {1: 2**16, 2: 256, 3: 48}
@@ -102,6 +105,23 @@ def _check(call: Call) -> None:
             f"{name}: offset={tuple(offset.tolist())}: expected {call.ndim} places, none before "
             f"the middle of a neighbourhood of shape {tuple(lengths)}."
         )
+
+
+def _offset_from_middle(
+    params: Mapping[str, Any], image: np.ndarray, solution: int
+) -> Mapping[str, Any]:
+    """Return the offset of a flood, not before the middle of its neighbourhood.
+
+    scikit-image pads the image by the offset: a neighbour that lies farther behind is read from
+    memory that belongs to others.
+    """
+    offset, middle = (
+        params.get("offset"),
+        np.array(np.asarray(params.get("connectivity")).shape) // 2,
+    )
+    if offset is None or len(offset) != len(middle):
+        return {}
+    return {"offset": np.maximum(offset, middle)}
 
 
 # -- ties ------------------------------------------------------------------------------------------
@@ -291,6 +311,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(
             halo=_halo, typical_halo=lambda call: 32 if _by_components(call) else _halo(call)
         ),
+        constraints=(Constraint(names=("offset",), satisfy=_offset_from_middle),),
         limits=Limits(check=_check),
         plan_of=_watershed,
         cost=Cost(memory=24.0),

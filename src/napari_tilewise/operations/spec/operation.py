@@ -29,6 +29,7 @@ from napari_tilewise.operations.spec.call import (
     no_channel,
     same_channel,
 )
+from napari_tilewise.operations.spec.constraint import Constraint
 from napari_tilewise.operations.spec.families import Family
 from napari_tilewise.operations.spec.kinds import Exactness, Kind, Output
 from napari_tilewise.operations.spec.parameters import (
@@ -66,6 +67,7 @@ __all__ = [
     "Block",
     "BoundParameters",
     "Call",
+    "Constraint",
     "Cost",
     "Exactness",
     "Family",
@@ -194,6 +196,8 @@ class Limits:
     """Whether NaN and infinity are refused."""
     implied_channel: Callable[[tuple[int, ...]], int | None] | None = None
     """Which axis of an image of this shape holds channels, where no parameter says so."""
+    nearest_shape: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
+    """The nearest shape that the function takes, where the lengths of axes depend on each other."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -207,6 +211,10 @@ class Cost:
     """Pixels of the largest region that passes visit besides tiles, where that may be more."""
     holds_gil: bool = False
     """Whether it holds Python's global lock for most of its time: threads do not make it faster."""
+    trial_length: int | None = None
+    """Longest axis of images to try it on, where scikit-image's own function is slow."""
+    trial_volume_length: int | None = None
+    """The same in three dimensions, where a halo reaches through every volume of such a size."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -255,6 +263,7 @@ class Operation:
     cost: Cost = field(default_factory=Cost)
     step: StepForm = field(default_factory=StepForm)
     adapter: Adapter = DIRECT
+    constraints: tuple[Constraint, ...] = ()
     deprecated: str = ""
     """What scikit-image says to use instead; shown last."""
     note: str = ""
@@ -382,6 +391,25 @@ class Operation:
         """Return parameters with deprecated ones replaced by those in `specs`."""
         modernize = self.adapter.modernize
         return dict(params) if modernize is None else modernize(dict(params))
+
+    def satisfying(
+        self, params: Mapping[str, Any], image: np.ndarray, solution: int = 0
+    ) -> dict[str, Any]:
+        """Return parameters that meet all constraints, as near to the ones passed as possible.
+
+        Parameters
+        ----------
+        params
+            The parameters by name; one left out keeps its default if that meets the constraints.
+        image
+            The image that they are for.
+        solution
+            Selects among several values that meet a constraint.
+        """
+        params = dict(params)
+        for constraint in self.constraints:
+            params |= constraint.satisfy(params, image, solution)
+        return params
 
     def call(
         self,

@@ -46,6 +46,9 @@ class Spec:
     advanced: bool = False
     """Whether forms show it among the advanced ones."""
 
+    reproducible: bool = True
+    """Whether scikit-image's own result is the same at every call with the same value."""
+
     def check(self, name: str, value: Any, ndim: int | None) -> Any:
         """Return the value, normalised; raise `InvalidParameter` when it does not fit."""
         if value is None:

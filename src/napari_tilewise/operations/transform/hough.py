@@ -257,5 +257,6 @@ OPERATIONS = (
         limits=Limits(ndim=(2, 2)),
         note="The time grows with the third power of the number of edge pixels, in scikit-image "
         "too.",
+        cost=Cost(trial_length=8),
     ),
 )

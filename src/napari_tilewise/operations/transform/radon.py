@@ -78,13 +78,28 @@ def _sart_dtype(call: Call) -> np.dtype[Any]:
     return call.dtype if call.dtype.char in "fd" else np.dtype(float)
 
 
+def _square(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (min(shape),) * 2
+
+
+def _one_row_more(shape: tuple[int, ...]) -> tuple[int, ...]:
+    columns = max(1, min(shape[0] - 1, shape[1]))
+    return columns + 1, columns
+
+
 def _check_frt2(call: Call) -> None:
-    rows, columns = call.shape
-    more = call.operation.name.endswith("ifrt2")
-    if rows != columns + more:
-        wanted = "one row more than columns" if more else "as many rows as columns"
+    if call.shape != _square(call.shape):
         raise InvalidImage(
-            f"{call.operation.name}: an image of shape {call.shape}: expected {wanted}."
+            f"{call.operation.name}: an image of shape {call.shape}: expected as many rows as "
+            "columns."
+        )
+
+
+def _check_ifrt2(call: Call) -> None:
+    if call.shape != _one_row_more(call.shape):
+        raise InvalidImage(
+            f"{call.operation.name}: an image of shape {call.shape}: expected one row more than "
+            "columns."
         )
 
 
@@ -157,7 +172,7 @@ OPERATIONS = (
         result=ResultSpec(
             shape=lambda call: (call.shape[0] + 1, call.shape[1]), dtype=lambda call: np.uint32
         ),
-        limits=Limits(ndim=(2, 2), check=_check_frt2),
+        limits=Limits(ndim=(2, 2), check=_check_frt2, nearest_shape=_square),
         cost=Cost(memory=5.0),
     ),
     Operation(
@@ -165,7 +180,7 @@ OPERATIONS = (
         family=families.INTEGRALS,
         **WHOLE,
         result=ResultSpec(shape=lambda call: (call.shape[1],) * 2, dtype=lambda call: np.float64),
-        limits=Limits(ndim=(2, 2), check=_check_frt2),
+        limits=Limits(ndim=(2, 2), check=_check_ifrt2, nearest_shape=_one_row_more),
         cost=Cost(memory=5.0),
     ),
 )
