@@ -13,7 +13,6 @@ from skimage import data, morphology
 
 from napari_tilewise.functions.annotations import Fixed
 from napari_tilewise.operations.feature.points import PointPatch, Points
-from napari_tilewise.operations.spec.operation import normal_halo
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Array,
@@ -363,7 +362,7 @@ def _tiles(
         del spatial[channel]
     try:
         call = operation.call(image.shape, image.dtype, params)
-        halo = [max(pair) for pair in normal_halo(operation.neighbourhood.halo(call), ndim)]
+        halo = [max(pair) for pair in call.halo]
     except ValueError:
         halo = [1] * ndim
     tiles = []

@@ -14,8 +14,9 @@ from scipy import ndimage as ndi
 from skimage import data
 
 import napari_tilewise as tw
-from napari_tilewise.engine.apply import build
+from napari_tilewise.engine.apply import build, compute
 from napari_tilewise.engine.session import Session
+from napari_tilewise.errors import InvalidFunction
 from napari_tilewise.operations.spec.docstrings import signature
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
@@ -26,6 +27,7 @@ from napari_tilewise.operations.spec.operation import (
     Neighbourhood,
     Operation,
     Output,
+    Part,
     ResultSpec,
     StepForm,
 )
@@ -61,6 +63,60 @@ def test_a_declaration_is_a_few_groups() -> None:
     assert max(len(dataclasses.fields(group)) for group in groups) <= 8
     for op in tw.OPERATIONS.values():
         assert type(op) is Operation, "an operation is a value, not a class of its own"
+
+
+def declaring(**groups: Any) -> Operation:
+    """Return scikit-image's Gaussian filter, wrongly declared."""
+    return dataclasses.replace(tw.OPERATIONS["filters.gaussian"], **groups)
+
+
+IMPOSSIBLE = {
+    "fewer axes": (
+        {"result": ResultSpec(shape=lambda call: call.shape[:-1])},
+        "an image of shape (40,) for an image of shape (40, 50), with 1 axis besides its channels: "
+        "expected 2",
+    ),
+    "more axes": (
+        {"result": ResultSpec(shape=lambda call: (3, *call.shape))},
+        "with 3 axes besides its channels: expected 2",
+    ),
+    "no such channel axis": (
+        {"result": ResultSpec(shape=lambda call: (*call.shape, 3), channel=lambda call: 5)},
+        "with channel axis 5: expected one of its axes, from 0 to 2",
+    ),
+    "no shape": (
+        {"result": ResultSpec(output=Output.MASK, shape=lambda call: None)},
+        "a mask of shape None: expected a tuple of lengths",
+    ),
+    "lengths of floats": (
+        {"result": ResultSpec(shape=lambda call: (20.0, 25.0))},  # type: ignore[arg-type]
+        "expected a tuple of lengths",
+    ),
+    "no dtype": (
+        {"result": ResultSpec(dtype=lambda call: "pixels")},
+        "a result of type 'pixels': expected a NumPy data type",
+    ),
+    "a part's axes": (
+        {"result": ResultSpec(parts=lambda call: (Part(Output.LABELS, np.intp, (5, 5, 5)),))},
+        "labels of shape (5, 5, 5) for an image of shape (40, 50)",
+    ),
+    "a halo of other axes": (
+        {"neighbourhood": Neighbourhood(halo=lambda call: (1, 2, 3))},
+        "a halo of (1, 2, 3): expected 0 or more pixels, or as many items as there are spatial "
+        "axes, 2",
+    ),
+    "a halo below 0": ({"neighbourhood": Neighbourhood(halo=lambda call: -1)}, "a halo of -1"),
+}
+
+
+@pytest.mark.parametrize("case", list(IMPOSSIBLE))
+def test_an_impossible_declaration_is_refused_in_one_sentence(case: str) -> None:
+    groups, message = IMPOSSIBLE[case]
+    with pytest.raises(InvalidFunction) as error:
+        compute(build(declaring(**groups), np.zeros((40, 50)), {}, Session(1), tiles=20))
+    assert str(error.value).startswith("filters.gaussian declares ")
+    assert message in str(error.value)
+    assert str(error.value).count(". ") == 0
 
 
 def works_on_objects(op: Operation) -> bool:

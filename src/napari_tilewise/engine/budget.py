@@ -20,7 +20,7 @@ from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.tile_order import band_width
 from napari_tilewise.engine.tile_size import tile_over
-from napari_tilewise.operations.spec.operation import Kind, normal_halo
+from napari_tilewise.operations.spec.operation import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -130,7 +130,7 @@ class _Demand:
     def of_box(self, stack: Stack, lengths: Sequence[int]) -> int:
         """Return the peak of a box of a stack's result; lengths are along its spatial axes."""
         call = stack.call
-        halo = normal_halo(call.operation.neighbourhood.halo(call), call.ndim)
+        halo = call.halo
         ratio = _ratio(stack)
         output = prod(lengths) * _channels_of_result(stack)
         box = [

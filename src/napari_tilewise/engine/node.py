@@ -157,7 +157,7 @@ class Node:
             if region is not None and not self.call.wraps:
                 region = clip(region, self.call.spatial_shape)
         else:
-            halo = normal_halo(final.halo, self.call.ndim)
+            halo = normal_halo(final.halo, self.call.ndim, self.call.operation.name)
             region = self.driver.blocks.grown(tile, halo, final.align)
         block = self.driver.blocks.block(tile, region, position)
         result: np.ndarray = self.driver.guard(lambda: final.compute(block), tile)

@@ -250,7 +250,7 @@ class PassRunner:
         position
             The tile's position, or its number among the pass's regions.
         """
-        halo = normal_halo(gather.halo, self.call.ndim)
+        halo = normal_halo(gather.halo, self.call.ndim, self.call.operation.name)
         if gather.image is not None:
             grid, block_of = self.blocks.look_at(gather.image)
             tile = grid.region(position) if gather.regions is None else gather.regions[position[0]]

@@ -46,7 +46,7 @@ class Sweeping:
         self.driver = driver
         self.sweep = sweep
         self.number = number
-        self.halo: Halo = normal_halo(sweep.halo, driver.call.ndim)
+        self.halo: Halo = normal_halo(sweep.halo, driver.call.ndim, driver.call.operation.name)
         self.what = f"{driver.operation.name}: {sweep.what}"
         self._name = driver.name_of(number)
         self._noted = time.monotonic()

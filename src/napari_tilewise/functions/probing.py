@@ -9,7 +9,6 @@ import numpy as np
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.functions.user_function import UserFunction
 from napari_tilewise.operations.spec.parameters import is_image
-from napari_tilewise.operations.spec.passes import normal_halo
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Call
@@ -57,7 +56,7 @@ def probed_dtype(call: Call) -> np.dtype[Any]:
 
 def _small(call: Call) -> tuple[int, ...]:
     """Return the shape of a block that a tile could have: one pixel and its neighbours."""
-    halo = normal_halo(call.operation.neighbourhood.halo(call), call.ndim)
+    halo = call.halo
     return tuple(
         min(n, max(LEAST, before + 1 + after))
         for n, (before, after) in zip(call.spatial_shape, halo, strict=True)

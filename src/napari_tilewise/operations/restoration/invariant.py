@@ -29,7 +29,6 @@ from napari_tilewise.operations.spec.operation import (
     Output,
     Plan,
     ResultSpec,
-    normal_halo,
     tiled,
 )
 from napari_tilewise.operations.spec.parameters import Either, Flag, FunctionSpec, Number, Numbers
@@ -83,7 +82,7 @@ def _halo(call: Call) -> HaloLike:
     inner = _inner(call)
     if inner is None:
         return whole_halo(call)
-    halo = normal_halo(inner.operation.neighbourhood.halo(inner), call.ndim)
+    halo = inner.halo
     return [(before + 1, after + 1) for before, after in halo]
 
 

@@ -29,6 +29,7 @@ from napari_tilewise.operations.spec.call import (
     no_channel,
     same_channel,
 )
+from napari_tilewise.operations.spec.consistency import checked_part
 from napari_tilewise.operations.spec.constraint import Constraint
 from napari_tilewise.operations.spec.families import Family
 from napari_tilewise.operations.spec.kinds import Exactness, Kind, Output
@@ -115,6 +116,11 @@ class Call(CallGeometry):
         """Whether the border mode continues the image periodically."""
         border = self.operation.neighbourhood.border
         return border is not None and self.params[border] == "wrap"
+
+    @property
+    def halo(self) -> Halo:
+        """The neighbours that a tile needs, ``((before, after), ...)`` per spatial axis."""
+        return normal_halo(self.operation.neighbourhood.halo(self), self.ndim, self.operation.name)
 
     def function(self, data: np.ndarray, /, **overrides: Any) -> Any:
         """Call the scikit-image function on an array with the bound parameters."""
@@ -333,13 +339,15 @@ class Operation:
 
     def parts(self, call: Call) -> tuple[Part, ...] | None:
         """Return what each of several results is; None where there is one."""
-        return None if self.result.parts is None else self.result.parts(call)
+        parts = None if self.result.parts is None else self.result.parts(call)
+        return None if parts is None else tuple(checked_part(self.name, p, call) for p in parts)
 
     def whole_part(self, call: Call) -> Part:
         """Return what the only result is."""
         result = self.result
         output = result.output if result.output_of is None else result.output_of(call)
-        return Part(output, result.dtype(call), result.shape(call), result.channel(call))
+        part = Part(output, result.dtype(call), result.shape(call), result.channel(call))
+        return checked_part(self.name, part, call)
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -465,12 +473,12 @@ class Operation:
         """
         bound = self.bind(params, ndim)
         call = Call(self, bound, tuple(shape or (1024,) * ndim), np.dtype(float))
-        return normal_halo(self.neighbourhood.halo(call), ndim)
+        return call.halo
 
     def halo_for_tiles(self, call: Call) -> Halo:
         """Return the halo that tiles are chosen for, per spatial axis."""
-        halo = self.neighbourhood.typical_halo or self.neighbourhood.halo
-        return normal_halo(halo(call), call.ndim)
+        typical = self.neighbourhood.typical_halo
+        return call.halo if typical is None else normal_halo(typical(call), call.ndim, self.name)
 
     def plan(self, call: Call) -> Plan:
         """Return the passes of a call as a generator (see the module's first lines)."""

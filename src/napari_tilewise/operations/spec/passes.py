@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from napari_tilewise.errors import InvalidImage
+from napari_tilewise.errors import InvalidFunction
 
 if TYPE_CHECKING:
     from napari_tilewise.grid import Grid, Halo, Region
@@ -149,17 +149,36 @@ Final: TypeAlias = Tiles | Value | Parts
 Plan: TypeAlias = Generator[Gather | Sweep, Any, Final]
 
 
-def normal_halo(halo: HaloLike, ndim: int) -> Halo:
-    """Return a halo as ``((before, after), ...)`` from a number, one per axis, or pairs."""
-    if isinstance(halo, int | np.integer):
-        return ((int(halo), int(halo)),) * ndim
-    pairs = []
-    for item in halo:
-        if isinstance(item, int | np.integer):
-            pairs.append((int(item), int(item)))
-        else:
-            lo, hi = item
-            pairs.append((int(lo), int(hi)))
-    if len(pairs) != ndim:
-        raise InvalidImage(f"a halo of {len(pairs)} axes was declared for {ndim} spatial axes")
+def normal_halo(halo: HaloLike, ndim: int, declared_by: str = "A pass") -> Halo:
+    """Return a halo as ``((before, after), ...)`` from a number, one per axis, or pairs.
+
+    Parameters
+    ----------
+    halo
+        The pixels that a tile needs around it.
+    ndim
+        The number of spatial axes.
+    declared_by
+        The operation, for messages.
+
+    Raises
+    ------
+    InvalidFunction
+        When there are not as many items as spatial axes, or one is negative.
+    """
+    pairs = [_pair(item) for item in _items(halo, ndim)]
+    if len(pairs) != ndim or any(min(pair) < 0 for pair in pairs):
+        raise InvalidFunction(
+            f"{declared_by} declares a halo of {halo!r}: expected 0 or more pixels, or as many "
+            f"items as there are spatial axes, {ndim}."
+        )
     return tuple(pairs)
+
+
+def _items(halo: HaloLike, ndim: int) -> Sequence[int | tuple[int, int]]:
+    return (halo,) * ndim if isinstance(halo, int | np.integer) else halo
+
+
+def _pair(item: int | tuple[int, int]) -> tuple[int, int]:
+    before, after = (item, item) if isinstance(item, int | np.integer) else item
+    return int(before), int(after)
