@@ -1,50 +1,130 @@
 """Declarations: what each scikit-image function is and how it tiles; NumPy in, NumPy out.
 
-`SCIKIT_IMAGE` is explicit and ordered. Each package here is one of scikit-image's modules and lists
-its declarations in `declarations.py`; what several of them need stands beside the packages.
-`OPERATIONS` holds users' functions too, behind these.
+Each package here is one of scikit-image's modules; `MODULES` lists the modules that declare its
+operations, and is the only place to change where one is added. `OPERATIONS` holds users' functions
+too, behind scikit-image's.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import UnknownOperation, did_you_mean
 from napari_tilewise.operations.catalogue import Catalogue
-from napari_tilewise.operations.color import declarations as color
 from napari_tilewise.operations.copying import COPY
-from napari_tilewise.operations.exposure import declarations as exposure
-from napari_tilewise.operations.feature import declarations as feature
-from napari_tilewise.operations.filters import declarations as filters
-from napari_tilewise.operations.measure import declarations as measure
-from napari_tilewise.operations.morphology import declarations as morphology
-from napari_tilewise.operations.restoration import declarations as restoration
-from napari_tilewise.operations.segmentation import declarations as segmentation
-from napari_tilewise.operations.transform import declarations as transform
-from napari_tilewise.operations.util import declarations as util
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from napari_tilewise.operations.spec.operation import Operation
 
-GROUPS = (
-    filters.OPERATIONS,
-    exposure.OPERATIONS,
-    morphology.OPERATIONS,
-    measure.OPERATIONS,
-    segmentation.OPERATIONS,
-    restoration.OPERATIONS,
-    feature.OPERATIONS,
-    transform.OPERATIONS,
-    color.OPERATIONS,
-    util.OPERATIONS,
-)
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "filters": (
+        "smoothing",
+        "local_thresholds",
+        "thresholds",
+        "hysteresis",
+        "edges",
+        "ridges",
+        "convolution",
+        "frequency",
+        "rank_order",
+        "rank",
+        "windowed_histogram",
+    ),
+    "exposure": (
+        "adjusting",
+        "matching",
+        "intensity_histogram",
+        "contrast",
+    ),
+    "morphology": (
+        "footprints",
+        "isotropic",
+        "small_objects",
+        "spaced_objects",
+        "extrema",
+        "reconstruction",
+        "flood",
+        "skeleton",
+        "hulls",
+        "max_tree",
+    ),
+    "measure": (
+        "labelling",
+        "regionprops",
+        "block",
+        "contours",
+        "marching",
+        "perimeter",
+        "moments",
+        "blur",
+        "coloc",
+        "profile",
+    ),
+    "segmentation": (
+        "boundaries",
+        "watershed",
+        "relabel",
+        "superpixels",
+        "level_sets",
+        "chan_vese",
+        "seeded_flood",
+    ),
+    "restoration": (
+        "denoising",
+        "invariant",
+        "inpainting",
+        "deconvolution",
+        "wavelets",
+    ),
+    "feature": (
+        "canny",
+        "tensors",
+        "corners",
+        "hog",
+        "patterns",
+        "peaks",
+        "blobs",
+        "points",
+        "templates",
+        "textures",
+        "daisy",
+    ),
+    "transform": (
+        "resize",
+        "downscale",
+        "local_mean",
+        "pyramids",
+        "warps",
+        "integral",
+        "hough",
+        "radon",
+    ),
+    "color": (
+        "gray",
+        "color_spaces",
+        "label2rgb",
+    ),
+    "util": (
+        "inversion",
+        "dtypes",
+        "cropping",
+        "noise",
+    ),
+}
+"""scikit-image's modules, and in each the modules here that declare its operations, in order."""
 
-SCIKIT_IMAGE: Mapping[str, Operation] = MappingProxyType(
-    {op.name: op for group in GROUPS for op in group}
-)
+
+def _declared() -> Iterator[Operation]:
+    for family, modules in MODULES.items():
+        for module in modules:
+            yield from import_module(f"{__name__}.{family}.{module}").OPERATIONS
+
+
+SCIKIT_IMAGE: Mapping[str, Operation] = MappingProxyType({op.name: op for op in _declared()})
 """scikit-image's operations, whatever users and plugins add."""
 
 OPERATIONS = Catalogue(SCIKIT_IMAGE)

@@ -1,1 +1,1 @@
-"""Declarations of `skimage.color`, by subject; the catalogue names them all."""
+"""`skimage.color`: colour spaces, stains, overlays."""

@@ -1,1 +1,1 @@
-"""Declarations of `skimage.exposure`, by subject; the catalogue names them all."""
+"""`skimage.exposure`: intensities and their histograms."""

@@ -1,1 +1,1 @@
-"""Declarations of `skimage.feature`, by subject; the catalogue names them all."""
+"""`skimage.feature`: edges, corners, peaks, textures and gradients."""

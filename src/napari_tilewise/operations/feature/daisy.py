@@ -394,26 +394,28 @@ def _plan(call: Call) -> Tiles | Parts:
 
 WIDTHS = Number(minimum=0, length=True, usual=(0.5, 3))
 
-OPERATION = Operation(
-    name="feature.daisy",
-    family=families.TEXTURE,
-    kind=Kind.GEOMETRY,
-    specs={
-        "step": Number(integer=True, minimum=1, length=True, usual=(1, 6)),
-        "radius": Number(integer=True, minimum=1, length=True, usual=(1, 7)),
-        "rings": Number(integer=True, minimum=1, usual=(1, 3)),
-        "histograms": Number(integer=True, minimum=1, usual=(1, 8)),
-        "orientations": Number(integer=True, minimum=1, usual=(1, 8)),
-        "normalization": ChoiceSpec(choices=("l1", "l2", "daisy", "off"), advanced=True),
-        "sigmas": Numbers(item=WIDTHS, optional=True, advanced=True),
-        "ring_radii": Numbers(
-            item=_Radius(minimum=0, length=True, usual=(1, 6)), optional=True, advanced=True
-        ),
-        "visualize": Flag(advanced=True),
-    },
-    neighbourhood=Neighbourhood(halo=_halo),
-    result=ResultSpec(dtype=_dtype, shape=_shape, channel=last_axis, parts=_parts),
-    plan_of=_plan,
-    limits=Limits(ndim=(2, 2), check=_check),
-    cost=Cost(memory=40.0),
+OPERATIONS = (
+    Operation(
+        name="feature.daisy",
+        family=families.TEXTURE,
+        kind=Kind.GEOMETRY,
+        specs={
+            "step": Number(integer=True, minimum=1, length=True, usual=(1, 6)),
+            "radius": Number(integer=True, minimum=1, length=True, usual=(1, 7)),
+            "rings": Number(integer=True, minimum=1, usual=(1, 3)),
+            "histograms": Number(integer=True, minimum=1, usual=(1, 8)),
+            "orientations": Number(integer=True, minimum=1, usual=(1, 8)),
+            "normalization": ChoiceSpec(choices=("l1", "l2", "daisy", "off"), advanced=True),
+            "sigmas": Numbers(item=WIDTHS, optional=True, advanced=True),
+            "ring_radii": Numbers(
+                item=_Radius(minimum=0, length=True, usual=(1, 6)), optional=True, advanced=True
+            ),
+            "visualize": Flag(advanced=True),
+        },
+        neighbourhood=Neighbourhood(halo=_halo),
+        result=ResultSpec(dtype=_dtype, shape=_shape, channel=last_axis, parts=_parts),
+        plan_of=_plan,
+        limits=Limits(ndim=(2, 2), check=_check),
+        cost=Cost(memory=40.0),
+    ),
 )

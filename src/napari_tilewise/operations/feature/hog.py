@@ -247,5 +247,5 @@ _IMAGE = replace(
     step=StepForm(text="{call}[1]", params={"visualize": True}),
 )
 
-OPERATION = replace(_DESCRIPTORS, step=StepForm(operation=_IMAGE))
+OPERATIONS = (replace(_DESCRIPTORS, step=StepForm(operation=_IMAGE)),)
 """Descriptors; in a recipe or a form, their image, whatever `visualize` says."""

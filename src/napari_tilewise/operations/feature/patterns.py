@@ -194,18 +194,20 @@ CODES = {
 }
 
 
-OPERATION = Operation(
-    name="feature.local_binary_pattern",
-    family=families.TEXTURE,
-    kind=Kind.NEIGHBOURHOOD,
-    specs={
-        "P": Number(integer=True, minimum=1, usual=(1, 24)),
-        "R": Number(minimum=0, length=True, usual=(0, 5)),
-        "method": AnyCase(choices=("default", "ror", "uniform", "nri_uniform", "var")),
-    },
-    neighbourhood=Neighbourhood(halo=_halo),
-    result=ResultSpec(dtype=lambda call: np.float64),
-    plan_of=_plan,
-    limits=Limits(ndim=(2, 2), check=_check),
-    cost=Cost(memory=8.0),
+OPERATIONS = (
+    Operation(
+        name="feature.local_binary_pattern",
+        family=families.TEXTURE,
+        kind=Kind.NEIGHBOURHOOD,
+        specs={
+            "P": Number(integer=True, minimum=1, usual=(1, 24)),
+            "R": Number(minimum=0, length=True, usual=(0, 5)),
+            "method": AnyCase(choices=("default", "ror", "uniform", "nri_uniform", "var")),
+        },
+        neighbourhood=Neighbourhood(halo=_halo),
+        result=ResultSpec(dtype=lambda call: np.float64),
+        plan_of=_plan,
+        limits=Limits(ndim=(2, 2), check=_check),
+        cost=Cost(memory=8.0),
+    ),
 )

@@ -149,24 +149,26 @@ def _contrast(params: Mapping[str, Any]) -> float:
     return max(1.0, size / deviation) if deviation > 0 else 1.0
 
 
-OPERATION = Operation(
-    name="feature.match_template",
-    family=families.BLOBS,
-    kind=Kind.STATISTIC,
-    accuracy=Accuracy(tolerance=LIMIT, single=LIMIT32, scale=_contrast),
-    specs={
-        "template": Array(usual=(0, 1), longest=7),
-        "pad_input": Flag(),
-        "mode": ChoiceSpec(choices=MODES, advanced=True),
-        "constant_values": Number(usual=(-1, 1), advanced=True),
-    },
-    neighbourhood=Neighbourhood(halo=_halo, border="mode"),
-    result=ResultSpec(dtype=as_float, shape=_shape),
-    plan_of=_plan,
-    limits=Limits(ndim=(2, 3), check=_check),
-    cost=Cost(largest_region=lambda call: largest_band(call, _padding(call)), memory=16.0),
-    note="Where the image has texture both agree to many digits; where it is flat scikit-image "
-    "divides one rounding error by another, and the tolerance is meant for that: times the "
-    "template's root mean square over its standard deviation, where that is more than 1. Sums over "
-    "windows are added up over the whole image first, pixel after pixel.",
+OPERATIONS = (
+    Operation(
+        name="feature.match_template",
+        family=families.BLOBS,
+        kind=Kind.STATISTIC,
+        accuracy=Accuracy(tolerance=LIMIT, single=LIMIT32, scale=_contrast),
+        specs={
+            "template": Array(usual=(0, 1), longest=7),
+            "pad_input": Flag(),
+            "mode": ChoiceSpec(choices=MODES, advanced=True),
+            "constant_values": Number(usual=(-1, 1), advanced=True),
+        },
+        neighbourhood=Neighbourhood(halo=_halo, border="mode"),
+        result=ResultSpec(dtype=as_float, shape=_shape),
+        plan_of=_plan,
+        limits=Limits(ndim=(2, 3), check=_check),
+        cost=Cost(largest_region=lambda call: largest_band(call, _padding(call)), memory=16.0),
+        note="Where the image has texture both agree to many digits; where it is flat scikit-image "
+        "divides one rounding error by another, and the tolerance is meant for that: times the "
+        "template's root mean square over its standard deviation, where that is more than 1. Sums "
+        "over windows are added up over the whole image first, pixel after pixel.",
+    ),
 )

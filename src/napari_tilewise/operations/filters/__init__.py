@@ -1,1 +1,1 @@
-"""Declarations of `skimage.filters`, by subject; the catalogue names them all."""
+"""`skimage.filters`: smoothing, edges, ridges, thresholds, local thresholds, ranks, frequencies."""

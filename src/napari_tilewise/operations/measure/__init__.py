@@ -1,1 +1,1 @@
-"""Declarations of `skimage.measure`, by subject; the catalogue names them all."""
+"""`skimage.measure`: labels, regions, contours, moments."""

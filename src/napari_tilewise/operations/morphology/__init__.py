@@ -1,1 +1,1 @@
-"""Declarations of `skimage.morphology`, by subject; the catalogue names them all."""
+"""`skimage.morphology`: footprints, objects, extrema, skeletons."""

@@ -220,8 +220,3 @@ FLOOD_FILL = Operation(
     note="in_place=True is for NumPy images.",
 )
 OPERATIONS = (FLOOD, FLOOD_FILL)
-SEGMENTATION = (
-    replace(FLOOD, name="segmentation.flood", family=families.SEGMENTATION),
-    replace(FLOOD_FILL, name="segmentation.flood_fill", family=families.SEGMENTATION),
-)
-"""The same functions under the other module's names."""

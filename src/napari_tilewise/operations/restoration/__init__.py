@@ -1,1 +1,1 @@
-"""Declarations of `skimage.restoration`, by subject; the catalogue names them all."""
+"""`skimage.restoration`: noise, blur, holes."""

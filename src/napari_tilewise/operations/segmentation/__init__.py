@@ -1,1 +1,1 @@
-"""Declarations of `skimage.segmentation`, by subject; the catalogue names them all."""
+"""`skimage.segmentation`: boundaries, labels, watersheds, level sets."""

@@ -1,1 +1,1 @@
-"""Declarations of `skimage.transform`, by subject; the catalogue names them all."""
+"""`skimage.transform`: sizes, warps, integrals, projections."""

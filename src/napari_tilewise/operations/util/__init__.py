@@ -1,1 +1,1 @@
-"""Declarations of `skimage.util`, by subject; the catalogue names them all."""
+"""`skimage.util`: data types, arithmetic, noise."""
