@@ -3,12 +3,13 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check lint types imports manifest-valid format generate manifest \
-	dropin operations judge bench docs build clean display
+	dropin operations judge bench docs build native clean display
 MAKEFLAGS += --no-print-directory
 export PYTHON
 
 BIN := .venv/bin
 STAMP := .venv/.installed
+KERNELS := .venv/.kernels
 MANIFEST := src/napari_tilewise/napari.yaml
 # pytest on every core, but not 64 napari viewers on a big machine.
 PARALLEL := -n logical --maxprocesses 8 --dist worksteal
@@ -16,12 +17,12 @@ PARALLEL := -n logical --maxprocesses 8 --dist worksteal
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-demo: $(if $(filter --view,$(ARGS)),display) $(STAMP) ## a real image, tiled and whole, compared; ARGS=--view shows it
+demo: $(if $(filter --view,$(ARGS)),display) $(STAMP) $(KERNELS) ## a real image, tiled and whole, compared; ARGS=--view shows it
 	@$(BIN)/napari-tilewise demo $(ARGS)
 
 # Every part always runs, so that a matter of style never hides a failing test; pytest comes last.
 # What measures time runs alone.
-test: display $(STAMP) ## every check, then every test, on a display of its own
+test: display $(STAMP) $(KERNELS) ## every check, then every test, on a display of its own
 	@status=0; \
 	$(MAKE) -k check || status=$$?; \
 	$(BIN)/pytest $(PARALLEL) -m "not gui" $(ARGS) || status=$$?; \
@@ -29,7 +30,7 @@ test: display $(STAMP) ## every check, then every test, on a display of its own
 	scripts/headless.sh $(BIN)/pytest -m alone $(ARGS) || status=$$?; \
 	exit $$status
 
-test-fast: $(STAMP) ## the tests that need no display and no patience
+test-fast: $(STAMP) $(KERNELS) ## the tests that need no display and no patience
 	@$(BIN)/pytest $(PARALLEL) -m "not gui and not slow" $(ARGS)
 
 check: lint types imports manifest-valid ## style, types, import directions, the plugin manifest
@@ -64,10 +65,10 @@ dropin: $(STAMP) ## the modules and stubs of napari_tilewise.skimage
 operations: $(STAMP) ## docs/operations.md
 	@$(BIN)/python docs/operations.py
 
-judge: $(STAMP) ## scikit-image's own tests on the drop-in at small tiles; ARGS=--help
+judge: $(STAMP) $(KERNELS) ## scikit-image's own tests on the drop-in at small tiles; ARGS=--help
 	@$(BIN)/python -m tests.judge $(ARGS)
 
-bench: $(STAMP) ## the benchmarks
+bench: $(STAMP) $(KERNELS) ## the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: display $(STAMP) ## take the documentation's screenshots again
@@ -76,8 +77,10 @@ docs: display $(STAMP) ## take the documentation's screenshots again
 build: $(STAMP) ## the sdist and the wheel, in dist/
 	@$(BIN)/python -m build --installer pip $(ARGS)
 
+native: $(STAMP) $(KERNELS) ## the compiled kernels, beside their Python modules
+
 clean: ## remove the environment and everything that was built
-	rm -rf .venv .judge dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build src/napari_tilewise/kernels/tilewise_* .judge dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Before the environment, and with what that needs, so that one command brings everything.
 display:
@@ -85,3 +88,9 @@ display:
 
 $(STAMP): pyproject.toml | $(if $(filter test docs,$(MAKECMDGOALS))$(filter --view,$(ARGS)),display)
 	@scripts/environment.sh
+
+# The installation compiled them; later only what changed in native/ asks for it again.
+$(KERNELS): $(wildcard native/*) | $(STAMP)
+	@echo 'Compiling the kernels'
+	@$(BIN)/python -m pip install -qq --no-deps --editable .
+	@touch $@

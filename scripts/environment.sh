@@ -5,6 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 scripts/system.sh venv
+scripts/system.sh compiler || echo 'No compiler could be installed: scikit-image runs without compiled kernels.' >&2
 
 export PIP_QUIET=2 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
@@ -20,4 +21,4 @@ echo 'Installing the project and its development tools into .venv (a few minutes
 .venv/bin/python -m pip install 'pip>=25.1'
 .venv/bin/python -m pip install --editable '.[all]' --group dev
 
-touch .venv/.installed
+touch .venv/.installed .venv/.kernels

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Bring the system packages that are missing: scripts/system.sh [venv] [display]
+# Bring the system packages that are missing: scripts/system.sh [venv] [display] [compiler]
 #
-#   venv     what `python -m venv` needs, unless .venv already works
-#   display  an X server without a screen, software OpenGL, and what Qt 6 links against
+#   venv      what `python -m venv` needs, unless .venv already works
+#   display   an X server without a screen, software OpenGL, and what Qt 6 links against
+#   compiler  a C++ compiler for the kernels, where it can be installed without asking anybody
 #
 # Nothing is asked of the network when nothing is missing. Without root this prints the one command
 # that brings everything, and stops.
@@ -35,8 +36,19 @@ for need in "$@"; do
             # Elsewhere than on Linux Qt brings its own platform plugin and needs no X server.
             if [ "$(uname)" = Linux ]; then wanted="$wanted $display_packages"; fi
             ;;
+        compiler)
+            # Optional: without it scikit-image's functions run instead of the kernels.
+            if ! command -v "${CXX:-c++}" >/dev/null 2>&1 && ! command -v g++ >/dev/null 2>&1 &&
+                ! command -v clang++ >/dev/null 2>&1; then
+                if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" -eq 0 ]; then
+                    wanted="$wanted g++ libc6-dev"
+                else
+                    echo 'There is no C++ compiler: scikit-image runs without compiled kernels.' >&2
+                fi
+            fi
+            ;;
         *)
-            echo "scripts/system.sh: unknown need '$need', expected venv or display" >&2
+            echo "scripts/system.sh: unknown need '$need', expected venv, display or compiler" >&2
             exit 2
             ;;
     esac

@@ -16,6 +16,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "estimate_time": ("--sizes", "512", "--only", "pointwise"),
     "fused_chain": ("--size", "1024", "--rounds", "1"),
     "import_time": ("napari_tilewise",),
+    "kernels": ("--size", "256", "--rounds", "1", "--only", "label"),
     "lazy_view": (),
     "lock": ("--name", "feature.hog", "--all"),
     "run_memory": ("--size", "512"),

@@ -1,0 +1,201 @@
+// Sums of whole numbers: over windows, over bins, over labelled regions. All are exact.
+#include <cmath>
+
+#include "windows.h"
+
+namespace tilewise {
+namespace {
+
+// Sums of the pixels and of their squares over windows of `wy` by `wx`, mirrored at the borders,
+// become m * (1 + k * (s / r - 1)), or m - k * s where r is 0.
+template <class S>
+void thresholds(const S* from, double* to, const Volume& volume, i64 wy, i64 wx, double k, double r) {
+    i64 nx = volume.nx, ny = volume.ny, ry = wy / 2, rx = wx / 2, width = nx + 2 * rx;
+    std::vector<i64> columns(static_cast<std::size_t>(width));
+    for (i64 x = 0; x < width; ++x) columns[static_cast<std::size_t>(x)] = mapped(x - rx, nx, mirror);
+    Scratch<i64> sums(nx), squares(nx), prefix(width + 1), square_prefix(width + 1);
+    std::fill(sums.get(), sums.get() + nx, 0);
+    std::fill(squares.get(), squares.get() + nx, 0);
+    auto take = [&](i64 y, i64 sign) {
+        const S* __restrict line = from + mapped(y, ny, mirror) * nx;
+        i64* __restrict sum = sums;
+        i64* __restrict square = squares;
+        for (i64 x = 0; x < nx; ++x) {
+            i64 value = line[x];
+            sum[x] += sign * value;
+            square[x] += sign * value * value;
+        }
+    };
+    for (i64 y = -ry; y < ry; ++y) take(y, 1);
+    auto area = static_cast<double>(wy * wx);
+    for (i64 y = 0; y < ny; ++y) {
+        take(y + ry, 1);
+        i64 sum = 0, square = 0;
+        prefix[0] = square_prefix[0] = 0;
+        for (i64 x = 0; x < width; ++x) {
+            i64 column = columns[static_cast<std::size_t>(x)];
+            prefix[x + 1] = sum += sums[column];
+            square_prefix[x + 1] = square += squares[column];
+        }
+        const i64* __restrict low = prefix;
+        const i64* __restrict high = prefix + wx;
+        const i64* __restrict square_low = square_prefix;
+        const i64* __restrict square_high = square_prefix + wx;
+        double* __restrict target = to + y * nx;
+        for (i64 x = 0; x < nx; ++x) {
+            double mean = static_cast<double>(high[x] - low[x]) / area;
+            double variance = static_cast<double>(square_high[x] - square_low[x]) / area - mean * mean;
+            double deviation = std::sqrt(variance > 0 ? variance : 0.0);
+            target[x] = r != 0 ? mean * (1 + k * (deviation / r - 1)) : mean - k * deviation;
+        }
+        take(y - ry, -1);
+    }
+}
+
+template <class S>
+void count(const S* from, i64 n, i64 bins, i64* counts) {
+    // Four tables: equal neighbours need not wait for each other.
+    Scratch<std::uint32_t> tables(4 * bins);
+    i64 piece = i64(1) << 31;
+    for (i64 begin = 0; begin < n; begin += piece) {
+        i64 end = std::min(n, begin + piece), k = begin;
+        std::uint32_t* table = tables;
+        std::fill(table, table + 4 * bins, 0u);
+        for (; k + 4 <= end; k += 4) {
+            ++table[from[k]];
+            ++table[bins + from[k + 1]];
+            ++table[2 * bins + from[k + 2]];
+            ++table[3 * bins + from[k + 3]];
+        }
+        for (; k < end; ++k) ++table[from[k]];
+        for (i64 bin = 0; bin < bins; ++bin)
+            counts[bin] += i64(table[bin]) + table[bins + bin] + table[2 * bins + bin] + table[3 * bins + bin];
+    }
+}
+
+// Moves by the size of the elements alone, whatever they mean.
+template <class S, class T>
+void look_up(const S* __restrict from, i64 n, const T* __restrict table, T* __restrict to) {
+    for (i64 k = 0; k < n; ++k) to[k] = table[from[k]];
+}
+
+template <class S>
+std::int32_t look_up_bytes(const S* from, i64 n, i64 bytes, const void* table, void* to) {
+    switch (bytes) {
+        case 1: return look_up(from, n, static_cast<const std::uint8_t*>(table), static_cast<std::uint8_t*>(to)), ok;
+        case 2: return look_up(from, n, static_cast<const std::uint16_t*>(table), static_cast<std::uint16_t*>(to)), ok;
+        case 4: return look_up(from, n, static_cast<const std::uint32_t*>(table), static_cast<std::uint32_t*>(to)), ok;
+        case 8: return look_up(from, n, static_cast<const std::uint64_t*>(table), static_cast<std::uint64_t*>(to)), ok;
+        default: return no_such_type;
+    }
+}
+
+// Per label: pixels, sums of the three coordinates, the box (low and high of each), and the sum,
+// smallest and largest of the intensity.
+struct Columns {
+    i64 *areas, *sums, *boxes, *totals, *lows, *highs;
+};
+
+// label(x), value(x); the runs of a row are added at once.
+template <class L, class I>
+void regions(const L* labels, const I* values, const Volume& volume, i64 most, const Columns& columns) {
+    for (i64 z = 0; z < volume.nz; ++z)
+        for (i64 y = 0; y < volume.ny; ++y) {
+            const L* line = labels + (z * volume.ny + y) * volume.nx;
+            const I* intensities = values ? values + (z * volume.ny + y) * volume.nx : nullptr;
+            for (i64 x = 0; x < volume.nx;) {
+                auto id = static_cast<i64>(line[x]);
+                i64 begin = x++;
+                while (x < volume.nx && line[x] == line[begin]) ++x;
+                if (id <= 0 || id > most) continue;
+                i64 n = x - begin;
+                columns.areas[id] += n;
+                i64* sum = columns.sums + 3 * id;
+                sum[0] += n * z;
+                sum[1] += n * y;
+                sum[2] += (begin + x - 1) * n / 2;
+                i64* box = columns.boxes + 6 * id;
+                const i64 low[3] = {z, y, begin}, high[3] = {z + 1, y + 1, x};
+                for (int axis = 0; axis < 3; ++axis) {
+                    box[2 * axis] = std::min(box[2 * axis], low[axis]);
+                    box[2 * axis + 1] = std::max(box[2 * axis + 1], high[axis]);
+                }
+                if (!intensities) continue;
+                i64 total = 0;
+                I least = intensities[begin], largest = least;
+                for (i64 k = begin; k < x; ++k) {
+                    total += static_cast<i64>(intensities[k]);
+                    least = std::min(least, intensities[k]);
+                    largest = std::max(largest, intensities[k]);
+                }
+                columns.totals[id] += total;
+                columns.lows[id] = std::min(columns.lows[id], static_cast<i64>(least));
+                columns.highs[id] = std::max(columns.highs[id], static_cast<i64>(largest));
+            }
+        }
+}
+
+}  // namespace
+}  // namespace tilewise
+
+using namespace tilewise;
+
+TILEWISE_API std::int32_t tilewise_thresholds(const void* from, i64 type, double* to, const i64* sizes,
+                                              i64 wy, i64 wx, double k, double r) {
+    return guarded([&]() -> std::int32_t {
+        Volume volume(sizes);
+        if (type == type_u8)
+            thresholds(static_cast<const std::uint8_t*>(from), to, volume, wy, wx, k, r);
+        else if (type == type_u16)
+            thresholds(static_cast<const std::uint16_t*>(from), to, volume, wy, wx, k, r);
+        else
+            return no_such_type;
+        return ok;
+    });
+}
+
+// Adds to counts of 256 or 65536 bins.
+TILEWISE_API std::int32_t tilewise_count(const void* from, i64 type, i64 n, i64* counts) {
+    return guarded([&]() -> std::int32_t {
+        if (type == type_u8)
+            count(static_cast<const std::uint8_t*>(from), n, 256, counts);
+        else if (type == type_u16)
+            count(static_cast<const std::uint16_t*>(from), n, 65536, counts);
+        else
+            return no_such_type;
+        return ok;
+    });
+}
+
+// to[k] = table[from[k]]; elements of the table have this many bytes.
+TILEWISE_API std::int32_t tilewise_look_up(const void* from, i64 type, i64 n, i64 bytes, const void* table,
+                                           void* to) {
+    if (type == type_u8) return look_up_bytes(static_cast<const std::uint8_t*>(from), n, bytes, table, to);
+    if (type == type_u16) return look_up_bytes(static_cast<const std::uint16_t*>(from), n, bytes, table, to);
+    return no_such_type;
+}
+
+// Adds to the columns of labels 1 to `most`; values may be null.
+TILEWISE_API std::int32_t tilewise_regions(const void* labels, i64 type, const void* values,
+                                           i64 value_type, const i64* sizes, i64 most, i64* areas,
+                                           i64* sums, i64* boxes, i64* totals, i64* lows, i64* highs) {
+    Volume volume(sizes);
+    Columns columns{areas, sums, boxes, totals, lows, highs};
+    auto with_values = [&](auto label_tag) -> std::int32_t {
+        using L = typename decltype(label_tag)::type;
+        auto ids = static_cast<const L*>(labels);
+        switch (value_type) {
+            case type_u8: return regions(ids, static_cast<const std::uint8_t*>(values), volume, most, columns), ok;
+            case type_u16: return regions(ids, static_cast<const std::uint16_t*>(values), volume, most, columns), ok;
+            case type_i32: return regions(ids, static_cast<const std::int32_t*>(values), volume, most, columns), ok;
+            default: return no_such_type;
+        }
+    };
+    switch (type) {
+        case type_u8: return with_values(Tag<std::uint8_t>());
+        case type_u16: return with_values(Tag<std::uint16_t>());
+        case type_i32: return with_values(Tag<std::int32_t>());
+        case type_i64: return with_values(Tag<i64>());
+        default: return no_such_type;
+    }
+}

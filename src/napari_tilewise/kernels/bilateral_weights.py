@@ -1,0 +1,107 @@
+"""The bilateral filter of grey images in floating point."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from napari_tilewise.kernels.arrays import contiguous, type_code
+from napari_tilewise.kernels.footprint_windows import is_moderate
+from napari_tilewise.kernels.kernel import Kernel
+from napari_tilewise.kernels.library import call, rounds_alike
+
+_FLOATS = (np.dtype("f4"), np.dtype("f8"))
+_MODES = {"constant": 4, "edge": 0, "symmetric": 2, "reflect": 3, "wrap": 1}
+
+
+def _exact(
+    image: np.ndarray,
+    win_size: int | None = None,
+    sigma_color: float | None = None,
+    sigma_spatial: float = 1,
+    bins: int = 10000,
+    mode: str = "constant",
+    cval: float = 0,
+    *,
+    channel_axis: int | None = None,
+) -> bool:
+    return (
+        image.dtype in _FLOATS
+        and image.ndim == 2
+        and min(image.shape) > 1  # one row or column comes back without its axis
+        and channel_axis is None
+        and mode in ("constant", "symmetric")
+        and (mode == "constant" or min(image.shape) > _size(win_size, sigma_spatial) // 2)
+        and abs(cval) < 1e3
+        and 0 < bins < 2**24
+        and is_moderate(image, 1e3)
+        and rounds_alike()
+        and _size(win_size, sigma_spatial) % 2 == 1
+    )
+
+
+def _size(win_size: int | None, sigma_spatial: float) -> int:
+    return max(5, 2 * ceil(3 * sigma_spatial) + 1) if win_size is None else int(win_size)
+
+
+def _weights(values: np.ndarray, sigma: Any, dtype: Any) -> np.ndarray:
+    weights: np.ndarray = np.exp(-0.5 * (values**2 / sigma**2), dtype=dtype)
+    return weights
+
+
+def denoise_bilateral(
+    image: np.ndarray,
+    win_size: int | None = None,
+    sigma_color: float | None = None,
+    sigma_spatial: float = 1,
+    bins: int = 10000,
+    mode: str = "constant",
+    cval: float = 0,
+    *,
+    channel_axis: int | None = None,
+) -> np.ndarray:
+    """Denoise by weights of place and grey level, as `skimage.restoration` does.
+
+    Parameters
+    ----------
+    image, win_size, sigma_color, sigma_spatial, bins, mode, cval, channel_axis
+        As in `skimage.restoration.denoise_bilateral`.
+    """
+    lowest, highest = image.min(), image.max()
+    if lowest == highest:
+        return image
+    image = contiguous(image)
+    size = _size(win_size, sigma_spatial)
+    levels = np.linspace(0, highest, bins, endpoint=False)
+    colours = _weights(levels, sigma_color or image.std(), image.dtype)
+    steps = np.arange(-size // 2, size // 2 + 1)
+    places = _weights(
+        np.hypot(*np.meshgrid(steps, steps, indexing="ij")), sigma_spatial, image.dtype
+    )
+    if lowest < 0:
+        image = image - lowest
+        highest -= lowest
+    result = np.empty_like(image)
+    # The function's window has one row and column more in its table, which it reads by its size.
+    call(
+        "bilateral",
+        image,
+        result,
+        type_code(image.dtype),
+        *image.shape,
+        size,
+        contiguous(colours),
+        bins,
+        contiguous(places.ravel()),
+        bins / 1 / float(highest),
+        _MODES[mode],
+        float(cval),
+    )
+    if lowest < 0:
+        result += lowest
+    return result
+
+
+DENOISE_BILATERAL = Kernel("skimage.restoration.denoise_bilateral", _exact, denoise_bilateral)

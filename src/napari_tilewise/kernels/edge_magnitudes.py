@@ -1,0 +1,132 @@
+"""Sobel, Scharr, Prewitt and Farid edges: small kernels, one per axis, in one sweep."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.kernels.arrays import GREY, MODES, contiguous, integers, type_code
+from napari_tilewise.kernels.footprint_windows import volume_shape, volume_sizes
+from napari_tilewise.kernels.kernel import Kernel
+from napari_tilewise.kernels.library import call, rounds_alike
+from napari_tilewise.kernels.separable import float_dtype, float_scale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_EPSILON = np.finfo(np.float64).eps
+
+# From scikit-image's definitions: weights along the edge's axis and along the others.
+_FARID_EDGE = (0.109603762960254, 0.276690988455557, 0, -0.276690988455557, -0.109603762960254)
+_FARID_SMOOTH = (
+    0.0376593171958126,
+    0.249153396177344,
+    0.426374573253687,
+    0.249153396177344,
+    0.0376593171958126,
+)
+_WEIGHTS: dict[str, tuple[Any, Any]] = {
+    "sobel": (np.array([1, 0, -1]), np.array([1, 2, 1]) / 4),
+    "scharr": (np.array([1, 0, -1]), np.array([3, 10, 3]) / 16),
+    "prewitt": (np.array([1, 0, -1]), np.full((3,), 1 / 3)),
+    "farid": (np.array(_FARID_EDGE), np.array(_FARID_SMOOTH)),
+}
+
+
+@lru_cache(maxsize=64)
+def _taps(name: str, ndim: int, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the offsets (n, 3) and weights (n,) of an axis's kernel, in the order of SciPy's sums.
+
+    SciPy's convolve correlates with the mirrored kernel, in raster order, and leaves out weights
+    that are zero.
+    """
+    edge, smooth = _WEIGHTS[name]
+
+    def along(weights: Any, dim: int) -> np.ndarray:
+        shape = [1] * ndim
+        shape[dim] = -1
+        return np.reshape(weights, shape)
+
+    kernel = along(edge, axis)
+    for other in sorted(set(range(ndim)) - {axis}):
+        kernel = kernel * along(smooth, other)
+    mirrored = kernel[(slice(None, None, -1),) * ndim]
+    volume = mirrored.reshape(volume_shape(mirrored.shape))
+    present = np.abs(volume) > _EPSILON
+    offsets = np.argwhere(present) - [n // 2 for n in volume.shape]
+    return np.ascontiguousarray(offsets, np.int64), volume[present].astype(np.float64)
+
+
+def _axes(axis: Any, ndim: int) -> list[int] | None:
+    """Return the axes that edges are looked for along, or None where the function judges them."""
+    if axis is None:
+        return list(range(ndim))
+    axes: list[Any] = [axis] if np.isscalar(axis) else list(axis)
+    fine = all(isinstance(a, int | np.integer) and 0 <= a < ndim for a in axes)
+    return axes if fine and axes else None
+
+
+def _exact(
+    image: np.ndarray,
+    mask: Any = None,
+    *,
+    axis: Any = None,
+    mode: Any = "reflect",
+    cval: float = 0.0,
+) -> bool:
+    return (
+        image.dtype in GREY
+        and 2 <= image.ndim <= 3
+        and image.size > 0
+        and mask is None
+        and isinstance(mode, str)
+        and mode in MODES
+        and (mode != "constant" or abs(cval) < 1e18)
+        and _axes(axis, image.ndim) is not None
+        and rounds_alike()
+    )
+
+
+def _magnitude(name: str) -> Callable[..., np.ndarray]:
+    def run(
+        image: np.ndarray,
+        mask: Any = None,
+        *,
+        axis: Any = None,
+        mode: str = "reflect",
+        cval: float = 0.0,
+        out: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return the edges' magnitude, or the edges along one axis."""
+        image = contiguous(image)
+        ndim, dtype = image.ndim, float_dtype(image.dtype)
+        axes = _axes(axis, ndim) or []
+        taps = [_taps(name, ndim, a) for a in axes]
+        radius = len(_WEIGHTS[name][0]) // 2
+        reach = integers([0 if n < 3 - ndim else radius for n in range(3) for _ in range(2)])
+        divisor = float(np.sqrt(ndim, dtype=dtype)) if len(axes) > 1 else 0.0
+        target = np.empty(image.shape, dtype) if out is None else out
+        call(
+            "edges",
+            image,
+            type_code(image.dtype),
+            target,
+            volume_sizes(image),
+            reach,
+            float_scale(image.dtype),
+            len(axes),
+            integers([len(weights) for _, weights in taps]),
+            np.concatenate([offsets for offsets, _ in taps]),
+            np.concatenate([weights for _, weights in taps]),
+            divisor,
+            MODES[mode],
+            float(cval),
+        )
+        return target
+
+    return run
+
+
+EDGES = tuple(Kernel(f"skimage.filters.{name}", _exact, _magnitude(name)) for name in _WEIGHTS)

@@ -1,0 +1,92 @@
+"""Local maxima and minima with their plateaus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import ndimage as ndi
+
+from napari_tilewise.kernels.arrays import GREY, contiguous, type_code
+from napari_tilewise.kernels.footprint_windows import FootprintWindow, has_nan, volume_sizes
+from napari_tilewise.kernels.kernel import Kernel
+from napari_tilewise.kernels.library import call
+
+
+def _exact_for_maxima(
+    image: np.ndarray,
+    *,
+    footprint: Any = None,
+    connectivity: int | None = None,
+    indices: bool = False,
+    allow_borders: bool = True,
+) -> bool:
+    return (
+        image.dtype in GREY
+        and 1 <= image.ndim <= 3
+        and image.size > 0
+        and footprint is None
+        and (connectivity is None or connectivity in range(1, image.ndim + 1))
+        and (allow_borders or min(image.shape) >= 3)
+        and not has_nan(image)
+    )
+
+
+def local_maxima(
+    image: np.ndarray,
+    *,
+    footprint: Any = None,
+    connectivity: int | None = None,
+    indices: bool = False,
+    allow_borders: bool = True,
+) -> Any:
+    """Find local maxima, as `skimage.morphology.local_maxima` does.
+
+    Parameters
+    ----------
+    image, footprint, connectivity, indices, allow_borders
+        As there.
+    """
+    image = contiguous(image)
+    result = np.empty(image.shape, bool)
+    neighbours = ndi.generate_binary_structure(image.ndim, connectivity or image.ndim)
+    neighbours[(1,) * image.ndim] = False
+    window = FootprintWindow.of(neighbours)
+    call(
+        "maxima",
+        image,
+        type_code(image.dtype),
+        result,
+        volume_sizes(image),
+        window.reach,
+        window.offsets,
+        len(window.offsets),
+        float(image.min()),
+        int(allow_borders),
+    )
+    return np.nonzero(result) if indices else result
+
+
+def local_minima(
+    image: np.ndarray,
+    *,
+    footprint: Any = None,
+    connectivity: int | None = None,
+    indices: bool = False,
+    allow_borders: bool = True,
+) -> Any:
+    """Find local minima, as `skimage.morphology.local_minima` does.
+
+    Parameters
+    ----------
+    image, footprint, connectivity, indices, allow_borders
+        As there.
+    """
+    inverted = -image if image.dtype.kind == "f" else ~image
+    return local_maxima(
+        inverted, connectivity=connectivity, indices=indices, allow_borders=allow_borders
+    )
+
+
+LOCAL_MAXIMA = Kernel("skimage.morphology.local_maxima", _exact_for_maxima, local_maxima)
+LOCAL_MINIMA = Kernel("skimage.morphology.local_minima", _exact_for_maxima, local_minima)

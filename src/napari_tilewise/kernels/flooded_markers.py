@@ -1,0 +1,84 @@
+"""The watershed from markers: scikit-image's queue, with smaller entries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import ndimage as ndi
+from skimage.morphology._util import _offsets_to_raveled_neighbors
+
+from napari_tilewise.kernels.arrays import GREY, contiguous, type_code
+from napari_tilewise.kernels.footprint_windows import has_nan
+from napari_tilewise.kernels.kernel import Kernel
+from napari_tilewise.kernels.library import call
+
+_LABELS = (np.dtype("i4"), np.dtype("i8"))
+
+
+def _exact(
+    image: np.ndarray,
+    markers: Any = None,
+    connectivity: Any = 1,
+    offset: Any = None,
+    mask: Any = None,
+    compactness: float = 0,
+    watershed_line: bool = False,
+) -> bool:
+    return (
+        image.dtype in GREY
+        and 1 <= image.ndim <= 3
+        and 0 < image.size < 2**30
+        and isinstance(markers, np.ndarray)
+        and markers.dtype in _LABELS
+        and markers.shape == image.shape
+        and markers.flags.c_contiguous  # the function writes to a copy of others
+        and (mask is None or (np.shape(mask) == image.shape and mask.dtype == np.bool_))
+        and isinstance(connectivity, int)
+        and 1 <= connectivity <= image.ndim
+        and offset is None
+        and compactness == 0
+        and not watershed_line
+        and not has_nan(image)
+    )
+
+
+def watershed(
+    image: np.ndarray,
+    markers: Any = None,
+    connectivity: Any = 1,
+    offset: Any = None,
+    mask: Any = None,
+    compactness: float = 0,
+    watershed_line: bool = False,
+) -> np.ndarray:
+    """Flood an image from markers, as `skimage.segmentation.watershed` does.
+
+    Parameters
+    ----------
+    image, markers, connectivity, offset, mask, compactness, watershed_line
+        As there.
+    """
+    inside = np.ones(image.shape, bool) if mask is None else mask
+    padded = np.pad(contiguous(image), 1)
+    labels = np.pad(contiguous(markers * inside), 1)
+    structure = ndi.generate_binary_structure(image.ndim, connectivity)
+    centre = (1,) * image.ndim
+    # Equally distant neighbours have an order, which decides ties.
+    steps = _offsets_to_raveled_neighbors(padded.shape, structure, center=centre)
+    steps = np.ascontiguousarray(steps, np.int64)
+    call(
+        "flood",
+        padded,
+        type_code(padded.dtype),
+        np.pad(contiguous(inside), 1),
+        labels,
+        type_code(labels.dtype),
+        padded.size,
+        steps,
+        len(steps),
+    )
+    return labels[(slice(1, -1),) * image.ndim].copy()
+
+
+WATERSHED = Kernel("skimage.segmentation.watershed", _exact, watershed)

@@ -1,0 +1,272 @@
+"""Erosion, dilation, opening and closing of grey levels by any footprint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage as ndi
+
+from napari_tilewise.kernels.arrays import (
+    GREY,
+    MODES,
+    contiguous,
+    delivered,
+    result_array,
+    type_code,
+)
+from napari_tilewise.kernels.footprint_windows import (
+    FootprintWindow,
+    has_nan,
+    holds,
+    volume_sizes,
+    window_suits,
+)
+from napari_tilewise.kernels.kernel import Kernel
+from napari_tilewise.kernels.library import call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Steps = list[tuple[np.ndarray, int]]
+"""Footprints, each with how often it is applied."""
+
+_EXTREME = ("max", "min", "ignore")
+
+
+def extreme_filter(
+    image: np.ndarray,
+    window: FootprintWindow,
+    *,
+    largest: bool,
+    mode: str,
+    cval: float = 0.0,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the smallest or largest value in every window.
+
+    Parameters
+    ----------
+    image
+        uint8, uint16, float32 or float64 without NaN, or booleans.
+    window
+        The window.
+    largest
+        Whether the largest value.
+    mode
+        Border mode in ndimage's spelling.
+    cval
+        Beyond the border, for ``mode="constant"``.
+    out
+        Where to write the result.
+    """
+    image = contiguous(image)
+    target = result_array(image.shape, image.dtype, out)
+    if np.may_share_memory(target, image):
+        target = np.empty_like(image)
+    runs = window.runs
+    call(
+        "extreme",
+        image,
+        target,
+        type_code(image.dtype),
+        volume_sizes(image),
+        window.reach,
+        runs,
+        len(runs),
+        MODES[mode],
+        float(cval),
+        int(largest),
+    )
+    return delivered(target, out)
+
+
+def footprint_steps(footprint: Any, ndim: int) -> Steps:
+    """Return the footprints to apply, padded in front to odd sizes as scikit-image pads them.
+
+    Parameters
+    ----------
+    footprint
+        A footprint, a sequence of (footprint, times), or None for the cross.
+    ndim
+        Axes of the image.
+    """
+    if footprint is None:
+        footprint = ndi.generate_binary_structure(ndim, 1)
+    pairs = footprint if isinstance(footprint, tuple) else ((footprint, 1),)
+    steps = []
+    for pixels, times in pairs:
+        pixels = np.asarray(pixels) != 0
+        front = [(0 if size % 2 else 1, 0) for size in pixels.shape]
+        steps.append((np.pad(pixels, front), int(times)))
+    return steps
+
+
+def _border(dtype: np.dtype, mode: str, cval: float, largest: bool) -> tuple[str, float]:
+    """Return the mode in ndimage's words: beyond the border may lie the extreme of the type."""
+    if mode == "ignore":
+        mode = "min" if largest else "max"
+    if mode not in ("min", "max"):
+        return mode, cval
+    if dtype == np.bool_:
+        return "constant", float(mode == "max")
+    if dtype.kind == "f":
+        return "constant", np.inf if mode == "max" else -np.inf
+    return "constant", float(getattr(np.iinfo(dtype), mode))
+
+
+def _apply(
+    image: np.ndarray,
+    steps: Steps,
+    *,
+    largest: bool,
+    mode: str,
+    cval: float,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    mode, cval = _border(image.dtype, mode, cval, largest)
+    windows = [FootprintWindow.of(pixels) for pixels, times in steps for _ in range(times)]
+    for window in windows[:-1]:
+        image = extreme_filter(image, window, largest=largest, mode=mode, cval=cval)
+    return extreme_filter(image, windows[-1], largest=largest, mode=mode, cval=cval, out=out)
+
+
+def _mirrored(steps: Steps) -> Steps:
+    return [(pixels[(slice(None, None, -1),) * pixels.ndim], times) for pixels, times in steps]
+
+
+def _exact(
+    image: np.ndarray,
+    footprint: Any = None,
+    out: np.ndarray | None = None,
+    *,
+    mode: str = "reflect",
+    cval: float = 0.0,
+) -> bool:
+    if image.dtype not in GREY or (mode not in MODES and mode not in _EXTREME):
+        return False
+    if out is not None and (out.dtype != image.dtype or out.shape != image.shape):
+        return False
+    if mode == "constant" and not holds(image.dtype, cval):
+        return False
+    steps = footprint_steps(footprint, image.ndim)
+    return (
+        bool(steps)
+        and all(times > 0 and window_suits(image, pixels, mode) for pixels, times in steps)
+        and not has_nan(image)
+    )
+
+
+def erosion(
+    image: np.ndarray,
+    footprint: Any = None,
+    out: np.ndarray | None = None,
+    *,
+    mode: str = "reflect",
+    cval: float = 0.0,
+) -> np.ndarray:
+    """Return the local minimum, as `skimage.morphology.erosion` does.
+
+    Parameters
+    ----------
+    image, footprint, out, mode, cval
+        As there.
+    """
+    steps = footprint_steps(footprint, image.ndim)
+    return _apply(image, steps, largest=False, mode=mode, cval=cval, out=out)
+
+
+def dilation(
+    image: np.ndarray,
+    footprint: Any = None,
+    out: np.ndarray | None = None,
+    *,
+    mode: str = "reflect",
+    cval: float = 0.0,
+) -> np.ndarray:
+    """Return the local maximum, as `skimage.morphology.dilation` does.
+
+    Parameters
+    ----------
+    image, footprint, out, mode, cval
+        As there; the footprint is not mirrored.
+    """
+    steps = footprint_steps(footprint, image.ndim)
+    return _apply(image, steps, largest=True, mode=mode, cval=cval, out=out)
+
+
+def _in_turn(first_largest: bool) -> Callable[..., np.ndarray]:
+    def run(
+        image: np.ndarray,
+        footprint: Any = None,
+        out: np.ndarray | None = None,
+        *,
+        mode: str = "reflect",
+        cval: float = 0.0,
+    ) -> np.ndarray:
+        """Apply both, the second with the mirrored footprint."""
+        steps = footprint_steps(footprint, image.ndim)
+        between = _apply(image, steps, largest=first_largest, mode=mode, cval=cval)
+        mirrored = _mirrored(steps)
+        return _apply(between, mirrored, largest=not first_largest, mode=mode, cval=cval, out=out)
+
+    return run
+
+
+EROSION = Kernel("skimage.morphology.erosion", _exact, erosion)
+DILATION = Kernel("skimage.morphology.dilation", _exact, dilation)
+OPENING = Kernel("skimage.morphology.opening", _exact, _in_turn(first_largest=False))
+CLOSING = Kernel("skimage.morphology.closing", _exact, _in_turn(first_largest=True))
+
+
+# -- ndimage's filters -----------------------------------------------------------------------------
+
+
+def _filter_footprint(input: np.ndarray, size: Any, footprint: Any) -> Any:
+    if footprint is not None:
+        return footprint if size is None else None
+    if size is None:
+        return None
+    sizes = (size,) * input.ndim if np.ndim(size) == 0 else tuple(size)
+    return np.ones(sizes, bool) if len(sizes) == input.ndim and min(sizes) > 0 else None
+
+
+def _exact_for_filter(
+    input: np.ndarray,
+    size: Any = None,
+    footprint: Any = None,
+    output: Any = None,
+    mode: Any = "reflect",
+    cval: float = 0.0,
+) -> bool:
+    if input.dtype not in GREY or output is not None:
+        return False
+    pixels = _filter_footprint(input, size, footprint)
+    return (
+        pixels is not None
+        and isinstance(mode, str)
+        and mode in MODES
+        and (mode != "constant" or holds(input.dtype, cval))
+        and window_suits(input, pixels, mode)
+        and not has_nan(input)
+    )
+
+
+def _extreme_of(largest: bool) -> Callable[..., np.ndarray]:
+    def run(
+        input: np.ndarray,
+        size: Any = None,
+        footprint: Any = None,
+        output: Any = None,
+        mode: str = "reflect",
+        cval: float = 0.0,
+    ) -> np.ndarray:
+        """Return the extreme of every window."""
+        window = FootprintWindow.of(_filter_footprint(input, size, footprint))
+        return extreme_filter(input, window, largest=largest, mode=mode, cval=cval)
+
+    return run
+
+
+MAXIMUM_FILTER = Kernel("scipy.ndimage.maximum_filter", _exact_for_filter, _extreme_of(True))
+MINIMUM_FILTER = Kernel("scipy.ndimage.minimum_filter", _exact_for_filter, _extreme_of(False))

@@ -1,0 +1,266 @@
+"""Medians and means over windows: exchange networks, sliding histograms, sums of runs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy import ndimage as ndi
+
+from napari_tilewise.kernels.arrays import (
+    MODES,
+    contiguous,
+    delivered,
+    result_array,
+    type_code,
+)
+from napari_tilewise.kernels.footprint_windows import (
+    FootprintWindow,
+    has_nan,
+    holds,
+    volume_sizes,
+    window_suits,
+)
+from napari_tilewise.kernels.kernel import Kernel
+from napari_tilewise.kernels.library import call
+
+_LARGEST_NETWORK = 130
+"""Pixels of a footprint, for floating-point images."""
+_LARGEST_SMALL = 50
+"""Pixels of a footprint from which a histogram is faster than the network."""
+
+
+@lru_cache(maxsize=64)
+def exchanges(count: int, rank: int) -> np.ndarray:
+    """Return the exchanges that bring the value of a rank among others to its place.
+
+    Batcher's merge exchange sort [1]_, without the exchanges that nothing of this rank depends on.
+
+    Parameters
+    ----------
+    count
+        Number of values.
+    rank
+        Of the value, from 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        Pairs of places, shape (n, 2).
+
+    References
+    ----------
+    .. [1] D. E. Knuth, The Art of Computer Programming, volume 3, 5.2.2, algorithm M.
+    """
+    pairs = []
+    top = 1 << max(0, (count - 1).bit_length() - 1)
+    p = top
+    while p > 0:
+        q, r, d = top, 0, p
+        while True:
+            pairs += [(i, i + d) for i in range(count - d) if i & p == r]
+            if q == p:
+                break
+            d, q, r = q - p, q >> 1, p
+        p >>= 1
+    needed, kept = {rank}, []
+    for low, high in reversed(pairs):
+        if low in needed or high in needed:
+            needed |= {low, high}
+            kept.append((low, high))
+    return np.array(kept[::-1], np.int64).reshape(-1, 2)
+
+
+def rank_filter(
+    image: np.ndarray,
+    window: FootprintWindow,
+    rank: int,
+    *,
+    mode: str,
+    cval: float = 0.0,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the value of a rank in every window.
+
+    Parameters
+    ----------
+    image
+        uint8, uint16, float32 or float64, without NaN.
+    window
+        The window.
+    rank
+        From 0.
+    mode
+        Border mode in ndimage's spelling.
+    cval
+        Beyond the border, for ``mode="constant"``.
+    out
+        Where to write the result.
+    """
+    image = contiguous(image)
+    target = result_array(image.shape, image.dtype, out)
+    if np.may_share_memory(target, image):
+        target = np.empty_like(image)
+    code, sizes, border = type_code(image.dtype), volume_sizes(image), MODES[mode]
+    count = len(window.offsets)
+    if count <= _LARGEST_SMALL or image.dtype.kind == "f":
+        pairs = exchanges(count, rank)
+        sizes_and_reach = sizes, window.reach
+        steps = window.offsets, count, pairs, len(pairs), rank
+        call("network", image, target, code, *sizes_and_reach, *steps, border, float(cval))
+    else:
+        runs = window.runs
+        call(
+            "rank",
+            image,
+            target,
+            code,
+            sizes,
+            window.reach,
+            runs,
+            len(runs),
+            rank,
+            border,
+            float(cval),
+        )
+    return delivered(target, out)
+
+
+# -- filters.median --------------------------------------------------------------------------------
+
+
+def _median_footprint(image: np.ndarray, footprint: Any) -> np.ndarray:
+    if footprint is None:
+        return np.ones((3,) * image.ndim, bool)
+    return np.asarray(footprint)
+
+
+def _writable(image: np.ndarray, out: np.ndarray | None) -> bool:
+    return out is None or (out.dtype == image.dtype and out.shape == image.shape)
+
+
+def _exact_for_median(
+    image: np.ndarray,
+    footprint: Any = None,
+    out: np.ndarray | None = None,
+    mode: str = "nearest",
+    cval: float = 0.0,
+    behavior: str = "ndimage",
+) -> bool:
+    footprint = _median_footprint(image, footprint)
+    if behavior != "ndimage" or mode not in MODES or not window_suits(image, footprint, mode):
+        return False
+    if image.ndim == 1:  # SciPy's filter along a line knows no holes
+        return False
+    taps = int(np.count_nonzero(footprint))
+    if image.dtype.kind == "f" and taps > _LARGEST_NETWORK:
+        return False
+    if mode == "constant" and not holds(image.dtype, cval):
+        return False
+    return _writable(image, out) and not has_nan(image)
+
+
+def median(
+    image: np.ndarray,
+    footprint: Any = None,
+    out: np.ndarray | None = None,
+    mode: str = "nearest",
+    cval: float = 0.0,
+    behavior: str = "ndimage",
+) -> np.ndarray:
+    """Return the local median, as `skimage.filters.median` does.
+
+    Parameters
+    ----------
+    image, footprint, out, mode, cval, behavior
+        As there.
+    """
+    window = FootprintWindow.of(_median_footprint(image, footprint))
+    rank = len(window.offsets) // 2
+    return rank_filter(image, window, rank, mode=mode, cval=cval, out=out)
+
+
+MEDIAN = Kernel("skimage.filters.median", _exact_for_median, median)
+
+
+# -- filters.rank ----------------------------------------------------------------------------------
+
+
+def _exact_for_rank(
+    image: np.ndarray,
+    footprint: Any = None,
+    out: np.ndarray | None = None,
+    mask: Any = None,
+    shift_x: int = 0,
+    shift_y: int = 0,
+    shift_z: int = 0,
+) -> bool:
+    if footprint is None:
+        footprint = ndi.generate_binary_structure(image.ndim, image.ndim)
+    if isinstance(footprint, tuple) or mask is not None or any((shift_x, shift_y, shift_z)):
+        return False
+    footprint = np.asarray(footprint)
+    return (
+        image.dtype in (np.dtype("u1"), np.dtype("u2"))
+        and image.ndim in (2, 3)
+        and window_suits(image, footprint > 0, "")
+        and footprint.size < 2**16
+        and _writable(image, out)
+        and (out is None or not np.may_share_memory(image, out))
+    )
+
+
+def rank_median(
+    image: np.ndarray,
+    footprint: Any = None,
+    out: np.ndarray | None = None,
+    mask: Any = None,
+    shift_x: int = 0,
+    shift_y: int = 0,
+    shift_z: int = 0,
+) -> np.ndarray:
+    """Return the local median of the pixels inside the image, as `skimage.filters.rank` does.
+
+    Parameters
+    ----------
+    image, footprint, out, mask, shift_x, shift_y, shift_z
+        As in `skimage.filters.rank.median`.
+    """
+    image = contiguous(image)
+    if footprint is None:
+        footprint = ndi.generate_binary_structure(image.ndim, image.ndim)
+    window = FootprintWindow.of(np.asarray(footprint) > 0)
+    target = result_array(image.shape, image.dtype, out)
+    steps = window.reach, window.runs, len(window.runs), -1
+    code = type_code(image.dtype)
+    call("rank", image, target, code, volume_sizes(image), *steps, MODES["constant"], 0.0)
+    return delivered(target, out)
+
+
+def rank_mean(
+    image: np.ndarray,
+    footprint: Any,
+    out: np.ndarray | None = None,
+    mask: Any = None,
+    shift_x: int = 0,
+    shift_y: int = 0,
+    shift_z: int = 0,
+) -> np.ndarray:
+    """Return the local mean of the pixels inside the image, as `skimage.filters.rank` does.
+
+    Parameters
+    ----------
+    image, footprint, out, mask, shift_x, shift_y, shift_z
+        As in `skimage.filters.rank.mean`.
+    """
+    image = contiguous(image)
+    window = FootprintWindow.of(np.asarray(footprint) > 0)
+    target = result_array(image.shape, image.dtype, out)
+    steps = window.reach, window.runs, len(window.runs)
+    call("mean", image, target, type_code(image.dtype), volume_sizes(image), *steps)
+    return delivered(target, out)
+
+
+RANK_MEDIAN = Kernel("skimage.filters.rank.median", _exact_for_rank, rank_median)
+RANK_MEAN = Kernel("skimage.filters.rank.mean", _exact_for_rank, rank_mean)

@@ -1,0 +1,290 @@
+"""Connected components on lists of runs: numbers, areas and first pixels without a label image."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+from scipy import ndimage as ndi
+from skimage._shared.utils import DEPRECATED
+
+from napari_tilewise.kernels.arrays import (
+    TYPES,
+    contiguous,
+    delivered,
+    integers,
+    result_array,
+    type_code,
+)
+from napari_tilewise.kernels.kernel import Kernel
+from napari_tilewise.kernels.library import call
+
+_MOST_PIXELS = 2**31 - 2
+_MOST_AXES = 6
+
+
+class RunLists:
+    """The connected components of an image, held as runs.
+
+    Components are numbered from 1 by their first pixel in raster order.
+
+    Parameters
+    ----------
+    image
+        Booleans, or integers of which equal neighbours connect.
+    connectivity
+        Largest number of axes along which neighbours differ; all axes by default.
+    background
+        The pixels with this value belong to no component.
+    """
+
+    def __init__(
+        self, image: np.ndarray, connectivity: int | None = None, background: int = 0
+    ) -> None:
+        image = contiguous(image)
+        binary = image.dtype == np.bool_
+        numbers = np.zeros(3, np.int64)
+        call(
+            "runs_new",
+            image,
+            type_code(image.dtype),
+            (2 if background else 1) if binary else 0,
+            background,
+            image.ndim,
+            integers(image.shape),
+            image.ndim if connectivity is None else connectivity,
+            numbers,
+        )
+        self.shape = image.shape
+        self._handle = int(numbers[0])
+        self.count = int(numbers[1])
+        """Number of components."""
+        self.runs = int(numbers[2])
+        """Number of runs."""
+        weakref.finalize(self, call, "runs_free", self._handle)
+        self._measures: tuple[np.ndarray, np.ndarray] | None = None
+
+    def _measured(self) -> tuple[np.ndarray, np.ndarray]:
+        if self._measures is None:
+            areas = np.zeros(self.count + 1, np.int64)
+            firsts = np.full(self.count + 1, -1, np.int64)
+            call("runs_measures", self._handle, areas, firsts)
+            areas[0] = int(np.prod(self.shape)) - int(areas[1:].sum())
+            self._measures = areas, firsts
+        return self._measures
+
+    @property
+    def areas(self) -> np.ndarray:
+        """Pixels of each component, shape (count + 1,), int64; index 0 is the background."""
+        return self._measured()[0]
+
+    @property
+    def first_pixels(self) -> np.ndarray:
+        """First pixel of each component as an index in raster order, int64; -1 at index 0."""
+        return self._measured()[1]
+
+    def labels(self, dtype: Any = np.int32, out: np.ndarray | None = None) -> np.ndarray:
+        """Return the label image.
+
+        Parameters
+        ----------
+        dtype
+            Of the labels.
+        out
+            Where to write them.
+        """
+        target = result_array(self.shape, dtype, out)
+        call("runs_paint", self._handle, target, type_code(dtype), None)
+        return delivered(target, out)
+
+    def look_up(self, table: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Return ``table[component]`` for every pixel, without a label image in between.
+
+        Parameters
+        ----------
+        table
+            Shape (count + 1,); index 0 is the background's value.
+        out
+            Where to write the result.
+        """
+        if table.shape != (self.count + 1,):
+            raise ValueError(f"Expected a table of {self.count + 1} values, got {table.shape}.")
+        target = result_array(self.shape, table.dtype, out)
+        call("runs_paint", self._handle, target, type_code(table.dtype), contiguous(table))
+        return delivered(target, out)
+
+
+def _labelable(image: np.ndarray, connectivity: Any) -> bool:
+    return (
+        1 <= image.ndim <= _MOST_AXES
+        and 0 < image.size <= _MOST_PIXELS
+        and (connectivity is None or connectivity in range(1, image.ndim + 1))
+    )
+
+
+# -- measure.label ---------------------------------------------------------------------------------
+
+
+def _exact_for_label(
+    label_image: np.ndarray,
+    background: int | None = None,
+    return_num: bool = False,
+    connectivity: int | None = None,
+) -> bool:
+    dtype = label_image.dtype
+    if dtype == np.bool_:
+        known = background in (None, 0, 1)
+    else:
+        known = dtype in TYPES and dtype.kind in "iu" and dtype != np.uint64
+        known = known and (background is None or isinstance(background, int | np.integer))
+        # Up to three axes are the function's own limit, and it swaps the first two where the last
+        # holds one pixel: numbers follow another order there.
+        known = known and label_image.ndim <= 3
+        known = known and not (label_image.ndim == 3 and label_image.shape[-1] == 1)
+    return known and _labelable(label_image, connectivity)
+
+
+def label(
+    label_image: np.ndarray,
+    background: int | None = None,
+    return_num: bool = False,
+    connectivity: int | None = None,
+) -> Any:
+    """Label connected components, as `skimage.measure.label` does.
+
+    Parameters
+    ----------
+    label_image, background, return_num, connectivity
+        As there.
+    """
+    runs = RunLists(label_image, connectivity, int(background or 0))
+    labels = runs.labels(np.int32 if label_image.dtype == np.bool_ else np.intp)
+    return (labels, runs.count) if return_num else labels
+
+
+LABEL = Kernel("skimage.measure.label", _exact_for_label, label)
+
+
+# -- ndimage.label ---------------------------------------------------------------------------------
+
+
+def _connectivity_of(structure: Any, ndim: int) -> int | None:
+    """Return the connectivity whose structuring element this is, or None."""
+    if structure is None:
+        return 1
+    structure = np.asarray(structure)
+    for connectivity in range(1, ndim + 1):
+        if np.array_equal(structure, ndi.generate_binary_structure(ndim, connectivity)):
+            return connectivity
+    return None
+
+
+def _exact_for_ndimage_label(input: np.ndarray, structure: Any = None, output: Any = None) -> bool:
+    connectivity = _connectivity_of(structure, input.ndim)
+    return (
+        output is None
+        and input.dtype == np.bool_
+        and connectivity is not None
+        and _labelable(input, connectivity)
+    )
+
+
+def ndimage_label(
+    input: np.ndarray, structure: Any = None, output: Any = None
+) -> tuple[np.ndarray, int]:
+    """Label connected components of a mask, as `scipy.ndimage.label` does.
+
+    Parameters
+    ----------
+    input, structure, output
+        As there.
+    """
+    runs = RunLists(input, _connectivity_of(structure, input.ndim))
+    return runs.labels(np.int32), runs.count
+
+
+NDIMAGE_LABEL = Kernel("scipy.ndimage.label", _exact_for_ndimage_label, ndimage_label)
+
+
+# -- small objects and holes -----------------------------------------------------------------------
+
+
+def _is_small(ar: np.ndarray, connectivity: Any, out: np.ndarray | None) -> bool:
+    return (
+        ar.dtype == np.bool_
+        and _labelable(ar, connectivity)
+        and (out is None or (out.dtype == np.bool_ and out.shape == ar.shape))
+    )
+
+
+def _exact_for_objects(
+    ar: np.ndarray,
+    min_size: Any = DEPRECATED,
+    connectivity: int = 1,
+    *,
+    max_size: float = 64,
+    out: np.ndarray | None = None,
+) -> bool:
+    return min_size is DEPRECATED and _is_small(ar, connectivity, out)
+
+
+def _exact_for_holes(
+    ar: np.ndarray,
+    area_threshold: Any = DEPRECATED,
+    connectivity: int = 1,
+    *,
+    max_size: float = 64,
+    out: np.ndarray | None = None,
+) -> bool:
+    return area_threshold is DEPRECATED and _is_small(ar, connectivity, out)
+
+
+def remove_small_objects(
+    ar: np.ndarray,
+    min_size: Any = DEPRECATED,
+    connectivity: int = 1,
+    *,
+    max_size: float = 64,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Clear the components of a mask up to a size, as `skimage.morphology` does.
+
+    Parameters
+    ----------
+    ar, min_size, connectivity, max_size, out
+        As in `skimage.morphology.remove_small_objects`.
+    """
+    runs = RunLists(ar, connectivity)
+    keep = runs.areas > max_size
+    keep[0] = False
+    return runs.look_up(keep, out)
+
+
+def remove_small_holes(
+    ar: np.ndarray,
+    area_threshold: Any = DEPRECATED,
+    connectivity: int = 1,
+    *,
+    max_size: float = 64,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Fill the holes of a mask up to a size, as `skimage.morphology` does.
+
+    Parameters
+    ----------
+    ar, area_threshold, connectivity, max_size, out
+        As in `skimage.morphology.remove_small_holes`.
+    """
+    runs = RunLists(ar, connectivity, background=1)
+    filled = runs.areas <= max_size
+    filled[0] = True
+    return runs.look_up(filled, out)
+
+
+REMOVE_SMALL_OBJECTS = Kernel(
+    "skimage.morphology.remove_small_objects", _exact_for_objects, remove_small_objects
+)
+REMOVE_SMALL_HOLES = Kernel(
+    "skimage.morphology.remove_small_holes", _exact_for_holes, remove_small_holes
+)

@@ -1,0 +1,215 @@
+"""Correlations along one axis after the other: Gaussians and what is made of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from napari_tilewise.kernels.arrays import (
+    GREY,
+    MODES,
+    contiguous,
+    delivered,
+    integers,
+    result_array,
+    type_code,
+)
+from napari_tilewise.kernels.kernel import Kernel
+from napari_tilewise.kernels.library import call, rounds_alike
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_EPSILON = np.finfo(np.float64).eps
+_LONGEST = 4096
+"""Largest radius; beyond it a ring of rows leaves every cache."""
+
+
+def symmetry(weights: np.ndarray) -> int:
+    """Return how SciPy adds the taps: 1 in sums of pairs, -1 in differences, 0 one by one.
+
+    Parameters
+    ----------
+    weights
+        Shape (n,).
+    """
+    if len(weights) % 2 == 0:
+        return 0
+    low, high = weights[: len(weights) // 2][::-1], weights[len(weights) // 2 + 1 :]
+    if np.all(np.abs(high - low) <= _EPSILON):
+        return 1
+    return -1 if np.all(np.abs(high + low) <= _EPSILON) else 0
+
+
+def gaussian_weights(sigma: float, order: int, truncate: float) -> np.ndarray:
+    """Return the weights of `scipy.ndimage.gaussian_filter1d`, in the order of correlation.
+
+    They are read off the function's answer to a single bright pixel: each is a product with 1
+    added to zeros, so it is the weight itself.
+
+    Parameters
+    ----------
+    sigma
+        Standard deviation in pixels, above 0.
+    order
+        Of the derivative.
+    truncate
+        Radius in standard deviations.
+    """
+    radius = int(float(truncate) * float(sigma) + 0.5)
+    impulse = np.zeros(2 * radius + 1)
+    impulse[radius] = 1.0
+    answer: np.ndarray = gaussian_filter1d(
+        impulse, sigma, order=order, truncate=truncate, mode="constant"
+    )
+    return answer[::-1].copy()
+
+
+def correlate_axes(
+    image: np.ndarray,
+    weights: Sequence[np.ndarray | None],
+    dtype: Any,
+    *,
+    mode: str,
+    cval: float = 0.0,
+    scale: float = 1.0,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Correlate along each axis in turn, rounding to the result's data type in between.
+
+    Parameters
+    ----------
+    image
+        The image; integers only for a result in float64.
+    weights
+        Per axis an odd number of weights, or None for an axis that is left alone.
+    dtype
+        Of the result: float32 or float64.
+    mode
+        Border mode in ndimage's spelling.
+    cval
+        Beyond the border, for ``mode="constant"``.
+    scale
+        Each pixel of an integer image is multiplied by this first.
+    out
+        Where to write the result.
+    """
+    image = contiguous(image)
+    target = result_array(image.shape, dtype, out)
+    if np.may_share_memory(image, target):
+        target = np.empty(image.shape, dtype)
+    present = [w for w in weights if w is not None]
+    call(
+        "correlate",
+        image,
+        type_code(image.dtype),
+        target,
+        type_code(dtype),
+        image.ndim,
+        integers(image.shape),
+        float(scale),
+        integers([-1 if w is None else len(w) // 2 for w in weights]),
+        integers([0 if w is None else symmetry(w) for w in weights]),
+        np.concatenate([*present, np.zeros(1)]),
+        MODES[mode],
+        float(cval),
+    )
+    return delivered(target, out)
+
+
+def float_dtype(dtype: np.dtype) -> np.dtype:
+    """Return the data type that scikit-image computes an image of this data type in.
+
+    Parameters
+    ----------
+    dtype
+        Of the image.
+    """
+    return np.dtype(np.float32 if dtype == np.float32 else np.float64)
+
+
+def float_scale(dtype: np.dtype) -> float:
+    """Return the factor of `skimage.util.img_as_float` for unsigned integers, 1 for floats.
+
+    Parameters
+    ----------
+    dtype
+        Of the image.
+    """
+    if dtype.kind != "u":
+        return 1.0
+    return 1.0 / int(np.iinfo(dtype).max)
+
+
+def _per_axis(sigma: Any, ndim: int, channel_axis: int | None) -> list[float] | None:
+    """Return sigma per axis, or None where the function itself has to judge it."""
+    sigmas = np.atleast_1d(np.asarray(sigma, dtype=float)).tolist()
+    if np.ndim(sigma) > 1 or not np.all(np.isfinite(sigmas)) or min(sigmas, default=-1) < 0:
+        return None
+    if channel_axis is not None:
+        if np.ndim(sigma) == 0:
+            sigmas = sigmas * (ndim - 1)
+        if len(sigmas) == ndim - 1:
+            sigmas.insert(channel_axis % ndim, 0.0)
+    elif np.ndim(sigma) == 0:
+        sigmas = sigmas * ndim
+    return sigmas if len(sigmas) == ndim else None
+
+
+def _exact_for_gaussian(
+    image: np.ndarray,
+    sigma: Any = 1.0,
+    *,
+    mode: str = "nearest",
+    cval: float = 0,
+    preserve_range: bool = False,
+    truncate: float = 4.0,
+    channel_axis: int | None = None,
+    out: np.ndarray | None = None,
+) -> bool:
+    if image.dtype not in GREY or not image.size or not 1 <= image.ndim <= 5:
+        return False
+    if mode not in MODES or not np.isreal(cval) or not rounds_alike():
+        return False
+    if out is not None and (out.shape != image.shape or out.dtype != float_dtype(image.dtype)):
+        return False
+    sigmas = _per_axis(sigma, image.ndim, channel_axis)
+    return sigmas is not None and 0 <= truncate * max(sigmas) < _LONGEST
+
+
+def gaussian(
+    image: np.ndarray,
+    sigma: Any = 1.0,
+    *,
+    mode: str = "nearest",
+    cval: float = 0,
+    preserve_range: bool = False,
+    truncate: float = 4.0,
+    channel_axis: int | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Smooth with a Gaussian, as `skimage.filters.gaussian` does.
+
+    Parameters
+    ----------
+    image, sigma, mode, cval, preserve_range, truncate, channel_axis, out
+        As there.
+    """
+    sigmas = _per_axis(sigma, image.ndim, channel_axis)
+    if sigmas is None:
+        raise ValueError(f"sigma={sigma!r} does not suit an image of shape {image.shape}.")
+    weights = [gaussian_weights(s, 0, truncate) if s > 1e-15 else None for s in sigmas]
+    return correlate_axes(
+        image,
+        weights,
+        float_dtype(image.dtype),
+        mode=mode,
+        cval=cval,
+        scale=1.0 if preserve_range else float_scale(image.dtype),
+        out=out,
+    )
+
+
+GAUSSIAN = Kernel("skimage.filters.gaussian", _exact_for_gaussian, gaussian)

@@ -1,0 +1,73 @@
+"""Edge magnitudes and local extrema against scikit-image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage import filters, morphology
+
+from napari_tilewise.kernels import KERNELS
+from tests.kernels.comparing import compare, image_of, shape_of
+
+GREY = ("uint8", "uint16", "float32", "float64")
+MODES = ("reflect", "nearest", "mirror", "wrap", "constant")
+
+
+@pytest.mark.parametrize("dtype", GREY)
+@pytest.mark.parametrize("name", ["sobel", "scharr", "prewitt", "farid"])
+def test_edges(name: str, dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([1, len(dtype), len(name)])
+    for trial in range(30):
+        ndim = (2, 2, 3)[trial % 3]
+        shape = shape_of(rng, ndim, 150 if ndim == 2 else 17)
+        image = image_of(rng, shape, dtype, special=trial % 5 == 0)
+        axes = (None, None, 0, ndim - 1, (0, 1))
+        compare(
+            f"skimage.filters.{name}",
+            getattr(filters, name),
+            image,
+            axis=axes[trial % 5],
+            mode=MODES[trial % 5],
+            cval=float(rng.choice([0, 2.5])),
+        )
+
+
+@pytest.mark.parametrize("dtype", GREY)
+@pytest.mark.parametrize("name", ["local_maxima", "local_minima"])
+def test_extrema(name: str, dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([2, len(dtype), len(name)])
+    for trial in range(50):
+        ndim = (2, 2, 3, 1)[trial % 4]
+        shape = shape_of(rng, ndim, 100 if ndim < 3 else 17)
+        image = image_of(rng, shape, dtype)
+        if trial % 3 == 0:
+            image = rng.integers(0, 3, shape).astype(dtype)
+        compare(
+            f"skimage.morphology.{name}",
+            getattr(morphology, name),
+            image,
+            connectivity=None if trial % 2 else int(rng.integers(1, ndim + 1)),
+            indices=bool(rng.integers(2)),
+            allow_borders=bool(rng.integers(2)) or min(shape) < 3,
+        )
+
+
+def test_infinite_extrema(instruction_set: str) -> None:
+    image = np.random.default_rng(3).choice([-np.inf, -0.0, 0.0, 1, np.inf], (30, 40))
+    compare("skimage.morphology.local_maxima", morphology.local_maxima, image)
+    compare("skimage.morphology.local_minima", morphology.local_minima, image)
+
+
+def test_what_is_left_to_the_function(instruction_set: str) -> None:
+    sobel = KERNELS["skimage.filters.sobel"]
+    image = np.ones((5, 5), "f4")
+    assert sobel.accepts(image)
+    assert not sobel.accepts(image, mask=image > 0)
+    assert not sobel.accepts(image.astype("i4"))
+    assert not sobel.accepts(image, mode=("reflect", "wrap"))
+    maxima = KERNELS["skimage.morphology.local_maxima"]
+    assert maxima.accepts(image)
+    assert not maxima.accepts(image, footprint=np.ones((3, 3)))
+    assert not maxima.accepts(image[:2], allow_borders=False)
+    image[2, 2] = np.nan
+    assert not maxima.accepts(image)

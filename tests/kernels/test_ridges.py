@@ -1,0 +1,74 @@
+"""Derivatives of Gaussians and ridge filters against SciPy and scikit-image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage as ndi
+from skimage import feature, filters
+
+from napari_tilewise.kernels import KERNELS
+from napari_tilewise.kernels.ridge_filters import eigenvalues, hessian
+from tests.kernels.comparing import compare, equal, image_of, shape_of
+
+MODES = ("reflect", "nearest", "mirror", "wrap", "constant")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_derivatives(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng(len(dtype))
+    for trial in range(40):
+        ndim = (2, 1, 3)[trial % 3]
+        image = image_of(rng, shape_of(rng, ndim, 100 if ndim < 3 else 17), dtype)
+        compare(
+            "scipy.ndimage.gaussian_filter",
+            ndi.gaussian_filter,
+            image,
+            tuple(float(s) for s in rng.choice([0, 0.5, 1, 2.5], ndim)),
+            order=tuple(int(o) for o in rng.integers(0, 4, ndim)),
+            mode=MODES[trial % 5],
+            cval=float(rng.choice([0, 1.5])),
+            truncate=float(rng.choice([4, 8, 100])) if trial % 4 == 0 else 4.0,
+        )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_ridges(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([1, len(dtype)])
+    for trial in range(16):
+        image = image_of(rng, shape_of(rng, 2, 70), dtype)
+        image = np.clip(image, -1, 1)
+        params = {
+            "sigmas": ([1], [2, 4], range(1, 4), (0.7, 1.5))[trial % 4],
+            "black_ridges": bool(rng.integers(2)),
+            "mode": MODES[trial % 5],
+        }
+        compare("skimage.filters.sato", filters.sato, image, **params)
+        params["beta"] = float(rng.choice([0.5, 0.8]))
+        compare("skimage.filters.frangi", filters.frangi, image, **params)
+
+
+def test_hessian(instruction_set: str) -> None:
+    rng = np.random.default_rng(2)
+    image = rng.random((30, 40)).astype("f4")
+    for sigma in (1, 2.5):
+        expected = feature.hessian_matrix(
+            image, sigma, mode="nearest", use_gaussian_derivatives=True
+        )
+        elements = hessian(image, sigma, "nearest", 0)
+        for element, other in zip(elements, expected, strict=True):
+            equal(element, other)
+        equal(eigenvalues(elements), feature.hessian_matrix_eigvals(expected))
+
+
+def test_what_is_left_to_the_function(instruction_set: str) -> None:
+    image = np.ones((9, 9), "f4")
+    sato, frangi = KERNELS["skimage.filters.sato"], KERNELS["skimage.filters.frangi"]
+    assert sato.accepts(image)
+    assert not sato.accepts(image, sigmas=np.arange(1, 3))
+    assert not sato.accepts(np.ones((9, 9, 9), "f4"))
+    assert not sato.accepts(image.astype("u1"))
+    assert not frangi.accepts(image, gamma=15)
+    image[2, 2] = np.inf
+    assert not sato.accepts(image)
+    assert not KERNELS["scipy.ndimage.gaussian_filter"].accepts(image, 1)

@@ -1,0 +1,101 @@
+"""Labels, areas, first pixels, small objects and holes against scikit-image and SciPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage as ndi
+from skimage import measure, morphology
+
+from napari_tilewise.kernels import KERNELS
+from napari_tilewise.kernels.run_lists import RunLists
+from tests.kernels.comparing import compare, image_of, shape_of, strided
+
+INTEGERS = ("uint8", "uint16", "int8", "int16", "int32", "int64", "uint32")
+
+
+def mask_of(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    if rng.random() < 0.5:
+        return strided(rng, rng.random(shape) < rng.choice([0.05, 0.4, 0.6, 0.95]))
+    smooth = ndi.gaussian_filter(rng.random(shape), 2)
+    return strided(rng, smooth > np.median(smooth))
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3, 4])
+def test_masks(ndim: int, instruction_set: str) -> None:
+    rng = np.random.default_rng(ndim)
+    for trial in range(60):
+        mask = mask_of(rng, shape_of(rng, ndim, {1: 150, 2: 150, 3: 33, 4: 9}[ndim]))
+        connectivity = int(rng.integers(1, ndim + 1))
+        structure = ndi.generate_binary_structure(ndim, connectivity)
+        for path, function in (
+            ("skimage.measure.label", measure.label),
+            ("skimage.morphology.remove_small_objects", morphology.remove_small_objects),
+            ("skimage.morphology.remove_small_holes", morphology.remove_small_holes),
+        ):
+            params = {"connectivity": connectivity}
+            if path.endswith("label"):
+                params["background"] = (None, 0, 1)[trial % 3]
+                params["return_num"] = bool(trial % 2)
+            else:
+                params["max_size"] = int(rng.choice([0, 1, 5, 64]))
+            compare(path, function, mask, **params)
+        compare("scipy.ndimage.label", ndi.label, mask, structure=structure)
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integers(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng(len(dtype))
+    for trial in range(40):
+        ndim = 2 + trial % 2
+        shape = shape_of(rng, ndim, 150 if ndim == 2 else 33)
+        if ndim == 3 and shape[-1] == 1:
+            shape = (*shape[:-1], 2)
+        image = image_of(rng, shape, dtype)
+        if trial % 3:
+            image = strided(rng, rng.integers(0, 1 + trial % 5, shape).astype(dtype))
+        compare(
+            "skimage.measure.label",
+            measure.label,
+            image,
+            background=(None, 0, 1, 3, -1)[trial % 5] if np.dtype(dtype).kind == "i" else None,
+            return_num=bool(trial % 2),
+            connectivity=int(rng.integers(1, ndim + 1)),
+        )
+
+
+def test_areas_and_first_pixels(instruction_set: str) -> None:
+    rng = np.random.default_rng(0)
+    for trial in range(40):
+        mask = mask_of(rng, shape_of(rng, 2 + trial % 2, 33))
+        runs = RunLists(mask, 1)
+        labels = measure.label(mask, connectivity=1)
+        assert runs.count == labels.max()
+        np.testing.assert_array_equal(
+            runs.areas, np.bincount(labels.ravel(), minlength=runs.count + 1)
+        )
+        ids, firsts = np.unique(labels, return_index=True)
+        np.testing.assert_array_equal(runs.first_pixels[ids[ids > 0]], firsts[ids > 0])
+        table = rng.integers(0, 100, runs.count + 1).astype("u2")
+        np.testing.assert_array_equal(runs.look_up(table), table[labels])
+
+
+def test_out_may_be_the_mask_itself(instruction_set: str) -> None:
+    mask = np.random.default_rng(1).random((50, 70)) > 0.5
+    for name in ("remove_small_objects", "remove_small_holes"):
+        expected = getattr(morphology, name)(mask, max_size=5)
+        same = mask.copy()
+        assert KERNELS[f"skimage.morphology.{name}"].run(same, max_size=5, out=same) is same
+        np.testing.assert_array_equal(same, expected)
+
+
+def test_what_is_left_to_the_function(instruction_set: str) -> None:
+    label = KERNELS["skimage.measure.label"]
+    assert not label.accepts(np.zeros((3, 3), "f4"))
+    assert not label.accepts(np.zeros((3, 3), "u8"))
+    assert not label.accepts(np.zeros((3, 3), bool), connectivity=3)
+    assert not label.accepts(np.zeros((0, 3), bool))
+    small = KERNELS["skimage.morphology.remove_small_objects"]
+    assert not small.accepts(np.zeros((3, 3), "i4"))
+    structure = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]])
+    assert not KERNELS["scipy.ndimage.label"].accepts(np.zeros((3, 3), bool), structure)

@@ -1,0 +1,155 @@
+"""Rolling balls, bilateral weights, exact sums and floods against the functions they stand for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage import filters, measure, restoration, segmentation
+
+from napari_tilewise.kernels import KERNELS, region_columns, sums_regions
+from tests.kernels.comparing import compare, equal, image_of, shape_of, strided
+
+GREY = ("uint8", "uint16", "float32", "float64")
+
+
+@pytest.mark.parametrize("dtype", GREY)
+def test_rolling_ball(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([1, len(dtype)])
+    for trial in range(20):
+        ndim = (2, 1, 3)[trial % 3]
+        image = image_of(rng, shape_of(rng, ndim, 70 if ndim < 3 else 9), dtype)
+        radius = (
+            float(rng.choice([0.5, 1, 3.3, 7])) if ndim == 3 else float(rng.choice([1, 5, 12.7]))
+        )
+        compare("skimage.restoration.rolling_ball", restoration.rolling_ball, image, radius=radius)
+    kernel = KERNELS["skimage.restoration.rolling_ball"]
+    assert not kernel.accepts(image, kernel=np.ones((3, 3)))
+    assert not kernel.accepts(np.full((3, 3), np.nan))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bilateral(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([2, len(dtype)])
+    for trial in range(24):
+        image = image_of(rng, (int(rng.integers(9, 40)), int(rng.integers(9, 70))), dtype)
+        compare(
+            "skimage.restoration.denoise_bilateral",
+            restoration.denoise_bilateral,
+            np.clip(image, -1, 1),
+            sigma_color=None if trial % 3 == 0 else float(rng.choice([0.05, 0.3])),
+            sigma_spatial=float(rng.choice([1, 2, 1.4])),
+            bins=int(rng.choice([100, 10000])),
+            mode=("constant", "symmetric")[trial % 2],
+            cval=float(rng.choice([0, 0.5])),
+        )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bilateral_bins_are_those_of_the_function(dtype: str, instruction_set: str) -> None:
+    # Many pixels, for a bin is seldom off by one.
+    image = np.random.default_rng(1).random((200, 300)).astype(dtype)
+    path = "skimage.restoration.denoise_bilateral"
+    compare(path, restoration.denoise_bilateral, image, sigma_color=0.05)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_local_thresholds(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([3, len(dtype)])
+    for _ in range(30):
+        image = image_of(rng, shape_of(rng, 2, 100), dtype)
+        window = (3, 15, 25, (5, 9), (1, 7))[int(rng.integers(5))]
+        r = (None, 50.0)[int(rng.integers(2))]
+        compare(
+            "skimage.filters.threshold_sauvola",
+            filters.threshold_sauvola,
+            image,
+            window_size=window,
+            k=float(rng.choice([0.2, 0.5])),
+            r=r,
+        )
+        path = "skimage.filters.threshold_niblack"
+        compare(path, filters.threshold_niblack, image, window_size=window)
+    kernel = KERNELS["skimage.filters.threshold_sauvola"]
+    assert not kernel.accepts(np.full((2000, 2000), 65535, "u2"))
+    assert not kernel.accepts(image, window_size=4)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_counts_and_tables(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([4, len(dtype)])
+    levels = 2 ** (8 * np.dtype(dtype).itemsize)
+    for trial in range(12):
+        image = (
+            image_of(rng, (int(rng.integers(0, 500)),) if trial else (0,), dtype)
+            if trial
+            else (np.zeros(0, dtype))
+        )
+        compare("numpy.bincount", np.bincount, image, minlength=int(rng.choice([0, 5, levels + 3])))
+        for table_type in ("bool", "u1", "i2", "f4", "f8"):
+            table = (rng.random(levels) * 200).astype(table_type)
+            kernel = KERNELS["numpy.take"]
+            assert kernel.accepts(table, image)
+            equal(kernel.run(table, image), table[image])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "int64"])
+def test_regions(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([5, len(dtype)])
+    for trial in range(12):
+        shape = shape_of(rng, (2, 3)[trial % 2], 33)
+        labels = strided(rng, rng.integers(0, 5, shape).astype(dtype))
+        intensity = image_of(rng, shape, ("uint8", "uint16", "int32")[trial % 3])
+        assert sums_regions(labels, intensity)
+        columns = region_columns(labels, 6, intensity)
+        table = measure.regionprops(np.asarray(labels).astype(int), np.asarray(intensity, float))
+        assert set(np.flatnonzero(columns.areas)) == {region.label for region in table}
+        for region in table:
+            n = region.label
+            assert columns.areas[n] == region.area
+            np.testing.assert_array_equal(columns.coordinate_sums[n], region.coords.sum(axis=0))
+            assert tuple(columns.boxes[n].T.ravel()) == region.bbox
+            assert columns.intensity_sums is not None
+            assert columns.intensity_min is not None
+            assert columns.intensity_max is not None
+            assert columns.intensity_sums[n] == np.asarray(intensity)[labels == n].sum(dtype=int)
+            assert columns.intensity_min[n] == region.intensity_min
+            assert columns.intensity_max[n] == region.intensity_max
+
+
+@pytest.mark.parametrize("dtype", GREY)
+def test_watershed(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([6, len(dtype)])
+    for trial in range(24):
+        ndim = (2, 2, 3, 1)[trial % 4]
+        shape = shape_of(rng, ndim, 70 if ndim < 3 else 12)
+        image = image_of(rng, shape, dtype)
+        if trial % 3 == 0:
+            image = rng.integers(0, 4, shape).astype(dtype)
+        markers = (rng.random(shape) < 0.05) * rng.integers(1, 9, shape)
+        compare(
+            "skimage.segmentation.watershed",
+            segmentation.watershed,
+            image,
+            markers.astype(("i4", "i8")[trial % 2]),
+            connectivity=int(rng.integers(1, ndim + 1)),
+            mask=None if trial % 2 else strided(rng, rng.random(shape) < 0.8),
+        )
+    kernel = KERNELS["skimage.segmentation.watershed"]
+    assert not kernel.accepts(image, markers, watershed_line=True)
+    assert not kernel.accepts(image, markers, compactness=1)
+    assert not kernel.accepts(image, 5)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "int64"])
+def test_grown_labels(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([7, len(dtype)])
+    for _ in range(60):
+        shape = shape_of(rng, 2, 70)
+        labels = (rng.random(shape) < rng.choice([0.003, 0.05, 0.3])) * rng.integers(1, 99, shape)
+        labels[tuple(int(rng.integers(n)) for n in shape)] = 7
+        distance = (1, 2, 3.7, 10, 25, 300)[int(rng.integers(6))]
+        path = "skimage.segmentation.expand_labels"
+        compare(path, segmentation.expand_labels, strided(rng, labels.astype(dtype)), distance)
+    kernel = KERNELS["skimage.segmentation.expand_labels"]
+    assert not kernel.accepts(np.zeros((3, 3), int))
+    assert not kernel.accepts(labels, spacing=(1, 2))

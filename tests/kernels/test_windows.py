@@ -1,0 +1,183 @@
+"""Medians, means and morphology over any window against scikit-image."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from scipy import ndimage as ndi
+from skimage import filters, morphology
+
+from napari_tilewise.kernels import KERNELS
+from tests.kernels.comparing import compare, image_of, shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GREY = ("uint8", "uint16", "float32", "float64")
+MODES = ("nearest", "reflect", "mirror", "wrap", "constant")
+
+
+def quiet(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Without scikit-image's warnings about deep images."""
+
+    def call(*args: Any, **params: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return function(*args, **params)
+
+    return call
+
+
+def footprint_of(rng: np.random.Generator, ndim: int) -> np.ndarray:
+    """A disk, a box, a line, or any pixels: with holes, asymmetric, of even sizes."""
+    kind = rng.integers(4)
+    if kind == 0 and ndim > 1:
+        return (morphology.disk if ndim == 2 else morphology.ball)(int(rng.integers(1, 4)))
+    if kind == 1:
+        return np.ones(rng.choice([1, 2, 3, 5], ndim), np.uint8)
+    footprint = rng.random(rng.integers(1, 7 if ndim < 3 else 4, ndim)) < 0.5
+    footprint[tuple(int(rng.integers(n)) for n in footprint.shape)] = True
+    return footprint
+
+
+def scene(rng: np.random.Generator, dtype: str, ndim: int) -> tuple[np.ndarray, np.ndarray]:
+    footprint = footprint_of(rng, ndim)
+    while True:
+        shape = shape_of(rng, ndim, 100 if ndim < 3 else 17)
+        if all(4 * n > size // 2 or n == 1 for n, size in zip(shape, footprint.shape, strict=True)):
+            return image_of(rng, shape, dtype), footprint
+
+
+@pytest.mark.parametrize("dtype", GREY)
+def test_median(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([1, len(dtype)])
+    for trial in range(40):
+        ndim = (2, 2, 3)[trial % 3]
+        image, footprint = scene(rng, dtype, ndim)
+        compare(
+            "skimage.filters.median",
+            filters.median,
+            image,
+            footprint if trial % 5 else None,
+            mode=MODES[trial % 5],
+            cval=float(rng.choice([0, 1, 200])),
+        )
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_median_of_large_windows(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([2, len(dtype)])
+    for trial, mode in enumerate((*MODES, "nearest")):
+        footprint = (morphology.disk(5), np.ones((8, 7)), rng.random((12, 9)) < 0.7)[trial % 3]
+        image = image_of(rng, (31, 70), dtype)
+        compare("skimage.filters.median", filters.median, image, footprint, mode=mode)
+    volume = image_of(rng, (9, 12, 15), dtype)
+    compare("skimage.filters.median", filters.median, volume, morphology.ball(3))
+
+
+@pytest.mark.parametrize("dtype", GREY)
+@pytest.mark.parametrize("name", ["erosion", "dilation", "opening", "closing"])
+def test_morphology(name: str, dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([3, len(dtype), len(name)])
+    for trial in range(32):
+        image, footprint = scene(rng, dtype, (2, 2, 3, 1)[trial % 4])
+        compare(
+            f"skimage.morphology.{name}",
+            getattr(morphology, name),
+            image,
+            footprint if trial % 5 else None,
+            mode=(*MODES, "max", "min", "ignore")[trial % 8],
+            cval=float(rng.choice([0, 1, 200])),
+        )
+
+
+def test_large_and_composed_footprints(instruction_set: str) -> None:
+    rng = np.random.default_rng(4)
+    for name in ("erosion", "dilation", "opening", "closing"):
+        for footprint in (
+            morphology.disk(7),
+            morphology.disk(4, decomposition="sequence"),
+            morphology.footprint_rectangle((9, 40), decomposition="separable"),
+            morphology.footprint_rectangle((1, 67)),
+        ):
+            image = image_of(rng, (40, 130), GREY[int(rng.integers(4))])
+            path = f"skimage.morphology.{name}"
+            compare(path, getattr(morphology, name), image, footprint)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("name", ["mean", "median"])
+def test_rank(name: str, dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([5, len(dtype), len(name)])
+    function = quiet(getattr(filters.rank, name))
+    for trial in range(24):
+        image, footprint = scene(rng, dtype, 3 if trial % 3 == 0 else 2)
+        if trial % 2 and dtype == "uint16":
+            image = image >> 6
+        if trial % 7 == 0:
+            footprint = footprint_of(rng, image.ndim)
+        compare(f"skimage.filters.rank.{name}", function, image, footprint)
+    compare(
+        f"skimage.filters.rank.{name}", function, image_of(rng, (40, 50), dtype), np.ones((9, 8))
+    )
+
+
+def test_infinities_and_negative_zeros(instruction_set: str) -> None:
+    rng = np.random.default_rng(6)
+    image = rng.choice([-np.inf, -1, -0.0, 0.0, 5e-324, 1, np.inf], (20, 33))
+    for name in ("erosion", "dilation", "opening", "closing"):
+        path = f"skimage.morphology.{name}"
+        compare(path, getattr(morphology, name), image, morphology.disk(2))
+    compare("skimage.filters.median", filters.median, image, np.ones((5, 5)))
+
+
+def test_out(instruction_set: str) -> None:
+    image = np.random.default_rng(7).integers(0, 255, (40, 50)).astype("u1")
+    for path, function in (
+        ("skimage.morphology.erosion", morphology.erosion),
+        ("skimage.morphology.opening", morphology.opening),
+        ("skimage.filters.median", filters.median),
+    ):
+        for out in (np.empty_like(image), np.empty((50, 40), "u1").T):
+            assert KERNELS[path].run(image, morphology.disk(2), out=out) is out
+            np.testing.assert_array_equal(out, function(image, morphology.disk(2)))
+        same = image.copy()
+        KERNELS[path].run(same, morphology.disk(2), out=same)
+        np.testing.assert_array_equal(same, function(image, morphology.disk(2)))
+
+
+def test_what_is_left_to_the_function(instruction_set: str) -> None:
+    image = np.ones((9, 9), "f4")
+    nan = image.copy()
+    nan[3, 4] = np.nan
+    for path in ("skimage.filters.median", "skimage.morphology.erosion"):
+        kernel = KERNELS[path]
+        assert kernel.accepts(image)
+        assert not kernel.accepts(nan)
+        assert not kernel.accepts(image.astype("f2"))
+        assert not kernel.accepts(image.astype("u1"), mode="constant", cval=-1)
+        assert not kernel.accepts(image.astype("u1"), mode="constant", cval=0.5)
+        assert not kernel.accepts(
+            image, np.ones((41, 73)) if "median" in path else np.ones((73, 73))
+        )
+        assert not kernel.accepts(image, np.zeros((3, 3)))
+    rank = KERNELS["skimage.filters.rank.median"]
+    assert not rank.accepts(image, np.ones((3, 3)))
+    assert not rank.accepts(image.astype("u1"), np.ones((3, 3)), shift_x=1)
+    assert not rank.accepts(image.astype("u1"), np.ones((3, 3)), mask=image > 0)
+
+
+@pytest.mark.parametrize("dtype", GREY)
+def test_extreme_filters(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([8, len(dtype)])
+    for trial in range(20):
+        image, footprint = scene(rng, dtype, (2, 2, 3, 1)[trial % 4])
+        params = {"footprint": footprint} if trial % 2 else {"size": int(rng.integers(1, 5))}
+        for function in (ndi.maximum_filter, ndi.minimum_filter):
+            if trial % 2 == 0 and min(image.shape) == 1:
+                continue
+            path = f"scipy.ndimage.{function.__name__}"
+            compare(path, function, image, mode=MODES[trial % 5], **params)
