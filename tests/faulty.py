@@ -62,14 +62,14 @@ def shell(
 def _log_tiles(log: Path) -> None:
     from napari_tilewise.engine.checkpoint import Checkpoint
 
-    note = Checkpoint.note
+    note = Checkpoint.mark_done
 
     def logged(self: Checkpoint, what: str, position: tuple[int, ...]) -> None:
         note(self, what, position)
         with log.open("a") as file:
             file.write(f"{self.folder.name} {what} {position}\n")
 
-    Checkpoint.note = logged  # type: ignore[method-assign]
+    Checkpoint.mark_done = logged  # type: ignore[method-assign]
 
 
 def _have_happen(fault: Callable[[], None], at: int) -> None:

@@ -59,7 +59,7 @@ def run(
         if counted("event"):
             die(log.with_suffix(".pids"))
 
-    note, append = Checkpoint.note, Checkpoint._append
+    note, append = Checkpoint.mark_done, Checkpoint._append
 
     def logged(self: Checkpoint, what: str, position: tuple[int, ...]) -> None:
         note(self, what, position)
@@ -74,7 +74,7 @@ def run(
             die()
         append(self, entry)
 
-    Checkpoint.note, Checkpoint._append = logged, torn  # type: ignore[method-assign]
+    Checkpoint.mark_done, Checkpoint._append = logged, torn  # type: ignore[method-assign]
     tw.run(recipe, Source(source, fatal.get("read")), destination, progress=listen, **options)
     log.open("a").write("complete\n")
 

@@ -213,7 +213,7 @@ class TestMemo:
 
         def listen(event: Any) -> None:
             if type(event).__name__ == "PassStarted":
-                told.append(event.what)
+                told.append(event.title)
 
         (result,) = apply_recipe(recipe, image, progress=listen, memo=memo, tiles=64, **given_)
         np.testing.assert_equal(result.value, value(recipe, image))

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the faults are 
 
 
 class Shell:
-    """Runs commands in children, and keeps account of the tiles that they finish."""
+    """Runs commands in children, and keeps checkpoint of the tiles that they finish."""
 
     def __init__(self, children: Any, folder: Path) -> None:
         self._children = children
@@ -322,7 +322,7 @@ def test_a_function_that_raises(shell: Shell, source: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("where", "what"),
     [("..", "out"), (".", ".a.*.partial-*"), (".", ".a.*.run")],
-    ids=["folder", "growing output", "account"],
+    ids=["folder", "growing output", "checkpoint"],
 )
 def test_what_the_run_needs_is_removed(
     where: str, what: str, name: str, shell: Shell, source: Path, chain: Path, tmp_path: Path

@@ -92,7 +92,7 @@ def cancelled_run(
     cancel = threading.Event()
 
     def listen(event: Any) -> None:
-        if getattr(event, "done", 0) == 5 and event.what == (what or recipe):
+        if getattr(event, "done", 0) == 5 and event.title == (what or recipe):
             cancel.set()
 
     with pytest.raises(Cancelled):

@@ -22,7 +22,7 @@ from napari_tilewise.io.writers.staging_zarr import StagingZarr
 from napari_tilewise.runs.resume import checkpoint_folder
 
 from . import killed
-from .executors.crews import Pickled
+from .executors.pickled_pool import Pickled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,7 +171,7 @@ def stopped(path: Path, at: int, recipe: Any = CHAIN, **more: Any) -> list[Any]:
 
     def listen(event: Any) -> None:
         told.append(event)
-        if type(event).__name__ == "TileDone" and event.what == recipe[-1][0] and event.done >= at:
+        if type(event).__name__ == "TileDone" and event.title == recipe[-1][0] and event.done >= at:
             cancel.set()
 
     with pytest.raises(Cancelled):
@@ -191,7 +191,7 @@ class TestGoingOn:
         (resumed,) = [event for event in again if isinstance(event, RunResumed)]
         assert 5 <= resumed.done < resumed.tiles == 35
         gathered = [event for event in again if type(event).__name__ == "PassStarted"]
-        assert [event.what for event in gathered][:1] == ["measure.label"]  # no gathering again
+        assert [event.title for event in gathered][:1] == ["measure.label"]  # no gathering again
         tw.run(CHAIN, IMAGE, tmp_path / "b" / "a.ome.zarr", **OPTIONS)
         assert content(path) == content(tmp_path / "b" / "a.ome.zarr")
         assert not checkpoint_folder(path).exists()
@@ -206,8 +206,8 @@ class TestGoingOn:
             told: list[str] = []
 
             def listen(event: Any) -> None:
-                if type(event).__name__ == "PassDone" and "skeletonize: " in event.what:
-                    told.append(event.what)
+                if type(event).__name__ == "PassDone" and "skeletonize: " in event.title:
+                    told.append(event.title)
                     if len(told) == most:
                         cancel.set()
 
@@ -269,7 +269,7 @@ class TestGoingOn:
         assert any(isinstance(event, RunLeft) for event in told)
         again: list[Any] = []
         done = tw.run(recipe, IMAGE, path, progress=again.append, **OPTIONS)
-        started = [event.what for event in again if type(event).__name__ == "PassStarted"]
+        started = [event.title for event in again if type(event).__name__ == "PassStarted"]
         assert all(what.startswith("measure.regionprops_table") for what in started)
         expected = tw.run(recipe, IMAGE, tmp_path / "b.csv", **OPTIONS)
         np.testing.assert_array_equal(done.value["area"], expected.value["area"])
@@ -317,7 +317,7 @@ def stopped_in(path: Path, what: str, at: int, recipe: Any) -> list[Any]:
 
     def listen(event: Any) -> None:
         told.append(event)
-        if type(event).__name__ == "TileDone" and event.what == what and event.done == at:
+        if type(event).__name__ == "TileDone" and event.title == what and event.done == at:
             cancel.set()
 
     with pytest.raises(Cancelled):
@@ -327,11 +327,11 @@ def stopped_in(path: Path, what: str, at: int, recipe: Any) -> list[Any]:
 
 def test_two_runs_at_once(tmp_path: Path) -> None:
     path = tmp_path / "a.ome.zarr"
-    account = Checkpoint(checkpoint_folder(path), "key", {})
+    checkpoint = Checkpoint(checkpoint_folder(path), "key", {})
     try:
         with pytest.raises(DestinationBusy, match="Another run is writing"):
             tw.run(CHAIN, IMAGE, path, **OPTIONS)
     finally:
-        account.remove()
+        checkpoint.remove()
     tw.run(CHAIN, IMAGE, path, **OPTIONS)
     assert zarr.open(path)["0"].shape == IMAGE.shape

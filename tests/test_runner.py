@@ -173,7 +173,7 @@ def test_progress_names_passes_and_ends_at_all_tiles(coins: np.ndarray, tmp_path
     assert isinstance(events[0], RunStarted)
     assert events[0].memory == result.peak_memory
     assert isinstance(events[-1], RunDone)
-    last = {event.what: event for event in events if isinstance(event, TileDone)}
+    last = {event.title: event for event in events if isinstance(event, TileDone)}
     assert all(event.done == event.tiles for event in last.values())
     assert {"filters.threshold_otsu: histogram", "measure.label: connected pieces"} <= set(last)
 
@@ -185,7 +185,7 @@ def test_cancel_leaves_nothing_or_what_is_done(
     cancel = threading.Event()
 
     def stop(event: Event) -> None:
-        if isinstance(event, TileDone) and event.what == "measure.label":
+        if isinstance(event, TileDone) and event.title == "measure.label":
             cancel.set()
 
     with pytest.raises(Cancelled):

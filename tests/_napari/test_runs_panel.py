@@ -39,7 +39,7 @@ class Gate:
         self.done = 0
 
     def __call__(self, event):
-        if isinstance(event, TileDone) and event.what == "filters.gaussian":
+        if isinstance(event, TileDone) and event.title == "filters.gaussian":
             self.done = event.done
             assert self.permits.acquire(timeout=20)
 
@@ -297,7 +297,7 @@ def leave(source, path):
     cancel = threading.Event()
 
     def listen(event):
-        if isinstance(event, TileDone) and event.done == 5 and event.what == "filters.gaussian":
+        if isinstance(event, TileDone) and event.done == 5 and event.title == "filters.gaussian":
             cancel.set()
 
     with pytest.raises(Cancelled):

@@ -13,7 +13,8 @@ import zarr
 from skimage import data, filters, measure
 
 import napari_tilewise as tw
-from napari_tilewise.engine.apply import apply_step
+from napari_tilewise.pipeline.apply_recipe import apply_recipe
+from napari_tilewise.recipe import Recipe
 from tests.sources import ArrayLike
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def test_table_and_points_come_at_once(coins: np.ndarray) -> None:
 def test_a_lazy_result_goes_to_another_process(coins: np.ndarray, tmp_path: Path) -> None:
     image = zarr.create_array(tmp_path / "c.zarr", data=coins, chunks=(256, 256))
     smooth = tw.apply("filters.gaussian", image, sigma=2)
-    (mask,) = (result.value for result in apply_step("filters.threshold_otsu", smooth))
+    (mask,) = (result.value for result in apply_recipe(Recipe(["filters.threshold_otsu"]), smooth))
     there = pickle.loads(pickle.dumps(mask))
     smooth = filters.gaussian(coins, sigma=2)
     np.testing.assert_array_equal(there.compute(), smooth > filters.threshold_otsu(smooth))

@@ -11,13 +11,13 @@ from skimage import data
 
 import napari_tilewise as tw
 from napari_tilewise import errors
-from napari_tilewise.engine.events import CrewStarted, TileDone
+from napari_tilewise.engine.events import TileDone, WorkersStarted
 from napari_tilewise.functions.loading import load_file
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.recipe import Step
 from napari_tilewise.runs.plan import plan
 from napari_tilewise.runs.rerun import rerun
-from tests.executors.crews import Pickled
+from tests.executors.pickled_pool import Pickled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,9 +211,9 @@ def test_a_cluster_is_started_for_the_run_and_closed(image: Path, tmp_path: Path
         ["filters.gaussian"], image, tmp_path / "a.ome.zarr", executor="distributed", workers=1,
         memory=MEMORY, progress=told.append, pyramid=False,
     )  # fmt: skip
-    (crew,) = [event for event in told if isinstance(event, CrewStarted)]
-    assert crew.dashboard.startswith("http://")
-    assert "1 process" in crew.where
+    (started,) = [event for event in told if isinstance(event, WorkersStarted)]
+    assert started.dashboard.startswith("http://")
+    assert "1 process" in started.executor
 
 
 # jobqueue's stand-in for a batch system leaves the pipes of its jobs to the garbage collector.

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import Event, PassDone, TileDone
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import Cancelled
@@ -42,7 +43,8 @@ def test_nothing_is_poured_while_the_run_is_paused() -> None:
             if event.done == 2:
                 pause.set()
 
-    assert list(reported(Session(listener=listen, pause=pause), "pouring", "abcd", 4)) == [*"abcd"]
+    session = Session(control=Control(listen, pause=pause))
+    assert list(reported(session, "pouring", "abcd", 4)) == [*"abcd"]
     assert seen == [(1, 0), (2, 0), (3, 5), (4, 5)]
 
 
@@ -50,7 +52,7 @@ def test_a_cancel_ends_a_pause() -> None:
     cancel = threading.Event()
     pause, told = Pause(then=cancel), []
     pause.set()
-    session = Session(listener=told.append, pause=pause, cancel=cancel)
+    session = Session(control=Control(told.append, cancel, pause))
     with pytest.raises(Cancelled, match="nothing exists under the final name"):
         list(reported(session, "pouring", "abcd", 4))
     assert not any(isinstance(event, TileDone | PassDone) for event in told)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.batches import batch, batch_journal
 from napari_tilewise.batches.batch_request import NOT_RESUMABLE, from_request_data
-from napari_tilewise.engine.checkpoint import is_held
-from napari_tilewise.engine.checkpoint import told as read_checkpoint
+from napari_tilewise.engine.checkpoint import is_locked, read_checkpoint
 from napari_tilewise.errors import InvalidParameter, TilewiseError
 from napari_tilewise.io.readers import hdf5
 from napari_tilewise.io.readers.open_image import open_image
@@ -189,7 +188,7 @@ def _run(entry: registry.RegistryEntry) -> UnfinishedRun | None:
         _task_name(facts), _source_name(_source(facts)), contents.done.get("tiles", 0),
         facts.get("tiles", 0), facts,
     )  # fmt: skip
-    if is_held(folder) if is_alive is None else is_alive:
+    if is_locked(folder) if is_alive is None else is_alive:
         return UnfinishedRun(entry, RunState.RUNNING, progress)
     return _ended(entry, progress, _obstacle(facts))
 

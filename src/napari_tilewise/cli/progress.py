@@ -16,7 +16,6 @@ import typer
 
 from napari_tilewise.batches.batch_events import BatchStarted, ItemDone
 from napari_tilewise.engine.events import (
-    CrewStarted,
     DiskShort,
     Event,
     FirstOnly,
@@ -28,6 +27,7 @@ from napari_tilewise.engine.events import (
     RunResumed,
     RunStarted,
     TileDone,
+    WorkersStarted,
 )
 from napari_tilewise.sizes import format_size
 
@@ -40,7 +40,7 @@ LOG_SECONDS = 10.0
 """How long a log stays silent at most while tiles are being done."""
 
 
-_SAID = (RunStarted, CrewStarted, DiskShort, FirstOnly, RunResumed, RunAfresh, RunLeft)
+_SAID = (RunStarted, WorkersStarted, DiskShort, FirstOnly, RunResumed, RunAfresh, RunLeft)
 """What is said above the bars."""
 
 
@@ -109,7 +109,7 @@ class Bars(_Bars):
     def __call__(self, event: Event) -> None:
         """Move the bar of the current pass."""
         if isinstance(event, PassStarted):
-            self._task = self._bars.add_task(event.what, total=event.tiles)
+            self._task = self._bars.add_task(event.title, total=event.tiles)
         elif isinstance(event, TileDone) and self._task is not None:
             self._bars.update(self._task, completed=event.done, total=event.tiles)
         elif isinstance(event, _SAID):
@@ -178,13 +178,13 @@ def _words(event: Event) -> str:
     """Return an event as a line of text, empty where there is nothing to say."""
     if isinstance(event, RunStarted):
         return f"{event.tiles} tiles per pass, at most {format_size(event.memory)} of memory"
-    if isinstance(event, CrewStarted):
+    if isinstance(event, WorkersStarted):
         board = f", to be watched at {event.dashboard}" if event.dashboard else ""
-        return f"computed by {event.where}{board}"
+        return f"computed by {event.executor}{board}"
     if isinstance(event, RunResumed):
         return f"going on: {event.done} of {event.tiles} tiles were done before"
     if isinstance(event, DiskShort):
-        return f"the disk may be too small: {event.words}"
+        return f"the disk may be too small: {event.amounts}"
     if isinstance(event, FirstOnly):
         return (
             f"{event.operation} gives {event.count} images: the first of them is written; in a "
@@ -201,11 +201,11 @@ def _words(event: Event) -> str:
             f"it is noted in {event.folder}"
         )
     if isinstance(event, PassStarted):
-        return f"{event.what}: {event.tiles} tiles"
+        return f"{event.title}: {event.tiles} tiles"
     if isinstance(event, TileDone):
-        return f"{event.what}: {event.done}/{event.tiles}"
+        return f"{event.title}: {event.done}/{event.tiles}"
     if isinstance(event, PassDone):
-        return f"{event.what}: done in {event.seconds:.1f} s"
+        return f"{event.title}: done in {event.seconds:.1f} s"
     if isinstance(event, RunDone):
         return f"done in {event.seconds:.1f} s"
     return ""

@@ -9,6 +9,7 @@ import dask.array as da
 import numpy as np
 
 from napari_tilewise import axes as _axes
+from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.lazy import as_source, to_dask
 from napari_tilewise.engine.machine import processors
 from napari_tilewise.engine.materialized import Materialized
@@ -82,7 +83,7 @@ def apply(
         When `cancel` was set.
     """
     operation = get_operation(name)
-    session = Session(None, cancel, progress)
+    session = Session(None, Control(progress, cancel))
     out = _out(operation, image, params)
     stack, eager = _built(operation, image, axes, spatial, tiles, session, params)
     found = [_result(one, eager=eager) for one in stack.results()]
@@ -131,30 +132,6 @@ class Result:
     """The image's axis behind each axis of an array of pixels; None for one that is new."""
     number: int | None = None
     """Which of several it is."""
-
-
-def apply_step(
-    name: str,
-    image: Any,
-    /,
-    *,
-    axes: str | Sequence[str] | None = None,
-    spatial: str | Sequence[int] | None = None,
-    tiles: Any = "auto",
-    progress: Listener | None = None,
-    cancel: threading.Event | None = None,
-    **params: Any,
-) -> tuple[Result, ...]:
-    """Apply an operation as a form does: a threshold gives the mask ``image > t``.
-
-    See `apply` for the parameters and what is raised. Several results come one by one, each with
-    what it is.
-    """
-    operation = get_operation(name).as_step()
-    stack, eager = _built(
-        operation, image, axes, spatial, tiles, Session(None, cancel, progress), params
-    )
-    return results_of(stack, eager=eager)
 
 
 def results_of(

@@ -1,8 +1,8 @@
-"""An account says what of a run is done, so that a run that was killed goes on where it was.
+"""A checkpoint lists what of a run is done, so that a run that was killed is resumed.
 
 It is a small folder beside the output: an append-only journal, each line with its checksum, so that
-a torn last line is noticed and dropped, and one file per pass that found something. A tile is noted
-after its pixels are written; so what the journal tells is there.
+a torn last line is noticed and dropped, and one file per pass with a result. A tile is noted
+after its pixels are written, so that no tile in the journal is missing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from napari_tilewise.engine.disk import writing
 from napari_tilewise.engine.journal import Journal, leading_entries, repair
-from napari_tilewise.engine.pass_results import PassResults, SoFar, pickled
+from napari_tilewise.engine.pass_results import PartialResult, PassResults, pickled
 from napari_tilewise.errors import DestinationBusy, DestinationUnwritable
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 JOURNAL = "journal"
-"""Name of the file in which it is noted what is done."""
+"""Name of the journal's file."""
 SETTLED = 120
 """Seconds after which a written file has reached the disk, whatever becomes of the machine."""
 SYNC = 1.0
@@ -40,21 +40,21 @@ SYNC = 1.0
 
 
 class Checkpoint(PassResults):
-    """What is done of one run.
+    """The finished tiles and passes of one run.
 
     Parameters
     ----------
     folder
-        Where it is kept; made where it is missing.
+        Its folder, which is created if it is missing.
     key
-        What decides about every pixel of the result: another key starts afresh.
+        A digest of all that decides about a pixel; with another key the run starts anew.
     facts
-        What a run that goes on needs to know of the one before.
+        Plain data for the run that resumes this one.
 
     Raises
     ------
     DestinationBusy
-        When a living run keeps this account.
+        When another run that is alive uses this checkpoint.
     DestinationUnwritable
         When the folder cannot be written.
     """
@@ -66,9 +66,9 @@ class Checkpoint(PassResults):
         self._lock = threading.Lock()
         self._tiles: dict[str, set[Position]] = {}
         self._facts: dict[str, Any] = {}
-        self._held = _claimed(folder)
+        self._file_lock = _locked(folder)
         with ExitStack() as undoing:
-            undoing.callback(self._held.release)
+            undoing.callback(self._file_lock.release)
             entries = repair(folder / JOURNAL)
             self.is_new = not entries or entries[0].get("key") != key
             self.was_another = bool(entries) and self.is_new
@@ -84,11 +84,11 @@ class Checkpoint(PassResults):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What the first of the runs told."""
+        """Plain data that the first run noted."""
         return self._facts
 
-    def tell(self, **facts: Any) -> None:
-        """Note a fact that a run that goes on needs to know.
+    def add_facts(self, **facts: Any) -> None:
+        """Note facts for the run that resumes this one.
 
         Parameters
         ----------
@@ -99,13 +99,13 @@ class Checkpoint(PassResults):
             self._facts = {**self._facts, **facts}
             self._append({"facts": facts})
 
-    def lose_tiles(self) -> None:
-        """Believe no more that tiles are done, for this run alone: the disk may take no note."""
+    def distrust_tiles(self) -> None:
+        """Take no tile as done in this process; nothing is noted, as the disk may be full."""
         with self._lock:
             self._tiles.clear()
 
     def forget_tiles(self) -> None:
-        """Note that no tile is done: what was written is gone."""
+        """Note that no tile is done: the pixels are gone."""
         with self._lock:
             if any(self._tiles.values()):
                 self._append({"forget": "tiles"})
@@ -113,66 +113,67 @@ class Checkpoint(PassResults):
 
     # -- tiles ---------------------------------------------------------------------------------
 
-    def done(self, what: str) -> set[Position]:
+    def done(self, name: str) -> set[Position]:
         """Return the tiles of a pass that are done.
 
         Parameters
         ----------
-        what
-            The pass.
+        name
+            The checkpoint's name of the pass.
         """
-        return self._tiles.setdefault(what, set())
+        return self._tiles.setdefault(name, set())
 
-    def note(self, what: str, position: Position) -> None:
+    def mark_done(self, name: str, position: Position) -> None:
         """Note that a tile is done; its pixels must be written.
 
         Parameters
         ----------
-        what
-            The pass.
+        name
+            The checkpoint's name of the pass.
         position
-            The tile.
+            The tile's position in the grid.
         """
         with self._lock:
-            self.done(what).add(position)
-            self._append({"pass": what, "tile": list(position), "time": int(time.time())})
+            self.done(name).add(position)
+            self._append({"pass": name, "tile": list(position), "time": int(time.time())})
 
-    # -- what passes found ---------------------------------------------------------------------
+    # -- results of passes ---------------------------------------------------------------------
 
-    def keep(self, what: str, value: Any) -> None:
-        """Keep what a pass found.
+    def save(self, name: str, value: Any) -> None:
+        """Save the result of a pass.
 
         Parameters
         ----------
-        what
-            The pass.
+        name
+            The checkpoint's name of the pass.
         value
-            What it found.
+            The result.
         """
-        pickled(self._path(what, "found"), (value,))
-        self._path(what, "so-far").unlink(missing_ok=True)
+        pickled(self._path(name, "found"), (value,))
+        self._path(name, "so-far").unlink(missing_ok=True)
 
-    def so_far(self, what: str) -> SoFar:
-        """Return how far a gathering pass is.
+    def partial_result(self, name: str) -> PartialResult:
+        """Return the total of a reduction under way.
 
         Parameters
         ----------
-        what
-            The pass.
+        name
+            The checkpoint's name of the pass.
         """
-        return SoFar(self._path(what, "so-far"))
+        return PartialResult(self._path(name, "so-far"))
 
-    def files(self, name: str) -> Path:
-        """Return a folder for files that a later run takes as they are.
+    def subfolder(self, name: str) -> Path:
+        """Return a folder for files that a later run uses as they are.
 
-        What was written just before the machine stopped may not have reached the disk: it goes.
+        Files written just before the machine stopped may not have reached the disk: they are
+        removed.
 
         Parameters
         ----------
         name
             The folder's name.
         """
-        folder = super().files(name)
+        folder = super().subfolder(name)
         boot = psutil.boot_time()
         for path in folder.iterdir():
             if boot - SETTLED < path.stat().st_mtime < boot:
@@ -184,13 +185,13 @@ class Checkpoint(PassResults):
     def _append(self, entry: Mapping[str, Any]) -> None:
         if self.is_gone:  # no later run would look there
             raise DestinationUnwritable(
-                f"{str(self.folder)!r}, where it is noted what of the run is done, was removed or "
-                "moved while it ran; leave it in place and start again."
+                f"The run's checkpoint {str(self.folder)!r} was removed or moved while it ran: "
+                "leave it in place and start the run again."
             )
         self._journal.append({**entry, "host": socket.gethostname()} if "key" in entry else entry)
 
     def _take(self, entries: list[dict[str, Any]]) -> None:
-        """Believe the entries; after a restart of the machine, not the very last ones."""
+        """Take the entries as true; after a restart of the machine, all but the very last ones."""
         self._facts = _facts(entries)
         tiles = _tiles(entries)
         latest = max((entry["time"] for entry in tiles), default=0)
@@ -204,7 +205,7 @@ class Checkpoint(PassResults):
 
     @property
     def is_gone(self) -> bool:
-        """Whether somebody removed the folder while the run goes on, or moved it away."""
+        """Whether somebody removed or moved the folder during the run."""
         return self._journal.is_gone
 
     @property
@@ -213,17 +214,17 @@ class Checkpoint(PassResults):
         return not any(self._tiles.values()) and not any(self.folder.glob("*.found"))
 
     def close(self) -> None:
-        """Leave the account to a later run."""
+        """Release the checkpoint, for a later run to resume."""
         self._journal.close()
-        self._held.release()
+        self._file_lock.release()
 
     def remove(self) -> None:
-        """Remove the account: its run is complete, or nothing of it is done."""
-        gone = self.is_gone  # what stands in its place then is another run's
+        """Remove the checkpoint: its run is complete, or nothing of it is done."""
+        gone = self.is_gone  # a folder in its place is another run's
         self._journal.close()
         if not gone:
             shutil.rmtree(self.folder, ignore_errors=True)
-        self._held.release()
+        self._file_lock.release()
 
     def _clear(self) -> None:
         for path in self.folder.iterdir():
@@ -236,23 +237,23 @@ class Checkpoint(PassResults):
 
 
 @dataclass(frozen=True)
-class Told:
-    """What an account tells of a run that may be alive."""
+class CheckpointContents:
+    """The contents of the checkpoint of a run that may be alive."""
 
     key: str
     facts: Mapping[str, Any]
-    """What a run that goes on needs to know."""
+    """Plain data for the run that resumes it."""
     done: Mapping[str, int]
     """How many tiles of each pass are done."""
 
 
-def told(folder: Path) -> Told | None:
-    """Return what an account tells, without claiming it; None where there is none.
+def read_checkpoint(folder: Path) -> CheckpointContents | None:
+    """Return the contents of a checkpoint, without locking it; None where there is none.
 
     Parameters
     ----------
     folder
-        Where it is kept.
+        The checkpoint's folder.
     """
     try:
         entries = leading_entries(folder / JOURNAL)
@@ -261,16 +262,16 @@ def told(folder: Path) -> Told | None:
     if not entries or "key" not in entries[0]:
         return None
     done = {(entry["pass"], tuple(entry["tile"])) for entry in _tiles(entries)}
-    return Told(entries[0]["key"], _facts(entries), Counter(name for name, _ in done))
+    return CheckpointContents(entries[0]["key"], _facts(entries), Counter(name for name, _ in done))
 
 
-def is_held(folder: Path) -> bool:
-    """Return whether a living run keeps an account; rather ask the register, which claims nothing.
+def is_locked(folder: Path) -> bool:
+    """Return whether a run that is alive uses a checkpoint; the registry tells without a lock.
 
     Parameters
     ----------
     folder
-        Where it is kept.
+        The checkpoint's folder.
     """
     try:
         with FileLock(folder / "lock", blocking=False):
@@ -292,8 +293,8 @@ def _tiles(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [entry for entry in entries[forgotten:] if "tile" in entry]
 
 
-def _claimed(folder: Path) -> FileLock:
-    """Return the lock of an account, held; the system lifts it when the process ends in any way."""
+def _locked(folder: Path) -> FileLock:
+    """Lock a checkpoint and return the lock; the system lifts it however the process ends."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / "lock", blocking=False)
@@ -301,7 +302,7 @@ def _claimed(folder: Path) -> FileLock:
             lock.acquire()
         except Timeout:
             raise DestinationBusy(
-                f"Another run is writing to the same destination (it keeps {str(folder)!r}): wait "
+                f"Another run is writing to the same destination (it uses {str(folder)!r}): wait "
                 "for it, cancel it, or give another destination."
             ) from None
     return lock

@@ -30,7 +30,7 @@ class RunStarted(Event):
 
 @dataclass(frozen=True)
 class RunResumed(Event):
-    """A run goes on with what an earlier one left."""
+    """A run resumes what an earlier one left."""
 
     done: int
     """Tiles of the output that are done."""
@@ -40,33 +40,33 @@ class RunResumed(Event):
 
 @dataclass(frozen=True)
 class RunAfresh(Event):
-    """What an earlier run left is of another recipe, source or tiles: it is thrown away."""
+    """An earlier run had another recipe, source or tiles: what it left is removed."""
 
 
 @dataclass(frozen=True)
 class RunLeft(Event):
-    """A run ended before it was complete; the next of its kind goes on with it."""
+    """A run ended before it was complete; the next one like it resumes it."""
 
     folder: str
-    """Where it is noted what is done."""
+    """The folder of its checkpoint."""
 
 
 @dataclass(frozen=True)
-class CrewStarted(Event):
+class WorkersStarted(Event):
     """Other processes compute the tiles of this run."""
 
-    where: str
-    """Which, in words."""
+    executor: str
+    """The executor, in words."""
     dashboard: str = ""
     """The address of a page that shows them at work, where there is one."""
 
 
 @dataclass(frozen=True)
 class DiskShort(Event):
-    """The disk may be too small for what the run writes; it is tried all the same."""
+    """The disk may be too small for what the run writes; the run starts nevertheless."""
 
-    words: str
-    """How much may be written, and how much is free."""
+    amounts: str
+    """How much may be written, and how much is free, in words."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ class FirstOnly(Event):
 
 @dataclass(frozen=True)
 class PassStarted(Event):
-    """One sweep over all tiles starts."""
+    """A pass over all tiles starts."""
 
-    what: str
-    """What it does, in words: ``"filters.threshold_otsu: range"``."""
+    title: str
+    """The pass in words: ``"filters.threshold_otsu: range"``."""
     tiles: int
     """Number of tiles of this pass."""
 
@@ -93,7 +93,7 @@ class PassStarted(Event):
 class TileDone(Event):
     """A tile of the current pass is done."""
 
-    what: str
+    title: str
     """The pass it belongs to."""
     done: int
     """Tiles done in this pass so far."""
@@ -103,9 +103,9 @@ class TileDone(Event):
 
 @dataclass(frozen=True)
 class PassDone(Event):
-    """A sweep is complete."""
+    """A pass is complete."""
 
-    what: str
+    title: str
     """The pass."""
     seconds: float
     """How long it took."""
@@ -113,7 +113,7 @@ class PassDone(Event):
 
 @dataclass(frozen=True)
 class RunDone(Event):
-    """The output stands under its final name."""
+    """The output is complete and has its final name."""
 
     seconds: float
     """Duration of the whole run."""

@@ -1,7 +1,7 @@
-"""A result that is kept once computed: tiles are made when first asked for, then read back.
+"""A materialized result: each tile is computed when it is first read, then read back.
 
-Where several passes pull the same result, keeping it costs a write and cheap reads instead of
-computing everything before it again.
+Where several passes pull the same result, this costs a write and cheap reads instead of computing
+everything before it again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tilewise.engine.stack import Stack
-    from napari_tilewise.grid import Region
+    from napari_tilewise.engine.tile_tasks import WorkerPool
+    from napari_tilewise.grid import Position, Region
 
 
 class Materialized:
@@ -30,11 +31,11 @@ class Materialized:
     Parameters
     ----------
     stack
-        What makes the pixels.
+        Computes the pixels.
     in_memory
         Whether tiles stay in memory, or go to a temporary folder.
     step
-        The number of its step in a chain, by which a crew knows it.
+        The number of its step in a pipeline, by which workers know it.
     """
 
     def __init__(self, stack: Stack, *, in_memory: bool, step: int | None = None) -> None:
@@ -49,56 +50,55 @@ class Materialized:
         """Number of tiles that were computed."""
         self._stored = StoredImage(self.shape, self.dtype, self.chunks, in_memory=in_memory)
         self._filling = threading.Lock()
-        self._once = ChunkCache(0)  # keeps nothing; makes threads wait for the one that computes
+        self._once = ChunkCache(0)  # holds nothing; makes threads wait for the one that computes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what makes the pixels: another process computes and keeps its own tiles."""
-        return _made_again, (self.stack, self.in_memory, self.step)
+        """Pickle the stack: another process computes and stores its own tiles."""
+        return _rebuilt, (self.stack, self.in_memory, self.step)
 
     def settle(self, folder: Path) -> None:
-        """Keep the tiles in a folder from now on, with those that stand there from a run before.
+        """Store the tiles in a folder from now on, with those of an earlier run.
 
         Parameters
         ----------
         folder
-            The folder; made where it is missing.
+            The folder; it is created if it is missing.
         """
         self._stored = StoredImage(self.shape, self.dtype, self.chunks, folder=folder)
 
     def prepare(self, region: Region | None = None) -> None:
-        """Do the passes that reading a box needs; a crew fills it first.
+        """Do the passes that reading a box needs; a worker pool computes the box first.
 
-        Its processes would otherwise all compute the tiles that they meet at the same time.
+        Its workers would otherwise all compute the tiles that they need at the same time.
         """
         self.stack.prepare(region)
-        if self.stack.session.crew is not None and self.step is not None:
+        pool = self.stack.session.worker_pool
+        if pool is not None and self.step is not None:
             with self._filling:
-                self._fill(region)
+                self._fill(region, pool, self.step)
 
-    def _fill(self, region: Region | None) -> None:
-        session, step = self.stack.session, self.step
-        assert step is not None
+    def _fill(self, region: Region | None, pool: WorkerPool, step: int) -> None:
+        session = self.stack.session
         whole = tuple(slice(0, n) for n in self.shape)
-        wanted = self.grid.covering(whole if region is None else region)
-        missing = [position for position in wanted if position not in self._stored]
+        positions = self.grid.covering(whole if region is None else region)
+        missing = [position for position in positions if position not in self._stored]
 
-        def work(positions: Sequence[tuple[int, ...]]) -> None:
-            assert session.crew is not None
+        def work(positions: Sequence[Position]) -> None:
             for position in positions:
                 self.stack.prepare(self.grid.region(position))
-            session.crew.ask(MaterializeTask(tuple(positions), step))
+            pool.run(MaterializeTask(tuple(positions), step))
 
         if missing:
-            what = f"{self.stack.call.operation.name}: kept"
-            session.sweep(what, work, session.groups(missing, afar=True), size=len)
+            title = f"{self.stack.call.operation.name}: materialized"
+            session.sweep(title, work, session.groups(missing, remote=True), size=len)
 
     def fill(self, position: tuple[int, ...]) -> None:
-        """Compute a tile, unless it is there.
+        """Compute a tile, unless it is stored.
 
         Parameters
         ----------
         position
-            The tile.
+            The tile's position in the grid.
         """
         if position not in self._stored:
             self._once.get(position, partial(self._computed, position))
@@ -119,5 +119,5 @@ class Materialized:
         return pixels
 
 
-def _made_again(stack: Stack, in_memory: bool, step: int | None) -> Materialized:
+def _rebuilt(stack: Stack, in_memory: bool, step: int | None) -> Materialized:
     return Materialized(stack, in_memory=in_memory, step=step)

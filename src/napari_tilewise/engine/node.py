@@ -33,7 +33,7 @@ class Node:
 
     Parameters
     ----------
-    driver
+    runner
         Runs the passes before the last.
     part
         What the result is.
@@ -41,12 +41,12 @@ class Node:
         Which of several results it is; None where there is one.
     """
 
-    def __init__(self, driver: PassRunner, part: Part, number: int | None = None) -> None:
-        self.driver = driver
-        self.call = driver.call
-        self.operation = driver.operation
-        self.session = driver.session
-        self.grid = driver.grid
+    def __init__(self, runner: PassRunner, part: Part, number: int | None = None) -> None:
+        self.runner = runner
+        self.plane = runner.plane
+        self.call = runner.plane.call
+        self.operation = runner.plane.operation
+        self.grid = runner.plane.grid
         self.shape = part.shape
         self.dtype: np.dtype[Any] = np.dtype(part.dtype)
         self.channel_axis = part.channel
@@ -85,7 +85,7 @@ class Node:
 
     def final(self) -> Tiles | Value:
         """Return the last pass of this result, running those before it when not done yet."""
-        final = self.driver.final()
+        final = self.runner.final()
         if isinstance(final, Parts):
             return final.parts[self._part or 0]
         return final
@@ -127,7 +127,7 @@ class Node:
 
     def _assemble(self, final: Tiles, region: Region) -> np.ndarray:
         """Return a box put together from whole tiles of the grid."""
-        cache = self.session.cache or shared_cache()
+        cache = self.plane.session.cache or shared_cache()
         positions = list(self.grid.covering(region))
         if len(positions) == 1 and self.grid.region(positions[0]) == region:
             return self._compute(final, region, positions[0])
@@ -157,10 +157,10 @@ class Node:
             if region is not None and not self.call.wraps:
                 region = clip(region, self.call.spatial_shape)
         else:
-            halo = normal_halo(final.halo, self.call.ndim, self.call.operation.name)
-            region = self.driver.blocks.grown(tile, halo, final.align)
-        block = self.driver.blocks.block(tile, region, position)
-        result: np.ndarray = self.driver.guard(lambda: final.compute(block), tile)
+            halo = normal_halo(final.halo, self.call.ndim, self.operation.name)
+            region = self.plane.blocks.grown(tile, halo, final.align)
+        block = self.plane.blocks.block(tile, region, position)
+        result: np.ndarray = self.plane.guard(lambda: final.compute(block), tile)
         if final.source is None and not final.on_grid:
             result = result[self._with_channel(block.core)]
         expected = self.dtype if final.dtype is None else np.dtype(final.dtype)

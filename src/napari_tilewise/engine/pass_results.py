@@ -1,6 +1,6 @@
-"""What the passes of a run found is kept in files, for a later run and for other processes.
+"""Results of passes are files, for a later run and for other processes.
 
-Each file is whole or not there: it is written under another name, with its checksum.
+Each file is whole or missing: it is written under another name, with its checksum.
 """
 
 from __future__ import annotations
@@ -20,78 +20,78 @@ if TYPE_CHECKING:
     from napari_tilewise.grid import Position
 
 INTERVAL = 5.0
-"""Seconds between two notes of how far a gathering pass is."""
+"""Seconds between two times that the total of a reduction is saved."""
 
 
 class PassResults:
-    """What passes of a run found, in the folder of its account: all that another process may see.
+    """Results of the passes of a run, in the folder of its checkpoint, as workers see them.
 
     Parameters
     ----------
     folder
-        The account's folder.
+        The checkpoint's folder.
     """
 
     is_shared = True
-    """Whether this is another process than the one that keeps the account."""
+    """Whether another process writes the checkpoint."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def done(self, what: str) -> set[Position]:
-        """Return the tiles of a pass that are done, as far as is known here: none.
+    def done(self, name: str) -> set[Position]:
+        """Return the tiles of a pass that are done: none that a worker knows of.
 
         Parameters
         ----------
-        what
-            The pass.
+        name
+            The checkpoint's name of the pass.
         """
         return set()
 
-    def note(self, what: str, position: Position) -> None:
-        """Note nothing: that is for the process that keeps the account.
+    def mark_done(self, name: str, position: Position) -> None:
+        """Do nothing: the process that writes the checkpoint notes tiles.
 
         Parameters
         ----------
-        what
-            The pass.
+        name
+            The checkpoint's name of the pass.
         position
-            The tile.
+            The tile's position in the grid.
         """
 
-    def found(self, what: str) -> tuple[Any] | None:
-        """Return what a pass found, in a tuple; None where it is not done.
+    def load(self, name: str) -> tuple[Any] | None:
+        """Return the result of a pass, in a tuple; None where the pass is not done.
 
         Parameters
         ----------
-        what
-            The pass.
+        name
+            The checkpoint's name of the pass.
         """
-        found: tuple[Any] | None = unpickled(self._path(what, "found"))
-        return found
+        result: tuple[Any] | None = unpickled(self._path(name, "found"))
+        return result
 
-    def keep(self, what: str, value: Any) -> None:
-        """Keep nothing: that is for the process that keeps the account.
+    def save(self, name: str, value: Any) -> None:
+        """Do nothing: the process that writes the checkpoint saves results.
 
         Parameters
         ----------
-        what
-            The pass.
+        name
+            The checkpoint's name of the pass.
         value
-            What it found.
+            The result.
         """
 
-    def so_far(self, what: str) -> SoFar | None:
-        """Return how far a gathering pass is; None where nobody asks.
+    def partial_result(self, name: str) -> PartialResult | None:
+        """Return the total of a reduction under way; None in workers, which merge nothing.
 
         Parameters
         ----------
-        what
-            The pass.
+        name
+            The checkpoint's name of the pass.
         """
         return None
 
-    def files(self, name: str) -> Path:
+    def subfolder(self, name: str) -> Path:
         """Return a folder for files that all processes of the run see.
 
         Parameters
@@ -104,12 +104,18 @@ class PassResults:
             folder.mkdir(exist_ok=True)
         return folder
 
-    def _path(self, what: str, suffix: str) -> Path:
-        return self.folder / f"{what}.{suffix}"
+    def _path(self, name: str, suffix: str) -> Path:
+        return self.folder / f"{name}.{suffix}"
 
 
-class SoFar:
-    """How far a gathering pass is: the contributions merged so far, noted every few seconds."""
+class PartialResult:
+    """The contributions to a reduction that are merged, saved every few seconds.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -117,18 +123,18 @@ class SoFar:
 
     def load(self) -> tuple[int, Any]:
         """Return how many tiles are merged, and their total (None for none)."""
-        found = unpickled(self._path)
-        return (0, None) if found is None else found
+        merged: tuple[int, Any] | None = unpickled(self._path)
+        return merged or (0, None)
 
-    def note(self, count: int, total: Any) -> None:
-        """Note how far the pass is, where it is time for it.
+    def save(self, count: int, total: Any) -> None:
+        """Save the total, unless it was saved a moment ago.
 
         Parameters
         ----------
         count
             Number of tiles that are merged.
         total
-            What they give together.
+            Their contributions, merged.
         """
         if time.monotonic() - self._last < INTERVAL:
             return

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.pass_runner import PassRunner
+from napari_tilewise.engine.plane import Plane
 from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.operations.spec.parameters import OtherImage
 
@@ -96,17 +97,18 @@ class Planes:
         with self._lock:
             if index not in self._runners:
                 step = self.looped.step
-                self._runners[index] = PassRunner(
+                plane = Plane(
                     self.looped.call,
-                    self._plane(self.source, index),
-                    {name: self._plane(image, index, name) for name, image in self.images.items()},
+                    self._part(self.source, index),
+                    {name: self._part(image, index, name) for name, image in self.images.items()},
                     self.tile,
                     self.session,
                     None if step is None else (step, index),
                 )
+                self._runners[index] = PassRunner(plane)
             return self._runners[index]
 
-    def _plane(self, source: Source, index: Position, name: str | None = None) -> Source:
+    def _part(self, source: Source, index: Position, name: str | None = None) -> Source:
         whole = self.source.shape
         if not self.looped.loops or source.shape[: len(whole)] != whole:
             return source  # of one plane: the same for all of them

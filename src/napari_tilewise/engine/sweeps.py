@@ -1,7 +1,8 @@
-"""A sweep makes an image and rewrites it until nothing changes, wherever its tiles are computed.
+"""A sweep creates an image and rewrites it until nothing changes, with or without workers.
 
-Every tile sees the image as it was before the sweep, so that neither their order nor who computes
-them shows. How far it is may be noted after each sweep, and a run that was killed goes on there.
+Every tile sees the image as it was before the sweep, so that the result depends neither on the
+order of the tiles nor on who computes them. The state may be saved after each sweep, for a later
+run to resume.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from napari_tilewise.engine.stored_image import IN_MEMORY, StoredImage
 from napari_tilewise.engine.tile_tasks import SweepTask
+from napari_tilewise.errors import OperationFailed
 from napari_tilewise.grid import Halo, Position, Region, clip, grow
 from napari_tilewise.operations.spec.operation import normal_halo
 
@@ -22,163 +24,173 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tilewise.engine.pass_results import PassResults
-    from napari_tilewise.engine.pass_runner import PassRunner
+    from napari_tilewise.engine.plane import Plane
+    from napari_tilewise.engine.tile_tasks import WorkerPool
     from napari_tilewise.operations.spec.operation import Block, Sweep
+    from napari_tilewise.types import Array
 
 INTERVAL = 5.0
-"""Seconds between two notes of how far the sweeps are."""
+"""Seconds between two times that the state of the sweeps is saved."""
 
 
-class Sweeping:
-    """One `Sweep` of a driver.
+class SweepRunner:
+    """Repeats one `Sweep` on a plane.
 
     Parameters
     ----------
-    driver
-        Makes the blocks.
+    plane
+        The operation, its images and its tiles.
     sweep
-        What is done.
+        The sweep.
     number
-        Which of the driver's passes it is.
+        Number of the sweep among the passes of the operation, from 0.
     """
 
-    def __init__(self, driver: PassRunner, sweep: Sweep, number: int) -> None:
-        self.driver = driver
+    def __init__(self, plane: Plane, sweep: Sweep, number: int) -> None:
+        self.plane = plane
         self.sweep = sweep
         self.number = number
-        self.halo: Halo = normal_halo(sweep.halo, driver.call.ndim, driver.call.operation.name)
-        self.what = f"{driver.operation.name}: {sweep.what}"
-        self._name = driver.name_of(number)
-        self._noted = time.monotonic()
+        self.halo: Halo = normal_halo(sweep.halo, plane.call.ndim, plane.operation.name)
+        self.title = f"{plane.operation.name}: {sweep.what}"
+        self._name = plane.name_of(number)
+        self._saved = time.monotonic()
 
-    # -- the whole of it -------------------------------------------------------------------------
+    # -- all sweeps ------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Make or go on with the stored image; return how many sweeps changed something."""
-        account = self._account
-        found = None if account is None else account.found(f"{self._name}-end")
-        if found is not None:
-            count, versions = found[0]
-            self._seen(versions)
+        """Sweep until nothing changes, from the saved state; return how many sweeps had changes."""
+        checkpoint = self._checkpoint
+        end = None if checkpoint is None else checkpoint.load(f"{self._name}-end")
+        if end is not None:
+            count, versions = end[0]
+            self._view(versions)
             return int(count)
-        count, todo, stored = self._begun()
+        count, todo, stored = self._begin()
         most = self.sweep.most
         while todo and (most is None or count < most):
-            changed = self._one(stored, todo, starts=False)
+            changed = self._sweep_once(stored, todo, starts=False)
             count += bool(changed)
-            todo = self._touched(changed)
-            self._note(count, todo, stored)
-        if account is not None and stored.versions:
-            account.keep(f"{self._name}-end", (count, stored.versions))
+            todo = self._affected(changed)
+            self._save_state(count, todo, stored)
+        if checkpoint is not None and stored.versions:
+            checkpoint.save(f"{self._name}-end", (count, stored.versions))
         stored.tidy()
         return count
 
     @property
-    def _account(self) -> PassResults | None:
-        return None if self._name is None else self.driver.session.account
+    def _checkpoint(self) -> PassResults | None:
+        return None if self._name is None else self.plane.session.checkpoint
 
-    def _begun(self) -> tuple[int, list[Position], StoredImage]:
-        """Return how many sweeps changed something, what is left to do, and the image."""
-        account = self._account
-        state = None if account is None else account.found(f"{self._name}-state")
+    def _begin(self) -> tuple[int, list[Position], StoredImage]:
+        """Return how many sweeps had changes, the tiles of the next one, and the image."""
+        checkpoint = self._checkpoint
+        state = None if checkpoint is None else checkpoint.load(f"{self._name}-state")
         if state is not None:
             count, todo, versions = state[0]
-            return count, todo, self._seen(versions)
-        everything = self.driver.ordered()
+            return count, todo, self._view(versions)
+        tiles = self.plane.ordered()
         if self.sweep.start is None:
-            stored = self.driver.stored(self.sweep.name)
-            assert stored is not None
-            return 0, everything, stored
+            image = self.plane.stored(self.sweep.name)
+            if image is None:
+                raise OperationFailed(
+                    f"{self.title}: no earlier sweep has an image {self.sweep.name!r}. The "
+                    "declaration is wrong; please report it."
+                )
+            return 0, tiles, image
         stored = self._new()
-        self.driver.store(self.sweep.name, None)
-        self._one(stored, everything, starts=True)
-        self.driver.store(self.sweep.name, stored)
-        self._note(0, everything, stored)
-        return 0, everything, stored
+        self.plane.store(self.sweep.name, None)
+        self._sweep_once(stored, tiles, starts=True)
+        self.plane.store(self.sweep.name, stored)
+        self._save_state(0, tiles, stored)
+        return 0, tiles, stored
 
-    def _one(
+    def _sweep_once(
         self, stored: StoredImage, todo: Sequence[Position], *, starts: bool
     ) -> list[Position]:
-        """Do one sweep; return the tiles that changed."""
-        session = self.driver.session
-        far = session.crew is not None and self.driver.address is not None
+        """Do one sweep over some tiles; return those that changed."""
+        session, address = self.plane.session, self.plane.address
+        pool = None if address is None else session.worker_pool
         changed: list[Position] = []
 
         def work(positions: Sequence[Position]) -> None:
-            if far:
-                found = self._asked(stored, positions, starts)
-                stored.staged(map(self._at, found))
+            if pool is not None and address is not None:
+                versions = {} if starts else self._versions_around(stored, positions)
+                task = SweepTask(tuple(positions), *address, self.number, versions, starts)
+                new = self._run(pool, task)
+                stored.staged(map(self._stored_position, new))
             else:
-                found = self.done(stored, positions, starts=starts)
-            changed.extend(found)
+                new = self._stage(stored, positions, starts=starts)
+            changed.extend(new)
 
-        session.sweep(self.what, work, session.groups(todo, afar=far), size=len)
+        groups = session.groups(todo, remote=pool is not None)
+        session.sweep(self.title, work, groups, size=len)
         stored.commit()
         return changed
 
-    def _asked(
-        self, stored: StoredImage, positions: Sequence[Position], starts: bool
-    ) -> list[Position]:
-        """Have others do some tiles; return those that changed."""
-        driver = self.driver
-        assert driver.session.crew is not None
-        assert driver.address is not None
+    def _run(self, pool: WorkerPool, task: SweepTask) -> list[Position]:
+        changed: list[Position] = pool.run(task)
+        return changed
+
+    def _versions_around(
+        self, stored: StoredImage, positions: Sequence[Position]
+    ) -> dict[Position, int]:
+        """Return the versions of all tiles that the blocks of some tiles meet."""
+        plane = self.plane
         versions: dict[Position, int] = {}
-        for position in () if starts else positions:
-            region = driver.blocks.grown(driver.grid.region(position), self.halo, None)
-            if driver.call.wraps:
-                region = tuple(slice(0, n) for n in driver.grid.shape)
-            versions |= stored.versions_of(driver.blocks.whole_channels(region))
-        task = SweepTask(tuple(positions), *driver.address, self.number, versions, starts)
-        found: list[Position] = driver.session.crew.ask(task)
-        return found
+        for position in positions:
+            region = plane.blocks.grown(plane.grid.region(position), self.halo, None)
+            if plane.call.wraps:
+                region = tuple(slice(0, n) for n in plane.grid.shape)
+            versions |= stored.versions_of(plane.blocks.whole_channels(region))
+        return versions
 
-    def _note(self, count: int, todo: list[Position], stored: StoredImage) -> None:
-        """Note how far the sweeps are, where it is time; what was replaced goes only then."""
-        account = self._account
-        if account is None or not stored.versions:
+    def _save_state(self, count: int, todo: list[Position], stored: StoredImage) -> None:
+        """Save the state where it is time; replaced versions of tiles are removed only then."""
+        checkpoint = self._checkpoint
+        if checkpoint is None or not stored.versions:
             stored.tidy()
-        elif time.monotonic() - self._noted >= INTERVAL:
-            account.keep(f"{self._name}-state", (count, todo, stored.versions))
+        elif time.monotonic() - self._saved >= INTERVAL:
+            checkpoint.save(f"{self._name}-state", (count, todo, stored.versions))
             stored.tidy()
-            self._noted = time.monotonic()
+            self._saved = time.monotonic()
 
-    def _touched(self, changed: Sequence[Position]) -> list[Position]:
+    def _affected(self, changed: Sequence[Position]) -> list[Position]:
         """Return the tiles that see any of the changed ones, in the order of passes."""
-        driver = self.driver
-        if driver.call.wraps:
-            return driver.ordered() if changed else []
+        plane = self.plane
+        if plane.call.wraps:
+            return plane.ordered() if changed else []
         back = tuple((hi, lo) for lo, hi in self.halo)
-        seen: set[Position] = set()
+        affected: set[Position] = set()
         for position in changed:
-            region = clip(grow(driver.grid.region(position), back), driver.grid.shape)
-            seen.update(driver.grid.covering(region))
-        return [position for position in driver.ordered() if position in seen] if seen else []
+            region = clip(grow(plane.grid.region(position), back), plane.grid.shape)
+            affected.update(plane.grid.covering(region))
+        return [tile for tile in plane.ordered() if tile in affected] if affected else []
 
     # -- the stored image ------------------------------------------------------------------------
 
     def _new(self) -> StoredImage:
-        call = self.driver.call
+        call = self.plane.call
         channels = 0 if call.channel_axis is None else call.shape[call.channel_axis]
-        tile = call.with_channel(self.driver.grid.tile, channels)
+        tile = call.with_channel(self.plane.grid.tile, channels)
         return StoredImage(call.shape, self.sweep.dtype, tile, folder=self._folder())
 
     def _folder(self) -> Path | None:
-        """Return where the image outlives this process; None where it need not."""
-        driver, account = self.driver, self._account
-        if account is None or driver.address is None:
+        """Return the image's folder; None where neither a later run nor workers need it."""
+        plane, checkpoint = self.plane, self._checkpoint
+        if checkpoint is None or plane.address is None:
             return None
-        size = prod(driver.call.shape) * np.dtype(self.sweep.dtype).itemsize
-        if size <= IN_MEMORY and driver.session.crew is None and not account.is_shared:
+        size = prod(plane.call.shape) * np.dtype(self.sweep.dtype).itemsize
+        is_alone = plane.session.worker_pool is None and not checkpoint.is_shared
+        if size <= IN_MEMORY and is_alone:
             return None
-        step, index = driver.address
-        return account.files("-".join(map(str, ("step", step, *index, self.sweep.name))))
+        step, index = plane.address
+        return checkpoint.subfolder("-".join(map(str, ("step", step, *index, self.sweep.name))))
 
-    def _seen(self, versions: Mapping[Position, int]) -> StoredImage:
-        """Return the image, as these versions of its tiles, for later passes to see."""
-        stored = self.driver.stored(self.sweep.name) or self._new()
+    def _view(self, versions: Mapping[Position, int]) -> StoredImage:
+        """Return the image with these versions of its tiles, as blocks of later passes have it."""
+        stored = self.plane.stored(self.sweep.name) or self._new()
         stored.see(versions)
-        self.driver.store(self.sweep.name, stored)
+        self.plane.store(self.sweep.name, stored)
         return stored
 
     # -- some of its tiles -----------------------------------------------------------------------
@@ -191,54 +203,41 @@ class Sweeping:
         task
             The tiles, and the versions of those around them.
         """
-        if task.starts:
-            return self.done(self._new(), task.positions, starts=True)
-        return self.done(self._seen(task.versions), task.positions, starts=False)
+        stored = self._new() if task.starts else self._view(task.versions)
+        return self._stage(stored, task.positions, starts=task.starts)
 
-    def done(
+    def _stage(
         self, stored: StoredImage, positions: Sequence[Position], *, starts: bool
     ) -> list[Position]:
-        """Stage the new pixels of some tiles; return those that changed.
-
-        Parameters
-        ----------
-        stored
-            The image.
-        positions
-            The tiles.
-        starts
-            Whether the image is made, not rewritten.
-        """
+        """Stage the new pixels of some tiles; return those that changed (all at the start)."""
         changed = []
         for position in positions:
-            if starts:
-                assert self.sweep.start is not None
-                stored.stage(
-                    self._at(position), self._pixels(self.sweep.start, position, stored.dtype)
-                )
-                changed.append(position)
-                continue
-            new = self._pixels(self.sweep.compute, position, stored.dtype)
-            old = stored.read(self._box_of(position))
-            if not np.array_equal(old, new, equal_nan=new.dtype.kind in "fc"):
-                stored.stage(self._at(position), new)
+            if starts and self.sweep.start is not None:
+                pixels = self._pixels(self.sweep.start, position, stored.dtype)
+                is_new = True
+            else:
+                pixels = self._pixels(self.sweep.compute, position, stored.dtype)
+                old = stored.read(self._box_of(position))
+                is_new = not np.array_equal(old, pixels, equal_nan=pixels.dtype.kind in "fc")
+            if is_new:
+                stored.stage(self._stored_position(position), pixels)
                 changed.append(position)
         return changed
 
     def _pixels(
-        self, compute: Callable[[Block], np.ndarray], position: Position, dtype: np.dtype[Any]
-    ) -> np.ndarray:
-        driver = self.driver
-        tile = driver.grid.region(position)
-        block = driver.blocks.block(tile, driver.blocks.grown(tile, self.halo, None), position)
-        result: np.ndarray = driver.guard(lambda: compute(block), tile)
-        box = driver.call.with_channel(block.core, slice(None))
+        self, compute: Callable[[Block], Array], position: Position, dtype: np.dtype[Any]
+    ) -> Array:
+        plane = self.plane
+        tile = plane.grid.region(position)
+        block = plane.blocks.block(tile, plane.blocks.grown(tile, self.halo, None), position)
+        result = plane.guard(lambda: compute(block), tile)
+        box = plane.call.with_channel(block.core, slice(None))
         return np.asarray(result[box], dtype)
 
-    def _at(self, position: Position) -> Position:
+    def _stored_position(self, position: Position) -> Position:
         """Return a tile's position in the stored image, whose channels are never cut."""
-        found: Position = self.driver.call.with_channel(position, 0)
-        return found
+        stored: Position = self.plane.call.with_channel(position, 0)
+        return stored
 
     def _box_of(self, position: Position) -> Region:
-        return self.driver.blocks.whole_channels(self.driver.grid.region(position))
+        return self.plane.blocks.whole_channels(self.plane.grid.region(position))

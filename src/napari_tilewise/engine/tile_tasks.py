@@ -1,8 +1,8 @@
-"""A crew does the tiles of passes in other processes: only names and small numbers travel.
+"""Tasks of workers in other processes: only names and small numbers travel.
 
-Each of its processes holds the same chain as the one that asks. A task names a pass and some of its
-tiles; whoever does it reads their regions and writes their chunks itself, and answers with what was
-gathered, or with nothing.
+Each worker holds the same pipeline as the process that runs it. A task names a pass and some of its
+tiles; the worker reads their regions and writes their chunks itself, and answers with contributions
+to a reduction, or with nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Positions = tuple[Position, ...]
 
 TASKS_PER_SLOT = 8
-"""So many tasks each process gets at least in a pass, where there are so many tiles: what a killed
-process costs is small, and the last ones do not wait for one."""
+"""Minimum number of tasks per process and pass, if there are enough tiles: little is lost with a
+process that is killed, and the last ones do not wait for one another."""
 LONGEST_TASK = 16
 """Most tiles of a task."""
 
@@ -33,14 +33,14 @@ class TileTask:
 
 @dataclass(frozen=True)
 class PassTask(TileTask):
-    """Some tiles of one of the passes of a driver."""
+    """Some tiles of one of the passes on a plane."""
 
     step: int
-    """The chain's step."""
+    """Number of the pipeline's step."""
     index: Position
     """The plane, along the looped axes."""
     number: int
-    """Which of the driver's passes."""
+    """Number of the pass, from 0."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class SweepTask(PassTask):
     versions: Mapping[Position, int]
     """The versions of the tiles to see."""
     starts: bool
-    """Whether the image is made, not rewritten."""
+    """Whether the image is created, not rewritten."""
 
 
 @dataclass(frozen=True)
 class MaterializeTask(TileTask):
-    """Some tiles of a step's result to be kept."""
+    """Some tiles of a step's result that is materialized."""
 
     step: int
 
@@ -72,20 +72,20 @@ class WriteTask(TileTask):
 
 @dataclass(frozen=True)
 class LevelTask(TileTask):
-    """Some pieces of a level of the output's pyramid, each position a number."""
+    """Some parts of a level of the output's pyramid; each position holds a part's number."""
 
     level: int
 
 
 class WorkerPool(Protocol):
-    """Other processes, that know the run."""
+    """Workers in other processes, which know the run."""
 
     @property
     def slots(self) -> int:
-        """How many tasks are asked for at a time."""
+        """How many tasks run at a time."""
 
-    def ask(self, task: TileTask) -> Any:
-        """Have a task done, and return its answer once it is."""
+    def run(self, task: TileTask) -> Any:
+        """Have a worker do a task, and return its answer."""
 
 
 def task_size(tiles: int, slots: int) -> int:
@@ -96,6 +96,6 @@ def task_size(tiles: int, slots: int) -> int:
     tiles
         Number of tiles of the pass.
     slots
-        How many tasks are done at a time.
+        How many tasks run at a time.
     """
     return max(1, min(LONGEST_TASK, tiles // (slots * TASKS_PER_SLOT)))

@@ -1,7 +1,7 @@
 """Where the tiles of a run are computed: this process's threads, other processes, or a cluster.
 
-One argument chooses; the result is the same bits. In other processes a run is a crew that holds the
-chain; see `engine.crew` for what passes between it and the process that keeps the account.
+One argument chooses; the result is the same bits. Workers in other processes hold the pipeline of
+the run; see `engine.tile_tasks` for the tasks that the process with the checkpoint gives them.
 """
 
 from napari_tilewise.executors.executor import Executor

@@ -1,7 +1,7 @@
-"""An assignment is all that another process needs to take part in a run, in a file that it reads.
+"""An assignment is a file with all that a worker in another process needs of a run.
 
-It lies in the folder of the run's account, which every process sees. Arrays in it lie beside it and
-are mapped into memory: no pixel passes through a pipe, a scheduler or the process that asks.
+It is in the folder of the run's checkpoint, which every process sees. Large arrays are files next
+to it, which workers map into memory: no pixel passes through a pipe or a scheduler.
 """
 
 from __future__ import annotations
@@ -43,72 +43,73 @@ if TYPE_CHECKING:
     from napari_tilewise.recipe import Recipe
 
 LARGE = 2**20
-"""Bytes from which an array lies in a file of its own."""
+"""Bytes from which an array is stored in a file of its own."""
 _PACKAGES = ("napari-tilewise", "scikit-image", "numpy", "scipy")
 
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """What a process does of a run."""
+    """A run, as workers in other processes need it."""
 
     functions: tuple[Operation, ...]
-    """Users' operations: they come first, so that the recipe's steps find them."""
+    """Users' operations: unpickled first, so that the recipe's steps find them."""
     recipe: Recipe
     source: Any
-    """The image, as the run was given it."""
+    """The image: a path, a URL or an array."""
     inputs: Mapping[str, Any]
-    """The recipe's further images, likewise."""
+    """The recipe's further images by name, likewise."""
     axes: tuple[str, ...] | None
     """The source's axes."""
     spatial: Any
     """The axes to run over."""
     tile: tuple[int, ...]
     """Tile lengths along the spatial axes."""
-    kept: tuple[int, ...]
-    """The steps whose results are kept."""
+    materialized: tuple[int, ...]
+    """Numbers of the steps whose results are materialized."""
     folder: str
-    """The account's folder."""
+    """The checkpoint's folder."""
     cache: int
     """Bytes for decoded chunks."""
     memory: int
     """Bytes that one region may take."""
     tables: int
-    """Bytes that gathered numbers may take."""
+    """Bytes that the totals of reductions may take."""
     threads: int
-    """How many tiles may be in work in one process at a time."""
+    """How many tiles one process computes at a time."""
     writer: ImageWriter | None
     """Where tiles of the output go; None where it is no image."""
     grid: Grid | None
     """The tiles of the output."""
 
-    def chain(self) -> Pipeline:
-        """Return the chain, as the process that asks has it."""
+    def pipeline(self) -> Pipeline:
+        """Return the pipeline, as the process that writes the checkpoint has it."""
+        results = PassResults(Path(self.folder))
         session = Session(
             1,
             cache=ChunkCache(self.cache),
             memory=self.memory,
             tables=self.tables,
-            account=PassResults(Path(self.folder)),
+            checkpoint=results,
         )
         source = open_image(self.source)
         inputs = opened(self.inputs, source, self.axes)
         images = given(self.recipe, source.data, inputs, names=self.axes, spatial=self.spatial)
         pipeline = bind_recipe(self.recipe, images, session, tiles=self.tile)
-        if self.kept:
-            pipeline = pipeline.with_layout(materialize=dict.fromkeys(self.kept, False))
+        if self.materialized:
+            layout = dict.fromkeys(self.materialized, False)
+            pipeline = pipeline.with_layout(materialize=layout)
         for number, materialized in pipeline.materialized.items():
-            assert session.account is not None
-            materialized.settle(session.account.files(f"kept-{number}"))
+            materialized.settle(results.subfolder(f"kept-{number}"))
         return pipeline
 
 
-def elsewhere(source: Any) -> Any:
-    """Return a source as another process finds it, whatever folder that one works in.
+def portable_source(source: Any) -> Any:
+    """Return a source as a process with another working folder finds it.
 
     Parameters
     ----------
     source
-        All that `open_image` takes.
+        Anything that `open_image` takes.
     """
     if isinstance(source, Image):
         if source.format == "array" or source.data is not source.levels[0]:
@@ -120,18 +121,18 @@ def elsewhere(source: Any) -> Any:
     return source
 
 
-def leave(assignment: Assignment) -> str:
-    """Write an assignment into its folder, and return the name of its file.
+def write_assignment(assignment: Assignment) -> str:
+    """Write an assignment into the folder of its checkpoint, and return its file's name.
 
     Parameters
     ----------
     assignment
-        The assignment.
+        Describes the run.
 
     Raises
     ------
     InvalidParameterType
-        When something in it belongs to this process alone.
+        When something in it cannot be pickled.
     """
     path = Path(assignment.folder) / f"assignment-{uuid4().hex[:12]}"
     buffer = io.BytesIO()
@@ -147,20 +148,20 @@ def leave(assignment: Assignment) -> str:
     except Exception as error:
         raise InvalidParameterType(
             f"This run cannot be sent to other processes ({error}): give the images by their paths "
-            "and functions that can be imported, or take executor='threads'."
+            "and functions that can be imported, or use executor='threads'."
         ) from error
     return path.name
 
 
-def take(folder: str, name: str) -> Assignment:
-    """Return an assignment that was left in a folder.
+def read_assignment(folder: str, name: str) -> Assignment:
+    """Return an assignment from its file.
 
     Parameters
     ----------
     folder
-        The account's folder.
+        The checkpoint's folder.
     name
-        What `leave` returned.
+        Name of its file, as `write_assignment` returned it.
     """
     path = Path(folder) / name
     try:
@@ -171,32 +172,32 @@ def take(folder: str, name: str) -> Assignment:
             f"({error.strerror}): expected a folder that all workers see under this path. Put the "
             "output, and the source, on a file system that they share."
         ) from error
-    there, here = json.loads(line), _versions()
-    if there != here:
+    expected, versions = json.loads(line), _versions()
+    if expected != versions:
         raise InvalidParameter(
-            f"The process on {socket.gethostname()!r} has {_listed(here)}, and the one that asks "
-            f"has {_listed(there)}: expected the same versions, so that the result is the same. "
-            "Install them there."
+            f"The process on {socket.gethostname()!r} has {_listed(versions)}, and the one that "
+            f"started the run {_listed(expected)}: expected the same versions, so that the result "
+            "is the same. Install them there."
         )
     unpickler = _Unpickler(io.BytesIO(data), folder)
-    taken: Assignment = unpickler.load()
-    return taken
+    assignment: Assignment = unpickler.load()
+    return assignment
 
 
 class _Pickler(Pickler):  # type: ignore[misc]  # cloudpickle has no types
-    """Puts large arrays aside, as files of their own."""
+    """Writes large arrays to files of their own."""
 
     def __init__(self, buffer: io.BytesIO, path: Path) -> None:
         super().__init__(buffer)
         self._path = path
 
-    def persistent_id(self, thing: Any) -> tuple[Any, ...] | None:
-        """Write a large array to a file; return how to find it there."""
-        if not isinstance(thing, np.ndarray) or thing.nbytes < LARGE or thing.dtype.hasobject:
+    def persistent_id(self, item: Any) -> tuple[Any, ...] | None:
+        """Write a large array to a file; return its name, data type and shape."""
+        if not isinstance(item, np.ndarray) or item.nbytes < LARGE or item.dtype.hasobject:
             return None
         file = self._path.with_name(f"{self._path.name}-{uuid4().hex[:12]}.raw")
-        np.ascontiguousarray(thing).tofile(file)
-        return file.name, thing.dtype, thing.shape
+        np.ascontiguousarray(item).tofile(file)
+        return file.name, item.dtype, item.shape
 
 
 class _Unpickler(pickle.Unpickler):
@@ -206,9 +207,9 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(buffer)
         self._folder = folder
 
-    def persistent_load(self, found: tuple[Any, ...]) -> np.ndarray:
-        """Return an array that was put aside."""
-        name, dtype, shape = found
+    def persistent_load(self, reference: tuple[Any, ...]) -> np.ndarray:
+        """Return an array from its file."""
+        name, dtype, shape = reference
         return np.memmap(os.path.join(self._folder, name), dtype, "r", shape=shape)
 
 

@@ -1,7 +1,7 @@
 """A dask cluster: one that runs already, one of this machine, or jobs that a batch system starts.
 
-Its workers read and write through paths that they all see. A worker that is lost costs the tiles
-that it had in hand: the scheduler has another do them.
+Its workers read and write through paths that they all see. When a worker is lost, the scheduler
+gives its tasks to another.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 
-from napari_tilewise.engine.events import CrewStarted
+from napari_tilewise.engine.events import WorkersStarted
 from napari_tilewise.engine.machine import processors
 from napari_tilewise.errors import InvalidParameter, MissingExtra, OperationFailed
-from napari_tilewise.executors.assignment import leave
+from napari_tilewise.executors.assignment import write_assignment
 from napari_tilewise.executors.executor import Executor
 from napari_tilewise.executors.worker import do
 from napari_tilewise.sizes import parse_size
@@ -46,16 +46,16 @@ class Cluster(Executor):
     Parameters
     ----------
     opened
-        Connects: enters what is to be closed after the run, and returns a client.
+        Connects: returns a client, and enters all that is closed after the run into the stack.
     processes
         Number of workers.
     threads
-        Threads of each.
+        Threads of each worker.
     limit
-        Bytes that each may take; None: unknown.
-    words
+        Bytes that each worker may take; None: unknown.
+    description
         The cluster in words.
-    is_here
+    is_local
         Whether its workers run on this machine.
     """
 
@@ -65,27 +65,27 @@ class Cluster(Executor):
         processes: int,
         threads: int,
         limit: int | None,
-        words: str,
+        description: str,
         *,
-        is_here: bool = False,
+        is_local: bool = False,
     ) -> None:
         self._opened = opened
         self.processes, self.threads, self.limit = max(1, processes), max(1, threads), limit
-        self.is_here = is_here
-        self._words = words
+        self.is_local = is_local
+        self._description = description
 
     @contextmanager
-    def crew(self, assignment: Assignment, session: Session) -> Iterator[WorkerPool]:
-        """Give the cluster's workers; what was started for this run ends with it."""
+    def worker_pool(self, assignment: Assignment, session: Session) -> Iterator[WorkerPool]:
+        """Connect to the workers; those that are started for this run end with it."""
         with ExitStack() as stack:
             client = self._opened(stack)
-            session.tell(CrewStarted(str(self), str(client.dashboard_link or "")))
+            session.emit(WorkersStarted(str(self), str(client.dashboard_link or "")))
             client.wait_for_workers(1)
-            yield ClusterPool(client, assignment.folder, leave(assignment), self.slots)
+            yield ClusterPool(client, assignment.folder, write_assignment(assignment), self.slots)
 
     def __str__(self) -> str:
-        """Return the place in words."""
-        return self._words
+        """Return the executor in words."""
+        return self._description
 
 
 class ClusterPool:
@@ -96,29 +96,29 @@ class ClusterPool:
     client
         The client.
     folder
-        The folder of the run's account.
+        The folder of the run's checkpoint.
     name
-        The name of the assignment there.
+        Name of the assignment's file in it.
     slots
-        How many tiles they have in work at a time.
+        How many tasks the workers run at a time.
     """
 
     def __init__(self, client: Any, folder: str, name: str, slots: int) -> None:
         self._client, self._folder, self._name = client, folder, name
-        self.slots = 2 * slots  # so that a task waits at every worker where the next is done
+        self.slots = 2 * slots  # so that each worker has its next task already
         self._alone = threading.Lock()
 
-    def ask(self, task: TileTask) -> Any:
-        """Have a task done, and return its answer once it is."""
+    def run(self, task: TileTask) -> Any:
+        """Have a worker do a task, and return its answer."""
         from distributed import KilledWorker
 
         try:
-            return self._asked(task)
+            return self._submit(task)
         except KilledWorker:
             pass
         with self._alone:  # the scheduler blames all that waited at a worker for its end
             try:
-                return self._asked(task)
+                return self._submit(task)
             except KilledWorker as error:
                 raise OperationFailed(
                     f"Several workers of the cluster ended while they worked on the tiles "
@@ -126,7 +126,7 @@ class ClusterPool:
                     "Use a smaller memory=, or give them more."
                 ) from error
 
-    def _asked(self, task: TileTask) -> Any:
+    def _submit(self, task: TileTask) -> Any:
         future = self._client.submit(do, self._folder, self._name, task, pure=False)
         try:
             return future.result().open(Path(self._folder))
@@ -144,10 +144,10 @@ def of_client(client: Any) -> Cluster:
     """
     if client.asynchronous:
         raise InvalidParameter(
-            f"executor={client!r} is an asynchronous client: expected one made without "
+            f"executor={client!r} is an asynchronous client: expected one without "
             "asynchronous=True."
         )
-    return _known(client, lambda _: client)
+    return _running_cluster(client, lambda _: client)
 
 
 def of_address(address: str) -> Cluster:
@@ -165,7 +165,7 @@ def of_address(address: str) -> Cluster:
 
     with ExitStack() as stack:
         try:
-            return _known(opened(stack), opened)
+            return _running_cluster(opened(stack), opened)
         except (OSError, ValueError) as error:
             raise InvalidParameter(
                 f"executor={address!r}: no dask scheduler answers there ({error}); expected an "
@@ -187,7 +187,7 @@ def of_cluster(cluster: Any) -> Cluster:
         return stack.enter_context(client_of(cluster))
 
     with ExitStack() as stack:
-        return _known(opened(stack), opened)
+        return _running_cluster(opened(stack), opened)
 
 
 def local(workers: int | None) -> Cluster:
@@ -196,7 +196,7 @@ def local(workers: int | None) -> Cluster:
     Parameters
     ----------
     workers
-        Number of its processes; as many as processors unless given.
+        Number of its processes; one per processor unless given.
     """
     distributed = _distributed()
     count = workers or processors()
@@ -207,7 +207,7 @@ def local(workers: int | None) -> Cluster:
         )
         return stack.enter_context(distributed.Client(stack.enter_context(cluster)))
 
-    return Cluster(opened, count, 1, None, f"a dask cluster of {count} processes", is_here=True)
+    return Cluster(opened, count, 1, None, f"a dask cluster of {count} processes", is_local=True)
 
 
 def of_jobs(system: str, jobs: int | None) -> Cluster:
@@ -218,7 +218,7 @@ def of_jobs(system: str, jobs: int | None) -> Cluster:
     system
         One of `JOB_SYSTEMS`.
     jobs
-        How many jobs; as many as there is work for, up to 16, unless given.
+        Number of jobs; up to 16, as the tasks need, unless given.
     """
     try:
         import dask_jobqueue
@@ -231,7 +231,7 @@ def of_jobs(system: str, jobs: int | None) -> Cluster:
     cores, memory = described.get("cores"), described.get("memory")
     if not cores or not memory:
         raise InvalidParameter(
-            f"executor={system!r}: dask's configuration does not say what a job is: expected "
+            f"executor={system!r}: dask's configuration does not describe a job: expected "
             f"jobqueue.{system}.cores and jobqueue.{system}.memory in a file such as "
             "~/.config/dask/jobqueue.yaml."
         )
@@ -249,22 +249,22 @@ def of_jobs(system: str, jobs: int | None) -> Cluster:
         return stack.enter_context(_distributed().Client(cluster))
 
     count = (jobs or _MOST_JOBS) * processes
-    words = f"up to {jobs or _MOST_JOBS} {system.upper()} jobs"
+    description = f"up to {jobs or _MOST_JOBS} {system.upper()} jobs"
     threads = max(1, int(cores) // processes)
-    return Cluster(opened, count, threads, parse_size(str(memory)) // processes, words)
+    return Cluster(opened, count, threads, parse_size(str(memory)) // processes, description)
 
 
 _MOST_JOBS = 16
 
 
-def _known(client: Any, opened: Callable[[ExitStack], Any]) -> Cluster:
-    """Return a cluster that runs already, with what its scheduler tells of it."""
+def _running_cluster(client: Any, opened: Callable[[ExitStack], Any]) -> Cluster:
+    """Return a cluster that runs already, as its scheduler describes it."""
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     threads = max((int(worker["nthreads"]) for worker in workers), default=1)
     limits = [int(worker["memory_limit"]) for worker in workers if worker["memory_limit"]]
-    where = client.scheduler.address
-    words = f"{len(workers)} workers of the scheduler at {where}"
-    return Cluster(opened, len(workers), threads, min(limits, default=None), words)
+    address = client.scheduler.address
+    description = f"{len(workers)} workers of the scheduler at {address}"
+    return Cluster(opened, len(workers), threads, min(limits, default=None), description)
 
 
 def _distributed() -> Any:

@@ -1,4 +1,4 @@
-"""A place is where tiles are computed: how many processes it has, and the crew that works there."""
+"""An executor computes tiles: in this process, or with a pool of workers in other processes."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ class Executor(ABC):
     """Where the tiles of a run are computed."""
 
     processes: int
-    """How many processes beside this one; 0: none."""
+    """Number of processes besides this one; 0: none."""
     threads: int
-    """How many tiles each process has in hand."""
-    is_here: bool = True
+    """How many tiles each process computes at a time."""
+    is_local: bool = True
     """Whether its processes share this machine's memory."""
     limit: int | None = None
-    """Bytes that each process may take, where the place says."""
+    """Bytes that each process may take; None: unknown."""
 
     @property
     def slots(self) -> int:
-        """How many tiles are in work at a time."""
+        """How many tiles are computed at a time."""
         return self.threads * max(1, self.processes)
 
     @abstractmethod
-    def crew(
+    def worker_pool(
         self, assignment: Assignment, session: Session
     ) -> AbstractContextManager[WorkerPool | None]:
-        """Return a context in which a crew works; None where this process does.
+        """Return a context with a pool of workers; None where this process computes.
 
         Parameters
         ----------
         assignment
-            What is to be done.
+            Describes the run to the workers.
         session
-            Whom to tell where it is done.
+            Its listener is told which workers start.
         """
 
     @abstractmethod
     def __str__(self) -> str:
-        """Return the place in words."""
+        """Return the executor in words."""
 
 
 class ThisProcess(Executor):
-    """The process that asks, and its threads.
+    """Threads of this process.
 
     Parameters
     ----------
     threads
-        Number of its threads.
+        Their number.
     """
 
     processes = 0
@@ -62,10 +62,10 @@ class ThisProcess(Executor):
     def __init__(self, threads: int) -> None:
         self.threads = threads
 
-    def crew(self, assignment: Assignment, session: Session) -> AbstractContextManager[None]:
-        """Return a context without a crew."""
+    def worker_pool(self, assignment: Assignment, session: Session) -> AbstractContextManager[None]:
+        """Return a context without workers."""
         return nullcontext()
 
     def __str__(self) -> str:
-        """Return the place in words."""
+        """Return the executor in words."""
         return f"{self.threads} thread{'s' * (self.threads > 1)} of this process"

@@ -1,8 +1,8 @@
 """Other processes of this machine, for operations that hold the interpreter's lock.
 
-When one of them is ended from outside (by a crash, or for want of memory), all that is in work
-there fails, and is done once more in others. What fails again is done alone; a task that ends its
-process even then is told with its tiles.
+When one of them ends (by a crash, or because the system runs out of memory), all tasks of the pool
+fail, and run once more in a new one. A task that fails again runs alone; the error for one that
+ends its process even then names its tiles.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from napari_tilewise.engine import subprocesses
-from napari_tilewise.engine.events import CrewStarted
+from napari_tilewise.engine.events import WorkersStarted
 from napari_tilewise.errors import OperationFailed
-from napari_tilewise.executors.assignment import leave
+from napari_tilewise.executors.assignment import write_assignment
 from napari_tilewise.executors.executor import Executor
 from napari_tilewise.executors.worker import do
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 SHARED_TRIES = 2
-"""How often a task is tried beside others, which may be the ones that end their process."""
+"""How often a task runs next to others, which may be the ones that end their process."""
 
 
 class Processes(Executor):
@@ -51,18 +51,18 @@ class Processes(Executor):
         self.processes = processes
 
     @contextmanager
-    def crew(self, assignment: Assignment, session: Session) -> Iterator[WorkerPool]:
-        """Give the processes, started for this run and ended with it."""
-        assert session.workers is not None
-        crew = ProcessPool(assignment.folder, leave(assignment), session.workers)
-        session.tell(CrewStarted(f"{session.workers} processes"))
+    def worker_pool(self, assignment: Assignment, session: Session) -> Iterator[WorkerPool]:
+        """Start the processes for this run, and end them with it."""
+        count = session.workers or self.processes
+        pool = ProcessPool(assignment.folder, write_assignment(assignment), count)
+        session.emit(WorkersStarted(f"{count} processes"))
         try:
-            yield crew
+            yield pool
         finally:
-            crew.close()
+            pool.close()
 
     def __str__(self) -> str:
-        """Return the place in words."""
+        """Return the executor in words."""
         return f"{self.processes} processes of this machine"
 
 
@@ -72,9 +72,9 @@ class ProcessPool:
     Parameters
     ----------
     folder
-        The folder of the run's account.
+        The folder of the run's checkpoint.
     name
-        The name of the assignment there.
+        Name of the assignment's file in it.
     processes
         Their number.
     """
@@ -86,35 +86,35 @@ class ProcessPool:
         self._alone = threading.Lock()
         self._pool: Any = None
 
-    def ask(self, task: TileTask) -> Any:
-        """Have a task done, and return its answer once it is."""
+    def run(self, task: TileTask) -> Any:
+        """Have a process do a task, and return its answer."""
         for _ in range(SHARED_TRIES):
             pool = self._running()
             try:
-                return self._in(pool, task).open(Path(self._folder))
+                return self._submit(pool, task).open(Path(self._folder))
             except BrokenProcessPool:
-                self._forget(pool)
-        return self._by_itself(task).open(Path(self._folder))
+                self._discard(pool)
+        return self._run_alone(task).open(Path(self._folder))
 
-    def _in(self, pool: Any, task: TileTask) -> Answer:
+    def _submit(self, pool: Any, task: TileTask) -> Answer:
         with warnings.catch_warnings():
-            # One that grew large is replaced, and that is well: images make them grow.
+            # loky replaces a process that grew large, as images make them grow.
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-            found: Answer = pool.submit(do, self._folder, self._name, task).result()
-        return found
+            answer: Answer = pool.submit(do, self._folder, self._name, task).result()
+        return answer
 
-    def _by_itself(self, task: TileTask) -> Answer:
-        """Do a task in a process of its own, one such at a time: who ends it is known then."""
+    def _run_alone(self, task: TileTask) -> Answer:
+        """Do a task in a process of its own, one such at a time, to know which task ends it."""
         with self._alone:
             pool = subprocesses.pool(1)
             try:
-                return self._in(pool, task)
+                return self._submit(pool, task)
             except BrokenProcessPool as error:
                 signals = re.findall(r"SIG\w+\(-?\d+\)|EXIT\(\d+\)", str(error))
-                why = f" ({', '.join(signals)})" if signals else ""
+                cause = f" ({', '.join(signals)})" if signals else ""
                 raise OperationFailed(
-                    f"The process that worked on the tiles {_few(task)} ended{why}, and so did "
-                    "one that did nothing else: the system may have run out of memory, or "
+                    f"The process that worked on the tiles {_few(task)} ended{cause}, and so did "
+                    "one that ran nothing else: the system may have run out of memory, or "
                     "the code crashed. Use a smaller memory= or fewer workers."
                 ) from error
             finally:
@@ -126,8 +126,8 @@ class ProcessPool:
                 self._pool = subprocesses.pool(self._processes)
             return self._pool
 
-    def _forget(self, pool: Any) -> None:
-        """Let a pool that lost a process go; the next task starts another."""
+    def _discard(self, pool: Any) -> None:
+        """Shut down a pool that lost a process; the next task starts another."""
         with self._lock:
             if self._pool is not pool:
                 return

@@ -34,7 +34,7 @@ def choose(executor: Any, workers: int | None) -> Executor:
     executor
         ``"threads"`` or ``"auto"``, ``"serial"``, ``"processes"``, ``"distributed"`` (a dask
         cluster of this machine), the name of a batch system such as ``"slurm"``, the address of a
-        dask scheduler, a `distributed.Client`, a cluster object, or a `Executor`.
+        dask scheduler, a `distributed.Client`, a cluster object, or an `Executor`.
     workers
         Threads, processes or jobs; as many as processors unless given.
 
@@ -68,10 +68,10 @@ def _cluster(executor: Any, workers: int | None) -> Executor:
             return cluster.of_jobs(executor, workers)
         if "://" in executor:
             return cluster.of_address(executor)
-        known = (*EXECUTORS, *cluster.JOB_SYSTEMS)
+        names = (*EXECUTORS, *cluster.JOB_SYSTEMS)
         raise InvalidParameter(
-            f"executor={executor!r}: expected one of {', '.join(map(repr, known))}, or a "
-            f"scheduler's address such as 'tcp://10.0.0.1:8786'.{did_you_mean(executor, known)}"
+            f"executor={executor!r}: expected one of {', '.join(map(repr, names))}, or a "
+            f"scheduler's address such as 'tcp://10.0.0.1:8786'.{did_you_mean(executor, names)}"
         )
     if hasattr(executor, "scheduler_info") and hasattr(executor, "submit"):
         return cluster.of_client(executor)
@@ -83,20 +83,20 @@ def _cluster(executor: Any, workers: int | None) -> Executor:
     )
 
 
-def better(place: Executor, chain: Pipeline, source: Any) -> Executor:
-    """Return processes instead of threads, where an operation would let only one thread work.
+def better(executor: Executor, pipeline: Pipeline, source: Any) -> Executor:
+    """Return processes instead of threads, where an operation holds the interpreter's lock.
 
     Parameters
     ----------
-    place
+    executor
         Threads of this process.
-    chain
-        What they would do.
+    pipeline
+        The run's operations.
     source
-        The image, as it was given: an array would have to be written to disk first.
+        The image; an array in memory would have to be written to disk first.
     """
-    held = [stack for stack in chain.order if stack.call.operation.cost.holds_gil]
-    pixels = max((prod(stack.source.shape) for stack in held), default=0)
-    if place.threads > 1 and pixels >= WORTH and not hasattr(source, "__array__"):
-        return Processes(place.threads)
-    return place
+    stacks = [stack for stack in pipeline.order if stack.call.operation.cost.holds_gil]
+    pixels = max((prod(stack.source.shape) for stack in stacks), default=0)
+    if executor.threads > 1 and pixels >= WORTH and not hasattr(source, "__array__"):
+        return Processes(executor.threads)
+    return executor

@@ -1,6 +1,6 @@
-"""A hand does tasks in its own process: it holds the chain of the run that it belongs to.
+"""A worker does tasks in its own process, with the pipeline of the run that it belongs to.
 
-It is made when the first task of a run comes, and forgotten when one of a later run does.
+It is created for the first task of a run, and dropped when later runs have workers here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from uuid import uuid4
 import numpy as np
 
 from napari_tilewise.engine.pool import single_threaded_libraries
-from napari_tilewise.engine.sweeps import Sweeping
 from napari_tilewise.engine.tile_tasks import (
     LevelTask,
     MaterializeTask,
@@ -26,40 +25,42 @@ from napari_tilewise.engine.tile_tasks import (
     TileTask,
     WriteTask,
 )
-from napari_tilewise.executors.assignment import take
-from napari_tilewise.operations.spec.operation import Sweep
+from napari_tilewise.errors import OperationFailed
+from napari_tilewise.executors.assignment import read_assignment
 
 if TYPE_CHECKING:
     from napari_tilewise.engine.pass_runner import PassRunner
     from napari_tilewise.executors.assignment import Assignment
+    from napari_tilewise.grid import Grid
+    from napari_tilewise.io.writers.image_writer import ImageWriter
 
 SENT = 2**20
-"""Bytes up to which an answer is sent; a larger one lies in a file."""
-HELD = 2
-"""Runs whose chains a process holds."""
+"""Bytes up to which an answer is sent; a larger one is left in a file."""
+MOST_WORKERS = 2
+"""Number of runs whose pipelines a process holds."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a task, pickled: here, or in a file of the account's folder."""
+    """The pickled answer to a task, or the name of a file in the checkpoint's folder with it."""
 
     pickled: bytes
     file: str = ""
 
     def open(self, folder: Path) -> Any:
-        """Return what came of it.
+        """Return the answer.
 
         Parameters
         ----------
         folder
-            The account's folder.
+            The checkpoint's folder.
         """
         if not self.file:
             return pickle.loads(self.pickled)
         path = folder / self.file
-        found = pickle.loads(path.read_bytes())
+        answer = pickle.loads(path.read_bytes())
         path.unlink()
-        return found
+        return answer
 
 
 def do(folder: str, name: str, task: TileTask) -> Answer:
@@ -68,15 +69,15 @@ def do(folder: str, name: str, task: TileTask) -> Answer:
     Parameters
     ----------
     folder
-        The folder of the run's account.
+        The folder of the run's checkpoint.
     name
-        The name of its assignment.
+        Name of its assignment's file.
     task
         The task.
     """
-    hand = _hand(folder, name)
-    with hand.room, single_threaded_libraries():
-        pickled = pickle.dumps(hand.do(task))
+    worker = _worker(folder, name)
+    with worker.slots, single_threaded_libraries():
+        pickled = pickle.dumps(worker.do(task))
     if len(pickled) <= SENT:
         return Answer(pickled)
     file = f"answer-{uuid4().hex[:12]}"
@@ -84,18 +85,18 @@ def do(folder: str, name: str, task: TileTask) -> Answer:
     return Answer(b"", file)
 
 
-_hands: OrderedDict[str, Worker] = OrderedDict()
+_workers: OrderedDict[str, Worker] = OrderedDict()
 _lock = threading.Lock()
 
 
-def _hand(folder: str, name: str) -> Worker:
+def _worker(folder: str, name: str) -> Worker:
     with _lock:
-        if name not in _hands:
-            _hands[name] = Worker(take(folder, name))
-            while len(_hands) > HELD:
-                _hands.popitem(last=False)
-        _hands.move_to_end(name)
-        return _hands[name]
+        if name not in _workers:
+            _workers[name] = Worker(read_assignment(folder, name))
+            while len(_workers) > MOST_WORKERS:
+                _workers.popitem(last=False)
+        _workers.move_to_end(name)
+        return _workers[name]
 
 
 class Worker:
@@ -104,17 +105,17 @@ class Worker:
     Parameters
     ----------
     assignment
-        What the run is.
+        Describes the run.
     """
 
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
-        self.chain = assignment.chain()
-        self.room = threading.BoundedSemaphore(assignment.threads)
+        self.pipeline = assignment.pipeline()
+        self.slots = threading.BoundedSemaphore(assignment.threads)
 
     @singledispatchmethod
     def do(self, task: TileTask) -> Any:
-        """Do a task; return its answer, as `engine.crew` says.
+        """Do a task; return its answer, as `engine.tile_tasks` describes it.
 
         Parameters
         ----------
@@ -124,36 +125,38 @@ class Worker:
         raise NotImplementedError(type(task).__name__)
 
     @do.register
-    def _gather(self, task: ReduceTask) -> list[Any]:
-        return self._driver(task).contributions(task.number, task.positions)
+    def _reduce(self, task: ReduceTask) -> list[Any]:
+        return self._runner(task).contributions(task.number, task.positions)
 
     @do.register
     def _sweep(self, task: SweepTask) -> list[tuple[int, ...]]:
-        driver = self._driver(task)
-        sweep = driver.pass_at(task.number)
-        assert isinstance(sweep, Sweep)
-        return Sweeping(driver, sweep, task.number).do_task(task)
+        return self._runner(task).sweep(task)
 
     @do.register
-    def _keep(self, task: MaterializeTask) -> None:
+    def _materialize(self, task: MaterializeTask) -> None:
         for position in task.positions:
-            self.chain.materialized[task.step].fill(position)
+            self.pipeline.materialized[task.step].fill(position)
 
     @do.register
     def _write(self, task: WriteTask) -> None:
-        writer, grid = self.assignment.writer, self.assignment.grid
-        assert writer is not None
-        assert grid is not None
+        writer, grid = self._output
         for position in task.positions:
             region = grid.region(position)
-            writer.write(region, np.ascontiguousarray(self.chain.last.read(region)))
+            writer.write(region, np.ascontiguousarray(self.pipeline.last.read(region)))
 
     @do.register
     def _level(self, task: LevelTask) -> None:
-        assert self.assignment.writer is not None
-        pieces = self.assignment.writer.pyramid_tasks(task.level)
+        writer, _ = self._output
+        parts = writer.pyramid_tasks(task.level)
         for (number,) in task.positions:
-            pieces[number]()
+            parts[number]()
 
-    def _driver(self, task: ReduceTask | SweepTask) -> PassRunner:
-        return self.chain.stacks[task.step].runner(task.index)
+    @property
+    def _output(self) -> tuple[ImageWriter, Grid]:
+        writer, grid = self.assignment.writer, self.assignment.grid
+        if writer is None or grid is None:
+            raise OperationFailed("A task writes pixels, but the run's result is not an image.")
+        return writer, grid
+
+    def _runner(self, task: ReduceTask | SweepTask) -> PassRunner:
+        return self.pipeline.stacks[task.step].runner(task.index)

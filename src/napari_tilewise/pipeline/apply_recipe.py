@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_tilewise import axes as _axes
 from napari_tilewise.engine.apply import eager_image, results_of
+from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.machine import available_memory
 from napari_tilewise.engine.session import Session
 from napari_tilewise.pipeline.bind import StepResult, bind_recipe, given
@@ -70,7 +71,7 @@ class Memo:
         if any(self._images[name] is not images[name] for name in shared):
             self.forget()
         self._images.update(images)
-        self.session.listener, self.session.cancel, self.session.pause = progress, cancel, pause
+        self.session.control = Control(progress, cancel, pause)
 
     def forget(self) -> None:
         """Forget what was made, as where an array has other pixels than it had."""
@@ -79,7 +80,7 @@ class Memo:
 
     def end(self) -> None:
         """Tell and ask nobody from now on: lazy results outlive the call that made them."""
-        self.session.listener = self.session.cancel = self.session.pause = None
+        self.session.control = Control()
 
     def results(self, keys: Mapping[int, Hashable]) -> dict[int, StepResult]:
         """Return what is there of a recipe's steps.
@@ -175,7 +176,7 @@ def apply_recipe(
     names = _axes.parse(axes, np.ndim(source))
     images = given(recipe, source, inputs, names=names, spatial=spatial)
     if memo is None:
-        session = Session(None, cancel, progress, pause=pause)
+        session = Session(None, Control(progress, cancel, pause))
         made = _chain(recipe, images, session, tiles)
         return results_of(made.last, eager=eager)
     memo.begin({**images.images, "source": image}, progress, cancel, pause)

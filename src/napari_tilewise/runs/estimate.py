@@ -19,6 +19,7 @@ from uuid import uuid4
 import numpy as np
 
 from napari_tilewise.engine.checkpoint import Checkpoint
+from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.pool import sweep
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import Cancelled, TilewiseError
@@ -42,12 +43,13 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Sequence
 
-    from napari_tilewise.engine.pass_results import SoFar
+    from napari_tilewise.engine.pass_results import PartialResult
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.grid import Region
     from napari_tilewise.io.image import Image
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 SMALLEST, LARGEST = 2**16, 2**24
 """Pixels of the first window, and most pixels of the last."""
@@ -138,18 +140,18 @@ class _SomeTiles(Session):
 
     def reduce(
         self,
-        what: str,
-        of: Callable[[T], Any],
-        merge: Callable[[Any, Any], Any],
+        title: str,
+        contribution: Callable[[T], V],
+        merge: Callable[[V, V], V],
         items: Sequence[T],
-        so_far: SoFar | None = None,
-        afar: Callable[[Sequence[T]], Sequence[Any]] | None = None,
-    ) -> Any:
-        """Return what some of the items give together."""
+        partial: PartialResult | None = None,
+        remote: Callable[[Sequence[T]], Sequence[V]] | None = None,
+    ) -> V | None:
+        """Return the merged contributions of some of the items."""
         count = max(self.workers or 1, min(len(items) // SHARE, MOST))
         some = items[:: max(1, len(items) // count)]
         started = time.perf_counter()
-        found = super().reduce(what, of, merge, some)
+        found = super().reduce(title, contribution, merge, some)
         self.gathered += (time.perf_counter() - started) * len(items) / len(some)
         return found
 
@@ -263,14 +265,14 @@ class _Samples:
             self.folder / f"window.{suffix}", overwrite=True, pyramid=self.pyramid
         )
         history = record(window.recipe, window.image, fingerprints=False)
-        account = Checkpoint(self.folder / "account", uuid4().hex, {})
+        checkpoint = Checkpoint(self.folder / "checkpoint", uuid4().hex, {})
         try:
             started = time.perf_counter()
-            begin(window, account)
+            begin(window, checkpoint)
             carry_out(window, (), target, history, resume=False, started=started)
             return time.perf_counter() - started
         finally:
-            account.remove()
+            checkpoint.remove()
 
     # -- tiles ---------------------------------------------------------------------------------
 
@@ -294,7 +296,9 @@ class _Samples:
             raise TilewiseError(
                 "the result has a size of its own, and a step before it needs more than samples"
             )
-        session = _SomeTiles(made.session.workers, self.cancel, cache=made.session.cache)
+        session = _SomeTiles(
+            made.session.workers, Control(cancel=self.cancel), cache=made.session.cache
+        )
         inputs = opened(made.request.inputs, made.image, made.source_axes)
         asked = given(
             made.recipe,

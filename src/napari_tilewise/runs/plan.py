@@ -24,11 +24,12 @@ from napari_tilewise.engine.budget import (
     working_bytes,
 )
 from napari_tilewise.engine.cache import ChunkCache
+from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.machine import available_memory
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import InvalidImage, MemoryBudgetExceeded
 from napari_tilewise.executors import choose
-from napari_tilewise.executors.assignment import Assignment, elsewhere
+from napari_tilewise.executors.assignment import Assignment, portable_source
 from napari_tilewise.executors.selection import AUTO, better
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.readers.open_image import open_image
@@ -130,21 +131,21 @@ class Plan:
         Parameters
         ----------
         folder
-            The folder of its account.
+            The folder of its checkpoint.
         writer
             Where tiles of the output go, where it is an image.
         """
-        inputs = {name: elsewhere(image) for name, image in self.request.inputs.items()}
-        session, shared = self.session, self.budget.workers if self.place.is_here else 1
+        inputs = {name: portable_source(image) for name, image in self.request.inputs.items()}
+        session, shared = self.session, self.budget.workers if self.place.is_local else 1
         assert session.cache is not None
         assert session.memory is not None
         assert session.tables is not None
         users = tuple(step.op for step in self.recipe.steps if step.op.adapter.digest)
         return Assignment(
-            users, self.recipe, elsewhere(self.request.source), inputs, self.source_axes,
+            users, self.recipe, portable_source(self.request.source), inputs, self.source_axes,
             self.request.spatial, self.tile, tuple(self.pipeline.materialized), str(folder),
             session.cache.capacity // shared, session.memory // shared, session.tables // shared,
-            1 if self.place.is_here else self.budget.workers,
+            1 if self.place.is_local else self.budget.workers,
             writer, self.grid if self.last.is_image else None,
         )  # fmt: skip
 
@@ -214,7 +215,7 @@ def plan(
     recipe = Recipe.of(recipe)
     image = open_image(source)
     place = choose(executor, workers)
-    session = Session(place.threads, cancel, progress, pause=pause)
+    session = Session(place.threads, Control(progress, cancel, pause))
     wanted = None if memory is None else parse_size(memory)
     told = executor if isinstance(executor, str) else AUTO  # a client is of this process only
     asked = {"memory": wanted, "workers": workers, "executor": told}
@@ -244,7 +245,7 @@ def _limit(memory: int | None, place: Executor) -> int:
     """Return the memory budget in bytes: of each worker, where they have machines of their own."""
     if memory is not None:
         return memory
-    if not place.is_here and place.limit is not None:
+    if not place.is_local and place.limit is not None:
         return int(place.limit * CLUSTER_SHARE)
     return resident() + available_memory() // 2
 
@@ -284,14 +285,14 @@ class _Planner:
     @cached_property
     def process(self) -> int:
         """What the process that computes takes itself, in bytes; with others: the one that asks."""
-        if self.place.processes and not self.place.is_here:
+        if self.place.processes and not self.place.is_local:
             return CHILD
         return resident() + RUNTIME
 
     @property
     def most(self) -> int:
         """How many tiles may be in work at a time within the memory budget."""
-        return self.place.slots if self.place.is_here else self.place.threads
+        return self.place.slots if self.place.is_local else self.place.threads
 
     def plan(self, like: Layout | None) -> Plan:
         """Return the plan, with the layout that is preferred where that fits.
@@ -390,7 +391,7 @@ class _Planner:
         per_worker = working_bytes(stacks, tile, materialized)
         writing = 3 * prod(tile) * last.dtype.itemsize if last.is_image else 0
         tables = tables_bytes(stacks, self.limit - self.process)
-        child = CHILD if self.place.processes and self.place.is_here else 0
+        child = CHILD if self.place.processes and self.place.is_local else 0
         spent = self.process + tables + kept + workers * (per_worker + writing + child)
         free, sharers = max(0, self.limit - spent), workers if child else 1
         cache = cache_bytes(stacks, tile, free, sharers)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.disk import writing
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import (
@@ -159,7 +160,7 @@ class Repetition:
         else:
             old = open_image(self.output)
             workers = 1 if options.get("executor") == "serial" else options.get("workers")
-            session = Session(workers, options.get("cancel"), options.get("progress"))
+            session = Session(workers, Control(options.get("progress"), options.get("cancel")))
             # In its own format: others order axes otherwise, or hold more, or less.
             suffix = AGAIN.get(old.format, _ZARR)
             with _destination(self.output, suffix, to) as destination:

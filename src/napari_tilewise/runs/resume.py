@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from napari_tilewise.engine.checkpoint import Checkpoint, told
+from napari_tilewise.engine.checkpoint import Checkpoint, read_checkpoint
 from napari_tilewise.engine.events import RunAfresh, RunLeft, RunResumed
 from napari_tilewise.io.writers.partial_output import is_whole, unfinished
 from napari_tilewise.io.writers.staging import local_path
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def checkpoint_folder(destination: str | os.PathLike[str]) -> Path:
-    """Return where the account of runs to a destination is kept, beside it.
+    """Return where the checkpoint of runs to a destination is kept, beside it.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def accounted(
     *,
     resume: bool,
 ) -> Iterator[Checkpoint | None]:
-    """Give the account of a run, removed when the run is complete, else left to the next.
+    """Give the checkpoint of a run, removed when the run is complete, else left to the next.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def accounted(
     target
         Where the output goes, and how it is laid out there.
     resume
-        Whether there is an account at all; None is given where not.
+        Whether there is a checkpoint at all; None is given where not.
 
     Raises
     ------
@@ -69,29 +69,29 @@ def accounted(
     """
     place, folder = local_path(target.path), checkpoint_folder(target.path)
     key = _key(made, history, target.pyramid) if resume else uuid4().hex
-    account = Checkpoint(folder, key, _facts(made, history, target))
+    checkpoint = Checkpoint(folder, key, _facts(made, history, target))
     if not resume:
         try:
             if made.place.processes:
-                begin(made, account)  # other processes read there what was found
-            yield None  # the account is held all the same: another run is refused
+                begin(made, checkpoint)  # other processes read there what was found
+            yield None  # the checkpoint is held all the same: another run is refused
         finally:
-            account.remove()
+            checkpoint.remove()
         return
     registry.enter(registry.RUN, place)
     try:
-        begin(made, account)
-        yield account
+        begin(made, checkpoint)
+        yield checkpoint
     except BaseException:
-        if account.is_empty or account.is_gone:
-            account.remove()
+        if checkpoint.is_empty or checkpoint.is_gone:
+            checkpoint.remove()
             registry.remove(registry.RUN, place)
         else:
-            account.close()
+            checkpoint.close()
             registry.interrupt(registry.RUN, place)
-            made.session.tell(RunLeft(str(folder)))
+            made.session.emit(RunLeft(str(folder)))
         raise
-    account.remove()
+    checkpoint.remove()
     registry.remove(registry.RUN, place)
 
 
@@ -123,7 +123,7 @@ def layout_left(history: Mapping[str, Any], target: OutputRequest) -> Layout | N
     target
         Where it goes, and how it is laid out there.
     """
-    left = told(checkpoint_folder(target.path))
+    left = read_checkpoint(checkpoint_folder(target.path))
     layout = None if left is None else left.facts.get("layout")
     if left is None or layout is None:
         return None
@@ -147,30 +147,30 @@ def forget(destination: str | os.PathLike[str]) -> None:
     """
     folder = checkpoint_folder(destination)
     if folder.is_dir():
-        account = Checkpoint(folder, uuid4().hex, {})
+        checkpoint = Checkpoint(folder, uuid4().hex, {})
         left_over(destination, None)
-        account.remove()
+        checkpoint.remove()
     registry.remove(registry.RUN, local_path(destination))
 
 
-def begin(made: Plan, account: Checkpoint) -> None:
+def begin(made: Plan, checkpoint: Checkpoint) -> None:
     """Have a run note what is done, and keep its results beside that.
 
     Parameters
     ----------
     made
         The plan.
-    account
+    checkpoint
         Where it is noted.
     """
     session = made.session
-    session.account = account
+    session.checkpoint = checkpoint
     for number, kept in made.pipeline.materialized.items():
-        kept.settle(account.files(f"kept-{number}"))
-    if account.was_another:
-        session.tell(RunAfresh())
-    elif not account.is_new:
-        session.tell(RunResumed(len(account.done("tiles")), len(made.grid)))
+        kept.settle(checkpoint.subfolder(f"kept-{number}"))
+    if checkpoint.was_another:
+        session.emit(RunAfresh())
+    elif not checkpoint.is_new:
+        session.emit(RunResumed(len(checkpoint.done("tiles")), len(made.grid)))
 
 
 def _key(made: Plan, history: Mapping[str, Any], pyramid: bool) -> str:
@@ -188,17 +188,17 @@ def _deciding(history: Mapping[str, Any]) -> str:
     return json.dumps(told, sort_keys=True, default=str)
 
 
-def left_over(destination: str | os.PathLike[str], account: Checkpoint | None) -> Path | None:
+def left_over(destination: str | os.PathLike[str], checkpoint: Checkpoint | None) -> Path | None:
     """Return the unfinished output to go on with, after the removal of all others.
 
     Parameters
     ----------
     destination
         The final name.
-    account
-        The account of the run.
+    checkpoint
+        The checkpoint of the run.
     """
-    facts = {} if account is None else account.facts
+    facts = {} if checkpoint is None else checkpoint.facts
     wanted, levels = facts.get("staging"), facts.get("levels", 1)
     found = None
     for staging in unfinished(destination):
@@ -206,6 +206,6 @@ def left_over(destination: str | os.PathLike[str], account: Checkpoint | None) -
             found = staging
         else:
             shutil.rmtree(staging, ignore_errors=True)  # nobody goes on with it
-    if account is not None and found is None:
-        account.forget_tiles()
+    if checkpoint is not None and found is None:
+        checkpoint.forget_tiles()
     return found

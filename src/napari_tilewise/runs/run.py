@@ -188,20 +188,20 @@ def carry_out(
     history = {**history, **target.record_entries}
     short = shortage(made, target.path, pyramid=target.pyramid)
     if short is not None:
-        made.session.tell(DiskShort(short))
+        made.session.emit(DiskShort(short))
     if made.images > 1:
-        made.session.tell(FirstOnly(made.last.call.operation.name, made.images))
-    with accounted(made, history, target, resume=resume) as account:
-        if account is not None:
-            history = account.facts["history"]
+        made.session.emit(FirstOnly(made.last.call.operation.name, made.images))
+    with accounted(made, history, target, resume=resume) as checkpoint:
+        if checkpoint is not None:
+            history = checkpoint.facts["history"]
         if made.last.is_image:
-            path = _stream(made, sources, target, history, account)
+            path = _stream(made, sources, target, history, checkpoint)
             value, shape, tiles = None, made.last.shape, len(made.grid)
         else:
             path, value = _measure(made, target, history)
             shape, tiles = (), len(made.last.node_grid)
     seconds = time.perf_counter() - started
-    made.session.tell(RunDone(seconds))
+    made.session.emit(RunDone(seconds))
     return RunResult(path, seconds, made.budget.total, tiles, shape, value)
 
 
@@ -210,10 +210,10 @@ def _stream(
     sources: Sequence[Any],
     target: OutputRequest,
     history: Mapping[str, Any],
-    account: Checkpoint | None,
+    checkpoint: Checkpoint | None,
 ) -> Path:
     last, session = made.last, made.session
-    staging = left_over(target.path, account)
+    staging = left_over(target.path, checkpoint)
     image = ImageMetadata(
         last.shape, last.dtype, made.axes, scale=made.scale, units=made.units,
         channels=_channels(made), labels=made.pipeline.holds_labels(made.image.labels),
@@ -222,10 +222,10 @@ def _stream(
     layout = target.layout(_tile(made), made.chunks)
     writer = create_writer(target.path, image, layout, sources=sources, resume=staging)
     try:
-        if account is not None:
-            account.tell(staging=writer.staging.name, levels=len(writer.pyramid_levels()))
-        session.tell(RunStarted(None, len(made.grid), made.budget.total))
-        with _crew(made, writer):
+        if checkpoint is not None:
+            checkpoint.add_facts(staging=writer.staging.name, levels=len(writer.pyramid_levels()))
+        session.emit(RunStarted(None, len(made.grid), made.budget.total))
+        with _workers(made, writer):
             for stack in made.stacks:
                 stack.prepare()
             _write_tiles(made, writer)
@@ -235,9 +235,9 @@ def _stream(
         writer.note(values={**history["values"], **scalars(made.pipeline.met())})
         return writer.finish(session)
     except BaseException:
-        if account is not None and not writer.is_in_place:
-            account.lose_tiles()
-        if account is None or account.is_empty or account.is_gone:
+        if checkpoint is not None and not writer.is_in_place:
+            checkpoint.distrust_tiles()
+        if checkpoint is None or checkpoint.is_empty or checkpoint.is_gone:
             writer.abort()
         else:
             writer.close()
@@ -245,19 +245,21 @@ def _stream(
 
 
 @contextmanager
-def _crew(made: Plan, writer: ImageWriter | None) -> Iterator[None]:
+def _workers(made: Plan, writer: ImageWriter | None) -> Iterator[None]:
     """Have the tiles computed where the plan says."""
     session = made.session
     if not made.place.processes:
         yield
         return
-    assert session.account is not None
-    with made.place.crew(made.assignment(session.account.folder, writer), session) as crew:
-        session.crew = crew
+    assert session.checkpoint is not None
+    with made.place.worker_pool(
+        made.assignment(session.checkpoint.folder, writer), session
+    ) as pool:
+        session.worker_pool = pool
         try:
             yield
         finally:
-            session.crew = None
+            session.worker_pool = None
 
 
 def _channels(made: Plan) -> Sequence[Channel]:
@@ -284,8 +286,8 @@ def _write_tiles(made: Plan, writer: ImageWriter) -> None:
     def afar(positions: Sequence[tuple[int, ...]]) -> None:
         for position in positions:
             last.prepare(grid.region(position))
-        assert made.session.crew is not None
-        made.session.crew.ask(WriteTask(tuple(positions)))
+        assert made.session.worker_pool is not None
+        made.session.worker_pool.run(WriteTask(tuple(positions)))
 
     made.session.once("tiles", last.call.operation.name, work, banded(grid, width), afar)
 
@@ -297,15 +299,15 @@ def _write_level(session: Session, writer: ImageWriter, level: int) -> None:
     name = f"pyramid level {level}"
 
     def afar(some: Sequence[tuple[int, ...]]) -> None:
-        assert session.crew is not None
-        session.crew.ask(LevelTask(tuple(some), level))
+        assert session.worker_pool is not None
+        session.worker_pool.run(LevelTask(tuple(some), level))
 
     session.once(f"level-{level}", name, lambda number: tasks[number[0]](), numbers, afar)
 
 
 def _measure(made: Plan, target: OutputRequest, history: Mapping[str, Any]) -> tuple[Path, Any]:
-    made.session.tell(RunStarted(None, len(made.last.node_grid), made.budget.total))
-    with _crew(made, None):
+    made.session.emit(RunStarted(None, len(made.last.node_grid), made.budget.total))
+    with _workers(made, None):
         value = made.last.value()
     history = {**history, "values": scalars(made.pipeline.met())}
     along = _looped(made) if made.last.part.output is Output.SCALAR else None

@@ -43,9 +43,9 @@ class Latest:
     def __call__(self, event: Event) -> None:
         """Take note of an event."""
         if isinstance(event, TileDone):
-            self.state = (event.what, event.done, event.tiles)
+            self.state = (event.title, event.done, event.tiles)
         elif isinstance(event, PassStarted):
-            self.state = (event.what, 0, event.tiles)
+            self.state = (event.title, 0, event.tiles)
 
 
 class JobTask:

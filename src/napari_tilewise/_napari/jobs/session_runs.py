@@ -180,7 +180,7 @@ class Followed:
                 self._first = event.done - 1
             self.done, self.total = event.done, count
         elif isinstance(event, PassStarted):
-            self._begin(event.what, event.tiles)
+            self._begin(event.title, event.tiles)
         elif isinstance(event, BatchStarted):
             self.unit = "items"
             self._begin("", event.items)

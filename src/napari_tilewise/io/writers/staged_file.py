@@ -249,15 +249,14 @@ def reported(session: Session | None, title: str, items: Iterable[T], count: int
         yield from items
         return
     started = time.perf_counter()
-    session.tell(PassStarted(title, count))
+    session.emit(PassStarted(title, count))
     for number, item in enumerate(items, 1):
-        if session.pause is not None:
-            wait_while(session.pause.is_set, session.cancel)
-        if session.cancel is not None and session.cancel.is_set():
+        wait_while(lambda: session.control.is_paused, session.control.cancel)
+        if session.control.is_cancelled:
             raise Cancelled(f"Cancelled while {title}: nothing exists under the final name.")
         yield item
-        session.tell(TileDone(title, number, count))
-    session.tell(PassDone(title, time.perf_counter() - started))
+        session.emit(TileDone(title, number, count))
+    session.emit(PassDone(title, time.perf_counter() - started))
 
 
 def check_file_vacant(path: Path, *, overwrite: bool) -> None:

@@ -14,8 +14,8 @@ from napari_tilewise.engine import session as engine_session
 from napari_tilewise.engine.checkpoint import Checkpoint
 from napari_tilewise.engine.pass_runner import PassRunner
 from napari_tilewise.engine.session import Session
-from napari_tilewise.executors.assignment import Assignment, leave
-from napari_tilewise.executors.worker import Worker, take
+from napari_tilewise.executors.assignment import Assignment, write_assignment
+from napari_tilewise.executors.worker import Worker, read_assignment
 from napari_tilewise.grid import Grid
 from napari_tilewise.operations.segmentation import watershed
 from napari_tilewise.operations.shared import global_numbers, prefix_sums, search, window_sums
@@ -24,7 +24,7 @@ from napari_tilewise.operations.spec.value_specs import Number, Seed
 from napari_tilewise.operations.transform import integral
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, given
 from napari_tilewise.recipe import Recipe
-from tests.executors.crews import PickledCrew
+from tests.executors.pickled_pool import PickledPool
 from tests.strategies import cropped
 from tests.test_declarations import parameters_for, sample
 
@@ -120,19 +120,21 @@ def by_threads(recipe: Recipe, image: np.ndarray) -> Any:
 
 
 def by_others(recipe: Recipe, image: np.ndarray, folder: Path) -> Any:
-    """Return what a crew finds."""
-    account = Checkpoint(folder / "run", "key", {})
+    """Return what workers find."""
+    checkpoint = Checkpoint(folder / "run", "key", {})
     assignment = Assignment(
-        (), recipe, image, {}, None, None, TILE, (), str(account.folder),
+        (), recipe, image, {}, None, None, TILE, (), str(checkpoint.folder),
         2**24, 2**30, 2**28, 1, None, None,
     )  # fmt: skip
-    name = leave(assignment)
-    session = Session(1, account=account, crew=PickledCrew(str(account.folder), name))
+    name = write_assignment(assignment)
+    session = Session(
+        1, checkpoint=checkpoint, worker_pool=PickledPool(str(checkpoint.folder), name)
+    )
     made = bind_recipe(recipe, given(recipe, image, None), session, tiles=TILE)
     try:
-        return found_by(made, Worker(take(str(account.folder), name)).chain)
+        return found_by(made, Worker(read_assignment(str(checkpoint.folder), name)).pipeline)
     finally:
-        account.remove()
+        checkpoint.remove()
 
 
 @pytest.fixture
@@ -148,7 +150,7 @@ def begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
         found = known.setdefault(driver, [])
         del found[number:]
         found.append(pickle.dumps(done(driver, number)))
-        plan = driver.operation.plan(driver.call)
+        plan = driver.plane.operation.plan(driver.plane.call)
         passes = [plan.send(None)]
         passes += [plan.send(pickle.loads(kept)) for kept in found[:-1]]
         driver._plan, driver._passes = plan, passes
@@ -166,7 +168,7 @@ def assert_same(name: str, found: Any, expected: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("name", "dtype"), CASES)
-def test_a_crew_finds_what_threads_find(name: str, dtype: str, tmp_path: Path) -> None:
+def test_workers_find_what_threads_find(name: str, dtype: str, tmp_path: Path) -> None:
     image, recipe, expected = small(name, dtype)
     assert_same(name, by_others(recipe, image, tmp_path), expected)
 

@@ -1,4 +1,4 @@
-"""An account tells what was noted, whatever happened in between."""
+"""A checkpoint tells what was noted, whatever happened in between."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import napari_tilewise as tw
 from napari_tilewise.engine.apply import build
 from napari_tilewise.engine.checkpoint import Checkpoint
+from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.session import Session
 from tests.strategies import cropped
 from tests.test_declarations import parameters_for, sample
@@ -21,40 +22,40 @@ if TYPE_CHECKING:
 
 
 def test_it_tells_what_was_noted(tmp_path: Path) -> None:
-    account = Checkpoint(tmp_path / "run", "key", {"a": 1})
-    assert account.is_new
-    assert account.is_empty
-    account.note("tiles", (0, 1))
-    account.keep("pass", {"sum": np.arange(3)})
-    account.tell(staging="x")
-    account.close()
+    checkpoint = Checkpoint(tmp_path / "run", "key", {"a": 1})
+    assert checkpoint.is_new
+    assert checkpoint.is_empty
+    checkpoint.mark_done("tiles", (0, 1))
+    checkpoint.save("pass", {"sum": np.arange(3)})
+    checkpoint.add_facts(staging="x")
+    checkpoint.close()
     again = Checkpoint(tmp_path / "run", "key", {"a": 2})
     assert not again.is_new
     assert again.done("tiles") == {(0, 1)}
     assert again.facts == {"a": 1, "staging": "x"}
-    np.testing.assert_array_equal(again.found("pass")[0]["sum"], np.arange(3))
+    np.testing.assert_array_equal(again.load("pass")[0]["sum"], np.arange(3))
     again.close()
     other = Checkpoint(tmp_path / "run", "another", {"a": 3})
     assert other.was_another
     assert other.done("tiles") == set()
-    assert other.found("pass") is None
+    assert other.load("pass") is None
     other.remove()
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("cut", range(1, 60, 7))
 def test_a_torn_line_is_dropped(cut: int, tmp_path: Path) -> None:
-    account = Checkpoint(tmp_path / "run", "key", {})
+    checkpoint = Checkpoint(tmp_path / "run", "key", {})
     for number in range(3):
-        account.note("tiles", (number,))
-    account.close()
+        checkpoint.mark_done("tiles", (number,))
+    checkpoint.close()
     journal = tmp_path / "run" / "journal"
     whole = journal.read_bytes()
     last = len(whole.splitlines(keepends=True)[-1])
     journal.write_bytes(whole[: -min(cut, last)])
     again = Checkpoint(tmp_path / "run", "key", {})
     assert again.done("tiles") == {(0,), (1,)}
-    again.note("tiles", (2,))
+    again.mark_done("tiles", (2,))
     again.close()
     third = Checkpoint(tmp_path / "run", "key", {})
     assert third.done("tiles") == {(0,), (1,), (2,)}
@@ -62,12 +63,12 @@ def test_a_torn_line_is_dropped(cut: int, tmp_path: Path) -> None:
 
 
 def test_a_torn_file_is_not_believed(tmp_path: Path) -> None:
-    account = Checkpoint(tmp_path / "run", "key", {})
-    account.keep("pass", list(range(100)))
+    checkpoint = Checkpoint(tmp_path / "run", "key", {})
+    checkpoint.save("pass", list(range(100)))
     path = tmp_path / "run" / "pass.found"
     path.write_bytes(path.read_bytes()[:-3] + b"\0\0\0")
-    assert account.found("pass") is None
-    account.close()
+    assert checkpoint.load("pass") is None
+    checkpoint.close()
 
 
 def test_after_a_restart_the_last_tiles_are_done_again(
@@ -75,11 +76,11 @@ def test_after_a_restart_the_last_tiles_are_done_again(
 ) -> None:
     now = time.time()
     monkeypatch.setattr("napari_tilewise.engine.checkpoint.time.time", lambda: now - 1000)
-    account = Checkpoint(tmp_path / "run", "key", {})
-    account.note("tiles", (0,))
+    checkpoint = Checkpoint(tmp_path / "run", "key", {})
+    checkpoint.mark_done("tiles", (0,))
     monkeypatch.setattr("napari_tilewise.engine.checkpoint.time.time", lambda: now - 500)
-    account.note("tiles", (1,))
-    account.close()
+    checkpoint.mark_done("tiles", (1,))
+    checkpoint.close()
     monkeypatch.setattr("napari_tilewise.engine.checkpoint.psutil.boot_time", lambda: now - 400)
     again = Checkpoint(tmp_path / "run", "key", {})
     assert again.done("tiles") == {(0,)}
@@ -95,14 +96,14 @@ def test_what_a_pass_found_outlasts_the_process(name: str, tmp_path: Path) -> No
     image = cropped(op, sample(name, "uint8"), 96)
     params = parameters_for(op, image)
 
-    def value(account: Checkpoint) -> tuple[Any, list[str]]:
+    def value(checkpoint: Checkpoint) -> tuple[Any, list[str]]:
         told: list[str] = []
 
         def listen(event: Any) -> None:
             if type(event).__name__ == "PassStarted":
-                told.append(event.what)
+                told.append(event.title)
 
-        session = Session(1, listener=listen, account=account)
+        session = Session(1, Control(listen), checkpoint=checkpoint)
         stack = build(op, image, params, session, tiles=40, step=0)
         stack.prepare()
         whole = tuple(slice(0, n) for n in stack.shape)
@@ -111,15 +112,15 @@ def test_what_a_pass_found_outlasts_the_process(name: str, tmp_path: Path) -> No
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        account = Checkpoint(tmp_path / "run", "key", {})
+        checkpoint = Checkpoint(tmp_path / "run", "key", {})
         try:
-            first, passes = value(account)
+            first, passes = value(checkpoint)
         except tw.TilewiseError:
             image = image > image.mean()  # what takes nothing but masks
-            account.remove()
-            account = Checkpoint(tmp_path / "run", "key", {})
-            first, passes = value(account)
-        account.close()
+            checkpoint.remove()
+            checkpoint = Checkpoint(tmp_path / "run", "key", {})
+            first, passes = value(checkpoint)
+        checkpoint.close()
         again = Checkpoint(tmp_path / "run", "key", {})
         second, none = value(again)
         again.close()

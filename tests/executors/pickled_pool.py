@@ -1,4 +1,4 @@
-"""A crew that is this process: all that would travel is pickled, and nothing else is shared."""
+"""A worker pool in this process: all that would travel is pickled, and nothing else is shared."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.executors.assignment import leave
+from napari_tilewise.executors.assignment import write_assignment
 from napari_tilewise.executors.executor import Executor
 from napari_tilewise.executors.worker import do
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from napari_tilewise.executors.assignment import Assignment
 
 
-class PickledCrew:
-    """Does each task where it is asked for, by a chain of its own."""
+class PickledPool:
+    """Does each task at once, with a pipeline of its own."""
 
     slots = 2
 
@@ -29,26 +29,26 @@ class PickledCrew:
         self.tasks: list[TileTask] = []
         self.sent = 0
 
-    def ask(self, task: TileTask) -> Any:
-        """Have a task done, and return its answer once it is."""
+    def run(self, task: TileTask) -> Any:
+        """Do a task, and return its answer."""
         self.tasks.append(task)
-        asked = pickle.dumps(task)
-        answered = pickle.dumps(do(self.folder, self.name, pickle.loads(asked)))
-        self.sent = max(self.sent, len(asked), len(answered))
-        return pickle.loads(answered).open(Path(self.folder))
+        request = pickle.dumps(task)
+        answer = pickle.dumps(do(self.folder, self.name, pickle.loads(request)))
+        self.sent = max(self.sent, len(request), len(answer))
+        return pickle.loads(answer).open(Path(self.folder))
 
 
 class Pickled(Executor):
-    """Where everything is done by a `PickledCrew`."""
+    """An executor with a `PickledPool`."""
 
     processes, threads = 2, 1
 
     @contextmanager
-    def crew(self, assignment: Assignment, session: Session) -> Iterator[PickledCrew]:
-        """Give the crew."""
-        self.made = PickledCrew(assignment.folder, leave(assignment))
+    def worker_pool(self, assignment: Assignment, session: Session) -> Iterator[PickledPool]:
+        """Yield the pool."""
+        self.made = PickledPool(assignment.folder, write_assignment(assignment))
         yield self.made
 
     def __str__(self) -> str:
-        """Return the place in words."""
+        """Return the executor in words."""
         return "two processes that are this one"

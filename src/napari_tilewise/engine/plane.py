@@ -1,0 +1,130 @@
+"""One plane or volume of an image as an operation sees it: tiles, blocks and images by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise.engine.blocks import Blocks
+from napari_tilewise.engine.cache import shared_cache
+from napari_tilewise.engine.stored_image import StoredImage
+from napari_tilewise.engine.tile_order import band_width, banded
+from napari_tilewise.errors import OperationFailed, TilewiseError
+from napari_tilewise.grid import Grid, Region, words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeVar
+
+    from napari_tilewise.engine.session import Session
+    from napari_tilewise.engine.source import Source
+    from napari_tilewise.grid import Position
+    from napari_tilewise.operations.spec.operation import Call
+
+    T = TypeVar("T")
+
+
+class Plane:
+    """An operation on one plane or volume.
+
+    Parameters
+    ----------
+    call
+        The operation with its parameters, bound to the source's shape and dtype.
+    source
+        The pixels, of shape `call.shape`.
+    images
+        Further images (masks, intensities) by parameter name.
+    tile
+        Tile lengths of the passes along the spatial axes, in pixels.
+    session
+        Workers, memory and control of the passes.
+    address
+        The step of a pipeline and the plane's position along the looped axes, by which a
+        checkpoint and workers know its passes; without it they are not noted, and run in this
+        process.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        source: Source,
+        images: Mapping[str, Source],
+        tile: tuple[int, ...],
+        session: Session,
+        address: tuple[int, Position] | None = None,
+    ) -> None:
+        self.call = call
+        self.operation = call.operation
+        self.source = source
+        self.grid = Grid(call.spatial_shape, tile)
+        self.session = session
+        self.address = address
+        self.blocks = Blocks(call, source, images, self.grid)
+
+    def name_of(self, number: int) -> str | None:
+        """Return the checkpoint's name of a pass; None where passes are not noted.
+
+        Parameters
+        ----------
+        number
+            The pass, from 0.
+        """
+        if self.address is None:
+            return None
+        step, index = self.address
+        return "-".join(map(str, ("step", step, *index, "pass", number)))
+
+    def ordered(self) -> list[Position]:
+        """Return the tiles in the order in which passes visit them."""
+        cache = self.session.cache or shared_cache()
+        itemsize = self.source.dtype.itemsize
+        return banded(self.grid, band_width(self.grid.tile, itemsize, cache.capacity))
+
+    def guard(self, compute: Callable[[], T], tile: Region) -> T:
+        """Run a tile's computation; an error names the operation and the tile.
+
+        Parameters
+        ----------
+        compute
+            The computation.
+        tile
+            The tile.
+        """
+        try:
+            return compute()
+        except TilewiseError:
+            raise
+        except MemoryError as error:
+            raise OperationFailed(
+                f"{self.operation.name} ran out of memory on the tile {words(tile)}; "
+                "use smaller tiles."
+            ) from error
+        except Exception as error:
+            raise OperationFailed(
+                f"{self.operation.name} failed on the tile {words(tile)}: {error}"
+            ) from error
+
+    def stored(self, name: str) -> StoredImage | None:
+        """Return the image that earlier passes stored under a name; None where there is none.
+
+        Parameters
+        ----------
+        name
+            The name, as blocks have it.
+        """
+        image: Any = self.blocks.aligned.get(name)
+        return image if isinstance(image, StoredImage) else None
+
+    def store(self, name: str, image: StoredImage | None) -> None:
+        """Let blocks of later passes have an image under a name, or no longer.
+
+        Parameters
+        ----------
+        name
+            The name.
+        image
+            The image; None: no longer.
+        """
+        self.blocks.aligned.pop(name, None)
+        if image is not None:
+            self.blocks.aligned[name] = image
