@@ -19,11 +19,13 @@ from napari_tilewise.operations.spec.operation import (
     Call,
     Gather,
     Kind,
+    Neighbourhood,
     Operation,
     Output,
     Part,
     Parts,
     Plan,
+    ResultSpec,
     Sweep,
     Tiles,
     Value,
@@ -61,7 +63,7 @@ def reconstruction(visited: list[Any]) -> Operation:
         name="morphology.reconstruction",
         kind=Kind.ITERATIVE,
         specs={"mask": AlignedImage(optional=False)},
-        dtype_of=lambda call: np.float64,
+        result=ResultSpec(dtype=lambda call: np.float64),
         plan_of=plan,
     )
 
@@ -112,8 +114,13 @@ def test_several_results_share_their_passes() -> None:
         name="measure.label",
         kind=Kind.STATISTIC,
         plan_of=plan,
-        output=Output.MASK,
-        parts_of=lambda call: (Part(Output.MASK, bool, call.shape), Part(Output.SCALAR, int, ())),
+        result=ResultSpec(
+            output=Output.MASK,
+            parts=lambda call: (
+                Part(Output.MASK, bool, call.shape),
+                Part(Output.SCALAR, int, ()),
+            ),
+        ),
     )
     image = np.arange(12).reshape(3, 4)
     mask, total = build(op, image, {}, Session(), tiles=2).results()
@@ -147,7 +154,7 @@ def on_the_whole(plan: Callable[[Call], Plan] = whole) -> Operation:
         name="morphology.area_opening",
         kind=Kind.WHOLE,
         plan_of=plan,
-        halo_of=whole_halo,
+        neighbourhood=Neighbourhood(halo=whole_halo),
     )
 
 
