@@ -167,7 +167,7 @@ def test_the_whole_image_is_computed_once_and_handed_out() -> None:
 def test_a_whole_image_that_does_not_fit_is_refused_with_the_number() -> None:
     stack = build(on_the_whole(), data.camera(), {}, Session(memory=2**20), tiles=16)
     with pytest.raises(
-        MemoryBudgetExceeded, match=r"the whole image at once.*takes 8\.0 MiB.*there are 1\.0 MiB"
+        MemoryBudgetExceeded, match=r"the whole image at once.*takes 8\.0 MiB.*1\.0 MiB are available"
     ):
         compute(stack)
 
