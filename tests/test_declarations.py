@@ -21,6 +21,7 @@ from napari_tilewise.operations.spec.docstrings import signature
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,
+    AsStep,
     Cost,
     Exactness,
     Limits,
@@ -29,7 +30,6 @@ from napari_tilewise.operations.spec.operation import (
     Output,
     Part,
     ResultSpec,
-    StepForm,
 )
 
 from .strategies import cropped, typical
@@ -59,7 +59,7 @@ def test_words_and_defaults_are_scikit_images(name: str) -> None:
 
 def test_a_declaration_is_a_few_groups() -> None:
     assert len(dataclasses.fields(Operation)) <= 16
-    groups = (ResultSpec, Accuracy, Neighbourhood, Limits, Cost, StepForm, Adapter)
+    groups = (ResultSpec, Accuracy, Neighbourhood, Limits, Cost, AsStep, Adapter)
     assert max(len(dataclasses.fields(group)) for group in groups) <= 8
     for op in tw.OPERATIONS.values():
         assert type(op) is Operation, "an operation is a value, not a class of its own"

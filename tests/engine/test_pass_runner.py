@@ -17,7 +17,6 @@ from napari_tilewise.operations.shared.whole import whole, whole_halo
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
-    Gather,
     Kind,
     Neighbourhood,
     Operation,
@@ -25,6 +24,7 @@ from napari_tilewise.operations.spec.operation import (
     Part,
     Parts,
     Plan,
+    Reduce,
     ResultSpec,
     Sweep,
     Tiles,
@@ -107,7 +107,7 @@ def test_several_results_share_their_passes() -> None:
 
     def plan(call: Call) -> Plan:
         passes.append("sum")
-        total = yield Gather(lambda block: int(block.data.sum()), lambda a, b: a + b)
+        total = yield Reduce(lambda block: int(block.data.sum()), lambda a, b: a + b)
         return Parts((Tiles(lambda block: block.data > 3), Value(total)))
 
     op = Operation(
@@ -131,7 +131,7 @@ def test_several_results_share_their_passes() -> None:
 
 def test_another_image_of_any_size_is_gathered_over_by_itself() -> None:
     def plan(call: Call) -> Plan:
-        total = yield Gather(
+        total = yield Reduce(
             lambda block: int(block.data.sum()), lambda a, b: a + b, image="reference"
         )
         return Tiles(lambda block: block.data + total)
@@ -167,7 +167,8 @@ def test_the_whole_image_is_computed_once_and_handed_out() -> None:
 def test_a_whole_image_that_does_not_fit_is_refused_with_the_number() -> None:
     stack = build(on_the_whole(), data.camera(), {}, Session(memory=2**20), tiles=16)
     with pytest.raises(
-        MemoryBudgetExceeded, match=r"the whole image at once.*takes 8\.0 MiB.*1\.0 MiB are available"
+        MemoryBudgetExceeded,
+        match=r"the whole image at once.*takes 8\.0 MiB.*1\.0 MiB are available",
     ):
         compute(stack)
 

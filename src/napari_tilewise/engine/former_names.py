@@ -28,6 +28,8 @@ MODULES: Mapping[str, str] = {
 """Modules below the package: their names in earlier releases, and their names now."""
 
 CLASSES: Mapping[tuple[str, str], str] = {
+    ("operations.color.region_means", "_Pixels"): "_RegionPixels",
+    ("operations.color.region_means", "_Run"): "_RunningSum",
     ("operations.filters.rank_order", "Values"): "DistinctValues",
     ("operations.measure.regionprops", "Window"): "ObjectWindow",
     ("operations.shared.prefix_sums", "Band"): "PrefixBand",

@@ -13,7 +13,7 @@ from napari_tilewise.engine.sweeps import SweepRunner
 from napari_tilewise.engine.tile_tasks import ReduceTask
 from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
 from napari_tilewise.grid import size
-from napari_tilewise.operations.spec.operation import Final, Gather, Kind, Sweep, normal_halo
+from napari_tilewise.operations.spec.operation import Final, Kind, Reduce, Sweep, normal_halo
 from napari_tilewise.sizes import format_size
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class PassRunner:
         self.plane = plane
         self._lock = threading.RLock()
         self._plan: Plan | None = None
-        self._passes: list[Gather | Sweep] = []
+        self._passes: list[Reduce | Sweep] = []
         self._final: Final | None = None
 
     def final(self) -> Final:
@@ -79,7 +79,7 @@ class PassRunner:
             The tiles, neighbours in the order of the pass.
         """
         reduction = self._pass_at(number)
-        if not isinstance(reduction, Gather):
+        if not isinstance(reduction, Reduce):
             raise OperationFailed(f"Pass {number} of {self._name} is not a reduction.")
         parts = (self._contribution(reduction, position) for position in positions)
         return [reduce(self._merge(reduction), parts)] if reduction.in_groups else list(parts)
@@ -88,7 +88,7 @@ class PassRunner:
     def _name(self) -> str:
         return self.plane.operation.name
 
-    def _pass_at(self, number: int) -> Gather | Sweep:
+    def _pass_at(self, number: int) -> Reduce | Sweep:
         """Return one of the passes before the last, once those before it are done."""
         with self._lock:
             self._walk(number)
@@ -171,11 +171,11 @@ class PassRunner:
 
     # -- reductions --------------------------------------------------------------------------
 
-    def _reduced(self, reduction: Gather, number: int) -> Any:
+    def _reduced(self, reduction: Reduce, number: int) -> Any:
         session, name = self.plane.session, self.plane.name_of(number)
         checkpoint, pool = session.checkpoint, session.worker_pool
         total = session.reduce(
-            f"{self._name}: {reduction.what}",
+            f"{self._name}: {reduction.description}",
             partial(self._contribution, reduction),
             self._merge(reduction),
             self._items(reduction),
@@ -198,7 +198,7 @@ class PassRunner:
 
         return contributions
 
-    def _items(self, reduction: Gather) -> list[Position]:
+    def _items(self, reduction: Reduce) -> list[Position]:
         """Return the positions of the tiles that a reduction visits, or numbers of its regions."""
         if reduction.regions is not None:
             self._refuse_too_large(max(map(size, reduction.regions), default=0))
@@ -207,7 +207,7 @@ class PassRunner:
             return list(self.plane.blocks.look_at(reduction.image)[0].positions())
         return self.plane.ordered()
 
-    def _contribution(self, reduction: Gather, position: Position) -> Any:
+    def _contribution(self, reduction: Reduce, position: Position) -> Any:
         """Return what one tile, or one of the reduction's regions, contributes."""
         blocks, regions = self.plane.blocks, reduction.regions
         halo = normal_halo(reduction.halo, self.plane.call.ndim, self._name)
@@ -221,10 +221,10 @@ class PassRunner:
             block = block_of(tile, within_image(tile, halo, grid.shape), position)
         return self.plane.guard(lambda: reduction.of(block), tile)
 
-    def _merge(self, reduction: Gather) -> Callable[[Any, Any], Any]:
+    def _merge(self, reduction: Reduce) -> Callable[[Any, Any], Any]:
         def merge(total: Any, part: Any) -> Any:
             total = reduction.merge(total, part)
-            self._refuse_large_total(total, reduction.what)
+            self._refuse_large_total(total, reduction.description)
             return total
 
         return merge

@@ -223,7 +223,7 @@ class Stack:
             return self._nodes[index]
 
     def prepare(self, region: Region | None = None) -> None:
-        """Gather what is global for the planes that a box meets.
+        """Reduce what is global for the planes that a box meets.
 
         Parameters
         ----------
@@ -290,7 +290,9 @@ class Stack:
 
         With looped axes, an array over them.
         """
-        found = [getattr(self.node(index).final(), "met", None) for index in self.planes.indices()]
+        found = [
+            getattr(self.node(index).final(), "scalar", None) for index in self.planes.indices()
+        ]
         if not self.loops or not found or found[0] is None:
             return found[0] if found else None
         values = np.stack([np.asarray(value) for value in found])

@@ -51,7 +51,7 @@ class SweepRunner:
         self.sweep = sweep
         self.number = number
         self.halo: Halo = normal_halo(sweep.halo, plane.call.ndim, plane.operation.name)
-        self.title = f"{plane.operation.name}: {sweep.what}"
+        self.title = f"{plane.operation.name}: {sweep.description}"
         self._name = plane.name_of(number)
         self._saved = time.monotonic()
 

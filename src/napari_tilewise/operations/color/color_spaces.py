@@ -51,7 +51,7 @@ class Channels(ChannelAxis):
     least: int = 3
     most: int | None = 3
     """The largest number of channels; None: any."""
-    what: str = "the three components of a colour"
+    description: str = "the three components of a colour"
 
     def check_image(self, call: Call) -> None:
         """Raise `InvalidImage` when the image's channels are too few or too many."""
@@ -59,7 +59,7 @@ class Channels(ChannelAxis):
         if axis is None:
             raise InvalidImage(
                 f"{call.operation.name}: channel_axis=None: expected the axis that holds "
-                f"{self.what}."
+                f"{self.description}."
             )
         count = call.shape[axis]
         if count < self.least or (self.most is not None and count > self.most):
@@ -72,7 +72,7 @@ class Channels(ChannelAxis):
             )
             raise InvalidImage(
                 f"{call.operation.name}: axis {axis} of an image of shape {call.shape} holds "
-                f"{count} channels: expected {wanted} ({self.what}). {remedy}"
+                f"{count} channels: expected {wanted} ({self.description}). {remedy}"
             )
 
 
@@ -162,7 +162,7 @@ def _check_converted(call: Call) -> None:
 SPACES = ("rgb", "hsv", "rgb cie", "xyz", "yuv", "yiq", "ypbpr", "ycbcr", "ydbdr")
 """What `convert_colorspace` knows."""
 
-LAB = Channels(least=3, most=None, what="L*, a*, b*")
+LAB = Channels(least=3, most=None, description="L*, a*, b*")
 MATRIX: Mapping[str, Spec] = {"conv_matrix": Array(shape=(3, 3), usual=(-2, 2))}
 
 CONVERSIONS = (
@@ -186,7 +186,7 @@ CONVERSIONS = (
     Conversion(name="lab2xyz", working=6.0, specs=WHITE),
     Conversion(name="lab2lch", working=5.0, channel=LAB),
     Conversion(
-        name="lch2lab", working=5.0, channel=Channels(least=3, most=None, what="L*, C*, h*")
+        name="lch2lab", working=5.0, channel=Channels(least=3, most=None, description="L*, C*, h*")
     ),
     Conversion(name="rgb2luv", product=True, working=6.0),
     Conversion(name="luv2rgb", product=True, working=6.0),
@@ -316,7 +316,7 @@ OPERATIONS = (
         kind=Kind.POINTWISE,
         specs={
             "background": Numbers(item=UNIT, least=3, advanced=True),
-            "channel_axis": Channels(least=4, most=4, what="red, green, blue, alpha"),
+            "channel_axis": Channels(least=4, most=4, description="red, green, blue, alpha"),
         },
         result=ResultSpec(dtype=as_float, shape=_three_channels),
         limits=Limits(check=_check_background),

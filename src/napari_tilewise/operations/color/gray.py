@@ -49,7 +49,7 @@ OPERATIONS = (
         # here single precision differs by a last bit in images wider than some ten thousand
         # pixels, all else not at all. Three products and their sum round by at most 4 eps.
         accuracy=Accuracy(tolerance=4 * 2.0**-52, single=4 * 2.0**-23),
-        specs={"channel_axis": Channels(what="red, green and blue")},
+        specs={"channel_axis": Channels(description="red, green and blue")},
         result=ResultSpec(dtype=as_float, shape=spatial, channel=no_channel),
         plan_of=_rgb2gray,
         limits=Limits(check=check_channels),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.operations.shared.global_numbers import cuts_of, join_cuts
-from napari_tilewise.operations.spec.operation import Block, Call, Gather
+from napari_tilewise.operations.spec.operation import Block, Call, Reduce
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -42,7 +42,7 @@ def bands(shape: Sequence[int]) -> Iterator[Region]:
 
 
 @dataclass
-class _Pixels:
+class _RegionPixels:
     """Pixels of some regions, in the image's order."""
 
     region: np.ndarray
@@ -55,7 +55,7 @@ class _InTurn:
 
     sums: np.ndarray
 
-    def add(self, pixels: _Pixels) -> None:
+    def add(self, pixels: _RegionPixels) -> None:
         for channel, values in zip(self.sums, pixels.values.T, strict=True):
             np.add.at(channel, pixels.region, values.astype(channel.dtype, copy=False))
 
@@ -64,7 +64,7 @@ class _InTurn:
 
 
 @dataclass
-class _Run:
+class _RunningSum:
     """The pairwise sum of values that come in pieces; their number is known before."""
 
     cuts: list[tuple[int, int]]
@@ -88,9 +88,9 @@ class _Pairwise:
 
     dtype: Any
     counts: np.ndarray
-    runs: dict[int, _Run] = field(default_factory=dict)
+    runs: dict[int, _RunningSum] = field(default_factory=dict)
 
-    def add(self, pixels: _Pixels) -> None:
+    def add(self, pixels: _RegionPixels) -> None:
         order = np.argsort(pixels.region, kind="stable")
         values = pixels.values[order].astype(self.dtype, copy=False)
         regions, first = np.unique(pixels.region[order], return_index=True)
@@ -99,7 +99,7 @@ class _Pairwise:
         ends = np.append(first[1:], len(values))
         for region, start, stop in zip(regions.tolist(), first, ends, strict=True):
             if region not in self.runs:
-                self.runs[region] = _Run(cuts_of(int(self.counts[region])))
+                self.runs[region] = _RunningSum(cuts_of(int(self.counts[region])))
             self.runs[region].add(values[start:stop])
 
     def result(self) -> np.ndarray:
@@ -111,8 +111,8 @@ class _Pairwise:
 
 def gather_means(
     call: Call, image: str, regions: Tally, without: Any
-) -> Generator[Gather, Any, np.ndarray]:
-    """Gather the mean of an aligned image over each of the regions that labels make.
+) -> Generator[Reduce, Any, np.ndarray]:
+    """Reduce the mean of an aligned image over each of the regions that labels make.
 
     Parameters
     ----------
@@ -131,34 +131,34 @@ def gather_means(
         wide = np.float32  # as NumPy's means of float16
     channels = call[image].shape[call.ndim :]
 
-    def of(block: Block) -> _Pixels:
+    def of(block: Block) -> _RegionPixels:
         wanted = block.data != without
         where = np.searchsorted(regions.values, block.data[wanted])
-        return _Pixels(where, block.images[image][wanted])
+        return _RegionPixels(where, block.images[image][wanted])
 
     def sums() -> _InTurn | _Pairwise:
         if channels:
             return _InTurn(np.zeros((channels[0], len(regions.values)), wide))
         return _Pairwise(wide, regions.counts)
 
-    def merge(total: Any, pixels: _Pixels) -> Any:
+    def merge(total: Any, pixels: _RegionPixels) -> Any:
         running = finish(total)
         running.add(pixels)
         return running
 
     def finish(total: Any) -> Any:
-        if not isinstance(total, _Pixels):
+        if not isinstance(total, _RegionPixels):
             return total
         running = sums()
         running.add(total)
         return running
 
-    found = yield Gather(
+    found = yield Reduce(
         of,
         merge,
         regions=list(bands(call.shape)),
         finish=lambda total: finish(total).result(),
-        what="means of regions",
+        description="means of regions",
     )
     counts = regions.counts.reshape(-1, *(1 for _ in channels))
     return np.asarray((found / counts).astype(wide, copy=False))

@@ -24,7 +24,7 @@ from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.histograms import gather_range, join_ranges
 from napari_tilewise.operations.shared.narrowing import narrow, needs_maximum
 from napari_tilewise.operations.shared.private import reach
-from napari_tilewise.operations.spec.operation import Block, Call, Gather, Plan, Tiles
+from napari_tilewise.operations.spec.operation import Block, Call, Plan, Reduce, Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -211,30 +211,30 @@ class _Equalizer:
             gray = gray[within(box, grid.source(box))]
         return np.asarray(gray).astype(as_float(self.call), copy=False)
 
-    def gather(self) -> Generator[Gather, Any, tuple[Any, Any]]:
-        """Gather maximum, range and histograms; return the range of the equalized image."""
+    def gather(self) -> Generator[Reduce, Any, tuple[Any, Any]]:
+        """Reduce maximum, range and histograms; return the range of the equalized image."""
         if not self.color and needs_maximum(self.call.dtype, 16):
             ends = yield from gather_range(self.call)
             self.maximum = None if ends is None else ends[1]
-        self.range = yield Gather(
+        self.range = yield Reduce(
             of=lambda block: _ends(self.value(self.own(block))),
             merge=join_ranges,
             halo=self.halo(),
             in_groups=True,
-            what="range of the image",
+            description="range of the image",
         )
         if self.grid.few:
             self.maps = self.grid.maps((yield from self._gather_histograms()))
-        found: tuple[Any, Any] = yield Gather(
+        found: tuple[Any, Any] = yield Reduce(
             of=lambda block: _ends(self.equalized(self.own(block), block.tile)),
             merge=join_ranges,
             halo=self.halo(),
             in_groups=True,
-            what="range of the result",
+            description="range of the result",
         )
         return found
 
-    def _gather_histograms(self) -> Generator[Gather, Any, np.ndarray]:
+    def _gather_histograms(self) -> Generator[Reduce, Any, np.ndarray]:
         shape = (*self.grid.counts, self.grid.bins)
 
         def of(block: Block) -> tuple[list[np.ndarray], np.ndarray]:
@@ -256,11 +256,11 @@ class _Equalizer:
 
         return total(
             (
-                yield Gather(
+                yield Reduce(
                     of=of,
                     merge=lambda a, b: add(total(a), b),
                     halo=self.halo(),
-                    what="histograms of the blocks",
+                    description="histograms of the blocks",
                 )
             )
         )
@@ -281,7 +281,7 @@ def _ends(image: np.ndarray) -> tuple[Any, Any]:
 
 
 def clahe_plan(call: Call) -> Plan:
-    """Gather the ranges (and histograms), then equalize tile by tile."""
+    """Reduce the ranges (and histograms), then equalize tile by tile."""
     equalizer = _Equalizer(call)
     ends = yield from equalizer.gather()
     return Tiles(lambda block: equalizer.tile(block, ends), source=equalizer.source)

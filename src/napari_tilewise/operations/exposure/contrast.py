@@ -18,11 +18,11 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Value,
 )
@@ -65,14 +65,14 @@ def _pixels(block: Block) -> np.ndarray:
 
 def _of_small_integers(
     call: Call, wanted: Sequence[float]
-) -> Generator[Gather, Any, tuple[Any, Any]]:
-    """Gather two percentiles of an image of at most 16 bits from its histogram."""
+) -> Generator[Reduce, Any, tuple[Any, Any]]:
+    """Reduce two percentiles of an image of at most 16 bits from its histogram."""
     first, length = int(np.iinfo(call.dtype).min), 2 ** (8 * call.dtype.itemsize)
 
     def of(block: Block) -> np.ndarray:
         return np.bincount(_pixels(block).ravel().astype(np.int64) - first, minlength=length)
 
-    below = np.cumsum((yield Gather(of, np.add, what="histogram")))
+    below = np.cumsum((yield Reduce(of, np.add, description="histogram")))
     count = prod(call.shape)
 
     def ranked(rank: int) -> Any:
@@ -92,8 +92,8 @@ def _of_small_integers(
 
 def _of_gray(
     call: Call, wanted: Sequence[float], dtype: np.dtype[Any]
-) -> Generator[Gather, Any, tuple[Any, Any]]:
-    """Gather two percentiles of a colour image in gray, from whole rows as BLAS would see them."""
+) -> Generator[Reduce, Any, tuple[Any, Any]]:
+    """Reduce two percentiles of a colour image in gray, from whole rows as BLAS would see them."""
     rows, columns, channels = call.shape
     height = max(1, BAND // columns)
     bands = [

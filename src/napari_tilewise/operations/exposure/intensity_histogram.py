@@ -25,12 +25,12 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Value,
 )
@@ -79,7 +79,7 @@ def _channels(call: Call, block: Block) -> list[np.ndarray]:
     return [channel.ravel() for channel in np.moveaxis(block.data, call.channel_axis, 0)]
 
 
-def _integers(call: Call) -> Generator[Gather, Any, tuple[np.ndarray, np.ndarray]]:
+def _integers(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
     if call["source_range"] == "dtype":
         limits = np.iinfo(call.dtype)
         _check_length(call, limits.min, limits.max)
@@ -90,7 +90,7 @@ def _integers(call: Call) -> Generator[Gather, Any, tuple[np.ndarray, np.ndarray
     def merge(a: list[Counts], b: list[Counts]) -> list[Counts]:
         return [_joined(call, one, other) for one, other in zip(a, b, strict=True)]
 
-    found: list[Counts] = yield Gather(of, merge, what="histogram")
+    found: list[Counts] = yield Reduce(of, merge, description="histogram")
     if call["source_range"] == "dtype":
         low, high = int(limits.min), int(limits.max)
     else:
@@ -134,7 +134,7 @@ def _within(found: Counts, low: int, high: int) -> np.ndarray:
     return total
 
 
-def _floats(call: Call) -> Generator[Gather, Any, tuple[np.ndarray, np.ndarray]]:
+def _floats(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
     limits: tuple[Any, Any] | None = (-1, 1) if call.dtype.kind == "f" else (False, True)
     ends = np.empty(0, call.dtype)
     if call["source_range"] == "image":
@@ -149,8 +149,8 @@ def _floats(call: Call) -> Generator[Gather, Any, tuple[np.ndarray, np.ndarray]]
     return (yield from _counted(call, edges, call["nbins"], span))
 
 
-def _ends(call: Call) -> Generator[Gather, Any, np.ndarray]:
-    """Gather the smallest and the largest pixel of all channels."""
+def _ends(call: Call) -> Generator[Reduce, Any, np.ndarray]:
+    """Reduce the smallest and the largest pixel of all channels."""
     found = yield from gather_range(call, lambda block: block.data.ravel())
     if found is None or not np.isfinite(found).all():
         raise InvalidImage(
@@ -167,8 +167,8 @@ def _countable(values: np.ndarray) -> np.ndarray:
 
 def _counted(
     call: Call, edges: np.ndarray, bins: Any, span: tuple[Any, Any] | None
-) -> Generator[Gather, Any, tuple[np.ndarray, np.ndarray]]:
-    """Gather the counts in so many bins of one width, or between the edges given as `bins`."""
+) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+    """Reduce the counts in so many bins of one width, or between the edges given as `bins`."""
 
     def of(block: Block) -> np.ndarray:
         return np.stack(
@@ -178,7 +178,7 @@ def _counted(
             ]
         )
 
-    counts = yield Gather(of, np.add, what="histogram")
+    counts = yield Reduce(of, np.add, description="histogram")
     return counts, (edges[:-1] + edges[1:]) / 2.0
 
 

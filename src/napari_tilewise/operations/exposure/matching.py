@@ -21,11 +21,11 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Operation,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
 )
@@ -70,7 +70,7 @@ def tally(values: np.ndarray) -> Tally:
 
 def gather_tallies(
     call: Call, of: Callable[[Block], list[np.ndarray]], image: str | None = None
-) -> Gather:
+) -> Reduce:
     """Return the pass that counts the distinct values of some arrays over the image."""
 
     def merge(
@@ -90,12 +90,12 @@ def gather_tallies(
             total = [a.and_(b) for a, b in zip(total, run, strict=True)]
         return total
 
-    return Gather(
+    return Reduce(
         lambda block: ([tally(values) for values in of(block)],),
         merge,
         image=image,
         finish=finish,
-        what="distinct values",
+        description="distinct values",
     )
 
 

@@ -31,7 +31,6 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
@@ -39,6 +38,7 @@ from napari_tilewise.operations.spec.operation import (
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Value,
 )
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
 
 def _space_and_scale_peaks(
     call: Call, layers: Layers, count: int, halo: HaloLike, border: tuple[int, ...]
-) -> Generator[Gather, Any, np.ndarray]:
-    """Gather what `peak_local_max` finds in the stack of all scales, the scale's number last."""
+) -> Generator[Reduce, Any, np.ndarray]:
+    """Reduce what `peak_local_max` finds in the stack of all scales, the scale's number last."""
     threshold = yield from threshold_of(call, _extremes(call, layers, halo))
     single = count == 1 and call.shape == (1,) * call.ndim
 
@@ -75,8 +75,8 @@ def _space_and_scale_peaks(
         assert total is not None
         return total
 
-    candidates: Candidates = yield Gather(
-        of, Candidates.extend, halo=halo, what="peaks in space and scale"
+    candidates: Candidates = yield Reduce(
+        of, Candidates.extend, halo=halo, description="peaks in space and scale"
     )
     if candidates.flat:
         return np.empty((0, call.ndim + 1), np.intp)
@@ -102,14 +102,17 @@ def _neighbourhoods(layers: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, 
     yield joined(len(near) - 1)
 
 
-def _extremes(call: Call, layers: Layers, halo: HaloLike) -> Generator[Gather, Any, Any]:
+def _extremes(call: Call, layers: Layers, halo: HaloLike) -> Generator[Reduce, Any, Any]:
     def of(block: Block) -> tuple[Any, Any]:
         cores = (layer[block.core] for layer in layers(block))
         ends = [(core.min(), core.max()) for core in cores]
         return min(low for low, _ in ends), max(high for _, high in ends)
 
-    found = yield Gather(
-        of, lambda a, b: (min(a[0], b[0]), max(a[1], b[1])), halo=halo, what="range of all scales"
+    found = yield Reduce(
+        of,
+        lambda a, b: (min(a[0], b[0]), max(a[1], b[1])),
+        halo=halo,
+        description="range of all scales",
     )
     return found
 

@@ -20,10 +20,10 @@ from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.shared.whole import from_memory, gather_whole
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AsStep,
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
@@ -33,8 +33,8 @@ from napari_tilewise.operations.spec.operation import (
     Part,
     Parts,
     Plan,
+    Reduce,
     ResultSpec,
-    StepForm,
     Tiles,
     Value,
     no_channel,
@@ -106,8 +106,8 @@ class _Described:
         return _Described(self.parts + other.parts, self.nbytes + other.nbytes)
 
 
-def _descriptors(call: Call) -> Generator[Gather, Any, np.ndarray]:
-    """Gather the descriptors, piece by piece of the grid of blocks."""
+def _descriptors(call: Call) -> Generator[Reduce, Any, np.ndarray]:
+    """Reduce the descriptors, piece by piece of the grid of blocks."""
     places, cells = _places(call), _cells(call)
     steps = [max(1, PIECE // cell) for cell in cells]
     pieces = [
@@ -137,12 +137,12 @@ def _descriptors(call: Call) -> Generator[Gather, Any, np.ndarray]:
             out[piece] = part
         return out.ravel() if call["feature_vector"] else out
 
-    found: np.ndarray = yield Gather(
+    found: np.ndarray = yield Reduce(
         of,
         _Described.extend,
         regions=[_pixels(call, piece) for piece in pieces],
         finish=finish,
-        what="descriptors",
+        description="descriptors",
     )
     return found
 
@@ -172,7 +172,7 @@ def _halo(call: Call) -> HaloLike:
     return [(CELLS_BEFORE * cell, cell) for cell in _cells(call)]
 
 
-def _image(call: Call) -> Generator[Gather, Any, Tiles | Value]:
+def _image(call: Call) -> Generator[Reduce, Any, Tiles | Value]:
     cells = _cells(call)
 
     def compute(block: Block) -> np.ndarray:
@@ -244,8 +244,8 @@ _IMAGE = replace(
     _DESCRIPTORS,
     result=ResultSpec(dtype=as_float, shape=lambda call: call.spatial_shape, channel=no_channel),
     plan_of=_image,
-    step=StepForm(text="{call}[1]", params={"visualize": True}),
+    step=AsStep(text="{call}[1]", params={"visualize": True}),
 )
 
-OPERATIONS = (replace(_DESCRIPTORS, step=StepForm(operation=_IMAGE)),)
+OPERATIONS = (replace(_DESCRIPTORS, step=AsStep(operation=_IMAGE)),)
 """Descriptors; in a recipe or a form, their image, whatever `visualize` says."""

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.grid import Region, extent, grow, intersect, size, within
-from napari_tilewise.operations.spec.operation import Block, Call, Gather, HaloLike, normal_halo
+from napari_tilewise.operations.spec.operation import Block, Call, HaloLike, Reduce, normal_halo
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -62,8 +62,8 @@ def labelled_peaks(
     border: tuple[int, ...],
     halo: HaloLike,
     p_norm: float,
-) -> Generator[Gather, Any, tuple[np.ndarray, np.ndarray]]:
-    """Gather the peaks of every label, the smallest label's first, and their values."""
+) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+    """Reduce the peaks of every label, the smallest label's first, and their values."""
     boxes = yield from _boxes(call, border)
     darkest = (np.finfo if call.dtype.kind == "f" else np.iinfo)(call.dtype).min
     both = normal_halo(halo, call.ndim)
@@ -95,7 +95,7 @@ def labelled_peaks(
             removed = np.logical_xor(mask, ndi.binary_opening(mask))[core]
             found.add(found.lonely, label, removed & above, image[core], inner)
 
-    found: _Found = yield Gather(of, _Found.extend, halo=halo, what="local maxima of labels")
+    found: _Found = yield Reduce(of, _Found.extend, halo=halo, description="local maxima of labels")
     return _chosen(call, found, p_norm)
 
 
@@ -147,8 +147,8 @@ def _values_of(
     return np.asarray(values[order[np.searchsorted(raster, wanted, sorter=order)]])
 
 
-def _boxes(call: Call, border: tuple[int, ...]) -> Generator[Gather, Any, dict[int, Region]]:
-    """Gather the box around every label's pixels that lie inside the excluded border."""
+def _boxes(call: Call, border: tuple[int, ...]) -> Generator[Reduce, Any, dict[int, Region]]:
+    """Reduce the box around every label's pixels that lie inside the excluded border."""
     inner = tuple(slice(w, max(w, n - w)) for w, n in zip(border, call.shape, strict=True))
 
     def of(block: Block) -> dict[int, Region]:
@@ -175,5 +175,5 @@ def _boxes(call: Call, border: tuple[int, ...]) -> Generator[Gather, Any, dict[i
             )
         return a
 
-    boxes: dict[int, Region] = yield Gather(of, merge, what="boxes of labels")
+    boxes: dict[int, Region] = yield Reduce(of, merge, description="boxes of labels")
     return boxes

@@ -26,7 +26,6 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
@@ -34,12 +33,13 @@ from napari_tilewise.operations.spec.operation import (
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Footprint, Number, Spec
 
-Passes: TypeAlias = Generator[Gather, Any, np.ndarray]
+Passes: TypeAlias = Generator[Reduce, Any, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +144,7 @@ def _peaks(call: Call, most: float, p_norm: float) -> Passes:
     return chosen(places, call["min_distance"], most, p_norm)
 
 
-def _candidates(call: Call, threshold: Any) -> Generator[Gather, Any, Candidates]:
+def _candidates(call: Call, threshold: Any) -> Generator[Reduce, Any, Candidates]:
     footprint = footprint_of(call)
     plain = footprint.size == 1 or call.shape == (1,) * call.ndim
 
@@ -160,13 +160,13 @@ def _candidates(call: Call, threshold: Any) -> Generator[Gather, Any, Candidates
         found &= _inside(block, call)
         return Candidates.of(found, pixels, [s.start for s in block.tile], flat=flat)
 
-    candidates: Candidates = yield Gather(
-        of, Candidates.extend, halo=_halo(call), what="local maxima"
+    candidates: Candidates = yield Reduce(
+        of, Candidates.extend, halo=_halo(call), description="local maxima"
     )
     return candidates
 
 
-def threshold_of(call: Call, extremes: Any) -> Generator[Gather, Any, Any]:
+def threshold_of(call: Call, extremes: Any) -> Generator[Reduce, Any, Any]:
     """Find what scikit-image's `_get_threshold` returns.
 
     Parameters

@@ -18,13 +18,13 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Neighbourhood,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Value,
 )
@@ -111,7 +111,7 @@ def _per_point(
     reach: Sequence[int],
     of_group: Callable[[Block, np.ndarray], np.ndarray],
     out: np.ndarray,
-) -> Generator[Gather, Any, np.ndarray]:
+) -> Generator[Reduce, Any, np.ndarray]:
     """Fill one row of `out` per point from ``of_group(pixels around, points)``."""
     corners = call["corners"]
     if len(corners) == 0:
@@ -124,7 +124,7 @@ def _per_point(
         group = groups[block.position[0]]
         return [(group, of_group(block, corners[group]))]
 
-    found = yield Gather(of, lambda a, b: a + b, regions=boxes, what="corners")
+    found = yield Reduce(of, lambda a, b: a + b, regions=boxes, description="corners")
     for group, rows in found:
         out[group] = rows
     return out

@@ -15,7 +15,6 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
@@ -23,6 +22,7 @@ from napari_tilewise.operations.spec.operation import (
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
     Value,
@@ -99,8 +99,8 @@ def _cooccurrence(call: Call) -> Plan:
             counts[..., d, a] = found[..., 0, 0]
         return counts
 
-    counts: np.ndarray = yield Gather(
-        of, _added, halo=_cooccurrence_halo(call), what="co-occurrences"
+    counts: np.ndarray = yield Reduce(
+        of, _added, halo=_cooccurrence_halo(call), description="co-occurrences"
     )
     return Value(_matrix(call, counts))
 

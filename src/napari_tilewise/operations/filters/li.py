@@ -18,7 +18,7 @@ from napari_tilewise.operations.shared.histograms import (
     gather_pairwise,
 )
 from napari_tilewise.operations.shared.whole import gather_whole
-from napari_tilewise.operations.spec.operation import Block, Call, Gather, Plan, Value
+from napari_tilewise.operations.spec.operation import Block, Call, Plan, Reduce, Value
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -61,14 +61,14 @@ def _initial_threshold(call: Call, mean: Any, low: Any, top: Any) -> Any:
     return call.dtype.type(guess_above)
 
 
-def _guessed_threshold(call: Call, low: Any) -> Generator[Gather, Any, Any]:
+def _guessed_threshold(call: Call, low: Any) -> Generator[Reduce, Any, Any]:
     """Return the value of `initial_guess` for all finite pixels at once, minus the smallest."""
 
     def guess_from(block: Block) -> Any:
         pixels = block.data.ravel()
         return call["initial_guess"](pixels[np.isfinite(pixels)] - low)
 
-    return (yield gather_whole(call, guess_from, what="initial guess"))
+    return (yield gather_whole(call, guess_from, description="initial guess"))
 
 
 def _report_threshold(call: Call, threshold: Any) -> Any:
@@ -144,9 +144,9 @@ def _join_surveys(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
     return (min(a[0], b[0]), max(a[1], b[1]), *(x + y for x, y in zip(a[2:], b[2:], strict=True)))
 
 
-def _float_threshold(call: Call) -> Generator[Gather, Any, Any]:
-    low, high, count, _, positive_infinities, negative_infinities = yield Gather(
-        of=_survey_finite, merge=_join_surveys, what="range of the image"
+def _float_threshold(call: Call) -> Generator[Reduce, Any, Any]:
+    low, high, count, _, positive_infinities, negative_infinities = yield Reduce(
+        of=_survey_finite, merge=_join_surveys, description="range of the image"
     )
     if count == 0:
         if not positive_infinities and not negative_infinities:
@@ -191,7 +191,7 @@ def _float_threshold(call: Call) -> Generator[Gather, Any, Any]:
     return threshold + low
 
 
-def _gather_sides(low: Any, threshold: Any) -> Generator[Gather, Any, tuple[Any, int, Any, int]]:
+def _gather_sides(low: Any, threshold: Any) -> Generator[Reduce, Any, tuple[Any, int, Any, int]]:
     """Return sum and number of the pixels above a threshold (None: all), then of the others."""
 
     def side_sums(block: Block) -> np.ndarray:
@@ -207,8 +207,8 @@ def _gather_sides(low: Any, threshold: Any) -> Generator[Gather, Any, tuple[Any,
             ]
         )
 
-    total, foreground_size, background_total, background_size = yield Gather(
-        of=side_sums, merge=np.add, what="means of both sides"
+    total, foreground_size, background_total, background_size = yield Reduce(
+        of=side_sums, merge=np.add, description="means of both sides"
     )
     return total, int(foreground_size), background_total, int(background_size)
 
@@ -227,15 +227,15 @@ class _Convergence:
         self.exact = True
         self.last: Any = np.inf
 
-    def reached(self, difference: Any, low: Any) -> Generator[Gather, Any, bool]:
+    def reached(self, difference: Any, low: Any) -> Generator[Reduce, Any, bool]:
         """Return whether to stop; the first call computes the smallest gap, if it is needed."""
         if difference == 0 or np.isnan(difference):
             return True
         if self.tolerance is None:
-            values, gap = yield Gather(
+            values, gap = yield Reduce(
                 of=lambda block: _drop_excess_values(np.unique(_finite(block) - low), np.inf),
                 merge=_join_values,
-                what="smallest gap",
+                description="smallest gap",
             )
             self.exact = values is not None
             self.tolerance = gap / 2

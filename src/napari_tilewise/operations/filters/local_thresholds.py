@@ -19,6 +19,7 @@ from napari_tilewise.operations.shared.common import (
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
+    AsStep,
     Block,
     Call,
     Constraint,
@@ -29,7 +30,6 @@ from napari_tilewise.operations.spec.operation import (
     Neighbourhood,
     Operation,
     ResultSpec,
-    StepForm,
     Tiles,
     tiled,
 )
@@ -113,7 +113,7 @@ def _window(name: str, **specs: Any) -> Operation:
         neighbourhood=Neighbourhood(halo=_window_halo),
         plan_of=_summed,
         result=ResultSpec(dtype=as_float),
-        step=StepForm(apply=above, text=ABOVE),
+        step=AsStep(apply=above, text=ABOVE),
         cost=Cost(memory=12.0),
     )
 
@@ -147,7 +147,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         constraints=(Constraint(names=("mode",), satisfy=_mirrored_once),),
         limits=Limits(check=_check_local),
-        step=StepForm(apply=above, text=ABOVE),
+        step=AsStep(apply=above, text=ABOVE),
         cost=Cost(memory=5.0),
     ),
     _window("niblack"),

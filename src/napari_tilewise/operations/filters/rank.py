@@ -19,13 +19,13 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
     Neighbourhood,
     Operation,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
 )
@@ -97,7 +97,7 @@ def rank_dtype(call: Call) -> Any:
 
 def rank_plan(
     call: Call, function: str, params: dict[str, Any], *, levels: bool = False
-) -> Generator[Gather, Any, Tiles]:
+) -> Generator[Reduce, Any, Tiles]:
     """Plan a rank filter: the whole image's maxima if they matter, then the tiles.
 
     Parameters
@@ -126,7 +126,7 @@ def rank_plan(
     return Tiles(compute, halo=halo)
 
 
-def reduce_maxima(call: Call, *, of_image: bool = False) -> Generator[Gather, Any, list[Any]]:
+def reduce_maxima(call: Call, *, of_image: bool = False) -> Generator[Reduce, Any, list[Any]]:
     """Return the largest pixel of the image and of the mask, 0 if their conversion ignores it.
 
     Parameters
@@ -146,10 +146,10 @@ def reduce_maxima(call: Call, *, of_image: bool = False) -> Generator[Gather, An
         image = block.data.max() if of_image else 0
         return [image, block.images["mask"].max() if of_mask else 0]
 
-    maxima: list[Any] = yield Gather(
+    maxima: list[Any] = yield Reduce(
         of=largest,
         merge=lambda a, b: [max(pair) for pair in zip(a, b, strict=True)],
-        what="largest pixel",
+        description="largest pixel",
     )
     return maxima
 

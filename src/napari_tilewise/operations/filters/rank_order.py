@@ -16,13 +16,13 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Operation,
     Output,
     Part,
     Parts,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
     Value,
@@ -61,7 +61,7 @@ class DistinctValues:
         return self._known
 
 
-def reduce_values(call: Call) -> Gather:
+def reduce_values(call: Call) -> Reduce:
     """Return the reduction to the image's distinct values in ascending order.
 
     It raises `InvalidImage` for NaN, which has no rank.
@@ -79,7 +79,7 @@ def reduce_values(call: Call) -> Gather:
     def merge(values: DistinctValues, tile_values: DistinctValues) -> DistinctValues:
         return values.add(tile_values.sorted())
 
-    return Gather(distinct_values, merge, finish=DistinctValues.sorted, what="values")
+    return Reduce(distinct_values, merge, finish=DistinctValues.sorted, description="values")
 
 
 def _dtype(call: Call) -> Any:

@@ -24,13 +24,13 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
     Neighbourhood,
     Operation,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
 )
@@ -125,13 +125,13 @@ def _frangi_plan(call: Call) -> Plan:
             eigenvalues = np.take_along_axis(eigenvalues, order, 0)[(slice(None), *cropped.core)]
             return np.sqrt((eigenvalues**2).sum(0)).max()
 
-        largest_norm = yield Gather(
+        largest_norm = yield Reduce(
             of=largest,
             merge=np.maximum,
             halo=kernel_reach(first_sigma)
             if call.dtype.kind == "f"
             else hessian_reach(first_sigma),
-            what="largest Hessian norm",
+            description="largest Hessian norm",
         )
         gamma = largest_norm / 2 or 1
     return _tiles(call, lambda data: np.asarray(call.function(data, gamma=gamma)))
@@ -156,11 +156,11 @@ def _meijering_plan(call: Call) -> Plan:
         image = _image(cropped.data, call)
         return [neuriteness(image, sigma)[cropped.core].max() for sigma in call["sigmas"]]
 
-    maxima = yield Gather(
+    maxima = yield Reduce(
         of=largest,
         merge=lambda a, b: [np.maximum(*pair) for pair in zip(a, b, strict=True)],
         halo=_halo(call),
-        what="largest value of each scale",
+        description="largest value of each scale",
     )
 
     def normalised(data: np.ndarray) -> np.ndarray:

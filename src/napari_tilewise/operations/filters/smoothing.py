@@ -32,13 +32,13 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
     Neighbourhood,
     Operation,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
     tiled,
@@ -89,10 +89,10 @@ def _unsharp_plan(call: Call) -> Plan:
     if not call["preserve_range"]:
         negative = False
         if call.dtype.kind in "if":
-            negative = yield Gather(
+            negative = yield Reduce(
                 of=lambda block: bool(np.any(block.data < 0)),
                 merge=lambda a, b: a or b,
-                what="sign of the image",
+                description="sign of the image",
             )
         limits = [-1.0, 1.0] if negative else [0.0, 1.0]
     sharpen = reach("filters._unsharp_mask", "_unsharp_mask_single_channel")

@@ -27,16 +27,16 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
+    AsStep,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
-    StepForm,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import Either, Flag, FunctionSpec, Number, Spec
@@ -163,7 +163,7 @@ def _triangle_plan(call: Call) -> Plan:
     if len(histogram.counts) > 1:
         return Value(_triangle(call, histogram))
     corner = tuple(slice(0, 1) for _ in call.spatial_shape)
-    corner_pixel = yield Gather(lambda block: block.data.flat[0], max, regions=[corner])
+    corner_pixel = yield Reduce(lambda block: block.data.flat[0], max, regions=[corner])
     return Value(corner_pixel)
 
 
@@ -246,7 +246,7 @@ def _scalar(call: Call) -> tuple[int, ...]:
 # dtype_varies: for a constant image, its pixel value is returned unchanged.
 THRESHOLD = ResultSpec(output=Output.SCALAR, dtype=_centers_dtype, shape=_scalar, dtype_varies=True)
 HIST: Mapping[str, Spec] = {"hist": HISTOGRAM}
-MASK_ABOVE = StepForm(apply=above, text=ABOVE)
+MASK_ABOVE = AsStep(apply=above, text=ABOVE)
 
 
 def _threshold(
@@ -255,7 +255,7 @@ def _threshold(
     specs: Mapping[str, Spec] | None = None,
     *,
     result: ResultSpec = THRESHOLD,
-    step: StepForm = MASK_ABOVE,
+    step: AsStep = MASK_ABOVE,
 ) -> Operation:
     """Return a threshold that follows from the histogram."""
     return Operation(
@@ -294,7 +294,7 @@ OPERATIONS = (
         _histogram_plan(_from_histogram),
         {"return_all": Flag(advanced=True), **HIST},
         result=replace(THRESHOLD, shape=_isodata_shape),
-        step=StepForm(apply=_above_lowest, text=ABOVE, params={"return_all": False}),
+        step=AsStep(apply=_above_lowest, text=ABOVE, params={"return_all": False}),
     ),
     Operation(
         name="filters.threshold_li",
@@ -343,8 +343,6 @@ OPERATIONS = (
         _histogram_plan(_multiotsu),
         {"classes": Number(integer=True, minimum=2, maximum=5, usual=(2, 3)), **HIST},
         result=replace(THRESHOLD, shape=lambda call: (call["classes"] - 1,)),
-        step=StepForm(
-            apply=_regions, output=Output.LABELS, text="np.digitize({image}, bins={call})"
-        ),
+        step=AsStep(apply=_regions, output=Output.LABELS, text="np.digitize({image}, bins={call})"),
     ),
 )

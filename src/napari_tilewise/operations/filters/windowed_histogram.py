@@ -25,13 +25,13 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Neighbourhood,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
     Value,
@@ -80,7 +80,7 @@ def _plan(call: Call) -> Plan:
     return Value((yield _concatenation(call, compute, depth)))
 
 
-def _concatenation(call: Call, compute: Callable[[Block], np.ndarray], depth: int) -> Gather:
+def _concatenation(call: Call, compute: Callable[[Block], np.ndarray], depth: int) -> Reduce:
     """Return the reduction that assembles the whole result in memory."""
 
     def tile_shares(block: Block) -> list[tuple[Region, np.ndarray]]:
@@ -98,7 +98,7 @@ def _concatenation(call: Call, compute: Callable[[Block], np.ndarray], depth: in
         parts.extend(more)
         return parts
 
-    return Gather(tile_shares, merge, halo=rank_halo(call), finish=finish, what="histograms")
+    return Reduce(tile_shares, merge, halo=rank_halo(call), finish=finish, description="histograms")
 
 
 def _largest(call: Call) -> int:

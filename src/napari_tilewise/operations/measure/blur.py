@@ -16,13 +16,13 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Neighbourhood,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Value,
 )
@@ -52,7 +52,7 @@ def _blur_effect(call: Call) -> Plan:
             sums.append([sharp.sum(), np.maximum(0, sharp - blur).sum()])
         return np.array(sums)
 
-    sums = yield Gather(of, np.add, halo=_halo(call), what="gradients")
+    sums = yield Reduce(of, np.add, halo=_halo(call), description="gradients")
     found = [np.abs(sharp - lost) / sharp for sharp, lost in sums]
     return Value(found if call["reduce_func"] is None else call["reduce_func"](found))
 

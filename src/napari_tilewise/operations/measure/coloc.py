@@ -22,11 +22,11 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Value,
 )
@@ -78,8 +78,8 @@ def _chosen(values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
 
 def _totals(
     call: Call, of: Callable[[Block], Sequence[np.ndarray]], count: int, *, exact: bool
-) -> Generator[Gather, Any, list[Any]]:
-    """Gather ``[array[mask].sum(), ...]`` of arrays over the image, as NumPy adds them up."""
+) -> Generator[Reduce, Any, list[Any]]:
+    """Reduce ``[array[mask].sum(), ...]`` of arrays over the image, as NumPy adds them up."""
     if exact:
 
         def tile(block: Block) -> list[Any]:
@@ -90,7 +90,7 @@ def _totals(
             with np.errstate(over="ignore"):  # NumPy's sums wrap around, too
                 return [x + y for x, y in zip(a, b, strict=True)]
 
-        return list((yield Gather(tile, merge, what="sums")))
+        return list((yield Reduce(tile, merge, description="sums")))
     if call["mask"] is None:
         return (yield from sums(call, lambda block: iter(of(block))))
 
@@ -104,8 +104,8 @@ def _totals(
 
 def _counted(
     call: Call, other: str, *, positive: Sequence[str] = ()
-) -> Generator[Gather, Any, int]:
-    """Gather how many pixels count, refusing what scikit-image's function refuses."""
+) -> Generator[Reduce, Any, int]:
+    """Reduce how many pixels count, refusing what scikit-image's function refuses."""
 
     def of(block: Block) -> int:
         first, second = _pair(call, block, other)
@@ -120,7 +120,7 @@ def _counted(
                 )
         return first.size if mask is None else int(np.count_nonzero(mask))
 
-    count: int = yield Gather(of, lambda a, b: a + b, what="pixels that count")
+    count: int = yield Reduce(of, lambda a, b: a + b, description="pixels that count")
     if count == 0:
         raise InvalidImage(f"{call.operation.name}: the mask leaves no pixel to measure.")
     return count
@@ -161,7 +161,7 @@ def _intersection(call: Call) -> Plan:
         b = _chosen(_binary(call, "image1_mask", second), mask)
         return np.array([np.count_nonzero(a), np.count_nonzero(a & b)])
 
-    total, shared = yield Gather(of, np.add, what="pixels of the masks")
+    total, shared = yield Reduce(of, np.add, description="pixels of the masks")
     return Value(0 if total == 0 else shared / total)
 
 
@@ -189,7 +189,7 @@ def _pearson(call: Call) -> Plan:
         columns = [np.minimum, np.maximum, np.add]
         return np.stack([join(a[:, k], b[:, k]) for k, join in enumerate(columns)], axis=1)
 
-    found = yield Gather(moments, merge, what="means")
+    found = yield Reduce(moments, merge, description="means")
     low, high, total = found.T
     if (low == high).any():
         message = "An input array is constant; the correlation coefficient is not defined."
@@ -206,14 +206,14 @@ def _pearson(call: Call) -> Plan:
         )
         return np.array([np.sum(a * a), np.sum(b * b), np.sum(a * b)])
 
-    aa, bb, ab = yield Gather(products, np.add, what="covariance")
+    aa, bb, ab = yield Reduce(products, np.add, description="covariance")
     r = np.clip(dtype.type(ab / np.sqrt(aa) / np.sqrt(bb)), -1.0, 1.0)
     half = dtype.type(dtype.type(count) / 2 - 1)
     p = 2 * special.betaincc(half, half, (np.abs(r) + dtype.type(1)) / dtype.type(2))
     return Value((float(r), float(p)))
 
 
-def _gather_values(call: Call) -> Gather:
+def _gather_values(call: Call) -> Reduce:
     """Return the pass that takes the pixels themselves, in raster order."""
 
     def of(block: Block) -> list[tuple[int, Any, Any]]:
@@ -228,7 +228,7 @@ def _gather_values(call: Call) -> Gather:
         found = sorted(found, key=lambda item: item[0])
         return np.array([a for _, a, _ in found]), np.array([b for _, _, b in found])
 
-    return Gather(of, lambda a, b: a + b, finish=finish, what="pixels")
+    return Reduce(of, lambda a, b: a + b, finish=finish, description="pixels")
 
 
 # --------------------------------------------------------------------------------------------------

@@ -24,13 +24,13 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Neighbourhood,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Value,
 )
@@ -71,15 +71,17 @@ def _table(connected: str) -> np.ndarray:
     return table
 
 
-def extremes_but_nan() -> Gather:
+def extremes_but_nan() -> Reduce:
     """Return the pass that finds what `nanmin` and `nanmax` do, in the image's own type."""
 
     def of(block: Block) -> tuple[Any, Any]:
         pixels = block.data[block.core].ravel()
         return extreme(np.fmin, pixels), extreme(np.fmax, pixels)
 
-    return Gather(
-        of, lambda a, b: (np.fmin(a[0], b[0]), np.fmax(a[1], b[1])), what="smallest and largest"
+    return Reduce(
+        of,
+        lambda a, b: (np.fmin(a[0], b[0]), np.fmax(a[1], b[1])),
+        description="smallest and largest",
     )
 
 
@@ -91,11 +93,11 @@ def _plan(call: Call) -> Plan:
     level = float(level)
     table = _table(call["fully_connected"])
 
-    found: Collected = yield Gather(
+    found: Collected = yield Reduce(
         lambda block: Collected(*_segments(block, level, table), overhead=ASSEMBLY),
         Collected.extend,
         halo=((0, 1), (0, 1)),
-        what="contour segments",
+        description="contour segments",
     )
     contours = reach("measure._find_contours", "_assemble_contours")(_in_order(found))
     if call["positive_orientation"] == "high":

@@ -15,7 +15,6 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Operation,
@@ -23,6 +22,7 @@ from napari_tilewise.operations.spec.operation import (
     Part,
     Parts,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
     Value,
@@ -114,11 +114,11 @@ class _Counts:
 
 
 def _shannon_entropy(call: Call) -> Plan:
-    counts = yield Gather(
+    counts = yield Reduce(
         lambda block: _Counts(*np.unique(block.data[block.core], return_counts=True)),
         _Counts.add,
         finish=_Counts.settle,
-        what="counts of values",
+        description="counts of values",
     )
     return Value(entropy(counts, base=call["base"]))
 

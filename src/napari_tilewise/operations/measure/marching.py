@@ -26,13 +26,13 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Neighbourhood,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Value,
 )
@@ -83,10 +83,10 @@ GRADIENTS = np.array([
 
 def _plan(call: Call) -> Plan:
     level = call["level"]
-    low, high = yield Gather(
+    low, high = yield Reduce(
         _extremes,
         lambda a, b: (np.minimum(a[0], b[0]), np.maximum(a[1], b[1])),
-        what="smallest and largest value",
+        description="smallest and largest value",
     )
     level = 0.5 * (low + high) if level is None else float(level)
     if level < low or level > high:
@@ -95,11 +95,11 @@ def _plan(call: Call) -> Plan:
             f"{high:g}: expected a level between them."
         )
     step = int(call["step_size"])
-    mesh: _Mesh = yield Gather(
+    mesh: _Mesh = yield Reduce(
         lambda block: _mesh(call, block, np.float64(level), step),
         _Mesh.extend,
         halo=step,
-        what="triangles",
+        description="triangles",
     )
     vertices, faces, normals, values = mesh.numbered()
     if not len(vertices):

@@ -21,12 +21,12 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Value,
 )
@@ -55,8 +55,8 @@ def _powers(call: Call, center: Sequence[Any], order: int) -> list[np.ndarray]:
 
 def _moments_about(
     call: Call, center: Sequence[Any], order: int
-) -> Generator[Gather, Any, np.ndarray]:
-    """Gather all moments up to an order, in the type that scikit-image gives them."""
+) -> Generator[Reduce, Any, np.ndarray]:
+    """Reduce all moments up to an order, in the type that scikit-image gives them."""
     powers = _powers(call, center, order)
     dtype = np.result_type(as_float(call), *powers)
 
@@ -66,15 +66,15 @@ def _moments_about(
             sums = np.tensordot(sums, powers[axis][span].astype(float), axes=(0, 0))
         return np.asarray(sums)
 
-    total = yield Gather(of, np.add, what="moments")
+    total = yield Reduce(of, np.add, description="moments")
     return np.asarray(total).astype(dtype)
 
 
-def _raw(call: Call, order: int) -> Generator[Gather, Any, np.ndarray]:
+def _raw(call: Call, order: int) -> Generator[Reduce, Any, np.ndarray]:
     return (yield from _moments_about(call, (0,) * call.ndim, order))
 
 
-def _central(call: Call, order: int) -> Generator[Gather, Any, np.ndarray]:
+def _central(call: Call, order: int) -> Generator[Reduce, Any, np.ndarray]:
     raw = yield from _raw(call, order)
     central: np.ndarray = reach("measure._moments_analytical", "moments_raw_to_central")(raw)
     return central

@@ -20,13 +20,13 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Neighbourhood,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Value,
 )
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 # -- counts of 2 x 2 (x 2) neighbourhoods ----------------------------------------------------------
 
 
-def _corner_counts(call: Call) -> Generator[Gather, Any, np.ndarray]:
-    """Gather how often each configuration of 2 x 2 (x 2) pixels above zero occurs.
+def _corner_counts(call: Call) -> Generator[Reduce, Any, np.ndarray]:
+    """Reduce how often each configuration of 2 x 2 (x 2) pixels above zero occurs.
 
     A pixel's configuration holds itself and its neighbours before; the image is surrounded by one
     pixel of background, whose configurations count too.
@@ -59,7 +59,9 @@ def _corner_counts(call: Call) -> Generator[Gather, Any, np.ndarray]:
             codes += above[here] << _bit(corner)
         return np.bincount(codes.ravel(), minlength=bins)
 
-    counts: np.ndarray = yield Gather(of, np.add, halo=((1, 0),) * call.ndim, what="neighbourhoods")
+    counts: np.ndarray = yield Reduce(
+        of, np.add, halo=((1, 0),) * call.ndim, description="neighbourhoods"
+    )
     return counts
 
 
@@ -126,7 +128,7 @@ def _perimeter(call: Call) -> Plan:
         codes = ndi.convolve(border, steps, mode="constant", cval=0)
         return np.bincount(codes[block.core].ravel(), minlength=256)
 
-    counts = yield Gather(of, np.add, halo=2, what="border pixels")
+    counts = yield Reduce(of, np.add, halo=2, description="border pixels")
     longest = max(50, int(np.flatnonzero(counts)[-1]) + 1)
     if longest > 50:
         raise ValueError("it holds values other than 0 and 1; compare it with a threshold first.")

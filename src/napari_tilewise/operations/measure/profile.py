@@ -20,12 +20,12 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Value,
 )
@@ -61,7 +61,7 @@ def _plan(call: Call) -> Plan:
         start = np.reshape(block.start[:2], (2, 1, 1))
         return {number: _interpolated(call, block.data, pieces[number] - start, order)}
 
-    found = yield Gather(of, lambda a, b: a | b, regions=boxes, what="line profile")
+    found = yield Reduce(of, lambda a, b: a | b, regions=boxes, description="line profile")
     # (channel, step, across): NumPy adds up in the order of memory, which must be scikit-image's
     channels, _, across = found[0].shape
     stacked = np.empty((channels, lines.shape[1], across), found[0].dtype)

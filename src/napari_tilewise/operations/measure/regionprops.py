@@ -26,12 +26,12 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Value,
 )
@@ -102,8 +102,8 @@ def _extend(total: list[Any], part: list[Any]) -> list[Any]:
     return total
 
 
-def _gather_boxes() -> Gather:
-    return Gather(_boxes_of, Collected.extend, finish=_join_boxes, what="boxes")
+def _gather_boxes() -> Reduce:
+    return Reduce(_boxes_of, Collected.extend, finish=_join_boxes, description="boxes")
 
 
 def _windows(boxes: np.ndarray, grid_tile: Sequence[int]) -> list[tuple[Region, np.ndarray]]:
@@ -137,8 +137,8 @@ def _read_objects(
     labels: np.ndarray,
     boxes: np.ndarray,
     of: Callable[[Block, list[tuple[int, Region]]], Any],
-) -> Generator[Gather, Any, list[tuple[np.ndarray, Any]]]:
-    """Gather (numbers of objects, ``of(block, objects)``) from boxes that hold whole objects."""
+) -> Generator[Reduce, Any, list[tuple[np.ndarray, Any]]]:
+    """Reduce (numbers of objects, ``of(block, objects)``) from boxes that hold whole objects."""
     windows = _windows(boxes, _tile_of(call))
 
     def visit(block: Block) -> list[tuple[np.ndarray, Any]]:
@@ -148,8 +148,8 @@ def _read_objects(
         ]
         return [(numbers, of(block, objects))]
 
-    found: list[tuple[np.ndarray, Any]] = yield Gather(
-        visit, _extend, regions=[region for region, _ in windows], what="regions"
+    found: list[tuple[np.ndarray, Any]] = yield Reduce(
+        visit, _extend, regions=[region for region, _ in windows], description="regions"
     )
     return found
 
@@ -279,7 +279,7 @@ def _regionprops_table(call: Call) -> Plan:
     return Value(joined)
 
 
-def _empty_table(call: Call) -> Gather:
+def _empty_table(call: Call) -> Reduce:
     """Return the pass (over one pixel) that makes a table without rows."""
 
     def of(block: Block) -> dict[str, np.ndarray]:
@@ -292,7 +292,7 @@ def _empty_table(call: Call) -> Gather:
         )
         return table
 
-    return Gather(of, _extend, regions=[(slice(0, 1),) * call.ndim], what="columns")
+    return Reduce(of, _extend, regions=[(slice(0, 1),) * call.ndim], description="columns")
 
 
 def _check(call: Call) -> None:

@@ -35,7 +35,6 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
@@ -45,6 +44,7 @@ from napari_tilewise.operations.spec.operation import (
     Part,
     Parts,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
     Value,
@@ -153,7 +153,7 @@ def _widest(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
     return min(a[0], b[0]), max(a[1], b[1])
 
 
-def _extremes(call: Call) -> Gather:
+def _extremes(call: Call) -> Reduce:
     """Return the pass that finds the smallest and the largest value, and refuses NaN."""
 
     def of(block: Block) -> tuple[Any, Any]:
@@ -166,7 +166,7 @@ def _extremes(call: Call) -> Gather:
             )
         return low, high
 
-    return Gather(of, _widest, halo=HALO, what="smallest and largest value")
+    return Reduce(of, _widest, halo=HALO, description="smallest and largest value")
 
 
 # -- local maxima and minima -----------------------------------------------------------------------
@@ -228,7 +228,7 @@ def _local(values: Callable[[np.ndarray], np.ndarray]) -> Callable[[Call], Plan]
             at = [a + s.start for a, s in zip(found, block.tile, strict=True)]
             return (np.ravel_multi_index(at, call.shape),)
 
-        (raster,) = yield collected(places, halo=HALO, what="extrema")
+        (raster,) = yield collected(places, halo=HALO, description="extrema")
         return Parts(tuple(map(Value, np.unravel_index(np.sort(raster), call.shape))))
 
     return plan
@@ -295,7 +295,7 @@ def _labelled_maxima(call: Call) -> Plan:
         )
         return found[found > 0], block.data[block.core].ravel()[first[found > 0]]
 
-    numbers, values = yield collected(heights, halo=HALO, what="heights")
+    numbers, values = yield collected(heights, halo=HALO, description="heights")
     numbers, first = np.unique(numbers, return_index=True)
     order = np.lexsort((numbers, values[first]))[::-1]
     table = np.zeros(components.count + 1, np.uint64)

@@ -25,7 +25,6 @@ from napari_tilewise.operations.spec.operation import (
     Call,
     Constraint,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
@@ -33,6 +32,7 @@ from napari_tilewise.operations.spec.operation import (
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Sweep,
     Tiles,
@@ -89,8 +89,11 @@ def _alike(call: Call, value: Any) -> Callable[[np.ndarray], np.ndarray]:
 def _flooded(call: Call) -> Generator[Any, Any, Tiles]:
     """Make the mask of the flood."""
     point = _seed(call)
-    value = yield Gather(
-        lambda block: block.data[block.core].ravel()[0], min, regions=[_box(point)], what="seed"
+    value = yield Reduce(
+        lambda block: block.data[block.core].ravel()[0],
+        min,
+        regions=[_box(point)],
+        description="seed",
     )
     alike = _alike(call, value)
     footprint = neighbourhood(call, adjacent=False)
@@ -135,7 +138,7 @@ def _swept(
             return state
         return _propagated(state, alike(block.data) | state, footprint)
 
-    yield Sweep(compute, np.bool_, start, halo=_halo(call), name=STATE, what="flood")
+    yield Sweep(compute, np.bool_, start, halo=_halo(call), name=STATE, description="flood")
     return Tiles(lambda block: block.images[STATE])
 
 

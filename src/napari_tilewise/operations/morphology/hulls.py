@@ -24,12 +24,12 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
 )
@@ -176,7 +176,7 @@ def _image(call: Call) -> Plan:
         return bool((block.data[block.core] != 0).any())
 
     anything, (label, places) = yield together(
-        Gather(some, lambda a, b: a or b), collected(ends, what="extreme pixels")
+        Reduce(some, lambda a, b: a or b), collected(ends, description="extreme pixels")
     )
     if not anything:
         return _empty("Input image is entirely zero, no valid convex hull. Returning empty image")
@@ -218,7 +218,7 @@ def _object(call: Call) -> Plan:
         number, places = _cornered(*_ends(found))
         return number, (places + [s.start for s in block.tile]).astype(np.int32)
 
-    number, places = yield collected(corners, what="extreme pixels")
+    number, places = yield collected(corners, description="extreme pixels")
     objects = _Objects(*_cornered(number, places.astype(np.int64)))
     return Tiles(lambda block: objects.hulls_in(block.tile), source=_no_pixels)
 

@@ -112,8 +112,10 @@ def _plan(*kinds: str) -> Callable[[Call], Plan]:
                 mask = _masked(call, known, block)[block.core]
                 return not mask.all() if kind == ERODE else bool(mask.any())
 
-            what = "background" if kind == ERODE else "foreground"
-            exists = yield from anywhere(call, holds, halo=_reach(call, len(known)), what=what)
+            description = "background" if kind == ERODE else "foreground"
+            exists = yield from anywhere(
+                call, holds, halo=_reach(call, len(known)), description=description
+            )
             known.append((kind, exists))
         return Tiles(lambda block: _masked(call, known, block), halo=_reach(call, len(kinds)))
 

@@ -107,7 +107,7 @@ def _spread(
             )
         )
 
-    yield Sweep(compute, dtype, start, halo=_reach(call), name=STATE, what="reconstruction")
+    yield Sweep(compute, dtype, start, halo=_reach(call), name=STATE, description="reconstruction")
 
 
 def _float_type(call: Call, dtype: Any) -> Any:

@@ -110,7 +110,7 @@ def _sweeps(rule: _Rule, most: int | None, *, start: bool = True) -> Sweep:
         halo=2 * many,
         most=None if most is None else most // many,
         name=STATE,
-        what="thinning",
+        description="thinning",
     )
 
 

@@ -16,12 +16,12 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
 )
@@ -94,7 +94,7 @@ def _remove_small_objects(call: Call) -> Plan:
         return Tiles(lambda block: block.data)
     if call.dtype.kind == "b":
         return (yield from _drop_small(call, holes=False))
-    sizes = yield Gather(_count_labels, add_counts, what="sizes")
+    sizes = yield Reduce(_count_labels, add_counts, description="sizes")
     if max(sizes) == 1:
         warnings.warn(
             "Only one label was provided to `remove_small_objects`. "

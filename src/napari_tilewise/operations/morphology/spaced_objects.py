@@ -19,13 +19,13 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Neighbourhood,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
 )
@@ -64,7 +64,7 @@ def _plan(call: Call) -> Plan:
         return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
     (raster, label), sizes = yield together(
-        collected(border, halo=1, what="borders"), Gather(count, add_counts, halo=1)
+        collected(border, halo=1, description="borders"), Reduce(count, add_counts, halo=1)
     )
     order = np.argsort(raster)
     removed = _removed(call, raster[order], label[order], sizes)

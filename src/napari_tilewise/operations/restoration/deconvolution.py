@@ -22,7 +22,6 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
@@ -31,6 +30,7 @@ from napari_tilewise.operations.spec.operation import (
     Output,
     Part,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
 )
@@ -60,8 +60,8 @@ def _lucy(call: Call) -> Plan:
     return Tiles(lambda block: _deconvolve(block.data, call, method), halo=_lucy_halo(call))
 
 
-def _is_tame(call: Call) -> Generator[Gather, Any, bool]:
-    """Gather whether rounding stays small: an odd kernel, and nothing negative or infinite.
+def _is_tame(call: Call) -> Generator[Reduce, Any, bool]:
+    """Reduce whether rounding stays small: an odd kernel, and nothing negative or infinite.
 
     With an even kernel the second convolution is not the first one's mirror image, and with
     negative values the blurred estimate may vanish where the image does not: their quotient then
@@ -74,7 +74,7 @@ def _is_tame(call: Call) -> Generator[Gather, Any, bool]:
     def of(block: Block) -> bool:
         return bool(block.data.min() >= 0 and block.data.max() < np.inf)
 
-    tame: bool = yield Gather(of, lambda a, b: a and b, what="sign of the image")
+    tame: bool = yield Reduce(of, lambda a, b: a and b, description="sign of the image")
     return tame
 
 

@@ -24,11 +24,11 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Neighbourhood,
     Operation,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
 )
@@ -55,8 +55,8 @@ def _labelled(mask: np.ndarray) -> np.ndarray:
     return np.asarray(label(ndi.binary_dilation(mask, structure=cross)))
 
 
-def _limits(call: Call) -> Generator[Gather, Any, tuple[np.ndarray, np.ndarray]]:
-    """Gather the smallest and the largest known pixel of each channel."""
+def _limits(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+    """Reduce the smallest and the largest known pixel of each channel."""
 
     def of(block: Block) -> tuple[np.ndarray, np.ndarray] | None:
         known = _pixels(call, block.data)[~block.images["mask"].astype(bool)]
@@ -67,7 +67,7 @@ def _limits(call: Call) -> Generator[Gather, Any, tuple[np.ndarray, np.ndarray]]
             return b if a is None else a
         return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
 
-    found = yield Gather(of, merge, what="known pixels")
+    found = yield Reduce(of, merge, description="known pixels")
     if found is None:
         raise InvalidImage(
             f"{call.operation.name}: the mask covers the whole image: expected pixels that are "
@@ -88,8 +88,8 @@ def _pieces(block: Block) -> Pieces:
     return Pieces(labels, count)
 
 
-def _boxes(call: Call) -> Generator[Gather, Any, np.ndarray]:
-    """Gather the box of every hole, as an array (hole, axis, side)."""
+def _boxes(call: Call) -> Generator[Reduce, Any, np.ndarray]:
+    """Reduce the box of every hole, as an array (hole, axis, side)."""
     components = yield gather_components(_pieces, call.ndim, halo=1)
     numbers = np.arange(components.count + 1)
 
@@ -116,7 +116,7 @@ def _boxes(call: Call) -> Generator[Gather, Any, np.ndarray]:
             np.maximum.at(boxes[..., 1], found - 1, part[..., 1])
         return boxes
 
-    boxes: np.ndarray = yield Gather(of, merge, halo=1, finish=finish, what="boxes of holes")
+    boxes: np.ndarray = yield Reduce(of, merge, halo=1, finish=finish, description="boxes of holes")
     return boxes
 
 

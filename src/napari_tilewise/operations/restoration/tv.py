@@ -21,12 +21,12 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Neighbourhood,
     Operation,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
 )
@@ -76,7 +76,7 @@ def _channel(call: Call, number: int) -> tuple[Any, ...]:
     return call.with_channel((slice(None),) * call.ndim, number)
 
 
-def _iterations(call: Call) -> Generator[Gather, Any, list[int]]:
+def _iterations(call: Call) -> Generator[Reduce, Any, list[int]]:
     """Return how many iterations the function does on each channel of the whole image."""
     most = int(call["max_num_iter"])
     channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
@@ -127,7 +127,7 @@ def _rounding(call: Call) -> float:
 # -- energies --------------------------------------------------------------------------------------
 
 
-def _energy_pass(call: Call, channels: int, upto: int) -> Gather:
+def _energy_pass(call: Call, channels: int, upto: int) -> Reduce:
     """Return the pass that gathers every channel's energies, and whether it is flat."""
     weight, pixels = call["weight"], prod(call.spatial_shape)
 
@@ -146,12 +146,12 @@ def _energy_pass(call: Call, channels: int, upto: int) -> Gather:
     def merge(a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
         return a[0] + b[0], a[1] & b[1]
 
-    return Gather(of, merge, halo=upto, what=f"energies of {upto} iterations")
+    return Reduce(of, merge, halo=upto, description=f"energies of {upto} iterations")
 
 
 def _exact_energies(
     call: Call, channels: int, upto: int
-) -> Generator[Gather, Any, list[list[Any]] | None]:
+) -> Generator[Reduce, Any, list[list[Any]] | None]:
     """Return the energies with the function's own rounding, None where boxes get too large."""
     if size(_largest_box(call, upto)) > LARGEST:
         return None
@@ -163,7 +163,7 @@ def _exact_energies(
                 yield np.ascontiguousarray(norm)
 
     found = yield from global_numbers.sums(
-        call, arrays, halo=upto, what="energies, exactly", piece=PIECE
+        call, arrays, halo=upto, description="energies, exactly", piece=PIECE
     )
     energies = []
     for squares, norm in zip(found[::2], found[1::2], strict=True):

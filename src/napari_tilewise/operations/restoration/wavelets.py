@@ -28,7 +28,6 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
@@ -36,6 +35,7 @@ from napari_tilewise.operations.spec.operation import (
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
     Value,
@@ -102,8 +102,8 @@ def _finest(call: Call, plane: np.ndarray, block: Block, wavelet: Any) -> np.nda
 
 def _noise(
     call: Call, channel: int, wavelet: Any, pixels: Callable[[np.ndarray], np.ndarray]
-) -> Generator[Gather, Any, Any]:
-    """Gather what `_sigma_est_dwt` estimates: the median magnitude of the details that are not 0.
+) -> Generator[Reduce, Any, Any]:
+    """Reduce what `_sigma_est_dwt` estimates: the median magnitude of the details that are not 0.
 
     `pixels` returns the image as the function sees it.
     """
@@ -114,11 +114,11 @@ def _noise(
         return np.asarray(np.abs(details[np.nonzero(details)]))
 
     dtype = np.dtype(as_float(call))
-    count = yield Gather(
+    count = yield Reduce(
         of=lambda block: magnitudes(block).size,
         merge=lambda a, b: a + b,
         halo=halo,
-        what="details",
+        description="details",
     )
     middle = None
     if count:
@@ -242,8 +242,8 @@ def _denoise(call: Call) -> Plan:
     return Tiles(compute, halo=_reach(call), align=(2**levels,) * call.ndim)
 
 
-def _scaled(call: Call) -> Generator[Gather, Any, tuple[Any, list[Any]]]:
-    """Gather the smallest pixel, and scale each channel's sigma as the conversion to float does."""
+def _scaled(call: Call) -> Generator[Reduce, Any, tuple[Any, list[Any]]]:
+    """Reduce the smallest pixel, and scale each channel's sigma as the conversion to float does."""
     count, given = _channels(call), call["sigma"]
     sigmas = list(given) if np.ndim(given) else [given] * count
     if call.dtype.kind == "f":
@@ -292,8 +292,8 @@ def _boxes(call: Call, level: int) -> tuple[list[Region], list[Region]]:
     return own, pixels
 
 
-def _mean_squares(call: Call, channel: int, level: int) -> Generator[Gather, Any, dict[str, Any]]:
-    """Gather the mean of the squared details of a level, as NumPy sums them."""
+def _mean_squares(call: Call, channel: int, level: int) -> Generator[Reduce, Any, dict[str, Any]]:
+    """Reduce the mean of the squared details of a level, as NumPy sums them."""
     shape, cuts = _runs(call, level)
     own, pixels = _boxes(call, level)
     wavelet = _wavelet(call)
@@ -314,7 +314,9 @@ def _mean_squares(call: Call, channel: int, level: int) -> Generator[Gather, Any
             found[key] = np.sum((inside * inside).reshape(-1)[run])
         return {number: found}
 
-    found = yield Gather(of, lambda a, b: a | b, regions=pixels, what=f"details of level {level}")
+    found = yield Reduce(
+        of, lambda a, b: a | b, regions=pixels, description=f"details of level {level}"
+    )
     keys = list(found[0])
     parts = [[found[number][key] for key in keys] for number in range(len(cuts))]
     totals = global_numbers.join_cuts(parts, cuts)

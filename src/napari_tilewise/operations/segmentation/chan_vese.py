@@ -38,7 +38,7 @@ from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, ImageOr
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from napari_tilewise.operations.spec.operation import Gather
+    from napari_tilewise.operations.spec.operation import Reduce
 
 LEVEL = "phi"
 """The name of the stored image."""
@@ -124,8 +124,8 @@ def _divided(found: list[Any]) -> tuple[Any, Any]:
     return inside, outside
 
 
-def _energy(problem: _Problem) -> Generator[Gather, Any, Any]:
-    """Gather the energy of the level set as it is now."""
+def _energy(problem: _Problem) -> Generator[Reduce, Any, Any]:
+    """Reduce the energy of the level set as it is now."""
     call = problem.call
     soft = reach("segmentation._chan_vese", "_cv_heavyside")
     edge_length = reach("segmentation._chan_vese", "_cv_edge_length_term")
@@ -133,7 +133,7 @@ def _energy(problem: _Problem) -> Generator[Gather, Any, Any]:
     def shares(block: Block) -> Iterator[np.ndarray]:
         return _shares(problem.image(block), soft(problem.level(block)))
 
-    found = yield from sums(call, shares, what="means")
+    found = yield from sums(call, shares, description="means")
     inside, outside = _divided(found)
 
     def terms(block: Block) -> Iterator[np.ndarray]:
@@ -144,7 +144,7 @@ def _energy(problem: _Problem) -> Generator[Gather, Any, Any]:
         yield (within + without)[block.core]
         yield edge_length(phi, call["mu"])[block.core]
 
-    difference, length = yield from sums(call, terms, halo=1, what="energy")
+    difference, length = yield from sums(call, terms, halo=1, description="energy")
     return difference + length
 
 
@@ -156,7 +156,7 @@ def _chan_vese(call: Call) -> Plan:
         inside = (problem.level(block) > 0).astype(problem.dtype)
         return _shares(problem.image(block), inside)
 
-    means = _divided((yield from sums(call, begun, what="means")))
+    means = _divided((yield from sums(call, begun, description="means")))
     compute: Any = problem.first
     energies: list[Any] = []
     done, change = 0, call["tol"] + 1
@@ -167,7 +167,9 @@ def _chan_vese(call: Call) -> Plan:
         if call["extended_output"]:
             energies.append((yield from _energy(problem)))
         compute = _Iteration(problem, means)
-        total, *found = yield from sums(call, compute.measures, halo=1, what="change and means")
+        total, *found = yield from sums(
+            call, compute.measures, halo=1, description="change and means"
+        )
         change = np.sqrt(total.dtype.type(total / np.intp(prod(call.shape))))
         means = _divided(found)
         done += 1

@@ -15,7 +15,7 @@ from napari_tilewise.operations.morphology import extrema
 from napari_tilewise.operations.morphology.extrema import connectivity_of
 from napari_tilewise.operations.shared.combined import collected
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
-from napari_tilewise.operations.spec.operation import Block, Call, Gather, Sweep, Tiles
+from napari_tilewise.operations.spec.operation import Block, Call, Reduce, Sweep, Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -91,18 +91,20 @@ class Floods:
 
     # -- seeds -----------------------------------------------------------------------------------
 
-    def prepare_seeds(self) -> Generator[Gather | Sweep, Any, None]:
-        """Gather what seeds need that are not given as an image."""
+    def prepare_seeds(self) -> Generator[Reduce | Sweep, Any, None]:
+        """Reduce what seeds need that are not given as an image."""
         markers = self.call["markers"]
         if markers is None:
             yield from self._minima()
         elif not hasattr(markers, "dtype"):
-            count: Any = yield Gather(
-                lambda block: np.sum(self.mask(block)[block.core]), np.add, what="pixels to flood"
+            count: Any = yield Reduce(
+                lambda block: np.sum(self.mask(block)[block.core]),
+                np.add,
+                description="pixels to flood",
             )
             self.places = int(markers / (count / prod(self.call.shape)))
 
-    def _minima(self) -> Generator[Gather | Sweep, Any, None]:
+    def _minima(self) -> Generator[Reduce | Sweep, Any, None]:
         """Store the numbered minima of the image within the mask."""
         call = self.call
         inner = MINIMA.call(call.shape, call.dtype, {"connectivity": self.connectivity})
@@ -155,11 +157,11 @@ class Floods:
 
     # -- basins ----------------------------------------------------------------------------------
 
-    def basins(self, components: Components) -> Generator[Gather, Any, Basins]:
-        """Gather where the components lie and which labels they hold."""
+    def basins(self, components: Components) -> Generator[Reduce, Any, Basins]:
+        """Reduce where the components lie and which labels they hold."""
         ndim, count = self.call.ndim, components.count + 1
         info = np.iinfo(labels_dtype(self.call))
-        columns = yield collected(lambda block: self._rows(block, components), what="basins")
+        columns = yield collected(lambda block: self._rows(block, components), description="basins")
         ids, anchors, low, high, least, most, unordered = columns
         found = Basins(
             np.zeros(count, np.int64),

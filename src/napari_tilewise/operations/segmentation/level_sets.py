@@ -52,7 +52,7 @@ from napari_tilewise.operations.spec.parameters import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from napari_tilewise.operations.spec.operation import Gather
+    from napari_tilewise.operations.spec.operation import Reduce
 
 LEVEL = "level_set"
 """The name of the stored image."""
@@ -172,7 +172,7 @@ def _geodesic(call: Call) -> Plan:
             halo=halo,
             most=1,
             name=LEVEL,
-            what="iterations",
+            description="iterations",
         )
         done += at_once
     return Tiles(_Evolution(call, threshold, range(done, last)), halo=halo)
@@ -241,14 +241,14 @@ def _morphological_chan_vese(call: Call) -> Plan:
                 halo=halo,
                 most=1,
                 name=LEVEL,
-                what="iterations",
+                description="iterations",
             )
         compute = _Separation(call, *(yield from _means(call)), step)
     return Tiles(compute, halo=halo)
 
 
-def _means(call: Call) -> Generator[Gather, Any, tuple[Any, Any]]:
-    """Gather the mean outside and inside, as scikit-image divides them."""
+def _means(call: Call) -> Generator[Reduce, Any, tuple[Any, Any]]:
+    """Reduce the mean outside and inside, as scikit-image divides them."""
 
     def of(block: Block) -> Iterator[np.ndarray]:
         image, level = block.data, _level(call, block)
@@ -257,7 +257,7 @@ def _means(call: Call) -> Generator[Gather, Any, tuple[Any, Any]]:
         yield image * level
         yield level
 
-    outside, n_outside, inside, n_inside = yield from sums(call, of, what="means")
+    outside, n_outside, inside, n_inside = yield from sums(call, of, description="means")
     return outside / float(n_outside + 1e-8), inside / float(n_inside + 1e-8)
 
 

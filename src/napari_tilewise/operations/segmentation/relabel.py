@@ -18,7 +18,6 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     Kind,
     Limits,
     Operation,
@@ -26,6 +25,7 @@ from napari_tilewise.operations.spec.operation import (
     Part,
     Parts,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
     Value,
@@ -49,8 +49,8 @@ def _roomy_dtype(call: Call) -> Any:
 
 
 def _relabel_sequential(call: Call) -> Plan:
-    labels = yield Gather(
-        lambda block: np.unique(block.data[block.core]), _union, what="labels that there are"
+    labels = yield Reduce(
+        lambda block: np.unique(block.data[block.core]), _union, description="labels that there are"
     )
     renumbered, forward, inverse = call.function(labels)
 
@@ -92,7 +92,7 @@ def _join_segmentations(call: Call) -> Plan:
     def merge(a: Pairs, b: Pairs) -> Pairs:
         return _distinct(np.concatenate([a[0], b[0]]), np.concatenate([a[1], b[1]]))
 
-    pairs: Pairs = yield Gather(of, merge, what="pairs of labels that there are")
+    pairs: Pairs = yield Reduce(of, merge, description="pairs of labels that there are")
     result = call.function(pairs[0], s2=pairs[1])
     joined, *maps = result if call["return_mapping"] else (result,)
     firsts, seconds = np.unique(pairs[0]), np.unique(pairs[1])

@@ -33,7 +33,6 @@ from napari_tilewise.operations.spec.operation import (
     Call,
     Constraint,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
@@ -41,6 +40,7 @@ from napari_tilewise.operations.spec.operation import (
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
 )
@@ -202,7 +202,7 @@ def _watershed(call: Call) -> Plan:
             return True, _Kept(found)
 
         boxes = [basins.box(number) for number in visited.tolist()]
-        settled, kept = yield Gather(visit, _both, regions=boxes, what="floods")
+        settled, kept = yield Reduce(visit, _both, regions=boxes, description="floods")
         if not settled:
             return (yield from _at_once(call))
     uncontested = np.where(basins.least == basins.most, basins.least, 0)

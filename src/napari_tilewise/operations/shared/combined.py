@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.operations.shared.collected import Collected
-from napari_tilewise.operations.spec.operation import Block, Gather, HaloLike
+from napari_tilewise.operations.spec.operation import Block, HaloLike, Reduce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ class _Totals(list[Any]):
         return sum(getattr(total, "nbytes", 0) for total in self)
 
 
-def together(*gathers: Gather) -> Gather:
+def together(*gathers: Reduce) -> Reduce:
     """Return one pass for several gathers with the same halo; its result is a list of theirs."""
 
     def of(block: Block) -> _Totals:
@@ -35,17 +35,19 @@ def together(*gathers: Gather) -> Gather:
         items = zip(gathers, totals, strict=True)
         return [g.finish(total) if g.finish is not None else total for g, total in items]
 
-    return Gather(of, merge, halo=gathers[0].halo, finish=finish, what=gathers[0].what)
+    return Reduce(
+        of, merge, halo=gathers[0].halo, finish=finish, description=gathers[0].description
+    )
 
 
 def collected(
-    of: Callable[[Block], tuple[np.ndarray, ...]], *, halo: HaloLike = 0, what: str
-) -> Gather:
+    of: Callable[[Block], tuple[np.ndarray, ...]], *, halo: HaloLike = 0, description: str
+) -> Reduce:
     """Return the pass that joins the arrays that tiles contribute, in no particular order."""
-    return Gather(
+    return Reduce(
         lambda block: Collected(*of(block)),
         Collected.extend,
         halo=halo,
         finish=Collected.joined,
-        what=what,
+        description=description,
     )

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from napari_tilewise.operations.spec.operation import Block, Gather, HaloLike
+from napari_tilewise.operations.spec.operation import Block, HaloLike, Reduce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -254,7 +254,7 @@ def gather_components(
     *,
     halo: HaloLike = 0,
     ufuncs: Mapping[str, np.ufunc] | None = None,
-) -> Gather:
+) -> Reduce:
     """Return the pass that joins the tiles' pieces; its result is a `Components`.
 
     Parameters
@@ -284,7 +284,9 @@ def gather_components(
     def finish(joined: Any) -> Components:
         return _begun(joined, connectivity, joins).components()
 
-    return Gather(of, merge, halo=halo, finish=finish, in_groups=True, what="connected pieces")
+    return Reduce(
+        of, merge, halo=halo, finish=finish, in_groups=True, description="connected pieces"
+    )
 
 
 def _begun(joined: Joined | _Tile, connectivity: int, ufuncs: Mapping[str, np.ufunc]) -> Joined:

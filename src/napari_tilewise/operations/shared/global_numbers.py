@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.spec.operation import Block, Call, Gather, HaloLike
+from napari_tilewise.operations.spec.operation import Block, Call, HaloLike, Reduce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -42,8 +42,8 @@ def largest_cut(call: Call) -> int:
     return min(prod(call.shape), PIECE)
 
 
-def extremes(call: Call, *, finite: bool = False) -> Generator[Gather, Any, tuple[Any, Any]]:
-    """Gather the smallest and largest value, in the image's dtype; NaN if there is any.
+def extremes(call: Call, *, finite: bool = False) -> Generator[Reduce, Any, tuple[Any, Any]]:
+    """Reduce the smallest and largest value, in the image's dtype; NaN if there is any.
 
     Raises
     ------
@@ -64,27 +64,27 @@ def extremes(call: Call, *, finite: bool = False) -> Generator[Gather, Any, tupl
     def merge(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
         return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
 
-    low, high = yield Gather(of, merge, in_groups=True, what="smallest and largest value")
+    low, high = yield Reduce(of, merge, in_groups=True, description="smallest and largest value")
     return low, high
 
 
 def deviation(
     call: Call, values: Callable[[np.ndarray], np.ndarray]
-) -> Generator[Gather, Any, Any]:
-    """Gather ``values(image).std()``, channels last, as NumPy computes it."""
+) -> Generator[Reduce, Any, Any]:
+    """Reduce ``values(image).std()``, channels last, as NumPy computes it."""
     count = np.intp(prod(call.shape))
     channels = call.shape[call.channel_axis] if call.channel_axis is not None else 1
 
     def raw(block: Block) -> Iterator[np.ndarray]:
         yield values(pixels(block, call))
 
-    (total,) = yield from sums(call, raw, channels=channels, what="mean")
+    (total,) = yield from sums(call, raw, channels=channels, description="mean")
     mean = total.dtype.type(total / count)
 
     def squares(block: Block) -> Iterator[np.ndarray]:
         yield np.square(values(pixels(block, call)) - mean)
 
-    (total,) = yield from sums(call, squares, channels=channels, what="standard deviation")
+    (total,) = yield from sums(call, squares, channels=channels, description="standard deviation")
     variance = total.dtype.type(total / count)
     return variance.dtype.type(np.sqrt(variance))
 
@@ -95,10 +95,10 @@ def sums(
     *,
     channels: int = 1,
     halo: HaloLike = 0,
-    what: str = "sums",
+    description: str = "sums",
     piece: int = PIECE,
-) -> Generator[Gather, Any, list[Any]]:
-    """Gather ``[array.sum(), ...]`` of arrays over the image, each pixel holding `channels` values.
+) -> Generator[Reduce, Any, list[Any]]:
+    """Reduce ``[array.sum(), ...]`` of arrays over the image, each pixel holding `channels` values.
 
     `of` yields the parts of these arrays that lie on a block's tile. `piece` is the largest number
     of values to sum at once.
@@ -114,7 +114,9 @@ def sums(
         part = slice(start - int(corner), stop - int(corner))
         return {number: [np.sum(array.reshape(-1)[part]) for array in of(block)]}
 
-    found = yield Gather(summed, lambda a, b: a | b, halo=halo, regions=boxes, what=what)
+    found = yield Reduce(
+        summed, lambda a, b: a | b, halo=halo, regions=boxes, description=description
+    )
     return join_cuts([found[number] for number in range(len(cuts))], cuts)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.global_numbers import sums
-from napari_tilewise.operations.spec.operation import Block, Call, Gather
+from napari_tilewise.operations.spec.operation import Block, Call, Reduce
 
 Pixels: TypeAlias = Callable[[Block], np.ndarray]
 """Which pixels of a block count, as a flat array."""
@@ -47,15 +47,15 @@ class Histogram:
 
 def gather_range(
     call: Call, pixels: Pixels = pixels_of
-) -> Generator[Gather, Any, tuple[Any, Any] | None]:
+) -> Generator[Reduce, Any, tuple[Any, Any] | None]:
     """Return the smallest and largest pixel; NaN where there is one; None without any pixel."""
 
     def of(block: Block) -> tuple[Any, Any] | None:
         values = pixels(block)
         return (values.min(), values.max()) if values.size else None
 
-    found: tuple[Any, Any] | None = yield Gather(
-        of=of, merge=join_ranges, in_groups=True, what="range of the image"
+    found: tuple[Any, Any] | None = yield Reduce(
+        of=of, merge=join_ranges, in_groups=True, description="range of the image"
     )
     return found
 
@@ -69,7 +69,7 @@ def join_ranges(a: tuple[Any, Any] | None, b: tuple[Any, Any] | None) -> tuple[A
 
 def gather_histogram(
     call: Call, bins: int, pixels: Pixels = pixels_of
-) -> Generator[Gather, Any, Histogram]:
+) -> Generator[Reduce, Any, Histogram]:
     """Return the histogram that `skimage.exposure.histogram` makes of the whole image.
 
     Raises
@@ -97,11 +97,11 @@ def gather_histogram(
             )
         counts = yield from _gather_integers(call, low, high, pixels)
         return Histogram(counts, np.arange(int(low), int(high) + 1), low, high)
-    counts = yield Gather(
+    counts = yield Reduce(
         of=lambda block: np.histogram(pixels(block), bins=bins, range=(low, high))[0],
         merge=np.add,
         in_groups=True,
-        what="histogram",
+        description="histogram",
     )
     edges = np.histogram_bin_edges(np.empty(0, np.asarray(low).dtype), bins, (low, high))
     return Histogram(counts, (edges[:-1] + edges[1:]) / 2.0, low, high)
@@ -109,7 +109,7 @@ def gather_histogram(
 
 def _gather_integers(
     call: Call, low: Any, high: Any, pixels: Pixels
-) -> Generator[Gather, Any, np.ndarray]:
+) -> Generator[Reduce, Any, np.ndarray]:
     first, length = int(low), int(high) - int(low) + 1
     if length > MOST_BINS:
         raise InvalidImage(
@@ -131,7 +131,9 @@ def _gather_integers(
         total[at : at + len(counts)] += counts
         return 0, total
 
-    return _full((yield Gather(of=of, merge=merge, in_groups=True, what="histogram")), length)
+    return _full(
+        (yield Reduce(of=of, merge=merge, in_groups=True, description="histogram")), length
+    )
 
 
 def _full(part: tuple[int, np.ndarray], length: int) -> np.ndarray:
@@ -143,21 +145,21 @@ def _full(part: tuple[int, np.ndarray], length: int) -> np.ndarray:
     return total
 
 
-def gather_sum(call: Call) -> Generator[Gather, Any, int]:
+def gather_sum(call: Call) -> Generator[Reduce, Any, int]:
     """Return the exact sum of all pixels of an integer image."""
     wide = np.uint64 if call.dtype.kind == "u" else np.int64
-    total: int = yield Gather(
+    total: int = yield Reduce(
         of=lambda block: int(block.data[block.core].sum(dtype=wide)),
         merge=lambda a, b: a + b,
         in_groups=True,
-        what="sum",
+        description="sum",
     )
     return total
 
 
 def gather_pairwise(
     call: Call, values: Callable[[np.ndarray], np.ndarray]
-) -> Generator[Gather, Any, Any]:
+) -> Generator[Reduce, Any, Any]:
     """Return ``values(image).sum()`` of a float image, to NumPy's own bits."""
     # NumPy's means of float16 are sums of float32
     wide = np.float32 if call.dtype == np.float16 else call.dtype
@@ -165,5 +167,5 @@ def gather_pairwise(
     def of(block: Block) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(values(block.data[block.core]), dtype=wide)
 
-    (total,) = yield from sums(call, of, what="mean")
+    (total,) = yield from sums(call, of, description="mean")
     return total

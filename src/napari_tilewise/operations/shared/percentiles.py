@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.operations.spec.operation import Block, Call, Gather, HaloLike
+from napari_tilewise.operations.spec.operation import Block, Call, HaloLike, Reduce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -26,8 +26,8 @@ def percentiles(
     wanted: Sequence[float],
     dtype: Any,
     halo: HaloLike = 0,
-) -> Generator[Gather, Any, np.ndarray]:
-    """Gather ``np.percentile(values of all pixels, wanted)`` for values of 16 bits or more.
+) -> Generator[Reduce, Any, np.ndarray]:
+    """Reduce ``np.percentile(values of all pixels, wanted)`` for values of 16 bits or more.
 
     `values` returns those of a block's own tile, one per pixel.
     """
@@ -55,8 +55,8 @@ def ranked(
     ranks: Sequence[int],
     dtype: np.dtype[Any],
     halo: HaloLike,
-) -> Generator[Gather, Any, np.ndarray | None]:
-    """Gather the values of these ranks (0 is the smallest); None when any value is NaN."""
+) -> Generator[Reduce, Any, np.ndarray | None]:
+    """Reduce the values of these ranks (0 is the smallest); None when any value is NaN."""
     bits = dtype.itemsize * 8
     prefixes, left = [0] * len(ranks), list(ranks)
     for shift in range(bits - DIGIT, -1, -DIGIT):
@@ -74,7 +74,7 @@ def ranked(
 
 def _histograms(
     values: Callable[[Block], np.ndarray], bins: Sequence[int], shift: int, halo: HaloLike
-) -> Gather:
+) -> Reduce:
     def of(block: Block) -> tuple[np.ndarray, bool]:
         found = values(block)
         keys = _key(found)
@@ -90,7 +90,7 @@ def _histograms(
     def merge(a: Any, b: Any) -> tuple[np.ndarray, bool]:
         return a[0] + b[0], a[1] or b[1]
 
-    return Gather(of, merge, halo=halo, in_groups=True, what="percentiles")
+    return Reduce(of, merge, halo=halo, in_groups=True, description="percentiles")
 
 
 def _key(values: np.ndarray) -> np.ndarray:

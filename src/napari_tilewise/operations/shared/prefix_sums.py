@@ -16,7 +16,7 @@ import numpy as np
 from skimage.util import img_as_float
 
 from napari_tilewise.operations.shared.common import as_float
-from napari_tilewise.operations.spec.operation import Block, Call, Gather, HaloLike, normal_halo
+from napari_tilewise.operations.spec.operation import Block, Call, HaloLike, Reduce, normal_halo
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -114,11 +114,11 @@ def _continued(data: np.ndarray, before: np.ndarray, axis: int) -> np.ndarray:
     return np.cumsum(np.concatenate([before, data], axis=axis), axis=axis)
 
 
-def gather_prefix_sums(call: Call, halo: HaloLike) -> Generator[Gather, Any, PrefixSums]:
+def gather_prefix_sums(call: Call, halo: HaloLike) -> Generator[Reduce, Any, PrefixSums]:
     """Walk over the image, so that the prefix sums of any tile grown by a halo are at hand."""
     height, width = call.shape
     corner = (slice(0, 1), slice(0, 1))
-    grid: Grid = yield Gather(lambda block: block.grid, lambda a, b: a, regions=[corner])
+    grid: Grid = yield Reduce(lambda block: block.grid, lambda a, b: a, regions=[corner])
     rows, columns = _starts(grid, halo)
     sums = PrefixSums(call, columns)
     top = np.zeros(width)
@@ -127,11 +127,11 @@ def gather_prefix_sums(call: Call, halo: HaloLike) -> Generator[Gather, Any, Pre
         stop = min(height, start + step)
         inside = [row for row in rows if start < row <= stop]
         # The whole band travels and is kept: no other process, and no later run, has these sums.
-        band: PrefixBand = yield Gather(
+        band: PrefixBand = yield Reduce(
             partial(sums.walk, top=top, rows=inside),
             lambda a, b: a,
             regions=[(slice(start, stop), slice(0, width))],
-            what="sums",
+            description="sums",
         )
         sums.take(band)
         top = band.end

@@ -10,7 +10,7 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.grid import Grid
-from napari_tilewise.operations.spec.operation import Block, Call, Gather, HaloLike
+from napari_tilewise.operations.spec.operation import Block, Call, HaloLike, Reduce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -20,9 +20,9 @@ LENGTH = {1: 2**20, 2: 1024, 3: 128}
 
 
 def anywhere(
-    call: Call, holds: Callable[[Block], bool], *, halo: HaloLike = 0, what: str
-) -> Generator[Gather, Any, bool]:
-    """Gather whether any box of the image holds something, in ever larger strides.
+    call: Call, holds: Callable[[Block], bool], *, halo: HaloLike = 0, description: str
+) -> Generator[Reduce, Any, bool]:
+    """Reduce whether any box of the image holds something, in ever larger strides.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def anywhere(
         Tells of a block whether its tile holds it.
     halo
         What `holds` needs around the tile.
-    what
+    description
         What is looked for, in words, for progress.
     """
     shape = call.spatial_shape
@@ -41,7 +41,7 @@ def anywhere(
     begin, many = 0, 1
     while begin < len(boxes):
         some = boxes[begin : begin + many]
-        found = yield Gather(holds, operator.or_, halo=halo, regions=some, what=what)
+        found = yield Reduce(holds, operator.or_, halo=halo, regions=some, description=description)
         if found:
             return True
         begin, many = begin + many, 4 * many

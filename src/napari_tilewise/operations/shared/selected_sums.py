@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.operations.shared.global_numbers import band, cuts_of, join_cuts
-from napari_tilewise.operations.spec.operation import Block, Call, Gather
+from napari_tilewise.operations.spec.operation import Block, Call, Reduce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -24,9 +24,9 @@ def selected_sums(
     selected: Callable[[Block], np.ndarray],
     count: int,
     *,
-    what: str = "sums",
-) -> Generator[Gather, Any, list[Any]]:
-    """Gather ``[array[mask].sum(), ...]``, where `count` pixels of the mask are True.
+    description: str = "sums",
+) -> Generator[Reduce, Any, list[Any]]:
+    """Reduce ``[array[mask].sum(), ...]``, where `count` pixels of the mask are True.
 
     `of` and `selected` give the parts of the arrays and of the mask that lie on a block's tile.
     """
@@ -42,7 +42,9 @@ def selected_sums(
         return _Line(count, [array.reshape(-1)[part][mask] for array in of(block)])
 
     # boxes are visited, and joined, in the order given
-    found = yield Gather(piece, _Line.extend, regions=boxes, finish=_Line.sums, what=what)
+    found = yield Reduce(
+        piece, _Line.extend, regions=boxes, finish=_Line.sums, description=description
+    )
     return list(found)
 
 

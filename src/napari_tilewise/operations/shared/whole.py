@@ -12,12 +12,12 @@ import numpy as np
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
-    Gather,
     Kind,
     Neighbourhood,
     Part,
     Parts,
     Plan,
+    Reduce,
     Tiles,
     Value,
 )
@@ -46,10 +46,10 @@ WHOLE: dict[str, Any] = {
 """What every declaration says that calls scikit-image's function on the whole image."""
 
 
-def gather_whole(call: Call, compute: Any, what: str = "the whole image") -> Gather:
+def gather_whole(call: Call, compute: Any, description: str = "the whole image") -> Reduce:
     """Return the pass whose only block is the whole image."""
     everything = tuple(slice(0, n) for n in call.spatial_shape)
-    return Gather(compute, _never_merged, regions=[everything], what=what)
+    return Reduce(compute, _never_merged, regions=[everything], description=description)
 
 
 def _never_merged(total: Any, part: Any) -> Any:

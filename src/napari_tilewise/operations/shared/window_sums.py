@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.operations.spec.operation import Block, Call, Gather
+from napari_tilewise.operations.spec.operation import Block, Call, Reduce
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -232,7 +232,7 @@ def _windows(sums: np.ndarray, width: int, axis: int) -> np.ndarray:
 
 def gather_window_sums(
     call: Call, padding: Padding, first: Sequence[int]
-) -> Generator[Gather, Any, WindowSums]:
+) -> Generator[Reduce, Any, WindowSums]:
     """Walk over the image, so that the sums of any box are at hand.
 
     Parameters
@@ -245,7 +245,7 @@ def gather_window_sums(
         The number of the sum that is the result's first pixel, along each axis.
     """
     corner = tuple(slice(0, 1) for _ in padding.shape)
-    grid = yield Gather(lambda block: block.grid, lambda a, b: a, regions=[corner])
+    grid = yield Reduce(lambda block: block.grid, lambda a, b: a, regions=[corner])
     starts = [
         [begin + at for at in range(0, n, length)]
         for begin, n, length in zip(first, grid.shape, grid.tile, strict=True)
@@ -259,8 +259,8 @@ def gather_window_sums(
             return sums.walk(padding.of(block, box), box[0].start, tails)
 
         # The whole band travels and is kept: no other process, and no later run, has these sums.
-        bands: list[WindowBand] = yield Gather(
-            walk, lambda a, b: a, regions=[padding.inside(box)], what="sums of windows"
+        bands: list[WindowBand] = yield Reduce(
+            walk, lambda a, b: a, regions=[padding.inside(box)], description="sums of windows"
         )
         sums.take(bands)
         tails = [band.end for band in bands]

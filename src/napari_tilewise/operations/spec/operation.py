@@ -3,7 +3,7 @@
 A declaration answers four questions: which parameters (`specs` over scikit-image's signature),
 which neighbours a tile needs (`neighbourhood`), what comes out (`result`), and, where a tile
 depends on more than its neighbours, what must be gathered over the whole image first (`plan_of`). A
-plan is a generator: it yields `Gather` passes, receives what each one found, and returns the last
+plan is a generator: it yields `Reduce` passes, receives what each one found, and returns the last
 pass, `Tiles`, or a `Value`. The engine drives plans without knowing any operation.
 
 A declaration is written with the names listed here, whatever module defines them.
@@ -43,11 +43,11 @@ from napari_tilewise.operations.spec.parameters import (
 from napari_tilewise.operations.spec.passes import (
     Block,
     Final,
-    Gather,
     HaloLike,
     Part,
     Parts,
     Plan,
+    Reduce,
     Sweep,
     Tiles,
     Value,
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Accuracy",
     "Adapter",
+    "AsStep",
     "Block",
     "BoundParameters",
     "Call",
@@ -73,7 +74,6 @@ __all__ = [
     "Exactness",
     "Family",
     "Final",
-    "Gather",
     "HaloLike",
     "Kind",
     "Limits",
@@ -83,8 +83,8 @@ __all__ = [
     "Part",
     "Parts",
     "Plan",
+    "Reduce",
     "ResultSpec",
-    "StepForm",
     "Sweep",
     "Tiles",
     "Value",
@@ -224,7 +224,7 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class StepForm:
+class AsStep:
     """How an operation differs as a step of a recipe, or in a form."""
 
     apply: Callable[[np.ndarray, Any], np.ndarray] | None = None
@@ -267,7 +267,7 @@ class Operation:
     neighbourhood: Neighbourhood = field(default_factory=Neighbourhood)
     limits: Limits = field(default_factory=Limits)
     cost: Cost = field(default_factory=Cost)
-    step: StepForm = field(default_factory=StepForm)
+    step: AsStep = field(default_factory=AsStep)
     adapter: Adapter = DIRECT
     constraints: tuple[Constraint, ...] = ()
     deprecated: str = ""
@@ -490,7 +490,7 @@ class Operation:
     def as_step(self) -> Operation:
         """Return the operation as a recipe's step or a form runs it.
 
-        Where `StepForm.apply` is declared (thresholds), that is the image it makes of the input.
+        Where `AsStep.apply` is declared (thresholds), that is the image it makes of the input.
         """
         return self._as_step
 
@@ -505,7 +505,7 @@ class Operation:
         def plan(call: Call) -> Plan:
             inner = yield from self.plan(call)
             if isinstance(inner, Value):
-                return Tiles(lambda block: apply(block.data, inner.value), met=inner.value)
+                return Tiles(lambda block: apply(block.data, inner.value), scalar=inner.value)
             assert isinstance(inner, Tiles)
             return replace(inner, compute=lambda block: apply(block.data, inner.compute(block)))
 

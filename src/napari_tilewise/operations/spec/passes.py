@@ -51,7 +51,7 @@ HaloLike: TypeAlias = int | Sequence[int] | Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True, eq=False)
-class Gather:
+class Reduce:
     """One pass over all tiles that ends in a small global value."""
 
     of: Callable[[Block], Any]
@@ -70,7 +70,7 @@ class Gather:
     extrema): then other processes answer with one for several tiles, else with one for each."""
     finish: Callable[[Any], Any] | None = None
     """Applied to the merged contributions before the plan receives them."""
-    what: str = "statistics"
+    description: str = "statistics"
     """What is gathered, in words, for progress."""
 
 
@@ -95,7 +95,7 @@ class Sweep:
     most: int | None = None
     """At most so many sweeps (0: only `start`); None: until nothing changes."""
     name: str = "state"
-    what: str = "sweeps"
+    description: str = "sweeps"
     """What is done, in words, for progress."""
 
 
@@ -116,8 +116,8 @@ class Tiles:
     """The dtype, where the pixels decided it; None: the declared one."""
     on_grid: bool = False
     """Whether `compute` must see the very tiles of the passes before (connected pieces)."""
-    met: Any = None
-    """A number that the passes before found and that a record tells, such as a threshold."""
+    scalar: Any = None
+    """A number that earlier passes computed and a record states, such as a threshold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +146,7 @@ class Part:
 
 
 Final: TypeAlias = Tiles | Value | Parts
-Plan: TypeAlias = Generator[Gather | Sweep, Any, Final]
+Plan: TypeAlias = Generator[Reduce | Sweep, Any, Final]
 
 
 def normal_halo(halo: HaloLike, ndim: int, declared_by: str = "A pass") -> Halo:

@@ -20,7 +20,6 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
@@ -28,6 +27,7 @@ from napari_tilewise.operations.spec.operation import (
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
     Value,
@@ -99,7 +99,7 @@ def _hough_line(call: Call) -> Plan:
         span = slice(used[0], used[-1] + 1) if len(used) else slice(0, 0)
         return _Votes(int(span.start) - reach - 1, counts[span].copy())
 
-    votes: _Votes = yield Gather(of, lambda a, b: a.add(b), what="votes")
+    votes: _Votes = yield Reduce(of, lambda a, b: a.add(b), description="votes")
     offset = _distance(*call.shape)
     space = np.zeros((2 * offset + 1, len(theta)), np.uint64)
     if len(votes.counts):

@@ -22,13 +22,13 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Neighbourhood,
     Operation,
     Output,
     Plan,
+    Reduce,
     ResultSpec,
     Tiles,
     Value,
@@ -148,7 +148,7 @@ def _integral_image(call: Call) -> Plan:
 
 def _carry(
     call: Call, axis: int, before: Sequence[_Carried | None], boxes: Sequence[Region]
-) -> Gather:
+) -> Reduce:
     """Return the pass that carries the sums along one axis, with those along the axes before."""
     exact, dtype = _dtype(call).kind in "bui", _dtype(call)
 
@@ -172,7 +172,7 @@ def _carry(
         sums.add(part)
         return sums
 
-    return Gather(of, merge, regions=boxes, finish=carried, what=f"sums along axis {axis}")
+    return Reduce(of, merge, regions=boxes, finish=carried, description=f"sums along axis {axis}")
 
 
 def _halo(call: Call) -> HaloLike:
@@ -253,7 +253,7 @@ def _integrate(call: Call) -> Plan:
         values = block.data[tuple((mine - np.array(block.start)).T)]
         return [(tuple(map(int, place)), v) for place, v in zip(mine, values, strict=True)]
 
-    pairs = yield Gather(of, lambda a, b: a + b, regions=boxes, what="corners of windows")
+    pairs = yield Reduce(of, lambda a, b: a + b, regions=boxes, description="corners of windows")
     looked.values = dict(itertools.chain(pairs))
     return Value(integrate(looked, call["start"], call["end"]))
 

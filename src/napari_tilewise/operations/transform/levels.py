@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.operations.shared.private import reach
-from napari_tilewise.operations.spec.operation import Block, Call, Gather, Tiles
+from napari_tilewise.operations.spec.operation import Block, Call, Reduce, Tiles
 from napari_tilewise.operations.transform.ranges import Extremes, clip_limits, refuse_nan, scaled
 from napari_tilewise.operations.transform.sampling import Blur, Patch, Zoom
 
@@ -140,17 +140,17 @@ class Levels:
 
     # -- ranges ----------------------------------------------------------------------------------
 
-    def gather(self, cuts: Grid) -> Generator[Gather, Any, None]:
+    def gather(self, cuts: Grid) -> Generator[Reduce, Any, None]:
         """Find what every level is clipped to."""
         last = len(self.shapes) - 1
         boxes = [cuts.region(position) for position in cuts.positions()]
         while len(self.limits) < last:
             known = len(self.limits)
-            found = yield Gather(
+            found = yield Reduce(
                 lambda block: self._ranges(block, boxes[block.position[0]]),
                 _join,
                 regions=[self._widest(box)[0] for box in boxes],
-                what=f"range of levels {known + 1} to {last}",
+                description=f"range of levels {known + 1} to {last}",
             )
             for smooth, made in found[known:]:
                 low, high = self._limits(smooth, made)
@@ -213,7 +213,7 @@ def _join(
     return [(p.join(r), q.join(s)) for (p, q), (r, s) in zip(a, b, strict=True)]
 
 
-def find_limits(call: Call, levels: Levels, grid: Grid) -> Generator[Gather, Any, None]:
+def find_limits(call: Call, levels: Levels, grid: Grid) -> Generator[Reduce, Any, None]:
     """Find what every level is clipped to, where anything can need it."""
     if call["order"] == 0:  # the nearest pixel is never out of range
         levels.limits = [None] * (len(levels.shapes) - 1)
@@ -225,10 +225,10 @@ def _look(block: Block) -> Grid:
     return block.grid
 
 
-def grid_of(call: Call) -> Generator[Gather, Any, Grid]:
+def grid_of(call: Call) -> Generator[Reduce, Any, Grid]:
     """Ask for the grid of tiles, which a plan sees from a block only."""
     corner = tuple(slice(0, 1) for _ in call.spatial_shape)
-    grid: Grid = yield Gather(_look, lambda a, b: a, regions=[corner], what="tiles")
+    grid: Grid = yield Reduce(_look, lambda a, b: a, regions=[corner], description="tiles")
     return grid
 
 

@@ -21,10 +21,10 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,
+    AsStep,
     Block,
     Call,
     Cost,
-    Gather,
     HaloLike,
     Kind,
     Limits,
@@ -34,8 +34,8 @@ from napari_tilewise.operations.spec.operation import (
     Part,
     Parts,
     Plan,
+    Reduce,
     ResultSpec,
-    StepForm,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Spec
@@ -186,7 +186,7 @@ class PyramidLevels:
 
 def _gathered(
     call: Call, levels: Levels, level: int, grid: Grid
-) -> Generator[Gather, Any, np.ndarray]:
+) -> Generator[Reduce, Any, np.ndarray]:
     """Return a level whole, channels last."""
     cuts = scaled(grid, levels.shapes[level])
     boxes = [cuts.region(position) for position in cuts.positions()]
@@ -201,12 +201,12 @@ def _gathered(
             whole[box] = pixels
         return whole
 
-    whole: np.ndarray = yield Gather(
+    whole: np.ndarray = yield Reduce(
         of,
         lambda a, b: a + b,
         regions=[levels.source(level, box) for box in boxes],
         finish=finish,
-        what=f"level {level}",
+        description=f"level {level}",
     )
     return whole
 
@@ -280,7 +280,7 @@ def _pyramid(name: str, levels: PyramidLevels, check: Callable[[Call], None]) ->
         neighbourhood=Neighbourhood(halo=levels.halo, typical_halo=_halo, border="mode"),
         limits=Limits(check=check),
         cost=Cost(memory=8.0),
-        step=StepForm(text="tuple({call})"),
+        step=AsStep(text="tuple({call})"),
         adapter=Adapter(wrap=_as_tuple),
         note=f"{_ORDERS} Returns a tuple of the levels, where scikit-image returns a generator of "
         "them. Levels of up to four million pixels are made in memory.",

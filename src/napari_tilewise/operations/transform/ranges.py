@@ -15,7 +15,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.grid import Grid, Region
 from napari_tilewise.operations.shared.global_numbers import extreme
-from napari_tilewise.operations.spec.operation import Block, Call, Gather, Tiles
+from napari_tilewise.operations.spec.operation import Block, Call, Reduce, Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -84,8 +84,8 @@ def gather_limits(
     result_shape: Sequence[int],
     *,
     spline: int = 0,
-) -> Generator[Gather, Any, tuple[np.ndarray, np.ndarray]]:
-    """Gather what a result is clipped to.
+) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+    """Reduce what a result is clipped to.
 
     Parameters
     ----------
@@ -100,10 +100,10 @@ def gather_limits(
     spline
         The spline's order, where one makes NaN impossible.
     """
-    found, grid = yield Gather(
+    found, grid = yield Reduce(
         lambda block: (Extremes.of(block.data), block.grid),
         lambda a, b: (a[0].join(b[0]), a[1]),
-        what="smallest and largest value",
+        description="smallest and largest value",
     )
     if spline > 1:
         refuse_nan(call, found, spline)
@@ -113,11 +113,11 @@ def gather_limits(
         return clip_limits(image, call["cval"], None)
     tiles = scaled(grid, result_shape)
     parts = [tiles.region(position) for position in tiles.positions()]
-    reached = yield Gather(
+    reached = yield Reduce(
         lambda block: Extremes.of(sample(block, parts[block.position[0]]), skip_nan=image.has_nan),
         lambda a, b: a.join(b, skip_nan=image.has_nan),
         regions=[source(part) for part in parts],
-        what="range of the result",
+        description="range of the result",
     )
     return clip_limits(image, call["cval"], reached)
 
@@ -131,7 +131,7 @@ def clipped_tiles(
     *,
     spline: int,
     overshoots: bool,
-) -> Generator[Gather, Any, Tiles]:
+) -> Generator[Reduce, Any, Tiles]:
     """Return tiles of a result, channels last before, that are clipped where the call asks for it.
 
     See `gather_limits` for the parameters; `overshoots` is whether anything can be out of range.

@@ -78,7 +78,7 @@ class Homography:
         rows, columns = tile[:2]
         out = np.empty((*extent((rows, columns)), *image.shape[2:]), image.dtype)
         interpolate = self._linear if self.order == 1 else self._cubic
-        pixels = _Pixels(image, region, self.shape, self.mode, self._cval)
+        pixels = _BoxPixels(image, region, self.shape, self.mode, self._cval)
         start = 0
         for r, c in self._slabs(rows, columns):
             out[start : start + len(r)] = interpolate(pixels, r, c)
@@ -118,7 +118,7 @@ class Homography:
                 c, r = c / depth, r / depth
         return r, c
 
-    def _linear(self, pixels: _Pixels, r: np.ndarray, c: np.ndarray) -> np.ndarray:
+    def _linear(self, pixels: _BoxPixels, r: np.ndarray, c: np.ndarray) -> np.ndarray:
         top, left, bottom, right = np.floor(r), np.floor(c), np.ceil(r), np.ceil(c)
         down, across = pixels.weights(r - top), pixels.weights(c - left)
         row, column = pixels.rows(top), pixels.columns(left)
@@ -129,7 +129,7 @@ class Homography:
         lower = rest * pixels[far_row, column] + across * pixels[far_row, far_column]
         return np.asarray((1 - down.astype(float)) * upper + down * lower)
 
-    def _cubic(self, pixels: _Pixels, r: np.ndarray, c: np.ndarray) -> np.ndarray:
+    def _cubic(self, pixels: _BoxPixels, r: np.ndarray, c: np.ndarray) -> np.ndarray:
         top, left = np.floor(r), np.floor(c)
         columns = [pixels.columns(left + k) for k in (-1, 0, 1, 2)]
         across = []
@@ -169,7 +169,7 @@ class _Places:
     """Which of them lie beyond a constant border."""
 
 
-class _Pixels:
+class _BoxPixels:
     """The pixels of a box of an image, by their places in the image or beyond it."""
 
     def __init__(
