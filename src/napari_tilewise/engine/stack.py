@@ -223,7 +223,7 @@ class Stack:
             return self._nodes[index]
 
     def prepare(self, region: Region | None = None) -> None:
-        """Reduce what is global for the planes that a box meets.
+        """Find what is global for the planes that a box meets.
 
         Parameters
         ----------

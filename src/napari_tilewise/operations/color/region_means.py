@@ -112,7 +112,7 @@ class _Pairwise:
 def gather_means(
     call: Call, image: str, regions: Tally, without: Any
 ) -> Generator[Reduce, Any, np.ndarray]:
-    """Reduce the mean of an aligned image over each of the regions that labels make.
+    """Compute the mean of an aligned image over each of the regions that labels make.
 
     Parameters
     ----------

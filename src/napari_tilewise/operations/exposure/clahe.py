@@ -212,7 +212,7 @@ class _Equalizer:
         return np.asarray(gray).astype(as_float(self.call), copy=False)
 
     def gather(self) -> Generator[Reduce, Any, tuple[Any, Any]]:
-        """Reduce maximum, range and histograms; return the range of the equalized image."""
+        """Compute maximum, range and histograms; return the range of the equalized image."""
         if not self.color and needs_maximum(self.call.dtype, 16):
             ends = yield from gather_range(self.call)
             self.maximum = None if ends is None else ends[1]
@@ -281,7 +281,7 @@ def _ends(image: np.ndarray) -> tuple[Any, Any]:
 
 
 def clahe_plan(call: Call) -> Plan:
-    """Reduce the ranges (and histograms), then equalize tile by tile."""
+    """Compute the ranges (and histograms), then equalize tile by tile."""
     equalizer = _Equalizer(call)
     ends = yield from equalizer.gather()
     return Tiles(lambda block: equalizer.tile(block, ends), source=equalizer.source)

@@ -66,7 +66,7 @@ def _pixels(block: Block) -> np.ndarray:
 def _of_small_integers(
     call: Call, wanted: Sequence[float]
 ) -> Generator[Reduce, Any, tuple[Any, Any]]:
-    """Reduce two percentiles of an image of at most 16 bits from its histogram."""
+    """Compute two percentiles of an image of at most 16 bits from its histogram."""
     first, length = int(np.iinfo(call.dtype).min), 2 ** (8 * call.dtype.itemsize)
 
     def of(block: Block) -> np.ndarray:
@@ -93,7 +93,7 @@ def _of_small_integers(
 def _of_gray(
     call: Call, wanted: Sequence[float], dtype: np.dtype[Any]
 ) -> Generator[Reduce, Any, tuple[Any, Any]]:
-    """Reduce two percentiles of a colour image in gray, from whole rows as BLAS would see them."""
+    """Compute two percentiles of a colour image in gray, from whole rows as BLAS would see them."""
     rows, columns, channels = call.shape
     height = max(1, BAND // columns)
     bands = [

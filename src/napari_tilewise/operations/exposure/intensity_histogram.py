@@ -150,7 +150,7 @@ def _floats(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]
 
 
 def _ends(call: Call) -> Generator[Reduce, Any, np.ndarray]:
-    """Reduce the smallest and the largest pixel of all channels."""
+    """Compute the smallest and the largest pixel of all channels."""
     found = yield from gather_range(call, lambda block: block.data.ravel())
     if found is None or not np.isfinite(found).all():
         raise InvalidImage(
@@ -168,7 +168,7 @@ def _countable(values: np.ndarray) -> np.ndarray:
 def _counted(
     call: Call, edges: np.ndarray, bins: Any, span: tuple[Any, Any] | None
 ) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
-    """Reduce the counts in so many bins of one width, or between the edges given as `bins`."""
+    """Compute the counts in so many bins of one width, or between the edges given as `bins`."""
 
     def of(block: Block) -> np.ndarray:
         return np.stack(

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 def _space_and_scale_peaks(
     call: Call, layers: Layers, count: int, halo: HaloLike, border: tuple[int, ...]
 ) -> Generator[Reduce, Any, np.ndarray]:
-    """Reduce what `peak_local_max` finds in the stack of all scales, the scale's number last."""
+    """Find what `peak_local_max` finds in the stack of all scales, the scale's number last."""
     threshold = yield from threshold_of(call, _extremes(call, layers, halo))
     single = count == 1 and call.shape == (1,) * call.ndim
 

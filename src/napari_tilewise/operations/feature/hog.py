@@ -107,7 +107,7 @@ class _Described:
 
 
 def _descriptors(call: Call) -> Generator[Reduce, Any, np.ndarray]:
-    """Reduce the descriptors, piece by piece of the grid of blocks."""
+    """Compute the descriptors, piece by piece of the grid of blocks."""
     places, cells = _places(call), _cells(call)
     steps = [max(1, PIECE // cell) for cell in cells]
     pieces = [

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.grid import Region, extent, grow, intersect, size, within
+from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import Block, Call, HaloLike, Reduce, normal_halo
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def labelled_peaks(
     halo: HaloLike,
     p_norm: float,
 ) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
-    """Reduce the peaks of every label, the smallest label's first, and their values."""
+    """Compute the peaks of every label, the smallest label's first, and their values."""
     boxes = yield from _boxes(call, border)
     darkest = (np.finfo if call.dtype.kind == "f" else np.iinfo)(call.dtype).min
     both = normal_halo(halo, call.ndim)
@@ -118,8 +119,6 @@ def _met(
 
 def _chosen(call: Call, found: _Found, p_norm: float) -> tuple[np.ndarray, np.ndarray]:
     """Choose among every label's candidates as scikit-image chooses among an image's."""
-    from napari_tilewise.operations.feature.peaks import chosen
-
     # scikit-image's array of no peaks has two columns, whatever the image has.
     places, values = [np.empty((0, 2), int)], [np.empty(0, call.dtype)]
     for number, label in enumerate(sorted(found.flat)):
@@ -131,10 +130,35 @@ def _chosen(call: Call, found: _Found, p_norm: float) -> tuple[np.ndarray, np.nd
         order = np.argsort(np.ravel_multi_index(tuple(at.T), call.shape))
         order = order[np.argsort(-of[order], kind="stable")]
         at, of = at[order], of[order]
-        kept = chosen(at, call["min_distance"], call["num_peaks_per_label"], p_norm)
+        kept = spaced_peaks(at, call["min_distance"], call["num_peaks_per_label"], p_norm)
         places.append(kept)
         values.append(_values_of(kept, at, of, call.shape))
     return np.vstack(places), np.concatenate(values)
+
+
+def spaced_peaks(places: np.ndarray, spacing: float, most: float, p_norm: float) -> np.ndarray:
+    """Return the first places of a list that are far enough from each other, and not too many.
+
+    Parameters
+    ----------
+    places
+        Coordinates of pixels, one row per peak, the best first.
+    spacing
+        The least distance between two of them, in pixels.
+    most
+        The largest number of peaks; infinity for all.
+    p_norm
+        Which Minkowski distance is meant.
+    """
+    if spacing > 1:
+        spaced = reach("_shared.coord", "ensure_spacing")
+        places = spaced(
+            places,
+            spacing=spacing,
+            p_norm=p_norm,
+            max_out=int(most) if np.isfinite(most) else None,
+        )
+    return places[: int(most)] if len(places) > most else places
 
 
 def _values_of(
@@ -148,7 +172,7 @@ def _values_of(
 
 
 def _boxes(call: Call, border: tuple[int, ...]) -> Generator[Reduce, Any, dict[int, Region]]:
-    """Reduce the box around every label's pixels that lie inside the excluded border."""
+    """Compute the box around every label's pixels that lie inside the excluded border."""
     inner = tuple(slice(w, max(w, n - w)) for w, n in zip(border, call.shape, strict=True))
 
     def of(block: Block) -> dict[int, Region]:

@@ -17,9 +17,8 @@ from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.feature.labelled_peaks import labelled_peaks
+from napari_tilewise.operations.feature.labelled_peaks import labelled_peaks, spaced_peaks
 from napari_tilewise.operations.shared import global_numbers
-from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
@@ -141,7 +140,7 @@ def _peaks(call: Call, most: float, p_norm: float) -> Passes:
     if candidates.flat:
         return np.empty((0, call.ndim), np.intp)
     places, _ = candidates.ordered(call.shape)
-    return chosen(places, call["min_distance"], most, p_norm)
+    return spaced_peaks(places, call["min_distance"], most, p_norm)
 
 
 def _candidates(call: Call, threshold: Any) -> Generator[Reduce, Any, Candidates]:
@@ -197,19 +196,6 @@ def _inside(block: Block, call: Call) -> np.ndarray:
     return inside
 
 
-def chosen(places: np.ndarray, spacing: float, most: float, p_norm: float) -> np.ndarray:
-    """Return the first places of a list that are far enough from each other, and not too many."""
-    if spacing > 1:
-        spaced = reach("_shared.coord", "ensure_spacing")
-        places = spaced(
-            places,
-            spacing=spacing,
-            p_norm=p_norm,
-            max_out=int(most) if np.isfinite(most) else None,
-        )
-    return places[: int(most)] if len(places) > most else places
-
-
 def _limited(
     call: Call, places: np.ndarray, values: np.ndarray, most: float, p_norm: float
 ) -> np.ndarray:
@@ -219,7 +205,7 @@ def _limited(
     raster = np.ravel_multi_index(tuple(places.T), call.shape)
     _, first = np.unique(raster, return_index=True)
     order = first[np.argsort(-values[first], kind="stable")]
-    return chosen(places[order], call["min_distance"], most, p_norm)
+    return spaced_peaks(places[order], call["min_distance"], most, p_norm)
 
 
 # -- corners ---------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def _chosen(values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
 def _totals(
     call: Call, of: Callable[[Block], Sequence[np.ndarray]], count: int, *, exact: bool
 ) -> Generator[Reduce, Any, list[Any]]:
-    """Reduce ``[array[mask].sum(), ...]`` of arrays over the image, as NumPy adds them up."""
+    """Compute ``[array[mask].sum(), ...]`` of arrays over the image, as NumPy adds them up."""
     if exact:
 
         def tile(block: Block) -> list[Any]:
@@ -105,7 +105,7 @@ def _totals(
 def _counted(
     call: Call, other: str, *, positive: Sequence[str] = ()
 ) -> Generator[Reduce, Any, int]:
-    """Reduce how many pixels count, refusing what scikit-image's function refuses."""
+    """Find how many pixels count, refusing what scikit-image's function refuses."""
 
     def of(block: Block) -> int:
         first, second = _pair(call, block, other)

@@ -56,7 +56,7 @@ def _powers(call: Call, center: Sequence[Any], order: int) -> list[np.ndarray]:
 def _moments_about(
     call: Call, center: Sequence[Any], order: int
 ) -> Generator[Reduce, Any, np.ndarray]:
-    """Reduce all moments up to an order, in the type that scikit-image gives them."""
+    """Compute all moments up to an order, in the type that scikit-image gives them."""
     powers = _powers(call, center, order)
     dtype = np.result_type(as_float(call), *powers)
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def _corner_counts(call: Call) -> Generator[Reduce, Any, np.ndarray]:
-    """Reduce how often each configuration of 2 x 2 (x 2) pixels above zero occurs.
+    """Find how often each configuration of 2 x 2 (x 2) pixels above zero occurs.
 
     A pixel's configuration holds itself and its neighbours before; the image is surrounded by one
     pixel of background, whose configurations count too.

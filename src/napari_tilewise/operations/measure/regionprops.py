@@ -138,7 +138,7 @@ def _read_objects(
     boxes: np.ndarray,
     of: Callable[[Block, list[tuple[int, Region]]], Any],
 ) -> Generator[Reduce, Any, list[tuple[np.ndarray, Any]]]:
-    """Reduce (numbers of objects, ``of(block, objects)``) from boxes that hold whole objects."""
+    """Compute (numbers of objects, ``of(block, objects)``) from boxes that hold whole objects."""
     windows = _windows(boxes, _tile_of(call))
 
     def visit(block: Block) -> list[tuple[np.ndarray, Any]]:

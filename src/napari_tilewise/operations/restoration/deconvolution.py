@@ -61,7 +61,7 @@ def _lucy(call: Call) -> Plan:
 
 
 def _is_tame(call: Call) -> Generator[Reduce, Any, bool]:
-    """Reduce whether rounding stays small: an odd kernel, and nothing negative or infinite.
+    """Find whether rounding stays small: an odd kernel, and nothing negative or infinite.
 
     With an even kernel the second convolution is not the first one's mirror image, and with
     negative values the blurred estimate may vanish where the image does not: their quotient then

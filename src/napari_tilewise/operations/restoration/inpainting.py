@@ -56,7 +56,7 @@ def _labelled(mask: np.ndarray) -> np.ndarray:
 
 
 def _limits(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
-    """Reduce the smallest and the largest known pixel of each channel."""
+    """Compute the smallest and the largest known pixel of each channel."""
 
     def of(block: Block) -> tuple[np.ndarray, np.ndarray] | None:
         known = _pixels(call, block.data)[~block.images["mask"].astype(bool)]
@@ -89,7 +89,7 @@ def _pieces(block: Block) -> Pieces:
 
 
 def _boxes(call: Call) -> Generator[Reduce, Any, np.ndarray]:
-    """Reduce the box of every hole, as an array (hole, axis, side)."""
+    """Compute the box of every hole, as an array (hole, axis, side)."""
     components = yield gather_components(_pieces, call.ndim, halo=1)
     numbers = np.arange(components.count + 1)
 

@@ -103,7 +103,7 @@ def _finest(call: Call, plane: np.ndarray, block: Block, wavelet: Any) -> np.nda
 def _noise(
     call: Call, channel: int, wavelet: Any, pixels: Callable[[np.ndarray], np.ndarray]
 ) -> Generator[Reduce, Any, Any]:
-    """Reduce what `_sigma_est_dwt` estimates: the median magnitude of the details that are not 0.
+    """Find what `_sigma_est_dwt` estimates: the median magnitude of the details that are not 0.
 
     `pixels` returns the image as the function sees it.
     """
@@ -243,7 +243,7 @@ def _denoise(call: Call) -> Plan:
 
 
 def _scaled(call: Call) -> Generator[Reduce, Any, tuple[Any, list[Any]]]:
-    """Reduce the smallest pixel, and scale each channel's sigma as the conversion to float does."""
+    """Compute the smallest pixel, and scale each channel's sigma as the conversion to float does."""
     count, given = _channels(call), call["sigma"]
     sigmas = list(given) if np.ndim(given) else [given] * count
     if call.dtype.kind == "f":
@@ -293,7 +293,7 @@ def _boxes(call: Call, level: int) -> tuple[list[Region], list[Region]]:
 
 
 def _mean_squares(call: Call, channel: int, level: int) -> Generator[Reduce, Any, dict[str, Any]]:
-    """Reduce the mean of the squared details of a level, as NumPy sums them."""
+    """Compute the mean of the squared details of a level, as NumPy sums them."""
     shape, cuts = _runs(call, level)
     own, pixels = _boxes(call, level)
     wavelet = _wavelet(call)

@@ -125,7 +125,7 @@ def _divided(found: list[Any]) -> tuple[Any, Any]:
 
 
 def _energy(problem: _Problem) -> Generator[Reduce, Any, Any]:
-    """Reduce the energy of the level set as it is now."""
+    """Compute the energy of the level set as it is now."""
     call = problem.call
     soft = reach("segmentation._chan_vese", "_cv_heavyside")
     edge_length = reach("segmentation._chan_vese", "_cv_edge_length_term")

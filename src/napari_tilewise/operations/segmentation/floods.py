@@ -92,7 +92,7 @@ class Floods:
     # -- seeds -----------------------------------------------------------------------------------
 
     def prepare_seeds(self) -> Generator[Reduce | Sweep, Any, None]:
-        """Reduce what seeds need that are not given as an image."""
+        """Find what seeds need that are not given as an image."""
         markers = self.call["markers"]
         if markers is None:
             yield from self._minima()
@@ -158,7 +158,7 @@ class Floods:
     # -- basins ----------------------------------------------------------------------------------
 
     def basins(self, components: Components) -> Generator[Reduce, Any, Basins]:
-        """Reduce where the components lie and which labels they hold."""
+        """Find where the components lie and which labels they hold."""
         ndim, count = self.call.ndim, components.count + 1
         info = np.iinfo(labels_dtype(self.call))
         columns = yield collected(lambda block: self._rows(block, components), description="basins")

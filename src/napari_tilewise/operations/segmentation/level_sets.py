@@ -248,7 +248,7 @@ def _morphological_chan_vese(call: Call) -> Plan:
 
 
 def _means(call: Call) -> Generator[Reduce, Any, tuple[Any, Any]]:
-    """Reduce the mean outside and inside, as scikit-image divides them."""
+    """Compute the mean outside and inside, as scikit-image divides them."""
 
     def of(block: Block) -> Iterator[np.ndarray]:
         image, level = block.data, _level(call, block)

@@ -43,7 +43,7 @@ def largest_cut(call: Call) -> int:
 
 
 def extremes(call: Call, *, finite: bool = False) -> Generator[Reduce, Any, tuple[Any, Any]]:
-    """Reduce the smallest and largest value, in the image's dtype; NaN if there is any.
+    """Compute the smallest and largest value, in the image's dtype; NaN if there is any.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def extremes(call: Call, *, finite: bool = False) -> Generator[Reduce, Any, tupl
 def deviation(
     call: Call, values: Callable[[np.ndarray], np.ndarray]
 ) -> Generator[Reduce, Any, Any]:
-    """Reduce ``values(image).std()``, channels last, as NumPy computes it."""
+    """Compute ``values(image).std()``, channels last, as NumPy computes it."""
     count = np.intp(prod(call.shape))
     channels = call.shape[call.channel_axis] if call.channel_axis is not None else 1
 
@@ -98,7 +98,7 @@ def sums(
     description: str = "sums",
     piece: int = PIECE,
 ) -> Generator[Reduce, Any, list[Any]]:
-    """Reduce ``[array.sum(), ...]`` of arrays over the image, each pixel holding `channels` values.
+    """Compute ``[array.sum(), ...]`` of arrays over the image, each pixel holding `channels` values.
 
     `of` yields the parts of these arrays that lie on a block's tile. `piece` is the largest number
     of values to sum at once.

@@ -27,7 +27,7 @@ def percentiles(
     dtype: Any,
     halo: HaloLike = 0,
 ) -> Generator[Reduce, Any, np.ndarray]:
-    """Reduce ``np.percentile(values of all pixels, wanted)`` for values of 16 bits or more.
+    """Compute ``np.percentile(values of all pixels, wanted)`` for values of 16 bits or more.
 
     `values` returns those of a block's own tile, one per pixel.
     """
@@ -56,7 +56,7 @@ def ranked(
     dtype: np.dtype[Any],
     halo: HaloLike,
 ) -> Generator[Reduce, Any, np.ndarray | None]:
-    """Reduce the values of these ranks (0 is the smallest); None when any value is NaN."""
+    """Compute the values of these ranks (0 is the smallest); None when any value is NaN."""
     bits = dtype.itemsize * 8
     prefixes, left = [0] * len(ranks), list(ranks)
     for shift in range(bits - DIGIT, -1, -DIGIT):

@@ -22,7 +22,7 @@ LENGTH = {1: 2**20, 2: 1024, 3: 128}
 def anywhere(
     call: Call, holds: Callable[[Block], bool], *, halo: HaloLike = 0, description: str
 ) -> Generator[Reduce, Any, bool]:
-    """Reduce whether any box of the image holds something, in ever larger strides.
+    """Find whether any box of the image holds something, in ever larger strides.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def selected_sums(
     *,
     description: str = "sums",
 ) -> Generator[Reduce, Any, list[Any]]:
-    """Reduce ``[array[mask].sum(), ...]``, where `count` pixels of the mask are True.
+    """Compute ``[array[mask].sum(), ...]``, where `count` pixels of the mask are True.
 
     `of` and `selected` give the parts of the arrays and of the mask that lie on a block's tile.
     """

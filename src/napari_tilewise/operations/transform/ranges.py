@@ -85,7 +85,7 @@ def gather_limits(
     *,
     spline: int = 0,
 ) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
-    """Reduce what a result is clipped to.
+    """Find what a result is clipped to.
 
     Parameters
     ----------
