@@ -63,10 +63,10 @@ class Most(Number):
     integer: bool = True
     minimum: float = 0
 
-    def _one(self, name: str, value: Any) -> Any:
+    def _check_number(self, name: str, value: Any) -> Any:
         if isinstance(value, float) and value == np.inf:
             return value
-        return super()._one(name, value)
+        return super()._check_number(name, value)
 
 
 @dataclass

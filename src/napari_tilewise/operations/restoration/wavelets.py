@@ -243,7 +243,7 @@ def _denoise(call: Call) -> Plan:
 
 
 def _scaled(call: Call) -> Generator[Reduce, Any, tuple[Any, list[Any]]]:
-    """Compute the smallest pixel, and scale each channel's sigma as the conversion to float does."""
+    """Find the smallest pixel, and scale each channel's sigma as the conversion to float does."""
     count, given = _channels(call), call["sigma"]
     sigmas = list(given) if np.ndim(given) else [given] * count
     if call.dtype.kind == "f":

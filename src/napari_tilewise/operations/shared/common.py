@@ -49,7 +49,7 @@ def as_float_type(dtype: Any) -> Any:
     return np.float32 if np.dtype(dtype) in (np.float32, np.float16) else np.float64
 
 
-def require_finite(call: Call, data: np.ndarray, why: str) -> None:
+def require_finite(call: Call, data: np.ndarray, consequence: str) -> None:
     """Refuse pixels that are NaN or infinite where they would reach further than a tile's halo.
 
     Parameters
@@ -58,8 +58,8 @@ def require_finite(call: Call, data: np.ndarray, why: str) -> None:
         The operation on the image.
     data
         The pixels.
-    why
-        What spreads them, in words that follow "which".
+    consequence
+        What happens to them, in words that follow "which".
 
     Raises
     ------
@@ -68,8 +68,8 @@ def require_finite(call: Call, data: np.ndarray, why: str) -> None:
     """
     if data.dtype.kind == "f" and not np.isfinite(data).all():
         raise InvalidImage(
-            f"{call.operation.name}: the image holds NaN or infinite values, which {why}: expected "
-            "finite ones. Replace them first, for example with numpy.nan_to_num."
+            f"{call.operation.name}: the image holds NaN or infinite values, which {consequence}: "
+            "expected finite ones. Replace them first, for example with numpy.nan_to_num."
         )
 
 

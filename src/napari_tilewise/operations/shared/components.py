@@ -74,10 +74,10 @@ def _first_pixels(pieces: Pieces, block: Block) -> np.ndarray:
     inside = np.flatnonzero(flat)[::-1]
     local = np.zeros(pieces.count + 1, np.int64)
     local[flat[inside]] = inside  # the last assignment wins: the first pixel in raster order
-    places = np.unravel_index(local[1:], pieces.labels.shape)
+    coordinates = np.unravel_index(local[1:], pieces.labels.shape)
     index = np.zeros(pieces.count, np.int64)
-    for axis, place in enumerate(places):
-        index = index * block.grid.shape[axis] + place + block.tile[axis].start
+    for axis, coordinate in enumerate(coordinates):
+        index = index * block.grid.shape[axis] + coordinate + block.tile[axis].start
     return index
 
 
@@ -126,8 +126,8 @@ class Joined:
             The other join, not to be used any more.
         """
         for position, tile in other._frontier.items():
-            for step, there in self._neighbours(position):
-                if (mine := self._frontier.get(there)) is not None:
+            for step, neighbour in self._neighbours(position):
+                if (mine := self._frontier.get(neighbour)) is not None:
                     self._touch(tile, self.total + other.offsets[position], mine, step)
         self._pairs += [pairs + self.total for pairs in other._pairs]
         self._pair_count += other._pair_count
@@ -163,13 +163,16 @@ class Joined:
         for shift in itertools.product((-1, 0, 1), repeat=len(free)):
             if _reach(shift) > spare:
                 continue
-            mine, theirs = _contact(step, dict(zip(free, shift, strict=True)))
+            own, others = _contact(step, dict(zip(free, shift, strict=True)))
             face = next(axis for axis, s in enumerate(step) if s)
-            here, there = (face, 0 if step[face] < 0 else -1), (face, -1 if step[face] < 0 else 0)
-            a, b = tile.labels[here][mine], other.labels[there][theirs]
+            own_face, other_face = (
+                (face, 0 if step[face] < 0 else -1),
+                (face, -1 if step[face] < 0 else 0),
+            )
+            a, b = tile.labels[own_face][own], other.labels[other_face][others]
             joined = (a > 0) & (b > 0)
             if tile.values is not None and other.values is not None:
-                joined &= tile.values[here][mine] == other.values[there][theirs]
+                joined &= tile.values[own_face][own] == other.values[other_face][others]
             if joined.any():
                 pair = np.stack([a[joined] + offset, b[joined] + self.offsets[other.position]])
                 self._pairs.append(np.unique(pair, axis=1))

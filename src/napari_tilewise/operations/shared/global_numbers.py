@@ -98,7 +98,7 @@ def sums(
     description: str = "sums",
     piece: int = PIECE,
 ) -> Generator[Reduce, Any, list[Any]]:
-    """Compute ``[array.sum(), ...]`` of arrays over the image, each pixel holding `channels` values.
+    """Return ``[array.sum(), ...]`` of arrays over the image, each pixel holding `channels` values.
 
     `of` yields the parts of these arrays that lie on a block's tile. `piece` is the largest number
     of values to sum at once.
@@ -114,10 +114,10 @@ def sums(
         part = slice(start - int(corner), stop - int(corner))
         return {number: [np.sum(array.reshape(-1)[part]) for array in of(block)]}
 
-    found = yield Reduce(
+    sums_of_cuts = yield Reduce(
         summed, lambda a, b: a | b, halo=halo, regions=boxes, description=description
     )
-    return join_cuts([found[number] for number in range(len(cuts))], cuts)
+    return join_cuts([sums_of_cuts[number] for number in range(len(cuts))], cuts)
 
 
 def band(shape: Sequence[int], start: int, stop: int) -> Region:
@@ -153,6 +153,6 @@ def join_cuts(parts: list[list[Any]], cuts: list[tuple[int, int]]) -> list[Any]:
         return parts[0]
     start, stop = cuts[0][0], cuts[-1][1]
     middle = start + _half(stop - start)
-    at = next(i for i, cut in enumerate(cuts) if cut[0] == middle)
-    left, right = join_cuts(parts[:at], cuts[:at]), join_cuts(parts[at:], cuts[at:])
-    return [a + b for a, b in zip(left, right, strict=True)]
+    split = next(i for i, cut in enumerate(cuts) if cut[0] == middle)
+    first, second = join_cuts(parts[:split], cuts[:split]), join_cuts(parts[split:], cuts[split:])
+    return [a + b for a, b in zip(first, second, strict=True)]

@@ -54,10 +54,10 @@ def gather_range(
         values = pixels(block)
         return (values.min(), values.max()) if values.size else None
 
-    found: tuple[Any, Any] | None = yield Reduce(
+    limits: tuple[Any, Any] | None = yield Reduce(
         of=of, merge=join_ranges, in_groups=True, description="range of the image"
     )
-    return found
+    return limits
 
 
 def join_ranges(a: tuple[Any, Any] | None, b: tuple[Any, Any] | None) -> tuple[Any, Any] | None:
@@ -78,12 +78,12 @@ def gather_histogram(
         When there is NaN or infinity among the pixels, or no integer to count.
     """
     name = call.operation.name
-    found = yield from gather_range(call, pixels)
-    if found is None:
+    limits = yield from gather_range(call, pixels)
+    if limits is None:
         if call.dtype.kind in "ui":
             raise InvalidImage(f"{name}: the mask leaves no pixel to count.")
-        found = (0.0, 1.0)  # as `numpy.histogram` does of nothing
-    low, high = found
+        limits = (0.0, 1.0)  # as `numpy.histogram` does of nothing
+    low, high = limits
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InvalidImage(
             f"{name}: the image holds NaN or infinite values, of which no histogram can be made. "
@@ -127,8 +127,8 @@ def _gather_integers(
 
     def merge(a: tuple[int, np.ndarray], b: tuple[int, np.ndarray]) -> tuple[int, np.ndarray]:
         total = _full(a, length)
-        at, counts = b
-        total[at : at + len(counts)] += counts
+        start, counts = b
+        total[start : start + len(counts)] += counts
         return 0, total
 
     return _full(
@@ -137,11 +137,11 @@ def _gather_integers(
 
 
 def _full(part: tuple[int, np.ndarray], length: int) -> np.ndarray:
-    at, counts = part
+    start, counts = part
     if len(counts) == length:
         return counts
     total = np.zeros(length, np.int64)
-    total[at : at + len(counts)] = counts
+    total[start : start + len(counts)] = counts
     return total
 
 

@@ -23,27 +23,29 @@ DIGIT = 16
 def percentiles(
     call: Call,
     values: Callable[[Block], np.ndarray],
-    wanted: Sequence[float],
+    percentages: Sequence[float],
     dtype: Any,
     halo: HaloLike = 0,
 ) -> Generator[Reduce, Any, np.ndarray]:
-    """Compute ``np.percentile(values of all pixels, wanted)`` for values of 16 bits or more.
+    """Compute ``np.percentile(values of all pixels, percentages)`` for values of 16 bits or more.
 
     `values` returns those of a block's own tile, one per pixel.
     """
     dtype = np.dtype(dtype)
     count = prod(call.spatial_shape)
-    quantiles = np.true_divide(np.asarray(wanted), dtype.type(100) if dtype.kind == "f" else 100)
+    quantiles = np.true_divide(
+        np.asarray(percentages), dtype.type(100) if dtype.kind == "f" else 100
+    )
     virtual = (count - 1) * quantiles
     before = np.floor(virtual)
     after = before + 1
     last = virtual >= count - 1
     before[last] = after[last] = -1
     ranks = [int(rank) % count for rank in (*before, *after)]
-    found = yield from ranked(values, ranks, dtype, halo)
-    if found is None:
+    at_ranks = yield from ranked(values, ranks, dtype, halo)
+    if at_ranks is None:
         return np.full(len(quantiles), np.nan)
-    low, high = found[: len(quantiles)], found[len(quantiles) :]
+    low, high = at_ranks[: len(quantiles)], at_ranks[len(quantiles) :]
     gamma = virtual - before
     step = high - low
     # NumPy's own interpolation, which starts from the nearer end.
@@ -58,7 +60,7 @@ def ranked(
 ) -> Generator[Reduce, Any, np.ndarray | None]:
     """Compute the values of these ranks (0 is the smallest); None when any value is NaN."""
     bits = dtype.itemsize * 8
-    prefixes, left = [0] * len(ranks), list(ranks)
+    prefixes, ranks_within = [0] * len(ranks), list(ranks)
     for shift in range(bits - DIGIT, -1, -DIGIT):
         bins = sorted(set(prefixes))
         histograms, has_nan = yield _histograms(values, bins, shift, halo)
@@ -66,8 +68,8 @@ def ranked(
             return None
         for i, prefix in enumerate(prefixes):
             below = np.cumsum(histograms[bins.index(prefix)])
-            digit = int(np.searchsorted(below, left[i], side="right"))
-            left[i] -= int(below[digit - 1]) if digit else 0
+            digit = int(np.searchsorted(below, ranks_within[i], side="right"))
+            ranks_within[i] -= int(below[digit - 1]) if digit else 0
             prefixes[i] = prefix << DIGIT | digit
     return _value(np.array(prefixes, f"u{dtype.itemsize}"), dtype)
 
@@ -76,8 +78,8 @@ def _histograms(
     values: Callable[[Block], np.ndarray], bins: Sequence[int], shift: int, halo: HaloLike
 ) -> Reduce:
     def of(block: Block) -> tuple[np.ndarray, bool]:
-        found = values(block)
-        keys = _key(found)
+        pixels = values(block)
+        keys = _key(pixels)
         counts = np.zeros((len(bins), 2**DIGIT), np.int64)
         for row, prefix in zip(counts, bins, strict=True):
             inside = keys
@@ -85,7 +87,7 @@ def _histograms(
                 inside = keys[keys >> (shift + DIGIT) == prefix]
             digits = (inside >> shift) & (2**DIGIT - 1)
             row += np.bincount(digits.astype(np.intp), minlength=2**DIGIT)
-        return counts, bool(np.isnan(found).any())
+        return counts, bool(np.isnan(pixels).any())
 
     def merge(a: Any, b: Any) -> tuple[np.ndarray, bool]:
         return a[0] + b[0], a[1] or b[1]

@@ -100,9 +100,9 @@ class PrefixSums:
         """Return the prefix sums of a block's region, as the whole image's."""
         rows, columns = block.region
         top = self._tops[rows.start][columns]
-        left = self._lefts[rows, self._columns[columns.start]]
+        beside = self._lefts[rows, self._columns[columns.start]]
         down = _continued(self._pixels(block), top[None], axis=0)[1:]
-        return np.ascontiguousarray(_continued(down, left[:, None], axis=1)[:, 1:])
+        return np.ascontiguousarray(_continued(down, beside[:, None], axis=1)[:, 1:])
 
     def _pixels(self, block: Block) -> np.ndarray:
         image = img_as_float(block.data).astype(as_float(self._call), copy=False)
@@ -145,9 +145,9 @@ def largest_band(call: Call) -> int:
 
 def _starts(grid: Grid, halo: HaloLike) -> list[list[int]]:
     """Return where regions of tiles begin along each axis: at a halo of either side's width."""
-    found = []
+    starts_of_axes = []
     for n, length, reach in zip(grid.shape, grid.tile, normal_halo(halo, 2), strict=True):
         wider = (reach[0], max(reach))
         starts = {max(0, tile - w) for tile in range(0, n, length) for w in wider}
-        found.append(sorted(starts))
-    return found
+        starts_of_axes.append(sorted(starts))
+    return starts_of_axes

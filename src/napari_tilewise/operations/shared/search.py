@@ -40,9 +40,11 @@ def anywhere(
     boxes = [grid.region(position) for position in grid.positions()]
     begin, many = 0, 1
     while begin < len(boxes):
-        some = boxes[begin : begin + many]
-        found = yield Reduce(holds, operator.or_, halo=halo, regions=some, description=description)
-        if found:
+        stride = boxes[begin : begin + many]
+        exists = yield Reduce(
+            holds, operator.or_, halo=halo, regions=stride, description=description
+        )
+        if exists:
             return True
         begin, many = begin + many, 4 * many
     return False

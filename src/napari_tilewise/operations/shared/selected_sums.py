@@ -42,10 +42,10 @@ def selected_sums(
         return _Line(count, [array.reshape(-1)[part][mask] for array in of(block)])
 
     # boxes are visited, and joined, in the order given
-    found = yield Reduce(
+    sums = yield Reduce(
         piece, _Line.extend, regions=boxes, finish=_Line.sums, description=description
     )
-    return list(found)
+    return list(sums)
 
 
 class _Line:

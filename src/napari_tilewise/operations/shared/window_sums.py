@@ -52,9 +52,9 @@ class Padding:
         self.dtype = np.dtype(dtype)
         self._periodic = mode == "wrap"
         self._value = value
-        how: dict[str, Any] = {"constant_values": OUTSIDE} if mode == "constant" else {}
+        constant: dict[str, Any] = {"constant_values": OUTSIDE} if mode == "constant" else {}
         self._pixel = [
-            np.pad(np.arange(n), w, mode=mode, **how)  # type: ignore[call-overload]
+            np.pad(np.arange(n), w, mode=mode, **constant)  # type: ignore[call-overload]
             for n, w in zip(shape, window, strict=True)
         ]
 
@@ -77,8 +77,8 @@ class Padding:
         """Return the smallest box within the image that holds all pixels of a padded box."""
         region = []
         for span, pixel in zip(box, self._pixel, strict=True):
-            found = pixel[span][pixel[span] != OUTSIDE]
-            region.append(slice(found.min(), found.max() + 1) if found.size else slice(0, 1))
+            pixels = pixel[span][pixel[span] != OUTSIDE]
+            region.append(slice(pixels.min(), pixels.max() + 1) if pixels.size else slice(0, 1))
         return tuple(region)
 
     def of(self, block: Block, box: Region) -> np.ndarray:
@@ -125,31 +125,31 @@ class WindowSums:
         counts = [n - w - 1 for n, w in zip(padding.shape, padding.window, strict=True)]
         self._before: list[list[dict[int, np.ndarray]]] = []
         for _ in range(2):
-            kept = []
+            lines_before = []
             for axis, numbers in enumerate(starts):
                 shape = (*counts[:axis], *padding.shape[axis + 1 :])
-                kept.append({n: np.zeros(shape, padding.dtype) for n in numbers if n > 0})
-            self._before.append(kept)
+                lines_before.append({n: np.zeros(shape, padding.dtype) for n in numbers if n > 0})
+            self._before.append(lines_before)
 
-    def box(self, wanted: Region) -> Region:
+    def box(self, sums: Region) -> Region:
         """Return the padded pixels that give some sums: from where a tile begins."""
         return tuple(
             slice(max(n for n in numbers if n <= s.start), s.stop + w)
-            for s, numbers, w in zip(wanted, self._starts, self.padding.window, strict=True)
+            for s, numbers, w in zip(sums, self._starts, self.padding.window, strict=True)
         )
 
     def of(self, padded: np.ndarray, box: Region) -> list[np.ndarray]:
         """Return the sums of a `box` of the padded image and of its square."""
         return [
-            self._of(pixels, box, kept)
-            for pixels, kept in zip((padded, padded**2), self._before, strict=True)
+            self._of(pixels, box, lines_before)
+            for pixels, lines_before in zip((padded, padded**2), self._before, strict=True)
         ]
 
     def _of(
-        self, sums: np.ndarray, box: Region, kept: Sequence[dict[int, np.ndarray]]
+        self, sums: np.ndarray, box: Region, lines_before: Sequence[dict[int, np.ndarray]]
     ) -> np.ndarray:
         for axis, width in enumerate(self.padding.window):
-            before = kept[axis].get(box[axis].start)
+            before = lines_before[axis].get(box[axis].start)
             if before is not None:
                 around = [
                     slice(s.start, s.stop - w) if other < axis else s
@@ -173,8 +173,10 @@ class WindowSums:
             The ends of the bands before, None for the first.
         """
         return [
-            self._walk(pixels, first, tail, kept)
-            for pixels, tail, kept in zip((padded, padded**2), tails, self._before, strict=True)
+            self._walk(pixels, first, tail, lines_before)
+            for pixels, tail, lines_before in zip(
+                (padded, padded**2), tails, self._before, strict=True
+            )
         ]
 
     def take(self, bands: Sequence[WindowBand]) -> None:
@@ -185,21 +187,21 @@ class WindowSums:
         bands
             What `walk` found.
         """
-        for band, kept in zip(bands, self._before, strict=True):
+        for band, lines_before in zip(bands, self._before, strict=True):
             for axis, number, rows, sums in band.lines:
-                kept[axis][number][rows] = sums
+                lines_before[axis][number][rows] = sums
 
     def _walk(
         self,
         sums: np.ndarray,
         first: int,
         tail: np.ndarray | None,
-        kept: Sequence[dict[int, np.ndarray]],
+        lines_before: Sequence[dict[int, np.ndarray]],
     ) -> WindowBand:
         width = self.padding.window[0]
         lines: list[tuple[int, int, slice, np.ndarray]] = []
         sums = _added(sums, None if tail is None else tail[-1:], 0)
-        for number in kept[0]:
+        for number in lines_before[0]:
             if first < number <= first + len(sums):
                 lines.append((0, number, slice(None), sums[number - 1 - first].copy()))
         if tail is not None:
@@ -210,7 +212,9 @@ class WindowSums:
         sums = sums[: max(0, rows.stop - rows.start)]
         for axis in range(1, sums.ndim):
             sums = np.cumsum(sums, axis=axis)
-            lines += [(axis, number, rows, sums.take(number - 1, axis)) for number in kept[axis]]
+            lines += [
+                (axis, number, rows, sums.take(number - 1, axis)) for number in lines_before[axis]
+            ]
             sums = _windows(sums, self.padding.window[axis], axis)
             sums = sums[(slice(None),) * axis + (slice(-1),)]
         return WindowBand(end, lines)
@@ -247,7 +251,7 @@ def gather_window_sums(
     corner = tuple(slice(0, 1) for _ in padding.shape)
     grid = yield Reduce(lambda block: block.grid, lambda a, b: a, regions=[corner])
     starts = [
-        [begin + at for at in range(0, n, length)]
+        [begin + offset for offset in range(0, n, length)]
         for begin, n, length in zip(first, grid.shape, grid.tile, strict=True)
     ]
     sums = WindowSums(padding, starts)

@@ -84,8 +84,8 @@ def footprint_from(name: str, shape: Mapping[str, Any]) -> np.ndarray:
     kind = shape.get("shape")
     size_name = FOOTPRINTS.get(str(kind))
     if size_name is None or set(shape) != {"shape", size_name}:
-        wanted = ", ".join(f"{{'shape': {s!r}, {k!r}: n}}" for s, k in FOOTPRINTS.items())
-        raise InvalidParameter(f"{name}={dict(shape)!r}: expected one of {wanted}.")
+        forms = ", ".join(f"{{'shape': {s!r}, {k!r}: n}}" for s, k in FOOTPRINTS.items())
+        raise InvalidParameter(f"{name}={dict(shape)!r}: expected one of {forms}.")
     size = Number(integer=True, minimum=0).check(f"{name}.{size_name}", shape[size_name], None)
     if size_name == "width":
         return np.ones((size,) * (2 if kind == "square" else 3), dtype=np.uint8)
@@ -118,8 +118,8 @@ class Array(Spec):
             ) from error
         if array.dtype.kind not in "buifc":
             raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
-        wanted = ndim if self.ndim is None else self.ndim
-        fits = array.shape == self.shape if self.shape else wanted is None or array.ndim == wanted
+        axes = ndim if self.ndim is None else self.ndim
+        fits = array.shape == self.shape if self.shape else axes is None or array.ndim == axes
         if array.size == 0 or not fits:
             raise InvalidParameter(f"{name} has shape {array.shape}: expected {self.describe()}.")
         return array

@@ -43,8 +43,8 @@ SPACES = {
 def resolve(name: str) -> Callable[..., Any]:
     """Return scikit-image's function from its dotted path below `skimage`."""
     module, _, function = name.rpartition(".")
-    found: Callable[..., Any] = getattr(import_module(f"skimage.{module}"), function)
-    return found
+    resolved: Callable[..., Any] = getattr(import_module(f"skimage.{module}"), function)
+    return resolved
 
 
 @cache
@@ -56,8 +56,8 @@ def signature(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 def title(name: str) -> str:
     """Return a readable name: ``filters.rank.median`` is ``Median (rank)``."""
     *modules, function = name.split(".")
-    words = [_word(word) for word in function.split("_")]
-    text = " ".join(words).rstrip(",")
+    parts = [_word(word) for word in function.split("_")]
+    text = " ".join(parts).rstrip(",")
     text = text[0].upper() + text[1:]
     return f"{text} (rank)" if "rank" in modules else text
 

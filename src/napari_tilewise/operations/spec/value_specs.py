@@ -92,10 +92,10 @@ class Number(Spec):
                     f"{shown(name, value)} has {len(value)} values: expected one number, or "
                     f"{ndim}, one per spatial axis."
                 )
-            return tuple(self._one(name, item) for item in value)
-        return self._one(name, value)
+            return tuple(self._check_number(name, item) for item in value)
+        return self._check_number(name, value)
 
-    def _one(self, name: str, value: Any) -> Any:
+    def _check_number(self, name: str, value: Any) -> Any:
         if isinstance(value, np.ndarray) and value.ndim == 0:
             value = value.item()
         kind = Integral if self.integer else Real
