@@ -92,8 +92,8 @@ def test_sources(tmp_path, monkeypatch, image, source):
 
 def test_a_level_of_a_pyramid(tmp_path):
     path = tw.run("util.invert", np.zeros((20, 1500), "u1"), tmp_path / "a.ome.zarr").path
-    assert record.describe(open_image(path, level=1))["level"] == 1
-    assert "level" not in record.describe(open_image(path))
+    assert record.describe_source(open_image(path, level=1))["level"] == 1
+    assert "level" not in record.describe_source(open_image(path))
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_no_record(tmp_path, source, image):
     write_value(tmp_path / "t.json", 3)
     zarr.create_array(tmp_path / "a.zarr", data=image)
     for path in (source, tmp_path, *(tmp_path / name for name in ("t.csv", "t.json", "a.zarr"))):
-        with pytest.raises(SourceUnreadable, match="carries no record"):
+        with pytest.raises(SourceUnreadable, match="has no record of how it was made"):
             record.read(path)
     with pytest.raises(SourceNotFound, match="nothing"):
         record.read(tmp_path / "nothing.json")

@@ -299,7 +299,7 @@ def test_what_cannot_be_made_again(tmp_path, source, shell):
 def test_no_record(shell, source):
     code, out, err = shell(source)
     assert (code, out) == (1, "")
-    assert "carries no record" in err
+    assert "has no record of how it was made" in err
 
 
 def test_unfinished(made, shell):

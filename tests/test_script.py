@@ -383,7 +383,7 @@ def test_a_stack_of_three_planes_stays_one(tmp_path: Path, coins: np.ndarray) ->
 
 def test_an_image_with_other_axes_is_refused(coins: np.ndarray, tmp_path: Path) -> None:
     source = zarr_of(tmp_path / "stack.ome.zarr", stack_of(coins, "tyx"), "tyx")
-    for axes, words in ((None, "axes of space only"), ("yx", "the axes yx"), ("zyx", "axes zyx")):
+    for axes, words in ((None, "spatial axes only"), ("yx", "the axes yx"), ("zyx", "axes zyx")):
         with pytest.raises(errors.InvalidAxes, match=f"the axes tyx.*{words}.*axes='tyx'"):
             execute(Recipe([SMOOTH]).to_script(axes=axes), source, tmp_path / "no.ome.zarr")
     np.save(tmp_path / "plane.npy", coins)

@@ -35,7 +35,7 @@ def source(viewer, coins):
     return viewer.add_image(coins, name="coins", colormap="magenta", **PLACED)
 
 
-def same_place(one, other, *points):
+def same_location(one, other, *points):
     for point in points or ((0, 0), (100, 200)):
         np.testing.assert_allclose(one.data_to_world(point), other.data_to_world(point))
     assert one.units == other.units
@@ -47,7 +47,7 @@ def test_image(source, run, coins):
     assert type(made) is Image
     assert made.name == "coins - Gaussian"
     np.testing.assert_array_equal(made.data, ski.filters.gaussian(coins, sigma=3))
-    same_place(made, source)
+    same_location(made, source)
     assert made.colormap.name == "magenta"
     low, high = made.contrast_limits
     assert 0 <= low < high <= 1
@@ -69,7 +69,7 @@ def test_threshold_gives_its_mask(source, run, coins):
     made = run("filters.threshold_otsu")
     assert type(made) is Labels
     np.testing.assert_array_equal(made.data > 0, coins > ski.filters.threshold_otsu(coins))
-    same_place(made, source)
+    same_location(made, source)
 
 
 def test_labels_and_their_table(viewer, run, coins):
@@ -83,7 +83,7 @@ def test_labels_and_their_table(viewer, run, coins):
     expected = ski.measure.regionprops_table(made.data, properties=("label", "area"))
     np.testing.assert_array_equal(table.features["area"], expected["area"])
     np.testing.assert_array_equal(table.features["index"], expected["label"])
-    same_place(table, mask)
+    same_location(table, mask)
 
 
 def test_labels_stay_labels(viewer, run, coins):
@@ -94,7 +94,7 @@ def test_labels_stay_labels(viewer, run, coins):
     np.testing.assert_array_equal(
         made.data, ski.morphology.remove_small_objects(labels, max_size=100)
     )
-    same_place(made, layer)
+    same_location(made, layer)
 
 
 def test_points(source, run, coins):
@@ -102,7 +102,7 @@ def test_points(source, run, coins):
     assert type(made) is Points
     expected = ski.feature.peak_local_max(coins, min_distance=20)
     assert sorted(map(tuple, made.data)) == sorted(map(tuple, expected))
-    same_place(made, source)
+    same_location(made, source)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_points(source, run, coins):
 def test_pixels_of_another_size_cover_the_same_place(source, run, coins, name, params, factor):
     made = run(name, **params)
     assert made.data.shape[0] < coins.shape[0]
-    same_place(made, made)
+    same_location(made, made)
     np.testing.assert_allclose(made.data_to_world((-0.5, -0.5)), source.data_to_world((-0.5, -0.5)))
     ends = [np.array(layer.data.shape) - 0.5 for layer in (made, source)]
     np.testing.assert_allclose(made.data_to_world(ends[0]), source.data_to_world(ends[1]))
@@ -127,7 +127,7 @@ def test_rgb_stays_rgb(viewer, run):
     made = run("filters.gaussian", sigma=2)
     assert made.rgb
     np.testing.assert_array_equal(made.data, ski.filters.gaussian(cat, sigma=2, channel_axis=-1))
-    same_place(made, layer)
+    same_location(made, layer)
 
 
 def test_rgb_out_of_range_comes_as_channels(viewer, run):
@@ -145,7 +145,7 @@ def test_rgb_to_gray(viewer, run):
     made = run("color.rgb2gray")
     assert not made.rgb
     np.testing.assert_array_equal(made.data, ski.color.rgb2gray(cat))
-    same_place(made, layer)
+    same_location(made, layer)
 
 
 def test_colours_that_are_not_there_are_asked_for(source, run, notes):
@@ -258,7 +258,7 @@ def test_pyramid_in_memory(viewer, run, coins):
     expected = ski.filters.gaussian(coins, sigma=2)
     np.testing.assert_array_equal(made.data[0], expected)
     np.testing.assert_allclose(made.data[1][5, 7], expected[10:12, 14:16].mean())
-    same_place(made, layer)
+    same_location(made, layer)
     mask = run("filters.threshold_otsu", layer)
     np.testing.assert_array_equal(mask.data[1], mask.data[0][::2, ::2])
 
@@ -270,7 +270,7 @@ def test_stored_pyramid(viewer, run, coins):
     assert made.multiscale
     assert all(isinstance(level, da.Array) for level in made.data)
     np.testing.assert_array_equal(np.asarray(made.data[0]), ski.filters.gaussian(coins, sigma=2))
-    same_place(made, layer)
+    same_location(made, layer)
 
 
 def test_stored_pyramid_of_labels_is_never_averaged(viewer, run, coins):
@@ -300,7 +300,7 @@ def test_single_scale_too_large_to_show_comes_as_a_pyramid(viewer, run, coins, m
     made = run("filters.gaussian", sigma=2)
     assert made.multiscale
     np.testing.assert_array_equal(np.asarray(made.data[0]), ski.filters.gaussian(coins, sigma=2))
-    same_place(made, layer)
+    same_location(made, layer)
 
 
 def test_further_images_are_layers(viewer, run, coins):

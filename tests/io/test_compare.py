@@ -127,9 +127,9 @@ def test_integers_that_no_float_tells_apart(tmp_path, suffix):
 
 def test_where_values_part(tmp_path):
     found = values(tmp_path, np.zeros((2, 2)), np.zeros((3, 2)), ".csv")
-    assert str(found) == "the end was there, where now is row 3, column axis-0"
+    assert str(found) == "the end became row 3, column axis-0"
     found = values(tmp_path, 1.5, [1.5], ".json")
-    assert str(found) == "value was there, where now is value[0]"
+    assert str(found) == "value became value[0]"
     found = values(tmp_path, 1.5, None, ".json")
     assert str(found) == "1 of 1 values differ"
 

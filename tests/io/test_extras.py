@@ -60,7 +60,7 @@ def test_hdf5_of_several_arrays_names_them(hdf5):
 
 def test_only_hdf5_has_something_within(tmp_path):
     np.save(tmp_path / "a.npy", PIXELS)
-    with pytest.raises(SourceUnreadable, match="no HDF5 file"):
+    with pytest.raises(SourceUnreadable, match="is not an HDF5 file"):
         open_image(f"{tmp_path / 'a.npy'}::/raw")
 
 

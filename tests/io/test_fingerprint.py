@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from napari_tilewise.errors import SourceNotFound
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.provenance import fingerprint_samples
-from napari_tilewise.provenance.fingerprint import NAMED, SAMPLED, fingerprint, place
+from napari_tilewise.provenance.fingerprint import NAMED, SAMPLED, fingerprint, source_location
 
 LARGE = fingerprint_samples.WHOLE + 2**20
 
@@ -240,13 +240,17 @@ def test_nothing_is_computed_for_a_lazy_array():
 def test_an_array_on_disk_is_its_folder(tmp_path, image):
     path = write(tmp_path / "a.zarr", image)
     array = zarr.open_array(path)
-    assert place(array) == place(open_image(array)) == str(path)
+    assert source_location(array) == source_location(open_image(array)) == str(path)
     assert fingerprint(array) == fingerprint(open_image(path)) == fingerprint(path)
 
 
 def test_places(tmp_path, monkeypatch, image):
     monkeypatch.chdir(tmp_path)
-    assert place("a.tif") == place((tmp_path / "a.tif").as_uri()) == str(tmp_path / "a.tif")
-    assert place("https://a.b/c.zarr") == "https://a.b/c.zarr"
-    assert place(image) is None
-    assert place(open_image(zarr.array(image))) is None
+    assert (
+        source_location("a.tif")
+        == source_location((tmp_path / "a.tif").as_uri())
+        == str(tmp_path / "a.tif")
+    )
+    assert source_location("https://a.b/c.zarr") == "https://a.b/c.zarr"
+    assert source_location(image) is None
+    assert source_location(open_image(zarr.array(image))) is None

@@ -13,7 +13,7 @@ import zarr
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.metadata.channels import Channel
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.writers.formats import HOLDS, SUFFIXES, WORDS, table
+from napari_tilewise.io.writers.formats import FEATURES, HOLDS, SUFFIXES, table
 from napari_tilewise.provenance import record
 from napari_tilewise.runs.convert import convert
 from tests.io.writing import new_writer
@@ -124,7 +124,7 @@ def test_each_format_holds_what_the_table_says(originals, form):
         "pyramid": True,
         "record": {"t": 7},
     }
-    assert {word for word in WORDS if found[word] == expected[word]} == HOLDS[form]
+    assert {word for word in FEATURES if found[word] == expected[word]} == HOLDS[form]
 
 
 @pytest.mark.parametrize(

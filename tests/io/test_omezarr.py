@@ -26,7 +26,7 @@ from napari_tilewise.io.writers import partial_output as ownership
 from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
 from napari_tilewise.io.writers.partial_output import unfinished
 from napari_tilewise.io.writers.pyramid import halve
-from napari_tilewise.io.writers.staging import same_place
+from napari_tilewise.io.writers.staging import same_location
 from tests.io.writing import new_writer
 
 RNG = np.random.default_rng(0)
@@ -218,11 +218,11 @@ def test_source_is_never_written_to(tmp_path, plane):
     for source in (path, path / "0", zarr.open_array(path / "0", mode="r")):
         with pytest.raises(DestinationUnwritable, match="a source itself"):
             new_writer(path, sources=[source], **options)
-    assert same_place(tmp_path / "x" / ".." / "a.zarr", path)
-    assert same_place(path / "inside.zarr", path)
-    assert not same_place(tmp_path / "a.zarr2", path)
-    assert same_place(open_image(path), path)
-    assert not same_place(plane, path)
+    assert same_location(tmp_path / "x" / ".." / "a.zarr", path)
+    assert same_location(path / "inside.zarr", path)
+    assert not same_location(tmp_path / "a.zarr2", path)
+    assert same_location(open_image(path), path)
+    assert not same_location(plane, path)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import zarr
 from imageio.v3 import imwrite
 
 from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable
-from napari_tilewise.io.readers.guarded import Guarded
+from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from napari_tilewise.io.readers.open_image import open_image
 
 PIXELS = np.random.default_rng(0).integers(0, 60000, (3, 70, 90)).astype(np.uint16)
@@ -126,7 +126,7 @@ def test_tiff(tmp_path, kind):
     path = tmp_path / "image.tif"
     tifffile.imwrite(path, PIXELS, **TIFFS[kind])
     image = open_image(path)
-    assert isinstance(image.data, Guarded)
+    assert isinstance(image.data, CheckedArray)
     assert image.data.dtype == np.uint16
     assert image.data.dtype.isnative
     np.testing.assert_array_equal(image.data[1:, 60:, 20:33], PIXELS[1:, 60:, 20:33])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari_tilewise.batches.function import BatchFunction
 from napari_tilewise.batches.items import Item
 from napari_tilewise.errors import InvalidRecipe
-from napari_tilewise.provenance.fingerprint import place
+from napari_tilewise.provenance.fingerprint import source_location
 from napari_tilewise.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _source_data(source: Any) -> Any:
 
 
 def _location(image: Any) -> str:
-    location = place(image)
+    location = source_location(image)
     if location is None:
         raise _NotPlain("one of its inputs is in memory, and only its own process has it")
     return location

@@ -16,7 +16,7 @@ import zarr
 from napari_tilewise.batches import batch_journal
 from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable
 from napari_tilewise.io.readers.zarr_arrays import is_zarr, ome_metadata, open_node
-from napari_tilewise.provenance.fingerprint import place
+from napari_tilewise.provenance.fingerprint import source_location
 
 SUFFIXES = (
     ".ome.zarr", ".zarr", ".ome.tiff", ".ome.tif", ".ome.btf", ".tiff", ".tif", ".btf", ".svs",
@@ -105,7 +105,7 @@ def _renamed(images: Iterator[Discovered], name: str) -> Iterator[Discovered]:
 
 
 def _name(source: Any, default: str) -> str:
-    location = place(source)
+    location = source_location(source)
     return default if location is None else stem_of(location)
 
 
@@ -113,7 +113,7 @@ def _at_location(location: str, search: _Search) -> Iterator[Discovered]:
     if "://" in location and not location.startswith("file://"):
         yield from _image_or_plate(location, "")
         return
-    path = Path(place(location) or location)
+    path = Path(source_location(location) or location)
     if not os.path.lexists(path) and glob.has_magic(str(path)):
         base = _fixed_folder(path)
         matches = glob.glob(str(path), recursive=True)

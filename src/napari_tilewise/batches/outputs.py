@@ -13,7 +13,7 @@ from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, did_
 from napari_tilewise.io.writers import formats, values
 from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.operations.spec.operation import Output
-from napari_tilewise.provenance.fingerprint import place
+from napari_tilewise.provenance.fingerprint import source_location
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +114,7 @@ def targets_of(
     root = local_path(folder)
     name, suffix = _split(template)
     first_items: dict[str, Item] = {}
-    sources = {os.path.normcase(path) for item in items if (path := place(item.source))}
+    sources = {os.path.normcase(path) for item in items if (path := source_location(item.source))}
     targets = []
     for item in items:
         base = PurePosixPath(item.folder, _filled(name, item, recipe)).as_posix()

@@ -31,7 +31,7 @@ from napari_tilewise.errors import (
 )
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.views.axis_order import opened
+from napari_tilewise.io.views.axis_order import open_inputs
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, given
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Assignment:
             checkpoint=results,
         )
         source = open_image(self.source)
-        inputs = opened(self.inputs, source, self.axes)
+        inputs = open_inputs(self.inputs, source, self.axes)
         images = given(self.recipe, source.data, inputs, names=self.axes, spatial=self.spatial)
         pipeline = bind_recipe(self.recipe, images, session, tiles=self.tile)
         if self.materialized:

@@ -1,6 +1,6 @@
-"""Two outputs are compared tile by tile: whether they are the same, and if not, by how much.
+"""Compare two outputs tile by tile: whether they are the same, and if not, how much they differ.
 
-Values are compared, not the bits that stand for them: NaN is NaN, and -0.0 is 0.0.
+Values are compared, not their bits: NaN equals NaN, and -0.0 equals 0.0.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_tilewise.axes import default_axes
 from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.grid import Grid
-from napari_tilewise.io.readers.guarded import read_error
+from napari_tilewise.io.readers.checked_arrays import read_error
 from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
 from napari_tilewise.io.writers.values import read_json
 
@@ -29,22 +29,26 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.session import Session
     from napari_tilewise.grid import Region
     from napari_tilewise.io.image import Image, Pixels
+    from napari_tilewise.types import Array
+
+    Leaf = tuple[str, object]
+    """A value and where it is, in words."""
 
 
 @dataclass
 class Difference:
     """How two outputs differ."""
 
-    what: str
-    """What is counted: pixels or values."""
+    noun: str
+    """What is counted: ``"pixels"`` or ``"values"``."""
     differing: int = 0
     """How many differ."""
     total: int = 0
     """How many were compared."""
     largest: float = 0.0
-    """The largest difference between two numbers; NaN where no two that differ are numbers."""
+    """The largest difference between two numbers; NaN where those that differ are not numbers."""
     notes: list[str] = field(default_factory=list)
-    """What else differs, such as shapes: a sentence each, without its full stop."""
+    """Other differences, such as of shapes: a sentence each, without its full stop."""
 
     @property
     def identical(self) -> bool:
@@ -55,14 +59,14 @@ class Difference:
         """Return the verdict in one line."""
         if self.identical:
             return "identical"
-        found = []
+        sentences = []
         if self.differing:
             size = "" if math.isnan(self.largest) else f", by {self.largest:.6g} at most"
-            found.append(f"{self.differing} of {self.total} {self.what} differ{size}")
-        return "; ".join([*found, *self.notes])
+            sentences.append(f"{self.differing} of {self.total} {self.noun} differ{size}")
+        return "; ".join([*sentences, *self.notes])
 
     def count(self, differing: int, total: int, largest: float = math.nan) -> None:
-        """Add what was found in a part.
+        """Add the counts of a part.
 
         Parameters
         ----------
@@ -75,8 +79,8 @@ class Difference:
         """
         self.total += total
         if differing:
-            known = [self.largest] if self.differing else []
-            sizes = [size for size in (*known, largest) if not math.isnan(size)]
+            before = [self.largest] if self.differing else []
+            sizes = [size for size in (*before, largest) if not math.isnan(size)]
             self.differing += differing
             self.largest = max(sizes, default=math.nan)
 
@@ -85,62 +89,62 @@ class Difference:
 
 
 def compare_images(old: Image, new: Image, session: Session) -> Difference:
-    """Return how two images differ, smaller levels included, with two tiles in hand per worker.
+    """Return how two images differ, smaller levels included; each worker holds two tiles.
 
     Parameters
     ----------
     old, new
         Open images.
     session
-        The workers, and whom to tell.
+        The workers, and the listener that gets the events.
 
     Raises
     ------
     SourceUnreadable
         When a tile of either cannot be read.
     """
-    found = Difference("pixels")
-    for what in ("axes", "scale", "units", "labels"):
-        before, now = getattr(old, what), getattr(new, what)
+    difference = Difference("pixels")
+    for field_name in ("axes", "scale", "units", "labels"):
+        before, now = getattr(old, field_name), getattr(new, field_name)
         if before != now:
-            found.notes.append(f"{what} was {_short(before)}, now {_short(now)}")
+            difference.notes.append(f"{field_name} was {_short(before)}, now {_short(now)}")
     if len(old.levels) != len(new.levels):
-        found.notes.append(f"there were {len(old.levels)} levels, now {len(new.levels)}")
+        difference.notes.append(f"there were {len(old.levels)} levels, now {len(new.levels)}")
     for number, (before, now) in enumerate(zip(old.levels, new.levels, strict=False)):
         axes = new.axes or default_axes(len(now.shape))
         level = _compare_level(before, now, axes, session, f"compare level {number}")
         if number == 0:
-            found.notes += level.notes
-            found.count(level.differing, level.total, level.largest)
+            difference.notes += level.notes
+            difference.count(level.differing, level.total, level.largest)
         elif not level.identical:
-            found.notes.append(f"level {number} of the pyramid: {level}")
-    return found
+            difference.notes.append(f"level {number} of the pyramid: {level}")
+    return difference
 
 
 def _compare_level(
-    old: Pixels, new: Pixels, axes: tuple[str, ...], session: Session, what: str
+    old: Pixels, new: Pixels, axes: tuple[str, ...], session: Session, title: str
 ) -> Difference:
-    found = Difference("pixels")
+    difference = Difference("pixels")
     for name, before, now in (
         ("shape", tuple(old.shape), tuple(new.shape)),
         ("type", str(np.dtype(old.dtype)), str(np.dtype(new.dtype))),
     ):
         if before != now:
-            found.notes.append(f"the {name} was {before}, now {now}")
-    if found.notes:
-        return found
+            difference.notes.append(f"the {name} was {before}, now {now}")
+    if difference.notes:
+        return difference
     shape = tuple(new.shape)
     grid = Grid(shape, getattr(new, "chunks", None) or default_chunks(shape, axes))
     lock = threading.Lock()
 
     def work(position: tuple[int, ...]) -> None:
         region = grid.region(position)
-        counted = _compare_tiles(old, new, region)
+        counts = _compare_tiles(old, new, region)
         with lock:
-            found.count(*counted)
+            difference.count(*counts)
 
-    session.sweep(what, work, list(grid.positions()))
-    return found
+    session.sweep(title, work, list(grid.positions()))
+    return difference
 
 
 def _compare_tiles(old: Pixels, new: Pixels, region: Region) -> tuple[int, int, float]:
@@ -153,7 +157,7 @@ def _compare_tiles(old: Pixels, new: Pixels, region: Region) -> tuple[int, int, 
     return count, before.size, _largest(before[differs], now[differs])
 
 
-def _largest(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any]) -> float:
+def _largest(before: Array, now: Array) -> float:
     """Return the largest difference between numbers; NaN where there is none."""
     wide = np.complex128 if before.dtype.kind == "c" else np.longdouble
     with np.errstate(all="ignore"):  # infinity less infinity
@@ -162,26 +166,27 @@ def _largest(before: np.ndarray[Any, Any], now: np.ndarray[Any, Any]) -> float:
     return float(sizes.max()) if sizes.size else math.nan
 
 
-def _short(value: Any) -> str:
-    letters = isinstance(value, tuple) and all(isinstance(item, str) for item in value)
-    return repr("".join(value)) if letters else str(value)
+def _short(value: object) -> str:
+    if isinstance(value, tuple) and all(isinstance(item, str) for item in value):
+        return repr("".join(value))
+    return str(value)
 
 
 # Values -----------------------------------------------------------------------------------------
 
 
 def compare_values(old: Path, new: Path) -> Difference:
-    """Return how two files of values differ, both ``.json`` or both ``.csv``; records do not count.
+    """Return how two files of values differ; their records are not compared.
 
     Parameters
     ----------
     old, new
-        Existing files.
+        Existing files, both ``.json`` or both ``.csv``.
 
     Raises
     ------
     SourceUnreadable
-        When one is not what `run` writes.
+        When one is not a file that `run` writes.
     """
     try:
         with ExitStack() as files:
@@ -192,25 +197,25 @@ def compare_values(old: Path, new: Path) -> Difference:
         raise read_error(error, str(old)) from error
 
 
-def _values(path: Path, files: ExitStack) -> Iterator[tuple[str, Any]]:
-    """Return the values of a file one by one, each with where it stands."""
+def _values(path: Path, files: ExitStack) -> Iterator[Leaf]:
+    """Return the values of a file one by one, each with its position in words."""
     if path.suffix.lower() == ".json":
         return _leaves(read_json(path).get("value"))
     return _cells(files.enter_context(path.open(encoding="utf-8", newline="")))
 
 
-def _compare_leaves(old: Iterator[tuple[str, Any]], new: Iterator[tuple[str, Any]]) -> Difference:
+def _compare_leaves(old: Iterator[Leaf], new: Iterator[Leaf]) -> Difference:
     """Compare values in order, up to where one has no counterpart."""
-    found = Difference("values")
+    difference = Difference("values")
     for before, now in zip_longest(old, new, fillvalue=("the end", None)):
         if before[0] != now[0]:
-            found.notes.append(f"{before[0]} was there, where now is {now[0]}")
+            difference.notes.append(f"{before[0]} became {now[0]}")
             break
-        found.count(*_compare_pair(before[1], now[1]))
-    return found
+        difference.count(*_compare_pair(before[1], now[1]))
+    return difference
 
 
-def _compare_pair(before: Any, now: Any) -> tuple[int, int, float]:
+def _compare_pair(before: object, now: object) -> tuple[int, int, float]:
     """Return the same as `_compare_tiles`, for two values."""
     first, second = _number(before), _number(now)
     if first is None or second is None:
@@ -220,29 +225,31 @@ def _compare_pair(before: Any, now: Any) -> tuple[int, int, float]:
     return 1, 1, float(abs(first - second))
 
 
-def _number(value: Any) -> int | float | None:
+def _number(value: object) -> int | float | None:
     """Return the number that a value, or a cell's text, is."""
-    for kind in (int, float) if isinstance(value, str) else ():
-        try:
-            return kind(value)
-        except ValueError:
-            continue
+    if isinstance(value, str):
+        for kind in (int, float):
+            try:
+                return kind(value)
+            except ValueError:
+                continue
+        return None
     return value if isinstance(value, (int, float)) else None
 
 
-def _leaves(value: Any, where: str = "value") -> Iterator[tuple[str, Any]]:
-    """Yield what JSON data hold in the end, each with where it stands; empty lists too."""
+def _leaves(value: object, path: str = "value") -> Iterator[Leaf]:
+    """Yield the scalars, and the empty lists, of JSON data, each with its path."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
-            yield from _leaves(item, f"{where}.{key}")
+            yield from _leaves(item, f"{path}.{key}")
     elif isinstance(value, list) and value:
         for index, item in enumerate(value):
-            yield from _leaves(item, f"{where}[{index}]")
+            yield from _leaves(item, f"{path}[{index}]")
     else:
-        yield where, value
+        yield path, value
 
 
-def _cells(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _cells(lines: Iterable[str]) -> Iterator[Leaf]:
     """Yield a table's cells row by row, each with its row and its column's name."""
     rows = csv.reader(lines)
     header = next(rows, [])

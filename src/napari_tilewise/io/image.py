@@ -1,4 +1,4 @@
-"""What a source is once it is open: pixels, and what is known about them."""
+"""An open source: pixels, and what is known about them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Image:
     levels: tuple[Pixels, ...]
     """All levels of the pyramid, the finest first; `data` is one of them."""
     labels: bool
-    """Whether the values are names of objects, never to be averaged."""
+    """Whether the values are label ids, which are never averaged."""
     name: str
     """The source, as the user named it."""
     recipe: Mapping[str, Any] | None
@@ -69,17 +69,17 @@ class Image:
         return next((position for level, position in positions if level is self.data), unknown)
 
 
-def bare(data: Pixels, name: str, form: str, axes: Sequence[str] | None = None) -> Image:
+def bare(data: Pixels, name: str, file_format: str, axes: Sequence[str] | None = None) -> Image:
     """Return an image of which nothing is known but its pixels and perhaps its axes.
 
     Parameters
     ----------
     data
-        The pixels.
+        The pixels, read as they are sliced.
     name
         The source, as the user named it.
-    form
-        What its format is called.
+    file_format
+        Name of its format, such as ``"npy"``.
     axes
         One letter per axis; two axes are taken for ``yx`` unless given.
     """
@@ -96,6 +96,6 @@ def bare(data: Pixels, name: str, form: str, axes: Sequence[str] | None = None) 
         labels=False,
         name=name,
         recipe=None,
-        format=form,
+        format=file_format,
         has_guessed_axes=is_guess,
     )

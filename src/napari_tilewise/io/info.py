@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
-from napari_tilewise.io.read_record import read_record
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.readers.zarr_arrays import is_zarr, open_node, own_metadata
+from napari_tilewise.io.stored_record import read_record
 from napari_tilewise.io.writers.staging import is_partial
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 
@@ -37,15 +37,15 @@ def image_info(path: str | os.PathLike[str]) -> dict[str, Any]:
     local = Path(location).expanduser()
     if "://" not in location and local.is_dir() and is_zarr(local):
         node = open_node(str(local))
-        ours = own_metadata(node)
-        if isinstance(node, zarr.Group) and (is_partial(local) or ours.get("complete") is False):
-            return _unfinished(location, node, ours)
+        own = own_metadata(node)
+        if isinstance(node, zarr.Group) and (is_partial(local) or own.get("complete") is False):
+            return _unfinished(location, node, own)
     elif "://" in location:
-        ours = own_metadata(open_node(location))
+        own = own_metadata(open_node(location))
     else:
-        ours = (read_record(local) or {}) if local.is_file() else {}
-        if ours and local.suffix.lower() in VALUES:
-            return _values(location, ours)
+        own = (read_record(local) or {}) if local.is_file() else {}
+        if own and local.suffix.lower() in VALUES:
+            return _values(location, own)
     image = open_image(location)
     return {
         "path": location,
@@ -62,11 +62,11 @@ def image_info(path: str | os.PathLike[str]) -> dict[str, Any]:
         "bytes": _bytes(image.data.shape, image.data.dtype),
         "labels": image.labels,
         "recipe": image.recipe,
-        "made_by": _made_by(ours),
+        "made_by": _made_by(own),
     }
 
 
-def _unfinished(location: str, group: zarr.Group, ours: Mapping[str, Any]) -> dict[str, Any]:
+def _unfinished(location: str, group: zarr.Group, own: Mapping[str, Any]) -> dict[str, Any]:
     arrays = sorted(group.arrays(), key=lambda item: item[0].zfill(4))
     finest: Any = arrays[0][1] if arrays else None
     names = getattr(getattr(finest, "metadata", None), "dimension_names", None) or ()
@@ -83,9 +83,9 @@ def _unfinished(location: str, group: zarr.Group, ours: Mapping[str, Any]) -> di
         "chunks": None if finest is None else finest.chunks,
         "levels": tuple(array.shape for _, array in arrays),
         "bytes": None if finest is None else _bytes(finest.shape, finest.dtype),
-        "labels": bool(ours.get("labels")),
-        "recipe": ours.get("recipe"),
-        "made_by": _made_by(ours),
+        "labels": bool(own.get("labels")),
+        "recipe": own.get("recipe"),
+        "made_by": _made_by(own),
     }
 
 
@@ -99,11 +99,11 @@ def _values(location: str, record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _made_by(ours: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what there is to tell about how an image was made, beside its recipe."""
+def _made_by(own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how an image was made, apart from its recipe."""
     skipped = {"record", "recipe", "labels", "complete", "owner"}
-    told = {key: value for key, value in ours.items() if key not in skipped}
-    return {key: value for key, value in told.items() if value not in ({}, None)}
+    shown = {key: value for key, value in own.items() if key not in skipped}
+    return {key: value for key, value in shown.items() if value not in ({}, None)}
 
 
 def _bytes(shape: tuple[int, ...], dtype: Any) -> int:

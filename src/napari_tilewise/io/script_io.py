@@ -1,7 +1,7 @@
-"""What an exported script reads and writes with: a path becomes a lazy array, and one a path again.
+"""Reading and writing for exported scripts: a path becomes a lazy array, a lazy array a file.
 
-A script is made for images of certain axes. An image with others is refused, for a run would loop
-over what the script would blur.
+A script is written for images with certain axes. An image with others is refused: the script would
+blur along an axis that a run loops over.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from napari_tilewise.io.writers.image_writer import ImageWriter
 
 ANY = "any"
-"""Axes that are not looked at."""
+"""Any axes are accepted."""
 OPEN = "..."
-"""In axes: any number of axes of space."""
+"""Any number of spatial axes."""
 
 _CHUNK_BYTES = 2**24
 _TILE_PIXELS = 2**22
@@ -49,13 +49,13 @@ def read(source: str | os.PathLike[str], *, axes: str = OPEN) -> da.Array:
     source
         A path or a URL of any format that the package reads.
     axes
-        The axes that it must have where it names them, such as ``"tyx"``; in it ``"..."`` stands
-        for any number of axes of space, and ``"any"`` for all that there may be.
+        The axes expected of an image that names its axes, such as ``"tyx"``; ``"..."`` stands for
+        any number of spatial axes, ``"any"`` accepts every image.
 
     Raises
     ------
     InvalidAxes
-        When it has others.
+        When the image has others.
     """
     image = open_image(source)
     if axes != ANY:
@@ -70,7 +70,7 @@ def read(source: str | os.PathLike[str], *, axes: str = OPEN) -> da.Array:
 
 
 def _check(image: Image, axes: str) -> None:
-    """Refuse an image whose axes a script was not made for."""
+    """Refuse an image with other axes than the script was written for."""
     ndim, names = len(image.data.shape), "".join(image.axes)
     before, is_open, after = axes.partition(OPEN)
     least = len(before) + len(after)
@@ -80,10 +80,10 @@ def _check(image: Image, axes: str) -> None:
         fits = names == before + between + after if is_open else names == axes
         fits = fits and all(kind(axis) == "space" for axis in between)
     if not fits:
-        wanted = f"the axes {axes}" if axes != OPEN else "axes of space only"
-        there = f"the axes {names}" if names else f"{ndim} axes without names"
+        expected = f"the axes {axes}" if axes != OPEN else "spatial axes only"
+        actual = f"the axes {names}" if names else f"{ndim} axes without names"
         raise InvalidAxes(
-            f"{image.name!r} has {there}, and this script was made for images with {wanted}: "
+            f"{image.name!r} has {actual}, and this script was written for images with {expected}: "
             f"export the recipe again with axes={names or 'their names'!r}."
         )
 
@@ -110,16 +110,16 @@ def save(
     axes
         The image's axes; in it ``"..."`` stands for those of `like`.
     labels
-        Whether the values are names of objects, which smaller levels never average.
+        Whether the values are label ids, which smaller levels never average.
 
     Raises
     ------
     TilewiseError
-        When it cannot be written; nothing is left under the destination's name.
+        When it cannot be written; then nothing exists under the destination's name.
     """
-    where = local_path(destination)
-    if where.suffix.lower() in SUFFIXES:
-        return write_value(where, np.asarray(result) if isinstance(result, da.Array) else result)
+    path = local_path(destination)
+    if path.suffix.lower() in SUFFIXES:
+        return write_value(path, np.asarray(result) if isinstance(result, da.Array) else result)
     image = None if like is None else open_image(like)
     source, session = as_source(result), Session()
     names, scale, units = _pixel_sizes(source.shape, axes, image)
@@ -128,7 +128,7 @@ def save(
         labels=labels or _keeps_labels(image, source),
     )  # fmt: skip
     sources = () if like is None else (like,)
-    writer = create_writer(where, metadata, sources=sources)
+    writer = create_writer(path, metadata, sources=sources)
     try:
         _stream(source, writer, session)
         for level in range(1, len(writer.pyramid_levels())):
@@ -157,9 +157,10 @@ def _stream(source: Source, writer: ImageWriter, session: Session) -> None:
 def _pixel_sizes(
     shape: tuple[int, ...], axes: str, like: Image | None
 ) -> tuple[tuple[str, ...], tuple[float, ...], tuple[str | None, ...]]:
-    """Return a result's axes, and the size of its pixels: larger where there are fewer of them."""
-    known = "".join(like.axes) if like is not None else ""
-    letters = parse(axes.replace(OPEN, known), len(shape)) if known or OPEN not in axes else None
+    """Return a result's axes, and its pixel size, which is larger where there are fewer pixels."""
+    inherited = "".join(like.axes) if like is not None else ""
+    is_named = bool(inherited) or OPEN not in axes
+    letters = parse(axes.replace(OPEN, inherited), len(shape)) if is_named else None
     names = letters or default_axes(len(shape))
     before = {} if like is None else dict(zip(like.axes, like.data.shape, strict=False))
     sizes = {} if like is None else dict(zip(like.axes, like.scale, strict=False))

@@ -1,1 +1,1 @@
-"""What an output says of its making: the record, and the fingerprint of its source."""
+"""How an output was made: the record, and the fingerprint of its source."""

@@ -1,6 +1,6 @@
-"""Fingerprints tell whether a source is what it was, from a few MiB of it, whatever its size.
+"""Fingerprints show whether a source has changed, from a few MiB of it, whatever its size.
 
-They depend on bytes, names and sizes only, never on times or places: a copy has the same one.
+They depend on bytes, names and sizes only, never on times or paths: a copy has the same one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import os
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import zarr
@@ -18,83 +18,82 @@ from zarr.storage import LocalStore
 from napari_tilewise.errors import SourceNotFound
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers import hdf5
-from napari_tilewise.io.readers.guarded import read_error
+from napari_tilewise.io.readers.checked_arrays import read_error
 from napari_tilewise.provenance import fingerprint_samples
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SAMPLED = "blake2b-1"
-"""Scheme of a fingerprint that looked at bytes."""
+"""Scheme of a fingerprint of sampled bytes."""
 NAMED = "name-1"
-"""Scheme of a fingerprint that knows only what an array is called, its shape and its type."""
+"""Scheme of a fingerprint of only the name of an array, its shape and its data type."""
 
 
 def fingerprint(source: object) -> str:
-    """Return a short text that stays the same as long as the source, or a copy of it, does.
+    """Return a short text that stays the same as long as the pixels of the source, or a copy, do.
 
     - A file: its size, its first and last MiB and 32 evenly spaced blocks of 16 KiB.
     - A folder: names and sizes of its files (where there are more than 8192, of so many evenly
       spaced ones at each depth), the contents of up to 64 files of Zarr metadata and of 16 evenly
       spaced chunks.
-    - A Zarr behind a URL: the metadata and 16 evenly spaced chunks, in some twenty requests.
+    - A Zarr at a URL: the metadata and 16 evenly spaced chunks, in some twenty requests.
     - A NumPy array or a Zarr in memory: shape, data type and 32 (16) evenly spaced blocks.
-    - Any other array (dask, a remote Zarr's): shape, data type and what it is called, with the
+    - Any other array (dask, a remote Zarr's): shape, data type and name, with the
       scheme ``name-1:``. Nothing is read or computed.
 
-    Everything is read of files, folders and arrays of up to 4 MiB. Of larger ones, *a change
-    between the samples that leaves all sizes alone is not noticed*: a few pixels painted over in an
-    uncompressed file, or in a chunk that compresses to the same size. Metadata that do not
-    concern pixels do count, and so does how the pixels are stored: the same image as a file, as a
-    folder, behind a URL and in memory has four fingerprints. ``name-1:`` notices no change of
-    pixels that the name does not tell.
+    Files, folders and arrays of up to 4 MiB are read completely. In larger ones, *a change between
+    the samples that changes no size is not noticed*: a few pixels painted over in an uncompressed
+    file, or in a chunk that compresses to the same size. Metadata that do not concern pixels count
+    too, and so does the storage: the same image as a file, as a folder, at a URL and in memory has
+    four fingerprints. ``name-1:`` notices a change of pixels only if the name changes.
 
     Parameters
     ----------
     source
-        What `open_image` takes.
+        A source that `open_image` takes.
 
     Raises
     ------
     SourceNotFound
-        When there is nothing at the path or URL.
+        When nothing exists at the path or URL.
     SourceUnreadable
-        When it cannot be read.
+        When the source cannot be read.
     """
-    where = place(source)
-    if where is None:
-        array = source.data if isinstance(source, Image) else source
+    location = source_location(source)
+    if location is None:
+        array: Any = source.data if isinstance(source, Image) else source
         samples = fingerprint_samples.of_array(array)
         if samples is None:
             return _digest(NAMED, "array", fingerprint_samples.of_name(array))
         return _digest(SAMPLED, "array", samples)
-    if "://" in where:
-        return _digest(SAMPLED, "url", fingerprint_samples.of_url(where))
-    path = Path(hdf5.split(where)[0])  # a dataset is as its file is
+    if "://" in location:
+        return _digest(SAMPLED, "url", fingerprint_samples.of_url(location))
+    path = Path(hdf5.split(location)[0])  # a dataset has the fingerprint of its file
     try:
         if path.is_dir():
             return _digest(SAMPLED, "folder", fingerprint_samples.of_folder(path))
         return _digest(SAMPLED, "file", fingerprint_samples.of_file(path))
     except FileNotFoundError:
         raise SourceNotFound(
-            f"There is nothing at {where!r}; check the spelling of the path."
+            f"There is nothing at {location!r}; check the spelling of the path."
         ) from None
     except OSError as error:
-        raise read_error(error, where) from error
+        raise read_error(error, location) from error
 
 
-def place(source: object) -> str | None:
-    """Return where a source stands: its absolute path, or its URL; None for an array in memory.
+def source_location(source: object) -> str | None:
+    """Return the absolute path or the URL of a source; None for an array in memory.
 
     Parameters
     ----------
     source
-        What `open_image` takes.
+        A source that `open_image` takes.
     """
     if isinstance(source, Image):
-        # A Zarr in memory is called by an address that only its own process knows.
-        known = source.format != "array" and not source.name.startswith("memory://")
-        return place(source.name) if known else None
+        # The name of a Zarr in memory is an address that only its own process knows.
+        has_location = source.format != "array" and not source.name.startswith("memory://")
+        return source_location(source.name) if has_location else None
     if isinstance(source, zarr.Array):
         store = source.store
         return str(store.root.absolute() / source.path) if isinstance(store, LocalStore) else None
@@ -108,7 +107,7 @@ def place(source: object) -> str | None:
 
 
 def _digest(scheme: str, kind: str, samples: Iterable[object]) -> str:
-    """Return the fingerprint of samples: bytes, or anything that JSON can tell."""
+    """Return the fingerprint of samples: bytes, or anything that JSON can hold."""
     digest = blake2b(kind.encode(), digest_size=16)
     for sample in samples:
         data = sample if isinstance(sample, bytes) else _text(sample).encode()

@@ -1,4 +1,4 @@
-"""What a fingerprint looks at: evenly spaced samples, and all of what is small.
+"""The samples of a fingerprint: evenly spaced blocks of large sources, all of small ones.
 
 Each function yields samples: bytes, or plain data such as names and sizes.
 """
@@ -19,16 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from napari_tilewise.types import Array, ArrayLike
+
 WHOLE = 4 * 2**20
-"""Up to so many bytes everything is read."""
+"""Most bytes of a source that is read completely."""
 END = 2**20
 """Bytes read at either end of a larger file."""
 BLOCK, BLOCKS = 2**14, 32
-"""Bytes of a block, and how many evenly spaced ones are read."""
+"""Bytes of a block, and the number of evenly spaced blocks."""
 FILES, DEPTH = 2**13, 32
-"""How many files of a folder are looked at at each depth, and how many depths."""
+"""Most files of a folder that are listed at each depth, and most depths."""
 METADATA, CHUNKS = 64, 16
-"""How many files of metadata, and how many evenly spaced chunks, are read."""
+"""Most files of metadata, and most evenly spaced chunks, that are read."""
 
 _METADATA = {"zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata"}
 _LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what file managers leave behind
@@ -40,9 +42,9 @@ def spaced(count: int, most: int) -> list[int]:
     Parameters
     ----------
     count
-        How many numbers there are.
+        Number of numbers.
     most
-        How many are wanted at most.
+        Most numbers to return.
     """
     if count <= most:
         return list(range(count))
@@ -73,16 +75,16 @@ def _spans(size: int) -> list[tuple[int, int]]:
 
 
 def of_folder(root: Path) -> Iterator[object]:
-    """Yield names and sizes of a folder's files, then the contents of some.
+    """Yield names and sizes of a folder's files, then the contents of a sample of them.
 
     Parameters
     ----------
     root
         The folder.
     """
-    found = sorted(_walk(root, "", FILES))
-    yield found
-    files = {name: size for name, size in found if not name.endswith("/")}
+    listing = sorted(_walk(root, "", FILES))
+    yield listing
+    files = {name: size for name, size in listing if not name.endswith("/")}
     metadata = [name for name in files if name.rpartition("/")[2] in _METADATA]
     metadata.sort(key=lambda name: (name.count("/"), name))  # the outermost first
     chunks = sorted(files.keys() - set(metadata))
@@ -95,25 +97,25 @@ def of_folder(root: Path) -> Iterator[object]:
 
 
 def _walk(root: Path, below: str, most: int) -> Iterator[tuple[str, int]]:
-    """Yield files with their sizes, and folders (``name/``) with how many things they hold.
+    """Yield files with their sizes, and folders (``name/``) with their numbers of entries.
 
-    Of a folder that holds more things than `most`, evenly spaced ones are looked at; folders in it
-    share what is left of `most`.
+    Of a folder with more than `most` entries, evenly spaced ones are listed; the folders in it
+    share the remainder of `most`.
     """
     with os.scandir(root / below) as entries:
-        found = sorted((e for e in entries if not _is_litter(e.name)), key=lambda e: e.name)
-    yield below or "/", len(found)
-    if len(found) > most:
-        metadata = [entry for entry in found if entry.name in _METADATA]
-        rest = [entry for entry in found if entry.name not in _METADATA]
-        found = metadata + [rest[i] for i in spaced(len(rest), max(1, most - len(metadata)))]
+        listed = sorted((e for e in entries if not _is_litter(e.name)), key=lambda e: e.name)
+    yield below or "/", len(listed)
+    if len(listed) > most:
+        metadata = [entry for entry in listed if entry.name in _METADATA]
+        others = [entry for entry in listed if entry.name not in _METADATA]
+        listed = metadata + [others[i] for i in spaced(len(others), max(1, most - len(metadata)))]
     folders = []
-    for entry in found:
+    for entry in listed:
         if entry.is_dir():
             folders.append(f"{below}{entry.name}/")
         else:
             yield below + entry.name, entry.stat().st_size
-    share = max(1, (most - len(found)) // max(1, len(folders)))
+    share = max(1, (most - len(listed)) // max(1, len(folders)))
     for folder in folders if below.count("/") < DEPTH else ():
         yield from _walk(root, folder, share)
 
@@ -123,12 +125,12 @@ def _is_litter(name: str) -> bool:
 
 
 def of_url(url: str) -> Iterator[object]:
-    """Yield the metadata of a Zarr behind a URL and evenly spaced chunks of its finest level.
+    """Yield the metadata of a Zarr at a URL and evenly spaced chunks of its finest level.
 
     Parameters
     ----------
     url
-        What zarr and fsspec can open.
+        A URL that zarr and fsspec can open.
     """
     node = open_node(url)
     yield node.metadata.to_dict()
@@ -159,7 +161,7 @@ def _positions(grid: Grid) -> Iterator[tuple[int, ...]]:
 
 
 def _fetch(url: str, key: str) -> bytes:
-    """Return the first MiB of a chunk; nothing of one that was never written."""
+    """Return the first MiB of a chunk; no bytes if it was never written."""
     from fsspec.core import url_to_fs
 
     files, root = url_to_fs(url)
@@ -167,11 +169,11 @@ def _fetch(url: str, key: str) -> bytes:
         content: bytes = files.cat_file(f"{root.rstrip('/')}/{key}", start=0, end=END)
     except FileNotFoundError:
         return b""
-    return content[:END]  # not every server heeds the end
+    return content[:END]  # not every server respects the end
 
 
-def of_array(array: Any) -> Iterator[object] | None:
-    """Return samples of an array whose pixels are at hand; None where reading may be dear.
+def of_array(array: object) -> Iterator[object] | None:
+    """Return samples of an array in memory; None for an array that may be slow to read.
 
     Parameters
     ----------
@@ -180,14 +182,14 @@ def of_array(array: Any) -> Iterator[object] | None:
     """
     if isinstance(array, zarr.Array):
         return _of_zarr(array) if isinstance(array.store, MemoryStore) else None
-    if hasattr(array, "__array_interface__"):  # NumPy's, or as good as
+    if hasattr(array, "__array_interface__"):  # NumPy's, or one that shares its memory
         pixels = np.asarray(array)
         return None if pixels.dtype.hasobject else _of_numpy(pixels)
     return None
 
 
-def of_name(array: Any) -> Iterator[object]:
-    """Yield what is known of an array without reading it.
+def of_name(array: ArrayLike) -> Iterator[object]:
+    """Yield the type, name, shape and data type of an array, which is not read.
 
     Parameters
     ----------
@@ -199,18 +201,18 @@ def of_name(array: Any) -> Iterator[object]:
 
 
 def kind_of(array: object) -> str:
-    """Return what an array is, such as ``"numpy.ndarray"``.
+    """Return the type of an array, such as ``"numpy.ndarray"``.
 
     Parameters
     ----------
     array
-        Anything.
+        Any object.
     """
     return f"{type(array).__module__.partition('.')[0]}.{type(array).__name__}"
 
 
-def _of_numpy(pixels: np.ndarray[Any, Any]) -> Iterator[object]:
-    """Yield runs of pixels in the order of C, whatever their order in memory."""
+def _of_numpy(pixels: Array) -> Iterator[object]:
+    """Yield blocks of pixels in C order, whatever their order in memory."""
     order = pixels.dtype.newbyteorder("<")
     yield [list(pixels.shape), order.str]
     if pixels.nbytes <= WHOLE:

@@ -1,6 +1,6 @@
-"""The record that every output carries: what made it, from what, so that it can be made again.
+"""The record in every output: its recipe and sources, so that it can be made again.
 
-It is plain data, ready for JSON, wherever an output keeps it: attributes, a sidecar, a layer.
+It is plain data, ready for JSON, wherever it is stored: in attributes, in a sidecar, on a layer.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from napari_tilewise.errors import InvalidRecipe, SourceNotFound, SourceUnreadable
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.plain_data import plain_mapping, to_plain
-from napari_tilewise.io.read_record import read_record
 from napari_tilewise.io.readers.zarr_arrays import open_node, own_metadata
+from napari_tilewise.io.stored_record import read_record
 from napari_tilewise.io.writers import values as _values
-from napari_tilewise.provenance.fingerprint import fingerprint, place
+from napari_tilewise.provenance.fingerprint import fingerprint, source_location
 from napari_tilewise.provenance.fingerprint_samples import kind_of
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from napari_tilewise.recipe import Recipe
 
 VERSION = 1
-"""Version of the record, kept under ``"record"``."""
+"""Version of the record, stored under ``"record"``."""
+
+Plains = dict[str, Any]
+"""Plain data by name."""
 
 _PACKAGES = ("napari-tilewise", "scikit-image", "numpy", "scipy")
 
@@ -44,59 +47,59 @@ def record(
     output: str | os.PathLike[str] | None = None,
     name: str | None = None,
     fingerprints: bool = True,
-) -> dict[str, Any]:
+) -> Plains:
     """Return the record of how an output is made, as plain data.
 
     The keys are record (its version), recipe, versions, source, inputs, run, time and values, and
-    not_repeatable, a sentence, where the recipe holds what no record can; functions, digests of
-    the code of users' functions, where the recipe has such. Memory and workers are
-    not in it: they never change a result.
+    not_repeatable, a sentence, if the recipe holds something that no record can; functions, digests
+    of the code of users' functions, if the recipe has any. Memory and workers are not in it: they
+    never change a result.
 
     Parameters
     ----------
     recipe
-        The recipe.
+        The steps that made the output.
     source
-        What it runs on: all that `open_image` takes.
+        The image it ran on, as `open_image` takes it.
     inputs
         The recipe's further images by name, likewise.
     axes, spatial
-        How it is run, where that was given.
+        Names of the source's axes, and the axes that the recipe ran over; None: not specified.
     values
-        Scalars that the recipe met, such as thresholds, by name.
+        Scalars that the recipe computed, such as thresholds, by name.
     output
-        Where the output will stand: the way from there to the source is kept too, so that both can
-        be moved together.
+        Path of the output: the relative path from there to the source is stored too, so that both
+        can be moved together.
     name
-        What the user calls the source, where it is an array, such as a layer's name.
+        The user's name of a source that is an array, such as a layer's name.
     fingerprints
-        Whether to look at the sources: milliseconds for arrays, files and folders, but some twenty
-        requests for a URL. Nothing is read otherwise.
+        Whether to take fingerprints of the sources: milliseconds for arrays, files and folders, but
+        some twenty requests for a URL. Otherwise no pixel is read.
     """
-    around = None if output is None else place(output)
+    output_path = None if output is None else source_location(output)
 
-    def told(image: Any) -> dict[str, Any]:
-        return describe(image, around=around, fingerprints=fingerprints)
+    def describe(image: object) -> Plains:
+        return describe_source(image, output_path=output_path, fingerprints=fingerprints)
 
-    made: dict[str, Any] = {"record": VERSION, **_recipe(recipe)}
-    made["versions"] = versions()
+    entries: Plains = {"record": VERSION, **_recipe(recipe)}
+    entries["versions"] = versions()
     functions = {
         step.operation: step.op.adapter.digest for step in recipe.steps if step.op.adapter.digest
     }
     if functions:
-        made["functions"] = functions
-    made["source"] = told(source) | ({} if name is None else {"name": name})
-    made["inputs"] = {key: told(image) for key, image in (inputs or {}).items()}
-    made["run"] = {
+        entries["functions"] = functions
+    entries["source"] = describe(source) | ({} if name is None else {"name": name})
+    entries["inputs"] = {key: describe(image) for key, image in (inputs or {}).items()}
+    entries["run"] = {
         key: to_plain(value) for key, value in (("axes", axes), ("spatial", spatial)) if value
     }
-    made["time"] = datetime.now(UTC).isoformat(timespec="seconds")
-    made["values"] = scalars(values or {})
-    return made
+    entries["time"] = datetime.now(UTC).isoformat(timespec="seconds")
+    entries["values"] = scalars(values or {})
+    return entries
 
 
-def scalars(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return numbers that a recipe met as plain data.
+def scalars(values: Mapping[str, Any]) -> Plains:
+    """Return numbers that a recipe computed, as plain data.
 
     Parameters
     ----------
@@ -106,7 +109,7 @@ def scalars(values: Mapping[str, Any]) -> dict[str, Any]:
     return plain_mapping(values)
 
 
-def _recipe(recipe: Recipe) -> dict[str, Any]:
+def _recipe(recipe: Recipe) -> Plains:
     try:
         return {"recipe": recipe.to_dict()}
     except InvalidRecipe as error:  # a step holds an image or a function
@@ -114,7 +117,7 @@ def _recipe(recipe: Recipe) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of all that a result may depend on."""
+    """Return the versions of the packages that a result may depend on."""
     return dict(_versions())
 
 
@@ -124,57 +127,58 @@ def _versions() -> dict[str, str]:
     return {**packages, "python": platform.python_version()}
 
 
-def describe(
-    source: Any, *, around: str | None = None, fingerprints: bool = True
-) -> dict[str, Any]:
-    """Return what a source is, as plain data: where it stands, or what kind of array it is.
+def describe_source(
+    source: Any, *, output_path: str | None = None, fingerprints: bool = True
+) -> Plains:
+    """Return the description of a source, as plain data: its location, or its kind of array.
 
     Parameters
     ----------
     source
-        What `open_image` takes.
-    around
-        The path of the output, from whose folder the way to the source is kept.
+        A source that `open_image` takes.
+    output_path
+        Path of the output, from whose folder the relative path to the source is stored.
     fingerprints
-        Whether to look at it.
+        Whether to take its fingerprint.
     """
-    where = place(source)
-    if where is None:
+    location = source_location(source)
+    if location is None:
         array = source.data if isinstance(source, Image) else source
-        told: dict[str, Any] = {"kind": "array", "type": kind_of(array)}
-        told |= {"shape": [int(n) for n in array.shape], "dtype": str(array.dtype)}
-        told |= _part(array, around, fingerprints)
-    elif "://" in where:
-        told = {"kind": "url", "location": where}
+        entries: Plains = {"kind": "array", "type": kind_of(array)}
+        entries |= {"shape": [int(n) for n in array.shape], "dtype": str(array.dtype)}
+        entries |= _part(array, output_path, fingerprints)
+    elif "://" in location:
+        entries = {"kind": "url", "location": location}
     else:
-        told = {"kind": "folder" if Path(where).is_dir() else "file", "location": where}
-        told |= _way(where, around)
+        entries = {"kind": "folder" if Path(location).is_dir() else "file", "location": location}
+        entries |= _relative_path(location, output_path)
     if isinstance(source, Image):
-        told |= _level(source)
-    return told | {"fingerprint": fingerprint(source) if fingerprints else None}
+        entries |= _level(source)
+    return entries | {"fingerprint": fingerprint(source) if fingerprints else None}
 
 
-def _part(array: Any, around: str | None, fingerprints: bool) -> dict[str, Any]:
-    """Return which image an array is a part of, and which part, where it is one that a batch cut.
+def _part(array: Any, output_path: str | None, fingerprints: bool) -> Plains:
+    """Return the image that an array is a part of, and the part; empty for a whole image.
 
     A part is a position, or a start and a stop, or None (all), for each axis of the whole.
     """
     whole = getattr(array, "part_of", None)
     if whole is None:
         return {}
-    told = describe(whole, around=around, fingerprints=fingerprints)
-    return {"part": to_plain(array.parts), "part_of": told}
+    description = describe_source(whole, output_path=output_path, fingerprints=fingerprints)
+    return {"part": to_plain(array.parts), "part_of": description}
 
 
-def _way(where: str, around: str | None) -> dict[str, str]:
-    """Return the way from the output's folder to a source, where there is one."""
-    if around is None or "://" in around:
+def _relative_path(location: str, output_path: str | None) -> dict[str, str]:
+    """Return the path from the output's folder to a source, if both are on the same drive."""
+    if output_path is None or "://" in output_path:
         return {}
+    folder = os.path.realpath(os.path.dirname(output_path))
     try:
-        way = os.path.relpath(os.path.realpath(where), os.path.realpath(os.path.dirname(around)))
+        path = os.path.relpath(os.path.realpath(location), folder)
     except ValueError:  # another drive
         return {}
-    return {"from_output": Path(way).as_posix()}
+    return {"from_output": Path(path).as_posix()}
 
 
 def _level(image: Image) -> dict[str, int]:
@@ -183,40 +187,40 @@ def _level(image: Image) -> dict[str, int]:
 
 
 def read(output: str | os.PathLike[str]) -> Mapping[str, Any]:
-    """Return the record that an output carries.
+    """Return the record in an output.
 
     Parameters
     ----------
     output
-        What `run` wrote.
+        A path or URL that `run` wrote.
 
     Raises
     ------
     SourceNotFound
-        When there is nothing.
+        When nothing exists at the path.
     SourceUnreadable
-        When it carries no record that this release knows.
+        When it has no record that this release can read.
     """
-    where = place(output) or os.fspath(output)
-    found = _found(where)
-    if not found or "record" not in found:
+    location = source_location(output) or os.fspath(output)
+    entries = _stored_entries(location)
+    if not entries or "record" not in entries:
         raise SourceUnreadable(
-            f"{where!r} carries no record of how it was made; expected what "
-            "napari_tilewise.run wrote (a .csv and a .npy have their record beside them, in "
-            f"{Path(where).name + _values.SIDECAR!r})."
+            f"{location!r} has no record of how it was made; expected an output of "
+            "napari_tilewise.run (a .csv and a .npy have their record beside them, in "
+            f"{Path(location).name + _values.SIDECAR!r})."
         )
-    if found["record"] != VERSION:
+    if entries["record"] != VERSION:
         raise SourceUnreadable(
-            f"The record in {where!r} has version {found['record']!r}: this release of "
+            f"The record in {location!r} has version {entries['record']!r}: this release of "
             f"napari-tilewise reads version {VERSION}. Use the release that wrote it."
         )
-    return found
+    return entries
 
 
-def _found(where: str) -> Mapping[str, Any] | None:
-    path = Path(where)
-    if "://" in where:
-        return own_metadata(open_node(where))
+def _stored_entries(location: str) -> Mapping[str, Any] | None:
+    path = Path(location)
+    if "://" in location:
+        return own_metadata(open_node(location))
     if not path.exists():
-        raise SourceNotFound(f"There is nothing at {where!r}; check the spelling of the path.")
+        raise SourceNotFound(f"There is nothing at {location!r}; check the spelling of the path.")
     return read_record(path)

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.axes import parse
-from napari_tilewise.io.read_record import read_record
 from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.stored_record import read_record
 from napari_tilewise.io.writers.create import OutputRequest
 from napari_tilewise.operations.copying import COPY
 from napari_tilewise.provenance import record
-from napari_tilewise.provenance.fingerprint import place
+from napari_tilewise.provenance.fingerprint import source_location
 from napari_tilewise.recipe import Recipe
 from napari_tilewise.runs.plan import plan
 from napari_tilewise.runs.resume import layout_left
@@ -118,7 +118,7 @@ def _with_past(history: dict[str, Any], name: str, level: int) -> dict[str, Any]
 
     A smaller level is not what the recipe gave, so it has a record of its own.
     """
-    where = place(name) if os.path.lexists(os.path.expanduser(name)) else None
+    where = source_location(name) if os.path.lexists(os.path.expanduser(name)) else None
     past = read_record(Path(where)) if where is not None and level == 0 else None
     if not past or "record" not in past:
         return history

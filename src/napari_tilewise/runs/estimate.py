@@ -26,7 +26,7 @@ from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.grid import extent
 from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.views.axis_order import in_order, opened
+from napari_tilewise.io.views.axis_order import align_axes, open_inputs
 from napari_tilewise.io.views.cropped import CroppedView
 from napari_tilewise.io.writers.create import OutputRequest
 from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
@@ -244,7 +244,7 @@ class _Samples:
 
     def _cut(self, image: Any, box: Region) -> Image:
         """Return a box of the source, or of an input that lies on it; any other input whole."""
-        whole = in_order(open_image(image), self.made.image, self.made.source_axes)
+        whole = align_axes(open_image(image), self.made.image, self.made.source_axes)
         data = whole.data
         if data.shape != self.shape:
             box = tuple(span for axis, span in enumerate(box) if axis not in self.loops)
@@ -299,7 +299,7 @@ class _Samples:
         session = _SomeTiles(
             made.session.workers, Control(cancel=self.cancel), cache=made.session.cache
         )
-        inputs = opened(made.request.inputs, made.image, made.source_axes)
+        inputs = open_inputs(made.request.inputs, made.image, made.source_axes)
         asked = given(
             made.recipe,
             made.image.data,

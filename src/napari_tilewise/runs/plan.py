@@ -33,7 +33,7 @@ from napari_tilewise.executors.assignment import Assignment, portable_source
 from napari_tilewise.executors.selection import AUTO, better
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.views.axis_order import opened
+from napari_tilewise.io.views.axis_order import open_inputs
 from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, given, named_spatial
 from napari_tilewise.pipeline.materialize import Decision, decide
@@ -268,7 +268,7 @@ class _Planner:
         if spatial is None:
             spatial = named_spatial(self.axes, ndim)
         self.spatial = spatial
-        further = opened(inputs, image, self.axes)
+        further = open_inputs(inputs, image, self.axes)
         self.given = given(request.recipe, image.data, further, names=self.axes, spatial=spatial)
         session.cache = ChunkCache(0)  # the sources share it; its capacity is known later
 

@@ -27,12 +27,12 @@ from napari_tilewise.io.readers import hdf5
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.views.cropped import crop_image
 from napari_tilewise.io.writers.create import WRITERS
-from napari_tilewise.io.writers.formats import AGAIN
+from napari_tilewise.io.writers.formats import SAME_FORMAT
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.copying import COPY
 from napari_tilewise.provenance import record as provenance
-from napari_tilewise.provenance.fingerprint import fingerprint, place
+from napari_tilewise.provenance.fingerprint import fingerprint, source_location
 from napari_tilewise.recipe import Recipe
 from napari_tilewise.runs.run import run
 
@@ -130,7 +130,7 @@ class Repetition:
             What `run` wrote.
         """
         record = provenance.read(output)
-        where = place(output) or os.fspath(output)
+        where = source_location(output) or os.fspath(output)
         recipe = _recipe(record, where)
         source, notes = _find(record["source"], "source", where)
         inputs = {}
@@ -162,7 +162,7 @@ class Repetition:
             workers = 1 if options.get("executor") == "serial" else options.get("workers")
             session = Session(workers, Control(options.get("progress"), options.get("cancel")))
             # In its own format: others order axes otherwise, or hold more, or less.
-            suffix = AGAIN.get(old.format, _ZARR)
+            suffix = SAME_FORMAT.get(old.format, _ZARR)
             with _destination(self.output, suffix, to) as destination:
                 make = self._make if self.converted_from is None else self._make_and_convert
                 made = make(destination, options, old)

@@ -23,7 +23,7 @@ from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.pipeline.apply_recipe import apply_recipe
 from napari_tilewise.provenance import record
-from napari_tilewise.provenance.fingerprint import place
+from napari_tilewise.provenance.fingerprint import source_location
 from napari_tilewise.recipe import Link, Recipe, step_output
 from napari_tilewise.recipe.step import SOURCE
 
@@ -332,7 +332,7 @@ class _Run:
         source = self.job.source
         inner = source.placement.inner
         samples = len(source.shape) - len(inner.scale)
-        image, where = open_image(source.finest), place(source.finest)
+        image, where = open_image(source.finest), source_location(source.finest)
         # An image of a format is looked for where its name says: a layer's name is no place.
         named = (source.name, "array") if where is None else (where, image.format)
         return replace(

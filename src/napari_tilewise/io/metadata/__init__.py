@@ -1,1 +1,1 @@
-"""What files say about pixels, in one vocabulary: channels and units."""
+"""What files say about pixels, in one vocabulary: channels, units, and images to write."""

@@ -1,6 +1,6 @@
-"""What the channels of an image are called and which colours they are shown in, in every format.
+"""Names and colours of the channels of an image, read from and written to every format.
 
-A colour is six hexadecimal digits here, ``"00FF00"``; formats write it in ways of their own.
+A colour is six hexadecimal digits here, ``"00FF00"``; each format has its own notation.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from xml.etree.ElementTree import Element
+
+    from napari_tilewise.types import Array
 
 _HEX = re.compile(r"#?([0-9A-Fa-f]{6})")
 _WHITE = "FFFFFF"
@@ -20,7 +23,7 @@ _WHITE = "FFFFFF"
 
 @dataclass(frozen=True)
 class Channel:
-    """One channel of an image, as far as its file tells."""
+    """One channel of an image; None where its file does not say."""
 
     name: str | None = None
     color: str | None = None
@@ -57,18 +60,18 @@ def are_samples(channels: Sequence[Channel]) -> bool:
 
 
 def tidy(channels: Iterable[Channel], count: int) -> tuple[Channel, ...]:
-    """Return channels where they tell something and are as many as the image has; else none.
+    """Return channels if any has a name or colour and there are as many as in the image; else none.
 
     Parameters
     ----------
     channels
-        What a file says.
+        The channels that a file describes.
     count
-        Channels of the image.
+        Number of channels of the image.
     """
-    found = tuple(channels)
-    tells = any(channel != Channel() for channel in found)
-    return found if tells and len(found) == count else ()
+    described = tuple(channels)
+    is_informative = any(channel != Channel() for channel in described)
+    return described if is_informative and len(described) == count else ()
 
 
 def count_of(axes: Sequence[str], shape: Sequence[int]) -> int:
@@ -88,7 +91,7 @@ def count_of(axes: Sequence[str], shape: Sequence[int]) -> int:
 
 
 def from_omero(metadata: Mapping[str, Any], count: int) -> tuple[Channel, ...]:
-    """Return the channels that an OME-Zarr's ``omero`` metadata tell.
+    """Return the channels that an OME-Zarr's ``omero`` metadata describe.
 
     Parameters
     ----------
@@ -101,8 +104,8 @@ def from_omero(metadata: Mapping[str, Any], count: int) -> tuple[Channel, ...]:
     entries = omero.get("channels") if isinstance(omero, dict) else None
     if not isinstance(entries, list):
         return ()
-    known = [entry if isinstance(entry, dict) else {} for entry in entries]
-    return tidy((Channel(_name(e.get("label")), _hex(e.get("color"))) for e in known), count)
+    mappings = [entry if isinstance(entry, dict) else {} for entry in entries]
+    return tidy((Channel(_name(e.get("label")), _hex(e.get("color"))) for e in mappings), count)
 
 
 def to_omero(
@@ -110,7 +113,7 @@ def to_omero(
     ranges: Sequence[tuple[float, float]],
     limits: tuple[float, float] | None,
 ) -> dict[str, Any]:
-    """Return ``omero`` metadata, which want a colour and a contrast window of every channel.
+    """Return ``omero`` metadata, which require a colour and a contrast window for every channel.
 
     Parameters
     ----------
@@ -119,7 +122,7 @@ def to_omero(
     ranges
         Lowest and highest value to show, for each.
     limits
-        Lowest and highest value of the data type, where it has such.
+        Lowest and highest value of the data type; None for floats.
     """
     entries = []
     for channel, (start, end) in zip(channels, ranges, strict=True):
@@ -135,8 +138,8 @@ def to_omero(
 # OME-XML -------------------------------------------------------------------------------------
 
 
-def from_ome(pixels: Any, count: int) -> tuple[Channel, ...]:
-    """Return the channels that an OME-XML ``Pixels`` element tells.
+def from_ome(pixels: Element, count: int) -> tuple[Channel, ...]:
+    """Return the channels that an OME-XML ``Pixels`` element describes.
 
     Parameters
     ----------
@@ -145,24 +148,25 @@ def from_ome(pixels: Any, count: int) -> tuple[Channel, ...]:
     count
         Channels of the image.
     """
-    found = pixels.findall("{*}Channel")
-    return tidy((Channel(_name(e.get("Name")), _of_rgba(e.get("Color"))) for e in found), count)
+    elements = pixels.findall("{*}Channel")
+    channels = (Channel(_name(e.get("Name")), _of_rgba(e.get("Color"))) for e in elements)
+    return tidy(channels, count)
 
 
 def to_ome(channels: Sequence[Channel]) -> dict[str, list[Any]]:
-    """Return channels as tifffile wants them for OME-XML.
+    """Return channels as tifffile expects them for OME-XML.
 
     Parameters
     ----------
     channels
         The channels.
     """
-    told: dict[str, list[Any]] = {}
+    metadata: dict[str, list[Any]] = {}
     if any(channel.name is not None for channel in channels):
-        told["Name"] = [channel.name or f"Channel {i}" for i, channel in enumerate(channels)]
+        metadata["Name"] = [channel.name or f"Channel {i}" for i, channel in enumerate(channels)]
     if any(channel.color is not None for channel in channels):
-        told["Color"] = [_to_rgba(channel.color or _WHITE) for channel in channels]
-    return told
+        metadata["Color"] = [_to_rgba(channel.color or _WHITE) for channel in channels]
+    return metadata
 
 
 def _of_rgba(value: str | None) -> str | None:
@@ -181,14 +185,14 @@ def _to_rgba(color: str) -> int:
 
 
 def from_imagej(metadata: Mapping[str, Any], count: int) -> tuple[Channel, ...]:
-    """Return the channels that ImageJ's colour tables and slice labels tell.
+    """Return the channels that ImageJ's colour tables and slice labels describe.
 
     Labels name channels where every plane of a channel has the same one.
 
     Parameters
     ----------
     metadata
-        ImageJ's metadata, as tifffile gives them.
+        ImageJ's metadata, as tifffile returns them.
     count
         Channels of the image.
     """
@@ -198,8 +202,8 @@ def from_imagej(metadata: Mapping[str, Any], count: int) -> tuple[Channel, ...]:
         colors = [_hex("".join(f"{int(v):02X}" for v in np.asarray(t)[:, -1])) for t in tables]
     names: list[str | None] = [None] * count
     per_channel = [set(labels[i::count]) for i in range(count)] if count else []
-    if len(labels) >= count and all(len(found) == 1 for found in per_channel):
-        names = [_name(found.pop()) for found in per_channel]
+    if len(labels) >= count and all(len(texts) == 1 for texts in per_channel):
+        names = [_name(texts.pop()) for texts in per_channel]
     return tidy((Channel(n, c) for n, c in zip(names, colors, strict=True)), count)
 
 
@@ -213,25 +217,25 @@ def to_imagej(channels: Sequence[Channel], planes: int) -> dict[str, Any]:
     planes
         Planes of the image.
     """
-    told: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     if any(channel.color is not None for channel in channels):
-        told["LUTs"] = [_ramp(channel.color or _WHITE) for channel in channels]
+        metadata["LUTs"] = [_ramp(channel.color or _WHITE) for channel in channels]
     if any(channel.name is not None for channel in channels):
         names = [channel.name or f"Channel {i + 1}" for i, channel in enumerate(channels)]
-        told["Labels"] = names * (planes // len(names))
-    return told
+        metadata["Labels"] = names * (planes // len(names))
+    return metadata
 
 
-def _ramp(color: str) -> np.ndarray[Any, Any]:
+def _ramp(color: str) -> Array:
     """Return a colour table from black to a colour."""
     top = np.array([int(color[i : i + 2], 16) for i in (0, 2, 4)])
     return np.asarray(np.round(np.arange(256) / 255 * top[:, None]), np.uint8)
 
 
-def _hex(value: Any) -> str | None:
-    found = _HEX.match(value) if isinstance(value, str) else None
-    return None if found is None else found[1].upper()
+def _hex(value: object) -> str | None:
+    match = _HEX.match(value) if isinstance(value, str) else None
+    return None if match is None else match[1].upper()
 
 
-def _name(value: Any) -> str | None:
+def _name(value: object) -> str | None:
     return value if isinstance(value, str) and value else None

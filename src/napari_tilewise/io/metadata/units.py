@@ -1,4 +1,4 @@
-"""Unit names: whatever a file calls them, here they are the ones of OME-Zarr."""
+"""Names of units: each file has its own, here they are those of OME-Zarr."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _LOOKUP = {alias: name for name, aliases in _NAMES.items() for alias in (name, *
 
 
 def unit_name(unit: object) -> str | None:
-    r"""Return the OME-Zarr name of a unit, or None where it is none (``"pixel"``, ``""``).
+    r"""Return the OME-Zarr name of a unit, or None for no unit (``"pixel"``, ``""``).
 
     Parameters
     ----------
     unit
-        What a file says: ``"um"``, ``"micron"``, ``"\\u00B5m"`` (ImageJ), ``"micrometer"``.
+        The text in a file: ``"um"``, ``"micron"``, ``"\\u00B5m"`` (ImageJ), ``"micrometer"``.
     """
     if not isinstance(unit, str):
         return None
@@ -57,26 +57,26 @@ def unit_name(unit: object) -> str | None:
 
 
 def symbol(unit: str | None, *, ascii_only: bool = False) -> str | None:
-    """Return how OME-XML writes a unit, or None where there is none.
+    """Return the symbol of a unit in OME-XML, or None where there is no unit.
 
     Parameters
     ----------
     unit
-        OME-Zarr's name of it.
+        OME-Zarr's name of the unit.
     ascii_only
-        Whether ``"um"`` stands for ``"µm"``, as in ImageJ.
+        Whether to write ``"um"`` for ``"µm"``, as ImageJ does.
     """
     if unit is None:
         return None
-    known = {"angstrom": "Å", "micrometer": "µm", "microsecond": "µs"}
-    short = known.get(unit) or _NAMES.get(unit, (unit,))[0]
+    symbols = {"angstrom": "Å", "micrometer": "µm", "microsecond": "µs"}
+    short = symbols.get(unit) or _NAMES.get(unit, (unit,))[0]
     if not ascii_only or short.isascii():
         return short
     return unit if unit == "angstrom" else short.replace("µ", "u")
 
 
 def converted(size: float, unit: str | None, to: str | None) -> float | None:
-    """Return a length in another unit, or None where the two do not compare.
+    """Return a length in another unit, or None if a unit is unknown or not a length.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Reading HDF5 lazily: one dataset of a file, the only one unless it is named.
+"""Reading HDF5 lazily: one dataset of a file, named unless it is the only one.
 
-What is known of its axes and pixel size is what ImageJ's and ilastik's plugins write: the
+Its axes and pixel size are known from what ImageJ's and ilastik's plugins write: the
 attributes ``element_size_um`` and ``axistags``, and HDF5's own names of dimensions.
 """
 
@@ -16,14 +16,14 @@ from typing import Any
 from napari_tilewise.axes import KINDS
 from napari_tilewise.errors import MissingExtra, SourceUnreadable
 from napari_tilewise.io.image import Image, bare
-from napari_tilewise.io.readers.guarded import DECODE_ERRORS, Guarded, read_error
+from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, CheckedArray, read_error
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 """The first bytes of the file."""
 
 
 def split(location: str) -> tuple[str, str]:
-    """Return the path of a file, and of what is meant within it: ``file.h5::/path``.
+    """Split ``file.h5::/path`` into the path of the file and the path of a dataset in it.
 
     Parameters
     ----------
@@ -46,18 +46,18 @@ def open_hdf5(path: Path, name: str, inside: str = "") -> Image:
     name
         The source, as the user named it.
     inside
-        The dataset's path in the file; empty: the only one.
+        The dataset's path in the file; empty: the only dataset.
     """
     h5py = _h5py(name)
     try:
         with h5py.File(path, "r") as file:
             key = _dataset(h5py, file, name, inside)
             axes, sizes = _axes(file[key]), _sizes(file[key])
-        whole = f"{name}::{key}"
-        data = _opened(str(path), key, whole)
+        full_name = f"{name}::{key}"
+        data = _open_dataset(str(path), key, full_name)
     except DECODE_ERRORS as exc:
         raise read_error(exc, name) from exc
-    image = bare(data, whole, "hdf5", axes or None)
+    image = bare(data, full_name, "hdf5", axes or None)
     by_axis = dict(zip("zyx", sizes, strict=True)) if len(sizes) == 3 else {}
     if not image.axes:
         return image
@@ -68,10 +68,10 @@ def open_hdf5(path: Path, name: str, inside: str = "") -> Image:
     )
 
 
-def _opened(path: str, key: str, name: str) -> Guarded:
+def _open_dataset(path: str, key: str, name: str) -> CheckedArray:
     file = _h5py(name).File(path, "r")
-    reopen = partial(_opened, path, key, name)
-    return Guarded(file[key], name, reopen=reopen, close=file.close)
+    reopen = partial(_open_dataset, path, key, name)
+    return CheckedArray(file[key], name, reopen=reopen, close=file.close)
 
 
 def _h5py(name: str) -> Any:
@@ -86,41 +86,41 @@ def _h5py(name: str) -> Any:
 
 
 def _dataset(h5py: Any, file: Any, name: str, inside: str) -> str:
-    """Return the path of the dataset that is meant."""
-    found: list[str] = []
+    """Return the path of the dataset that is requested, or of the only one."""
+    paths: list[str] = []
 
     def look(key: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.ndim and item.dtype.kind in "biufc":
-            found.append(f"/{key}")
+            paths.append(f"/{key}")
 
     file.visititems(look)
-    wanted = f"/{inside.strip('/')}"
-    if inside and wanted in found:
-        return wanted
-    if not inside and len(found) == 1:
-        return found[0]
-    shown = ", ".join(map(repr, found[:8])) + (", ..." if len(found) > 8 else "")
-    has = f"holds the arrays {shown}" if found else "holds no array of numbers"
-    example = found[0] if found else "/path"
+    requested = f"/{inside.strip('/')}"
+    if inside and requested in paths:
+        return requested
+    if not inside and len(paths) == 1:
+        return paths[0]
+    shown = ", ".join(map(repr, paths[:8])) + (", ..." if len(paths) > 8 else "")
+    content = f"holds the arrays {shown}" if paths else "holds no array of numbers"
+    example = paths[0] if paths else "/path"
     raise SourceUnreadable(
-        f"{name!r} {has}{f', not {wanted!r}' if inside else ''}; expected the name of one of them: "
-        f"give it as in {f'{name}::{example}'!r}."
+        f"{name!r} {content}{f', not {requested!r}' if inside else ''}; expected the name of one "
+        f"of them: give it as in {f'{name}::{example}'!r}."
     )
 
 
 def _axes(dataset: Any) -> tuple[str, ...]:
-    """Return one letter per axis where the dataset names its axes, else nothing."""
+    """Return one letter per axis; empty where the dataset does not name its axes."""
     names = [str(dimension.label) for dimension in dataset.dims]
     with suppress(KeyError, ValueError, TypeError):
         tags = json.loads(dataset.attrs["axistags"])
         names = [str(axis["key"]) for axis in tags["axes"]]
     letters = tuple(name.lower() for name in names)
-    known = len(set(letters)) == dataset.ndim and set(letters) <= set(KINDS)
-    return letters if known else ()
+    is_valid = len(set(letters)) == dataset.ndim and set(letters) <= set(KINDS)
+    return letters if is_valid else ()
 
 
 def _sizes(dataset: Any) -> tuple[float, ...]:
-    """Return the size of a pixel along z, y and x in micrometres, where it is told."""
+    """Return the size of a pixel along z, y and x in micrometres; empty where unknown."""
     with suppress(KeyError, ValueError, TypeError):
         return tuple(float(size) for size in dataset.attrs["element_size_um"])
     return ()

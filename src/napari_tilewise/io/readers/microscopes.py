@@ -1,4 +1,4 @@
-"""Microscopes' own formats, read lazily through bioio and its plugin for each of them."""
+"""Microscope formats, read lazily through bioio and its plugin for each of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_tilewise.errors import MissingExtra, SourceUnreadable
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.metadata.channels import Channel, count_of, tidy
 from napari_tilewise.io.metadata.units import unit_name
-from napari_tilewise.io.readers.guarded import DECODE_ERRORS, Guarded, read_error
+from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, CheckedArray, read_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,16 +47,16 @@ def open_with_bioio(path: Path, name: str) -> Image:
     Raises
     ------
     MissingExtra
-        When bioio or the plugin is not installed; names both.
+        When bioio or the plugin is not installed; the message names both.
     """
     bio = _bio_image(path, name)
     try:
-        # bioio always gives five axes; those of length one say nothing.
+        # bioio always gives five axes; those of length one carry no information.
         full, lengths = bio.dims.order.lower(), bio.dims.shape
         axes = tuple(a for a, n in zip(full, lengths, strict=True) if n > 1 or a in "yx")
-        data = _guarded(bio, path, name, axes)
+        data = _checked(bio, path, name, axes)
         scale, units = _sizes(bio, axes)
-        names = [Channel(str(one)) for one in bio.channel_names or ()]
+        names = [Channel(str(channel)) for channel in bio.channel_names or ()]
     except _BROKEN as exc:
         raise read_error(exc, name) from exc
     return Image(
@@ -73,18 +73,18 @@ def open_with_bioio(path: Path, name: str) -> Image:
     )
 
 
-def _guarded(bio: Any, path: Path, name: str, axes: tuple[str, ...]) -> Guarded:
+def _checked(bio: Any, path: Path, name: str, axes: tuple[str, ...]) -> CheckedArray:
     from dask.array import Array
 
     pixels = bio.get_image_dask_data("".join(axes).upper())
     # A plugin's own kind of dask array (bioio-nd2) opens its file for a computation and closes it
-    # after, under the feet of every other thread that reads; dask's own leaves that to each chunk.
+    # after, while other threads still read it; with dask's own each chunk opens the file itself.
     pixels = Array(pixels.dask, pixels.name, pixels.chunks, dtype=pixels.dtype)
-    return Guarded(pixels, name, reopen=partial(_reopened, path, name, axes))
+    return CheckedArray(pixels, name, reopen=partial(_reopen, path, name, axes))
 
 
-def _reopened(path: Path, name: str, axes: tuple[str, ...]) -> Guarded:
-    return _guarded(_bio_image(path, name), path, name, axes)
+def _reopen(path: Path, name: str, axes: tuple[str, ...]) -> CheckedArray:
+    return _checked(_bio_image(path, name), path, name, axes)
 
 
 def _bio_image(path: Path, name: str) -> Any:
@@ -101,27 +101,27 @@ def _bio_image(path: Path, name: str) -> Any:
     try:
         return import_module("bioio").BioImage(str(path), reader=reader)
     except (*_BROKEN, refused) as exc:
-        why = " ".join(f"{type(exc).__name__}: {exc}".split())  # bioio writes several lines
+        reason = " ".join(f"{type(exc).__name__}: {exc}".split())  # bioio writes several lines
         raise SourceUnreadable(
-            f"{name!r} cannot be read by {plugin} ({why}); expected a file "
+            f"{name!r} cannot be read by {plugin} ({reason}); expected a file "
             "of its format: restore it from its original."
         ) from exc
 
 
 def _sizes(bio: Any, axes: tuple[str, ...]) -> tuple[tuple[float, ...], tuple[str | None, ...]]:
     """Return pixel sizes and units, micrometres and seconds where bioio does not say."""
-    known: dict[str, tuple[float, str | None]] = {}
+    by_axis: dict[str, tuple[float, str | None]] = {}
     pixel = bio.physical_pixel_sizes
-    properties = getattr(bio, "dimension_properties", None)  # worked out anew at every look
+    properties = getattr(bio, "dimension_properties", None)  # computed at every access
     for axis in "zyx":
         size = getattr(pixel, axis.upper(), None)
         if size:
             unit = getattr(getattr(properties, axis.upper(), None), "unit", None)
-            known[axis] = (abs(float(size)), unit_name(str(unit)) or "micrometer")  # unit: pint's
+            by_axis[axis] = (abs(float(size)), unit_name(str(unit)) or "micrometer")  # unit: pint's
     interval = getattr(bio, "time_interval", None)
     if interval is not None:
         seconds = getattr(interval, "total_seconds", lambda: interval)()
         if seconds:
-            known["t"] = (float(seconds), "second")
-    pairs = [known.get(axis, (1.0, None)) for axis in axes]
+            by_axis["t"] = (float(seconds), "second")
+    pairs = [by_axis.get(axis, (1.0, None)) for axis in axes]
     return tuple(size for size, _ in pairs), tuple(unit for _, unit in pairs)

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.io.image import Image, bare
-from napari_tilewise.io.readers.guarded import DECODE_ERRORS, Guarded, Mapped, read_error
+from napari_tilewise.io.readers.checked_arrays import (
+    DECODE_ERRORS,
+    CheckedArray,
+    CheckedMap,
+    read_error,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +33,12 @@ def open_npy(path: Path, name: str) -> Image:
         The source, as the user named it.
     """
     try:
-        data = _mapped(str(path), name)
+        data = _open_mapped(str(path), name)
     except DECODE_ERRORS as exc:
         raise read_error(exc, name) from exc
     return bare(data, name, "npy")
 
 
-def _mapped(path: str, name: str) -> Guarded:
+def _open_mapped(path: str, name: str) -> CheckedArray:
     pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    return Guarded(Mapped(pixels), name, reopen=partial(_mapped, path, name))
+    return CheckedArray(CheckedMap(pixels), name, reopen=partial(_open_mapped, path, name))

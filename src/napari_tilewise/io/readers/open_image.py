@@ -1,4 +1,4 @@
-"""Opening sources: arrays, paths and URLs become one thing, an `Image`, without reading it."""
+"""Opening sources: arrays, paths and URLs become an `Image`, without reading its pixels."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from napari_tilewise.io.readers import hdf5, microscopes, npy, pictures, tiff
 
 FORMATS = (
     "OME-Zarr 0.4 and 0.5, Zarr arrays, TIFF (BigTIFF, OME-TIFF, ImageJ), HDF5, .npy, "
-    "PNG, JPEG and what else Pillow reads; CZI, LIF, ND2 and other microscopes' formats with bioio"
+    "PNG, JPEG and others that Pillow reads; CZI, LIF, ND2 and other microscope formats with bioio"
 )
-"""The formats known, in words."""
+"""The formats that can be read, for messages."""
 
 
 def open_image(source: object, *, level: int = 0, series: int = 0) -> Image:
-    """Open an image without reading its pixels (except PNG, JPEG and their like: read at once).
+    """Open an image without reading its pixels (except PNG, JPEG and similar: read at once).
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def open_image(source: object, *, level: int = 0, series: int = 0) -> Image:
         A path (``file.h5::/dataset`` within HDF5), a URL, an `Image`, or anything with `shape`,
         `dtype` and slicing.
     level
-        Which level of a pyramid becomes `data`; 0 is the finest. Its `scale` follows.
+        Level of the pyramid that becomes `data`, with its `scale`; 0 is the finest.
     series
         Which image of a file that holds several; 0, the first, is the only one that the readers
         can open so far.
@@ -108,8 +108,8 @@ def _from_location(location: str) -> Image:
         ) from exc
     if inside and not start.startswith(hdf5.MAGIC):
         raise SourceUnreadable(
-            f"{location!r} is no HDF5 file, so it holds no {inside!r}; expected one before '::': "
-            "leave the rest out."
+            f"{location!r} is not an HDF5 file, so it has no dataset {inside!r}; expected an HDF5 "
+            "file before '::': remove '::' and what follows."
         )
     return _from_file(path, location, start, inside)
 
@@ -130,7 +130,7 @@ def _from_file(path: Path, name: str, start: bytes, inside: str) -> Image:
         return tiff.open_tiff(path, name)
     if start.startswith(npy.MAGIC):
         return npy.open_npy(path, name)
-    if path.suffix.lower() in microscopes.PLUGINS:  # one of them is an HDF5 within
+    if path.suffix.lower() in microscopes.PLUGINS:  # some of them are HDF5 inside
         return microscopes.open_with_bioio(path, name)
     if start.startswith(hdf5.MAGIC):
         return hdf5.open_hdf5(path, name, inside)

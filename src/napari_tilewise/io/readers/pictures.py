@@ -11,7 +11,7 @@ import numpy as np
 from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.io.image import KEY, Image, bare
 from napari_tilewise.io.metadata.channels import of_samples
-from napari_tilewise.io.readers.guarded import DECODE_ERRORS
+from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def open_picture(path: Path, name: str, expected: str) -> Image:
-    """Open a picture: it is read at once, as these formats can only be.
+    """Open a picture, which these formats allow to read only as a whole.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def open_picture(path: Path, name: str, expected: str) -> Image:
     name
         The source, as the user named it.
     expected
-        The formats known, for the message.
+        The formats that can be read, for the message.
     """
     import imageio.v3 as iio
     from PIL.Image import DecompressionBombError
@@ -39,9 +39,9 @@ def open_picture(path: Path, name: str, expected: str) -> Image:
     try:
         data = np.asarray(iio.imread(path, plugin="pillow"))
     except (*DECODE_ERRORS, DecompressionBombError) as exc:
-        why = str(exc).partition("\n")[0]
+        reason = str(exc).partition("\n")[0]
         raise SourceUnreadable(
-            f"{name!r} cannot be read as an image ({type(exc).__name__}: {why}); "
+            f"{name!r} cannot be read as an image ({type(exc).__name__}: {reason}); "
             f"expected one of {expected}: convert it, or restore it from its original."
         ) from exc
     is_color = data.ndim > 2 and data.shape[-1] in {3, 4}
@@ -62,7 +62,7 @@ def _refuse_deep_colour(path: Path, name: str) -> None:
 
 
 def read_text(path: Path) -> str | None:
-    """Return what a PNG that this package wrote says of its making.
+    """Return the record, as JSON text, of a PNG that this package wrote; None where there is none.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Reading TIFF lazily: uncompressed pixels are memory-mapped, others decoded piece by piece."""
+"""Reading TIFF lazily: uncompressed pixels are memory-mapped, others decoded chunk by chunk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ from napari_tilewise.io.metadata.channels import (
     of_samples,
 )
 from napari_tilewise.io.metadata.units import unit_name
-from napari_tilewise.io.readers.guarded import DECODE_ERRORS, Guarded, Mapped, read_error
+from napari_tilewise.io.readers.checked_arrays import (
+    DECODE_ERRORS,
+    CheckedArray,
+    CheckedMap,
+    read_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,12 +72,12 @@ def open_tiff(path: Path, name: str) -> Image:
     if len(axes) != len(shape):
         axes = ()
     unknown = (1.0, None)
-    known = [sizes.get(axis, unknown) for axis in axes] or [unknown] * len(shape)
+    calibration = [sizes.get(axis, unknown) for axis in axes] or [unknown] * len(shape)
     return Image(
         data=levels[0],
         axes=axes,
-        scale=tuple(scale for scale, _ in known),
-        units=tuple(unit for _, unit in known),
+        scale=tuple(scale for scale, _ in calibration),
+        units=tuple(unit for _, unit in calibration),
         levels=levels,
         labels=bool(record.get("labels")),
         name=name,
@@ -82,8 +87,8 @@ def open_tiff(path: Path, name: str) -> Image:
     )
 
 
-def read_record(path: Path) -> Mapping[str, Any] | None:
-    """Return the record of its making that a TIFF of this package carries; else None.
+def read_tiff_record(path: Path) -> Mapping[str, Any] | None:
+    """Return the record of how a TIFF of this package was made; None where there is none.
 
     Parameters
     ----------
@@ -97,7 +102,7 @@ def read_record(path: Path) -> Mapping[str, Any] | None:
         raise read_error(exc, str(path)) from exc
 
 
-def open_level(path: str, name: str, level: int) -> Guarded:
+def open_level(path: str, name: str, level: int) -> CheckedArray:
     """Open one level of the first series of a TIFF.
 
     Parameters
@@ -120,13 +125,13 @@ def open_level(path: str, name: str, level: int) -> Guarded:
                 offset=pages.dataoffset,
                 shape=pages.shape,
             )
-            return Guarded(Mapped(pixels), name, reopen=reopen)
+            return CheckedArray(CheckedMap(pixels), name, reopen=reopen)
     store: Any = tifffile.imread(path, aszarr=True, series=0, level=level)
-    return Guarded(zarr.open_array(store, mode="r"), name, reopen=reopen, close=store.close)
+    return CheckedArray(zarr.open_array(store, mode="r"), name, reopen=reopen, close=store.close)
 
 
 def _check_codec(tiff: tifffile.TiffFile, name: str) -> None:
-    """Refuse a compression whose decoder comes with an extra, before any pixel is asked for."""
+    """Refuse a compression whose decoder comes with an extra, before any pixel is read."""
     page = tiff.pages.first
     try:
         _ = tifffile.TIFF.DECOMPRESSORS[page.compression]
@@ -142,7 +147,7 @@ def _check_codec(tiff: tifffile.TiffFile, name: str) -> None:
 def _channels(
     tiff: tifffile.TiffFile, axes: tuple[str, ...], shape: tuple[int, ...]
 ) -> tuple[Channel, ...]:
-    """Return the names and colours that a TIFF tells."""
+    """Return the names and colours of the channels of a TIFF."""
     count = count_of(axes, shape) if len(axes) == len(shape) else 1
     if tiff.pages.first.photometric == tifffile.PHOTOMETRIC.RGB and count > 1:
         return of_samples(count)
@@ -156,16 +161,16 @@ def _channels(
 
 
 def _record(tiff: tifffile.TiffFile) -> dict[str, Any]:
-    """Return what this package wrote about the making of a TIFF, or nothing."""
+    """Return the record of how a TIFF of this package was made; empty where there is none."""
     text: str | None = None
     with suppress(ElementTree.ParseError, ValueError, TypeError):
         if tiff.is_ome and tiff.ome_metadata and KEY in tiff.ome_metadata:
             root = ElementTree.fromstring(tiff.ome_metadata)
-            found = root.find(f".//{{*}}CommentAnnotation[@Namespace='{KEY}']/{{*}}Value")
-            text = None if found is None else found.text
+            value = root.find(f".//{{*}}CommentAnnotation[@Namespace='{KEY}']/{{*}}Value")
+            text = None if value is None else value.text
         elif tiff.is_imagej:
-            told = json.loads((tiff.imagej_metadata or {}).get("Info", ""))
-            text = json.dumps(told[KEY]) if isinstance(told, dict) and KEY in told else None
+            info = json.loads((tiff.imagej_metadata or {}).get("Info", ""))
+            text = json.dumps(info[KEY]) if isinstance(info, dict) and KEY in info else None
         record = None if text is None else json.loads(text)
         return record if isinstance(record, dict) else {}
     return {}
@@ -189,8 +194,8 @@ def _sizes(tiff: tifffile.TiffFile) -> _Sizes:
         if tiff.is_imagej:
             return _imagej_sizes(tiff)
         if tiff.is_svs:
-            found = re.search(r"MPP\s*=\s*([0-9.]+)", tiff.pages.first.description)
-            return {} if found is None else _square(float(found[1]), "micrometer")
+            match = re.search(r"MPP\s*=\s*([0-9.]+)", tiff.pages.first.description)
+            return {} if match is None else _square(float(match[1]), "micrometer")
         page = tiff.pages.first
         if page.tags.valueof("ResolutionUnit") == _CENTIMETER:
             return {
@@ -209,7 +214,7 @@ def _ome_sizes(xml: str) -> _Sizes:
     pixels = root.find(".//{*}Image/{*}Pixels")
     if pixels is None:
         return {}
-    found: _Sizes = {}
+    sizes: _Sizes = {}
     for axis, attribute, unit in (
         ("x", "PhysicalSizeX", "µm"),
         ("y", "PhysicalSizeY", "µm"),
@@ -218,30 +223,30 @@ def _ome_sizes(xml: str) -> _Sizes:
     ):
         value = float(pixels.get(attribute, 0))
         if value > 0:
-            found[axis] = (value, unit_name(pixels.get(f"{attribute}Unit", unit)))
-    return found
+            sizes[axis] = (value, unit_name(pixels.get(f"{attribute}Unit", unit)))
+    return sizes
 
 
 def _imagej_sizes(tiff: tifffile.TiffFile) -> _Sizes:
     metadata = tiff.imagej_metadata or {}
     unit = unit_name(metadata.get("unit"))
-    found: _Sizes = {
+    sizes: _Sizes = {
         axis: (1.0 / resolution, unit) for axis, resolution in _resolution(tiff.pages.first).items()
     }
     spacing = float(metadata.get("spacing", 0))
     if spacing > 0:
-        found["z"] = (spacing, unit)
+        sizes["z"] = (spacing, unit)
     interval = float(metadata.get("finterval", 0))
     if interval > 0:
-        found["t"] = (interval, unit_name(metadata.get("tunit", "s")))
-    return found
+        sizes["t"] = (interval, unit_name(metadata.get("tunit", "s")))
+    return sizes
 
 
-def _resolution(page: Any) -> dict[str, float]:
+def _resolution(page: tifffile.TiffPage) -> dict[str, float]:
     """Return pixels per unit along y and x."""
-    found = {}
+    resolution = {}
     for axis, tag in (("y", "YResolution"), ("x", "XResolution")):
         value = page.tags.valueof(tag)
         if value and value[0] and value[1]:
-            found[axis] = value[0] / value[1]
-    return found
+            resolution[axis] = value[0] / value[1]
+    return resolution

@@ -12,7 +12,7 @@ from napari_tilewise.errors import MissingExtra, SourceNotFound, SourceUnreadabl
 from napari_tilewise.io.image import KEY, Image
 from napari_tilewise.io.metadata.channels import count_of, from_omero
 from napari_tilewise.io.metadata.units import unit_name
-from napari_tilewise.io.readers.guarded import DECODE_ERRORS, guard
+from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, checked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,8 +65,8 @@ def open_zarr(location: str) -> Image:
     node = open_node(location)
     if isinstance(node, zarr.Array):
         return from_array(node, location)
-    ours = own_metadata(node)
-    if ours.get("complete") is False:
+    own = own_metadata(node)
+    if own.get("complete") is False:
         raise SourceUnreadable(
             f"{location!r} is an unfinished output; expected a finished one: "
             "run it again to complete it, or delete it."
@@ -83,7 +83,7 @@ def open_zarr(location: str) -> Image:
 
 
 def from_array(array: zarr.Array[Any], name: str) -> Image:
-    """Return an open array as an image whose axes are known only where it names them.
+    """Return an open array as an image; its axes are known only if it names them.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def from_array(array: zarr.Array[Any], name: str) -> Image:
     """
     names = getattr(array.metadata, "dimension_names", None)
     axes = axis_letters([{"name": name} for name in names]) if names and all(names) else ()
-    data = guard(array, name)
+    data = checked(array, name)
     return Image(
         data=data,
         axes=axes if "q" not in axes else (),
@@ -109,25 +109,25 @@ def from_array(array: zarr.Array[Any], name: str) -> Image:
 
 
 def ome_metadata(group: zarr.Group) -> Mapping[str, Any]:
-    """Return a group's OME-Zarr metadata: 0.5 keeps them under one key, 0.4 did not."""
+    """Return a group's OME-Zarr metadata, which 0.5 keeps under one key and 0.4 does not."""
     attributes = group.attrs.asdict()
     ome = attributes.get("ome")
     return ome if isinstance(ome, dict) else attributes
 
 
 def own_metadata(node: zarr.Group | zarr.Array[Any]) -> Mapping[str, Any]:
-    """Return what this package wrote about a Zarr, or nothing."""
-    ours = node.attrs.asdict().get(KEY)
-    return ours if isinstance(ours, dict) else {}
+    """Return the record of a Zarr that this package wrote; empty where there is none."""
+    own = node.attrs.asdict().get(KEY)
+    return own if isinstance(own, dict) else {}
 
 
 def axis_letters(axes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return one distinct letter per axis of an OME-Zarr, whatever its axes are called.
+    """Return one distinct letter per axis of an OME-Zarr, whatever the names of its axes.
 
     Parameters
     ----------
     axes
-        The axes of the metadata: mappings with a name and perhaps a type.
+        The axes of the metadata: mappings with a name and optionally a type.
     """
     letters: list[str] = []
     spaces = [axis for axis in axes if axis.get("type") == "space"]
@@ -144,7 +144,7 @@ def axis_letters(axes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
 def _from_multiscales(group: zarr.Group, multiscale: Mapping[str, Any], name: str) -> Image:
     datasets = multiscale["datasets"]
-    levels = tuple(guard(_array(group, item["path"], name), name) for item in datasets)
+    levels = tuple(checked(_array(group, item["path"], name), name) for item in datasets)
     ndim = levels[0].ndim
     declared = multiscale.get("axes") or _OLD_AXES
     axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in declared]
@@ -155,7 +155,7 @@ def _from_multiscales(group: zarr.Group, multiscale: Mapping[str, Any], name: st
         tuple(a * b for a, b in zip(outer, _scale(item, ndim), strict=True)) for item in datasets
     )
     positions = tuple(_position(multiscale, item, ndim) for item in datasets)
-    ours = own_metadata(group)
+    own = own_metadata(group)
     metadata = ome_metadata(group)
     version = metadata.get("version") or multiscale.get("version") or "0.4"
     letters = axis_letters(axes)
@@ -165,9 +165,9 @@ def _from_multiscales(group: zarr.Group, multiscale: Mapping[str, Any], name: st
         scale=scales[0],
         units=tuple(unit_name(axis.get("unit")) for axis in axes),
         levels=levels,
-        labels="image-label" in metadata or bool(ours.get("labels")),
+        labels="image-label" in metadata or bool(own.get("labels")),
         name=name,
-        recipe=ours.get("recipe"),
+        recipe=own.get("recipe"),
         format=f"ome-zarr {version}",
         level_scales=scales,
         level_positions=positions,
@@ -220,8 +220,8 @@ def _only_array(group: zarr.Group, name: str) -> Image:
     )
 
 
-def _unreadable(name: str, why: str) -> SourceUnreadable:
+def _unreadable(name: str, reason: str) -> SourceUnreadable:
     return SourceUnreadable(
-        f"{name!r} cannot be read ({why}); expected a Zarr array or an OME-Zarr image, "
+        f"{name!r} cannot be read ({reason}); expected a Zarr array or an OME-Zarr image, "
         "so restore it from its original."
     )

@@ -1,9 +1,9 @@
-"""Further images lie on the source: their axes are put into its order, where files name both."""
+"""The axes of further images, brought into the order of the source's."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,39 +13,40 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_tilewise.io.image import Image, Pixels
+    from napari_tilewise.types import Array
 
 
-def opened(
-    inputs: Mapping[str, Any], source: Image, axes: Sequence[str] | None
+def open_inputs(
+    inputs: Mapping[str, object], source: Image, axes: Sequence[str] | None
 ) -> dict[str, Pixels]:
     """Return the pixels of a recipe's inputs, in the order of the source's axes.
 
     Parameters
     ----------
     inputs
-        All that `open_image` takes, by name.
+        Sources that `open_image` takes, by name.
     source
-        The source.
+        The source, as its file describes it.
     axes
-        What the source's axes are taken for.
+        The names under which the source's axes are used; None: unknown.
     """
-    return {name: in_order(open_image(one), source, axes).data for name, one in inputs.items()}
+    return {name: align_axes(open_image(item), source, axes).data for name, item in inputs.items()}
 
 
-def in_order(image: Image, source: Image, axes: Sequence[str] | None) -> Image:
+def align_axes(image: Image, source: Image, axes: Sequence[str] | None) -> Image:
     """Return an image with its axes in the order of the source's.
 
-    It stays as it is where its axes are guessed, where it has one that the source does not have,
-    and where its file says what the source's says: who calls those axes otherwise means both.
+    It stays as it is if its axes are guessed, if it has one that the source does not have, and if
+    its file names the same axes as the source's: other names for the source's axes hold for both.
 
     Parameters
     ----------
     image
-        The image.
+        The further image.
     source
-        The source.
+        The source, as its file describes it.
     axes
-        What the source's axes are taken for.
+        The names under which the source's axes are used; None: unknown.
     """
     if not axes or image.has_guessed_axes:
         return image
@@ -57,30 +58,30 @@ def in_order(image: Image, source: Image, axes: Sequence[str] | None) -> Image:
     if order == list(range(len(order))):
         return image
     data = image.data
-    moved: Pixels = (
+    transposed: Pixels = (
         data.transpose(order) if isinstance(data, np.ndarray) else TransposedView(data, order)
     )
     return replace(
         image,
-        data=moved,
+        data=transposed,
         axes=tuple(image.axes[i] for i in order),
         scale=tuple(image.scale[i] for i in order),
         units=tuple(image.units[i] for i in order),
-        levels=(moved,),
+        levels=(transposed,),
         level_scales=(),
         level_positions=(),
     )
 
 
 class TransposedView:
-    """An array that is read by boxes, with its axes in another order.
+    """An array with its axes in another order, which is transposed as it is sliced.
 
     Parameters
     ----------
     array
         The array.
     order
-        The array's axis behind each axis.
+        The array's axis that becomes each axis, as for `numpy.transpose`.
     """
 
     def __init__(self, array: Pixels, order: Sequence[int]) -> None:
@@ -90,6 +91,6 @@ class TransposedView:
         chunks = getattr(array, "chunks", None)
         self.chunks = None if chunks is None else tuple(chunks[i] for i in self._order)
 
-    def __getitem__(self, region: tuple[slice, ...]) -> np.ndarray[Any, Any]:
-        behind = tuple(region[self._order.index(axis)] for axis in range(len(self._order)))
-        return np.asarray(self._array[behind]).transpose(self._order)
+    def __getitem__(self, region: tuple[slice, ...]) -> Array:
+        source_region = tuple(region[self._order.index(axis)] for axis in range(len(self._order)))
+        return np.asarray(self._array[source_region]).transpose(self._order)

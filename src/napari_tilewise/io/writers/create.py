@@ -69,7 +69,7 @@ def create_writer(
         When the format cannot hold the image; the message names one that can.
     """
     destination = stage.local_path(path)
-    if any(stage.same_place(source, destination) for source in sources):
+    if any(stage.same_location(source, destination) for source in sources):
         raise DestinationUnwritable(
             f"{str(destination)!r} is a source itself, or inside it, or holds it; sources are "
             "never written to: give another destination."

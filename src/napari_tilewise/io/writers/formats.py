@@ -1,4 +1,4 @@
-"""What each format can hold, as data: the table of the documentation, held to by the tests."""
+"""What each format can hold, as data: the documentation shows it as a table, the tests check it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WORDS = (
+FEATURES = (
     "axes",
     "pixel size",
     "units",
@@ -18,9 +18,9 @@ WORDS = (
     "pyramid",
     "record",
 )
-"""What there is to hold beside the pixels; the record says how an image was made."""
+"""What a format can hold beside the pixels; the record says how an image was made."""
 
-_ALL = frozenset(WORDS)
+_ALL = frozenset(FEATURES)
 
 HOLDS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -35,7 +35,7 @@ HOLDS: Mapping[str, frozenset[str]] = MappingProxyType(
         "HDF5": frozenset({"axes", "pixel size", "units"}),
     }
 )
-"""What each format holds, of `WORDS`; what both of two formats hold survives a conversion."""
+"""The features that each format holds; one that both formats hold survives a conversion."""
 
 SUFFIXES: Mapping[str, str] = MappingProxyType(
     {
@@ -47,24 +47,24 @@ SUFFIXES: Mapping[str, str] = MappingProxyType(
         "PNG": ".png",
     }
 )
-"""The formats that can be written, and a suffix of each."""
+"""A suffix of each format that can be written."""
 
-AGAIN: Mapping[str, str] = MappingProxyType(
+SAME_FORMAT: Mapping[str, str] = MappingProxyType(
     {"ome-tiff": ".ome.tif", "imagej-tiff": ".tif", "npy": ".npy", "png": ".png"}
 )
-"""The suffix that gives a file of the same format, by `Image.format`; others are OME-Zarr's."""
+"""The suffix of a file of the same format, by `Image.format`; other formats become OME-Zarr."""
 
 
 def table() -> str:
     """Return the table of formats as Markdown."""
-    rows = [["format", "written as", *WORDS]]
+    rows = [["format", "written as", *FEATURES]]
     rows += [
         [
-            form,
-            f"`{SUFFIXES[form]}`" if form in SUFFIXES else "",
-            *("yes" if word in held else "" for word in WORDS),
+            name,
+            f"`{SUFFIXES[name]}`" if name in SUFFIXES else "",
+            *("yes" if feature in features else "" for feature in FEATURES),
         ]
-        for form, held in HOLDS.items()
+        for name, features in HOLDS.items()
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [

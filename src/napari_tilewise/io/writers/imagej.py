@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 DTYPES = ("uint8", "uint16", "float32")
 """ImageJ's data types."""
 LARGEST = 2**32 - 2**22
-"""Most bytes of pixels: offsets in the file are of 32 bits, and the metadata want some room."""
+"""Most bytes of pixels: offsets in the file are of 32 bits, and the metadata need some room."""
 
 _ORDER = "tzcyx"
 
 
 class ImageJWriter(StagedFileWriter):
-    """Writes ``.tif``; masks become uint8, the record of the making goes into ImageJ's info."""
+    """Writes ``.tif``; masks become uint8, and the record goes into ImageJ's info."""
 
     format = "an ImageJ TIFF"
 
@@ -55,7 +55,7 @@ class ImageJWriter(StagedFileWriter):
 
     @property
     def _written(self) -> np.dtype[Any]:
-        """The data type in the file: ImageJ has no truth values."""
+        """The data type in the file: ImageJ has no booleans."""
         return np.dtype(np.uint8) if self.dtype.kind == "b" else self.dtype
 
     def write_file(self, path: Path, session: Session | None) -> None:
@@ -88,7 +88,7 @@ class ImageJWriter(StagedFileWriter):
         pixels.flush()
 
     def _length(self, axis: str) -> float:
-        """Return a pixel's size in the unit of x, the only one that ImageJ has."""
+        """Return a pixel's size in the unit of x, because ImageJ has only one."""
         size, unit = self.sizes[axis]
         return converted(size, unit, self.sizes["x"][1]) or size
 

@@ -40,7 +40,7 @@ _ATTRIBUTES = {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ"}
 
 
 class OmeTiffWriter(StagedFileWriter):
-    """Writes ``.ome.tif``; the record of its making is an annotation of the OME-XML."""
+    """Writes ``.ome.tif``; the record is an annotation in the OME-XML."""
 
     format = "an OME-TIFF"
     has_pyramid = True
@@ -55,12 +55,12 @@ class OmeTiffWriter(StagedFileWriter):
         """
         if self.dtype.name not in DTYPES:
             remedy = "write NAME.ome.zarr"
-            if self.dtype.kind not in "iu":  # of 64 bits: labels, which such a step scales away
+            if self.dtype.kind not in "iu":  # such a step would scale 64-bit label ids
                 remedy += ", or convert to one of these with a step such as util.img_as_float32"
             raise self.refuse(f"it holds {', '.join(DTYPES)}", remedy)
         if not set("yx") <= set(axes) <= set(AXES):
             raise self.refuse(
-                "it holds the axes t, c, z, y, x, of which y and x must be there",
+                "it holds the axes t, c, z, y, x, and needs y and x",
                 "name the axes, or write NAME.npy",
             )
 
@@ -113,7 +113,7 @@ class OmeTiffWriter(StagedFileWriter):
                 tiles = (self._tile(level, box, color) for box in boxes)
                 shape = self._shape(level.shape, color)
                 tiff.write(tiles, shape=shape, dtype=self.dtype, **tags, **options)
-                next(boxes, None)  # tifffile asks for as many as there are, not for the end
+                next(boxes, None)  # the last event: tifffile stops before the end of the iterator
 
     def _is_color(self) -> bool:
         """Return whether channels are stored as the samples of pixels."""

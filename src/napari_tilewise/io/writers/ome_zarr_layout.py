@@ -1,4 +1,4 @@
-"""How an OME-Zarr 0.5 is laid out: the order of its axes, its chunks, its metadata."""
+"""The layout of an OME-Zarr: the order of its axes, its chunks, its metadata."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def default_chunks(
     axes
         One letter per axis.
     looped
-        Axes along which each position is made on its own: no chunk holds two.
+        Axes along which each position is computed on its own: no chunk spans two.
     """
     together = {a: n for i, (a, n) in enumerate(zip(axes, shape, strict=True)) if i not in looped}
     longest = max((n for axis, n in together.items() if axis in "yx"), default=1)
@@ -40,7 +40,7 @@ def default_chunks(
 
 
 def check_axes(axes: Sequence[str] | None, ndim: int, path: Path) -> tuple[str, ...]:
-    """Return axes that an OME-Zarr can hold, or say why it cannot.
+    """Return axes as letters; refuse those that an OME-Zarr cannot hold.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def check_axes(axes: Sequence[str] | None, ndim: int, path: Path) -> tuple[str, 
     ndim
         Number of axes of the image.
     path
-        The destination, which the message gives.
+        The destination, which the message names.
     """
     letters = parse(axes, ndim)
     if letters is None:
@@ -57,14 +57,14 @@ def check_axes(axes: Sequence[str] | None, ndim: int, path: Path) -> tuple[str, 
     kinds = [kind(axis) for axis in letters]
     if kinds.count("space") not in {2, 3} or kinds.count("channel") + kinds.count("other") > 1:
         raise InvalidAxes(
-            f"OME-Zarr holds two or three axes of space and at most one of time and one other; "
+            f"OME-Zarr holds two or three spatial axes, at most one of time and one other; "
             f"{str(path)!r} would have {''.join(letters)!r}: choose the axes or split the image."
         )
     return letters
 
 
 def storage_rank(axis: str) -> tuple[int, int]:
-    """Return the place of an axis in the order of OME-Zarr: time, channel, then z, y, x."""
+    """Return the rank of an axis in the order of OME-Zarr: time, channel, then z, y, x."""
     order = {"time": 0, "channel": 1, "other": 1, "space": 2}
     return order[kind(axis)], "zyx".find(axis)
 
@@ -107,7 +107,7 @@ def multiscale(
         }
         for level, scale in enumerate(scales)
     ]
-    how = "the mean of 2 x 2 pixels" if average else "the top left of 2 x 2 pixels"
+    rule = "the mean of 2 x 2 pixels" if average else "the top left of 2 x 2 pixels"
     return {
         "name": name,
         "axes": entries,
@@ -115,6 +115,6 @@ def multiscale(
         "type": "mean" if average else "nearest",
         "metadata": {
             "method": "napari_tilewise.io.writers.pyramid.halve",
-            "description": f"Every level is half the one below in y and x: {how}.",
+            "description": f"Every level is half the one below in y and x: {rule}.",
         },
     }

@@ -1,6 +1,6 @@
-"""An output that is not finished grows in a folder of its own, which says whose it is.
+"""An unfinished output is a staging folder that names its owner, a process on a host.
 
-What nobody owns any more can be gone on with.
+A staging folder without a living owner can be resumed.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OWNER = "owner"
-"""The name of the owner in the metadata."""
+"""Key of the owner in the metadata."""
 
 _live: set[Path] = set()
-"""What writers of this process own."""
+"""The staging folders of this process."""
 
 
 def owner() -> dict[str, int | str]:
-    """Return who owns what this process writes."""
+    """Return the owner of the outputs that this process writes."""
     return {"pid": os.getpid(), "host": socket.gethostname()}
 
 
 def claim(staging: Path) -> None:
-    """Have this process own a staging folder.
+    """Make this process the owner of a staging folder.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def claim(staging: Path) -> None:
 
 
 def release(staging: Path) -> None:
-    """Have this process own a staging folder no longer.
+    """End this process's ownership of a staging folder.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def release(staging: Path) -> None:
 
 
 def unfinished(path: str | os.PathLike[str]) -> list[Path]:
-    """Return the staging folders of a destination that no living run owns, the newest first.
+    """Return the staging folders of a destination that no living process owns, the newest first.
 
     Parameters
     ----------
@@ -65,16 +65,16 @@ def unfinished(path: str | os.PathLike[str]) -> list[Path]:
 
 
 def is_whole(staging: Path, levels: int) -> bool:
-    """Return whether a staging folder has the metadata that it began with.
+    """Return whether a staging folder still has the metadata that it was created with.
 
-    What Zarr made again of a folder that was removed meanwhile holds chunks alone.
+    If it is removed during a run, Zarr creates a new one that holds nothing but chunks.
 
     Parameters
     ----------
     staging
         The folder.
     levels
-        How many levels it began with.
+        Number of levels that it was created with.
     """
     return all(map(is_zarr, (staging, *(staging / str(level) for level in range(levels)))))
 
@@ -92,5 +92,5 @@ def _is_owned(staging: Path) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     if host != socket.gethostname():
-        return True  # no way to know
+        return True  # cannot be known: assumed alive
     return pid != os.getpid() and psutil.pid_exists(pid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tilewise.engine.session import Session
+    from napari_tilewise.types import Array
 
 LARGEST = 2**28 // 3
-"""Most pixels of a PNG: Pillow, and so most programs, distrust a larger one."""
+"""Most pixels of a PNG: Pillow, and so most programs, refuse a larger one."""
 
 _COLORS = {1: 0, 3: 2, 4: 6}  # PNG's number for grey, RGB, RGBA
 
@@ -76,7 +77,7 @@ class PngWriter(StagedFileWriter):
             _chunk(file, b"IEND", b"")
 
     def _bands(self, height: int, session: Session | None) -> Iterator[bytes]:
-        """Yield the rows of PNG, each behind the number of its filter."""
+        """Yield the rows of PNG, each after the number of its filter."""
         level = self.levels[0]
         step = level.chunks[self.stored_axes.index("y")]
         starts = range(0, height, step)
@@ -92,13 +93,13 @@ class PngWriter(StagedFileWriter):
             yield _filtered(block.reshape(block.shape[len(others) :]))
 
 
-def _filtered(rows: np.ndarray[Any, Any]) -> bytes:
+def _filtered(rows: Array) -> bytes:
     """Return rows as differences of neighbouring pixels (filter 1), which compress better."""
     deep = rows.astype(">u2" if rows.dtype == np.uint16 else np.uint8)
     pixels = np.ascontiguousarray(deep).reshape(*rows.shape[:2], -1).view(np.uint8)
-    left = np.zeros_like(pixels)
-    left[:, 1:] = pixels[:, :-1]
-    flat = (pixels - left).reshape(len(rows), -1)
+    previous = np.zeros_like(pixels)
+    previous[:, 1:] = pixels[:, :-1]
+    flat = (pixels - previous).reshape(len(rows), -1)
     return np.concatenate([np.ones((len(rows), 1), np.uint8), flat], axis=1).tobytes()
 
 

@@ -1,19 +1,23 @@
 """Pyramids: every level is half the one below in y and x, made from what was just written.
 
 Images are averaged over the pixels that exist, exactly, and rounded once (half to even). Labels and
-masks are never averaged: the average of two names is a third object. They keep the top left pixel.
+masks are never averaged, because the mean of two label ids is a third object: they keep the top
+left pixel.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    from napari_tilewise.types import Array
+
 SMALL = 1024
 """A level this long or shorter in y and x is the last."""
-
-Array: TypeAlias = np.ndarray[Any, Any]
 
 
 def level_shapes(shape: tuple[int, ...], axes: tuple[str, ...]) -> list[tuple[int, ...]]:
@@ -43,7 +47,7 @@ def halve(block: Array, halved: tuple[bool, ...], *, average: bool) -> Array:
     halved
         Which axes are halved.
     average
-        Whether values may be averaged; otherwise every second one is taken.
+        Whether values may be averaged; otherwise every second value is taken.
     """
     if not average or block.dtype.kind not in "iufc":
         return np.ascontiguousarray(block[tuple(slice(None, None, 2 if h else 1) for h in halved)])
@@ -62,7 +66,7 @@ def halve(block: Array, halved: tuple[bool, ...], *, average: bool) -> Array:
     return _rounded(_pair_sums(block, folded, sums), len(folded)).astype(block.dtype)
 
 
-def _pair_sums(block: Array, axes: list[int], dtype: Any = None) -> Array:
+def _pair_sums(block: Array, axes: list[int], dtype: DTypeLike | None = None) -> Array:
     for axis in axes:
         even, odd = (
             block[tuple(slice(o, None, 2) if i == axis else slice(None) for i in range(block.ndim))]
@@ -74,19 +78,19 @@ def _pair_sums(block: Array, axes: list[int], dtype: Any = None) -> Array:
 
 def _rounded(total: Array, bits: int) -> Array:
     """Divide sums by a power of two, half to even."""
-    quotient, rest = total >> bits, total & (2**bits - 1)
+    quotient, remainder = total >> bits, total & (2**bits - 1)
     half = 2 ** (bits - 1) if bits else 1
-    up = (rest > half) | ((rest == half) & (quotient & 1 == 1))
+    up = (remainder > half) | ((remainder == half) & (quotient & 1 == 1))
     return np.asarray(quotient + up)
 
 
 def _halve_widest(block: Array, axes: list[int]) -> Array:
-    """Average 64-bit integers, whose sum would not fit: quotients and rests apart."""
+    """Average 64-bit integers, whose sum would not fit: quotients and remainders apart."""
     bits = len(axes)
     quotients = _pair_sums(block >> bits, axes)
-    rests = _pair_sums(block & np.array(2**bits - 1, block.dtype), axes)
-    whole, rest = rests >> bits, rests & np.array(2**bits - 1, block.dtype)
+    remainders = _pair_sums(block & np.array(2**bits - 1, block.dtype), axes)
+    whole, remainder = remainders >> bits, remainders & np.array(2**bits - 1, block.dtype)
     quotient = quotients + whole
     half = 2 ** (bits - 1) if bits else 1
-    up = (rest > half) | ((rest == half) & (quotient & np.array(1, block.dtype) == 1))
+    up = (remainder > half) | ((remainder == half) & (quotient & np.array(1, block.dtype) == 1))
     return np.asarray(quotient + up.astype(block.dtype))

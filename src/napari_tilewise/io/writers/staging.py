@@ -1,6 +1,6 @@
 """Output appears complete or not at all: it grows under a hidden name beside its destination.
 
-Nothing under the final name is touched until the output is whole; then one rename puts it there.
+Nosource under the final name is touched until the output is complete; then one rename replaces it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
@@ -46,8 +45,8 @@ def local_path(destination: object) -> Path:
     return path.parent.resolve() / path.name if path.name not in {"", ".."} else path.resolve()
 
 
-def same_place(a: object, b: object) -> bool:
-    """Return whether two sources or destinations are one place on disk, or one holds the other.
+def same_location(a: object, b: object) -> bool:
+    """Return whether two sources or destinations are the same on disk, or one contains the other.
 
     Parameters
     ----------
@@ -56,24 +55,24 @@ def same_place(a: object, b: object) -> bool:
     b
         Another.
     """
-    first, second = _place(a), _place(b)
+    first, second = _location(a), _location(b)
     if first is None or second is None:
         return False
     return first.is_relative_to(second) or second.is_relative_to(first)
 
 
-def _place(thing: Any) -> Path | None:
-    if isinstance(thing, Image):
-        thing = thing.data if thing.format == "array" else thing.name
-    if isinstance(thing, (str, os.PathLike)):
-        text = str(os.fspath(thing))
+def _location(source: object) -> Path | None:
+    if isinstance(source, Image):
+        source = source.data if source.format == "array" else source.name
+    if isinstance(source, (str, os.PathLike)):
+        text = str(os.fspath(source))
         if "://" in text and not text.startswith("file://"):
             return None
         return local_path(text).resolve()
-    root = getattr(getattr(thing, "store", None), "root", None)  # a Zarr array's
+    root = getattr(getattr(source, "store", None), "root", None)  # a Zarr array's
     if isinstance(root, (str, os.PathLike)):
-        return (Path(root) / str(getattr(thing, "path", ""))).resolve()
-    filename = getattr(thing, "filename", None)  # a memory map's
+        return (Path(root) / str(getattr(source, "path", ""))).resolve()
+    filename = getattr(source, "filename", None)  # a memory map's
     return Path(filename).resolve() if isinstance(filename, (str, os.PathLike)) else None
 
 
@@ -97,12 +96,12 @@ def check_vacant(path: Path, *, overwrite: bool) -> None:
     if path.is_symlink() or not path.is_dir() or not is_zarr(path):
         raise DestinationUnwritable(
             f"{str(path)!r} exists and is not a Zarr, so it is not overwritten; expected a Zarr "
-            "or nothing: give another destination, or remove it yourself."
+            "or nosource: give another destination, or remove it yourself."
         )
 
 
 def new_staging(path: Path) -> Path:
-    """Make an empty hidden folder beside a destination, and the destination's parents.
+    """Create an empty hidden folder beside a destination, and the destination's parents.
 
     Parameters
     ----------
@@ -117,7 +116,7 @@ def new_staging(path: Path) -> Path:
 
 
 def partials(path: Path) -> list[Path]:
-    """Return the staging folders that stand beside a destination, the newest first.
+    """Return the staging folders beside a destination, the newest first.
 
     Parameters
     ----------
@@ -127,8 +126,8 @@ def partials(path: Path) -> list[Path]:
     prefix = f".{path.name}{_MARK}"
     if not path.parent.is_dir():
         return []
-    found = [p for p in path.parent.iterdir() if p.name.startswith(prefix) and p.is_dir()]
-    return sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)
+    folders = [p for p in path.parent.iterdir() if p.name.startswith(prefix) and p.is_dir()]
+    return sorted(folders, key=lambda p: p.stat().st_mtime, reverse=True)
 
 
 def is_partial(path: Path) -> bool:
@@ -137,7 +136,7 @@ def is_partial(path: Path) -> bool:
 
 
 def publish(staging: Path, path: Path, *, overwrite: bool) -> None:
-    """Give a complete staging folder its final name; an old output goes only then.
+    """Give a complete staging folder its final name; an old output is removed only then.
 
     Parameters
     ----------

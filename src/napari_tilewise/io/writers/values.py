@@ -1,7 +1,7 @@
-"""Results that are not images: tables, points and contours as CSV, scalars as JSON.
+"""Writing results that are not images: tables, points and contours as CSV, scalars as JSON.
 
-Numbers keep their full precision, and a file appears complete or not at all. How it was made stands
-in the JSON itself; beside a CSV, in a file of its own, so that any program can read the table.
+Numbers keep their full precision, and a file appears complete or not at all. The record is in the
+JSON itself; for a CSV it is in a file beside it, so that any program can read the table.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 from uuid import uuid4
 
 import numpy as np
@@ -26,14 +26,18 @@ from napari_tilewise.operations.spec.kinds import Output
 if TYPE_CHECKING:
     from pathlib import Path
 
-SUFFIXES = (".csv", ".json")
-"""What a destination's name may end in."""
-SIDECAR = ".provenance.json"
-"""What the name of the file with a record ends in, after the name of the CSV or .npy."""
-ROWS = (Output.SCALAR, Output.POINTS, Output.CONTOURS, Output.TABLE)
-"""The results that a ``.csv`` holds; a ``.json`` holds any."""
+    from numpy.typing import ArrayLike
 
-_Write = Callable[[Any], object]
+    from napari_tilewise.types import Array
+
+SUFFIXES = (".csv", ".json")
+"""The suffixes of files of values."""
+SIDECAR = ".provenance.json"
+"""Suffix of the file with the record, after the name of the CSV or .npy."""
+ROWS = (Output.SCALAR, Output.POINTS, Output.CONTOURS, Output.TABLE)
+"""The kinds of results that a ``.csv`` holds; a ``.json`` holds any."""
+
+_Write = Callable[[TextIO], object]
 _Rows = tuple[list[str], Iterable[Sequence[object]]]
 
 
@@ -58,37 +62,43 @@ def write_value(
     overwrite
         Whether an old file may be replaced.
     provenance
-        How it was made; for ``.csv`` kept in a second file, ``NAME.csv.provenance.json``.
+        The record of how it was made; for ``.csv`` in a second file, ``NAME.csv.provenance.json``.
     along
-        Names of the axes that the value holds a scalar for each position of, as a stack's; in a
-        ``.csv`` each is a column. None: the value is what it looks like.
+        Names of the axes for whose positions the value holds a scalar each, such as those of a
+        stack; in a ``.csv`` each is a column. None: the value is one result.
     """
-    where = local_path(path)
-    check_file(where, overwrite=overwrite)
-    suffix = where.suffix.lower()
+    destination = local_path(path)
+    check_file(destination, overwrite=overwrite)
+    suffix = destination.suffix.lower()
     if suffix == ".csv":
-        header, rows = _table(value, where) if along is None else _columns(_tidy(value, along))
+        columns = None if along is None else _tidy(value, along)
+        header, rows = _table(value, destination) if columns is None else _columns(columns)
         record = None if provenance is None else _json({KEY: to_plain(provenance)})
-        _replace({where: lambda file: _write_rows(file, header, rows), _sidecar(where): record})
+        _replace(
+            {
+                destination: lambda file: _write_rows(file, header, rows),
+                _sidecar(destination): record,
+            }
+        )
     elif suffix == ".json":
         content: dict[str, Any] = {"value": to_plain(value)}
         if provenance is not None:
             content[KEY] = to_plain(provenance)
-        _replace({where: _json(content)})
+        _replace({destination: _json(content)})
     else:
-        raise _no_suffix(where)
-    return where
+        raise _no_suffix(destination)
+    return destination
 
 
 def check_value(path: str | os.PathLike[str], output: Output, *, overwrite: bool) -> None:
-    """Refuse a destination that cannot take a result, before that is computed.
+    """Refuse a destination that cannot hold a result, before the result is computed.
 
     Parameters
     ----------
     path
         The final name.
     output
-        What the result is.
+        The kind of result.
     overwrite
         Whether an old file may be replaced.
 
@@ -97,15 +107,15 @@ def check_value(path: str | os.PathLike[str], output: Output, *, overwrite: bool
     DestinationUnwritable
         When the format cannot hold it.
     DestinationExists
-        When there is a file that may not be replaced.
+        When a file exists that may not be replaced.
     """
-    where = local_path(path)
-    suffix = where.suffix.lower()
+    destination = local_path(path)
+    suffix = destination.suffix.lower()
     if suffix not in SUFFIXES:
-        raise _no_suffix(where)
+        raise _no_suffix(destination)
     if suffix == ".csv" and output not in ROWS:
-        raise _no_rows(where, f"what the recipe gives ({output})")
-    check_file(where, overwrite=overwrite)
+        raise _no_rows(destination, f"the result of the recipe ({output})")
+    check_file(destination, overwrite=overwrite)
 
 
 def _no_suffix(path: Path) -> DestinationUnwritable:
@@ -115,15 +125,15 @@ def _no_suffix(path: Path) -> DestinationUnwritable:
     )
 
 
-def _no_rows(path: Path, what: str) -> DestinationUnwritable:
+def _no_rows(path: Path, result: str) -> DestinationUnwritable:
     return DestinationUnwritable(
-        f"{str(path)!r} cannot hold {what}; a .csv holds scalars, points, contours and tables: "
+        f"{str(path)!r} cannot hold {result}; a .csv holds scalars, points, contours and tables: "
         f"write {path.stem + '.json'!r}."
     )
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
-    """Return what a ``.json`` of `write_value` holds: ``"value"`` and, under `KEY`, its record.
+    """Return the content of a ``.json`` of `write_value`: ``"value"`` and, under `KEY`, its record.
 
     Parameters
     ----------
@@ -133,13 +143,13 @@ def read_json(path: Path) -> Mapping[str, Any]:
     Raises
     ------
     SourceUnreadable
-        When it is no JSON object.
+        When it is not a JSON object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SourceUnreadable(
-            f"{str(path)!r} cannot be read as JSON ({error}); restore it, or make it again."
+            f"{str(path)!r} cannot be read as JSON ({error}); restore it, or run the recipe again."
         ) from error
     if not isinstance(content, dict):
         raise SourceUnreadable(
@@ -149,7 +159,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def read_record(path: Path) -> Mapping[str, Any] | None:
+def read_value_record(path: Path) -> Mapping[str, Any] | None:
     """Return the record of how a file of values was made; None where there is none.
 
     Parameters
@@ -160,35 +170,35 @@ def read_record(path: Path) -> Mapping[str, Any] | None:
     Raises
     ------
     SourceUnreadable
-        When what should hold the record is no JSON.
+        When the file that should hold the record is not JSON.
     """
     suffix = path.suffix.lower()
     holder = {".json": path, ".csv": _sidecar(path), ".npy": _sidecar(path)}.get(suffix)
     if holder is None or not holder.is_file():
         return None
-    found = read_json(holder).get(KEY)
-    return found if isinstance(found, dict) else None
+    record = read_json(holder).get(KEY)
+    return record if isinstance(record, dict) else None
 
 
-def publish_with_record(grown: Path, path: Path, record: Mapping[str, Any]) -> None:
-    """Give a complete file its final name, and write the record of its making beside it.
+def publish_with_record(complete: Path, path: Path, record: Mapping[str, Any]) -> None:
+    """Give a complete file its final name, and write its record beside it.
 
     Parameters
     ----------
-    grown
-        The complete file, on the same disk.
+    complete
+        The file, on the same disk as its final name.
     path
         Its final name; the file cannot hold the record itself.
     record
-        The record.
+        How the content was made, as plain data.
     """
     # Written before either has its name: on a full disk there is neither.
-    written = grown.with_name(f"{grown.name}{SIDECAR}")
+    written = complete.with_name(f"{complete.name}{SIDECAR}")
     with written.open("w", encoding="utf-8") as file:
         _json({KEY: to_plain(record)})(file)
     if _is_record(_sidecar(path)):  # for a moment there is no record, never another image's
         _sidecar(path).unlink()
-    os.replace(grown, path)
+    os.replace(complete, path)
     os.replace(written, _sidecar(path))
 
 
@@ -199,7 +209,7 @@ def _sidecar(path: Path) -> Path:
 def check_file(path: Path, *, overwrite: bool) -> None:
     """Refuse a destination that exists, unless it is a file that may be overwritten.
 
-    The record beside a CSV goes with the table, and is in nobody's way without it.
+    The record beside a CSV is replaced with the table; without the table it does not count.
 
     Parameters
     ----------
@@ -208,9 +218,9 @@ def check_file(path: Path, *, overwrite: bool) -> None:
     overwrite
         Whether an old file may be replaced.
     """
-    beside = _sidecar(path)
-    if path.suffix.lower() == ".csv" and os.path.lexists(beside) and not _is_record(beside):
-        _check(beside, overwrite)
+    sidecar = _sidecar(path)
+    if path.suffix.lower() == ".csv" and os.path.lexists(sidecar) and not _is_record(sidecar):
+        _check(sidecar, overwrite)
     if os.path.lexists(path):
         _check(path, overwrite)
 
@@ -235,15 +245,15 @@ def _check(path: Path, overwrite: bool) -> None:
 
 
 def _json(content: Mapping[str, Any]) -> _Write:
-    """Return what writes data as JSON."""
+    """Return a function that writes data as JSON."""
     text = json.dumps(content, indent=2)
     return lambda file: file.write(text + "\n")
 
 
 def _replace(files: Mapping[Path, _Write | None]) -> None:
-    """Write files that belong together, then give all their names; one without content goes.
+    """Write files that belong together, then give them their names; remove those without content.
 
-    For a moment the later ones are missing: never does a record stand beside another table.
+    For a moment the later files are missing, so that a record is never beside another table.
     """
     first, *others = files
     growing = {path: path.parent / f".{path.name}.partial-{uuid4().hex[:12]}" for path in files}
@@ -265,14 +275,14 @@ def _replace(files: Mapping[Path, _Write | None]) -> None:
             raise
 
 
-def _write_rows(file: Any, header: list[str], rows: Iterable[Sequence[object]]) -> None:
+def _write_rows(file: TextIO, header: list[str], rows: Iterable[Sequence[object]]) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)  # str of a Python float is its repr: all its digits
 
 
 def _table(value: Any, path: Path) -> _Rows:
-    """Return the header and the rows of what a value looks like."""
+    """Return the header and the rows for a value, by its type and shape."""
     if isinstance(value, Mapping):
         return _columns(_equally_long(value, path))
     shape = _shape(value)
@@ -288,20 +298,20 @@ def _table(value: Any, path: Path) -> _Rows:
             for point in np.asarray(contour).tolist()
         )
         return ["contour", *_point_names(ndim)], rows
-    what = "of unequal parts" if shape is None else f"of shape {shape}"
-    raise _no_rows(path, f"a {type(value).__name__} {what}")
+    form = "of unequal parts" if shape is None else f"of shape {shape}"
+    raise _no_rows(path, f"a {type(value).__name__} {form}")
 
 
-def _shape(value: Any) -> tuple[int, ...] | None:
-    """Return a value's shape; None where its parts are of several."""
+def _shape(value: ArrayLike) -> tuple[int, ...] | None:
+    """Return a value's shape; None if its parts have different shapes."""
     try:
         return tuple(np.shape(value))
     except ValueError:
         return None
 
 
-def _equally_long(table: Mapping[Any, Any], path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the columns of a table as arrays, after a look whether they have one length."""
+def _equally_long(table: Mapping[Any, Any], path: Path) -> dict[str, Array]:
+    """Return the columns of a table as arrays; refuse columns of different lengths."""
     for name, column in table.items():
         if _shape(column) is None:
             raise _no_rows(path, f"the column {name!r}, a {type(column).__name__} of unequal parts")
@@ -315,21 +325,22 @@ def _equally_long(table: Mapping[Any, Any], path: Path) -> dict[str, np.ndarray[
     return columns
 
 
-def _tidy(scalars: Any, along: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
-    """Return scalars as columns: where each stands along some axes, then the value itself.
+def _tidy(scalars: ArrayLike, along: Sequence[str]) -> dict[str, Array]:
+    """Return scalars as columns: their positions along some axes, then the values.
 
-    Where each position has several numbers there is a column for each.
+    If each position has several numbers, there is a column for each.
     """
-    found = np.asarray(scalars)
-    lengths, rest = found.shape[: len(along)], found.shape[len(along) :]
-    columns = {name: at.ravel() for name, at in zip(along, np.indices(lengths), strict=True)}
-    values = found.reshape(prod(lengths), prod(rest))
-    for number, index in enumerate(np.ndindex(rest)):
+    array = np.asarray(scalars)
+    lengths, value_shape = array.shape[: len(along)], array.shape[len(along) :]
+    positions = zip(along, np.indices(lengths), strict=True)
+    columns = {name: position.ravel() for name, position in positions}
+    values = array.reshape(prod(lengths), prod(value_shape))
+    for number, index in enumerate(np.ndindex(value_shape)):
         columns["-".join(map(str, ("value", *index)))] = values[:, number]
     return columns
 
 
-def _columns(columns: Mapping[str, np.ndarray[Any, Any]]) -> _Rows:
+def _columns(columns: Mapping[str, Array]) -> _Rows:
     """Return the header and the rows of columns of one length."""
     return list(columns), zip(*(column.tolist() for column in columns.values()), strict=True)
 

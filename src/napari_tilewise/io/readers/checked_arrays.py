@@ -1,9 +1,9 @@
-"""Arrays on disk, guarded: a chunk that cannot be decoded is an error that names it.
+"""Arrays on disk whose damage is noticed: a chunk that cannot be decoded is an error that names it.
 
-Three things are guarded. Every exception of a decoder becomes `SourceUnreadable` with the name of
+Three faults are caught. Every exception of a decoder becomes `SourceUnreadable` with the name of
 the source and the region. A Blosc chunk cut short, which the decoder reads past its end, giving
-pixels that are not there, is found by comparing its length with the length it declares. And a
-mapped file that was cut short since it was opened is found before it is read.
+arbitrary pixels, is found by comparing its length with the length it declares. And a mapped file
+that was cut short since it was opened is found before it is read.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from napari_tilewise.errors import SourceUnreadable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import DTypeLike
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
+
+    from napari_tilewise.types import Array
 
 DECODE_ERRORS = (
     OSError,
@@ -40,19 +43,19 @@ DECODE_ERRORS = (
     zlib.error,
     lzma.LZMAError,
 )
-"""What a decoder raises for data that are not what they should be."""
+"""The exceptions of decoders for damaged data."""
 
 _BLOSC_HEADER = 16
 _METADATA = (".json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 
 
-def show_region(key: Any, shape: tuple[int, ...]) -> str:
-    """Return a selection in words of one kind: ``[0:512, 512:1000]``.
+def show_region(key: object, shape: tuple[int, ...]) -> str:
+    """Return a selection as text: ``[0:512, 512:1000]``.
 
     Parameters
     ----------
     key
-        What stood between the brackets.
+        The selection, as given to ``__getitem__``.
     shape
         Shape of the array.
     """
@@ -69,7 +72,7 @@ def read_error(exc: BaseException, name: str, region: str = "") -> SourceUnreada
     Parameters
     ----------
     exc
-        What the decoder raised.
+        The exception of the decoder.
     name
         The source, as the user named it.
     region
@@ -77,27 +80,27 @@ def read_error(exc: BaseException, name: str, region: str = "") -> SourceUnreada
     """
     if isinstance(exc, SourceUnreadable):
         return exc
-    where = f"Region {region} of {name!r}" if region else f"{name!r}"
-    why = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+    subject = f"Region {region} of {name!r}" if region else f"{name!r}"
+    reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
     return SourceUnreadable(
-        f"{where} cannot be decoded ({why}); expected intact pixel data, "
+        f"{subject} cannot be decoded ({reason}); expected intact pixel data, "
         "so restore the file from its original."
     )
 
 
-class Guarded:
-    """A read-only array on disk whose decoder's failures are `SourceUnreadable`.
+class CheckedArray:
+    """A read-only array on disk whose decoder's exceptions become `SourceUnreadable`.
 
     Parameters
     ----------
     array
-        What is read: `shape`, `dtype`, slicing and, where known, `chunks`.
+        The array: `shape`, `dtype`, slicing and, where known, `chunks`.
     name
         The source, as the user named it.
     reopen
-        Makes the array again in another process, for arrays that cannot be pickled.
+        Opens the array in another process, for arrays that cannot be pickled.
     close
-        Called when nobody reads any more.
+        Called when the array is no longer used.
     """
 
     def __init__(
@@ -105,7 +108,7 @@ class Guarded:
         array: Any,
         name: str,
         *,
-        reopen: Callable[[], Guarded] | None = None,
+        reopen: Callable[[], CheckedArray] | None = None,
         close: Callable[[], object] | None = None,
     ) -> None:
         self._array = array
@@ -115,7 +118,7 @@ class Guarded:
         self.dtype: np.dtype[Any] = np.dtype(array.dtype).newbyteorder("=")
         chunks = getattr(array, "chunks", None)
         self.chunks: tuple[int, ...] | None = None
-        if chunks is not None:  # dask tells the length of every one
+        if chunks is not None:  # dask gives the length of every chunk along an axis
             self.chunks = tuple(max(c) if isinstance(c, tuple) else int(c) for c in chunks)
         if close is not None:
             weakref.finalize(self, close)
@@ -135,7 +138,7 @@ class Guarded:
         """Bytes of all pixels, uncompressed."""
         return self.size * self.dtype.itemsize
 
-    def __getitem__(self, key: Any) -> np.ndarray[Any, Any]:
+    def __getitem__(self, key: Any) -> Array:
         try:
             block = np.asarray(self._array[key])
         except IndexError:
@@ -144,7 +147,7 @@ class Guarded:
             raise read_error(exc, self.name, show_region(key, self.shape)) from exc
         return block.astype(self.dtype, copy=False)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         block = self[(slice(None),) * self.ndim]
         return block if dtype is None else block.astype(dtype, copy=False)
 
@@ -154,38 +157,40 @@ class Guarded:
     def __repr__(self) -> str:
         return f"<{self.name!r} {'x'.join(map(str, self.shape))} {self.dtype}>"
 
-    def __reduce__(self) -> tuple[Callable[..., Guarded], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., CheckedArray], tuple[Any, ...]]:
         if self._reopen is not None:
             return self._reopen, ()
-        return Guarded, (self._array, self.name)
+        return CheckedArray, (self._array, self.name)
 
 
-class Mapped:
-    """A mapped file, looked at before each read: a read past its end would end the process.
+class CheckedMap:
+    """A mapped file whose length is checked before each read: reading past its end is fatal.
 
     Parameters
     ----------
     pixels
-        The map.
+        The map of a file.
     """
 
     def __init__(self, pixels: np.memmap[Any, Any]) -> None:
+        if pixels.filename is None:
+            raise ValueError("a map without a file")
         self._pixels = pixels
+        self._path = pixels.filename
         self._end = pixels.offset + pixels.nbytes
         self.shape = pixels.shape
         self.dtype = pixels.dtype
 
-    def __getitem__(self, key: Any) -> np.ndarray[Any, Any]:
-        assert self._pixels.filename is not None
-        length = os.path.getsize(self._pixels.filename)
+    def __getitem__(self, key: Any) -> Array:
+        length = os.path.getsize(self._path)
         if length < self._end:
             raise EOFError(f"the file is {length} bytes long, its pixels end at byte {self._end}")
-        # Copied at once: who gets a view reads the file later, unlooked at.
+        # Copied at once: a view would read the file later, without the check.
         return np.array(self._pixels[key])
 
 
 class _LengthChecked(WrapperStore[Store]):
-    """A store whose Blosc chunks must be as long as their header says (shards: not looked at)."""
+    """A store whose Blosc chunks must be as long as their header says (shards are not checked)."""
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -201,8 +206,8 @@ class _LengthChecked(WrapperStore[Store]):
         return value
 
 
-def guard(array: zarr.Array[Any], name: str) -> Guarded:
-    """Return a Zarr array, guarded.
+def checked(array: zarr.Array[Any], name: str) -> CheckedArray:
+    """Return a Zarr array whose damage is noticed.
 
     Parameters
     ----------
@@ -216,4 +221,4 @@ def guard(array: zarr.Array[Any], name: str) -> Guarded:
         if not array.shards and compressors and "blosc" in type(compressors[-1]).__name__.lower():
             store = _LengthChecked(array.store)
             array = zarr.open_array(store, path=array.path, mode="r")
-    return Guarded(array, name)
+    return CheckedArray(array, name)

@@ -1,4 +1,4 @@
-"""The record of its making that an output carries, wherever its format keeps it."""
+"""The record of how an output was made, read from wherever its format stores it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def read_record(path: Path) -> Mapping[str, Any] | None:
     with path.open("rb") as file:
         start = file.read(4)
     if start in tiff.MAGIC:
-        return tiff.read_record(path)
+        return tiff.read_tiff_record(path)
     text = pictures.read_text(path)
     if text is None:
-        return values.read_record(path)
+        return values.read_value_record(path)
     with suppress(ValueError):
         record = json.loads(text)
         return record if isinstance(record, dict) else None
