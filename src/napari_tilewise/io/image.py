@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    import zarr
 
     from napari_tilewise.io.metadata.channels import Channel
+    from napari_tilewise.io.plain_data import Metadata
 
 KEY = "napari-tilewise"
 """The one attribute under which this package keeps its own metadata."""
+
+
+ZarrArray: TypeAlias = "zarr.Array[Any]"
+"""A Zarr array of either format."""
 
 
 class Pixels(Protocol):
@@ -46,7 +53,7 @@ class Image:
     """Whether the values are label ids, which are never averaged."""
     name: str
     """The source, as the user named it."""
-    recipe: Mapping[str, Any] | None
+    recipe: Metadata | None
     """The recipe that made it, where this package wrote it."""
     format: str
     """``"array"``, ``"zarr"``, ``"ome-zarr 0.5"``, ``"npy"``, ``"tiff"``, ``"ome-tiff"``, ..."""

@@ -17,10 +17,10 @@ from napari_tilewise.io.writers.staging import is_partial
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from napari_tilewise.io.plain_data import Metadata, MetadataDict
 
 
-def image_info(path: str | os.PathLike[str]) -> dict[str, Any]:
+def image_info(path: str | os.PathLike[str]) -> MetadataDict:
     """Return what is known about an image, as plain data in the order to show it.
 
     The keys are path, format, complete, shape, dtype, axes, scale, units, channels, chunks, levels,
@@ -66,7 +66,7 @@ def image_info(path: str | os.PathLike[str]) -> dict[str, Any]:
     }
 
 
-def _unfinished(location: str, group: zarr.Group, own: Mapping[str, Any]) -> dict[str, Any]:
+def _unfinished(location: str, group: zarr.Group, own: Metadata) -> MetadataDict:
     arrays = sorted(group.arrays(), key=lambda item: item[0].zfill(4))
     finest: Any = arrays[0][1] if arrays else None
     names = getattr(getattr(finest, "metadata", None), "dimension_names", None) or ()
@@ -89,7 +89,7 @@ def _unfinished(location: str, group: zarr.Group, own: Mapping[str, Any]) -> dic
     }
 
 
-def _values(location: str, record: Mapping[str, Any]) -> dict[str, Any]:
+def _values(location: str, record: Metadata) -> MetadataDict:
     return {
         "path": location,
         "format": Path(location).suffix.lower().lstrip("."),
@@ -99,7 +99,7 @@ def _values(location: str, record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _made_by(own: Mapping[str, Any]) -> dict[str, Any]:
+def _made_by(own: Metadata) -> MetadataDict:
     """Return how an image was made, apart from its recipe."""
     skipped = {"record", "recipe", "labels", "complete", "owner"}
     shown = {key: value for key, value in own.items() if key not in skipped}

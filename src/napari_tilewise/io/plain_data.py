@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 """A value that JSON holds."""
+
+Metadata: TypeAlias = Mapping[str, Any]
+"""Plain data by name, as a file or a library holds them."""
+
+MetadataDict: TypeAlias = dict[str, Any]
+"""Metadata that are being put together."""
 
 
 def to_plain(value: object) -> Plain:

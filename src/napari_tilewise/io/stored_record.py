@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise.io.readers import pictures, tiff
 from napari_tilewise.io.readers.zarr_arrays import is_zarr, open_node, own_metadata
 from napari_tilewise.io.writers import values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
+    from napari_tilewise.io.plain_data import Metadata
 
-def read_record(path: Path) -> Mapping[str, Any] | None:
+
+def read_record(path: Path) -> Metadata | None:
     """Return the record of how a local output was made; None where there is none.
 
     Parameters

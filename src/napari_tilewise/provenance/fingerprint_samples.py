@@ -6,7 +6,7 @@ Each function yields samples: bytes, or plain data such as names and sizes.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import zarr
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from napari_tilewise.io.image import ZarrArray
     from napari_tilewise.types import Array, ArrayLike
 
 WHOLE = 4 * 2**20
@@ -143,7 +144,7 @@ def of_url(url: str) -> Iterator[object]:
             yield _fetch(url, "/".join(filter(None, (array.path, key))))
 
 
-def _levels(node: zarr.Group | zarr.Array[Any]) -> Iterator[zarr.Array[Any]]:
+def _levels(node: zarr.Group | ZarrArray) -> Iterator[ZarrArray]:
     if isinstance(node, zarr.Array):
         yield node
         return
@@ -225,7 +226,7 @@ def _of_numpy(pixels: Array) -> Iterator[object]:
         yield block.astype(order, copy=False).tobytes()
 
 
-def _of_zarr(array: zarr.Array[Any]) -> Iterator[object]:
+def _of_zarr(array: ZarrArray) -> Iterator[object]:
     if array.nbytes <= WHOLE:
         yield from _of_numpy(np.asarray(array[...]))
         return

@@ -23,15 +23,11 @@ from napari_tilewise.provenance.fingerprint import fingerprint, source_location
 from napari_tilewise.provenance.fingerprint_samples import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from napari_tilewise.io.plain_data import Metadata, MetadataDict
     from napari_tilewise.recipe import Recipe
 
 VERSION = 1
 """Version of the record, stored under ``"record"``."""
-
-Plains = dict[str, Any]
-"""Plain data by name."""
 
 _PACKAGES = ("napari-tilewise", "scikit-image", "numpy", "scipy")
 
@@ -40,14 +36,14 @@ def record(
     recipe: Recipe,
     source: Any,
     *,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Metadata | None = None,
     axes: Any = None,
     spatial: Any = None,
-    values: Mapping[str, Any] | None = None,
+    values: Metadata | None = None,
     output: str | os.PathLike[str] | None = None,
     name: str | None = None,
     fingerprints: bool = True,
-) -> Plains:
+) -> MetadataDict:
     """Return the record of how an output is made, as plain data.
 
     The keys are record (its version), recipe, versions, source, inputs, run, time and values, and
@@ -78,10 +74,10 @@ def record(
     """
     output_path = None if output is None else source_location(output)
 
-    def describe(image: object) -> Plains:
+    def describe(image: object) -> MetadataDict:
         return describe_source(image, output_path=output_path, fingerprints=fingerprints)
 
-    entries: Plains = {"record": VERSION, **_recipe(recipe)}
+    entries: MetadataDict = {"record": VERSION, **_recipe(recipe)}
     entries["versions"] = versions()
     functions = {
         step.operation: step.op.adapter.digest for step in recipe.steps if step.op.adapter.digest
@@ -98,7 +94,7 @@ def record(
     return entries
 
 
-def scalars(values: Mapping[str, Any]) -> Plains:
+def scalars(values: Metadata) -> MetadataDict:
     """Return numbers that a recipe computed, as plain data.
 
     Parameters
@@ -109,7 +105,7 @@ def scalars(values: Mapping[str, Any]) -> Plains:
     return plain_mapping(values)
 
 
-def _recipe(recipe: Recipe) -> Plains:
+def _recipe(recipe: Recipe) -> MetadataDict:
     try:
         return {"recipe": recipe.to_dict()}
     except InvalidRecipe as error:  # a step holds an image or a function
@@ -129,7 +125,7 @@ def _versions() -> dict[str, str]:
 
 def describe_source(
     source: Any, *, output_path: str | None = None, fingerprints: bool = True
-) -> Plains:
+) -> MetadataDict:
     """Return the description of a source, as plain data: its location, or its kind of array.
 
     Parameters
@@ -144,7 +140,7 @@ def describe_source(
     location = source_location(source)
     if location is None:
         array = source.data if isinstance(source, Image) else source
-        entries: Plains = {"kind": "array", "type": kind_of(array)}
+        entries: MetadataDict = {"kind": "array", "type": kind_of(array)}
         entries |= {"shape": [int(n) for n in array.shape], "dtype": str(array.dtype)}
         entries |= _part(array, output_path, fingerprints)
     elif "://" in location:
@@ -157,7 +153,7 @@ def describe_source(
     return entries | {"fingerprint": fingerprint(source) if fingerprints else None}
 
 
-def _part(array: Any, output_path: str | None, fingerprints: bool) -> Plains:
+def _part(array: Any, output_path: str | None, fingerprints: bool) -> MetadataDict:
     """Return the image that an array is a part of, and the part; empty for a whole image.
 
     A part is a position, or a start and a stop, or None (all), for each axis of the whole.
@@ -186,7 +182,7 @@ def _level(image: Image) -> dict[str, int]:
     return {"level": number} if number else {}
 
 
-def read(output: str | os.PathLike[str]) -> Mapping[str, Any]:
+def read(output: str | os.PathLike[str]) -> Metadata:
     """Return the record in an output.
 
     Parameters
@@ -217,7 +213,7 @@ def read(output: str | os.PathLike[str]) -> Mapping[str, Any]:
     return entries
 
 
-def _stored_entries(location: str) -> Mapping[str, Any] | None:
+def _stored_entries(location: str) -> Metadata | None:
     path = Path(location)
     if "://" in location:
         return own_metadata(open_node(location))

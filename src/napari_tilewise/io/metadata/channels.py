@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from xml.etree.ElementTree import Element
 
+    from napari_tilewise.io.plain_data import Metadata, MetadataDict
     from napari_tilewise.types import Array
 
 _HEX = re.compile(r"#?([0-9A-Fa-f]{6})")
@@ -90,7 +91,7 @@ def count_of(axes: Sequence[str], shape: Sequence[int]) -> int:
 # OME-Zarr ------------------------------------------------------------------------------------
 
 
-def from_omero(metadata: Mapping[str, Any], count: int) -> tuple[Channel, ...]:
+def from_omero(metadata: Metadata, count: int) -> tuple[Channel, ...]:
     """Return the channels that an OME-Zarr's ``omero`` metadata describe.
 
     Parameters
@@ -112,7 +113,7 @@ def to_omero(
     channels: Sequence[Channel],
     ranges: Sequence[tuple[float, float]],
     limits: tuple[float, float] | None,
-) -> dict[str, Any]:
+) -> MetadataDict:
     """Return ``omero`` metadata, which require a colour and a contrast window for every channel.
 
     Parameters
@@ -128,7 +129,7 @@ def to_omero(
     for channel, (start, end) in zip(channels, ranges, strict=True):
         low, high = limits if limits is not None else (start, end)
         window = {"start": start, "end": end, "min": low, "max": high}
-        entry: dict[str, Any] = {"color": channel.color or _WHITE, "window": window, "active": True}
+        entry: MetadataDict = {"color": channel.color or _WHITE, "window": window, "active": True}
         if channel.name is not None:
             entry["label"] = channel.name
         entries.append(entry)
@@ -184,7 +185,7 @@ def _to_rgba(color: str) -> int:
 # ImageJ --------------------------------------------------------------------------------------
 
 
-def from_imagej(metadata: Mapping[str, Any], count: int) -> tuple[Channel, ...]:
+def from_imagej(metadata: Metadata, count: int) -> tuple[Channel, ...]:
     """Return the channels that ImageJ's colour tables and slice labels describe.
 
     Labels name channels where every plane of a channel has the same one.
@@ -207,7 +208,7 @@ def from_imagej(metadata: Mapping[str, Any], count: int) -> tuple[Channel, ...]:
     return tidy((Channel(n, c) for n, c in zip(names, colors, strict=True)), count)
 
 
-def to_imagej(channels: Sequence[Channel], planes: int) -> dict[str, Any]:
+def to_imagej(channels: Sequence[Channel], planes: int) -> MetadataDict:
     """Return channels as ImageJ's colour tables and slice labels.
 
     Parameters
@@ -217,7 +218,7 @@ def to_imagej(channels: Sequence[Channel], planes: int) -> dict[str, Any]:
     planes
         Planes of the image.
     """
-    metadata: dict[str, Any] = {}
+    metadata: MetadataDict = {}
     if any(channel.color is not None for channel in channels):
         metadata["LUTs"] = [_ramp(channel.color or _WHITE) for channel in channels]
     if any(channel.name is not None for channel in channels):

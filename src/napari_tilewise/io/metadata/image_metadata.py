@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import DTypeLike
 
     from napari_tilewise.io.metadata.channels import Channel
+    from napari_tilewise.io.plain_data import Metadata
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,7 @@ class ImageMetadata:
     """Whether the values are label ids, which smaller levels never average."""
     name: str | None = None
     """Name of the image; None: the name of its file."""
-    record: Mapping[str, Any] = field(default_factory=dict)
+    record: Metadata = field(default_factory=dict)
     """How the image is made, such as its recipe and versions."""
 
     @property

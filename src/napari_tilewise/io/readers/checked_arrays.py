@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
 
+    from napari_tilewise.io.image import ZarrArray
     from napari_tilewise.types import Array
 
 DECODE_ERRORS = (
@@ -206,7 +207,7 @@ class _LengthChecked(WrapperStore[Store]):
         return value
 
 
-def checked(array: zarr.Array[Any], name: str) -> CheckedArray:
+def checked(array: ZarrArray, name: str) -> CheckedArray:
     """Return a Zarr array whose damage is noticed.
 
     Parameters

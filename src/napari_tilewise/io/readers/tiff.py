@@ -32,8 +32,9 @@ from napari_tilewise.io.readers.checked_arrays import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
+
+    from napari_tilewise.io.plain_data import Metadata, MetadataDict
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """The first bytes of a TIFF and of a BigTIFF."""
@@ -87,7 +88,7 @@ def open_tiff(path: Path, name: str) -> Image:
     )
 
 
-def read_tiff_record(path: Path) -> Mapping[str, Any] | None:
+def read_tiff_record(path: Path) -> Metadata | None:
     """Return the record of how a TIFF of this package was made; None where there is none.
 
     Parameters
@@ -160,7 +161,7 @@ def _channels(
     return ()
 
 
-def _record(tiff: tifffile.TiffFile) -> dict[str, Any]:
+def _record(tiff: tifffile.TiffFile) -> MetadataDict:
     """Return the record of how a TIFF of this package was made; empty where there is none."""
     text: str | None = None
     with suppress(ElementTree.ParseError, ValueError, TypeError):

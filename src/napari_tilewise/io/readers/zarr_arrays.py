@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import zarr
 
@@ -15,7 +15,10 @@ from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from napari_tilewise.io.image import ZarrArray
+    from napari_tilewise.io.plain_data import Metadata
 
 MARKERS = ("zarr.json", ".zgroup", ".zarray")
 """A folder that holds one of these is a Zarr."""
@@ -29,7 +32,7 @@ def is_zarr(path: Path) -> bool:
     return any((path / marker).is_file() for marker in MARKERS)
 
 
-def open_node(location: str) -> zarr.Group | zarr.Array[Any]:
+def open_node(location: str) -> zarr.Group | ZarrArray:
     """Return the array or group at a path or URL, opened for reading.
 
     Parameters
@@ -82,7 +85,7 @@ def open_zarr(location: str) -> Image:
         raise _unreadable(location, f"its OME-Zarr metadata: {exc!r}") from exc
 
 
-def from_array(array: zarr.Array[Any], name: str) -> Image:
+def from_array(array: ZarrArray, name: str) -> Image:
     """Return an open array as an image; its axes are known only if it names them.
 
     Parameters
@@ -108,20 +111,20 @@ def from_array(array: zarr.Array[Any], name: str) -> Image:
     )
 
 
-def ome_metadata(group: zarr.Group) -> Mapping[str, Any]:
+def ome_metadata(group: zarr.Group) -> Metadata:
     """Return a group's OME-Zarr metadata, which 0.5 keeps under one key and 0.4 does not."""
     attributes = group.attrs.asdict()
     ome = attributes.get("ome")
     return ome if isinstance(ome, dict) else attributes
 
 
-def own_metadata(node: zarr.Group | zarr.Array[Any]) -> Mapping[str, Any]:
+def own_metadata(node: zarr.Group | ZarrArray) -> Metadata:
     """Return the record of a Zarr that this package wrote; empty where there is none."""
     own = node.attrs.asdict().get(KEY)
     return own if isinstance(own, dict) else {}
 
 
-def axis_letters(axes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def axis_letters(axes: Sequence[Metadata]) -> tuple[str, ...]:
     """Return one distinct letter per axis of an OME-Zarr, whatever the names of its axes.
 
     Parameters
@@ -142,7 +145,7 @@ def axis_letters(axes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(letters)
 
 
-def _from_multiscales(group: zarr.Group, multiscale: Mapping[str, Any], name: str) -> Image:
+def _from_multiscales(group: zarr.Group, multiscale: Metadata, name: str) -> Image:
     datasets = multiscale["datasets"]
     levels = tuple(checked(_array(group, item["path"], name), name) for item in datasets)
     ndim = levels[0].ndim
@@ -175,9 +178,7 @@ def _from_multiscales(group: zarr.Group, multiscale: Mapping[str, Any], name: st
     )
 
 
-def _position(
-    multiscale: Mapping[str, Any], dataset: Mapping[str, Any], ndim: int
-) -> tuple[float, ...]:
+def _position(multiscale: Metadata, dataset: Metadata, ndim: int) -> tuple[float, ...]:
     """Return where the first pixel of a level is: its translation, moved and scaled with all."""
     inner, outer = (_transformation(item, "translation", ndim) for item in (dataset, multiscale))
     scale = _scale(multiscale, ndim)
@@ -185,11 +186,11 @@ def _position(
     return tuple(factor * shift + further for factor, shift, further in axes)
 
 
-def _scale(item: Mapping[str, Any], ndim: int) -> tuple[float, ...]:
+def _scale(item: Metadata, ndim: int) -> tuple[float, ...]:
     return _transformation(item, "scale", ndim) or (1.0,) * ndim
 
 
-def _transformation(item: Mapping[str, Any], kind: str, ndim: int) -> tuple[float, ...] | None:
+def _transformation(item: Metadata, kind: str, ndim: int) -> tuple[float, ...] | None:
     """Return the values of the first transformation of a kind that has one for each axis."""
     for transformation in item.get("coordinateTransformations") or ():
         if transformation.get("type") == kind and kind in transformation:
@@ -199,7 +200,7 @@ def _transformation(item: Mapping[str, Any], kind: str, ndim: int) -> tuple[floa
     return None
 
 
-def _array(group: zarr.Group, path: str, name: str) -> zarr.Array[Any]:
+def _array(group: zarr.Group, path: str, name: str) -> ZarrArray:
     node = group.get(path)
     if not isinstance(node, zarr.Array):
         raise _unreadable(name, f"its level {path!r} is missing")

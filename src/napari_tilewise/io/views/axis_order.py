@@ -69,7 +69,7 @@ def align_axes(image: Image, source: Image, axes: Sequence[str] | None) -> Image
         units=tuple(image.units[i] for i in order),
         levels=(transposed,),
         level_scales=(),
-        level_positions=(),
+        level_positions=(tuple(image.translate[i] for i in order),),
     )
 
 

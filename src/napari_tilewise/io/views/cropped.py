@@ -11,9 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from napari_tilewise.io.image import Image, Pixels
+    from napari_tilewise.types import Array
 
 T = TypeVar("T")
 
@@ -57,7 +56,7 @@ class CroppedView:
         """Number of axes."""
         return len(self.shape)
 
-    def __getitem__(self, key: Any) -> NDArray[Any]:
+    def __getitem__(self, key: Any) -> Array:
         keys = key if isinstance(key, tuple) else (key,)
         if keys and keys[0] is Ellipsis:
             keys = keys[1:]
@@ -108,6 +107,9 @@ def crop_image(image: Image, parts: Sequence[AxisPart], name: str, source: objec
         The source that the image was opened from.
     """
     view = CroppedView(image.data, parts, source)
+    starts = (part[0] if isinstance(part, tuple) else part or 0 for part in parts)
+    calibration = zip(image.translate, starts, image.scale, strict=True)
+    positions = [origin + start * size for origin, start, size in calibration]
     return replace(
         image,
         data=view,
@@ -116,7 +118,7 @@ def crop_image(image: Image, parts: Sequence[AxisPart], name: str, source: objec
         units=of_remaining_axes(parts, image.units),
         levels=(view,),
         level_scales=(),
-        level_positions=(),
+        level_positions=(of_remaining_axes(parts, positions),),
         name=name,
         format="array",  # no file holds the part alone
     )

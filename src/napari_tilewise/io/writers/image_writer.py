@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise.io.metadata.channels import count_of, tidy
 from napari_tilewise.io.writers.ome_zarr_layout import SUFFIXES
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from napari_tilewise.engine.session import Session
     from napari_tilewise.grid import Region
     from napari_tilewise.io.metadata.image_metadata import ImageMetadata
     from napari_tilewise.io.writers.output_layout import OutputLayout
+    from napari_tilewise.types import Array
 
 
 class ImageWriter(ABC):
@@ -129,7 +128,7 @@ class ImageWriter(ABC):
         """Whether the staging folder still exists; somebody may remove it during the run."""
         return self.zarr.is_in_place
 
-    def write(self, region: Region, block: NDArray[Any]) -> None:
+    def write(self, region: Region, block: Array) -> None:
         """Write one block of whole chunks, or whole shards, of the finest level.
 
         Parameters

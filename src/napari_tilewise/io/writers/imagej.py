@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tilewise.engine.session import Session
+    from napari_tilewise.io.plain_data import MetadataDict
 
 DTYPES = ("uint8", "uint16", "float32")
 """ImageJ's data types."""
@@ -92,9 +93,9 @@ class ImageJWriter(StagedFileWriter):
         size, unit = self.sizes[axis]
         return converted(size, unit, self.sizes["x"][1]) or size
 
-    def _metadata(self, axes: str, shape: tuple[int, ...], color: bool) -> dict[str, Any]:
+    def _metadata(self, axes: str, shape: tuple[int, ...], color: bool) -> MetadataDict:
         upper = axes.upper()
-        metadata: dict[str, Any] = {
+        metadata: MetadataDict = {
             "axes": upper.replace("C", "S") if color else upper,
             "Info": json.dumps({KEY: self.record}),
         }

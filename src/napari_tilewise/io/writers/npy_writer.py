@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class NpyWriter(StagedFileWriter):
-    """Writes ``.npy`` in the image's own order of axes; the record stands in a file beside it."""
+    """Writes ``.npy`` in the image's own order of axes; the record is in a file beside it."""
 
     format = "a .npy"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import zarr
-
     from napari_tilewise.engine.session import Session
+    from napari_tilewise.io.image import ZarrArray
+    from napari_tilewise.io.plain_data import MetadataDict
+    from napari_tilewise.types import Array
 
 DTYPES = (
     "bool", "int8", "int16", "int32", "uint8", "uint16", "uint32",
@@ -104,7 +105,7 @@ class OmeTiffWriter(StagedFileWriter):
         options = self._options(tile, color, None if session is None else session.workers)
         with tifffile.TiffWriter(path, bigtiff=True, ome=True) as tiff:
             for number, level in enumerate(self.levels):
-                tags: dict[str, Any] = {"subfiletype": 1, "metadata": None}
+                tags: MetadataDict = {"subfiletype": 1, "metadata": None}
                 if number == 0:
                     tags = {"subifds": len(self.levels) - 1, "metadata": self._metadata()}
                 title = f"writing {self.path.name}, level {number}"
@@ -119,8 +120,8 @@ class OmeTiffWriter(StagedFileWriter):
         """Return whether channels are stored as the samples of pixels."""
         return self.dtype.name in {"uint8", "uint16"} and are_samples(self.channels)
 
-    def _options(self, tile: tuple[int, ...], color: bool, workers: int | None) -> dict[str, Any]:
-        options: dict[str, Any] = {
+    def _options(self, tile: tuple[int, ...], color: bool, workers: int | None) -> MetadataDict:
+        options: MetadataDict = {
             "tile": tile,
             "compression": "zlib",
             "compressionargs": {"level": 3},
@@ -151,17 +152,15 @@ class OmeTiffWriter(StagedFileWriter):
         axes = zip(shape, (lengths[axis] for axis in self.stored_axes), strict=True)
         return [[slice(i, i + step) for i in range(0, n, step)] for n, step in axes]
 
-    def _tile(
-        self, level: zarr.Array[Any], box: Sequence[slice], color: bool
-    ) -> np.ndarray[Any, Any]:
+    def _tile(self, level: ZarrArray, box: Sequence[slice], color: bool) -> Array:
         block = np.asarray(level[tuple(box)])
         block = block.reshape(-1, *block.shape[-2:])
         return np.ascontiguousarray(np.moveaxis(block, 0, -1)) if color else block[0]
 
-    def _metadata(self) -> dict[str, Any]:
+    def _metadata(self) -> MetadataDict:
         color = self._is_color()
         axes = "".join(axis for axis in self.stored_axes if not (axis == "c" and color)).upper()
-        metadata: dict[str, Any] = {
+        metadata: MetadataDict = {
             "axes": axes + "S" * color,
             "Name": self.image.name,
             # The same output has the same bytes whenever it is written.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.session import Session
     from napari_tilewise.io.metadata.image_metadata import ImageMetadata
+    from napari_tilewise.io.plain_data import MetadataDict
     from napari_tilewise.io.writers.output_layout import OutputLayout
     from napari_tilewise.io.writers.staging_zarr import StagingZarr
 
@@ -78,7 +79,7 @@ class OmeZarrWriter(ImageWriter):
         return self.path
 
 
-def ome_metadata(staged: StagingZarr, version: str) -> dict[str, Any]:
+def ome_metadata(staged: StagingZarr, version: str) -> MetadataDict:
     """Return the metadata of OME-Zarr for complete levels.
 
     Parameters
@@ -96,7 +97,7 @@ def ome_metadata(staged: StagingZarr, version: str) -> dict[str, Any]:
     )
     if version == "0.4":
         pyramid["version"] = "0.4"
-    metadata: dict[str, Any] = {"multiscales": [pyramid]}
+    metadata: MetadataDict = {"multiscales": [pyramid]}
     is_integer = staged.dtype.kind in "iu"
     if image.labels and is_integer:
         metadata["image-label"] = {"version": "0.4"} if version == "0.4" else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise.axes import kind, parse
 from napari_tilewise.errors import InvalidAxes
@@ -10,6 +10,8 @@ from napari_tilewise.errors import InvalidAxes
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
+
+    from napari_tilewise.io.plain_data import MetadataDict
 
 SUFFIXES = (".ome.zarr", ".zarr")
 """What a destination's name may end in."""
@@ -76,7 +78,7 @@ def multiscale(
     scales: list[list[float]],
     *,
     average: bool,
-) -> dict[str, Any]:
+) -> MetadataDict:
     """Return the metadata of a pyramid whose levels are the arrays ``"0"``, ``"1"``, ...
 
     Parameters

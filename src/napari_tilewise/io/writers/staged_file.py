@@ -13,7 +13,7 @@ import shutil
 import time
 from abc import abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
@@ -36,13 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    import zarr
-    from numpy.typing import NDArray
-
     from napari_tilewise.engine.session import Session
+    from napari_tilewise.io.image import ZarrArray
     from napari_tilewise.io.metadata.image_metadata import ImageMetadata
     from napari_tilewise.io.plain_data import Plain
     from napari_tilewise.io.writers.output_layout import OutputLayout
+    from napari_tilewise.types import Array
 
 T = TypeVar("T")
 
@@ -186,7 +185,7 @@ class StagedFileWriter(ImageWriter):
         return self.zarr.record
 
     @property
-    def levels(self) -> list[zarr.Array[Any]]:
+    def levels(self) -> list[ZarrArray]:
         """The complete levels, the finest first, their axes in the order of `stored_axes`."""
         return self.zarr.levels
 
@@ -197,7 +196,7 @@ class StagedFileWriter(ImageWriter):
         by_axis = dict(zip(self.axes, sizes, strict=True))
         return {axis: (float(by_axis[axis][0]), by_axis[axis][1]) for axis in self.stored_axes}
 
-    def transposed(self, block: NDArray[Any], axes: Iterable[str]) -> NDArray[Any]:
+    def transposed(self, block: Array, axes: Iterable[str]) -> Array:
         """Return a block of a level with its axes in another order.
 
         Parameters
@@ -209,7 +208,7 @@ class StagedFileWriter(ImageWriter):
         """
         return block.transpose([self.stored_axes.index(axis) for axis in axes])
 
-    def fill(self, pixels: NDArray[Any], axes: str, session: Session | None) -> None:
+    def fill(self, pixels: Array, axes: str, session: Session | None) -> None:
         """Copy the finest level, chunk by chunk, into a memory-mapped file.
 
         Parameters

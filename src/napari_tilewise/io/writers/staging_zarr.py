@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numcodecs
 import numpy as np
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeVar
 
-    from numpy.typing import NDArray
-
     from napari_tilewise.grid import Region
+    from napari_tilewise.io.image import ZarrArray
     from napari_tilewise.io.metadata.image_metadata import ImageMetadata
     from napari_tilewise.io.plain_data import Plain
     from napari_tilewise.io.writers.output_layout import OutputLayout
+    from napari_tilewise.types import Array
 
     T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class StagingZarr:
     path
         The final name of the output; messages name it, and the staging folder lies beside it.
     image
-        The image, with axes that OME-Zarr can hold or that nobody reads from the Zarr.
+        The image. Its axes are those of OME-Zarr, unless the Zarr becomes a file of another format.
     layout
         Version, chunks and levels.
     resume
@@ -123,7 +123,7 @@ class StagingZarr:
 
     # Level 0 ---------------------------------------------------------------------------------
 
-    def write(self, region: Region, block: NDArray[Any]) -> None:
+    def write(self, region: Region, block: Array) -> None:
         """Write one block of whole chunks, or whole shards, of the finest level.
 
         Parameters
@@ -140,7 +140,7 @@ class StagingZarr:
             self.levels[0][stored_region] = block.transpose(self._order)
         self.check_in_place()
 
-    def _check_block(self, region: Region, block: NDArray[Any]) -> None:
+    def _check_block(self, region: Region, block: Array) -> None:
         shape, units = self.image.shape, self.shards or self.chunks
         for s, c, n in zip(region, units, shape, strict=True):
             if s.start % c or (s.stop % c and s.stop != n) or not 0 <= s.start <= s.stop <= n:
@@ -187,7 +187,7 @@ class StagingZarr:
             self.levels[level][region] = pixels(level, region)
         self.check_in_place()
 
-    def _half_shard(self, level: int, region: Region) -> NDArray[Any]:
+    def _half_shard(self, level: int, region: Region) -> Array:
         """Return a shard, chunk by chunk, to hold little of the level below in memory."""
         shard = np.empty(extent(region), self.dtype)
         grid = Grid(shard.shape, self.in_stored_order(self.chunks))
@@ -199,7 +199,7 @@ class StagingZarr:
             shard[inner] = self._half_region(level, tuple(outer))
         return shard
 
-    def _half_region(self, level: int, region: Region) -> NDArray[Any]:
+    def _half_region(self, level: int, region: Region) -> Array:
         """Return the pixels of a region of a level, made from the level below."""
         halved, below = self.halved(level), self.shapes[level - 1]
         source = tuple(
@@ -278,7 +278,7 @@ class StagingZarr:
         group.update_attributes({KEY: {**self._record, "complete": False, OWNER: owner()}})
         return group
 
-    def _create_level(self, level: int) -> zarr.Array[Any]:
+    def _create_level(self, level: int) -> ZarrArray:
         shape = self.shapes[level]
         lengths = zip(self.in_stored_order(self.chunks), shape, strict=True)
         chunks = tuple(max(1, min(c, n)) for c, n in lengths)

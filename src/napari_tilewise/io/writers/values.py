@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from napari_tilewise.io.plain_data import Metadata, MetadataDict
     from napari_tilewise.types import Array
 
 SUFFIXES = (".csv", ".json")
@@ -46,7 +47,7 @@ def write_value(
     value: Any,
     overwrite: bool = False,
     *,
-    provenance: Mapping[str, Any] | None = None,
+    provenance: Metadata | None = None,
     along: Sequence[str] | None = None,
 ) -> Path:
     """Write a table, points, contours or a scalar, and return the file's path.
@@ -81,7 +82,7 @@ def write_value(
             }
         )
     elif suffix == ".json":
-        content: dict[str, Any] = {"value": to_plain(value)}
+        content: MetadataDict = {"value": to_plain(value)}
         if provenance is not None:
             content[KEY] = to_plain(provenance)
         _replace({destination: _json(content)})
@@ -132,7 +133,7 @@ def _no_rows(path: Path, result: str) -> DestinationUnwritable:
     )
 
 
-def read_json(path: Path) -> Mapping[str, Any]:
+def read_json(path: Path) -> Metadata:
     """Return the content of a ``.json`` of `write_value`: ``"value"`` and, under `KEY`, its record.
 
     Parameters
@@ -159,7 +160,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def read_value_record(path: Path) -> Mapping[str, Any] | None:
+def read_value_record(path: Path) -> Metadata | None:
     """Return the record of how a file of values was made; None where there is none.
 
     Parameters
@@ -180,7 +181,7 @@ def read_value_record(path: Path) -> Mapping[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def publish_with_record(complete: Path, path: Path, record: Mapping[str, Any]) -> None:
+def publish_with_record(complete: Path, path: Path, record: Metadata) -> None:
     """Give a complete file its final name, and write its record beside it.
 
     Parameters
@@ -244,7 +245,7 @@ def _check(path: Path, overwrite: bool) -> None:
         )
 
 
-def _json(content: Mapping[str, Any]) -> _Write:
+def _json(content: Metadata) -> _Write:
     """Return a function that writes data as JSON."""
     text = json.dumps(content, indent=2)
     return lambda file: file.write(text + "\n")
