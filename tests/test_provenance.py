@@ -40,7 +40,7 @@ def source(tmp_path, image):
 def test_what_it_holds(tmp_path, source, image):
     before = datetime.now(UTC).replace(microsecond=0)
     made = record.record(
-        SMOOTH, source, inputs={"mask": image}, axes=("y", "x"), spatial=(-2, -1),
+        SMOOTH, record.RunSources(source, {"mask": image}, ("y", "x"), (-2, -1)),
         values={"t": np.float32(0.5)}, output=tmp_path / "out" / "a.ome.zarr",
     )  # fmt: skip
     assert json.loads(json.dumps(made)) == made
@@ -75,8 +75,9 @@ def test_what_it_holds(tmp_path, source, image):
 def test_sources(tmp_path, monkeypatch, image, source):
     monkeypatch.chdir(source.parent)
 
-    def told(thing, **options):
-        return record.record(SMOOTH, thing, **options)["source"]
+    def told(thing, name=None, **options):
+        sources = record.RunSources(thing, name=name)
+        return record.record(SMOOTH, sources, **options)["source"]
 
     assert told("source.tif") == told(source) == told(source.as_uri()) == told(open_image(source))
     array = zarr.create_array(tmp_path / "a.zarr", data=image)
@@ -104,7 +105,7 @@ def test_a_level_of_a_pyramid(tmp_path):
     ],
 )
 def test_what_no_record_can_hold_is_flagged(image, step, what):
-    made = record.record(tw.Recipe([step]), image)
+    made = record.record(tw.Recipe([step]), record.RunSources(image))
     assert json.loads(json.dumps(made)) == made
     assert what in made["not_repeatable"]
     assert step[0] in made["not_repeatable"]
@@ -118,7 +119,8 @@ def test_every_kind_of_output_carries_it(tmp_path, source):
     ):
         path = tw.run(recipe, source, tmp_path / name, axes="yx").path
         found = record.read(path)
-        expected = record.record(tw.Recipe.of(recipe), source, axes="yx", output=path)
+        sources = record.RunSources(source, axes="yx")
+        expected = record.record(tw.Recipe.of(recipe), sources, output=path)
         times = [datetime.fromisoformat(made["time"]) for made in (found, expected)]
         assert times[0] <= times[1]
         for key, value in expected.items():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -23,8 +24,11 @@ from napari_tilewise.provenance.fingerprint import fingerprint, source_location
 from napari_tilewise.provenance.fingerprint_samples import kind_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
     from napari_tilewise.recipe import Recipe
+    from napari_tilewise.types import AxisNames, SpatialAxes
 
 VERSION = 1
 """Version of the record, stored under ``"record"``."""
@@ -32,16 +36,28 @@ VERSION = 1
 _PACKAGES = ("napari-tilewise", "scikit-image", "numpy", "scipy")
 
 
+@dataclass(frozen=True, eq=False)
+class RunSources:
+    """The images that a recipe runs on, and the axes that it runs over."""
+
+    source: object
+    """The image, as `open_image` takes it."""
+    inputs: Mapping[str, object] = field(default_factory=dict)
+    """The recipe's further images by name, likewise."""
+    axes: AxisNames | None = None
+    """Names of the source's axes; None: not specified."""
+    spatial: SpatialAxes | None = None
+    """The axes that the recipe runs over; None: not specified."""
+    name: str | None = None
+    """The user's name of a source that is an array, such as a layer's name."""
+
+
 def record(
     recipe: Recipe,
-    source: Any,
+    sources: RunSources,
     *,
-    inputs: Metadata | None = None,
-    axes: Any = None,
-    spatial: Any = None,
     values: Metadata | None = None,
     output: str | os.PathLike[str] | None = None,
-    name: str | None = None,
     fingerprints: bool = True,
 ) -> MetadataDict:
     """Return the record of how an output is made, as plain data.
@@ -54,20 +70,14 @@ def record(
     Parameters
     ----------
     recipe
-        The steps that made the output.
-    source
-        The image it ran on, as `open_image` takes it.
-    inputs
-        The recipe's further images by name, likewise.
-    axes, spatial
-        Names of the source's axes, and the axes that the recipe ran over; None: not specified.
+        The steps that make the output.
+    sources
+        The images that they run on, and the axes.
     values
         Scalars that the recipe computed, such as thresholds, by name.
     output
         Path of the output: the relative path from there to the source is stored too, so that both
         can be moved together.
-    name
-        The user's name of a source that is an array, such as a layer's name.
     fingerprints
         Whether to take fingerprints of the sources: milliseconds for arrays, files and folders, but
         some twenty requests for a URL. Otherwise no pixel is read.
@@ -84,11 +94,11 @@ def record(
     }
     if functions:
         entries["functions"] = functions
-    entries["source"] = describe(source) | ({} if name is None else {"name": name})
-    entries["inputs"] = {key: describe(image) for key, image in (inputs or {}).items()}
-    entries["run"] = {
-        key: to_plain(value) for key, value in (("axes", axes), ("spatial", spatial)) if value
-    }
+    name = {} if sources.name is None else {"name": sources.name}
+    entries["source"] = describe(sources.source) | name
+    entries["inputs"] = {key: describe(image) for key, image in sources.inputs.items()}
+    axes = {"axes": sources.axes, "spatial": sources.spatial}
+    entries["run"] = {key: to_plain(value) for key, value in axes.items() if value}
     entries["time"] = datetime.now(UTC).isoformat(timespec="seconds")
     entries["values"] = scalars(values or {})
     return entries

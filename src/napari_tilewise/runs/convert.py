@@ -101,7 +101,7 @@ def convert(
         image = replace(image, axes=parse(axes, len(image.data.shape)) or ())
     target = OutputRequest(destination, overwrite, pyramid, ome_zarr, shards)
     recipe = Recipe.of(COPY.name)
-    history = record.record(recipe, image, axes=axes, output=destination)
+    history = record.record(recipe, record.RunSources(image, axes=axes), output=destination)
     history = _with_past(history, image.name, level)
     made = plan(
         recipe, image, memory=memory, workers=workers, progress=progress, cancel=cancel,

@@ -33,7 +33,7 @@ from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
 from napari_tilewise.io.writers.output_layout import OutputLayout
 from napari_tilewise.operations.spec.kinds import Kind
 from napari_tilewise.pipeline.bind import bind_recipe, given
-from napari_tilewise.provenance.record import record
+from napari_tilewise.provenance.record import RunSources, record
 from napari_tilewise.runs.plan import Plan, plan
 from napari_tilewise.runs.resume import begin
 from napari_tilewise.runs.run import carry_out
@@ -264,7 +264,7 @@ class _Samples:
         target = OutputRequest(
             self.folder / f"window.{suffix}", overwrite=True, pyramid=self.pyramid
         )
-        history = record(window.recipe, window.image, fingerprints=False)
+        history = record(window.recipe, RunSources(window.image), fingerprints=False)
         checkpoint = Checkpoint(self.folder / "checkpoint", uuid4().hex, {})
         try:
             started = time.perf_counter()

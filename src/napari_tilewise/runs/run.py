@@ -24,7 +24,7 @@ from napari_tilewise.io.writers.create import OutputRequest, create_writer
 from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.io.writers.values import check_value, write_value
 from napari_tilewise.operations.spec.kinds import Output
-from napari_tilewise.provenance.record import record, scalars
+from napari_tilewise.provenance.record import RunSources, record, scalars
 from napari_tilewise.recipe import Recipe, seeded
 from napari_tilewise.runs.plan import Plan, plan
 from napari_tilewise.runs.resume import accounted, layout_left, left_over
@@ -146,7 +146,8 @@ def run(
     recipe = seeded(Recipe.of(recipe), str(local_path(destination)))
     image = open_image(source)
     target = OutputRequest(destination, overwrite, pyramid, ome_zarr, shards)
-    history = record(recipe, source, inputs=inputs, axes=axes, spatial=spatial, output=destination)
+    sources = RunSources(source, inputs or {}, axes, spatial)
+    history = record(recipe, sources, output=destination)
     made = plan(
         recipe, image, inputs=inputs, memory=memory, workers=workers, executor=executor,
         progress=progress, cancel=cancel, pause=pause, axes=axes, spatial=spatial, resume=resume,

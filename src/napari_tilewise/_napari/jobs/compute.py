@@ -72,7 +72,9 @@ def _provenance(job: Job) -> dict[str, Any]:
     source = roots.pop(SOURCE, None)
     if source is None:
         return {"versions": record.versions()}
-    told = record.record(job.record.recipe, source, inputs=roots, name=job.record.source.name)
+    told = record.record(
+        job.record.recipe, record.RunSources(source, roots, name=job.record.source.name)
+    )
     del told["recipe"]  # the layer has it already
     return told
 
