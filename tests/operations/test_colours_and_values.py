@@ -208,7 +208,7 @@ def test_values_are_mapped(rng):
     keys = rng.permutation(40)[:25]
     params = {"input_vals": keys, "output_vals": rng.random(25).astype(np.float32)}
     assert_tiled(util.map_array, labels, 7, **params)
-    with pytest.raises(InvalidParameter, match="as many"):
+    with pytest.raises(InvalidParameter, match="same number"):
         tw.apply("util.map_array", labels, input_vals=[1, 2], output_vals=[3])
 
 

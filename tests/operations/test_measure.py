@@ -53,7 +53,7 @@ def test_masks_that_are_none_are_refused() -> None:
     image = RNG.random((20, 20))
     with pytest.raises(tw.TilewiseError, match="0 and 1"):
         tw.apply("measure.manders_coloc_coeff", image, image1_mask=image)
-    with pytest.raises(tw.TilewiseError, match="no pixel"):
+    with pytest.raises(tw.TilewiseError, match="mask is empty"):
         tw.apply("measure.manders_overlap_coeff", image, image1=image, mask=image > 2)
 
 
@@ -100,7 +100,7 @@ def test_meshes_are_numbered_as_the_whole_volumes(
 def test_profiles_are_cut_without_a_trace(
     order: int, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(profile, "PIECE", 23)
+    monkeypatch.setattr(profile, "SEGMENT", 23)
     image = RNG.random((410, 330))
     for low, high in (((3.3, 2.1), (400.7, 320.2)), ((-60.4, 500.9), (450.1, -80.6))):
         params: dict[str, Any] = {

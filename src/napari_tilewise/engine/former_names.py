@@ -22,18 +22,26 @@ MODULES: Mapping[str, str] = {
     "operations.grid": "grid",
     "operations.histograms": "operations.shared.histograms",
     "operations.prefix_sums": "operations.shared.prefix_sums",
+    "operations.segmentation.floods": "operations.segmentation.basins",
     "operations.selected": "operations.shared.selected_sums",
     "operations.window_sums": "operations.shared.window_sums",
 }
 """Modules below the package: their names in earlier releases, and their names now."""
 
 CLASSES: Mapping[tuple[str, str], str] = {
+    ("operations.color.region_means", "_InTurn"): "_SequentialSums",
+    ("operations.color.region_means", "_Pairwise"): "_PairwiseSums",
     ("operations.color.region_means", "_Pixels"): "_RegionPixels",
-    ("operations.color.region_means", "_Run"): "_RunningSum",
+    ("operations.color.region_means", "_Run"): "_PairwiseSum",
+    ("operations.feature.hog", "_Described"): "_DescriptorParts",
+    ("operations.feature.labelled_peaks", "_Found"): "_LabelPeaks",
     ("operations.filters.rank_order", "Values"): "DistinctValues",
     ("operations.measure.regionprops", "Window"): "ObjectWindow",
+    ("operations.segmentation.watershed", "_Answer"): "_FloodedTiles",
+    ("operations.segmentation.watershed", "_Kept"): "_LongFloods",
     ("operations.shared.prefix_sums", "Band"): "PrefixBand",
     ("operations.shared.window_sums", "Band"): "WindowBand",
+    ("operations.transform.integral", "_Carried"): "_CarriedSums",
 }
 """Classes by module (its name now) and former name, and their names now."""
 

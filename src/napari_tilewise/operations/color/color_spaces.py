@@ -1,9 +1,10 @@
-"""Conversions between colour spaces: every pixel by itself, one declaration for all of them.
+"""Conversions between colour spaces: pointwise, with one declaration for all of them.
 
-A matrix product takes the pixels of a row together, and a row of one pixel may go through another
-routine of BLAS than longer rows. With one neighbour in its row no tile has a row of one pixel
-unless the image does; products of 3 x 3 matrices with any longer row round alike (measured with
-every x86 kernel of OpenBLAS, both precisions, rows of 2 to a million pixels, any cut).
+A matrix product processes the pixels of a row together, and BLAS may use a different routine for a
+row of one pixel than for longer rows. With a halo of one pixel along the rows, no tile has a row of
+one pixel unless the image does; products of 3 x 3 matrices with any longer row round identically
+(measured with every x86 kernel of OpenBLAS, both precisions, rows of 2 to a million pixels, cut
+anywhere).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Channels(ChannelAxis):
-    """The axis that holds a fixed number of channels."""
+    """A channel axis with a fixed or smallest number of channels."""
 
     optional: bool = False
     advanced: bool = True
@@ -54,30 +55,30 @@ class Channels(ChannelAxis):
     description: str = "the three components of a colour"
 
     def check_image(self, call: Call) -> None:
-        """Raise `InvalidImage` when the image's channels are too few or too many."""
+        """Raise `InvalidImage` if the image has too few or too many channels."""
         axis = call.channel_axis
         if axis is None:
             raise InvalidImage(
-                f"{call.operation.name}: channel_axis=None: expected the axis that holds "
-                f"{self.description}."
+                f"{call.operation.name}: channel_axis=None: expected the axis with {self.description}."
             )
         count = call.shape[axis]
         if count < self.least or (self.most is not None and count > self.most):
-            wanted = f"{self.least}" if self.most is not None else f"at least {self.least}"
+            expected = f"{self.least}" if self.most is not None else f"at least {self.least}"
             remedy = (
-                "Leave the alpha channel out (image[..., :3]) or blend it first "
+                "Drop the alpha channel (image[..., :3]) or blend it first "
                 "(skimage.color.rgba2rgb)."
                 if (count, self.most) == (4, 3)
-                else "Name the right axis with channel_axis=."
+                else "Set channel_axis to the right axis."
             )
             raise InvalidImage(
-                f"{call.operation.name}: axis {axis} of an image of shape {call.shape} holds "
-                f"{count} channels: expected {wanted} ({self.description}). {remedy}"
+                f"{call.operation.name}: axis {axis} of an image of shape {call.shape} has "
+                f"{count} channels: expected {expected} ({self.description}). "
+                f"{remedy}"
             )
 
 
 COLOR = Channels()
-"""The channel axis of an image in any space of three components."""
+"""The channel axis of an image in any colour space with three components."""
 
 UNIT = Number(minimum=0, maximum=1, usual=(0, 1))
 
@@ -89,14 +90,14 @@ WHITE: Mapping[str, Spec] = {
 
 
 def check_channels(call: Call) -> None:
-    """Raise `InvalidImage` when the channel axis does not hold what its spec says."""
+    """Raise `InvalidImage` if the number of channels does not match the parameter's spec."""
     spec = call.operation.specs["channel_axis"]
     assert isinstance(spec, Channels)
     spec.check_image(call)
 
 
 def row_neighbour(call: Call) -> HaloLike:
-    """Return one pixel on both sides along the rows, which no kernel of BLAS sees alone."""
+    """Return a halo of one pixel along the rows, so that BLAS never gets a row of one pixel."""
     return (*((0, 0),) * (call.ndim - 1), (1, 1))
 
 
@@ -115,7 +116,7 @@ def spatial(call: Call) -> tuple[int, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """What distinguishes one conversion from another."""
+    """The properties in which the conversions differ."""
 
     name: str
     working: float
@@ -141,12 +142,12 @@ class Conversion:
 
 
 def _product_dtype(call: Call) -> Any:
-    """Return the dtype of float64 logarithms times the matrix that was given."""
+    """Return the dtype of float64 logarithms times `conv_matrix`."""
     return np.result_type(np.float64, call["conv_matrix"].dtype)
 
 
 def _is_same(call: Call) -> bool:
-    """Tell whether `convert_colorspace` leaves the image as it is, whatever its channels."""
+    """Return whether `convert_colorspace` returns the image unchanged, whatever its channels."""
     return bool(call["fromspace"] == call["tospace"] == "rgb")
 
 
@@ -160,7 +161,7 @@ def _check_converted(call: Call) -> None:
 
 
 SPACES = ("rgb", "hsv", "rgb cie", "xyz", "yuv", "yiq", "ypbpr", "ycbcr", "ydbdr")
-"""What `convert_colorspace` knows."""
+"""The colour spaces of `convert_colorspace`."""
 
 LAB = Channels(least=3, most=None, description="L*, a*, b*")
 MATRIX: Mapping[str, Spec] = {"conv_matrix": Array(shape=(3, 3), usual=(-2, 2))}
@@ -231,22 +232,22 @@ def _three_channels(call: Call) -> tuple[int, ...]:
 
 
 def new_axis(call: Call) -> int:
-    """Return where the result has its new channel axis."""
+    """Return the index of the result's new channel axis."""
     return int(call["channel_axis"]) % (call.ndim + 1)
 
 
 def check_new_axis(call: Call) -> None:
-    """Raise `InvalidParameter` when the result has no such axis."""
+    """Raise `InvalidParameter` if the result has no axis `channel_axis`."""
     axis, ndim = call["channel_axis"], call.ndim + 1
     if not -ndim <= axis < ndim:
         raise InvalidParameter(
-            f"{call.operation.name}: channel_axis={axis}: the result has {ndim} axes; expected "
-            f"one of them, from {-ndim} to {ndim - 1}."
+            f"{call.operation.name}: channel_axis={axis}: expected a number from {-ndim} to "
+            f"{ndim - 1}, because the result has {ndim} axes."
         )
 
 
-def with_axis(length: int) -> Callable[[Call], tuple[int, ...]]:
-    """Return the shape of a gray image repeated along a new axis."""
+def shape_with_axis(length: int) -> Callable[[Call], tuple[int, ...]]:
+    """Return the function for the shape of a gray image repeated along a new axis."""
 
     def shape_of(call: Call) -> tuple[int, ...]:
         shape = list(call.shape)
@@ -257,13 +258,13 @@ def with_axis(length: int) -> Callable[[Call], tuple[int, ...]]:
 
 
 NEW_AXIS = Number(integer=True, usual=(-2, 1), advanced=True)
-"""Where the result gets its channels: an axis of the result, not of the image."""
+"""The channel axis of the result, counted among the result's axes."""
 
 
 # -- differences -----------------------------------------------------------------------------------
 
 
-def _both_floats(call: Call) -> Any:
+def _difference_dtype(call: Call) -> Any:
     return np.result_type(as_float(call), as_float_type(call["lab2"].dtype))
 
 
@@ -277,10 +278,11 @@ def _difference(name: str, working: float, **weights: Spec) -> Operation:
             **weights,
             "channel_axis": LAB,
         },
-        result=ResultSpec(dtype=_both_floats, shape=spatial, channel=no_channel),
+        result=ResultSpec(dtype=_difference_dtype, shape=spatial, channel=no_channel),
         limits=Limits(check=check_channels),
         cost=Cost(memory=working),
-        note="For one colour give numpy.broadcast_to(colour, image.shape), which takes no memory.",
+        note="For a single colour pass numpy.broadcast_to(colour, image.shape), which takes no "
+        "memory.",
     )
 
 
@@ -294,7 +296,7 @@ OPERATIONS = (
         family=families.COLOUR,
         kind=Kind.POINTWISE,
         specs={"channel_axis": NEW_AXIS},
-        result=ResultSpec(shape=with_axis(3), channel=new_axis),
+        result=ResultSpec(shape=shape_with_axis(3), channel=new_axis),
         limits=Limits(check=check_new_axis, dtypes="buifc"),
         cost=Cost(memory=3.0),
     ),
@@ -306,7 +308,7 @@ OPERATIONS = (
             "alpha": ImageOr(role="intensity", other=Number(usual=(0, 1))),
             "channel_axis": NEW_AXIS,
         },
-        result=ResultSpec(shape=with_axis(4), channel=new_axis),
+        result=ResultSpec(shape=shape_with_axis(4), channel=new_axis),
         limits=Limits(check=check_new_axis),
         cost=Cost(memory=3.0),
     ),

@@ -1,8 +1,8 @@
-"""`color.rgb2gray`: channels are mixed pixel by pixel, so a tile needs no neighbours.
+"""`color.rgb2gray`: a weighted sum of the channels of each pixel.
 
-The one trap is the matrix product: BLAS takes a row of pixels in blocks and treats the last few
-pixels, and a row of one pixel, otherwise. Rows cut at whole blocks give the whole image's bits as
-long as BLAS takes the same kernel for rows of both lengths.
+The difficulty is the matrix product: BLAS processes a row of pixels in blocks and treats the last
+few pixels, and a row of one pixel, differently. Rows cut at whole blocks give the whole image's
+bits as long as BLAS chooses the same kernel for both row lengths.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from napari_tilewise.operations.spec.operation import (
 )
 
 BLAS_BLOCK = 64
-"""A multiple of the blocks in which BLAS kernels take the pixels of a row (16 suffices here)."""
+"""A multiple of the blocks in which BLAS kernels process the pixels of a row (16 would do)."""
 
 
 def _rgb2gray(call: Call) -> Tiles:
@@ -35,7 +35,7 @@ def _rgb2gray(call: Call) -> Tiles:
     def compute(block: Block) -> np.ndarray:
         return np.asarray(call.function(block.data))
 
-    # One pixel before the tile keeps its rows longer than one pixel.
+    # With one more pixel before the tile no row has a single pixel.
     halo = (*((0, 0),) * (call.ndim - 1), (1, 0))
     return Tiles(compute, halo=halo, align=blocks)
 
@@ -45,9 +45,10 @@ OPERATIONS = (
         name="color.rgb2gray",
         family=families.COLOUR,
         kind=Kind.POINTWISE,
-        # BLAS chooses its kernel, fused or not, by the processor and the length of the whole row:
-        # here single precision differs by a last bit in images wider than some ten thousand
-        # pixels, all else not at all. Three products and their sum round by at most 4 eps.
+        # BLAS chooses its kernel, fused or not, by the processor and the length of the whole row.
+        # As measured, single precision differs in the last bit for images wider than about ten
+        # thousand pixels, other dtypes not at all. Three products and their sum round by at most
+        # 4 eps.
         accuracy=Accuracy(tolerance=4 * 2.0**-52, single=4 * 2.0**-23),
         specs={"channel_axis": Channels(description="red, green and blue")},
         result=ResultSpec(dtype=as_float, shape=spatial, channel=no_channel),

@@ -1,7 +1,7 @@
-"""`color.label2rgb`: a label's colour follows its place among all labels of the image.
+"""`color.label2rgb`: a label's colour depends on its rank among all labels of the image.
 
-One pass counts the labels that there are; the colours are then a table. Means of regions are summed
-in scikit-image's own order, pixel after pixel over the whole image.
+A reduction counts the labels; the colours are then a lookup table. Means of regions are summed in
+scikit-image's own order, pixel by pixel over the whole image.
 """
 
 from __future__ import annotations
@@ -18,9 +18,13 @@ from skimage.color import color_dict, gray2rgb, hsv2rgb, rgb2hsv
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.color.color_spaces import check_new_axis, new_axis, with_axis
-from napari_tilewise.operations.color.region_means import gather_means
-from napari_tilewise.operations.exposure.matching import Tally, gather_tallies
+from napari_tilewise.operations.color.color_spaces import (
+    check_new_axis,
+    new_axis,
+    shape_with_axis,
+)
+from napari_tilewise.operations.color.region_means import reduce_means
+from napari_tilewise.operations.exposure.matching import Tally, reduce_tallies
 from napari_tilewise.operations.shared.common import as_float_type
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
@@ -45,7 +49,7 @@ COLORS = tuple(color_dict)
 
 @dataclass(frozen=True, kw_only=True)
 class Color(ChoiceSpec):
-    """A colour: its name, or red, green and blue."""
+    """A colour: its name, or three numbers for red, green and blue."""
 
     choices: tuple[Any, ...] = COLORS
 
@@ -87,33 +91,33 @@ class _Palette:
     """The colours of an image's labels."""
 
     labels: np.ndarray
-    """All there are, in order."""
-    places: np.ndarray
-    """Each one's place in `colors`."""
+    """All labels of the image, in ascending order."""
+    indices: np.ndarray
+    """The index in `colors` of each label."""
     colors: np.ndarray
-    kept: Any
-    """The place whose pixels show the image alone; None where there is none."""
+    transparent: Any
+    """The index of the label whose pixels show the image without a colour; None: no such label."""
 
 
 def _palette(call: Call, labels: np.ndarray) -> _Palette:
-    """Colour the labels as scikit-image colours an image in which each of them occurs once."""
+    """Colour the labels as scikit-image colours an image that contains each label once."""
     module, background = "color.colorlabel", call["bg_label"]
     values = labels
     offset = min(values.min(), background)
     if offset != 0:
         values = values - offset
         background = background - offset
-    places = values.astype(np.min_scalar_type(int(values.max())))
-    vector = reach(module, "_rgb_vector")
+    indices = values.astype(np.min_scalar_type(int(values.max())))
+    rgb_vector = reach(module, "_rgb_vector")
     names = call["colors"] or reach(module, "DEFAULT_COLORS")
     ranks, cycle = reach(module, "_match_label_with_color")(
-        places, [vector(color) for color in names], background, call["bg_color"]
+        indices, [rgb_vector(color) for color in names], background, call["bg_color"]
     )
     colors = np.stack(list(islice(cycle, int(ranks.max()) + 1)))
-    kept = background if call["bg_color"] is None and 0 in ranks else None
-    # written into the labels' own type, which may be too small by one, as scikit-image does
-    places[:] = ranks
-    return _Palette(labels, places, colors, kept)
+    transparent = background if call["bg_color"] is None and 0 in ranks else None
+    # stored in the labels' own dtype, which may be too small by one, as scikit-image does
+    indices[:] = ranks
+    return _Palette(labels, indices, colors, transparent)
 
 
 def _overlay(call: Call, labels: np.ndarray) -> Callable[[Block], np.ndarray]:
@@ -122,23 +126,23 @@ def _overlay(call: Call, labels: np.ndarray) -> Callable[[Block], np.ndarray]:
         warnings.warn(f"saturation must be in range [0, 1], got {call['saturation']}", stacklevel=2)
 
     def compute(block: Block) -> np.ndarray:
-        places = palette.places[np.searchsorted(palette.labels, block.data)]
-        under = _under(call, block)
-        if under is None:
-            alpha, under = 1, np.zeros((*places.shape, 3))
+        indices = palette.indices[np.searchsorted(palette.labels, block.data)]
+        base = _base_image(call, block)
+        if base is None:
+            alpha, base = 1, np.zeros((*indices.shape, 3))
         else:
             alpha = call["alpha"]
-        mixed: np.ndarray = palette.colors[places] * alpha + under * (1 - alpha)
-        if palette.kept is not None:
-            background = places == palette.kept
-            mixed[background] = under[background]
+        mixed: np.ndarray = palette.colors[indices] * alpha + base * (1 - alpha)
+        if palette.transparent is not None:
+            background = indices == palette.transparent
+            mixed[background] = base[background]
         return mixed
 
     return compute
 
 
-def _under(call: Call, block: Block) -> np.ndarray | None:
-    """Return the image that shows through, in RGB, as scikit-image prepares it."""
+def _base_image(call: Call, block: Block) -> np.ndarray | None:
+    """Return the image below the colours, in RGB, as scikit-image prepares it."""
     image = block.images.get("image")
     if image is None:
         return None
@@ -158,25 +162,25 @@ def _under(call: Call, block: Block) -> np.ndarray | None:
 # -- avg -------------------------------------------------------------------------------------------
 
 
-def _averages(call: Call, found: Tally, means: np.ndarray) -> Callable[[Block], np.ndarray]:
-    colors = np.zeros((len(found.values), 3), call["image"].dtype)
+def _averages(call: Call, tally: Tally, means: np.ndarray) -> Callable[[Block], np.ndarray]:
+    colors = np.zeros((len(tally.values), 3), call["image"].dtype)
     colors[:] = means if means.ndim == 2 else means[:, np.newaxis]
-    background = np.flatnonzero(found.values == call["bg_label"])
+    background = np.flatnonzero(tally.values == call["bg_label"])
     if background.size:
         colors[background] = call["bg_color"]
-    return lambda block: colors[np.searchsorted(found.values, block.data)]
+    return lambda block: colors[np.searchsorted(tally.values, block.data)]
 
 
 # -- label2rgb -------------------------------------------------------------------------------------
 
 
 def _plan(call: Call) -> Plan:
-    (found,) = yield gather_tallies(call, lambda block: [block.data])
+    (tally,) = yield reduce_tallies(call, lambda block: [block.data])
     if call["kind"] == "overlay":
-        colored = _overlay(call, found.values)
+        colored = _overlay(call, tally.values)
     else:
-        means = yield from gather_means(call, "image", found, without=call["bg_label"])
-        colored = _averages(call, found, means)
+        means = yield from reduce_means(call, "image", tally, excluded=call["bg_label"])
+        colored = _averages(call, tally, means)
     axis = new_axis(call)
     return Tiles(lambda block: np.moveaxis(colored(block), -1, axis))
 
@@ -191,19 +195,19 @@ def _check(call: Call) -> None:
     if image is None:
         if call["kind"] == "avg":
             raise InvalidParameter(
-                f"{name}: kind='avg' colours labels by an image: expected one as image=."
+                f"{name}: kind='avg' colours each label with its mean in image=, which is missing."
             )
         return
     shape = tuple(image.shape)
     if len(shape) > call.ndim and (len(shape) > call.ndim + 1 or shape[-1] != 3):
         raise InvalidImage(
-            f"{name}: image has shape {shape}: expected the labels' {call.shape}, or with red, "
-            "green and blue behind these."
+            f"{name}: image has shape {shape}: expected {call.shape}, as the labels, or "
+            f"{(*call.shape, 3)} for a colour image."
         )
     if axis not in (-1, len(shape) - 1):
         raise InvalidParameter(
-            f"{name}: channel_axis={axis}: expected -1 where an image is given, with its "
-            "channels last (numpy.moveaxis puts them there)."
+            f"{name}: channel_axis={axis}: with image=, expected -1 and an image with its channels "
+            "last (use numpy.moveaxis)."
         )
 
 
@@ -223,10 +227,10 @@ OPERATIONS = (
             "saturation": Number(usual=(0, 1), advanced=True),
             "channel_axis": Number(integer=True, usual=(-1, -1), advanced=True),
         },
-        result=ResultSpec(dtype=_dtype, shape=with_axis(3), channel=new_axis),
+        result=ResultSpec(dtype=_dtype, shape=shape_with_axis(3), channel=new_axis),
         plan_of=_plan,
         limits=Limits(check=_check),
         cost=Cost(memory=17.0),
-        note="An image under the labels has its channels last.",
+        note="The channels of `image` must be its last axis.",
     ),
 )

@@ -1,7 +1,7 @@
-"""Means of regions with the bits that ``image[mask].mean(axis=0)`` has for each of them.
+"""Means of regions, bit for bit as ``image[mask].mean(axis=0)`` computes them.
 
-NumPy adds up the colours of a region one after the other, and its gray values pairwise. Bands of
-the image, from its first row to its last, hold the pixels of every region in that order.
+NumPy adds up the colours of a region one after the other, and its gray values pairwise. Visiting
+the image in bands, from its first row to its last, gives the pixels of every region in that order.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.exposure.matching import Tally
 
 BAND = 2**22
-"""About how many pixels are taken at once."""
+"""Approximate number of pixels in a band."""
 
 
 def bands(shape: Sequence[int]) -> Iterator[Region]:
-    """Yield the boxes of an image that hold its pixels in order."""
+    """Yield boxes that cover an image in the order of its pixels."""
     inner = prod(shape[1:])
     if inner > BAND:
         for index in range(shape[0]):
@@ -43,15 +43,15 @@ def bands(shape: Sequence[int]) -> Iterator[Region]:
 
 @dataclass
 class _RegionPixels:
-    """Pixels of some regions, in the image's order."""
+    """The pixels of a band with the rank of each one's region, in the image's order."""
 
     region: np.ndarray
     values: np.ndarray
 
 
 @dataclass
-class _InTurn:
-    """Sums of the colours of regions, one pixel after the other."""
+class _SequentialSums:
+    """Sums of the colours of regions, added one pixel after the other."""
 
     sums: np.ndarray
 
@@ -64,8 +64,8 @@ class _InTurn:
 
 
 @dataclass
-class _RunningSum:
-    """The pairwise sum of values that come in pieces; their number is known before."""
+class _PairwiseSum:
+    """The pairwise sum of values that arrive in parts; their total number is known before."""
 
     cuts: list[tuple[int, int]]
     done: list[list[Any]] = field(default_factory=list)
@@ -83,23 +83,23 @@ class _RunningSum:
 
 
 @dataclass
-class _Pairwise:
-    """Sums of the gray values of regions."""
+class _PairwiseSums:
+    """Pairwise sums of the gray values of regions."""
 
     dtype: Any
     counts: np.ndarray
-    runs: dict[int, _RunningSum] = field(default_factory=dict)
+    runs: dict[int, _PairwiseSum] = field(default_factory=dict)
 
     def add(self, pixels: _RegionPixels) -> None:
         order = np.argsort(pixels.region, kind="stable")
         values = pixels.values[order].astype(self.dtype, copy=False)
-        regions, first = np.unique(pixels.region[order], return_index=True)
+        regions, starts = np.unique(pixels.region[order], return_index=True)
         if not regions.size:
             return
-        ends = np.append(first[1:], len(values))
-        for region, start, stop in zip(regions.tolist(), first, ends, strict=True):
+        ends = np.append(starts[1:], len(values))
+        for region, start, stop in zip(regions.tolist(), starts, ends, strict=True):
             if region not in self.runs:
-                self.runs[region] = _RunningSum(cuts_of(int(self.counts[region])))
+                self.runs[region] = _PairwiseSum(cuts_of(int(self.counts[region])))
             self.runs[region].add(values[start:stop])
 
     def result(self) -> np.ndarray:
@@ -109,37 +109,37 @@ class _Pairwise:
         return sums
 
 
-def gather_means(
-    call: Call, image: str, regions: Tally, without: Any
+def reduce_means(
+    call: Call, image: str, regions: Tally, excluded: Any
 ) -> Generator[Reduce, Any, np.ndarray]:
-    """Compute the mean of an aligned image over each of the regions that labels make.
+    """Return the mean of an aligned image over each label's region.
 
     Parameters
     ----------
     call
-        The operation, whose image holds the labels.
+        The call, whose image contains the labels.
     image
-        Name of the aligned image, gray or with channels behind the spatial axes.
+        Name of the aligned image, gray or with the channels after the spatial axes.
     regions
         All labels, and how many pixels each has.
-    without
+    excluded
         The label whose mean is not needed.
     """
     dtype = np.dtype(call[image].dtype)
-    wide: Any = dtype if dtype.kind == "f" else np.float64
+    sum_dtype: Any = dtype if dtype.kind == "f" else np.float64
     if dtype == np.float16:
-        wide = np.float32  # as NumPy's means of float16
+        sum_dtype = np.float32  # as NumPy's means of float16
     channels = call[image].shape[call.ndim :]
 
-    def of(block: Block) -> _RegionPixels:
-        wanted = block.data != without
-        where = np.searchsorted(regions.values, block.data[wanted])
-        return _RegionPixels(where, block.images[image][wanted])
+    def region_pixels(block: Block) -> _RegionPixels:
+        selected = block.data != excluded
+        ranks = np.searchsorted(regions.values, block.data[selected])
+        return _RegionPixels(ranks, block.images[image][selected])
 
-    def sums() -> _InTurn | _Pairwise:
+    def sums() -> _SequentialSums | _PairwiseSums:
         if channels:
-            return _InTurn(np.zeros((channels[0], len(regions.values)), wide))
-        return _Pairwise(wide, regions.counts)
+            return _SequentialSums(np.zeros((channels[0], len(regions.values)), sum_dtype))
+        return _PairwiseSums(sum_dtype, regions.counts)
 
     def merge(total: Any, pixels: _RegionPixels) -> Any:
         running = finish(total)
@@ -153,12 +153,12 @@ def gather_means(
         running.add(total)
         return running
 
-    found = yield Reduce(
-        of,
+    totals = yield Reduce(
+        region_pixels,
         merge,
         regions=list(bands(call.shape)),
         finish=lambda total: finish(total).result(),
         description="means of regions",
     )
     counts = regions.counts.reshape(-1, *(1 for _ in channels))
-    return np.asarray((found / counts).astype(wide, copy=False))
+    return np.asarray((totals / counts).astype(sum_dtype, copy=False))

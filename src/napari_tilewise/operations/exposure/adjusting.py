@@ -39,18 +39,20 @@ def _rescaled_dtype(call: Call) -> Any:
         return as_float(call)
     if name in ("dtype", "image"):
         return call.dtype
-    # ranges of 10 to 14 bits live in 16
+    # values of 10 to 14 bits are stored in 16
     return np.uint16 if name in ("uint10", "uint12", "uint14") else np.dtype(name)
 
 
 def _rescale_plan(call: Call) -> Plan:
-    """Give the image's own range as numbers, where the function would look it up."""
+    """Replace "image" by the range of the whole image, instead of that of a tile."""
     ranges = {name: call[name] for name in ("in_range", "out_range")}
     dtype = _rescaled_dtype(call)
     if "image" in ranges.values():
-        found = yield from gather_range(call, lambda block: block.data[block.core].ravel())
-        # with a pair as `out_range` the function returns floats: the same, before the last cast
-        ranges = {name: found if given == "image" else given for name, given in ranges.items()}
+        image_range = yield from gather_range(call, lambda block: block.data[block.core].ravel())
+        # with a pair as `out_range` the function returns the same values as floats, without a cast
+        ranges = {
+            name: image_range if value == "image" else value for name, value in ranges.items()
+        }
 
     def compute(block: Block) -> np.ndarray:
         return np.asarray(call.function(block.data, **ranges)).astype(dtype, copy=False)
@@ -62,14 +64,14 @@ def _rescale_plan(call: Call) -> Plan:
 
 
 def _equalize_plan(call: Call) -> Plan:
-    """Map by the cumulative histogram of the whole image, as `equalize_hist` does of an array."""
+    """Map pixels by the cumulative histogram of the whole image, as `equalize_hist` does."""
     masked = call.params.get("mask") is not None
 
     def pixels(block: Block) -> np.ndarray:
-        own = pixels_of(block)
+        values = pixels_of(block)
         if not masked:
-            return own
-        return np.asarray(own[block.images["mask"][block.core].astype(bool).ravel()])
+            return values
+        return np.asarray(values[block.images["mask"][block.core].astype(bool).ravel()])
 
     histogram = yield from gather_histogram(call, call["nbins"], pixels)
     shares = cumulative(histogram, call.dtype)

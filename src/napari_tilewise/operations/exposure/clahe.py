@@ -1,9 +1,9 @@
-"""`equalize_adapthist` (CLAHE): each block has its map of gray levels, blended between centres.
+"""`equalize_adapthist` (CLAHE): each block maps gray levels; pixels blend the maps around them.
 
-The blocks lie on a grid anchored at the image's origin. While there are few of them (by default 8
-or 9 along an axis, however large the image) their histograms are gathered once, and every pixel is
-then pointwise. A fine grid is worked off tile by tile with scikit-image's own kernel on regions
-cut along it. Before and after, the whole image's range counts.
+The blocks form a grid anchored at the image's origin. If there are few of them (by default 8 or 9
+along an axis, however large the image), one reduction computes all their histograms, and the rest
+is pointwise. A fine grid is processed tile by tile with scikit-image's own kernel, on regions
+aligned to the grid. The whole image's range is needed before and after equalizing.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 LEVELS = 2**14
-"""Gray levels that CLAHE works in."""
+"""Number of gray levels that CLAHE uses internally."""
 
 MOST_COUNTS = 2**22
-"""Histograms of all blocks are gathered up to this size (32 MiB)."""
+"""Largest number of bins of all blocks' histograms together that is held in memory (32 MiB)."""
 
 
 def _is_color(call: Call) -> bool:
-    """Tell whether scikit-image takes the last axis for colours, and equalizes HSV's value."""
+    """Return whether scikit-image treats the last axis as colours and equalizes the HSV value."""
     return len(call.shape) == 3 and call.shape[-1] in (3, 4)
 
 
@@ -66,42 +66,42 @@ class _Grid:
         return tuple(-(-n // k) for n, k in zip(self.shape, self.kernel, strict=True))
 
     @cached_property
-    def few(self) -> bool:
-        """Whether the histograms of all blocks are kept at once."""
+    def is_coarse(self) -> bool:
+        """Whether the histograms of all blocks are held in memory at once."""
         return prod(self.counts) * self.bins <= MOST_COUNTS
 
     def source(self, tile: Region) -> Region:
-        """Return the box that scikit-image's kernel needs for a tile: two blocks around, whole."""
-        if self.few:
+        """Return the box that scikit-image's kernel needs: the tile and two whole blocks around."""
+        if self.is_coarse:
             return tile
         halo = tuple((2 * k, 2 * k) for k in self.kernel)
         return clip(align(grow(tile, halo), self.kernel), self.shape)
 
     @cached_property
     def mirrored(self) -> list[np.ndarray]:
-        """Per axis: which pixel each position of the grid holds; the last block is mirrored."""
-        found = []
+        """Per axis: the pixel at each position of the grid; the last block is mirrored."""
+        positions = []
         for n, k, count in zip(self.shape, self.kernel, self.counts, strict=True):
             pad = (k // 2, count * k - n + -(-k // 2))
-            found.append(np.pad(np.arange(n), pad, mode="reflect")[k // 2 : k // 2 + count * k])
-        return found
+            positions.append(np.pad(np.arange(n), pad, mode="reflect")[k // 2 : k // 2 + count * k])
+        return positions
 
     def grays(self, image: np.ndarray) -> np.ndarray:
         """Return the histogram bin of every pixel."""
         return image // np.uint16(1 + LEVELS // self.bins)
 
     def histograms(self, image: np.ndarray, tile: Region) -> tuple[list[np.ndarray], np.ndarray]:
-        """Return the blocks, per axis, that hold a tile's pixels, and their counts."""
-        takes, blocks, numbers = [], [], []
-        for at, k, box in zip(self.mirrored, self.kernel, tile, strict=True):
-            held = np.flatnonzero((at >= box.start) & (at < box.stop))
-            takes.append(at[held] - box.start)
-            block, number = np.unique(held // k, return_inverse=True)
+        """Return the blocks, per axis, that contain a tile's pixels, and their counts."""
+        indices, blocks, ordinals = [], [], []
+        for mirrored, k, box in zip(self.mirrored, self.kernel, tile, strict=True):
+            positions = np.flatnonzero((mirrored >= box.start) & (mirrored < box.stop))
+            indices.append(mirrored[positions] - box.start)
+            block, ordinal = np.unique(positions // k, return_inverse=True)
             blocks.append(block)
-            numbers.append(number)
-        grays = self.grays(image)[np.ix_(*takes)]
+            ordinals.append(ordinal)
+        grays = self.grays(image)[np.ix_(*indices)]
         sizes = (*map(len, blocks), self.bins)
-        flat = np.ravel_multi_index((*np.ix_(*numbers), grays), sizes)
+        flat = np.ravel_multi_index((*np.ix_(*ordinals), grays), sizes)
         return blocks, np.bincount(flat.ravel(), minlength=prod(sizes)).reshape(sizes)
 
     def maps(self, histograms: np.ndarray) -> np.ndarray:
@@ -115,20 +115,20 @@ class _Grid:
         return np.asarray(flat).reshape(histograms.shape)
 
     def blend(self, image: np.ndarray, tile: Region, maps: np.ndarray) -> np.ndarray:
-        """Return a tile mapped by the blocks around each pixel, summed as `_clahe` sums them."""
+        """Return a tile, each pixel mapped by the blocks around it, summed in `_clahe`'s order."""
         grays = self.grays(image)
         ndim = len(self.shape)
-        first, weights = [], []
+        lower_blocks, weights = [], []
         for axis, (box, k) in enumerate(zip(tile, self.kernel, strict=True)):
             shifted = np.arange(box.start, box.stop) + k // 2
-            far = ((shifted % k) / k).reshape([-1 if i == axis else 1 for i in range(ndim)])
-            first.append(shifted // k - 1)
-            weights.append((1 - far, far))
+            distance = ((shifted % k) / k).reshape([-1 if i == axis else 1 for i in range(ndim)])
+            lower_blocks.append(shifted // k - 1)
+            weights.append((1 - distance, distance))
         result = np.zeros(image.shape, np.float32)
         for corner in product((0, 1), repeat=ndim):
             blocks = [
-                np.clip(at + e, 0, n - 1)
-                for at, e, n in zip(first, corner, self.counts, strict=True)
+                np.clip(lower + offset, 0, n - 1)
+                for lower, offset, n in zip(lower_blocks, corner, self.counts, strict=True)
             ]
             weight: Any = 1.0
             for axis in reversed(range(ndim)):
@@ -139,15 +139,15 @@ class _Grid:
 
 def _grid(call: Call) -> _Grid:
     shape = call.shape[:2] if _is_color(call) else call.shape
-    given = call["kernel_size"]
-    if given is None:
+    kernel_size = call["kernel_size"]
+    if kernel_size is None:
         kernel = tuple(max(n // 8, 1) for n in shape)
     else:
-        kernel = tuple(given) if np.ndim(given) else (given,) * len(shape)
+        kernel = tuple(kernel_size) if np.ndim(kernel_size) else (kernel_size,) * len(shape)
     if len(kernel) != len(shape):
         raise InvalidImage(
-            f"{call.operation.name}: an image of shape {call.shape} is taken for one with colours: "
-            f"expected kernel_size to be one number or two, not {given!r}."
+            f"{call.operation.name}: an image of shape {call.shape} is treated as a colour image: "
+            f"expected kernel_size to be one number or two, not {kernel_size!r}."
         )
     return _Grid(shape, tuple(int(k) for k in kernel), call["nbins"], call["clip_limit"])
 
@@ -156,7 +156,7 @@ def _grid(call: Call) -> _Grid:
 
 
 class _Equalizer:
-    """The passes of one call: what is gathered, and what a tile makes of it."""
+    """The passes of one call: the reductions, and the tiles that use their results."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -167,21 +167,21 @@ class _Equalizer:
         self.maps: np.ndarray | None = None
 
     def source(self, tile: Region) -> Region:
-        """Return the box of the image that a tile is made from, all of its colours."""
+        """Return the box of the image that a tile is computed from, with all colours."""
         if not self.color:
             return self.grid.source(tile)
         return (*self.grid.source(tile[:2]), slice(0, self.call.shape[-1]))
 
     def halo(self) -> list[int]:
-        """Return a halo that holds `source` around any tile."""
-        reaches = [0 if self.grid.few else 3 * k for k in self.grid.kernel]
+        """Return a halo that contains `source` of any tile."""
+        reaches = [0 if self.grid.is_coarse else 3 * k for k in self.grid.kernel]
         return [*reaches, 4] if self.color else reaches
 
     def value(self, data: np.ndarray) -> np.ndarray:
         """Return the gray image that is equalized, as 16-bit integers."""
         if data.dtype.kind == "f" and not np.isfinite(data).all():
             raise InvalidImage(
-                f"{self.call.operation.name}: the image holds NaN or infinite values. "
+                f"{self.call.operation.name}: the image contains NaN or infinite values. "
                 "Replace them first, for example with numpy.nan_to_num."
             )
         if self.color:
@@ -195,8 +195,8 @@ class _Equalizer:
         )
         return np.asarray(np.round(stretched).astype(np.uint16))
 
-    def own(self, block: Block) -> np.ndarray:
-        """Return what `source` names from a block that was gathered with `halo`."""
+    def source_pixels(self, block: Block) -> np.ndarray:
+        """Return the pixels of `source` from a block read with `halo`."""
         return block.data[within(self.source(block.tile), block.region)]
 
     def equalized(self, data: np.ndarray, tile: Region) -> np.ndarray:
@@ -211,53 +211,53 @@ class _Equalizer:
             gray = gray[within(box, grid.source(box))]
         return np.asarray(gray).astype(as_float(self.call), copy=False)
 
-    def gather(self) -> Generator[Reduce, Any, tuple[Any, Any]]:
+    def reduce(self) -> Generator[Reduce, Any, tuple[Any, Any]]:
         """Compute maximum, range and histograms; return the range of the equalized image."""
         if not self.color and needs_maximum(self.call.dtype, 16):
             ends = yield from gather_range(self.call)
             self.maximum = None if ends is None else ends[1]
         self.range = yield Reduce(
-            of=lambda block: _ends(self.value(self.own(block))),
+            of=lambda block: _ends(self.value(self.source_pixels(block))),
             merge=join_ranges,
             halo=self.halo(),
             in_groups=True,
             description="range of the image",
         )
-        if self.grid.few:
-            self.maps = self.grid.maps((yield from self._gather_histograms()))
-        found: tuple[Any, Any] = yield Reduce(
-            of=lambda block: _ends(self.equalized(self.own(block), block.tile)),
+        if self.grid.is_coarse:
+            self.maps = self.grid.maps((yield from self._reduce_histograms()))
+        result_range: tuple[Any, Any] = yield Reduce(
+            of=lambda block: _ends(self.equalized(self.source_pixels(block), block.tile)),
             merge=join_ranges,
             halo=self.halo(),
             in_groups=True,
             description="range of the result",
         )
-        return found
+        return result_range
 
-    def _gather_histograms(self) -> Generator[Reduce, Any, np.ndarray]:
+    def _reduce_histograms(self) -> Generator[Reduce, Any, np.ndarray]:
         shape = (*self.grid.counts, self.grid.bins)
 
-        def of(block: Block) -> tuple[list[np.ndarray], np.ndarray]:
+        def block_counts(block: Block) -> tuple[list[np.ndarray], np.ndarray]:
             if self.color and block.tile[2].start:
-                # another tile holds the same pixels' other colours, and counts them
+                # the tile with the first colour counts these pixels
                 return [np.zeros(0, int)] * 2, np.zeros((0, 0, self.grid.bins), int)
             box = block.tile[:2] if self.color else block.tile
-            return self.grid.histograms(self.levels(self.own(block)), box)
+            return self.grid.histograms(self.levels(self.source_pixels(block)), box)
 
-        def total(part: Any) -> np.ndarray:
-            if isinstance(part, np.ndarray):
-                return part
-            return add(np.zeros(shape, np.int64), part)
+        def total(counted: Any) -> np.ndarray:
+            if isinstance(counted, np.ndarray):
+                return counted
+            return add(np.zeros(shape, np.int64), counted)
 
-        def add(whole: np.ndarray, part: Any) -> np.ndarray:
-            blocks, counts = part
+        def add(whole: np.ndarray, counted: Any) -> np.ndarray:
+            blocks, counts = counted
             whole[np.ix_(*blocks)] += counts
             return whole
 
         return total(
             (
                 yield Reduce(
-                    of=of,
+                    of=block_counts,
                     merge=lambda a, b: add(total(a), b),
                     halo=self.halo(),
                     description="histograms of the blocks",
@@ -281,7 +281,7 @@ def _ends(image: np.ndarray) -> tuple[Any, Any]:
 
 
 def clahe_plan(call: Call) -> Plan:
-    """Compute the ranges (and histograms), then equalize tile by tile."""
+    """Reduce the image to its ranges (and histograms), then equalize tile by tile."""
     equalizer = _Equalizer(call)
-    ends = yield from equalizer.gather()
+    ends = yield from equalizer.reduce()
     return Tiles(lambda block: equalizer.tile(block, ends), source=equalizer.source)

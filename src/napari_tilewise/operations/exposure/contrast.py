@@ -1,4 +1,4 @@
-"""`exposure.is_low_contrast`: two exact percentiles of the whole image decide."""
+"""`exposure.is_low_contrast`: decided by two exact percentiles of the whole image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skimage.color import rgb2gray, rgba2rgb
 from skimage.util import dtype_limits
 
 from napari_tilewise.operations.shared.common import as_float
-from napari_tilewise.operations.shared.histograms import gather_range
+from napari_tilewise.operations.shared.global_numbers import extremes
 from napari_tilewise.operations.shared.percentiles import percentiles
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
@@ -32,28 +32,26 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
 BAND = 2**20
-"""About how many pixels of a colour image are taken at once."""
+"""Approximate number of pixels of a colour image that are converted at once."""
 
 
 def _is_color(call: Call) -> bool:
-    """Tell whether scikit-image takes the last of three axes for colours."""
+    """Return whether scikit-image treats the last of three axes as colours."""
     return len(call.shape) == 3 and call.shape[2] in (3, 4)
 
 
 def _plan(call: Call) -> Plan:
     if call.dtype.kind == "b":
-        found = yield from gather_range(call)
-        assert found is not None
-        low, high = found
+        low, high = yield from extremes(call)
         return Value(not (high == 1 and low == 0))
-    wanted = [call["lower_percentile"], call["upper_percentile"]]
+    shares = [call["lower_percentile"], call["upper_percentile"]]
     if _is_color(call):
         dtype = np.dtype(as_float(call))
-        bottom, top = yield from _of_gray(call, wanted, dtype)
+        bottom, top = yield from _gray_percentiles(call, shares, dtype)
     elif (dtype := call.dtype).kind in "ui" and dtype.itemsize <= 2:
-        bottom, top = yield from _of_small_integers(call, wanted)
+        bottom, top = yield from _integer_percentiles(call, shares)
     else:
-        bottom, top = yield from percentiles(call, _pixels, wanted, dtype)
+        bottom, top = yield from percentiles(call, _pixels, shares, dtype)
     lowest, highest = dtype_limits(np.empty(0, dtype), clip_negative=False)
     ratio = (top - bottom) / (highest - lowest)
     return Value(ratio < call["fraction_threshold"])
@@ -63,37 +61,37 @@ def _pixels(block: Block) -> np.ndarray:
     return block.data[block.core]
 
 
-def _of_small_integers(
-    call: Call, wanted: Sequence[float]
+def _integer_percentiles(
+    call: Call, shares: Sequence[float]
 ) -> Generator[Reduce, Any, tuple[Any, Any]]:
     """Compute two percentiles of an image of at most 16 bits from its histogram."""
-    first, length = int(np.iinfo(call.dtype).min), 2 ** (8 * call.dtype.itemsize)
+    minimum, length = int(np.iinfo(call.dtype).min), 2 ** (8 * call.dtype.itemsize)
 
-    def of(block: Block) -> np.ndarray:
-        return np.bincount(_pixels(block).ravel().astype(np.int64) - first, minlength=length)
+    def histogram(block: Block) -> np.ndarray:
+        return np.bincount(_pixels(block).ravel().astype(np.int64) - minimum, minlength=length)
 
-    below = np.cumsum((yield Reduce(of, np.add, description="histogram")))
+    cumulative = np.cumsum((yield Reduce(histogram, np.add, description="histogram")))
     count = prod(call.shape)
 
-    def ranked(rank: int) -> Any:
-        return call.dtype.type(np.searchsorted(below, rank, side="right") + first)
+    def value_of_rank(rank: int) -> Any:
+        return call.dtype.type(np.searchsorted(cumulative, rank, side="right") + minimum)
 
     def percentile(share: float) -> Any:
-        at = (count - 1) * (share / 100)
-        before = int(at)
-        low, high = ranked(before), ranked(min(before + 1, count - 1))
-        # in the image's own type, as NumPy takes the difference, even where it overflows
+        position = (count - 1) * (share / 100)
+        rank_below = int(position)
+        low, high = value_of_rank(rank_below), value_of_rank(min(rank_below + 1, count - 1))
+        # in the image's own dtype, like NumPy's difference, even if it overflows
         with np.errstate(over="ignore"):
-            step, gamma = high - low, at - before
+            step, gamma = high - low, position - rank_below
         return high - step * (1 - gamma) if gamma >= 0.5 else low + step * gamma
 
-    return percentile(wanted[0]), percentile(wanted[1])
+    return percentile(shares[0]), percentile(shares[1])
 
 
-def _of_gray(
-    call: Call, wanted: Sequence[float], dtype: np.dtype[Any]
+def _gray_percentiles(
+    call: Call, shares: Sequence[float], dtype: np.dtype[Any]
 ) -> Generator[Reduce, Any, tuple[Any, Any]]:
-    """Compute two percentiles of a colour image in gray, from whole rows as BLAS would see them."""
+    """Compute two percentiles of a colour image in gray, from whole rows to match BLAS's bits."""
     rows, columns, channels = call.shape
     height = max(1, BAND // columns)
     bands = [
@@ -105,15 +103,15 @@ def _of_gray(
         data = rgba2rgb(block.data) if channels == 4 else block.data
         return np.asarray(rgb2gray(data))
 
-    plan = percentiles(replace(call, shape=(rows, columns)), gray, wanted, dtype)
-    found: Any = None
+    plan = percentiles(replace(call, shape=(rows, columns)), gray, shares, dtype)
+    reduced: Any = None
     while True:
         try:
-            gather = plan.send(found)
+            reduction = plan.send(reduced)
         except StopIteration as stop:
             bottom, top = stop.value
             return bottom, top
-        found = yield replace(gather, regions=bands)
+        reduced = yield replace(reduction, regions=bands)
 
 
 PERCENTILE = Number(minimum=0, maximum=100, usual=(0, 100), advanced=True)
@@ -132,6 +130,6 @@ OPERATIONS = (
         },
         plan_of=_plan,
         cost=Cost(memory=9.0),
-        note="An image of three axes, the last of length 3 or 4, is taken for a colour image.",
+        note="An image with three axes, the last of length 3 or 4, is treated as a colour image.",
     ),
 )

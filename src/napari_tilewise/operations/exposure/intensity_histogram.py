@@ -1,7 +1,7 @@
 """`exposure.histogram` and `cumulative_distribution`: counts of tiles add up to the image's.
 
-Integers are counted from the smallest to the largest value of a tile; joined, the spans of the
-tiles are the image's own. Floats are counted between edges that the whole image's range gives.
+Integers are counted from the smallest to the largest value of a tile; merged, the tiles' spans give
+the image's. Floats are counted in bins whose edges follow from the whole image's range.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 Counts: TypeAlias = tuple[int, np.ndarray]
-"""The value counted first, and how often it and those after it occur."""
+"""The smallest value, and how often it and each following integer occur."""
 
 
 def cumulative(histogram: Histogram, dtype: Any) -> np.ndarray:
@@ -65,46 +65,50 @@ def _histogram_plan(call: Call) -> Plan:
             "You can instead apply this function to each color channel, or set channel_axis.",
             stacklevel=2,
         )
-    counted = _integers(call) if call.dtype.kind in "ui" else _floats(call)
-    counts, centers = yield from counted
+    reduction = _integer_histogram(call) if call.dtype.kind in "ui" else _float_histogram(call)
+    counts, centers = yield from reduction
     if call["normalize"]:
         counts = counts / np.sum(counts, axis=-1, keepdims=True)
     return Value((counts if call.channel_axis is not None else counts[0], centers))
 
 
 def _channels(call: Call, block: Block) -> list[np.ndarray]:
-    """Return a block's pixels, flat: one array per channel, or one where there are none."""
+    """Return a block's pixels, flat: one array per channel, or one without a channel axis."""
     if call.channel_axis is None:
         return [block.data.ravel()]
     return [channel.ravel() for channel in np.moveaxis(block.data, call.channel_axis, 0)]
 
 
-def _integers(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+def _integer_histogram(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
     if call["source_range"] == "dtype":
         limits = np.iinfo(call.dtype)
         _check_length(call, limits.min, limits.max)
 
-    def of(block: Block) -> list[Counts]:
+    def channel_counts(block: Block) -> list[Counts]:
         return [_count(call, values) for values in _channels(call, block)]
 
     def merge(a: list[Counts], b: list[Counts]) -> list[Counts]:
-        return [_joined(call, one, other) for one, other in zip(a, b, strict=True)]
+        return [
+            _merge_counts(call, counts_a, counts_b) for counts_a, counts_b in zip(a, b, strict=True)
+        ]
 
-    found: list[Counts] = yield Reduce(of, merge, description="histogram")
+    channels: list[Counts] = yield Reduce(channel_counts, merge, description="histogram")
     if call["source_range"] == "dtype":
         low, high = int(limits.min), int(limits.max)
     else:
-        low = min(first for first, _ in found)
-        high = max(first + len(counts) - 1 for first, counts in found)
+        low = min(first for first, _ in channels)
+        high = max(first + len(counts) - 1 for first, counts in channels)
         _check_length(call, low, high)
-    return np.stack([_within(counts, low, high) for counts in found]), np.arange(low, high + 1)
+    return np.stack([_pad_counts(counts, low, high) for counts in channels]), np.arange(
+        low, high + 1
+    )
 
 
 def _check_length(call: Call, low: int, high: int) -> None:
     if high - low >= MOST_BINS:
         raise InvalidImage(
             f"{call.operation.name}: a histogram from {low} to {high} has {high - low + 1} bins, "
-            "which is too long. Convert the image to float first."
+            "which is too many. Convert the image to float first."
         )
 
 
@@ -114,19 +118,19 @@ def _count(call: Call, values: np.ndarray) -> Counts:
     return low, np.bincount(values.astype(np.int64) - low)
 
 
-def _joined(call: Call, one: Counts, other: Counts) -> Counts:
-    low = min(one[0], other[0])
-    high = max(first + len(counts) - 1 for first, counts in (one, other))
+def _merge_counts(call: Call, counts_a: Counts, counts_b: Counts) -> Counts:
+    low = min(counts_a[0], counts_b[0])
+    high = max(first + len(counts) - 1 for first, counts in (counts_a, counts_b))
     _check_length(call, low, high)
-    total = _within(one, low, high)
-    first, counts = other
+    total = _pad_counts(counts_a, low, high)
+    first, counts = counts_b
     total[first - low : first - low + len(counts)] += counts
     return low, total
 
 
-def _within(found: Counts, low: int, high: int) -> np.ndarray:
-    """Return counts from one value to another, which hold all that was counted."""
-    first, counts = found
+def _pad_counts(counted: Counts, low: int, high: int) -> np.ndarray:
+    """Return the counts of all values from `low` to `high`, which contain the counted ones."""
+    first, counts = counted
     if len(counts) == high - low + 1:
         return counts
     total = np.zeros(high - low + 1, counts.dtype)
@@ -134,51 +138,51 @@ def _within(found: Counts, low: int, high: int) -> np.ndarray:
     return total
 
 
-def _floats(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+def _float_histogram(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
     limits: tuple[Any, Any] | None = (-1, 1) if call.dtype.kind == "f" else (False, True)
     ends = np.empty(0, call.dtype)
     if call["source_range"] == "image":
-        limits, ends = None, (yield from _ends(call))
-    # an image of two pixels, its smallest and its largest, has the edges of the whole
+        limits, ends = None, (yield from _reduce_extremes(call))
+    # the smallest and the largest pixel alone give the bin edges of the whole image
     if call.channel_axis is not None:
         edges = reach("exposure.exposure", "_get_bin_edges")(ends, call["nbins"], limits)
-        return (yield from _counted(call, edges, edges, None))
-    ends = _countable(ends)
+        return (yield from _reduce_counts(call, edges, edges, None))
+    ends = _bool_to_uint8(ends)
     edges = np.histogram_bin_edges(ends, call["nbins"], limits)
     span = limits or (ends[0], ends[1])
-    return (yield from _counted(call, edges, call["nbins"], span))
+    return (yield from _reduce_counts(call, edges, call["nbins"], span))
 
 
-def _ends(call: Call) -> Generator[Reduce, Any, np.ndarray]:
-    """Compute the smallest and the largest pixel of all channels."""
-    found = yield from gather_range(call, lambda block: block.data.ravel())
-    if found is None or not np.isfinite(found).all():
+def _reduce_extremes(call: Call) -> Generator[Reduce, Any, np.ndarray]:
+    """Return the smallest and the largest pixel of all channels."""
+    extremes = yield from gather_range(call, lambda block: block.data.ravel())
+    if extremes is None or not np.isfinite(extremes).all():
         raise InvalidImage(
-            f"{call.operation.name}: the image holds NaN or infinite values, of which no histogram "
-            "can be made. Replace them first, for example with numpy.nan_to_num."
+            f"{call.operation.name}: the image contains NaN or infinite values, which a histogram "
+            "cannot count. Replace them first, for example with numpy.nan_to_num."
         )
-    return np.array(found, call.dtype)
+    return np.array(extremes, call.dtype)
 
 
-def _countable(values: np.ndarray) -> np.ndarray:
-    """Return bool as 0 and 1, as `numpy.histogram` counts them."""
+def _bool_to_uint8(values: np.ndarray) -> np.ndarray:
+    """Return bool values as 0 and 1, as `numpy.histogram` counts them."""
     return values.astype(np.uint8) if values.dtype.kind == "b" else values
 
 
-def _counted(
+def _reduce_counts(
     call: Call, edges: np.ndarray, bins: Any, span: tuple[Any, Any] | None
 ) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
-    """Compute the counts in so many bins of one width, or between the edges given as `bins`."""
+    """Return the counts in `bins` bins of equal width, or between the edges in `bins`."""
 
-    def of(block: Block) -> np.ndarray:
+    def channel_counts(block: Block) -> np.ndarray:
         return np.stack(
             [
-                np.histogram(_countable(values), bins=bins, range=span)[0]
+                np.histogram(_bool_to_uint8(values), bins=bins, range=span)[0]
                 for values in _channels(call, block)
             ]
         )
 
-    counts = yield Reduce(of, np.add, description="histogram")
+    counts = yield Reduce(channel_counts, np.add, description="histogram")
     return counts, (edges[:-1] + edges[1:]) / 2.0
 
 
@@ -198,7 +202,7 @@ OPERATIONS = (
         },
         plan_of=_histogram_plan,
         cost=Cost(memory=6.0),
-        note=f"Integer histograms of {MOST_BINS} bins and more are refused.",
+        note=f"Integer histograms of {MOST_BINS} or more bins are rejected.",
     ),
     Operation(
         name="exposure.cumulative_distribution",

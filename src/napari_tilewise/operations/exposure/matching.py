@@ -1,7 +1,7 @@
-"""`exposure.match_histograms`: two cumulative histograms make one map of values.
+"""`exposure.match_histograms`: values are mapped through two cumulative histograms.
 
-Every distinct value of both images is counted, floats too, as scikit-image does. The memory is
-bounded by how many distinct values there are: few in integers, as many as pixels in noisy floats.
+Every distinct value of both images is counted, floats too, as scikit-image does. Memory grows with
+the number of distinct values: few in integer images, up to one per pixel in noisy float images.
 """
 
 from __future__ import annotations
@@ -35,21 +35,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_VALUES = 2**26
-"""Images of more distinct values are refused: half a gigabyte of values, as much of counts."""
+"""Largest number of distinct values: half a gigabyte of values, and as much of counts."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Distinct values, in order, and how often each occurs."""
+    """Distinct values in ascending order, and how often each occurs."""
 
     values: np.ndarray
     counts: np.ndarray
 
-    def and_(self, other: Tally) -> Tally:
-        """Return the tally of both."""
-        values, where = np.unique(np.concatenate([self.values, other.values]), return_inverse=True)
+    def merged(self, other: Tally) -> Tally:
+        """Return the sum of both tallies."""
+        values, inverse = np.unique(
+            np.concatenate([self.values, other.values]), return_inverse=True
+        )
         counts = np.zeros(len(values), np.int64)
-        np.add.at(counts, where, np.concatenate([self.counts, other.counts]))
+        np.add.at(counts, inverse, np.concatenate([self.counts, other.counts]))
         return Tally(values, counts)
 
     @property
@@ -68,30 +70,30 @@ def tally(values: np.ndarray) -> Tally:
     return Tally(*np.unique(values, return_counts=True))
 
 
-def gather_tallies(
-    call: Call, of: Callable[[Block], list[np.ndarray]], image: str | None = None
+def reduce_tallies(
+    call: Call, arrays_of: Callable[[Block], list[np.ndarray]], image: str | None = None
 ) -> Reduce:
-    """Return the pass that counts the distinct values of some arrays over the image."""
+    """Return the reduction that counts the distinct values of each array of a block."""
 
     def merge(
-        runs: list[list[Tally]] | tuple[list[Tally]], more: tuple[list[Tally]]
+        runs: list[list[Tally]] | tuple[list[Tally]], tile_run: tuple[list[Tally]]
     ) -> list[list[Tally]]:
-        # Runs of like size are joined, so that a value is not sorted anew for every tile.
-        joined = [*runs, *more]
-        while len(joined) > 1 and _size(joined[-1]) * 2 > _size(joined[-2]):
-            last = joined.pop()
-            joined[-1] = [a.and_(b) for a, b in zip(joined[-1], last, strict=True)]
-        _check_size(call, sum(map(_size, joined)))
-        return joined
+        # Merging runs of similar size avoids sorting every value again for every tile.
+        merged_runs = [*runs, *tile_run]
+        while len(merged_runs) > 1 and _size(merged_runs[-1]) * 2 > _size(merged_runs[-2]):
+            last_run = merged_runs.pop()
+            merged_runs[-1] = [a.merged(b) for a, b in zip(merged_runs[-1], last_run, strict=True)]
+        _check_size(call, sum(map(_size, merged_runs)))
+        return merged_runs
 
     def finish(runs: list[list[Tally]] | tuple[list[Tally]]) -> list[Tally]:
-        total, *others = reversed(runs)
-        for run in others:
-            total = [a.and_(b) for a, b in zip(total, run, strict=True)]
+        total, *runs_before = reversed(runs)
+        for run in runs_before:
+            total = [a.merged(b) for a, b in zip(total, run, strict=True)]
         return total
 
     return Reduce(
-        lambda block: ([tally(values) for values in of(block)],),
+        lambda block: ([tally(values) for values in arrays_of(block)],),
         merge,
         image=image,
         finish=finish,
@@ -100,15 +102,15 @@ def gather_tallies(
 
 
 def _size(run: list[Tally]) -> int:
-    return sum(len(one.values) for one in run)
+    return sum(len(tally_.values) for tally_ in run)
 
 
 def _check_size(call: Call, size: int) -> None:
     if size > MOST_VALUES:
         raise InvalidImage(
-            f"{call.operation.name}: more than {MOST_VALUES} distinct values are there to count, "
-            "which is too many. Convert the images to an integer type first, for example with "
-            "skimage.util.img_as_uint."
+            f"{call.operation.name}: the images have more than {MOST_VALUES} distinct values, "
+            "which is too many to count. Convert the images to an integer type first, for example "
+            "with skimage.util.img_as_uint."
         )
 
 
@@ -118,7 +120,10 @@ def _check_size(call: Call, size: int) -> None:
 def match_histograms(
     image: np.ndarray, reference: np.ndarray, *, channel_axis: int | None = None
 ) -> np.ndarray:
-    """Call scikit-image's function, which finds the channels of a reference by its position."""
+    """Call scikit-image's function with the reference as a positional argument.
+
+    Only then does it move the channel axis of the reference too.
+    """
     matched: np.ndarray = exposure.match_histograms(image, reference, channel_axis=channel_axis)
     return matched
 
@@ -127,7 +132,7 @@ match_histograms.__doc__ = exposure.match_histograms.__doc__
 
 
 def _channels(call: Call, block: Block) -> list[np.ndarray]:
-    """Return a block's pixels: one array per channel, or one where there are none."""
+    """Return a block's pixels: one array per channel, or one without a channel axis."""
     if call.channel_axis is None:
         return [block.data]
     return list(np.moveaxis(block.data, call.channel_axis, 0))
@@ -135,29 +140,31 @@ def _channels(call: Call, block: Block) -> list[np.ndarray]:
 
 def _plan(call: Call) -> Plan:
     channels = partial(_channels, call)
-    source: list[Tally] = yield gather_tallies(call, channels)
-    reference: list[Tally] = yield gather_tallies(call, channels, image="reference")
+    source: list[Tally] = yield reduce_tallies(call, channels)
+    reference: list[Tally] = yield reduce_tallies(call, channels, image="reference")
     if call.dtype.kind == "u":
         _check_counted(call, reference)
     matched = [
-        np.interp(one.shares, other.shares, other.values)
-        for one, other in zip(source, reference, strict=True)
+        np.interp(source_tally.shares, reference_tally.shares, reference_tally.values)
+        for source_tally, reference_tally in zip(source, reference, strict=True)
     ]
-    # with channels the values pass through the image's own type, which may be half precision
-    between = np.float64 if call.channel_axis is None else call.dtype
+    # with channels the values are stored in the image's own dtype, which may be half precision
+    mapped_dtype = np.float64 if call.channel_axis is None else call.dtype
 
     def compute(block: Block) -> np.ndarray:
-        out = np.empty(block.data.shape, between)
-        into = [out] if call.channel_axis is None else np.moveaxis(out, call.channel_axis, 0)
-        for one, values, new, target in zip(source, channels(block), matched, into, strict=True):
-            target[...] = new[np.searchsorted(one.values, values)]
+        out = np.empty(block.data.shape, mapped_dtype)
+        targets = [out] if call.channel_axis is None else np.moveaxis(out, call.channel_axis, 0)
+        for source_tally, values, mapped, target in zip(
+            source, channels(block), matched, targets, strict=True
+        ):
+            target[...] = mapped[np.searchsorted(source_tally.values, values)]
         return out.astype(_dtype(call), copy=False)
 
     return Tiles(compute)
 
 
 def _dtype(call: Call) -> Any:
-    """Return the dtype: without channels floats, with channels the image's own."""
+    """Return the result's dtype: a float type without channels, the image's own with channels."""
     if call.channel_axis is None or call.dtype.kind == "f":
         return as_float(call)
     return call.dtype
@@ -168,30 +175,29 @@ def _check(call: Call) -> None:
     shape = tuple(reference.shape)
     if len(shape) != len(call.shape):
         raise InvalidImage(
-            f"{call.operation.name}: the image has {len(call.shape)} axes and reference, of shape "
-            f"{shape}, {len(shape)}: expected as many."
+            f"{call.operation.name}: the image has {len(call.shape)} axes, but reference, of shape "
+            f"{shape}, has {len(shape)}: expected the same number of axes."
         )
     axis = call.channel_axis
     if axis is not None and shape[axis] != call.shape[axis]:
         raise InvalidImage(
-            f"{call.operation.name}: the image has {call.shape[axis]} channels and reference, of "
-            f"shape {shape}, {shape[axis]}: expected as many."
+            f"{call.operation.name}: the image has {call.shape[axis]} channels, but reference, of "
+            f"shape {shape}, has {shape[axis]}: expected the same number of channels."
         )
     dtype = np.dtype(reference.dtype)
     if call.dtype.kind == "u" and dtype.kind not in "bui":
         raise InvalidImage(
-            f"{call.operation.name}: reference is of type {dtype}, which NumPy does not count "
-            f"for an image of type {call.dtype}: expected integers. Convert both images to float "
-            "first."
+            f"{call.operation.name}: reference has dtype {dtype}, which cannot be matched by an "
+            f"image of dtype {call.dtype}: expected integers. Convert both images to float first."
         )
 
 
 def _check_counted(call: Call, reference: list[Tally]) -> None:
-    """Raise `InvalidImage` for what NumPy cannot count beside unsigned integers."""
-    if any(one.values[0] < 0 for one in reference):
+    """Raise `InvalidImage` if the reference of an unsigned image has negative values."""
+    if any(counted.values[0] < 0 for counted in reference):
         raise InvalidImage(
             f"{call.operation.name}: reference has values below 0, which cannot be matched by an "
-            f"image of type {call.dtype}. Convert both images to float first."
+            f"image of dtype {call.dtype}. Convert both images to float first."
         )
 
 
@@ -208,7 +214,7 @@ OPERATIONS = (
         cost=Cost(memory=10.0),
         note=(
             "All distinct values of both images are held in memory, 16 bytes each; more than "
-            f"{MOST_VALUES} are refused."
+            f"{MOST_VALUES} are rejected."
         ),
     ),
 )

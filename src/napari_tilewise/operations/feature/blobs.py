@@ -1,8 +1,9 @@
 """`skimage.feature`, blobs: peaks in space and scale, pruned once over the whole image.
 
-scikit-image fills an image for every scale and looks for peaks in all of them at once. A peak needs
-the neighbouring pixels at the neighbouring scales only: a tile goes through the scales one by one
-and keeps three. What overlaps is pruned from the list of all peaks, in scikit-image's order.
+scikit-image stores an image for every scale and searches all of them at once for peaks. A peak
+depends on the neighbouring pixels at the neighbouring scales only: a tile computes the scales one
+by one and holds three. Overlapping blobs are pruned from the list of all peaks, in scikit-image's
+order.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from scipy import ndimage as ndi
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.feature.peaks import Border, Candidates, threshold_of
+from napari_tilewise.operations.feature.peaks import Border, Candidates, inside_border, threshold_of
 from napari_tilewise.operations.feature.tensors import box_halo
 from napari_tilewise.operations.shared.common import as_float, gaussian_radius
 from napari_tilewise.operations.shared.prefix_sums import (
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     Layers = Callable[[Block], Iterator[np.ndarray]]
-    """The images of a block's region, scale after scale."""
+    """Yields the images of a block's region, one per scale."""
 
 
 # -- peaks of a stack of scales --------------------------------------------------------------------
@@ -57,26 +59,26 @@ if TYPE_CHECKING:
 def _space_and_scale_peaks(
     call: Call, layers: Layers, count: int, halo: HaloLike, border: tuple[int, ...]
 ) -> Generator[Reduce, Any, np.ndarray]:
-    """Find what `peak_local_max` finds in the stack of all scales, the scale's number last."""
-    threshold = yield from threshold_of(call, _extremes(call, layers, halo))
+    """Return the result of `peak_local_max` on the stack of all scales, the scale as last axis."""
+    threshold = yield from threshold_of(call, _reduce_extremes(call, layers, halo))
     single = count == 1 and call.shape == (1,) * call.ndim
 
-    def of(block: Block) -> Candidates:
-        total: Candidates | None = None
-        for number, (layer, largest) in enumerate(_neighbourhoods(layers(block))):
+    def tile_candidates(block: Block) -> Candidates:
+        scale_candidates = []
+        for scale, (layer, largest) in enumerate(_neighbourhoods(layers(block))):
             pixels = layer[block.core]
-            found = pixels == largest[block.core]
-            flat = bool(found.all()) and not single
-            found &= pixels > threshold
-            found &= _inside(block, call.shape, border)
-            start = [*(s.start for s in block.tile), number]
-            part = Candidates.of(found[..., None], pixels[..., None], start, flat=flat)
-            total = part if total is None else total.extend(part)
-        assert total is not None
-        return total
+            is_peak = pixels == largest[block.core]
+            is_flat = bool(is_peak.all()) and not single
+            is_peak &= pixels > threshold
+            is_peak &= inside_border(block, call.shape, border)
+            start = [*(s.start for s in block.tile), scale]
+            scale_candidates.append(
+                Candidates.from_mask(is_peak[..., None], pixels[..., None], start, flat=is_flat)
+            )
+        return reduce(Candidates.extend, scale_candidates)
 
     candidates: Candidates = yield Reduce(
-        of, Candidates.extend, halo=halo, description="peaks in space and scale"
+        tile_candidates, Candidates.extend, halo=halo, description="peaks in space and scale"
     )
     if candidates.flat:
         return np.empty((0, call.ndim + 1), np.intp)
@@ -84,51 +86,41 @@ def _space_and_scale_peaks(
 
 
 def _neighbourhoods(layers: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield every layer with the largest values around its pixels, in it and the ones beside it."""
-    near: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=3)
+    """Yield every layer with the largest value around each pixel, in it and adjacent layers."""
+    window: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=3)
 
-    def joined(middle: int) -> tuple[np.ndarray, np.ndarray]:
-        largest = near[0][1]
-        for _, other in list(near)[1:]:
-            largest = np.maximum(largest, other)
-        return near[middle][0], largest
+    def neighbourhood(index: int) -> tuple[np.ndarray, np.ndarray]:
+        largest = window[0][1]
+        for _, maximum in list(window)[1:]:
+            largest = np.maximum(largest, maximum)
+        return window[index][0], largest
 
     for layer in layers:
-        near.append((layer, ndi.maximum_filter(layer, size=3, mode="nearest")))
-        if len(near) > 1:
-            yield joined(len(near) - 2)
-    if len(near) == 3:
-        near.popleft()
-    yield joined(len(near) - 1)
+        window.append((layer, ndi.maximum_filter(layer, size=3, mode="nearest")))
+        if len(window) > 1:
+            yield neighbourhood(len(window) - 2)
+    if len(window) == 3:
+        window.popleft()
+    yield neighbourhood(len(window) - 1)
 
 
-def _extremes(call: Call, layers: Layers, halo: HaloLike) -> Generator[Reduce, Any, Any]:
-    def of(block: Block) -> tuple[Any, Any]:
+def _reduce_extremes(call: Call, layers: Layers, halo: HaloLike) -> Generator[Reduce, Any, Any]:
+    def tile_extremes(block: Block) -> tuple[Any, Any]:
         cores = (layer[block.core] for layer in layers(block))
         ends = [(core.min(), core.max()) for core in cores]
         return min(low for low, _ in ends), max(high for _, high in ends)
 
-    found = yield Reduce(
-        of,
+    extremes = yield Reduce(
+        tile_extremes,
         lambda a, b: (min(a[0], b[0]), max(a[1], b[1])),
         halo=halo,
         description="range of all scales",
     )
-    return found
+    return extremes
 
 
-def _inside(block: Block, shape: tuple[int, ...], border: tuple[int, ...]) -> np.ndarray:
-    """Return where a tile lies inside the border that is excluded."""
-    inside = np.ones((1,) * len(shape), bool)
-    for axis, (tile, width, n) in enumerate(zip(block.tile, border, shape, strict=True)):
-        along = np.arange(tile.start, tile.stop)
-        line = (along >= width) & (along < n - width)
-        inside = inside & line.reshape([-1 if i == axis else 1 for i in range(len(shape))])
-    return inside
-
-
-def _blobs(call: Call, peaks: np.ndarray, scales: np.ndarray, dtype: Any) -> np.ndarray:
-    """Return what scikit-image makes of the peaks: coordinates and scales, without overlaps."""
+def _pruned_blobs(call: Call, peaks: np.ndarray, scales: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return scikit-image's blobs for the peaks: coordinates and scales, without overlaps."""
     isotropic = _is_isotropic(call)
     if peaks.size == 0:
         return np.empty((0, call.ndim + (1 if isotropic else call.ndim)))
@@ -145,12 +137,12 @@ def _is_isotropic(call: Call) -> bool:
 
 
 def _border(call: Call) -> tuple[int, ...]:
-    """Return the excluded border; for blobs True is a width of one pixel."""
+    """Return the width of the excluded border per axis; for blobs True means one pixel."""
     return tuple(int(width) for width in call.per_axis(call["exclude_border"]))
 
 
-def _ends(call: Call) -> tuple[np.ndarray, np.ndarray]:
-    """Return the smallest and largest scale along every axis, as scikit-image rounds them."""
+def _sigma_range(call: Call) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and largest scale along every axis, rounded as in scikit-image."""
     dtype = as_float(call)
     low, high = (
         np.array(call.per_axis(call[name]), dtype=dtype) for name in ("min_sigma", "max_sigma")
@@ -161,12 +153,12 @@ def _ends(call: Call) -> tuple[np.ndarray, np.ndarray]:
 # -- Laplacian and difference of Gaussians ---------------------------------------------------------
 
 
-def _float(call: Call, block: Block) -> np.ndarray:
+def _as_float_image(call: Call, block: Block) -> np.ndarray:
     return np.asarray(img_as_float(block.data).astype(as_float(call), copy=False))
 
 
 def _log_scales(call: Call) -> Any:
-    low, high = _ends(call)
+    low, high = _sigma_range(call)
     if call["log_scale"]:
         return np.logspace(np.log10(low), np.log10(high), call["num_sigma"])
     return np.linspace(low, high, call["num_sigma"])
@@ -177,7 +169,7 @@ def _log_halo(call: Call) -> HaloLike:
 
 
 def _reach(sigmas: Sequence[float]) -> HaloLike:
-    """Return the reach of Gaussians, and of the neighbours that a peak is compared with."""
+    """Return the reach of Gaussians, plus one pixel that peaks are compared with."""
     return [gaussian_radius(sigma) + 1 for sigma in sigmas]
 
 
@@ -185,7 +177,7 @@ def _log(call: Call) -> Plan:
     scales = _log_scales(call)
 
     def layers(block: Block) -> Iterator[np.ndarray]:
-        image = _float(call, block)
+        image = _as_float_image(call, block)
         for sigma in scales:
             layer = -ndi.gaussian_laplace(image, sigma) * np.mean(sigma) ** 2
             yield layer.astype(image.dtype, copy=False)
@@ -193,24 +185,24 @@ def _log(call: Call) -> Plan:
     peaks = yield from _space_and_scale_peaks(
         call, layers, len(scales), _log_halo(call), _border(call)
     )
-    return Value(_blobs(call, peaks, scales, as_float(call)))
+    return Value(_pruned_blobs(call, peaks, scales, as_float(call)))
 
 
 def _check_log(call: Call) -> None:
     if call["log_scale"] and np.min(call["min_sigma"]) <= 0:
         raise InvalidParameter(
             f"{call.operation.name}: min_sigma={call['min_sigma']!r} with log_scale=True: expected "
-            "more than 0."
+            "min_sigma > 0."
         )
 
 
 def _dog_count(call: Call) -> int:
-    low, high = _ends(call)
+    low, high = _sigma_range(call)
     return int(np.mean(np.log(high / low) / np.log(call["sigma_ratio"]) + 1))
 
 
 def _dog_scales(call: Call) -> np.ndarray:
-    low, _ = _ends(call)
+    low, _ = _sigma_range(call)
     return np.array([low * call["sigma_ratio"] ** i for i in range(_dog_count(call) + 1)])
 
 
@@ -223,22 +215,22 @@ def _dog(call: Call) -> Plan:
     factor = 1 / (call["sigma_ratio"] - 1)
 
     def layers(block: Block) -> Iterator[np.ndarray]:
-        image = _float(call, block)
+        image = _as_float_image(call, block)
         gaussian = reach("_shared.filters", "gaussian")
-        before = gaussian(image, sigma=scales[0], mode="reflect")
+        previous = gaussian(image, sigma=scales[0], mode="reflect")
         for sigma in scales[1:]:
-            after = gaussian(image, sigma=sigma, mode="reflect")
-            layer = (before - after).astype(dtype, copy=False)
+            smoothed = gaussian(image, sigma=sigma, mode="reflect")
+            layer = (previous - smoothed).astype(dtype, copy=False)
             layer *= factor
             yield layer
-            before = after
+            previous = smoothed
 
     if len(scales) == 1:
-        return Value(_blobs(call, np.empty((0, call.ndim + 1), np.intp), scales, dtype))
+        return Value(_pruned_blobs(call, np.empty((0, call.ndim + 1), np.intp), scales, dtype))
     peaks = yield from _space_and_scale_peaks(
         call, layers, len(scales) - 1, _dog_halo(call), _border(call)
     )
-    return Value(_blobs(call, peaks, scales, dtype))
+    return Value(_pruned_blobs(call, peaks, scales, dtype))
 
 
 def _check_dog(call: Call) -> None:
@@ -264,8 +256,8 @@ def _doh_scales(call: Call) -> np.ndarray:
 
 
 def _doh_halo(call: Call) -> HaloLike:
-    before, after = box_halo(float(_doh_scales(call).max()))
-    return [(before + 1, after + 1)] * 2
+    half_before, half_after = box_halo(float(_doh_scales(call).max()))
+    return [(half_before + 1, half_after + 1)] * 2
 
 
 def _doh(call: Call) -> Plan:
@@ -290,8 +282,8 @@ def _doh(call: Call) -> Plan:
 def _check_doh(call: Call) -> None:
     if int(3 * min(call["min_sigma"], call["max_sigma"])) < 1:
         raise InvalidParameter(
-            f"{call.operation.name}: min_sigma={call['min_sigma']!r}: expected at least 1/3, for "
-            "scikit-image divides by the width of a box of int(3 * sigma) pixels."
+            f"{call.operation.name}: min_sigma={call['min_sigma']!r}: expected at least 1/3, "
+            "because scikit-image divides by the width of a box of int(3 * sigma) pixels."
         )
 
 

@@ -1,7 +1,7 @@
-"""`skimage.feature.canny`: thin edges from neighbours, and the strong ones by connected pieces.
+"""`skimage.feature.canny`: thin edges from a halo, and strong ones from connected components.
 
-Smoothing, gradient and thinning need a finite halo; what joins weak edges to strong ones are the
-image's connected pieces. Only the smoothing knows the border mode: a wrapping one is cut off again
+Smoothing, gradient and thinning need a finite halo; connected components of the whole image join
+weak edges to strong ones. Only the smoothing uses the border mode: a wrapped border is cropped
 before the gradient, which always mirrors at the image's border.
 """
 
@@ -40,14 +40,14 @@ FULL = np.ones((3, 3), bool)
 
 
 class Edges(NamedTuple):
-    """The gradient over a block's part inside the image."""
+    """The gradient in the part of a block that is inside the image."""
 
     rows: np.ndarray
     columns: np.ndarray
     magnitude: np.ndarray
     mask: np.ndarray
     core: Region
-    """The tile's box within these."""
+    """The tile's box within these arrays."""
 
 
 def _halo(call: Call) -> HaloLike:
@@ -57,8 +57,8 @@ def _halo(call: Call) -> HaloLike:
 def _check(call: Call) -> None:
     if call.dtype in (np.int64, np.uint64):
         raise InvalidImage(
-            f"{call.operation.name} does not take an image of type {call.dtype}: expected at most "
-            "32-bit integers. Convert it first."
+            f"{call.operation.name} does not take {call.dtype} images: expected at most 32-bit "
+            "integers. Convert the image first."
         )
     low, high = _thresholds(call)
     if call["use_quantiles"] and not (0 <= low <= 1 and 0 <= high <= 1):
@@ -69,34 +69,34 @@ def _check(call: Call) -> None:
     if high < low:
         raise InvalidParameter(
             f"{call.operation.name}: high_threshold={call['high_threshold']!r} is below "
-            f"low_threshold={call['low_threshold']!r} (defaults: 20 % and 10 % of the data type's "
+            f"low_threshold={call['low_threshold']!r} (defaults: 20 % and 10 % of the dtype's "
             "largest value): expected high_threshold >= low_threshold."
         )
 
 
 def _thresholds(call: Call) -> tuple[float, float]:
-    """Return both thresholds as fractions of the data type's largest value, or as quantiles."""
-    found = []
+    """Return both thresholds as fractions of the dtype's largest value, or as quantiles."""
+    thresholds = []
     for name, default in (("low_threshold", 0.1), ("high_threshold", 0.2)):
         value = call[name]
         if value is None:
             value = default
         elif not call["use_quantiles"]:
             value /= np.iinfo(call.dtype).max if call.dtype.kind in "ui" else 1
-        found.append(value)
-    return found[0], found[1]
+        thresholds.append(value)
+    return thresholds[0], thresholds[1]
 
 
 def _gradient(call: Call, block: Block) -> Edges:
-    """Do what `canny` does up to the gradient's magnitude."""
+    """Run the steps of `canny` up to the gradient's magnitude."""
     mask = block.images.get("mask")
     smooth, _ = reach("feature._canny", "_preprocess")(
         block.data, mask, call["sigma"], call["mode"], call["cval"]
     )
     inside = clip(block.region, call.spatial_shape)
-    part = within(inside, block.region)
-    smooth = np.ascontiguousarray(smooth[part])
-    mask = np.ones(smooth.shape, bool) if mask is None else mask[part].astype(bool)
+    box = within(inside, block.region)
+    smooth = np.ascontiguousarray(smooth[box])
+    mask = np.ones(smooth.shape, bool) if mask is None else mask[box].astype(bool)
     columns = ndi.sobel(smooth, axis=1)
     rows = ndi.sobel(smooth, axis=0)
     magnitude = rows * rows
@@ -106,15 +106,13 @@ def _gradient(call: Call, block: Block) -> Edges:
     return Edges(rows, columns, magnitude, eroded, within(block.tile, inside))
 
 
-def canny_suppressed(
-    call: Call, block: Block, low: float, high: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the thinned edges of a block's tile above the low and above the high threshold."""
+def _thin_edges(call: Call, block: Block, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a tile's thinned edges above the low threshold, and those above the high one."""
     edges = _gradient(call, block)
-    thin = reach("feature._canny_cy", "_nonmaximum_suppression_bilinear")
-    found = thin(edges.rows, edges.columns, edges.magnitude, edges.mask, low)[edges.core]
-    weak = found > 0
-    return weak, weak & (found >= high)
+    suppress = reach("feature._canny_cy", "_nonmaximum_suppression_bilinear")
+    suppressed = suppress(edges.rows, edges.columns, edges.magnitude, edges.mask, low)[edges.core]
+    weak = suppressed > 0
+    return weak, weak & (suppressed >= high)
 
 
 def _plan(call: Call) -> Plan:
@@ -129,16 +127,16 @@ def _plan(call: Call) -> Plan:
             halo=halo,
         )
 
-    def pieces(block: Block) -> Pieces:
-        return strong_components(*canny_suppressed(call, block, low, high), FULL)
+    def tile_components(block: Block) -> Pieces:
+        return strong_components(*_thin_edges(call, block, low, high), FULL)
 
     components: Components = yield gather_components(
-        pieces, 2, halo=halo, ufuncs={"strong": np.logical_or}
+        tile_components, 2, halo=halo, ufuncs={"strong": np.logical_or}
     )
-    kept = components.measures["strong"].copy()
-    kept[0] = False
+    is_strong = components.measures["strong"].copy()
+    is_strong[0] = False
     return Tiles(
-        lambda block: components.look_up(kept, block.position, pieces(block)),
+        lambda block: components.look_up(is_strong, block.position, tile_components(block)),
         halo=halo,
         on_grid=True,
     )

@@ -1,4 +1,4 @@
-"""`skimage.feature`, corners as images: how much a corner each pixel is, from its neighbours."""
+"""`skimage.feature`, corners as images: a corner measure for each pixel, from its neighbours."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def _moravec_halo(call: Call) -> HaloLike:
-    # Where windows reach beyond the image the response is zero, as where they reach beyond a block.
+    # The response is zero if a window extends beyond the array, be it the image or a block.
     return 2 * int(call["window_size"])
 
 
@@ -39,14 +39,14 @@ def _foerstner(call: Call) -> Tiles:
     return Tiles(lambda block: np.stack(call.function(block.data)), halo=tensor_halo(call))
 
 
-def _of_tensor(
+def _tensor_measure(
     name: str,
     specs: dict[str, Spec] | None = None,
     *,
     result: ResultSpec | None = None,
     plan_of: Callable[[Call], Tiles] = tiled,
 ) -> Operation:
-    """Return a measure made of the structure tensor, whose smoothing has a border of zeros."""
+    """Return a measure of the structure tensor, whose smoothing has a border of zeros."""
     return Operation(
         name=f"feature.corner_{name}",
         family=families.CORNERS,
@@ -61,7 +61,7 @@ def _of_tensor(
 
 
 OPERATIONS = (
-    _of_tensor(
+    _tensor_measure(
         "harris",
         {
             "method": ChoiceSpec(choices=("k", "eps")),
@@ -69,8 +69,8 @@ OPERATIONS = (
             "eps": Number(minimum=0, usual=(0, 1e-3), advanced=True),
         },
     ),
-    _of_tensor("shi_tomasi"),
-    _of_tensor(
+    _tensor_measure("shi_tomasi"),
+    _tensor_measure(
         "foerstner",
         result=ResultSpec(
             dtype=as_float, split=tuple, channel=first_axis, shape=lambda call: (2, *call.shape)

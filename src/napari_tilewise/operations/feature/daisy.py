@@ -1,7 +1,7 @@
-"""`skimage.feature.daisy`: a descriptor at every few pixels, from smoothed gradients around it.
+"""`skimage.feature.daisy`: descriptors on a grid of pixels, from smoothed gradients around them.
 
-scikit-image describes every pixel and keeps those of a grid; here only those are made, in its order
-of operations, which takes a tenth of the memory.
+scikit-image computes a descriptor for every pixel and selects those of the grid; here only those
+are computed, in the same order of operations, which takes a tenth of the memory.
 """
 
 from __future__ import annotations
@@ -58,40 +58,40 @@ class _Radius(Number):
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where a descriptor looks, as `daisy` works it out from its parameters."""
+    """The geometry of a descriptor, derived from the parameters as in `daisy`."""
 
     call: Call
 
     @cached_property
     def radii(self) -> list[float]:
         """The radius of every ring."""
-        given = self.call["ring_radii"]
-        if given is not None:
-            return list(given)
+        ring_radii = self.call["ring_radii"]
+        if ring_radii is not None:
+            return list(ring_radii)
         return [self.radius * (i + 1) / float(self.rings) for i in range(self.rings)]
 
     @cached_property
     def rings(self) -> int:
-        """How many rings there are."""
+        """The number of rings."""
         if self.call["sigmas"] is not None:
             return len(self.call["sigmas"]) - 1
-        given = self.call["ring_radii"]
-        return int(self.call["rings"] if given is None else len(given))
+        ring_radii = self.call["ring_radii"]
+        return int(self.call["rings"] if ring_radii is None else len(ring_radii))
 
     @cached_property
     def radius(self) -> int:
-        """The radius of the outermost ring, which is kept clear at the image's border."""
-        given = self.call["ring_radii"]
-        return int(self.call["radius"] if given is None else given[-1])
+        """The radius of the outermost ring: the width of the border without descriptors."""
+        ring_radii = self.call["ring_radii"]
+        return int(self.call["radius"] if ring_radii is None else ring_radii[-1])
 
     @cached_property
     def sigmas(self) -> list[float]:
-        """How the centre and every ring are smoothed."""
-        given = self.call["sigmas"]
-        if given is None:
-            given = [self.radius * (i + 1) / float(2 * self.rings) for i in range(self.rings)]
-        # Given or not, scikit-image smooths the first ring as it does the centre.
-        return [given[0], *given]
+        """The Gaussian's scale for the centre and for every ring."""
+        sigmas = self.call["sigmas"]
+        if sigmas is None:
+            sigmas = [self.radius * (i + 1) / float(2 * self.rings) for i in range(self.rings)]
+        # In both cases scikit-image uses the scale of the centre for the first ring.
+        return [sigmas[0], *sigmas]
 
     @cached_property
     def angles(self) -> list[float]:
@@ -107,32 +107,32 @@ class _Layout:
 
     @cached_property
     def length(self) -> int:
-        """How many numbers a descriptor has."""
+        """The length of a descriptor."""
         return int((self.rings * self.call["histograms"] + 1) * self.call["orientations"])
 
     def offset(self, ring: float, angle: float) -> tuple[int, int]:
-        """Return where a histogram lies relative to the centre."""
+        """Return the position of a histogram relative to the centre."""
         return round(ring * math.sin(angle)), round(ring * math.cos(angle))
 
     @cached_property
     def halo(self) -> int:
-        """How far gradients and smoothing reach."""
-        used = self.sigmas[: self.rings + 1]
-        return max(gaussian_radius(sigma) for sigma in used) + 1
+        """The reach of gradients and smoothing."""
+        sigmas = self.sigmas[: self.rings + 1]
+        return max(gaussian_radius(sigma) for sigma in sigmas) + 1
 
     @cached_property
-    def places(self) -> tuple[int, ...]:
-        """How many descriptors there are along each axis."""
+    def grid_shape(self) -> tuple[int, ...]:
+        """The number of descriptors along each axis."""
         step = int(self.call["step"])
         return tuple(-(-(n - 2 * self.radius) // step) for n in self.call.shape)
 
     @property
-    def drawn(self) -> int:
-        """How far from its centre a descriptor's drawing reaches."""
+    def drawing_radius(self) -> int:
+        """The distance from its centre within which a descriptor is drawn."""
         return self.radius + math.ceil(max(self.sigmas)) + 2
 
     def histograms(self) -> Iterator[tuple[int, int, int, int]]:
-        """Yield, for every histogram on a ring: the ring, its number, and its offset."""
+        """Yield, for every histogram on a ring: the ring, the angle's index, and the offset."""
         for ring, radius in enumerate(self.radii):
             for number, angle in enumerate(self.angles):
                 yield (ring, number, *self.offset(radius, angle))
@@ -140,10 +140,10 @@ class _Layout:
 
 def _check(call: Call) -> None:
     name, sigmas, radii = call.operation.name, call["sigmas"], call["ring_radii"]
-    for parameter, given in (("sigmas", sigmas), ("ring_radii", radii)):
-        if given is not None and np.ndim(given) != 1:
+    for parameter, values in (("sigmas", sigmas), ("ring_radii", radii)):
+        if values is not None and np.ndim(values) != 1:
             raise InvalidParameter(
-                f"{name}: {parameter}={given!r}: expected a sequence of numbers."
+                f"{name}: {parameter}={values!r}: expected a sequence of numbers."
             )
     if sigmas is not None and radii is not None and len(sigmas) - 1 != len(radii):
         raise InvalidParameter(
@@ -153,14 +153,16 @@ def _check(call: Call) -> None:
     layout = _Layout(call)
     if radii is not None and not isinstance(radii[-1], Integral):
         raise InvalidParameter(
-            f"{name}: ring_radii={radii!r}: expected the last one, which is the width of the "
-            "border, to be a whole number."
+            f"{name}: ring_radii={radii!r}: expected the last radius, which is the width of the "
+            "border, to be an integer."
         )
-    far = max((abs(by) for item in layout.histograms() for by in item[2:]), default=0)
-    if far > layout.radius or layout.radius < 1:
+    largest_offset = max(
+        (abs(offset) for item in layout.histograms() for offset in item[2:]), default=0
+    )
+    if largest_offset > layout.radius or layout.radius < 1:
         raise InvalidParameter(
-            f"{name}: ring_radii={layout.radii!r}: expected the last one to be the largest, and at "
-            "least 1."
+            f"{name}: ring_radii={layout.radii!r}: expected the last radius to be the largest, and "
+            "at least 1."
         )
     if min(call.shape) < 2 * layout.radius:
         raise InvalidImage(
@@ -177,107 +179,108 @@ def _halo(call: Call) -> HaloLike:
 # -- descriptors -----------------------------------------------------------------------------------
 
 
-def _source(layout: _Layout, places: Region) -> Region:
-    """Return the pixels that the descriptors of a box of places look at."""
+def _source(layout: _Layout, grid_box: Region) -> Region:
+    """Return the box of pixels that a box of descriptors depends on."""
     step = int(layout.call["step"])
     return tuple(
         slice(
             p.start * step - layout.halo, (p.stop - 1) * step + 2 * layout.radius + 1 + layout.halo
         )
-        for p in places
+        for p in grid_box
     )
 
 
-def _not_alone(layout: _Layout, places: Region) -> Region:
-    """Return a box of at least two places, if there are so many.
+def _at_least_two(layout: _Layout, grid_box: Region) -> Region:
+    """Return a box of at least two descriptors, if the grid has two.
 
-    NumPy adds up a lone descriptor pairwise, and many of them number by number.
+    NumPy adds up a single descriptor pairwise, but several descriptors one number after the other.
     """
-    if max(extent(places)) > 1 or max(layout.places) == 1:
-        return places
-    box = list(places)
-    axis = int(np.argmax(layout.places))
-    last = places[axis].stop == layout.places[axis]
-    box[axis] = slice(places[axis].start - last, places[axis].stop + (not last))
+    if max(extent(grid_box)) > 1 or max(layout.grid_shape) == 1:
+        return grid_box
+    box = list(grid_box)
+    axis = int(np.argmax(layout.grid_shape))
+    at_end = grid_box[axis].stop == layout.grid_shape[axis]
+    box[axis] = slice(grid_box[axis].start - at_end, grid_box[axis].stop + (not at_end))
     return tuple(box)
 
 
-def _descriptors(layout: _Layout, block: Block, places: Region) -> np.ndarray:
-    """Return the descriptors of a box of places, as `daisy` does, the descriptor's axis last."""
-    call, wider = layout.call, _not_alone(layout, places)
+def _descriptors(layout: _Layout, block: Block, grid_box: Region) -> np.ndarray:
+    """Return a box of descriptors, as `daisy` computes them, with the descriptor's axis last."""
+    call, wider_box = layout.call, _at_least_two(layout, grid_box)
     bins = int(call["orientations"])
     step = int(call["step"])
-    found = np.empty((layout.length, *extent(wider)), _dtype(call))
+    descriptors = np.empty((layout.length, *extent(wider_box)), _dtype(call))
     histograms = _gradients(layout, np.asarray(img_as_float(block.data)))
 
     def sample(smooth: np.ndarray, row: int, column: int) -> np.ndarray:
         box = []
-        for p, by, start in zip(wider, (row, column), block.start, strict=True):
-            first = p.start * step + layout.radius + by - start
-            box.append(slice(first, first + (p.stop - p.start - 1) * step + 1, step))
+        for p, offset, start in zip(wider_box, (row, column), block.start, strict=True):
+            first_pixel = p.start * step + layout.radius + offset - start
+            box.append(slice(first_pixel, first_pixel + (p.stop - p.start - 1) * step + 1, step))
         return smooth[tuple(box)]
 
-    for number in range(layout.rings + 1):
+    for ring_number in range(layout.rings + 1):
         for o in range(bins):
             smooth = reach("_shared.filters", "gaussian")(
-                histograms[o], sigma=layout.sigmas[number], mode="reflect"
+                histograms[o], sigma=layout.sigmas[ring_number], mode="reflect"
             )
-            if number == 0:
-                found[o] = sample(smooth, 0, 0)
+            if ring_number == 0:
+                descriptors[o] = sample(smooth, 0, 0)
                 continue
             for ring, j, row, column in layout.histograms():
-                if ring == number - 1:
-                    at = bins * (1 + ring * int(call["histograms"]) + j)
-                    found[at + o] = sample(smooth, row, column)
-    result = _normalized(call, found.swapaxes(0, 1).swapaxes(1, 2))
+                if ring == ring_number - 1:
+                    channel = bins * (1 + ring * int(call["histograms"]) + j)
+                    descriptors[channel + o] = sample(smooth, row, column)
+    result = _normalize(call, descriptors.swapaxes(0, 1).swapaxes(1, 2))
     return result[
         tuple(
-            slice(p.start - w.start, p.stop - w.start) for p, w in zip(places, wider, strict=True)
+            slice(p.start - w.start, p.stop - w.start)
+            for p, w in zip(grid_box, wider_box, strict=True)
         )
     ]
 
 
 def _gradients(layout: _Layout, image: np.ndarray) -> np.ndarray:
-    """Return one image per orientation: how strong the gradient is that way."""
+    """Return one image per orientation with the gradient's strength in that direction."""
     dx, dy = np.zeros(image.shape, image.dtype), np.zeros(image.shape, image.dtype)
     dx[:, :-1] = np.diff(image, n=1, axis=1)
     dy[:-1, :] = np.diff(image, n=1, axis=0)
     magnitude = np.sqrt(dx**2 + dy**2)
     orientation = np.arctan2(dy, dx)
     kappa = layout.call["orientations"] / np.pi
-    found = np.empty((len(layout.orientations), *image.shape), image.dtype)
+    strengths = np.empty((len(layout.orientations), *image.shape), image.dtype)
     for number, angle in enumerate(layout.orientations):
-        found[number] = np.exp(kappa * np.cos(orientation - angle))
-        found[number] = np.multiply(found[number], magnitude)
-    return found
+        strengths[number] = np.exp(kappa * np.cos(orientation - angle))
+        strengths[number] = np.multiply(strengths[number], magnitude)
+    return strengths
 
 
-def _normalized(call: Call, descriptors: np.ndarray) -> np.ndarray:
-    how = call["normalization"]
-    if how == "off":
+def _normalize(call: Call, descriptors: np.ndarray) -> np.ndarray:
+    normalization = call["normalization"]
+    if normalization == "off":
         return descriptors
     descriptors += 1e-10
-    if how == "l1":
+    if normalization == "l1":
         descriptors /= np.sum(descriptors, axis=2)[:, :, np.newaxis]
-    elif how == "l2":
+    elif normalization == "l2":
         descriptors /= np.sqrt(np.sum(descriptors**2, axis=2))[:, :, np.newaxis]
     else:
         bins = int(call["orientations"])
         for start in range(0, descriptors.shape[2], bins):
-            part = descriptors[:, :, start : start + bins]
-            part /= np.sqrt(np.sum(part**2, axis=2))[:, :, np.newaxis]
+            histogram = descriptors[:, :, start : start + bins]
+            histogram /= np.sqrt(np.sum(histogram**2, axis=2))[:, :, np.newaxis]
     return descriptors
 
 
-def _described(layout: _Layout) -> Tiles:
+def _descriptor_tiles(layout: _Layout) -> Tiles:
     def compute(block: Block) -> np.ndarray:
         if 0 in extent(block.tile):
             return np.empty((*extent(block.tile), layout.length), _dtype(layout.call))
         return _descriptors(layout, block, block.tile)
 
     def source(tile: Region) -> Region | None:
-        # no descriptor fits into an image of twice the radius
-        return None if 0 in extent(tile) else _source(layout, _not_alone(layout, tile))
+        # an image as large as twice the radius has no descriptors
+        return None if 0 in extent(tile) else _source(layout, _at_least_two(layout, tile))
 
     return Tiles(compute, source=source)
 
@@ -285,37 +288,37 @@ def _described(layout: _Layout) -> Tiles:
 # -- the image -------------------------------------------------------------------------------------
 
 
-def _drawn_places(layout: _Layout, tile: Region) -> Region:
-    """Return the places whose drawings may reach into a tile."""
-    step, far = int(layout.call["step"]), layout.drawn
-    found = []
-    for s, n in zip(tile, layout.places, strict=True):
-        first = -(-(s.start - far - layout.radius) // step)
-        last = (s.stop - 1 + far - layout.radius) // step
-        start = min(max(first, 0), n)
-        found.append(slice(start, max(start, min(last + 1, n))))
-    return tuple(found)
+def _drawn_positions(layout: _Layout, tile: Region) -> Region:
+    """Return the box of descriptors whose drawings may reach into a tile."""
+    step, radius = int(layout.call["step"]), layout.drawing_radius
+    grid_box = []
+    for s, n in zip(tile, layout.grid_shape, strict=True):
+        first_position = -(-(s.start - radius - layout.radius) // step)
+        last_position = (s.stop - 1 + radius - layout.radius) // step
+        start = min(max(first_position, 0), n)
+        grid_box.append(slice(start, max(start, min(last_position + 1, n))))
+    return tuple(grid_box)
 
 
 def _drawing_source(layout: _Layout, tile: Region) -> Region:
-    places = _drawn_places(layout, tile)
-    if 0 in extent(places):
+    grid_box = _drawn_positions(layout, tile)
+    if 0 in extent(grid_box):
         return tile
-    looked = _source(layout, _not_alone(layout, places))
+    needed = _source(layout, _at_least_two(layout, grid_box))
     return tuple(
-        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(tile, looked, strict=True)
+        slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(tile, needed, strict=True)
     )
 
 
-def _drawing(layout: _Layout) -> Tiles:
+def _drawing_tiles(layout: _Layout) -> Tiles:
     def compute(block: Block) -> np.ndarray:
         image = np.asarray(gray2rgb(img_as_float(block.data[block.core])))
-        places = _drawn_places(layout, block.tile)
-        if 0 in extent(places):
+        grid_box = _drawn_positions(layout, block.tile)
+        if 0 in extent(grid_box):
             return image
         pen = _Pen(layout, image, (block.tile[0].start, block.tile[1].start))
-        for row, line in enumerate(_descriptors(layout, block, places), places[0].start):
-            for column, descriptor in enumerate(line, places[1].start):
+        for row, grid_row in enumerate(_descriptors(layout, block, grid_box), grid_box[0].start):
+            for column, descriptor in enumerate(grid_row, grid_box[1].start):
                 pen.draw(descriptor, row, column)
         return image
 
@@ -324,35 +327,39 @@ def _drawing(layout: _Layout) -> Tiles:
 
 @dataclass
 class _Pen:
-    """Draws descriptors into a tile, in the whole image's coordinates."""
+    """A pen that draws descriptors into a tile, in the whole image's coordinates."""
 
     layout: _Layout
     image: np.ndarray
     start: tuple[int, int]
 
     def draw(self, descriptor: np.ndarray, row: int, column: int) -> None:
-        """Draw one descriptor: a circle with spokes per histogram, as `daisy` does."""
+        """Draw one descriptor, with a circle and spokes per histogram, as `daisy` does."""
         layout = self.layout
         bins, step = int(layout.call["orientations"]), int(layout.call["step"])
         y, x = row * step + layout.radius, column * step + layout.radius
         largest = np.max(descriptor)
-        self._histogram(y, x, layout.sigmas[0], descriptor[:bins], largest, RED)
-        for ring, number, by_row, by_column in layout.histograms():
+        self._histogram((y, x), layout.sigmas[0], descriptor[:bins], largest, RED)
+        for ring, number, row_offset, column_offset in layout.histograms():
             share = float(1 + ring) / layout.rings
-            at = bins * (1 + ring * int(layout.call["histograms"]) + number)
+            channel = bins * (1 + ring * int(layout.call["histograms"]) + number)
             self._histogram(
-                y + by_row,
-                x + by_column,
+                (y + row_offset, x + column_offset),
                 layout.sigmas[ring + 1],
-                descriptor[at : at + bins],
+                descriptor[channel : channel + bins],
                 largest,
                 (1 - share, 1, share),
             )
 
     def _histogram(
-        self, y: int, x: int, sigma: float, values: np.ndarray, largest: Any, color: Sequence[float]
+        self,
+        centre: tuple[int, int],
+        sigma: float,
+        values: np.ndarray,
+        largest: Any,
+        color: Sequence[float],
     ) -> None:
-        down, right = self.start
+        (y, x), (down, right) = centre, self.start
         self._color(draw.circle_perimeter_aa(y - down, x - right, int(sigma)), color)
         for value, angle in zip(values, self.layout.orientations, strict=True):
             share = value / largest
@@ -374,7 +381,7 @@ def _dtype(call: Call) -> Any:
 
 def _shape(call: Call) -> tuple[int, ...]:
     layout = _Layout(call)
-    return (*layout.places, layout.length)
+    return (*layout.grid_shape, layout.length)
 
 
 def _parts(call: Call) -> tuple[Part, ...] | None:
@@ -388,8 +395,8 @@ def _parts(call: Call) -> tuple[Part, ...] | None:
 
 def _plan(call: Call) -> Tiles | Parts:
     layout = _Layout(call)
-    described = _described(layout)
-    return Parts((described, _drawing(layout))) if call["visualize"] else described
+    described = _descriptor_tiles(layout)
+    return Parts((described, _drawing_tiles(layout))) if call["visualize"] else described
 
 
 WIDTHS = Number(minimum=0, length=True, usual=(0.5, 3))

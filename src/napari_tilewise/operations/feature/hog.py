@@ -1,9 +1,9 @@
 """`skimage.feature.hog`: descriptors of a grid of cells, and their image, one star per cell.
 
-The grid of cells begins at the image's origin, so regions are grown to whole cells. A gradient
-knows the next pixel, a descriptor the cells of its block. Where a line of the image ends is a
-rounded coordinate, and rounding depends a little on how far the origin is: in the first few cells
-of an array lines may end a pixel off. Those cells stay within the halo.
+The grid of cells starts at the image's origin, so regions are grown to whole cells. A gradient
+depends on the next pixel, a descriptor on the cells of its block. The end of a line in the image is
+a rounded coordinate, and the rounding depends slightly on the distance from the origin: in the
+first few cells of an array lines may end one pixel off. The halo contains these cells.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 CELLS_BEFORE = 4
-"""From the fourth cell on, lines end where they end anywhere else (the third suffices for cells of
-2 to 64 pixels and 1 to 36 orientations)."""
+"""From the fourth cell on, lines end at the same pixel as in any other cell (the third suffices for
+cells of 2 to 64 pixels and 1 to 36 orientations)."""
 
-PIECE = 512
-"""About how many pixels along each axis are described at once."""
+SPAN = 512
+"""Approximate number of pixels along each axis whose descriptors are computed at once."""
 
 
 def _cells(call: Call) -> tuple[int, int]:
@@ -69,7 +69,7 @@ def _check(call: Call) -> None:
                 f"{call.operation.name}: {name}={call[name]!r}: expected two integers, one per "
                 "spatial axis."
             )
-    if min(_places(call)) < 1:
+    if min(_block_counts(call)) < 1:
         rows, columns = (c * b for c, b in zip(_cells(call), _block(call), strict=True))
         raise InvalidImage(
             f"{call.operation.name}: The input image is too small given the values of "
@@ -81,8 +81,8 @@ def _check(call: Call) -> None:
 # -- descriptors -----------------------------------------------------------------------------------
 
 
-def _places(call: Call) -> tuple[int, ...]:
-    """Return how many blocks of cells there are along each axis."""
+def _block_counts(call: Call) -> tuple[int, ...]:
+    """Return the number of blocks of cells along each axis."""
     return tuple(
         n // cell - block + 1
         for n, cell, block in zip(call.spatial_shape, _cells(call), _block(call), strict=True)
@@ -90,77 +90,77 @@ def _places(call: Call) -> tuple[int, ...]:
 
 
 def _shape(call: Call) -> tuple[int, ...]:
-    shape = (*_places(call), *_block(call), int(call["orientations"]))
+    shape = (*_block_counts(call), *_block(call), int(call["orientations"]))
     return (int(np.prod(shape)),) if call["feature_vector"] else shape
 
 
 @dataclass
-class _Described:
-    """Descriptors of parts of the grid of blocks."""
+class _DescriptorParts:
+    """The descriptors of several boxes of the grid of blocks."""
 
     parts: list[tuple[Region, np.ndarray]]
     nbytes: int
 
-    def extend(self, other: _Described) -> _Described:
-        """Take in those of other parts."""
-        return _Described(self.parts + other.parts, self.nbytes + other.nbytes)
+    def extend(self, other: _DescriptorParts) -> _DescriptorParts:
+        """Return these descriptors and those of other boxes."""
+        return _DescriptorParts(self.parts + other.parts, self.nbytes + other.nbytes)
 
 
-def _descriptors(call: Call) -> Generator[Reduce, Any, np.ndarray]:
-    """Compute the descriptors, piece by piece of the grid of blocks."""
-    places, cells = _places(call), _cells(call)
-    steps = [max(1, PIECE // cell) for cell in cells]
-    pieces = [
+def _reduce_descriptors(call: Call) -> Generator[Reduce, Any, np.ndarray]:
+    """Return the descriptors, computed box by box of the grid of blocks."""
+    counts, cells = _block_counts(call), _cells(call)
+    steps = [max(1, SPAN // cell) for cell in cells]
+    boxes = [
         tuple(
             slice(start, min(start + step, n))
-            for start, step, n in zip(at, steps, places, strict=True)
+            for start, step, n in zip(starts, steps, counts, strict=True)
         )
-        for at in product(*(range(0, n, step) for n, step in zip(places, steps, strict=True)))
+        for starts in product(*(range(0, n, step) for n, step in zip(counts, steps, strict=True)))
     ]
 
-    def of(block: Block) -> _Described:
-        piece = pieces[block.position[0]]
-        found = call.operation.raw_function(
+    def tile_descriptors(block: Block) -> _DescriptorParts:
+        box = boxes[block.position[0]]
+        descriptors = call.operation.raw_function(
             block.data, **{**call.keywords, "visualize": False, "feature_vector": False}
         )
         inner = tuple(
             slice(p.start - r.start // cell, p.stop - r.start // cell)
-            for p, r, cell in zip(piece, block.region, cells, strict=True)
+            for p, r, cell in zip(box, block.region, cells, strict=True)
         )
-        part = np.array(found[inner])
-        return _Described([(piece, part)], part.nbytes)
+        part = np.array(descriptors[inner])
+        return _DescriptorParts([(box, part)], part.nbytes)
 
-    def finish(total: _Described) -> np.ndarray:
-        out = np.empty((*places, *_block(call), int(call["orientations"])), as_float(call))
+    def finish(total: _DescriptorParts) -> np.ndarray:
+        out = np.empty((*counts, *_block(call), int(call["orientations"])), as_float(call))
         while total.parts:
-            piece, part = total.parts.pop()
-            out[piece] = part
+            box, part = total.parts.pop()
+            out[box] = part
         return out.ravel() if call["feature_vector"] else out
 
-    found: np.ndarray = yield Reduce(
-        of,
-        _Described.extend,
-        regions=[_pixels(call, piece) for piece in pieces],
+    descriptors: np.ndarray = yield Reduce(
+        tile_descriptors,
+        _DescriptorParts.extend,
+        regions=[_pixels(call, box) for box in boxes],
         finish=finish,
         description="descriptors",
     )
-    return found
+    return descriptors
 
 
 def _largest(call: Call) -> int:
-    """Return how many pixels the largest piece is made of."""
+    """Return the number of pixels that the largest box depends on."""
     if _leaves_cells(call):
         return size(tuple(slice(0, n) for n in call.spatial_shape))
-    largest = tuple(slice(1, 1 + max(1, PIECE // cell)) for cell in _cells(call))
-    return size(_pixels(call, largest))
+    largest_box = tuple(slice(1, 1 + max(1, SPAN // cell)) for cell in _cells(call))
+    return size(_pixels(call, largest_box))
 
 
-def _pixels(call: Call, piece: Region) -> Region:
-    """Return the pixels of the blocks of a piece, with one more cell around."""
+def _pixels(call: Call, box: Region) -> Region:
+    """Return the pixels of a box of blocks, with one more cell around."""
     return tuple(
-        slice(max(0, (p.start - 1) * cell), min(n, (p.stop + block) * cell))
-        for p, cell, block, n in zip(
-            piece, _cells(call), _block(call), call.spatial_shape, strict=True
+        slice(max(0, (span.start - 1) * cell), min(n, (span.stop + block) * cell))
+        for span, cell, block, n in zip(
+            box, _cells(call), _block(call), call.spatial_shape, strict=True
         )
     )
 
@@ -176,11 +176,11 @@ def _image(call: Call) -> Generator[Reduce, Any, Tiles | Value]:
     cells = _cells(call)
 
     def compute(block: Block) -> np.ndarray:
-        # The image does not depend on the blocks: one block of all cells is the fastest.
-        held = [n // cell for n, cell in zip(extent(block.region), cells, strict=True)]
-        changed = {"visualize": True, "cells_per_block": held, "block_norm": "L1"}
+        # The image does not depend on the blocks: a single block of all cells is fastest.
+        cell_counts = [n // cell for n, cell in zip(extent(block.region), cells, strict=True)]
+        overrides = {"visualize": True, "cells_per_block": cell_counts, "block_norm": "L1"}
         return np.asarray(
-            call.operation.raw_function(block.data, **{**call.keywords, **changed})[1]
+            call.operation.raw_function(block.data, **{**call.keywords, **overrides})[1]
         )
 
     if _leaves_cells(call):
@@ -190,9 +190,9 @@ def _image(call: Call) -> Generator[Reduce, Any, Tiles | Value]:
 
 
 def _leaves_cells(call: Call) -> bool:
-    """Return whether lines leave their cells, even around the end of the image to its other side.
+    """Return whether lines leave their cells, and may even wrap around the image's border.
 
-    In cells of one pixel scikit-image's radius is -1.
+    For cells of one pixel scikit-image's radius is -1.
     """
     return min(_cells(call)) == 1 and (call["visualize"] or call.operation.is_step)
 
@@ -207,7 +207,7 @@ def _parts(call: Call) -> tuple[Part, ...] | None:
 
 
 def _plan(call: Call) -> Plan:
-    described = Value((yield from _descriptors(call)))
+    described = Value((yield from _reduce_descriptors(call)))
     return Parts((described, (yield from _image(call)))) if call["visualize"] else described
 
 
@@ -236,8 +236,8 @@ _DESCRIPTORS = Operation(
     neighbourhood=Neighbourhood(halo=_halo),
     plan_of=_plan,
     limits=Limits(ndim=(2, 2), check=_check),
-    note="In a recipe or a form it gives the image of the descriptors. That of cells of one pixel "
-    "needs the whole image.",
+    note="In a recipe or a form the result is the image of the descriptors. With cells of one "
+    "pixel it needs the whole image.",
 )
 
 _IMAGE = replace(
@@ -248,4 +248,4 @@ _IMAGE = replace(
 )
 
 OPERATIONS = (replace(_DESCRIPTORS, step=AsStep(operation=_IMAGE)),)
-"""Descriptors; in a recipe or a form, their image, whatever `visualize` says."""
+"""Descriptors; in a recipe or a form their image, whatever the value of `visualize`."""

@@ -1,8 +1,9 @@
-"""Peaks within labels: each label is an image of its own, the box around its pixels.
+"""Peaks within labels: each label is treated as an image of its own, the box around its pixels.
 
-Outside the label that image is as dark as its type allows, and at the box's border it goes on as
-its border pixels. Both hold in any tile that knows the box. Whether all of a label's pixels are
-peaks, which then are none but those that an opening of the label removes, is told by all tiles.
+Outside the label, that image has the smallest value of its dtype, and at the box's border it is
+extended by its border pixels. Both are known in any tile, given the box. If all pixels of a label
+are peaks, which only all tiles together decide, then only those that an opening of the label
+removes are kept.
 """
 
 from __future__ import annotations
@@ -22,38 +23,38 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class _Found:
-    """What tiles know of the peaks of each label: places and values."""
+class _LabelPeaks:
+    """The coordinates and values of the peaks of each label."""
 
     flat: dict[int, bool] = field(default_factory=dict)
     peaks: dict[int, list[tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
     lonely: dict[int, list[tuple[np.ndarray, np.ndarray]]] = field(default_factory=dict)
-    """Those that an opening of the label removes."""
+    """Peaks that an opening of the label removes."""
     nbytes: int = 0
 
-    def extend(self, other: _Found) -> _Found:
-        """Take in what another tile knows: a gather's merge."""
+    def extend(self, other: _LabelPeaks) -> _LabelPeaks:
+        """Add another tile's peaks, and return this object, as a reduction's `merge` does."""
         for label, flat in other.flat.items():
             self.flat[label] = self.flat.get(label, True) and flat
-        for mine, theirs in ((self.peaks, other.peaks), (self.lonely, other.lonely)):
-            for label, parts in theirs.items():
-                mine.setdefault(label, []).extend(parts)
+        for total, part in ((self.peaks, other.peaks), (self.lonely, other.lonely)):
+            for label, parts in part.items():
+                total.setdefault(label, []).extend(parts)
         self.nbytes += other.nbytes
         return self
 
     def add(
         self,
-        where: dict[int, list[Any]],
+        peaks_by_label: dict[int, list[Any]],
         label: int,
-        found: np.ndarray,
+        is_peak: np.ndarray,
         pixels: np.ndarray,
-        at: Region,
+        box: Region,
     ) -> None:
-        """Note the pixels of a box where `found` is set."""
-        index = np.nonzero(found)
-        places = np.transpose(index) + np.array([s.start for s in at], np.intp)
-        where.setdefault(label, []).append((places, pixels[index]))
-        self.nbytes += 2 * places.nbytes
+        """Add the pixels of a box where `is_peak` is set."""
+        index = np.nonzero(is_peak)
+        coordinates = np.transpose(index) + np.array([s.start for s in box], np.intp)
+        peaks_by_label.setdefault(label, []).append((coordinates, pixels[index]))
+        self.nbytes += 2 * coordinates.nbytes
 
 
 def labelled_peaks(
@@ -64,140 +65,157 @@ def labelled_peaks(
     halo: HaloLike,
     p_norm: float,
 ) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
-    """Compute the peaks of every label, the smallest label's first, and their values."""
-    boxes = yield from _boxes(call, border)
+    """Return the peaks of every label, in ascending order of labels, and their values."""
+    boxes = yield from _reduce_boxes(call, border)
     darkest = (np.finfo if call.dtype.kind == "f" else np.iinfo)(call.dtype).min
-    both = normal_halo(halo, call.ndim)
+    halo_pairs = normal_halo(halo, call.ndim)
 
-    def of(block: Block) -> _Found:
-        found = _Found()
-        for label, box in _met(boxes, block, everywhere=darkest > threshold):
-            _look(found, block, label, box, grow(intersect(box, block.tile), both))
-        return found
+    def tile_peaks(block: Block) -> _LabelPeaks:
+        label_peaks = _LabelPeaks()
+        for label, box in _labels_in(boxes, block, include_outside=darkest > threshold):
+            _find_peaks(
+                label_peaks, block, label, box, grow(intersect(box, block.tile), halo_pairs)
+            )
+        return label_peaks
 
-    def _look(found: _Found, block: Block, label: int, box: Region, wanted: Region) -> None:
-        region = intersect(intersect(box, wanted), block.region)
-        part = within(region, block.region)
+    def _find_peaks(
+        label_peaks: _LabelPeaks, block: Block, label: int, box: Region, neighbourhood: Region
+    ) -> None:
+        region = intersect(intersect(box, neighbourhood), block.region)
+        box_in_block = within(region, block.region)
         inner = intersect(box, block.tile)
         core = within(inner, region)
-        mask = block.images["labels"][part] == label
-        image = block.data[part].copy()
+        mask = block.images["labels"][box_in_block] == label
+        image = block.data[box_in_block].copy()
         image[~mask] = darkest
-        above = (image > threshold)[core]
+        above_threshold = (image > threshold)[core]
         if footprint.size == 1 or size(box) == 1:
-            found.flat[label] = False
-            found.add(found.peaks, label, above, image[core], inner)
+            label_peaks.flat[label] = False
+            label_peaks.add(label_peaks.peaks, label, above_threshold, image[core], inner)
             return
         largest = ndi.maximum_filter(image, footprint=footprint, mode="nearest")
         peaks = (image == largest)[core]
-        found.flat[label] = bool(peaks[mask[core]].all())
-        found.add(found.peaks, label, peaks & above, image[core], inner)
-        if found.flat[label]:
-            removed = np.logical_xor(mask, ndi.binary_opening(mask))[core]
-            found.add(found.lonely, label, removed & above, image[core], inner)
+        label_peaks.flat[label] = bool(peaks[mask[core]].all())
+        label_peaks.add(label_peaks.peaks, label, peaks & above_threshold, image[core], inner)
+        if label_peaks.flat[label]:
+            is_removed = np.logical_xor(mask, ndi.binary_opening(mask))[core]
+            label_peaks.add(
+                label_peaks.lonely, label, is_removed & above_threshold, image[core], inner
+            )
 
-    found: _Found = yield Reduce(of, _Found.extend, halo=halo, description="local maxima of labels")
-    return _chosen(call, found, p_norm)
+    label_peaks: _LabelPeaks = yield Reduce(
+        tile_peaks, _LabelPeaks.extend, halo=halo, description="local maxima of labels"
+    )
+    return _choose_per_label(call, label_peaks, p_norm)
 
 
-def _met(
-    boxes: Mapping[int, Region], block: Block, *, everywhere: bool
+def _labels_in(
+    boxes: Mapping[int, Region], block: Block, *, include_outside: bool
 ) -> list[tuple[int, Region]]:
-    """Return the labels whose boxes a tile meets, or, unless `everywhere`, that have pixels in it.
+    """Return the labels with pixels in a tile, or with `include_outside` with boxes in it.
 
-    Pixels around a label are peaks of its box only where the darkest ones are above the threshold.
+    Pixels outside a label can be peaks of its box only if the smallest value of the dtype is above
+    the threshold.
     """
-    if everywhere:
+    if include_outside:
         return [(k, box) for k, box in boxes.items() if size(intersect(box, block.tile))]
-    inside = np.unique(block.images["labels"][block.core])
+    present = np.unique(block.images["labels"][block.core])
     return [
         (k, boxes[k])
-        for k in inside.tolist()
+        for k in present.tolist()
         if k in boxes and size(intersect(boxes[k], block.tile))
     ]
 
 
-def _chosen(call: Call, found: _Found, p_norm: float) -> tuple[np.ndarray, np.ndarray]:
-    """Choose among every label's candidates as scikit-image chooses among an image's."""
-    # scikit-image's array of no peaks has two columns, whatever the image has.
-    places, values = [np.empty((0, 2), int)], [np.empty(0, call.dtype)]
-    for number, label in enumerate(sorted(found.flat)):
-        if number == 0:
-            places, values = [], []
-        parts = (found.lonely if found.flat[label] else found.peaks).get(label, [])
-        at = np.concatenate([p for p, _ in parts])
-        of = np.concatenate([v for _, v in parts])
-        order = np.argsort(np.ravel_multi_index(tuple(at.T), call.shape))
-        order = order[np.argsort(-of[order], kind="stable")]
-        at, of = at[order], of[order]
-        kept = spaced_peaks(at, call["min_distance"], call["num_peaks_per_label"], p_norm)
-        places.append(kept)
-        values.append(_values_of(kept, at, of, call.shape))
-    return np.vstack(places), np.concatenate(values)
+def _choose_per_label(
+    call: Call, label_peaks: _LabelPeaks, p_norm: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose among the candidates of every label as scikit-image does for an image."""
+    # scikit-image's array of no peaks always has two columns.
+    coordinates, values = [np.empty((0, 2), int)], [np.empty(0, call.dtype)]
+    for index, label in enumerate(sorted(label_peaks.flat)):
+        if index == 0:
+            coordinates, values = [], []
+        parts = (label_peaks.lonely if label_peaks.flat[label] else label_peaks.peaks).get(
+            label, []
+        )
+        label_coordinates = np.concatenate([p for p, _ in parts])
+        label_values = np.concatenate([v for _, v in parts])
+        order = np.argsort(np.ravel_multi_index(tuple(label_coordinates.T), call.shape))
+        order = order[np.argsort(-label_values[order], kind="stable")]
+        label_coordinates, label_values = label_coordinates[order], label_values[order]
+        selected = spaced_peaks(
+            label_coordinates, call["min_distance"], call["num_peaks_per_label"], p_norm
+        )
+        coordinates.append(selected)
+        values.append(_values_of(selected, label_coordinates, label_values, call.shape))
+    return np.vstack(coordinates), np.concatenate(values)
 
 
-def spaced_peaks(places: np.ndarray, spacing: float, most: float, p_norm: float) -> np.ndarray:
-    """Return the first places of a list that are far enough from each other, and not too many.
+def spaced_peaks(
+    coordinates: np.ndarray, spacing: float, max_count: float, p_norm: float
+) -> np.ndarray:
+    """Return the first coordinates that are at least `spacing` apart, at most `max_count`.
 
     Parameters
     ----------
-    places
-        Coordinates of pixels, one row per peak, the best first.
+    coordinates
+        Coordinates of pixels, one row per peak, the brightest first.
     spacing
-        The least distance between two of them, in pixels.
-    most
+        The smallest distance between two peaks, in pixels.
+    max_count
         The largest number of peaks; infinity for all.
     p_norm
-        Which Minkowski distance is meant.
+        The order of the Minkowski distance.
     """
     if spacing > 1:
-        spaced = reach("_shared.coord", "ensure_spacing")
-        places = spaced(
-            places,
+        ensure_spacing = reach("_shared.coord", "ensure_spacing")
+        coordinates = ensure_spacing(
+            coordinates,
             spacing=spacing,
             p_norm=p_norm,
-            max_out=int(most) if np.isfinite(most) else None,
+            max_out=int(max_count) if np.isfinite(max_count) else None,
         )
-    return places[: int(most)] if len(places) > most else places
+    return coordinates[: int(max_count)] if len(coordinates) > max_count else coordinates
 
 
 def _values_of(
-    kept: np.ndarray, places: np.ndarray, values: np.ndarray, shape: tuple[int, ...]
+    selected: np.ndarray, coordinates: np.ndarray, values: np.ndarray, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Return the values of some of the places."""
-    raster = np.ravel_multi_index(tuple(places.T), shape)
+    """Return the values at the selected coordinates."""
+    raster = np.ravel_multi_index(tuple(coordinates.T), shape)
     order = np.argsort(raster)
-    wanted = np.ravel_multi_index(tuple(kept.T), shape)
-    return np.asarray(values[order[np.searchsorted(raster, wanted, sorter=order)]])
+    selected_raster = np.ravel_multi_index(tuple(selected.T), shape)
+    return np.asarray(values[order[np.searchsorted(raster, selected_raster, sorter=order)]])
 
 
-def _boxes(call: Call, border: tuple[int, ...]) -> Generator[Reduce, Any, dict[int, Region]]:
-    """Compute the box around every label's pixels that lie inside the excluded border."""
+def _reduce_boxes(call: Call, border: tuple[int, ...]) -> Generator[Reduce, Any, dict[int, Region]]:
+    """Return the box of every label's pixels inside the excluded border."""
     inner = tuple(slice(w, max(w, n - w)) for w, n in zip(border, call.shape, strict=True))
 
-    def of(block: Block) -> dict[int, Region]:
+    def tile_boxes(block: Block) -> dict[int, Region]:
         tile = intersect(block.tile, inner)
         if not size(tile):
             return {}
         labels = block.images["labels"][within(tile, block.region)]
-        names, compact = np.unique(labels, return_inverse=True)
-        found = ndi.find_objects(compact.reshape(extent(tile)) + 1)
+        label_ids, inverse = np.unique(labels, return_inverse=True)
+        objects = ndi.find_objects(inverse.reshape(extent(tile)) + 1)
         return {
-            int(name): tuple(
+            int(label): tuple(
                 slice(b.start + t.start, b.stop + t.start) for b, t in zip(box, tile, strict=True)
             )
-            for name, box in zip(names, found, strict=True)
-            if name > 0 and box is not None
+            for label, box in zip(label_ids, objects, strict=True)
+            if label > 0 and box is not None
         }
 
     def merge(a: dict[int, Region], b: dict[int, Region]) -> dict[int, Region]:
         for label, box in b.items():
-            mine = a.get(label, box)
+            known_box = a.get(label, box)
             a[label] = tuple(
                 slice(min(p.start, q.start), max(p.stop, q.stop))
-                for p, q in zip(mine, box, strict=True)
+                for p, q in zip(known_box, box, strict=True)
             )
         return a
 
-    boxes: dict[int, Region] = yield Reduce(of, merge, description="boxes of labels")
+    boxes: dict[int, Region] = yield Reduce(tile_boxes, merge, description="boxes of labels")
     return boxes

@@ -1,9 +1,9 @@
 """`skimage.feature.local_binary_pattern`: which points of a circle are brighter than its centre.
 
-scikit-image adds a point's offset to the pixel's coordinate and takes the fraction of the sum to
-interpolate by, so that the rounding of the fraction depends on where in the image the pixel lies;
-where neighbours are equal this decides the code. Here the sum is made of coordinates within the
-whole image, whatever the tile, and everything after it in scikit-image's order of operations.
+scikit-image adds a point's offset to the pixel's coordinate and interpolates by the fraction of the
+sum, so the rounding of the fraction depends on the pixel's position in the image; among equal
+neighbours this decides the code. Here the sum uses coordinates in the whole image, for any tile,
+and all later steps follow scikit-image's order of operations.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import Number
 
 ROWS = 64
-"""Rows at once: the images in between stay in the processor's cache."""
+"""Rows processed at once, so that intermediate arrays stay in the processor's cache."""
 
 
 def _offsets(call: Call) -> tuple[np.ndarray, np.ndarray]:
-    """Return the circle's points relative to the centre, rounded as scikit-image rounds them."""
+    """Return the circle's points relative to the centre, rounded as in scikit-image."""
     points, radius = int(call["P"]), float(call["R"])
     angles = 2 * np.pi * np.arange(points, dtype=np.float64) / points
     return np.round(-radius * np.sin(angles), 5), np.round(radius * np.cos(angles), 5)
@@ -48,24 +48,24 @@ def _halo(call: Call) -> HaloLike:
 def _check(call: Call) -> None:
     if call["method"] == "ror" and call["P"] > 31:
         raise InvalidParameter(
-            f"{call.operation.name}: P={call['P']} with method='ror', which turns 32-bit patterns: "
-            "expected at most 31."
+            f"{call.operation.name}: P={call['P']} with method='ror', which rotates 32-bit "
+            "patterns: expected at most 31."
         )
 
 
 def _plan(call: Call) -> Tiles:
     def compute(block: Block) -> np.ndarray:
         out = np.empty(extent(block.tile))
-        first, last = block.tile[0].start, block.tile[0].stop
-        for start in range(first, last, ROWS):
-            part = (slice(start, min(start + ROWS, last)), block.tile[1])
-            codes = out[start - first : part[0].stop - first]
-            codes[...] = _codes(call, part, block)
+        first_row, stop_row = block.tile[0].start, block.tile[0].stop
+        for start in range(first_row, stop_row, ROWS):
+            rows_box = (slice(start, min(start + ROWS, stop_row)), block.tile[1])
+            codes = out[start - first_row : rows_box[0].stop - first_row]
+            codes[...] = _codes(call, rows_box, block)
         return out
 
-    reach = int(np.ceil(call["R"]))
+    radius = int(np.ceil(call["R"]))
     return Tiles(
-        compute, source=lambda tile: tuple(slice(s.start - reach, s.stop + reach) for s in tile)
+        compute, source=lambda tile: tuple(slice(s.start - radius, s.stop + radius) for s in tile)
     )
 
 
@@ -80,27 +80,27 @@ class _Surroundings:
             slice(max(b.start, r.start), min(b.stop, r.stop))
             for b, r in zip(box, block.region, strict=True)
         ]
-        to = tuple(
+        target = tuple(
             slice(c.start - b.start, c.stop - b.start) for c, b in zip(common, box, strict=True)
         )
-        of = tuple(
+        source = tuple(
             slice(c.start - r.start, c.stop - r.start)
             for c, r in zip(common, block.region, strict=True)
         )
-        self.data[to] = block.data[of]
+        self.data[target] = block.data[source]
         self._shape = extent(part)
 
-    def at(self, row: int, column: int) -> np.ndarray:
-        """Return the part's pixels, those whose box begins at this absolute place."""
+    def shifted(self, row: int, column: int) -> np.ndarray:
+        """Return the box of pixels, of the part's shape, that starts at this absolute position."""
         rows, columns = row - self._start[0], column - self._start[1]
         return self.data[rows : rows + self._shape[0], columns : columns + self._shape[1]]
 
 
 def _codes(call: Call, part: Region, block: Block) -> np.ndarray:
     surroundings = _Surroundings(block, part, int(np.ceil(call["R"])))
-    centre = surroundings.at(part[0].start, part[1].start)
+    centre = surroundings.shifted(part[0].start, part[1].start)
     samples = (
-        _sampled(surroundings, part, row, column)
+        _sample(surroundings, part, row, column)
         for row, column in zip(*_offsets(call), strict=True)
     )
     if call["method"] == "var":
@@ -109,70 +109,74 @@ def _codes(call: Call, part: Region, block: Block) -> np.ndarray:
     return CODES[call["method"]](brighter)
 
 
-def _sampled(around: _Surroundings, part: Region, row: float, column: float) -> np.ndarray:
-    """Return the image interpolated at every pixel of a part moved by an offset."""
+def _sample(surroundings: _Surroundings, part: Region, row: float, column: float) -> np.ndarray:
+    """Return the image interpolated at every pixel of a part shifted by an offset."""
     (row_low, row_high, rows), (column_low, column_high, columns) = (
         _fractions(span, offset) for span, offset in zip(part, (row, column), strict=True)
     )
     rows = rows[:, None]
-    left, right = 1 - columns, columns
-    top = left * around.at(row_low, column_low) + right * around.at(row_low, column_high)
-    bottom = left * around.at(row_high, column_low) + right * around.at(row_high, column_high)
+    weight_low, weight_high = 1 - columns, columns
+    top = weight_low * surroundings.shifted(
+        row_low, column_low
+    ) + weight_high * surroundings.shifted(row_low, column_high)
+    bottom = weight_low * surroundings.shifted(
+        row_high, column_low
+    ) + weight_high * surroundings.shifted(row_high, column_high)
     return np.asarray((1 - rows) * top + rows * bottom)
 
 
 def _fractions(span: slice, offset: float) -> tuple[int, int, np.ndarray]:
-    """Return where the pixels before and after a moved span begin, and how far between they lie.
+    """Return the first pixel before and after a shifted span, and the fractions between them.
 
-    Rounded to five digits an offset is either whole or far from it: the span's pixels all fall
-    between the same two neighbours.
+    An offset rounded to five digits is either an integer or far from one: all pixels of the span
+    lie between neighbours at the same two distances.
     """
-    moved = np.arange(span.start, span.stop) + offset
-    below = np.floor(moved)
-    return int(below[0]), int(np.ceil(moved[0])), moved - below
+    positions = np.arange(span.start, span.stop) + offset
+    floors = np.floor(positions)
+    return int(floors[0]), int(np.ceil(positions[0])), positions - floors
 
 
 # -- codes -----------------------------------------------------------------------------------------
 
 
-def _default(brighter: np.ndarray) -> np.ndarray:
+def _weighted_sum(brighter: np.ndarray) -> np.ndarray:
     weights = 2 ** np.arange(len(brighter), dtype=np.int32)
     code = np.zeros(brighter.shape[1:])
-    for one, weight in zip(brighter, weights, strict=True):
-        code += one * weight
+    for bit, weight in zip(brighter, weights, strict=True):
+        code += bit * weight
     return code
 
 
-def _rotated(brighter: np.ndarray) -> np.ndarray:
-    """Return the smallest number among the pattern's rotations."""
+def _smallest_rotation(brighter: np.ndarray) -> np.ndarray:
+    """Return the smallest number among all rotations of the pattern."""
     points = len(brighter)
-    chain = _default(brighter).astype(np.int64)
-    least = chain.copy()
+    pattern = _weighted_sum(brighter).astype(np.int64)
+    smallest = pattern.copy()
     for _ in range(points - 1):
-        chain = (chain >> 1) | ((chain & 1) << (points - 1))
-        np.minimum(least, chain, out=least)
-    return least.astype(np.float64)
+        pattern = (pattern >> 1) | ((pattern & 1) << (points - 1))
+        np.minimum(smallest, pattern, out=smallest)
+    return smallest.astype(np.float64)
 
 
-def _uniform(brighter: np.ndarray) -> np.ndarray:
+def _uniform_count(brighter: np.ndarray) -> np.ndarray:
     count = brighter.sum(axis=0, dtype=np.float64)
     return np.where(_changes(brighter) <= 2, count, float(len(brighter) + 1))
 
 
 def _nonrotated_uniform(brighter: np.ndarray) -> np.ndarray:
     points = len(brighter)
-    ones = brighter.sum(axis=0, dtype=np.int64)
+    count = brighter.sum(axis=0, dtype=np.int64)
     first_one, first_zero = brighter.argmax(axis=0), brighter.argmin(axis=0)
-    turned = np.where(first_one == 0, ones - first_zero, points - first_one)
-    code = 1 + (ones - 1) * points + turned
-    code[ones == 0] = 0
-    code[ones == points] = points * (points - 1) + 1
+    rotation = np.where(first_one == 0, count - first_zero, points - first_one)
+    code = 1 + (count - 1) * points + rotation
+    code[count == 0] = 0
+    code[count == points] = points * (points - 1) + 1
     code[_changes(brighter) > 2] = points * (points - 1) + 2
     return np.asarray(code, np.float64)
 
 
 def _changes(brighter: np.ndarray) -> np.ndarray:
-    """Return how often the pattern changes from its first point to its last."""
+    """Return the number of changes from the pattern's first point to its last."""
     return np.asarray((brighter[1:] != brighter[:-1]).sum(axis=0))
 
 
@@ -181,15 +185,15 @@ def _variance(samples: Any, points: int, shape: tuple[int, ...]) -> np.ndarray:
     for sample in samples:
         total += sample
         squares += sample * sample
-    found = (squares - (total * total) / points) / points
-    found[found == 0] = np.nan
-    return found
+    variance = (squares - (total * total) / points) / points
+    variance[variance == 0] = np.nan
+    return variance
 
 
 CODES = {
-    "default": _default,
-    "ror": _rotated,
-    "uniform": _uniform,
+    "default": _weighted_sum,
+    "ror": _smallest_rotation,
+    "uniform": _uniform_count,
     "nri_uniform": _nonrotated_uniform,
 }
 

@@ -1,9 +1,9 @@
 """`skimage.feature`, peaks: candidates from tiles, chosen once over the whole image.
 
-A tile says which of its pixels are the largest of their neighbourhood. Everything that depends on
-the image as a whole is done to their list, in scikit-image's order: no peaks where every pixel is
-its own maximum, the excluded border, the sort by brightness, the spacing, the number of peaks.
-Peaks within labels are found in every label's box; see `labelled_peaks`.
+A tile contributes the pixels that are the largest in their neighbourhood. All steps that depend on
+the whole image work on their list, in scikit-image's order: no peaks if every pixel is a maximum,
+the excluded border, the sort by brightness, the spacing, the number of peaks. Peaks within labels
+are searched in every label's box; see `labelled_peaks`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Passes: TypeAlias = Generator[Reduce, Any, np.ndarray]
 
 @dataclass(frozen=True, kw_only=True)
 class Border(Flag):
-    """True or False, or a width in pixels, or one per spatial axis."""
+    """True, False, or a width in pixels, either one number or one per spatial axis."""
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         if isinstance(value, bool | np.bool_):
@@ -53,12 +53,12 @@ class Border(Flag):
 
     def describe(self) -> str:
         """Return the expected values in words."""
-        return "True, False, or a width in pixels, or one per spatial axis"
+        return "True, False, or a width in pixels, either one number or one per spatial axis"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Most(Number):
-    """At most so many, or infinity for all there are."""
+class MaxCount(Number):
+    """A largest number of peaks; infinity means all."""
 
     integer: bool = True
     minimum: float = 0
@@ -71,7 +71,7 @@ class Most(Number):
 
 @dataclass
 class Candidates:
-    """Pixels that are the largest of their neighbourhood, and whether all are."""
+    """Pixels that are the largest in their neighbourhood, and whether all pixels are."""
 
     flat: bool
     places: list[np.ndarray]
@@ -79,15 +79,17 @@ class Candidates:
     nbytes: int
 
     @classmethod
-    def of(cls, found: np.ndarray, pixels: np.ndarray, start: Any, *, flat: bool) -> Candidates:
+    def from_mask(
+        cls, is_candidate: np.ndarray, pixels: np.ndarray, start: Any, *, flat: bool
+    ) -> Candidates:
         """Return the pixels of a tile that begins at `start` where `found` is set."""
-        at = np.nonzero(found)
-        places = np.transpose(at) + np.asarray(start, np.intp)
-        values = pixels[at]
-        return cls(flat, [places], [values], places.nbytes + values.nbytes)
+        indices = np.nonzero(is_candidate)
+        coordinates = np.transpose(indices) + np.asarray(start, np.intp)
+        values = pixels[indices]
+        return cls(flat, [coordinates], [values], coordinates.nbytes + values.nbytes)
 
     def extend(self, other: Candidates) -> Candidates:
-        """Take in those of another tile: a gather's merge."""
+        """Add another tile's candidates, and return this object, as a reduction's `merge` does."""
         self.places += other.places
         self.values += other.values
         self.flat = self.flat and other.flat
@@ -95,19 +97,19 @@ class Candidates:
         return self
 
     def ordered(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return places and values, the brightest first, equal ones in raster order."""
-        places, values = np.concatenate(self.places), np.concatenate(self.values)
-        raster = np.argsort(np.ravel_multi_index(tuple(places.T), shape))
-        places, values = places[raster], values[raster]
+        """Return coordinates and values, brightest first, equal ones in raster order."""
+        coordinates, values = np.concatenate(self.places), np.concatenate(self.values)
+        raster = np.argsort(np.ravel_multi_index(tuple(coordinates.T), shape))
+        coordinates, values = coordinates[raster], values[raster]
         order = np.argsort(-values, kind="stable")
-        return places[order], values[order]
+        return coordinates[order], values[order]
 
 
-# -- in the whole image ----------------------------------------------------------------------------
+# -- peaks of the whole image ----------------------------------------------------------------------
 
 
 def footprint_of(call: Call) -> np.ndarray:
-    """Return the neighbourhood in which a peak is the largest."""
+    """Return the neighbourhood in which a peak is the largest pixel."""
     if call["footprint"] is None:
         return np.ones((2 * int(call["min_distance"]) + 1,) * call.ndim, bool)
     return np.asarray(call["footprint"])
@@ -117,7 +119,7 @@ def _halo(call: Call) -> HaloLike:
     halo = [(n // 2, n - 1 - n // 2) for n in footprint_of(call).shape]
     if call["labels"] is None:
         return halo
-    # Labels whose pixels are all peaks keep those that an opening removes.
+    # Labels whose pixels are all peaks keep those that an opening removes, which has a reach of 2.
     return [(max(2, lo), max(2, hi)) for lo, hi in halo]
 
 
@@ -128,52 +130,54 @@ def _border(call: Call) -> tuple[int, ...]:
     return call.per_axis(width)
 
 
-def _peaks(call: Call, most: float, p_norm: float) -> Passes:
-    """Find what scikit-image's `peak_local_max` returns."""
+def _local_peaks(call: Call, max_count: float, p_norm: float) -> Passes:
+    """Return the result of scikit-image's `peak_local_max`."""
     threshold = yield from threshold_of(call, global_numbers.extremes(call))
     if call["labels"] is not None:
-        of_labels = yield from labelled_peaks(
+        label_peaks = yield from labelled_peaks(
             call, footprint_of(call), threshold, _border(call), _halo(call), p_norm
         )
-        return _limited(call, *of_labels, most, p_norm)
-    candidates = yield from _candidates(call, threshold)
+        return _limit_peaks(call, *label_peaks, max_count, p_norm)
+    candidates = yield from _reduce_candidates(call, threshold)
     if candidates.flat:
         return np.empty((0, call.ndim), np.intp)
-    places, _ = candidates.ordered(call.shape)
-    return spaced_peaks(places, call["min_distance"], most, p_norm)
+    coordinates, _ = candidates.ordered(call.shape)
+    return spaced_peaks(coordinates, call["min_distance"], max_count, p_norm)
 
 
-def _candidates(call: Call, threshold: Any) -> Generator[Reduce, Any, Candidates]:
+def _reduce_candidates(call: Call, threshold: Any) -> Generator[Reduce, Any, Candidates]:
     footprint = footprint_of(call)
-    plain = footprint.size == 1 or call.shape == (1,) * call.ndim
+    is_trivial = footprint.size == 1 or call.shape == (1,) * call.ndim
 
-    def of(block: Block) -> Candidates:
+    def tile_candidates(block: Block) -> Candidates:
         pixels = block.data[block.core]
-        if plain:
-            flat, found = False, pixels > threshold
+        if is_trivial:
+            is_flat, is_candidate = False, pixels > threshold
         else:
             largest = ndi.maximum_filter(block.data, footprint=footprint, mode="nearest")
-            found = pixels == largest[block.core]
-            flat = bool(found.all())
-            found &= pixels > threshold
-        found &= _inside(block, call)
-        return Candidates.of(found, pixels, [s.start for s in block.tile], flat=flat)
+            is_candidate = pixels == largest[block.core]
+            is_flat = bool(is_candidate.all())
+            is_candidate &= pixels > threshold
+        is_candidate &= inside_border(block, call.shape, _border(call))
+        return Candidates.from_mask(
+            is_candidate, pixels, [s.start for s in block.tile], flat=is_flat
+        )
 
     candidates: Candidates = yield Reduce(
-        of, Candidates.extend, halo=_halo(call), description="local maxima"
+        tile_candidates, Candidates.extend, halo=_halo(call), description="local maxima"
     )
     return candidates
 
 
 def threshold_of(call: Call, extremes: Any) -> Generator[Reduce, Any, Any]:
-    """Find what scikit-image's `_get_threshold` returns.
+    """Return the result of scikit-image's `_get_threshold`.
 
     Parameters
     ----------
     call
-        Has `threshold_abs` (or `threshold`) and `threshold_rel`.
+        A call with `threshold_abs` (or `threshold`) and `threshold_rel`.
     extremes
-        The passes that find the smallest and largest value; run only when needed.
+        The reduction to the smallest and largest value, which runs only if needed.
     """
     threshold = call["threshold_abs" if "threshold_abs" in call.params else "threshold"]
     relative = call["threshold_rel"]
@@ -185,45 +189,44 @@ def threshold_of(call: Call, extremes: Any) -> Generator[Reduce, Any, Any]:
     return threshold
 
 
-def _inside(block: Block, call: Call) -> np.ndarray:
-    """Return where a tile lies inside the border that is excluded."""
-    inside = np.ones((1,) * call.ndim, bool)
-    for axis, (tile, width) in enumerate(zip(block.tile, _border(call), strict=True)):
-        n = call.shape[axis]
-        along = np.arange(tile.start, tile.stop)
-        shape = tuple(-1 if i == axis else 1 for i in range(call.ndim))
-        inside = inside & ((along >= width) & (along < n - width)).reshape(shape)
+def inside_border(block: Block, shape: tuple[int, ...], border: tuple[int, ...]) -> np.ndarray:
+    """Return the mask of a tile's pixels that are not in the excluded border."""
+    inside = np.ones((1,) * len(shape), bool)
+    for axis, (tile, width, n) in enumerate(zip(block.tile, border, shape, strict=True)):
+        positions = np.arange(tile.start, tile.stop)
+        line = (positions >= width) & (positions < n - width)
+        inside = inside & line.reshape([-1 if i == axis else 1 for i in range(len(shape))])
     return inside
 
 
-def _limited(
-    call: Call, places: np.ndarray, values: np.ndarray, most: float, p_norm: float
+def _limit_peaks(
+    call: Call, coordinates: np.ndarray, values: np.ndarray, max_count: float, p_norm: float
 ) -> np.ndarray:
-    """Return the brightest of all labels' peaks where there are too many."""
-    if len(places) <= most:
-        return places
-    raster = np.ravel_multi_index(tuple(places.T), call.shape)
-    _, first = np.unique(raster, return_index=True)
-    order = first[np.argsort(-values[first], kind="stable")]
-    return spaced_peaks(places[order], call["min_distance"], most, p_norm)
+    """Return the `max_count` brightest of all labels' peaks if there are more."""
+    if len(coordinates) <= max_count:
+        return coordinates
+    raster = np.ravel_multi_index(tuple(coordinates.T), call.shape)
+    _, first_indices = np.unique(raster, return_index=True)
+    order = first_indices[np.argsort(-values[first_indices], kind="stable")]
+    return spaced_peaks(coordinates[order], call["min_distance"], max_count, p_norm)
 
 
 # -- corners ---------------------------------------------------------------------------------------
 
 
 def _corner_peaks(call: Call) -> Plan:
-    """Do what scikit-image's `corner_peaks` does with the peaks it finds without a number."""
-    coords = yield from _peaks(call, np.inf, np.inf)
-    most = None if np.isinf(call["num_peaks"]) else call["num_peaks"]
+    """Run the steps of scikit-image's `corner_peaks` on the unlimited list of peaks."""
+    coords = yield from _local_peaks(call, np.inf, np.inf)
+    max_count = None if np.isinf(call["num_peaks"]) else call["num_peaks"]
     if len(coords):
         tree = cKDTree(coords)
         rejected: set[int] = set()
-        for number, point in enumerate(coords):
-            if number not in rejected:
-                near = tree.query_ball_point(point, r=call["min_distance"], p=call["p_norm"])
-                near.remove(number)
-                rejected.update(near)
-        coords = np.delete(coords, tuple(rejected), axis=0)[:most]
+        for index, point in enumerate(coords):
+            if index not in rejected:
+                neighbours = tree.query_ball_point(point, r=call["min_distance"], p=call["p_norm"])
+                neighbours.remove(index)
+                rejected.update(neighbours)
+        coords = np.delete(coords, tuple(rejected), axis=0)[:max_count]
     if call["indices"]:
         return Value(coords)
     peaks = np.zeros(call.shape, bool)
@@ -232,7 +235,7 @@ def _corner_peaks(call: Call) -> Plan:
 
 
 def _is_mask(call: Call) -> bool:
-    """Return whether the corners are wanted as a mask."""
+    """Return whether the result is a mask of the corners."""
     return not call.params.get("indices", True)
 
 
@@ -249,15 +252,15 @@ def _shape(call: Call) -> tuple[int, ...] | None:
 
 
 def _plan(call: Call) -> Plan:
-    return Value((yield from _peaks(call, call["num_peaks"], call["p_norm"])))
+    return Value((yield from _local_peaks(call, call["num_peaks"], call["p_norm"])))
 
 
 def _check(call: Call) -> None:
     labels = call["labels"]
     if labels is not None and not np.can_cast(labels.dtype, np.intp, "safe"):
         raise InvalidImage(
-            f"{call.operation.name}: labels has type {labels.dtype}: expected integers of at most "
-            "64 bits with a sign. Convert them first."
+            f"{call.operation.name}: labels has dtype {labels.dtype}: expected integers that fit "
+            "into int64. Convert them first."
         )
 
 
@@ -278,10 +281,10 @@ def _operation(
             "threshold_rel": Number(optional=True, usual=(0, 1)),
             "exclude_border": Border(),
             **(specs or {}),
-            "num_peaks": Most(usual=(0, 50)),
+            "num_peaks": MaxCount(usual=(0, 50)),
             "footprint": Footprint(optional=True, sequences=False, advanced=True),
             "labels": AlignedImage(role="labels", advanced=True),
-            "num_peaks_per_label": Most(usual=(0, 5), advanced=True),
+            "num_peaks_per_label": MaxCount(usual=(0, 5), advanced=True),
             "p_norm": Number(minimum=1, usual=(1, 3), advanced=True),
         },
         result=ResultSpec(output=Output.POINTS, output_of=_output, dtype=_dtype, shape=_shape),
@@ -300,6 +303,6 @@ OPERATIONS = (
         families.CORNERS,
         _corner_peaks,
         specs={"indices": Flag(advanced=True)},
-        note="indices=False gives a mask, which is kept in memory.",
+        note="With indices=False the result is a mask that is held in memory.",
     ),
 )

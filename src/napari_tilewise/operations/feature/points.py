@@ -1,6 +1,6 @@
-"""`skimage.feature`, corners given as points: each is looked at in a window of its own.
+"""`skimage.feature`, corners given as points: each is measured in a window around it.
 
-Points are grouped by where they lie, and the pixels around a group are read together.
+Points are grouped by position, and the pixels around a group are read together.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ if TYPE_CHECKING:
 
     from napari_tilewise.grid import Region
 
-NEAR = 512
-"""Points within boxes of this many pixels are looked at together."""
+BOX = 512
+"""Length, in pixels, of the boxes whose points are processed together."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Points(Array):
-    """Coordinates of pixels, one row per point, as peaks are found."""
+    """Coordinates of pixels, one row per point, such as those of peaks."""
 
     ndim: int | None = 2
     shape: tuple[int, ...] | None = (5, 2)
-    """What a property test draws; any number of points will do."""
+    """The shape that property tests draw; any number of points is valid."""
     usual: tuple[float, float] = (1, 1)
     integer: bool = True
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         points = np.asarray(value)
-        whole = points.dtype.kind in "ui" or (
+        is_integer = points.dtype.kind in "ui" or (
             points.dtype.kind == "f" and bool((points == np.round(points)).all())
         )
-        if not whole or points.ndim != 2:
+        if not is_integer or points.ndim != 2:
             raise InvalidParameterType(
-                f"{name} is an array of type {points.dtype} and shape {points.shape}: expected "
+                f"{name} has dtype {points.dtype} and shape {points.shape}: expected "
                 f"{self.describe()}."
             )
         if ndim is not None and points.shape[1] != ndim:
@@ -67,75 +67,77 @@ class Points(Array):
 
     def describe(self) -> str:
         """Return the expected values in words."""
-        return "whole coordinates of pixels, one row per point"
+        return "integer coordinates of pixels, one row per point"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PointPatch(Array):
-    """The surroundings of a point: a square of an odd width, or a shape as footprints have."""
+    """The neighbourhood of a point: a square array of odd width, or a footprint's shape."""
 
     shape: tuple[int, ...] | None = (5, 5)
-    """What a property test draws; any odd width will do."""
+    """The shape that property tests draw; any odd width is valid."""
     integer: bool = True
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         patch = Footprint(sequences=False).check(name, value, ndim)
         if len(set(patch.shape)) != 1 or patch.shape[0] % 2 == 0:
             raise InvalidParameter(
-                f"{name} has shape {patch.shape}: expected {self.describe()}, for beside any other "
-                "scikit-image reads what is not part of the image."
+                f"{name} has shape {patch.shape}: expected {self.describe()}, because with others "
+                "scikit-image reads memory outside the image."
             )
         return patch
 
     def describe(self) -> str:
         """Return the expected values in words."""
-        return "a square array of an odd width, or a shape such as {'shape': 'disk', 'radius': 3}"
+        return "a square array of odd width, or a shape such as {'shape': 'disk', 'radius': 3}"
 
 
 def _check_inside(call: Call) -> None:
     _check_corners(call, np.array(call.shape))
 
 
-def _check_corners(call: Call, beyond: Any = np.inf) -> None:
+def _check_corners(call: Call, limit: Any = np.inf) -> None:
     corners = call["corners"]
-    outside = ((corners < 0) | (corners >= beyond)).any(axis=1)
+    outside = ((corners < 0) | (corners >= limit)).any(axis=1)
     if outside.any():
         raise InvalidParameter(
-            f"{call.operation.name}: corners holds {corners[outside][0].tolist()}: expected pixels "
-            f"of the image of shape {call.shape}."
+            f"{call.operation.name}: the corner {corners[outside][0].tolist()} is outside the "
+            f"image of shape {call.shape}: expected corners inside it."
         )
 
 
-def _per_point(
+def _reduce_points(
     call: Call,
     reach: Sequence[int],
-    of_group: Callable[[Block, np.ndarray], np.ndarray],
-    out: np.ndarray,
+    measure: Callable[[Block, np.ndarray], np.ndarray],
+    rows_of_points: np.ndarray,
 ) -> Generator[Reduce, Any, np.ndarray]:
     """Fill one row of `out` per point from ``of_group(pixels around, points)``."""
     corners = call["corners"]
     if len(corners) == 0:
-        return out
-    homes, members = np.unique(corners // NEAR, axis=0, return_inverse=True)
-    groups = [np.flatnonzero(members.reshape(-1) == number) for number in range(len(homes))]
-    boxes = [_around(call, corners[group], reach) for group in groups]
+        return rows_of_points
+    boxes_of_groups, group_ids = np.unique(corners // BOX, axis=0, return_inverse=True)
+    groups = [
+        np.flatnonzero(group_ids.reshape(-1) == index) for index in range(len(boxes_of_groups))
+    ]
+    boxes = [_box_around(call, corners[group], reach) for group in groups]
 
-    def of(block: Block) -> list[tuple[np.ndarray, np.ndarray]]:
+    def group_rows(block: Block) -> list[tuple[np.ndarray, np.ndarray]]:
         group = groups[block.position[0]]
-        return [(group, of_group(block, corners[group]))]
+        return [(group, measure(block, corners[group]))]
 
-    found = yield Reduce(of, lambda a, b: a + b, regions=boxes, description="corners")
-    for group, rows in found:
-        out[group] = rows
-    return out
+    results = yield Reduce(group_rows, lambda a, b: a + b, regions=boxes, description="corners")
+    for group, rows in results:
+        rows_of_points[group] = rows
+    return rows_of_points
 
 
-def _around(call: Call, corners: np.ndarray, reach: Sequence[int]) -> Region:
-    """Return the pixels around corners; the nearest one where there are none."""
+def _box_around(call: Call, corners: np.ndarray, reach: Sequence[int]) -> Region:
+    """Return the box of pixels around corners; if it is outside, the nearest pixel."""
     low, high = corners.min(axis=0), corners.max(axis=0)
     return tuple(
-        slice(min(max(0, int(a) - by), n - 1), min(n, int(b) + by + 1))
-        for a, b, by, n in zip(low, high, reach, call.shape, strict=True)
+        slice(min(max(0, int(a) - margin), n - 1), min(n, int(b) + margin + 1))
+        for a, b, margin, n in zip(low, high, reach, call.shape, strict=True)
     )
 
 
@@ -143,29 +145,29 @@ def _around(call: Call, corners: np.ndarray, reach: Sequence[int]) -> Region:
 
 
 def _mask_reach(call: Call) -> list[int]:
-    # At least one pixel: scikit-image drops axes of a single one.
+    # At least one pixel: scikit-image drops axes of length 1.
     return [max(1, n // 2) for n in call["mask"].shape]
 
 
 def _orientations(call: Call) -> Plan:
-    def of_group(block: Block, corners: np.ndarray) -> np.ndarray:
-        moved = np.ascontiguousarray(corners - np.array(block.start))
-        found = call.operation.raw_function(block.data, moved, call["mask"])
-        return np.asarray(found)
+    def measure(block: Block, corners: np.ndarray) -> np.ndarray:
+        relative = np.ascontiguousarray(corners - np.array(block.start))
+        orientations = call.operation.raw_function(block.data, relative, call["mask"])
+        return np.asarray(orientations)
 
     out = np.zeros(len(call["corners"]), as_float(call))
-    return Value((yield from _per_point(call, _mask_reach(call), of_group, out)))
+    return Value((yield from _reduce_points(call, _mask_reach(call), measure, out)))
 
 
 # -- positions between pixels ----------------------------------------------------------------------
 
 
-class _Padded:
-    """The whole image as `corner_subpix` sees it, of which only a box is at hand.
+class _PaddedWindow:
+    """A stand-in for the whole image that `corner_subpix` pads and slices, with one box in memory.
 
-    The function pads the image with zeros, cuts a window around every corner, by slices that begin
-    before the first pixel where a corner lies at the border, and adds what it finds to the corner's
-    coordinate. Given the whole image's coordinates it rounds as it does for the whole image.
+    The function pads the image with zeros, cuts a window around every corner (by slices that start
+    before the first pixel if a corner is at the border), and adds the refinement to the corner's
+    coordinate. With the whole image's coordinates it rounds as for the whole image.
     """
 
     def __init__(self, block: Block, shape: tuple[int, ...], dtype: Any, pad: int = 0) -> None:
@@ -174,41 +176,41 @@ class _Padded:
         self._pad = pad
         self.dtype = dtype
 
-    def astype(self, dtype: Any, copy: bool = True) -> _Padded:
-        """Return the image in another type."""
-        return _Padded(self._block, self._shape, np.dtype(dtype), self._pad)
+    def astype(self, dtype: Any, copy: bool = True) -> _PaddedWindow:
+        """Return the image with another dtype."""
+        return _PaddedWindow(self._block, self._shape, np.dtype(dtype), self._pad)
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Take `numpy.pad` with zeros; nothing else is done to the whole image."""
+        """Accept `numpy.pad` with zeros; other functions are not supported."""
         if function is not np.pad or kwargs.get("mode") != "constant":
             return NotImplemented
-        return _Padded(self._block, self._shape, self.dtype, int(kwargs["pad_width"]))
+        return _PaddedWindow(self._block, self._shape, self.dtype, int(kwargs["pad_width"]))
 
     def __getitem__(self, window: tuple[slice, slice]) -> np.ndarray:
         spans = [
             range(*s.indices(n + 2 * self._pad)) for s, n in zip(window, self._shape, strict=True)
         ]
         out = np.zeros([len(span) for span in spans], self.dtype)
-        to, of = [], []
+        targets, sources = [], []
         for span, r in zip(spans, self._block.region, strict=True):
-            first = max(span.start - self._pad, r.start)
-            last = max(first, min(span.stop - self._pad, r.stop))
-            to.append(slice(first + self._pad - span.start, last + self._pad - span.start))
-            of.append(slice(first - r.start, last - r.start))
-        out[tuple(to)] = self._block.data[tuple(of)]
+            start = max(span.start - self._pad, r.start)
+            stop = max(start, min(span.stop - self._pad, r.stop))
+            targets.append(slice(start + self._pad - span.start, stop + self._pad - span.start))
+            sources.append(slice(start - r.start, stop - r.start))
+        out[tuple(targets)] = self._block.data[tuple(sources)]
         return out
 
 
 def _subpix(call: Call) -> Plan:
-    def of_group(block: Block, corners: np.ndarray) -> np.ndarray:
-        image = _Padded(block, call.shape, call.dtype)
-        found = call.operation.raw_function(image, corners, call["window_size"], call["alpha"])
-        return np.asarray(found)
+    def measure(block: Block, corners: np.ndarray) -> np.ndarray:
+        image = _PaddedWindow(block, call.shape, call.dtype)
+        positions = call.operation.raw_function(image, corners, call["window_size"], call["alpha"])
+        return np.asarray(positions)
 
     out = np.zeros(call["corners"].shape, as_float(call))
-    return Value((yield from _per_point(call, _window_reach(call), of_group, out)))
+    return Value((yield from _reduce_points(call, _window_reach(call), measure, out)))
 
 
 def _window_reach(call: Call) -> list[int]:
@@ -217,7 +219,7 @@ def _window_reach(call: Call) -> list[int]:
 
 def _cost(reach: Callable[[Call], list[int]]) -> Cost:
     """Return the cost of passes over groups of points, each with its neighbours."""
-    return Cost(memory=4.0, largest_region=lambda call: prod(NEAR + 2 * by for by in reach(call)))
+    return Cost(memory=4.0, largest_region=lambda call: prod(BOX + 2 * by for by in reach(call)))
 
 
 OPERATIONS = (

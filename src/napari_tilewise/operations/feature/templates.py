@@ -1,9 +1,9 @@
-"""`skimage.feature.match_template`: how well a small image fits at every place of a large one.
+"""`skimage.feature.match_template`: the correlation of a template with every window of an image.
 
-The window at a place reaches half the template to each side where the result is padded, and the
-whole template after it where it is not. What windows hold is added up as over the whole image
-(`window_sums`), for where the image is flat nothing but its rounding decides. NumPy's modes of
-padding that look along a whole line of the image are not among the choices.
+A pixel's window extends half the template to each side if the result is padded, otherwise the whole
+template after it. The sums over windows are computed as over the whole image (`window_sums`),
+because in flat areas only their rounding decides the result. NumPy's padding modes that depend on a
+whole line of the image are not supported.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
 
 def _halo(call: Call) -> HaloLike:
-    # Where a border mirrors the image it mirrors as many pixels as the template has.
+    # A mirroring border repeats as many pixels as the template has.
     return [int(n) for n in call["template"].shape]
 
 
@@ -71,8 +71,8 @@ def _check(call: Call) -> None:
         )
 
 
-def _first(call: Call) -> list[int]:
-    """Return the number of the window that is the result's first pixel, along each axis."""
+def _first_window(call: Call) -> list[int]:
+    """Return the index, along each axis, of the window that gives the result's first pixel."""
     sizes = call["template"].shape
     return [(n - 1) // 2 if call["pad_input"] else n - 1 for n in sizes]
 
@@ -83,21 +83,21 @@ def _padding(call: Call) -> Padding:
 
 
 def _plan(call: Call) -> Plan:
-    padding, first = _padding(call), _first(call)
-    sums: WindowSums = yield from gather_window_sums(call, padding, first)
+    padding, offsets = _padding(call), _first_window(call)
+    sums: WindowSums = yield from gather_window_sums(call, padding, offsets)
 
     def windows(tile: Region) -> Region:
-        return tuple(slice(s.start + n, s.stop + n) for s, n in zip(tile, first, strict=True))
+        return tuple(slice(s.start + n, s.stop + n) for s, n in zip(tile, offsets, strict=True))
 
     def compute(block: Block) -> np.ndarray:
-        wanted = windows(block.tile)
-        box = sums.box(wanted)
+        window_box = windows(block.tile)
+        box = sums.box(window_box)
         padded = padding.of(block, box)
-        inner = [s.start - b.start for s, b in zip(wanted, box, strict=True)]
+        margins = [s.start - b.start for s, b in zip(window_box, box, strict=True)]
         window_sums, squares = (
-            of[tuple(slice(n, None) for n in inner)] for of in sums.of(padded, box)
+            totals[tuple(slice(n, None) for n in margins)] for totals in sums.of(padded, box)
         )
-        pixels = padded[tuple(slice(n + 1, None) for n in inner)]
+        pixels = padded[tuple(slice(n + 1, None) for n in margins)]
         return _response(call, pixels, window_sums, squares)
 
     return Tiles(compute, source=lambda tile: padding.source(sums.box(windows(tile))))
@@ -106,14 +106,14 @@ def _plan(call: Call) -> Plan:
 def _response(
     call: Call, padded: np.ndarray, window_sums: np.ndarray, squares: np.ndarray
 ) -> np.ndarray:
-    """Return the correlations, step by step as scikit-image works them out from the sums.
+    """Return the correlations, computed from the sums in scikit-image's steps.
 
-    Only the sums of products are others: scikit-image's come from a Fourier transform of the whole
+    Only the sums of products differ: scikit-image's come from a Fourier transform of the whole
     image.
     """
     template = call["template"]
     mean = template.mean()
-    # in double precision, whatever the image: scikit-image's error is then the only one
+    # always in double precision, so that only scikit-image's error remains
     products = fftconvolve(padded.astype(np.float64, copy=False), np.flip(template), mode="valid")
     numerator = products - window_sums * mean
     squares = squares - window_sums * window_sums / prod(template.shape)
@@ -125,7 +125,7 @@ def _response(
     return response
 
 
-# -- how close -------------------------------------------------------------------------------------
+# -- tolerance -------------------------------------------------------------------------------------
 
 LIMIT, LIMIT32 = 1.5e-6, 3.5e-2
 """How far results differ for a template of high contrast: ``100 * sqrt(eps)``; see `_contrast`."""
@@ -134,14 +134,14 @@ LIMIT, LIMIT32 = 1.5e-6, 3.5e-2
 def _contrast(params: Mapping[str, Any]) -> float:
     """Return the factor by which the tolerance grows as the contrast of the template becomes low.
 
-    Deviations have scikit-image's own bits. A correlation is what remains of a sum of products,
-    divided by the window's deviation and the template's. Such a sum comes from Fourier transforms,
-    with an error of some ``eps`` times the image's and the template's root mean square. Where the
-    image is flat, the square of the deviation is 0, with a result of 0, or one rounding at least,
-    ``eps`` times the mean square: there, and there alone, correlations are uncertain by some
-    ``sqrt(eps)``, times the template's root mean square over its deviation, and times how much
-    brighter the image is elsewhere. `LIMIT` leaves a factor of 100 for "some" and for that. In
-    random images and templates no more than 10 has been seen.
+    Deviations are equal to scikit-image's, bit for bit. A correlation is the difference of a sum of
+    products and the product of means, divided by the deviations of window and template. The sum
+    comes from Fourier transforms, with an error of about ``eps`` times the image's and the
+    template's root mean square. In flat areas the square of the deviation is either 0, with a
+    result of 0, or at least one rounding error, ``eps`` times the mean square: only there are
+    correlations uncertain by about ``sqrt(eps)``, times the template's root mean square over its
+    deviation, and times the ratio by which the image is brighter elsewhere. `LIMIT` allows a factor
+    of 100 for both. For random images and templates the largest factor observed is 10.
     """
     template = np.asarray(params["template"], np.float64)
     deviation = template.std()
@@ -166,9 +166,9 @@ OPERATIONS = (
         plan_of=_plan,
         limits=Limits(ndim=(2, 3), check=_check),
         cost=Cost(largest_region=lambda call: largest_band(call, _padding(call)), memory=16.0),
-        note="Where the image has texture both agree to many digits; where it is flat scikit-image "
-        "divides one rounding error by another, and the tolerance is meant for that: times the "
-        "template's root mean square over its standard deviation, where that is more than 1. Sums "
-        "over windows are added up over the whole image first, pixel after pixel.",
+        note="In textured areas both results agree to many digits. In flat areas scikit-image "
+        "divides one rounding error by another, which the tolerance allows for; it is multiplied "
+        "by the template's root mean square over its standard deviation, if that is more than 1. A "
+        "pass over the whole image adds up the sums over windows first, pixel by pixel.",
     ),
 )

@@ -1,7 +1,7 @@
-"""`skimage.feature`, structure tensors and Hessians: several images of one kind from one.
+"""`skimage.feature`, structure tensors and Hessians: matrices per pixel, as lists of images.
 
-Smoothing knows the border mode; what takes differences after it meets the image's own border. A
-wrapping smoothing is therefore cut off at the image's border before anything else is done.
+Only the smoothing uses the border mode; the differences after it use the image's own border. With a
+wrapping border the smoothed block is therefore cropped to the image before the next step.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def _check_order(call: Call) -> None:
     if call["order"] == "xy" and call.ndim > 2:
         raise InvalidParameter(
             f"{call.operation.name}: order='xy' on {call.ndim} spatial axes: expected order='rc', "
-            "the only one for more than two."
+            "because 'xy' works on two axes only."
         )
 
 
 def _elements(call: Call) -> tuple[int, ...]:
-    """Return the shape of the upper triangle of a matrix per pixel, elements first."""
+    """Return the shape of a matrix's upper triangle per pixel, the elements as first axis."""
     return (call.ndim * (call.ndim + 1) // 2, *call.spatial_shape)
 
 
@@ -67,11 +67,11 @@ def _elements(call: Call) -> tuple[int, ...]:
 
 
 def tensor_halo(call: Call) -> HaloLike:
-    """Return the reach of Sobel's derivatives and the Gaussian after them."""
+    """Return the reach of Sobel derivatives and the Gaussian after them."""
     return [radius + 1 for radius in smooth_radii(call)]
 
 
-def _stacked(call: Call) -> Tiles:
+def _structure_tensor(call: Call) -> Tiles:
     return Tiles(lambda block: np.stack(call.function(block.data)), halo=tensor_halo(call))
 
 
@@ -79,7 +79,7 @@ def _stacked(call: Call) -> Tiles:
 
 
 def _derivative_reach(call: Call) -> tuple[int, ...]:
-    """Return the reach of two derivatives of Gaussians; one small scale makes all kernels long."""
+    """Return the reach of two derivatives of Gaussians; a single small scale makes all long."""
     sigmas = call.per_axis(call["sigma"])
     long = min(sigmas) <= 1
     return tuple(hessian_reach(sigma, long=long) for sigma in sigmas)
@@ -103,7 +103,7 @@ def _check_hessian(call: Call) -> None:
 
 
 def check_differences(call: Call) -> None:
-    """Refuse what `numpy.gradient` cannot take."""
+    """Raise `InvalidImage` for images that are too small for `numpy.gradient`."""
     if call.ndim < 2 or min(call.spatial_shape) < 2:
         raise InvalidImage(
             f"{call.operation.name}: an image of shape {call.shape} is too small for differences: "
@@ -111,35 +111,35 @@ def check_differences(call: Call) -> None:
         )
 
 
-def after_smoothing(call: Call, compute: Any, keywords: dict[str, Any]) -> Tiles:
-    """Return tiles of ``compute(image, **keywords)``, a Gaussian and something after it.
+def tiles_after_smoothing(call: Call, compute: Any, keywords: dict[str, Any]) -> Tiles:
+    """Return the tiled pass of a function that smooths by a Gaussian and then takes differences.
 
-    The function is called on the smoothed image with ``sigma=0``, which smooths no further.
+    The function is called on the smoothed block, as ``compute(smoothed, **keywords, sigma=0)``.
     """
     halo = normal_halo(difference_halo(call), call.ndim)
 
     def source(tile: Region) -> Region:
         return grow(tile, halo)
 
-    def of(block: Block) -> np.ndarray:
+    def compute_tile(block: Block) -> np.ndarray:
         image = img_as_float(block.data).astype(as_float(call), copy=False)
         smooth = reach("_shared.filters", "gaussian")(
             image, sigma=call["sigma"], mode=call["mode"], cval=call["cval"]
         )
-        inside = clip(block.region, call.spatial_shape)
-        smooth = np.ascontiguousarray(smooth[within(inside, block.region)])
+        image_box = clip(block.region, call.spatial_shape)
+        smooth = np.ascontiguousarray(smooth[within(image_box, block.region)])
         result = np.asarray(compute(smooth, **{**keywords, "sigma": 0}))
-        core: tuple[Any, ...] = (..., *within(block.tile, inside))
+        core: tuple[Any, ...] = (..., *within(block.tile, image_box))
         return np.asarray(result[core])
 
-    return Tiles(of, source=source)
+    return Tiles(compute_tile, source=source)
 
 
 def _hessian(call: Call) -> Tiles:
-    # None means False, with a warning that a later scikit-image will mean True.
+    # None means False, with a warning that the default will become True.
     keywords = {**call.keywords, "use_gaussian_derivatives": bool(call["use_gaussian_derivatives"])}
     if not keywords["use_gaussian_derivatives"]:
-        return after_smoothing(call, hessian_matrix, keywords)
+        return tiles_after_smoothing(call, hessian_matrix, keywords)
 
     def compute(block: Block) -> np.ndarray:
         require_finite(call, block.data, "derivatives of Gaussians spread")
@@ -151,45 +151,46 @@ def _hessian(call: Call) -> Tiles:
 # -- determinant -----------------------------------------------------------------------------------
 
 
-def _is_boxes(call: Call) -> bool:
+def _uses_boxes(call: Call) -> bool:
     return bool(call["approximate"]) and call.ndim == 2
 
 
 def box_halo(sigma: float) -> tuple[int, int]:
-    """Return how far the boxes reach that stand for a Hessian of this scale.
+    """Return the reach of the boxes that approximate a Hessian of this scale.
 
-    A box that begins before the image's first pixel is moved inside, not cut: it then reaches as
-    far after that pixel as it is wide.
+    A box that starts before the image's first pixel is moved inside, not cropped: it then extends
+    by its whole width after that pixel.
     """
     size = int(3 * sigma)
     return max((size - 1) // 2, size // 3), max(size, 2 * (size // 3)) + 1
 
 
 def _determinant_halo(call: Call) -> HaloLike:
-    if _is_boxes(call):
+    if _uses_boxes(call):
         return [box_halo(call["sigma"])] * 2
     return [gaussian_radius(call["sigma"]) + 2] * call.ndim
 
 
 def _check_determinant(call: Call) -> None:
-    if not _is_boxes(call):
+    if not _uses_boxes(call):
         check_differences(call)
     elif int(3 * call["sigma"]) < 1:
         raise InvalidParameter(
             f"{call.operation.name}: sigma={call['sigma']!r} with approximate=True: expected at "
-            "least 1/3, for scikit-image divides by the width of a box of int(3 * sigma) pixels."
+            "least 1/3, because scikit-image divides by the width of a box of int(3 * sigma) "
+            "pixels."
         )
 
 
 def _determinant_dtype(call: Call) -> Any:
-    return np.float64 if _is_boxes(call) else as_float(call)
+    return np.float64 if _uses_boxes(call) else as_float(call)
 
 
 # -- eigenvalues -----------------------------------------------------------------------------------
 
 
 def _count(call: Call) -> int:
-    """Return how many eigenvalues there are: three images are the upper triangle of a 2 x 2."""
+    """Return the number of eigenvalues; three images are the upper triangle of 2 x 2 matrices."""
     return 2 if call.shape[0] == 3 else call.ndim - 1
 
 
@@ -201,16 +202,15 @@ def _check_eigenvalues(call: Call) -> None:
     needed = 3 if call.shape[0] == 3 else (call.ndim - 1) * call.ndim // 2
     if call.shape[0] < needed:
         raise InvalidImage(
-            f"{call.operation.name}: {call.shape[0]} images of {call.ndim - 1} axes: expected the "
-            f"{needed} images of a symmetric matrix's upper triangle, as a list or along the first "
-            "axis."
+            f"{call.operation.name}: {call.shape[0]} images with {call.ndim - 1} axes: expected "
+            f"the {needed} images of a symmetric matrix's upper triangle, as a list or along the "
+            "first axis."
         )
     if call.dtype == np.float16 and call.shape[0] != 3:
         raise InvalidImage(f"{call.operation.name} does not take float16: convert to float32.")
     if call.dtype.kind != "f" and call.shape[0] == 3:
         raise InvalidImage(
-            f"{call.operation.name} does not take images of type {call.dtype}: expected float. "
-            "Convert them first."
+            f"{call.operation.name} does not take {call.dtype} images: convert to float."
         )
 
 
@@ -238,8 +238,8 @@ def _eigenvalue_operation(name: str) -> Operation:
         plan_of=_eigenvalues,
         limits=Limits(ndim=(2, 8), dtypes="buif", check=_check_eigenvalues),
         cost=Cost(memory=6.0),
-        note="Takes the list of images that scikit-image takes, or one image of them along its "
-        "first axis, such as the stack that the step before made.",
+        note="Takes a list of images, like scikit-image, or one array with the images along its "
+        "first axis, such as the result of the previous step.",
     )
 
 
@@ -255,7 +255,7 @@ OPERATIONS = (
         result=MATRIX,
         specs={**SMOOTHED, "order": ORDER},
         neighbourhood=Neighbourhood(halo=tensor_halo, border="mode"),
-        plan_of=_stacked,
+        plan_of=_structure_tensor,
         limits=Limits(ndim=(2, 5), shortest=2, check=_check_order),
         cost=Cost(memory=8.0),
     ),
@@ -277,11 +277,11 @@ OPERATIONS = (
         name="feature.hessian_matrix_det",
         family=families.TEXTURE,
         kind=Kind.NEIGHBOURHOOD,
-        # Bit for bit but for the boxes in two dimensions, taken from prefix sums over the whole
-        # image: each corner is rounded to eps times a sum of up to as many as there are pixels,
-        # four of them make a box, up to five boxes divided by at least one pixel a derivative, and
-        # two derivatives, each at most about 1, the determinant: 2e-15 times the pixels, 4e-5 for
-        # 131072 x 131072.
+        # Bit for bit except for the boxes in two dimensions, which are computed from prefix sums
+        # over the whole image: each corner has a rounding error of eps times a sum of up to all
+        # pixels; four corners give a box, up to five boxes over at least one pixel a derivative,
+        # and two derivatives, each at most about 1, the determinant: 2e-15 times the number of
+        # pixels, 4e-5 for 131072 x 131072.
         accuracy=Accuracy(tolerance=4e-5, pixels=2**34),
         specs={
             "sigma": Number(minimum=0, length=True, usual=(0.5, 6)),
@@ -299,7 +299,9 @@ OPERATIONS = (
         specs=SMOOTHED,
         neighbourhood=Neighbourhood(halo=difference_halo, border="mode"),
         result=ResultSpec(dtype=as_float),
-        plan_of=lambda call: after_smoothing(call, call.operation.raw_function, call.keywords),
+        plan_of=lambda call: tiles_after_smoothing(
+            call, call.operation.raw_function, call.keywords
+        ),
         limits=Limits(ndim=(2, 2), check=check_differences),
         cost=Cost(memory=12.0),
     ),

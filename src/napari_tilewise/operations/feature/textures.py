@@ -1,4 +1,4 @@
-"""`skimage.feature`, textures: co-occurring grey levels, and features at several scales."""
+"""`skimage.feature`, textures: co-occurrence of grey levels, and features at several scales."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def _check_levels(call: Call) -> None:
         if np.ndim(call[name]) != 1:
             raise InvalidParameter(
                 f"{call.operation.name}: {name}={call[name]!r} is a number: expected a sequence of "
-                f"them, such as {name}=[{call[name]!r}]."
+                f"numbers, such as {name}=[{call[name]!r}]."
             )
     if call["levels"] is None and call.dtype.itemsize > 1:
         raise InvalidParameter(
-            f"{call.operation.name}: levels=None for an image of type {call.dtype}: expected a "
-            "number of grey levels above the image's largest value."
+            f"{call.operation.name}: levels=None with a {call.dtype} image: expected a number of "
+            "grey levels above the image's largest value."
         )
 
 
 def _offset(distance: float, angle: float) -> tuple[int, int]:
-    """Return where the second pixel of a pair lies, rounded half away from zero as in C."""
+    """Return the second pixel of a pair relative to the first, rounded half away from zero."""
     return tuple(  # type: ignore[return-value]
         int(np.copysign(np.floor(abs(part) + 0.5), part))
         for part in (np.sin(angle) * distance, np.cos(angle) * distance)
@@ -63,20 +63,23 @@ def _offset(distance: float, angle: float) -> tuple[int, int]:
 
 
 def _cooccurrence_halo(call: Call) -> HaloLike:
-    far = max((abs(int(np.ceil(distance))) for distance in call["distances"]), default=0)
-    return far
+    largest_distance = max(
+        (abs(int(np.ceil(distance))) for distance in call["distances"]), default=0
+    )
+    return largest_distance
 
 
-def _pairs(call: Call) -> Iterator[tuple[int, int, float, float]]:
+def _distances_and_angles(call: Call) -> Iterator[tuple[int, int, float, float]]:
     for d, distance in enumerate(call["distances"]):
         for a, angle in enumerate(call["angles"]):
             yield d, a, float(distance), float(angle)
 
 
-def _firsts_and_seconds(call: Call, tile: Region, offset: tuple[int, int]) -> Region:
-    """Return the box whose pairs are those that have their first pixel in the tile."""
+def _pair_box(call: Call, tile: Region, offset: tuple[int, int]) -> Region:
+    """Return the box of all pairs whose first pixel is in the tile."""
     box = tuple(
-        slice(s.start + min(0, by), s.stop + max(0, by)) for s, by in zip(tile, offset, strict=True)
+        slice(s.start + min(0, shift), s.stop + max(0, shift))
+        for s, shift in zip(tile, offset, strict=True)
     )
     return clip(box, call.spatial_shape)
 
@@ -85,27 +88,27 @@ def _cooccurrence(call: Call) -> Plan:
     levels = _levels(call)
     shape = (levels, levels, len(call["distances"]), len(call["angles"]))
 
-    def of(block: Block) -> np.ndarray:
+    def count_pairs(block: Block) -> np.ndarray:
         _check_range(call, block.data[block.core], levels)
         counts = np.zeros(shape, np.uint64)
-        for d, a, distance, angle in _pairs(call):
-            box = _firsts_and_seconds(call, block.tile, _offset(distance, angle))
+        for d, a, distance, angle in _distances_and_angles(call):
+            box = _pair_box(call, block.tile, _offset(distance, angle))
             if any(s.stop <= s.start for s in box):
                 continue
             pixels = np.ascontiguousarray(block.data[within(box, block.region)])
-            found = np.zeros((levels, levels, 1, 1), np.uint32)
+            pair_counts = np.zeros((levels, levels, 1, 1), np.uint32)
             loop = reach("feature._texture", "_glcm_loop")
-            loop(pixels, np.array([distance]), np.array([angle]), levels, found)
-            counts[..., d, a] = found[..., 0, 0]
+            loop(pixels, np.array([distance]), np.array([angle]), levels, pair_counts)
+            counts[..., d, a] = pair_counts[..., 0, 0]
         return counts
 
     counts: np.ndarray = yield Reduce(
-        of, _added, halo=_cooccurrence_halo(call), description="co-occurrences"
+        count_pairs, _add_in_place, halo=_cooccurrence_halo(call), description="co-occurrences"
     )
     return Value(_matrix(call, counts))
 
 
-def _added(total: np.ndarray, part: np.ndarray) -> np.ndarray:
+def _add_in_place(total: np.ndarray, part: np.ndarray) -> np.ndarray:
     total += part
     return total
 
@@ -113,18 +116,18 @@ def _added(total: np.ndarray, part: np.ndarray) -> np.ndarray:
 def _check_range(call: Call, pixels: np.ndarray, levels: int) -> None:
     if pixels.min() < 0:
         raise InvalidImage(
-            f"{call.operation.name}: the image holds negative values: expected grey levels of at "
-            "least 0. Shift it first."
+            f"{call.operation.name}: the image contains negative values: expected grey levels of "
+            "at least 0. Subtract the image's minimum first."
         )
     if pixels.max() >= levels:
         raise InvalidImage(
-            f"{call.operation.name}: the image holds values up to {pixels.max()} and more: "
-            f"expected them below levels={levels}. Raise levels, or use fewer grey levels."
+            f"{call.operation.name}: the image contains the value {pixels.max()}: expected values "
+            f"below levels={levels}. Raise levels, or rescale the image to fewer grey levels."
         )
 
 
 def _matrix(call: Call, counts: np.ndarray) -> np.ndarray:
-    """Do what `graycomatrix` does with the counts of pairs; they are 32-bit where they fit."""
+    """Return the result of `graycomatrix` for the counts of pairs, 32-bit if they fit."""
     if counts.max(initial=0) < 2**32:
         counts = counts.astype(np.uint32)
     if call["symmetric"]:
@@ -176,7 +179,7 @@ def _check_features(call: Call) -> None:
 
 
 def _features(call: Call) -> Tiles:
-    # scikit-image would start threads of its own, whose number changes nothing else.
+    # The result does not depend on the number of threads that scikit-image would start.
     return Tiles(
         lambda block: np.asarray(call.function(block.data, workers=1)), halo=_feature_halo(call)
     )
@@ -203,7 +206,7 @@ OPERATIONS = (
         plan_of=_cooccurrence,
         limits=Limits(ndim=(2, 2), dtypes="ui", check=_check_levels),
         cost=Cost(memory=6.0),
-        note="Counts that do not fit the 32 bits of scikit-image's are kept in 64.",
+        note="Counts that do not fit into scikit-image's 32 bits are returned with 64 bits.",
     ),
     Operation(
         name="feature.multiscale_basic_features",
@@ -228,6 +231,6 @@ OPERATIONS = (
         plan_of=_features,
         limits=Limits(check=_check_features),
         cost=Cost(memory=3.0),
-        note="workers changes nothing: tiles are computed in parallel as it is.",
+        note="workers has no effect: tiles are computed in parallel anyway.",
     ),
 )

@@ -169,7 +169,7 @@ def _float_threshold(call: Call) -> Generator[Reduce, Any, Any]:
         if count == prod(call.shape):
             total = yield from gather_pairwise(call, lambda pixels: pixels - low)
         else:
-            total = (yield from _gather_sides(low, None))[0]
+            total = (yield from _reduce_sides(low, None))[0]
         mean = call.dtype.type(total / count)
         threshold = _initial_threshold(call, mean, low, call.dtype.type(high - low))
     _report_threshold(call, threshold + low)
@@ -177,7 +177,7 @@ def _float_threshold(call: Call) -> Generator[Reduce, Any, Any]:
     previous: Any = None
     while previous is None or not (yield from convergence.reached(abs(threshold - previous), low)):
         previous = threshold
-        total, foreground_size, background_total, background_size = yield from _gather_sides(
+        total, foreground_size, background_total, background_size = yield from _reduce_sides(
             low, previous
         )
         mean_fore = call.dtype.type(total / foreground_size if foreground_size else np.nan)
@@ -191,7 +191,7 @@ def _float_threshold(call: Call) -> Generator[Reduce, Any, Any]:
     return threshold + low
 
 
-def _gather_sides(low: Any, threshold: Any) -> Generator[Reduce, Any, tuple[Any, int, Any, int]]:
+def _reduce_sides(low: Any, threshold: Any) -> Generator[Reduce, Any, tuple[Any, int, Any, int]]:
     """Return sum and number of the pixels above a threshold (None: all), then of the others."""
 
     def side_sums(block: Block) -> np.ndarray:

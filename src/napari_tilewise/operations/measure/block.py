@@ -1,4 +1,4 @@
-"""`skimage.measure.block_reduce`: one pixel per block, so that a tile of blocks is all it needs."""
+"""`skimage.measure.block_reduce`: one pixel per block, computed from the block's pixels alone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FUNCTIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class NumpyFunction(FunctionSpec):
-    """A function that takes an axis; in a recipe, a shell or a form, NumPy's by its name."""
+    """A function that takes an axis, or in recipes, the shell and forms the name of NumPy's."""
 
     names: tuple[str, ...] = tuple(FUNCTIONS)
 
@@ -68,7 +68,7 @@ def _shape(call: Call) -> tuple[int, ...]:
 
 
 def _probe(call: Call) -> np.ndarray:
-    """Return what the function makes of one block: its type, and whether it is one pixel."""
+    """Return the function's result for one block, which gives its dtype and its shape."""
     blocks = tuple(min(b, 2) for b in _blocks(call))
     with np.errstate(all="ignore"):
         return np.asarray(call.function(np.ones(blocks, call.dtype), block_size=blocks))
@@ -76,15 +76,15 @@ def _probe(call: Call) -> np.ndarray:
 
 def _check(call: Call) -> None:
     try:
-        found = _probe(call)
+        probed = _probe(call)
     except Exception as error:
         raise InvalidParameter(
             f"{call.operation.name}: func cannot be called on blocks of {call.dtype}: {error}. "
             "Expected a function that takes an array and axis=, such as numpy.mean."
         ) from error
-    if found.shape != (1,) * call.ndim:
+    if probed.shape != (1,) * call.ndim:
         raise InvalidParameter(
-            f"{call.operation.name}: func makes an array of shape {found.shape} of one block: "
+            f"{call.operation.name}: func returns an array of shape {probed.shape} for one block: "
             f"expected one pixel, {(1,) * call.ndim}."
         )
 
@@ -96,26 +96,26 @@ def _block_reduce(call: Call) -> Tiles:
     def source(tile: Region) -> Region:
         return tuple(
             slice(start * b, stop * b)
-            for (start, stop), b in zip(map(_two, tile, counts), blocks, strict=True)
+            for (start, stop), b in zip(map(_at_least_two, tile, counts), blocks, strict=True)
         )
 
     def compute(block: Block) -> np.ndarray:
-        # a region cut off by the image's end is padded by the function itself, as the image is
-        made = np.asarray(call.function(block.data))
+        # the function pads a region that ends at the image's border, as it pads the whole image
+        reduced = np.asarray(call.function(block.data))
         starts = [region.start // b for region, b in zip(block.region, blocks, strict=True)]
         box = tuple(
             slice(s.start - start, s.stop - start)
             for s, start in zip(block.tile, starts, strict=True)
         )
-        return made[box]
+        return reduced[box]
 
     return Tiles(compute, source=source)
 
 
-def _two(span: slice, count: int) -> tuple[int, int]:
-    """Return a run of at least two blocks where there are two.
+def _at_least_two(span: slice, count: int) -> tuple[int, int]:
+    """Return the start and stop of a run of at least two blocks, if the axis has two.
 
-    NumPy adds up a single block along one axis in another order than one of several.
+    NumPy adds up a single block along an axis in a different order than one of several.
     """
     if span.stop - span.start > 1:
         return span.start, span.stop

@@ -29,12 +29,12 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import FunctionSpec, Number
 
 LEAST = np.spacing(np.float64(1))
-"""scikit-image takes no gradient to be smaller; it makes single precision double, too."""
+"""scikit-image's smallest gradient, which also converts single precision to double."""
 
 
 def _blur_effect(call: Call) -> Plan:
-    def of(block: Block) -> np.ndarray:
-        """Return (axis, sharp and lost gradients) of the tile, without the image's border."""
+    def gradient_sums(block: Block) -> np.ndarray:
+        """Return a tile's sums (axis, sharp and lost gradients), without the image's border."""
         image = block.data
         if call.channel_axis is not None:
             image = rgb2gray(np.moveaxis(image, call.channel_axis, -1))
@@ -52,9 +52,9 @@ def _blur_effect(call: Call) -> Plan:
             sums.append([sharp.sum(), np.maximum(0, sharp - blur).sum()])
         return np.array(sums)
 
-    sums = yield Reduce(of, np.add, halo=_halo(call), description="gradients")
-    found = [np.abs(sharp - lost) / sharp for sharp, lost in sums]
-    return Value(found if call["reduce_func"] is None else call["reduce_func"](found))
+    sums = yield Reduce(gradient_sums, np.add, halo=_halo(call), description="gradients")
+    blurs = [np.abs(sharp - lost) / sharp for sharp, lost in sums]
+    return Value(blurs if call["reduce_func"] is None else call["reduce_func"](blurs))
 
 
 def _halo(call: Call) -> int:
@@ -74,10 +74,10 @@ OPERATIONS = (
         name="measure.blur_effect",
         family=families.WHOLE_IMAGE,
         kind=Kind.STATISTIC,
-        # scikit-image's blurred pixels carry the rounding of a running sum along the whole line,
-        # its sums that of adding up row after row: both grow like the root of the number of
-        # pixels. This is 340 units in the last place per pixel's root. The gray values of color
-        # images, products by BLAS, are those of the image's own type.
+        # scikit-image's blurred pixels have the rounding error of a running sum along the whole
+        # line, its sums that of adding up row after row: both grow with the root of the number of
+        # pixels. This tolerance is 340 units in the last place times that root. The gray values of
+        # color images, products by BLAS, have the precision of the image's own dtype.
         accuracy=Accuracy(tolerance=1e-8, single=5e-2, pixels=2**34),
         specs={
             "h_size": Number(integer=True, minimum=1, length=True, usual=(1, 15)),

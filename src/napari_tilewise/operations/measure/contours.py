@@ -1,12 +1,12 @@
-"""`skimage.measure.find_contours`: segments per tile, joined once, in the whole image's order.
+"""`skimage.measure.find_contours`: segments per tile, assembled once in the whole image's order.
 
-Every square of 2 x 2 pixels gives its segments whatever surrounds it; the tiles' segments, sorted
-by their square's place in the image, are the very list that scikit-image would have made, and its
-own assembly joins them. Coordinates are computed from absolute positions, so that they have the
-same bits on either side of a tile's border.
+The segments of a square of 2 x 2 pixels depend on nothing else; the tiles' segments, sorted by the
+raster index of their square, are the list that scikit-image computes from the whole image, and its
+own function assembles them. Coordinates are computed from absolute positions, so they have the same
+bits on both sides of a tile's border.
 
-Memory and the time of the joining grow with the contours' length, not with the image: 40 bytes per
-segment, and some 300 while scikit-image's assembly, which is Python, holds it.
+Memory and the time to assemble grow with the contours' length, not with the image: 40 bytes per
+segment, and about 300 while scikit-image's assembly, which is written in Python, holds it.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ ONE_SEGMENT = {
     7: (RIGHT, BOTTOM), 8: (BOTTOM, RIGHT), 10: (BOTTOM, TOP), 11: (BOTTOM, LEFT),
     12: (LEFT, RIGHT), 13: (TOP, RIGHT), 14: (LEFT, TOP),
 }  # fmt: skip
-"""From which side to which the segment of a square runs, by the pixels above the level: 1 upper
-left, 2 upper right, 4 lower left, 8 lower right (scikit-image's numbering)."""
+"""The two sides that the segment of a square connects, by the pixels above the level: 1 upper left,
+2 upper right, 4 lower left, 8 lower right (scikit-image's numbering)."""
 
 TWO_SEGMENTS = {
     "low": {6: ((RIGHT, TOP), (LEFT, BOTTOM)), 9: ((TOP, LEFT), (BOTTOM, RIGHT))},
@@ -55,14 +55,14 @@ TWO_SEGMENTS = {
 }
 
 ASSEMBLY = 300
-"""Bytes that scikit-image's assembly takes per segment."""
+"""Bytes per segment in scikit-image's assembly."""
 
 PART = 2**16
-"""Segments handed to the assembly at once."""
+"""Segments that are converted for the assembly at once."""
 
 
 def _table(connected: str) -> np.ndarray:
-    """Return (case, segment, end) -> side, -1 where there is none."""
+    """Return the side for each (case, segment, end); -1: no such segment."""
     table = np.full((16, 2, 2), -1, np.int8)
     for case, sides in ONE_SEGMENT.items():
         table[case, 0] = sides
@@ -71,15 +71,15 @@ def _table(connected: str) -> np.ndarray:
     return table
 
 
-def extremes_but_nan() -> Reduce:
-    """Return the pass that finds what `nanmin` and `nanmax` do, in the image's own type."""
+def reduce_nan_extremes() -> Reduce:
+    """Return the reduction to the results of `nanmin` and `nanmax`, in the image's own dtype."""
 
-    def of(block: Block) -> tuple[Any, Any]:
+    def tile_extremes(block: Block) -> tuple[Any, Any]:
         pixels = block.data[block.core].ravel()
         return extreme(np.fmin, pixels), extreme(np.fmax, pixels)
 
     return Reduce(
-        of,
+        tile_extremes,
         lambda a, b: (np.fmin(a[0], b[0]), np.fmax(a[1], b[1])),
         description="smallest and largest",
     )
@@ -88,25 +88,25 @@ def extremes_but_nan() -> Reduce:
 def _plan(call: Call) -> Plan:
     level = call["level"]
     if level is None:
-        low, high = yield extremes_but_nan()
+        low, high = yield reduce_nan_extremes()
         level = (low + high) / 2.0
     level = float(level)
     table = _table(call["fully_connected"])
 
-    found: Collected = yield Reduce(
+    segments: Collected = yield Reduce(
         lambda block: Collected(*_segments(block, level, table), overhead=ASSEMBLY),
         Collected.extend,
         halo=((0, 1), (0, 1)),
         description="contour segments",
     )
-    contours = reach("measure._find_contours", "_assemble_contours")(_in_order(found))
+    contours = reach("measure._find_contours", "_assemble_contours")(_sorted_segments(segments))
     if call["positive_orientation"] == "high":
         contours = [contour[::-1] for contour in contours]
     return Value(contours)
 
 
 def _segments(block: Block, level: float, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the tile's segments (segment, end, coordinate) and where their squares lie."""
+    """Return a tile's segments (segment, end, coordinate) and their squares' raster indices."""
     box = tuple(slice(core.start, core.stop + 1) for core in block.core)
     pixels = block.data[box].astype(np.float64)
     corners = [pixels[:-1, :-1], pixels[:-1, 1:], pixels[1:, :-1], pixels[1:, 1:]]
@@ -129,10 +129,10 @@ def _segments(block: Block, level: float, table: np.ndarray) -> tuple[np.ndarray
     sides[:, BOTTOM] = _points(row + 1, column + _fraction(lower_left, lower_right, level))
     sides[:, LEFT] = _points(row + _fraction(upper_left, lower_left, level), column)
     sides[:, RIGHT] = _points(row + _fraction(upper_right, lower_right, level), column + 1)
-    square, number = np.nonzero(table[cases, :, 0] >= 0)
-    ends = table[cases[square], number]
-    places = row * block.grid.shape[1] + column
-    return sides[square[:, None], ends], places[square]
+    square, segment = np.nonzero(table[cases, :, 0] >= 0)
+    ends = table[cases[square], segment]
+    raster_indices = row * block.grid.shape[1] + column
+    return sides[square[:, None], ends], raster_indices[square]
 
 
 def _points(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -140,16 +140,16 @@ def _points(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def _fraction(start: np.ndarray, stop: np.ndarray, level: float) -> np.ndarray:
-    """Return where between two pixels the level is crossed, 0 where they are equal."""
+    """Return the position of the level between two pixels, from 0 to 1; 0 if they are equal."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return np.where(stop == start, 0.0, (level - start) / (stop - start))
 
 
-def _in_order(found: Collected) -> Iterator[tuple[Any, Any]]:
-    """Yield the segments of all tiles in the order in which the whole image has them."""
-    segments, places = found.joined()
-    order = np.argsort(places, kind="stable")
-    del places
+def _sorted_segments(collected: Collected) -> Iterator[tuple[Any, Any]]:
+    """Yield the segments of all tiles in the whole image's order."""
+    segments, raster_indices = collected.joined()
+    order = np.argsort(raster_indices, kind="stable")
+    del raster_indices
     for start in range(0, len(order), PART):
         for begin, end in segments[order[start : start + PART]].tolist():
             yield tuple(begin), tuple(end)
@@ -160,7 +160,7 @@ def _check(call: Call) -> None:
     mask = call["mask"]
     if mask is not None and mask.dtype != bool:
         raise InvalidParameter(
-            f"{name}: mask is of type {mask.dtype}: expected bool. Convert it, for example with "
+            f"{name}: mask has dtype {mask.dtype}: expected bool. Convert it, for example with "
             "mask > 0."
         )
     if min(call.shape) < 2:
@@ -190,6 +190,6 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=lambda call: ((0, 1), (0, 1))),
         limits=Limits(ndim=(2, 2), check=_check),
         plan_of=_plan,
-        note="Memory grows with the contours' length: some 300 bytes per segment.",
+        note="Memory grows with the contours' length: about 300 bytes per segment.",
     ),
 )

@@ -1,8 +1,8 @@
-"""Properties of objects that counting tells: all objects of a window at once, none one by one.
+"""Properties of objects that follow from counts: computed for all objects of a window at once.
 
-scikit-image makes an object of each region and looks its pixels up; where areas and centroids are
-all that is asked, counting labels gives the very numbers. Sums of coordinates are whole numbers
-that a double holds exactly (up to 2**53: more pixels than one object can have in memory), in
+scikit-image creates an object for each region and reads its pixels one region at a time; areas and
+centroids alone follow from counting labels, with the same numbers. Sums of coordinates are integers
+that float64 represents exactly (up to 2**53: more pixels than one object can have in memory), in
 whatever order they are added up.
 """
 
@@ -18,73 +18,66 @@ if TYPE_CHECKING:
     from napari_tilewise.grid import Region
     from napari_tilewise.operations.spec.operation import Block, Call
 
-COUNTED = ("label", "bbox", "area", "num_pixels", "centroid")
+COUNTABLE = ("label", "bbox", "area", "num_pixels", "centroid")
 """scikit-image's names of these properties."""
 
 SLAB = 2**18
-"""Pixels that are looked at together."""
+"""Number of pixels that are counted together."""
 
 
-def counted(call: Call, names: Sequence[str]) -> list[str]:
-    """Return those of some properties that counting tells.
+def countable(call: Call, names: Sequence[str]) -> list[str]:
+    """Return those of the named properties that follow from counts.
 
-    Areas and centroids in other units than pixels are left to scikit-image's own arithmetic.
-
-    Parameters
-    ----------
-    call
-        The call.
-    names
-        Names of properties.
+    Areas and centroids in units other than pixels are left to scikit-image's own arithmetic.
     """
     in_pixels = call["spacing"] is None or np.all(np.asarray(call["spacing"]) == 1)
-    return [name for name in names if name in COUNTED] if in_pixels else []
+    return [name for name in names if name in COUNTABLE] if in_pixels else []
 
 
-def count(
+def measure_counts(
     block: Block, objects: Sequence[tuple[int, Region]], names: Sequence[str]
 ) -> dict[str, list[np.ndarray]]:
-    """Return properties of objects, each as its columns.
+    """Return the columns of each property, with one row per object.
 
     Parameters
     ----------
     block
-        A block of labels that holds these objects whole.
+        A block of labels that contains these objects entirely.
     objects
-        Label and box of each.
+        The label and the box of each object.
     names
-        The properties.
+        Properties, all of which are in `COUNTABLE`.
     """
     labels = np.array([label for label, _ in objects])
     boxes = np.array([[(s.start, s.stop) for s in box] for _, box in objects])
-    numbers, sums = np.zeros(len(labels)), np.zeros((len(boxes[0]), len(labels)))
+    sizes, sums = np.zeros(len(labels)), np.zeros((len(boxes[0]), len(labels)))
     if set(names) - {"label", "bbox"}:
-        _add_up(block, labels, numbers, sums)
+        _add_up(block, labels, sizes, sums)
     columns = {
         "label": [labels],
         "bbox": [*boxes[..., 0].T, *boxes[..., 1].T],
-        "area": [numbers],
-        "num_pixels": [numbers],
-        "centroid": list(sums / np.maximum(numbers, 1)),
+        "area": [sizes],
+        "num_pixels": [sizes],
+        "centroid": list(sums / np.maximum(sizes, 1)),
     }
     return {name: columns[name] for name in names}
 
 
-def _add_up(block: Block, labels: np.ndarray, numbers: np.ndarray, sums: np.ndarray) -> None:
-    """Add an object's pixels to its number, and their coordinates to its sums."""
+def _add_up(block: Block, labels: np.ndarray, sizes: np.ndarray, sums: np.ndarray) -> None:
+    """Add each object's number of pixels to `sizes`, and their coordinates to `sums`."""
     order = np.argsort(labels)
-    known = labels[order].astype(block.data.dtype)
+    sorted_labels = labels[order].astype(block.data.dtype)
     per_row = max(1, block.data[0].size)
     rows = max(1, SLAB // per_row)
-    for first in range(0, len(block.data), rows):
-        slab = block.data[first : first + rows]
-        where = np.flatnonzero(slab)
-        values = slab.reshape(-1)[where]
-        place = np.minimum(np.searchsorted(known, values), len(known) - 1)
-        mine = known[place] == values  # objects of another window may lie between
-        where, place = where[mine], order[place[mine]]
-        numbers += np.bincount(place, minlength=len(numbers))
-        corner = (block.region[0].start + first, *(s.start for s in block.region[1:]))
-        for axis, along in enumerate(np.unravel_index(where, slab.shape)):
-            weights: Any = along + corner[axis]
-            sums[axis] += np.bincount(place, weights, minlength=len(numbers))
+    for first_row in range(0, len(block.data), rows):
+        slab = block.data[first_row : first_row + rows]
+        indices = np.flatnonzero(slab)
+        values = slab.reshape(-1)[indices]
+        ordinals = np.minimum(np.searchsorted(sorted_labels, values), len(sorted_labels) - 1)
+        is_measured = sorted_labels[ordinals] == values  # objects of other windows may lie between
+        indices, ordinals = indices[is_measured], order[ordinals[is_measured]]
+        sizes += np.bincount(ordinals, minlength=len(sizes))
+        corner = (block.region[0].start + first_row, *(s.start for s in block.region[1:]))
+        for axis, positions in enumerate(np.unravel_index(indices, slab.shape)):
+            weights: Any = positions + corner[axis]
+            sums[axis] += np.bincount(ordinals, weights, minlength=len(sizes))

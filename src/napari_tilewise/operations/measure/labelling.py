@@ -1,4 +1,4 @@
-"""`skimage.measure`: connected components, and the number of different pixels as entropy."""
+"""`skimage.measure`: connected components, and the entropy of the pixel values."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ from napari_tilewise.operations.spec.parameters import Flag, Number
 
 def _label(call: Call) -> Plan:
     connectivity = call["connectivity"] or call.ndim
-    labelled_input = call.dtype.kind != "b"
+    is_labelled = call.dtype.kind != "b"
 
-    def pieces(block: Block) -> Pieces:
+    def tile_components(block: Block) -> Pieces:
         values = block.data[block.core]
         labels, count = label(
             values, background=call["background"], return_num=True, connectivity=connectivity
         )
-        # scikit-image labels equal integers: fractions are cut off first.
-        return Pieces(labels, count, values.astype(np.intp) if labelled_input else None)
+        # scikit-image labels equal integers: fractions are truncated first.
+        return Pieces(labels, count, values.astype(np.intp) if is_labelled else None)
 
-    components: Components = yield gather_components(pieces, connectivity)
-    numbers = np.arange(components.count + 1, dtype=_label_dtype(call))
+    components: Components = yield gather_components(tile_components, connectivity)
+    ids = np.arange(components.count + 1, dtype=_label_dtype(call))
 
     def compute(block: Block) -> np.ndarray:
-        return components.look_up(numbers, block.position, pieces(block))
+        return components.look_up(ids, block.position, tile_components(block))
 
     tiles = Tiles(compute, on_grid=True)
     return Parts((tiles, Value(int(components.count)))) if call["return_num"] else tiles
 
 
 def _label_dtype(call: Call) -> Any:
-    """Scipy's int32 for masks (int64 where an image could hold more), intp for labels."""
+    """Return scipy's int32 for masks (int64 if the image could have more labels), else intp."""
     if call.dtype.kind != "b":
         return np.intp
     return np.int32 if np.prod(call.shape, dtype=float) < 2**31 - 2 else np.int64
@@ -71,11 +71,11 @@ def _label_parts(call: Call) -> tuple[Part, ...] | None:
 # -- entropy ---------------------------------------------------------------------------------------
 
 MOST_VALUES = 2**27
-"""An image of more different values is refused: they are gathered, with their counts."""
+"""Largest number of distinct values, which are held in memory with their counts."""
 
 
 class _Counts:
-    """How often each value occurs; parts are merged when they have grown as long as the whole."""
+    """How often each value occurs; new parts are buffered until they are as long as the total."""
 
     def __init__(self, values: np.ndarray, counts: np.ndarray) -> None:
         self.values, self.counts = values, counts
@@ -84,11 +84,11 @@ class _Counts:
 
     @property
     def nbytes(self) -> int:
-        """What the engine compares with the memory set aside for gathered numbers."""
+        """Memory for the values and counts, which the engine compares with the budget."""
         return (self.values.itemsize + 8) * (len(self.values) + self._length)
 
     def add(self, other: _Counts) -> _Counts:
-        """Take in another tile's counts, and return itself: a gather's merge."""
+        """Add another tile's counts, and return this object, as a reduction's `merge` does."""
         self._waiting.append(other)
         self._length += len(other.values)
         if self._length > len(self.values):
@@ -96,19 +96,19 @@ class _Counts:
         return self
 
     def settle(self) -> np.ndarray:
-        """Merge what waits; return the counts in the order of the values, as `unique` does."""
+        """Merge the buffered parts; return the counts in ascending order of the values."""
         parts = [self, *self._waiting]
-        self.values, place = np.unique(
+        self.values, inverse = np.unique(
             np.concatenate([part.values for part in parts]), return_inverse=True
         )
         counts = np.concatenate([part.counts for part in parts])
         self.counts = np.zeros(len(self.values), np.int64)
-        np.add.at(self.counts, place, counts)
+        np.add.at(self.counts, inverse, counts)
         self._waiting, self._length = [], 0
         if len(self.values) > MOST_VALUES:
             raise InvalidImage(
-                f"measure.shannon_entropy: the image holds more than {MOST_VALUES} different "
-                "values. Reduce them first, for example with skimage.util.img_as_uint."
+                f"measure.shannon_entropy: the image has more than {MOST_VALUES} distinct values. "
+                "Convert it to an integer type first, for example with skimage.util.img_as_uint."
             )
         return self.counts
 
@@ -131,8 +131,8 @@ SHANNON_ENTROPY = Operation(
     result=ResultSpec(output=Output.SCALAR, dtype=lambda call: np.float64, shape=lambda call: ()),
     plan_of=_shannon_entropy,
     cost=Cost(memory=8.0),
-    note="Memory grows with the number of different values, 16 bytes each: little for integers, "
-    "as much as the image for floats that are all different. More than 2**27 are refused.",
+    note="Memory grows with the number of distinct values, 16 bytes each: little for integers, as "
+    "much as the image for floats that are all distinct. More than 2**27 are rejected.",
 )
 
 OPERATIONS = (

@@ -1,17 +1,17 @@
 """`skimage.measure.marching_cubes`: the mesh of every tile, numbered as in the whole volume.
 
-A vertex belongs to the tile that holds its edge's first voxel. That tile looks at all cells around
-the edge, one step beyond its own, in the whole volume's order: so it knows the vertex's place among
-all vertices, and adds up its normal and value as scikit-image does. Faces name vertices by their
-edges until all tiles are joined; then they are numbered in the order in which scikit-image would
-have made them.
+A vertex belongs to the tile with its edge's first voxel. That tile processes all cells around the
+edge, up to one step beyond its own, in the whole volume's order: this gives the vertex's rank among
+all vertices, and adds up its normal and value as scikit-image does. Faces refer to vertices by
+their edges until all tiles are merged; then vertices are numbered in scikit-image's order.
 
-Memory grows with the mesh, some 110 bytes per vertex (with its two faces) and twice that while it
+Memory grows with the mesh, about 110 bytes per vertex (with its two faces) and twice that while it
 is sorted; scikit-image's own result takes half of that.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -44,15 +44,15 @@ if TYPE_CHECKING:
     from napari_tilewise.grid import Region
 
 BOX = 32
-"""Cells along each axis that are worked on at once: up to a kilobyte each."""
+"""Cells along each axis that are processed at once, with up to a kilobyte each."""
 
 CENTER = 12
-"""The number of the vertex inside a cell, behind those of its twelve edges."""
+"""The number of the vertex inside a cell, after those of its twelve edges."""
 
 CORNERS = np.array(
     [[0, 0, 0], [0, 0, 1], [0, 1, 1], [0, 1, 0], [1, 0, 0], [1, 0, 1], [1, 1, 1], [1, 1, 0]]
 )
-"""Where the corners of a cell lie (z, y, x), in scikit-image's order."""
+"""The positions of a cell's corners (z, y, x), in scikit-image's order."""
 
 BITWISE = np.array([0, 1, 3, 2, 4, 5, 7, 6])
 """The corner of each number ``4 * z + 2 * y + x``."""
@@ -64,14 +64,14 @@ ENDS = np.array([
 ])  # fmt: skip
 """The two ends of each edge (z, y, x), in scikit-image's order."""
 
-NUMBERS = np.vstack([ENDS @ [4, 2, 1], [[0, 0]]])
-"""The bitwise numbers of those ends (none for the center)."""
+END_NUMBERS = np.vstack([ENDS @ [4, 2, 1], [[0, 0]]])
+"""The bitwise numbers of those ends (0 for the center)."""
 
-FIRST = np.vstack([ENDS.min(axis=1), [[0, 0, 0]]])
+FIRST_VOXELS = np.vstack([ENDS.min(axis=1), [[0, 0, 0]]])
 """The first voxel of each edge, and of the center."""
 
 DIRECTION = np.array([0, 1, 0, 1, 0, 1, 0, 1, 2, 2, 2, 2, 3])
-"""Which of the (up to four) vertices of that voxel it is."""
+"""The index of each edge among the (up to four) vertices of its first voxel."""
 
 GRADIENTS = np.array([
     [[0, 1], [0, 3], [0, 4]], [[0, 1], [1, 2], [1, 5]], [[3, 2], [1, 2], [2, 6]],
@@ -91,8 +91,8 @@ def _plan(call: Call) -> Plan:
     level = 0.5 * (low + high) if level is None else float(level)
     if level < low or level > high:
         raise InvalidImage(
-            f"{call.operation.name}: level={level:g} lies outside the volume's values, {low:g} to "
-            f"{high:g}: expected a level between them."
+            f"{call.operation.name}: level={level:g} is outside the volume's range: expected a "
+            f"level from {low:g} to {high:g}."
         )
     step = int(call["step_size"])
     mesh: _Mesh = yield Reduce(
@@ -117,7 +117,7 @@ def _extremes(block: Block) -> tuple[Any, Any]:
 def _finished(
     call: Call, vertices: np.ndarray, faces: np.ndarray, normals: np.ndarray, values: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """Return the result as scikit-image gives it: z first, turned round, scaled."""
+    """Return the result as scikit-image does: z first, oriented, scaled."""
     vertices, normals = np.fliplr(vertices), np.fliplr(normals)
     if call["gradient_direction"] == "descent":
         faces = np.fliplr(faces)
@@ -134,38 +134,38 @@ def _finished(
 
 
 class _Mesh:
-    """Vertices and faces, each with its place in the whole volume's order."""
+    """Vertices and faces, each with its rank in the whole volume's order."""
 
     def __init__(self, vertices: Collected, faces: Collected) -> None:
         self.vertices, self.faces = vertices, faces
 
     @property
     def nbytes(self) -> int:
-        """What the engine compares with the memory set aside for gathered numbers."""
+        """Memory for the mesh while it is sorted, which the engine compares with the budget."""
         return 2 * (self.vertices.nbytes + self.faces.nbytes)
 
     def extend(self, other: _Mesh) -> _Mesh:
-        """Take in another tile's mesh, and return itself: a gather's merge."""
+        """Add another tile's mesh, and return this object, as a reduction's `merge` does."""
         self.vertices.extend(other.vertices)
         self.faces.extend(other.faces)
         return self
 
     def numbered(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return vertices, faces (numbers of vertices), normals and values."""
-        places, edges, vertices, normals, values = self.vertices.joined()
-        order = np.argsort(places)
-        del places
+        """Return vertices, faces (indices of vertices), normals and values."""
+        ranks, edges, vertices, normals, values = self.vertices.joined()
+        order = np.argsort(ranks)
+        del ranks
         by_edge = np.argsort(edges)
-        numbers = np.empty(len(order), np.int32)
-        numbers[order] = np.arange(len(order), dtype=np.int32)
-        places, corners = self.faces.joined()
-        corners = corners[np.argsort(places)]
-        found = by_edge[np.searchsorted(edges, corners, sorter=by_edge)]
-        return vertices[order], numbers[found], normals[order], values[order]
+        vertex_numbers = np.empty(len(order), np.int32)
+        vertex_numbers[order] = np.arange(len(order), dtype=np.int32)
+        ranks, corners = self.faces.joined()
+        corners = corners[np.argsort(ranks)]
+        vertex_indices = by_edge[np.searchsorted(edges, corners, sorter=by_edge)]
+        return vertices[order], vertex_numbers[vertex_indices], normals[order], values[order]
 
 
 def _mesh(call: Call, block: Block, level: np.float64, step: int) -> _Mesh:
-    """Return the vertices whose edges begin in the tile, and the faces of the cells that do."""
+    """Return the vertices whose edges start in the tile, and the faces of the cells that do."""
     meshes = [_box(call, block, box, level, step) for box in _boxes(block.tile)]
     for mesh in meshes[1:]:
         meshes[0].extend(mesh)
@@ -186,14 +186,15 @@ def _box(call: Call, block: Block, box: Region, level: np.float64, step: int) ->
         edges = triangles(values, classic=call["method"] == "lorensen")
         cell, corner = np.nonzero(edges >= 0)
         edge = edges[cell, corner].astype(np.intp)
-        first = cells[cell] + step * FIRST[edge]
-        names = np.ravel_multi_index(first.T, call.shape) * 4 + DIRECTION[edge]
-        places = np.ravel_multi_index(cells.T, call.shape)[cell] * 64 + corner
-        whole, mine = _inside(cells, box)[cell], _inside(first, box)
-        vertices = _vertices(cells, values, cell[mine], edge[mine], names[mine], places[mine], step)
+        first_voxels = cells[cell] + step * FIRST_VOXELS[edge]
+        edge_ids = np.ravel_multi_index(first_voxels.T, call.shape) * 4 + DIRECTION[edge]
+        corner_ranks = np.ravel_multi_index(cells.T, call.shape)[cell] * 64 + corner
+        is_own_face, is_own_vertex = _inside(cells, box)[cell], _inside(first_voxels, box)
+        corners = _Corners(cell, edge, edge_ids, corner_ranks).select(is_own_vertex)
+        vertices = _vertices(cells, values, corners, step)
     return _Mesh(
         Collected(*vertices),
-        Collected(places[whole][::3], names[whole].reshape(-1, 3)),
+        Collected(corner_ranks[is_own_face][::3], edge_ids[is_own_face].reshape(-1, 3)),
     )
 
 
@@ -206,80 +207,94 @@ def _inside(points: np.ndarray, box: Region) -> np.ndarray:
 def _cells(
     call: Call, block: Block, box: Region, level: np.float64, step: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the cells around a box lie that the surface runs through, in raster order.
+    """Return the cells in and around a box that the surface crosses, in raster order.
 
-    Next to their positions (z, y, x): the voxels at their corners, the level subtracted.
+    Returns their positions (z, y, x) and the voxels at their corners minus the level.
     """
     axes = []
     for span, n in zip(box, call.shape, strict=True):
         start = max(0, -(-(span.start - step) // step))
         axes.append(np.arange(start * step, min(span.stop, max(0, n - step)), step))
-    empty = min(map(len, axes)) == 0
-    if empty:
+    is_empty = min(map(len, axes)) == 0
+    if is_empty:
         return np.zeros((0, 3), np.int64), np.zeros((0, 8))
     steps = [_steps(axis, step, start) for axis, start in zip(axes, block.start, strict=True)]
     voxels = block.data[tuple(steps)].astype(np.float32)
-    above = voxels > level
+    is_above = voxels > level
     shape = tuple(map(len, axes))
     views = [
         tuple(slice(c, c + n) for c, n in zip(corner, shape, strict=True)) for corner in CORNERS
     ]
-    some = np.zeros(shape, bool)
-    every = np.ones(shape, bool)
+    any_above = np.zeros(shape, bool)
+    all_above = np.ones(shape, bool)
     for view in views:
-        some |= above[view]
-        every &= above[view]
-    active = some & ~every
+        any_above |= is_above[view]
+        all_above &= is_above[view]
+    active = any_above & ~all_above
     if "mask" in block.images:
         active &= block.images["mask"][tuple(steps)][1:, 1:, 1:].astype(bool)
-    chosen = np.nonzero(active)
-    cells = np.stack([axis[index] for axis, index in zip(axes, chosen, strict=True)], axis=1)
-    values = np.stack([voxels[view][chosen] for view in views], axis=1).astype(np.float64) - level
+    active_cells = np.nonzero(active)
+    cells = np.stack([axis[index] for axis, index in zip(axes, active_cells, strict=True)], axis=1)
+    values = (
+        np.stack([voxels[view][active_cells] for view in views], axis=1).astype(np.float64) - level
+    )
     return cells, values
 
 
 def _steps(axis: np.ndarray, step: int, start: int) -> slice:
-    """Return which voxels of a block the corners of cells at these positions are."""
+    """Return the slice of a block's voxels that are corners of the cells at these positions."""
     return slice(int(axis[0]) - start, int(axis[-1]) + step - start + 1, step)
 
 
 # -- vertices --------------------------------------------------------------------------------------
 
 
-def _vertices(
-    cells: np.ndarray,
-    values: np.ndarray,
-    cell: np.ndarray,
-    edge: np.ndarray,
-    names: np.ndarray,
-    places: np.ndarray,
-    step: int,
-) -> tuple[np.ndarray, ...]:
-    """Return (place, name, position, normal, value) of vertices from the corners of triangles.
+@dataclass(frozen=True)
+class _Corners:
+    """The corners of triangles, in the whole volume's order."""
 
-    `cell`, `edge`, `names` and `places` say of every corner, in order, which cell's triangle has
-    it, on which edge of the cell it lies, and the edge's name and the corner's place among all.
-    """
-    found, first, vertex = np.unique(names, return_index=True, return_inverse=True)
+    cell: np.ndarray
+    """The index of the triangle's cell."""
+    edge: np.ndarray
+    """The edge of that cell on which the corner lies."""
+    edge_id: np.ndarray
+    """The number of that edge in the whole volume."""
+    rank: np.ndarray
+    """The corner's rank among all corners of the whole volume."""
+
+    def select(self, selected: np.ndarray) -> _Corners:
+        return _Corners(
+            self.cell[selected], self.edge[selected], self.edge_id[selected], self.rank[selected]
+        )
+
+
+def _vertices(
+    cells: np.ndarray, values: np.ndarray, corners: _Corners, step: int
+) -> tuple[np.ndarray, ...]:
+    """Return the rank, edge, position, normal and value of the vertices at triangles' corners."""
+    cell, edge = corners.cell, corners.edge
+    vertex_ids, first_corners, vertex = np.unique(
+        corners.edge_id, return_index=True, return_inverse=True
+    )
     strengths = 1.0 / (EPSILON + np.abs(values))
-    central = edge[first] == CENTER
-    positions = np.empty((len(found), 3), np.float32)
-    where = first[~central]
-    positions[~central] = _on_edges(cells, strengths, cell[where], edge[where], step)
-    positions[central] = _in_cells(cells, strengths, cell[first[central]], step)
-    normals = _normals(values, strengths, cell, edge, vertex, len(found))
-    span = np.fmax(values, 0).max(axis=1, initial=0) - np.fmin(values, 0).min(axis=1, initial=0)
-    highest = np.zeros(len(found), np.float32)
-    np.maximum.at(highest, vertex, span.astype(np.float32)[cell])
-    return places[first], found, positions, normals, highest
+    central = edge[first_corners] == CENTER
+    positions = np.empty((len(vertex_ids), 3), np.float32)
+    edge_corners = first_corners[~central]
+    positions[~central] = _on_edges(cells, strengths, cell[edge_corners], edge[edge_corners], step)
+    positions[central] = _in_cells(cells, strengths, cell[first_corners[central]], step)
+    normals = _normals(values, strengths, cell, edge, vertex, len(vertex_ids))
+    spans = np.fmax(values, 0).max(axis=1, initial=0) - np.fmin(values, 0).min(axis=1, initial=0)
+    highest = np.zeros(len(vertex_ids), np.float32)
+    np.maximum.at(highest, vertex, spans.astype(np.float32)[cell])
+    return corners.rank[first_corners], vertex_ids, positions, normals, highest
 
 
 def _on_edges(
     cells: np.ndarray, strengths: np.ndarray, cell: np.ndarray, edge: np.ndarray, step: int
 ) -> np.ndarray:
-    """Return where on edges the surface lies (x, y, z), as the cell that comes first sees it."""
+    """Return where the surface cuts edges (x, y, z), as computed from the edge's first cell."""
     ends = ENDS[edge][..., ::-1].astype(float)
-    a, b = (strengths[cell, BITWISE[NUMBERS[edge, end]]][:, None] for end in (0, 1))
+    a, b = (strengths[cell, BITWISE[END_NUMBERS[edge, end]]][:, None] for end in (0, 1))
     shares = ends[:, 0] * a + ends[:, 1] * b
     return np.asarray(cells[cell][:, ::-1] + step * shares / (a + b), dtype=np.float32)
 
@@ -289,8 +304,8 @@ def _in_cells(cells: np.ndarray, strengths: np.ndarray, cell: np.ndarray, step: 
     strength = strengths[cell]
     shares = np.zeros((len(cell), 3))
     total = np.zeros(len(cell))
-    for corner, place in enumerate(CORNERS):
-        shares += place[::-1] * strength[:, corner, None]
+    for corner, offset in enumerate(CORNERS):
+        shares += offset[::-1] * strength[:, corner, None]
         total += strength[:, corner]
     return np.asarray(cells[cell][:, ::-1] + step * shares / total[:, None], dtype=np.float32)
 
@@ -307,29 +322,32 @@ def _normals(
     gradients = np.stack(
         [[values[:, a] - values[:, b] for a, b in corner] for corner in GRADIENTS.tolist()]
     ).transpose(2, 0, 1)
-    # scikit-image looks gradients up by a corner's bitwise number, though they are stored in the
-    # order of the corners
+    # scikit-image looks gradients up by a corner's bitwise number, although they are stored in
+    # the order of the corners
     weights = strengths[:, BITWISE].astype(np.float32).astype(float)
     weighted = (gradients * weights[..., None]).astype(np.float32)
     central = edge == CENTER
-    parts = weighted[cell[:, None], NUMBERS[edge]]
-    which = cell[central]
-    mixed = strengths[which, 0, None] * gradients[which, 0]
-    for number in range(1, 8):
-        mixed = mixed + strengths[which, number, None] * gradients[which, number]
-    parts[central, 0] = mixed
-    counts = np.ones((len(cell), 2), bool)
-    counts[central, 1] = False  # a center is added once, an edge's two ends one after the other
-    targets = np.repeat(vertex, 2)[counts.ravel()]
-    added = parts.reshape(-1, 3)[counts.ravel()]
+    corner_gradients = weighted[cell[:, None], END_NUMBERS[edge]]
+    center_cells = cell[central]
+    center_gradients = strengths[center_cells, 0, None] * gradients[center_cells, 0]
+    for corner_index in range(1, 8):
+        center_gradients = (
+            center_gradients
+            + strengths[center_cells, corner_index, None] * gradients[center_cells, corner_index]
+        )
+    corner_gradients[central, 0] = center_gradients
+    is_added = np.ones((len(cell), 2), bool)
+    is_added[central, 1] = False  # a center is added once, an edge's two ends one after the other
+    targets = np.repeat(vertex, 2)[is_added.ravel()]
+    gradients_added = corner_gradients.reshape(-1, 3)[is_added.ravel()]
     sums = np.zeros((count, 3), np.float32)
     for axis in range(3):
-        np.add.at(sums[:, axis], targets, added[:, axis])
-    wide = sums.astype(float)
-    squares = np.square(wide)
+        np.add.at(sums[:, axis], targets, gradients_added[:, axis])
+    doubles = sums.astype(float)
+    squares = np.square(doubles)
     length = squares[:, 0] + squares[:, 1] + squares[:, 2]
     scale = np.where(length > 0, 1.0 / np.sqrt(length), length)
-    return np.asarray(wide * scale[:, None], dtype=np.float32)
+    return np.asarray(doubles * scale[:, None], dtype=np.float32)
 
 
 def _check(call: Call) -> None:
@@ -344,7 +362,7 @@ def _check(call: Call) -> None:
     mask = call["mask"]
     if mask is not None and mask.dtype.itemsize != 1:
         raise InvalidParameter(
-            f"{name}: mask is of type {mask.dtype}: expected bool. Convert it, for example with "
+            f"{name}: mask has dtype {mask.dtype}: expected bool. Convert it, for example with "
             "mask > 0."
         )
 
@@ -370,6 +388,6 @@ OPERATIONS = (
         cost=Cost(
             memory=80.0,  # every voxel of noise has three vertices
         ),
-        note="Memory grows with the mesh: some 220 bytes per vertex.",
+        note="Memory grows with the mesh: about 220 bytes per vertex.",
     ),
 )

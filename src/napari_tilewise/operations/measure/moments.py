@@ -1,7 +1,7 @@
 """`skimage.measure`, image moments: sums of pixels times powers of their coordinates.
 
-A tile's sums use absolute coordinates, in double precision, and add up to the image's. Everything
-else, central moments, centroid, inertia, follows from these few numbers by scikit-image's own code.
+The sums of a tile use absolute coordinates in double precision and add up to the image's. Central
+moments, centroid and inertia are computed from these few numbers by scikit-image's own code.
 """
 
 from __future__ import annotations
@@ -39,39 +39,39 @@ if TYPE_CHECKING:
 def _powers(call: Call, center: Sequence[Any], order: int) -> list[np.ndarray]:
     """Return, per axis, the powers of every pixel's distance from the center.
 
-    The expressions are scikit-image's: they decide the type of the result.
+    The expressions are scikit-image's, because they decide the dtype of the result.
     """
     dtype = as_float(call)
     spacing = call["spacing"]
     if spacing is None:
         spacing = np.ones(call.ndim, dtype=dtype)
     orders = np.arange(order + 1, dtype=dtype)
-    found = []
+    powers = []
     for axis, length in enumerate(call.shape):
         delta = np.arange(length, dtype=dtype) * spacing[axis] - center[axis]
-        found.append(delta[:, np.newaxis] ** orders)
-    return found
+        powers.append(delta[:, np.newaxis] ** orders)
+    return powers
 
 
-def _moments_about(
+def _reduce_moments(
     call: Call, center: Sequence[Any], order: int
 ) -> Generator[Reduce, Any, np.ndarray]:
-    """Compute all moments up to an order, in the type that scikit-image gives them."""
+    """Return all moments up to an order, in scikit-image's dtype."""
     powers = _powers(call, center, order)
     dtype = np.result_type(as_float(call), *powers)
 
-    def of(block: Block) -> np.ndarray:
+    def tile_moments(block: Block) -> np.ndarray:
         sums = block.data.astype(float)
         for axis, span in enumerate(block.tile):
             sums = np.tensordot(sums, powers[axis][span].astype(float), axes=(0, 0))
         return np.asarray(sums)
 
-    total = yield Reduce(of, np.add, description="moments")
+    total = yield Reduce(tile_moments, np.add, description="moments")
     return np.asarray(total).astype(dtype)
 
 
 def _raw(call: Call, order: int) -> Generator[Reduce, Any, np.ndarray]:
-    return (yield from _moments_about(call, (0,) * call.ndim, order))
+    return (yield from _reduce_moments(call, (0,) * call.ndim, order))
 
 
 def _central(call: Call, order: int) -> Generator[Reduce, Any, np.ndarray]:
@@ -87,7 +87,7 @@ def _moments(call: Call) -> Plan:
 def _moments_central(call: Call) -> Plan:
     if call["center"] is None:
         return Value((yield from _central(call, call["order"])))
-    return Value((yield from _moments_about(call, call["center"], call["order"])))
+    return Value((yield from _reduce_moments(call, call["center"], call["order"])))
 
 
 def _centroid(call: Call) -> Plan:
@@ -96,7 +96,7 @@ def _centroid(call: Call) -> Plan:
 
 
 def _inertia(call: Call) -> Plan:
-    """Hand scikit-image's function the central moments: it then looks at no pixel."""
+    """Pass the central moments to scikit-image's function, which then reads no pixels."""
     keywords = dict(call.keywords)
     if keywords["mu"] is None and keywords.get("T") is None:
         keywords["mu"] = yield from _central(call, 2)
@@ -106,7 +106,7 @@ def _inertia(call: Call) -> Plan:
 
 def _check(call: Call) -> None:
     if call.params.get("mu") is not None or call.params.get("T") is not None:
-        return  # nothing else is then looked at
+        return  # spacing and center are not used then
     for name in ("spacing", "center"):
         value = call.params.get(name)
         if value is not None and np.ndim(value) == 0:
@@ -121,11 +121,11 @@ def _powers_shape(call: Call) -> tuple[int, ...]:
 
 
 def _moments_dtype(call: Call) -> Any:
-    """Return scikit-image's own type, which the spacing's and the center's take part in."""
+    """Return scikit-image's dtype, which depends on those of the spacing and the center."""
     center = call.params.get("center")
     center = (0,) * call.ndim if center is None else center
-    one = Call(call.operation, call.params, (1,) * call.ndim, call.dtype)
-    return np.result_type(as_float(call), *_powers(one, center, 0))
+    single_pixel = Call(call.operation, call.params, (1,) * call.ndim, call.dtype)
+    return np.result_type(as_float(call), *_powers(single_pixel, center, 0))
 
 
 ORDER = Number(integer=True, minimum=0, usual=(0, 4))
@@ -139,14 +139,14 @@ SHARED: dict[str, Any] = {
 }
 
 RELATIVE = """\
-scikit-image takes the sums by BLAS, in the image's own type (its rounding, relative to the largest
-moment, is a few units in the last place per root of the number of pixels) and derives central
-moments from raw ones about the image's corner: what is left of an object far from it, or of an
-image whose pixels cancel each other, has lost digits in scikit-image, too."""
+scikit-image computes the sums by BLAS, in the image's own dtype (with a rounding error, relative to
+the largest moment, of a few units in the last place times the root of the number of pixels), and
+derives central moments from raw ones about the image's corner: for an object far from the corner,
+or an image whose pixels cancel out, scikit-image itself loses digits."""
 
-# Central moments of order 3 of one pixel n pixels from the corner lose a factor of n**3 of the
-# image's precision in scikit-image: for n = 100 these 1e6 make 1e-9 of 1e-15, and leave next to
-# nothing in single precision. What is declared leaves room for spacings and a third dimension.
+# For a pixel n pixels from the corner, scikit-image's central moments of order 3 lose a factor of
+# n**3 in precision: for n = 100 this factor of 1e6 turns 1e-15 into 1e-9, and leaves almost nothing
+# of single precision. The declared tolerances also allow for spacings and a third dimension.
 OPERATIONS = (
     Operation(
         name="measure.moments",
@@ -166,7 +166,7 @@ OPERATIONS = (
         result=ResultSpec(output=Output.VALUES, shape=_powers_shape, dtype=_moments_dtype),
         plan_of=_moments_central,
         adapter=Adapter(modernize=only("center", "order", "spacing")),
-        note=f"{RELATIVE} Other keywords mean nothing, as in scikit-image.",
+        note=f"{RELATIVE} Other keywords have no effect, as in scikit-image.",
         **SHARED,
     ),
     Operation(

@@ -1,7 +1,7 @@
 """`skimage.measure`, Euler number and perimeters: counts of neighbourhoods, which add up exactly.
 
-Each function looks at every pixel's small neighbourhood, counts how often each configuration
-occurs, and weighs the counts once. The counts of tiles add up to those of the image.
+Each function counts how often each configuration of a pixel's small neighbourhood occurs, and then
+weights the counts. The counts of tiles add up to those of the image.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 # -- counts of 2 x 2 (x 2) neighbourhoods ----------------------------------------------------------
 
 
-def _corner_counts(call: Call) -> Generator[Reduce, Any, np.ndarray]:
-    """Find how often each configuration of 2 x 2 (x 2) pixels above zero occurs.
+def _reduce_configurations(call: Call) -> Generator[Reduce, Any, np.ndarray]:
+    """Return how often each configuration of 2 x 2 (x 2) pixels above zero occurs.
 
-    A pixel's configuration holds itself and its neighbours before; the image is surrounded by one
-    pixel of background, whose configurations count too.
+    A pixel's configuration consists of itself and its preceding neighbours; the image is surrounded
+    by one pixel of background, whose configurations count too.
     """
     bins = 2 ** (2**call.ndim)
 
-    def of(block: Block) -> np.ndarray:
+    def configuration_counts(block: Block) -> np.ndarray:
         box = tuple(slice(max(core.start - 1, 0), core.stop) for core in block.core)
         margin = [
             (int(tile.start == 0), int(tile.stop == n))
@@ -55,24 +55,26 @@ def _corner_counts(call: Call) -> Generator[Reduce, Any, np.ndarray]:
         above = np.pad(block.data[box] > 0, margin).astype(np.uint8)
         codes = np.zeros([n - 1 for n in above.shape], np.uint8)
         for corner in product((0, 1), repeat=call.ndim):
-            here = tuple(slice(1 - c, n - c) for c, n in zip(corner, above.shape, strict=True))
-            codes += above[here] << _bit(corner)
+            neighbours = tuple(
+                slice(1 - c, n - c) for c, n in zip(corner, above.shape, strict=True)
+            )
+            codes += above[neighbours] << _bit(corner)
         return np.bincount(codes.ravel(), minlength=bins)
 
     counts: np.ndarray = yield Reduce(
-        of, np.add, halo=((1, 0),) * call.ndim, description="neighbourhoods"
+        configuration_counts, np.add, halo=((1, 0),) * call.ndim, description="neighbourhoods"
     )
     return counts
 
 
 def _bit(corner: tuple[int, ...]) -> int:
-    """Return a neighbour's bit in scikit-image's codes; `corner` says how far before it lies."""
+    """Return a neighbour's bit in scikit-image's codes; `corner`: its distance before the pixel."""
     *z, y, x = corner
     return y + 2 * x + 4 * sum(z)
 
 
 def _euler_number(call: Call) -> Plan:
-    counts = yield from _corner_counts(call)
+    counts = yield from _reduce_configurations(call)
     connectivity = call["connectivity"]
     if call.ndim == 2:
         name = "EULER_COEFS2D_4" if connectivity == 1 else "EULER_COEFS2D_8"
@@ -86,23 +88,40 @@ def _euler_number(call: Call) -> Plan:
 def _check_connectivity(call: Call) -> None:
     if call.ndim == 3 and call["connectivity"] == 2:
         raise InvalidParameter(
-            f"{call.operation.name}: connectivity=2: expected 1 or 3 for a volume, where the Euler "
-            "number is defined."
+            f"{call.operation.name}: connectivity=2: expected 1 or 3, because the Euler number of "
+            "a volume is only defined for these."
         )
 
 
 def _perimeter_crofton(call: Call) -> Plan:
-    counts = yield from _corner_counts(call)
-    whole, half = np.pi / 2, np.pi / 4
+    counts = yield from _reduce_configurations(call)
+    straight, half_straight = np.pi / 2, np.pi / 4
     slanted = np.pi / (4 * np.sqrt(2))
     if call["directions"] == 2:
-        weights = [0, whole, 0, 0, 0, whole, 0, 0, whole, np.pi, 0, 0, whole, np.pi, 0, 0]
+        weights = [
+            0,
+            straight,
+            0,
+            0,
+            0,
+            straight,
+            0,
+            0,
+            straight,
+            np.pi,
+            0,
+            0,
+            straight,
+            np.pi,
+            0,
+            0,
+        ]
     else:
         corner = np.pi / 4 * (1 + 1 / (np.sqrt(2)))
         edge = np.pi / (2 * np.sqrt(2))
         weights = [
             0, corner, slanted, edge, 0, corner, 0, slanted,
-            half, whole, slanted, slanted, half, whole, 0, 0,
+            half_straight, straight, slanted, slanted, half_straight, straight, 0, 0,
         ]  # fmt: skip
     return Value(weights @ counts)
 
@@ -122,16 +141,16 @@ def _perimeter(call: Call) -> Plan:
     strel = reach("measure._regionprops_utils", name)
     steps = np.array([[10, 2, 10], [2, 1, 2], [10, 2, 10]])
 
-    def of(block: Block) -> np.ndarray:
+    def border_counts(block: Block) -> np.ndarray:
         image = block.data.astype(np.uint8)
         border = image - ndi.binary_erosion(image, strel, border_value=0)
         codes = ndi.convolve(border, steps, mode="constant", cval=0)
         return np.bincount(codes[block.core].ravel(), minlength=256)
 
-    counts = yield Reduce(of, np.add, halo=2, description="border pixels")
+    counts = yield Reduce(border_counts, np.add, halo=2, description="border pixels")
     longest = max(50, int(np.flatnonzero(counts)[-1]) + 1)
     if longest > 50:
-        raise ValueError("it holds values other than 0 and 1; compare it with a threshold first.")
+        raise ValueError("the image has values other than 0 and 1; compare it with a threshold.")
     return Value(counts[:50] @ _WEIGHTS)
 
 

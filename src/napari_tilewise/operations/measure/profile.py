@@ -1,7 +1,7 @@
-"""`skimage.measure.profile_line`: only the boxes that the line runs through are read.
+"""`skimage.measure.profile_line`: only boxes along the line are read.
 
-The line is cut into pieces; each piece's box holds every pixel that its interpolation touches, so
-that `scipy.ndimage.map_coordinates` makes the same numbers of it as of the whole image.
+The line is cut into segments; each segment's box contains every pixel that its interpolation uses,
+so that `scipy.ndimage.map_coordinates` computes the same numbers as from the whole image.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from napari_tilewise.operations.spec.parameters import Array, FunctionSpec, Numb
 if TYPE_CHECKING:
     from napari_tilewise.grid import Region
 
-PIECE = 256
-"""Steps along the line that are taken from one box."""
+SEGMENT = 256
+"""Steps along the line in one segment."""
 
 PREFILTER = 128
-"""The reach of the spline prefilter of order 2 to 5. Its slowest response falls by 0.43 per pixel:
-below one unit in the last place after 44, and what rounding it leaves dies out as fast."""
+"""The reach of the spline prefilter of order 2 to 5. Its slowest response falls by 0.43 per pixel,
+below one unit in the last place after 44 pixels, and rounding errors decay as fast."""
 
 PADDING = 12
-"""Pixels that SciPy puts around the image for splines that continue it by one value."""
+"""Pixels by which SciPy pads the image for splines with the modes nearest and constant."""
 
 
 def _plan(call: Call) -> Plan:
@@ -51,22 +51,24 @@ def _plan(call: Call) -> Plan:
     coordinates = reach("measure.profile", "_line_profile_coordinates")
     lines = coordinates(call["src"], call["dst"], linewidth=call["linewidth"])
     if order > 1 and call["mode"] in ("nearest", "constant"):
-        # SciPy moves the points by its padding: rounding must be that of absolute coordinates
+        # SciPy adds its padding to the points: the same rounding needs absolute coordinates
         lines = (lines + PADDING) - PADDING
-    pieces = [lines[:, start : start + PIECE] for start in range(0, lines.shape[1], PIECE)]
-    boxes = [_box(call, piece, order) for piece in pieces]
+    segments = [lines[:, start : start + SEGMENT] for start in range(0, lines.shape[1], SEGMENT)]
+    boxes = [_box(call, segment, order) for segment in segments]
 
-    def of(block: Block) -> dict[int, np.ndarray]:
-        (number,) = block.position
+    def segment_values(block: Block) -> dict[int, np.ndarray]:
+        (index,) = block.position
         start = np.reshape(block.start[:2], (2, 1, 1))
-        return {number: _interpolated(call, block.data, pieces[number] - start, order)}
+        return {index: _interpolate(call, block.data, segments[index] - start, order)}
 
-    found = yield Reduce(of, lambda a, b: a | b, regions=boxes, description="line profile")
-    # (channel, step, across): NumPy adds up in the order of memory, which must be scikit-image's
-    channels, _, across = found[0].shape
-    stacked = np.empty((channels, lines.shape[1], across), found[0].dtype)
-    for number, part in found.items():
-        stacked[:, number * PIECE : number * PIECE + part.shape[1]] = part
+    parts = yield Reduce(
+        segment_values, lambda a, b: a | b, regions=boxes, description="line profile"
+    )
+    # (channel, step, across): NumPy sums in memory order, which must be the same as scikit-image's
+    channels, _, across = parts[0].shape
+    stacked = np.empty((channels, lines.shape[1], across), parts[0].dtype)
+    for index, part in parts.items():
+        stacked[:, index * SEGMENT : index * SEGMENT + part.shape[1]] = part
     pixels = stacked.transpose(1, 2, 0) if call.ndim == 3 else stacked[0]
     pixels = np.flip(pixels, axis=1)
     reduce_func = call["reduce_func"]
@@ -78,7 +80,7 @@ def _plan(call: Call) -> Plan:
         return Value(np.apply_along_axis(reduce_func, arr=pixels, axis=1))
 
 
-def _interpolated(call: Call, image: np.ndarray, points: np.ndarray, order: int) -> np.ndarray:
+def _interpolate(call: Call, image: np.ndarray, points: np.ndarray, order: int) -> np.ndarray:
     """Return the values at some points, one array for each channel."""
     channels = [image] if image.ndim == 2 else [image[..., i] for i in range(image.shape[-1])]
     mode = reach("_shared.utils", "_fix_ndimage_mode")(call["mode"])
@@ -87,7 +89,7 @@ def _interpolated(call: Call, image: np.ndarray, points: np.ndarray, order: int)
 
 
 def _box(call: Call, points: np.ndarray, order: int) -> Region:
-    """Return the box of the image that interpolation at some points needs."""
+    """Return the box of the image that is needed to interpolate at the points."""
     margin = order // 2 + 2 + (PREFILTER if order > 1 else 0)
     box = []
     for axis, n in enumerate(call.shape[:2]):
@@ -97,28 +99,31 @@ def _box(call: Call, points: np.ndarray, order: int) -> Region:
 
 
 def _span(low: float, high: float, n: int, margin: int, mode: str) -> slice:
-    """Return which pixels along an axis are needed for points from low to high.
+    """Return the span of pixels along an axis that is needed for points from low to high.
 
-    A box that ends where the image does continues it as the whole image does, so long as it
-    holds what the border mode mirrors.
+    A box that ends at the image's border is extrapolated as the whole image is, provided that it
+    contains the pixels that the border mode mirrors.
     """
-    first, last = low - margin, high + margin
-    if mode == "wrap" and (first < 0 or last > n - 1):
+    start_needed, stop_needed = low - margin, high + margin
+    if mode == "wrap" and (start_needed < 0 or stop_needed > n - 1):
         return slice(0, n)
-    mirrored = mode in ("reflect", "mirror")
+    mirrors = mode in ("reflect", "mirror")
     if low < 0:
-        first, last = 0, max(last, (-low if mirrored else 0) + margin)
+        start_needed, stop_needed = 0, max(stop_needed, (-low if mirrors else 0) + margin)
     if high > n - 1:
-        first, last = min(first, n - 1 - (high - (n - 1) if mirrored else 0) - margin), n - 1
-    start = int(np.clip(first, 0, n - 1))
-    return slice(start, int(np.clip(last, start, n - 1)) + 1)
+        start_needed, stop_needed = (
+            min(start_needed, n - 1 - (high - (n - 1) if mirrors else 0) - margin),
+            n - 1,
+        )
+    start = int(np.clip(start_needed, 0, n - 1))
+    return slice(start, int(np.clip(stop_needed, start, n - 1)) + 1)
 
 
 def _check(call: Call) -> None:
     if call.ndim == 3 and prod(call.shape[2:]) > 2**16:
         raise InvalidImage(
             f"{call.operation.name}: the image of shape {call.shape} has {call.shape[2]} channels "
-            "along its last axis: expected a plane, or one with a few channels."
+            "along its last axis: expected a 2D image, or one with a few channels."
         )
 
 
@@ -144,6 +149,6 @@ OPERATIONS = (
         limits=Limits(ndim=(2, 3), check=_check),
         plan_of=_plan,
         cost=Cost(memory=6.0),
-        note="The last axis of an image with three holds channels.",
+        note="The last of three axes is the channel axis.",
     ),
 )

@@ -1,11 +1,11 @@
-"""`skimage.measure`, properties of regions: boxes are gathered first, then each object is measured.
+"""`skimage.measure`, properties of regions: all bounding boxes first, then each object's values.
 
-A pass over the tiles finds every object's bounding box; objects are then read, each with its own
-box, and measured by scikit-image's own code. An image is never needed whole, a single object is.
+A reduction computes every object's bounding box; objects are then read, each in its own box, and
+measured by scikit-image's own code. The whole image is never needed, but a whole object is.
 
-What grows with the number of objects: their labels and boxes, 8 bytes and 16 per axis each (twice
-while tiles are joined); a table's columns; and, for `regionprops`, an object of about 2 kB and its
-pixels per region.
+Memory grows with the number of objects: their labels and boxes, 8 bytes plus 16 per axis (twice
+while tiles are merged); a table's columns; and, for `regionprops`, about 2 kB and the pixels of
+each region.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from skimage.measure import regionprops_table
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import Region, size, within
-from napari_tilewise.operations.measure.counted import count, counted
+from napari_tilewise.operations.measure.counted import countable, measure_counts
 from napari_tilewise.operations.shared.collected import Collected
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
@@ -55,46 +55,46 @@ PROPERTIES = tuple(reach("measure._regionprops", "COL_DTYPES")) + tuple(
 # -- objects and their boxes -----------------------------------------------------------------------
 
 
-def _boxes_of(block: Block) -> Collected:
+def _tile_boxes(block: Block) -> Collected:
     """Return the labels in a tile and their absolute boxes, as an array (label, axis, side)."""
     tile = block.data[block.core]
-    labels, numbered = _numbered(tile)
-    found = ndi.find_objects(numbered, max_label=len(labels))
-    present = [number for number, box in enumerate(found) if box is not None]
+    labels, ordinals = _ordinals(tile)
+    found_boxes = ndi.find_objects(ordinals, max_label=len(labels))
+    present_indices = [index for index, box in enumerate(found_boxes) if box is not None]
     boxes = np.array(
-        [[(s.start, s.stop) for s in found[number]] for number in present], np.int64
-    ).reshape(len(present), tile.ndim, 2)
+        [[(s.start, s.stop) for s in found_boxes[index]] for index in present_indices], np.int64
+    ).reshape(len(present_indices), tile.ndim, 2)
     boxes += np.array([s.start for s in block.tile])[:, None]
-    return Collected(labels[present], boxes)
+    return Collected(labels[present_indices], boxes)
 
 
-def _numbered(tile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels, perhaps more than there are, and the tile with their numbers, from 1.
+def _ordinals(tile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels that include all of a tile's, and the tile with their ordinals, from 1.
 
-    `find_objects` allocates by the largest number: labels are those of the tile alone.
+    `find_objects` allocates memory for the largest number, so the ordinals are those in the tile.
     """
     high = tile.max()
-    inside = tile > 0
-    low = tile.min(where=inside, initial=high)
+    is_object = tile > 0
+    low = tile.min(where=is_object, initial=high)
     if high <= 0:
         return tile.ravel()[:0], np.zeros(tile.shape, np.int64)
     if int(high) - int(low) < tile.size:
         labels = np.arange(int(high) - int(low) + 1).astype(tile.dtype) + low
-        return labels, np.where(inside, tile - low + 1, 0).astype(np.int64)
-    labels, compact = np.unique(tile[inside], return_inverse=True)
-    numbered = np.zeros(tile.shape, np.int64)
-    numbered[inside] = compact + 1
-    return labels, numbered
+        return labels, np.where(is_object, tile - low + 1, 0).astype(np.int64)
+    labels, inverse = np.unique(tile[is_object], return_inverse=True)
+    ordinals = np.zeros(tile.shape, np.int64)
+    ordinals[is_object] = inverse + 1
+    return labels, ordinals
 
 
-def _join_boxes(found: Collected) -> tuple[np.ndarray, np.ndarray]:
-    labels, boxes = found.joined()
+def _join_boxes(collected: Collected) -> tuple[np.ndarray, np.ndarray]:
+    labels, boxes = collected.joined()
     labels, inverse = np.unique(labels, return_inverse=True)
-    joined = np.empty((len(labels), *boxes.shape[1:]), np.int64)
-    joined[..., 0], joined[..., 1] = np.iinfo(np.int64).max, -1
-    np.minimum.at(joined[..., 0], inverse, boxes[..., 0])
-    np.maximum.at(joined[..., 1], inverse, boxes[..., 1])
-    return labels, joined
+    merged = np.empty((len(labels), *boxes.shape[1:]), np.int64)
+    merged[..., 0], merged[..., 1] = np.iinfo(np.int64).max, -1
+    np.minimum.at(merged[..., 0], inverse, boxes[..., 0])
+    np.maximum.at(merged[..., 1], inverse, boxes[..., 1])
+    return labels, merged
 
 
 def _extend(total: list[Any], part: list[Any]) -> list[Any]:
@@ -102,32 +102,32 @@ def _extend(total: list[Any], part: list[Any]) -> list[Any]:
     return total
 
 
-def _gather_boxes() -> Reduce:
-    return Reduce(_boxes_of, Collected.extend, finish=_join_boxes, description="boxes")
+def _reduce_boxes() -> Reduce:
+    return Reduce(_tile_boxes, Collected.extend, finish=_join_boxes, description="boxes")
 
 
 def _windows(boxes: np.ndarray, grid_tile: Sequence[int]) -> list[tuple[Region, np.ndarray]]:
-    """Return the boxes to read and the objects measured in each.
+    """Return the boxes to read and the indices of the objects measured in each.
 
-    Objects no larger than a tile are read together with those that begin in the same tile; a
-    larger object is read alone.
+    Objects no larger than a tile are read together with those that start in the same tile; a
+    larger object is read on its own.
     """
-    small = ((boxes[..., 1] - boxes[..., 0]) <= np.array(grid_tile)).all(axis=1)
-    homes = boxes[..., 0] // np.array(grid_tile)
+    fits_tile = ((boxes[..., 1] - boxes[..., 0]) <= np.array(grid_tile)).all(axis=1)
+    start_tiles = boxes[..., 0] // np.array(grid_tile)
     groups: dict[tuple[int, ...], list[int]] = {}
-    for number, (fits, home) in enumerate(zip(small, homes.tolist(), strict=True)):
-        groups.setdefault((*home, -1) if fits else (*home, number), []).append(number)
+    for index, (fits, start_tile) in enumerate(zip(fits_tile, start_tiles.tolist(), strict=True)):
+        groups.setdefault((*start_tile, -1) if fits else (*start_tile, index), []).append(index)
     windows = []
     for members in groups.values():
-        index = np.array(members)
-        low, high = boxes[index, :, 0].min(axis=0), boxes[index, :, 1].max(axis=0)
+        member_indices = np.array(members)
+        low, high = boxes[member_indices, :, 0].min(axis=0), boxes[member_indices, :, 1].max(axis=0)
         region = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-        windows.append((region, index))
+        windows.append((region, member_indices))
     return windows
 
 
 def _tile_of(call: Call) -> tuple[int, ...]:
-    """Return how large an object may be to be read together with others."""
+    """Return the largest shape of an object that is read together with others."""
     length = {2: 1024, 3: 128}[call.ndim]
     return tuple(min(length, n) for n in call.shape)
 
@@ -136,29 +136,29 @@ def _read_objects(
     call: Call,
     labels: np.ndarray,
     boxes: np.ndarray,
-    of: Callable[[Block, list[tuple[int, Region]]], Any],
+    measure: Callable[[Block, list[tuple[int, Region]]], Any],
 ) -> Generator[Reduce, Any, list[tuple[np.ndarray, Any]]]:
-    """Compute (numbers of objects, ``of(block, objects)``) from boxes that hold whole objects."""
+    """Return (indices of objects, ``measure(block, objects)``) for boxes with whole objects."""
     windows = _windows(boxes, _tile_of(call))
 
-    def visit(block: Block) -> list[tuple[np.ndarray, Any]]:
-        numbers = windows[block.position[0]][1]
+    def measure_window(block: Block) -> list[tuple[np.ndarray, Any]]:
+        indices = windows[block.position[0]][1]
         objects = [
-            (int(labels[k]), tuple(slice(int(a), int(b)) for a, b in boxes[k])) for k in numbers
+            (int(labels[k]), tuple(slice(int(a), int(b)) for a, b in boxes[k])) for k in indices
         ]
-        return [(numbers, of(block, objects))]
+        return [(indices, measure(block, objects))]
 
-    found: list[tuple[np.ndarray, Any]] = yield Reduce(
-        visit, _extend, regions=[region for region, _ in windows], description="regions"
+    results: list[tuple[np.ndarray, Any]] = yield Reduce(
+        measure_window, _extend, regions=[region for region, _ in windows], description="regions"
     )
-    return found
+    return results
 
 
 # -- scikit-image's objects on windows of the image ------------------------------------------------
 
 
 class ObjectWindow:
-    """An image of which only one box is at hand, indexed by absolute slices."""
+    """A box of an image, indexed by slices in the image's coordinates."""
 
     def __init__(self, data: np.ndarray, region: Region, shape: tuple[int, ...]) -> None:
         self._data = data
@@ -168,62 +168,62 @@ class ObjectWindow:
         self.dtype = data.dtype
 
     def __getitem__(self, box: Region) -> np.ndarray:
-        """Return the pixels of a box within the one at hand."""
+        """Return the pixels of a box inside this one."""
         return self._data[within(box, self._region)]
 
     def cropped(self, box: Region) -> ObjectWindow:
-        """Return a window that keeps a copy of this box alone."""
+        """Return a window with a copy of this box only."""
         return ObjectWindow(self[box].copy(), box, self.shape[: len(box)])
 
 
 def _properties(
     call: Call, block: Block, objects: list[tuple[int, Region]], *, keep: bool
 ) -> list[Any]:
-    """Return scikit-image's `RegionProperties`.
+    """Return scikit-image's `RegionProperties` of the objects.
 
-    Where `keep`, they live on: each then owns its pixels, unless together that would be more than
-    the block, which they share.
+    With `keep` they outlive the block: each then owns a copy of its pixels, unless the copies
+    together would be larger than the block, which they then share.
     """
     image = ObjectWindow(block.data, block.region, call.shape)
     intensity = block.images.get("intensity_image")
     values = None if intensity is None else ObjectWindow(intensity, block.region, call.shape)
-    alone = keep and sum(size(box) for _, box in objects) < size(block.region)
-    passed_on = {k: v for k, v in call.keywords.items() if k in PASSED_ON}
+    owns_pixels = keep and sum(size(box) for _, box in objects) < size(block.region)
+    keywords = {k: v for k, v in call.keywords.items() if k in REGION_KEYWORDS}
     return [
         reach("measure._regionprops", "RegionProperties")(
             box,
-            number,
-            image.cropped(box) if alone else image,
-            values.cropped(box) if alone and values is not None else values,
+            label,
+            image.cropped(box) if owns_pixels else image,
+            values.cropped(box) if owns_pixels and values is not None else values,
             call["cache"],
-            **passed_on,
+            **keywords,
         )
-        for number, box in objects
+        for label, box in objects
     ]
 
 
-PASSED_ON = ("extra_properties", "spacing", "offset")
+REGION_KEYWORDS = ("extra_properties", "spacing", "offset")
 
 
 def _regionprops(call: Call) -> Plan:
-    labels, boxes = yield _gather_boxes()
+    labels, boxes = yield _reduce_boxes()
     if len(labels) == 0:
         return Value([])
     parts = yield from _read_objects(
         call, labels, boxes, lambda block, objects: _properties(call, block, objects, keep=True)
     )
     regions: list[Any] = [None] * len(labels)
-    for numbers, found in parts:
-        for number, region in zip(numbers, found, strict=True):
-            regions[number] = region
+    for indices, regions_read in parts:
+        for index, region in zip(indices, regions_read, strict=True):
+            regions[index] = region
     return Value(regions)
 
 
 # -- regionprops_table -----------------------------------------------------------------------------
 
 
-class _First:
-    """What `_props_to_dict` asks of the first region: its values decide how columns are split."""
+class _SampleRegion:
+    """A copy of one region's values for `_props_to_dict`, which splits columns by the first row."""
 
     def __init__(self, region: Any, names: Sequence[str]) -> None:
         aliases = reach("measure._regionprops", "PROPS")
@@ -244,7 +244,7 @@ class _First:
 
 
 def _regionprops_table(call: Call) -> Plan:
-    labels, boxes = yield _gather_boxes()
+    labels, boxes = yield _reduce_boxes()
     if len(labels) == 0:
         return Value((yield _empty_table(call)))
     names = [*call["properties"], *(f.__name__ for f in call["extra_properties"] or ())]
@@ -253,36 +253,38 @@ def _regionprops_table(call: Call) -> Plan:
         return _properties(call, block, objects, keep=False)
 
     _, (region,) = (yield from _read_objects(call, labels[:1], boxes[:1], measure))[0]
-    first = _First(region, names)
+    sample = _SampleRegion(region, names)
     del region
     to_dict = reach("measure._regionprops", "_props_to_dict")
-    quick = counted(call, names)
-    slow = [name for name in names if name not in quick]
-    heads = {name: to_dict([first], [name], call["separator"]) for name in names}
+    counted = countable(call, names)
+    computed = [name for name in names if name not in counted]
+    sample_columns = {name: to_dict([sample], [name], call["separator"]) for name in names}
 
     def table(block: Block, objects: list[tuple[int, Region]]) -> dict[str, np.ndarray]:
         columns: dict[str, np.ndarray] = {}
-        if slow:
-            rows = [first, *measure(block, objects)]
-            found = to_dict(rows, slow, call["separator"])
-            columns = {name: column[1:] for name, column in found.items()}
-        for name, made in count(block, objects, quick).items():
-            for (key, head), column in zip(heads[name].items(), made, strict=True):
-                columns[key] = column.astype(head.dtype, copy=False)
-        return {key: columns[key] for name in names for key in heads[name]}
+        if computed:
+            rows = [sample, *measure(block, objects)]
+            computed_columns = to_dict(rows, computed, call["separator"])
+            columns = {name: column[1:] for name, column in computed_columns.items()}
+        for name, counted_columns in measure_counts(block, objects, counted).items():
+            for (key, sample_column), column in zip(
+                sample_columns[name].items(), counted_columns, strict=True
+            ):
+                columns[key] = column.astype(sample_column.dtype, copy=False)
+        return {key: columns[key] for name in names for key in sample_columns[name]}
 
     parts = yield from _read_objects(call, labels, boxes, table)
-    order = np.argsort(np.concatenate([numbers for numbers, _ in parts]))
-    joined = {}
+    order = np.argsort(np.concatenate([indices for indices, _ in parts]))
+    table_columns = {}
     for name in list(parts[0][1]):
-        joined[name] = np.concatenate([columns.pop(name) for _, columns in parts])[order]
-    return Value(joined)
+        table_columns[name] = np.concatenate([columns.pop(name) for _, columns in parts])[order]
+    return Value(table_columns)
 
 
 def _empty_table(call: Call) -> Reduce:
-    """Return the pass (over one pixel) that makes a table without rows."""
+    """Return the reduction (of one pixel) to a table without rows."""
 
-    def of(block: Block) -> dict[str, np.ndarray]:
+    def empty_columns(block: Block) -> dict[str, np.ndarray]:
         shape = (3,) * call.ndim
         intensity = block.images.get("intensity_image")
         if intensity is not None:
@@ -292,7 +294,9 @@ def _empty_table(call: Call) -> Reduce:
         )
         return table
 
-    return Reduce(of, _extend, regions=[(slice(0, 1),) * call.ndim], description="columns")
+    return Reduce(
+        empty_columns, _extend, regions=[(slice(0, 1),) * call.ndim], description="columns"
+    )
 
 
 def _check(call: Call) -> None:
@@ -305,17 +309,17 @@ def _check(call: Call) -> None:
 
 
 def _area_and_mean(image: np.ndarray, intensity: np.ndarray) -> tuple[float, float]:
-    """Return two numbers, as a sample of a property of one's own for tests."""
+    """Return two numbers: a sample of a user-defined property for property tests."""
     return float(image.sum()), float(intensity[image].mean())
 
 
 def _rows(image: np.ndarray) -> np.ndarray:
-    """Return one number per row, as a sample of a property whose length varies."""
+    """Return one number per row: a sample of a property whose length varies."""
     return np.asarray(image.reshape(len(image), -1).sum(axis=1))
 
 
 def _pixels(image: np.ndarray) -> int:
-    """Return the number of pixels, as a sample of a property of one's own for tests."""
+    """Return the number of pixels: a sample of a user-defined property for property tests."""
     return int(image.sum())
 
 
@@ -352,9 +356,9 @@ OPERATIONS = (
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_regionprops,
         **SHARED,
-        note="Each object keeps the pixels of its own box, so that its properties can be computed "
-        "when they are asked for: the result takes as much memory as these boxes together. "
-        "regionprops_table keeps nothing but its columns.",
+        note="Each region holds the pixels of its bounding box, because its properties are "
+        "computed when they are accessed: the result takes as much memory as these boxes together. "
+        "regionprops_table holds only its columns.",
     ),
     Operation(
         name="measure.regionprops_table",

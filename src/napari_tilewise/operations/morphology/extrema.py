@@ -1,9 +1,9 @@
-"""Regional extrema: plateaus joined across tiles, none of whose pixels has a higher neighbour.
+"""Regional extrema: plateaus, merged across tiles, without a higher neighbour.
 
-A pixel is a candidate where no neighbour is higher. Adjacent candidates are equal, so the connected
-pieces of candidates are parts of plateaus; a piece is open where it touches a pixel of its own
-height that is no candidate, whose plateau then goes on to something higher. A component of pieces
-of which none is open is a maximum.
+A pixel is a candidate if no neighbour is higher. Adjacent candidates are equal, so a connected
+component of candidates is part of a plateau. It is open if it touches a pixel of equal height that
+is not a candidate, because the plateau then continues to a higher pixel. A component that is open
+in no tile is a maximum.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from scipy import ndimage as ndi
 from skimage.util import invert
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.morphology.given_tree import (
+from napari_tilewise.operations.morphology.max_tree import check as check_tree_functions
+from napari_tilewise.operations.morphology.max_tree import is_short, reject_float16
+from napari_tilewise.operations.morphology.tree_arguments import (
     NOTE,
     TREE,
     from_tree,
     has_tree,
     tree_of,
 )
-from napari_tilewise.operations.morphology.max_tree import check as check_tree_functions
-from napari_tilewise.operations.morphology.max_tree import is_short, refuse_half
 from napari_tilewise.operations.shared.combined import collected, together
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
 from napari_tilewise.operations.shared.private import reach
@@ -57,21 +57,21 @@ if TYPE_CHECKING:
     from napari_tilewise.grid import Region
 
 HALO = 2
-"""A candidate is known by its neighbours, an open pixel by its neighbours' neighbours."""
+"""A candidate depends on its neighbours, an open pixel on its neighbours' neighbours."""
 
 
 # -- neighbourhoods --------------------------------------------------------------------------------
 
 
 def neighbourhood(call: Call, *, adjacent: bool) -> np.ndarray:
-    """Return the footprint that a call means, its centre set; scikit-image's own rules.
+    """Return a call's footprint with its centre set, by scikit-image's own rules.
 
     Parameters
     ----------
     call
         The bound operation, with `footprint` and `connectivity`.
     adjacent
-        Whether only direct neighbours may be in it.
+        Whether the footprint may contain direct neighbours only.
     """
     try:
         footprint = np.asarray(
@@ -81,7 +81,7 @@ def neighbourhood(call: Call, *, adjacent: bool) -> np.ndarray:
         )
     except ValueError as error:
         raise InvalidParameter(f"{call.operation.name}: {error}") from error
-    # scikit-image drops the nearest offset, which it takes for the centre.
+    # scikit-image drops the nearest offset, which it assumes to be the centre.
     centre = tuple(n // 2 for n in footprint.shape)
     if footprint.any() and not footprint[centre]:
         offsets = np.argwhere(footprint) - centre
@@ -93,7 +93,7 @@ def neighbourhood(call: Call, *, adjacent: bool) -> np.ndarray:
 
 
 def connectivity_of(footprint: np.ndarray) -> int | None:
-    """Return the connectivity that a footprint spells out; None for any other footprint."""
+    """Return the connectivity with the same neighbours as a footprint; None if there is none."""
     for connectivity in range(1, footprint.ndim + 1):
         structure = ndi.generate_binary_structure(footprint.ndim, connectivity)
         if np.array_equal(structure, footprint):
@@ -105,68 +105,68 @@ def connectivity_of(footprint: np.ndarray) -> int | None:
 
 
 def _pairs(ndim: int, connectivity: int) -> Iterator[tuple[Region, Region]]:
-    """Yield, for each half of the neighbours, where a pixel and its neighbour lie."""
+    """Yield, for one of each pair of opposite neighbours, the boxes of pixels and neighbours."""
     for step in itertools.product((-1, 0, 1), repeat=ndim):
         if step > (0,) * ndim and sum(map(abs, step)) <= connectivity:
-            here = tuple(slice(max(0, -s), None if s <= 0 else -s) for s in step)
-            there = tuple(slice(max(0, s), None if s >= 0 else s) for s in step)
-            yield here, there
+            pixels = tuple(slice(max(0, -s), None if s <= 0 else -s) for s in step)
+            neighbours = tuple(slice(max(0, s), None if s >= 0 else s) for s in step)
+            yield pixels, neighbours
 
 
 def _plateaus(data: np.ndarray, connectivity: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return which pixels are candidates, and which of these touch an equal one that is none."""
+    """Return which pixels are candidates, and which of these touch an equal non-candidate."""
     candidates = np.ones(data.shape, bool)
-    for here, there in _pairs(data.ndim, connectivity):
-        candidates[here] &= ~(data[here] < data[there])
-        candidates[there] &= ~(data[there] < data[here])
-    opened = np.zeros(data.shape, bool)
-    for here, there in _pairs(data.ndim, connectivity):
-        equal = data[here] == data[there]
-        opened[here] |= equal & ~candidates[there]
-        opened[there] |= equal & ~candidates[here]
-    return candidates, opened & candidates
+    for pixels, neighbours in _pairs(data.ndim, connectivity):
+        candidates[pixels] &= ~(data[pixels] < data[neighbours])
+        candidates[neighbours] &= ~(data[neighbours] < data[pixels])
+    is_open = np.zeros(data.shape, bool)
+    for pixels, neighbours in _pairs(data.ndim, connectivity):
+        equal = data[pixels] == data[neighbours]
+        is_open[pixels] |= equal & ~candidates[neighbours]
+        is_open[neighbours] |= equal & ~candidates[pixels]
+    return candidates, is_open & candidates
 
 
-def _pieces(
+def _candidate_components(
     connectivity: int,
     values: Callable[[np.ndarray], np.ndarray] = np.asarray,
     shape: tuple[int, ...] | None = None,
 ) -> Callable[[Block], Pieces]:
-    """Return what labels the candidates of a tile; where a shape is given, its border is open."""
+    """Return the function that labels a tile's candidates; the border of `shape` counts as open."""
 
-    def pieces(block: Block) -> Pieces:
-        candidates, opened = _plateaus(values(block.data), connectivity)
+    def tile_components(block: Block) -> Pieces:
+        candidates, touches_plateau = _plateaus(values(block.data), connectivity)
         structure = ndi.generate_binary_structure(candidates.ndim, connectivity)
         labels, count = ndi.label(candidates[block.core], structure)
-        found = np.zeros(count + 1, bool)
-        found[labels[opened[block.core]]] = True
+        is_open = np.zeros(count + 1, bool)
+        is_open[labels[touches_plateau[block.core]]] = True
         for axis, (span, n) in enumerate(zip(block.tile, shape or (), strict=False)):
-            for side, at_end in ((0, span.start == 0), (-1, span.stop == n)):
-                if at_end:
-                    found[np.take(labels, side, axis=axis)] = True
-        return Pieces(labels, count, measures={"open": found})
+            for side, at_border in ((0, span.start == 0), (-1, span.stop == n)):
+                if at_border:
+                    is_open[np.take(labels, side, axis=axis)] = True
+        return Pieces(labels, count, measures={"open": is_open})
 
-    return pieces
+    return tile_components
 
 
-def _widest(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
+def _merge_ranges(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
     return min(a[0], b[0]), max(a[1], b[1])
 
 
-def _extremes(call: Call) -> Reduce:
-    """Return the pass that finds the smallest and the largest value, and refuses NaN."""
+def _reduce_extremes(call: Call) -> Reduce:
+    """Return the reduction to the smallest and the largest value, which rejects NaN."""
 
-    def of(block: Block) -> tuple[Any, Any]:
+    def range_of(block: Block) -> tuple[Any, Any]:
         pixels = block.data[block.core]
         low, high = pixels.min(), pixels.max()
         if np.isnan(low):
             raise InvalidImage(
-                f"{call.operation.name}: the image holds NaN, which is neither higher nor lower: "
-                "expected numbers. Replace it first."
+                f"{call.operation.name}: the image contains NaN, which is neither higher nor "
+                "lower than a number. Replace NaN first, for example with numpy.nan_to_num."
             )
         return low, high
 
-    return Reduce(of, _widest, halo=HALO, description="smallest and largest value")
+    return Reduce(range_of, _merge_ranges, halo=HALO, description="smallest and largest value")
 
 
 # -- local maxima and minima -----------------------------------------------------------------------
@@ -177,12 +177,12 @@ def _connectivity(call: Call) -> int | None:
 
 
 def _is_too_short(call: Call) -> bool:
-    """Return whether all pixels lie at borders that are not allowed: then nothing else matters."""
+    """Return whether all pixels lie at borders that are excluded, so that no extremum exists."""
     return not call["allow_borders"] and min(call.shape) < 3
 
 
 def _halo(call: Call) -> HaloLike:
-    """Any other footprint than a connectivity's is directed: only the whole image will do."""
+    """Return the halo; a footprint that matches no connectivity needs the whole image."""
     if _is_too_short(call):
         return 0
     return whole_halo(call) if _connectivity(call) is None else HALO
@@ -190,7 +190,7 @@ def _halo(call: Call) -> HaloLike:
 
 def _check(call: Call) -> None:
     if not _is_too_short(call):
-        refuse_half(call)
+        reject_float16(call)
         neighbourhood(call, adjacent=True)
 
 
@@ -198,43 +198,43 @@ def _inverted(data: np.ndarray) -> np.ndarray:
     return np.asarray(invert(data, signed_float=True))
 
 
-def _local(values: Callable[[np.ndarray], np.ndarray]) -> Callable[[Call], Plan]:
+def _local_plan(values: Callable[[np.ndarray], np.ndarray]) -> Callable[[Call], Plan]:
     def plan(call: Call) -> Plan:
         if _is_too_short(call):
-            return _none(call)
+            return _empty_result(call)
         connectivity = _connectivity(call)
         if connectivity is None:
             return (yield from whole(call))
-        inner = None if call["allow_borders"] else call.shape
-        pieces = _pieces(connectivity, values, inner)
+        bordered_shape = None if call["allow_borders"] else call.shape
+        candidates = _candidate_components(connectivity, values, bordered_shape)
         components: Components
         components, (low, high) = yield together(
-            gather_components(pieces, connectivity, halo=HALO, ufuncs={"open": np.logical_or}),
-            _extremes(call),
+            gather_components(candidates, connectivity, halo=HALO, ufuncs={"open": np.logical_or}),
+            _reduce_extremes(call),
         )
-        chosen = ~components.measures["open"]
-        chosen[0] = False
+        is_maximum = ~components.measures["open"]
+        is_maximum[0] = False
         if low == high:
-            chosen[:] = False  # nothing is higher than anything
+            is_maximum[:] = False  # a constant image has no maxima
 
         def compute(block: Block) -> np.ndarray:
-            return components.look_up(chosen, block.position, pieces(block))
+            return components.look_up(is_maximum, block.position, candidates(block))
 
         if not call["indices"]:
             return Tiles(compute, halo=HALO, on_grid=True)
 
-        def places(block: Block) -> tuple[np.ndarray, ...]:
-            found = np.nonzero(compute(block))
-            at = [a + s.start for a, s in zip(found, block.tile, strict=True)]
-            return (np.ravel_multi_index(at, call.shape),)
+        def raster_indices(block: Block) -> tuple[np.ndarray, ...]:
+            indices = np.nonzero(compute(block))
+            coordinates = [a + s.start for a, s in zip(indices, block.tile, strict=True)]
+            return (np.ravel_multi_index(coordinates, call.shape),)
 
-        (raster,) = yield collected(places, halo=HALO, description="extrema")
+        (raster,) = yield collected(raster_indices, halo=HALO, description="extrema")
         return Parts(tuple(map(Value, np.unravel_index(np.sort(raster), call.shape))))
 
     return plan
 
 
-def _none(call: Call) -> Tiles | Parts:
+def _empty_result(call: Call) -> Tiles | Parts:
     warnings.warn(
         "maxima can't exist for an image with any dimension smaller 3 if borders aren't allowed",
         stacklevel=2,
@@ -263,10 +263,11 @@ def _local_operation(name: str, values: Callable[[np.ndarray], np.ndarray]) -> O
         },
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_, parts=_index_parts),
         neighbourhood=Neighbourhood(halo=_halo),
-        plan_of=_local(values),
+        plan_of=_local_plan(values),
         limits=Limits(check=_check),
         cost=Cost(memory=6.0),
-        note="A footprint that is no connectivity's (such as a line) needs the whole image.",
+        note="A footprint that does not match a connectivity (such as a line) needs the whole "
+        "image.",
     )
 
 
@@ -274,41 +275,43 @@ def _local_operation(name: str, values: Callable[[np.ndarray], np.ndarray]) -> O
 
 
 def _labelled_maxima(call: Call) -> Plan:
-    """Label the maxima from the highest on, of equal ones from the last: as the tree is walked."""
+    """Label the maxima from the highest, equal ones from the last, in the tree's order."""
     if has_tree(call):
         return (yield from from_tree(call))
     if is_short(call):
         return (yield from whole(call))
     connectivity = min(call["connectivity"], call.ndim)
-    pieces = _pieces(connectivity)
+    candidates = _candidate_components(connectivity)
     components: Components
     components, _ = yield together(
-        gather_components(pieces, connectivity, halo=HALO, ufuncs={"open": np.logical_or}),
-        _extremes(call),
+        gather_components(candidates, connectivity, halo=HALO, ufuncs={"open": np.logical_or}),
+        _reduce_extremes(call),
     )
     ids = np.arange(components.count + 1)
     ids[components.measures["open"]] = 0
 
     def heights(block: Block) -> tuple[np.ndarray, ...]:
-        found, first = np.unique(
-            components.look_up(ids, block.position, pieces(block)), return_index=True
+        component_ids, first_indices = np.unique(
+            components.look_up(ids, block.position, candidates(block)), return_index=True
         )
-        return found[found > 0], block.data[block.core].ravel()[first[found > 0]]
+        return component_ids[component_ids > 0], block.data[block.core].ravel()[
+            first_indices[component_ids > 0]
+        ]
 
-    numbers, values = yield collected(heights, halo=HALO, description="heights")
-    numbers, first = np.unique(numbers, return_index=True)
-    order = np.lexsort((numbers, values[first]))[::-1]
+    maxima, values = yield collected(heights, halo=HALO, description="heights")
+    maxima, first_indices = np.unique(maxima, return_index=True)
+    order = np.lexsort((maxima, values[first_indices]))[::-1]
     table = np.zeros(components.count + 1, np.uint64)
-    table[numbers[order]] = np.arange(1, len(numbers) + 1)
+    table[maxima[order]] = np.arange(1, len(maxima) + 1)
     return Tiles(
-        lambda block: components.look_up(table, block.position, pieces(block)),
+        lambda block: components.look_up(table, block.position, candidates(block)),
         halo=HALO,
         on_grid=True,
     )
 
 
 def _labelled_halo(call: Call) -> HaloLike:
-    """Return the halo; on shorter axes scikit-image takes pixels of other rows for neighbours."""
+    """Return the halo; on shorter axes scikit-image treats pixels of other rows as neighbours."""
     return whole_halo(call) if is_short(call) or has_tree(call) else HALO
 
 

@@ -1,7 +1,7 @@
-"""Flood fill: of the pixels like the seed's, the connected component that holds the seed.
+"""Flood fill: the connected component, among the pixels similar to the seed, with the seed.
 
-With a footprint that is no connectivity's, floods run one way or jump: then they spread from tile
-to tile by sweeps. The functions stand in two of scikit-image's modules; so do the declarations.
+With a footprint that matches no connectivity, floods may be directed or skip pixels: sweeps then
+spread them from tile to tile. scikit-image has the functions in two modules, and so do we.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.morphology.extrema import connectivity_of, neighbourhood
-from napari_tilewise.operations.morphology.max_tree import refuse_half
+from napari_tilewise.operations.morphology.max_tree import reject_float16
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
@@ -58,10 +58,10 @@ def _box(point: tuple[int, ...]) -> Region:
 
 
 def _check(call: Call) -> None:
-    refuse_half(call)
+    reject_float16(call)
     if not neighbourhood(call, adjacent=False).any():
         raise InvalidParameter(
-            f"{call.operation.name}: the footprint has no pixel set: expected at least one."
+            f"{call.operation.name}: the footprint is empty: expected at least one set pixel."
         )
     point = np.atleast_1d(call["seed_point"])
     shape = np.array(call.shape)
@@ -72,22 +72,22 @@ def _check(call: Call) -> None:
         )
 
 
-def _alike(call: Call, value: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what tells the pixels that a seed of this value floods; scikit-image's own limits."""
+def _similarity(call: Call, value: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the predicate for pixels similar to the seed's value, with scikit-image's limits."""
     tolerance = call["tolerance"]
     if tolerance is None:
         return lambda pixels: pixels == value
     least, most = reach("_shared.dtype", "numeric_dtype_min_max")(value.dtype)
     low = max(least.item(), value.item() - abs(tolerance))
     high = min(most.item(), value.item() + abs(tolerance))
-    # The limits are cut to the image's type: fractions fall off towards zero.
-    cut = value.dtype.type if value.dtype.kind == "f" else int
-    low, high = cut(low), cut(high)
+    # The limits are cast to the image's dtype: fractions are truncated towards zero.
+    truncate = value.dtype.type if value.dtype.kind == "f" else int
+    low, high = truncate(low), truncate(high)
     return lambda pixels: (pixels >= low) & (pixels <= high)
 
 
-def _flooded(call: Call) -> Generator[Any, Any, Tiles]:
-    """Make the mask of the flood."""
+def _flood_plan(call: Call) -> Generator[Any, Any, Tiles]:
+    """Plan the mask of the flooded pixels."""
     point = _seed(call)
     value = yield Reduce(
         lambda block: block.data[block.core].ravel()[0],
@@ -95,36 +95,39 @@ def _flooded(call: Call) -> Generator[Any, Any, Tiles]:
         regions=[_box(point)],
         description="seed",
     )
-    alike = _alike(call, value)
+    is_similar = _similarity(call, value)
     footprint = neighbourhood(call, adjacent=False)
     connectivity = connectivity_of(footprint)
     if connectivity is None:
-        return (yield from _swept(call, alike, point, footprint))
+        return (yield from _sweep_flood(call, is_similar, point, footprint))
 
-    def pieces(block: Block) -> Pieces:
-        labels, count = ndi.label(alike(block.data[block.core]), footprint)
-        holds = np.zeros(count + 1, bool)
+    def tile_components(block: Block) -> Pieces:
+        labels, count = ndi.label(is_similar(block.data[block.core]), footprint)
+        contains_seed = np.zeros(count + 1, bool)
         if all(s.start <= p < s.stop for p, s in zip(point, block.tile, strict=True)):
-            holds[labels[tuple(p - s.start for p, s in zip(point, block.tile, strict=True))]] = True
-        return Pieces(labels, count, measures={"seed": holds})
+            contains_seed[
+                labels[tuple(p - s.start for p, s in zip(point, block.tile, strict=True))]
+            ] = True
+        return Pieces(labels, count, measures={"seed": contains_seed})
 
     components: Components = yield gather_components(
-        pieces, connectivity, ufuncs={"seed": np.logical_or}
+        tile_components, connectivity, ufuncs={"seed": np.logical_or}
     )
-    chosen = components.measures["seed"].copy()
-    chosen[0] = False
+    is_flooded = components.measures["seed"].copy()
+    is_flooded[0] = False
     return Tiles(
-        lambda block: components.look_up(chosen, block.position, pieces(block)), on_grid=True
+        lambda block: components.look_up(is_flooded, block.position, tile_components(block)),
+        on_grid=True,
     )
 
 
-def _swept(
+def _sweep_flood(
     call: Call,
-    alike: Callable[[np.ndarray], np.ndarray],
+    is_similar: Callable[[np.ndarray], np.ndarray],
     point: tuple[int, ...],
     footprint: np.ndarray,
 ) -> Generator[Any, Any, Tiles]:
-    """Spread the flood from tile to tile until it rests."""
+    """Spread the flood from tile to tile until nothing changes."""
 
     def start(block: Block) -> np.ndarray:
         mask = np.zeros(block.data.shape, bool)
@@ -136,20 +139,20 @@ def _swept(
         state = block.images[STATE]
         if not state.any():
             return state
-        return _propagated(state, alike(block.data) | state, footprint)
+        return _propagate(state, is_similar(block.data) | state, footprint)
 
     yield Sweep(compute, np.bool_, start, halo=_halo(call), name=STATE, description="flood")
     return Tiles(lambda block: block.images[STATE])
 
 
-def _propagated(state: np.ndarray, mask: np.ndarray, footprint: np.ndarray) -> np.ndarray:
-    """Return what is reached within a mask.
+def _propagate(state: np.ndarray, mask: np.ndarray, footprint: np.ndarray) -> np.ndarray:
+    """Return the pixels of a mask that the state reaches.
 
-    Scipy writes beyond its arrays where a structure is larger than the image: there is room around.
+    Scipy writes beyond its arrays if a structure is larger than the image; padding prevents that.
     """
-    room = [(n // 2, n // 2) for n in footprint.shape]
-    reached = ndi.binary_propagation(np.pad(state, room), footprint, mask=np.pad(mask, room))
-    inner = tuple(slice(lo, lo + n) for (lo, _), n in zip(room, state.shape, strict=True))
+    padding = [(n // 2, n // 2) for n in footprint.shape]
+    reached = ndi.binary_propagation(np.pad(state, padding), footprint, mask=np.pad(mask, padding))
+    inner = tuple(slice(lo, lo + n) for (lo, _), n in zip(padding, state.shape, strict=True))
     return np.asarray(reached[inner])
 
 
@@ -158,8 +161,8 @@ def _halo(call: Call) -> HaloLike:
     return [n // 2 for n in footprint.shape]
 
 
-def _filled(call: Call) -> Plan:
-    flooded: Tiles = yield from _flooded(call)
+def _fill_plan(call: Call) -> Plan:
+    flooded: Tiles = yield from _flood_plan(call)
 
     def compute(block: Block) -> np.ndarray:
         mask = flooded.compute(block)
@@ -176,8 +179,8 @@ def _check_new(call: Call) -> None:
         np.zeros(1, call.dtype)[0] = call["new_value"]
     except (OverflowError, ValueError, TypeError) as error:
         raise InvalidParameter(
-            f"{call.operation.name}: new_value={call['new_value']!r} does not fit an image of type "
-            f"{call.dtype}: {error}."
+            f"{call.operation.name}: new_value={call['new_value']!r} does not fit the image's "
+            f"dtype {call.dtype}: {error}."
         ) from error
 
 
@@ -204,7 +207,7 @@ FLOOD = Operation(
     specs=SPECS,
     result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
     neighbourhood=Neighbourhood(halo=_halo),
-    plan_of=_flooded,
+    plan_of=_flood_plan,
     limits=Limits(check=_check),
     constraints=(SEED_INSIDE,),
     cost=Cost(memory=3.0),
@@ -215,11 +218,11 @@ FLOOD_FILL = Operation(
     kind=Kind.CONNECTED,
     specs={"seed_point": SPECS["seed_point"], "new_value": Number(usual=(0, 1)), **SPECS},
     neighbourhood=Neighbourhood(halo=_halo),
-    plan_of=_filled,
+    plan_of=_fill_plan,
     limits=Limits(check=_check_new),
     constraints=(SEED_INSIDE,),
     cost=Cost(memory=4.0),
     adapter=Adapter(modernize=never_in_place),
-    note="in_place=True is for NumPy images.",
+    note="in_place=True works for NumPy images only.",
 )
 OPERATIONS = (FLOOD, FLOOD_FILL)

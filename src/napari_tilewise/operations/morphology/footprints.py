@@ -1,4 +1,4 @@
-"""`skimage.morphology`: filters by a footprint's reach here, everything else in its own module."""
+"""`skimage.morphology`: filters with a footprint, whose halo follows from the footprint."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MODES = ChoiceSpec(
 
 
 def reach(footprint: np.ndarray | None, ndim: int) -> tuple[tuple[int, int], ...]:
-    """Return how far a footprint reaches before and after its centre, per axis.
+    """Return how far a footprint extends before and after its centre, per axis.
 
     An even-sized footprint is padded at its start, as scikit-image does.
     """
@@ -50,43 +50,46 @@ def reach(footprint: np.ndarray | None, ndim: int) -> tuple[tuple[int, int], ...
     padded = morphology.pad_footprint(np.asarray(footprint), pad_end=False)
     pairs = []
     for axis, size in enumerate(padded.shape):
-        used = np.flatnonzero(padded.any(axis=tuple(i for i in range(ndim) if i != axis)))
+        set_positions = np.flatnonzero(padded.any(axis=tuple(i for i in range(ndim) if i != axis)))
         centre = size // 2
-        pairs.append((max(0, centre - int(used[0])), max(0, int(used[-1]) - centre)))
+        pairs.append(
+            (max(0, centre - int(set_positions[0])), max(0, int(set_positions[-1]) - centre))
+        )
     return tuple(pairs)
 
 
-def _in_a_row(call: Call, filters: int) -> HaloLike:
-    """Return how far filters in a row reach, every other one with the footprint mirrored.
+def _chained_halo(call: Call, filters: int) -> HaloLike:
+    """Return the halo of one filter, or of two in series with the second footprint mirrored.
 
-    Each runs once for every repetition of every part of the footprint. Reaches add up; but where
-    the border mode mirrors, what one step looks for beyond the image's end lies inside, and the
-    step before looks on from there. If it looks farther inward than outward (lopsided footprints),
-    the two together reach farther inward than either sum: both sides get the longer one's.
+    Each filter runs once for every repetition of every part of the footprint, and the halos of the
+    runs add up. With a mirroring border mode, however, what one run reads beyond the image's end is
+    a pixel inside, whose own halo belongs to the previous run. With an asymmetric footprint that
+    extends farther inward than outward, the two runs together reach farther inward than either sum:
+    both sides then get the longer side of every run.
     """
     footprint = call["footprint"]
     parts = footprint if isinstance(footprint, tuple) else ((footprint, 1),)
-    # scikit-image takes the first part once where it says no times
+    # scikit-image runs the first part once even if its number of repetitions is 0
     steps = [(reach(part, call.ndim), max(1, repetitions)) for part, repetitions in parts]
     if filters * sum(repetitions for _, repetitions in steps) == 1:
         return steps[0][0]
-    total = np.zeros((call.ndim, 2), int)
+    summed = np.zeros((call.ndim, 2), int)
     for pairs, repetitions in steps:
-        total += np.array(pairs) * repetitions
+        summed += np.array(pairs) * repetitions
     if filters == 2:
-        total = total + total[:, ::-1]
+        summed = summed + summed[:, ::-1]
     if call["mode"] in ("reflect", "mirror"):
-        longest = sum(np.max(pairs, axis=1) * repetitions for pairs, repetitions in steps)
-        return tuple(int(n) * filters for n in np.asarray(longest))
-    return tuple((int(lo), int(hi)) for lo, hi in total)
+        longest_sides = sum(np.max(pairs, axis=1) * repetitions for pairs, repetitions in steps)
+        return tuple(int(n) * filters for n in np.asarray(longest_sides))
+    return tuple((int(lo), int(hi)) for lo, hi in summed)
 
 
 def _once(call: Call) -> HaloLike:
-    return _in_a_row(call, 1)
+    return _chained_halo(call, 1)
 
 
 def _twice(call: Call) -> HaloLike:
-    return _in_a_row(call, 2)
+    return _chained_halo(call, 2)
 
 
 def _check_footprint(call: Call) -> None:
@@ -95,7 +98,7 @@ def _check_footprint(call: Call) -> None:
     for part, _ in parts:
         if part is not None and not np.any(part):
             raise InvalidParameter(
-                f"{call.operation.name}: the footprint has no pixel set: expected at least one."
+                f"{call.operation.name}: the footprint is empty: expected at least one set pixel."
             )
 
 
@@ -123,7 +126,7 @@ def _filter(name: str, halo: Callable[[Call], HaloLike], dtypes: str = "buif") -
 
 
 def _parts(call: Call) -> tuple[tuple[np.ndarray, int], ...]:
-    """Return the footprints with their repetitions; a cross where none is given."""
+    """Return the footprints with their repetitions; by default a cross."""
     footprint = call["footprint"]
     if footprint is None:
         footprint = np.asarray(ndi.generate_binary_structure(call.ndim, 1))
@@ -131,11 +134,11 @@ def _parts(call: Call) -> tuple[tuple[np.ndarray, int], ...]:
 
 
 def _binary_reach(call: Call, filters: int) -> HaloLike:
-    """Return half the footprint's size each way: padded at their end, even ones reach either."""
-    total = np.zeros(call.ndim, int)
+    """Return half the footprint's size on both sides, which covers even sizes padded at the end."""
+    reaches = np.zeros(call.ndim, int)
     for part, repetitions in _parts(call):
-        total += repetitions * (np.array(part.shape) // 2)
-    return tuple(int(n) * filters for n in total)
+        reaches += repetitions * (np.array(part.shape) // 2)
+    return tuple(int(n) * filters for n in reaches)
 
 
 def _check_binary(call: Call) -> None:
@@ -143,15 +146,15 @@ def _check_binary(call: Call) -> None:
     for part, repetitions in _parts(call):
         if repetitions < 1:
             raise InvalidParameter(
-                f"{call.operation.name}: a footprint of shape {part.shape} is repeated "
-                f"{repetitions} times: expected at least once."
+                f"{call.operation.name}: a footprint of shape {part.shape} has {repetitions} "
+                "repetitions: expected at least 1."
             )
 
 
 def _binary(halo: Callable[[Call], HaloLike]) -> Callable[[Call], Tiles]:
     def plan(call: Call) -> Tiles:
         def compute(block: Block) -> np.ndarray:
-            # Scipy writes beyond its arrays where it repeats a footprint larger than the image.
+            # Scipy writes beyond its arrays if it repeats a footprint larger than the image.
             parts: list[tuple[np.ndarray, int]] = []
             for part, repetitions in _parts(call):
                 fits = all(
@@ -189,7 +192,7 @@ def _binary_filter(name: str, filters: int, advice: str) -> Operation:
 # -- names of other modules ------------------------------------------------------------------------
 
 LABEL = next(op for op in measure.OPERATIONS if op.name == "measure.label")
-"""The function that stands here as well, under its first name."""
+"""The declaration of `measure.label`, which scikit-image has in this module too."""
 
 OPERATIONS = (
     _filter("erosion", _once),

@@ -1,8 +1,8 @@
-"""Isotropic morphology: a threshold of the distance to the other kind of pixels, radius for halo.
+"""Isotropic morphology: a threshold on the distance to background or foreground; halo = radius.
 
-Where an image has no such pixel at all, scipy measures to one at (-1, 0): so does scikit-image, and
-so does this module, with that pixel's true place. A tile without any, in an image that has some,
-is merely far from them.
+If the whole image has no such pixel, scipy measures the distance to a pixel at (-1, 0), and so does
+scikit-image; this module does the same in the image's coordinates. If only a tile's region has
+none, the tile is simply far from all of them.
 """
 
 from __future__ import annotations
@@ -39,85 +39,89 @@ ERODE, DILATE = "erosion", "dilation"
 
 
 def _reach(call: Call, stages: int) -> HaloLike:
-    """One pixel more than the radius: radius / spacing may be rounded down."""
+    """Return one pixel more than the radius: radius / spacing may be rounded down."""
     spacing = call.per_axis(1 if call["spacing"] is None else call["spacing"])
     return [stages * (int(call["radius"] / s) + 1) for s in spacing]
 
 
-def _distance(call: Call, near: np.ndarray, start: Sequence[int], exists: bool) -> np.ndarray:
-    """Return the distance of a region's pixels to the nearest one of `near`.
+def _distance(call: Call, targets: np.ndarray, start: Sequence[int], exists: bool) -> np.ndarray:
+    """Return the distance of a region's pixels to the nearest target.
 
     Parameters
     ----------
     call
         The bound operation, for its spacing.
-    near
-        The pixels to measure to.
+    targets
+        The mask of the pixels to which the distance is measured.
     start
-        The region's first pixel.
+        The coordinates of the region's first pixel.
     exists
-        Whether the image has such pixels at all.
+        Whether the whole image has any target.
     """
-    if near.any():
-        return np.asarray(ndi.distance_transform_edt(~near, sampling=call["spacing"]))
+    if targets.any():
+        return np.asarray(ndi.distance_transform_edt(~targets, sampling=call["spacing"]))
     if exists:
-        return np.full(near.shape, np.inf)
-    # What scipy's features hold where nothing was found: -1 along the first axis, else 0.
-    squares = np.zeros(near.shape)
+        return np.full(targets.shape, np.inf)
+    # Without targets, scipy's nearest feature has coordinate -1 along the first axis, otherwise 0.
+    squares = np.zeros(targets.shape)
     spacing = call["spacing"]
-    for axis, (begin, length) in enumerate(zip(start, near.shape, strict=True)):
-        along = np.float64((-1 if axis == 0 else 0) - np.arange(begin, begin + length))
+    for axis, (begin, length) in enumerate(zip(start, targets.shape, strict=True)):
+        offsets = np.float64((-1 if axis == 0 else 0) - np.arange(begin, begin + length))
         if spacing is not None:
-            along *= call.per_axis(spacing)[axis]
-        squares += (along * along).reshape([-1 if i == axis else 1 for i in range(near.ndim)])
+            offsets *= call.per_axis(spacing)[axis]
+        squares += (offsets * offsets).reshape(
+            [-1 if i == axis else 1 for i in range(targets.ndim)]
+        )
     return np.asarray(np.sqrt(squares))
 
 
-def _masked(call: Call, known: Sequence[tuple[str, bool]], block: Block) -> np.ndarray:
-    """Return the mask after some stages; true where a tile's halo is as wide as all of them.
+def _mask_after(call: Call, stages: Sequence[tuple[str, bool]], block: Block) -> np.ndarray:
+    """Return the mask after some stages, correct within the tile if the halo covers all stages.
 
-    Each stage sees only what is true after the one before: a pixel that is wrong because of what
-    lies beyond the region would pass for one to measure to.
+    Each stage reads only pixels that are correct after the previous one: a pixel that is wrong
+    because the region ends nearby would count as a target.
     """
     mask = np.asarray(block.data, bool)
-    for number, (kind, exists) in enumerate(known):
-        true = _true_after(call, block, number)
-        start = [s.start + b.start for s, b in zip(block.region, true, strict=True)]
-        inside = mask[true]
+    for stage, (kind, exists) in enumerate(stages):
+        valid = _valid_region(call, block, stage)
+        start = [s.start + b.start for s, b in zip(block.region, valid, strict=True)]
+        inside = mask[valid]
         if kind == ERODE:
-            mask[true] = _distance(call, ~inside, start, exists) > call["radius"]
+            mask[valid] = _distance(call, ~inside, start, exists) > call["radius"]
         else:
-            mask[true] = _distance(call, inside, start, exists) <= call["radius"]
+            mask[valid] = _distance(call, inside, start, exists) <= call["radius"]
     return mask
 
 
-def _true_after(call: Call, block: Block, stages: int) -> Region:
-    """Return the part of a region that no pixel beyond it has reached, within the region."""
+def _valid_region(call: Call, block: Block, stages: int) -> Region:
+    """Return the box, within the region, that does not depend on pixels beyond the region."""
     reach = normal_halo(_reach(call, stages), call.ndim)
     return tuple(
         slice(
-            before if span.start > 0 else 0,
-            span.stop - span.start - (after if span.stop < n else 0),
+            margin_before if span.start > 0 else 0,
+            span.stop - span.start - (margin_after if span.stop < n else 0),
         )
-        for span, (before, after), n in zip(block.region, reach, call.shape, strict=True)
+        for span, (margin_before, margin_after), n in zip(
+            block.region, reach, call.shape, strict=True
+        )
     )
 
 
 def _plan(*kinds: str) -> Callable[[Call], Plan]:
     def plan(call: Call) -> Plan:
-        known: list[tuple[str, bool]] = []
+        stages: list[tuple[str, bool]] = []
         for kind in kinds:
 
-            def holds(block: Block, kind: str = kind) -> bool:
-                mask = _masked(call, known, block)[block.core]
+            def has_targets(block: Block, kind: str = kind) -> bool:
+                mask = _mask_after(call, stages, block)[block.core]
                 return not mask.all() if kind == ERODE else bool(mask.any())
 
             description = "background" if kind == ERODE else "foreground"
             exists = yield from anywhere(
-                call, holds, halo=_reach(call, len(known)), description=description
+                call, has_targets, halo=_reach(call, len(stages)), description=description
             )
-            known.append((kind, exists))
-        return Tiles(lambda block: _masked(call, known, block), halo=_reach(call, len(kinds)))
+            stages.append((kind, exists))
+        return Tiles(lambda block: _mask_after(call, stages, block), halo=_reach(call, len(kinds)))
 
     return plan
 

@@ -1,8 +1,8 @@
-"""Component trees: openings and closings by area and extent reach finitely far; the tree does not.
+"""Component trees: openings and closings by area or extent have a finite halo; the tree has not.
 
-Whether a bright structure is at least so large shows in the pixels that near: grow it from any of
-its pixels until it is complete or large enough. So an attribute filter has a halo, though it has
-no footprint.
+Whether a bright structure reaches a given size depends on the pixels within that distance: grow it
+from any of its pixels until it is complete or large enough. So an attribute filter has a halo,
+although it has no footprint.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from skimage.util import invert
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.morphology.given_tree import (
+from napari_tilewise.operations.morphology.tree_arguments import (
     NOTE,
     TREE,
     check_tree,
@@ -45,38 +45,37 @@ if TYPE_CHECKING:
 
 CONNECTIVITY = Number(integer=True, minimum=1, usual=(1, 2))
 SHORTEST = 3
-"""Pixels along each axis that scikit-image's neighbourhoods need; along shorter axes it takes
-pixels of other rows for neighbours."""
+"""Pixels along each axis that scikit-image's neighbourhoods need; on shorter axes it treats pixels
+of other rows as neighbours."""
 
 
-def refuse_half(call: Call) -> None:
-    """Refuse float16, which scikit-image's Cython functions do not take."""
+def reject_float16(call: Call) -> None:
+    """Raise `InvalidImage` for float16, which scikit-image's Cython functions do not take."""
     if call.dtype == np.float16:
         raise InvalidImage(
-            f"{call.operation.name} does not take an image of type float16: expected float32 or "
-            "float64. Convert it first."
+            f"{call.operation.name} does not take float16 images: convert to float32 or float64."
         )
 
 
 def is_short(call: Call) -> bool:
-    """Return whether scikit-image's neighbourhoods do not fit an image."""
+    """Return whether the image is too short for scikit-image's neighbourhoods."""
     return min(call.shape) < SHORTEST
 
 
 def check(call: Call) -> None:
-    """Refuse what scikit-image's functions of a tree do not take."""
-    refuse_half(call)
+    """Raise for images and trees that scikit-image's component tree functions do not take."""
+    reject_float16(call)
     check_tree(call)
 
 
-def _reach(call: Call, least: int) -> HaloLike:
+def _reach(call: Call, minimum: int) -> HaloLike:
     if is_short(call) or has_tree(call):
         return whole_halo(call)
-    return max(SHORTEST - 1, least)
+    return max(SHORTEST - 1, minimum)
 
 
 def _area_reach(call: Call) -> HaloLike:
-    """Return how far a structure smaller than the threshold reaches, with its rim."""
+    """Return how far a structure below the threshold extends, including its rim."""
     return _reach(call, int(call["area_threshold"]) - 1)
 
 
@@ -84,7 +83,7 @@ def _diameter_reach(call: Call) -> HaloLike:
     return _reach(call, int(call["diameter_threshold"]))
 
 
-def _filtered(call: Call) -> Plan:
+def _filter_plan(call: Call) -> Plan:
     if has_tree(call):
         return (yield from from_tree(call))
     return tiled(call)
@@ -108,11 +107,11 @@ def _filter(
             **TREE,
         },
         neighbourhood=Neighbourhood(halo=halo),
-        plan_of=_filtered,
+        plan_of=_filter_plan,
         limits=Limits(check=check),
         constraints=(tree,),
         cost=Cost(memory=memory),
-        note=f"A large {threshold} is a large halo. {NOTE}",
+        note=f"A large {threshold} needs a large halo. {NOTE}",
     )
 
 
@@ -135,7 +134,7 @@ OPERATIONS = (
                 Part(Output.VALUES, np.int64),
             ),
         ),
-        limits=Limits(check=refuse_half),
+        limits=Limits(check=reject_float16),
         cost=Cost(memory=6.0),
     ),
 )

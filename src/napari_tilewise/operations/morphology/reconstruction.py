@@ -1,8 +1,8 @@
-"""Grey reconstruction by sweeps: each tile is reconstructed from its neighbours' present state.
+"""Grey reconstruction by sweeps: each tile is reconstructed from the current state around it.
 
-What spreads is limited by the mask everywhere, so a tile reconstructed with too little around it is
-too low, never too high. Sweeps raise it until nothing changes: the one state that scikit-image's
-function comes to as well. h-maxima and h-minima are differences to a reconstruction.
+The mask limits the values everywhere, so a tile whose surroundings are not final is too low, never
+too high. Sweeps raise it until nothing changes, which is the unique state that scikit-image's
+function reaches too. h-maxima and h-minima are differences to a reconstruction.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ STATE = "reconstructed"
 
 
 def _reach(call: Call) -> HaloLike:
-    """Return how far one step spreads, either way: footprints may be lopsided."""
+    """Return the halo of one step: the longer side of the footprint, which may be asymmetric."""
     footprint = call["footprint"]
     if footprint is None:
         return 1
@@ -59,15 +59,15 @@ def _reach(call: Call) -> HaloLike:
 
 
 def _check(call: Call) -> None:
-    """Let scikit-image judge the footprint and its offset, on a single pixel."""
-    one = np.zeros((1,) * call.ndim, np.float32)
+    """Let scikit-image check the footprint and its offset, on an image of a single pixel."""
+    pixel = np.zeros((1,) * call.ndim, np.float32)
     try:
-        reconstruction(one, one, footprint=call["footprint"], offset=call.params.get("offset"))
+        reconstruction(pixel, pixel, footprint=call["footprint"], offset=call.params.get("offset"))
     except Exception as error:
         raise InvalidParameter(f"{call.operation.name}: {error}") from error
 
 
-def _spread(
+def _sweep_reconstruction(
     call: Call,
     seed: Callable[[Block], np.ndarray],
     mask: Callable[[Block], np.ndarray],
@@ -77,20 +77,20 @@ def _spread(
     """Reconstruct a mask from a seed; later passes see the result as the image `STATE`."""
 
     def start(block: Block) -> np.ndarray:
-        first, limit = seed(block), mask(block)
-        beyond = first > limit if method == "dilation" else first < limit
-        if beyond.any():
+        seeds, limit = seed(block), mask(block)
+        is_beyond = seeds > limit if method == "dilation" else seeds < limit
+        if is_beyond.any():
             side = "larger" if method == "dilation" else "smaller"
             raise InvalidImage(
-                f"{call.operation.name}: the seed is {side} than the mask somewhere in "
-                f"{words(block.tile)}: expected a seed that is nowhere {side} (method={method!r})."
+                f"{call.operation.name}: the seed is {side} than the mask at a pixel in "
+                f"{words(block.tile)}: expected no {side} pixel with method={method!r}."
             )
-        if np.isnan(first).any() or np.isnan(limit).any():
+        if np.isnan(seeds).any() or np.isnan(limit).any():
             raise InvalidImage(
-                f"{call.operation.name}: the image holds NaN, which is neither higher nor lower: "
-                "expected numbers. Replace it first."
+                f"{call.operation.name}: the image contains NaN, which is neither higher nor "
+                "lower than a number. Replace NaN first, for example with numpy.nan_to_num."
             )
-        return first.astype(dtype)
+        return seeds.astype(dtype)
 
     def compute(block: Block) -> np.ndarray:
         state = block.images[STATE]
@@ -111,7 +111,7 @@ def _spread(
 
 
 def _float_type(call: Call, dtype: Any) -> Any:
-    """Return scikit-image's floats for an image: single precision stays, all else is double."""
+    """Return scikit-image's float dtype: single for half and single precision, otherwise double."""
     return np.float32 if np.dtype(dtype) in (np.float16, np.float32) else np.float64
 
 
@@ -124,7 +124,7 @@ def _mask_type(call: Call) -> Any:
 
 
 def _reconstruction(call: Call) -> Plan:
-    yield from _spread(
+    yield from _sweep_reconstruction(
         call,
         lambda block: block.data,
         lambda block: block.images["mask"],
@@ -140,8 +140,8 @@ def _reconstruction(call: Call) -> Plan:
 def _check_h(call: Call) -> None:
     if call["h"] == 0:
         raise InvalidParameter(
-            f"{call.operation.name}: h=0 is ambiguous: expected more than 0, or use local_maxima "
-            "or local_minima instead."
+            f"{call.operation.name}: h=0 is ambiguous: expected h > 0. Without a height use "
+            "local_maxima or local_minima."
         )
 
 
@@ -153,11 +153,11 @@ def _extrema(sign: int) -> Callable[[Call], Plan]:
         h = call["h"]
         if h > np.ptp(np.array([low, high])):
             return Tiles(lambda block: np.zeros(block.data.shape, np.uint8))
-        _check(call)  # not sooner: scikit-image does not look at the footprint before this either
-        fraction = isinstance(h, float | np.floating) and call.dtype.kind in "ui"
-        if fraction and h % 1 == 0:
-            h, fraction = call.dtype.type(h), False
-        if fraction:
+        _check(call)  # scikit-image too checks the footprint only after comparing h
+        is_fractional = isinstance(h, float | np.floating) and call.dtype.kind in "ui"
+        if is_fractional and h % 1 == 0:
+            h, is_fractional = call.dtype.type(h), False
+        if is_fractional:
             warnings.warn(
                 "possible precision loss converting image to floating point. To silence this "
                 "warning, ensure image and h have same data type.",
@@ -165,10 +165,12 @@ def _extrema(sign: int) -> Callable[[Call], Plan]:
             )
 
         def image(block: Block) -> np.ndarray:
-            return block.data.astype(float) if fraction else block.data
+            return block.data.astype(float) if is_fractional else block.data
 
-        dtype = _float_type(call, np.float64 if fraction else call.dtype)
-        yield from _spread(call, lambda b: _shifted(image(b), -sign, h), image, method, dtype)
+        dtype = _float_type(call, np.float64 if is_fractional else call.dtype)
+        yield from _sweep_reconstruction(
+            call, lambda b: _shifted(image(b), -sign, h), image, method, dtype
+        )
 
         def compute(block: Block) -> np.ndarray:
             pixels, state = image(block), block.images[STATE]
@@ -181,7 +183,7 @@ def _extrema(sign: int) -> Callable[[Call], Plan]:
 
 
 def _shifted(image: np.ndarray, sign: int, h: Any) -> np.ndarray:
-    """Return the image lowered or raised by h, with scikit-image's margin for rounding."""
+    """Return the image raised or lowered by h, with scikit-image's margin for rounding errors."""
     if image.dtype.kind == "f":
         margin = 2 * np.finfo(image.dtype).resolution * np.abs(image)
         return np.asarray(image + h + margin if sign > 0 else image - h - margin)

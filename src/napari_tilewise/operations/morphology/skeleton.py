@@ -1,9 +1,9 @@
-"""Thinning by sweeps: a pixel goes by its eight neighbours, so n iterations reach 2 n pixels.
+"""Thinning by sweeps: a pixel's removal depends on its eight neighbours, so n iterations reach 2 n.
 
-Several iterations make one sweep, and a tile rests as soon as nothing around it changes. A sweep
-does what scikit-image does to the whole image at once, so the skeleton is the same, pixel by pixel.
-Lee's method looks at pixels in raster order, and the medial axis breaks ties by random numbers
-drawn for the whole image: these two need it whole.
+A sweep makes several iterations, and skips tiles around which nothing has changed. It does what
+scikit-image does to the whole image, so the skeleton is the same, pixel by pixel. Lee's method
+visits pixels in raster order, and the medial axis breaks ties by random numbers drawn for the whole
+image: both need the whole image.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from napari_tilewise.operations.spec.parameters import (
 )
 
 ITERATIONS = 8
-"""How many iterations make a sweep: few passes, little of each tile computed twice."""
+"""Iterations per sweep: enough for few passes, few enough for a small halo."""
 HALO = 2 * ITERATIONS
-"""Each iteration looks twice at direct neighbours."""
+"""Each iteration has two halves, and each half reads direct neighbours."""
 STATE = "thinned"
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
-"""Clockwise from the north-west: the bits of a neighbourhood's number in Zhang's table."""
+"""Clockwise from the north-west: the bits of a neighbourhood's index in Zhang's table."""
 COUNTERCLOCKWISE = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
 """From the east: the bits in the tables of `thin`."""
 
@@ -58,57 +58,60 @@ COUNTERCLOCKWISE = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0)
 
 @dataclass(frozen=True)
 class _Rule:
-    """Which pixels go in either half of an iteration."""
+    """Which pixels either half of an iteration removes."""
 
     tables: tuple[np.ndarray, np.ndarray]
-    """By the number of a pixel's neighbourhood; none goes where all neighbours are set."""
+    """Whether a pixel is removed, by its neighbourhood's index; never if all neighbours are set."""
     neighbours: tuple[tuple[int, int], ...]
-    """The place of each of the number's bits."""
+    """The offset of the neighbour for each bit of the index."""
 
 
-def _iterated(rule: _Rule, mask: np.ndarray, many: int) -> np.ndarray:
-    """Return a mask after some iterations; nothing lies beyond it.
+def _iterate(rule: _Rule, mask: np.ndarray, iterations: int) -> np.ndarray:
+    """Return a mask after some iterations, with background beyond its border.
 
-    A pixel that stayed goes only when something near it has changed: each half looks at these only.
+    A pixel that was not removed can only be removed after a neighbour has changed: each half visits
+    only such pixels.
     """
     padded = np.pad(mask, 1).view(np.uint8)
     state = padded.reshape(-1)
     steps = np.array([y * padded.shape[1] + x for y, x in rule.neighbours])
-    border = (state > 0) & ~np.pad(_surrounded(padded), 1).reshape(-1)
-    due = (border, border.copy())
-    for _ in range(many):
-        before = state.sum(dtype=np.int64)
+    border = (state > 0) & ~np.pad(_fully_surrounded(padded), 1).reshape(-1)
+    pending = (border, border.copy())
+    for _ in range(iterations):
+        previous_sum = state.sum(dtype=np.int64)
         for half, table in enumerate(rule.tables):
-            places = np.flatnonzero(due[half])
-            due[half][places] = False
-            places = places[state[places] > 0]
-            number = np.zeros(len(places), np.uint8)
+            positions = np.flatnonzero(pending[half])
+            pending[half][positions] = False
+            positions = positions[state[positions] > 0]
+            number = np.zeros(len(positions), np.uint8)
             for bit, step in enumerate(steps):
-                number |= state[places + step] << bit
-            gone = places[table[number]]
-            state[gone] = 0
+                number |= state[positions + step] << bit
+            removed = positions[table[number]]
+            state[removed] = 0
             for step in steps:
-                due[0][gone + step] = due[1][gone + step] = True
-        if state.sum(dtype=np.int64) == before:
+                pending[0][removed + step] = pending[1][removed + step] = True
+        if state.sum(dtype=np.int64) == previous_sum:
             break
     return padded[1:-1, 1:-1].astype(bool)
 
 
-def _surrounded(padded: np.ndarray) -> np.ndarray:
-    """Return the inner pixels all of whose neighbours are set."""
+def _fully_surrounded(padded: np.ndarray) -> np.ndarray:
+    """Return which inner pixels have all their neighbours set."""
     rows = padded[:-2] & padded[1:-1] & padded[2:]
     return np.asarray((rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]).astype(bool))
 
 
-def _sweeps(rule: _Rule, most: int | None, *, start: bool = True) -> Sweep:
-    """Return sweeps of `ITERATIONS` iterations, or one of `most` where these are fewer."""
-    many = ITERATIONS if most is None or most >= ITERATIONS else most
+def _sweeps(rule: _Rule, max_iterations: int | None, *, start: bool = True) -> Sweep:
+    """Return sweeps of `ITERATIONS` iterations each, or one sweep of `max_iterations` if fewer."""
+    iterations = (
+        ITERATIONS if max_iterations is None or max_iterations >= ITERATIONS else max_iterations
+    )
     return Sweep(
-        lambda block: _iterated(rule, block.images[STATE], many),
+        lambda block: _iterate(rule, block.images[STATE], iterations),
         np.bool_,
         (lambda block: block.data.astype(bool)) if start else None,
-        halo=2 * many,
-        most=None if most is None else most // many,
+        halo=2 * iterations,
+        most=None if max_iterations is None else max_iterations // iterations,
         name=STATE,
         description="thinning",
     )
@@ -122,27 +125,29 @@ def _thinned(block: Block) -> np.ndarray:
 
 
 def _thin(call: Call) -> Plan:
-    first, second = (reach("morphology._skeletonize", name) for name in ("G123_LUT", "G123P_LUT"))
-    rule = _Rule((first, second), COUNTERCLOCKWISE)
-    most = call["max_num_iter"] or None
-    yield _sweeps(rule, most)
-    if most is not None and most > ITERATIONS and most % ITERATIONS:
-        yield _sweeps(rule, most % ITERATIONS, start=False)
+    table_1, table_2 = (
+        reach("morphology._skeletonize", name) for name in ("G123_LUT", "G123P_LUT")
+    )
+    rule = _Rule((table_1, table_2), COUNTERCLOCKWISE)
+    max_iterations = call["max_num_iter"] or None
+    yield _sweeps(rule, max_iterations)
+    if max_iterations is not None and max_iterations > ITERATIONS and max_iterations % ITERATIONS:
+        yield _sweeps(rule, max_iterations % ITERATIONS, start=False)
     return Tiles(_thinned)
 
 
 # -- skeletonize -----------------------------------------------------------------------------------
 
 FIRST, SECOND = 1, 2
-"""In which half of an iteration a pixel goes."""
+"""The half of an iteration that removes a pixel."""
 EXCEPTIONS = {
     FIRST: (3, 6, 10, 11, 12, 14, 131, 134, 161, 194, 198),
     SECOND: (24, 26, 56, 96, 104, 108, 176, 192, 224),
     FIRST | SECOND: (40, 130, 160),
     0: (48, 129),
 }
-"""Neighbourhoods that scikit-image treats otherwise than Zhang and Suen's paper does, by when the
-pixel goes; found by comparing results, as a test does for all neighbourhoods."""
+"""Neighbourhoods that scikit-image treats differently than Zhang and Suen's paper, by the halves
+that remove the pixel; a test compares the results for all neighbourhoods."""
 
 
 @cache
@@ -153,12 +158,12 @@ def _zhang() -> _Rule:
     neighbours = bits.sum(axis=1)
     rises = (bits < np.roll(bits, -1, axis=1)).sum(axis=1)
     border = (neighbours >= 2) & (neighbours <= 6) & (rises == 1)
-    first = border & (north * east * south == 0) & (east * south * west == 0)
-    second = border & (north * east * west == 0) & (north * south * west == 0)
-    for when, numbers in EXCEPTIONS.items():
-        first[list(numbers)] = bool(when & FIRST)
-        second[list(numbers)] = bool(when & SECOND)
-    return _Rule((first, second), NEIGHBOURS)
+    removed_first = border & (north * east * south == 0) & (east * south * west == 0)
+    removed_second = border & (north * east * west == 0) & (north * south * west == 0)
+    for halves, numbers in EXCEPTIONS.items():
+        removed_first[list(numbers)] = bool(halves & FIRST)
+        removed_second[list(numbers)] = bool(halves & SECOND)
+    return _Rule((removed_first, removed_second), NEIGHBOURS)
 
 
 def _is_zhang(call: Call) -> bool:
@@ -175,8 +180,8 @@ def _skeletonize(call: Call) -> Plan:
 def _check_method(call: Call) -> None:
     if call["method"] == "zhang" and call.ndim != 2:
         raise InvalidParameter(
-            f"{call.operation.name}: method='zhang' works on 2 axes, not on {call.ndim}: expected "
-            "method='lee' here."
+            f"{call.operation.name}: method='zhang' works on 2 axes, not {call.ndim}: use "
+            "method='lee'."
         )
 
 
@@ -211,7 +216,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_skeleton_halo),
         plan_of=_skeletonize,
         cost=Cost(memory=3.0),
-        note="method='lee' (the only one in 3-D) looks at pixels in raster order: it needs the "
+        note="method='lee' (the only one in 3D) visits pixels in raster order, so it needs the "
         "whole image.",
     ),
     Operation(
@@ -237,6 +242,6 @@ OPERATIONS = (
         result=ResultSpec(output=Output.MASK, dtype=_bool, parts=_axis_parts),
         limits=Limits(ndim=(2, 2)),
         cost=Cost(memory=16.0),
-        note="Ties are broken at random: give rng to get the same axis again.",
+        note="Ties are broken at random: set rng for a reproducible result.",
     ),
 )

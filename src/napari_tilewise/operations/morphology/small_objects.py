@@ -1,4 +1,4 @@
-"""Small objects and holes: connected pieces with their sizes, or the counts of given labels."""
+"""Small objects and holes: connected components of a mask, or label ids, with their sizes."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def _structure(call: Call) -> np.ndarray:
     return np.asarray(ndi.generate_binary_structure(call.ndim, call["connectivity"]))
 
 
-def mask_pieces(mask: np.ndarray, structure: np.ndarray) -> Pieces:
-    """Return the connected pieces of a mask with their sizes."""
+def mask_components(mask: np.ndarray, structure: np.ndarray) -> Pieces:
+    """Return the connected components of a mask with their sizes."""
     labels, count = ndi.label(mask, structure)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     return Pieces(labels, count, measures={"size": sizes})
@@ -46,19 +46,19 @@ def _drop_small(call: Call, *, holes: bool) -> Plan:
     """Drop the components (of the background, for holes) of at most `max_size` pixels."""
     structure = _structure(call)
 
-    def pieces(block: Block) -> Pieces:
+    def tile_components(block: Block) -> Pieces:
         mask = block.data[block.core].astype(bool)
-        return mask_pieces(~mask if holes else mask, structure)
+        return mask_components(~mask if holes else mask, structure)
 
     components: Components = yield gather_components(
-        pieces, call["connectivity"], ufuncs={"size": np.add}
+        tile_components, call["connectivity"], ufuncs={"size": np.add}
     )
-    keep = components.measures["size"] > call["max_size"]
-    keep[0] = False
+    is_large = components.measures["size"] > call["max_size"]
+    is_large[0] = False
 
     def compute(block: Block) -> np.ndarray:
-        kept = components.look_up(keep, block.position, pieces(block))
-        return ~kept if holes else kept
+        large_objects = components.look_up(is_large, block.position, tile_components(block))
+        return ~large_objects if holes else large_objects
 
     return Tiles(compute, on_grid=True)
 
@@ -68,10 +68,10 @@ def _count_labels(block: Block) -> dict[int, int]:
     low, high = int(labels.min()), int(labels.max())
     if low < 0:
         raise InvalidImage(
-            f"The labels hold {low}: expected no negative ones. Relabel the image with "
+            f"The smallest label is {low}: expected no negative labels. Relabel the image with "
             "measure.label first."
         )
-    if high - low < labels.size:  # counting needs no sorting
+    if high - low < labels.size:  # a dense range is counted without sorting
         counts = np.bincount((labels - labels.dtype.type(low)).ravel().astype(np.intp, copy=False))
         values = np.flatnonzero(counts)
         counts = counts[values]
@@ -82,9 +82,9 @@ def _count_labels(block: Block) -> dict[int, int]:
     }
 
 
-def add_counts(total: dict[int, int], part: dict[int, int]) -> dict[int, int]:
-    """Join the pixel counts of two parts of a labelled image."""
-    for value, count in part.items():
+def merge_counts(total: dict[int, int], counts: dict[int, int]) -> dict[int, int]:
+    """Add the pixel counts of a tile, by label, to the total."""
+    for value, count in counts.items():
         total[value] = total.get(value, 0) + count
     return total
 
@@ -94,7 +94,7 @@ def _remove_small_objects(call: Call) -> Plan:
         return Tiles(lambda block: block.data)
     if call.dtype.kind == "b":
         return (yield from _drop_small(call, holes=False))
-    sizes = yield Reduce(_count_labels, add_counts, description="sizes")
+    sizes = yield Reduce(_count_labels, merge_counts, description="sizes")
     if max(sizes) == 1:
         warnings.warn(
             "Only one label was provided to `remove_small_objects`. "

@@ -1,7 +1,7 @@
-"""Objects apart from one another: chosen once over the whole image, from their border pixels alone.
+"""`morphology.remove_objects_by_distance`: decided once for all objects, from their border pixels.
 
-scikit-image decides from objects' borders and sizes which of two near objects goes. Both are
-gathered from the tiles; its own loop then runs over them as over an image of border pixels only.
+scikit-image decides from the objects' borders and sizes which of two close objects is removed. A
+reduction collects both from the tiles; scikit-image's own loop then processes the border pixels.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.morphology.small_objects import add_counts
+from napari_tilewise.operations.morphology.small_objects import merge_counts
 from napari_tilewise.operations.shared.combined import collected, together
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
@@ -42,7 +42,7 @@ def _check(call: Call) -> None:
 
 
 def _footprint(call: Call) -> np.ndarray:
-    """Return the neighbours that make a border, as sparse as distances allow."""
+    """Return the neighbours that define a border, by scikit-image's rule for sparse borders."""
     spacing = call["spacing"]
     sparse = (spacing is None or np.all(spacing[0] == spacing)) and call["p_norm"] <= 2
     return np.asarray(ndi.generate_binary_structure(call.ndim, 1 if sparse else call.ndim))
@@ -52,22 +52,22 @@ def _plan(call: Call) -> Plan:
     footprint = _footprint(call)
 
     def border(block: Block) -> tuple[np.ndarray, ...]:
-        """Return where objects border on anything else, with their labels."""
+        """Return the raster indices and labels of objects' border pixels."""
         high = ndi.maximum_filter(block.data, footprint=footprint)
         low = ndi.minimum_filter(block.data, footprint=footprint)
-        found = ((high != low) & (block.data != 0))[block.core]
-        at = [a + s.start for a, s in zip(np.nonzero(found), block.tile, strict=True)]
-        return np.ravel_multi_index(at, call.shape), block.data[block.core][found]
+        is_border = ((high != low) & (block.data != 0))[block.core]
+        coordinates = [a + s.start for a, s in zip(np.nonzero(is_border), block.tile, strict=True)]
+        return np.ravel_multi_index(coordinates, call.shape), block.data[block.core][is_border]
 
     def count(block: Block) -> dict[int, int]:
         values, counts = np.unique(block.data[block.core], return_counts=True)
         return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
     (raster, label), sizes = yield together(
-        collected(border, halo=1, description="borders"), Reduce(count, add_counts, halo=1)
+        collected(border, halo=1, description="borders"), Reduce(count, merge_counts, halo=1)
     )
     order = np.argsort(raster)
-    removed = _removed(call, raster[order], label[order], sizes)
+    removed = _removed_labels(call, raster[order], label[order], sizes)
 
     def compute(block: Block) -> np.ndarray:
         block.data[np.isin(block.data, removed)] = 0
@@ -76,10 +76,10 @@ def _plan(call: Call) -> Plan:
     return Tiles(compute)
 
 
-def _removed(
+def _removed_labels(
     call: Call, raster: np.ndarray, label: np.ndarray, sizes: dict[int, int]
 ) -> np.ndarray:
-    """Return the labels of the objects that go; the same steps as scikit-image's, in its order."""
+    """Return the labels of the removed objects, by scikit-image's steps in the same order."""
     if len(raster) == 0:
         return label
     priority = call["priority"]
@@ -87,33 +87,36 @@ def _removed(
     high = max(sizes)
     if low < 0 or (priority is None and high > np.iinfo(np.intp).max):
         raise InvalidImage(
-            f"{call.operation.name}: the image holds labels from {low} to {high}: expected "
-            "positive ones that fit 64-bit integers. Relabel it with measure.label first."
+            f"{call.operation.name}: the image has labels from {low} to {high}: expected positive "
+            "labels that fit into 64-bit integers. Relabel it with measure.label first."
         )
-    # The sort by label must be the very one of scikit-image: ties decide the order of the tree.
+    # The sort by label must be scikit-image's: ties decide the order of the tree.
     order = np.argsort(label)
     raster, label = raster[order], label[order]
     rank = _ranks(call, label, sizes)
     order = np.argsort(rank, kind="stable")[::-1]
     raster, label = raster[order], label[order].copy()
-    places = np.unravel_index(raster, call.shape)
+    coordinates = np.unravel_index(raster, call.shape)
     if call["spacing"] is not None:
-        places = tuple(p * s for p, s in zip(places, call["spacing"], strict=True))
-    before = label.copy()
+        coordinates = tuple(
+            axis_coordinates * step
+            for axis_coordinates, step in zip(coordinates, call["spacing"], strict=True)
+        )
+    object_labels = label.copy()
     reach("morphology._misc_cy", "_remove_objects_by_distance")(
         out=label,
         border_indices=np.arange(len(label)),
         inner_indices=np.empty(0, np.intp),
-        kdtree=cKDTree(np.asarray(places, dtype=np.float64).T),
+        kdtree=cKDTree(np.asarray(coordinates, dtype=np.float64).T),
         min_distance=call["min_distance"],
         p_norm=call["p_norm"],
         shape=call.shape,
     )
-    return np.unique(before[label == 0])
+    return np.unique(object_labels[label == 0])
 
 
 def _ranks(call: Call, label: np.ndarray, sizes: dict[int, int]) -> np.ndarray:
-    """Return the priority of each border pixel's object: its size unless given."""
+    """Return the priority of each border pixel's object, by default the object's size."""
     priority = call["priority"]
     if priority is None:
         labels, index = np.unique(label, return_inverse=True)

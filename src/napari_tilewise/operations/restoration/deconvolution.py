@@ -1,9 +1,9 @@
-"""`skimage.restoration`, deconvolution: Richardson and Lucy's by tiles, Wiener's on whole images.
+"""`skimage.restoration`, deconvolution: Richardson-Lucy by tiles, Wiener on whole images.
 
-An iteration of Richardson-Lucy convolves twice with the point spread function, so a pixel depends
-on what lies within as many of its widths as there are convolutions. SciPy convolves small kernels
-directly, with the same bits on any part of the image, and others by Fourier transforms, whose
-rounding depends on the array's size. Which it does follows from the whole image's shape.
+An iteration of Richardson-Lucy convolves twice with the point spread function, so the halo is half
+its width times the number of convolutions. SciPy convolves with small kernels directly, which gives
+the same bits on any part of the image, and with others by Fourier transforms, whose rounding
+depends on the array's size. The choice follows from the whole image's shape.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from napari_tilewise.operations.spec.parameters import Array, Flag, Number, Seed
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-# -- Richardson and Lucy ---------------------------------------------------------------------------
+# -- Richardson-Lucy -------------------------------------------------------------------------------
 
 
 def _lucy_halo(call: Call) -> HaloLike:
@@ -47,7 +47,7 @@ def _lucy_halo(call: Call) -> HaloLike:
 
 
 def _method(call: Call) -> str:
-    """Return how SciPy convolves the whole image, directly or by Fourier transforms."""
+    """Return SciPy's method for the whole image, "direct" or "fft"."""
     image = np.broadcast_to(np.zeros((), as_float(call)), call.shape)
     psf = call["psf"].astype(as_float(call))
     return str(signal.choose_conv_method(image, psf, mode="same"))
@@ -55,41 +55,43 @@ def _method(call: Call) -> str:
 
 def _lucy(call: Call) -> Plan:
     method = _method(call)
-    if method == "fft" and not (yield from _is_tame(call)):
+    if method == "fft" and not (yield from _has_bounded_rounding(call)):
         return (yield from whole(call))
     return Tiles(lambda block: _deconvolve(block.data, call, method), halo=_lucy_halo(call))
 
 
-def _is_tame(call: Call) -> Generator[Reduce, Any, bool]:
-    """Find whether rounding stays small: an odd kernel, and nothing negative or infinite.
+def _has_bounded_rounding(call: Call) -> Generator[Reduce, Any, bool]:
+    """Return whether rounding errors stay small: an odd kernel, no negative or infinite values.
 
     With an even kernel the second convolution is not the first one's mirror image, and with
-    negative values the blurred estimate may vanish where the image does not: their quotient then
-    makes anything of a rounding. A NaN reaches all of a Fourier transform.
+    negative values the blurred estimate may vanish at pixels where the image does not: the quotient
+    then amplifies rounding errors without bound. A NaN spreads to all of a Fourier transform.
     """
     psf = call["psf"]
     if any(n % 2 == 0 for n in psf.shape) or not (np.isfinite(psf).all() and psf.min() >= 0):
         return False
 
-    def of(block: Block) -> bool:
+    def is_finite_and_positive(block: Block) -> bool:
         return bool(block.data.min() >= 0 and block.data.max() < np.inf)
 
-    tame: bool = yield Reduce(of, lambda a, b: a and b, description="sign of the image")
-    return tame
+    is_tame: bool = yield Reduce(
+        is_finite_and_positive, lambda a, b: a and b, description="sign of the image"
+    )
+    return is_tame
 
 
 def _deconvolve(image: np.ndarray, call: Call, method: str) -> np.ndarray:
-    """Do what `richardson_lucy` does, with the whole image's method of convolution."""
+    """Run `richardson_lucy` with the convolution method of the whole image."""
     dtype = as_float(call)
     image = image.astype(dtype, copy=False)
     psf = call["psf"].astype(dtype, copy=False)
-    least = call["filter_epsilon"]
+    epsilon = call["filter_epsilon"]
     estimate = np.full(image.shape, 0.5, dtype=dtype)
     for _ in range(call["num_iter"]):
         blurred = signal.convolve(estimate, psf, mode="same", method=method) + 1e-12
         relative = image / blurred
-        if least:
-            relative = np.where(blurred < least, 0, relative)
+        if epsilon:
+            relative = np.where(blurred < epsilon, 0, relative)
         estimate *= signal.convolve(relative, np.flip(psf), mode="same", method=method)
     if call["clip"]:
         estimate[estimate > 1] = 1
@@ -119,14 +121,15 @@ OPERATIONS = (
         name="restoration.richardson_lucy",
         family=families.DENOISING,
         kind=Kind.ITERATIVE,
-        # Bit for bit where SciPy convolves directly. A Fourier transform of N pixels is off by some
-        # log2(N) units in the last place of the largest value, and differently for a tile. Where
-        # nothing is negative, what that does to an estimate u in a pixel p is bounded: its share
-        # u(p) psf(q - p) is part of every blurred value it is divided by, so u moves by less than
-        # the error times the sum of the quotients; and an iteration maps relative changes e to
-        # e - P e, P an average over neighbours with eigenvalues from 0 to 1, so that they add up
-        # and do not grow. A thousand iterations of ten units each: 2e-12, and 1e-3 in single
-        # precision. (A blurred value equal to filter_epsilon to the last bit may fall either way.)
+        # Bit for bit if SciPy convolves directly. A Fourier transform of N pixels has an error of
+        # about log2(N) units in the last place of the largest value, and a different one for a
+        # tile. Without negative values the effect on an estimate u at a pixel p is bounded: its
+        # share u(p) psf(q - p) is part of every blurred value that divides it, so u changes by less
+        # than the error times the sum of the quotients; and an iteration maps relative changes e to
+        # e - P e, with P an average over neighbours with eigenvalues from 0 to 1, so that they add
+        # up but are not amplified. A thousand iterations of ten units each: 2e-12, and 1e-3 in
+        # single precision. (A blurred value that equals filter_epsilon to the last bit may be
+        # rounded to either side.)
         accuracy=Accuracy(tolerance=1e-10, single=1e-3),
         specs={
             "psf": PSF,
@@ -138,8 +141,9 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         plan_of=_lucy,
         cost=Cost(memory=16.0),
-        note="An even kernel, or negative values, with Fourier transforms (SciPy's choice for all "
-        "but small kernels) leave no bound for rounding: the whole image is then read at once.",
+        note="With an even kernel or negative values, Fourier transforms (SciPy's choice for all "
+        "but small kernels) have no bound on rounding errors: the whole image is then read at "
+        "once.",
     ),
     Operation(
         name="restoration.wiener",
@@ -173,6 +177,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=_dtype, parts=_parts),
         limits=Limits(ndim=(2, 2)),
         cost=Cost(trial_length=24, memory=30.0),
-        note="The image, and the Gibbs sampler's chains. Random: give rng for the same result.",
+        note="Returns the image and the Gibbs sampler's chains. The result is random: set rng to "
+        "reproduce it.",
     ),
 )

@@ -1,7 +1,7 @@
-"""`skimage.restoration`: noise and background removed.
+"""`skimage.restoration`: removal of noise and background.
 
-The bilateral filter takes its colour table from the whole image's maximum, minimum and standard
-deviation: they are gathered and handed to its kernel. The others need nothing but neighbours.
+The bilateral filter's colour table depends on the whole image's maximum, minimum and standard
+deviation: reductions compute them and pass them to its kernel. The others need neighbours only.
 """
 
 from __future__ import annotations
@@ -54,15 +54,14 @@ def _bilateral_halo(call: Call) -> HaloLike:
 def _check_bilateral(call: Call) -> None:
     if call.dtype == np.float16:
         raise InvalidImage(
-            f"{call.operation.name} does not take an image of type float16: expected float32, "
-            "float64, bool or integers. Convert it first."
+            f"{call.operation.name} does not take float16 images: convert to float32 or float64."
         )
 
 
 def _bilateral(call: Call) -> Plan:
     low, high = yield from global_numbers.extremes(call, finite=True)
     if low == high:
-        # scikit-image returns a constant image untouched, not even scaled.
+        # scikit-image returns a constant image unchanged, without scaling it.
         return Tiles(lambda block: block.data, dtype=call.dtype)
     sigma = call["sigma_color"] or (yield from global_numbers.deviation(call, img_as_float))
     return Tiles(
@@ -71,7 +70,7 @@ def _bilateral(call: Call) -> Plan:
 
 
 def _bilateral_block(block: Block, call: Call, low: Any, high: Any, sigma: Any) -> np.ndarray:
-    """Do what `denoise_bilateral` does after it looked at the whole image."""
+    """Run the part of `denoise_bilateral` that follows its global statistics."""
     data = block.data
     if call.channel_axis is not None:
         data = np.moveaxis(data, call.channel_axis, -1)
@@ -110,8 +109,8 @@ def _bilateral_block(block: Block, call: Call, low: Any, high: Any, sigma: Any) 
 
 
 def _nl_halo(call: Call) -> HaloLike:
-    # The fast mode mirrors one pixel more at the border than it uses; and no region may be one
-    # pixel long, for the function would drop that axis.
+    # The fast mode mirrors one more pixel at the border than it uses. A region of one pixel along
+    # an axis must be avoided, because the function drops that axis.
     return int(call["patch_distance"] + call["patch_size"] // 2 + 1)
 
 
@@ -120,9 +119,9 @@ def _check_nl(call: Call) -> None:
         return
     if call.ndim > 3 or (call.ndim == 3 and call.channel_axis is not None):
         raise InvalidParameter(
-            f"{call.operation.name}: fast_mode=False on an image of {call.ndim} spatial axes"
-            f"{' with channels' if call.channel_axis is not None else ''}: expected two, or three "
-            "without channels. Use fast_mode=True."
+            f"{call.operation.name}: fast_mode=False on an image with {call.ndim} spatial axes"
+            f"{' and channels' if call.channel_axis is not None else ''}: expected two axes, or "
+            "three without channels. Use fast_mode=True."
         )
 
 
@@ -132,13 +131,12 @@ def _check_nl(call: Call) -> None:
 def _check_bregman(call: Call) -> None:
     if call.ndim + (call.channel_axis is not None) > 3:
         raise InvalidImage(
-            f"{call.operation.name} takes at most three axes, channels included; the image of "
+            f"{call.operation.name} takes at most three axes, including channels; the image of "
             f"shape {call.shape} has {len(call.shape)}."
         )
     if call.dtype == np.float16:
         raise InvalidImage(
-            f"{call.operation.name} does not take an image of type float16: expected float32, "
-            "float64, bool or integers. Convert it first."
+            f"{call.operation.name} does not take float16 images: convert to float32 or float64."
         )
 
 
@@ -146,10 +144,10 @@ def _check_bregman(call: Call) -> None:
 
 
 def _check_phase(call: Call) -> None:
-    around = call["wrap_around"]
-    if call.ndim == 1 and np.any(around):
+    wrap_around = call["wrap_around"]
+    if call.ndim == 1 and np.any(wrap_around):
         raise InvalidParameter(
-            f"{call.operation.name}: wrap_around={around!r} is not supported for one axis."
+            f"{call.operation.name}: wrap_around={wrap_around!r} is not supported for one axis."
         )
 
 
@@ -168,8 +166,8 @@ OPERATIONS = (
     Operation(
         name="restoration.denoise_tv_bregman",
         family=families.DENOISING,
-        # Gauss and Seidel's sweeps, each pixel after its neighbours before it in raster order: all
-        # of the image so far is in every pixel
+        # A Gauss-Seidel iteration updates each pixel after its neighbours in raster order: every
+        # pixel depends on all previous ones
         **WHOLE,
         specs={
             "weight": Number(usual=(0.5, 20)),
@@ -181,7 +179,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         limits=Limits(check=_check_bregman, ndim=(2, 3), shortest=2),
         cost=Cost(memory=10.0),
-        note="A third axis that holds no channels is not smoothed along, as in scikit-image.",
+        note="A third axis that is not the channel axis is not smoothed, as in scikit-image.",
     ),
     Operation(
         name="restoration.denoise_bilateral",
@@ -203,19 +201,19 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float, dtype_varies=True),
         plan_of=_bilateral,
         limits=Limits(ndim=(2, 2), check=_check_bilateral, finite=True, shortest=2),
-        note="scikit-image returns a constant image of integers in its own type; a lazy result "
-        "is floating point all the same.",
+        note="scikit-image returns a constant integer image in its own dtype; a lazy result is "
+        "always floating point.",
     ),
     Operation(
         name="restoration.denoise_nl_means",
         family=families.DENOISING,
         kind=Kind.NEIGHBOURHOOD,
-        # The fast mode takes patch distances d as differences of sums over the whole image, so
-        # their rounding, e = eps * N * M**2 / (h * s)**2 for N pixels of magnitude M, depends on
-        # what lies before the pixel. Weights exp(-d) move by e times themselves (or by one of
-        # their 2**20 steps), and only pixels within sqrt(5) * h * s of each other have any:
-        # the result moves by min(1, e) * sqrt(5) * h * s, at most sqrt(5 * eps * N) of M. With
-        # values in 0..1 and h > 0.02 that is below 1e-6, and nearly always 0.
+        # The fast mode computes patch distances d as differences of sums over the whole image, so
+        # their rounding error, e = eps * N * M**2 / (h * s)**2 for N pixels of magnitude M, depends
+        # on all previous pixels. Weights exp(-d) change by a factor of e (or by one of their 2**20
+        # steps), and only pixels within sqrt(5) * h * s of each other have a weight: the result
+        # changes by min(1, e) * sqrt(5) * h * s, at most sqrt(5 * eps * N) of M. For values from 0
+        # to 1 and h > 0.02 that is below 1e-6, and nearly always 0.
         # (A distance that equals the cut-off of 5 to the last bit can drop a weight of 0.0067.)
         accuracy=Accuracy(tolerance=1e-4),
         specs={
@@ -248,11 +246,11 @@ OPERATIONS = (
     Operation(
         name="restoration.unwrap_phase",
         family=families.DENOISING,
-        # pixels are joined in the order of their reliability over the whole image
+        # pixels are merged in the order of their reliability over the whole image
         **WHOLE,
         specs={
             "wrap_around": Either(options=(Flag(), Flags(samples=((True, False),)))),
-            # scikit-image's kernel takes no numpy.random.Generator, whatever its docstring says
+            # scikit-image's kernel takes no numpy.random.Generator, contrary to its docstring
             "rng": Number(
                 integer=True,
                 minimum=0,
@@ -265,7 +263,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=lambda call: np.float64),
         limits=Limits(check=_check_phase, ndim=(1, 3)),
         cost=Cost(memory=20.0),
-        note="Takes no masked arrays. With rng= the answer is another at every call, as "
-        "scikit-image's is.",
+        note="Does not take masked arrays. With rng= the result differs at every call, as in "
+        "scikit-image.",
     ),
 )

@@ -1,8 +1,8 @@
-"""`skimage.restoration.inpaint_biharmonic`: every hole is solved by itself, from two pixels around.
+"""`skimage.restoration.inpaint_biharmonic`: each hole is solved alone, from two pixels around it.
 
-A hole's equations hold nothing but its pixels and those within two of them. So a tile reads the
-holes that it meets whole, however far they reach, and solves them; the result is held to the
-smallest and the largest known pixel of the whole image.
+A hole's equations contain only its pixels and those at most two pixels away. So a tile reads the
+whole of the holes that it intersects, however large, and solves them; the result is clipped to the
+range of the whole image's known pixels.
 """
 
 from __future__ import annotations
@@ -38,99 +38,101 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 RADIUS = 2
-"""How far the biharmonic stencil reaches."""
+"""Radius of the biharmonic stencil, in pixels."""
 
 
 def _pixels(call: Call, data: np.ndarray) -> np.ndarray:
-    """Return a block as the function sees it: float, the channels last, one at least."""
+    """Return a block's pixels as floats with a last axis for the channels (or of length 1)."""
     image = img_as_float(data).astype(as_float(call), copy=False)
     if call.channel_axis is None:
         return np.asarray(image[..., np.newaxis])
     return np.moveaxis(image, call.channel_axis, -1)
 
 
-def _labelled(mask: np.ndarray) -> np.ndarray:
-    """Return the holes numbered; those that are not two pixels apart are one."""
+def _label_holes(mask: np.ndarray) -> np.ndarray:
+    """Return labels of the holes; holes less than two pixels apart count as one."""
     cross = ndi.generate_binary_structure(mask.ndim, 1)
     return np.asarray(label(ndi.binary_dilation(mask, structure=cross)))
 
 
-def _limits(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
-    """Compute the smallest and the largest known pixel of each channel."""
+def _reduce_limits(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+    """Return the smallest and the largest known pixel of each channel."""
 
-    def of(block: Block) -> tuple[np.ndarray, np.ndarray] | None:
-        known = _pixels(call, block.data)[~block.images["mask"].astype(bool)]
-        return (known.min(axis=0), known.max(axis=0)) if len(known) else None
+    def known_range(block: Block) -> tuple[np.ndarray, np.ndarray] | None:
+        known_pixels = _pixels(call, block.data)[~block.images["mask"].astype(bool)]
+        return (known_pixels.min(axis=0), known_pixels.max(axis=0)) if len(known_pixels) else None
 
     def merge(a: Any, b: Any) -> Any:
         if a is None or b is None:
             return b if a is None else a
         return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
 
-    found = yield Reduce(of, merge, description="known pixels")
-    if found is None:
+    limits = yield Reduce(known_range, merge, description="known pixels")
+    if limits is None:
         raise InvalidImage(
-            f"{call.operation.name}: the mask covers the whole image: expected pixels that are "
-            "known to start from."
+            f"{call.operation.name}: the mask covers the whole image: expected at least one pixel "
+            "outside the mask."
         )
-    low, high = found
+    low, high = limits
     return low, high
 
 
-# -- where the holes are ---------------------------------------------------------------------------
+# -- boxes of the holes ----------------------------------------------------------------------------
 
 
-def _pieces(block: Block) -> Pieces:
-    """Return the parts of holes, one pixel wider than they are, within a block's tile."""
+def _tile_holes(block: Block) -> Pieces:
+    """Return the connected components of a tile's holes, dilated by one pixel."""
     mask = block.images["mask"].astype(bool)
     cross = ndi.generate_binary_structure(mask.ndim, 1)
     labels, count = label(ndi.binary_dilation(mask, structure=cross)[block.core], return_num=True)
     return Pieces(labels, count)
 
 
-def _boxes(call: Call) -> Generator[Reduce, Any, np.ndarray]:
-    """Compute the box of every hole, as an array (hole, axis, side)."""
-    components = yield gather_components(_pieces, call.ndim, halo=1)
-    numbers = np.arange(components.count + 1)
+def _reduce_boxes(call: Call) -> Generator[Reduce, Any, np.ndarray]:
+    """Return the box of every hole, as an array (hole, axis, side)."""
+    components = yield gather_components(_tile_holes, call.ndim, halo=1)
+    ids_of_components = np.arange(components.count + 1)
 
-    def of(block: Block) -> list[tuple[np.ndarray, np.ndarray]]:
-        ids = components.look_up(numbers, block.position, _pieces(block))
+    def hole_boxes(block: Block) -> list[tuple[np.ndarray, np.ndarray]]:
+        ids = components.look_up(ids_of_components, block.position, _tile_holes(block))
         ids *= block.images["mask"][block.core].astype(bool)
-        found, compact = np.unique(ids, return_inverse=True)
+        hole_ids, inverse = np.unique(ids, return_inverse=True)
         boxes = [
             [(s.start + t.start, s.stop + t.start) for s, t in zip(box, block.tile, strict=True)]
-            for box in ndi.find_objects(compact.reshape(ids.shape) + 1)
+            for box in ndi.find_objects(inverse.reshape(ids.shape) + 1)
         ]
-        part = np.array(boxes, np.int64).reshape(len(found), ids.ndim, 2)
-        return [(found[found > 0], part[found > 0])]
+        boxes_part = np.array(boxes, np.int64).reshape(len(hole_ids), ids.ndim, 2)
+        return [(hole_ids[hole_ids > 0], boxes_part[hole_ids > 0])]
 
-    def merge(parts: list[Any], more: list[Any]) -> list[Any]:
-        parts.extend(more)
+    def merge(parts: list[Any], tile_boxes: list[Any]) -> list[Any]:
+        parts.extend(tile_boxes)
         return parts
 
     def finish(parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         boxes = np.empty((components.count, call.ndim, 2), np.int64)
         boxes[..., 0], boxes[..., 1] = np.iinfo(np.int64).max, -1
-        for found, part in parts:
-            np.minimum.at(boxes[..., 0], found - 1, part[..., 0])
-            np.maximum.at(boxes[..., 1], found - 1, part[..., 1])
+        for hole_ids, boxes_part in parts:
+            np.minimum.at(boxes[..., 0], hole_ids - 1, boxes_part[..., 0])
+            np.maximum.at(boxes[..., 1], hole_ids - 1, boxes_part[..., 1])
         return boxes
 
-    boxes: np.ndarray = yield Reduce(of, merge, halo=1, finish=finish, description="boxes of holes")
+    boxes: np.ndarray = yield Reduce(
+        hole_boxes, merge, halo=1, finish=finish, description="boxes of holes"
+    )
     return boxes
 
 
 def _plan(call: Call) -> Plan:
-    low, high = yield from _limits(call)
-    boxes = yield from _boxes(call)
+    low, high = yield from _reduce_limits(call)
+    boxes = yield from _reduce_boxes(call)
 
     def source(tile: Region) -> Region:
-        """Return the smallest box that holds the tile and all of the holes that it meets."""
+        """Return the smallest box that contains the tile and all holes that intersect it."""
         starts, stops = np.array([[s.start, s.stop] for s in tile]).T
-        met = ((boxes[..., 0] < stops) & (boxes[..., 1] > starts)).all(axis=1)
-        first = np.minimum(starts, boxes[met, :, 0].min(axis=0, initial=2**62) - RADIUS)
-        last = np.maximum(stops, boxes[met, :, 1].max(axis=0, initial=0) + RADIUS)
-        return tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
+        intersects = ((boxes[..., 0] < stops) & (boxes[..., 1] > starts)).all(axis=1)
+        low_corner = np.minimum(starts, boxes[intersects, :, 0].min(axis=0, initial=2**62) - RADIUS)
+        high_corner = np.maximum(stops, boxes[intersects, :, 1].max(axis=0, initial=0) + RADIUS)
+        return tuple(slice(int(a), int(b)) for a, b in zip(low_corner, high_corner, strict=True))
 
     def compute(block: Block) -> np.ndarray:
         out = np.array(_pixels(call, block.data), order="C")
@@ -145,24 +147,24 @@ def _plan(call: Call) -> Plan:
 
 
 def _fill(out: np.ndarray, mask: np.ndarray, core: Region) -> None:
-    """Solve, in place, the holes that have pixels in the core; they lie whole within the array."""
-    labels = _labelled(mask)
+    """Solve, in place, the holes with pixels in the core; the array contains them entirely."""
+    labels = _label_holes(mask)
     labels *= mask
     boxes = ndi.find_objects(labels)
     solve = reach("restoration.inpaint", "_inpaint_biharmonic_single_region")
-    stencil, places, values = reach("restoration.inpaint", "_get_neigh_coef")(
+    stencil, offsets, values = reach("restoration.inpaint", "_get_neigh_coef")(
         (2 * RADIUS + 1,) * mask.ndim, (RADIUS,) * mask.ndim, dtype=out.dtype
     )
-    for number in np.unique(labels[core]):
-        if number == 0:
+    for hole_id in np.unique(labels[core]):
+        if hole_id == 0:
             continue
-        window = clip(grow(boxes[number - 1], ((RADIUS, RADIUS),) * mask.ndim), mask.shape)
-        part = out[window].copy()
-        strides = np.array(part.strides[:-1]) // part.strides[-2]
-        steps = np.sum((places - RADIUS) * strides[:, np.newaxis], axis=0)
-        hole = labels[window] == number
-        solve(part.copy(), hole, part, stencil, values, steps)
-        out[window] = part
+        window = clip(grow(boxes[hole_id - 1], ((RADIUS, RADIUS),) * mask.ndim), mask.shape)
+        window_pixels = out[window].copy()
+        strides = np.array(window_pixels.strides[:-1]) // window_pixels.strides[-2]
+        steps = np.sum((offsets - RADIUS) * strides[:, np.newaxis], axis=0)
+        hole = labels[window] == hole_id
+        solve(window_pixels.copy(), hole, window_pixels, stencil, values, steps)
+        out[window] = window_pixels
 
 
 OPERATIONS = (

@@ -1,6 +1,6 @@
 """`skimage.restoration`, functions of functions: self-supervised denoising and cycle spinning.
 
-What a given function looks at is not known, unless it is an operation of this catalogue with a
+The reach of the function argument is unknown, unless it is an operation of this catalogue with a
 finite halo: then a tile is denoised from its surroundings. Any other gets the whole image.
 """
 
@@ -37,28 +37,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TOLERANCE = 1e-4
-"""A function's own tolerance may be so large: that of non-local means."""
+"""Largest tolerance of a function that runs by tiles, which is that of non-local means."""
 
 
 def _operation(function: Callable[..., Any]) -> Operation | None:
-    """Return the operation that a scikit-image function is."""
+    """Return the operation for a scikit-image function; None if there is none."""
     from napari_tilewise.operations import get_operation
 
     module = str(getattr(function, "__module__", "")).split(".")
     if module[0] != "skimage" or len(module) < 2:
         return None
     try:
-        found = get_operation(f"{module[1]}.{getattr(function, '__name__', '')}")
+        operation = get_operation(f"{module[1]}.{getattr(function, '__name__', '')}")
     except UnknownOperation:
         return None
-    return found if found.raw_function is function else None
+    return operation if operation.raw_function is function else None
 
 
 def _inner(call: Call) -> Call | None:
-    """Return the given function's own call where a part of the image gives its part of the result.
+    """Return the call of the function argument if it can run by tiles; None otherwise.
 
-    That is so for operations of a finite halo, on axes that are all spatial, with a border that
-    does not wrap around.
+    It can if it is an operation with a finite halo, on spatial axes only, with a border that does
+    not wrap around.
     """
     operation = _operation(call["denoise_function"])
     if operation is None or call["masks"] is not None:
@@ -66,19 +66,19 @@ def _inner(call: Call) -> Call | None:
     if operation.kind is not Kind.NEIGHBOURHOOD or operation.tolerance > TOLERANCE:
         return None
     try:
-        inner = operation.call(call.shape, as_float(call), call["denoiser_kwargs"] or {})
+        inner_call = operation.call(call.shape, as_float(call), call["denoiser_kwargs"] or {})
     except TilewiseError:
-        return None  # the function refuses this image itself, in its own words
-    plain = (
-        inner.channel_axis is None
-        and not inner.wraps
-        and operation.result.shape(inner) == call.shape
+        return None  # the function raises its own error for this image
+    has_same_axes = (
+        inner_call.channel_axis is None
+        and not inner_call.wraps
+        and operation.result.shape(inner_call) == call.shape
     )
-    return inner if plain else None
+    return inner_call if has_same_axes else None
 
 
 def _halo(call: Call) -> HaloLike:
-    """Return the function's halo, and one pixel for the mean of a pixel's neighbours."""
+    """Return the function's halo plus one pixel for the mean of a pixel's neighbours."""
     inner = _inner(call)
     if inner is None:
         return whole_halo(call)
@@ -87,10 +87,10 @@ def _halo(call: Call) -> HaloLike:
 
 
 def _denoise(call: Call) -> Plan:
-    """Denoise by tiles where that is known to be right.
+    """Denoise by tiles if that is known to be exact, otherwise the whole image.
 
-    Pixels are replaced by their neighbours' mean in `stride` to the axes turns. Which turn comes
-    first differs from tile to tile, but the pixels of one turn are those of the whole image's.
+    Pixels are replaced by their neighbours' mean in ``stride ** ndim`` rounds. The order of the
+    rounds differs between tiles, but the pixels of a round are those of the whole image's round.
     """
     if _inner(call) is None:
         return (yield from whole(call))
@@ -105,7 +105,7 @@ OPERATIONS = (
         name="restoration.denoise_invariant",
         family=families.DENOISING,
         kind=Kind.NEIGHBOURHOOD,
-        # the given function's own; see TOLERANCE
+        # that of the function argument; see TOLERANCE
         accuracy=Accuracy(tolerance=TOLERANCE),
         specs={
             "denoise_function": FunctionSpec(samples=(gaussian, median, denoise_tv_chambolle)),
@@ -117,8 +117,8 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         plan_of=_denoise,
         cost=Cost(trial_length=24, memory=16.0),
-        note="By tiles for scikit-image's filters with a finite halo (gaussian, median, "
-        "denoise_nl_means), and as exact as they are; any other function gets the whole image.",
+        note="Runs by tiles for scikit-image's filters with a finite halo (gaussian, median, "
+        "denoise_nl_means), and is as exact as they are; any other function gets the whole image.",
     ),
     Operation(
         name="restoration.calibrate_denoiser",
@@ -133,7 +133,7 @@ OPERATIONS = (
         },
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         cost=Cost(trial_length=24, memory=16.0),
-        note="Returns a function; with extra_output also the parameters tried and their losses.",
+        note="Returns a function; with extra_output also the tested parameters and their losses.",
     ),
     Operation(
         name="restoration.cycle_spin",
@@ -161,7 +161,6 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float, dtype_varies=True),
         cost=Cost(memory=16.0),
         adapter=Adapter(modernize=renamed("num_workers", "workers")),
-        note="The result has the type that the given function returns; a lazy one is floating "
-        "point.",
+        note="The result has the dtype that the function returns; a lazy result is floating point.",
     ),
 )

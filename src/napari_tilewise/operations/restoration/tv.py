@@ -1,8 +1,8 @@
-"""Total variation, Chambolle's way: the image stops iterating as a whole, so the tiles do too.
+"""Chambolle's total variation: all tiles run as many iterations as the whole image needs.
 
-Each iteration reaches one pixel further. A first pass finds the iteration at which the energy of
-the whole image settles, in growing blocks of iterations so that halos stay short; the last pass
-runs exactly that many on every tile. Each channel has its own energy and stops on its own.
+Each iteration extends the halo by one pixel. Reductions determine the iteration at which the energy
+of the whole image converges, for a growing number of iterations so that halos stay short; the tiled
+pass then runs exactly that number. Each channel has its own energy and number of iterations.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ from napari_tilewise.operations.spec.parameters import Number
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-FIRST = 16
-"""Iterations of the first pass; each further pass doubles them."""
+FIRST_PASS = 16
+"""Iterations of the first pass; each further pass doubles the number."""
 
 TYPICAL = 32
-"""With the default `eps` images settle after 10 to 30 iterations."""
+"""Typical number of iterations: with the default `eps` images converge after 10 to 30."""
 
-LARGEST = 2**23
-"""Most pixels in a box of the pass that settles a tie in the function's own precision. Images so
-wide that 33 rows of them are more have ties decided by sums in double precision."""
+LARGEST_BOX = 2**23
+"""Largest box, in pixels, of the pass that decides ties in the function's own precision. For images
+so wide that 33 rows are larger, sums in double precision decide ties."""
 
-PIECE = 2**17
-"""Most pixels summed at once in that pass: what is small against the rows of its halo is wasted,
-what is large costs memory."""
+LARGEST_SUM = 2**17
+"""Largest number of pixels summed at once in that pass: a smaller one wastes time on the rows of
+the halo, a larger one takes more memory."""
 
 
 def _halo(call: Call) -> HaloLike:
-    """Return the most that any image needs: one pixel per iteration."""
+    """Return the largest halo that any image needs: one pixel per iteration."""
     return int(call["max_num_iter"])
 
 
@@ -60,13 +60,15 @@ def _typical_halo(call: Call) -> HaloLike:
 
 
 def _plan(call: Call) -> Plan:
-    counts = yield from _iterations(call)
+    counts = yield from _iteration_counts(call)
 
     def compute(block: Block) -> np.ndarray:
         out = np.empty(block.data.shape, as_float(call))
         for number, count in enumerate(counts):
-            at = _channel(call, number)
-            out[at] = call.function(block.data[at], max_num_iter=count, eps=0.0, channel_axis=None)
+            index = _channel(call, number)
+            out[index] = call.function(
+                block.data[index], max_num_iter=count, eps=0.0, channel_axis=None
+            )
         return out
 
     return Tiles(compute, halo=max(counts) - 1)
@@ -76,50 +78,54 @@ def _channel(call: Call, number: int) -> tuple[Any, ...]:
     return call.with_channel((slice(None),) * call.ndim, number)
 
 
-def _iterations(call: Call) -> Generator[Reduce, Any, list[int]]:
-    """Return how many iterations the function does on each channel of the whole image."""
-    most = int(call["max_num_iter"])
+def _iteration_counts(call: Call) -> Generator[Reduce, Any, list[int]]:
+    """Return the number of iterations that the function runs on each channel of the whole image."""
+    max_iterations = int(call["max_num_iter"])
     channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
-    counts = {} if call["eps"] > 0 and most > 2 else dict.fromkeys(range(channels), most)
-    upto = FIRST
+    counts = (
+        {}
+        if call["eps"] > 0 and max_iterations > 2
+        else dict.fromkeys(range(channels), max_iterations)
+    )
+    last_iteration = FIRST_PASS
     while len(counts) < channels:
-        upto = min(upto, most)
-        totals, flat = yield _energy_pass(call, channels, upto)
+        last_iteration = min(last_iteration, max_iterations)
+        totals, is_flat = yield _reduce_energies(call, channels, last_iteration)
         exact = None
         for channel in [c for c in range(channels) if c not in counts]:
             energies = totals[channel]
-            if flat[channel] or not isfinite(energies[0]):
-                # Without gradients nothing moves; with NaN nothing ever settles.
-                counts[channel] = 1 if flat[channel] else most
+            if is_flat[channel] or not isfinite(energies[0]):
+                # Without gradients nothing changes; with NaN the energy never converges.
+                counts[channel] = 1 if is_flat[channel] else max_iterations
                 continue
             stop = _stop(energies, call, _rounding(call))
             if stop is None and exact is None:
-                exact = (yield from _exact_energies(call, channels, upto)) or totals
+                exact = (yield from _exact_energies(call, channels, last_iteration)) or totals
             if stop is None and exact is not None:
                 stop = _stop(exact[channel], call, 0.0)
-            if stop or upto == most:
-                counts[channel] = stop or most
-        upto *= 2
+            if stop or last_iteration == max_iterations:
+                counts[channel] = stop or max_iterations
+        last_iteration *= 2
     return [counts[channel] for channel in range(channels)]
 
 
 def _stop(energies: Any, call: Call, rounding: float) -> int | None:
-    """Return the number of iterations done when the energy settles, 0 when it does not yet.
+    """Return the number of iterations until the energy converges, 0 if it does not.
 
-    None means that rounding could decide.
+    None means that the result depends on rounding errors.
     """
-    wanted = call["eps"] * energies[0]
+    tolerance = call["eps"] * energies[0]
     for i in range(1, len(energies)):
         change = np.abs(energies[i - 1] - energies[i])
-        if abs(change - wanted) < rounding * (energies[i - 1] + energies[i] + wanted):
+        if abs(change - tolerance) < rounding * (energies[i - 1] + energies[i] + tolerance):
             return None
-        if change < wanted:
+        if change < tolerance:
             return i + 1
     return 0
 
 
 def _rounding(call: Call) -> float:
-    """Return a bound on the relative rounding of the function's energies and of those gathered."""
+    """Return a bound on the relative rounding error of the function's and the tiled energies."""
     steps = 32 + log2(prod(call.spatial_shape))  # pairwise sums of positive numbers
     return float(steps * np.finfo(as_float(call)).eps + 2**20 * np.finfo(float).eps)
 
@@ -127,69 +133,72 @@ def _rounding(call: Call) -> float:
 # -- energies --------------------------------------------------------------------------------------
 
 
-def _energy_pass(call: Call, channels: int, upto: int) -> Reduce:
-    """Return the pass that gathers every channel's energies, and whether it is flat."""
+def _reduce_energies(call: Call, channels: int, iterations: int) -> Reduce:
+    """Return the reduction to every channel's energies, and to whether it is constant."""
     weight, pixels = call["weight"], prod(call.spatial_shape)
 
-    def of(block: Block) -> tuple[np.ndarray, np.ndarray]:
-        totals = np.zeros((channels, upto))
-        flat = np.zeros(channels, bool)
+    def tile_energies(block: Block) -> tuple[np.ndarray, np.ndarray]:
+        totals = np.zeros((channels, iterations))
+        is_flat = np.zeros(channels, bool)
         for channel in range(channels):
-            parts = _parts(block, call, channel, upto)
-            for i, (gradient, squares, norm) in enumerate(parts):
+            terms = _energy_terms(block, call, channel, iterations)
+            for i, (gradient, squares, norm) in enumerate(terms):
                 if i == 0:
-                    flat[channel] = not gradient.any()
+                    is_flat[channel] = not gradient.any()
                 energy = squares.sum(dtype=float) + weight * norm.sum(dtype=float)
                 totals[channel, i] = energy / pixels
-        return totals, flat
+        return totals, is_flat
 
     def merge(a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
         return a[0] + b[0], a[1] & b[1]
 
-    return Reduce(of, merge, halo=upto, description=f"energies of {upto} iterations")
+    return Reduce(
+        tile_energies, merge, halo=iterations, description=f"energies of {iterations} iterations"
+    )
 
 
 def _exact_energies(
-    call: Call, channels: int, upto: int
+    call: Call, channels: int, iterations: int
 ) -> Generator[Reduce, Any, list[list[Any]] | None]:
-    """Return the energies with the function's own rounding, None where boxes get too large."""
-    if size(_largest_box(call, upto)) > LARGEST:
+    """Return the energies with the function's own rounding; None if boxes are too large."""
+    if size(_largest_box(call, iterations)) > LARGEST_BOX:
         return None
 
     def arrays(block: Block) -> Iterator[np.ndarray]:
         for channel in range(channels):
-            for _, squares, norm in _parts(block, call, channel, upto):
+            for _, squares, norm in _energy_terms(block, call, channel, iterations):
                 yield np.ascontiguousarray(squares)
                 yield np.ascontiguousarray(norm)
 
-    found = yield from global_numbers.sums(
-        call, arrays, halo=upto, description="energies, exactly", piece=PIECE
+    totals = yield from global_numbers.sums(
+        call, arrays, halo=iterations, description="energies, exactly", piece=LARGEST_SUM
     )
     energies = []
-    for squares, norm in zip(found[::2], found[1::2], strict=True):
+    for squares, norm in zip(totals[::2], totals[1::2], strict=True):
         energy = squares
         energy += call["weight"] * norm
         energy /= float(prod(call.spatial_shape))
         energies.append(energy)
-    return [energies[c * upto : (c + 1) * upto] for c in range(channels)]
+    return [energies[c * iterations : (c + 1) * iterations] for c in range(channels)]
 
 
-def _largest_box(call: Call, upto: int) -> Region:
+def _largest_box(call: Call, iterations: int) -> Region:
     shape = call.spatial_shape
-    box = global_numbers.band(shape, 0, min(PIECE, prod(shape)))
+    box = global_numbers.band(shape, 0, min(LARGEST_SUM, prod(shape)))
     return tuple(
-        slice(0, min(s.stop - s.start + 2 * upto + 1, n)) for s, n in zip(box, shape, strict=True)
+        slice(0, min(s.stop - s.start + 2 * iterations + 1, n))
+        for s, n in zip(box, shape, strict=True)
     )
 
 
 def _largest(call: Call) -> int:
     """Return the largest box of the exact pass, in pixels of double precision."""
-    boxes = (size(_largest_box(call, upto)) for upto in (FIRST, TYPICAL))
-    most = max((pixels for pixels in boxes if pixels <= LARGEST), default=0)
-    return int(most * np.dtype(as_float(call)).itemsize // 8)
+    boxes = (size(_largest_box(call, iterations)) for iterations in (FIRST_PASS, TYPICAL))
+    largest_size = max((pixels for pixels in boxes if pixels <= LARGEST_BOX), default=0)
+    return int(largest_size * np.dtype(as_float(call)).itemsize // 8)
 
 
-def _parts(
+def _energy_terms(
     block: Block, call: Call, channel: int, count: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield, per iteration, the gradient, squared divergence and gradient norm on the tile."""
@@ -205,7 +214,7 @@ def _parts(
 def _iterate(
     image: np.ndarray, weight: float, count: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Do what `skimage.restoration._denoise._denoise_tv_chambolle_nd` does, step by step."""
+    """Yield the steps of `skimage.restoration._denoise._denoise_tv_chambolle_nd`."""
     axes = range(image.ndim)
     low = [(slice(None),) * axis + (slice(0, -1),) for axis in axes]
     high = [(slice(None),) * axis + (slice(1, None),) for axis in axes]

@@ -1,8 +1,8 @@
-"""`skimage.restoration`, wavelets: noise estimated from the finest details, and thresholded away.
+"""`skimage.restoration`, wavelets: noise is estimated from the finest details and thresholded.
 
-How much noise there is, and how large the details of each level are, are numbers of the whole
-image: medians and means of coefficients, gathered to the bit. With them every coefficient is dealt
-with by itself, and a tile needs those of its surroundings, on a grid of two to the levels.
+The noise level and the size of the details of each level are properties of the whole image: medians
+and means of coefficients, which reductions compute bit for bit. Thresholding is then pointwise, and
+a tile needs the coefficients around it, on a grid of two to the number of levels.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ WAVELETS = (
     ),
     "dmey",
 )
-"""What `pywt.wavelist(kind="discrete")` names."""
+"""The names in `pywt.wavelist(kind="discrete")`."""
 
 
 def _pywt(call: Call) -> Any:
@@ -87,25 +87,25 @@ def _channels(call: Call) -> int:
 
 
 def _finest(call: Call, plane: np.ndarray, block: Block, wavelet: Any) -> np.ndarray:
-    """Return the finest diagonal coefficients that begin in a block's tile."""
-    trimmed, kept = [], []
+    """Return the finest diagonal coefficients that start in a block's tile."""
+    trimmed, tile_spans = [], []
     for tile, region, n in zip(block.tile, block.region, call.spatial_shape, strict=True):
-        begin = region.start % 2
-        first = (region.start + begin) // 2
+        shift = region.start % 2
+        first_index = (region.start + shift) // 2
         count = (n + wavelet.dec_len - 1) // 2
-        last = count if tile.stop == n else -(-tile.stop // 2)
-        trimmed.append(slice(begin, None))
-        kept.append(slice(-(-tile.start // 2) - first, last - first))
+        stop_index = count if tile.stop == n else -(-tile.stop // 2)
+        trimmed.append(slice(shift, None))
+        tile_spans.append(slice(-(-tile.start // 2) - first_index, stop_index - first_index))
     coefficients = _pywt(call).dwtn(plane[tuple(trimmed)], wavelet)
-    return np.asarray(coefficients["d" * call.ndim][tuple(kept)])
+    return np.asarray(coefficients["d" * call.ndim][tuple(tile_spans)])
 
 
-def _noise(
+def _reduce_noise(
     call: Call, channel: int, wavelet: Any, pixels: Callable[[np.ndarray], np.ndarray]
 ) -> Generator[Reduce, Any, Any]:
-    """Find what `_sigma_est_dwt` estimates: the median magnitude of the details that are not 0.
+    """Return the estimate of `_sigma_est_dwt`: the scaled median magnitude of nonzero details.
 
-    `pixels` returns the image as the function sees it.
+    `pixels` converts the image as the function does.
     """
     halo = wavelet.dec_len + 1
 
@@ -120,18 +120,18 @@ def _noise(
         halo=halo,
         description="details",
     )
-    middle = None
+    median = None
     if count:
         ranks = sorted({(count - 1) // 2, count // 2})
-        middle = yield from ranked(magnitudes, ranks, dtype, halo)
-    return (dtype.type(np.nan) if middle is None else np.mean(middle)) / ndtri(0.75)
+        median = yield from ranked(magnitudes, ranks, dtype, halo)
+    return (dtype.type(np.nan) if median is None else np.mean(median)) / ndtri(0.75)
 
 
 def _estimate(call: Call) -> Plan:
     wavelet = _pywt(call).Wavelet("db2")
     sigmas = []
     for channel in range(_channels(call)):
-        sigma = yield from _noise(call, channel, wavelet, lambda plane: plane)
+        sigma = yield from _reduce_noise(call, channel, wavelet, lambda plane: plane)
         sigmas.append(sigma)
     if call.channel_axis is None:
         return Value(sigmas[0])
@@ -162,13 +162,13 @@ def _width(call: Call) -> int:
 
 
 def _reach(call: Call) -> int:
-    """Return how far a pixel's coefficients reach: not at all out of the grid for Haar's two."""
+    """Return the reach of a pixel's coefficients beyond the grid; 0 for wavelets of length 2."""
     width = _width(call)
     return 0 if width == 2 else width * 2 ** _levels(call)
 
 
 def _is_whole(call: Call) -> bool:
-    """Tell whether a tile would need most of the image anyway, or colours are mixed first."""
+    """Return whether a tile would need most of the image, or colours are converted first."""
     if call["convert2ycbcr"]:
         return True
     needed = 2 ** _levels(call) + 2 * _reach(call)
@@ -176,24 +176,24 @@ def _is_whole(call: Call) -> bool:
 
 
 def _halo(call: Call) -> HaloLike:
-    """Return the reach, with what the grid adds."""
+    """Return the reach plus the alignment to the grid."""
     return call.spatial_shape if _is_whole(call) else _reach(call) + 2 ** _levels(call) - 1
 
 
 def _check(call: Call) -> None:
     name = call.operation.name
     _pywt(call)
-    given = call["sigma"]
-    if np.ndim(given) and (call.channel_axis is None or len(given) != _channels(call)):
+    sigma = call["sigma"]
+    if np.ndim(sigma) and (call.channel_axis is None or len(sigma) != _channels(call)):
         raise InvalidParameter(
-            f"{name}: sigma={given!r}: expected one number, or one per channel of an image with "
+            f"{name}: sigma={sigma!r}: expected one number, or one per channel of an image with "
             "channel_axis."
         )
     if call["convert2ycbcr"] and call.channel_axis is None:
         raise InvalidParameter(f"{name}: convert2ycbcr=True needs channel_axis to be set.")
     if call.dtype.kind == "b" and call["rescale_sigma"]:
         raise InvalidImage(
-            f"{name}: a bool image has no range to rescale sigma by: expected another type, or "
+            f"{name}: a bool image has no range to rescale sigma by: expected another dtype, or "
             "rescale_sigma=False."
         )
 
@@ -207,29 +207,31 @@ def _denoise(call: Call) -> Plan:
     if _is_whole(call):
         return (yield from whole(call))
     wavelet, levels = _wavelet(call), _levels(call)
-    low, sigmas = yield from _scaled(call)
+    low, sigmas = yield from _scale_sigmas(call)
     thresholds = []
     for channel, sigma in enumerate(sigmas):
         if sigma is None:
-            sigma = yield from _noise(call, channel, wavelet, lambda plane: _pixels(call, plane))
+            sigma = yield from _reduce_noise(
+                call, channel, wavelet, lambda plane: _pixels(call, plane)
+            )
         if call["method"] == "VisuShrink":
             thresholds.append(sigma * np.sqrt(2 * np.log(prod(call.spatial_shape))))
             continue
-        shrink = []
+        level_thresholds = []
         for level in range(levels, 0, -1):
-            means = yield from _mean_squares(call, channel, level)
-            shrink.append({key: _bayes(mean, sigma**2) for key, mean in means.items()})
-        thresholds.append(shrink)
-    shrunk = reach("restoration._denoise", "_wavelet_threshold")
+            means = yield from _reduce_mean_squares(call, channel, level)
+            level_thresholds.append({key: _bayes(mean, sigma**2) for key, mean in means.items()})
+        thresholds.append(level_thresholds)
+    shrink_details = reach("restoration._denoise", "_wavelet_threshold")
     limits = None if call.dtype.kind == "f" else (-1, 1) if low < 0 else (0, 1)
 
     def compute(block: Block) -> np.ndarray:
         planes = [
-            shrunk(
+            shrink_details(
                 _pixels(call, _plane(block, call, channel)),
                 call["wavelet"],
                 threshold=threshold,
-                sigma=1.0,  # not used, and not estimated, where the threshold is given
+                sigma=1.0,  # unused, but without it the function would estimate sigma
                 mode=call["mode"],
                 wavelet_levels=levels,
             )
@@ -242,31 +244,31 @@ def _denoise(call: Call) -> Plan:
     return Tiles(compute, halo=_reach(call), align=(2**levels,) * call.ndim)
 
 
-def _scaled(call: Call) -> Generator[Reduce, Any, tuple[Any, list[Any]]]:
-    """Find the smallest pixel, and scale each channel's sigma as the conversion to float does."""
-    count, given = _channels(call), call["sigma"]
-    sigmas = list(given) if np.ndim(given) else [given] * count
+def _scale_sigmas(call: Call) -> Generator[Reduce, Any, tuple[Any, list[Any]]]:
+    """Return the smallest pixel, and each channel's sigma scaled as the conversion to float."""
+    count, sigma_value = _channels(call), call["sigma"]
+    sigmas = list(sigma_value) if np.ndim(sigma_value) else [sigma_value] * count
     if call.dtype.kind == "f":
         return 0, sigmas
     low, high = yield from global_numbers.extremes(call)
     if call["rescale_sigma"]:
-        after = np.ptp(img_as_float(np.array([low, high])))
+        float_range = np.ptp(img_as_float(np.array([low, high])))
         with np.errstate(all="ignore"):
-            factor = after / (high - low)
+            factor = float_range / (high - low)
             sigmas = [sigma if sigma is None else sigma * factor for sigma in sigmas]
     return low, sigmas
 
 
 def _bayes(mean: Any, variance: Any) -> Any:
-    """Do what `_bayes_thresh` does with the mean of the squared details."""
+    """Return the threshold of `_bayes_thresh` for the mean of the squared details."""
     return variance / np.sqrt(max(mean - variance, np.finfo(mean.dtype).eps))
 
 
 # -- means of details ------------------------------------------------------------------------------
 
 
-def _runs(call: Call, level: int) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
-    """Return the shape of a level's coefficients, and the runs NumPy sums them by."""
+def _summing_runs(call: Call, level: int) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
+    """Return the shape of a level's coefficients, and the runs in which NumPy sums them."""
     length = _wavelet(call).dec_len
     shape = call.spatial_shape
     for _ in range(level):
@@ -275,9 +277,9 @@ def _runs(call: Call, level: int) -> tuple[tuple[int, ...], list[tuple[int, int]
 
 
 def _boxes(call: Call, level: int) -> tuple[list[Region], list[Region]]:
-    """Return the runs as boxes of coefficients, and the boxes of pixels they follow from."""
-    shape, cuts = _runs(call, level)
-    own = [global_numbers.band(shape, start, stop) for start, stop in cuts]
+    """Return the runs as boxes of coefficients, and the boxes of pixels that they depend on."""
+    shape, cuts = _summing_runs(call, level)
+    coefficients = [global_numbers.band(shape, start, stop) for start, stop in cuts]
     scale, margin = 2**level, 2 * _width(call) * 2**level
     pixels = [
         clip(
@@ -287,38 +289,40 @@ def _boxes(call: Call, level: int) -> tuple[list[Region], list[Region]]:
             ),
             call.spatial_shape,
         )
-        for box in own
+        for box in coefficients
     ]
-    return own, pixels
+    return coefficients, pixels
 
 
-def _mean_squares(call: Call, channel: int, level: int) -> Generator[Reduce, Any, dict[str, Any]]:
-    """Compute the mean of the squared details of a level, as NumPy sums them."""
-    shape, cuts = _runs(call, level)
-    own, pixels = _boxes(call, level)
+def _reduce_mean_squares(
+    call: Call, channel: int, level: int
+) -> Generator[Reduce, Any, dict[str, Any]]:
+    """Return the mean of the squared details of a level, in NumPy's order of summation."""
+    shape, cuts = _summing_runs(call, level)
+    boxes, pixels = _boxes(call, level)
     wavelet = _wavelet(call)
 
-    def of(block: Block) -> dict[int, dict[str, Any]]:
-        number = block.position[0]
+    def run_sums(block: Block) -> dict[int, dict[str, Any]]:
+        index = block.position[0]
         plane = _pixels(call, _plane(block, call, channel))
         details = _pywt(call).wavedecn(plane, wavelet, level=level)[1]
         box = tuple(
             slice(s.start - (r.start >> level), s.stop - (r.start >> level))
-            for s, r in zip(own[number], block.region, strict=True)
+            for s, r in zip(boxes[index], block.region, strict=True)
         )
-        corner = int(np.ravel_multi_index([s.start for s in own[number]], shape))
-        run = slice(cuts[number][0] - corner, cuts[number][1] - corner)
-        found = {}
+        corner = int(np.ravel_multi_index([s.start for s in boxes[index]], shape))
+        run = slice(cuts[index][0] - corner, cuts[index][1] - corner)
+        sums = {}
         for key, values in details.items():
-            inside = np.ascontiguousarray(values[box])
-            found[key] = np.sum((inside * inside).reshape(-1)[run])
-        return {number: found}
+            run_details = np.ascontiguousarray(values[box])
+            sums[key] = np.sum((run_details * run_details).reshape(-1)[run])
+        return {index: sums}
 
-    found = yield Reduce(
-        of, lambda a, b: a | b, regions=pixels, description=f"details of level {level}"
+    sums = yield Reduce(
+        run_sums, lambda a, b: a | b, regions=pixels, description=f"details of level {level}"
     )
-    keys = list(found[0])
-    parts = [[found[number][key] for key in keys] for number in range(len(cuts))]
+    keys = list(sums[0])
+    parts = [[sums[index][key] for key in keys] for index in range(len(cuts))]
     totals = global_numbers.join_cuts(parts, cuts)
     count = np.intp(prod(shape))
     return {key: total.dtype.type(total / count) for key, total in zip(keys, totals, strict=True)}
@@ -361,9 +365,9 @@ OPERATIONS = (
         plan_of=_denoise,
         limits=Limits(check=_check),
         cost=Cost(largest_region=_largest, memory=10.0),
-        note="Needs PyWavelets. With as many levels as by default a tile needs a large part of the "
-        "image; wavelet_levels=3 or so needs little. The whole image is read at once where it is "
-        "small against its levels, and with convert2ycbcr.",
+        note="Needs PyWavelets. With the default number of levels a tile needs a large part of the "
+        "image; about wavelet_levels=3 needs little. The whole image is read at once if it is "
+        "small for its number of levels, and with convert2ycbcr.",
     ),
     Operation(
         name="restoration.estimate_sigma",

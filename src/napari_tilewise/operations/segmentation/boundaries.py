@@ -1,4 +1,4 @@
-"""`skimage.segmentation`: borders, boundaries and growth of labelled objects, a pixel at a time."""
+"""`skimage.segmentation`: borders, boundaries and expansion of labelled objects."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 def _check_buffer(call: Call) -> None:
     if call["mask"] is None and call["buffer_size"] >= min(call.shape):
         raise InvalidParameter(
-            f"{call.operation.name}: buffer_size={call['buffer_size']} does not fit an image of "
-            f"shape {call.shape}: expected less than its shortest side."
+            f"{call.operation.name}: buffer_size={call['buffer_size']} is too large for an image "
+            f"of shape {call.shape}: expected less than its shortest side."
         )
     if call["mask"] is not None and call["mask"].dtype != bool:
         raise InvalidImage(
-            f"{call.operation.name}: the mask is of type {call['mask'].dtype}: expected bool."
+            f"{call.operation.name}: the mask has dtype {call['mask'].dtype}: expected bool."
         )
 
 
@@ -59,30 +59,30 @@ def _border(call: Call, block: Block) -> np.ndarray:
     strip = np.zeros([s.stop - s.start for s in block.tile], bool)
     width = call["buffer_size"] + 1
     for axis, (span, length) in enumerate(zip(block.tile, call.shape, strict=True)):
-        places = np.arange(span.start, span.stop)
-        near = (places < width) | (places >= length - width)
-        strip |= near.reshape([-1 if i == axis else 1 for i in range(strip.ndim)])
+        positions = np.arange(span.start, span.stop)
+        is_near = (positions < width) | (positions >= length - width)
+        strip |= is_near.reshape([-1 if i == axis else 1 for i in range(strip.ndim)])
     return strip
 
 
 def _clear_border(call: Call) -> Plan:
-    def pieces(block: Block) -> Pieces:
+    def tile_components(block: Block) -> Pieces:
         values = block.data[block.core]
         labels, count = label(values, background=0, return_num=True, connectivity=call.ndim)
-        touches = np.zeros(count + 1, bool)
-        touches[labels[_border(call, block)]] = True
-        # scikit-image labels equal integers: fractions are cut off first.
-        whole = values.astype(np.intp) if values.dtype.kind == "f" else values
-        return Pieces(labels, count, whole, {"touches": touches})
+        touches_border = np.zeros(count + 1, bool)
+        touches_border[labels[_border(call, block)]] = True
+        # scikit-image labels equal integers: fractions are truncated first.
+        integers = values.astype(np.intp) if values.dtype.kind == "f" else values
+        return Pieces(labels, count, integers, {"touches": touches_border})
 
     components: Components = yield gather_components(
-        pieces, call.ndim, ufuncs={"touches": np.logical_or}
+        tile_components, call.ndim, ufuncs={"touches": np.logical_or}
     )
     touching = components.measures["touches"]
 
     def compute(block: Block) -> np.ndarray:
         out = block.data[block.core].copy()
-        out[components.look_up(touching, block.position, pieces(block))] = call["bgval"]
+        out[components.look_up(touching, block.position, tile_components(block))] = call["bgval"]
         return out
 
     return Tiles(compute, on_grid=True)
@@ -101,8 +101,8 @@ def _check_boundaries(call: Call) -> None:
         )
 
 
-def _doubled(call: Call) -> tuple[int, ...]:
-    """Return the spatial shape of a result with a line of pixels between any two of the image."""
+def _subpixel_shape(call: Call) -> tuple[int, ...]:
+    """Return the spatial shape of the result, with further pixels in between for "subpixel"."""
     if call["mode"] == "subpixel":
         return tuple(2 * n - 1 for n in call.spatial_shape)
     return call.spatial_shape
@@ -113,43 +113,43 @@ def _find_boundaries(call: Call) -> Tiles:
         return tiled(call)
 
     def compute(block: Block) -> np.ndarray:
-        return _between(block.data)[_doubled_core(block)]
+        return _subpixel_boundaries(block.data)[_subpixel_core(block)]
 
-    return Tiles(compute, source=_undoubled)
+    return Tiles(compute, source=_source_of_subpixels)
 
 
-def _between(labels: np.ndarray) -> np.ndarray:
+def _subpixel_boundaries(labels: np.ndarray) -> np.ndarray:
     """Return ``find_boundaries(labels, mode="subpixel")`` without its loop over pixels.
 
-    A pixel set in between is True where the labels around it (two between two pixels, four amid
-    four) are not all the same. The largest label there can be does not count: scikit-image marks
-    the pixels in between with it.
+    A pixel in between is True if the labels around it (two between two pixels, four between four)
+    are not all equal. The dtype's largest label is ignored: scikit-image marks the pixels in
+    between with it.
     """
     if labels.dtype == bool:
         labels = labels.astype(np.uint8)
     info = np.iinfo(labels.dtype)
     low, high = labels, np.where(labels == info.max, labels.dtype.type(info.min), labels)
     for axis in range(labels.ndim):
-        low, high = _spread(low, axis, np.minimum), _spread(high, axis, np.maximum)
+        low, high = _interleave(low, axis, np.minimum), _interleave(high, axis, np.maximum)
     return np.asarray(low < high)
 
 
-def _spread(array: np.ndarray, axis: int, join: np.ufunc) -> np.ndarray:
-    """Return an array with `join` of any two neighbours set in between them along an axis."""
+def _interleave(array: np.ndarray, axis: int, ufunc: np.ufunc) -> np.ndarray:
+    """Return an array with `ufunc` of any two neighbours inserted between them along an axis."""
     moved = np.moveaxis(array, axis, 0)
     out = np.empty((2 * len(moved) - 1, *moved.shape[1:]), array.dtype)
     out[::2] = moved
-    join(moved[:-1], moved[1:], out=out[1::2])
+    ufunc(moved[:-1], moved[1:], out=out[1::2])
     return np.moveaxis(out, 0, axis)
 
 
-def _undoubled(region: Region) -> Region:
-    """Return the box of pixels around a box of a doubled image."""
+def _source_of_subpixels(region: Region) -> Region:
+    """Return the box of the image that a box of the subpixel result depends on."""
     return tuple(slice(max(0, (s.start - 1) // 2), s.stop // 2 + 1) for s in region)
 
 
-def _doubled_core(block: Block) -> Region:
-    """Return the tile's box within the doubled region."""
+def _subpixel_core(block: Block) -> Region:
+    """Return the tile's box within the subpixel result of its region."""
     return tuple(
         slice(t.start - 2 * r.start, t.stop - 2 * r.start)
         for t, r in zip(block.tile, block.region, strict=True)
@@ -165,19 +165,19 @@ def _colour_axis(shape: tuple[int, ...]) -> int | None:
 
 
 SPLINE_REACH = 32
-"""The prefilter of cubic splines forgets by 0.268 per pixel: what is left from here is 5e-19."""
+"""Reach of the prefilter of cubic splines, whose response falls by 0.268 per pixel, to 5e-19."""
 
 
 def _check_marking(call: Call) -> None:
     labels = call["label_img"]
     if labels.dtype.kind not in "bui":
         raise InvalidImage(
-            f"{call.operation.name}: label_img is of type {labels.dtype}: expected integers."
+            f"{call.operation.name}: label_img has dtype {labels.dtype}: expected integers."
         )
     if call.channel_axis is not None and call.shape[-1] != 3:
         raise InvalidImage(
-            f"{call.operation.name}: the last axis of an image of shape {call.shape} holds "
-            f"{call.shape[-1]} channels: expected 3 (red, green, blue) or an image of two axes."
+            f"{call.operation.name}: the last axis of an image of shape {call.shape} has "
+            f"{call.shape[-1]} channels: expected 3 (red, green, blue) or an image with two axes."
         )
 
 
@@ -195,32 +195,33 @@ def _mark_boundaries(call: Call) -> Tiles:
 
         return Tiles(compute, halo=_marking_halo(call))
 
-    def between(block: Block) -> np.ndarray:
-        return np.asarray(_mark_between(call, block)[_doubled_core(block)])
+    def subpixel_marks(block: Block) -> np.ndarray:
+        return np.asarray(_subpixel_marks(call, block)[_subpixel_core(block)])
 
-    return Tiles(between, source=_splined)
+    return Tiles(subpixel_marks, source=_spline_source)
 
 
-def _splined(region: Region) -> Region:
+def _spline_source(region: Region) -> Region:
     return tuple(
-        slice(max(0, s.start - SPLINE_REACH), s.stop + SPLINE_REACH) for s in _undoubled(region)
+        slice(max(0, s.start - SPLINE_REACH), s.stop + SPLINE_REACH)
+        for s in _source_of_subpixels(region)
     )
 
 
-def _mark_between(call: Call, block: Block) -> np.ndarray:
-    """Return ``mark_boundaries(mode="subpixel")``, whose boundaries are found without a loop."""
+def _subpixel_marks(call: Call, block: Block) -> np.ndarray:
+    """Return ``mark_boundaries(mode="subpixel")``, computed without its loop over pixels."""
     marked = img_as_float(block.data).astype(as_float(call), copy=False)
     if marked.ndim == 2:
         marked = gray2rgb(marked)
     marked = ndi.zoom(marked, [2 - 1 / s for s in marked.shape[:-1]] + [1], mode="mirror")
-    boundaries = _between(block.images["label_img"])
+    boundaries = _subpixel_boundaries(block.images["label_img"])
     if call["outline_color"] is not None:
         marked[dilation(boundaries, np.ones((3, 3), np.uint8))] = call["outline_color"]
     marked[boundaries] = call["color"]
     return np.asarray(marked)
 
 
-# -- growth ----------------------------------------------------------------------------------------
+# -- expand_labels ---------------------------------------------------------------------------------
 
 
 def _expand_halo(call: Call) -> HaloLike:
@@ -229,7 +230,7 @@ def _expand_halo(call: Call) -> HaloLike:
 
 def _expand(call: Call) -> Plan | Tiles:
     def compute(block: Block) -> np.ndarray:
-        # Without any label scipy's distance transform measures to a phantom pixel at (-1, 0).
+        # Without labels scipy's distance transform measures to a pixel at (-1, 0) outside.
         if not block.data.any():
             return np.zeros_like(block.data)
         return np.asarray(call.function(block.data))
@@ -268,7 +269,7 @@ OPERATIONS = (
             "mode": ChoiceSpec(choices=MODES),
             "background": Number(integer=True, usual=(0, 3), advanced=True),
         },
-        result=ResultSpec(output=Output.MASK, dtype=_bool, shape=_doubled),
+        result=ResultSpec(output=Output.MASK, dtype=_bool, shape=_subpixel_shape),
         neighbourhood=Neighbourhood(halo=lambda call: 1),
         limits=Limits(check=_check_boundaries),
         plan_of=_find_boundaries,
@@ -279,7 +280,7 @@ OPERATIONS = (
         family=families.LABELS,
         kind=Kind.NEIGHBOURHOOD,
         # Only mode="subpixel" differs at all: a spline's prefilter runs along the whole line, and
-        # begun elsewhere it rounds elsewhere. Rounding twice costs the last bits; single precision
+        # rounds differently if it starts elsewhere. This changes the last bits; single precision
         # is rounded once more, at the end.
         accuracy=Accuracy(tolerance=1e-14, single=2.0**-23),
         specs={
@@ -292,12 +293,12 @@ OPERATIONS = (
         limits=Limits(ndim=(2, 2), check=_check_marking, implied_channel=_colour_axis),
         neighbourhood=Neighbourhood(halo=_marking_halo),
         result=ResultSpec(
-            dtype=as_float, shape=lambda call: (*_doubled(call), 3), channel=last_axis
+            dtype=as_float, shape=lambda call: (*_subpixel_shape(call), 3), channel=last_axis
         ),
         plan_of=_mark_boundaries,
         cost=Cost(memory=12.0),
-        note="Every mode but 'subpixel' is bit for bit the whole image's. An image of three axes "
-        "is taken as (rows, columns, red-green-blue).",
+        note="Every mode except 'subpixel' gives the whole image's result bit for bit. An image "
+        "with three axes is treated as (rows, columns, red-green-blue).",
     ),
     Operation(
         name="segmentation.expand_labels",

@@ -1,8 +1,8 @@
-"""`segmentation.chan_vese`: the means inside and outside are gathered before every iteration.
+"""`segmentation.chan_vese`: a reduction to the means inside and outside before every iteration.
 
-An iteration is local once these two means are known. One pass over the image adds up, in the order
-in which NumPy would, how much the level set changes and the sums that the next iteration's means
-are made of; the pass after it writes the changed level set.
+An iteration is local once these two means are known. One pass over the image adds up, in NumPy's
+order, the change of the level set and the sums for the next iteration's means; the next pass writes
+the changed level set.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 LEVEL = "phi"
 """The name of the stored image."""
 ETA = 1e-16
-"""What scikit-image adds to keep slopes from being zero."""
+"""The constant that scikit-image adds to slopes, to avoid dividing by zero."""
 
 
 class _Problem:
@@ -61,11 +61,11 @@ class _Problem:
         return np.asarray(image / self.span if self.span != 0 else image)
 
     def level(self, block: Block) -> np.ndarray:
-        """Return the region's level set as it is now."""
-        return block.images[LEVEL] if LEVEL in block.images else self.first(block)
+        """Return the region's current level set."""
+        return block.images[LEVEL] if LEVEL in block.images else self.initial(block)
 
-    def first(self, block: Block) -> np.ndarray:
-        """Return the region's part of the level set that evolution begins with."""
+    def initial(self, block: Block) -> np.ndarray:
+        """Return the region's part of the initial level set."""
         init = self.call["init_level_set"]
         if not isinstance(init, str):
             return block.images["init_level_set"].astype(self.dtype)
@@ -73,9 +73,9 @@ class _Problem:
             factor = np.pi / 5
             waves = []
             for span in block.region:
-                places = np.arange(span.start, span.stop, dtype=self.dtype)
-                places *= factor
-                waves.append(np.sin(places))
+                waves_along = np.arange(span.start, span.stop, dtype=self.dtype)
+                waves_along *= factor
+                waves.append(np.sin(waves_along))
             return np.asarray(waves[0][:, None] * waves[1])
         centre = [int((n - 1) / 2) for n in self.call.shape]
         radius = float(min(centre)) / (1 if init == "disk" else 2)
@@ -89,24 +89,26 @@ class _Problem:
         call, image, phi = self.call, self.image(block), self.level(block)
         mu, dt = call["mu"], call["dt"]
         padded = np.pad(phi, 1, mode="edge")
-        here = padded[1:-1, 1:-1]
-        right, left = padded[1:-1, 2:], padded[1:-1, :-2]
-        below, above = padded[2:, 1:-1], padded[:-2, 1:-1]
-        x_slope, y_slope = (right - left) / 2.0, (below - above) / 2.0
-        c1 = 1.0 / np.sqrt(ETA + (right - here) ** 2 + y_slope**2)
-        c2 = 1.0 / np.sqrt(ETA + (here - left) ** 2 + y_slope**2)
-        c3 = 1.0 / np.sqrt(ETA + x_slope**2 + (below - here) ** 2)
-        c4 = 1.0 / np.sqrt(ETA + x_slope**2 + (here - above) ** 2)
-        curved = right * c1 + left * c2 + below * c3 + above * c4
+        centre = padded[1:-1, 1:-1]
+        east, west = padded[1:-1, 2:], padded[1:-1, :-2]
+        south, north = padded[2:, 1:-1], padded[:-2, 1:-1]
+        x_slope, y_slope = (east - west) / 2.0, (south - north) / 2.0
+        c1 = 1.0 / np.sqrt(ETA + (east - centre) ** 2 + y_slope**2)
+        c2 = 1.0 / np.sqrt(ETA + (centre - west) ** 2 + y_slope**2)
+        c3 = 1.0 / np.sqrt(ETA + x_slope**2 + (south - centre) ** 2)
+        c4 = 1.0 / np.sqrt(ETA + x_slope**2 + (centre - north) ** 2)
+        curved = east * c1 + west * c2 + south * c3 + north * c4
         inside, outside = means
-        apart = -call["lambda1"] * (image - inside) ** 2 + call["lambda2"] * (image - outside) ** 2
+        separation = (
+            -call["lambda1"] * (image - inside) ** 2 + call["lambda2"] * (image - outside) ** 2
+        )
         delta = reach("segmentation._chan_vese", "_cv_delta")(phi)
-        changed = phi + (dt * delta) * (mu * curved + apart)
+        changed = phi + (dt * delta) * (mu * curved + separation)
         return np.asarray(changed / (1 + mu * dt * delta * (c1 + c2 + c3 + c4)))
 
 
-def _shares(image: np.ndarray, inside: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield what `_divided` takes the sums of."""
+def _weighted_pixels(image: np.ndarray, inside: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the arrays whose sums are the arguments of `_means`."""
     yield inside
     outside = 1.0 - inside
     yield outside
@@ -114,9 +116,9 @@ def _shares(image: np.ndarray, inside: np.ndarray) -> Iterator[np.ndarray]:
     yield image * outside
 
 
-def _divided(found: list[Any]) -> tuple[Any, Any]:
-    """Return the means inside and outside from the sums of `_shares`."""
-    n_inside, n_outside, inside, outside = found
+def _means(totals: list[Any]) -> tuple[Any, Any]:
+    """Return the means inside and outside from the sums of `_weighted_pixels`."""
+    n_inside, n_outside, inside, outside = totals
     if n_inside != 0:
         inside /= n_inside
     if n_outside != 0:
@@ -125,23 +127,23 @@ def _divided(found: list[Any]) -> tuple[Any, Any]:
 
 
 def _energy(problem: _Problem) -> Generator[Reduce, Any, Any]:
-    """Compute the energy of the level set as it is now."""
+    """Return the energy of the current level set."""
     call = problem.call
-    soft = reach("segmentation._chan_vese", "_cv_heavyside")
+    heaviside = reach("segmentation._chan_vese", "_cv_heavyside")
     edge_length = reach("segmentation._chan_vese", "_cv_edge_length_term")
 
-    def shares(block: Block) -> Iterator[np.ndarray]:
-        return _shares(problem.image(block), soft(problem.level(block)))
+    def weighted_pixels(block: Block) -> Iterator[np.ndarray]:
+        return _weighted_pixels(problem.image(block), heaviside(problem.level(block)))
 
-    found = yield from sums(call, shares, description="means")
-    inside, outside = _divided(found)
+    totals = yield from sums(call, weighted_pixels, description="means")
+    inside, outside = _means(totals)
 
     def terms(block: Block) -> Iterator[np.ndarray]:
         image, phi = problem.image(block), problem.level(block)
-        weight = soft(phi)
-        within = call["lambda1"] * (image - inside) ** 2 * weight
-        without = call["lambda2"] * (image - outside) ** 2 * (1.0 - weight)
-        yield (within + without)[block.core]
+        weight = heaviside(phi)
+        inside_energy = call["lambda1"] * (image - inside) ** 2 * weight
+        outside_energy = call["lambda2"] * (image - outside) ** 2 * (1.0 - weight)
+        yield (inside_energy + outside_energy)[block.core]
         yield edge_length(phi, call["mu"])[block.core]
 
     difference, length = yield from sums(call, terms, halo=1, description="energy")
@@ -152,27 +154,27 @@ def _chan_vese(call: Call) -> Plan:
     low, high = yield from extremes(call)
     problem = _Problem(call, low, high)
 
-    def begun(block: Block) -> Iterator[np.ndarray]:
+    def initial_pixels(block: Block) -> Iterator[np.ndarray]:
         inside = (problem.level(block) > 0).astype(problem.dtype)
-        return _shares(problem.image(block), inside)
+        return _weighted_pixels(problem.image(block), inside)
 
-    means = _divided((yield from sums(call, begun, description="means")))
-    compute: Any = problem.first
+    means = _means((yield from sums(call, initial_pixels, description="means")))
+    compute: Any = problem.initial
     energies: list[Any] = []
-    done, change = 0, call["tol"] + 1
-    while change > call["tol"] and done < call["max_num_iter"]:
-        if done:
-            start = None if done > 1 else problem.first
+    iterations, change = 0, call["tol"] + 1
+    while change > call["tol"] and iterations < call["max_num_iter"]:
+        if iterations:
+            start = None if iterations > 1 else problem.initial
             yield Sweep(compute, problem.dtype, start, 1, 1, LEVEL, "iterations")
         if call["extended_output"]:
             energies.append((yield from _energy(problem)))
         compute = _Iteration(problem, means)
-        total, *found = yield from sums(
+        total, *totals = yield from sums(
             call, compute.measures, halo=1, description="change and means"
         )
         change = np.sqrt(total.dtype.type(total / np.intp(prod(call.shape))))
-        means = _divided(found)
-        done += 1
+        means = _means(totals)
+        iterations += 1
     segmentation = Tiles(lambda block: np.asarray(compute(block) > 0), halo=1)
     if not call["extended_output"]:
         return segmentation
@@ -180,22 +182,22 @@ def _chan_vese(call: Call) -> Plan:
 
 
 class _Iteration:
-    """One iteration with its means known."""
+    """One iteration with given means."""
 
     def __init__(self, problem: _Problem, means: tuple[Any, Any]) -> None:
         self.problem = problem
         self.means = means
 
     def __call__(self, block: Block) -> np.ndarray:
-        """Return the region's level set after it."""
+        """Return the region's level set after the iteration."""
         return self.problem.variation(block, self.means)
 
     def measures(self, block: Block) -> Iterator[np.ndarray]:
-        """Yield the squared change and what the next means are made of, on the tile."""
-        before, after = self.problem.level(block)[block.core], self(block)[block.core]
-        yield (after - before) ** 2
-        inside = (after > 0).astype(self.problem.dtype)
-        yield from _shares(self.problem.image(block)[block.core], inside)
+        """Yield the squared change and the terms of the next means, on the tile."""
+        previous, updated = self.problem.level(block)[block.core], self(block)[block.core]
+        yield (updated - previous) ** 2
+        inside = (updated > 0).astype(self.problem.dtype)
+        yield from _weighted_pixels(self.problem.image(block)[block.core], inside)
 
 
 def _parts(call: Call) -> tuple[Part, ...] | None:
@@ -232,7 +234,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=lambda call: 1),
         plan_of=_chan_vese,
         cost=Cost(trial_length=12, largest_region=largest_cut, memory=24.0),
-        note="Every iteration is two passes over the image, a third and fourth for the energies "
-        "of extended_output.",
+        note="Every iteration takes two passes over the image, and two more for the energies of "
+        "extended_output.",
     ),
 )

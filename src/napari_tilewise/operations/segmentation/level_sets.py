@@ -1,11 +1,11 @@
-"""Contours that evolve: an image of inside and outside, rewritten iteration by iteration.
+"""Morphological snakes: a level set, a mask of inside and outside, updated in every iteration.
 
-Geodesic contours look at their surroundings only, so several iterations fit into one pass whose
-halo is their common reach. Contours without edges compare each pixel with the mean inside and
-outside: these means are gathered over the whole image before every iteration.
+Geodesic contours depend on their surroundings only, so one pass makes several iterations, with
+their total reach as its halo. Contours without edges compare each pixel with the means inside and
+outside, which a reduction over the whole image computes before every iteration.
 
-scikit-image alternates between two smoothing operators and never begins anew: the same call gives
-another result every other time. Here every call gives what it gives in a fresh process.
+scikit-image alternates between two smoothing operators and never resets the cycle, so the same call
+gives a different result every other time. Here every call gives the result of a fresh process.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ if TYPE_CHECKING:
 LEVEL = "level_set"
 """The name of the stored image."""
 REACH = 48
-"""Iterations are done in one pass as long as its halo is not wider than this."""
+"""Widest halo, in pixels, of a pass that makes several iterations."""
 
-# -- in a fresh process ----------------------------------------------------------------------------
+# -- smoothing -------------------------------------------------------------------------------------
 
 
 _smoothing = threading.Lock()
@@ -72,115 +72,117 @@ def _as_in_a_fresh_process(function: Callable[..., Any]) -> Callable[..., Any]:
     def evolve(*args: Any, **params: Any) -> Any:
         smooth = reach("segmentation.morphsnakes", "_curvop")
         with _smoothing:
-            before = smooth.funcs
-            smooth.funcs = (lambda u, n=n: _smoothed(u, n) for n in itertools.count())
+            original = smooth.funcs
+            smooth.funcs = (lambda u, n=n: _smooth_once(u, n) for n in itertools.count())
             try:
                 return function(*args, **params)
             finally:
-                smooth.funcs = before
+                smooth.funcs = original
 
     return evolve
 
 
-def _smoothed(level: np.ndarray, number: int) -> np.ndarray:
-    """Return a level set smoothed by the operator that scikit-image takes the n-th time."""
+def _smooth_once(level: np.ndarray, number: int) -> np.ndarray:
+    """Return a level set smoothed by the operator with this number in scikit-image's cycle."""
     sup_inf = reach("segmentation.morphsnakes", "sup_inf")
     inf_sup = reach("segmentation.morphsnakes", "inf_sup")
-    first, second = (sup_inf, inf_sup) if number % 2 else (inf_sup, sup_inf)
-    return np.asarray(second(first(level)))
+    inner, outer = (sup_inf, inf_sup) if number % 2 else (inf_sup, sup_inf)
+    return np.asarray(outer(inner(level)))
 
 
 def no_callback(level: np.ndarray) -> None:
-    """Do nothing: scikit-image's own default has no name to be pickled by."""
+    """Do nothing, as scikit-image's default does, which is a lambda and cannot be pickled."""
 
 
-def _must_be_whole(call: Call) -> bool:
-    """Tell whether a call needs the whole image at once.
+def _needs_whole_image(call: Call) -> bool:
+    """Return whether a call needs the whole image at once.
 
-    A callback is shown the whole level set, and NumPy adds up half precision in a way of its own.
+    A callback receives the whole level set, and NumPy's sums of half precision differ.
     """
     return call["iter_callback"] is not no_callback or call.dtype == np.float16
 
 
-# -- the first level set ---------------------------------------------------------------------------
+# -- level set -------------------------------------------------------------------------------------
 
 
-def _first(call: Call, block: Block) -> np.ndarray:
-    """Return the region's part of the level set that evolution begins with."""
+def _initial_level(call: Call, block: Block) -> np.ndarray:
+    """Return the region's part of the initial level set."""
     init = call["init_level_set"]
     if not isinstance(init, str):
         return np.asarray(block.images["init_level_set"] > 0, np.int8)
-    places = np.ogrid[block.region]
+    positions = np.ogrid[block.region]
     if init == "checkerboard":
-        squares = [(place // 5) & 1 for place in places]
-        return np.asarray(_joined(np.bitwise_xor, squares), np.int8)
+        squares = [(axis_positions // 5) & 1 for axis_positions in positions]
+        return np.asarray(_combine(np.bitwise_xor, squares), np.int8)
     shape = call.spatial_shape
-    squares = [(place - n // 2) ** 2 for place, n in zip(places, shape, strict=True)]
+    squares = [
+        (axis_positions - n // 2) ** 2 for axis_positions, n in zip(positions, shape, strict=True)
+    ]
     radius = min(shape) * 3.0 / 8.0
-    return np.asarray(radius - np.sqrt(_joined(np.add, squares)) > 0, np.int8)
+    return np.asarray(radius - np.sqrt(_combine(np.add, squares)) > 0, np.int8)
 
 
-def _joined(join: np.ufunc, items: list[np.ndarray]) -> np.ndarray:
+def _combine(ufunc: np.ufunc, items: list[np.ndarray]) -> np.ndarray:
     total = items[0]
     for item in items[1:]:
-        total = join(total, item)
+        total = ufunc(total, item)
     return np.asarray(total)
 
 
-def _level(call: Call, block: Block) -> np.ndarray:
-    """Return the region's part of the level set as it is now."""
-    return block.images[LEVEL] if LEVEL in block.images else _first(call, block)
+def _current_level(call: Call, block: Block) -> np.ndarray:
+    """Return the region's part of the current level set."""
+    return block.images[LEVEL] if LEVEL in block.images else _initial_level(call, block)
 
 
 # -- morphological_geodesic_active_contour ---------------------------------------------------------
 
 
-def _step_reach(call: Call) -> int:
-    """Return how far one iteration sees: a balloon, a gradient and twice two smoothings."""
+def _iteration_reach(call: Call) -> int:
+    """Return the reach of an iteration: balloon, gradient, and two steps per smoothing."""
     return 1 + int(call["balloon"] != 0) + 2 * int(call["smoothing"])
 
 
-def _steps_at_once(call: Call) -> int:
-    return max(1, min(int(call["num_iter"]), REACH // _step_reach(call)))
+def _iterations_per_pass(call: Call) -> int:
+    return max(1, min(int(call["num_iter"]), REACH // _iteration_reach(call)))
 
 
 def _geodesic_halo(call: Call) -> HaloLike:
-    if _must_be_whole(call):
+    if _needs_whole_image(call):
         return call.spatial_shape
-    return max(1, min(int(call["num_iter"]), _steps_at_once(call)) * _step_reach(call))
+    return max(1, min(int(call["num_iter"]), _iterations_per_pass(call)) * _iteration_reach(call))
 
 
 def _geodesic(call: Call) -> Plan:
-    if _must_be_whole(call):
+    if _needs_whole_image(call):
         return (yield from whole(call))
     threshold = call["threshold"]
     if threshold == "auto" and call["balloon"] != 0:
-        # A typed 40 makes the rank round as NumPy's own does.
-        wanted = [call.dtype.type(40)]
-        found = yield from percentiles(
-            call, lambda block: block.data[block.core], wanted, call.dtype
+        # With 40 in the image's dtype the rank is rounded as in NumPy.
+        percentages = [call.dtype.type(40)]
+        thresholds = yield from percentiles(
+            call, lambda block: block.data[block.core], percentages, call.dtype
         )
-        threshold = found[0]
-    at_once, last = _steps_at_once(call), call["num_iter"]
+        threshold = thresholds[0]
+    batch, num_iter = _iterations_per_pass(call), call["num_iter"]
     halo = _geodesic_halo(call)
-    done = 0
-    while done + at_once < last:
+    iteration = 0
+    while iteration + batch < num_iter:
         yield Sweep(
-            _Evolution(call, threshold, range(done, done + at_once)),
+            _Evolution(call, threshold, range(iteration, iteration + batch)),
             np.int8,
-            start=None if done else lambda block: _first(call, block),
+            start=None if iteration else lambda block: _initial_level(call, block),
             halo=halo,
             most=1,
             name=LEVEL,
             description="iterations",
         )
-        done += at_once
-    return Tiles(_Evolution(call, threshold, range(done, last)), halo=halo)
+        iteration += batch
+    return Tiles(_Evolution(call, threshold, range(iteration, num_iter)), halo=halo)
 
 
 @dataclass(frozen=True, eq=False)
 class _Evolution:
-    """Some iterations of a geodesic contour, on a region."""
+    """Several iterations of a geodesic contour on a region."""
 
     call: Call
     threshold: Any
@@ -189,23 +191,23 @@ class _Evolution:
     def __call__(self, block: Block) -> np.ndarray:
         """Return the level set after these iterations."""
         image, balloon = block.data, self.call["balloon"]
-        level = _level(self.call, block)
+        level = _current_level(self.call, block)
         slopes = np.gradient(image)
         if balloon != 0:
-            blown = image > self.threshold / np.abs(balloon)
+            above_threshold = image > self.threshold / np.abs(balloon)
         for step in self.steps:
             if balloon != 0:
-                grown = self._grown(level)
-                level[blown] = grown[blown]
-            pull = np.zeros_like(image)
+                expanded = self._expand(level)
+                level[above_threshold] = expanded[above_threshold]
+            force = np.zeros_like(image)
             for slope, rise in zip(slopes, np.gradient(level), strict=True):
-                pull += slope * rise
-            level[pull > 0] = 1
-            level[pull < 0] = 0
+                force += slope * rise
+            level[force > 0] = 1
+            level[force < 0] = 0
             level = _smooth(self.call, level, step)
         return level
 
-    def _grown(self, level: np.ndarray) -> np.ndarray:
+    def _expand(self, level: np.ndarray) -> np.ndarray:
         structure = np.ones((3,) * level.ndim, np.int8)
         if self.call["balloon"] > 0:
             return np.asarray(ndi.binary_dilation(level, structure))
@@ -216,7 +218,7 @@ def _smooth(call: Call, level: np.ndarray, step: int) -> np.ndarray:
     """Return a level set after one iteration's smoothings."""
     times = int(call["smoothing"])
     for number in range(step * times, (step + 1) * times):
-        level = _smoothed(level, number)
+        level = _smooth_once(level, number)
     return level
 
 
@@ -224,46 +226,46 @@ def _smooth(call: Call, level: np.ndarray, step: int) -> np.ndarray:
 
 
 def _chan_vese_halo(call: Call) -> HaloLike:
-    return call.spatial_shape if _must_be_whole(call) else 1 + 2 * int(call["smoothing"])
+    return call.spatial_shape if _needs_whole_image(call) else 1 + 2 * int(call["smoothing"])
 
 
 def _morphological_chan_vese(call: Call) -> Plan:
-    if _must_be_whole(call):
+    if _needs_whole_image(call):
         return (yield from whole(call))
     halo = _chan_vese_halo(call)
-    compute: Any = lambda block: _level(call, block)  # noqa: E731
+    compute: Any = lambda block: _current_level(call, block)  # noqa: E731
     for step in range(call["num_iter"]):
         if step:
             yield Sweep(
                 compute,
                 np.int8,
-                start=None if step > 1 else lambda block: _first(call, block),
+                start=None if step > 1 else lambda block: _initial_level(call, block),
                 halo=halo,
                 most=1,
                 name=LEVEL,
                 description="iterations",
             )
-        compute = _Separation(call, *(yield from _means(call)), step)
+        compute = _Separation(call, *(yield from _reduce_means(call)), step)
     return Tiles(compute, halo=halo)
 
 
-def _means(call: Call) -> Generator[Reduce, Any, tuple[Any, Any]]:
-    """Compute the mean outside and inside, as scikit-image divides them."""
+def _reduce_means(call: Call) -> Generator[Reduce, Any, tuple[Any, Any]]:
+    """Return the means outside and inside, divided as in scikit-image."""
 
-    def of(block: Block) -> Iterator[np.ndarray]:
-        image, level = block.data, _level(call, block)
+    def terms(block: Block) -> Iterator[np.ndarray]:
+        image, level = block.data, _current_level(call, block)
         yield image * (1 - level)
         yield 1 - level
         yield image * level
         yield level
 
-    outside, n_outside, inside, n_inside = yield from sums(call, of, description="means")
+    outside, n_outside, inside, n_inside = yield from sums(call, terms, description="means")
     return outside / float(n_outside + 1e-8), inside / float(n_inside + 1e-8)
 
 
 @dataclass(frozen=True, eq=False)
 class _Separation:
-    """One iteration of a contour without edges, on a region."""
+    """One iteration of a contour without edges on a region."""
 
     call: Call
     outside: Any
@@ -273,14 +275,14 @@ class _Separation:
     def __call__(self, block: Block) -> np.ndarray:
         """Return the level set after this iteration."""
         call, image = self.call, block.data
-        level = _level(call, block)
+        level = _current_level(call, block)
         rise = np.abs(np.gradient(level)).sum(0)
-        pull = rise * (
+        force = rise * (
             call["lambda1"] * (image - self.inside) ** 2
             - call["lambda2"] * (image - self.outside) ** 2
         )
-        level[pull < 0] = 1
-        level[pull > 0] = 0
+        level[force < 0] = 1
+        level[force > 0] = 0
         return _smooth(call, level, self.step)
 
 
@@ -288,7 +290,7 @@ class _Separation:
 
 
 def _gradient_dtype(call: Call) -> Any:
-    """Return the image's own floats; SciPy takes half precision where it smooths nothing."""
+    """Return the image's own float dtype; SciPy accepts half precision if it does not smooth."""
     return call.dtype if call.dtype in (np.float16, np.float32) else np.float64
 
 
@@ -301,9 +303,9 @@ SNAKES: dict[str, Any] = {
     "kind": Kind.ITERATIVE,
     "result": ResultSpec(output=Output.MASK, dtype=lambda call: np.int8),
     "adapter": Adapter(wrap=_as_in_a_fresh_process, overrides={"iter_callback": no_callback}),
-    "note": "The result is that of a fresh process: scikit-image's function goes on with the "
-    "smoothing operator at which the call before stopped. With iter_callback= the whole image is "
-    "read at once.",
+    "note": "The result is that of a fresh process: scikit-image's function continues with the "
+    "smoothing operator at which the previous call stopped. With iter_callback= the whole image "
+    "is read at once.",
 }
 
 OPERATIONS = (

@@ -1,7 +1,7 @@
-"""Labels are renumbered by a table made of the labels that there are, gathered tile by tile.
+"""Relabelling: a reduction collects the labels that occur, and a table maps them to new ones.
 
-scikit-image's functions depend on which labels (or pairs of labels) occur, not on where: called on
-the list of those that do, they make the very maps that they would have made from the image.
+scikit-image's functions depend on which labels (or pairs of labels) occur, not on their positions:
+called on the list of labels that occur, they return the same maps as for the image.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Numbe
 # -- relabel_sequential ----------------------------------------------------------------------------
 
 
-def _three_parts(call: Call) -> tuple[Part, ...]:
+def _label_parts(call: Call) -> tuple[Part, ...]:
     """Describe labels followed by two maps of labels."""
     labels = Part(Output.LABELS, call.operation.result.dtype(call), call.shape)
     return labels, Part(Output.VALUES), Part(Output.VALUES)
 
 
-def _roomy_dtype(call: Call) -> Any:
-    """Return a type for the new labels, however many labels there turn out to be."""
+def _widest_dtype(call: Call) -> Any:
+    """Return a dtype that fits the new labels for any possible number of labels."""
     largest = int(np.iinfo(call.dtype).max)
-    last = call["offset"] - 1 + min(largest, prod(call.shape))
-    return call.dtype if last <= largest else np.min_scalar_type(last)
+    largest_label = call["offset"] - 1 + min(largest, prod(call.shape))
+    return call.dtype if largest_label <= largest else np.min_scalar_type(largest_label)
 
 
 def _relabel_sequential(call: Call) -> Plan:
     labels = yield Reduce(
-        lambda block: np.unique(block.data[block.core]), _union, description="labels that there are"
+        lambda block: np.unique(block.data[block.core]), _union, description="labels"
     )
     renumbered, forward, inverse = call.function(labels)
 
@@ -69,51 +69,49 @@ def _union(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 # -- join_segmentations ----------------------------------------------------------------------------
 
 
-Pairs: TypeAlias = tuple[np.ndarray, np.ndarray]
-"""Labels of the first image, and with each one of the second."""
+LabelPairs: TypeAlias = tuple[np.ndarray, np.ndarray]
+"""Labels of the first image, each with a label of the second."""
 
 
 def _joined_dtype(call: Call) -> Any:
-    # One more than the largest label of s2 is computed with an unsigned byte, which widens int8.
+    # scikit-image adds an unsigned byte to the largest label of s2, which widens int8.
     return np.result_type(call.dtype, call["s2"].dtype, np.uint8)
 
 
 def _check_join(call: Call) -> None:
     if (dtype := call["s2"].dtype).kind not in "ui":
-        raise InvalidImage(
-            f"{call.operation.name}: s2 is of type {dtype}: expected integer labels."
-        )
+        raise InvalidImage(f"{call.operation.name}: s2 has dtype {dtype}: expected integer labels.")
 
 
 def _join_segmentations(call: Call) -> Plan:
-    def of(block: Block) -> Pairs:
-        return _distinct(block.data.ravel(), block.images["s2"].ravel())
+    def tile_pairs(block: Block) -> LabelPairs:
+        return _distinct_pairs(block.data.ravel(), block.images["s2"].ravel())
 
-    def merge(a: Pairs, b: Pairs) -> Pairs:
-        return _distinct(np.concatenate([a[0], b[0]]), np.concatenate([a[1], b[1]]))
+    def merge(a: LabelPairs, b: LabelPairs) -> LabelPairs:
+        return _distinct_pairs(np.concatenate([a[0], b[0]]), np.concatenate([a[1], b[1]]))
 
-    pairs: Pairs = yield Reduce(of, merge, description="pairs of labels that there are")
+    pairs: LabelPairs = yield Reduce(tile_pairs, merge, description="pairs of labels")
     result = call.function(pairs[0], s2=pairs[1])
-    joined, *maps = result if call["return_mapping"] else (result,)
+    new_labels, *maps = result if call["return_mapping"] else (result,)
     firsts, seconds = np.unique(pairs[0]), np.unique(pairs[1])
 
-    def number(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        return np.searchsorted(firsts, first) * len(seconds) + np.searchsorted(seconds, second)
+    def number(labels_1: np.ndarray, labels_2: np.ndarray) -> np.ndarray:
+        return np.searchsorted(firsts, labels_1) * len(seconds) + np.searchsorted(seconds, labels_2)
 
-    known = number(*pairs)  # ascending, as `_distinct` sorts the pairs
+    pair_numbers = number(*pairs)  # ascending, as `_distinct_pairs` sorts the pairs
 
     def compute(block: Block) -> np.ndarray:
-        found = number(block.data, block.images["s2"])
-        return np.asarray(joined[np.searchsorted(known, found)])
+        numbers = number(block.data, block.images["s2"])
+        return np.asarray(new_labels[np.searchsorted(pair_numbers, numbers)])
 
-    tiles = Tiles(compute, dtype=joined.dtype)
+    tiles = Tiles(compute, dtype=new_labels.dtype)
     return Parts((tiles, *map(Value, maps))) if maps else tiles
 
 
-def _distinct(first: np.ndarray, second: np.ndarray) -> Pairs:
-    """Return the distinct pairs of two lists, sorted by the first and then by the second."""
-    firsts, i = np.unique(first, return_inverse=True)
-    seconds, j = np.unique(second, return_inverse=True)
+def _distinct_pairs(labels_1: np.ndarray, labels_2: np.ndarray) -> LabelPairs:
+    """Return the distinct pairs, sorted by the first label and then by the second."""
+    firsts, i = np.unique(labels_1, return_inverse=True)
+    seconds, j = np.unique(labels_2, return_inverse=True)
     keys = np.unique(i.astype(np.int64) * len(seconds) + j)
     return firsts[keys // len(seconds)], seconds[keys % len(seconds)]
 
@@ -125,12 +123,12 @@ OPERATIONS = (
         kind=Kind.STATISTIC,
         specs={"offset": Number(integer=True, minimum=1, usual=(1, 300))},
         result=ResultSpec(
-            output=Output.LABELS, dtype=_roomy_dtype, dtype_varies=True, parts=_three_parts
+            output=Output.LABELS, dtype=_widest_dtype, dtype_varies=True, parts=_label_parts
         ),
         limits=Limits(dtypes="ui"),
         plan_of=_relabel_sequential,
         cost=Cost(memory=5.0),
-        note="The data type is wider than the image's where the new labels would not fit it.",
+        note="The dtype is wider than the image's if the new labels would not fit.",
     ),
     Operation(
         name="segmentation.join_segmentations",
@@ -141,11 +139,11 @@ OPERATIONS = (
             output=Output.LABELS,
             dtype=_joined_dtype,
             dtype_varies=True,
-            parts=lambda call: _three_parts(call) if call["return_mapping"] else None,
+            parts=lambda call: _label_parts(call) if call["return_mapping"] else None,
         ),
         limits=Limits(dtypes="ui", check=_check_join),
         plan_of=_join_segmentations,
         cost=Cost(memory=10.0),
-        note="The data type is wider than the labels' where the joined labels do not fit it.",
+        note="The dtype is wider than the labels' if the joined labels would not fit.",
     ),
 )

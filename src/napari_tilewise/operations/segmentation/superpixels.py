@@ -1,8 +1,8 @@
-"""Segmentations in which every pixel may depend on every other: the whole image, once.
+"""Segmentations in which every pixel may depend on every other: they need the whole image.
 
 Felzenszwalb's graph sorts all edges of the image, quickshift links each pixel to a denser one, SLIC
-lays its grid of centres over the image and normalises by its extremes, the random walker solves one
-linear system, and a snake moves on a spline through all pixels.
+places its grid of centres over the image and normalises by its extremes, the random walker solves
+one linear system, and a snake moves on a spline through all pixels.
 """
 
 from __future__ import annotations
@@ -42,49 +42,49 @@ from napari_tilewise.operations.spec.parameters import (
 # -- felzenszwalb, quickshift ----------------------------------------------------------------------
 
 
-def _flat(call: Call) -> bool:
-    """Tell whether an image of two axes was given with its last one named as the channels.
+def _is_gray_with_channel_axis(call: Call) -> bool:
+    """Return whether a 2D image has its last axis as channel axis.
 
-    scikit-image takes it as a gray image, channel_axis=-1 being the default.
+    scikit-image treats it as a gray image, because channel_axis=-1 is the default.
     """
     return len(call.shape) == 2 and call.channel_axis == 1
 
 
-def _plane(call: Call) -> tuple[int, ...]:
-    return call.shape if _flat(call) else call.spatial_shape
+def _segments_shape(call: Call) -> tuple[int, ...]:
+    return call.shape if _is_gray_with_channel_axis(call) else call.spatial_shape
 
 
-def _plane_channel(call: Call) -> int | None:
-    return 1 if _flat(call) else None
+def _segments_channel(call: Call) -> int | None:
+    return 1 if _is_gray_with_channel_axis(call) else None
 
 
 def _check_quickshift(call: Call) -> None:
     if call.channel_axis is None:
         raise InvalidImage(
-            f"{call.operation.name}: channel_axis=None: expected the axis that holds the channels."
+            f"{call.operation.name}: channel_axis=None: expected the axis of the channels."
         )
-    channels = 1 if _flat(call) else call.shape[call.channel_axis]
+    channels = 1 if _is_gray_with_channel_axis(call) else call.shape[call.channel_axis]
     if call["convert2lab"] and channels != 3:
         raise InvalidImage(
-            f"{call.operation.name}: an image of shape {call.shape} holds {channels} channels: "
+            f"{call.operation.name}: an image of shape {call.shape} has {channels} channels: "
             "expected 3 (red, green, blue), or convert2lab=False."
         )
 
 
 def _quickshift(call: Call) -> Plan:
     def compute(block: Block) -> Any:
-        found = call.function(block.data)
-        # The tree and the distances come as Cython's views of memory.
-        return tuple(map(np.asarray, found)) if call["return_tree"] else found
+        result = call.function(block.data)
+        # The tree and the distances are Cython memory views.
+        return tuple(map(np.asarray, result)) if call["return_tree"] else result
 
-    found = yield gather_whole(call, compute)
-    return handed_out(call, found)
+    result = yield gather_whole(call, compute)
+    return handed_out(call, result)
 
 
 def _tree(call: Call) -> tuple[Part, ...] | None:
     if not call["return_tree"]:
         return None
-    shape, channel = _plane(call), _plane_channel(call)
+    shape, channel = _segments_shape(call), _segments_channel(call)
     return (
         Part(Output.LABELS, np.intp, shape, channel),
         Part(Output.IMAGE, np.intp, shape, channel),
@@ -98,12 +98,12 @@ def _tree(call: Call) -> tuple[Part, ...] | None:
 def _check_slic(call: Call) -> None:
     if call.channel_axis is not None and call.ndim < 2:
         raise InvalidImage(
-            f"{call.operation.name}: channel_axis={call['channel_axis']} leaves one axis of an "
-            f"image of shape {call.shape}: expected channel_axis=None for a gray image."
+            f"{call.operation.name}: with channel_axis={call['channel_axis']} an image of shape "
+            f"{call.shape} has only one spatial axis: expected channel_axis=None for a gray image."
         )
     if call["convert2lab"] and call.channel_axis is not None and call.shape[call.channel_axis] != 3:
         raise InvalidImage(
-            f"{call.operation.name}: convert2lab=True takes 3 channels (red, green, blue); the "
+            f"{call.operation.name}: convert2lab=True needs 3 channels (red, green, blue); the "
             f"image of shape {call.shape} has {call.shape[call.channel_axis]}."
         )
 
@@ -116,7 +116,7 @@ def _labels_dtype(call: Call) -> Any:
 
 
 def _walker_output(call: Call) -> Output:
-    """Return labels, or one image of probabilities per label, as many as there are."""
+    """Return the kind of result: labels, or an array with a probability image per label."""
     return Output.VALUES if call["return_full_prob"] else Output.LABELS
 
 
@@ -126,7 +126,7 @@ def _walker_shape(call: Call) -> tuple[int, ...] | None:
 
 def _check_walker(call: Call) -> None:
     if (dtype := call["labels"].dtype).kind not in "buif":
-        raise InvalidImage(f"{call.operation.name}: labels is of type {dtype}: expected numbers.")
+        raise InvalidImage(f"{call.operation.name}: labels has dtype {dtype}: expected numbers.")
     spacing = call["spacing"]
     if spacing is not None and np.size(spacing) != call.ndim:
         raise InvalidParameter(
@@ -151,7 +151,7 @@ SEGMENTS = ResultSpec(
     shape=lambda call: call.spatial_shape,
     channel=no_channel,
 )
-SEGMENTS_OF_PLANE = replace(SEGMENTS, shape=_plane, channel=_plane_channel)
+SEGMENTS_OF_PLANE = replace(SEGMENTS, shape=_segments_shape, channel=_segments_channel)
 SPACING = Numbers(
     item=Number(minimum=0, exclusive=True, usual=(0, 4)), least=2, optional=True, advanced=True
 )
@@ -236,9 +236,10 @@ OPERATIONS = (
         ),
         limits=Limits(ndim=(2, 3), check=_check_walker),
         cost=Cost(trial_length=16, memory=110.0),
-        note="The labels given are never overwritten, whatever copy says. return_full_prob makes "
-        "an array that is computed at once: how many images it holds, only the labels tell. Beyond "
-        "thirty labels each takes the memory of three more images than stated.",
+        note="The labels are never overwritten, whatever the value of copy. With return_full_prob "
+        "the result is computed at once, because the number of labels is known only once the "
+        "labels have been read. Each label beyond thirty takes the memory of three more images "
+        "than stated.",
     ),
     Operation(
         name="segmentation.active_contour",
@@ -259,6 +260,6 @@ OPERATIONS = (
         result=ResultSpec(output=Output.POINTS, dtype=as_float, shape=lambda call: None),
         limits=Limits(ndim=(2, 3)),
         cost=Cost(memory=16.0),
-        note="An image of three axes is taken as (rows, columns, red-green-blue).",
+        note="An image with three axes is treated as (rows, columns, red-green-blue).",
     ),
 )

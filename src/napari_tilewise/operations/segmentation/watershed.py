@@ -1,11 +1,11 @@
-"""`segmentation.watershed`: with a mask, each connected component of it is flooded by itself.
+"""`segmentation.watershed`: with a mask, each of its connected components is flooded separately.
 
-scikit-image floods in the order of (level, age), and the age counts every pixel of the image. Yet
-components of the mask never touch: leaving the others out changes the ages in one of them, not
-their order, so its flood is the same. Only seeds start without an age, and of seeds at one level
-whichever the heap of the whole image has on top goes first. That order is never known here; it is
-shown not to matter, component by component (`_is_settled`). Where it might, and without a mask, the
-whole image is flooded at once.
+scikit-image floods in the order of (level, age), and the age counts every pixel of the image.
+Components of the mask never touch, however: without the others, the ages in a component change, but
+not their order, so its flood is the same. Only seeds have no age, and among seeds at the same level
+the one on top of the whole image's heap goes first. This order is unknown here, but `_is_settled`
+checks, component by component, that it does not matter. If it might, or without a mask, the whole
+image is flooded at once.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from skimage.morphology import reconstruction
 from skimage.segmentation import watershed
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.segmentation.floods import (
+from napari_tilewise.operations.segmentation.basins import (
     Basins,
-    Floods,
+    ComponentFloods,
     connectivity_of_call,
     labels_dtype,
 )
@@ -60,24 +60,24 @@ if TYPE_CHECKING:
     from napari_tilewise.grid import Region
 
 REACH = {1: 2**16, 2: 256, 3: 48}
-"""Components no longer than this along any axis are flooded with each tile that they meet; longer
-ones once, and kept."""
+"""Components no longer than this along any axis, by dimension, are flooded again for each tile that
+they intersect; longer ones are flooded once, and the result is stored."""
 
-# -- what a call means -----------------------------------------------------------------------------
+# -- components ------------------------------------------------------------------------------------
 
 
-def _by_components(call: Call) -> bool:
-    """Tell whether components of the mask may be flooded apart."""
+def _floods_components(call: Call) -> bool:
+    """Return whether components of the mask may be flooded separately."""
     array_without_markers = np.ndim(call["connectivity"]) and call["markers"] is None
     return (
         call["mask"] is not None
         and connectivity_of_call(call) is not None
-        and not array_without_markers  # which scikit-image refuses
+        and not array_without_markers  # which scikit-image rejects
     )
 
 
 def _halo(call: Call) -> HaloLike:
-    if not _by_components(call):
+    if not _floods_components(call):
         return whole_halo(call)
     return tuple(min(n, _reach(call.ndim)) for n in call.shape)
 
@@ -90,19 +90,19 @@ def _check(call: Call) -> None:
     name, markers, offset = call.operation.name, call["markers"], call["offset"]
     if hasattr(markers, "dtype") and markers.dtype.kind not in "ui":
         raise InvalidImage(
-            f"{name}: markers is of type {markers.dtype}: expected integers, 0 where there is no "
+            f"{name}: markers has dtype {markers.dtype}: expected integers, 0 for pixels without a "
             "marker."
         )
     if offset is None:
         return
     lengths = np.shape(call["connectivity"]) if np.ndim(call["connectivity"]) else (3,) * call.ndim
-    # scikit-image pads the image by the offset: a neighbour beyond it would be read from nowhere.
+    # scikit-image pads the image by the offset: it would read neighbours beyond from other memory.
     safe = len(offset) == call.ndim and all(
-        length - 1 <= 2 * place for length, place in zip(lengths, offset, strict=True)
+        length - 1 <= 2 * centre for length, centre in zip(lengths, offset, strict=True)
     )
     if not safe:
         raise InvalidParameter(
-            f"{name}: offset={tuple(offset.tolist())}: expected {call.ndim} places, none before "
+            f"{name}: offset={tuple(offset.tolist())}: expected {call.ndim} indices, none before "
             f"the middle of a neighbourhood of shape {tuple(lengths)}."
         )
 
@@ -128,36 +128,37 @@ def _offset_from_middle(
 
 
 def _is_settled(call: Call, image: np.ndarray, seeds: np.ndarray, inside: np.ndarray) -> bool:
-    """Tell whether a component's flood is the same whichever of tied seeds goes first.
+    """Return whether a component's flood is the same in any order of tied seeds.
 
-    Every pixel is flooded at a level, and within it in a generation, that do not depend on ties; of
-    neighbours that flood it equally early, the one whose own parent, and so on up to the seed, was
-    earlier wins, and equal lines end in tied seeds. So each pixel has a set of seeds that may win
-    it, and wins the first of them: if that has the same label whether labels go up or down, all
-    have. Levels are replaced by their ranks, with room below each for its seeds in either order.
+    Every pixel is flooded at a level, and within it in a generation, that do not depend on ties.
+    Among neighbours that flood it equally early, the one with the earlier parent (and so on, up to
+    the seed) wins, and equal lines of parents end in tied seeds. So each pixel has a set of
+    possible seeds, the first of which wins: if its label is the same in ascending and in descending
+    order of labels, all these seeds have that label. Levels are replaced by their ranks, with gaps
+    below each rank for its seeds in either order.
     """
     structure = ndi.generate_binary_structure(image.ndim, connectivity_of_call(call))
     seeds = np.where(inside, seeds, 0)
-    at = seeds != 0
-    labels, ranks = np.unique(seeds[at], return_inverse=True)
-    values, steps = np.unique(image[at], return_inverse=True)
+    is_seed = seeds != 0
+    labels, ranks = np.unique(seeds[is_seed], return_inverse=True)
+    values, level_ranks = np.unique(image[is_seed], return_inverse=True)
     if call["compactness"] > 0:
-        return len(values) == np.count_nonzero(at)  # which pixel of a seed floods matters, too
-    pairs = np.unique(steps.astype(np.int64) * len(labels) + ranks)
+        return len(values) == np.count_nonzero(is_seed)  # the pixel of a seed matters too
+    pairs = np.unique(level_ranks.astype(np.int64) * len(labels) + ranks)
     if len(pairs) == len(values):
         return True
     if call["watershed_line"]:
         return False
     walled = np.where(inside, image.astype(float), np.inf)
     level = reconstruction(
-        np.where(at, walled, np.inf), walled, method="erosion", footprint=structure
+        np.where(is_seed, walled, np.inf), walled, method="erosion", footprint=structure
     )
-    room = len(labels) + 1
-    order = np.unique(level, return_inverse=True)[1].reshape(level.shape) * float(room)
+    spacing = len(labels) + 1
+    order = np.unique(level, return_inverse=True)[1].reshape(level.shape) * float(spacing)
     floods = []
-    for place in (ranks, len(labels) - 1 - ranks):
+    for label_order in (ranks, len(labels) - 1 - ranks):
         ordered = order.copy()
-        ordered[at] += place - len(labels)
+        ordered[is_seed] += label_order - len(labels)
         floods.append(watershed(ordered, seeds, call["connectivity"], mask=inside))
     return bool(np.array_equal(*floods))
 
@@ -165,8 +166,8 @@ def _is_settled(call: Call, image: np.ndarray, seeds: np.ndarray, inside: np.nda
 # -- the plan --------------------------------------------------------------------------------------
 
 
-class _Kept(dict[int, np.ndarray]):
-    """The floods of long components, by number."""
+class _LongFloods(dict[int, np.ndarray]):
+    """The labels of long components, by their index."""
 
     @property
     def nbytes(self) -> int:
@@ -174,117 +175,125 @@ class _Kept(dict[int, np.ndarray]):
 
 
 def _watershed(call: Call) -> Plan:
-    if not _by_components(call):
+    if not _floods_components(call):
         return (yield from whole(call))
-    floods = Floods(call)
+    floods = ComponentFloods(call)
     yield from floods.prepare_seeds()
-    components: Components = yield gather_components(floods.pieces, floods.connectivity)
+    components: Components = yield gather_components(floods.tile_components, floods.connectivity)
     basins = yield from floods.basins(components)
-    seeded = basins.least <= basins.most
-    if (basins.unordered & seeded).any():
-        return (yield from _at_once(call))
-    contested = np.flatnonzero(basins.least < basins.most)
-    # A component that holds all the seeds there are is flooded as in the whole image, ties and all.
-    alone = np.count_nonzero(seeded) == 1
+    has_seeds = basins.smallest <= basins.largest
+    if (basins.has_nan & has_seeds).any():
+        return (yield from _whole_flood(call))
+    contested = np.flatnonzero(basins.smallest < basins.largest)
+    # A component that contains all seeds is flooded as in the whole image, including ties.
+    is_single_basin = np.count_nonzero(has_seeds) == 1
     reach = _reach(call.ndim)
     is_long = (basins.high[contested] - basins.low[contested] > reach).any(axis=1)
-    visited = contested if not alone else contested[is_long]
-    kept = _Kept()
+    visited = contested if not is_single_basin else contested[is_long]
+    long_floods = _LongFloods()
     if len(visited):
         long = set(contested[is_long].tolist())
 
-        def visit(block: Block) -> tuple[bool, _Kept]:
-            number = int(visited[block.position[0]])
-            inside = floods.component(block, basins.anchors[[number]])
-            if not alone and not _is_settled(call, block.data, floods.seeds(block), inside):
-                return False, _Kept()
-            found = {number: floods.flood(block, inside)} if number in long else {}
-            return True, _Kept(found)
+        def visit(block: Block) -> tuple[bool, _LongFloods]:
+            index = int(visited[block.position[0]])
+            inside = floods.component(block, basins.anchors[[index]])
+            if not is_single_basin and not _is_settled(
+                call, block.data, floods.seeds(block), inside
+            ):
+                return False, _LongFloods()
+            labels = {index: floods.flood(block, inside)} if index in long else {}
+            return True, _LongFloods(labels)
 
         boxes = [basins.box(number) for number in visited.tolist()]
-        settled, kept = yield Reduce(visit, _both, regions=boxes, description="floods")
+        settled, long_floods = yield Reduce(
+            visit, _merge_visits, regions=boxes, description="floods"
+        )
         if not settled:
-            return (yield from _at_once(call))
-    uncontested = np.where(basins.least == basins.most, basins.least, 0)
+            return (yield from _whole_flood(call))
+    uncontested = np.where(basins.smallest == basins.largest, basins.smallest, 0)
     short = contested[~is_long]
-    return _Answer(floods, components, basins, uncontested, short, kept).tiles()
+    return _FloodedTiles(floods, components, basins, uncontested, short, long_floods).tiles()
 
 
-def _both(a: tuple[bool, _Kept], b: tuple[bool, _Kept]) -> tuple[bool, _Kept]:
-    a[1].update(b[1])
-    return a[0] and b[0], a[1]
+def _merge_visits(
+    total: tuple[bool, _LongFloods], part: tuple[bool, _LongFloods]
+) -> tuple[bool, _LongFloods]:
+    total[1].update(part[1])
+    return total[0] and part[0], total[1]
 
 
-def _at_once(call: Call) -> Plan:
-    """Flood the whole image, whatever images earlier passes stored."""
+def _whole_flood(call: Call) -> Plan:
+    """Flood the whole image, ignoring the images that earlier passes stored."""
 
     def compute(block: Block) -> Any:
-        given = {name: block.images[name] for name in call.operation.images if name in block.images}
-        return call.function(block.data, **given)
+        images = {
+            name: block.images[name] for name in call.operation.images if name in block.images
+        }
+        return call.function(block.data, **images)
 
-    found = yield gather_whole(call, compute)
-    return handed_out(call, found)
+    labels = yield gather_whole(call, compute)
+    return handed_out(call, labels)
 
 
 @dataclass(frozen=True, eq=False)
-class _Answer:
+class _FloodedTiles:
     """The floods of all components, tile by tile."""
 
-    floods: Floods
+    floods: ComponentFloods
     components: Components
     basins: Basins
     uncontested: np.ndarray
-    """The label of components whose seeds all have one, by number; 0 for others."""
+    """The label of components whose seeds all have the same one, by index; 0 for others."""
     short: np.ndarray
-    """Numbers of the components that are flooded with each tile."""
-    kept: _Kept
+    """The indices of the components that are flooded again for each tile."""
+    long_floods: _LongFloods
 
     def tiles(self) -> Tiles:
-        """Return the last pass."""
-        return Tiles(self._compute, source=self._around, on_grid=True)
+        """Return the tiled pass."""
+        return Tiles(self._compute, source=self._source, on_grid=True)
 
-    def _met(self, tile: Region) -> np.ndarray:
-        """Return the numbers of the short components whose boxes meet a tile."""
+    def _short_components_in(self, tile: Region) -> np.ndarray:
+        """Return the indices of the short components whose boxes intersect a tile."""
         low, high = self.basins.low[self.short], self.basins.high[self.short]
-        met = np.ones(len(self.short), bool)
+        intersects = np.ones(len(self.short), bool)
         for axis, span in enumerate(tile):
-            met &= (low[:, axis] < span.stop) & (high[:, axis] > span.start)
-        return np.asarray(self.short[met])
+            intersects &= (low[:, axis] < span.stop) & (high[:, axis] > span.start)
+        return np.asarray(self.short[intersects])
 
-    def _around(self, tile: Region) -> Region:
-        """Return the box that holds a tile and the short components that it meets."""
-        met = self._met(tile)
-        low = self.basins.low[met].min(axis=0, initial=np.iinfo(np.int64).max)
-        high = self.basins.high[met].max(axis=0, initial=0)
+    def _source(self, tile: Region) -> Region:
+        """Return the box that contains a tile and the short components that intersect it."""
+        indices = self._short_components_in(tile)
+        low = self.basins.low[indices].min(axis=0, initial=np.iinfo(np.int64).max)
+        high = self.basins.high[indices].max(axis=0, initial=0)
         return tuple(
             slice(min(span.start, int(a)), max(span.stop, int(b)))
             for span, a, b in zip(tile, low, high, strict=True)
         )
 
     def _compute(self, block: Block) -> np.ndarray:
-        pieces = self.floods.pieces(block)
-        out = self.components.look_up(self.uncontested, block.position, pieces)
-        met = self._met(block.tile)
-        if len(met):
-            inside = self.floods.component(block, self.basins.anchors[met])
+        tile_components = self.floods.tile_components(block)
+        out = self.components.look_up(self.uncontested, block.position, tile_components)
+        indices = self._short_components_in(block.tile)
+        if len(indices):
+            inside = self.floods.component(block, self.basins.anchors[indices])
             flooded = self.floods.flood(block, inside)[block.core]
             np.copyto(out, flooded, where=flooded != 0)
-        for number, labels in self.kept.items():
-            self._paste(out, block.tile, self.basins.box(number), labels)
+        for index, labels in self.long_floods.items():
+            self._paste(out, block.tile, self.basins.box(index), labels)
         return out
 
     @staticmethod
     def _paste(out: np.ndarray, tile: Region, box: Region, labels: np.ndarray) -> None:
-        """Copy a long component's labels where its box meets the tile."""
-        here, there = [], []
+        """Copy a long component's labels to the intersection of its box and the tile."""
+        tile_slices, box_slices = [], []
         for t, b in zip(tile, box, strict=True):
             start, stop = max(t.start, b.start), min(t.stop, b.stop)
             if start >= stop:
                 return
-            here.append(slice(start - t.start, stop - t.start))
-            there.append(slice(start - b.start, stop - b.start))
-        found = labels[tuple(there)]
-        np.copyto(out[tuple(here)], found, where=found != 0)
+            tile_slices.append(slice(start - t.start, stop - t.start))
+            box_slices.append(slice(start - b.start, stop - b.start))
+        pasted = labels[tuple(box_slices)]
+        np.copyto(out[tuple(tile_slices)], pasted, where=pasted != 0)
 
 
 OPERATIONS = (
@@ -309,14 +318,14 @@ OPERATIONS = (
         },
         result=ResultSpec(output=Output.LABELS, dtype=labels_dtype),
         neighbourhood=Neighbourhood(
-            halo=_halo, typical_halo=lambda call: 32 if _by_components(call) else _halo(call)
+            halo=_halo, typical_halo=lambda call: 32 if _floods_components(call) else _halo(call)
         ),
         constraints=(Constraint(names=("offset",), satisfy=_offset_from_middle),),
         limits=Limits(check=_check),
         plan_of=_watershed,
         cost=Cost(memory=24.0),
         note="With mask=, each connected component of the mask is flooded in its own box. Without "
-        "one, or where seeds of several labels tie so that the order in the whole image decides, "
-        "the whole image is flooded at once.",
+        "a mask, or if ties between seeds with different labels depend on the order in the whole "
+        "image, the whole image is flooded at once.",
     ),
 )

@@ -1,4 +1,4 @@
-"""`skimage.transform`: the catalogue of its operations, and means of blocks."""
+"""`skimage.transform.downscale_local_mean`: means of blocks of pixels."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ def _blocks(call: Call) -> tuple[int, ...]:
     return tuple(int(n) for n in call.per_axis(call["factors"]))
 
 
-def _reduced(call: Call) -> tuple[int, ...]:
+def _reduced_shape(call: Call) -> tuple[int, ...]:
     return tuple(-(-n // block) for n, block in zip(call.shape, _blocks(call), strict=True))
 
 
-def _wider(call: Call, tile: Region) -> Region:
-    """Return a tile of the result with one pixel more to each side.
+def _wider_tile(call: Call, tile: Region) -> Region:
+    """Return a tile of the result with one more pixel on each side.
 
-    NumPy adds up an image of a single block in another order than the same block among others.
+    NumPy adds up an image of a single block in a different order than the same block among others.
     """
-    return clip(tuple(slice(t.start - 1, t.stop + 1) for t in tile), _reduced(call))
+    return clip(tuple(slice(t.start - 1, t.stop + 1) for t in tile), _reduced_shape(call))
 
 
 def _mean_source(call: Call, tile: Region) -> Region:
     return tuple(
         slice(t.start * block, t.stop * block)
-        for t, block in zip(_wider(call, tile), _blocks(call), strict=True)
+        for t, block in zip(_wider_tile(call, tile), _blocks(call), strict=True)
     )
 
 
 def _local_mean(call: Call) -> Tiles:
     def compute(block: Block) -> np.ndarray:
-        wider = _wider(call, block.tile)
+        wider_tile = _wider_tile(call, block.tile)
         means = call.function(block.data)
-        return np.ascontiguousarray(means[within(block.tile, wider)])
+        return np.ascontiguousarray(means[within(block.tile, wider_tile)])
 
     return Tiles(compute, source=lambda tile: _mean_source(call, tile))
 
@@ -65,7 +65,7 @@ OPERATIONS = (
             "cval": CVAL,
             "clip": Flag(advanced=True),
         },
-        result=ResultSpec(dtype=_mean_dtype, shape=_reduced),
+        result=ResultSpec(dtype=_mean_dtype, shape=_reduced_shape),
         plan_of=_local_mean,
         cost=Cost(memory=4.0),
     ),

@@ -1,8 +1,8 @@
 """`skimage.transform.hough_*`: votes for lines, circles and ellipses.
 
-Votes are whole numbers that add up over tiles, as long as every pixel keeps its absolute place. A
-circle's votes fall within its radius, which makes it a neighbourhood. What is left looks at all
-pixels, or all votes, together.
+Votes for lines are integers that add up over tiles, computed from absolute coordinates. A circle's
+votes lie within its radius, which is the halo. The other functions need all pixels, or all votes,
+at once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ANGLES = Array(ndim=1, usual=(-1.6, 1.6), optional=True, longest=30)
 LENGTH = Number(minimum=0, integer=True, length=True, usual=(0, 20))
 COUNT = Number(minimum=0, usual=(0, 30))
 POINTS = 2**18
-"""Pixels that vote at once."""
+"""Number of pixels whose votes are computed at once."""
 
 
 # -- lines -----------------------------------------------------------------------------------------
@@ -47,26 +47,26 @@ POINTS = 2**18
 
 @dataclass
 class _Votes:
-    """Votes per distance, from `first` on, and angle."""
+    """Votes by distance, starting with `first`, and angle."""
 
     first: int
     counts: np.ndarray
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Memory for the votes."""
         return self.counts.nbytes
 
     def add(self, other: _Votes) -> _Votes:
-        """Return these and the others', in place where there is room."""
+        """Return the sum of both, added in place if the distances of `other` are covered."""
         if len(other.counts) == 0 or len(self.counts) == 0:
             return other if len(self.counts) == 0 else self
         first = min(self.first, other.first)
         stop = max(self.first + len(self.counts), other.first + len(other.counts))
         if first < self.first or stop > self.first + len(self.counts):
-            wider = np.zeros((stop - first, self.counts.shape[1]), np.uint64)
-            wider[self.first - first :][: len(self.counts)] = self.counts
-            self.first, self.counts = first, wider
+            extended = np.zeros((stop - first, self.counts.shape[1]), np.uint64)
+            extended[self.first - first :][: len(self.counts)] = self.counts
+            self.first, self.counts = first, extended
         self.counts[other.first - self.first :][: len(other.counts)] += other.counts
         return self
 
@@ -81,25 +81,27 @@ def _hough_line(call: Call) -> Plan:
     theta = _theta(call)
     cos, sin = np.cos(theta), np.sin(theta)
 
-    def of(block: Block) -> _Votes:
+    def tile_votes(block: Block) -> _Votes:
         rows, columns = np.nonzero(block.data[block.core])
         rows, columns = rows + block.tile[0].start, columns + block.tile[1].start
-        reach = _distance(*(s.stop for s in block.tile))
-        counts = np.zeros((2 * reach + 3, len(theta)), np.uint64)
+        largest_distance = _distance(*(s.stop for s in block.tile))
+        counts = np.zeros((2 * largest_distance + 3, len(theta)), np.uint64)
         for start in range(0, len(rows), POINTS):
             x, y = columns[start : start + POINTS], rows[start : start + POINTS]
             for k in range(len(theta)):
-                place = cos[k] * x + sin[k] * y
-                # Away from zero where the distance lies halfway, as scikit-image rounds.
-                nearest = np.trunc(np.where(place > 0, place + 0.5, place - 0.5)).astype(np.intp)
-                counts[:, k] += np.bincount(nearest + reach + 1, minlength=len(counts)).astype(
-                    np.uint64
-                )
-        used = np.flatnonzero(counts.any(axis=1))
-        span = slice(used[0], used[-1] + 1) if len(used) else slice(0, 0)
-        return _Votes(int(span.start) - reach - 1, counts[span].copy())
+                distances = cos[k] * x + sin[k] * y
+                # Rounded half away from zero, as in scikit-image.
+                rounded = np.trunc(
+                    np.where(distances > 0, distances + 0.5, distances - 0.5)
+                ).astype(np.intp)
+                counts[:, k] += np.bincount(
+                    rounded + largest_distance + 1, minlength=len(counts)
+                ).astype(np.uint64)
+        nonzero = np.flatnonzero(counts.any(axis=1))
+        span = slice(nonzero[0], nonzero[-1] + 1) if len(nonzero) else slice(0, 0)
+        return _Votes(int(span.start) - largest_distance - 1, counts[span].copy())
 
-    votes: _Votes = yield Reduce(of, lambda a, b: a.add(b), description="votes")
+    votes: _Votes = yield Reduce(tile_votes, lambda a, b: a.add(b), description="votes")
     offset = _distance(*call.shape)
     space = np.zeros((2 * offset + 1, len(theta)), np.uint64)
     if len(votes.counts):
@@ -108,7 +110,7 @@ def _hough_line(call: Call) -> Plan:
 
 
 def _distance(rows: int, columns: int) -> int:
-    """Return the farthest that a line through an image can be from its corner."""
+    """Return the largest distance of a line through an image from its corner."""
     return ceil(sqrt(rows * rows + columns * columns))
 
 
@@ -116,7 +118,7 @@ def _check_theta(call: Call) -> None:
     theta = call["theta"]
     if theta is not None and theta.dtype != np.float64:
         raise InvalidParameter(
-            f"{call.operation.name}: theta is of type {theta.dtype}: expected float64."
+            f"{call.operation.name}: theta has dtype {theta.dtype}: expected float64."
         )
 
 
@@ -132,8 +134,8 @@ def _largest(call: Call) -> int:
 
 
 def _circle_shape(call: Call) -> tuple[int, ...]:
-    more = 2 * _largest(call) if call["full_output"] else 0
-    return (len(_radii(call)), *(n + more for n in call.shape))
+    padding = 2 * _largest(call) if call["full_output"] else 0
+    return (len(_radii(call)), *(n + padding for n in call.shape))
 
 
 def _circle_halo(call: Call) -> HaloLike:
@@ -142,11 +144,11 @@ def _circle_halo(call: Call) -> HaloLike:
 
 def _hough_circle(call: Call) -> Tiles:
     largest = _largest(call)
-    # The result of the whole image begins so many pixels before it.
-    before = largest if call["full_output"] else 0
+    # The result starts this number of pixels before the image.
+    padding = largest if call["full_output"] else 0
 
     def source(tile: Region) -> Region:
-        box = tuple(slice(s.start - before, s.stop - before) for s in tile)
+        box = tuple(slice(s.start - padding, s.stop - padding) for s in tile)
         return grow(box, ((largest, largest),) * 2)
 
     def compute(block: Block) -> np.ndarray:
@@ -191,7 +193,7 @@ OPERATIONS = (
         result=VALUES,
         limits=Limits(ndim=(2, 2)),
         cost=Cost(memory=6.0),
-        note="The image is the votes that hough_line returns.",
+        note="The image must be the votes that hough_line returns.",
     ),
     Operation(
         name="transform.probabilistic_hough_line",
@@ -239,7 +241,7 @@ OPERATIONS = (
         result=VALUES,
         limits=Limits(ndim=(3, 3)),
         cost=Cost(memory=6.0),
-        note="The image is the votes that hough_circle returns, one plane per radius.",
+        note="The image must be the votes that hough_circle returns, one plane per radius.",
     ),
     Operation(
         name="transform.hough_ellipse",

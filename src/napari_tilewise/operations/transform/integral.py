@@ -1,9 +1,9 @@
-"""`skimage.transform.integral_image` and `integrate`: sums over everything above and to the left.
+"""`skimage.transform.integral_image` and `integrate`: sums over all pixels above and to the left.
 
-NumPy's cumulative sum adds one pixel after another. A tile can go on with it exactly where the tile
-before stopped, if it knows the sums there: so one pass per axis carries the sums from tile to tile
-and keeps them at the edges of a grid of cells. Sums of integers are added up in any order; those of
-fractions are continued pixel by pixel, in the order of the whole image, so that they round alike.
+NumPy's cumulative sum adds one pixel after another. A tile continues it exactly where the previous
+tile stopped, given the sums there: one reduction per axis carries the sums from tile to tile and
+stores them at the edges of a grid of cells. Sums of integers are added up in any order; sums of
+floats are continued pixel by pixel, in the order of the whole image, so that they round the same.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CELL = {1: 2**18, 2: 1024, 3: 128}
-"""Lengths of the cells at whose edges sums are kept, by number of axes (32 beyond three): of an
-image in double precision, 2 / 1024 in a plane and 3 / 128 in a volume."""
+"""Length of the cells at whose edges sums are stored, by number of axes (32 for more than three).
+The sums take 2 / 1024 of the memory of a 2D image in double precision, and 3 / 128 of a volume."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataType(ChoiceSpec):
-    """A data type, by its name, its NumPy class or as NumPy's `dtype`."""
+    """A dtype, given by its name, as a NumPy scalar type or as a `numpy.dtype`."""
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         try:
@@ -58,14 +58,14 @@ class DataType(ChoiceSpec):
 # -- integral_image --------------------------------------------------------------------------------
 
 
-_Part: TypeAlias = tuple[Region, np.ndarray]
-"""A cell's box, and what it adds to the sums."""
+_CellSums: TypeAlias = tuple[Region, np.ndarray]
+"""A cell's box, and its contribution to the sums."""
 
 
 def _dtype(call: Call) -> np.dtype[Any]:
     if call["dtype"] is not None:
-        named: np.dtype[Any] = np.dtype(call["dtype"])
-        return named
+        dtype: np.dtype[Any] = np.dtype(call["dtype"])
+        return dtype
     if call.dtype.kind == "f":
         return np.promote_types(call.dtype, np.float64)
     return np.empty(0, call.dtype).cumsum().dtype
@@ -76,10 +76,10 @@ def _cells(call: Call) -> tuple[int, ...]:
     return tuple(min(length, n) for n in call.shape)
 
 
-class _Carried:
-    """Sums along one axis up to the end of each row of cells, for all of the image.
+class _CarriedSums:
+    """Sums along one axis up to the end of each row of cells, for the whole image.
 
-    Parts come in raster order, so that along the axis each goes on where the one before stopped.
+    Cells arrive in raster order, so that along the axis each continues where the previous stopped.
     """
 
     def __init__(self, call: Call, axis: int) -> None:
@@ -91,88 +91,92 @@ class _Carried:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Memory for the sums."""
         return self._sums.nbytes
 
-    def add(self, part: _Part) -> None:
-        """Go on with a cell's contribution."""
+    def add(self, part: _CellSums) -> None:
+        """Continue the sums with a cell's contribution."""
         axis, (box, pixels) = self._axis, part
-        before = self.before(box)
-        if before is not None:
-            pixels = np.concatenate([before, pixels.astype(before.dtype, copy=False)], axis=axis)
+        previous = self.sums_before(box)
+        if previous is not None:
+            pixels = np.concatenate(
+                [previous, pixels.astype(previous.dtype, copy=False)], axis=axis
+            )
         total = np.add.accumulate(pixels, axis=axis, dtype=self._sums.dtype)
         edge = [slice(s.start, s.stop) for s in box]
         edge[axis] = slice(box[axis].start // self._cell, box[axis].start // self._cell + 1)
-        last = [slice(None)] * len(box)
-        last[axis] = slice(-1, None)
-        self._sums[tuple(edge)] = total[tuple(last)]
+        last_sums = [slice(None)] * len(box)
+        last_sums[axis] = slice(-1, None)
+        self._sums[tuple(edge)] = total[tuple(last_sums)]
 
-    def before(self, box: Region) -> np.ndarray | None:
-        """Return the sums just before a box that begins with a cell; None at the image's edge."""
-        first = box[self._axis].start // self._cell
-        if first == 0:
+    def sums_before(self, box: Region) -> np.ndarray | None:
+        """Return the sums just before a box that starts with a cell; None at the image's edge."""
+        cell_index = box[self._axis].start // self._cell
+        if cell_index == 0:
             return None
         edge = list(box)
-        edge[self._axis] = slice(first - 1, first)
+        edge[self._axis] = slice(cell_index - 1, cell_index)
         return self._sums[tuple(edge)]
 
 
-def _summed(
-    call: Call, pixels: np.ndarray, box: Region, carried: Sequence[_Carried | None]
+def _sum_axes(
+    call: Call, pixels: np.ndarray, box: Region, carried: Sequence[_CarriedSums | None]
 ) -> np.ndarray:
     """Return the sums along the first axes, as many as were carried, in a box of whole cells."""
     dtype = _dtype(call)
     for axis, carry in enumerate(carried):
-        before = None if carry is None else carry.before(box)
-        if before is None:
+        previous = None if carry is None else carry.sums_before(box)
+        if previous is None:
             pixels = pixels.cumsum(axis=axis, dtype=dtype)
         else:
-            joined = np.concatenate([before, pixels.astype(dtype, copy=False)], axis=axis)
-            rest = (slice(None),) * axis + (slice(1, None),)
-            pixels = joined.cumsum(axis=axis, dtype=dtype)[rest]
+            extended = np.concatenate([previous, pixels.astype(dtype, copy=False)], axis=axis)
+            without_previous = (slice(None),) * axis + (slice(1, None),)
+            pixels = extended.cumsum(axis=axis, dtype=dtype)[without_previous]
     return pixels
 
 
 def _integral_image(call: Call) -> Plan:
     cells = Grid(call.shape, _cells(call))
-    carried: list[_Carried | None] = []
+    carried: list[_CarriedSums | None] = []
     for axis, count in enumerate(cells.counts):
         if count == 1:
             carried.append(None)
             continue
-        # What lies in the last row of cells is carried nowhere.
+        # The sums of the last row of cells are not needed.
         boxes = [cells.region(p) for p in cells.positions() if p[axis] < count - 1]
         carried.append((yield _carry(call, axis, tuple(carried), boxes)))
-    return Tiles(lambda block: _summed(call, block.data, block.region, carried), align=cells.tile)
+    return Tiles(lambda block: _sum_axes(call, block.data, block.region, carried), align=cells.tile)
 
 
 def _carry(
-    call: Call, axis: int, before: Sequence[_Carried | None], boxes: Sequence[Region]
+    call: Call, axis: int, carried_before: Sequence[_CarriedSums | None], boxes: Sequence[Region]
 ) -> Reduce:
-    """Return the pass that carries the sums along one axis, with those along the axes before."""
+    """Return the reduction that carries sums along one axis, after those of previous axes."""
     exact, dtype = _dtype(call).kind in "bui", _dtype(call)
 
-    def of(block: Block) -> _Part:
-        """Return a cell's sums where order does not matter, or else its pixels."""
-        sums = _summed(call, block.data, block.region, before)
+    def cell_sums(block: Block) -> _CellSums:
+        """Return a cell's sums if their order does not matter, otherwise its pixels."""
+        sums = _sum_axes(call, block.data, block.region, carried_before)
         if exact:
             sums = np.asarray(sums.sum(axis=axis, dtype=dtype, keepdims=True))
         return block.region, sums
 
-    def carried(total: _Carried | _Part) -> _Carried:
-        """Return the sums, begun with the first part, which nobody merged yet."""
-        if isinstance(total, _Carried):
+    def start_sums(total: _CarriedSums | _CellSums) -> _CarriedSums:
+        """Return the sums; a single cell, which was not merged yet, starts them."""
+        if isinstance(total, _CarriedSums):
             return total
-        begun = _Carried(call, axis)
-        begun.add(total)
-        return begun
+        sums = _CarriedSums(call, axis)
+        sums.add(total)
+        return sums
 
-    def merge(total: _Carried | _Part, part: _Part) -> _Carried:
-        sums = carried(total)
+    def merge(total: _CarriedSums | _CellSums, part: _CellSums) -> _CarriedSums:
+        sums = start_sums(total)
         sums.add(part)
         return sums
 
-    return Reduce(of, merge, regions=boxes, finish=carried, description=f"sums along axis {axis}")
+    return Reduce(
+        cell_sums, merge, regions=boxes, finish=start_sums, description=f"sums along axis {axis}"
+    )
 
 
 def _halo(call: Call) -> HaloLike:
@@ -184,7 +188,7 @@ def _halo(call: Call) -> HaloLike:
 
 @dataclass(frozen=True, kw_only=True)
 class Corners(Array):
-    """One pixel, or several: a row of coordinates each."""
+    """The coordinates of one pixel, or of several pixels, one row each."""
 
     shape: tuple[int, ...] | None = (3, 2)
     integer: bool = True
@@ -205,57 +209,59 @@ class Corners(Array):
 
     def describe(self) -> str:
         """Return the expected values in words."""
-        return "the integer coordinates of a pixel, or a row of them per window"
+        return "the integer coordinates of a pixel, or one row of coordinates per window"
 
 
-class _Looked:
-    """An image of which only the pixels that are asked for are at hand: first none, then those."""
+class _PixelRecorder:
+    """A stand-in for an image that records requested pixels, and returns them once read."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
         self.ndim = len(shape)
         self.values: dict[tuple[int, ...], Any] | None = None
-        self.asked: dict[tuple[int, ...], None] = {}
+        self.requested: dict[tuple[int, ...], None] = {}
 
     def __getitem__(self, index: tuple[Any, ...]) -> Any:
         for i, n in zip(index, self.shape, strict=True):
             if not -n <= i < n:
                 raise InvalidParameter(
-                    f"transform.integrate: a window reaches the pixel {tuple(map(int, index))}: "
-                    f"expected pixels of an image of shape {self.shape}."
+                    f"transform.integrate: a window reaches the pixel {tuple(map(int, index))}, "
+                    f"which is outside the image of shape {self.shape}."
                 )
-        place = tuple(int(i) % n for i, n in zip(index, self.shape, strict=True))
+        pixel = tuple(int(i) % n for i, n in zip(index, self.shape, strict=True))
         if self.values is None:
-            self.asked[place] = None
+            self.requested[pixel] = None
             return 0.0
-        return self.values[place]
+        return self.values[pixel]
 
 
 def _integrate(call: Call) -> Plan:
-    looked = _Looked(call.shape)
+    recorder = _PixelRecorder(call.shape)
     try:
-        found = integrate(looked, call["start"], call["end"])
+        integrals = integrate(recorder, call["start"], call["end"])
     except IndexError as error:
         raise InvalidParameter(f"transform.integrate: {error}.") from error
-    if not looked.asked:
-        return Value(found)
-    places = np.array(sorted(looked.asked))
+    if not recorder.requested:
+        return Value(integrals)
+    pixels = np.array(sorted(recorder.requested))
     cell = CELL.get(call.ndim, 32)
-    _, group = np.unique(places // cell, axis=0, return_inverse=True)
-    groups = [places[group.ravel() == k] for k in range(int(np.max(group)) + 1)]
+    _, group_ids = np.unique(pixels // cell, axis=0, return_inverse=True)
+    groups = [pixels[group_ids.ravel() == k] for k in range(int(np.max(group_ids)) + 1)]
     boxes = [
         tuple(slice(int(a), int(b) + 1) for a, b in zip(g.min(axis=0), g.max(axis=0), strict=True))
         for g in groups
     ]
 
-    def of(block: Block) -> list[tuple[tuple[int, ...], Any]]:
-        mine = groups[block.position[0]]
-        values = block.data[tuple((mine - np.array(block.start)).T)]
-        return [(tuple(map(int, place)), v) for place, v in zip(mine, values, strict=True)]
+    def pixel_values(block: Block) -> list[tuple[tuple[int, ...], Any]]:
+        group_ids = groups[block.position[0]]
+        values = block.data[tuple((group_ids - np.array(block.start)).T)]
+        return [(tuple(map(int, pixel)), v) for pixel, v in zip(group_ids, values, strict=True)]
 
-    pairs = yield Reduce(of, lambda a, b: a + b, regions=boxes, description="corners of windows")
-    looked.values = dict(itertools.chain(pairs))
-    return Value(integrate(looked, call["start"], call["end"]))
+    pairs = yield Reduce(
+        pixel_values, lambda a, b: a + b, regions=boxes, description="corners of windows"
+    )
+    recorder.values = dict(itertools.chain(pairs))
+    return Value(integrate(recorder, call["start"], call["end"]))
 
 
 OPERATIONS = (
@@ -274,7 +280,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=_dtype),
         plan_of=_integral_image,
         cost=Cost(memory=5.0),
-        note="Keeps the sums at the edges of cells of 1024 x 1024 (128 x 128 x 128) pixels.",
+        note="Stores the sums at the edges of cells of 1024 x 1024 (128 x 128 x 128) pixels.",
     ),
     Operation(
         name="transform.integrate",
@@ -287,6 +293,6 @@ OPERATIONS = (
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_integrate,
         cost=Cost(memory=2.0),
-        note="The image is an integral image, read only where windows have their corners.",
+        note="The image must be an integral image; only pixels at the windows' corners are read.",
     ),
 )

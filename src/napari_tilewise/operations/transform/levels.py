@@ -1,11 +1,11 @@
-"""The levels of a pyramid: each is the one before, smoothed and sampled.
+"""The levels of a pyramid: each is the previous one, smoothed and resampled.
 
-A tile of a level is pulled from the image through all levels between, each grown by what the next
-one needs.
+A tile of a level is computed from the image through all levels in between, each grown by what the
+next one needs.
 
-A level is clipped to the range of the smoothed level before it. All these ranges come from one pass
-over the image as long as nothing is clipped, which is nearly always; where something is, the pass
-is repeated from that level on.
+A level is clipped to the range of the smoothed previous level. One reduction computes all these
+ranges if no level needs clipping, which is almost always so; otherwise the reduction is repeated
+from the clipped level on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ import numpy as np
 
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import Block, Call, Reduce, Tiles
-from napari_tilewise.operations.transform.ranges import Extremes, clip_limits, refuse_nan, scaled
+from napari_tilewise.operations.transform.ranges import (
+    Extremes,
+    clip_limits,
+    reject_nan,
+    scaled_grid,
+)
 from napari_tilewise.operations.transform.sampling import Blur, Patch, Zoom
 
 if TYPE_CHECKING:
@@ -33,23 +38,23 @@ Limits = tuple[np.ndarray, np.ndarray]
 
 
 def factor_of(call: Call) -> float:
-    """Return how much larger or smaller each level is."""
+    """Return the factor between the sizes of consecutive levels."""
     name = "upscale" if "upscale" in call.params else "downscale"
     return call[name]  # type: ignore[no-any-return]
 
 
 def reduced(call: Call, shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the spatial shape of the level after one of this spatial shape."""
+    """Return the spatial shape of the level that follows one of this spatial shape."""
     return tuple(ceil(n / float(factor_of(call))) for n in shape)
 
 
 def channels_of(call: Call) -> int | None:
-    """Return the number of channels; None where there is no axis of them."""
+    """Return the number of channels; None without a channel axis."""
     return None if call.channel_axis is None else call.shape[call.channel_axis]
 
 
 def blur_of(call: Call, shape: tuple[int, ...]) -> Blur:
-    """Return what smooths a level of this spatial shape."""
+    """Return the filter that smooths a level of this spatial shape."""
     sigma = call["sigma"]
     if sigma is None:
         sigma = 2 * factor_of(call) / 6.0
@@ -57,19 +62,19 @@ def blur_of(call: Call, shape: tuple[int, ...]) -> Blur:
     return Blur(shape, sigmas, call["mode"], call["cval"], call.wraps)
 
 
-def zoom_of(call: Call, before: tuple[int, ...], after: tuple[int, ...]) -> Zoom:
-    """Return what samples a level of one spatial shape to make one of another."""
+def zoom_of(call: Call, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> Zoom:
+    """Return the resampling from one spatial shape to another."""
     channels = channels_of(call)
-    behind = None if channels is None else (channels, channels)
-    lengths = tuple(zip(before, after, strict=True))
-    return Zoom(lengths, behind, call["order"], call["mode"], call["cval"])
+    channel_lengths = None if channels is None else (channels, channels)
+    lengths = tuple(zip(input_shape, output_shape, strict=True))
+    return Zoom(lengths, channel_lengths, call["order"], call["mode"], call["cval"])
 
 
 # -- pixels ----------------------------------------------------------------------------------------
 
 
 def converted(call: Call, values: np.ndarray) -> np.ndarray:
-    """Return pixels as floats, scaled as the call asks for."""
+    """Return pixels as floats, scaled unless `preserve_range`."""
     convert = reach("_shared.utils", "convert_to_float")
     return np.asarray(convert(values, call["preserve_range"]))
 
@@ -86,14 +91,14 @@ def image_of(call: Call, block: Block) -> Patch:
 
 
 def restored(call: Call, data: np.ndarray) -> np.ndarray:
-    """Return pixels with the channels where the image has them."""
+    """Return pixels with the channels moved back to the image's channel axis."""
     if call.channel_axis is not None:
         data = np.moveaxis(data, -1, call.channel_axis)
     return np.ascontiguousarray(data)
 
 
 def clipped(data: np.ndarray, limits: Limits | None) -> np.ndarray:
-    """Return pixels within limits, where there are any."""
+    """Return pixels clipped to limits, if there are any."""
     return data if limits is None else np.clip(data, *limits)
 
 
@@ -102,26 +107,26 @@ def clipped(data: np.ndarray, limits: Limits | None) -> np.ndarray:
 
 @dataclass
 class Levels:
-    """The levels that are pulled from the image, the image itself being level 0."""
+    """The levels that are computed from the image, which is level 0."""
 
     call: Call
     shapes: list[tuple[int, ...]]
-    """Spatial shapes."""
+    """Spatial shapes of the levels."""
     limits: list[Limits | None] = field(default_factory=list)
-    """What levels 1, 2, ... are clipped to, as far as known."""
+    """The ranges that levels 1, 2, ... are clipped to, as far as they are known."""
 
     def blur(self, level: int) -> Blur:
-        """Return what smooths a level."""
+        """Return the filter that smooths a level."""
         return blur_of(self.call, self.shapes[level])
 
     def zoom(self, level: int) -> Zoom:
-        """Return what makes a level from the smoothed one before."""
+        """Return the resampling from the smoothed previous level to a level."""
         return zoom_of(self.call, self.shapes[level - 1], self.shapes[level])
 
     def source(self, level: int, box: Region) -> Region:
-        """Return the box of the image that a box of a level is made of."""
-        for number in range(level, 0, -1):
-            box = self.blur(number - 1).needs(self.zoom(number).needs(box))
+        """Return the box of the image that a box of a level depends on."""
+        for index in range(level, 0, -1):
+            box = self.blur(index - 1).needs(self.zoom(index).needs(box))
         return box
 
     def pull(self, level: int, image: Patch, box: Region) -> np.ndarray:
@@ -134,47 +139,47 @@ class Levels:
 
     def smooth(self, level: int, image: Patch, box: Region) -> np.ndarray:
         """Return a box of a smoothed level."""
-        wide = self.blur(level).needs(box)
-        pixels = np.ascontiguousarray(self.pull(level, image, wide))
-        return self.blur(level).run(Patch(pixels, wide), box)
+        padded_box = self.blur(level).needs(box)
+        pixels = np.ascontiguousarray(self.pull(level, image, padded_box))
+        return self.blur(level).run(Patch(pixels, padded_box), box)
 
     # -- ranges ----------------------------------------------------------------------------------
 
-    def gather(self, cuts: Grid) -> Generator[Reduce, Any, None]:
-        """Find what every level is clipped to."""
-        last = len(self.shapes) - 1
+    def reduce_limits(self, cuts: Grid) -> Generator[Reduce, Any, None]:
+        """Compute the range that every level is clipped to."""
+        last_level = len(self.shapes) - 1
         boxes = [cuts.region(position) for position in cuts.positions()]
-        while len(self.limits) < last:
-            known = len(self.limits)
-            found = yield Reduce(
+        while len(self.limits) < last_level:
+            known_levels = len(self.limits)
+            ranges = yield Reduce(
                 lambda block: self._ranges(block, boxes[block.position[0]]),
-                _join,
-                regions=[self._widest(box)[0] for box in boxes],
-                description=f"range of levels {known + 1} to {last}",
+                _merge_ranges,
+                regions=[self._boxes_for_ranges(box)[0] for box in boxes],
+                description=f"range of levels {known_levels + 1} to {last_level}",
             )
-            for smooth, made in found[known:]:
-                low, high = self._limits(smooth, made)
+            for smooth, result in ranges[known_levels:]:
+                low, high = self._limits(smooth, result)
                 self.limits.append((low, high))
-                if not (low <= made.low and made.high <= high):
-                    break  # levels above this one were made of what should have been clipped
+                if not (low <= result.low and result.high <= high):
+                    break  # the next levels were computed from pixels that need clipping
 
-    def _limits(self, smooth: Extremes, made: Extremes) -> Limits:
+    def _limits(self, smooth: Extremes, result: Extremes) -> Limits:
         order = self.call["order"]
         if order > 1:
-            refuse_nan(self.call, smooth, order)
-        # NaN that sampling itself made hides the result's range from scikit-image.
-        counts = self.call["mode"] == "constant" and made.has_nan <= smooth.has_nan
-        return clip_limits(smooth, self.call["cval"], made if counts else None)
+            reject_nan(self.call, smooth, order)
+        # If resampling itself produces NaN, scikit-image does not see the result's range.
+        cval_counts = self.call["mode"] == "constant" and result.has_nan <= smooth.has_nan
+        return clip_limits(smooth, self.call["cval"], result if cval_counts else None)
 
     def _share(self, level: int, box: Region) -> Region:
-        """Return the box of a level that belongs to a box of the last one; they tile the level."""
+        """Return a level's share of a box of the last level; the shares of all boxes tile it."""
         return tuple(
             slice(s.start * n // m, s.stop * n // m)
             for s, n, m in zip(box, self.shapes[level], self.shapes[-1], strict=True)
         )
 
-    def _widest(self, box: Region) -> list[Region]:
-        """Return, level by level, what is needed for the ranges in a box of the last level."""
+    def _boxes_for_ranges(self, box: Region) -> list[Region]:
+        """Return, level by level, the boxes needed for the ranges of a box of the last level."""
         boxes = [box]
         for level in range(len(self.shapes) - 1, 0, -1):
             inner = _hull(self.zoom(level).needs(boxes[0]), self._share(level - 1, box))
@@ -182,23 +187,23 @@ class Levels:
         return boxes
 
     def _ranges(self, block: Block, box: Region) -> list[tuple[Extremes, Extremes]]:
-        """Return, for levels 1, 2, ..., the ranges of what each is made of and of itself."""
-        boxes, found = self._widest(box), []
+        """Return, for levels 1, 2, ..., the ranges of the smoothed previous level and of itself."""
+        boxes, ranges = self._boxes_for_ranges(box), []
         patch = image_of(self.call, block)
         for level in range(1, len(self.shapes)):
-            mine = self._share(level - 1, box)
-            inner = _hull(self.zoom(level).needs(boxes[level]), mine)
+            share_before = self._share(level - 1, box)
+            inner = _hull(self.zoom(level).needs(boxes[level]), share_before)
             smooth = Patch(self.blur(level - 1).run(patch, inner), inner)
-            made = self.zoom(level).run(
+            result_pixels = self.zoom(level).run(
                 Patch(np.ascontiguousarray(smooth.data), inner), boxes[level]
             )
-            before = Extremes.of(smooth.take(mine, self.shapes[level - 1]))
+            smooth_extremes = Extremes.of(smooth.take(share_before, self.shapes[level - 1]))
             share = self._share(level, box)
-            own = Patch(made, boxes[level]).take(share, self.shapes[level])
-            found.append((before, Extremes.of(own)))
+            result_share = Patch(result_pixels, boxes[level]).take(share, self.shapes[level])
+            ranges.append((smooth_extremes, Extremes.of(result_share)))
             limits = self.limits[level - 1] if level <= len(self.limits) else None
-            patch = Patch(np.ascontiguousarray(clipped(made, limits)), boxes[level])
-        return found
+            patch = Patch(np.ascontiguousarray(clipped(result_pixels, limits)), boxes[level])
+        return ranges
 
 
 def _hull(a: Region, b: Region) -> Region:
@@ -207,33 +212,33 @@ def _hull(a: Region, b: Region) -> Region:
     )
 
 
-def _join(
+def _merge_ranges(
     a: list[tuple[Extremes, Extremes]], b: list[tuple[Extremes, Extremes]]
 ) -> list[tuple[Extremes, Extremes]]:
     return [(p.join(r), q.join(s)) for (p, q), (r, s) in zip(a, b, strict=True)]
 
 
 def find_limits(call: Call, levels: Levels, grid: Grid) -> Generator[Reduce, Any, None]:
-    """Find what every level is clipped to, where anything can need it."""
-    if call["order"] == 0:  # the nearest pixel is never out of range
+    """Compute the range that every level is clipped to, if pixels can exceed it."""
+    if call["order"] == 0:  # nearest neighbours are never out of range
         levels.limits = [None] * (len(levels.shapes) - 1)
     if len(levels.shapes) > 1:
-        yield from levels.gather(scaled(grid, levels.shapes[-1]))
+        yield from levels.reduce_limits(scaled_grid(grid, levels.shapes[-1]))
 
 
-def _look(block: Block) -> Grid:
+def _grid_of_block(block: Block) -> Grid:
     return block.grid
 
 
-def grid_of(call: Call) -> Generator[Reduce, Any, Grid]:
-    """Ask for the grid of tiles, which a plan sees from a block only."""
+def tile_grid(call: Call) -> Generator[Reduce, Any, Grid]:
+    """Return the grid of tiles, which a plan receives only with a block."""
     corner = tuple(slice(0, 1) for _ in call.spatial_shape)
-    grid: Grid = yield Reduce(_look, lambda a, b: a, regions=[corner], description="tiles")
+    grid: Grid = yield Reduce(_grid_of_block, lambda a, b: a, regions=[corner], description="tiles")
     return grid
 
 
 def level_tiles(call: Call, levels: Levels, level: int) -> Tiles:
-    """Return the last pass of a level that is pulled from the image."""
+    """Return the tiled pass for a level that is computed from the image."""
     return Tiles(
         lambda block: restored(call, levels.pull(level, image_of(call, block), block.tile)),
         source=lambda tile: levels.source(level, tile),

@@ -1,7 +1,7 @@
-"""`skimage.transform.resize_local_mean`: every pixel the mean of the area it comes from.
+"""`skimage.transform.resize_local_mean`: every pixel is the mean of an area of the image.
 
-scikit-image multiplies each axis with a matrix of weights, almost all of them zero. A tile needs a
-few of its rows and, of those, the columns that are not zero.
+scikit-image multiplies each axis by a matrix of weights, almost all of which are zero. A tile needs
+only some of its rows, and of these the columns that are not zero.
 """
 
 from __future__ import annotations
@@ -38,56 +38,61 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class _Axis:
-    """The areas of an axis's pixels before and after."""
+    """The edges of the pixels along an axis of the input and of the output."""
 
-    before: int
-    after: int
-    old: np.ndarray
-    """Where the old pixels begin, and the last one ends."""
-    new: np.ndarray
+    input_length: int
+    output_length: int
+    input_edges: np.ndarray
+    """Where the input's pixels start, and the last one ends."""
+    output_edges: np.ndarray
 
     @classmethod
-    def of(cls, before: int, after: int, grid_mode: bool, dtype: Any) -> _Axis:
-        """Return the areas as scikit-image computes them."""
+    def create(cls, input_length: int, output_length: int, grid_mode: bool, dtype: Any) -> _Axis:
+        """Return the edges as scikit-image computes them."""
         if grid_mode:
-            old = np.linspace(0, before, num=before + 1, dtype=dtype)
-            new = np.linspace(0, before, num=after + 1, dtype=dtype)
-            return cls(before, after, old, new)
-        last, count = before - 1, after - 1
-        half = np.inf if count == 0 else 0.5 * last / count
-        inner = np.linspace(0.5, last - 0.5, last, dtype=dtype)
-        made = np.linspace(half, last - half, count, dtype=dtype)
-        ends = np.array([0, last], dtype)
-        old, new = (np.concatenate([ends[:1], middle, ends[1:]]) for middle in (inner, made))
-        return cls(before, after, old, new)
+            input_edges = np.linspace(0, input_length, num=input_length + 1, dtype=dtype)
+            output_edges = np.linspace(0, input_length, num=output_length + 1, dtype=dtype)
+            return cls(input_length, output_length, input_edges, output_edges)
+        span, count = input_length - 1, output_length - 1
+        half = np.inf if count == 0 else 0.5 * span / count
+        inner_input = np.linspace(0.5, span - 0.5, span, dtype=dtype)
+        positions = np.linspace(half, span - half, count, dtype=dtype)
+        ends = np.array([0, span], dtype)
+        input_edges, output_edges = (
+            np.concatenate([ends[:1], edges, ends[1:]]) for edges in (inner_input, positions)
+        )
+        return cls(input_length, output_length, input_edges, output_edges)
 
     def needs(self, part: slice) -> slice:
-        """Return the old pixels that new ones share area with."""
-        if self.before == self.after:
+        """Return the span of input pixels that overlap a span of output pixels."""
+        if self.input_length == self.output_length:
             return part
-        low, high = self.new[part.start], self.new[part.stop]
-        first = int(np.searchsorted(self.old, low, side="right")) - 1
-        stop = int(np.searchsorted(self.old, high, side="left"))
-        first = min(max(first, 0), self.before - 1)
-        return slice(first, min(max(stop, first + 1), self.before))
+        low, high = self.output_edges[part.start], self.output_edges[part.stop]
+        start = int(np.searchsorted(self.input_edges, low, side="right")) - 1
+        stop = int(np.searchsorted(self.input_edges, high, side="left"))
+        start = min(max(start, 0), self.input_length - 1)
+        return slice(start, min(max(stop, start + 1), self.input_length))
 
-    def weights(self, part: slice, held: slice) -> np.ndarray:
-        """Return a part of the matrix: rows for new pixels, columns for old ones."""
-        new, old = self.new[part.start : part.stop + 1], self.old[held.start : held.stop + 1]
-        upper = np.minimum(new[1:, np.newaxis], old[np.newaxis, 1:])
-        lower = np.maximum(new[:-1, np.newaxis], old[np.newaxis, :-1])
+    def weights(self, part: slice, columns: slice) -> np.ndarray:
+        """Return a part of the matrix: rows for output pixels, columns for input pixels."""
+        output_edges, input_edges = (
+            self.output_edges[part.start : part.stop + 1],
+            self.input_edges[columns.start : columns.stop + 1],
+        )
+        upper = np.minimum(output_edges[1:, np.newaxis], input_edges[np.newaxis, 1:])
+        lower = np.maximum(output_edges[:-1, np.newaxis], input_edges[np.newaxis, :-1])
         shared: np.ndarray = np.maximum(upper - lower, 0)
         shared /= shared.sum(axis=1, keepdims=True)
         return shared
 
 
 def _targets(call: Call) -> tuple[int, ...]:
-    """Return the lengths after, the channels last as scikit-image moves them."""
+    """Return the output's shape with the channels last, as scikit-image moves them."""
     shape: tuple[int, ...] = call["output_shape"]
     if call.channel_axis is not None:
-        # With the channels' length among them, scikit-image takes the lengths as they stand.
-        named = len(shape) == len(call.shape)
-        return shape if named else (*shape, call.shape[call.channel_axis])
+        # If it includes the channels' length, scikit-image uses output_shape without reordering.
+        includes_channels = len(shape) == len(call.shape)
+        return shape if includes_channels else (*shape, call.shape[call.channel_axis])
     if len(shape) == call.ndim - 1:
         return (*shape, call.shape[-1])
     return shape[: call.ndim]
@@ -108,29 +113,31 @@ def _channel(call: Call) -> int | None:
 
 def _check(call: Call) -> None:
     shape, name = call["output_shape"], call.operation.name
-    least, most = call.ndim, call.ndim + 1
+    fewest, largest = call.ndim, call.ndim + 1
     if call.channel_axis is None:
-        least -= 1
-    elif len(shape) == most and shape[call.channel_axis] != call.shape[call.channel_axis]:
+        fewest -= 1
+    elif len(shape) == largest and shape[call.channel_axis] != call.shape[call.channel_axis]:
         raise InvalidParameter(
             f"{name}: output_shape={shape} changes the number of channels (axis "
-            f"{call.channel_axis} of {call.shape}): expected {call.shape[call.channel_axis]} there."
+            f"{call.channel_axis} of {call.shape}): expected {call.shape[call.channel_axis]}."
         )
-    if not least <= len(shape) <= most:
+    if not fewest <= len(shape) <= largest:
         raise InvalidParameter(
-            f"{name}: output_shape={shape} for an image of shape {call.shape}: expected {least} "
-            f"or {most} lengths."
+            f"{name}: output_shape={shape} for an image of shape {call.shape}: expected {fewest} "
+            f"or {largest} lengths."
         )
 
 
 def _plan(call: Call) -> Tiles:
     targets = _targets(call)
     dtype = np.dtype(as_float(call))
-    moved = call.shape
+    shape = call.shape
     if call.channel_axis is not None:
-        moved = (*call.spatial_shape, call.shape[call.channel_axis])
-    axes = [_Axis.of(n, m, call["grid_mode"], dtype) for n, m in zip(moved, targets, strict=True)]
-    behind = () if call.channel_axis is None else (slice(0, targets[-1]),)
+        shape = (*call.spatial_shape, call.shape[call.channel_axis])
+    axes = [
+        _Axis.create(n, m, call["grid_mode"], dtype) for n, m in zip(shape, targets, strict=True)
+    ]
+    channel_spans = () if call.channel_axis is None else (slice(0, targets[-1]),)
 
     def source(tile: Region) -> Region:
         return tuple(axis.needs(part) for axis, part in zip(axes, tile, strict=False))
@@ -139,16 +146,16 @@ def _plan(call: Call) -> Tiles:
         data = np.asarray(
             reach("_shared.utils", "convert_to_float")(block.data, call["preserve_range"])
         )
-        require_finite(call, data, "a product of matrices spreads over all of it")
+        require_finite(call, data, "a matrix product spreads over the whole image")
         if call.channel_axis is not None:
             data = np.moveaxis(data, call.channel_axis, -1)
-        held = (*block.region, *(slice(0, n) for n in moved[call.ndim :]))
-        for number, (axis, part, have) in enumerate(
-            zip(axes, (*block.tile, *behind), held, strict=True)
+        regions = (*block.region, *(slice(0, n) for n in shape[call.ndim :]))
+        for index, (axis, part, region) in enumerate(
+            zip(axes, (*block.tile, *channel_spans), regions, strict=True)
         ):
-            if axis.before != axis.after:
-                product = np.tensordot(data, axis.weights(part, have), ([number], [-1]))
-                data = np.moveaxis(product, -1, number)
+            if axis.input_length != axis.output_length:
+                product = np.tensordot(data, axis.weights(part, region), ([index], [-1]))
+                data = np.moveaxis(product, -1, index)
         if call.channel_axis is not None:
             data = np.moveaxis(data, -1, call.channel_axis)
         elif _channel(call) is not None:
@@ -173,8 +180,8 @@ OPERATIONS = (
         name="transform.resize_local_mean",
         family=families.SIZES,
         kind=Kind.GEOMETRY,
-        # A matrix product adds up in blocks that depend on where the matrix begins: one rounding
-        # or two per axis, in the precision of the image.
+        # A matrix product adds up in blocks that depend on where the matrix starts: one or two
+        # rounding errors per axis, in the image's precision.
         accuracy=Accuracy(tolerance=1e-14, single=2.0**-21),
         specs={
             "output_shape": Lengths(item=LENGTH),

@@ -1,8 +1,8 @@
-"""`skimage.transform.pyramid_*`: every level is the one before, smoothed and sampled.
+"""`skimage.transform.pyramid_*`: every level is the previous one, smoothed and resampled.
 
-A tile of a level is pulled from the image through all levels between, each grown by what the next
-one needs. That doubles with every level; so from the first level that is small, which is gathered
-whole, scikit-image makes the smaller ones in memory.
+A tile of a level is computed from the image through all levels in between, each grown by what the
+next one needs. This margin doubles with every level; so the first small level is assembled in
+memory, and scikit-image computes all smaller levels from it.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ from napari_tilewise.operations.transform.levels import (
     converted,
     factor_of,
     find_limits,
-    grid_of,
     image_of,
     level_tiles,
     reduced,
     restored,
+    tile_grid,
     zoom_of,
 )
-from napari_tilewise.operations.transform.ranges import gather_limits, scaled
+from napari_tilewise.operations.transform.ranges import Resampling, reduce_limits, scaled_grid
 from napari_tilewise.operations.transform.resize import TOLERANCE, TOLERANCE32
 from napari_tilewise.operations.transform.sampling import Patch, support
 
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from napari_tilewise.grid import Grid, Region
 
 SMALL = 2**22
-"""Pixels of a level from which on the levels are made in memory."""
+"""Largest number of pixels of a level that is assembled in memory."""
 
 
 # -- one level -------------------------------------------------------------------------------------
@@ -84,34 +84,31 @@ def _halo(call: Call) -> HaloLike:
 
 
 def _expand(call: Call) -> Plan:
-    before = call.spatial_shape
-    after = tuple(ceil(factor_of(call) * n) for n in before)
-    zoom, blur = zoom_of(call, before, after), blur_of(call, after)
-
-    def source(tile: Region) -> Region:
-        return zoom.needs(tile)
+    input_shape = call.spatial_shape
+    output_shape = tuple(ceil(factor_of(call) * n) for n in input_shape)
+    zoom, blur = zoom_of(call, input_shape, output_shape), blur_of(call, output_shape)
 
     limits = None
     if zoom.order:
-        limits = yield from gather_limits(
-            call,
-            lambda values: converted(call, values),
-            lambda block, tile: zoom.run(image_of(call, block), tile),
-            source,
-            after,
+        resampling = Resampling(
+            convert=lambda values: converted(call, values),
+            sample=lambda block, tile: zoom.run(image_of(call, block), tile),
+            source=zoom.needs,
+            result_shape=output_shape,
             spline=zoom.order,
         )
+        limits = yield from reduce_limits(call, resampling)
 
     def compute(block: Block) -> np.ndarray:
         box = blur.needs(block.tile)
-        sharp = clipped(zoom.run(image_of(call, block), box), limits)
-        return restored(call, blur.run(Patch(np.ascontiguousarray(sharp), box), block.tile))
+        resampled = clipped(zoom.run(image_of(call, block), box), limits)
+        return restored(call, blur.run(Patch(np.ascontiguousarray(resampled), box), block.tile))
 
-    return Tiles(compute, source=lambda tile: source(blur.needs(tile)))
+    return Tiles(compute, source=lambda tile: zoom.needs(blur.needs(tile)))
 
 
 def _reduce(call: Call) -> Plan:
-    grid = yield from grid_of(call)
+    grid = yield from tile_grid(call)
     levels = Levels(call, [call.spatial_shape, reduced(call, call.spatial_shape)])
     yield from find_limits(call, levels, grid)
     return level_tiles(call, levels, 1)
@@ -123,10 +120,10 @@ def _reduce(call: Call) -> Plan:
 def _gaussian_shapes(call: Call) -> list[tuple[int, ...]]:
     shapes = [call.spatial_shape]
     while len(shapes) - 1 != call["max_layer"]:
-        after = reduced(call, shapes[-1])
-        if after == shapes[-1]:
+        next_shape = reduced(call, shapes[-1])
+        if next_shape == shapes[-1]:
             break
-        shapes.append(after)
+        shapes.append(next_shape)
     return shapes
 
 
@@ -149,14 +146,14 @@ class PyramidLevels:
     """Returns the pass that computes a level."""
 
     def pulled(self, call: Call) -> list[tuple[int, ...]]:
-        """Return the shapes down to that of the level that is gathered whole."""
+        """Return the shapes of the levels up to the first one that is assembled in memory."""
         shapes = self.shapes(call)
         channels = channels_of(call) or 1
         small = [level for level, shape in enumerate(shapes) if prod(shape) * channels <= SMALL]
         return shapes[: small[0] + 1] if small else shapes
 
     def halo(self, call: Call) -> HaloLike:
-        """Return what the last pulled level needs of the image."""
+        """Return the halo in the image for the last level that is computed by tiles."""
         shapes, factor = self.pulled(call), factor_of(call)
         near = max(blur_of(call, call.spatial_shape).reach) + support(call["order"])
         bound = ceil(sum(near * factor**level for level in range(len(shapes))))
@@ -169,11 +166,11 @@ class PyramidLevels:
 
     def plan(self, call: Call) -> Plan:
         """Pull the large levels tile by tile, and compute the small ones in memory."""
-        grid = yield from grid_of(call)
+        grid = yield from tile_grid(call)
         levels = Levels(call, self.pulled(call))
         yield from find_limits(call, levels, grid)
         base = len(levels.shapes) - 1
-        whole = yield from _gathered(call, levels, base, grid)
+        whole = yield from _reduce_to_array(call, levels, base, grid)
         layers = len(self.shapes(call)) - 1 - base
         small = call.function(restored(call, whole), max_layer=layers, preserve_range=True)
         return Parts(
@@ -184,41 +181,45 @@ class PyramidLevels:
         )
 
 
-def _gathered(
+def _reduce_to_array(
     call: Call, levels: Levels, level: int, grid: Grid
 ) -> Generator[Reduce, Any, np.ndarray]:
-    """Return a level whole, channels last."""
-    cuts = scaled(grid, levels.shapes[level])
-    boxes = [cuts.region(position) for position in cuts.positions()]
+    """Return a whole level, channels last."""
+    boxes_grid = scaled_grid(grid, levels.shapes[level])
+    boxes = [boxes_grid.region(position) for position in boxes_grid.positions()]
 
-    def of(block: Block) -> list[tuple[Region, np.ndarray]]:
+    def tile_pixels(block: Block) -> list[tuple[Region, np.ndarray]]:
         box = boxes[block.position[0]]
         return [(box, levels.pull(level, image_of(call, block), box))]
 
     def finish(parts: list[tuple[Region, np.ndarray]]) -> np.ndarray:
-        whole = np.empty((*cuts.shape, *parts[0][1].shape[len(cuts.shape) :]), parts[0][1].dtype)
+        pixels_of_level = np.empty(
+            (*boxes_grid.shape, *parts[0][1].shape[len(boxes_grid.shape) :]), parts[0][1].dtype
+        )
         for box, pixels in parts:
-            whole[box] = pixels
-        return whole
+            pixels_of_level[box] = pixels
+        return pixels_of_level
 
-    whole: np.ndarray = yield Reduce(
-        of,
+    pixels_of_level: np.ndarray = yield Reduce(
+        tile_pixels,
         lambda a, b: a + b,
         regions=[levels.source(level, box) for box in boxes],
         finish=finish,
         description=f"level {level}",
     )
-    return whole
+    return pixels_of_level
 
 
-def _difference(call: Call, levels: Levels, level: int) -> Tiles:
+def _laplacian_tiles(call: Call, levels: Levels, level: int) -> Tiles:
     blur = levels.blur(level)
 
     def compute(block: Block) -> np.ndarray:
-        wide = blur.needs(block.tile)
-        pixels = Patch(np.ascontiguousarray(levels.pull(level, image_of(call, block), wide)), wide)
-        sharp = pixels.take(block.tile, levels.shapes[level])
-        return restored(call, sharp - blur.run(pixels, block.tile))
+        padded_box = blur.needs(block.tile)
+        pixels = Patch(
+            np.ascontiguousarray(levels.pull(level, image_of(call, block), padded_box)), padded_box
+        )
+        original = pixels.take(block.tile, levels.shapes[level])
+        return restored(call, original - blur.run(pixels, block.tile))
 
     return Tiles(compute, source=lambda tile: levels.source(level, blur.needs(tile)))
 
@@ -232,14 +233,13 @@ def _check(call: Call) -> None:
     sigma = call["sigma"]
     if call["mode"] in ("edge", "symmetric") and (sigma is None or sigma > 1e-15):
         raise InvalidParameter(
-            f"{call.operation.name}: mode={call['mode']!r}: scikit-image smooths with this mode "
-            "too, and its Gaussian filter has none of this name: expected 'reflect', 'constant' or "
-            "'wrap', or sigma=0."
+            f"{call.operation.name}: mode={call['mode']!r}: expected 'reflect', 'constant' or "
+            "'wrap', or sigma=0, because scikit-image's Gaussian filter has no mode of this name."
         )
 
 
 def _check_gaussian(call: Call) -> None:
-    if call["max_layer"] != 0:  # else nothing but the image is asked for
+    if call["max_layer"] != 0:  # with 0 the only level is the image itself
         _check(call)
 
 
@@ -282,8 +282,8 @@ def _pyramid(name: str, levels: PyramidLevels, check: Callable[[Call], None]) ->
         cost=Cost(memory=8.0),
         step=AsStep(text="tuple({call})"),
         adapter=Adapter(wrap=_as_tuple),
-        note=f"{_ORDERS} Returns a tuple of the levels, where scikit-image returns a generator of "
-        "them. Levels of up to four million pixels are made in memory.",
+        note=f"{_ORDERS} Returns a tuple of the levels; scikit-image returns a generator. Levels "
+        "of up to four million pixels are computed in memory.",
     )
 
 
@@ -317,5 +317,5 @@ OPERATIONS = (
         note=_ORDERS,
     ),
     _pyramid("gaussian", PyramidLevels(_gaussian_shapes, level_tiles), _check_gaussian),
-    _pyramid("laplacian", PyramidLevels(_laplacian_shapes, _difference), _check),
+    _pyramid("laplacian", PyramidLevels(_laplacian_shapes, _laplacian_tiles), _check),
 )

@@ -1,4 +1,4 @@
-"""`skimage.transform.radon` and its kin: projections, each of which looks at the whole image."""
+"""`skimage.transform.radon` and related functions: projections, which need the whole image."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def _check_theta(call: Call) -> None:
     theta = call["theta"]
     if theta is not None and len(theta) != call.shape[1]:
         raise InvalidParameter(
-            f"{call.operation.name}: theta has {len(theta)} angles for {call.shape[1]} columns "
-            "of projections: expected as many."
+            f"{call.operation.name}: theta has {len(theta)} angles, but the sinogram has "
+            f"{call.shape[1]} columns: expected one angle per column."
         )
 
 
@@ -60,10 +60,10 @@ def _check_sart(call: Call) -> None:
     _check_theta(call)
     length, count = call.shape
     for name, shape in (("image", (length, length)), ("projection_shifts", (count,))):
-        given = call[name]
-        if given is not None and given.shape != shape:
+        array = call[name]
+        if array is not None and array.shape != shape:
             raise InvalidParameter(
-                f"{call.operation.name}: {name} has shape {given.shape}: expected {shape}."
+                f"{call.operation.name}: {name} has shape {array.shape}: expected {shape}."
             )
     if call["clip"] is not None and np.shape(call["clip"]) != (2,):
         raise InvalidParameter(
@@ -73,8 +73,8 @@ def _check_sart(call: Call) -> None:
 
 def _sart_dtype(call: Call) -> np.dtype[Any]:
     if call["dtype"] is not None:
-        named: np.dtype[Any] = np.dtype(call["dtype"])
-        return named
+        dtype: np.dtype[Any] = np.dtype(call["dtype"])
+        return dtype
     return call.dtype if call.dtype.char in "fd" else np.dtype(float)
 
 
@@ -162,8 +162,8 @@ OPERATIONS = (
         result=ResultSpec(shape=lambda call: (call.shape[0],) * 2, dtype=_sart_dtype),
         limits=Limits(ndim=(2, 2), check=_check_sart),
         cost=Cost(memory=10.0),
-        note="The image is a sinogram, one column per angle; `image` is what reconstruction starts "
-        "from, which scikit-image overwrites and tiled processing leaves alone.",
+        note="The image is a sinogram, one column per angle; `image` is the initial "
+        "reconstruction, which scikit-image overwrites and tiled processing does not.",
     ),
     Operation(
         name="transform.frt2",

@@ -1,8 +1,8 @@
-"""The range that scikit-image's geometry clips its result to: the whole image's.
+"""The range to which scikit-image's geometric functions clip their result: the whole image's.
 
-Interpolation overshoots (splines), or rounds a hair beyond (order one); scikit-image then clips to
-the smallest and largest value of the image. A constant border outside that range counts too, if the
-result holds it anywhere.
+Interpolation overshoots (splines), or exceeds the range by a rounding error (order 1); scikit-image
+then clips to the smallest and largest value of the image. A constant border outside that range is
+included if the result contains it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Extremes:
-    """The smallest and largest value, NaN left out, and whether there is any."""
+    """The smallest and largest value, ignoring NaN, and whether there is a NaN."""
 
     low: Any
     high: Any
@@ -31,33 +31,35 @@ class Extremes:
 
     @classmethod
     def of(cls, values: np.ndarray, *, skip_nan: bool = True) -> Extremes:
-        """Return those of an array; where NaN is not skipped, it is what it spreads to."""
-        least, most = (np.fmin, np.fmax) if skip_nan else (np.minimum, np.maximum)
-        low, high = extreme(least, values), extreme(most, values)
-        nan = values.dtype.kind == "f" and bool(np.isnan(values.min()))
-        return cls(low, high, nan)
+        """Return the extremes of an array; without `skip_nan`, they are NaN if any value is."""
+        minimum, maximum = (np.fmin, np.fmax) if skip_nan else (np.minimum, np.maximum)
+        low, high = extreme(minimum, values), extreme(maximum, values)
+        has_nan = values.dtype.kind == "f" and bool(np.isnan(values.min()))
+        return cls(low, high, has_nan)
 
     def join(self, other: Extremes, *, skip_nan: bool = True) -> Extremes:
-        """Return those of both."""
-        least, most = (np.fmin, np.fmax) if skip_nan else (np.minimum, np.maximum)
+        """Return the extremes of both."""
+        minimum, maximum = (np.fmin, np.fmax) if skip_nan else (np.minimum, np.maximum)
         return Extremes(
-            least(self.low, other.low), most(self.high, other.high), self.has_nan or other.has_nan
+            minimum(self.low, other.low),
+            maximum(self.high, other.high),
+            self.has_nan or other.has_nan,
         )
 
 
 def clip_limits(
     image: Extremes, cval: float, result: Extremes | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what scikit-image clips to.
+    """Return the range to which scikit-image clips.
 
     Parameters
     ----------
     image
-        Of the image that was sampled.
+        The extremes of the image that is resampled.
     cval
         The value beyond a constant border.
     result
-        Of the result before it is clipped; None where the border is not constant.
+        The extremes of the result before clipping; None if the border is not constant.
     """
     low, high = image.low, image.high
     if result is not None and not low <= cval <= high and result.low <= cval <= result.high:
@@ -66,93 +68,92 @@ def clip_limits(
     return np.asarray(low), np.asarray(high)
 
 
-def refuse_nan(call: Call, found: Extremes, order: int) -> None:
-    """Raise where a spline would spread NaN or infinity over all of the image."""
-    if found.has_nan or not np.isfinite([found.low, found.high]).all():
+def reject_nan(call: Call, extremes: Extremes, order: int) -> None:
+    """Raise `InvalidImage` for NaN and infinity, which a spline spreads over the whole image."""
+    if extremes.has_nan or not np.isfinite([extremes.low, extremes.high]).all():
         raise InvalidImage(
-            f"{call.operation.name}: the image holds NaN or infinite values, which a spline of "
-            f"order {order} spreads over all of it. Replace them first, for example with "
+            f"{call.operation.name}: the image contains NaN or infinite values, which a spline of "
+            f"order {order} spreads over the whole image. Replace them first, for example with "
             "numpy.nan_to_num, or use order=0 or 1."
         )
 
 
-def gather_limits(
-    call: Call,
-    convert: Callable[[np.ndarray], np.ndarray],
-    sample: Callable[[Block, Region], np.ndarray],
-    source: Callable[[Region], Region],
-    result_shape: Sequence[int],
-    *,
-    spline: int = 0,
-) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
-    """Find what a result is clipped to.
+@dataclass(frozen=True)
+class Resampling:
+    """How a box of a result is computed from the image, before clipping."""
 
-    Parameters
-    ----------
-    call
-        The operation with `mode` and `cval`.
-    convert
-        Converts pixels as the function does first; keeps their order.
-    sample, source
-        Make a box of the result, not clipped, from a block; name the block's box.
-    result_shape
-        The result's spatial shape.
-    spline
-        The spline's order, where one makes NaN impossible.
-    """
-    found, grid = yield Reduce(
+    convert: Callable[[np.ndarray], np.ndarray]
+    """Converts pixels as the function's first step does; preserves their order."""
+    sample: Callable[[Block, Region], np.ndarray]
+    """Computes a box of the result from a block, the channels last."""
+    source: Callable[[Region], Region]
+    """Returns the box of the image that a box of the result depends on."""
+    result_shape: Sequence[int]
+    """The result's spatial shape."""
+    spline: int
+    """The order of a spline's recursive filter; 0 without one."""
+
+
+def reduce_limits(
+    call: Call, resampling: Resampling
+) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+    """Return the range to which a result is clipped, for a call with `mode` and `cval`."""
+    extremes, grid = yield Reduce(
         lambda block: (Extremes.of(block.data), block.grid),
         lambda a, b: (a[0].join(b[0]), a[1]),
         description="smallest and largest value",
     )
-    if spline > 1:
-        refuse_nan(call, found, spline)
-    low, high = convert(np.array([found.low, found.high], call.dtype))
-    image = Extremes(low, high, found.has_nan)
+    if resampling.spline > 1:
+        reject_nan(call, extremes, resampling.spline)
+    low, high = resampling.convert(np.array([extremes.low, extremes.high], call.dtype))
+    image = Extremes(low, high, extremes.has_nan)
     if call["mode"] != "constant" or low <= call["cval"] <= high:
         return clip_limits(image, call["cval"], None)
-    tiles = scaled(grid, result_shape)
-    parts = [tiles.region(position) for position in tiles.positions()]
-    reached = yield Reduce(
-        lambda block: Extremes.of(sample(block, parts[block.position[0]]), skip_nan=image.has_nan),
+    tiles = scaled_grid(grid, resampling.result_shape)
+    boxes = [tiles.region(position) for position in tiles.positions()]
+
+    def result_extremes(block: Block) -> Extremes:
+        pixels = resampling.sample(block, boxes[block.position[0]])
+        return Extremes.of(pixels, skip_nan=image.has_nan)
+
+    result = yield Reduce(
+        result_extremes,
         lambda a, b: a.join(b, skip_nan=image.has_nan),
-        regions=[source(part) for part in parts],
+        regions=[resampling.source(box) for box in boxes],
         description="range of the result",
     )
-    return clip_limits(image, call["cval"], reached)
+    return clip_limits(image, call["cval"], result)
 
 
 def clipped_tiles(
-    call: Call,
-    convert: Callable[[np.ndarray], np.ndarray],
-    sample: Callable[[Block, Region], np.ndarray],
-    source: Callable[[Region], Region],
-    result_shape: Sequence[int],
-    *,
-    spline: int,
-    overshoots: bool,
+    call: Call, resampling: Resampling, *, overshoots: bool
 ) -> Generator[Reduce, Any, Tiles]:
-    """Return tiles of a result, channels last before, that are clipped where the call asks for it.
+    """Return the tiled pass of a resampling, clipped if the call has `clip` set.
 
-    See `gather_limits` for the parameters; `overshoots` is whether anything can be out of range.
+    Parameters
+    ----------
+    call
+        A call with `mode`, `cval` and `clip`.
+    resampling
+        Computes the result with the channels last.
+    overshoots
+        Whether pixels of the result can exceed the image's range.
     """
     limits = None
-    if spline > 1 or (call["clip"] and overshoots):
-        limits = yield from gather_limits(
-            call, convert, sample, source, result_shape, spline=spline
-        )
+    if resampling.spline > 1 or (call["clip"] and overshoots):
+        limits = yield from reduce_limits(call, resampling)
 
     def compute(block: Block) -> np.ndarray:
-        out = sample(block, block.tile)
+        out = resampling.sample(block, block.tile)
         if limits is not None and call["clip"]:
             np.clip(out, *limits, out=out)
         return out if call.channel_axis is None else np.moveaxis(out, -1, call.channel_axis)
 
-    return Tiles(compute, source=source)
+    return Tiles(compute, source=resampling.source)
 
 
-def scaled(grid: Grid, shape: Sequence[int]) -> Grid:
-    """Return tiles of a result of this shape, each of which comes from about one of the image."""
+def scaled_grid(grid: Grid, shape: Sequence[int]) -> Grid:
+    """Return a grid of the result's shape, whose tiles each correspond to a tile of the image."""
     tile = [
         max(1, min(m, round(length * m / n)))
         for length, m, n in zip(grid.tile, shape, grid.shape, strict=True)

@@ -1,4 +1,4 @@
-"""`skimage.transform.resize` and `rescale`: smooth, sample, clip to the image's range."""
+"""`skimage.transform.resize` and `rescale`: smooth, resample, clip to the image's range."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from napari_tilewise.operations.spec.operation import (
     ResultSpec,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers, Spec
-from napari_tilewise.operations.transform.ranges import clipped_tiles
+from napari_tilewise.operations.transform.ranges import Resampling, clipped_tiles
 from napari_tilewise.operations.transform.sampling import MODES, Blur, Patch, Zoom, support
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ SPLINES = ChoiceSpec(choices=(0, 1, 2, 3, 4, 5), optional=True)
 MODE = ChoiceSpec(choices=tuple(MODES), advanced=True)
 
 TOLERANCE, TOLERANCE32 = 1e-12, 2.0**-22
-"""Orders 0 and 1 are bit for bit the whole image's. A recursive filter is not: where the image is
-flat it comes to rest on one of several neighbouring numbers, depending on where it began. Beyond
-what fades (below 2**-75) that is a few roundings, which a spline of order 5 amplifies up to 7.5
-times per axis; a result in single precision may then fall to the next number."""
+"""Orders 0 and 1 give the whole image's result bit for bit. A recursive filter does not: in flat
+areas it converges to one of several neighbouring numbers, depending on where it started. Besides
+the decaying part (below 2**-75) this is a few rounding errors, which a spline of order 5 amplifies
+up to 7.5 times per axis; a result in single precision may then be rounded to the next number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +53,9 @@ class Lengths(Numbers):
         shape = tuple(int(n) for n in super()._check(name, value, ndim))
         if ndim is not None and not ndim - 1 <= len(shape) <= ndim + 1:
             raise InvalidParameter(
-                f"{name}={shape} for an image of {ndim} axes: expected {ndim}, one per axis "
-                f"({ndim - 1}: the last keeps its length; {ndim + 1}: one axis more). Add axes to "
-                "the image first (image[..., None]) for more."
+                f"{name}={shape} for an image with {ndim} axes: expected {ndim} lengths, one per "
+                f"axis ({ndim - 1}: the last axis keeps its length; {ndim + 1}: one new axis). For "
+                "more axes, add them to the image first (image[..., None])."
             )
         return shape
 
@@ -71,14 +71,14 @@ LENGTH = Number(minimum=1, integer=True, length=True, usual=(1, 60))
 
 
 def order_of(call: Call) -> int:
-    """Return the order of the spline that samples the image; scikit-image's own rule."""
+    """Return the spline's order, with scikit-image's default."""
     if call["order"] is None:
         return 0 if call.dtype == bool else 1
     return int(call["order"])
 
 
 def _scaled_shape(call: Call) -> tuple[int, ...]:
-    """Return the shape that `rescale` makes."""
+    """Return the shape of the result of `rescale`."""
     scale = np.atleast_1d(call["scale"])
     lengths = np.maximum(np.round(scale * np.asarray(call.spatial_shape)), 1)
     return call.with_channel(
@@ -87,14 +87,14 @@ def _scaled_shape(call: Call) -> tuple[int, ...]:
     )
 
 
-def _given_shape(call: Call) -> tuple[int, ...]:
-    """Return the shape that `resize` makes: the last axis is kept where it was left out."""
+def _resized_shape(call: Call) -> tuple[int, ...]:
+    """Return the shape of the result of `resize`; a missing last axis keeps its length."""
     shape: tuple[int, ...] = call["output_shape"]
     return (*shape, call.shape[-1]) if len(shape) == call.ndim - 1 else shape
 
 
-def _behind(call: Call) -> tuple[int, int] | None:
-    """Return the lengths before and after of the axis that is not tiled, where there is one."""
+def _untiled_lengths(call: Call) -> tuple[int, int] | None:
+    """Return the input and output length of the axis that is not tiled; None without one."""
     if call.channel_axis is not None:
         return (call.shape[call.channel_axis],) * 2
     after = call.operation.result.shape(call)
@@ -103,38 +103,40 @@ def _behind(call: Call) -> tuple[int, int] | None:
 
 
 def _lengths(call: Call) -> tuple[tuple[int, int], ...]:
-    """Return each spatial axis's length before and after."""
-    after = call.operation.result.shape(call)
-    assert after is not None
-    return tuple((call.shape[axis], after[axis]) for axis in call.spatial_axes)
+    """Return the input and output length of each spatial axis."""
+    shape = call.operation.result.shape(call)
+    assert shape is not None
+    return tuple((call.shape[axis], shape[axis]) for axis in call.spatial_axes)
 
 
 def _smooths(call: Call) -> bool:
     """Return whether the image is smoothed before sampling."""
-    wanted = call["anti_aliasing"]
-    if wanted is not None:
-        return bool(wanted)
-    nearest_of_integers = call.dtype.kind in "ui" and call["order"] == 0
+    anti_aliasing = call["anti_aliasing"]
+    if anti_aliasing is not None:
+        return bool(anti_aliasing)
+    is_nearest = call.dtype.kind in "ui" and call["order"] == 0
     shrinks = any(m < n for n, m in _lengths(call))
-    return bool(call.dtype != bool and not nearest_of_integers and shrinks)
+    return bool(call.dtype != bool and not is_nearest and shrinks)
 
 
 def _blur(call: Call) -> Blur | None:
     if not _smooths(call):
         return None
-    behind = _behind(call)
-    factors = [n / m for n, m in (*_lengths(call), *([] if behind is None else [behind]))]
-    given = call["anti_aliasing_sigma"]
-    if given is None:
+    channel_lengths = _untiled_lengths(call)
+    factors = [
+        n / m for n, m in (*_lengths(call), *([] if channel_lengths is None else [channel_lengths]))
+    ]
+    sigma = call["anti_aliasing_sigma"]
+    if sigma is None:
         sigmas = tuple(max(0.0, (factor - 1) / 2) for factor in factors)
     else:
-        sigmas = tuple(float(s) for s in np.atleast_1d(given) * np.ones(len(factors)))
+        sigmas = tuple(float(s) for s in np.atleast_1d(sigma) * np.ones(len(factors)))
     mode = call["mode"]
     return Blur(call.spatial_shape, sigmas, MODES[mode], call["cval"], mode == "wrap")
 
 
 def _zoom(call: Call) -> Zoom:
-    return Zoom(_lengths(call), _behind(call), order_of(call), call["mode"], call["cval"])
+    return Zoom(_lengths(call), _untiled_lengths(call), order_of(call), call["mode"], call["cval"])
 
 
 def _check(call: Call) -> None:
@@ -142,22 +144,21 @@ def _check(call: Call) -> None:
         for name in ("order", "anti_aliasing"):
             if call[name]:
                 raise InvalidParameter(
-                    f"{call.operation.name}: {name}={call[name]!r} on an image of type bool: "
-                    f"expected {name}={0 if name == 'order' else False}, or convert the image to "
-                    "float first."
+                    f"{call.operation.name}: {name}={call[name]!r} on a bool image: expected "
+                    f"{name}={0 if name == 'order' else False}, or convert the image to float "
+                    "first."
                 )
-    given = call["anti_aliasing_sigma"]
-    if np.size(given) > 1 and _behind(call) is not None and _smooths(call):
+    sigma = call["anti_aliasing_sigma"]
+    if np.size(sigma) > 1 and _untiled_lengths(call) is not None and _smooths(call):
         raise InvalidParameter(
-            f"{call.operation.name}: anti_aliasing_sigma={given!r} together with an axis of "
-            "channels: expected one number, which scikit-image applies to the channels too, or "
-            "None."
+            f"{call.operation.name}: anti_aliasing_sigma={sigma!r} with a channel axis: expected "
+            "one number, which scikit-image applies to the channels too, or None."
         )
 
 
 def _halo(call: Call) -> HaloLike:
-    blur, near = _blur(call), support(order_of(call))
-    return tuple(near + r for r in (blur.reach if blur else (0,) * call.ndim))
+    blur, radius = _blur(call), support(order_of(call))
+    return tuple(radius + r for r in (blur.reach if blur else (0,) * call.ndim))
 
 
 # -- pixels ----------------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ def _converted(call: Call, data: np.ndarray) -> np.ndarray:
 
 
 def _plan(call: Call) -> Plan:
-    blur, zoom, behind = _blur(call), _zoom(call), _behind(call)
+    blur, zoom, channel_lengths = _blur(call), _zoom(call), _untiled_lengths(call)
 
     def source(tile: Region) -> Region:
         box = zoom.needs(tile)
@@ -183,7 +184,7 @@ def _plan(call: Call) -> Plan:
         data = block.data
         if call.channel_axis is not None:
             data = np.ascontiguousarray(np.moveaxis(data, call.channel_axis, -1))
-        elif behind is not None:
+        elif channel_lengths is not None:
             data = data[..., np.newaxis]
         patch = Patch(_converted(call, data), block.region)
         if blur is not None:
@@ -194,12 +195,14 @@ def _plan(call: Call) -> Plan:
     return (
         yield from clipped_tiles(
             call,
-            lambda values: _converted(call, values),
-            sample,
-            source,
-            zoom.after,
-            spline=zoom.order,
-            # the nearest pixel alone is never out of range
+            Resampling(
+                convert=lambda values: _converted(call, values),
+                sample=sample,
+                source=source,
+                result_shape=zoom.output_shape,
+                spline=zoom.order,
+            ),
+            # nearest neighbours are never out of range
             overshoots=zoom.order == 1 or blur is not None,
         )
     )
@@ -215,13 +218,13 @@ def _channel(call: Call) -> int | None:
     """Return the axis of the result that is not tiled."""
     if call.channel_axis is not None:
         return call.channel_axis
-    return call.ndim if _behind(call) is not None else None
+    return call.ndim if _untiled_lengths(call) is not None else None
 
 
 def _operation(
     name: str,
-    first: Mapping[str, Spec],
-    last: Mapping[str, Spec],
+    first_specs: Mapping[str, Spec],
+    last_specs: Mapping[str, Spec],
     *,
     shape: Callable[[Call], tuple[int, ...]],
     note: str,
@@ -232,7 +235,7 @@ def _operation(
         kind=Kind.GEOMETRY,
         accuracy=Accuracy(tolerance=TOLERANCE, single=TOLERANCE32),
         specs={
-            **first,
+            **first_specs,
             "order": SPLINES,
             "mode": MODE,
             "cval": CVAL,
@@ -242,7 +245,7 @@ def _operation(
             "anti_aliasing_sigma": Number(
                 minimum=0, per_axis=True, optional=True, length=True, usual=(0, 4), advanced=True
             ),
-            **last,
+            **last_specs,
         },
         neighbourhood=Neighbourhood(halo=_halo, border="mode"),
         result=ResultSpec(dtype=_dtype, shape=shape, channel=_channel),
@@ -258,9 +261,9 @@ OPERATIONS = (
         "resize",
         {"output_shape": Lengths(item=LENGTH)},
         {},
-        shape=_given_shape,
-        note="Orders 0 and 1 are identical bit for bit. Adds one axis at most: for more, give the "
-        "image the others first (image[..., None]).",
+        shape=_resized_shape,
+        note="Orders 0 and 1 are identical bit for bit. Adds at most one axis: for more, add axes "
+        "to the image first (image[..., None]).",
     ),
     _operation(
         "rescale",

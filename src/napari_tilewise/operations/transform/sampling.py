@@ -1,12 +1,12 @@
-"""Images of another size: a box of the result from the box of the image that it is made of.
+"""Resampling: a box of the result is computed from the box of the image that it depends on.
 
 scikit-image resizes with `ndimage.zoom`, which samples at ``(k + 0.5) * n / m - 0.5``. The samples'
-coordinates are computed for the whole image and moved by whole pixels, which is exact in floating
-point. Splines of order two and more are recursive filters whose memory fades by their pole: a box
-holds enough pixels for it to fade below the last bit.
+coordinates are computed for the whole image and shifted by integers, which is exact in floating
+point. Splines of order two and more are recursive filters whose response decays by their pole: a
+box contains enough pixels for it to decay below the last bit.
 
-Boxes count the spatial axes only; arrays may have one more axis behind them, which is never cut.
-Where the border mode wraps, boxes may reach beyond the image, which then continues periodically.
+Boxes cover the spatial axes only; arrays may have one more axis after them, which is never cut. If
+the border mode wraps, boxes may extend beyond the image, which then continues periodically.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ MODES = {
     "reflect": "mirror",
     "wrap": "grid-wrap",
 }
-"""ndimage's names of NumPy's border modes."""
+"""ndimage's names for NumPy's border modes."""
 
 FADING = {0: 0, 1: 0, 2: 32, 3: 40, 4: 52, 5: 64}
-"""Pixels after which a spline's recursive filter has forgotten (its pole to this power is < 2**-75;
-the poles are 0.172, 0.268, 0.361 and 0.431)."""
+"""Pixels after which the response of a spline's recursive filter is negligible (its pole to this
+power is < 2**-75; the poles are 0.172, 0.268, 0.361 and 0.431)."""
 
 PREPAD = 12
-"""Pixels that ndimage pads splines by where the border is constant or the edge."""
+"""Pixels by which ndimage pads the image of a spline with the modes constant and edge."""
 
 SLAB = 2**16
-"""Samples at once, for their coordinates take more memory than they do."""
+"""Samples computed at once, because their coordinates take more memory than they do."""
 
 
 def support(order: int) -> int:
-    """Return how many pixels around its coordinate a sample depends on."""
+    """Return the number of pixels, on each side of its coordinate, that a sample depends on."""
     return (order + 1) // 2 + 1 + FADING[order]
 
 
 def coordinates(n: int, m: int, part: slice) -> np.ndarray:
-    """Return where along an axis of n pixels a part of m samples lies, as ndimage computes it."""
+    """Return the coordinates, on an axis of n pixels, of a part of m samples, as ndimage does."""
     samples = np.arange(part.start, part.stop, dtype=float)
     samples += 0.5
     samples *= n / m
@@ -61,25 +61,25 @@ def coordinates(n: int, m: int, part: slice) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """The pixels of a box."""
+    """A box of an image with its pixels."""
 
     data: np.ndarray
     box: Region
 
     def take(self, box: Region, shape: Sequence[int]) -> np.ndarray:
-        """Return the pixels of a box within this one.
+        """Return the pixels of a box inside this one.
 
-        Where this one is the whole of an axis of an image of this shape, the other may reach
-        beyond it.
+        Along an axis that this box covers entirely, for an image of this shape, the other box may
+        extend beyond it.
         """
         data = self.data
-        for axis, (want, have, n) in enumerate(zip(box, self.box, shape, strict=True)):
-            if have.start <= want.start and want.stop <= have.stop:
-                part = slice(want.start - have.start, want.stop - have.start)
+        for axis, (target, source, n) in enumerate(zip(box, self.box, shape, strict=True)):
+            if source.start <= target.start and target.stop <= source.stop:
+                part = slice(target.start - source.start, target.stop - source.start)
                 data = data[(slice(None),) * axis + (part,)]
             else:
-                assert extent((have,)) == (n,), "a box beyond the pixels at hand"
-                data = data.take((np.arange(want.start, want.stop) - have.start) % n, axis)
+                assert extent((source,)) == (n,), "the box extends beyond the patch"
+                data = data.take((np.arange(target.start, target.stop) - source.start) % n, axis)
         return data
 
 
@@ -89,20 +89,20 @@ class Blur:
 
     shape: tuple[int, ...]
     sigmas: tuple[float, ...]
-    """One per axis of the array."""
+    """The Gaussian's scale per axis of the array."""
     mode: str
-    """In ndimage's words."""
+    """The border mode by ndimage's name."""
     cval: float
     wraps: bool
 
     @property
     def reach(self) -> tuple[int, ...]:
-        """Pixels needed to each side, per spatial axis."""
+        """Pixels needed on each side, per spatial axis."""
         return tuple(gaussian_radius(sigma) for sigma in self.sigmas[: len(self.shape)])
 
     def needs(self, box: Region) -> Region:
-        """Return the box of the image that a box of the result is made of."""
-        return _held(grow(box, tuple((r, r) for r in self.reach)), self.shape, self.wraps)
+        """Return the box of the image that a box of the result depends on."""
+        return _clip_or_wrap(grow(box, tuple((r, r) for r in self.reach)), self.shape, self.wraps)
 
     def run(self, patch: Patch, box: Region) -> np.ndarray:
         """Return a box of the result."""
@@ -115,21 +115,21 @@ class Zoom:
     """`ndimage.zoom` in grid mode, from an image of one shape to another."""
 
     lengths: tuple[tuple[int, int], ...]
-    """Each spatial axis's length before and after."""
+    """The input and output length of each spatial axis."""
     behind: tuple[int, int] | None
-    """The same of the axis behind the spatial ones."""
+    """The input and output length of the axis after the spatial ones; None without one."""
     order: int
     mode: str
-    """In NumPy's words."""
+    """The border mode by NumPy's name."""
     cval: float
 
     @property
-    def before(self) -> tuple[int, ...]:
+    def input_shape(self) -> tuple[int, ...]:
         """The image's spatial shape."""
         return tuple(n for n, _ in self.lengths)
 
     @property
-    def after(self) -> tuple[int, ...]:
+    def output_shape(self) -> tuple[int, ...]:
         """The result's spatial shape."""
         return tuple(m for _, m in self.lengths)
 
@@ -139,68 +139,76 @@ class Zoom:
         return self.mode == "wrap"
 
     @property
-    def _all(self) -> tuple[tuple[int, int], ...]:
+    def _all_lengths(self) -> tuple[tuple[int, int], ...]:
         return self.lengths if self.behind is None else (*self.lengths, self.behind)
 
     def needs(self, box: Region) -> Region:
-        """Return the box of the image that a box of the result is made of."""
-        near = support(self.order)
-        found = []
+        """Return the box of the image that a box of the result depends on."""
+        radius = support(self.order)
+        spans = []
         for (n, m), part in zip(self.lengths, box, strict=True):
-            first, last = (
+            first_sample, last_sample = (
                 coordinates(n, m, slice(k % m, k % m + 1))[0] for k in (part.start, part.stop - 1)
             )
-            start = floor(first) + part.start // m * n - near
-            stop = ceil(last) + (part.stop - 1) // m * n + near + 1
-            found.append(slice(start, stop))
-        return _held(tuple(found), self.before, self.wraps)
+            start = floor(first_sample) + part.start // m * n - radius
+            stop = ceil(last_sample) + (part.stop - 1) // m * n + radius + 1
+            spans.append(slice(start, stop))
+        return _clip_or_wrap(tuple(spans), self.input_shape, self.wraps)
 
     def run(self, patch: Patch, box: Region) -> np.ndarray:
-        """Return a box of the result, not clipped to any range."""
-        if all(n == m for n, m in self._all):
-            return patch.take(box, self.before)
-        if clip(box, self.after) == box:
-            return self._inside(patch.data, patch.box, box)
-        behind = () if self.behind is None else (self.behind[1],)
-        out = np.empty((*extent(box), *behind), patch.data.dtype)
-        runs = [list(_periods(part, m)) for part, m in zip(box, self.after, strict=True)]
-        for pieces in itertools.product(*runs):
-            piece = tuple(inside for inside, _ in pieces)
-            needed = self.needs(piece)
-            here = _moved(needed, [p * n for (_, p), n in zip(pieces, self.before, strict=True)])
-            beyond = _moved(piece, [p * m for (_, p), m in zip(pieces, self.after, strict=True)])
-            data = np.ascontiguousarray(patch.take(here, self.before))
-            out[within(beyond, box)] = self._inside(data, needed, piece)
+        """Return a box of the result, without clipping its values."""
+        if all(n == m for n, m in self._all_lengths):
+            return patch.take(box, self.input_shape)
+        if clip(box, self.output_shape) == box:
+            return self._sample_inside(patch.data, patch.box, box)
+        channel_lengths = () if self.behind is None else (self.behind[1],)
+        out = np.empty((*extent(box), *channel_lengths), patch.data.dtype)
+        runs = [list(_periods(part, m)) for part, m in zip(box, self.output_shape, strict=True)]
+        for period_runs in itertools.product(*runs):
+            tile = tuple(inside for inside, _ in period_runs)
+            needed = self.needs(tile)
+            shifted_input = _shift_box(
+                needed, [p * n for (_, p), n in zip(period_runs, self.input_shape, strict=True)]
+            )
+            shifted_tile = _shift_box(
+                tile, [p * m for (_, p), m in zip(period_runs, self.output_shape, strict=True)]
+            )
+            data = np.ascontiguousarray(patch.take(shifted_input, self.input_shape))
+            out[within(shifted_tile, box)] = self._sample_inside(data, needed, tile)
         return out
 
-    def _inside(self, image: np.ndarray, region: Region, tile: Region) -> np.ndarray:
+    def _sample_inside(self, image: np.ndarray, region: Region, tile: Region) -> np.ndarray:
         """Return a box inside the result from a box of the image."""
-        along = []
+        axis_samples = []
         for axis, ((n, m), part, box) in enumerate(zip(self.lengths, tile, region, strict=True)):
-            samples, first = coordinates(n, m, part), box.start
+            samples, first_pixel = coordinates(n, m, part), box.start
             if self.wraps:
-                # ndimage folds what lies before the first pixel to the far end, which rounds it.
+                # ndimage adds the length to coordinates before the first pixel, which rounds them.
                 samples = np.where(samples < 0, (samples + n) - n, samples)
-                if first < 0:
-                    # Adding to a coordinate would round it too: the image's first pixel comes first
-                    # instead and those before it last, and ndimage folds as it does in the image.
-                    image, first = np.roll(image, first, axis), 0
-            along.append((samples, first))
+                if first_pixel < 0:
+                    # Adding to a coordinate would round it too: instead, the box is rolled so that
+                    # the image's first pixel comes first, and ndimage folds as in the whole image.
+                    image, first_pixel = np.roll(image, first_pixel, axis), 0
+            axis_samples.append((samples, first_pixel))
         if self.behind is not None:
-            along.append((coordinates(*self.behind, slice(0, self.behind[1])), 0))
-        return self._interpolated(image, along)
+            axis_samples.append((coordinates(*self.behind, slice(0, self.behind[1])), 0))
+        return self._interpolate(image, axis_samples)
 
-    def _interpolated(self, image: np.ndarray, along: list[tuple[np.ndarray, int]]) -> np.ndarray:
-        """Return the image at a grid of coordinates, given per axis with the image's first one."""
+    def _interpolate(
+        self, image: np.ndarray, axis_samples: list[tuple[np.ndarray, int]]
+    ) -> np.ndarray:
+        """Return the image at a grid of coordinates, per axis with the position of pixel 0."""
         mode = MODES[self.mode]
-        out = np.empty([len(samples) for samples, _ in along], image.dtype)
-        image, pad = filtered(image, self.order, mode, self.cval)
-        # ndimage adds the padding to the coordinates, which rounds them; so before they are moved.
-        places = np.ix_(*((samples + pad) - first for samples, first in along))
+        out = np.empty([len(samples) for samples, _ in axis_samples], image.dtype)
+        image, pad = spline_filter(image, self.order, mode, self.cval)
+        # ndimage adds the padding to the coordinates, which rounds them: it must precede the shift.
+        positions = np.ix_(
+            *((samples + pad) - first_pixel for samples, first_pixel in axis_samples)
+        )
         rows = max(1, SLAB // max(1, out[0].size))
         for start in range(0, len(out), rows):
             part = out[start : start + rows]
-            grid = np.stack(np.broadcast_arrays(places[0][start : start + rows], *places[1:]))
+            grid = np.stack(np.broadcast_arrays(positions[0][start : start + rows], *positions[1:]))
             ndi.map_coordinates(
                 image,
                 grid,
@@ -213,8 +221,8 @@ class Zoom:
         return out
 
 
-def filtered(image: np.ndarray, order: int, mode: str, cval: float) -> tuple[np.ndarray, int]:
-    """Return an image's spline coefficients, and how many pixels were put around them."""
+def spline_filter(image: np.ndarray, order: int, mode: str, cval: float) -> tuple[np.ndarray, int]:
+    """Return an image's spline coefficients, and the number of pixels of padding."""
     pad = 0
     if order > 1:
         if mode in ("nearest", "grid-constant"):
@@ -227,8 +235,8 @@ def filtered(image: np.ndarray, order: int, mode: str, cval: float) -> tuple[np.
     return image, pad
 
 
-def _held(box: Region, shape: Sequence[int], wraps: bool) -> Region:
-    """Return a box clipped to the image; where it wraps, a period is all there is."""
+def _clip_or_wrap(box: Region, shape: Sequence[int], wraps: bool) -> Region:
+    """Return a box clipped to the image, or if the image wraps, limited to one period."""
     if not wraps:
         return clip(box, tuple(shape))
     return tuple(
@@ -237,7 +245,7 @@ def _held(box: Region, shape: Sequence[int], wraps: bool) -> Region:
 
 
 def _periods(part: slice, length: int) -> Iterator[tuple[slice, int]]:
-    """Yield (where inside the axis, which period) for each run of a span beyond it."""
+    """Yield the span inside the axis and the period for each run of a span that exceeds it."""
     position = part.start
     while position < part.stop:
         period, inside = divmod(position, length)
@@ -246,5 +254,5 @@ def _periods(part: slice, length: int) -> Iterator[tuple[slice, int]]:
         position += count
 
 
-def _moved(box: Region, by: Sequence[int]) -> Region:
-    return tuple(slice(s.start + k, s.stop + k) for s, k in zip(box, by, strict=True))
+def _shift_box(box: Region, offsets: Sequence[int]) -> Region:
+    return tuple(slice(s.start + k, s.stop + k) for s, k in zip(box, offsets, strict=True))

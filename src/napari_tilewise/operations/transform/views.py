@@ -1,4 +1,4 @@
-"""What warps look through: the map that each function means, and the shape of what it shows."""
+"""The coordinate map of each warping function, and the shape of its result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ PointMap: TypeAlias = Callable[[np.ndarray], np.ndarray]
 # -- maps ------------------------------------------------------------------------------------------
 
 
-def _points(function: PointMap, result: tuple[int, ...]) -> Callable[[Region], list[np.ndarray]]:
+def _map_coordinates(
+    function: PointMap, result: tuple[int, ...]
+) -> Callable[[Region], list[np.ndarray]]:
     """Return the coordinates of boxes of a result, as `warp_coords` computes them."""
 
     def coordinates(tile: Region) -> list[np.ndarray]:
@@ -33,11 +35,11 @@ def _points(function: PointMap, result: tuple[int, ...]) -> Callable[[Region], l
         grid[0] += columns.start
         grid[1] += rows.start
         points = grid.reshape(2, -1).T
-        alone = len(points) == 1 and result[0] * result[1] > 1
-        if alone:  # matrix products treat a single point by other means, which round differently
+        is_single = len(points) == 1 and result[0] * result[1] > 1
+        if is_single:  # matrix products round a single point differently
             points = np.concatenate([points, points])
-        found = np.asarray(function(points))[: 1 if alone else None]
-        column, row = found.T.reshape((-1, *count)).swapaxes(1, 2).astype(float)[:2]
+        mapped = np.asarray(function(points))[: 1 if is_single else None]
+        column, row = mapped.T.reshape((-1, *count)).swapaxes(1, 2).astype(float)[:2]
         if len(tile) == 2:
             return [row, column]
         bands = np.arange(tile[2].start, tile[2].stop, dtype=float)[np.newaxis, np.newaxis]
@@ -46,76 +48,76 @@ def _points(function: PointMap, result: tuple[int, ...]) -> Callable[[Region], l
     return coordinates
 
 
-def homography_of(call: Call, given: Any) -> np.ndarray | None:
-    """Return the matrix of a map that scikit-image warps by itself."""
+def homography_of(call: Call, inverse_map: Any) -> np.ndarray | None:
+    """Return the matrix of a map for which scikit-image has its own interpolation, or None."""
     if order_of(call) not in (1, 3) or call.params.get("map_args"):
         return None
-    if isinstance(given, np.ndarray):
-        return given if given.shape == (3, 3) else None
-    if isinstance(given, ProjectiveTransform):
-        return np.asarray(given.params)
+    if isinstance(inverse_map, np.ndarray):
+        return inverse_map if inverse_map.shape == (3, 3) else None
+    if isinstance(inverse_map, ProjectiveTransform):
+        return np.asarray(inverse_map.params)
     return None
 
 
-def view(call: Call, given: Any, keywords: Mapping[str, Any] | None = None) -> View:
-    """Return what warps an image by a map given to `warp`."""
-    shape, result = seen_shape(call), seen_result(call)
+def view_of_map(call: Call, inverse_map: Any, keywords: Mapping[str, Any] | None = None) -> View:
+    """Return the view of an image through an inverse map, as `warp` takes it."""
+    shape, result = image_shape(call), result_shape(call)
     order, mode, cval = order_of(call), call["mode"], call["cval"]
-    matrix = homography_of(call, given)
+    matrix = homography_of(call, inverse_map)
     if matrix is not None:
         return Homography(
             shape, matrix.astype(call.operation.result.dtype(call)), order, mode, cval
         )
-    if isinstance(given, np.ndarray) and given.shape == (3, 3):
-        given = ProjectiveTransform(matrix=given)
-    if isinstance(given, np.ndarray):
-        array = given
+    if isinstance(inverse_map, np.ndarray) and inverse_map.shape == (3, 3):
+        inverse_map = ProjectiveTransform(matrix=inverse_map)
+    if isinstance(inverse_map, np.ndarray):
+        array = inverse_map
 
         def coordinates(tile: Region) -> list[np.ndarray]:
             return [np.asarray(axis[tile], float) for axis in array]
 
         return MappedRegion(shape, coordinates, order, mode, cval)
-    function: PointMap = lambda points: given(points, **(keywords or {}))  # noqa: E731
-    return MappedRegion(shape, _points(function, result), order, mode, cval)
+    function: PointMap = lambda points: inverse_map(points, **(keywords or {}))  # noqa: E731
+    return MappedRegion(shape, _map_coordinates(function, result), order, mode, cval)
 
 
 def warp_view(call: Call) -> View:
-    """Return what `warp` looks through."""
-    return view(call, call["inverse_map"], call["map_args"])
+    """Return the view for `warp`."""
+    return view_of_map(call, call["inverse_map"], call["map_args"])
 
 
 def _rotation(call: Call) -> tuple[SimilarityTransform, tuple[int, int] | None]:
-    """Return `rotate`'s transformation, and the size of a result that was resized."""
+    """Return `rotate`'s transformation, and the result's size if it is resized."""
     rows, columns = call.shape[:2]
     center = call["center"]
     center = np.array((columns, rows)) / 2.0 - 0.5 if center is None else np.asarray(center)
-    there = SimilarityTransform(translation=center)
-    turn = SimilarityTransform(rotation=np.deg2rad(call["angle"]))
-    back = SimilarityTransform(translation=-center)
-    found, size = back + turn + there, None
+    from_center = SimilarityTransform(translation=center)
+    rotation = SimilarityTransform(rotation=np.deg2rad(call["angle"]))
+    to_center = SimilarityTransform(translation=-center)
+    transform, size = to_center + rotation + from_center, None
     if call["resize"]:
         corners = np.array([[0, 0], [0, rows - 1], [columns - 1, rows - 1], [columns - 1, 0]])
-        corners = found.inverse(corners)
+        corners = transform.inverse(corners)
         low, high = corners.min(axis=0), corners.max(axis=0)
         width, height = (int(n) for n in np.around(high - low + 1))
         size = (height, width)
-        found = SimilarityTransform(translation=(low[0], low[1])) + found
-    found.params[2] = (0, 0, 1)
-    return found, size
+        transform = SimilarityTransform(translation=(low[0], low[1])) + transform
+    transform.params[2] = (0, 0, 1)
+    return transform, size
 
 
 def rotate_view(call: Call) -> View:
-    """Return what `rotate` looks through."""
-    return view(call, _rotation(call)[0])
+    """Return the view for `rotate`."""
+    return view_of_map(call, _rotation(call)[0])
 
 
 def swirl_view(call: Call) -> View:
-    """Return what `swirl` looks through."""
+    """Return the view for `swirl`."""
     center = call["center"]
     if center is None:
         center = np.array(call.shape)[:2][::-1] / 2
     keywords = {"center": center, **{k: call[k] for k in ("rotation", "strength", "radius")}}
-    return view(call, reach("transform._warps", "_swirl_mapping"), keywords)
+    return view_of_map(call, reach("transform._warps", "_swirl_mapping"), keywords)
 
 
 def _radius(call: Call) -> Any:
@@ -126,7 +128,7 @@ def _radius(call: Call) -> Any:
 
 
 def polar_view(call: Call) -> View:
-    """Return what `warp_polar` looks through."""
+    """Return the view for `warp_polar`."""
     height, width = _polar_size(call)
     radius, center = _radius(call), call["center"]
     if center is None:
@@ -138,20 +140,20 @@ def polar_view(call: Call) -> View:
         "k_radius": width / (radius if linear else np.log(radius)),
         "center": center,
     }
-    return view(call, mapping, keywords)
+    return view_of_map(call, mapping, keywords)
 
 
 # -- shapes ----------------------------------------------------------------------------------------
 
 
-def seen_shape(call: Call) -> tuple[int, ...]:
+def image_shape(call: Call) -> tuple[int, ...]:
     """Return the image's shape, channels last."""
     if call.channel_axis is None:
         return call.shape
     return (*call.spatial_shape, call.shape[call.channel_axis])
 
 
-def seen_result(call: Call) -> tuple[int, ...]:
+def result_shape(call: Call) -> tuple[int, ...]:
     """Return the result's shape, channels last."""
     shape = call.operation.result.shape(call) or ()
     if call.channel_axis is None:
@@ -160,31 +162,31 @@ def seen_result(call: Call) -> tuple[int, ...]:
     return (*(n for axis, n in enumerate(shape) if axis != call.channel_axis), channels)
 
 
-def _sized(call: Call, size: Sequence[int] | None) -> tuple[int, ...]:
+def _shape_of_size(call: Call, size: Sequence[int] | None) -> tuple[int, ...]:
     """Return the result's shape from its rows and columns; None: the image's."""
-    shape = seen_shape(call)
+    shape = image_shape(call)
     result = shape if size is None else (*size[:2], *shape[2:])
     if call.channel_axis is None:
         return result
     return call.with_channel(result[:-1], result[-1])
 
 
-def given_shape(call: Call) -> tuple[int, ...]:
-    """Return the result's shape where `output_shape` says it."""
-    return _sized(call, call["output_shape"])
+def output_shape(call: Call) -> tuple[int, ...]:
+    """Return the result's shape for the parameter `output_shape`."""
+    return _shape_of_size(call, call["output_shape"])
 
 
 def warped_shape(call: Call) -> tuple[int, ...]:
-    """Return the shape that `warp` makes: coordinates have their own."""
-    given = call["inverse_map"]
-    if isinstance(given, np.ndarray) and given.shape != (3, 3):
-        return tuple(given.shape[1:])
-    return given_shape(call)
+    """Return the shape of the result of `warp`: for an array of coordinates, the array's."""
+    inverse_map = call["inverse_map"]
+    if isinstance(inverse_map, np.ndarray) and inverse_map.shape != (3, 3):
+        return tuple(inverse_map.shape[1:])
+    return output_shape(call)
 
 
 def rotated_shape(call: Call) -> tuple[int, ...]:
-    """Return the shape that `rotate` makes."""
-    return _sized(call, _rotation(call)[1])
+    """Return the shape of the result of `rotate`."""
+    return _shape_of_size(call, _rotation(call)[1])
 
 
 def _polar_size(call: Call) -> tuple[int, ...]:
@@ -193,5 +195,5 @@ def _polar_size(call: Call) -> tuple[int, ...]:
 
 
 def polar_shape(call: Call) -> tuple[int, ...]:
-    """Return the shape that `warp_polar` makes."""
-    return _sized(call, _polar_size(call))
+    """Return the shape of the result of `warp_polar`."""
+    return _shape_of_size(call, _polar_size(call))

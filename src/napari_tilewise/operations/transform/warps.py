@@ -1,7 +1,7 @@
-"""`skimage.transform.warp`, `rotate`, `swirl` and `warp_polar`: images seen through a map.
+"""`skimage.transform.warp`, `rotate`, `swirl` and `warp_polar`: images warped by a coordinate map.
 
-The map is asked about absolute pixels of the result, a tile at a time; so a function given as map
-must treat each coordinate by itself.
+The map is called with absolute coordinates of the result, one tile at a time; so a function as map
+must treat each coordinate independently.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from napari_tilewise.operations.spec.parameters import (
     Number,
     Spec,
 )
-from napari_tilewise.operations.transform.ranges import clipped_tiles
+from napari_tilewise.operations.transform.ranges import Resampling, clipped_tiles
 from napari_tilewise.operations.transform.resize import (
     MODE,
     SPLINES,
@@ -53,14 +53,14 @@ from napari_tilewise.operations.transform.resize import (
 from napari_tilewise.operations.transform.sampling import support
 from napari_tilewise.operations.transform.views import (
     View,
-    given_shape,
     homography_of,
+    image_shape,
+    output_shape,
     polar_shape,
     polar_view,
+    result_shape,
     rotate_view,
     rotated_shape,
-    seen_result,
-    seen_shape,
     swirl_view,
     warp_view,
     warped_shape,
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputShape(Array):
-    """Rows and columns of the result; the channels may follow."""
+    """The numbers of rows and columns of the result, optionally followed by the channels."""
 
     shape: tuple[int, ...] | None = (2,)
     usual: tuple[float, float] = (1, 60)
@@ -87,26 +87,26 @@ class OutputShape(Array):
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         array = np.asarray(value)
-        whole = array.ndim == 1 and array.dtype.kind in "uif" and bool((array % 1 == 0).all())
-        if not whole or len(array) not in (2, 3) or (array < 1).any():
+        is_integer = array.ndim == 1 and array.dtype.kind in "uif" and bool((array % 1 == 0).all())
+        if not is_integer or len(array) not in (2, 3) or (array < 1).any():
             raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
         return tuple(int(n) for n in array)
 
     def describe(self) -> str:
         """Return the expected values in words."""
-        return "the number of rows and of columns, or None"
+        return "the numbers of rows and columns, or None"
 
 
 @dataclass(frozen=True, kw_only=True)
 class InverseMap(FunctionSpec):
-    """Where the result's pixels come from: a transformation, a matrix, a function, coordinates."""
+    """A map from the result to the image: a transformation, matrix, function or coordinates."""
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         if isinstance(value, list | tuple):
-            value = np.asarray(value)  # as a recipe holds a matrix
+            value = np.asarray(value)  # a recipe stores a matrix as lists
         if isinstance(value, np.ndarray):
             if value.dtype.kind not in "buif":
-                raise InvalidParameterType(f"{name} is of type {value.dtype}: expected numbers.")
+                raise InvalidParameterType(f"{name} has dtype {value.dtype}: expected numbers.")
             return value
         return super()._check(name, value, ndim)
 
@@ -144,10 +144,10 @@ def _converted(call: Call, data: np.ndarray) -> np.ndarray:
     return np.asarray(convert(data, call["preserve_range"]))
 
 
-def _planned(view_of: Callable[[Call], View]) -> Callable[[Call], Plan]:
+def _warp_plan(view_of: Callable[[Call], View]) -> Callable[[Call], Plan]:
     def plan(call: Call) -> Plan:
         view = view_of(call)
-        channels = () if call.channel_axis is None else (slice(0, seen_shape(call)[-1]),)
+        channels = () if call.channel_axis is None else (slice(0, image_shape(call)[-1]),)
 
         def source(tile: Region) -> Region:
             return view.needs((*tile, *channels))[: call.ndim]
@@ -162,12 +162,14 @@ def _planned(view_of: Callable[[Call], View]) -> Callable[[Call], Plan]:
         return (
             yield from clipped_tiles(
                 call,
-                lambda values: _converted(call, values),
-                sample,
-                source,
-                seen_result(call)[: call.ndim],
-                spline=view.spline,
-                # the nearest pixel alone is never out of range
+                Resampling(
+                    convert=lambda values: _converted(call, values),
+                    sample=sample,
+                    source=source,
+                    result_shape=result_shape(call)[: call.ndim],
+                    spline=view.spline,
+                ),
+                # nearest neighbours are never out of range
                 overshoots=order_of(call) > 0 or call["mode"] == "constant",
             )
         )
@@ -181,41 +183,40 @@ def _planned(view_of: Callable[[Call], View]) -> Callable[[Call], Plan]:
 def _check(call: Call) -> None:
     if call.dtype == bool and order_of(call):
         raise InvalidParameter(
-            f"{call.operation.name}: order={call['order']!r} on an image of type bool: expected "
-            "order=0, or convert the image to float first."
+            f"{call.operation.name}: order={call['order']!r} on a bool image: expected order=0, or "
+            "convert the image to float first."
         )
     if call.dtype == np.float16 and call.operation.result.dtype(call) == np.float16:
         raise InvalidImage(
-            f"{call.operation.name} does not take an image of type float16 with order=0: convert "
-            "it to float32 first."
+            f"{call.operation.name} does not take float16 images with order=0: convert to float32."
         )
     size = call.params.get("output_shape")
-    if size is not None and len(size) == 3 and size[2:] != seen_shape(call)[2:]:
+    if size is not None and len(size) == 3 and size[2:] != image_shape(call)[2:]:
         raise InvalidParameter(
-            f"{call.operation.name}: output_shape={size}: expected rows and columns only; the "
-            "channels stay."
+            f"{call.operation.name}: output_shape={size} changes the number of channels: expected "
+            "the numbers of rows and columns only."
         )
 
 
 def _check_warp(call: Call) -> None:
-    given = call["inverse_map"]
-    if isinstance(given, np.ndarray) and given.shape != (3, 3):
-        if given.ndim != call.ndim + 1 or len(given) != call.ndim:
+    inverse_map = call["inverse_map"]
+    if isinstance(inverse_map, np.ndarray) and inverse_map.shape != (3, 3):
+        if inverse_map.ndim != call.ndim + 1 or len(inverse_map) != call.ndim:
             raise InvalidParameter(
-                f"{call.operation.name}: inverse_map has shape {given.shape}: expected a 3 x 3 "
-                f"matrix, or coordinates of shape ({call.ndim}, ...), one axis per axis of the "
-                "image behind the first."
+                f"{call.operation.name}: inverse_map has shape {inverse_map.shape}: expected a "
+                f"3 x 3 matrix, or coordinates of shape ({call.ndim}, ...) with {call.ndim + 1} "
+                "axes."
             )
     elif not 2 <= call.ndim <= 3:
         raise InvalidImage(
-            f"{call.operation.name}: an image of {call.ndim} axes: expected rows, columns and "
-            "maybe channels, or an array of coordinates as inverse_map."
+            f"{call.operation.name}: the image has {call.ndim} axes: expected rows, columns and "
+            "optionally channels, or an array of coordinates as inverse_map."
         )
-    matrix = homography_of(call, given)
+    matrix = homography_of(call, inverse_map)
     if matrix is not None and matrix.shape != (3, 3):
         raise InvalidParameter(
             f"{call.operation.name}: inverse_map has a matrix of shape {matrix.shape}: expected "
-            "a transformation of the plane (3 x 3)."
+            "a 2D transformation (3 x 3)."
         )
     _check(call)
 
@@ -230,20 +231,20 @@ def _spelled_out(function: Callable[..., Any]) -> Callable[..., Any]:
     named = [p for p in own.values() if p.kind is not Parameter.VAR_KEYWORD]
     more = [other[name].replace(kind=Parameter.KEYWORD_ONLY) for name in _SHARED]
     update_wrapper(warp_polar, function)
-    warp_polar.__doc__ = _documented(function)
+    warp_polar.__doc__ = _full_docstring(function)
     warp_polar.__signature__ = Signature([*named, *more])  # type: ignore[attr-defined]
     return warp_polar
 
 
-def _documented(function: Callable[..., Any]) -> str:
-    """Return the docstring with what it leaves to that of `warp`."""
+def _full_docstring(function: Callable[..., Any]) -> str:
+    """Return the docstring, completed with the parameters that `warp` documents."""
     texts = docstrings.parameter_texts(warp)
-    given = {name: texts[name] for name in ("output_shape", *_SHARED)}
-    named = [f"{name} : optional\n    {text}" for name, text in given.items()]
+    shared_texts = {name: texts[name] for name in ("output_shape", *_SHARED)}
+    lines = [f"{name} : optional\n    {text}" for name, text in shared_texts.items()]
     text = inspect.getdoc(function) or ""
     text = text.replace("output_shape : tuple (row, col), optional\n", "")
     return text.replace(
-        "**kwargs : keyword arguments\n    Passed to `transform.warp`.", "\n".join(named)
+        "**kwargs : keyword arguments\n    Passed to `transform.warp`.", "\n".join(lines)
     )
 
 
@@ -256,14 +257,15 @@ _SHARED = {
 }
 NUMBER = Number(usual=(-2, 2))
 _NOTE = (
-    "Identical bit for bit but where a spline is filtered over the image (order 2, 4 and 5, and 3 "
-    "where the map is no matrix). A tile reads the box of the image that holds all it looks at."
+    "Identical bit for bit, except for splines that are filtered over the image (order 2, 4 and 5, "
+    "and 3 if the map is not a matrix). A tile reads the box of the image that contains all pixels "
+    "that it maps to."
 )
 
 
 def _operation(
     name: str,
-    view: Callable[[Call], View],
+    view_of: Callable[[Call], View],
     specs: Mapping[str, Spec],
     *,
     result: ResultSpec | None = None,
@@ -276,22 +278,22 @@ def _operation(
         accuracy=Accuracy(tolerance=TOLERANCE, single=TOLERANCE32),
         specs=specs,
         neighbourhood=Neighbourhood(halo=_halo, border="mode"),
-        result=result or ResultSpec(dtype=_dtype, shape=given_shape),
-        plan_of=_planned(view),
+        result=result or ResultSpec(dtype=_dtype, shape=output_shape),
+        plan_of=_warp_plan(view_of),
         limits=limits or Limits(ndim=(2, 3), check=_check),
         cost=Cost(memory=14.0),
         note=_NOTE,
     )
 
 
-def _sheared(points: np.ndarray, shift: float = 0) -> np.ndarray:
-    """Move each row by a part of its number: a map for property tests."""
+def _shear(points: np.ndarray, shift: float = 0) -> np.ndarray:
+    """Shift each row in proportion to its index: a map for property tests."""
     points[:, 0] += 0.3 * points[:, 1] - shift
     return points
 
 
-def _waved(points: np.ndarray, shift: float = 0) -> np.ndarray:
-    """Bend columns to waves: a map for property tests."""
+def _wave(points: np.ndarray, shift: float = 0) -> np.ndarray:
+    """Bend columns into waves: a map for property tests."""
     column, row = points.T
     return np.stack([column + 3 * np.sin(row / 5) - 6, row * 1.7 - 11 + shift], axis=1)
 
@@ -302,8 +304,8 @@ _MAPS = (
     np.array([[1.1, 0.2, 1.5], [0.1, 0.9, -2], [4e-3, -2e-3, 1]]),
     EuclideanTransform(rotation=2.5, translation=(30, 12.5)),
     ProjectiveTransform(np.array([[1, 0.1, 0], [0.2, 1, 3], [1e-2, 0, 0.8]])).inverse,
-    _sheared,
-    _waved,
+    _shear,
+    _wave,
 )
 
 _WARP = _operation(
@@ -359,8 +361,8 @@ OPERATIONS = (
     ),
     replace(
         _WARP,
-        note=_NOTE + " A function as inverse_map must treat each coordinate by itself; an array of "
-        "coordinates must have as many axes as the image, and one.",
+        note=_NOTE + " A function as inverse_map must treat each coordinate independently; an "
+        "array of coordinates must have one axis more than the image.",
     ),
     replace(_WARP_POLAR, adapter=Adapter(wrap=_spelled_out)),
 )

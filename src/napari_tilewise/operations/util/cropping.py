@@ -1,7 +1,7 @@
-"""`util.crop`: a box of the image, whose pixels stay as they are.
+"""`util.crop`: a box of the image.
 
-Where the box lies is asked of scikit-image itself: its function is given the positions along each
-axis, as an image that takes no memory.
+scikit-image itself computes the box: its function crops an image of the positions along each axis,
+which is broadcast and takes no memory.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs(Numbers):
-    """Numbers, or pairs of them."""
+    """A sequence of numbers or of pairs of numbers."""
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         if isinstance(value, np.ndarray):
@@ -47,18 +47,18 @@ class Pairs(Numbers):
 
 
 def _box(call: Call) -> Region:
-    """Return the box of the image that is the result."""
+    """Return the box of the image that `crop` returns."""
     box = []
     for axis, length in enumerate(call.shape):
-        along = np.arange(length).reshape([-1 if i == axis else 1 for i in range(call.ndim)])
+        positions = np.arange(length).reshape([-1 if i == axis else 1 for i in range(call.ndim)])
         try:
-            kept = call.function(np.broadcast_to(along, call.shape), copy=False)
+            cropped = call.function(np.broadcast_to(positions, call.shape), copy=False)
         except Exception as error:
             raise InvalidParameter(
                 f"{call.operation.name}: {error} (the image has shape {call.shape})"
             ) from error
-        start = int(kept.flat[0]) if kept.size else 0
-        box.append(slice(start, start + kept.shape[axis]))
+        start = int(cropped.flat[0]) if cropped.size else 0
+        box.append(slice(start, start + cropped.shape[axis]))
     return tuple(box)
 
 
@@ -71,10 +71,10 @@ def _check(call: Call) -> None:
 
 
 def _tiles(call: Call) -> Tiles:
-    first = [s.start for s in _box(call)]
+    offsets = [s.start for s in _box(call)]
 
     def source(tile: Region) -> Region:
-        return tuple(slice(t.start + n, t.stop + n) for t, n in zip(tile, first, strict=True))
+        return tuple(slice(t.start + n, t.stop + n) for t, n in zip(tile, offsets, strict=True))
 
     return Tiles(lambda block: block.data, source=source)
 
@@ -95,6 +95,6 @@ OPERATIONS = (
         plan_of=_tiles,
         limits=Limits(check=_check, dtypes="buifc"),
         cost=Cost(memory=3.0),
-        note="Always a copy, in C order: tiles are no views of the image.",
+        note="The result is always a copy in C order, because tiles are not views of the image.",
     ),
 )

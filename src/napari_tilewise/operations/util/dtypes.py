@@ -1,7 +1,7 @@
-"""`util.img_as_*`: other data types for the same pixels, scaled to the new type's range.
+"""`util.img_as_*`: conversions between dtypes, scaled to the new dtype's range.
 
-Wide integers are the trap: scikit-image does not scale them when the array's largest value fits in
-the narrower type. Here the whole image's largest value decides, for every tile.
+Wide integers are the difficulty: scikit-image does not scale them if the array's largest value fits
+in the narrower dtype. Here the whole image's largest value decides, for every tile.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.operations.shared.histograms import gather_range
+from napari_tilewise.operations.shared.global_numbers import extremes
 from napari_tilewise.operations.shared.narrowing import needs_maximum
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
@@ -32,25 +32,23 @@ if TYPE_CHECKING:
 SPECS = {"force_copy": Flag(advanced=True)}
 
 
-def kept_float(dtype: Any) -> Any:
-    """Return the dtype of `img_as_float`: floats stay as they are, all others are float64."""
+def float_dtype(dtype: Any) -> Any:
+    """Return the dtype of `img_as_float`: float dtypes are kept, all others become float64."""
     return dtype if np.dtype(dtype).kind == "f" else np.float64
 
 
 def _narrowed(bits: int) -> Callable[[Call], Plan]:
-    """Return the plan of a conversion to integers of so many bits, the sign not counted."""
+    """Return the plan of a conversion to integers with this number of bits, without the sign."""
 
     def plan(call: Call) -> Plan:
         if not needs_maximum(call.dtype, bits):
             return tiled(call)
-        found = yield from gather_range(call)
-        assert found is not None
-        _, maximum = found
+        _, maximum = yield from extremes(call)
 
         def compute(block: Block) -> np.ndarray:
-            # one more pixel, the image's largest, makes the tile decide as the image would
-            with_it = np.append(block.data.ravel(), maximum)
-            narrowed: np.ndarray = call.function(with_it)
+            # with the image's largest pixel appended, the tile is scaled as the image would be
+            pixels = np.append(block.data.ravel(), maximum)
+            narrowed: np.ndarray = call.function(pixels)
             return narrowed[:-1].reshape(block.data.shape)
 
         return Tiles(compute)
@@ -87,7 +85,7 @@ OPERATIONS = (
         family=families.PIXEL_TYPES,
         kind=Kind.POINTWISE,
         specs=SPECS,
-        result=ResultSpec(dtype=lambda call: kept_float(call.dtype)),
+        result=ResultSpec(dtype=lambda call: float_dtype(call.dtype)),
         cost=Cost(memory=4.0),
     ),
     _conversion("img_as_float32", np.float32),

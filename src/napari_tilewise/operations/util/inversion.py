@@ -1,4 +1,4 @@
-"""`skimage.util`: operations on single pixels, of one image or of two."""
+"""`skimage.util`: pointwise operations on one image or two."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from napari_tilewise.operations.spec.parameters import (
     Number,
     Numbers,
 )
-from napari_tilewise.operations.util.dtypes import kept_float
+from napari_tilewise.operations.util.dtypes import float_dtype
 
 # -- compare_images --------------------------------------------------------------------------------
 
 
 def _compared_dtype(call: Call) -> Any:
-    first = kept_float(call.dtype)
+    image_dtype = float_dtype(call.dtype)
     if call["method"] == "checkerboard":
-        return first
-    return np.result_type(first, kept_float(call["image1"].dtype))
+        return image_dtype
+    return np.result_type(image_dtype, float_dtype(call["image1"].dtype))
 
 
 def _check_compared(call: Call) -> None:
@@ -45,8 +45,8 @@ def _check_compared(call: Call) -> None:
         return
     if call.ndim != 2:
         raise InvalidImage(
-            f"{call.operation.name}: a checkerboard needs images of 2 axes; the image of shape "
-            f"{call.shape} has {call.ndim}. Name two with spatial= (such as spatial='yx')."
+            f"{call.operation.name}: a checkerboard needs images with 2 axes; the image of shape "
+            f"{call.shape} has {call.ndim}. Choose two with spatial= (such as spatial='yx')."
         )
     tiles = call["n_tiles"]
     if not isinstance(tiles, tuple) or len(tiles) < 2:
@@ -62,21 +62,21 @@ def _compare(call: Call) -> Tiles:
 
 
 def _checkerboard(call: Call, block: Block) -> np.ndarray:
-    """Return a block of both images in turns, the fields laid out over the whole image."""
+    """Return a block of the checkerboard of both images, whose fields divide the whole image."""
     (rows, in_rows), (columns, in_columns) = (
         _fields(region.start, region.stop, n // count, count)
         for region, n, count in zip(block.region, call.shape, call["n_tiles"], strict=False)
     )
-    even = (rows[:, np.newaxis] + columns) % 2 == 0
-    first = img_as_float(block.data)
+    is_even = (rows[:, np.newaxis] + columns) % 2 == 0
+    image = img_as_float(block.data)
     mixed = np.where(
-        even & in_rows[:, np.newaxis] & in_columns, first, img_as_float(block.images["image1"])
+        is_even & in_rows[:, np.newaxis] & in_columns, image, img_as_float(block.images["image1"])
     )
-    return np.asarray(mixed.astype(first.dtype, copy=False))
+    return np.asarray(mixed.astype(image.dtype, copy=False))
 
 
 def _fields(start: int, stop: int, length: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return each position's field along an axis, and whether it lies in one at all."""
+    """Return each position's field along an axis, and whether it is inside any field."""
     number = np.arange(start, stop) // length if length else np.full(stop - start, count)
     return number, number < count
 
@@ -88,8 +88,8 @@ def _check_mapping(call: Call) -> None:
     keys, values = call["input_vals"], call["output_vals"]
     if len(keys) != len(values):
         raise InvalidParameter(
-            f"{call.operation.name}: input_vals holds {len(keys)} values and output_vals "
-            f"{len(values)}: expected as many of the one as of the other."
+            f"{call.operation.name}: input_vals has {len(keys)} values, but output_vals has "
+            f"{len(values)}: expected the same number of values."
         )
 
 
@@ -122,7 +122,7 @@ OPERATIONS = (
         family=families.PIXEL_TYPES,
         kind=Kind.POINTWISE,
         specs={
-            # of different lengths scikit-image reads beyond the shorter one: tests draw one item
+            # scikit-image reads beyond the shorter of two lengths: tests draw one item
             "input_vals": Array(ndim=1, integer=True, usual=(0, 9), longest=1),
             "output_vals": Array(ndim=1, usual=(0, 9), longest=1),
         },

@@ -1,7 +1,7 @@
-"""`util.random_noise`: the stream of random numbers follows the whole image, pixel after pixel.
+"""`util.random_noise`: the stream of random numbers runs over the whole image, pixel by pixel.
 
-A normal or a Poisson variate takes as many random numbers as it happens to need, so no tile can
-tell where its own begin: the whole image is needed for scikit-image's noise of the same seed.
+A normal or Poisson variate consumes a varying number of random numbers, so the position in the
+stream at which a tile starts is unknown: the same noise for the same seed needs the whole image.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from napari_tilewise.operations.spec.operation import (
     ResultSpec,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number, Seed
-from napari_tilewise.operations.util.dtypes import kept_float
+from napari_tilewise.operations.util.dtypes import float_dtype
 
 TAKES = {
     "gaussian": ("mean", "var"),
@@ -35,7 +35,7 @@ TAKES = {
     "s&p": ("amount", "salt_vs_pepper"),
     "speckle": ("mean", "var"),
 }
-"""The further parameters of every mode, which scikit-image takes as ``**kwargs``."""
+"""The keywords of every mode, which scikit-image takes as ``**kwargs``."""
 
 KEYWORDS = ("mean", "var", "amount", "salt_vs_pepper", "local_vars")
 
@@ -52,10 +52,10 @@ def random_noise(
     salt_vs_pepper: float | None = None,
     local_vars: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Call scikit-image's function with those of its keywords that are given."""
+    """Call scikit-image's function with those of its keywords that are not None."""
     values = (mean, var, amount, salt_vs_pepper, local_vars)
-    given = {k: v for k, v in zip(KEYWORDS, values, strict=True) if v is not None}
-    result: np.ndarray = util.random_noise(image, mode, rng, clip, **given)
+    keywords = {k: v for k, v in zip(KEYWORDS, values, strict=True) if v is not None}
+    result: np.ndarray = util.random_noise(image, mode, rng, clip, **keywords)
     return result
 
 
@@ -63,19 +63,19 @@ random_noise.__doc__ = util.random_noise.__doc__
 
 
 def _check(call: Call) -> None:
-    takes = TAKES[call["mode"]]
+    keywords = TAKES[call["mode"]]
     for name in KEYWORDS:
-        if call[name] is not None and name not in takes:
-            wanted = f"takes {' and '.join(takes)}" if takes else "takes none of these"
+        if call[name] is not None and name not in keywords:
+            accepted = f"takes {' and '.join(keywords)}" if keywords else "takes none of these"
             raise InvalidParameter(
-                f"{call.operation.name}: {name} means nothing for mode={call['mode']!r}, which "
-                f"{wanted}. Leave it out."
+                f"{call.operation.name}: {name} has no effect with mode={call['mode']!r}, which "
+                f"{accepted}. Remove it."
             )
 
 
 def _dtype(call: Call) -> Any:
-    """Return float64, as random numbers are, or for salt and pepper the image's own float type."""
-    return kept_float(call.dtype) if "amount" in TAKES[call["mode"]] else np.float64
+    """Return float64, the noise's dtype; salt and pepper noise keeps the image's float dtype."""
+    return float_dtype(call.dtype) if "amount" in TAKES[call["mode"]] else np.float64
 
 
 OPERATIONS = (
@@ -97,6 +97,6 @@ OPERATIONS = (
         result=ResultSpec(dtype=_dtype),
         limits=Limits(check=_check),
         cost=Cost(memory=8.0),
-        note="Without rng= the noise is another one at every call, as scikit-image's is.",
+        note="Without rng= the noise differs at every call, as in scikit-image.",
     ),
 )

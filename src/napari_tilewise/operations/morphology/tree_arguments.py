@@ -1,7 +1,7 @@
-"""A component tree made before: it numbers the pixels of the whole image, and so is used whole.
+"""A precomputed component tree, passed as an argument; it needs the whole image at once.
 
-The functions of a tree answer from a given one instead of making their own, whatever connectivity
-it was made with. Tiles could not: their pixels have other numbers.
+With one, the functions that use a component tree do not build their own, and ignore `connectivity`.
+Its elements are indices into the flat whole image, which mean nothing in a tile.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TreeArray(FunctionSpec):
-    """One of the two arrays that `max_tree` returns: from Python only."""
+    """One of the two arrays that `max_tree` returns; available in Python only."""
 
     optional: bool = True
     ordered: bool = False
-    """Whether it is the second, which has one axis."""
+    """Whether it is the second array, which has one axis."""
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
             raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
         if value.dtype != np.int64 or (self.ordered and len(value.shape) != 1):
             raise InvalidParameter(
-                f"{name} has type {value.dtype} and shape {tuple(value.shape)}: expected "
+                f"{name} has dtype {value.dtype} and shape {tuple(value.shape)}: expected "
                 f"{self.describe()}."
             )
         return value
@@ -45,7 +45,7 @@ class TreeArray(FunctionSpec):
     def describe(self) -> str:
         """Return the expected values in words."""
         axes = "with one axis " if self.ordered else ""
-        return f"an array of 64-bit integers {axes}as max_tree returns it, or None"
+        return f"an array of 64-bit integers {axes}as returned by max_tree, or None"
 
 
 TREE = {
@@ -53,8 +53,8 @@ TREE = {
     "tree_traverser": TreeArray(advanced=True, ordered=True),
 }
 NOTE = (
-    "A given tree (parent and tree_traverser) numbers the pixels of the whole image, which is then "
-    "worked on at once; without one every tile makes its own."
+    "With a precomputed tree (parent and tree_traverser) the whole image is processed at once; "
+    "otherwise every tile builds its own tree."
 )
 
 
@@ -79,32 +79,32 @@ def tree_of(prepare: Callable[[np.ndarray], np.ndarray] | None = None) -> Constr
 
 
 def has_tree(call: Call) -> bool:
-    """Return whether a tree was given; scikit-image takes no notice of half a tree."""
+    """Return whether both arrays of a tree are given; scikit-image ignores a single one."""
     return all(call[name] is not None for name in TREE)
 
 
 def check_tree(call: Call) -> None:
-    """Refuse a tree that was made of another image."""
+    """Raise `InvalidParameter` for a tree of an image with another shape."""
     if not has_tree(call):
         return
     for name in TREE:
         if prod(call[name].shape) != prod(call.shape):
             raise InvalidParameter(
                 f"{call.operation.name}: {name} has shape {tuple(call[name].shape)}: expected one "
-                f"number per pixel of an image of shape {call.shape}, as max_tree returns for it. "
-                "Where axes are looped over, every image has a tree of its own: apply the "
-                "operation to one image at a time, or without a tree."
+                f"number per pixel of an image of shape {call.shape}, as returned by max_tree. "
+                "A stack has a tree for each of its images: apply the operation to one image at a "
+                "time, or without a tree."
             )
 
 
 def from_tree(call: Call) -> Plan:
-    """Call scikit-image's function on the whole image with the tree that was given."""
+    """Call scikit-image's function on the whole image with the precomputed tree."""
     tree = {name: np.asarray(call[name]) for name in TREE}
-    for name, numbers in tree.items():
-        if numbers.min() < 0 or numbers.max() >= numbers.size:  # scikit-image does not look
+    for name, indices in tree.items():
+        if indices.min() < 0 or indices.max() >= indices.size:  # scikit-image does not check
             raise InvalidParameter(
-                f"{call.operation.name}: {name} holds numbers from {numbers.min()} to "
-                f"{numbers.max()}: expected those of pixels, 0 to {numbers.size - 1}."
+                f"{call.operation.name}: {name} has values from {indices.min()} to "
+                f"{indices.max()}: expected pixel indices from 0 to {indices.size - 1}."
             )
     result = yield gather_whole(call, lambda block: call.function(block.data, **tree))
     return handed_out(call, result)
