@@ -59,7 +59,8 @@ class Channels(ChannelAxis):
         axis = call.channel_axis
         if axis is None:
             raise InvalidImage(
-                f"{call.operation.name}: channel_axis=None: expected the axis with {self.description}."
+                f"{call.operation.name}: channel_axis=None: expected the axis with "
+                f"{self.description}."
             )
         count = call.shape[axis]
         if count < self.least or (self.most is not None and count > self.most):
