@@ -1,1 +1,1 @@
-"""Sources and sinks: what is read stays lazy, what is written appears complete or not at all."""
+"""Reading and writing images: sources stay lazy, outputs appear complete or not at all."""

@@ -25,7 +25,7 @@ def image_info(path: str | os.PathLike[str]) -> MetadataDict:
 
     The keys are path, format, complete, shape, dtype, axes, scale, units, channels, chunks, levels,
     bytes, labels, recipe and made_by; `axes` is empty where unknown, `chunks` None where there are
-    none. An unfinished output has ``complete=False`` and what its finest level already says.
+    none. An unfinished output has ``complete=False`` and the entries known from its finest level.
     Values (``.json`` and ``.csv``) have path, format, complete, recipe and made_by only.
 
     Parameters

@@ -27,7 +27,7 @@ def read_record(path: Path) -> Metadata | None:
     Raises
     ------
     SourceUnreadable
-        When what should hold the record cannot be read.
+        When the file that should hold the record cannot be read.
     """
     if path.is_dir():
         return own_metadata(open_node(str(path))) if is_zarr(path) else None

@@ -31,7 +31,7 @@ NAMED = "name-1"
 
 
 def fingerprint(source: object) -> str:
-    """Return a short text that stays the same as long as the pixels of the source, or a copy, do.
+    """Return a short text that stays the same as long as the source does; a copy has the same one.
 
     - A file: its size, its first and last MiB and 32 evenly spaced blocks of 16 KiB.
     - A folder: names and sizes of its files (where there are more than 8192, of so many evenly

@@ -1,4 +1,4 @@
-"""Pyramids: every level is half the one below in y and x, made from what was just written.
+"""Pyramids: every level is half the one below in y and x, made from the pixels just written.
 
 Images are averaged over the pixels that exist, exactly, and rounded once (half to even). Labels and
 masks are never averaged, because the mean of two label ids is a third object: they keep the top
