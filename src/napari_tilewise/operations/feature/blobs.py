@@ -304,7 +304,7 @@ def _specs(sigma: Spec, between: Mapping[str, Spec], last: Mapping[str, Spec]) -
     }
 
 
-REST: Mapping[str, Spec] = {
+LAST_SPECS: Mapping[str, Spec] = {
     "threshold_rel": Number(optional=True, usual=(0, 1), advanced=True),
     "exclude_border": Border(advanced=True),
 }
@@ -319,7 +319,7 @@ OPERATIONS = (
         specs=_specs(
             POSITIVE,
             {"sigma_ratio": Number(minimum=1, exclusive=True, usual=(1.2, 2))},
-            REST,
+            LAST_SPECS,
         ),
         result=BLOBS,
         neighbourhood=Neighbourhood(halo=_dog_halo),
@@ -331,7 +331,7 @@ OPERATIONS = (
         name="feature.blob_log",
         family=families.BLOBS,
         kind=Kind.STATISTIC,
-        specs=_specs(SIGMA, {"num_sigma": COUNT}, {**LOG_SCALE, **REST}),
+        specs=_specs(SIGMA, {"num_sigma": COUNT}, {**LOG_SCALE, **LAST_SPECS}),
         result=BLOBS,
         neighbourhood=Neighbourhood(halo=_log_halo),
         plan_of=_log,
@@ -345,7 +345,7 @@ OPERATIONS = (
         specs=_specs(
             replace(SIGMA, per_axis=False),
             {"num_sigma": COUNT},
-            {**LOG_SCALE, "threshold_rel": REST["threshold_rel"]},
+            {**LOG_SCALE, "threshold_rel": LAST_SPECS["threshold_rel"]},
         ),
         result=BLOBS,
         neighbourhood=Neighbourhood(halo=_doh_halo),

@@ -52,7 +52,7 @@ class _Radius(Number):
 
     integer: bool = True
 
-    def _one(self, name: str, value: Any) -> Any:
+    def _check_number(self, name: str, value: Any) -> Any:
         return Number(minimum=self.minimum).check(name, value, None)
 
 

@@ -254,15 +254,14 @@ class _ObjectHulls:
         out = np.zeros(extent(tile), bool)
         start, stop = (np.array([getattr(s, side) for s in tile]) for side in ("start", "stop"))
         candidates = np.flatnonzero(((self._low < stop) & (self._high >= start)).all(axis=1))
-        is_thin = (self._low[candidates] == self._high[candidates]).any(
-            axis=1
-        )  # dots and lines are their own hull
+        # dots and lines are their own hull
+        is_thin = (self._low[candidates] == self._high[candidates]).any(axis=1)
         low = np.maximum(self._low[candidates[is_thin]] - start, 0)
         high = self._high[candidates[is_thin]] - start
         is_dot = (self._low[candidates[is_thin]] == self._high[candidates[is_thin]]).all(axis=1)
         out[tuple(low[is_dot].T)] = True
-        for (top, left), (bottom, right) in zip(low[~is_dot], high[~is_dot], strict=True):
-            out[top : bottom + 1, left : right + 1] = True
+        for first, last in zip(low[~is_dot], high[~is_dot], strict=True):
+            out[tuple(slice(a, b + 1) for a, b in zip(first, last, strict=True))] = True
         for index in candidates[~is_thin]:
             coordinates = self._coordinates[self._starts[index] : self._starts[index + 1]].astype(
                 np.int64

@@ -97,9 +97,9 @@ def _untiled_lengths(call: Call) -> tuple[int, int] | None:
     """Return the input and output length of the axis that is not tiled; None without one."""
     if call.channel_axis is not None:
         return (call.shape[call.channel_axis],) * 2
-    after = call.operation.result.shape(call)
-    assert after is not None
-    return (1, after[-1]) if len(after) > call.ndim else None
+    shape = call.operation.result.shape(call)
+    assert shape is not None
+    return (1, shape[-1]) if len(shape) > call.ndim else None
 
 
 def _lengths(call: Call) -> tuple[tuple[int, int], ...]:

@@ -227,12 +227,14 @@ def _spelled_out(function: Callable[..., Any]) -> Callable[..., Any]:
     def warp_polar(*args: Any, **keywords: Any) -> Any:
         return function(*args, **keywords)
 
-    own, other = docstrings.signature(function), docstrings.signature(warp)
-    named = [p for p in own.values() if p.kind is not Parameter.VAR_KEYWORD]
-    more = [other[name].replace(kind=Parameter.KEYWORD_ONLY) for name in _SHARED]
+    parameters, warp_parameters = docstrings.signature(function), docstrings.signature(warp)
+    named_parameters = [p for p in parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+    keyword_parameters = [
+        warp_parameters[name].replace(kind=Parameter.KEYWORD_ONLY) for name in _SHARED
+    ]
     update_wrapper(warp_polar, function)
     warp_polar.__doc__ = _full_docstring(function)
-    warp_polar.__signature__ = Signature([*named, *more])  # type: ignore[attr-defined]
+    warp_polar.__signature__ = Signature([*named_parameters, *keyword_parameters])  # type: ignore[attr-defined]
     return warp_polar
 
 
