@@ -14,7 +14,7 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
-from napari_tilewise.operations.spec.deprecated import only
+from napari_tilewise.operations.spec.deprecated_parameters import only
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,

@@ -18,7 +18,7 @@ from napari_tilewise.operations.morphology.max_tree import reject_float16
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
-from napari_tilewise.operations.spec.deprecated import never_in_place
+from napari_tilewise.operations.spec.deprecated_parameters import never_in_place
 from napari_tilewise.operations.spec.operation import (
     Adapter,
     Block,

@@ -10,7 +10,7 @@ from scipy import ndimage as ndi
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
 from napari_tilewise.operations.spec import families
-from napari_tilewise.operations.spec.deprecated import renamed
+from napari_tilewise.operations.spec.deprecated_parameters import renamed
 from napari_tilewise.operations.spec.operation import (
     Adapter,
     Block,

@@ -19,7 +19,7 @@ from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import WHOLE
 from napari_tilewise.operations.spec import families
-from napari_tilewise.operations.spec.deprecated import without
+from napari_tilewise.operations.spec.deprecated_parameters import without
 from napari_tilewise.operations.spec.keyword_specs import Flags
 from napari_tilewise.operations.spec.operation import (
     Accuracy,

@@ -15,7 +15,7 @@ from napari_tilewise.errors import TilewiseError, UnknownOperation
 from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.shared.whole import WHOLE, whole, whole_halo
 from napari_tilewise.operations.spec import families
-from napari_tilewise.operations.spec.deprecated import renamed
+from napari_tilewise.operations.spec.deprecated_parameters import renamed
 from napari_tilewise.operations.spec.keyword_specs import Items, Keywords
 from napari_tilewise.operations.spec.operation import (
     Accuracy,

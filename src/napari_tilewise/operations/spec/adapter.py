@@ -6,7 +6,10 @@ import inspect
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.spec.deprecated_parameters import Modernize
 
 Function: TypeAlias = Callable[..., Any]
 """scikit-image's function, or one that is called in its place."""
@@ -30,7 +33,7 @@ class Adapter:
     """Which item is the result where the function returns several."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Arguments that are always passed and never shown (such as ``workers=1``)."""
-    modernize: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    modernize: Modernize | None = None
     """Replaces deprecated parameters by today's, and drops those that change no pixel (numbers of
     threads). See `deprecated_parameters`."""
     digest: str = ""

@@ -2,8 +2,8 @@
 
 A declaration answers four questions: which parameters (`specs` over scikit-image's signature),
 which neighbours a tile needs (`neighbourhood`), what comes out (`result`), and, where a tile
-depends on more than its neighbours, what must be gathered over the whole image first (`plan_of`). A
-plan is a generator: it yields `Reduce` passes, receives what each one found, and returns the last
+depends on more than its neighbours, what must be computed over the whole image first (`plan_of`). A
+plan is a generator: it yields `Reduce` passes, receives the value of each, and returns the last
 pass, `Tiles`, or a `Value`. The engine drives plans without knowing any operation.
 
 A declaration is written with the names listed here, whatever module defines them.

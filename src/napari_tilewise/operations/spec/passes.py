@@ -1,4 +1,4 @@
-"""What a plan is made of: blocks of pixels, passes that gather, and the pass that makes tiles."""
+"""What a plan consists of: blocks of pixels, reductions, sweeps, and the pass that makes tiles."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ HaloLike: TypeAlias = int | Sequence[int] | Sequence[tuple[int, int]]
 
 @dataclass(frozen=True, eq=False)
 class Reduce:
-    """One pass over all tiles that ends in a small global value."""
+    """A reduction: one pass over all tiles that ends in a small value of the whole image."""
 
     of: Callable[[Block], Any]
     """What one tile contributes. The block's data holds the halo too: crop with `Block.core`."""
@@ -71,7 +71,7 @@ class Reduce:
     finish: Callable[[Any], Any] | None = None
     """Applied to the merged contributions before the plan receives them."""
     description: str = "statistics"
-    """What is gathered, in words, for progress."""
+    """What is computed, in words, for progress."""
 
 
 @dataclass(frozen=True, eq=False)
