@@ -251,4 +251,4 @@ class TestMemo:
         for sigma in range(1, 6):
             recipe = Recipe([("filters.gaussian", {"sigma": sigma}), "filters.sobel"])
             self.applied(memo, recipe)
-        assert memo.held <= memo.most_bytes
+        assert memo.nbytes <= memo.most_bytes

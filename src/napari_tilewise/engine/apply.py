@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, overload
 
 import dask.array as da
 import numpy as np
@@ -31,20 +31,66 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.source import Source
     from napari_tilewise.operations.spec.operation import Operation, Output
+    from napari_tilewise.types import Array, ArrayLike, AxisNames, SpatialAxes, TileLengths, Value
+
+
+@overload
+def apply(
+    name: str,
+    image: Array,
+    /,
+    *,
+    axes: AxisNames | None = ...,
+    spatial: SpatialAxes | None = ...,
+    tiles: TileLengths = ...,
+    progress: Listener | None = ...,
+    cancel: threading.Event | None = ...,
+    **params: Value,
+) -> Array: ...
+
+
+@overload
+def apply(
+    name: str,
+    image: ArrayLike,
+    /,
+    *,
+    axes: AxisNames | None = ...,
+    spatial: SpatialAxes | None = ...,
+    tiles: TileLengths = ...,
+    progress: Listener | None = ...,
+    cancel: threading.Event | None = ...,
+    **params: Value,
+) -> da.Array: ...
+
+
+@overload
+def apply(
+    name: str,
+    image: Sequence[Value],
+    /,
+    *,
+    axes: AxisNames | None = ...,
+    spatial: SpatialAxes | None = ...,
+    tiles: TileLengths = ...,
+    progress: Listener | None = ...,
+    cancel: threading.Event | None = ...,
+    **params: Value,
+) -> Value: ...
 
 
 def apply(
     name: str,
-    image: Any,
+    image: Array | ArrayLike | Sequence[Value],
     /,
     *,
-    axes: str | Sequence[str] | None = None,
-    spatial: str | Sequence[int] | None = None,
-    tiles: Any = "auto",
+    axes: AxisNames | None = None,
+    spatial: SpatialAxes | None = None,
+    tiles: TileLengths = "auto",
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
-    **params: Any,
-) -> Any:
+    **params: Value,
+) -> Value:
     """Apply a scikit-image function tile by tile, with the whole image's answer.
 
     Parameters
@@ -61,17 +107,18 @@ def apply(
     tiles
         ``"auto"``, one tile length in pixels, or one per spatial axis. Never changes the result.
     progress
-        Called with `engine.events.Event` objects.
+        Called with each event of `engine.events`, from worker threads, one call at a time.
     cancel
-        Set this event to stop within one tile's time.
+        Set this event to stop within the time of one tile.
     **params
         scikit-image's own parameters.
 
     Returns
     -------
-    Any
-        What scikit-image returns. From a NumPy image: computed. From anything else: a lazy dask
-        array for images, masks, labels and scalars; points and tables are computed at once.
+    Array, dask.array.Array or Value
+        The result that scikit-image returns: computed from a NumPy image, else a lazy dask array
+        for images, masks, labels and scalars. Type checkers see these two; points, tables and
+        tuples of results, which are computed at once, are of scikit-image's own types.
 
     Raises
     ------
@@ -84,34 +131,37 @@ def apply(
     """
     operation = get_operation(name)
     session = Session(None, Control(progress, cancel))
-    out = _out(operation, image, params)
-    stack, eager = _built(operation, image, axes, spatial, tiles, session, params)
-    found = [_result(one, eager=eager) for one in stack.results()]
+    out = _output_array(operation, image, params)
+    image, eager = _checked_image(operation, image)
+    stack = build(operation, image, params, session, axes=axes, spatial=spatial, tiles=tiles)
+    results = [_result(part, eager=eager) for part in stack.results()]
     if out is not None:
-        return _put(operation, out, found[0])
-    return found[0] if stack.count is None else tuple(found)
+        return _filled(operation, out, results[0])
+    return results[0] if stack.count is None else tuple(results)
 
 
-def _out(operation: Operation, image: Any, params: dict[str, Any]) -> np.ndarray | None:
-    """Take the array that shall hold the result out of the parameters, where there is one."""
-    known = signature(operation.raw_function)
-    if "in_place" in known and isinstance(image, np.ndarray) and params.get("in_place"):
+def _output_array(operation: Operation, image: Value, params: dict[str, Value]) -> Array | None:
+    """Remove the array for the result from the parameters, and return it where there is one."""
+    names = signature(operation.raw_function)
+    if "in_place" in names and isinstance(image, np.ndarray) and params.get("in_place"):
         del params["in_place"]
         return image
-    if "out" in operation.specs or "out" not in known:
+    if "out" in operation.specs or "out" not in names:
         return None
     out = params.pop("out", None)
-    if out is not None and not (isinstance(image, np.ndarray) and isinstance(out, np.ndarray)):
+    if out is None:
+        return None
+    if not (isinstance(image, np.ndarray) and isinstance(out, np.ndarray)):
         raise InvalidParameterType(
             f"{operation.name}: out is a {type(out).__name__} and the image a "
-            f"{type(image).__name__}: expected two NumPy arrays. Leave out away; a lazy result is "
-            "stored with its own methods."
+            f"{type(image).__name__}: expected two NumPy arrays. Remove out=; save a lazy result "
+            "with its own methods (.to_zarr)."
         )
     return out
 
 
-def _put(operation: Operation, out: np.ndarray, result: np.ndarray) -> np.ndarray:
-    """Return the array given as `out`, which holds the result now."""
+def _filled(operation: Operation, out: Array, result: Array) -> Array:
+    """Return the array given as `out`, with the result in it."""
     if (out.shape, out.dtype) != (result.shape, result.dtype):
         raise InvalidParameter(
             f"{operation.name}: out has shape {out.shape} and type {out.dtype}: expected "
@@ -123,68 +173,60 @@ def _put(operation: Operation, out: np.ndarray, result: np.ndarray) -> np.ndarra
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """One of the things that an operation gives, and what is known of it."""
+    """One of an operation's results, with its kind and axes."""
 
     output: Output
-    value: Any
+    value: Value
     """As `apply` returns it."""
     origins: tuple[int | None, ...] = ()
     """The image's axis behind each axis of an array of pixels; None for one that is new."""
     number: int | None = None
-    """Which of several it is."""
+    """Its number among several results, from 0; None for the only one."""
 
 
 def results_of(
-    stack: Stack, *, eager: bool, kept: Materialized | None = None
+    stack: Stack, *, eager: bool, materialized: Materialized | None = None
 ) -> tuple[Result, ...]:
-    """Return all that a stack gives, one by one, each with what it is.
+    """Return all results of a stack one by one, each with its kind and axes.
 
     Parameters
     ----------
     stack
         An operation on an image.
     eager
-        Whether to compute it; else arrays are lazy.
-    kept
-        The stack's result where it is kept.
+        Whether to compute them; else arrays are lazy.
+    materialized
+        Where the pixels of the stack are stored, if they are.
     """
-    found = []
+    results: list[tuple[Output, Value, tuple[int | None, ...]]] = []
     split = stack.call.operation.result.split
-    for one in stack.results():
-        value = _result(one, eager=eager, kept=kept if one.count is None else None)
-        origins = one.origins
-        if split is not None and one.channel is not None:
-            origins = tuple(o for axis, o in enumerate(origins) if axis != one.channel)
-        items = value if split is not None else [value]
-        found += [(one.part.output, item, origins) for item in items]
-    many = len(found) > 1
-    return tuple(Result(*result, number if many else None) for number, result in enumerate(found))
+    for part in stack.results():
+        value = _result(part, eager=eager, stored=materialized if part.count is None else None)
+        origins = part.origins
+        if split is not None and part.channel is not None:
+            origins = tuple(o for axis, o in enumerate(origins) if axis != part.channel)
+        values = value if split is not None else [value]
+        results += [(part.part.output, item, origins) for item in values]
+    several = len(results) > 1
+    return tuple(
+        Result(*result, number if several else None) for number, result in enumerate(results)
+    )
 
 
-def _built(
-    operation: Operation,
-    image: Any,
-    axes: Any,
-    spatial: Any,
-    tiles: Any,
-    session: Session,
-    params: dict[str, Any],
-) -> tuple[Stack, bool]:
-    """Return the stack, and whether the image is in memory and so shall be the result."""
+def _checked_image(operation: Operation, image: Value) -> tuple[Value, bool]:
+    """Return the image, and whether it is in memory, so that the result is computed at once."""
     if isinstance(image, list | tuple) and any(isinstance(item, da.Array) for item in image):
-        image = da.stack(image)  # what a lazy operation with several results gave
+        image = da.stack(image)  # the results of a lazy operation that returns several
     if isinstance(image, np.ma.MaskedArray):
         raise InvalidImage(
             f"{operation.name}: the image is a masked array, whose mask tiles would lose: expected "
             "a plain one. Pass image.filled(value), or the mask as the operation's own parameter."
         )
-    image, eager = eager_image(image)
-    stack = build(operation, image, params, session, axes=axes, spatial=spatial, tiles=tiles)
-    return stack, eager
+    return eager_image(image)
 
 
-def eager_image(image: Any) -> tuple[Any, bool]:
-    """Return an image, and whether it is in memory and so shall be the result.
+def eager_image(image: Value) -> tuple[Value, bool]:
+    """Return an image, and whether it is in memory, so that the result is computed at once.
 
     Parameters
     ----------
@@ -195,10 +237,10 @@ def eager_image(image: Any) -> tuple[Any, bool]:
     return (np.asarray(image) if eager else image), eager
 
 
-def _result(stack: Stack, *, eager: bool, kept: Materialized | None = None) -> Any:
+def _result(stack: Stack, *, eager: bool, stored: Materialized | None = None) -> Value:
     if not stack.is_image and (eager or stack.plane_shape is None):
         return stack.value()
-    array: Any = compute(stack, kept) if eager else to_dask(stack)
+    array: Value = compute(stack, stored) if eager else to_dask(stack)
     kind = stack.call.operation.result.split
     if kind is None or stack.channel is None:
         return array
@@ -208,13 +250,13 @@ def _result(stack: Stack, *, eager: bool, kept: Materialized | None = None) -> A
 
 def build(
     operation: Operation,
-    image: Any,
-    params: dict[str, Any],
+    image: Value,
+    params: dict[str, Value],
     session: Session,
     *,
-    axes: str | Sequence[str] | None = None,
-    spatial: str | Sequence[int] | None = None,
-    tiles: Any = "auto",
+    axes: AxisNames | None = None,
+    spatial: SpatialAxes | None = None,
+    tiles: TileLengths = "auto",
     step: int | None = None,
 ) -> Stack:
     """Return an operation on an image as a source of pixels; everything is checked, nothing read.
@@ -225,8 +267,8 @@ def build(
     names = _axes.parse(axes, len(source.shape))
     over = _axes.spatial_indices(names, spatial, len(source.shape))
     params, channel = _channel(operation, params, source, over, spatial is None)
-    kept = [i for i in range(len(source.shape)) if i in over or i == channel]
-    loops = tuple(i for i in range(len(source.shape)) if i not in kept)
+    plane = [i for i in range(len(source.shape)) if i in over or i == channel]
+    loops = tuple(i for i in range(len(source.shape)) if i not in plane)
     specs = operation.specs
     images = {
         name: value
@@ -234,9 +276,9 @@ def build(
         if value is not None and name in specs and is_image(specs[name], value)
     }
     if channel is not None and operation.channel is not None:
-        params = params | {operation.channel: kept.index(channel)}
-    call = operation.call(tuple(source.shape[i] for i in kept), source.dtype, params)
-    chunks = None if source.chunks is None else [source.chunks[i] for i in kept]
+        params = params | {operation.channel: plane.index(channel)}
+    call = operation.call(tuple(source.shape[i] for i in plane), source.dtype, params)
+    chunks = None if source.chunks is None else [source.chunks[i] for i in plane]
     tile = choose_tile(call, tiles, chunks, workers=session.workers or processors())
     aligned = {
         name: _aligned(operation, name, value, source, call.spatial_shape, session)
@@ -246,7 +288,7 @@ def build(
     return Stack(Planes(looped, source, aligned, tile, session))
 
 
-def _source(image: Any, session: Session) -> Source:
+def _source(image: Value, session: Session) -> Source:
     if isinstance(image, Stack | Materialized | PlaneView):
         return image
     return as_source(image, session.cache)
@@ -254,11 +296,11 @@ def _source(image: Any, session: Session) -> Source:
 
 def _channel(
     operation: Operation,
-    params: dict[str, Any],
+    params: dict[str, Value],
     source: Source,
     over: Sequence[int],
     all_axes: bool,
-) -> tuple[dict[str, Any], int | None]:
+) -> tuple[dict[str, Value], int | None]:
     """Return the channel axis as a number of the whole image's axes (None: there is none)."""
     if operation.channel is None:
         return params, None
@@ -279,7 +321,7 @@ def _channel(
 def _aligned(
     operation: Operation,
     name: str,
-    value: Any,
+    value: Value,
     source: Source,
     spatial_shape: tuple[int, ...],
     session: Session,
@@ -296,9 +338,9 @@ def _aligned(
     return image
 
 
-def compute(stack: Stack, kept: Materialized | None = None) -> np.ndarray:
-    """Return a stack's pixels, computed tile by tile in the pool, or read where they are kept."""
-    source = stack if kept is None else kept
+def compute(stack: Stack, stored: Materialized | None = None) -> Array:
+    """Return a stack's pixels, computed tile by tile in the pool, or read where they are stored."""
+    source = stack if stored is None else stored
     stack.prepare()
     out = np.empty(stack.shape, stack.dtype)
     grid = stack.grid()

@@ -85,11 +85,11 @@ def peak_resident() -> int:
         return int(psutil.Process().memory_info().peak_wset)
     try:
         # Linux counts the memory of the process that started this one into `ru_maxrss`.
-        found = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.M)
+        peak = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.M)
     except OSError:
-        found = None
-    if found is not None:
-        return int(found[1]) * 1024
+        peak = None
+    if peak is not None:
+        return int(peak[1]) * 1024
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
@@ -222,5 +222,5 @@ def cache_bytes(stacks: Sequence[Stack], tile: Sequence[int], free: int, sharers
 def _everything(stack: Stack) -> int:
     """Return the bytes of all that a cache may hold for a step: what it reads, and its tiles."""
     sources = (stack.source, *stack.images.values())
-    held = sum(prod(source.shape) * source.dtype.itemsize for source in sources)
-    return held + (prod(stack.shape) * stack.dtype.itemsize if stack.is_image else 0)
+    pixels = sum(prod(source.shape) * source.dtype.itemsize for source in sources)
+    return pixels + (prod(stack.shape) * stack.dtype.itemsize if stack.is_image else 0)

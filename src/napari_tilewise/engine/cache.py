@@ -35,9 +35,9 @@ class ChunkCache:
         Threads that ask for a key while another one loads it wait for that one.
         """
         with self._lock:
-            if (found := self._arrays.get(key)) is not None:
+            if (array := self._arrays.get(key)) is not None:
                 self._arrays.move_to_end(key)
-                return found
+                return array
             pending = self._pending.get(key)
             if pending is None:
                 mine: Future[np.ndarray] = Future()

@@ -43,17 +43,17 @@ def writing(path: Path, elsewhere: str = ELSEWHERE) -> Iterator[None]:
     except TilewiseError:
         raise
     except OSError as error:
-        why = _why(path, error, elsewhere)
-        raise DestinationUnwritable(f"{str(path)!r} cannot be written: {why}.") from error
+        reason = _reason(path, error, elsewhere)
+        raise DestinationUnwritable(f"{str(path)!r} cannot be written: {reason}.") from error
 
 
-def _why(path: Path, error: OSError, elsewhere: str) -> str:
+def _reason(path: Path, error: OSError, elsewhere: str) -> str:
     """Return what went wrong, what was expected and what helps."""
     said = error.strerror or str(error)
     if error.errno in _NO_SPACE:
         free = free_bytes(path)
-        left = "an unknown number of bytes" if free is None else format_size(free)
-        return f"no space is left ({left} free); make room, or {elsewhere}"
+        amount = "an unknown number of bytes" if free is None else format_size(free)
+        return f"no space is left ({amount} free); make room, or {elsewhere}"
     if error.errno == errno.EFBIG:
         return (
             "a file is larger than the system or the file system allows; raise the limit "
@@ -96,10 +96,12 @@ def append(file: FileIO, data: bytes) -> None:
         What is added.
     """
     before = os.fstat(file.fileno()).st_size
-    left = memoryview(data)
+    remaining = memoryview(data)
     try:
-        while left:
-            left = left[file.write(left) :]  # a disk that is nearly full takes a part
+        while remaining:
+            remaining = remaining[
+                file.write(remaining) :
+            ]  # a disk that is nearly full takes a part
     except OSError:
         os.ftruncate(file.fileno(), before)
         raise

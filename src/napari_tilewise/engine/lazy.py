@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.grid import Region
 
-_made: WeakValueDictionary[str, Stack] = WeakValueDictionary()
+_STACKS: WeakValueDictionary[str, Stack] = WeakValueDictionary()
 
 
 def to_dask(stack: Stack) -> da.Array:
     """Return a stack's result as a dask array; nothing is read before it is computed."""
     name = f"tilewise-{stack.call.operation.name}-{uuid.uuid4().hex}"
-    _made[name] = stack
+    _STACKS[name] = stack
     if not stack.shape:
         return da.Array({(name,): (_value, stack)}, name, (), dtype=stack.dtype)
     lazy: da.Array = da.map_blocks(
@@ -124,7 +124,7 @@ def as_source(array: Any, cache: ChunkCache | None = None) -> Source:
     if isinstance(array, np.ndarray):
         return ArraySource(array)
     if isinstance(array, da.Array):
-        if (stack := _made.get(array.name)) is not None:
+        if (stack := _STACKS.get(array.name)) is not None:
             return stack
         return ChunkedSource(_DaskBlocks(array), cache)
     if not all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__")):

@@ -71,8 +71,8 @@ def _limits(groups: Path, own: Path | None) -> Iterator[tuple[int, int]]:
         for controller in {"", "memory"} & set(controllers.split(",")):
             root = groups / controller
             for folder in _upwards(root, path):
-                if (found := _limit(folder, *FILES[controller])) is not None:
-                    yield found
+                if (limit := _limit(folder, *FILES[controller])) is not None:
+                    yield limit
 
 
 def _upwards(root: Path, path: str) -> Iterator[Path]:

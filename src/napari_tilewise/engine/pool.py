@@ -76,7 +76,7 @@ class _InnerThreads:
         with self._lock:
             self._holders += 1
             if self._holders == 1:
-                libraries = self._found()
+                libraries = self._loaded()
                 self._openmp = libraries.select(user_api="openmp")
                 self._limits = self._govern(partial(_limited, libraries))
 
@@ -87,13 +87,13 @@ class _InnerThreads:
                 self._govern(self._limits.close)
                 self._limits = None
 
-    def here(self) -> AbstractContextManager[Any]:
+    def one_thread(self) -> AbstractContextManager[Any]:
         """Hold OpenMP at one thread where this thread asks for it; acquire first."""
         assert self._openmp is not None
         limited: AbstractContextManager[Any] = self._openmp.limit(limits=1)
         return limited
 
-    def _found(self) -> ThreadpoolController:
+    def _loaded(self) -> ThreadpoolController:
         """Return the libraries in this process, looked for again where a module was imported.
 
         To look for them takes some milliseconds; what sweeps until nothing changes sweeps often.
@@ -133,7 +133,7 @@ def single_threaded_libraries() -> Iterator[None]:
     """Hold BLAS, OpenMP, blosc and OpenCV at one thread each."""
     _INNER.acquire()
     try:
-        with _INNER.here():
+        with _INNER.one_thread():
             yield
     finally:
         _INNER.release()
@@ -142,7 +142,7 @@ def single_threaded_libraries() -> Iterator[None]:
 def hold_libraries() -> None:
     """Hold them so as long as this thread lives: that of one of a pool, in work beside others."""
     _INNER.acquire()
-    _INNER.here().__enter__()
+    _INNER.one_thread().__enter__()
 
 
 def wait_while(paused: Callable[[], bool], cancel: threading.Event | None) -> None:
@@ -191,7 +191,7 @@ class _Sweep(Generic[T]):
 
     def help(self) -> None:
         """Pull in another thread than the one that sweeps."""
-        with _INNER.here():
+        with _INNER.one_thread():
             self.pull()
 
     def _next(self) -> tuple[int, T] | None:

@@ -198,10 +198,10 @@ class Stack:
         """Return the items of the spatial axes from items per axis of the result."""
         n_loops = len(self.loops)
         channel = self.part.channel
-        found = dict(zip(self._layout, items, strict=True))
+        lengths = dict(zip(self._layout, items, strict=True))
         return [
             value
-            for item, value in sorted(found.items())
+            for item, value in sorted(lengths.items())
             if item >= n_loops and item - n_loops != channel
         ]
 
@@ -244,8 +244,8 @@ class Stack:
             return self._read_plane((), plane)
         out = np.empty([*(s.stop - s.start for s in loops), *extent(plane)], self.dtype)
         for index in itertools.product(*(range(s.start, s.stop) for s in loops)):
-            at = tuple(i - s.start for i, s in zip(index, loops, strict=True))
-            out[at] = self._read_plane(index, plane)
+            offset = tuple(i - s.start for i, s in zip(index, loops, strict=True))
+            out[offset] = self._read_plane(index, plane)
         return out.transpose(self._layout)
 
     def _boxes(self, region: Region) -> tuple[Region, Region]:
@@ -286,17 +286,17 @@ class Stack:
         return np.result_type(*(self.node(index).final_dtype for index in self.planes.indices()))
 
     def met(self) -> Any:
-        """Return the numbers that the passes found and a record tells; None where there are none.
+        """Return the numbers that the passes values and a record tells; None where there are none.
 
         With looped axes, an array over them.
         """
-        found = [
+        values = [
             getattr(self.node(index).final(), "scalar", None) for index in self.planes.indices()
         ]
-        if not self.loops or not found or found[0] is None:
-            return found[0] if found else None
-        values = np.stack([np.asarray(value) for value in found])
-        return values.reshape(*self.planes.lengths, *np.shape(found[0]))
+        if not self.loops or not values or values[0] is None:
+            return values[0] if values else None
+        array = np.stack([np.asarray(value) for value in values])
+        return array.reshape(*self.planes.lengths, *np.shape(values[0]))
 
     def value(self) -> Any:
         """Return the result that is not an image, the planes' gathered into one.

@@ -78,7 +78,7 @@ class StoredImage:
     @property
     def versions(self) -> dict[Position, int]:
         """The version of each tile that is on disk."""
-        return {p: kept for p, kept in self._tiles.items() if isinstance(kept, int)}
+        return {p: tile for p, tile in self._tiles.items() if isinstance(tile, int)}
 
     def versions_of(self, region: Region) -> dict[Position, int]:
         """Return the versions of the tiles that hold a box.
@@ -88,8 +88,8 @@ class StoredImage:
         region
             The box.
         """
-        found = ((p, self._tiles.get(p)) for p in self._grid.covering(region))
-        return {p: kept for p, kept in found if isinstance(kept, int)}
+        tiles = ((p, self._tiles.get(p)) for p in self._grid.covering(region))
+        return {p: tile for p, tile in tiles if isinstance(tile, int)}
 
     def see(self, versions: Mapping[Position, int]) -> None:
         """Take these versions of tiles, which another process wrote or an earlier run.
@@ -105,9 +105,9 @@ class StoredImage:
     def stage(self, position: Position, pixels: np.ndarray) -> None:
         """Take a tile's new pixels, to be seen after `commit`."""
         before = self._tiles.get(position)
-        kept = self._keep(position, pixels, before + 1 if isinstance(before, int) else 0)
+        tile = self._keep(position, pixels, before + 1 if isinstance(before, int) else 0)
         with self._lock:
-            self._staged[position] = kept
+            self._staged[position] = tile
 
     def staged(self, positions: Iterable[Position]) -> None:
         """Note that another process staged these tiles.
@@ -124,9 +124,9 @@ class StoredImage:
 
     def put(self, position: Position, pixels: np.ndarray) -> None:
         """Take a tile's pixels, to be seen at once."""
-        kept = self._keep(position, pixels, 0)
+        tile = self._keep(position, pixels, 0)
         with self._lock:
-            self._tiles[position] = kept
+            self._tiles[position] = tile
 
     def __contains__(self, position: Position) -> bool:
         """Tell whether a tile is there, or its whole first version in the folder."""
@@ -171,9 +171,9 @@ class StoredImage:
     def commit(self) -> None:
         """Make visible what was staged; `tidy` removes what it replaced."""
         with self._lock:
-            for position, kept in self._staged.items():
+            for position, tile in self._staged.items():
                 before = self._tiles.get(position)
-                self._tiles[position] = kept
+                self._tiles[position] = tile
                 if isinstance(before, int):
                     self._replaced.append(self._path(position, before))
             self._staged = {}
@@ -198,11 +198,11 @@ class StoredImage:
 
     def _box(self, position: Position, region: Region) -> np.ndarray:
         """Return a box of one tile; from disk, only the pages that hold it are read."""
-        kept = self._tiles[position]
+        tile = self._tiles[position]
         box = within(region, self._grid.region(position))
-        if isinstance(kept, int):
+        if isinstance(tile, int):
             # Not an .npy file: its header is parsed by `ast`, which threads crash in Python 3.11.
-            path, shape = self._path(position, kept), extent(self._grid.region(position))
+            path, shape = self._path(position, tile), extent(self._grid.region(position))
             try:
                 return np.array(np.memmap(path, self.dtype, "r", shape=shape)[box])
             except OSError as error:
@@ -211,7 +211,7 @@ class StoredImage:
                     f"({error.strerror or error}); somebody removed or moved it, so leave it in "
                     "place and start again."
                 ) from error
-        return kept[box]
+        return tile[box]
 
     def prepare(self, region: Region | None = None) -> None:
         """Nothing to do."""

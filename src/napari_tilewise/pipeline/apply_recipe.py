@@ -1,6 +1,6 @@
-"""A recipe applied to images in memory or lazy ones; what did not change is not computed again.
+"""A recipe applied to images in memory or lazy ones; steps that did not change are not run again.
 
-What each step made is at hand under what it does and what it was made from, so that after an edit
+A memo holds each step's result under its operation, parameters and inputs, so that after an edit
 only the edited step and those after it are computed.
 """
 
@@ -26,30 +26,29 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.apply import Result
     from napari_tilewise.engine.events import Listener
-    from napari_tilewise.engine.materialized import Materialized
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.pipeline.bind import Given, Pipeline
     from napari_tilewise.recipe import Link, Recipe
 
 SHARE = 8
-"""One part in so many of the available memory holds results at hand, unless said otherwise."""
+"""The available memory divided by the memory that a memo's results may take."""
 
 
 class Memo:
-    """The results of steps on one image, at hand for a recipe that begins in the same way.
+    """The results of steps on one image, for recipes that begin with the same steps.
 
     Parameters
     ----------
     most_bytes
-        How much the results may take in memory; an eighth of what is available unless given.
-        Larger ones are kept in temporary files where that costs less than making them again.
+        Bytes that the results may take in memory; an eighth of what is available unless given.
+        Larger ones go to temporary files where that costs less than computing them again.
     """
 
     def __init__(self, most_bytes: int | None = None) -> None:
         self.most_bytes = most_bytes or int(available_memory() // SHARE)
         self.session = Session()
         self._images: dict[str, Any] = {}
-        self._made: OrderedDict[Hashable, StepResult] = OrderedDict()
+        self._results: OrderedDict[Hashable, StepResult] = OrderedDict()
 
     def begin(
         self,
@@ -58,12 +57,12 @@ class Memo:
         cancel: threading.Event | None,
         pause: threading.Event | None = None,
     ) -> None:
-        """Forget what was made from other images; tell and ask others from now on.
+        """Forget results of other images; take another listener, cancel and pause.
 
         Parameters
         ----------
         images
-            What the recipe is run on, by name; an array is known by its identity.
+            The recipe's images by name; arrays are compared by identity.
         progress, cancel, pause
             As for `apply_recipe`.
         """
@@ -74,61 +73,61 @@ class Memo:
         self.session.control = Control(progress, cancel, pause)
 
     def forget(self) -> None:
-        """Forget what was made, as where an array has other pixels than it had."""
-        self._made.clear()
+        """Forget all results, as when the pixels of an array have changed."""
+        self._results.clear()
         self._images.clear()
 
     def end(self) -> None:
-        """Tell and ask nobody from now on: lazy results outlive the call that made them."""
+        """Drop listener, cancel and pause: lazy results outlive the call that returns them."""
         self.session.control = Control()
 
     def results(self, keys: Mapping[int, Hashable]) -> dict[int, StepResult]:
-        """Return what is there of a recipe's steps.
+        """Return the results that the memo has, by the step's number.
 
         Parameters
         ----------
         keys
-            What stands for each step's result.
+            Keys of the steps' results, as `keys_of` returns them.
         """
-        return {number: self._made[key] for number, key in keys.items() if key in self._made}
+        return {number: self._results[key] for number, key in keys.items() if key in self._results}
 
-    def take(self, keys: Mapping[int, Hashable], made: Pipeline) -> None:
-        """Remember what a recipe made, and forget the oldest where it becomes too much.
+    def add(self, keys: Mapping[int, Hashable], pipeline: Pipeline) -> None:
+        """Add the results of a pipeline; the oldest are dropped if they take too much memory.
 
         Parameters
         ----------
         keys
-            What stands for each step's result.
-        made
-            The chain that was made.
+            Keys of the steps' results, as `keys_of` returns them.
+        pipeline
+            The pipeline.
         """
-        for number, stack in made.stacks.items():
-            self._made[keys[number]] = StepResult(stack, made.materialized.get(number))
-            self._made.move_to_end(keys[number])
-        while self.held > self.most_bytes and len(self._made) > len(made.stacks):
-            self._made.popitem(last=False)
+        for number, stack in pipeline.stacks.items():
+            self._results[keys[number]] = StepResult(stack, pipeline.materialized.get(number))
+            self._results.move_to_end(keys[number])
+        while self.nbytes > self.most_bytes and len(self._results) > len(pipeline.stacks):
+            self._results.popitem(last=False)
 
     @property
-    def held(self) -> int:
-        """Bytes of the results at hand that are kept in memory."""
-        return sum(_held(kept) for _, kept in self._made.values())
+    def nbytes(self) -> int:
+        """Bytes of the results that are in memory."""
+        return sum(_bytes_in_memory(result) for result in self._results.values())
 
-    def fitting(self, made: Pipeline) -> dict[int, bool]:
-        """Return the steps whose results fit into memory, to be kept there; the smallest first.
+    def fitting(self, pipeline: Pipeline) -> dict[int, bool]:
+        """Return the steps whose results fit into memory, the smallest first.
 
         Parameters
         ----------
-        made
-            The chain.
+        pipeline
+            The pipeline.
         """
-        keep: dict[int, bool] = {}
-        left = self.most_bytes
-        images = [number for number, stack in made.stacks.items() if stack.is_image]
-        for number in sorted(images, key=lambda n: _bytes(made.stacks[n])):
-            left -= _bytes(made.stacks[number])
-            if left >= 0:
-                keep[number] = True
-        return keep
+        in_memory: dict[int, bool] = {}
+        free = self.most_bytes
+        images = [number for number, stack in pipeline.stacks.items() if stack.is_image]
+        for number in sorted(images, key=lambda n: _bytes(pipeline.stacks[n])):
+            free -= _bytes(pipeline.stacks[number])
+            if free >= 0:
+                in_memory[number] = True
+        return in_memory
 
 
 def apply_recipe(
@@ -158,38 +157,40 @@ def apply_recipe(
     axes, spatial, tiles, progress, cancel
         As for `apply`; a step's own `spatial` goes first.
     pause
-        Set it to take no more tiles until it is cleared.
+        Set this event to start no more tiles until it is cleared.
     memo
-        What is at hand from earlier calls with the same image.
+        Results of earlier calls with the same image.
 
     Returns
     -------
     tuple[Result, ...]
-        The last step's results, each with what it is: computed from a NumPy image, else lazy.
+        The last step's results, each with its kind: computed from a NumPy image, else lazy.
 
     Raises
     ------
     TilewiseError
-        When the recipe and the image do not fit; before any pixel is read.
+        When the recipe does not fit the image; before any pixel is read.
     """
     source, eager = eager_image(image)
     names = _axes.parse(axes, np.ndim(source))
     images = given(recipe, source, inputs, names=names, spatial=spatial)
     if memo is None:
         session = Session(None, Control(progress, cancel, pause))
-        made = _chain(recipe, images, session, tiles)
-        return results_of(made.last, eager=eager)
+        pipeline = _pipeline(recipe, images, session, tiles)
+        return results_of(pipeline.last, eager=eager)
     memo.begin({**images.images, "source": image}, progress, cancel, pause)
     keys = keys_of(recipe, axes, spatial, tiles)
     try:
-        made = _chain(recipe, images, memo.session, tiles, memo, keys)
-        memo.take(keys, made)
-        return results_of(made.last, eager=eager, kept=made.materialized.get(max(made.stacks)))
+        pipeline = _pipeline(recipe, images, memo.session, tiles, memo, keys)
+        memo.add(keys, pipeline)
+        return results_of(
+            pipeline.last, eager=eager, materialized=pipeline.materialized.get(max(pipeline.stacks))
+        )
     finally:
         memo.end()
 
 
-def _chain(
+def _pipeline(
     recipe: Recipe,
     images: Given,
     session: Session,
@@ -197,7 +198,7 @@ def _chain(
     memo: Memo | None = None,
     keys: Mapping[int, Hashable] | None = None,
 ) -> Pipeline:
-    """Return the chain, with what is worth keeping kept."""
+    """Return the pipeline, with the results materialized that several passes pull."""
     pipeline = bind_recipe(recipe, images, session, tiles=tiles)
     decisions = decide(pipeline, int(available_memory() // 2))
     materialize = {choice.step: choice.in_memory for choice in decisions if choice.keep}
@@ -209,8 +210,8 @@ def _chain(
 
 
 def keys_of(recipe: Recipe, axes: Any, spatial: Any, tiles: Any) -> dict[int, Hashable]:
-    """Return what stands for each step's result: what it does, and what with."""
-    how = tuple(map(_hashable, (axes, spatial, tiles)))
+    """Return a key of each step's result: its operation, parameters, images, axes and tiles."""
+    layout = tuple(map(_hashable, (axes, spatial, tiles)))
     keys: dict[int, Hashable] = {}
 
     def of(link: Link) -> Hashable:
@@ -219,7 +220,7 @@ def keys_of(recipe: Recipe, axes: Any, spatial: Any, tiles: Any) -> dict[int, Ha
     for number in recipe.running:
         links = recipe.links[number].items()
         images = frozenset((role, of(link)) for role, link in links)
-        keys[number] = (recipe.steps[number].work, images, how)
+        keys[number] = (recipe.steps[number].work, images, layout)
     return keys
 
 
@@ -231,5 +232,6 @@ def _bytes(stack: Stack) -> int:
     return int(prod(stack.shape) * stack.dtype.itemsize)
 
 
-def _held(kept: Materialized | None) -> int:
-    return _bytes(kept.stack) if kept is not None and kept.in_memory else 0
+def _bytes_in_memory(result: StepResult) -> int:
+    stored = result.materialized
+    return _bytes(stored.stack) if stored is not None and stored.in_memory else 0

@@ -1,7 +1,7 @@
-"""A chain is a recipe bound to images: one stack per step, each pulling from those it names.
+"""A pipeline is a recipe bound to images: one stack per step, each pulling from those it names.
 
-Steps with finite halos need no store between them: a tile of the last pulls through all. Where
-several passes want the same result, the chain keeps it instead of computing it again.
+Steps with finite halos need no store between them: a tile of the last pulls through all. A result
+that several passes pull may be materialized instead of computed again.
 """
 
 from __future__ import annotations
@@ -115,13 +115,13 @@ class Pipeline:
         They are called by the step's name, or its operation's with the step's number. To be asked
         after the run: what was not gathered yet is gathered now.
         """
-        found = {}
+        values = {}
         for number, stack in self.stacks.items():
             value = stack.met()
             if value is not None:
                 step = self.recipe.steps[number]
-                found[step.name or f"step {number + 1}: {step.operation}"] = value
-        return found
+                values[step.name or f"step {number + 1}: {step.operation}"] = value
+        return values
 
     def holds_labels(self, source: bool) -> bool:
         """Return whether the result is labels or a mask, whose pyramid is never averaged.
@@ -137,8 +137,8 @@ class Pipeline:
         for number, stack in self.stacks.items():
             link = self.recipe.links[number][self.recipe.steps[number].first]
             before = source if link.step is None else holds[link.step]
-            kept = before and stack.dtype == stack.source.dtype
-            holds[number] = kept or stack.part.output is not Output.IMAGE
+            same_type = before and stack.dtype == stack.source.dtype
+            holds[number] = same_type or stack.part.output is not Output.IMAGE
         return holds[max(holds)]
 
 
@@ -174,8 +174,8 @@ def given(
     for name in inputs:
         if name not in recipe.inputs:
             hint = did_you_mean(name, recipe.inputs)
-            known = ", ".join(map(repr, recipe.inputs)) or "none"
-            raise InvalidParameter(f"The recipe has no input {name!r}; it has {known}.{hint}")
+            names_text = ", ".join(map(repr, recipe.inputs)) or "none"
+            raise InvalidParameter(f"The recipe has no input {name!r}; it has {names_text}.{hint}")
     for name in recipe.inputs:
         if inputs.get(name) is None:
             raise InvalidParameter(

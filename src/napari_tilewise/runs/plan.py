@@ -311,7 +311,7 @@ class _Planner:
             self.pipeline,
             self.limit,
             outlasting=self._outlasts,
-            beside=self.request.destination,
+            destination=self.request.destination,
         )
         if like is not None:
             decisions = tuple(replace(one, keep=one.step in like.kept) for one in decisions)
