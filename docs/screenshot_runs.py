@@ -26,7 +26,7 @@ from napari_tilewise.errors import Cancelled
 from napari_tilewise.runs.registry import STATE
 
 if TYPE_CHECKING:
-    from napari_tilewise._napari.jobs.session_runs import Followed
+    from napari_tilewise._napari.jobs.session_runs import SessionRun
     from napari_tilewise.engine.events import Event, Listener
 
 
@@ -36,11 +36,11 @@ class Work:
     def __init__(self, operation: str, source: Path, path: Path) -> None:
         self.operation, self.source, self.path, self.pause = operation, source, path, Pause()
 
-    def follow(self, cancel: threading.Event, listener: Listener | None) -> Followed:
+    def follow(self, cancel: threading.Event, listener: Listener | None) -> SessionRun:
         """Show it in the Runs panel."""
         return follow(
             self.operation, source=str(self.source), output=self.path, cancel=cancel,
-            pause=self.pause, listener=listener, again=self,
+            pause=self.pause, listener=listener, work=self,
         )  # fmt: skip
 
     def __call__(self, progress: Listener, cancel: threading.Event) -> None:
@@ -85,16 +85,16 @@ def main(directory: Path) -> None:
     main_window, dock = viewer.window._qt_window, panel.parent()
     main_window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
     main_window.resizeDocks([dock], [300], Qt.Orientation.Vertical)
-    done = panel.starter.start(Work("filters.sobel", source, folder / "edges.ome.zarr"))
+    done = panel.queue.start(Work("filters.sobel", source, folder / "edges.ome.zarr"))
     wait(lambda: done.state.is_over)
-    paused = panel.starter.start(Work("filters.median", source, folder / "median.ome.zarr"))
-    panel.starter.start(Work("measure.label", source, folder / "labels.ome.zarr"))
+    paused = panel.queue.start(Work("filters.median", source, folder / "median.ome.zarr"))
+    panel.queue.start(Work("measure.label", source, folder / "labels.ome.zarr"))
     wait(lambda: paused.done > 5)
     panel.view.selectRow(1)
     take(viewer, directory / "runs.png")
     for run in panel._session.all():
-        panel.starter.cancel(run)
-    wait(lambda: not panel.starter.is_running)
+        panel.queue.cancel(run)
+    wait(lambda: not panel.queue.is_running)
     viewer.close()
 
 

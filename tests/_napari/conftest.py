@@ -14,15 +14,10 @@ TIMEOUT = 30_000
 
 
 def pytest_collection_modifyitems(items):
-    """Warnings of napari's and Qt's own making are no failures of ours.
-
-    Whether the window answers in time must not depend on who else computes: these run alone.
-    """
+    """Let warnings of napari and Qt themselves pass."""
     for item in items:
         if "_napari" in str(item.path):
             item.add_marker(pytest.mark.filterwarnings("default"))
-            if item.name.startswith("test_window_lives"):
-                item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture(autouse=True, scope="session")

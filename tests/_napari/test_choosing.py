@@ -11,7 +11,7 @@ from skimage import data
 from napari_tilewise import OPERATIONS
 from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
 from napari_tilewise._napari.widgets import elided
-from napari_tilewise._napari.widgets.docks import ROOM, share_place
+from napari_tilewise._napari.widgets.docks import ROOM, tabify_when_low
 from napari_tilewise._napari.widgets.panel_base import Panel
 
 pytestmark = pytest.mark.gui
@@ -35,8 +35,8 @@ def test_what_is_shown_belongs_to_the_operation(viewer, panel, kind):
     for name in OPERATIONS if kind == "volume" else FEW:
         op = OPERATIONS[name]
         panel.choose(name)
-        for way in panel.target.way_box.choices or [None]:
-            panel.target.way_box.value = way
+        for way in panel.target.process_box.choices or [None]:
+            panel.target.process_box.value = way
             assert panel.operation is op
             assert (panel.title.text(), panel.summary.text()) == (op.title, op.summary)
             assert panel.kind.text(), name
@@ -47,7 +47,7 @@ def test_what_is_shown_belongs_to_the_operation(viewer, panel, kind):
 def test_a_first_shape_has_a_length_per_axis(viewer, panel, name):
     viewer.add_image(VOLUME, axis_labels=("z", "y", "x"))
     panel.choose(name)
-    ways = panel.target.way_box
+    ways = panel.target.process_box
     for way, ndim in (*zip(ways.choices, (3, 2), strict=True), (ways.choices[0], 3)):
         ways.value = way
         panel.reset.click()
@@ -101,5 +101,5 @@ def test_panels_share_a_place_in_a_low_window(viewer, qtbot, height, tabs):
         made, dock = Panel(viewer, name), QDockWidget(name, window)
         dock.setWidget(made)
         window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
-        share_place(made, Panel)
+        tabify_when_low(made, Panel)
     assert len(window.tabifiedDockWidgets(dock)) == tabs

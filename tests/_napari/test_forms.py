@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari.forms.editors import editor, is_picture
+from napari_tilewise._napari.forms.editors import editor_of
 from napari_tilewise._napari.forms.form import Form
+from napari_tilewise._napari.forms.values import takes_layer
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.parameters import (
@@ -35,17 +36,17 @@ def no_layers(role):
 
 def made(spec, default=None, *, required=False):
     parameter = Parameter(name="p", default=default, required=required, spec=spec, doc="")
-    return editor(parameter, no_layers)
+    return editor_of(parameter, no_layers)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_untouched_form_gives_the_operations_own_defaults(name):
     op = OPERATIONS[name]
     form = Form(op, no_layers, lambda: None)
-    ndim = min(max(2, op.limits.ndim[0]), op.ndim[1])
+    ndim = min(max(2, op.limits.ndim[0]), op.limits.ndim[1])
     form.fit(ndim)
     values = form.values()
-    pictures = [key for key, spec in op.specs.items() if is_picture(spec)]
+    pictures = [key for key, spec in op.specs.items() if takes_layer(spec)]
     given = {key: value for key, value in values.items() if key not in pictures}
     missing = {key: np.zeros((9, 9), int) for key in pictures if op.parameters[key].required}
     for key, spec in op.specs.items():

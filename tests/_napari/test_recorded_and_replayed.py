@@ -11,7 +11,7 @@ import pytest
 import skimage as ski
 import zarr
 
-from napari_tilewise._napari.jobs.running import Latest
+from napari_tilewise._napari.jobs.running import LatestProgress
 from napari_tilewise._napari.manifest.commands import open_recipe
 from napari_tilewise.cli import main
 from napari_tilewise.operations.spec.operation import Operation
@@ -110,7 +110,7 @@ def test_exported_scripts(recorded, recipes, tmp_path, plain):
 
 def test_edited_and_updated(viewer, recorded, recipes, qtbot, monkeypatch):
     done = set()
-    function, told = Operation.function, Latest.__call__
+    function, told = Operation.function, LatestProgress.__call__
 
     def counted(self, data, /, **params):
         done.add(self.name)
@@ -128,7 +128,7 @@ def test_edited_and_updated(viewer, recorded, recipes, qtbot, monkeypatch):
         return done & {name for name, _ in CLICKS}
 
     monkeypatch.setattr(Operation, "function", counted)
-    monkeypatch.setattr(Latest, "__call__", listened)
+    monkeypatch.setattr(LatestProgress, "__call__", listened)
     viewer.layers.selection.active = recorded
     recipes.list.setCurrentRow(0)
     recipes.step.form.editors["sigma"].widget.value = "3"

@@ -118,7 +118,7 @@ def test_volume_plane_by_plane(viewer, run, panel):
     same(first, volume)
     same(made, volume)
     panel.target.layer_box.value = layer
-    panel.target.way_box.value = "volume"
+    panel.target.process_box.value = "volume"
     whole = run("filters.gaussian", layer, sigma=(1, 2, 2))
     assert layer_record.of(whole).recipe.steps[0].spatial is None
     same(whole, volume)
@@ -174,7 +174,7 @@ def test_a_further_image_of_the_same_source_brings_its_steps(viewer, coins, run)
     assert "inputs" not in stored(made)
 
 
-def test_a_step_on_the_source_itself_with_what_was_made_of_it(coins, run):
+def test_a_step_on_the_source_itself_with_what_was_result_of_it(coins, run):
     mask = run("filters.threshold_otsu", coins)
     labels = run("measure.label", mask)
     made = run("segmentation.watershed", coins, markers=labels, mask=mask)
@@ -240,7 +240,7 @@ def test_what_was_painted_on_begins_anew(viewer, coins, run):
     mask = run("filters.threshold_otsu", coins)
     mask.paint((10, 10), 2)
     assert layer_record.of(mask) is None
-    assert "changed by hand" in layer_record.trouble(mask)
+    assert "changed by hand" in layer_record.problem(mask)
     labels = run("measure.label", mask)
     assert operations(labels) == ["measure.label"]
     assert layer_record.of(labels).source.id == str(mask.unique_id)
@@ -271,7 +271,7 @@ def test_an_unreadable_recipe_is_told_and_not_used(viewer, coins, run):
     step = {"operation": "filters.no_such_thing"}
     smooth.metadata = {"napari-tilewise": {**held, "recipe": {"version": 2, "steps": [step]}}}
     assert layer_record.of(smooth) is None
-    assert "cannot be read" in layer_record.trouble(smooth)
+    assert "cannot be read" in layer_record.problem(smooth)
     assert operations(run("filters.sobel", smooth)) == ["filters.sobel"]
 
 

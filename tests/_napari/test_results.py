@@ -174,11 +174,11 @@ def test_time_and_channels_are_never_blurred(viewer, run, coins):
 def test_plane_by_plane_or_volume(viewer, run, panel):
     volume = np.random.default_rng(0).random((8, 40, 50))
     layer = viewer.add_image(volume, name="volume")
-    assert panel.target.way_box.choices == ("plane by plane", "volume")
+    assert panel.target.process_box.choices == ("plane by plane", "volume")
     planes = run("filters.gaussian", sigma=2)
     np.testing.assert_array_equal(planes.data[3], ski.filters.gaussian(volume[3], sigma=2))
     panel.target.layer_box.value = layer
-    panel.target.way_box.value = "volume"
+    panel.target.process_box.value = "volume"
     whole = run("filters.gaussian", layer, sigma=(1, 2, 2))
     np.testing.assert_array_equal(whole.data, ski.filters.gaussian(volume, sigma=(1, 2, 2)))
 

@@ -18,16 +18,10 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari.jobs import compute
+from napari_tilewise._napari.jobs import compute, result_layers
 from napari_tilewise._napari.jobs.job import Job
-from napari_tilewise._napari.layers import (
-    dimensions,
-    layer_pyramids,
-    recording,
-    results,
-    snapshot,
-)
-from napari_tilewise._napari.layers.snapshot_cache import PIECE, Remembered, digest
+from napari_tilewise._napari.layers import dimensions, layer_pyramids, recording, snapshot
+from napari_tilewise._napari.layers.snapshot_cache import BLOCK, StepMemo, digest
 from napari_tilewise.errors import Cancelled, InvalidImage
 
 COINS = ski.data.coins()[:70, :90]
@@ -41,9 +35,10 @@ def job_of(layer, name, part=None, **params):
     op = OPERATIONS[name]
     is_rgb = bool(getattr(layer, "rgb", False))
     axis = dimensions.channel_axis(op, layer.axis_labels, is_rgb=is_rgb)
-    made = recording.applied(layer, op, params, {}, tuple(range(layer.ndim)), axis)
-    shown = snapshot.shown(layer, viewer, channels_first=made.source.channels_first)
-    roots = recording.roots(made.record, viewer.layers)
+    request = recording.StepRequest(op, params, {}, tuple(range(layer.ndim)), axis)
+    made = recording.applied_step(request, layer)
+    shown = snapshot.shown_box(layer, viewer, channels_first=made.source.channels_first)
+    roots = recording.source_arrays(made.record, viewer.layers)
     return Job(made.recipe, made.source, shown, made.record, made.inputs, roots, part)
 
 
@@ -56,7 +51,7 @@ def stored(job, path):
 
 
 def layers(job, outcomes):
-    return [results.layer(job, outcome) for outcome in outcomes]
+    return [result_layers.layer(job, outcome) for outcome in outcomes]
 
 
 def pixels(layer):
@@ -170,10 +165,10 @@ def test_a_file_too_large_to_be_shown_is_written_only(tmp_path, monkeypatch):
 
 
 def test_contrast_is_chosen_by_little_of_what_is_large(monkeypatch):
-    monkeypatch.setattr(layer_pyramids, "_GLANCE", 100)
+    monkeypatch.setattr(layer_pyramids, "_SAMPLE", 100)
     level = da.zeros((7, 30, 20, 3), chunks=(1, 30, 20, 3))
-    assert layer_pyramids.glance(level).shape == (30, 20, 3)
-    assert layer_pyramids.glance(level[0, :5, :5, 0]).shape == (5, 5)
+    assert layer_pyramids.sample(level).shape == (30, 20, 3)
+    assert layer_pyramids.sample(level[0, :5, :5, 0]).shape == (5, 5)
 
 
 # -- what napari cannot show as it is --------------------------------------------------------------
@@ -208,9 +203,9 @@ def test_values_of_several_lengths_are_told(name):
     source = Image(CAT, rgb=True, name="cat")
     job = job_of(source, name)
     outcomes = computed(job)
-    assert isinstance(results.layer(job, outcomes[0]), Image | Labels)
+    assert isinstance(result_layers.layer(job, outcomes[0]), Image | Labels)
     for outcome in outcomes[1:]:
-        assert "3 items, in the metadata of 'cat'" in results.note(job, outcome, source)
+        assert "3 items, in the metadata of 'cat'" in result_layers.note(job, outcome, source)
 
 
 @pytest.mark.parametrize("name", ["measure.moments", "measure.shannon_entropy"])
@@ -243,7 +238,7 @@ def test_an_axis_more_than_colours(name):
 def test_an_array_changed_in_place_is_noticed():
     image, other, cancel = COINS.copy(), COINS.copy(), threading.Event()
     source = Image(image)
-    job = replace(job_of(source, "filters.gaussian"), memo=Remembered())
+    job = replace(job_of(source, "filters.gaussian"), memo=StepMemo())
     for _ in range(2):
         (outcome,) = computed(job)
         np.testing.assert_array_equal(outcome.data, ski.filters.gaussian(image))
@@ -262,7 +257,7 @@ def test_a_digest_sees_every_byte_of_any_array():
     rng = np.random.default_rng(0)
     cancel = threading.Event()
     for array in (
-        rng.random((PIECE // 2000, 300)),
+        rng.random((BLOCK // 2000, 300)),
         np.asfortranarray(rng.random((20, 30)) > 0.5),
         rng.random((3, 5, 7)).astype(np.float16)[:, ::2],
         rng.random(9) * 1j,

@@ -1,5 +1,5 @@
-"""The only room that knows napari and Qt: layers, forms, the panel, commands, the manifest.
+"""The napari plugin: the only package that imports napari and Qt.
 
-Everything here is generated from the declarations in `napari_tilewise.OPERATIONS`; adding an
-operation adds nothing to this room. napari imports none of it before the user opens the panel.
+Forms, commands, menus and the manifest are generated from `napari_tilewise.OPERATIONS`: a new
+operation needs no code here. napari imports nothing of it before the user opens a panel.
 """

@@ -1,7 +1,7 @@
-"""The Batch panel: one operation, recipe or function over many images, each one a row of a table.
+"""The Batch panel: one operation, recipe or function on many images, each a row of a table.
 
-What is worked on is listed before anything runs. Listing, working and opening are done in threads;
-the table takes in what came of them ten times a second, however many items there are.
+The items are listed before anything runs. Listing, running and opening happen in threads; the
+table takes in their outcomes ten times a second, however many items there are.
 """
 
 from __future__ import annotations
@@ -19,33 +19,32 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tilewise._napari.batch_panel.batch_run import BatchRun, Pace
-from napari_tilewise._napari.batch_panel.item_listing import Lister, Listing, below
-from napari_tilewise._napari.batch_panel.item_table import ItemTable, view_of
-from napari_tilewise._napari.batch_panel.open_items import Opener
+from napari_tilewise._napari.batch_panel.item_listing import LatestRunner, Listing, is_below
+from napari_tilewise._napari.batch_panel.item_opener import ItemOpener, ItemResult
+from napari_tilewise._napari.batch_panel.item_table import ItemTableModel, view_of
 from napari_tilewise._napari.batch_panel.output_page import OutputPage
 from napari_tilewise._napari.batch_panel.page_widgets import scrolled
 from napari_tilewise._napari.batch_panel.source_page import SourcePage
-from napari_tilewise._napari.batch_panel.task_page import WhatPage
+from napari_tilewise._napari.batch_panel.task_page import TaskPage
 from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise._napari.widgets.panel_base import Panel
-from napari_tilewise._napari.widgets.small_widgets import bar, text
+from napari_tilewise._napari.widgets.small_widgets import progress_bar, text_label
 from napari_tilewise.batches.batch import REPORT
 from napari_tilewise.batches.tasks import DONE, FAILED, SKIPPED
 from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.operations.spec.operation import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
-    from napari_tilewise._napari.layers.layer_record import Origin
+    from napari_tilewise._napari.layers.layer_record import Record
     from napari_tilewise.batches import Item, Report
-    from napari_tilewise.recipe import Recipe
 
-PAUSE = 300
-"""Milliseconds without a change after which images are listed: nobody wants a list per letter."""
+DELAY = 300
+"""Milliseconds after the last change until images are listed: not at every typed letter."""
 IMAGES = frozenset(kind for kind in Output if kind.is_image)
-NUMBERS = "The numbers are in the table. Let results go to a folder to have a report of them."
-NOTHING = "Choose a folder, layers or a plate: what is found shows here before anything runs."
+NUMBERS = "The numbers are in the table. For a report of them, write the results to a folder."
+NO_SOURCE = "Choose a folder, layers or a plate: the images are listed here before anything runs."
 
 
 class BatchPanel(Panel):
@@ -54,31 +53,32 @@ class BatchPanel(Panel):
     Parameters
     ----------
     napari_viewer
-        The viewer.
+        The viewer whose layers can be items, and which gets the results.
     """
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "batch")
-        self.source, self.what, self.output = (
-            SourcePage(self.viewer), WhatPage(self.viewer), OutputPage(),
-        )  # fmt: skip
-        self.table = ItemTable(self)
-        self.lister, self.runner = Lister(self), Runner(self)
-        self.opener = Opener(self)
+        self.source = SourcePage(self.viewer)
+        self.task = TaskPage(self.viewer)
+        self.output = OutputPage()
+        self.table = ItemTableModel(self)
+        self.lister, self.runner = LatestRunner(self), Runner(self)
+        self.opener = ItemOpener(self.viewer, self)
         self.listing: Listing | None = None
-        self.last: BatchRun | None = None
-        """The batch that ran last, or runs."""
+        self.last_run: BatchRun | None = None
+        """The batch that runs, or ran last."""
         self.values: dict[int, Any] = {}
-        """The results that came back, by the item's number."""
+        """The results in memory, by the item's number."""
         self._pace = Pace()
         self._is_stale = False
-        """Whether other items are meant than those that are listed, as a batch runs."""
+        """Whether the source changed while a batch runs."""
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(PAUSE)
+        self._timer.setInterval(DELAY)
         self._build()
+        self._lay_out()
         self._connect()
-        self.say(NOTHING)
+        self.say(NO_SOURCE)
         self.source.tick_selected()
         self.enable()
 
@@ -87,31 +87,31 @@ class BatchPanel(Panel):
     def _build(self) -> None:
         self.pages = QTabWidget()
         for page, title in (
-            (self.source, "1  Images"), (self.what, "2  What to do"), (self.output, "3  Output"),
+            (self.source, "1  Images"), (self.task, "2  Task"), (self.output, "3  Output"),
         ):  # fmt: skip
             self.pages.addTab(scrolled(page), title)
         self.view = view_of(self.table)
-        self.view.setToolTip("Double-click opens an item and its result as layers")
-        self.summary, self.bar = text(), bar()
-        self.again, self.cancel, self.run_all = map(
-            QPushButton, ("Run failed ones again", "Cancel", "Run")
-        )
-        self.again.setToolTip("Do only the items that failed, with what is chosen above now")
-        self.cancel.setToolTip("Begin no more items; those in work are finished")
+        self.view.setToolTip("Double-click an item to open it and its result as layers")
+        self.summary, self.bar = text_label(), progress_bar()
+        self.retry, self.cancel, self.run_all = map(QPushButton, ("Retry failed", "Cancel", "Run"))
+        self.retry.setToolTip("Run the failed items again, with the current task and output")
+        self.cancel.setToolTip("Start no more items; running items are finished")
+
+    def _lay_out(self) -> None:
         splitter = QSplitter(Qt.Orientation.Vertical)
         splitter.addWidget(self.pages)
         splitter.addWidget(self.view)
         splitter.setStretchFactor(1, 1)
         splitter.setChildrenCollapsible(False)
         buttons = QHBoxLayout()
-        buttons.addWidget(self.again)
+        buttons.addWidget(self.retry)
         buttons.addStretch()
         buttons.addWidget(self.cancel)
         buttons.addWidget(self.run_all)
         layout = QVBoxLayout(self)
         layout.addWidget(splitter, 1)
-        for one in (self.summary, self.message, self.bar):
-            layout.addWidget(one)
+        for widget in (self.summary, self.message, self.bar):
+            layout.addWidget(widget)
         layout.addLayout(buttons)
         self.setMinimumWidth(420)
 
@@ -119,35 +119,37 @@ class BatchPanel(Panel):
         self.source.changed.connect(self._relist)
         self.output.changed.connect(self._output_changed)
         self._timer.timeout.connect(self.list_items)
-        self.lister.found.connect(self._found)
-        self.lister.failed.connect(self._not_found)
-        self.runner.progressed.connect(self._progressed)
+        self.lister.finished.connect(self._show_listed)
+        self.lister.failed.connect(self._listing_failed)
+        self.runner.progressed.connect(self._show_progress)
         self.runner.finished.connect(self._finished)
         self.runner.failed.connect(self._failed)
+        self.opener.said.connect(self.say)
+        self.opener.failed.connect(self.complain)
         self.run_all.clicked.connect(lambda: self.run())
-        self.again.clicked.connect(self.run_failed)
+        self.retry.clicked.connect(self.run_failed)
         self.cancel.clicked.connect(self.stop)
         self.view.doubleClicked.connect(self._double_clicked)
         self.view.clicked.connect(self._clicked)
         events = self.viewer.layers.events
         for emitter in (events.inserted, events.removed):
-            emitter.connect(self.what.refresh)
+            emitter.connect(self.task.refresh)
         self.destroyed.connect(self._disconnect)
 
     def _disconnect(self) -> None:
         events = self.viewer.layers.events
         for emitter in (events.inserted, events.removed):
-            emitter.disconnect(self.what.refresh)
+            emitter.disconnect(self.task.refresh)
         self.source.disconnect_viewer()
 
     def enable(self) -> None:
-        """Enable what can be done now."""
+        """Enable the widgets that can be used now."""
         running = self.runner.is_running
         ready = bool(self.table.items) and not running and not self.is_listing
-        for page in (self.source, self.output):  # what is done may be prepared for the next one
+        for page in (self.source, self.output):  # the next task may be prepared meanwhile
             page.setEnabled(not running)
         self.run_all.setEnabled(ready)
-        self.again.setEnabled(ready and self.table.counts[FAILED] > 0)
+        self.retry.setEnabled(ready and self.table.counts[FAILED] > 0)
         self.cancel.setEnabled(running)
         self.summary.setText(str(self.table) if self.table.items else "")
 
@@ -155,106 +157,105 @@ class BatchPanel(Panel):
 
     @property
     def is_listing(self) -> bool:
-        """Whether other items are about to be shown."""
-        return self.lister.is_busy or self._timer.isActive()
+        """Whether items are being listed, or will be soon."""
+        return self.lister.is_running or self._timer.isActive()
 
     def _relist(self) -> None:
-        """List what is meant now, once nothing has changed for a while and nothing runs."""
+        """List the items once nothing has changed for a while and no batch runs."""
         self._is_stale = self.runner.is_running
         if not self._is_stale:
             self._timer.start()
             self.enable()
 
     def _output_changed(self) -> None:
-        """List again where results of earlier batches may be among the images."""
-        place, listing = self.output.place, self.listing
-        known = "" if listing is None else listing.folder
-        folder = self.source.folder.path
-        if folder and known != place and any(below(one, folder) for one in (place, known) if one):
+        """List again if results of earlier batches may be among the images."""
+        before = "" if self.listing is None else self.listing.folder
+        after, source = self.output.path, self.source.folder.path
+        if source and before != after and any(is_below(p, source) for p in (before, after) if p):
             self._relist()
 
     def list_items(self) -> None:
-        """Find the items that are meant, in the background."""
+        """List the chosen items, in the background."""
         try:
-            listing = self.source.listing(self.output.place)
+            listing = self.source.listing(self.output.path)
         except TilewiseError as error:
             self.lister.drop()
-            self._not_found(error)
+            self._listing_failed(error)
             return
         if listing is None:
             self.lister.drop()
             self._show((), None)
-            self.say(NOTHING)
+            self.say(NO_SOURCE)
             return
-        self.lister.ask(listing)
+        self.lister.request(listing)
         self.say("Looking for images ...")
         self.enable()
 
-    def _found(self, listing: Listing, items: tuple[Item, ...]) -> None:
+    def _show_listed(self, listing: Listing, items: tuple[Item, ...]) -> None:
         self._show(items, listing)
         self.say("")
 
-    def _not_found(self, error: TilewiseError) -> None:
+    def _listing_failed(self, error: TilewiseError) -> None:
         self._show((), None)
         self.say(str(error))
 
     def _show(self, items: Sequence[Item], listing: Listing | None) -> None:
-        self.listing, self.last, self.values = listing, None, {}
+        self.listing, self.last_run, self.values = listing, None, {}
         self.table.fill(items)
         self.enable()
 
     # ------------------------------------------------------------------ running
 
     def run(self, only: Collection[int] | None = None) -> None:
-        """Do what is chosen, in the background.
+        """Run the task on the items, in the background.
 
         Parameters
         ----------
         only
-            The rows to do; all unless given.
+            The numbers of the items to run; all by default.
         """
         if self.runner.is_running or self.is_listing or self.listing is None:
             return
         try:
-            what, output = self.what.what(), self.output.output()
+            request, output = self.task.request(), self.output.destination()
         except TilewiseError as error:
             self.complain(str(error))
             return
-        self.last = BatchRun(what, self.table.items, output, self.listing, only)
+        self.last_run = BatchRun(request, self.table.items, output, self.listing, only)
         if only is None:
             self.values = {}
         self._pace = Pace()
-        # First, as napari paints what has changed so far; a bar paints itself where it is visible.
-        self.runner.start_work(self.last)
+        # Before the table changes: napari's progress bar paints all changes so far when it appears.
+        self.runner.start_work(self.last_run)
         self.table.begin(range(len(self.table.items)) if only is None else only)
         self.bar.setRange(0, 0)
         self.bar.setVisible(True)
         self.enable()
-        self.say(f"{self.last} ...")
+        self.say(f"{self.last_run} ...")
 
     def run_failed(self) -> None:
-        """Do only the items that failed."""
+        """Run the items that failed once more."""
         self.run(frozenset(self.table.rows_in(FAILED)))
 
     def stop(self) -> None:
-        """Begin no more items."""
+        """Start no more items."""
         self.runner.cancel()
         self.cancel.setEnabled(False)
-        self.say("Cancelling: the items in work are finished first ...")
+        self.say("Cancelling: running items are finished first ...")
 
-    def _progressed(self, _: str, done: int, items: int) -> None:
-        self.setUpdatesEnabled(False)  # painted once, not once for each that changes
-        self._take_in()
+    def _show_progress(self, _: str, done: int, items: int) -> None:
+        self.setUpdatesEnabled(False)  # painted once, not at every change
+        self._take_news()
         self.bar.setRange(0, items)
         self.bar.setValue(done)
         self.summary.setText(str(self.table))
         if self.cancel.isEnabled():
-            self.say(self._pace.words(done, items))
+            self.say(self._pace.describe(done, items))
         self.setUpdatesEnabled(True)
 
-    def _take_in(self) -> None:
-        if self.last is not None:
-            self.table.take(self.last.news())
+    def _take_news(self) -> None:
+        if self.last_run is not None:
+            self.table.take(self.last_run.news())
 
     def _finished(self, run: BatchRun, report: Report) -> None:
         self._ended()
@@ -271,7 +272,7 @@ class BatchPanel(Panel):
             self.say(f"{cancelled}{NUMBERS if self.table.counts[DONE] else ''}")
 
     def _failed(self, error: TilewiseError) -> None:
-        run = self.last
+        run = self.last_run
         if isinstance(error, Cancelled) and run is not None and run.report is not None:
             self._finished(run, run.report)
         else:
@@ -279,7 +280,7 @@ class BatchPanel(Panel):
             self.complain(str(error))
 
     def _ended(self) -> None:
-        self._take_in()
+        self._take_news()
         self.table.settle()
         self.bar.hide()
         self.enable()
@@ -289,15 +290,15 @@ class BatchPanel(Panel):
     # ------------------------------------------------------------------ opening
 
     def _clicked(self, index: QModelIndex) -> None:
-        """Show the whole message of an item, which its cell may have no room for."""
-        if said := self.table.message(index.row()):
-            self.say(said)
+        """Show an item's whole message, for which its cell may be too small."""
+        if message := self.table.message(index.row()):
+            self.say(message)
 
     def _double_clicked(self, index: QModelIndex) -> None:
         self.open(index.row())
 
     def open(self, row: int) -> None:
-        """Show an item and its result as layers.
+        """Open an item and its result as layers.
 
         Parameters
         ----------
@@ -306,27 +307,24 @@ class BatchPanel(Panel):
         """
         if self.listing is None:
             return
-        item, line = self.table.items[row], self.table.line(row)
-        made = line.row if line.state in (DONE, SKIPPED) else {}
-        self.opener.open(self.listing, item, self.last, made, self.values.get(item.index))
+        item, state = self.table.items[row], self.table.state(row)
+        report_row = state.row if state.status in (DONE, SKIPPED) else None
+        pixels = self.values.get(item.index)
+        self.opener.open(ItemResult(self.listing, item, self.last_run, report_row, pixels))
 
-    # ------------------------------------------------------------------ from elsewhere
+    # ------------------------------------------------------------------ from the Recipe panel
 
-    def take(self, recipe: Recipe, origins: Mapping[str, Origin], source: Origin) -> None:
-        """Choose a recipe, and what it was made on; it is for the user to choose more.
+    def receive(self, record: Record) -> None:
+        """Choose a recipe and the image that it was made on.
 
         Parameters
         ----------
-        recipe
-            The recipe.
-        origins
-            The layers behind its inputs.
-        source
-            The layer that it starts from.
+        record
+            The recipe, its source and its further images.
         """
         if self.runner.is_running:
-            self.complain("A batch is running: send the recipe again when it is done.")
+            self.complain("A batch is running: send the recipe again when it has finished.")
             return
-        self.what.take_recipe(recipe, origins)
-        self.source.choose_origin(source)
+        self.task.set_recipe(record.recipe, record.inputs)
+        self.source.choose_origin(record.source)
         self.pages.setCurrentIndex(0)

@@ -1,4 +1,4 @@
-"""What a batch does, as the Batch panel hands it on: plain, with the arrays of further images."""
+"""The task of a batch, as the Batch panel passes it on: plain data and arrays, no layers."""
 
 from __future__ import annotations
 
@@ -6,71 +6,55 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image, Labels, Layer
+from napari.layers import Layer
 
 from napari_tilewise._napari.layers import snapshot
 from napari_tilewise._napari.layers.layer_record import Origin
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
-
     from napari_tilewise.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)
-class What:
-    """What is done with each item."""
+class BatchRequest:
+    """What to do with each item."""
 
-    thing: Any
-    """What `napari_tilewise.batch` takes as its recipe."""
+    task: Recipe | str
+    """A recipe, the path of one, or a function as ``"file.py:name"``."""
     recipe: Recipe | None = None
-    """The recipe that this is; None where it is a function."""
+    """The recipe behind `task`; None for a function."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     """Arrays for the recipe's further images."""
     origins: Mapping[str, Origin] = field(default_factory=dict)
-    """The layers that these are of."""
+    """The layers of these arrays."""
 
     @property
-    def told(self) -> Mapping[str, Any]:
-        """What a layer made by it remembers."""
+    def provenance(self) -> Mapping[str, Any]:
+        """What a layer of results stores about the task."""
         if self.recipe is None:
-            return {"function": self.thing}
+            return {"function": self.task}
         return {"recipe": self.recipe.to_dict(images=False)}
 
     def __str__(self) -> str:
-        """Return it in words."""
+        """Return a short title of the task."""
         if self.recipe is None:
-            return str(self.thing).rpartition(":")[2]
+            return str(self.task).rpartition(":")[2]
         steps = self.recipe.running
         title = self.recipe.steps[steps[-1]].op.title
         return title if len(steps) == 1 else f"{len(steps)} steps to {title}"
 
 
-def layers_for(viewer: ViewerModel, role: str = "") -> list[Layer]:
-    """Return the layers that suit a further image, the topmost first.
-
-    Parameters
-    ----------
-    viewer
-        The viewer.
-    role
-        ``mask``, ``labels`` or ``seeds``: labels layers; else images too.
-    """
-    wanted = (Labels,) if role in ("mask", "labels", "seeds") else (Image, Labels)
-    return [layer for layer in reversed(viewer.layers) if isinstance(layer, wanted)]
-
-
-def with_layers(recipe: Recipe, layers: Mapping[str, Layer]) -> What:
-    """Return a recipe with the layers of its inputs.
+def request_of(recipe: Recipe, layers: Mapping[str, Layer]) -> BatchRequest:
+    """Return the request to run a recipe.
 
     Parameters
     ----------
     recipe
-        The recipe.
+        Run on each item.
     layers
-        The layers by the inputs' names.
+        The layers of its further images, by the inputs' names.
     """
-    return What(
+    return BatchRequest(
         recipe,
         recipe,
         {name: snapshot.take(layer).finest for name, layer in layers.items()},

@@ -1,4 +1,4 @@
-"""A batch as the window sees it: the worker leaves what came of items, the window fetches it."""
+"""A batch as the window sees it: the worker queues the states of items, the window fetches them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
-from napari_tilewise._napari.batch_panel.item_listing import POLITE
-from napari_tilewise._napari.batch_panel.item_table import RUNNING, Line
-from napari_tilewise._napari.jobs.session_runs import Followed, Pause, follow
+from napari_tilewise._napari.batch_panel.item_listing import SHORT_SWITCH_INTERVAL
+from napari_tilewise._napari.batch_panel.item_table import RUNNING, ItemState
+from napari_tilewise._napari.jobs.session_runs import Pause, SessionRun, follow
 from napari_tilewise.batches import BatchStarted, ItemDone, ItemStarted, batch
 from napari_tilewise.batches.backends import AUTO
 from napari_tilewise.engine.events import Event, PassStarted, TileDone
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Collection, Iterator, Sequence
 
-    from napari_tilewise._napari.batch_panel.batch_request import What
+    from napari_tilewise._napari.batch_panel.batch_request import BatchRequest
     from napari_tilewise._napari.batch_panel.item_listing import Listing
     from napari_tilewise._napari.batch_panel.output_page import Destination
     from napari_tilewise.batches import Item, Report
     from napari_tilewise.engine.events import Listener
 
 RECENT = 20.0
-"""Seconds over which the rate is measured."""
+"""Seconds over which the rate is averaged."""
 MINUTE, HOUR = 60, 3600
-NUMBER = 8
-"""Bytes of a pixel of a result, at most."""
+PIXEL_BYTES = 8
+"""The most bytes of a result's pixel."""
 
 
 @dataclass(eq=False)
@@ -49,152 +49,152 @@ class BatchRun:
 
     Parameters
     ----------
-    what
-        What is done.
+    request
+        The task.
     items
-        All items.
+        All listed items, whether they are run or not.
     output
-        Where results go.
+        Where results go, and the resources.
     listing
-        What found the items.
+        Listed the items.
     only
-        The numbers of those to do; None: all.
+        The numbers of the items to run; None for all.
     """
 
-    what: What
+    request: BatchRequest
     items: Sequence[Item]
     output: Destination
     listing: Listing
     only: Collection[int] | None = None
     pause: Pause = field(default_factory=Pause, init=False)
-    """Set while it is paused."""
+    """Set while the batch is paused."""
     report: Report | None = field(default=None, init=False)
-    """What came of it, also where it was cancelled; None before it ends."""
-    _news: deque[tuple[int, Line]] = field(default_factory=deque, init=False)
+    """The report, also of a cancelled batch; None before the end."""
+    _news: deque[tuple[int, ItemState]] = field(default_factory=deque, init=False)
 
     @property
     def count(self) -> int:
-        """How many items are done."""
+        """The number of items to run."""
         return len(self.items) if self.only is None else len(self.only)
 
     def __call__(self, progress: Listener, cancel: threading.Event) -> Report:
-        """Do it; what comes of items can be fetched meanwhile."""
+        """Run the batch; `news` gives the states of items meanwhile."""
 
         def listen(event: Event) -> None:
             if isinstance(event, BatchStarted):
                 progress(PassStarted(str(self), event.items))
             elif isinstance(event, ItemStarted):
-                self._news.append((event.index, Line(RUNNING)))
+                self._news.append((event.index, ItemState(RUNNING)))
             elif isinstance(event, ItemDone):
-                self._news.append((event.index, Line.of(event.row)))
+                self._news.append((event.index, ItemState.of(event.row)))
                 progress(TileDone(str(self), event.done, event.items))
             progress(event)
 
         self._check()
-        # "auto" measures how the lock is held, by the interval that Python has by itself.
+        # "auto" measures with the interval that Python uses by default.
         is_auto = self.output.options["backend"] == AUTO
-        with nullcontext() if is_auto else POLITE.held():
+        with nullcontext() if is_auto else SHORT_SWITCH_INTERVAL.applied():
             self.report = batch(
-                self.what.thing, self.items, self.output.folder, progress=listen, cancel=cancel,
-                pause=self.pause, inputs=self.what.inputs or None, only=self.only,
+                self.request.task, self.items, self.output.folder, progress=listen, cancel=cancel,
+                pause=self.pause, inputs=self.request.inputs or None, only=self.only,
                 **self.output.options,
             )  # fmt: skip
         return self.report
 
     def _check(self) -> None:
-        """Refuse what makes no layer of all items, before anything is done."""
-        recipe = self.what.recipe
+        """Refuse results that cannot become one layer, before anything runs."""
+        recipe = self.request.recipe
         if self.output.folder is not None or recipe is None or recipe.output is Output.SCALAR:
             return
         if not recipe.output.is_image:
             raise InvalidParameter(
-                f"{self.what} gives {recipe.output}, which makes no layer of all items: let "
-                "results go to files in a folder."
+                f"{self.request} gives {recipe.output}, which cannot become one layer: write the "
+                "results to files in a folder."
             )
-        size = _pixels(self.items) * NUMBER * len(self.items)
+        size = _pixels(self.items) * PIXEL_BYTES * len(self.items)
         free = available_memory()
         if size > free // 2:
             raise MemoryBudgetExceeded(
-                f"{self.count:,} results as one layer may need {format_size(size)}, of "
-                f"which {format_size(free)} are free: let results go to files in a folder."
+                f"{self.count:,} results as one layer may need {format_size(size)}, but only "
+                f"{format_size(free)} are free: write the results to files in a folder."
             )
 
-    def follow(self, cancel: threading.Event, listener: Listener | None) -> Followed:
-        """Show the batch in the Runs panel.
+    def follow(self, cancel: threading.Event, listener: Listener | None) -> SessionRun:
+        """List the batch in the Runs panel.
 
         Parameters
         ----------
         cancel
-            What stops it.
+            Set to stop the batch.
         listener
-            Who else is told of its events.
+            Also receives the batch's events.
         """
         folder = self.output.folder
         return follow(
-            str(self), source=self.listing.place, output=folder, cancel=cancel, pause=self.pause,
-            listener=listener, again=None if folder is None else self,
+            str(self), source=self.listing.label, output=folder, cancel=cancel, pause=self.pause,
+            listener=listener, work=None if folder is None else self,
         )  # fmt: skip
 
     def __str__(self) -> str:
-        """Return what is done."""
-        return f"{self.what} on {self.count:,} item{'s' * (self.count != 1)}"
+        """Return the task and the number of items."""
+        return f"{self.request} on {self.count:,} item{'s' * (self.count != 1)}"
 
-    def news(self) -> Iterator[tuple[int, Line]]:
-        """Give what came since this was asked last, in its order; never waits."""
+    def news(self) -> Iterator[tuple[int, ItemState]]:
+        """Yield the states that changed since the last call, the latest last; never waits."""
         for _ in range(len(self._news)):
             yield self._news.popleft()
 
 
 def _pixels(items: Sequence[Item]) -> int:
-    """Return how many pixels the first item has that can be read; 0 where none can."""
+    """Return the number of pixels of the first readable item; 0 if there is none."""
     for item in items:
         try:
             return prod(open_image(item.open()).data.shape)
         except (SourceNotFound, SourceUnreadable):
-            continue  # its task says it, in its row
+            continue  # the batch reports it in the item's row
     return 0
 
 
 class Pace:
-    """How fast a batch goes, and how long it will take, from what was done of late."""
+    """The current rate of a batch, and the time that remains."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
+        self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
 
-    def words(self, done: int, items: int) -> str:
-        """Return how far it is, in words.
+    def describe(self, done: int, items: int) -> str:
+        """Return the progress, the rate and the remaining time as text.
 
         Parameters
         ----------
         done
-            Items done.
+            Number of finished items.
         items
-            Items in all.
+            Number of all items.
         """
         now = time.monotonic()
-        self._seen.append((now, done))
-        while len(self._seen) > 2 and now - self._seen[1][0] > RECENT:
-            self._seen.popleft()
-        then, before = self._seen[0]
+        self._samples.append((now, done))
+        while len(self._samples) > 2 and now - self._samples[1][0] > RECENT:
+            self._samples.popleft()
+        then, before = self._samples[0]
         rate = (done - before) / max(now - then, 1e-9)
-        words = f"{done:,} of {items:,}"
+        progress = f"{done:,} of {items:,}"
         if not done or rate <= 0:
-            return words
+            return progress
         per = f"{rate:.1f} per second" if rate >= 1 else f"{1 / rate:.1f} s each"
-        return f"{words}, {per}, {duration((items - done) / rate)} left"
+        return f"{progress}, {per}, {duration((items - done) / rate)} left"
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in words: ``"40 s"``, ``"12 min"``, ``"3 h 20 min"``.
+    """Return a duration as text: ``"40 s"``, ``"12 min"``, ``"3 h 20 min"``.
 
     Parameters
     ----------
     seconds
-        The duration.
+        Any duration.
     """
     if seconds < 2 * MINUTE:
         return f"{seconds:.0f} s"
     if seconds < 2 * HOUR:
         return f"{seconds / MINUTE:.0f} min"
-    hours, rest = divmod(round(seconds / MINUTE), MINUTE)
-    return f"{hours} h {rest} min"
+    hours, minutes = divmod(round(seconds / MINUTE), MINUTE)
+    return f"{hours} h {minutes} min"

@@ -1,4 +1,4 @@
-"""A batch of a user's function: its file is read to list functions, and run with the batch."""
+"""A batch of a user's function: its file is parsed to list functions, and run by the batch."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
-from napari_tilewise._napari.batch_panel.batch_request import What
+from napari_tilewise._napari.batch_panel.batch_request import BatchRequest
 from napari_tilewise._napari.batch_panel.page_widgets import LabelledRows, PathEdit
-from napari_tilewise._napari.widgets.small_widgets import text
+from napari_tilewise._napari.widgets.small_widgets import text_label
 from napari_tilewise.errors import InvalidFunction
 
 PYTHON = "Python files (*.py)"
 
 
 class FunctionPart(QWidget):
-    """A function in a Python file, which is only run when the batch is; or one of a module."""
+    """Chooses a function of a Python file, which is run only by the batch, or of a module."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.file = PathEdit("Choose a Python file", PYTHON, "file, or an importable module")
+        self.file = PathEdit("Choose a Python file", PYTHON, "file or importable module")
         self.name = QComboBox()
         self.name.setEditable(True)
-        about = text(faint=True)
+        about = text_label(faint=True)
         about.setText(
             "The function gets an item's pixels as an array and returns pixels, a number, a dict "
-            "of numbers, or a table. Its file is run: choose only one that you trust."
+            "of numbers, or a table. Its file is executed: choose only a file that you trust."
         )
         rows = LabelledRows()
         rows.add("file", self.file)
@@ -38,16 +38,22 @@ class FunctionPart(QWidget):
         self.file.changed.connect(self._list)
 
     def _list(self) -> None:
-        """Offer the file's functions; it is read, not run."""
+        """Offer the file's functions, without running it."""
         self.name.clear()
         self.name.addItems(functions_in(Path(self.file.path)))
 
-    def what(self) -> What:
-        """Return where the function is, which the batch loads; raises where nothing is written."""
+    def request(self) -> BatchRequest:
+        """Return the function by name; the batch loads it.
+
+        Raises
+        ------
+        InvalidFunction
+            If no function is chosen.
+        """
         module, name = self.file.path, self.name.currentText().strip()
         if not module or not name:
-            raise InvalidFunction("Choose a Python file, and one of its functions.")
-        return What(f"{module}:{name}")
+            raise InvalidFunction("Choose a Python file and one of its functions.")
+        return BatchRequest(f"{module}:{name}")
 
 
 def functions_in(path: Path) -> list[str]:
@@ -56,13 +62,13 @@ def functions_in(path: Path) -> list[str]:
     Parameters
     ----------
     path
-        The file.
+        Any path; a file that is not Python has none.
     """
     if path.suffix != ".py" or not path.is_file():
         return []
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
-        return []  # said when it is run
+        return []  # the batch reports it
     names = (node.name for node in tree.body if isinstance(node, ast.FunctionDef))
     return [name for name in names if not name.startswith("_")]

@@ -1,4 +1,4 @@
-"""What a batch is to work on, found in a thread: paths and snapshots of layers become items."""
+"""Lists a batch's items in a thread: paths and snapshots of layers become items."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from napari_tilewise.io.image import Image
 
 MOST = 1_000_000
-"""Items of a batch that the panel lists, at most: many more are a typing error in a window."""
+"""Most items that the panel lists: more are a typing error in the window or step."""
 
 
-class _Polite:
-    """Lets the window's thread have Python's lock sooner, while others do nothing but Python.
+class _ShortSwitchInterval:
+    """Hands Python's lock (GIL) to the window's thread sooner while workers run Python code.
 
-    Each of the window's many small steps would else wait 5 ms for it.
+    By default, each of the window's many small steps would wait 5 ms for it.
     """
 
     SECONDS = 0.0005
@@ -49,8 +49,8 @@ class _Polite:
         self._users, self._before = 0, 0.0
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Be polite for the time of a context, however many there are."""
+    def applied(self) -> Iterator[None]:
+        """Use the short interval in a context; contexts may overlap."""
         with self._lock:
             if not self._users:
                 self._before = sys.getswitchinterval()
@@ -65,12 +65,12 @@ class _Polite:
                     sys.setswitchinterval(self._before)
 
 
-POLITE = _Polite()
+SHORT_SWITCH_INTERVAL = _ShortSwitchInterval()
 
 
 @dataclass(frozen=True, eq=False)
-class Pictured:
-    """A layer as an image of a batch, and where it came from."""
+class LayerImage:
+    """A layer as a source of items."""
 
     image: Image
     origin: Origin
@@ -78,59 +78,60 @@ class Pictured:
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """Finds a batch's items; called in a thread."""
+    """Lists a batch's items; called in a thread."""
 
     source: Any
-    """See `napari_tilewise.batch`."""
+    """As `napari_tilewise.batch` takes it."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What `each_item` takes."""
+    """Keywords of `each_item`."""
     folder: str = ""
-    """Where the outputs go, which are no items of the next batch."""
-    layers: tuple[Pictured, ...] = ()
-    """The layers behind the items, where they are layers."""
-    below: str = ""
-    """The folder that is searched, which must be there; empty where none is."""
+    """The folder of the outputs, which are not items of the next batch; may be empty."""
+    layers: tuple[LayerImage, ...] = ()
+    """The layers, if the items are layers or their parts."""
+    required_folder: str = ""
+    """The folder that is searched and must exist; may be empty."""
 
     def __call__(self, progress: Listener, cancel: threading.Event) -> tuple[Item, ...]:
-        """Return the items; raises `Cancelled` when `cancel` was set."""
-        with POLITE.held():
+        """Return the items; raises `Cancelled` if `cancel` is set."""
+        with SHORT_SWITCH_INTERVAL.applied():
             return self._items(cancel)
 
     def _items(self, cancel: threading.Event) -> tuple[Item, ...]:
-        if self.below and not os.path.exists(os.path.expanduser(self.below)):
-            raise SourceNotFound(f"There is no folder {self.below!r}: choose one that exists.")
+        required = self.required_folder
+        if required and not os.path.exists(os.path.expanduser(required)):
+            raise SourceNotFound(f"There is no folder {required!r}: choose one that exists.")
         folder = str(local_path(self.folder)) if self.folder else ""
         excluded = output_paths(folder, last_rows(folder).values()) if folder else frozenset()
-        found: list[Item] = []
+        items: list[Item] = []
         for item in each_item(self.source, excluded=excluded, **self.options):
             if cancel.is_set():
-                raise Cancelled("Cancelled: nothing was listed.")
-            if len(found) == MOST:
+                raise Cancelled("Cancelled: no items were listed.")
+            if len(items) == MOST:
                 raise InvalidParameter(
-                    f"There are more than {MOST:,} items: give a larger step of the window, or "
+                    f"There are more than {MOST:,} items: choose a larger step of the window, or "
                     "fewer files."
                 )
-            found.append(item)
-        return tuple(found)
+            items.append(item)
+        return tuple(items)
 
     def __str__(self) -> str:
         return "Listing images"
 
     @property
-    def place(self) -> str:
-        """Where the items are, in words."""
+    def label(self) -> str:
+        """The source as the Runs panel shows it."""
         return self.source if isinstance(self.source, str) else ", ".join(self.source)
 
     def origin(self, item: Item) -> Origin | None:
-        """Return the layer that an item is, or is a part of.
+        """Return the layer that an item is, or is a part of; None for a file.
 
         Parameters
         ----------
         item
-            One of the items found.
+            One of the listed items.
         """
-        same = (one.origin for one in self.layers if one.image is item.source)
-        return next(same, None)
+        origins = (layer.origin for layer in self.layers if layer.image is item.source)
+        return next(origins, None)
 
 
 def of_layers(layers: Iterable[Layer], options: Mapping[str, Any], folder: str) -> Listing:
@@ -139,122 +140,121 @@ def of_layers(layers: Iterable[Layer], options: Mapping[str, Any], folder: str) 
     Parameters
     ----------
     layers
-        The layers.
+        Image and labels layers.
     options
-        What `each_item` takes.
+        Keywords of `each_item`.
     folder
-        Where the outputs go.
+        The folder of the outputs; may be empty.
     """
-    found: dict[str, Pictured] = {}
+    sources: dict[str, LayerImage] = {}
     for layer in layers:
-        taken = snapshot.take(layer)
-        image = _image(taken)
-        found[_stem(layer.name, found)] = Pictured(image, Origin.of(layer))
-    images = {name: one.image for name, one in found.items()}
-    return Listing(images, options, folder, tuple(found.values()))
+        image = _image(snapshot.take(layer))
+        sources[_stem(layer.name, sources)] = LayerImage(image, Origin.of(layer))
+    images = {name: source.image for name, source in sources.items()}
+    return Listing(images, options, folder, tuple(sources.values()))
 
 
-def _image(taken: snapshot.Snapshot) -> Image:
-    """Return a layer's pixels with what is known of them; they stand in no file of their own."""
-    inner = taken.placement.inner
-    samples = [1.0] * (len(taken.shape) - len(inner.scale))
+def _image(source: snapshot.Snapshot) -> Image:
+    """Return a layer's pixels with its axes, scale and units."""
+    inner = source.placement.inner
+    samples = [1.0] * (len(source.shape) - len(inner.scale))
     return replace(
-        open_image(taken.finest),
-        axes=taken.names or (),
+        open_image(source.finest),
+        axes=source.names or (),
         scale=(*map(float, inner.scale), *samples),
         units=(*(unit_name(str(unit)) for unit in inner.units), *[None] * len(samples)),
-        levels=taken.levels,
+        levels=source.levels,
         level_scales=(),
         level_positions=(),
-        labels=taken.is_labels,
-        name=taken.name,
+        labels=source.is_labels,
+        name=source.name,
         format="array",
     )
 
 
 def _stem(name: str, taken: Mapping[str, Any]) -> str:
-    """Return what a layer's outputs are called after: its name, as a file can be called."""
-    word = re.sub(r"[^\w.() -]+", "_", name).strip(" .") or "layer"
-    stem, number = word, 1
+    """Return a layer's name as the stem of file names, different from other layers'."""
+    base = re.sub(r"[^\w.() -]+", "_", name).strip(" .") or "layer"
+    stem, number = base, 1
     while stem in taken:
         number += 1
-        stem = f"{word}_{number}"
+        stem = f"{base}_{number}"
     return stem
 
 
-def below(path: str, folder: str) -> bool:
-    """Return whether a path lies in a folder, or is it.
+def is_below(path: str, folder: str) -> bool:
+    """Return whether a path is a folder or lies in it.
 
     Parameters
     ----------
     path
-        A path.
+        Any path.
     folder
-        A folder.
+        The path of a folder.
     """
     inner, outer = os.path.abspath(path), os.path.abspath(folder)
     return inner == outer or inner.startswith(outer.rstrip(os.sep) + os.sep)
 
 
-class Lister(QObject):
-    """Does the latest of what it is asked for; earlier ones are dropped.
+class LatestRunner(QObject):
+    """Runs the latest requested work in a thread; earlier requests are dropped.
 
     Parameters
     ----------
     parent
-        The widget whose end ends it.
+        Its end stops the work.
     """
 
-    found = Signal(object, object)
-    """What was asked for, and what came of it."""
+    finished = Signal(object, object)
+    """The requested work, and what it returned."""
     failed = Signal(object)
-    """Why nothing came of it."""
+    """The error of the requested work."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._wanted: Work | None = None
-        self._doing: Work | None = None
-        self.runner = Runner(parent)
+        self._requested: Work | None = None
+        self._current: Work | None = None
+        self.runner = Runner(self)
         self.runner.finished.connect(self._finished)
         self.runner.failed.connect(self._failed)
 
     @property
-    def is_busy(self) -> bool:
-        """Whether something is to come."""
+    def is_running(self) -> bool:
+        """Whether a work runs."""
         return self.runner.is_running
 
-    def ask(self, work: Work) -> None:
-        """Have something done, in place of what was asked for before.
+    def request(self, work: Work) -> None:
+        """Run a work instead of those requested before.
 
         Parameters
         ----------
         work
-            What to do.
+            Called in a thread.
         """
-        self._wanted = work
+        self._requested = work
         if self.runner.is_running:
             self.runner.cancel()
         else:
             self._start()
 
     def drop(self) -> None:
-        """Want nothing any more."""
-        self._wanted = None
+        """Cancel the requested work."""
+        self._requested = None
         self.runner.cancel()
 
     def _start(self) -> None:
-        self._doing = self._wanted
-        if self._doing is not None:
-            self.runner.start_work(self._doing)
+        self._current = self._requested
+        if self._current is not None:
+            self.runner.start_work(self._current)
 
-    def _finished(self, work: Work, result: Any) -> None:
-        if work is self._wanted:
-            self.found.emit(work, result)
+    def _finished(self, work: Work, result: object) -> None:
+        if work is self._requested:
+            self.finished.emit(work, result)
         else:
             self._start()
 
     def _failed(self, error: TilewiseError) -> None:
-        if self._doing is not self._wanted:
+        if self._current is not self._requested:
             self._start()
         elif not isinstance(error, Cancelled):
             self.failed.emit(error)

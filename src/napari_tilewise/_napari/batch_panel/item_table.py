@@ -1,6 +1,6 @@
-"""The live table of a batch: one row per item, kept as plain data, so that it may have very many.
+"""The live table of a batch: one row of plain data per item, for very many items.
 
-A view asks only for the rows it shows. What comes of items is taken in by many at a time.
+A view asks only for the rows it shows. The states of many items are updated at once.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QModelIndex, QObject, QSize, Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+from qtpy.QtWidgets import QHeaderView, QTableView
 
 from napari_tilewise._napari.batch_panel.thumbnails import SIDE, Thumbnails
-from napari_tilewise._napari.tables.row_table import RowModel
+from napari_tilewise._napari.tables.row_model import RowModel
+from napari_tilewise._napari.tables.table_view import column_header, table_view
 from napari_tilewise.batches.tasks import CANCELLED, DONE, FAILED, SKIPPED
 
 if TYPE_CHECKING:
@@ -23,230 +24,217 @@ if TYPE_CHECKING:
 
     from napari_tilewise.batches import Item
 
-WAITING, RUNNING = "waiting", "in work"
-HEADS = ("Item", "State", "Message", "Seconds")
+WAITING, RUNNING = "waiting", "running"
+HEADERS = ("Item", "State", "Message", "Seconds")
 NAME, STATE, MESSAGE, SECONDS = range(4)
 COLOURS = {DONE: "#4fa866", FAILED: "#e0605e", SKIPPED: "#8b8f98", RUNNING: "#5b8ff0"}
-"""The colour of a state's word; it is a word, so that nobody needs to tell colours apart."""
-SAID = {CANCELLED: "not begun"}
-"""What a state is called where it is not called by its own name."""
+"""The colour of a status; the text says the same."""
+STATUS_TEXTS = {CANCELLED: "not started"}
+"""The texts of statuses that are not shown by their own names."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """What is known of one item's work."""
+class ItemState:
+    """The state of one item."""
 
-    state: str = WAITING
+    status: str = WAITING
     message: str = ""
     seconds: float | None = None
     row: Mapping[str, Any] = field(default_factory=dict)
-    """Its row in the report, once there is one."""
+    """The item's row in the report; empty until it ends."""
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Line:
-        """Return what a row of the report says.
+    def of(cls, row: Mapping[str, Any]) -> ItemState:
+        """Return the state of a finished item.
 
         Parameters
         ----------
         row
-            The row.
+            The item's row in the report.
         """
         return cls(str(row["status"]), _message(row), row.get("seconds"), row)
 
 
 def _message(row: Mapping[str, Any]) -> str:
-    """Return why an item failed, or what came out of it, in one line."""
+    """Return why an item failed, or its results, in one line."""
     if row.get("error"):
         return str(row["error"])
     values = [
-        f"{_called(name)} {_short(value)}" for name, value in (row.get("values") or {}).items()
+        f"{_short_name(name)} {_short_value(value)}"
+        for name, value in (row.get("values") or {}).items()
     ]
     return ", ".join(values) or row.get("output") or ""
 
 
-def _called(name: str) -> str:
+def _short_name(name: str) -> str:
     """Return a number's short name: ``threshold_otsu`` for ``step 2: filters.threshold_otsu``."""
     return name.rpartition(".")[2] if name.startswith("step ") else name
 
 
-def _short(value: Any) -> str:
+def _short_value(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-class ItemTable(RowModel):
-    """The items of a batch and what came of them.
+class ItemTableModel(RowModel):
+    """The items of a batch and their states.
 
     Parameters
     ----------
     parent
-        What the table belongs to.
+        Owns the table.
     """
 
-    heads = HEADS
+    headers = HEADERS
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.items: Sequence[Item] = ()
-        self._lines: list[Line] = []
+        self._rows: list[ItemState] = []
         self.counts: Counter[str] = Counter()
-        """How many items are in each state."""
+        """Number of items by status."""
         self.thumbnails = Thumbnails(self)
-        self.thumbnails.ready.connect(self._shown)
+        self.thumbnails.ready.connect(self._thumbnail_ready)
 
-    # ------------------------------------------------------------------ what changes
+    # ------------------------------------------------------------------ changes
 
     def fill(self, items: Sequence[Item]) -> None:
-        """Show other items, nothing of which is done yet.
+        """Show other items, all waiting.
 
         Parameters
         ----------
         items
-            The items; each one's number is its row.
+            Each item's number is its row.
         """
         self.beginResetModel()
         self.items = items
-        self._lines = [Line()] * len(items)
+        self._rows = [ItemState()] * len(items)
         self.counts = Counter({WAITING: len(items)})
         self.thumbnails.show(items)
         self.endResetModel()
 
-    def take(self, news: Iterable[tuple[int, Line]]) -> None:
-        """Take in what came of many items at once.
+    def take(self, news: Iterable[tuple[int, ItemState]]) -> None:
+        """Update the states of many items at once.
 
         Parameters
         ----------
         news
-            Rows and what is known of them now, in the order in which it came.
+            Rows and their new states, the latest last.
         """
         changed = set()
-        for row, line in news:
-            self.counts[self._lines[row].state] -= 1
-            self.counts[line.state] += 1
-            self._lines[row] = line
+        for row, state in news:
+            self.counts[self._rows[row].status] -= 1
+            self.counts[state.status] += 1
+            self._rows[row] = state
             changed.add(row)
         if changed:
             first, last = min(changed), max(changed)
             self.dataChanged.emit(self.index(first, STATE), self.index(last, SECONDS))
 
     def begin(self, rows: Iterable[int]) -> None:
-        """Show that some items wait to be done, whatever came of them before.
+        """Show items as waiting, whatever their states were.
 
         Parameters
         ----------
         rows
-            The rows.
+            The items' rows.
         """
-        waiting = Line()
+        waiting = ItemState()
         self.take((row, waiting) for row in rows)
 
     def settle(self) -> None:
-        """Show that nothing is in work any more: what was not finished was not begun."""
-        left = [row for row, line in enumerate(self._lines) if line.state == RUNNING]
-        self.take([(row, Line(CANCELLED)) for row in left])
+        """Show that no item runs: those that did not finish are shown as not started."""
+        running = [row for row, state in enumerate(self._rows) if state.status == RUNNING]
+        self.take([(row, ItemState(CANCELLED)) for row in running])
 
-    def _shown(self, row: int) -> None:
-        at = self.index(row, NAME)
-        self.dataChanged.emit(at, at, [Qt.ItemDataRole.DecorationRole])
+    def _thumbnail_ready(self, row: int) -> None:
+        index = self.index(row, NAME)
+        self.dataChanged.emit(index, index, [Qt.ItemDataRole.DecorationRole])
 
-    # ------------------------------------------------------------------ what is known
+    # ------------------------------------------------------------------ states
 
-    def line(self, row: int) -> Line:
-        """Return what is known of an item's work.
+    def state(self, row: int) -> ItemState:
+        """Return an item's state.
 
         Parameters
         ----------
         row
-            Its row.
+            The item's row.
         """
-        return self._lines[row]
+        return self._rows[row]
 
     def message(self, row: int) -> str:
-        """Return what there is to say of an item, in which it is called by its short name.
+        """Return an item's message, with its file's name in place of the path.
 
         Parameters
         ----------
         row
-            Its row.
+            The item's row.
         """
-        source, said = self.items[row].source, self._lines[row].message
-        return said.replace(source, os.path.basename(source)) if isinstance(source, str) else said
+        source, text = self.items[row].source, self._rows[row].message
+        return text.replace(source, os.path.basename(source)) if isinstance(source, str) else text
 
-    def rows_in(self, *states: str) -> list[int]:
-        """Return the rows that are in one of some states.
+    def rows_in(self, *statuses: str) -> list[int]:
+        """Return the rows of the items with one of some statuses.
 
         Parameters
         ----------
-        *states
-            The states.
+        *statuses
+            Such as `FAILED`.
         """
-        return [row for row, line in enumerate(self._lines) if line.state in states]
+        return [row for row, state in enumerate(self._rows) if state.status in statuses]
 
     def __str__(self) -> str:
-        """Return the counts in words."""
-        count, items = self.counts, len(self._lines)
+        """Return the number of items by status."""
+        count, items = self.counts, len(self._rows)
         if count[WAITING] == items:
             return f"{items:,} item{'s' * (items != 1)}"
-        words = f"{count[DONE]:,} done, {count[FAILED]:,} failed, {count[SKIPPED]:,} skipped"
-        left = count[WAITING] + count[CANCELLED] + count[RUNNING]
-        return f"{words}, {left:,} to do" if left else words
+        text = f"{count[DONE]:,} done, {count[FAILED]:,} failed, {count[SKIPPED]:,} skipped"
+        remaining = count[WAITING] + count[CANCELLED] + count[RUNNING]
+        return f"{text}, {remaining:,} to do" if remaining else text
 
-    # ------------------------------------------------------------------ what Qt asks for
+    # ------------------------------------------------------------------ Qt's interface
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return what a cell shows; called for those that can be seen."""
+        """Return the contents of a cell; Qt calls it for visible cells."""
         row, column = index.row(), index.column()
-        if not 0 <= row < len(self._lines):
+        if not 0 <= row < len(self._rows):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return self._text(row, column)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return self.items[row].input if column == NAME else self._lines[row].message
+            return self.items[row].input if column == NAME else self._rows[row].message
         if role == Qt.ItemDataRole.DecorationRole and column == NAME:
             return self.thumbnails.of(row)
         if role == Qt.ItemDataRole.ForegroundRole and column == STATE:
-            colour = COLOURS.get(self._lines[row].state)
+            colour = COLOURS.get(self._rows[row].status)
             return None if colour is None else QColor(colour)
         if role == Qt.ItemDataRole.TextAlignmentRole and column == SECONDS:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
 
     def _text(self, row: int, column: int) -> str:
-        line = self._lines[row]
+        state = self._rows[row]
         if column == NAME:
             item = self.items[row]
             return f"{item.folder}/{item.stem}" if item.folder else item.stem
         if column == STATE:
-            return SAID.get(line.state, line.state)
+            return STATUS_TEXTS.get(state.status, state.status)
         if column == MESSAGE:
             return self.message(row)
-        return "" if line.seconds is None else f"{line.seconds:.2f}"
+        return "" if state.seconds is None else f"{state.seconds:.2f}"
 
 
-def view_of(table: ItemTable) -> QTableView:
-    """Return a view of a table whose cost does not depend on the number of rows.
+def view_of(table: ItemTableModel) -> QTableView:
+    """Return a view whose cost does not depend on the number of rows.
 
     Parameters
     ----------
     table
-        The table.
+        The model to show.
     """
-    view = QTableView()
-    view.setModel(table)
+    view = table_view(table, SIDE + 4)
     view.setIconSize(QSize(SIDE, SIDE))
-    view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-    view.setWordWrap(False)
-    view.setShowGrid(False)
-    rows, columns = view.verticalHeader(), view.horizontalHeader()
-    assert rows is not None
-    assert columns is not None
-    rows.hide()
-    rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-    rows.setDefaultSectionSize(SIDE + 4)
-    columns.setHighlightSections(False)
-    columns.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    columns.setSectionResizeMode(MESSAGE, QHeaderView.ResizeMode.Stretch)
+    column_header(view).setSectionResizeMode(MESSAGE, QHeaderView.ResizeMode.Stretch)
     for column, width in ((NAME, 116), (STATE, 58), (SECONDS, 58)):
         view.setColumnWidth(column, width)
     return view

@@ -1,4 +1,4 @@
-"""The page of the Batch panel that says where results go, and how much of the machine is used."""
+"""The page of the Batch panel for the output: where results go, and the resources to use."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ FORMATS = MappingProxyType(
     }
 )
 EXISTING = MappingProxyType(
-    {"report an error": ERROR, "leave it, skip the item": SKIP, "overwrite it": OVERWRITE}
+    {"report an error": ERROR, "skip the item": SKIP, "overwrite it": OVERWRITE}
 )
 BACKENDS = MappingProxyType(
     {
-        "auto: finds out": AUTO,
-        "one after the other": SERIAL,
+        "auto: measure and choose": AUTO,
+        "one after another": SERIAL,
         "threads": THREADING,
         "processes (loky)": LOKY,
         "dask cluster": DASK,
@@ -45,18 +45,18 @@ MOST_JOBS = 1024
 
 @dataclass(frozen=True)
 class Destination:
-    """Where results go and how the work is shared, as `napari_tilewise.batch` takes it."""
+    """Where results go, and keywords of `napari_tilewise.batch`."""
 
     folder: str | None
-    """None: into a new layer."""
+    """None for one new layer."""
     options: Mapping[str, Any]
 
 
 class OutputPage(QWidget):
-    """Chooses where a batch's results go."""
+    """Chooses the output and the resources of a batch."""
 
     changed = Signal()
-    """Another folder is meant now."""
+    """The folder changed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,10 +67,10 @@ class OutputPage(QWidget):
         self.existing = choice(EXISTING)
         self.jobs = QSpinBox()
         self.jobs.setRange(0, MOST_JOBS)
-        self.jobs.setSpecialValueText("as many as processors")
+        self.jobs.setSpecialValueText("one per processor")
         self.backend = choice(BACKENDS)
         self.memory = QLineEdit()
-        self.memory.setPlaceholderText("half of what is free")
+        self.memory.setPlaceholderText("half of the free memory")
         self._lay_out()
         self.kind.currentIndexChanged.connect(self._show_fields)
         self.folder.changed.connect(self.changed.emit)
@@ -81,29 +81,31 @@ class OutputPage(QWidget):
         rows.add(
             "results go to",
             self.kind,
-            "Into files; or, where all results are images of one shape, into one new layer",
+            "Files; or one new layer, if all results are images of one shape",
         )
-        rows.add("folder", self.folder, "It gets the results, a report, and a log of failures")
+        rows.add(
+            "folder", self.folder, "The folder of the results, the report, and the log of failures"
+        )
         rows.add(
             "name",
             self.name,
-            "What each file is called: {stem}, {recipe}, {index}, and {t}, {well}, ... where items "
-            "have such",
+            "The name of each file. {stem}, {recipe} and {index} are filled in, and {t}, {well}, "
+            "... if the items have them.",
         )
-        rows.add("images as", self.form, "Tables are written as CSV")
+        rows.add("image format", self.form, "Tables are written as CSV")
         rows.add(
-            "if it is there",
+            "if a file exists",
             self.existing,
-            "What to do where an output is there that was made otherwise. What is done and "
-            "unchanged is never done again, unless it is overwritten.",
+            "For outputs of another task. A finished output of the same task and image is not "
+            "computed again, unless it is overwritten.",
         )
-        rows.add("at a time", self.jobs, "How many items are in work at a time")
+        rows.add("parallel items", self.jobs, "The number of items that run at the same time")
         rows.add(
             "run in",
             self.backend,
-            "Processes start slowly, and survive crashes; threads start at once; auto measures",
+            "Threads start at once. Processes start slowly, but a crash fails one item only.",
         )
-        rows.add("memory", self.memory, "Most memory of all items in work, such as 4 GiB")
+        rows.add("memory", self.memory, "Limit for all running items together, such as 4 GiB")
         layout = QVBoxLayout(self)
         layout.addWidget(rows)
         layout.addStretch()
@@ -114,17 +116,17 @@ class OutputPage(QWidget):
         self.changed.emit()
 
     @property
-    def place(self) -> str:
-        """The folder that is chosen; empty where there is none."""
+    def path(self) -> str:
+        """The chosen folder; empty if results go to a layer."""
         return self.folder.path if self.kind.currentData() == FOLDER else ""
 
-    def output(self) -> Destination:
-        """Return what is chosen.
+    def destination(self) -> Destination:
+        """Return the chosen output and resources.
 
         Raises
         ------
         InvalidParameter
-            When a folder is missing, or the memory is no size.
+            If no folder is chosen, or the memory is not a size.
         """
         memory = self.memory.text().strip()
         options: dict[str, Any] = {
@@ -134,8 +136,8 @@ class OutputPage(QWidget):
         }
         if self.kind.currentData() == LAYER:
             return Destination(None, options)
-        if not self.place:
+        if not self.path:
             raise InvalidParameter("Choose a folder for the results, on the page Output.")
         options["name"] = f"{self.name.text().strip()}{self.form.currentData()}"
         options["overwrite"] = self.existing.currentData()
-        return Destination(self.place, options)
+        return Destination(self.path, options)

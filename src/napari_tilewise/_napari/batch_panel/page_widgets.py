@@ -1,10 +1,10 @@
-"""Small widgets that the pages of the Batch panel share."""
+"""Small widgets of the Batch panel's pages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -26,31 +26,31 @@ if TYPE_CHECKING:
 
 
 class PathEdit(QWidget):
-    """A path to type or to choose.
+    """A line to type a path, with a button to choose it.
 
     Parameters
     ----------
     title
-        What the dialog that asks for it is called.
-    kinds
-        The files that it offers, as Qt names them; none where a folder is wanted.
+        The title of the dialog.
+    filters
+        Qt's filters of files, such as ``"Images (*.png)"``; empty for a folder.
     hint
-        What stands there while nothing is written.
+        Shown while the line is empty.
     """
 
     changed = Signal()
-    """Another path is written."""
+    """The path changed."""
 
-    def __init__(self, title: str, kinds: str = "", hint: str = "") -> None:
+    def __init__(self, title: str, filters: str = "", hint: str = "") -> None:
         super().__init__()
-        self._title, self._kinds = title, kinds
+        self._title, self._filters = title, filters
         self.line = QLineEdit()
         self.line.setPlaceholderText(hint)
         self.line.textChanged.connect(lambda _: self.changed.emit())
         button = QToolButton()
         button.setText("...")
         button.setToolTip(title)
-        button.clicked.connect(self._ask)
+        button.clicked.connect(self._browse)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.line)
@@ -58,87 +58,51 @@ class PathEdit(QWidget):
 
     @property
     def path(self) -> str:
-        """What is written; empty where nothing is."""
+        """The path without blanks around it; may be empty."""
         return str(self.line.text()).strip()
 
     @path.setter
     def path(self, path: str) -> None:
         self.line.setText(path)
 
-    def _ask(self) -> None:
-        if self._kinds:
-            chosen, _ = QFileDialog.getOpenFileName(self, self._title, self.path, self._kinds)
+    def _browse(self) -> None:
+        if self._filters:
+            chosen, _ = QFileDialog.getOpenFileName(self, self._title, self.path, self._filters)
         else:
             chosen = QFileDialog.getExistingDirectory(self, self._title, self.path)
         if chosen:
             self.path = chosen
 
 
-def choice(options: Mapping[str, Any]) -> QComboBox:
-    """Return a chooser among named things.
+def choice(options: Mapping[str, object]) -> QComboBox:
+    """Return a combo box of named values.
 
     Parameters
     ----------
     options
-        The things by what they are called.
+        Values by the names that are shown.
     """
     box = QComboBox()
-    for name, thing in options.items():
-        box.addItem(name, thing)
+    for name, value in options.items():
+        box.addItem(name, value)
     return box
 
 
-def choose(box: QComboBox, thing: Any) -> None:
-    """Choose one of a chooser's things.
+def choose(box: QComboBox, value: object) -> None:
+    """Select a value of a combo box.
 
     Parameters
     ----------
     box
-        The chooser.
-    thing
-        The thing.
+        Made by `choice`.
+    value
+        One of its values.
     """
-    box.setCurrentIndex(box.findData(thing))
-
-
-class Fold(QToolButton):
-    """A button that shows and hides what is below it.
-
-    Parameters
-    ----------
-    name
-        What is below it, in a word.
-    """
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._folded: QWidget | None = None
-        self.setText(name)
-        self.setCheckable(True)
-        self.setAutoRaise(True)
-        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.toggled.connect(self._show)
-        self._show(False)
-
-    def hold(self, widget: QWidget) -> None:
-        """Show and hide a widget from now on.
-
-        Parameters
-        ----------
-        widget
-            The widget.
-        """
-        self._folded = widget
-        self._show(self.isChecked())
-
-    def _show(self, unfolded: bool) -> None:
-        self.setArrowType(Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow)
-        if self._folded is not None:
-            self._folded.setVisible(unfolded)
+    box.setCurrentIndex(box.findData(value))
 
 
 class LabelledRows(QWidget):
-    """Labelled fields one below the other, which can be hidden with their labels."""
+    """Fields with labels, one per row; a field is hidden together with its label."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,18 +116,18 @@ class LabelledRows(QWidget):
         Parameters
         ----------
         label
-            What stands before it.
+            Shown before the field.
         field
-            The field.
+            Any widget.
         tip
-            What it is for, in a sentence or two.
+            The tooltip of the field and its label.
         """
         name = QLabel(label)
         name.setFixedWidth(LABEL_WIDTH)
         name.setWordWrap(True)
         field.setSizePolicy(QSizePolicy.Policy.Ignored, field.sizePolicy().verticalPolicy())
-        for one in (name, field):
-            one.setToolTip(f"<qt>{tip}</qt>" if tip else "")
+        for widget in (name, field):
+            widget.setToolTip(f"<qt>{tip}</qt>" if tip else "")
         self._form.addRow(name, field)
 
     def show_row(self, field: QWidget, *, visible: bool) -> None:
@@ -172,7 +136,7 @@ class LabelledRows(QWidget):
         Parameters
         ----------
         field
-            The field.
+            Was added before.
         visible
             Whether to show it.
         """
@@ -185,12 +149,12 @@ class LabelledRows(QWidget):
 
 
 def scrolled(page: QWidget) -> QScrollArea:
-    """Return a page that scrolls where it has no room.
+    """Return a scroll area around a page.
 
     Parameters
     ----------
     page
-        The page.
+        Any widget.
     """
     area = QScrollArea()
     area.setWidgetResizable(True)

@@ -1,6 +1,6 @@
-"""The results of a batch as one layer: planes back in their places, or images one behind the other.
+"""The results of a batch as one layer: planes at their positions, or images along a new axis.
 
-What failed is blank.
+The planes of failed items are blank.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.events import Listener
 
 BATCH = f"{PLUGIN} batch"
-"""The key of the batch that made a layer, in its metadata."""
+"""The metadata key of a batch's layer."""
 ITEM = "item"
-"""The axis along which images stand one behind the other."""
+"""The name of the new axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,25 +39,25 @@ class ResultStack:
     arguments: Mapping[str, Any]
     """Scale, axes and units, as napari takes them."""
     is_labels: bool
-    """Whether they are names of objects, or a mask."""
+    """Whether the pixels are labels or a mask."""
     is_rgb: bool
     limits: tuple[float, float]
-    told: Mapping[str, Any]
-    """What the layer remembers of the batch."""
+    provenance: Mapping[str, Any]
+    """What the layer stores about the batch."""
 
     def layer(self, source: Layer | None) -> Layer:
-        """Return the layer; where it is as its source is, it lies where that lies.
+        """Return the layer, placed like its source if they have the same shape.
 
         Parameters
         ----------
         source
-            The layer whose parts were the items, where there is one.
+            The layer whose parts were the items, if there is one.
         """
         arguments = dict(self.arguments)
         ndim = self.pixels.ndim - self.is_rgb
         if source is not None and (np.shape(source.data), source.ndim) == (self.pixels.shape, ndim):
             arguments |= Placement.of(source).arguments()
-        common = {"name": self.name, "metadata": {BATCH: dict(self.told)}, **arguments}
+        common = {"name": self.name, "metadata": {BATCH: dict(self.provenance)}, **arguments}
         if self.is_labels:
             pixels = self.pixels.view(np.uint8) if self.pixels.dtype == bool else self.pixels
             return Labels(pixels, **common)
@@ -66,51 +66,51 @@ class ResultStack:
 
 
 @dataclass(frozen=True, eq=False)
-class Stacking:
-    """Makes one image of a batch's results; called in a thread."""
+class StackResults:
+    """Stacks a batch's results into one image; called in a thread."""
 
     name: str
-    """What it will be called."""
+    """The name of the layer."""
     items: Sequence[Item]
-    """All items, those that failed too."""
+    """All items, failed ones too."""
     values: Mapping[int, Any]
-    """What came of them, by number."""
+    """Results by the items' numbers."""
     is_labels: bool
-    """Whether results name objects."""
-    told: Mapping[str, Any]
-    """What the layer remembers."""
+    """Whether the results are labels."""
+    provenance: Mapping[str, Any]
+    """What the layer stores about the batch."""
 
     def __str__(self) -> str:
         return f"Stacking {len(self.values):,} results"
 
     def __call__(self, progress: Listener, cancel: threading.Event) -> ResultStack:
-        """Return the image; raises `InvalidImage` where results are none of one shape."""
+        """Return the image; raises `InvalidImage` if the results have several shapes."""
         pixels = self._pixels()
         along = _positions(self.items)
-        return self._in_place(pixels, along) if along else self._behind(pixels)
+        return self._at_positions(pixels, along) if along else self._along_new_axis(pixels)
 
     @property
     def _first(self) -> Item:
         """The first item that gave an image."""
         return next(item for item in self.items if item.index in self.values)
 
-    def _in_place(self, pixels: np.ndarray[Any, Any], along: tuple[int, ...]) -> ResultStack:
-        """Return planes back in the places that they were taken from."""
+    def _at_positions(self, pixels: np.ndarray[Any, Any], along: tuple[int, ...]) -> ResultStack:
+        """Return planes at the positions that they were taken from."""
         whole = open_image(self._first.source)
         counts = [int(whole.data.shape[axis]) for axis in along]
         pixels = pixels.reshape(*counts, *pixels.shape[1:])
-        if pixels.ndim != len(whole.data.shape):  # each result has other axes than its plane
+        if pixels.ndim != len(whole.data.shape):  # the operation changed the number of axes
             return self._stack(pixels, (), (1.0,) * pixels.ndim, (None,) * pixels.ndim)
         pixels = np.moveaxis(pixels, range(len(along)), along)
         return self._stack(pixels, whole.axes, whole.scale, whole.units)
 
-    def _behind(self, pixels: np.ndarray[Any, Any]) -> ResultStack:
-        """Return images one behind the other."""
-        one, inner = open_image(self._first.open()), pixels.ndim - 1
-        if len(one.data.shape) != inner:
+    def _along_new_axis(self, pixels: np.ndarray[Any, Any]) -> ResultStack:
+        """Return images stacked along a new first axis."""
+        image = open_image(self._first.open())
+        if len(image.data.shape) != pixels.ndim - 1:
             return self._stack(pixels, (), (1.0,) * pixels.ndim, (None,) * pixels.ndim)
-        axes = (ITEM, *one.axes) if one.axes else ()
-        return self._stack(pixels, axes, (1.0, *one.scale), (None, *one.units))
+        axes = (ITEM, *image.axes) if image.axes else ()
+        return self._stack(pixels, axes, (1.0, *image.scale), (None, *image.units))
 
     def _stack(
         self,
@@ -121,7 +121,7 @@ class Stacking:
     ) -> ResultStack:
         is_labels = pixels.dtype.kind == "b" or (self.is_labels and pixels.dtype.kind in "iu")
         is_rgb = not is_labels and axes[-1:] == ("c",) and pixels.shape[-1] in (3, 4)
-        if axes[-1:] == ("c",) and not is_rgb:  # no samples but an axis: y and x are shown
+        if axes[-1:] == ("c",) and not is_rgb:  # an axis, not samples: y and x must come last
             pixels = np.moveaxis(pixels, -1, -3)
             axes, scale, units = map(_last_third, (axes, scale, units))
         ndim = pixels.ndim - is_rgb
@@ -133,22 +133,22 @@ class Stacking:
             arguments["axis_labels"] = axes[:ndim]
         low, high = value_range([pixels]) or (0.0, 1.0)
         limits = (low, high if high > low else low + 1)
-        return ResultStack(self.name, pixels, arguments, is_labels, is_rgb, limits, self.told)
+        return ResultStack(self.name, pixels, arguments, is_labels, is_rgb, limits, self.provenance)
 
     def _pixels(self) -> np.ndarray[Any, Any]:
-        """Return the results one behind the other; those that are missing are blank."""
+        """Return the results stacked along the first axis; missing ones are blank."""
         images = {n: value for n, value in self.values.items() if isinstance(value, np.ndarray)}
         names = {item.index: item.stem for item in self.items}
         if not images:
             raise InvalidImage(
-                "No item gave an image, so there is no layer to make: let results go to a folder."
+                "No item gave an image to make a layer of: write the results to a folder."
             )
         first, shape = next((n, np.shape(value)) for n, value in images.items())
         for number, value in images.items():
             if value.shape != shape:
                 raise InvalidImage(
-                    f"The results make no layer: {names[first]!r} gave an image of shape {shape}, "
-                    f"{names[number]!r} one of shape {value.shape}. Let them go to a folder."
+                    f"The results cannot become one layer: {names[first]!r} has the shape {shape}, "
+                    f"{names[number]!r} the shape {value.shape}. Write them to a folder."
                 )
         dtype = np.result_type(*{value.dtype for value in images.values()})
         pixels = np.zeros((len(self.items), *shape), dtype)
@@ -159,15 +159,15 @@ class Stacking:
 
 
 def _last_third(items: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return what is told of each axis where the last one goes before the two before it."""
+    """Return one value per axis, with the last axis moved before the two before it."""
     return (*items[:-3], items[-1], *items[-3:-1])
 
 
 def _positions(items: Sequence[Item]) -> tuple[int, ...]:
-    """Return the axes along which the items are all positions of one image; else none."""
+    """Return the axes along which all items are positions of one image; else none."""
     first = items[0]
-    places = first.parts or ()
-    along = tuple(axis for axis, place in enumerate(places) if isinstance(place, int))
-    windows = any(isinstance(place, tuple) for place in places)
+    parts = first.parts or ()
+    along = tuple(axis for axis, position in enumerate(parts) if isinstance(position, int))
+    windows = any(isinstance(position, tuple) for position in parts)
     same = all(item.source is first.source for item in items)
     return along if same and not windows else ()

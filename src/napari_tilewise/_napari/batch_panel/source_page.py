@@ -1,6 +1,6 @@
-"""The page of the Batch panel that says what is worked on: files, layers or a plate, whole or cut.
+"""The page of the Batch panel for the source: files, layers or a plate, whole or cut into parts.
 
-It only asks; what is listed is found elsewhere, in a thread.
+It lists nothing itself: the panel lists the items in a thread.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from napari_tilewise._napari.batch_panel.page_widgets import (
     choice,
     choose,
 )
+from napari_tilewise._napari.layers.viewer_layers import layers_for
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.io.readers.zarr_arrays import is_zarr
 
@@ -33,20 +34,20 @@ FILES, LAYERS, PLATE = "files", "layers", "plate"
 WHOLE, OVER, WINDOW = "whole", "over", "window"
 _ID = Qt.ItemDataRole.UserRole
 SHOWN = 5
-"""Layers that the list has room for."""
+"""Rows of the list of layers that are visible without scrolling."""
 
 
 class SourcePage(QWidget):
-    """Chooses what a batch works on.
+    """Chooses the items of a batch.
 
     Parameters
     ----------
     viewer
-        The viewer.
+        The viewer whose layers can be items.
     """
 
     changed = Signal()
-    """Other items are meant now."""
+    """Other items are chosen now."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -57,7 +58,7 @@ class SourcePage(QWidget):
         self.folder = PathEdit("Choose a folder of images", hint="folder")
         self.pattern = QLineEdit()
         self.pattern.setPlaceholderText("all images")
-        self.recursive = QCheckBox("and of the folders in it")
+        self.recursive = QCheckBox("and its subfolders")
         self.recursive.setChecked(True)
         self.layers = QListWidget()
         self.layers.setFixedHeight(SHOWN * (self.layers.fontMetrics().lineSpacing() + 6))
@@ -68,10 +69,10 @@ class SourcePage(QWidget):
         self.over, self.window_size = QLineEdit(), QLineEdit()
         self.step, self.axes = QLineEdit(), QLineEdit()
         for line, hint in (
-            (self.over, "such as t, or tc; or numbers: 0"),
-            (self.window_size, "such as 256, or 128, 256"),
-            (self.step, "as the window: side by side"),
-            (self.axes, "as the images say"),
+            (self.over, "t, tc, or numbers such as 0"),
+            (self.window_size, "256, or 128, 256"),
+            (self.step, "as the window: no overlap"),
+            (self.axes, "as the files say"),
         ):
             line.setPlaceholderText(hint)
         self._lay_out()
@@ -85,16 +86,18 @@ class SourcePage(QWidget):
         rows.add("folder", self.folder, "The folder with the images")
         rows.add("names", self.pattern, "A pattern of names, such as *.tif or well_*_ch0.png")
         rows.add("", self.recursive)
-        rows.add("layers", self.layers, "Each ticked layer is an item, or is cut into items")
-        rows.add("plate", self.plate, "Every field of every well is an item, or is cut into items")
+        rows.add("layers", self.layers, "Each ticked layer is one item or is cut into items")
+        rows.add("plate", self.plate, "Each field of each well is one item or is cut into items")
         rows.add("an item is", self.part)
-        rows.add("axes", self.over, "Each position along these axes is an item: letters or numbers")
+        rows.add("axes", self.over, "Each position along these axes is an item; letters or numbers")
         rows.add(
-            "window", self.window_size, "Pixels of the window: one length, or one per spatial axis"
+            "window", self.window_size, "The window in pixels: one length, or one per spatial axis"
         )
-        rows.add("step", self.step, "By how many pixels the window moves")
+        rows.add("step", self.step, "The distance between windows in pixels")
         rows.add(
-            "axes are", self.axes, "Names of the images' axes, such as tyx, where they have none"
+            "axes are",
+            self.axes,
+            "The names of the axes, such as tyx, if the files do not name them",
         )
         layout = QVBoxLayout(self)
         layout.addWidget(rows)
@@ -103,13 +106,13 @@ class SourcePage(QWidget):
     def _connect(self) -> None:
         for box in (self.kind, self.part):
             box.currentIndexChanged.connect(self._show_fields)
-            box.currentIndexChanged.connect(self._tell)
+            box.currentIndexChanged.connect(self._emit)
         for line in (self.pattern, self.over, self.window_size, self.step, self.axes):
-            line.textChanged.connect(self._tell)
+            line.textChanged.connect(self._emit)
         for path in (self.folder, self.plate):
-            path.changed.connect(self._tell)
-        self.recursive.toggled.connect(self._tell)
-        self.layers.itemChanged.connect(self._tell)
+            path.changed.connect(self._emit)
+        self.recursive.toggled.connect(self._emit)
+        self.layers.itemChanged.connect(self._emit)
         events = self._viewer.layers.events
         for emitter in (events.inserted, events.removed, events.reordered):
             emitter.connect(self._fill_layers)
@@ -129,7 +132,7 @@ class SourcePage(QWidget):
         layer.events.name.connect(self._fill_layers)
         layer.events.data.connect(self._data_changed)
 
-    def _tell(self, *_: object) -> None:
+    def _emit(self, *_: object) -> None:
         self.changed.emit()
 
     def _show_fields(self, *_: object) -> None:
@@ -150,18 +153,17 @@ class SourcePage(QWidget):
     # ------------------------------------------------------------------ layers
 
     def _fill_layers(self, event: Any = None) -> None:
-        """Show the viewer's layers, the topmost first; what is ticked stays so."""
-        layer = getattr(event, "value", None)
-        if isinstance(layer, Layer) and getattr(event, "type", "") == "inserted":
-            self._watch(layer)
+        """List the viewer's layers, the topmost first; ticked layers stay ticked."""
+        inserted = getattr(event, "value", None)
+        if isinstance(inserted, Layer) and getattr(event, "type", "") == "inserted":
+            self._watch(inserted)
         before = self._ticked_ids()
         with QSignalBlocker(self.layers):
             self.layers.clear()
-            for one in reversed(self._viewer.layers):
-                if isinstance(one, Image | Labels):
-                    self._add_layer(one, ticked=str(one.unique_id) in before)
+            for layer in layers_for(self._viewer):
+                self._add_layer(layer, ticked=str(layer.unique_id) in before)
         if set(before) != set(self._ticked_ids()):
-            self._tell()
+            self._emit()
 
     def _add_layer(self, layer: Layer, *, ticked: bool) -> None:
         item = QListWidgetItem(layer.name)
@@ -176,20 +178,20 @@ class SourcePage(QWidget):
 
     @property
     def ticked(self) -> list[Layer]:
-        """The layers that are ticked, as the list shows them."""
+        """The ticked layers, in the order of the list."""
         layers = {str(layer.unique_id): layer for layer in self._viewer.layers}
-        return [layers[one] for one in self._ticked_ids() if one in layers]
+        return [layers[layer_id] for layer_id in self._ticked_ids() if layer_id in layers]
 
     def _ticked_ids(self) -> list[str]:
         return [str(item.data(_ID)) for item in self._entries() if _is_ticked(item)]
 
     def tick(self, *layers: Layer) -> None:
-        """Choose layers, and no others.
+        """Tick layers, and no others.
 
         Parameters
         ----------
         *layers
-            The layers.
+            Layers of the viewer.
         """
         ids = {str(layer.unique_id) for layer in layers}
         with QSignalBlocker(self):
@@ -197,27 +199,28 @@ class SourcePage(QWidget):
             for item in self._entries():
                 ticked = item.data(_ID) in ids
                 item.setCheckState(Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked)
-        self._tell()
+        self._emit()
 
     def tick_selected(self) -> None:
-        """Choose the layers that are selected in the viewer, where there are any."""
-        chosen = [one for one in self._viewer.layers.selection if isinstance(one, Image | Labels)]
-        if chosen:
-            self.tick(*chosen)
+        """Tick the layers that are selected in the viewer, if any."""
+        selection = self._viewer.layers.selection
+        selected = [layer for layer in selection if isinstance(layer, Image | Labels)]
+        if selected:
+            self.tick(*selected)
 
     def _data_changed(self, event: Any) -> None:
         if self.kind.currentData() == LAYERS and event.source in self.ticked:
-            self._tell()
+            self._emit()
 
-    # ------------------------------------------------------------------ what is chosen
+    # ------------------------------------------------------------------ choices
 
     def choose_file(self, path: str) -> None:
-        """Choose one file; a pattern in the place of its name makes many of it.
+        """Choose one file; the user can replace its name by a pattern.
 
         Parameters
         ----------
         path
-            The file.
+            An image file.
         """
         folder, name = os.path.split(os.path.abspath(path))
         with QSignalBlocker(self):
@@ -226,15 +229,15 @@ class SourcePage(QWidget):
             self.folder.path = folder
             self.pattern.setText(glob.escape(name))
             self.recursive.setChecked(False)
-        self._tell()
+        self._emit()
 
     def choose_origin(self, origin: Origin) -> None:
-        """Choose what a recipe was made on: the file, where there is one, else the layer.
+        """Choose the image that a recipe was made on: its file if it has one, else the layer.
 
         Parameters
         ----------
         origin
-            The layer that it starts from.
+            The layer that the recipe starts from.
         """
         path, layer = origin.path, origin.find(self._viewer.layers)
         if path is not None and os.path.exists(path) and not is_zarr(Path(path).parent):
@@ -244,17 +247,17 @@ class SourcePage(QWidget):
             self.tick(layer)
 
     def listing(self, folder: str) -> Listing | None:
-        """Return what finds the items that are meant; None where nothing is chosen yet.
+        """Return the task that lists the chosen items; None if nothing is chosen.
 
         Parameters
         ----------
         folder
-            Where results go, which are no items of the next batch.
+            The folder of the results, which are not items of the next batch.
 
         Raises
         ------
         InvalidParameter
-            When a window is not written as numbers.
+            If a window or a step is not a number.
         """
         kind = self.kind.currentData()
         if kind == LAYERS:
@@ -266,10 +269,11 @@ class SourcePage(QWidget):
         options = {**self._cut(), "recursive": self.recursive.isChecked()}
         if kind == FILES and self.axes.text().strip():
             options["axes"] = self.axes.text().strip()
-        return Listing(source, options, folder, below=self.folder.path if kind == FILES else "")
+        required = self.folder.path if kind == FILES else ""
+        return Listing(source, options, folder, required_folder=required)
 
     def _files(self) -> str:
-        """Return the folder, or the pattern of the paths in it."""
+        """Return the folder, or a pattern of paths."""
         folder, pattern = self.folder.path, self.pattern.text().strip()
         if not folder or not pattern:
             return folder
@@ -277,11 +281,11 @@ class SourcePage(QWidget):
         return os.path.join(glob.escape(folder), *parts)
 
     def _cut(self) -> dict[str, Any]:
-        """Return how images are cut, as `each_item` takes it; an empty field cuts nothing."""
+        """Return the keywords of `each_item` that cut images; an empty field cuts nothing."""
         part = self.part.currentData()
-        if part == OVER and (written := self.over.text().replace(",", " ").split()):
-            words = "".join(written)
-            return {"over": words if words.isalpha() else [_whole("axes", one) for one in written]}
+        if part == OVER and (parts := self.over.text().replace(",", " ").split()):
+            letters = "".join(parts)
+            return {"over": letters if letters.isalpha() else [_integer("axes", p) for p in parts]}
         if part == WINDOW and (window := _lengths("window", self.window_size.text())):
             return {"window": window, "step": _lengths("step", self.step.text())}
         return {}
@@ -291,16 +295,16 @@ def _is_ticked(item: QListWidgetItem) -> bool:
     return bool(item.checkState() == Qt.CheckState.Checked)
 
 
-def _lengths(what: str, written: str) -> int | tuple[int, ...] | None:
-    """Return one length, or one per axis; None where nothing is written."""
-    found = tuple(_whole(what, one) for one in written.replace(",", " ").split())
-    return None if not found else found[0] if len(found) == 1 else found
+def _lengths(field: str, text: str) -> int | tuple[int, ...] | None:
+    """Return one length, or one per axis; None for an empty text."""
+    lengths = tuple(_integer(field, part) for part in text.replace(",", " ").split())
+    return None if not lengths else lengths[0] if len(lengths) == 1 else lengths
 
 
-def _whole(what: str, written: str) -> int:
+def _integer(field: str, text: str) -> int:
     try:
-        return int(written)
+        return int(text)
     except ValueError:
         raise InvalidParameter(
-            f"{what}: {written!r} is no whole number; expected such as '256', or '128, 256'."
+            f"{field}: {text!r} is not a whole number: expected such as '256' or '128, 256'."
         ) from None

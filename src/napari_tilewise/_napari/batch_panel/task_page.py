@@ -1,4 +1,4 @@
-"""The page of the Batch panel that says what is done: an operation, a recipe, an own function."""
+"""The page of the Batch panel for the task: an operation, a recipe or a user's function."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from napari_tilewise._napari.batch_panel.recipe_part import RecipePart
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_tilewise._napari.batch_panel.batch_request import What
+    from napari_tilewise._napari.batch_panel.batch_request import BatchRequest
     from napari_tilewise._napari.layers.layer_record import Origin
     from napari_tilewise.recipe import Recipe
 
 OPERATION, RECIPE, FUNCTION = "operation", "recipe", "function"
 
 
-class WhatPage(QWidget):
-    """Chooses what a batch does.
+class TaskPage(QWidget):
+    """Chooses the task of a batch.
 
     Parameters
     ----------
     viewer
-        The viewer, whose layers can be further images.
+        The viewer whose layers can be further images.
     """
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self._viewer = viewer
         self.kind = choice(
-            {"an operation": OPERATION, "a recipe": RECIPE, "a function of yours": FUNCTION}
+            {"an operation": OPERATION, "a recipe": RECIPE, "your own function": FUNCTION}
         )
         self.operation = OperationPart(viewer)
         self.recipe = RecipePart(viewer)
@@ -44,7 +44,7 @@ class WhatPage(QWidget):
             OPERATION: self.operation, RECIPE: self.recipe, FUNCTION: self.function,
         }  # fmt: skip
         top = LabelledRows()
-        top.add("do", self.kind)
+        top.add("run", self.kind)
         layout = QVBoxLayout(self)
         layout.addWidget(top)
         for part in self._parts.values():
@@ -58,29 +58,29 @@ class WhatPage(QWidget):
             part.setVisible(kind == self.kind.currentData())
 
     def refresh(self, *_: object) -> None:
-        """Offer the layers that there are now."""
+        """Offer the viewer's current layers as further images."""
         self.operation.refresh()
         self.recipe.refresh()
 
-    def take_recipe(self, recipe: Recipe, origins: Mapping[str, Origin]) -> None:
-        """Choose a recipe that stands in no file.
+    def set_recipe(self, recipe: Recipe, origins: Mapping[str, Origin]) -> None:
+        """Choose a recipe that is not in a file.
 
         Parameters
         ----------
         recipe
-            The recipe.
+            Such as the one of a layer.
         origins
-            The layers behind its inputs.
+            The layers of its further images, by the inputs' names.
         """
         choose(self.kind, RECIPE)
-        self.recipe.take(recipe, origins)
+        self.recipe.set_recipe(recipe, origins)
 
-    def what(self) -> What:
-        """Return what is chosen.
+    def request(self) -> BatchRequest:
+        """Return the chosen task.
 
         Raises
         ------
         TilewiseError
-            When it will not do.
+            If the task is incomplete or invalid.
         """
-        return self._parts[self.kind.currentData()].what()
+        return self._parts[self.kind.currentData()].request()

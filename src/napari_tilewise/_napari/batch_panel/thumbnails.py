@@ -1,7 +1,6 @@
-"""Small pictures of items, made in one thread for the rows that are shown, the latest asked first.
+"""Thumbnails of items, made in one thread for the visible rows, the latest request first.
 
-Rows that were asked for and scrolled away again are forgotten: they are asked for anew when they
-come back.
+Old requests are dropped: a row that becomes visible again is requested again.
 """
 
 from __future__ import annotations
@@ -25,93 +24,93 @@ if TYPE_CHECKING:
     from napari_tilewise.io.image import Image
 
 SIDE = 28
-"""Pixels of a picture, at most."""
+"""The most pixels of a thumbnail along an axis."""
 READ = 1024
-"""Pixels along an axis that are read for one, at most: the middle of an image without a pyramid."""
-ASKED, KEPT = 100, 2000
-"""Rows that wait for their picture, and pictures that are kept, at most."""
+"""The most pixels read along an axis: the middle of an image without a pyramid."""
+MOST_WAITING, MOST_CACHED = 100, 2000
+"""The most requests that wait, and the most thumbnails in memory."""
 
 INTERVAL = 100
-"""Milliseconds between two looks at what was made."""
+"""Milliseconds between two looks at the finished thumbnails."""
 
 Key: TypeAlias = tuple[int, int]
-"""Which list of items, and which row."""
+"""The number of the list of items, and the row."""
 
 log = logging.getLogger(__name__)
 
 
 class Thumbnails(QObject):
-    """The pictures of a list of items.
+    """The thumbnails of a list of items.
 
-    The thread leaves them in a queue, which the window's looks at: it touches nothing of Qt's that
-    may be gone by then.
+    The thread puts them into a queue that the window's thread polls: no Qt object is used that may
+    be deleted by then.
 
     Parameters
     ----------
     parent
-        What they belong to.
+        Its end stops the thread.
     """
 
     ready = Signal(int)
-    """A row's picture can be shown now."""
+    """The thumbnail of a row is ready."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._items: Sequence[Item] = ()
         self._list = 0
-        self._pictures: OrderedDict[int, QPixmap] = OrderedDict()
+        self._cache: OrderedDict[int, QPixmap] = OrderedDict()
         self._blank = QPixmap(SIDE, SIDE)
         self._blank.fill(Qt.GlobalColor.transparent)
-        self._maker = _Maker()
+        self._thread = _ThumbnailThread()
         self._timer = QTimer(self)
         self._timer.setInterval(INTERVAL)
         self._timer.timeout.connect(self._look)
-        self.destroyed.connect(self._maker.close)
+        self.destroyed.connect(self._thread.close)
 
     def show(self, items: Sequence[Item]) -> None:
-        """Begin with other items.
+        """Replace the items.
 
         Parameters
         ----------
         items
-            The items, by row.
+            One per row.
         """
         self._items = items
         self._list += 1
-        self._pictures.clear()
-        self._maker.forget()
+        self._cache.clear()
+        self._thread.forget()
 
     def of(self, row: int) -> QPixmap:
-        """Return a row's picture, made in the background; a blank one until it is there.
+        """Return a row's thumbnail; a blank one until it is made in the background.
 
         Parameters
         ----------
         row
-            The row, which can be seen now.
+            A visible row.
         """
-        if row in self._pictures:
-            return self._pictures[row]
-        self._maker.ask((self._list, row), self._items[row])
+        if row in self._cache:
+            return self._cache[row]
+        self._thread.request((self._list, row), self._items[row])
         self._timer.start()
         return self._blank
 
     def _look(self) -> None:
-        """Show the pictures that were made meanwhile."""
-        if self._maker.is_idle:
+        """Take in the finished thumbnails."""
+        if self._thread.is_idle:
             self._timer.stop()
-        for (number, row), image in self._maker.made():
+        for (number, row), image in self._thread.finished():
             if number == self._list:
-                self._keep(row, image)
+                self._store(row, image)
 
-    def _keep(self, row: int, image: QImage | None) -> None:
-        self._pictures[row] = self._blank if image is None else self._framed(image)
-        if len(self._pictures) > KEPT:
-            self._pictures.popitem(last=False)
+    def _store(self, row: int, image: QImage | None) -> None:
+        self._cache[row] = self._blank if image is None else self._framed(image)
+        if len(self._cache) > MOST_CACHED:
+            self._cache.popitem(last=False)
         if image is not None:
             self.ready.emit(row)
 
     def _framed(self, image: QImage) -> QPixmap:
-        """Return a picture in the middle of a square, so that names begin below one another."""
+        """Return a thumbnail centred in a square, so that the names are aligned."""
         square = self._blank.copy()
         painter = QPainter(square)
         painter.drawImage((SIDE - image.width()) // 2, (SIDE - image.height()) // 2, image)
@@ -119,8 +118,8 @@ class Thumbnails(QObject):
         return square
 
 
-class _Maker:
-    """Makes pictures in one thread, the latest first; of too many the oldest is forgotten."""
+class _ThumbnailThread:
+    """Makes thumbnails in one thread, the latest request first; the oldest of many are dropped."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -129,21 +128,21 @@ class _Maker:
         self._pool = ThreadPoolExecutor(1, "tilewise-thumbnails")
         self._busy = 0
 
-    def ask(self, key: Key, item: Item) -> None:
-        """Have a picture made; once where it is asked for several times before it is.
+    def request(self, key: Key, item: Item) -> None:
+        """Request a thumbnail; repeated requests make it once.
 
         Parameters
         ----------
         key
-            Which picture.
+            Identifies the thumbnail.
         item
-            Of what.
+            The image.
         """
         with self._lock:
             is_new = key not in self._waiting
             self._waiting[key] = item
             self._waiting.move_to_end(key)
-            if len(self._waiting) > ASKED:
+            if len(self._waiting) > MOST_WAITING:
                 self._waiting.popitem(last=False)
             self._busy += is_new
         if is_new:
@@ -151,51 +150,51 @@ class _Maker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no picture is to come."""
+        """Whether no request waits or runs."""
         return not self._busy
 
-    def made(self) -> Iterator[tuple[Key, QImage | None]]:
-        """Give the pictures that were made since this was asked last; None where none can be."""
+    def finished(self) -> Iterator[tuple[Key, QImage | None]]:
+        """Yield the thumbnails made since the last call; None for unreadable images."""
         for _ in range(len(self._done)):
             yield self._done.popleft()
 
     def forget(self) -> None:
-        """Make none of those that are waited for."""
+        """Drop all requests."""
         with self._lock:
             self._waiting.clear()
 
     def close(self, *_: object) -> None:
-        """Make no more."""
+        """Drop all requests and end the thread."""
         self.forget()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _next(self) -> None:
         with self._lock:
-            found = self._waiting.popitem() if self._waiting else None
-        if found is not None:
-            key, item = found
-            self._done.append((key, picture(item)))
+            latest = self._waiting.popitem() if self._waiting else None
+        if latest is not None:
+            key, item = latest
+            self._done.append((key, thumbnail(item)))
         with self._lock:
             self._busy -= 1
 
 
-def picture(item: Item) -> QImage | None:
-    """Return a small picture of an item; None of one that cannot be read, which its run will tell.
+def thumbnail(item: Item) -> QImage | None:
+    """Return a small image of an item; None if it cannot be read.
 
     Parameters
     ----------
     item
-        The item.
+        A file, a layer or a part of one.
     """
     try:
         return _qimage(_small(open_image(item.open())))
-    except Exception as error:  # noqa: BLE001 - a decoder may raise anything; the run tells it
-        log.debug("no picture of %s: %s", item.input, error)
+    except Exception as error:  # noqa: BLE001 - a decoder may raise anything; the batch reports it
+        log.debug("no thumbnail of %s: %s", item.input, error)
         return None
 
 
 def _small(image: Image) -> np.ndarray[Any, Any]:
-    """Return some pixels of the middle plane, rows by columns, and by samples of an RGB image."""
+    """Return sampled pixels of the middle plane: rows, columns, and samples of an RGB image."""
     level = image.levels[-1]
     shape, axes = tuple(level.shape), image.axes or ("",) * len(level.shape)
     samples = axes[-1] == "c" and shape[-1] in (3, 4)
@@ -217,13 +216,13 @@ def _middle(length: int) -> slice:
 
 
 def _qimage(pixels: np.ndarray[Any, Any]) -> QImage:
-    """Return pixels as a picture, from their darkest to their brightest."""
+    """Return pixels scaled to the full range of an image for Qt."""
     values = np.nan_to_num(pixels.astype(np.float32))
     low, high = float(values.min()), float(values.max())
     grey = np.ascontiguousarray((values - low) * (255 / ((high - low) or 1)), dtype=np.uint8)
     is_rgb = grey.ndim == 3
     if is_rgb:
         grey = np.ascontiguousarray(grey[..., :3])
-    form = QImage.Format.Format_RGB888 if is_rgb else QImage.Format.Format_Grayscale8
+    pixel_format = QImage.Format.Format_RGB888 if is_rgb else QImage.Format.Format_Grayscale8
     height, width = grey.shape[:2]
-    return QImage(grey.tobytes(), width, height, width * (3 if is_rgb else 1), form).copy()
+    return QImage(grey.tobytes(), width, height, width * (3 if is_rgb else 1), pixel_format).copy()

@@ -1,4 +1,4 @@
-"""Choosing an operation: type a few letters, or pick a category, or scroll."""
+"""Chooses an operation by typing a few letters, picking a category, or scrolling."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ if TYPE_CHECKING:
 
 ALL = "All categories"
 FEWEST, ROWS, ROW_HEIGHT = 3, 7, 20
-"""Operations that the list has room for, at least and at most, and the height of each."""
+"""The fewest and the most rows that are visible without scrolling, and their height in pixels."""
 _KEY = Qt.ItemDataRole.UserRole
 
 
 class Chooser(QWidget):
-    """A list of operations that a search box and a category narrow down.
+    """A list of operations with a search box and a filter by category.
 
     Parameters
     ----------
     operations
-        The catalogue.
+        The operations to offer, by key; a catalogue that grows is shown as it grows.
     parent
-        The widget that holds it.
+        The widget that owns the list.
     """
 
     chosen = Signal(str)
-    """The key of the operation that was chosen."""
+    """The key of the chosen operation."""
     grew = Signal()
-    """The catalogue has other operations now; may be emitted from any thread."""
+    """The operations changed; may be emitted from any thread."""
 
     def __init__(self, operations: Mapping[str, Operation], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,30 +61,30 @@ class Chooser(QWidget):
         self.search.setClearButtonEnabled(True)
         self.category = QComboBox()
         self.list = self._list()
-        self.own = QToolButton()
-        self.own.setText("+")
-        self.own.setToolTip(
-            "<qt>Add functions of your own from a Python file.<br>The file is run: choose only one "
-            "that you trust.</qt>"
+        self.add_own = QToolButton()
+        self.add_own.setText("+")
+        self.add_own.setToolTip(
+            "<qt>Add your own functions from a Python file.<br>The file is executed: choose only a "
+            "file that you trust.</qt>"
         )
         self._fill()
         top = QHBoxLayout()
         top.addWidget(self.search, 3)
         top.addWidget(self.category, 2)
-        top.addWidget(self.own)
+        top.addWidget(self.add_own)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(top)
         layout.addWidget(self.list)
         policy = self.sizePolicy()
         policy.setVerticalPolicy(QSizePolicy.Policy.Maximum)
-        policy.setVerticalStretch(1)  # a form below gets its share of the room from the beginning
+        policy.setVerticalStretch(1)  # the form below gets its share of the space at once
         self.setSizePolicy(policy)
         self.search.textChanged.connect(self._narrow)
         self.search.returnPressed.connect(self._choose_first)
         self.category.currentIndexChanged.connect(self._narrow)
         self.list.currentItemChanged.connect(self._current_changed)
-        self.own.clicked.connect(self._ask_for_file)
+        self.add_own.clicked.connect(self._ask_file)
         self.grew.connect(self._refill)
         listeners = getattr(operations, "listeners", None)
         if listeners is not None:
@@ -98,20 +98,20 @@ class Chooser(QWidget):
         Parameters
         ----------
         path
-            The file; it is run.
+            The file, which is executed.
         """
         try:
             load_file(path)
         except TilewiseError as error:
             show_error(str(error))
 
-    def _ask_for_file(self) -> None:
+    def _ask_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Add functions", "", "Python files (*.py)")
         if path:
             self.add_file(path)
 
     def _refill(self) -> None:
-        """Show the catalogue as it is now; what is chosen stays so."""
+        """Show the current operations; the chosen one stays chosen."""
         current = self.current
         with QSignalBlocker(self.list), QSignalBlocker(self.category):
             self._fill()
@@ -151,7 +151,7 @@ class Chooser(QWidget):
         return tree
 
     def choose(self, name: str) -> None:
-        """Choose an operation, whatever the search hides.
+        """Choose an operation, even if the search hides it.
 
         Parameters
         ----------
@@ -167,28 +167,28 @@ class Chooser(QWidget):
 
     @property
     def current(self) -> str | None:
-        """The key of the operation that is chosen."""
+        """The key of the chosen operation; None if none is."""
         item = self.list.currentItem()
         return None if item is None else str(item.data(0, _KEY))
 
     def visible(self) -> list[str]:
-        """Return the keys of the operations that the list shows."""
+        """Return the keys of the operations in the list that are not filtered out."""
         return [name for name, item in self._items().items() if not item.isHidden()]
 
     def _items(self) -> dict[str, QTreeWidgetItem]:
-        found = {}
+        items = {}
         for row in range(self.list.topLevelItemCount()):
             item = self.list.topLevelItem(row)
             if item is not None:
-                found[str(item.data(0, _KEY))] = item
-        return found
+                items[str(item.data(0, _KEY))] = item
+        return items
 
     def _narrow(self) -> None:
-        wanted = self.search.text().lower().split()
+        words = self.search.text().lower().split()
         category = self.category.currentData()
         for name, item in self._items().items():
             text = f"{name.replace('.', ' ').replace('_', ' ')} {name} {item.text(0)}".lower()
-            matches = all(word in text for word in wanted)
+            matches = all(word in text for word in words)
             item.setHidden(
                 not matches or bool(category and self._operations[name].category != category)
             )

@@ -1,58 +1,76 @@
-"""A form is an operation's parameters, each in its editor: nothing of it is written by hand."""
+"""A form is an operation's parameters, each in its editor; none is written by hand."""
 
 from __future__ import annotations
 
 import html
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from napari_tilewise._napari.forms.editors import Editor, LayersOf, editor, initial, is_picture
+import numpy as np
+
+from napari_tilewise._napari.forms.editors import editor_of
+from napari_tilewise._napari.forms.values import initial_value, takes_layer
+from napari_tilewise._napari.layers import snapshot
 from napari_tilewise._napari.widgets.labelled_rows import rows
 from napari_tilewise._napari.widgets.wording import label
+from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec.parameters import ChannelAxis, Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from magicgui.widgets import Widget
+    from napari.layers import Layer
 
+    from napari_tilewise._napari.forms.editor import Editor, LayersOf
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.operations.spec.parameters import Parameter
 
 
+@dataclass(frozen=True)
+class FormValues:
+    """The contents of a form, as steps take them."""
+
+    params: dict[str, Any]
+    """Parameters without further images; a small image, such as a template, is an array."""
+    images: dict[str, Layer]
+    """The layers chosen as further images (or other choices, if the form offers them)."""
+
+
 class Form:
-    """The widgets of one operation's parameters, the advanced ones apart.
+    """The widgets of one operation's parameters, the advanced ones in a widget of their own.
 
     Parameters
     ----------
     operation
-        The operation.
+        Its parameters are shown, but for the channel axis, which follows from the layer.
     layers
-        Returns the layers to offer for a further image of some role.
+        Returns the layers to offer as a further image of some role.
     changed
-        Called when any value changed.
+        Called when a value changes.
     """
 
     def __init__(self, operation: Operation, layers: LayersOf, changed: Callable[[], None]) -> None:
         self.operation = operation
         self._ndim = 2
         self.editors: Mapping[str, Editor] = {
-            name: editor(parameter, layers)
+            name: editor_of(parameter, layers)
             for name, parameter in operation.parameters.items()
-            if not isinstance(parameter.spec, ChannelAxis)  # the layer tells it
+            if not isinstance(parameter.spec, ChannelAxis)
         }
-        for name, made in self.editors.items():
+        for name, editor in self.editors.items():
             parameter = operation.parameters[name]
-            made.widget.name = name
-            made.widget.label = _label(parameter)
-            made.widget.tooltip = _tooltip(parameter)
-            cast("Any", made.widget).changed.connect(lambda *_: changed())
+            editor.widget.name = name
+            editor.widget.label = _label(parameter)
+            editor.widget.tooltip = _tooltip(parameter)
+            cast("Any", editor.widget).changed.connect(lambda *_: changed())
         self.basic = rows(self._widgets(advanced=False))
         self.advanced = rows(self._widgets(advanced=True))
 
     def _widgets(self, *, advanced: bool) -> list[Widget]:
         return [
-            made.widget
-            for name, made in self.editors.items()
+            editor.widget
+            for name, editor in self.editors.items()
             if self.operation.specs[name].advanced == advanced
         ]
 
@@ -68,17 +86,47 @@ class Form:
             widget.deleteLater()
 
     def values(self) -> dict[str, Any]:
-        """Return the parameters as they stand; further images as layers, None where unset.
+        """Return the editors' values; a further image is a layer, or None if it is not chosen.
 
         Raises
         ------
         InvalidParameter
-            When a text is not what its parameter takes.
+            If a text cannot be read.
         """
-        return {name: made.read() for name, made in self.editors.items()}
+        return {name: editor.read() for name, editor in self.editors.items()}
+
+    def read(self, *, complete: bool = False) -> FormValues:
+        """Return the values as a step takes them; reads the pixels of small images.
+
+        Parameters
+        ----------
+        complete
+            Whether a required image must be chosen.
+
+        Raises
+        ------
+        InvalidParameter
+            If a text cannot be read.
+        InvalidImage
+            If `complete` and a required image is not chosen.
+        """
+        op, params, images = self.operation, {}, {}
+        for name, value in self.values().items():
+            if not takes_layer(op.specs[name]):
+                params[name] = value
+            elif value is None:
+                if complete and op.parameters[name].required:
+                    raise InvalidImage(f"{op.title}: choose a layer for {name!r}.")
+            elif name in op.images and not isinstance(value, str):
+                images[name] = value
+            elif hasattr(value, "data"):
+                params[name] = np.asarray(snapshot.take(value).finest)
+            else:
+                params[name] = value
+        return FormValues(params, images)
 
     def set_values(self, values: Mapping[str, Any]) -> None:
-        """Fill in some parameters.
+        """Set some of the parameters.
 
         Parameters
         ----------
@@ -89,12 +137,12 @@ class Form:
             self.editors[name].write(value)
 
     def reset(self) -> None:
-        """Go back to the defaults."""
-        for name, made in self.editors.items():
-            made.write(initial(self.operation.parameters[name], self._ndim))
+        """Set all parameters to their defaults."""
+        for name, editor in self.editors.items():
+            editor.write(initial_value(self.operation.parameters[name], self._ndim))
 
     def fit(self, ndim: int) -> None:
-        """Offer what suits this number of spatial axes and the layers there are now.
+        """Update the choices to a number of spatial axes and to the viewer's layers.
 
         Parameters
         ----------
@@ -102,17 +150,8 @@ class Form:
             Number of spatial axes.
         """
         self._ndim = ndim
-        for made in self.editors.values():
-            made.fit(ndim)
-
-    def layers(self) -> dict[str, Any]:
-        """Return the layers chosen as further images."""
-        chosen = {
-            name: made.read()
-            for name, made in self.editors.items()
-            if is_picture(self.operation.specs[name])
-        }
-        return {name: layer for name, layer in chosen.items() if hasattr(layer, "data")}
+        for editor in self.editors.values():
+            editor.fit(ndim)
 
 
 def _label(parameter: Parameter) -> str:
@@ -122,6 +161,6 @@ def _label(parameter: Parameter) -> str:
 
 
 def _tooltip(parameter: Parameter) -> str:
-    """Return scikit-image's words as rich text, which Qt wraps."""
-    words = html.escape(parameter.doc or parameter.spec.describe())
-    return f"<qt><b>{parameter.name}</b><br>{words}</qt>"
+    """Return scikit-image's description as rich text, which Qt wraps."""
+    description = html.escape(parameter.doc or parameter.spec.describe())
+    return f"<qt><b>{parameter.name}</b><br>{description}</qt>"

@@ -1,6 +1,6 @@
-"""What a run does in its worker: plain data in, plain data out, nothing of napari or Qt touched.
+"""Computes a job in a worker thread: plain data in, plain data out, no napari and no Qt.
 
-In-memory images are computed at once. Lazy ones stay lazy, but for the part that is shown.
+Images in memory are computed at once. Lazy ones stay lazy, except for the part that is shown.
 Pyramids, and planes too large to show without one, are streamed into a temporary OME-Zarr.
 """
 
@@ -14,8 +14,9 @@ import dask.array as da
 import numpy as np
 
 from napari_tilewise import axes as _axes
+from napari_tilewise._napari.jobs import arrange
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, LayerFrame
-from napari_tilewise._napari.layers import arrange, layer_pyramids, prefetch
+from napari_tilewise._napari.layers import layer_pyramids, prefetch
 from napari_tilewise.axes import default_axes
 from napari_tilewise.engine.apply import Result
 from napari_tilewise.errors import InvalidImage
@@ -24,12 +25,12 @@ from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.pipeline.apply_recipe import apply_recipe
 from napari_tilewise.provenance import record
 from napari_tilewise.provenance.fingerprint import source_location
-from napari_tilewise.recipe import Link, Recipe, step_output
+from napari_tilewise.recipe import Recipe, step_output
 from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from napari_tilewise._napari.layers.snapshot import Box
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from napari_tilewise.runs.plan import Plan
 
 LARGE = layer_pyramids.LARGE
-"""Pixels beyond which a pyramid is stored, and a plane is not shown without one."""
+"""The most pixels of a plane without a pyramid, and of a pyramid in memory."""
 
 
 def compute(job: Job, progress: Listener, cancel: threading.Event) -> tuple[JobOutcome, ...]:
@@ -48,89 +49,83 @@ def compute(job: Job, progress: Listener, cancel: threading.Event) -> tuple[JobO
     Parameters
     ----------
     job
-        What to do.
+        A recipe on a layer.
     progress
-        Called with the engine's events.
+        Receives the engine's events.
     cancel
-        Set it to stop within one tile's time.
+        Set to stop within one tile's time.
     """
-    return _wanted(job, _Run(job, progress, cancel).outcomes())
+    return _requested(job, _JobRun(job, progress, cancel).outcomes())
 
 
-def _wanted(job: Job, made: tuple[JobOutcome, ...]) -> tuple[JobOutcome, ...]:
-    """Return the outcomes that are asked for, with what is to be known of them."""
-    told = _provenance(job)
+def _requested(job: Job, outcomes: tuple[JobOutcome, ...]) -> tuple[JobOutcome, ...]:
+    """Return the requested outcomes, with their provenance."""
+    provenance = _provenance(job)
     if job.part is not None:
-        # After an edit the recipe may end in a step that has no such part.
-        made = tuple(o for o in made if o.number == job.part) or made[:1]
-    return tuple(replace(outcome, provenance=told) for outcome in made)
+        # After an edit, the last step may have fewer results.
+        outcomes = tuple(o for o in outcomes if o.number == job.part) or outcomes[:1]
+    return tuple(replace(outcome, provenance=provenance) for outcome in outcomes)
 
 
 def _provenance(job: Job) -> dict[str, Any]:
-    """Return what is to be known of a result beside its recipe."""
+    """Return the provenance of a result without its recipe."""
     roots = dict(job.roots)
     source = roots.pop(SOURCE, None)
     if source is None:
         return {"versions": record.versions()}
-    told = record.record(
-        job.record.recipe, record.RunSources(source, roots, name=job.record.source.name)
-    )
-    del told["recipe"]  # the layer has it already
-    return told
+    sources = record.RunSources(source, roots, name=job.record.source.name)
+    provenance = record.record(job.record.recipe, sources)
+    del provenance["recipe"]  # the layer stores it anyway
+    return provenance
 
 
-def show(
+def compute_shown(
     job: Job, outcomes: Sequence[JobOutcome], box: Box, cancel: threading.Event
 ) -> tuple[JobOutcome, ...]:
-    """Return lazy results with the shown part in memory.
+    """Return outcomes with another part of lazy results in memory.
 
     Parameters
     ----------
     job
-        What was done.
+        The finished job.
     outcomes
-        What came out.
+        Its outcomes.
     box
-        The part of the source that is shown.
+        The part of the source that the viewer shows now.
     cancel
-        Set it to stop within one tile's time.
+        Set to stop within one tile's time.
     """
-    return tuple(
-        outcome
-        if outcome.lazy is None
-        else _shown(
-            job,
-            Result(outcome.output, outcome.lazy, outcome.origins, outcome.number),
-            box,
-            cancel,
-            is_labels=outcome.is_labels,
-            provenance=outcome.provenance,
-        )
-        for outcome in outcomes
-    )
+    shown_job, computed = replace(job, box=box), []
+    for outcome in outcomes:
+        if outcome.lazy is not None:
+            result = Result(outcome.output, outcome.lazy, outcome.origins, outcome.number)
+            shown = _lazy_outcome(shown_job, result, cancel, is_labels=outcome.is_labels)
+            outcome = replace(shown, provenance=outcome.provenance)
+        computed.append(outcome)
+    return tuple(computed)
 
 
 def streams(job: Job) -> bool:
-    """Return whether a job's result is stored on disk rather than kept in memory or lazy."""
+    """Return whether a job's result is stored on disk, rather than in memory or lazily."""
     source = job.source
     small = source.in_memory and prod(source.shape) < LARGE
     large_plane = not source.in_memory and _pixels(job.box) > LARGE
     return (source.is_multiscale and not small) or large_plane
 
 
-def foretell(job: Job, path: Path, cancel: threading.Event) -> Plan:
-    """Return how `store` would go; no pixel is read.
+def plan_store(job: Job, path: Path, cancel: threading.Event) -> Plan:
+    """Return the plan of `store`; no pixel is read.
 
     Parameters
     ----------
     job
-        What to do.
+        A recipe on a layer.
     path
-        Where the result would go.
+        The file of the result.
     cancel
-        Set it to stop within one tile's time.
+        Set to stop within one tile's time.
     """
-    return _Run(job, lambda event: None, cancel).plan(path)
+    return _JobRun(job, lambda event: None, cancel).plan(path)
 
 
 def store(
@@ -138,29 +133,29 @@ def store(
 ) -> tuple[JobOutcome, ...]:
     """Write a job's result to a file, at full resolution; return the images that can be shown.
 
-    It goes on with one of the same kind that was left there. Nothing is returned where the file
-    holds no image, or one too large to be shown without the smaller levels that it has not.
+    An interrupted run of the same job is resumed. Nothing is returned if the result is not an
+    image, or too large to be shown and the file has no pyramid.
 
     Parameters
     ----------
     job
-        What to do.
+        A recipe on a layer.
     path
         The file, which must not exist.
     progress
-        Called with the engine's events.
+        Receives the engine's events.
     cancel
-        Set it to stop within one tile's time.
+        Set to stop within one tile's time.
     """
-    run = _Run(job, progress, cancel)
+    run = _JobRun(job, progress, cancel)
     if job.output.is_image:
-        return _wanted(job, run.stored(path, resume=True))
+        return _requested(job, run.stored(path, resume=True))
     run.write(path, resume=True)
     return ()
 
 
-class _Run:
-    """A job under way."""
+class _JobRun:
+    """A running job."""
 
     def __init__(self, job: Job, progress: Listener, cancel: threading.Event) -> None:
         self.job = job
@@ -168,7 +163,7 @@ class _Run:
         self.cancel = cancel
 
     def outcomes(self) -> tuple[JobOutcome, ...]:
-        """Return what comes of it."""
+        """Return the outcomes, one per result."""
         if self.job.output.is_image and streams(self.job):
             return self.stored(layer_pyramids.new_store())
         job = self.job
@@ -192,7 +187,7 @@ class _Run:
         job, source = self.job, self.job.source
         is_labels = self._is_labels(result.output, result.value.dtype)
         if isinstance(result.value, da.Array):
-            return _shown(job, result, job.box, self.cancel, is_labels=is_labels)
+            return _lazy_outcome(job, result, self.cancel, is_labels=is_labels)
         if source.is_multiscale and len(result.origins) == len(source.shape):
             shapes = [np.shape(level) for level in source.levels]
             levels = layer_pyramids.smaller(result.value, shapes, average=not is_labels)
@@ -201,33 +196,33 @@ class _Run:
 
     def _numbers(self, result: Result) -> JobOutcome:
         value = result.value
-        if isinstance(value, da.Array):  # numbers are told at once
+        if isinstance(value, da.Array):  # numbers are shown at once
             value = value.compute(scheduler="synchronous")
         if result.output is Output.SCALAR and np.size(value) == 1:
             value = np.asarray(value).item()
-        found = JobOutcome(result.output, value, result.number)
+        outcome = JobOutcome(result.output, value, result.number)
         if result.output in (Output.SCALAR, Output.VALUES):
-            return found
+            return outcome
         before = self._before()
         measured = None
         if before is not None and result.output is Output.TABLE:
             measured = self._outcome(before)
-        return replace(found, frame=self._frame(before), measured=measured)
+        return replace(outcome, frame=self._frame(before), measured=measured)
 
     def _before(self) -> Result | None:
-        """Return the image that the last step works on; None where that is the source.
+        """Return the image that the last step processes; None if that is the source.
 
-        In memory it is at hand already where the job has a memo; else it is computed once more.
+        It is taken from the job's memo if there is one, else computed again.
         """
         recipe = self.job.recipe
         link = recipe.links[recipe.running[-1]][self.job.last.first]
-        return None if link.step is None else self._result_of(link)
+        return None if link.step is None else self._result_of(link.step, link.part)
 
-    def _result_of(self, link: Link) -> Result:
-        assert link.step is not None
+    def _result_of(self, step: int, part: int) -> Result:
+        """Return one of the results of a step, by their indices."""
         recipe = self.job.recipe
-        before = Recipe(recipe.steps[: link.step + 1], recipe.inputs)
-        return self._results(before, self.job.source.finest)[link.part]
+        steps = Recipe(recipe.steps[: step + 1], recipe.inputs)
+        return self._results(steps, self.job.source.finest)[part]
 
     def _frame(self, before: Result | None) -> LayerFrame:
         job = self.job
@@ -238,30 +233,30 @@ class _Run:
             shape, origins = tuple(before.value.shape), before.origins
         names = job.source.names
         if names is not None and before is not None:
-            known = [None if origin is None else names[origin] for origin in origins]
-            names = None if None in known else tuple(filter(None, known))
+            moved = [None if origin is None else names[origin] for origin in origins]
+            names = None if None in moved else tuple(filter(None, moved))
         op = job.operation
         channel = None
         if op.channel is not None:
             default = op.parameters[op.channel].default
             channel = job.last.parameters.get(op.channel, default)
         channel = None if channel is None else int(channel) % len(shape)
-        wanted = job.last.spatial
-        if wanted is None and names is not None:
-            wanted = "".join(axis for axis in names if _axes.kind(axis) == "space") or None
-        over = _axes.spatial_indices(names, wanted, len(shape))
+        spatial = job.last.spatial
+        if spatial is None and names is not None:
+            spatial = "".join(axis for axis in names if _axes.kind(axis) == "space") or None
+        over = _axes.spatial_indices(names, spatial, len(shape))
         axes = arrange.layer_axes(job, origins)
         return LayerFrame(axes, shape, tuple(i for i in over if i != channel), channel)
 
     # -- labels --------------------------------------------------------------------------------
 
     def _is_labels(self, output: Output, dtype: Any) -> bool:
-        """Return whether a result is labels or a mask, by what it is or by what it was made from.
+        """Return whether a result is labels or a mask, by its own kind or its input's.
 
-        An operation that keeps whole numbers (an erosion, small objects removed) keeps labels.
+        Labels stay labels if an operation, such as an erosion, returns integers.
         """
         if dtype.kind not in "bui":
-            return False  # labels of a float image are floats, which name nothing
+            return False  # floats are not label ids
         if output is not Output.IMAGE or dtype.kind == "b":
             return True
         return self._labels_before(self.job.recipe.running[-1])
@@ -273,38 +268,38 @@ class _Run:
             return link.given == SOURCE and self.job.source.is_labels
         if step_output(recipe.steps[link.step].op) is not Output.IMAGE:
             return True
-        kept = np.dtype(self._result_of(link).value.dtype).kind in "uib"
-        return kept and self._labels_before(link.step)
+        is_integer = np.dtype(self._result_of(link.step, link.part).value.dtype).kind in "uib"
+        return is_integer and self._labels_before(link.step)
 
     # -- on disk -------------------------------------------------------------------------------
 
     def stored(self, path: Path, *, resume: bool = False) -> tuple[JobOutcome, ...]:
-        """Return what is streamed to disk, with its pyramid: one outcome per result."""
-        made = self.plan(path)  # nothing is read: only what it will be
-        self._check_part(made.last)
+        """Stream the results to disk, and return them with their pyramids."""
+        plan = self.plan(path)  # reads no pixel
+        self._check_part(plan.last)
         self.write(path, resume=resume)
         image = open_image(path)
         if not layer_pyramids.can_show(image):
             return ()
-        dtype = np.dtype(made.last.dtype)
-        is_labels = self._is_labels(made.last.part.output, dtype)
-        levels = layer_pyramids.stored_levels(image, made.axes, dtype=dtype, average=not is_labels)
+        dtype = np.dtype(plan.last.dtype)
+        is_labels = self._is_labels(plan.last.part.output, dtype)
+        levels = layer_pyramids.stored_levels(image, plan.axes, dtype=dtype, average=not is_labels)
         return tuple(
             arrange.outcome(
-                self.job, found, result,
+                self.job, part_levels, result,
                 is_labels=is_labels, is_multiscale=True,
-                values=prefetch.value_range([layer_pyramids.glance(found[-1])]),
+                values=prefetch.value_range([layer_pyramids.sample(part_levels[-1])]),
             )
-            for result, found in _parted(made.last, levels)
+            for result, part_levels in _parts(plan.last, levels)
         )  # fmt: skip
 
     def _check_part(self, last: Stack) -> None:
-        """Refuse to write one result where another is asked for."""
+        """Refuse a job for another result than the one that a file holds."""
         count, part = last.count or 1, self.job.part or 0
         if 0 < part < count:
             raise InvalidImage(
-                f"{self.job}: of its {count} results a file holds the first, and result {part + 1} "
-                "is asked for: start from the layer of the first one."
+                f"{self.job}: a file holds the first of its {count} results, but result {part + 1} "
+                "is requested: start from the layer of the first result."
             )
 
     def write(self, path: Path, *, resume: bool) -> None:
@@ -318,7 +313,7 @@ class _Run:
         )  # fmt: skip
 
     def plan(self, path: Path) -> Plan:
-        """Return how `write` would go."""
+        """Return the plan of `write`."""
         from napari_tilewise.runs.plan import plan
 
         job, image = self.job, self._image()
@@ -328,28 +323,28 @@ class _Run:
         )  # fmt: skip
 
     def _image(self) -> Image:
-        """Return the layer's pixels with what napari knows of them."""
+        """Return the layer's pixels with the layer's axes, scale and units."""
         from napari_tilewise.io.metadata.units import unit_name
 
         source = self.job.source
         inner = source.placement.inner
         samples = len(source.shape) - len(inner.scale)
-        image, where = open_image(source.finest), source_location(source.finest)
-        # An image of a format is looked for where its name says: a layer's name is no place.
-        named = (source.name, "array") if where is None else (where, image.format)
+        image, path = open_image(source.finest), source_location(source.finest)
+        # An image with a format is reopened by its name, which a layer's name is not.
+        name, kind = (source.name, "array") if path is None else (path, image.format)
         return replace(
             image,
             axes=source.names or default_axes(len(source.shape), is_rgb=source.is_rgb),
             scale=(*map(float, inner.scale), *[1.0] * samples),
             units=(*(unit_name(str(unit)) for unit in inner.units), *[None] * samples),
             labels=source.is_labels,
-            name=named[0],
-            format=named[1],
+            name=name,
+            format=kind,
         )
 
 
-def _parted(last: Stack, levels: list[da.Array]) -> Iterator[tuple[Result, list[da.Array]]]:
-    """Yield the results that a stored image holds, each with its levels."""
+def _parts(last: Stack, levels: list[da.Array]) -> Iterator[tuple[Result, list[da.Array]]]:
+    """Yield the results in a stored image, each with its levels."""
     output, axis = last.part.output, last.channel
     if last.call.operation.result.split is None or axis is None:
         number = 0 if last.count is not None and last.count > 1 else None
@@ -358,23 +353,18 @@ def _parted(last: Stack, levels: list[da.Array]) -> Iterator[tuple[Result, list[
     origins = tuple(origin for i, origin in enumerate(last.origins) if i != axis)
     count = last.shape[axis]
     for number in range(count):
-        found = [da.take(level, number, axis=axis) for level in levels]
-        yield Result(output, found[0], origins, number if count > 1 else None), found
+        part_levels = [da.take(level, number, axis=axis) for level in levels]
+        yield Result(output, part_levels[0], origins, number if count > 1 else None), part_levels
 
 
-def _shown(
-    job: Job,
-    result: Result,
-    box: Box,
-    cancel: threading.Event,
-    *,
-    is_labels: bool,
-    provenance: Mapping[str, Any] | None = None,
+def _lazy_outcome(
+    job: Job, result: Result, cancel: threading.Event, *, is_labels: bool
 ) -> JobOutcome:
-    part = arrange.box_of(job, result, box)
-    held, values = prefetch.with_shown(result.value, part, cancel)
-    made = arrange.outcome(job, [held], result, is_labels=is_labels, values=values)
-    return replace(made, lazy=result.value, box=box, provenance=provenance or {})
+    """Return the outcome of a lazy result, with the job's box in memory."""
+    part = arrange.box_of(job, result, job.box)
+    lazy, values = prefetch.with_shown(result.value, part, cancel)
+    outcome = arrange.outcome(job, [lazy], result, is_labels=is_labels, values=values)
+    return replace(outcome, lazy=result.value, box=job.box)
 
 
 def _pixels(box: Box) -> int:

@@ -1,4 +1,4 @@
-"""A job is a recipe on a snapshot of a layer; an outcome is what came of it, ready for napari."""
+"""A job is a recipe on a snapshot of a layer; an outcome is its result, ready for napari."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise import axes as _axes
-from napari_tilewise._napari.jobs.session_runs import Followed, Pause, follow
+from napari_tilewise._napari.jobs.session_runs import Pause, SessionRun, follow
 from napari_tilewise.errors import TilewiseError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise._napari.layers.layer_record import Record
     from napari_tilewise._napari.layers.snapshot import Box, Snapshot
-    from napari_tilewise._napari.layers.snapshot_cache import Remembered
+    from napari_tilewise._napari.layers.snapshot_cache import StepMemo
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.operations.spec.operation import Operation, Output
     from napari_tilewise.recipe import Recipe, Step
@@ -30,23 +30,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A recipe on one layer, with all that it takes."""
+    """A recipe on one layer, with all arrays that it reads."""
 
     recipe: Recipe
-    """What to do; a single step where one operation is applied."""
+    """A single step if one operation is applied."""
     source: Snapshot
     box: Box
-    """The part of the layer that is shown."""
+    """The part of the layer that the viewer shows."""
     record: Record
-    """What the result will remember: it may begin earlier than this job does."""
+    """The record of the result; its recipe may start from an earlier image than this job."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     """Arrays for the recipe's inputs."""
     roots: Mapping[str, Any] = field(default_factory=dict)
-    """The arrays that the record's recipe begins with, by the names it has for them, for its
-    provenance; those whose layers are still open."""
+    """The arrays that the record's recipe starts from, by their names in it, for its provenance;
+    only those whose layers are open."""
     part: int | None = None
-    """The only one of several results that is wanted; None: all of them."""
-    memo: Remembered | None = None
+    """The index of the only requested result; None for all."""
+    memo: StepMemo | None = None
     """Results of steps from earlier jobs on the same source."""
     pause: Pause = field(default_factory=Pause)
     """Set while the job is paused."""
@@ -63,47 +63,47 @@ class Job:
 
     @property
     def output(self) -> Output:
-        """What comes out (of a threshold: the mask)."""
+        """The kind of result (a mask for a threshold)."""
         return self.recipe.output
 
     @property
     def spatial(self) -> str | None:
-        """The axes to run over where a step does not say: space, where it is known."""
+        """The axes of steps without their own: the spatial ones, if the axes have names."""
         names = self.source.names
         if names is None:
             return None
         return "".join(axis for axis in names if _axes.kind(axis) == "space") or None
 
-    def follow(self, cancel: threading.Event, listener: Listener | None) -> Followed:
-        """Show the job in the Runs panel.
+    def follow(self, cancel: threading.Event, listener: Listener | None) -> SessionRun:
+        """List the job in the Runs panel.
 
         Parameters
         ----------
         cancel
-            What stops it.
+            Set to stop the job.
         listener
-            Who else is told of its events.
+            Also receives the job's events.
         """
         return follow(
             str(self), source=self.source.name, cancel=cancel, pause=self.pause, listener=listener
         )
 
     def __str__(self) -> str:
-        """Return what is done, for progress and questions."""
+        """Return the operation and the layer as a title."""
         steps = len(self.recipe.running)
-        what = self.operation.title if steps == 1 else f"{steps} steps to {self.operation.title}"
-        return f"{what} on {self.source.name!r}"
+        title = self.operation.title if steps == 1 else f"{steps} steps to {self.operation.title}"
+        return f"{title} on {self.source.name!r}"
 
 
 def as_error(work: object, error: Exception) -> TilewiseError:
-    """Return any failure as an error of one sentence: the window must go on.
+    """Return any exception as an error of one sentence.
 
     Parameters
     ----------
     work
-        What failed; its text says what it is.
+        The failed work; its text is its title.
     error
-        What was raised.
+        The exception.
     """
     if isinstance(error, TilewiseError):
         return error
@@ -113,31 +113,31 @@ def as_error(work: object, error: Exception) -> TilewiseError:
 
 
 @contextmanager
-def complaining(work: object, complain: Callable[[str], None]) -> Iterator[None]:
-    """Tell in a sentence of whatever goes wrong while results are shown.
+def reporting_errors(work: object, report: Callable[[str], None]) -> Iterator[None]:
+    """Report any exception in a context as one sentence.
 
     Parameters
     ----------
     work
-        What they are the results of.
-    complain
-        Shows the sentence.
+        The work whose results are shown; its text is its title.
+    report
+        Called with the sentence.
     """
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - what napari raises is not ours to choose
-        complain(str(as_error(work, error)))
+    except Exception as error:  # noqa: BLE001 - napari may raise anything
+        report(str(as_error(work, error)))
 
 
 @dataclass(frozen=True)
 class LayerFrame:
-    """The image that the last step worked on, by which points and tables find their place."""
+    """The axes of the image that the last step processed: points and tables are placed by them."""
 
     axes: tuple[int | None, ...]
-    """The source's axis behind each of its axes; None where there is none."""
+    """The source's axis for each axis; None for a new axis."""
     shape: tuple[int, ...]
     over: tuple[int, ...]
-    """Those of its axes that the last step ran over."""
+    """The axes that the last step ran over."""
     channel: int | None = None
     """The axis that the last step took as channels."""
 
@@ -150,31 +150,31 @@ class JobOutcome:
     data: Any
     """An array; a list of levels where `is_multiscale`; points; a dict of columns; a number."""
     number: int | None = None
-    """Which of several results of one run it is."""
+    """The index among several results of one run."""
     axes: tuple[int | None, ...] = ()
-    """The source's axis behind each axis of the result; None where it is the RGB samples."""
+    """The source's axis for each axis of the result; None for a new axis, such as RGB samples."""
     is_multiscale: bool = False
     is_rgb: bool = False
     is_labels: bool = False
-    """Whether the pixels are names of objects, or a mask."""
+    """Whether the pixels are labels or a mask."""
     is_mask: bool = False
-    """Whether they are booleans, shown as 0 and 1."""
+    """Whether the pixels are booleans, shown as 0 and 1."""
     channels_first: bool = False
-    """Whether channels that the recipe gives last come first here."""
+    """Whether the recipe's last axis, channels, comes first here."""
     values: tuple[float, float] | None = None
-    """The range of the values that are in memory anyway."""
+    """The range of the values that are in memory."""
     lazy: da.Array | None = None
     """The lazy array behind the data."""
     origins: tuple[int | None, ...] = ()
-    """The source's axis behind each axis of the lazy array, before it was arranged."""
+    """The source's axis for each axis of the lazy array, before channels were moved."""
     box: Box | None = None
-    """The shown part of the source for which the lazy result is in memory."""
+    """The part of the source for which the lazy result is in memory."""
     frame: LayerFrame | None = None
-    """Where it is no pixels: what it was measured on."""
+    """The measured image, if the result is not an image."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    """What else it came by: versions, and what its images were like."""
+    """Versions, and descriptions of the images."""
     measured: JobOutcome | None = None
-    """Of a table: the labels that it tells of, where they are not the source's."""
+    """For a table: the measured labels, if they are not the source."""
 
     @property
     def finest(self) -> Any:

@@ -1,18 +1,18 @@
-"""Says how a run will go before it starts: passes, tiles, memory, bytes, and the time it may take.
+"""Shows the plan of a run before it starts: passes, tiles, memory, traffic, and the estimated time.
 
-The plan is there at once; the time comes when some of the image was tried, in the background. One
-need not wait for it.
+The plan is shown at once; the time follows when a part of the image was computed in the background.
+The user need not wait for it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QFontDatabase
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPushButton, QVBoxLayout
 
-from napari_tilewise._napari.jobs.compute import foretell
+from napari_tilewise._napari.jobs.compute import plan_store
 from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.runs.estimate import estimate
@@ -28,61 +28,61 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.runs.plan import Plan
 
-WAITING = "time    trying some of the image ..."
+WAITING = "time    measuring on a part of the image ..."
 
 
 @dataclass(frozen=True, eq=False)
 class _Planning:
-    """Works out the plan."""
+    """Plans a run; called in a thread."""
 
     job: Job
     path: Path
 
     def __call__(self, progress: Listener, cancel: threading.Event) -> Plan:
         """Return the plan."""
-        return foretell(self.job, self.path, cancel)
+        return plan_store(self.job, self.path, cancel)
 
     def __str__(self) -> str:
-        """Return what is done."""
+        """Return a title."""
         return f"planning {self.job}"
 
 
 @dataclass(frozen=True, eq=False)
 class _Timing:
-    """Tries some of the image."""
+    """Estimates the time of a run; called in a thread."""
 
     plan: Plan
     path: Path
 
     def __call__(self, progress: Listener, cancel: threading.Event) -> str:
-        """Return how long the run will take, and whether the disk may be too small, in words."""
+        """Return the estimated time as text, after a warning if the disk may be too small."""
         short = shortage(self.plan, self.path)
-        told = [] if short is None else [f"beware  {short}"]
-        return "\n".join([*told, f"time    {estimate(self.plan, cancel=cancel)}"])
+        warnings = [] if short is None else [f"warning {short}"]
+        return "\n".join([*warnings, f"time    {estimate(self.plan, cancel=cancel)}"])
 
     def __str__(self) -> str:
-        """Return what is done."""
+        """Return a title."""
         return "estimating the time of a run"
 
 
 class PlanDialog(QDialog):
-    """Shows the plan of a run and asks whether to start it.
+    """Shows the plan of a run, and asks whether to start it.
 
     Parameters
     ----------
     parent
-        Whose run it is.
+        The widget that owns the dialog.
     job
-        What would be done.
+        The run.
     path
-        Where the result would go.
+        The file of the result.
     """
 
     def __init__(self, parent: QWidget, job: Job, path: Path) -> None:
         super().__init__(parent)
-        self.setWindowTitle(f"How {path.name} will be made")
+        self.setWindowTitle(f"Plan of {path.name}")
         self._path = path
-        self.text = QLabel("Working out the plan ...")
+        self.text = QLabel("Planning ...")
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.run = QPushButton("Run")
@@ -94,22 +94,22 @@ class PlanDialog(QDialog):
         layout.addWidget(self.buttons)
         self._plan = ""
         self.runner = Runner(self)
-        self.runner.finished.connect(self._told)
+        self.runner.finished.connect(self._show)
         self.runner.failed.connect(self._failed)
         self.finished.connect(lambda _: self.runner.cancel())
         self.runner.start_work(_Planning(job, path))
 
-    def _told(self, work: Any, found: Any) -> None:
-        if isinstance(work, _Planning):
-            self._plan = found.describe()
+    def _show(self, work: _Planning | _Timing, result: Plan | str) -> None:
+        if not isinstance(result, str):
+            self._plan = result.describe()
             self.text.setText(f"{self._plan}\n{WAITING}")
             if self.isVisible():
-                self.runner.start_work(_Timing(found, self._path))
+                self.runner.start_work(_Timing(result, self._path))
             return
-        self.text.setText(f"{self._plan}\n{found}")
+        self.text.setText(f"{self._plan}\n{result}")
 
     def _failed(self, error: TilewiseError) -> None:
         if isinstance(error, Cancelled):
             return
         self.text.setText(f"{self._plan}\n{error}".strip())
-        self.run.setEnabled(bool(self._plan))  # what cannot be planned cannot run
+        self.run.setEnabled(bool(self._plan))  # a run without a plan is refused

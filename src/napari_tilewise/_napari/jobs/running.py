@@ -1,7 +1,7 @@
-"""One run at a time in a worker thread, which only computes; the window asks it how far it is.
+"""Runs one job at a time in a worker thread; the window's thread polls its progress.
 
-The worker leaves its latest progress in a plain attribute; a timer on the window's thread reads it
-ten times a second and moves the bar in napari's activity dock, however many tiles there are.
+The worker keeps its latest progress in a plain attribute. A timer on the window's thread reads it
+ten times a second and updates napari's activity dock, however many tiles there are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from napari.qt.threading import FunctionWorker, create_worker
 from napari.utils import progress
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
-from napari_tilewise._napari.jobs.compute import compute, show
+from napari_tilewise._napari.jobs.compute import compute, compute_shown
 from napari_tilewise._napari.jobs.job import as_error
 from napari_tilewise.engine.events import Event, Listener, PassStarted, TileDone
 from napari_tilewise.errors import Cancelled
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 Outcomes: TypeAlias = "tuple[JobOutcome, ...]"
 Work: TypeAlias = "Callable[[Listener, threading.Event], Any]"
-"""Called in the worker with what takes events and what is set to stop; as a text it says what."""
+"""Called in the worker with a listener and an event to stop it; its text is its title."""
 
-SPINS = 3
-"""How often a lazy result is shown again because the viewer moved on while it was computed."""
+MOST_REPEATS = 3
+"""How often a lazy result is computed for another view because the viewer moved meanwhile."""
 INTERVAL = 100
 """Milliseconds between two looks at the progress."""
 
 
-class Latest:
-    """The latest progress of a run; written by its threads, read by the window's."""
+class LatestProgress:
+    """The latest progress of a run; written by its threads, read by the window's thread."""
 
     state: tuple[str, int, int] = ("", 0, 0)
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event."""
+        """Take in an event."""
         if isinstance(event, TileDone):
             self.state = (event.title, event.done, event.tiles)
         elif isinstance(event, PassStarted):
@@ -49,22 +49,22 @@ class Latest:
 
 
 class JobTask:
-    """What the worker calls; its text is what napari shows when asked to close meanwhile."""
+    """The worker's function; napari shows its text if the user closes the window meanwhile."""
 
     def __init__(self, text: str, work: Callable[[], Any]) -> None:
         self._text = text
         self._work: list[Callable[[], Any]] = [work]
 
     def __call__(self) -> Any:
-        """Do the work, once: napari keeps every worker, which must not keep the images alive."""
+        """Perform the work once; napari keeps every worker, which must not keep images alive."""
         return self._work.pop()()
 
     def __repr__(self) -> str:
         return self._text
 
 
-class Worker(FunctionWorker):  # type: ignore[misc]  # napari has no types
-    """A worker that really stops: napari calls `quit` when its window closes."""
+class JobWorker(FunctionWorker):  # type: ignore[misc]  # napari has no types
+    """A worker that stops when napari calls `quit`, as it does when its window closes."""
 
     cancel: threading.Event | None = None
 
@@ -75,13 +75,13 @@ class Worker(FunctionWorker):  # type: ignore[misc]  # napari has no types
             self.cancel.set()
 
 
-def _quit(workers: list[Worker], *_: object) -> None:
+def _quit(workers: list[JobWorker], *_: object) -> None:
     for worker in workers:
         worker.quit()
 
 
 def _followed(work: Any, call: Work) -> Work:
-    """Return a call that the Runs panel shows, where the work says how."""
+    """Return a call that the Runs panel lists, if the work supports it."""
     if not hasattr(work, "follow"):
         return call
 
@@ -98,30 +98,30 @@ class Runner(QObject):
     Parameters
     ----------
     parent
-        The widget whose end ends the run.
+        Its end stops the run.
     """
 
     progressed = Signal(str, int, int)
-    """What is done, tiles done, tiles in all."""
+    """The current pass, tiles done, all tiles."""
     finished = Signal(object, object)
-    """A job and its outcomes, one per result; or another work and what it returned."""
+    """A job and its outcomes, one per result; or another work and its return value."""
     failed = Signal(object)
-    """Why a run ended without an outcome (`Cancelled` among others)."""
+    """The error of a run without an outcome; `Cancelled` if the user cancelled it."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._worker: Worker | None = None
-        self._live: list[Worker] = []
-        parent.destroyed.connect(partial(_quit, self._live))
+        self._worker: JobWorker | None = None
+        self._workers: list[JobWorker] = []
+        parent.destroyed.connect(partial(_quit, self._workers))
         self._work: Any = None
         self._shown: Callable[[], Box] | None = None
-        self.again = 0
-        """How often the last job's results were shown again."""
+        self.repeats = 0
+        """How often the last job's results were computed for another view."""
         self._bar: Any = None
-        self._latest = Latest()
+        self._latest = LatestProgress()
         self._timer = QTimer(self)
         self._timer.setInterval(INTERVAL)
-        self._timer.timeout.connect(self._look)
+        self._timer.timeout.connect(self._poll)
 
     @property
     def is_running(self) -> bool:
@@ -134,73 +134,73 @@ class Runner(QObject):
         Parameters
         ----------
         job
-            What to do.
+            A recipe on a layer.
         shown
-            Returns the part of the source that is shown by now; where the viewer has moved on when
-            a lazy result comes, that part is brought into memory too.
+            Returns the part of the source that the viewer shows now. If the viewer moved before a
+            lazy result is ready, that part is computed too.
         """
-        self.again = 0
+        self.repeats = 0
         self._shown = shown
         self._start(job, _followed(job, partial(compute, job)))
 
     def start_work(self, work: Work) -> None:
-        """Start any other work.
+        """Start other work.
 
         Parameters
         ----------
         work
-            The work.
+            Called in a thread.
         """
         self._shown = None
         self._start(work, _followed(work, work))
 
     def _moved_on(self, outcomes: Outcomes) -> Box | None:
-        """Return the part of the source that is shown now, where it is not the one computed."""
+        """Return the part of the source that is shown now, if it was not computed."""
         boxes = [outcome.box for outcome in outcomes if outcome.box is not None]
-        if not boxes or self._shown is None or self.again >= SPINS:
+        if not boxes or self._shown is None or self.repeats >= MOST_REPEATS:
             return None
         box = self._shown()
         return box if box != boxes[0] else None
 
     def cancel(self) -> None:
-        """Ask the run to stop; it ends within one tile's time."""
+        """Cancel the run; it ends within one tile's time."""
         if self._worker is not None:
             self._worker.quit()
 
     def _start(self, work: Any, call: Work) -> None:
         self._work = work
-        self._latest = latest = Latest()
+        self._latest = latest = LatestProgress()
         cancel = threading.Event()
-        worker: Worker = create_worker(
+        worker: JobWorker = create_worker(
             JobTask(str(work), lambda: call(latest, cancel)),
-            _start_thread=False, _worker_class=Worker, _ignore_errors=True,
+            _start_thread=False, _worker_class=JobWorker, _ignore_errors=True,
         )  # fmt: skip
         worker.cancel = cancel
         worker.returned.connect(self._returned)
         worker.errored.connect(self._errored)
         worker.finished.connect(self._ended)
         self._worker = worker
-        self._live[:] = [worker]
+        self._workers[:] = [worker]
         self._bar = self._bar or progress(total=0, desc=str(work))
         self._timer.start()
         worker.start()
 
-    def _look(self) -> None:
-        what, done, tiles = self._latest.state
+    def _poll(self) -> None:
+        step, done, tiles = self._latest.state
         if self._bar is None or not tiles:
             return
         if self._bar.total != tiles:
             self._bar.total = tiles
         if self._bar.n != done:
             self._bar.update(done - self._bar.n)
-        self.progressed.emit(what, done, tiles)
+        self.progressed.emit(step, done, tiles)
 
     def _returned(self, result: Any) -> None:
         work = self._work
         box = self._moved_on(result) if self._shown is not None else None
         if box is not None:
-            self.again += 1
-            self._start(work, lambda _, cancel: show(work, result, box, cancel))
+            self.repeats += 1
+            self._start(work, lambda _, cancel: compute_shown(work, result, box, cancel))
             return
         self._stop()
         self.finished.emit(work, result)
@@ -210,7 +210,7 @@ class Runner(QObject):
         self.failed.emit(as_error(work, error))
 
     def _ended(self) -> None:
-        """Tell of a run that was cancelled so late that it neither returned nor failed."""
+        """Report a run that was cancelled so late that it neither returned nor failed."""
         if self._worker is not None and self.sender() is self._worker.signals:
             self._stop()
             self.failed.emit(Cancelled("Cancelled: no layer was added."))
@@ -220,7 +220,7 @@ class Runner(QObject):
         self._shown = None
         self._timer.stop()
         self._worker = None
-        self._live.clear()
+        self._workers.clear()
         if bar is not None:
-            bar.close()  # handles waiting events: everything else is settled by now
+            bar.close()  # may handle waiting events: the state is consistent by now
         return work

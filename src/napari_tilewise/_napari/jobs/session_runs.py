@@ -1,16 +1,17 @@
-"""The runs of this napari session, as they tell of themselves: plain data, nothing of Qt.
+"""The runs of this napari session, as their events describe them: plain data, nothing of Qt.
 
-Events come from worker threads, at any rate. A run notes them in a few attributes; whoever shows it
-looks at these when there is time.
+Events come from worker threads, at any rate. A run keeps the latest in a few attributes, and a
+panel reads these when it has time.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from napari_tilewise.batches.batch_events import BatchDone, BatchStarted, ItemDone
 from napari_tilewise.engine.events import (
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 MOST = 200
-"""Runs that are over and still shown."""
+"""The most ended runs that are still shown."""
 
 
 class Status(StrEnum):
-    """What a run is doing."""
+    """The state of a run."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -41,19 +42,19 @@ class Status(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    LEFT = "left"
-    """It was begun by a process that is gone, and can be gone on with."""
-    LOST = "lost"
-    """It was begun by a process that is gone, and cannot."""
+    INTERRUPTED = "interrupted"
+    """Its process is gone; it can be resumed."""
+    NOT_RESUMABLE = "not resumable"
+    """Its process is gone, and it cannot be resumed."""
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of it runs or will run by itself."""
+        """Whether the run ended: it neither runs nor waits."""
         return self not in (Status.WAITING, Status.RUNNING, Status.PAUSED)
 
 
 class Pause(threading.Event):
-    """An event that is set while a run is paused, and knows for how long it was."""
+    """An event that is set while a run is paused, and measures the pauses."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,96 +62,116 @@ class Pause(threading.Event):
         self._before = 0.0
 
     def set(self) -> None:
-        """Pause."""
+        """Pause the run."""
         if self._since is None:
             self._since = time.monotonic()
         super().set()
 
     def clear(self) -> None:
-        """Go on."""
+        """Resume the run."""
         self._before, self._since = self.seconds, None
         super().clear()
 
     @property
     def seconds(self) -> float:
-        """For how long it was paused, all pauses together."""
+        """The length of all pauses together."""
         since = self._since
         return self._before + (0.0 if since is None else time.monotonic() - since)
 
 
-class Followable(Protocol):
-    """Work that says how it is shown; as a text it says what it is."""
+class SessionWork(Protocol):
+    """Work that the Runs panel can list and repeat; its text is its title."""
 
-    def follow(self, cancel: threading.Event, listener: Listener | None) -> Followed:
-        """Return the run that is shown from now on.
+    def follow(self, cancel: threading.Event, listener: Listener | None) -> SessionRun:
+        """List the work in the Runs panel.
 
         Parameters
         ----------
         cancel
-            What stops it.
+            Set to stop the work.
         listener
-            Who else is told of its events.
+            Also receives the work's events.
         """
 
-    def __call__(self, progress: Listener, cancel: threading.Event) -> Any:
-        """Do the work, in a worker.
+    def __call__(self, progress: Listener, cancel: threading.Event) -> object:
+        """Perform the work, in a worker thread.
 
         Parameters
         ----------
         progress
-            Who is told of events.
+            Receives the events.
         cancel
-            What stops it.
+            Set to stop the work.
         """
 
 
-class Followed:
-    """One run of this session: a listener of its events, and a context of its work.
+@dataclass(frozen=True, eq=False)
+class RunRequest:
+    """What a run does, as the Runs panel shows it."""
+
+    title: str
+    source: str
+    output: Path | None
+    """The file or folder of the output; None for a layer."""
+    work: SessionWork | None
+    """The work to repeat; None if it cannot be."""
+
+
+class SessionRun:
+    """One run of this session: a listener of its events, and a context around its work.
 
     Made by `follow`.
+
+    Parameters
+    ----------
+    request
+        What runs.
+    cancel
+        Set to stop the run.
+    pause
+        Set to pause the run.
+    listener
+        Also receives the events.
     """
 
     def __init__(
         self,
-        what: str,
-        source: str,
-        output: Path | None,
+        request: RunRequest,
         cancel: threading.Event,
-        pause: threading.Event | None,
+        pause: threading.Event,
         listener: Listener | None,
-        again: Followable | None,
     ) -> None:
-        self.what = what
-        self.source = source
-        self.output = output
+        self.title = request.title
+        self.source = request.source
+        self.output = request.output
+        self.work = request.work
+        """The work to repeat after a failure or a cancel, if it can be."""
         self.cancel = cancel
         self.pause = pause
-        self.again = again
-        """The work, for who wants to go on with it after a failure or a cancel."""
         self.error = ""
         self.step = ""
-        """What the pass does that is under way."""
+        """The title of the current pass."""
         self.unit = "tiles"
         self.done = self.total = 0
         self.memory: int | None = None
-        """The stated peak of resident memory in bytes."""
+        """The stated peak of the resident memory in bytes."""
         self._listener = listener
         self._state = Status.WAITING
         self._first: int | None = None
         self._tiles = 0
         self._began = self._paused_before = 0.0
 
-    # -- what is known ---------------------------------------------------------------------------
+    # -- state -----------------------------------------------------------------------------------
 
     @property
     def state(self) -> Status:
-        """What it is doing."""
-        is_paused = self.pause is not None and self.pause.is_set()
+        """The state now."""
+        is_paused = self.pause.is_set()
         return Status.PAUSED if is_paused and self._state is Status.RUNNING else self._state
 
     @property
     def rate(self) -> float | None:
-        """Tiles or items per second since the pass began, pauses left out; None: not known."""
+        """Tiles or items per second since the pass began, without pauses; None if not known."""
         if self._first is None or self.state is not Status.RUNNING:
             return None
         seconds = time.monotonic() - self._began - (self._paused() - self._paused_before)
@@ -158,7 +179,7 @@ class Followed:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the pass still takes at this rate; None: not known."""
+        """The remaining time of the pass at this rate; None if not known."""
         rate = self.rate
         return (self.total - self.done) / rate if rate else None
 
@@ -166,14 +187,14 @@ class Followed:
         return self.pause.seconds if isinstance(self.pause, Pause) else 0.0
 
     def drop(self) -> None:
-        """Note that it is cancelled before it began."""
+        """Cancel the run before it starts."""
         self.cancel.set()
         self._state = Status.CANCELLED
 
-    # -- what it is told -------------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------------
 
     def __call__(self, event: Event) -> None:
-        """Take note of an event, and pass it on."""
+        """Take in an event, and pass it on."""
         if isinstance(event, TileDone | ItemDone):
             count = event.tiles if isinstance(event, TileDone) else event.items
             if self._first is None:
@@ -200,7 +221,7 @@ class Followed:
         self._state = Status.RUNNING
 
     def __enter__(self) -> Self:
-        """Begin the work; it is shown as waiting until the first event comes."""
+        """Begin the work; the run is shown as waiting until the first event."""
         return self
 
     def __exit__(
@@ -209,104 +230,106 @@ class Followed:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End the work: it is done, cancelled, or failed."""
+        """End the run: it is done, cancelled, or failed."""
         if isinstance(error, Cancelled):
             self._state = Status.CANCELLED
         elif error is not None:
-            known = isinstance(error, TilewiseError)
-            self.error = str(error) if known else f"{type(error).__name__}: {error}"
+            is_ours = isinstance(error, TilewiseError)
+            self.error = str(error) if is_ours else f"{type(error).__name__}: {error}"
             self._state = Status.FAILED
         elif self._state is not Status.CANCELLED:
-            self._state, self.again = Status.DONE, None  # the images of the work may go
+            self._state, self.work = Status.DONE, None  # frees the images of the work
             if self._tiles:  # of the output, not of the last pass
                 self.done = self.total = self._tiles
-        if self.pause is not None:
-            self.pause.clear()  # lazy results live on, and read with the same session
+        self.pause.clear()  # lazy results live on, and check the same event when read
 
 
 class SessionRuns:
-    """All runs that are followed, the latest first."""
+    """All listed runs, the latest first."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._runs: list[Followed] = []
+        self._runs: list[SessionRun] = []
 
-    def add(self, run: Followed) -> None:
-        """Follow a run; the oldest of many that are over go.
+    def add(self, run: SessionRun) -> None:
+        """List a run; the oldest of many ended runs are removed.
 
         Parameters
         ----------
         run
-            The run.
+            A new run.
         """
         with self._lock:
-            over = [one for one in self._runs if one.state.is_over]
-            for one in over[MOST - 1 :]:
-                self._runs.remove(one)
+            ended = [other for other in self._runs if other.state.is_over]
+            for other in ended[MOST - 1 :]:
+                self._runs.remove(other)
             self._runs.insert(0, run)
 
-    def remove(self, run: Followed) -> None:
-        """Show a run no more.
+    def remove(self, run: SessionRun) -> None:
+        """Remove a run from the list.
 
         Parameters
         ----------
         run
-            The run.
+            Listed or not.
         """
         with self._lock:
             if run in self._runs:
                 self._runs.remove(run)
 
-    def all(self) -> list[Followed]:
+    def all(self) -> list[SessionRun]:
         """Return the runs, the latest first."""
         with self._lock:
             return list(self._runs)
 
 
 SESSION = SessionRuns()
-"""The one of this process."""
+"""The runs of this process."""
 
 
 def follow(
-    what: str,
+    title: str,
     *,
     source: str = "",
     output: str | os.PathLike[str] | None = None,
     cancel: threading.Event | None = None,
     pause: threading.Event | None = None,
     listener: Listener | None = None,
-    again: Followable | None = None,
+    work: SessionWork | None = None,
     session: SessionRuns = SESSION,
-) -> Followed:
-    """Return a run that the Runs panel shows from now on.
+) -> SessionRun:
+    """List a run in the Runs panel, and return it.
 
-    It is a listener and a context::
+    The run is a listener and a context::
 
         with follow("Gaussian", output=path) as run:
             tw.run(..., progress=run, cancel=run.cancel, pause=run.pause)
 
     Parameters
     ----------
-    what
-        What is done, in words.
+    title
+        Shown in the panel, such as the operation's title.
     source
-        What is read, in words.
+        The name or path of the image, as the panel shows it.
     output
-        Where the output goes, if anywhere: a file, or the folder of a batch.
+        The file of the output, or the folder of a batch; None for a layer.
     cancel
-        What stops it; a new event unless given.
+        Set to stop the run; a new event by default.
     pause
-        What holds it up, best a `Pause`; a new one unless given.
+        Set to pause the run; a new `Pause` by default. Another event measures no pauses.
     listener
-        Who else is told of each event.
-    again
-        The same work once more, for **Resume** after a cancel or a failure.
+        Also receives each event.
+    work
+        The work, to be repeated by **Resume** after a cancel or a failure.
     session
-        Where it is shown.
+        The list of runs.
     """
-    run = Followed(
-        what, source, None if output is None else local_path(output),
-        cancel or threading.Event(), pause or Pause(), listener, again,
-    )  # fmt: skip
+    path = None if output is None else local_path(output)
+    run = SessionRun(
+        RunRequest(title, source, path, work),
+        cancel or threading.Event(),
+        pause or Pause(),
+        listener,
+    )
     session.add(run)
     return run

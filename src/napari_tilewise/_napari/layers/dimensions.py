@@ -1,6 +1,6 @@
-"""Which axes of a layer are space: by their names where it has some, by what is shown otherwise.
+"""The spatial axes of a layer: by their names, or by the displayed axes if they have none.
 
-Time and channels are never among the axes that an operation runs over.
+An operation never runs over time or channels.
 """
 
 from __future__ import annotations
@@ -19,46 +19,46 @@ if TYPE_CHECKING:
 
 Axes: TypeAlias = tuple[int, ...]
 
-WORDS = {"time": "t", "frame": "t", "channel": "c", "ch": "c", "depth": "z", "plane": "z",
+LETTERS = {"time": "t", "frame": "t", "channel": "c", "ch": "c", "depth": "z", "plane": "z",
          "height": "y", "row": "y", "width": "x", "column": "x"}  # fmt: skip
-"""Axis names in words, by the letter they stand for."""
+"""Letters by the words that name axes."""
 
 _UNNAMED = re.compile(r"axis -?\d+|")
 
 
 @dataclass(frozen=True)
 class AxisChoice:
-    """One way to run an operation: over these axes, looping over the others."""
+    """Spatial axes to choose; an operation loops over the others."""
 
     text: str
     axes: Axes
 
 
 def letters(labels: Sequence[str]) -> tuple[str, ...] | None:
-    """Return one axis letter per label, or None where the labels do not say.
+    """Return one axis letter per label, or None if a label is not a known name.
 
     Parameters
     ----------
     labels
-        The layer's axis labels; napari's own placeholders (``axis -1``) say nothing.
+        The layer's axis labels; napari's placeholders (``axis -1``) are not names.
     """
     names = [label.strip().lower() for label in labels]
     if all(_UNNAMED.fullmatch(name) for name in names):
         return None
-    found = tuple(WORDS.get(name, name) for name in names)
-    known = all(name in WORDS.values() for name in found)
-    return found if known and len(set(found)) == len(found) else None
+    axes = tuple(LETTERS.get(name, name) for name in names)
+    is_valid = all(axis in LETTERS.values() for axis in axes) and len(set(axes)) == len(axes)
+    return axes if is_valid else None
 
 
 def spatial(labels: Sequence[str], displayed: Sequence[int]) -> tuple[Axes, Axes]:
-    """Return the axes of one plane, and those of the whole volume.
+    """Return the axes of a plane, and those of a volume.
 
     Parameters
     ----------
     labels
         The layer's axis labels.
     displayed
-        The layer's axes that the viewer shows, the last two being the plane.
+        The layer's axes that the viewer displays; the last two are the plane.
     """
     ndim = len(labels)
     named = letters(labels)
@@ -73,35 +73,35 @@ def spatial(labels: Sequence[str], displayed: Sequence[int]) -> tuple[Axes, Axes
 def choices(
     operation: Operation, labels: Sequence[str], displayed: Sequence[int]
 ) -> tuple[AxisChoice, ...]:
-    """Return the ways to run an operation on a layer, the one to start with first.
+    """Return the spatial axes that an operation can run over, the default first.
 
     Parameters
     ----------
     operation
-        The operation; it may take only so many axes.
+        Limits the number of spatial axes.
     labels
         The layer's axis labels.
     displayed
-        The layer's axes that the viewer shows.
+        The layer's axes that the viewer displays.
 
     Raises
     ------
     InvalidAxes
-        When the layer has no axes that suit.
+        If the layer has too few or too many spatial axes.
     """
     plane, volume = spatial(labels, displayed)
     if letters(labels) is None and len(volume) < 3:
         plane = volume
-    ways = [AxisChoice(f"plane by plane{_named(plane, labels)}", plane)]
+    options = [AxisChoice(f"plane by plane{_named(plane, labels)}", plane)]
     if len(volume) > 2:
-        way = AxisChoice(f"volume{_named(volume, labels)}", volume)
-        ways.insert(0 if letters(labels) is not None else 1, way)
+        option = AxisChoice(f"volume{_named(volume, labels)}", volume)
+        options.insert(0 if letters(labels) is not None else 1, option)
     low, high = operation.limits.ndim
-    fitting = tuple(way for way in ways if low <= len(way.axes) <= high)
+    fitting = tuple(option for option in options if low <= len(option.axes) <= high)
     if not fitting:
-        wanted = str(low) if low == high else f"{low} to {high}"
+        count = str(low) if low == high else f"{low} to {high}"
         raise InvalidAxes(
-            f"{operation.title} works on {wanted} spatial axes; this layer has {len(volume)}. "
+            f"{operation.title} needs {count} spatial axes; this layer has {len(volume)}. "
             "Choose another layer, or name its axes (z, y, x) in the layer's axis labels."
         )
     return fitting
@@ -116,13 +116,13 @@ def _named(axes: Axes, labels: Sequence[str]) -> str:
 def channel_axis(operation: Operation, labels: Sequence[str], *, is_rgb: bool) -> int | None:
     """Return the axis to pass as the operation's channel axis, or None to loop over channels.
 
-    An RGB layer's samples are its last axis; of other layers only an axis named ``c`` is a
-    channel, and only an operation that cannot do without one gets it.
+    An RGB layer's samples are its last axis. In other layers an axis named ``c`` is the channel
+    axis, and is passed only to operations that require one.
 
     Parameters
     ----------
     operation
-        The operation.
+        May have a channel axis or not.
     labels
         The layer's axis labels.
     is_rgb

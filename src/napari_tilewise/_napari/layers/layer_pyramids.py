@@ -1,6 +1,6 @@
-"""Pyramids: made in memory for small images, read back from a run's output for large ones.
+"""Pyramids of results: computed in memory for small images, read from a run's output for large.
 
-Stored ones live in one temporary directory per process, which is removed when it ends.
+Stored pyramids are in one temporary directory per process, which is deleted when it ends.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from napari_tilewise.io.image import Image
 
 LARGE = 64 * 2**20
-"""Pixels beyond which a plane is not shown without smaller levels."""
+"""The most pixels of a plane that is shown without a pyramid."""
 _SIDE = 1024
-"""Length along y and x in which a file is read that has no tiles."""
-_GLANCE = 2**22
-"""Pixels of a level that are all looked at."""
+"""The chunk along y and x of a file without chunks."""
+_SAMPLE = 2**22
+"""The most pixels that are all read to choose contrast limits."""
 
 _lock = threading.Lock()
 _numbers = count(1)
@@ -44,12 +44,12 @@ def new_store() -> Path:
 
 
 def can_show(image: Image) -> bool:
-    """Return whether a stored image has smaller levels, or planes that need none.
+    """Return whether a stored image has a pyramid, or planes that need none.
 
     Parameters
     ----------
     image
-        What a run wrote, open.
+        A run's output.
     """
     shape = tuple(image.data.shape)
     plane = shape[-2:]
@@ -61,21 +61,20 @@ def can_show(image: Image) -> bool:
 def stored_levels(
     image: Image, axes: Sequence[str], *, dtype: np.dtype[Any], average: bool
 ) -> list[da.Array]:
-    """Return the levels of what a run wrote, as dask arrays, at least two.
+    """Return the levels of a run's output as dask arrays, at least two.
 
-    A small image is stored with one level, and napari takes no multiscale labels of one.
+    A small image is stored with one level, but napari's multiscale labels need two.
 
     Parameters
     ----------
     image
-        The file, open.
+        A run's output.
     axes
-        The axes of the result, in its order. (A file may have its own order: channels before
-        space; and none for an axis of length one.)
+        The axes of the result. (A file may order them otherwise, or drop axes of length one.)
     dtype
-        The data type of the result. (A file may have another one for masks.)
+        The data type of the result. (A file may store masks as integers.)
     average
-        Whether pixels are averaged; labels and masks never are.
+        Whether pixels are averaged; not for labels and masks.
     """
     stored = list(image.axes)
     renamed = len(stored) == len(axes) and set(stored) != set(axes)
@@ -89,7 +88,7 @@ def stored_levels(
 
 
 def _lazy(level: Any, axes: Sequence[str]) -> da.Array:
-    """Return a stored level, in chunks of even lengths, the last aside."""
+    """Return a stored level in chunks of even lengths, except the last."""
     chunks = getattr(level, "chunks", None) or [_SIDE if axis in "yx" else 1 for axis in axes]
     even = tuple(min(n, c + c % 2) for c, n in zip(chunks, level.shape, strict=True))
     lazy: da.Array = da.from_array(level, chunks=even, name=False, asarray=True)
@@ -97,27 +96,27 @@ def _lazy(level: Any, axes: Sequence[str]) -> da.Array:
 
 
 def _ordered(level: da.Array, stored: Sequence[str], axes: Sequence[str]) -> da.Array:
-    """Return a level with the axes of the result; those that only one of them has are of length 1.
+    """Return a level with the axes of the result.
 
-    A file may leave out an axis of length one, or add one.
+    A file may drop an axis of length one, or add one.
     """
     level = level[tuple(slice(None) if axis in axes else 0 for axis in stored)]
-    kept = [axis for axis in stored if axis in axes]
-    level = level.transpose([kept.index(axis) for axis in axes if axis in kept])
-    full: da.Array = level[tuple(slice(None) if axis in kept else None for axis in axes)]
+    common = [axis for axis in stored if axis in axes]
+    level = level.transpose([common.index(axis) for axis in axes if axis in common])
+    full: da.Array = level[tuple(slice(None) if axis in common else None for axis in axes)]
     return full
 
 
-def glance(level: da.Array) -> np.ndarray[Any, Any]:
-    """Return pixels to choose contrast limits by: all of a small level, else one plane.
+def sample(level: da.Array) -> np.ndarray[Any, Any]:
+    """Return pixels to choose contrast limits from: all of a small level, else one plane.
 
     Parameters
     ----------
     level
         The coarsest level of a result.
     """
-    if level.size > _GLANCE:
-        # The middle of all axes but the longest two and the samples of a colour.
+    if level.size > _SAMPLE:
+        # The middle along all axes except the two longest and samples.
         plane = sorted(range(level.ndim), key=lambda axis: level.shape[axis])[-2:]
         whole = [axis in plane or n <= 4 for axis, n in enumerate(level.shape)]
         middle = (n // 2 for n in level.shape)
@@ -126,7 +125,7 @@ def glance(level: da.Array) -> np.ndarray[Any, Any]:
 
 
 def _halved(level: da.Array, halves: Sequence[bool], *, average: bool) -> da.Array:
-    """Return the next level, lazily; chunks that a run wrote have even lengths, the last aside."""
+    """Return the next level, lazily; all chunks but the last have even lengths."""
     from napari_tilewise.io.writers.pyramid import halve
 
     chunks = tuple(
@@ -147,11 +146,11 @@ def smaller(
     Parameters
     ----------
     array
-        Full resolution.
+        The pixels at full resolution.
     shapes
-        The input's levels' shapes, whose ratios the result's levels repeat.
+        The shapes of the input's levels; the result's levels have the same ratios.
     average
-        Whether pixels are averaged; labels and masks never are.
+        Whether pixels are averaged; not for labels and masks.
     """
     levels = [array]
     for finer, coarser in pairwise(shapes):

@@ -1,8 +1,8 @@
-"""What a layer remembers of how it came to be: the recipe that made it, and from which layer.
+"""The record of a result's layer: the recipe that made it, and the layer it was made from.
 
-All of it is plain data in the layer's metadata, which napari's own copies of a layer keep too. A
-recipe that no longer tells the truth, because somebody painted on the layer, is not used any more:
-what follows starts from that layer as it is now.
+The record is plain data in the layer's metadata, which napari copies with the layer. If the pixels
+were changed by hand, the recipe no longer gives them and is not used: later steps start from the
+layer itself.
 """
 
 from __future__ import annotations
@@ -23,64 +23,66 @@ if TYPE_CHECKING:
 
 _edits: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()
 _watched: WeakSet[Layer] = WeakSet()
-_ours: WeakSet[Layer] = WeakSet()
+_updating: WeakSet[Layer] = WeakSet()
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A layer that a recipe works on, so that it is found again whatever it is called by then."""
+    """Identifies a layer that a recipe starts from, even if the layer is renamed or reopened."""
 
     name: str
     id: str
     edits: int = 0
-    """How often its pixels had been changed by hand."""
+    """How often its pixels were changed by hand."""
     path: str | None = None
-    """The file, folder or URL that it was opened from, where there is one."""
+    """The file, folder or URL that it was opened from, if any."""
 
     @classmethod
     def of(cls, layer: Layer) -> Origin:
-        """Return what tells a layer from others; its edits are counted from now on.
+        """Return the origin of a layer; edits are counted from now on.
 
         Parameters
         ----------
         layer
-            The layer.
+            Any layer.
         """
         watch(layer)
         return cls(layer.name, str(layer.unique_id), _edits.get(layer, 0), _path(layer))
 
     def find(self, layers: Iterable[Layer]) -> Layer | None:
-        """Return the layer, or one opened from the same place; None where there is neither.
+        """Return the layer, or one opened from the same path; None if there is neither.
 
         Parameters
         ----------
         layers
-            The viewer's.
+            The viewer's layers.
         """
         layers = list(layers)
-        same = [layer for layer in layers if str(layer.unique_id) == self.id]
+        matches = [layer for layer in layers if str(layer.unique_id) == self.id]
         if self.path is not None:
-            same += [layer for layer in layers if _path(layer) == self.path and of(layer) is None]
-        return same[0] if same else None
+            matches += [
+                layer for layer in layers if _path(layer) == self.path and of(layer) is None
+            ]
+        return matches[0] if matches else None
 
-    def is_as_it_was(self, layer: Layer) -> bool:
-        """Return whether nobody changed the layer's pixels since.
+    def is_unchanged(self, layer: Layer) -> bool:
+        """Return whether the layer's pixels are the same as then.
 
         Parameters
         ----------
         layer
-            What `find` returned.
+            Returned by `find`.
         """
         return str(layer.unique_id) != self.id or _edits.get(layer, 0) == self.edits
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
-        found: dict[str, Any] = {"name": self.name, "id": self.id}
+        data: dict[str, Any] = {"name": self.name, "id": self.id}
         if self.edits:
-            found["edits"] = self.edits
+            data["edits"] = self.edits
         if self.path is not None:
-            found["path"] = self.path
-        return found
+            data["path"] = self.path
+        return data
 
 
 @dataclass(frozen=True)
@@ -89,36 +91,36 @@ class Record:
 
     recipe: Recipe
     source: Origin
-    """What the recipe was run on."""
+    """The layer that the recipe starts from."""
     inputs: Mapping[str, Origin] = field(default_factory=dict)
-    """The layers behind the recipe's inputs, by the inputs' names."""
+    """The layers of the recipe's further images, by the inputs' names."""
     spatial: tuple[int, ...] = ()
-    """The axes, of the image that it worked on, that the last step ran over."""
+    """The axes of its image that the last step ran over."""
     part: int | None = None
-    """Which of the last step's several results the layer shows."""
+    """The index of the shown result, if the last step gives several."""
     is_mask: bool = False
     """Whether the recipe gives booleans, which the layer shows as 0 and 1."""
     channels_first: bool = False
-    """Whether the recipe gives channels last, which the layer has first."""
+    """Whether the layer has first the channels that the recipe gives last."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, as the layer's metadata hold them."""
-        found: dict[str, Any] = {
+        """Return plain data, as stored in the layer's metadata."""
+        data: dict[str, Any] = {
             "recipe": self.recipe.to_dict(),
             "source": self.source.to_dict(),
             "spatial": list(self.spatial),
         }
         if self.inputs:
-            found["inputs"] = {name: origin.to_dict() for name, origin in self.inputs.items()}
+            data["inputs"] = {name: origin.to_dict() for name, origin in self.inputs.items()}
         if self.part is not None:
-            found["part"] = self.part
+            data["part"] = self.part
         for name in ("is_mask", "channels_first"):
             if getattr(self, name):
-                found[name] = True
+                data[name] = True
         if self.provenance:
-            found["provenance"] = dict(self.provenance)
-        return found
+            data["provenance"] = dict(self.provenance)
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
@@ -127,12 +129,12 @@ class Record:
         Parameters
         ----------
         data
-            What a layer's metadata hold.
+            As stored in a layer's metadata.
 
         Raises
         ------
         TilewiseError
-            When the recipe is none.
+            If the recipe is invalid.
         """
         inputs = data.get("inputs", {})
         return cls(
@@ -148,9 +150,9 @@ class Record:
 
     @property
     def of_pixels(self) -> Recipe | None:
-        """The recipe of the pixels that the layer shows; None where they are the source's own.
+        """The recipe of the layer's pixels; None if they are the source's pixels.
 
-        A table's layer shows the labels that were measured.
+        A table's layer shows the measured labels.
         """
         recipe = self.recipe
         if recipe.output.is_image:
@@ -161,83 +163,83 @@ class Record:
 
     @property
     def part_of_pixels(self) -> int:
-        """Which of several results of the last step of `of_pixels` the layer shows."""
+        """The index of the shown result among those of `of_pixels`."""
         return (self.part or 0) if self.recipe.output.is_image else 0
 
 
 def of(layer: Layer) -> Record | None:
-    """Return how a layer was made; None where it was not made by an operation, or changed since.
+    """Return a layer's record; None if the layer is not a result, or was changed by hand.
 
     Parameters
     ----------
     layer
-        The layer.
+        Any layer.
     """
-    return None if trouble(layer) else _read(layer)
+    return None if problem(layer) else _read(layer)
 
 
-def trouble(layer: Layer) -> str:
-    """Return why a layer's recipe cannot be used any more, in one sentence; else nothing.
+def problem(layer: Layer) -> str:
+    """Return why a layer's recipe cannot be used, in one sentence; empty if it can.
 
     Parameters
     ----------
     layer
-        The layer.
+        Any layer.
     """
-    if "recipe" not in _held(layer):
+    if "recipe" not in _metadata(layer):
         return ""
-    if _held(layer).get("edited"):
+    if _metadata(layer).get("edited"):
         return (
-            f"{layer.name!r} was changed by hand after it was made: no recipe gives it any more, "
-            "and what follows starts from it as it is."
+            f"{layer.name!r} was changed by hand after it was computed: its recipe no longer "
+            "gives its pixels. Operations on it start from the pixels as they are now."
         )
     try:
         _read(layer)
     except (TilewiseError, LookupError, TypeError) as error:
-        return f"The recipe of {layer.name!r} cannot be read, what follows starts anew: {error}"
+        return f"The recipe of {layer.name!r} cannot be read, a new one starts from it: {error}"
     return ""
 
 
 def write(layer: Layer, record: Record) -> None:
-    """Keep a record with its layer, in the place of an earlier one.
+    """Store a record with its layer, replacing an earlier one.
 
     Parameters
     ----------
     layer
-        What was made.
+        A result.
     record
-        How.
+        The recipe and its images.
     """
-    _put(layer, {**_without_record(_held(layer)), **record.to_dict()})
+    _put(layer, {**_without_record(_metadata(layer)), **record.to_dict()})
     watch(layer)
 
 
-def keep_value(layer: Layer, name: str, number: int, value: Any) -> None:
-    """Keep numbers that were measured on a layer with it.
+def store_value(layer: Layer, name: str, number: int, value: Any) -> None:
+    """Store numbers that were measured on a layer with it.
 
     Parameters
     ----------
     layer
-        What was measured.
+        The measured layer.
     name
         The operation's key.
     number
-        Which of its results it is.
+        The index among the operation's results.
     value
-        The numbers.
+        The measured numbers.
     """
-    held = _held(layer)
-    values = held.get("values", {})
-    _put(layer, {**held, "values": {**values, name: {**values.get(name, {}), number: value}}})
+    metadata = _metadata(layer)
+    values = metadata.get("values", {})
+    _put(layer, {**metadata, "values": {**values, name: {**values.get(name, {}), number: value}}})
 
 
 def watch(layer: Layer) -> None:
-    """Notice from now on when somebody changes a layer's pixels.
+    """Count the changes of a layer's pixels from now on.
 
     Parameters
     ----------
     layer
-        The layer.
+        Any layer.
     """
     if layer in _watched:
         return
@@ -249,51 +251,51 @@ def watch(layer: Layer) -> None:
 
 @contextmanager
 def own_change(layer: Layer) -> Iterator[None]:
-    """Change a layer's pixels to what its recipe gives: that is no change by hand.
+    """Set a layer's pixels in this context without counting that as a change by hand.
 
     Parameters
     ----------
     layer
-        The layer.
+        A result that is updated.
     """
-    _ours.add(layer)
+    _updating.add(layer)
     try:
         yield
     finally:
-        _ours.discard(layer)
+        _updating.discard(layer)
         _edits[layer] = _edits.get(layer, 0) + 1
 
 
 def _changed(event: Any) -> None:
     layer = event.source
-    if layer in _ours:
+    if layer in _updating:
         return
     _edits[layer] = _edits.get(layer, 0) + 1
-    if "recipe" in _held(layer):
-        _put(layer, {**_held(layer), "edited": True})
+    if "recipe" in _metadata(layer):
+        _put(layer, {**_metadata(layer), "edited": True})
 
 
-def _held(layer: Layer) -> Mapping[str, Any]:
-    held = layer.metadata.get(PLUGIN, {})
-    return held if isinstance(held, dict) else {}
+def _metadata(layer: Layer) -> Mapping[str, Any]:
+    metadata = layer.metadata.get(PLUGIN, {})
+    return metadata if isinstance(metadata, dict) else {}
 
 
-def _put(layer: Layer, held: Mapping[str, Any]) -> None:
-    """Replace our part of the metadata: copies of a layer share what it holds."""
-    layer.metadata = {**layer.metadata, PLUGIN: dict(held)}
+def _put(layer: Layer, metadata: Mapping[str, Any]) -> None:
+    """Replace our part of the metadata; copies of a layer share the old one."""
+    layer.metadata = {**layer.metadata, PLUGIN: dict(metadata)}
 
 
-def _without_record(held: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in held.items() if key == "values"}
+def _without_record(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in metadata.items() if key == "values"}
 
 
 def _read(layer: Layer) -> Record | None:
-    held = _held(layer)
-    return Record.from_dict(held) if "recipe" in held else None
+    metadata = _metadata(layer)
+    return Record.from_dict(metadata) if "recipe" in metadata else None
 
 
 def _path(layer: Layer) -> str | None:
-    """Return where a layer was opened from: what napari knows, or a Zarr array itself."""
+    """Return the path that a layer was opened from: napari's, or that of a Zarr array."""
     path = layer.source.path
     data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
     store = getattr(data, "store_path", None)

@@ -1,4 +1,4 @@
-"""A result lies where its input lies: transforms, units and axis labels travel as one value."""
+"""The placement of a layer: its transforms, units and axis labels as one value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a layer's pixels lie in the world."""
+    """The position of a layer's pixels in world coordinates."""
 
     inner: CompositeAffine
     """Scale, translate, rotate and shear, with the units and axis labels."""
@@ -43,30 +43,30 @@ class Placement:
         )
         return cls(inner, Affine(affine_matrix=layer.affine.affine_matrix))
 
-    def kept(self, axes: Sequence[int]) -> Placement:
-        """Return the placement of an image that has only some of the axes.
+    def for_axes(self, axes: Sequence[int]) -> Placement:
+        """Return the placement of an image with some of the axes.
 
         Parameters
         ----------
         axes
-            The axes that stay.
+            The remaining axes, in order.
         """
         axes = list(axes)
         if len(axes) == self.inner.ndim:
             return self
         return Placement(self.inner.set_slice(axes), self.outer.set_slice(axes))
 
-    def with_axis(self, at: int, name: str) -> Placement:
+    def with_axis(self, index: int, name: str) -> Placement:
         """Return the placement of an image with one more axis.
 
         Parameters
         ----------
-        at
-            Where the new axis stands.
+        index
+            The position of the new axis.
         name
             Its label.
         """
-        inner = self.inner.expand_dims([at])
+        inner = self.inner.expand_dims([index])
         labels, units = list(self.inner.axis_labels), [str(unit) for unit in self.inner.units]
         while name in labels:
             name = f"{name} (colour)"
@@ -76,15 +76,15 @@ class Placement:
             rotate=inner.rotate,
             shear=inner.shear,
             ndim=inner.ndim,
-            units=[*units[:at], "pixel", *units[at:]],
-            axis_labels=[*labels[:at], name, *labels[at:]],
+            units=[*units[:index], "pixel", *units[index:]],
+            axis_labels=[*labels[:index], name, *labels[index:]],
         )
-        return Placement(inner, self.outer.expand_dims([at]))
+        return Placement(inner, self.outer.expand_dims([index]))
 
     def resized(self, ratio: Sequence[float]) -> Placement:
-        """Return the placement of an image of the same extent with pixels of another size.
+        """Return the placement of an image with the same extent and another pixel size.
 
-        The images overlap edge to edge: the first pixel's centre moves by half the difference.
+        The edges of both images coincide: the first pixel's centre moves by half the difference.
 
         Parameters
         ----------

@@ -1,7 +1,7 @@
-"""The part of a lazy result that napari shows at once is computed before the layer is added.
+"""Computes the shown part of a lazy result before its layer is added.
 
-napari reads what it shows on the window's thread; a lazy array whose shown tiles are already in
-memory costs nothing there, and every other tile stays as lazy as it was.
+napari reads the shown part on the window's thread. If its tiles are in memory, that costs nothing;
+all other tiles stay lazy.
 """
 
 from __future__ import annotations
@@ -20,70 +20,70 @@ from napari_tilewise.errors import Cancelled
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Iterable
 
     from napari_tilewise._napari.layers.snapshot import Box
 
 SAMPLE = 256
-"""Pixels per axis and tile, at most, by which contrast limits are chosen."""
+"""The most pixels per axis and tile from which contrast limits are chosen."""
 
 
 def with_shown(
     lazy: da.Array, box: Box, cancel: threading.Event
 ) -> tuple[da.Array, tuple[float, float] | None]:
-    """Return the array with the tiles of a box in memory, and the range of values met there.
+    """Return an array with the tiles of a box in memory, and the range of their values.
 
     Parameters
     ----------
     lazy
         A lazy result.
     box
-        The part that is shown, along all of its axes.
+        The shown part, along all axes.
     cancel
-        Set it to stop within one tile's time.
+        Set to stop within one tile's time.
 
     Raises
     ------
     Cancelled
-        When `cancel` was set.
+        If `cancel` is set.
     """
     positions = list(product(*(_covering(n, s) for n, s in zip(lazy.chunks, box, strict=True))))
     tiles: dict[tuple[int, ...], np.ndarray] = {}
 
-    def work(position: tuple[int, ...]) -> None:
+    def compute(position: tuple[int, ...]) -> None:
         if cancel.is_set():
             raise Cancelled("Cancelled: no layer was added.")
         tiles[position] = block(lazy, position)
 
-    work(positions[0])  # passes over the whole image happen here, once
+    compute(positions[0])  # passes over the whole image happen once, in the first tile
     with ThreadPoolExecutor(processors()) as pool:
-        list(pool.map(work, positions[1:]))
-    return _held(lazy, tiles), value_range(tiles.values())
+        list(pool.map(compute, positions[1:]))
+    return _with_tiles(lazy, tiles), value_range(tiles.values())
 
 
 def block(lazy: da.Array, position: tuple[int, ...]) -> np.ndarray:
-    """Return one block, computed in this thread and unheard by dask's callbacks.
+    """Return one block, computed in this thread without dask's callbacks.
 
-    Those registered are the process's, and whoever computes in any thread meets them: napari's
-    cache of dask's tasks is registered whenever its window slices a dask layer, and holds the
-    state of one computation at a time.
+    dask's callbacks are global to the process. napari registers its cache of dask's tasks as one
+    whenever its window slices a dask layer, and that cache holds the state of one computation.
 
     Parameters
     ----------
     lazy
         A lazy array.
     position
-        Which block, along all axes.
+        The index of the block along all axes.
     """
     return np.asarray(lazy.blocks[position].compute(scheduler="synchronous", callbacks=()))
 
 
 class Boxes:
-    """A lazy array whose boxes are NumPy arrays: blocks are computed at most once while kept.
+    """A lazy array whose parts are NumPy arrays; blocks are cached.
 
     Parameters
     ----------
     lazy
-        The lazy array.
+        Its blocks are computed at most once while they are in the cache.
     """
 
     def __init__(self, lazy: da.Array) -> None:
@@ -93,7 +93,7 @@ class Boxes:
         self._starts = [np.cumsum([0, *lengths]) for lengths in lazy.chunks]
 
     def __getitem__(self, key: tuple[slice | int, ...]) -> np.ndarray:
-        """Return a box; an axis where the key holds a number is dropped."""
+        """Return a part; axes with a number as key are dropped."""
         key += (slice(None),) * (self.ndim - len(key))
         spans = [
             slice(*(k if isinstance(k, slice) else slice(k, k + 1)).indices(n)[:2])
@@ -123,8 +123,8 @@ def _covering(lengths: tuple[int, ...], span: slice) -> range:
     return range(first, min(last, len(lengths) - 1) + 1)
 
 
-def _held(lazy: da.Array, tiles: dict[tuple[int, ...], np.ndarray]) -> da.Array:
-    """Return the lazy array with some of its blocks replaced by what they are."""
+def _with_tiles(lazy: da.Array, tiles: dict[tuple[int, ...], np.ndarray]) -> da.Array:
+    """Return a lazy array with some of its blocks replaced by computed ones."""
     name = f"shown-{lazy.name}"
     layer: dict[Any, Any] = {
         (name, *position): tiles.get(position, (lazy.name, *position))
@@ -135,13 +135,13 @@ def _held(lazy: da.Array, tiles: dict[tuple[int, ...], np.ndarray]) -> da.Array:
     return da.Array(graph, name, lazy.chunks, dtype=lazy.dtype)
 
 
-def value_range(arrays: Any) -> tuple[float, float] | None:
-    """Return the smallest and largest finite value of a sample of some arrays.
+def value_range(arrays: Iterable[np.ndarray]) -> tuple[float, float] | None:
+    """Return the smallest and largest finite value of samples; None if there is none.
 
     Parameters
     ----------
     arrays
-        NumPy arrays.
+        Pixels in memory.
     """
     low, high = np.inf, -np.inf
     for array in arrays:

@@ -1,7 +1,7 @@
-"""Clicking writes a recipe: what is applied to a layer is a step after the steps that made it.
+"""Records a recipe while the user clicks: an operation on a layer becomes one more step.
 
-A further image that came from the same source brings its own steps along; any other one becomes a
-named input of the recipe.
+A further image from the same source brings its own steps along; any other image becomes a named
+input of the recipe.
 """
 
 from __future__ import annotations
@@ -28,99 +28,103 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Applied:
-    """One operation about to be applied: to do it, and to write it down."""
+class AppliedStep:
+    """An operation about to be applied: the step to run, and the recipe to record."""
 
     source: Snapshot
     recipe: Recipe
-    """The single step, on the layer."""
+    """The single step that runs on the layer."""
     inputs: Mapping[str, Any]
-    """Arrays for its further images."""
+    """Arrays of its further images."""
     record: Record
-    """The whole recipe, from the image that everything began with."""
+    """The whole recipe, from the first source."""
 
 
-def applied(
-    layer: Layer,
-    op: Operation,
-    params: Mapping[str, Any],
-    images: Mapping[str, Layer],
-    spatial: tuple[int, ...],
-    channel: int | None,
-) -> Applied:
-    """Return how to apply an operation to a layer and what to write down.
+@dataclass(frozen=True)
+class StepRequest:
+    """An operation with its values, to be applied to a layer."""
+
+    operation: Operation
+    params: Mapping[str, Any]
+    """Parameters without further images and the channel axis."""
+    images: Mapping[str, Layer]
+    """Further images by parameter."""
+    spatial: tuple[int, ...]
+    """The layer's axes to run over."""
+    channel: int | None
+    """The layer's channel axis; the axis after its last one for an RGB layer's samples."""
+
+
+def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
+    """Return the step to run on a layer, and the recipe to record.
 
     Parameters
     ----------
+    request
+        The operation and its values.
     layer
-        The layer.
-    op
-        The operation.
-    params
-        Its parameters as a form reads them, without further images and the channel axis.
-    images
-        The layers that are further images, by parameter.
-    spatial
-        The layer's axes to run over.
-    channel
-        The layer's axis to take as channels (the one after its last: an RGB layer's samples).
+        The layer to process.
 
     Raises
     ------
     TilewiseError
-        When the parameters do not fit.
+        If a parameter is invalid.
     """
-    as_made = _takes(op, layer_record.of(layer))
-    source = snapshot.take(layer, as_made=as_made)
-    over = tuple(source.axis(i) for i in spatial if i != channel)
+    op, channel = request.operation, request.channel
+    as_result = _takes_result(op, layer_record.of(layer))
+    source = snapshot.take(layer, as_result=as_result)
+    over = tuple(source.axis(i) for i in request.spatial if i != channel)
     if channel is not None:
         channel = source.axis(channel)
+    params = {**request.params, **_channel(op, channel, len(source.shape))}
     step = Step(
         op.name,
-        given(op, {**params, **_channel(op, channel, len(source.shape))}),
-        inputs={role: f"image_{number}" for number, role in enumerate(images, start=1)},
+        without_defaults(op, params),
+        inputs={role: f"image_{number}" for number, role in enumerate(request.images, start=1)},
         spatial=recorded_axes(over, channel, source),
     )
-    inputs = {step.inputs[role]: snapshot.take(other).finest for role, other in images.items()}
-    story = _Story(layer if as_made else None, layer)
-    recipe = story.told(step, images)
-    return Applied(
+    inputs = {
+        step.inputs[role]: snapshot.take(image).finest for role, image in request.images.items()
+    }
+    builder = _RecipeBuilder(layer, layer_record.of(layer) if as_result else None)
+    recipe = builder.extend(step, request.images)
+    return AppliedStep(
         source,
         Recipe([step], inputs),
         inputs,
-        Record(recipe, story.source, story.inputs, spatial=over),
+        Record(recipe, builder.source, builder.inputs, spatial=over),
     )
 
 
-def roots(record: Record, layers: Iterable[Layer]) -> dict[str, Any]:
-    """Return the arrays that a recipe begins with, by the names it has for them.
+def source_arrays(record: Record, layers: Iterable[Layer]) -> dict[str, Any]:
+    """Return the arrays that a recipe starts from, by their names in the recipe.
 
     Parameters
     ----------
     record
-        What will be remembered.
+        The recipe and its images.
     layers
-        The viewer's layers; what is not among them is left out.
+        The viewer's layers; images that are not open are omitted.
     """
     layers = list(layers)
-    found = {SOURCE: record.source.find(layers)}
-    found |= {name: origin.find(layers) for name, origin in record.inputs.items()}
+    images = {SOURCE: record.source.find(layers)}
+    images |= {name: origin.find(layers) for name, origin in record.inputs.items()}
     return {
-        name: snapshot.take(layer, as_made=name != SOURCE).finest
-        for name, layer in found.items()
+        name: snapshot.take(layer, as_result=name != SOURCE).finest
+        for name, layer in images.items()
         if layer is not None
     }
 
 
-def given(op: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that are not the operation's own defaults.
+def without_defaults(op: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that differ from their defaults.
 
     Parameters
     ----------
     op
-        The operation.
+        The operation of the parameters.
     params
-        Parameters, all of them or some.
+        Some or all parameters.
     """
     return {key: value for key, value in params.items() if not _is_default(op, key, value)}
 
@@ -141,10 +145,10 @@ def _nested(value: Any) -> bool:
     return isinstance(value, tuple) and any(isinstance(item, tuple) for item in value)
 
 
-def _takes(op: Operation, record: Record | None) -> bool:
-    """Return whether an operation takes a mask as what it is; if not it takes it as integers.
+def _takes_result(op: Operation, record: Record | None) -> bool:
+    """Return whether an operation takes a result as the recipe gives it: a mask as booleans.
 
-    No step says "as integers", so what follows then starts from the mask's layer.
+    Else it takes the layer's integers, which no step gives: a new recipe starts from the layer.
     """
     return record is None or not record.is_mask or "b" in op.limits.dtypes
 
@@ -157,18 +161,18 @@ def _channel(op: Operation, axis: int | None, ndim: int) -> dict[str, int]:
 def recorded_axes(
     over: tuple[int, ...], channel: int | None, source: Snapshot
 ) -> str | tuple[int, ...] | None:
-    """Return the axes to run over as a step writes them; None where they are all of them.
+    """Return spatial axes as a step stores them; None for all axes.
 
-    Letters where they mean the same to whoever does not know the names of the image's axes.
+    They are letters if these mean the same axes in an image without axis names.
 
     Parameters
     ----------
     over
-        The axes, from 0.
+        The axes of the image, from 0.
     channel
-        The axis taken as channels.
+        The channel axis.
     source
-        The image whose axes they are.
+        The image.
     """
     ndim = len(source.shape)
     if {*over, channel} >= set(range(ndim)):
@@ -182,25 +186,24 @@ def recorded_axes(
     return numbers
 
 
-class _Story:
-    """The recipe that made a layer, while a step joins it."""
+class _RecipeBuilder:
+    """Extends the recipe of a layer by one step."""
 
-    def __init__(self, made: Layer | None, layer: Layer) -> None:
-        record = None if made is None else layer_record.of(made)
+    def __init__(self, layer: Layer, record: Record | None) -> None:
         self.recipe = None if record is None else record.of_pixels
         self.part = 0 if record is None else record.part_of_pixels
         self.source = Origin.of(layer) if record is None else record.source
         self.inputs = {} if record is None else dict(record.inputs)
 
-    def told(self, step: Step, images: Mapping[str, Layer]) -> Recipe:
+    def extend(self, step: Step, images: Mapping[str, Layer]) -> Recipe:
         """Return the recipe with one more step, whose further images are layers."""
         links: dict[str, str] = {}
         recipes: dict[str, Recipe | str] = {}
         parts: dict[str, int] = {}
         for role, layer in images.items():
-            if (same := self._same_source(layer)) is not None:
-                recipes[role], parts[role] = same
-            elif str(layer.unique_id) == self.source.id and self.source.is_as_it_was(layer):
+            if (joined := self._same_source(layer)) is not None:
+                recipes[role], parts[role] = joined
+            elif str(layer.unique_id) == self.source.id and self.source.is_unchanged(layer):
                 links[role] = SOURCE
             else:
                 recipes[role] = self._input(layer, recipes.values())
@@ -209,21 +212,23 @@ class _Story:
             base, name = named(base)
             links[step.first] = written(name, self.part)
         elif base is None and any(isinstance(other, Recipe) for other in recipes.values()):
-            # What a further image was made by comes first; then this step, on the source.
-            role, begun = next((r, o) for r, o in recipes.items() if isinstance(o, Recipe))
-            base, name = named(begun)
+            # The steps of a further image come first; then this step, on the source.
+            role, first = next((r, o) for r, o in recipes.items() if isinstance(o, Recipe))
+            base, name = named(first)
             links[role] = written(name, parts[role])
             links[step.first] = SOURCE
             del recipes[role]
-        step = replace(step, inputs={**step.inputs, **links})
+        if links:
+            step = replace(step, inputs={**step.inputs, **links})
         if base is not None:
             return base.extended(step, recipes, parts)
         names = {role: str(name) for role, name in recipes.items()}
-        step = replace(step, inputs={**step.inputs, **names})
+        if names:
+            step = replace(step, inputs={**step.inputs, **names})
         return Recipe([step], dict.fromkeys(names.values()))
 
     def _same_source(self, layer: Layer) -> tuple[Recipe, int] | None:
-        """Return the recipe of another layer, and which result it is, where it can join this."""
+        """Return the recipe of another layer and its result's index, if it can join this one."""
         record = layer_record.of(layer)
         if record is None or record.source != replace(self.source, name=record.source.name):
             return None
@@ -240,23 +245,24 @@ class _Story:
     def _input(self, layer: Layer, joining: Iterable[Recipe | str]) -> str:
         """Return the name of the input that a layer is."""
         origin = Origin.of(layer)
-        for name, known in self.inputs.items():
-            if known.id == origin.id:
+        for name, known_origin in self.inputs.items():
+            if known_origin.id == origin.id:
                 return name
-        recipes = [one for one in (self.recipe, *joining) if isinstance(one, Recipe)]
-        taken = {*self.inputs, *(step.name for one in recipes for step in one.steps), SOURCE}
+        recipes = [recipe for recipe in (self.recipe, *joining) if isinstance(recipe, Recipe)]
+        steps = [step for recipe in recipes for step in recipe.steps]
+        taken = {*self.inputs, *(step.name for step in steps), SOURCE}
         name = free_name(layer.name, taken)
         self.inputs[name] = origin
         return name
 
 
 def named(recipe: Recipe) -> tuple[Recipe, str]:
-    """Return a recipe whose result has a name, and that name.
+    """Return a recipe whose last step has a name, and that name.
 
     Parameters
     ----------
     recipe
-        The recipe.
+        Its result needs a name.
     """
     return named_step(recipe, recipe.running[-1])
 
@@ -267,33 +273,33 @@ def named_step(recipe: Recipe, number: int) -> tuple[Recipe, str]:
     Parameters
     ----------
     recipe
-        The recipe.
+        One of its steps needs a name.
     number
-        Which step, from 0.
+        The step, from 0.
     """
     step = recipe.steps[number]
     if step.name is not None:
         return recipe, step.name
-    taken = {*recipe.inputs, *(one.name for one in recipe.steps), SOURCE}
+    taken = {*recipe.inputs, *(other.name for other in recipe.steps), SOURCE}
     name = free_name(step.operation.rpartition(".")[2], taken)
     return recipe.replaced(number, replace(step, name=name)), name
 
 
-def free_name(wish: str, taken: Container[str | None]) -> str:
-    """Return a name for a step or an input that nothing else has.
+def free_name(text: str, taken: Container[str | None]) -> str:
+    """Return an unused name for a step or an input.
 
     Parameters
     ----------
-    wish
-        What it shall be like, such as a layer's name.
+    text
+        Any text, such as a layer's name, to make the name from.
     taken
-        The names that are taken.
+        Used names.
     """
-    word = re.sub(r"[^A-Za-z0-9]+", "_", wish).strip("_") or "image"
-    if not word[0].isalpha():
-        word = f"image_{word}"
-    name, number = word, 1
+    base = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_") or "image"
+    if not base[0].isalpha():
+        base = f"image_{base}"
+    name, number = base, 1
     while name in taken:
         number += 1
-        name = f"{word}_{number}"
+        name = f"{base}_{number}"
     return name

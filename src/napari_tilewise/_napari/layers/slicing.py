@@ -1,12 +1,11 @@
-"""A lazy layer whose shown plane changes is computed off the window's thread.
+"""Slices a lazy layer off the window's thread when the viewer moves to another plane.
 
-napari has this path itself (asynchronous slicing) but takes it for all layers or for none, by a
-preference that is off and is the user's. Here a layer made from a lazy result always takes it, for
-every plane but the one that was computed before the layer was added. The layer's data stay what
-they are: whoever reads them gets true pixels.
+napari can do this itself (asynchronous slicing), but for all layers or none, by a preference of the
+user that is off by default. Here the layers of lazy results are always sliced so, except for the
+plane that was computed before the layer was added. The layer's data are not changed.
 
-napari's slicing is not public: whatever of it is missing in another release, such layers are then
-sliced on the window's thread, as every lazy layer is.
+napari's slicing is not public. If a part of it is missing in another release, these layers are
+sliced on the window's thread, as all lazy layers are.
 """
 
 from __future__ import annotations
@@ -38,14 +37,14 @@ log = logging.getLogger(__name__)
 
 
 def in_background(layer: Layer, viewer: ViewerModel) -> bool:
-    """Let a layer that is about to be added be sliced in the background; return whether it will.
+    """Slice a layer in the background from now on; return whether that is possible.
 
-    Also one that is about to get other data.
+    Call it before the layer is added, or gets other data.
 
     Parameters
     ----------
     layer
-        An image or labels layer with one level, whose shown plane is in memory.
+        An image or labels layer with one level and its shown plane in memory.
     viewer
         The viewer that will show it.
     """
@@ -63,31 +62,31 @@ def in_background(layer: Layer, viewer: ViewerModel) -> bool:
 
 
 class _Background:
-    """What a layer's slicing state calls instead of slicing on the window's thread."""
+    """Replaces the function of a layer's slicing state that slices on the window's thread."""
 
     def __init__(self, state: Any, slicer: Any) -> None:
         self._state = state
         self._slicer = weakref.ref(slicer)
-        self._at_once = state._set_view_slice
+        self._slice_now = state._set_view_slice
         self._first: Any = None
         self._boxes: Boxes | None = None
         self._pending: Any = None
 
     def restart(self) -> None:
-        """Take the next plane to be shown for one that is in memory."""
+        """Treat the next shown plane as one in memory."""
         self._first = None
 
     def __call__(self) -> None:
-        """Show the plane that is in memory, or ask for another one."""
+        """Show the plane that is in memory, or request another one."""
         state, slicer = self._state, self._slicer()
         shown = (tuple(state._slice_input.displayed), repr(state.data_slice))
         if self._first is None:
             self._first = shown  # in memory: computed before the layer was added
         if slicer is None or shown == self._first:
-            self._at_once()
+            self._slice_now()
             return
         if state._slice.slice_input.ndisplay != state._slice_input.ndisplay:
-            # What is shown until the new pixels are there must have as many axes as they will.
+            # The slice shown meanwhile must have as many axes as the new one.
             state._slice = state._slice.make_empty(
                 slice_input=state._slice_input,
                 rgb=len(state.layer.data.shape) != state.ndim,
@@ -100,8 +99,8 @@ class _Background:
         layer = state.layer
         if self._pending is not None:
             self._pending.cancel()
-        # Without napari's cache of dask's tasks, which is one thread's at a time: the window's.
-        request = self._computed_apart(
+        # Without napari's cache of dask's tasks, which only the window's thread may use.
+        request = self._with_cached_blocks(
             state._make_slice_request_internal(
                 slice_input=state._slice_input,
                 data_slice=state.data_slice,
@@ -113,17 +112,17 @@ class _Background:
         state._set_unloaded_slice_id(request.id)
         task = self._pending = slicer._executor.submit(slicer._slice_layers, requests)
         with slicer._lock_futures_dicts:
-            # Not as the layer's alone: napari cancels a layer's tasks whenever it slices, which
-            # for a layer that it believes to be sliced already would be the end of them.
+            # The key is not the layer alone: napari cancels the tasks under a layer whenever it
+            # slices, also those of a layer that it takes for sliced.
             slicer._layers_to_task[*requests, weakref.ref(self)] = task
             slicer._task_to_requests[task] = requests
         task.add_done_callback(slicer._on_slice_done)
 
-    def _computed_apart(self, request: Any, data: Any) -> Any:
-        """Return the request with data whose boxes come computed, unheard by dask's callbacks."""
+    def _with_cached_blocks(self, request: Any, data: Any) -> Any:
+        """Return the request with data that bypass dask's callbacks; see `prefetch.block`."""
         if not isinstance(data, da.Array):
             return request
         if self._boxes is None or self._boxes.lazy is not data:
             self._boxes = Boxes(data)
-        held = [field.name for field in fields(request) if getattr(request, field.name) is data]
-        return replace(request, **dict.fromkeys(held, self._boxes))
+        names = [field.name for field in fields(request) if getattr(request, field.name) is data]
+        return replace(request, **dict.fromkeys(names, self._boxes))

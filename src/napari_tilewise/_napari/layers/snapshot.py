@@ -1,4 +1,4 @@
-"""What a run needs of a layer, taken when it starts, so that no worker ever touches a layer."""
+"""A layer's data when a run starts, so that no worker touches the layer."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 Box: TypeAlias = tuple[slice, ...]
-"""A part of a layer's data, along the layer's axes (samples of a colour not counted)."""
+"""A part of a layer's data, along the layer's axes (without samples)."""
 
-_behind: WeakKeyDictionary[Layer, tuple[str, da.Array]] = WeakKeyDictionary()
-"""The lazy arrays behind layers that hold the part shown at first in memory."""
+_lazy_results: WeakKeyDictionary[Layer, tuple[str, da.Array]] = WeakKeyDictionary()
+"""The lazy results of layers, whose data have the shown part in memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A layer's data and looks at one moment."""
+    """A layer's data and appearance at one moment."""
 
     name: str
     levels: tuple[Any, ...]
-    """The pyramid's arrays, the finest first; one where the layer has no pyramid."""
+    """The pyramid's arrays, the finest first; one array without a pyramid."""
     is_multiscale: bool
     is_rgb: bool
-    """Whether the last axis of the arrays holds samples, and is none of the placement's axes."""
+    """Whether the last axis of the arrays holds samples, and is not an axis of the placement."""
     is_labels: bool
     placement: Placement
     limits: tuple[float, float] | None
-    """Contrast limits of an image."""
+    """The contrast limits of an image."""
     colormap: Any
     channels_first: bool = False
-    """Whether the layer has first what the arrays have last."""
+    """Whether the layer has first the channels that the arrays have last."""
 
     @property
     def finest(self) -> Any:
@@ -49,22 +49,22 @@ class Snapshot:
 
     @property
     def names(self) -> tuple[str, ...] | None:
-        """One letter per axis of the arrays, where the layer's labels say so or it has colours."""
-        found = dimensions.letters(self.placement.inner.axis_labels)
+        """One letter per axis of the arrays, if the labels are known names or there are samples."""
+        axes = dimensions.letters(self.placement.inner.axis_labels)
         if not self.is_rgb:
-            return found
-        if found is None or "c" in found:
-            # Samples always have a name, so that no operation takes them for space.
+            return axes
+        if axes is None or "c" in axes:
+            # Samples always have a name, so that they are never a spatial axis.
             return default_axes(len(self.shape), is_rgb=True) if len(self.shape) < 6 else None
-        return (*found, "c")
+        return (*axes, "c")
 
     def axis(self, of_layer: int) -> int:
-        """Return the arrays' axis that is one of the layer's.
+        """Return the arrays' axis for an axis of the layer.
 
         Parameters
         ----------
         of_layer
-            The layer's axis.
+            An axis of the layer, from 0.
         """
         if not self.channels_first:
             return of_layer
@@ -78,31 +78,31 @@ class Snapshot:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of the finest array, an RGB layer's samples counted."""
+        """The shape of the finest array, with an RGB layer's samples."""
         return tuple(int(n) for n in self.levels[0].shape)
 
     @property
     def in_memory(self) -> bool:
-        """Whether all pixels are NumPy's, in memory."""
+        """Whether all pixels are in memory."""
         return all(isinstance(level, np.ndarray) for level in self.levels)
 
 
-def take(layer: Layer, *, as_made: bool = True) -> Snapshot:
+def take(layer: Layer, *, as_result: bool = True) -> Snapshot:
     """Return a snapshot of an image or labels layer; reads no pixel.
 
     Parameters
     ----------
     layer
-        The layer.
-    as_made
-        Whether the arrays are what the layer's recipe gives, which napari cannot always show
-        (booleans as booleans, channels last); else as the layer has them.
+        An image or labels layer.
+    as_result
+        Whether the arrays are as the layer's recipe gives them (masks as booleans, channels last),
+        not as the layer shows them.
     """
-    record = layer_record.of(layer) if as_made else None
+    record = layer_record.of(layer) if as_result else None
     placement = Placement.of(layer)
     channels_first = record is not None and record.channels_first
     if channels_first:
-        placement = placement.kept(range(1, layer.ndim))
+        placement = placement.for_axes(range(1, layer.ndim))
     is_image = isinstance(layer, Image)
     limits = map(float, layer.contrast_limits) if is_image else ()
     return Snapshot(
@@ -122,7 +122,7 @@ def _arrays(layer: Layer, record: layer_record.Record | None) -> tuple[Any, ...]
     levels = tuple(map(_on_disk, layer.data if layer.multiscale else (layer.data,)))
     if record is None:
         return levels
-    name, lazy = _behind.get(layer, ("", None))
+    name, lazy = _lazy_results.get(layer, ("", None))
     if lazy is not None and getattr(layer.data, "name", None) == name:
         return (lazy,)
     if record.is_mask:
@@ -131,12 +131,12 @@ def _arrays(layer: Layer, record: layer_record.Record | None) -> tuple[Any, ...]
 
 
 def _on_disk(level: Any) -> Any:
-    """Return a memory map as a lazy array, so that it stays on disk."""
+    """Return a memory map as a lazy array, which stays on disk."""
     return da.from_array(level, name=False) if isinstance(level, np.memmap) else level
 
 
 def _booleans(level: Any) -> Any:
-    """Return a mask's pixels as booleans: in memory the same bytes."""
+    """Return a mask's pixels as booleans, without a copy if they are in memory."""
     if isinstance(level, np.ndarray) and level.dtype == np.uint8:
         return level.view(bool)
     return level.astype(bool)
@@ -147,46 +147,46 @@ def _channels_last(level: Any) -> Any:
     return move(level, 0, -1)
 
 
-def remember(layer: Layer, lazy: da.Array) -> None:
-    """Note the lazy array that a layer's data stand for, so that a chain pulls through it.
+def remember_lazy(layer: Layer, lazy: da.Array) -> None:
+    """Store the lazy result of a layer, so that later operations compute from it.
 
     Parameters
     ----------
     layer
-        A layer made from a lazy result.
+        The layer of a lazy result.
     lazy
-        That result, as the recipe gives it.
+        The result, as the recipe gives it.
     """
-    _behind[layer] = (layer.data.name, lazy)
+    _lazy_results[layer] = (layer.data.name, lazy)
 
 
-def move(made: Layer, layer: Layer) -> None:
-    """Note that a layer has now the data of another one, and so what is behind them.
+def move_lazy(source: Layer, target: Layer) -> None:
+    """Store the lazy result of one layer with another layer, which has the same data.
 
     Parameters
     ----------
-    made
-        The layer whose data they were.
-    layer
-        The one that has them now.
+    source
+        The layer of a result, lazy or not.
+    target
+        The layer that has the data now.
     """
-    if made in _behind:
-        _behind[layer] = _behind[made]
+    if source in _lazy_results:
+        _lazy_results[target] = _lazy_results[source]
     else:
-        _behind.pop(layer, None)
+        _lazy_results.pop(target, None)
 
 
-def shown(layer: Layer, viewer: ViewerModel, *, channels_first: bool = False) -> Box:
-    """Return the part of a layer's data that the viewer reads at once.
+def shown_box(layer: Layer, viewer: ViewerModel, *, channels_first: bool = False) -> Box:
+    """Return the part of a layer's data that the viewer shows.
 
     Parameters
     ----------
     layer
-        The layer.
+        A layer of the viewer.
     viewer
-        The viewer that shows it.
+        The viewer.
     channels_first
-        Whether the first axis is one that the layer's snapshot counts as samples.
+        Whether the first axis holds the channels that the layer's snapshot has last.
     """
     dims = viewer.dims
     shape = np.shape(layer.data[0] if layer.multiscale else layer.data)
@@ -197,8 +197,8 @@ def shown(layer: Layer, viewer: ViewerModel, *, channels_first: bool = False) ->
         if axis in displayed:
             box.append(slice(0, int(shape[axis])))
         else:
-            at = min(max(round(float(point[axis])), 0), int(shape[axis]) - 1)
-            box.append(slice(at, at + 1))
+            index = min(max(round(float(point[axis])), 0), int(shape[axis]) - 1)
+            box.append(slice(index, index + 1))
     return tuple(box[1:] if channels_first else box)
 
 
@@ -208,10 +208,10 @@ def displayed_axes(layer: Layer, viewer: ViewerModel) -> tuple[int, ...]:
     Parameters
     ----------
     layer
-        The layer.
+        A layer of the viewer.
     viewer
-        The viewer that shows it.
+        The viewer.
     """
-    before = max(viewer.dims.ndim - layer.ndim, 0)
-    axes = tuple(axis - before for axis in viewer.dims.displayed if axis >= before)
+    offset = max(viewer.dims.ndim - layer.ndim, 0)
+    axes = tuple(axis - offset for axis in viewer.dims.displayed if axis >= offset)
     return axes if len(axes) >= min(2, layer.ndim) else tuple(range(layer.ndim))[-2:]

@@ -1,7 +1,7 @@
-"""Snapshots that stay the same while nobody changes their layers, and what was computed of them.
+"""Caches snapshots of unchanged layers, and the results of steps that were computed from them.
 
-Results of steps are found again by the arrays they were computed from, so these must be the same
-objects from one run to the next.
+A step's result is looked up by the identity of its arrays, so they must be the same objects in all
+runs.
 """
 
 from __future__ import annotations
@@ -29,112 +29,112 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.layers.snapshot import Snapshot
 
 
-PIECE = 2**24
-"""Bytes of an array that one thread looks at at a time."""
+BLOCK = 2**24
+"""Bytes of an array that one thread hashes at a time."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Held:
+class _CacheEntry:
     edits: int
     data: Any
-    taken: Snapshot
+    snapshot: Snapshot
 
 
-class Remembered(Memo):
-    """Results of steps that notice an array in memory whose pixels were changed in place."""
+class StepMemo(Memo):
+    """Results of steps, dropped if the pixels of an array in memory are changed in place."""
 
     def __init__(self) -> None:
         super().__init__()
         self._digests: dict[str, bytes] = {}
 
     def check(self, images: Mapping[str, Any], cancel: threading.Event) -> None:
-        """Forget everything where an array has other pixels than last time; reads all of them.
+        """Drop all results if an array's pixels changed since the last call.
 
-        For the worker: a GiB takes about a second.
+        Reads all pixels, a GiB in about a second: call it in a worker.
 
         Parameters
         ----------
         images
-            What the recipe is run on, by name; only NumPy arrays are looked at.
+            The recipe's images by name; only NumPy arrays are checked.
         cancel
-            Set it to stop early.
+            Set to stop early.
 
         Raises
         ------
         Cancelled
-            When `cancel` was set.
+            If `cancel` is set.
         """
         for name, image in images.items():
             if isinstance(image, np.ndarray) and image.ndim > 0:
-                found = digest(image, cancel)
-                if self._digests.get(name, found) != found:
+                current = digest(image, cancel)
+                if self._digests.get(name, current) != current:
                     self.forget()
-                self._digests[name] = found
+                self._digests[name] = current
 
 
 def digest(array: np.ndarray[Any, Any], cancel: threading.Event) -> bytes:
-    """Return what stands for all the bytes of an array.
+    """Return a digest of an array's bytes.
 
     Parameters
     ----------
     array
-        The array.
+        At least one axis.
     cancel
-        Set it to stop early.
+        Set to stop early.
 
     Raises
     ------
     Cancelled
-        When `cancel` was set.
+        If `cancel` is set.
     """
 
-    def of(start: int) -> bytes:
+    def block_digest(start: int) -> bytes:
         if cancel.is_set():
             raise Cancelled("Cancelled: no layer was added.")
-        piece = np.ascontiguousarray(array[start : start + rows])
-        return blake2b(piece.view(np.uint8).data, digest_size=16).digest()
+        block = np.ascontiguousarray(array[start : start + rows])
+        return blake2b(block.view(np.uint8).data, digest_size=16).digest()
 
-    rows = max(1, PIECE * len(array) // max(1, array.nbytes))
+    rows = max(1, BLOCK * len(array) // max(1, array.nbytes))
     with ThreadPoolExecutor(processors()) as pool:
-        pieces = b"".join(pool.map(of, range(0, len(array), rows)))
-    return blake2b(pieces, digest_size=16).digest()
+        digests = b"".join(pool.map(block_digest, range(0, len(array), rows)))
+    return blake2b(digests, digest_size=16).digest()
 
 
-class Sources:
-    """The layers that recipes work on, and one memo per layer that a recipe starts from."""
+class SnapshotCache:
+    """Snapshots of layers, and one memo per layer that a recipe starts from."""
 
     def __init__(self) -> None:
-        self._held: dict[bool, WeakKeyDictionary[Layer, _Held]] = {
+        self._entries: dict[bool, WeakKeyDictionary[Layer, _CacheEntry]] = {
             True: WeakKeyDictionary(), False: WeakKeyDictionary(),
         }  # fmt: skip
-        self._memos: WeakKeyDictionary[Layer, Remembered] = WeakKeyDictionary()
+        self._memos: WeakKeyDictionary[Layer, StepMemo] = WeakKeyDictionary()
 
-    def take(self, layer: Layer, *, as_made: bool) -> Snapshot:
-        """Return a snapshot with the arrays of the last one, where they are still the layer's.
+    def take(self, layer: Layer, *, as_result: bool) -> Snapshot:
+        """Return a snapshot, with the arrays of the last one if the layer is unchanged.
 
         Parameters
         ----------
         layer
-            The layer.
-        as_made
+            An image or labels layer.
+        as_result
             See `snapshot.take`.
         """
-        taken, edits = snapshot.take(layer, as_made=as_made), Origin.of(layer).edits
-        held = self._held[as_made].get(layer)
-        if held is not None and held.edits == edits and held.data is layer.data:
-            return replace(taken, levels=held.taken.levels)
-        if held is not None:
-            # The same array may hold other pixels now, which no memo can see.
+        current, edits = snapshot.take(layer, as_result=as_result), Origin.of(layer).edits
+        entry = self._entries[as_result].get(layer)
+        if entry is not None and entry.edits == edits and entry.data is layer.data:
+            return replace(current, levels=entry.snapshot.levels)
+        if entry is not None:
+            # The same array may have other pixels now, which a memo does not see.
             self._memos.clear()
-        self._held[as_made][layer] = _Held(edits, layer.data, taken)
-        return taken
+        self._entries[as_result][layer] = _CacheEntry(edits, layer.data, current)
+        return current
 
-    def memo(self, layer: Layer) -> Remembered:
-        """Return the results of steps that are at hand.
+    def memo(self, layer: Layer) -> StepMemo:
+        """Return the cached results of steps.
 
         Parameters
         ----------
         layer
-            The layer that the recipe starts from; already taken.
+            The layer that the recipe starts from; call `take` before.
         """
-        return self._memos.setdefault(layer, Remembered())
+        return self._memos.setdefault(layer, StepMemo())

@@ -1,22 +1,17 @@
-"""One command per operation, none written by hand: each opens the panel on its operation.
+"""One command per operation, which opens the Operations panel on it; none is written by hand.
 
 napari resolves a manifest's ``python_name`` by attribute, so a module `__getattr__` makes them all.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from napari.viewer import Viewer
 
-from napari_tilewise._napari.manifest.write_manifest import (
-    BATCH_PANEL,
-    PANEL,
-    RECIPE_PANEL,
-    RUNS_PANEL,
-    attribute,
-)
-from napari_tilewise._napari.widgets.wording import PLUGIN
+from napari_tilewise._napari.manifest.write_manifest import attribute
+from napari_tilewise._napari.widgets import docks
+from napari_tilewise._napari.widgets.wording import PanelTitle
 from napari_tilewise.operations import SCIKIT_IMAGE
 
 if TYPE_CHECKING:
@@ -27,22 +22,22 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
     from napari_tilewise._napari.runs_panel.runs_panel import RunsPanel
 
-_NAMES = {attribute(name): name for name in SCIKIT_IMAGE}
+_KEYS = {attribute(name): name for name in SCIKIT_IMAGE}
 
 
 def open_panel(viewer: Viewer, name: str) -> OperationsPanel:
-    """Show the Operations panel with one operation chosen.
+    """Show the Operations panel with an operation chosen.
 
     Parameters
     ----------
     viewer
         The viewer whose window holds the panel.
     name
-        The operation's key.
+        The operation's key, such as ``"filters.gaussian"``.
     """
-    found: OperationsPanel = _shown(viewer, PANEL["title"])
-    found.choose(name)
-    return found
+    panel = cast("OperationsPanel", docks.open_panel(viewer, PanelTitle.OPERATIONS))
+    panel.choose(name)
+    return panel
 
 
 def open_recipe(viewer: Viewer) -> RecipePanel:
@@ -53,8 +48,7 @@ def open_recipe(viewer: Viewer) -> RecipePanel:
     viewer
         The viewer whose window holds the panel.
     """
-    found: RecipePanel = _shown(viewer, RECIPE_PANEL["title"])
-    return found
+    return cast("RecipePanel", docks.open_panel(viewer, PanelTitle.RECIPE))
 
 
 def open_batch(viewer: Viewer) -> BatchPanel:
@@ -65,8 +59,7 @@ def open_batch(viewer: Viewer) -> BatchPanel:
     viewer
         The viewer whose window holds the panel.
     """
-    found: BatchPanel = _shown(viewer, BATCH_PANEL["title"])
-    return found
+    return cast("BatchPanel", docks.open_panel(viewer, PanelTitle.BATCH))
 
 
 def open_runs(viewer: Viewer) -> RunsPanel:
@@ -77,25 +70,17 @@ def open_runs(viewer: Viewer) -> RunsPanel:
     viewer
         The viewer whose window holds the panel.
     """
-    found: RunsPanel = _shown(viewer, RUNS_PANEL["title"])
-    return found
-
-
-def _shown(viewer: Viewer, title: str) -> Any:
-    dock, panel = viewer.window.add_plugin_dock_widget(PLUGIN, title)
-    dock.show()
-    dock.raise_()
-    return getattr(panel, "__wrapped__", panel)
+    return cast("RunsPanel", docks.open_panel(viewer, PanelTitle.RUNS))
 
 
 def __getattr__(command: str) -> Callable[[Viewer], None]:
     """Return the command of an operation, such as ``filters_gaussian``."""
-    if command not in _NAMES:
+    if command not in _KEYS:
         raise AttributeError(f"module {__name__!r} has no attribute {command!r}")
 
     def run(viewer: Viewer) -> None:
-        open_panel(viewer, _NAMES[command])
+        open_panel(viewer, _KEYS[command])
 
     run.__name__ = run.__qualname__ = command
-    run.__doc__ = f"Open the Operations panel on {_NAMES[command]}."
+    run.__doc__ = f"Open the Operations panel on {_KEYS[command]}."
     return run

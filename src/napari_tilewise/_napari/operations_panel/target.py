@@ -1,4 +1,4 @@
-"""What a run works on: the layer, and plane by plane or as a volume."""
+"""The target of an operation: a layer, processed plane by plane or as a volume."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from napari.layers import Image, Labels, Layer
 
 from napari_tilewise._napari.layers import dimensions, layer_record
 from napari_tilewise._napari.layers.snapshot import displayed_axes
+from napari_tilewise._napari.layers.viewer_layers import layers_for
 from napari_tilewise._napari.widgets.elided import elided
 from napari_tilewise._napari.widgets.labelled_rows import rows, show_row
 from napari_tilewise.errors import InvalidAxes
@@ -22,31 +23,31 @@ if TYPE_CHECKING:
 
 
 class TargetChoice:
-    """The choosers of the layer and of the way it is processed, kept up with the viewer.
+    """Chooses a layer and its spatial axes, and follows the viewer.
 
     Parameters
     ----------
     viewer
-        The viewer.
+        The viewer whose layers are offered.
     changed
-        Called when another layer or way is chosen, or layers came, went or changed names.
+        Called when the choice changes, or layers are added, removed or renamed.
     """
 
     def __init__(self, viewer: ViewerModel, changed: Callable[[], None]) -> None:
         self._viewer = viewer
         self._changed = changed
-        self._ways: dict[str, dimensions.Axes] = {}
+        self._axes: dict[str, dimensions.Axes] = {}
         self.layer_box = ComboBox(label="layer", choices=self._choices)
-        self.way_box = ComboBox(label="process", choices=[])
-        self.layer_box.tooltip = "The layer to process; it is never changed."
-        self.way_box.tooltip = (
-            "<qt>Whether the operation sees one plane at a time or whole volumes. "
-            "Time and channels are always processed apart.</qt>"
+        self.process_box = ComboBox(label="process", choices=[])
+        self.layer_box.tooltip = "The layer to process; it is not modified"
+        self.process_box.tooltip = (
+            "<qt>Whether the operation processes one plane at a time or whole volumes. "
+            "Each time point and channel is processed on its own.</qt>"
         )
         elided(self.layer_box.native)
-        self.box = rows([self.layer_box, self.way_box])
+        self.box = rows([self.layer_box, self.process_box])
         self.layer_box.changed.connect(lambda *_: changed())
-        self.way_box.changed.connect(lambda *_: changed())
+        self.process_box.changed.connect(lambda *_: changed())
         events = viewer.layers.events
         for emitter in (events.inserted, events.removed, events.reordered):
             emitter.connect(self._refresh)
@@ -67,13 +68,13 @@ class TargetChoice:
 
     @property
     def layer(self) -> Layer | None:
-        """The layer that is chosen."""
+        """The chosen layer."""
         return self.layer_box.value
 
     @property
     def spatial(self) -> dimensions.Axes:
-        """The axes that the operation runs over."""
-        return self._ways.get(self.way_box.value, ())
+        """The chosen spatial axes."""
+        return self._axes.get(self.process_box.value, ())
 
     def layers(self, role: str = "") -> list[Layer]:
         """Return the viewer's layers that suit a role, the topmost first.
@@ -81,36 +82,32 @@ class TargetChoice:
         Parameters
         ----------
         role
-            ``mask``, ``labels`` or ``seeds``: labels layers; ``intensity``: image layers; else
-            both.
+            As in `layers_for`; and ``intensity`` for image layers only.
         """
-        types = {
-            "mask": (Labels,), "labels": (Labels,), "seeds": (Labels,), "intensity": (Image,),
-        }  # fmt: skip
-        wanted: tuple[type, ...] = types.get(role, (Image, Labels))
-        return [layer for layer in reversed(self._viewer.layers) if isinstance(layer, wanted)]
+        layers = layers_for(self._viewer, role)
+        return [layer for layer in layers if role != "intensity" or isinstance(layer, Image)]
 
     def fit(self, operation: Operation | None) -> str:
-        """Offer the ways that suit an operation; return why there is none, else nothing.
+        """Offer the spatial axes that an operation can run over; return why there are none.
 
         Parameters
         ----------
         operation
-            The operation that is chosen.
+            The chosen operation.
         """
-        ways: tuple[dimensions.AxisChoice, ...] = ()
+        choices: tuple[dimensions.AxisChoice, ...] = ()
         problem = ""
         if self.layer is not None and operation is not None:
             shown = displayed_axes(self.layer, self._viewer)
             try:
-                ways = dimensions.choices(operation, self.layer.axis_labels, shown)
+                choices = dimensions.choices(operation, self.layer.axis_labels, shown)
             except InvalidAxes as error:
                 problem = str(error)
-        self._ways = {way.text: way.axes for way in ways}
-        if list(self._ways) != list(self.way_box.choices):
-            with self.way_box.changed.blocked():
-                self.way_box.choices = list(self._ways)
-        show_row(self.box, self.way_box, len(self._ways) > 1)
+        self._axes = {choice.text: choice.axes for choice in choices}
+        if list(self._axes) != list(self.process_box.choices):
+            with self.process_box.changed.blocked():
+                self.process_box.choices = list(self._axes)
+        show_row(self.box, self.process_box, len(self._axes) > 1)
         return problem
 
     def _choices(self, _: Any) -> list[tuple[str, Layer]]:
@@ -126,7 +123,7 @@ class TargetChoice:
         self._changed()
 
     def _follow(self, event: Any = None) -> None:
-        """Choose the layer that was made active, where it is an image or labels."""
+        """Choose the active layer if it is an image or labels."""
         active = self._viewer.layers.selection.active
         if isinstance(active, Image | Labels):
             if active not in self.layer_box.choices:

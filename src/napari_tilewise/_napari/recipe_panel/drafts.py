@@ -1,14 +1,14 @@
-"""A draft is a recipe under edit: every edit is checked, and can be taken back.
+"""A draft is a recipe under edit: every edit is validated, and can be undone.
 
-An edit that makes no recipe raises and leaves everything as it was.
+An edit that would give an invalid recipe raises, and changes nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_tilewise._napari.forms.editors import initial
+from napari_tilewise._napari.forms.values import initial_value
 from napari_tilewise._napari.layers.layer_record import Origin
 from napari_tilewise._napari.layers.recording import free_name, named_step
 from napari_tilewise.operations.spec.parameters import ChannelAxis
@@ -25,44 +25,56 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Link
 
-BEFORE = "the step before"
+PREVIOUS_STEP = "the previous step"
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A recipe and what it is for, at one moment."""
+class DraftState:
+    """A recipe and its layers, between two edits."""
 
     source: Origin
-    """The layer that it starts from."""
+    """The layer that the recipe starts from."""
     recipe: Recipe | None = None
     """None before the first step."""
     inputs: Mapping[str, Origin] = field(default_factory=dict)
-    """The layers behind the recipe's inputs."""
+    """The layers of the recipe's inputs."""
     part: int | None = None
-    """Which of several results the layer shows."""
+    """The index of the result that the layer shows, if the recipe gives several."""
     is_new: bool = True
-    """Whether the result is a new layer, not the layer's own new pixels."""
+    """Whether the result becomes a new layer, because this one is not a result."""
 
 
 @dataclass(frozen=True)
 class ImageChoice:
-    """Where a step can take an image from."""
+    """An image that a step can take."""
 
     name: str
-    """In words."""
+    """As shown to the user."""
     target: str | None = None
-    """As a step names it; None for the step before."""
+    """The name in the recipe; None for the previous step, or a step without a name."""
     step: int | None = None
-    """The step that it is, which need not have a name yet."""
+    """The index of the step that gives the image."""
 
 
-def fresh(op: Operation) -> Step:
-    """Return a step of an operation as its form starts: usual values, the source as further image.
+@dataclass(frozen=True)
+class StepEdit:
+    """The new contents of a step, as a form reads them."""
+
+    params: Mapping[str, object]
+    """Parameters without further images."""
+    images: Mapping[str, ImageChoice | Layer | None]
+    """Images by scikit-image's name of the argument."""
+    spatial: str | tuple[int, ...] | None
+    """The axes that the step runs over; None for all."""
+
+
+def default_step(op: Operation) -> Step:
+    """Return a step with an operation's usual values; further images are the source.
 
     Parameters
     ----------
     op
-        The operation.
+        Any operation of the catalogue.
     """
     params, inputs = {}, {}
     for name, parameter in op.parameters.items():
@@ -71,81 +83,81 @@ def fresh(op: Operation) -> Step:
         if name in op.images:
             inputs[name] = SOURCE
         elif not isinstance(parameter.spec, ChannelAxis):
-            params[name] = initial(parameter)
+            params[name] = initial_value(parameter)
     return Step(op.name, params, inputs=inputs)
 
 
 class Draft:
-    """The recipe of one layer, edited.
+    """The recipe of one layer under edit, with its history.
 
     Parameters
     ----------
-    sheet
-        What to start with.
+    state
+        The recipe before the first edit.
     """
 
-    def __init__(self, sheet: Sheet) -> None:
-        self._sheets = [sheet]
-        self._at = 0
-        self.made = sheet.recipe
-        """The recipe that the layer's pixels are the result of."""
+    def __init__(self, state: DraftState) -> None:
+        self._history = [state]
+        self._current = 0
+        self.computed = state.recipe
+        """The recipe that gave the layer's pixels."""
 
     @classmethod
     def of(cls, layer: Layer, record: Record | None) -> Draft:
-        """Return the draft to show for a layer.
+        """Return the first draft of a layer.
 
         Parameters
         ----------
         layer
-            The layer.
+            An image or labels layer, or a result.
         record
-            How it was made; None: it is where a recipe can start.
+            The record of a result; None for a layer that a recipe can start from.
         """
         if record is None:
-            return cls(Sheet(Origin.of(layer)))
-        sheet = Sheet(record.source, record.recipe, record.inputs, record.part, is_new=False)
-        return cls(sheet)
+            return cls(DraftState(Origin.of(layer)))
+        state = DraftState(record.source, record.recipe, record.inputs, record.part, is_new=False)
+        return cls(state)
 
     @property
-    def sheet(self) -> Sheet:
-        """What stands there now."""
-        return self._sheets[self._at]
+    def state(self) -> DraftState:
+        """The current state."""
+        return self._history[self._current]
 
     @property
     def recipe(self) -> Recipe | None:
-        """The recipe that stands there now."""
-        return self.sheet.recipe
+        """The recipe as it is now; None before the first step."""
+        return self.state.recipe
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """Its steps."""
+        """The recipe's steps."""
         return () if self.recipe is None else self.recipe.steps
 
     @property
     def is_edited(self) -> bool:
-        """Whether the layer shows something else than the recipe gives."""
-        return self.sheet.is_new or self.recipe != self.made
+        """Whether the layer's pixels are not the recipe's result."""
+        return self.state.is_new or self.recipe != self.computed
 
     # -- edits ---------------------------------------------------------------------------------
 
-    def put(self, sheet: Sheet) -> None:
-        """Go on with another sheet.
+    def set_state(self, state: DraftState) -> None:
+        """Replace the state, as one edit.
 
         Parameters
         ----------
-        sheet
-            The sheet.
+        state
+            The next state.
 
         Raises
         ------
         TilewiseError
-            When its recipe gives nothing.
+            If its recipe has no result.
         """
-        if sheet.recipe is not None:
-            sheet.recipe.output  # noqa: B018  # says where every step is switched off
-        if sheet != self.sheet:
-            self._sheets[self._at + 1 :] = [sheet]
-            self._at += 1
+        if state.recipe is not None:
+            state.recipe.output  # noqa: B018  # raises if every step is switched off
+        if state != self.state:
+            self._history[self._current + 1 :] = [state]
+            self._current += 1
 
     def edit(self, change: Callable[[Recipe], Recipe]) -> None:
         """Change the recipe.
@@ -158,83 +170,76 @@ class Draft:
         Raises
         ------
         TilewiseError
-            When there can be no such recipe.
+            If the changed recipe is invalid.
         """
         if self.recipe is not None:
-            self.put(self._with(change(self.recipe)))
+            self.set_state(self._with_recipe(change(self.recipe)))
 
-    def switch(self, at: int, enabled: bool) -> None:
+    def switch(self, index: int, enabled: bool) -> None:
         """Switch a step on or off; see `edit`."""
-        self.edit(lambda recipe: recipe.replaced(at, replace(recipe.steps[at], enabled=enabled)))
+        self.edit(
+            lambda recipe: recipe.replaced(index, replace(recipe.steps[index], enabled=enabled))
+        )
 
-    def insert(self, at: int, step: Step) -> None:
-        """Put a step before the one at this place; see `edit`."""
-        recipe, part = self.recipe, self.sheet.part
+    def insert(self, index: int, step: Step) -> None:
+        """Insert a step before the one at an index; see `edit`."""
+        recipe, part = self.recipe, self.state.part
         if recipe is None:
-            self.put(self._with(Recipe([step])))
+            self.set_state(self._with_recipe(Recipe([step])))
             return
-        if part and at == len(recipe):
-            # It goes on from the one of several results that the layer shows.
+        if part and index == len(recipe):
+            # The step takes the one of several results that the layer shows.
             recipe, name = named_step(recipe, recipe.running[-1])
             step = replace(step, inputs={**step.inputs, step.first: written(name, part)})
-        self.put(self._with(recipe.inserted(at, step)))
+        self.set_state(self._with_recipe(recipe.inserted(index, step)))
 
-    def remove(self, at: int) -> None:
-        """Take a step out; see `edit`."""
-        self.edit(lambda recipe: recipe.without(at))
+    def remove(self, index: int) -> None:
+        """Remove a step; see `edit`."""
+        self.edit(lambda recipe: recipe.without(index))
 
-    def move(self, at: int, to: int) -> None:
-        """Put a step at another place; see `edit`."""
-        self.edit(lambda recipe: recipe.moved(at, to))
+    def move(self, index: int, target: int) -> None:
+        """Move a step to another index; see `edit`."""
+        self.edit(lambda recipe: recipe.moved(index, target))
 
-    def set_step(
-        self,
-        at: int,
-        params: Mapping[str, Any],
-        images: Mapping[str, ImageChoice | Layer | None],
-        spatial: str | tuple[int, ...] | None,
-    ) -> None:
-        """Change what a step does.
+    def set_step(self, index: int, edit: StepEdit) -> None:
+        """Replace the contents of a step.
 
         Parameters
         ----------
-        at
-            Which one.
-        params
-            Its parameters, without further images.
-        images
-            By scikit-image's name of the argument: the choice, or a layer.
-        spatial
-            The axes that it runs over.
+        index
+            The step, from 0.
+        edit
+            Its new contents.
 
         Raises
         ------
         TilewiseError
-            When there can be no such recipe.
+            If the changed recipe is invalid.
         """
-        recipe, inputs = self.recipe, dict(self.sheet.inputs)
+        recipe, inputs = self.recipe, dict(self.state.inputs)
         if recipe is None:
             return
         names: dict[str, str] = {}
-        for role, image in images.items():
+        for role, image in edit.images.items():
             if isinstance(image, ImageChoice):
                 if image.target is not None:
                     names[role] = image.target
                 elif image.step is not None:
                     recipe, names[role] = named_step(recipe, image.step)
             elif image is not None:
-                names[role] = self._input(recipe, image, inputs)
-        steps, old = [*recipe.steps], recipe.steps[at]
-        steps[at] = Step(old.operation, params, old.name, names, spatial, old.enabled)
-        self.put(self._with(Recipe(steps, {**dict.fromkeys(recipe.inputs), **inputs}), inputs))
+                names[role] = self._input_name(recipe, image, inputs)
+        steps, old = [*recipe.steps], recipe.steps[index]
+        steps[index] = Step(old.operation, edit.params, old.name, names, edit.spatial, old.enabled)
+        changed = Recipe(steps, {**dict.fromkeys(recipe.inputs), **inputs})
+        self.set_state(self._with_recipe(changed, inputs))
 
-    def _input(self, recipe: Recipe, layer: Layer, inputs: dict[str, Origin]) -> str:
+    def _input_name(self, recipe: Recipe, layer: Layer, inputs: dict[str, Origin]) -> str:
         """Return the name of the input that a layer is; "source" for the source itself."""
         origin = Origin.of(layer)
-        if origin.id == self.sheet.source.id:
+        if origin.id == self.state.source.id:
             return SOURCE
-        for name, known in inputs.items():
-            if known.id == origin.id:
+        for name, known_origin in inputs.items():
+            if known_origin.id == origin.id:
                 inputs[name] = origin
                 return name
         taken = {*recipe.inputs, *(step.name for step in recipe.steps), SOURCE}
@@ -242,116 +247,120 @@ class Draft:
         inputs[name] = origin
         return name
 
-    def _with(self, recipe: Recipe, inputs: Mapping[str, Origin] | None = None) -> Sheet:
-        """Return the sheet with another recipe, without the inputs that no step takes any more."""
-        known = self.sheet.inputs if inputs is None else inputs
-        wanted = {link.given for links in recipe.links for link in links.values()}
-        kept = [name for name in recipe.inputs if name in wanted]
+    def _with_recipe(
+        self, recipe: Recipe, inputs: Mapping[str, Origin] | None = None
+    ) -> DraftState:
+        """Return the state with another recipe, without the inputs that no step takes."""
+        origins = self.state.inputs if inputs is None else inputs
+        linked = {link.given for links in recipe.links for link in links.values()}
+        names = [name for name in recipe.inputs if name in linked]
         return replace(
-            self.sheet,
-            recipe=Recipe(recipe.steps, kept),
-            inputs={name: known[name] for name in kept if name in known},
+            self.state,
+            recipe=Recipe(recipe.steps, names),
+            inputs={name: origins[name] for name in names if name in origins},
         )
 
-    # -- back and forth ------------------------------------------------------------------------
+    # -- undo and redo -------------------------------------------------------------------------
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is an edit to take back."""
-        return self._at > 0
+        """Whether there is an edit to undo."""
+        return self._current > 0
 
     @property
     def can_redo(self) -> bool:
-        """Whether an edit was taken back."""
-        return self._at + 1 < len(self._sheets)
+        """Whether there is an undone edit."""
+        return self._current + 1 < len(self._history)
 
     def undo(self) -> None:
-        """Take the last edit back."""
-        self._at = max(self._at - 1, 0)
+        """Undo the last edit."""
+        self._current = max(self._current - 1, 0)
 
     def redo(self) -> None:
-        """Make an edit again that was taken back."""
-        self._at = min(self._at + 1, len(self._sheets) - 1)
+        """Redo the edit that was undone last."""
+        self._current = min(self._current + 1, len(self._history) - 1)
 
     # -- choices -------------------------------------------------------------------------------
 
-    def images(self, at: int) -> list[ImageChoice]:
-        """Return where a step can take an image from: the source, inputs, earlier steps' results.
+    def image_choices(self, index: int) -> list[ImageChoice]:
+        """Return the images that a step can take: the source, inputs, results of earlier steps.
 
         Parameters
         ----------
-        at
-            Which step.
+        index
+            The step, from 0.
         """
-        found = [ImageChoice(f"source ({self.sheet.source.name})", SOURCE)]
+        choices = [ImageChoice(f"source ({self.state.source.name})", SOURCE)]
         for name in () if self.recipe is None else self.recipe.inputs:
-            known = self.sheet.inputs.get(name)
-            found.append(ImageChoice(f"input {name}" if known is None else known.name, name))
-        for number, step in enumerate(self.steps[:at]):
+            origin = self.state.inputs.get(name)
+            choices.append(ImageChoice(f"input {name}" if origin is None else origin.name, name))
+        for number, step in enumerate(self.steps[:index]):
             if step.op.as_step().output.is_image:
-                found.append(ImageChoice(step_words(number, step), step.name, number))
-        offered = {one.target for one in found}
-        used = [target for target in self.steps[at].inputs.values() if target not in offered]
-        return [*found, *(ImageChoice(target, target) for target in used)]
+                choices.append(ImageChoice(step_label(number, step), step.name, number))
+        offered = {choice.target for choice in choices}
+        linked = [target for target in self.steps[index].inputs.values() if target not in offered]
+        return [*choices, *(ImageChoice(target, target) for target in linked)]
 
-    def chosen(self, at: int, role: str) -> ImageChoice | None:
-        """Return where a step takes an image from now; None where it takes none.
+    def chosen_image(self, index: int, role: str) -> ImageChoice | None:
+        """Return the image that a step takes now; None if it takes none.
 
         Parameters
         ----------
-        at
-            Which step.
+        index
+            The step, from 0.
         role
             scikit-image's name of the argument.
         """
-        target = self.steps[at].inputs.get(role)
+        step = self.steps[index]
+        target = step.inputs.get(role)
         if target is None:
-            return ImageChoice(BEFORE) if role == self.steps[at].first else None
-        return next(one for one in self.images(at) if one.target == target)
+            return ImageChoice(PREVIOUS_STEP) if role == step.first else None
+        return next(choice for choice in self.image_choices(index) if choice.target == target)
 
-    def where(self, at: int, role: str) -> str:
-        """Return where a step's image comes from, in words.
+    def image_label(self, index: int, role: str) -> str:
+        """Return the name of the image that a step takes, as a list shows it.
 
         Parameters
         ----------
-        at
-            Which step.
+        index
+            The step, from 0.
         role
             scikit-image's name of the argument.
         """
-        assert self.recipe is not None
-        link: Link = self.recipe.links[at][role]
+        if self.recipe is None:
+            raise LookupError("A draft without a recipe has no steps.")
+        link: Link = self.recipe.links[index][role]
         if link.step is not None:
             part = f", image {link.part + 1}" if link.part else ""
-            return f"{step_words(link.step, self.steps[link.step])}{part}"
+            return f"{step_label(link.step, self.steps[link.step])}{part}"
         if link.given == SOURCE:
-            return repr(self.sheet.source.name)
-        known = self.sheet.inputs.get(link.given)
-        return repr(link.given if known is None else known.name)
+            return repr(self.state.source.name)
+        origin = self.state.inputs.get(link.given)
+        return repr(link.given if origin is None else origin.name)
 
 
-def step_words(number: int, step: Step) -> str:
-    """Return what a list calls a step's result."""
+def step_label(number: int, step: Step) -> str:
+    """Return the name of a step's result, such as ``2 Otsu threshold``."""
     return f"{number + 1} {step.op.title}"
 
 
-def missing(sheet: Sheet, layers: Iterable[Any]) -> str:
-    """Return which layers of a recipe are not open, in one sentence; else nothing.
+def missing_layers(state: DraftState, layers: Iterable[Layer]) -> str:
+    """Return which layer of a recipe is not open, in one sentence; empty if all are.
 
     Parameters
     ----------
-    sheet
-        The recipe.
+    state
+        The recipe and its layers.
     layers
         The viewer's layers.
     """
     layers = list(layers)
-    if sheet.source.find(layers) is None:
-        return f"The recipe starts from {sheet.source.name!r}, which is not open: open it again."
-    for name in () if sheet.recipe is None else sheet.recipe.inputs:
-        known = sheet.inputs.get(name)
-        if known is None:
+    if state.source.find(layers) is None:
+        return f"The recipe starts from {state.source.name!r}, which is not open: open it again."
+    for name in () if state.recipe is None else state.recipe.inputs:
+        origin = state.inputs.get(name)
+        if origin is None:
             return f"The recipe takes another image, {name!r}: choose a layer for it in its step."
-        if known.find(layers) is None:
-            return f"The recipe takes {known.name!r}, which is not open: open it again."
+        if origin.find(layers) is None:
+            return f"The recipe takes {origin.name!r}, which is not open: open it again."
     return ""

@@ -1,12 +1,12 @@
-"""What leaves the Recipe panel: recipe files, Python scripts, and results on disk."""
+"""The Recipe panel's buttons for files: recipes, Python scripts, and results on disk."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QApplication,
@@ -17,97 +17,68 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_tilewise._napari.jobs.compute import store
-from napari_tilewise._napari.jobs.job import complaining
 from napari_tilewise._napari.jobs.plan_dialog import PlanDialog
-from napari_tilewise._napari.jobs.session_runs import Followed, Pause, follow
-from napari_tilewise._napari.layers import results, snapshot
+from napari_tilewise._napari.layers import snapshot
+from napari_tilewise._napari.recipe_panel.stored_run import StoredRun
+from napari_tilewise._napari.widgets.wording import RECIPE_FILES
 from napari_tilewise.errors import DestinationUnwritable, InvalidRecipe, TilewiseError
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.recipe import Recipe
 
 if TYPE_CHECKING:
-    import threading
+    from collections.abc import Callable
 
     from napari_tilewise._napari.jobs.job import Job, JobOutcome
-    from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
-    from napari_tilewise.engine.events import Listener
+    from napari_tilewise._napari.recipe_panel.drafts import Draft
+    from napari_tilewise._napari.recipe_panel.recipe_runs import RecipeRuns
 
-RECIPES = "Recipes (*.yaml *.yml)"
 SCRIPTS = "Python scripts (*.py)"
 IMAGES = "OME-Zarr (*.ome.zarr);;OME-TIFF (*.ome.tif);;ImageJ TIFF (*.tif);;NumPy (*.npy)"
 TABLES = "Tables and numbers (*.csv *.json)"
 
 
-@dataclass(frozen=True, eq=False)
-class StoredRun:
-    """A recipe on a whole image, into a file."""
-
-    job: Job
-    path: Path
-
-    def __call__(self, progress: Listener, cancel: threading.Event) -> tuple[JobOutcome, ...]:
-        """Do it; see `compute.store`."""
-        return store(self.job, self.path, progress, cancel)
-
-    def follow(self, cancel: threading.Event, listener: Listener | None) -> Followed:
-        """Show it in the Runs panel.
-
-        Parameters
-        ----------
-        cancel
-            What stops it.
-        listener
-            Who else is told of its events.
-        """
-        job = self.job
-        return follow(
-            str(job), source=job.source.name, output=self.path, cancel=cancel, pause=job.pause,
-            listener=listener, again=self,
-        )  # fmt: skip
-
-    @property
-    def pause(self) -> Pause:
-        """Set while it is paused."""
-        return self.job.pause
-
-    def __str__(self) -> str:
-        """Return what is done."""
-        return f"{self.job} into {self.path.name}"
-
-
-class RecipeFiles:
-    """The buttons for files, and what they do.
+class RecipeFiles(QWidget):
+    """Saves and loads recipes, writes scripts, and runs a recipe into a file.
 
     Parameters
     ----------
-    panel
-        The panel they belong to.
+    draft
+        Returns the draft under edit; None if no layer is selected.
+    runs
+        Runs the recipe.
     """
 
-    def __init__(self, panel: RecipePanel) -> None:
-        self._panel = panel
+    said = Signal(str)
+    """A line to show in the panel."""
+    failed = Signal(str)
+    """A problem, in one sentence."""
+    loaded = Signal(object)
+    """A `Recipe` was loaded from a file."""
+
+    def __init__(self, draft: Callable[[], Draft | None], runs: RecipeRuns) -> None:
+        super().__init__()
+        self._draft, self._runs = draft, runs
         self._stored: tuple[StoredRun, tuple[JobOutcome, ...]] | None = None
         self.plan: PlanDialog | None = None
-        self.save, self.load, self.script, self.full = map(
+        """The dialog that was shown last."""
+        self.save, self.load, self.script, self.run_full = map(
             QPushButton, ("Save...", "Load...", "Script", "Run on the full image...")
         )
         self.open = QPushButton("Open the result")
-        self.save.setToolTip("<qt>Save the recipe as a text file, to run on other images</qt>")
+        self.save.setToolTip("<qt>Save the recipe as a text file, to run it on other images</qt>")
         self.load.setToolTip("<qt>Load a recipe to run on the selected layer</qt>")
-        self.script.setToolTip("<qt>The recipe as a Python script</qt>")
-        self.full.setToolTip(
-            "<qt>Compute the recipe at full resolution, tile by tile, into a file: also where the "
-            "image is larger than memory</qt>"
+        self.script.setToolTip("<qt>Export the recipe as a Python script</qt>")
+        self.run_full.setToolTip(
+            "<qt>Compute the recipe at full resolution, tile by tile, into a file. The image may "
+            "be larger than memory.</qt>"
         )
-        self.open.setToolTip("Show what was written as a layer")
+        self.open.setToolTip("Open the written file as a layer")
         self._connect()
-        self.row = QWidget()
-        layout = QGridLayout(self.row)
+        layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for column, button in enumerate((self.save, self.load, self.script)):
             layout.addWidget(button, 0, column)
-        layout.addWidget(self.full, 1, 0, 1, 2)
+        layout.addWidget(self.run_full, 1, 0, 1, 2)
         layout.addWidget(self.open, 1, 2)
 
     def _connect(self) -> None:
@@ -127,11 +98,11 @@ class RecipeFiles:
         self.save_script.triggered.connect(lambda: self.write_script())
         self.save.clicked.connect(lambda: self.write())
         self.load.clicked.connect(lambda: self.read())
-        self.full.clicked.connect(lambda: self.run())
+        self.run_full.clicked.connect(lambda: self.run())
         self.open.clicked.connect(self.open_result)
 
-    def enable(self, *, has_layer: bool, has_recipe: bool, able: bool) -> None:
-        """Enable what can be done now.
+    def enable(self, *, has_layer: bool, has_recipe: bool, can_run: bool) -> None:
+        """Enable the buttons that can be used now.
 
         Parameters
         ----------
@@ -139,16 +110,21 @@ class RecipeFiles:
             Whether a layer is selected that a recipe can start from.
         has_recipe
             Whether there is a recipe.
-        able
-            Whether it can be run.
+        can_run
+            Whether the recipe can be run now.
         """
         self.load.setEnabled(has_layer)
         self.save.setEnabled(has_recipe)
         self.script.setEnabled(has_recipe)
-        self.full.setEnabled(able)
+        self.run_full.setEnabled(can_run)
         self.open.setEnabled(self._stored is not None)
 
     # ------------------------------------------------------------------ recipes and scripts
+
+    @property
+    def _recipe(self) -> Recipe | None:
+        draft = self._draft()
+        return None if draft is None else draft.recipe
 
     def write(self, path: Path | None = None) -> None:
         """Save the recipe.
@@ -156,18 +132,18 @@ class RecipeFiles:
         Parameters
         ----------
         path
-            Where; asked for unless given.
+            The file; a dialog asks for it by default.
         """
-        recipe = self._panel.recipe
-        path = path or self._ask("Save the recipe", RECIPES, ".yaml")
+        recipe = self._recipe
+        path = path or self._ask_path("Save the recipe", RECIPE_FILES, ".yaml")
         if recipe is None or path is None:
             return
         try:
             recipe.save(path)
         except TilewiseError as error:
-            self._panel.complain(str(error))
+            self.failed.emit(str(error))
             return
-        self._panel.say(f"Saved {path.name}.")
+        self.said.emit(f"Saved {path.name}.")
 
     def read(self, path: Path | None = None) -> None:
         """Load a recipe for the selected layer.
@@ -175,51 +151,57 @@ class RecipeFiles:
         Parameters
         ----------
         path
-            The file; asked for unless given.
+            The file; a dialog asks for it by default.
         """
         if path is None:
-            chosen, _ = QFileDialog.getOpenFileName(self._panel, "Load a recipe", "", RECIPES)
+            chosen, _ = QFileDialog.getOpenFileName(self, "Load a recipe", "", RECIPE_FILES)
             if not chosen:
                 return
             path = Path(chosen)
         try:
             recipe = Recipe.load(path)
         except TilewiseError as error:
-            self._panel.complain(str(error))
+            self.failed.emit(str(error))
             return
-        self._panel.take_recipe(recipe)
+        self.loaded.emit(recipe)
 
     def text(self, *, plain: bool = False) -> str:
-        """Return the recipe as a Python script; raises `TilewiseError` where there is none.
+        """Return the recipe as a Python script.
 
         Parameters
         ----------
         plain
-            Whether it does without this package.
+            Whether the script uses scikit-image only, without this package.
+
+        Raises
+        ------
+        TilewiseError
+            If there is no recipe, or it cannot be written as a script.
         """
-        recipe, source = self._panel.recipe, self._panel.source
-        if recipe is None:
-            raise InvalidRecipe("There is no recipe: select a layer that was made with one.")
-        names = None if source is None else snapshot.take(source, as_made=False).names
-        return recipe.to_script(scikit_image_only=plain, axes=names)
+        draft = self._draft()
+        if draft is None or draft.recipe is None:
+            raise InvalidRecipe("There is no recipe: select a layer that has one.")
+        source = self._runs.source(draft)
+        names = None if source is None else snapshot.take(source, as_result=False).names
+        return draft.recipe.to_script(scikit_image_only=plain, axes=names)
 
     def copy_script(self, *, plain: bool = False) -> None:
-        """Put the recipe into the clipboard as a Python script.
+        """Copy the recipe to the clipboard as a Python script.
 
         Parameters
         ----------
         plain
-            Whether it does without this package.
+            Whether the script uses scikit-image only, without this package.
         """
         try:
             script = self.text(plain=plain)
         except TilewiseError as error:
-            self._panel.complain(str(error))
+            self.failed.emit(str(error))
             return
         clipboard = QApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(script)
-        self._panel.say("Copied: paste it into a script or a notebook.")
+        self.said.emit("Copied: paste it into a script or a notebook.")
 
     def write_script(self, path: Path | None = None, *, plain: bool = False) -> None:
         """Save the recipe as a Python script.
@@ -227,24 +209,24 @@ class RecipeFiles:
         Parameters
         ----------
         path
-            Where; asked for unless given.
+            The file; a dialog asks for it by default.
         plain
-            Whether it does without this package.
+            Whether the script uses scikit-image only, without this package.
         """
-        path = path or self._ask("Save the script", SCRIPTS, ".py")
+        path = path or self._ask_path("Save the script", SCRIPTS, ".py")
         if path is None:
             return
         try:
             path.write_text(self.text(plain=plain), encoding="utf-8")
         except TilewiseError as error:
-            self._panel.complain(str(error))
+            self.failed.emit(str(error))
         except OSError as error:
-            self._panel.complain(str(DestinationUnwritable(
+            self.failed.emit(str(DestinationUnwritable(
                 f"The script {str(path)!r} cannot be written: {error.strerror}. "
-                "Name a folder that exists and that you may write to."
+                "Choose a folder that exists and is writable."
             )))  # fmt: skip
         else:
-            self._panel.say(f"Saved {path.name}.")
+            self.said.emit(f"Saved {path.name}.")
 
     # ------------------------------------------------------------------ full runs
 
@@ -254,70 +236,60 @@ class RecipeFiles:
         Parameters
         ----------
         path
-            Where; asked for unless given, and then the plan is shown first.
+            The file; by default a dialog asks for it, and another one shows the plan of the run.
         """
-        panel = self._panel
-        if panel.runner.is_running:
+        if self._runs.runner.is_running:
             return
         try:
-            job = panel.runs.job(memo=False)
+            job = self._runs.job(self._draft(), memo=False)
         except TilewiseError as error:
-            panel.complain(str(error))
+            self.failed.emit(str(error))
             return
         if path is not None:
-            self._start(job, path)
-        elif (chosen := self._ask("Write the result", *_format(job.output))) is not None:
-            self.plan = PlanDialog(panel, job, chosen)
-            self.plan.accepted.connect(lambda: self._start(job, chosen))
-            self.plan.open()
+            self._runs.start(StoredRun(job, path))
+        elif (chosen := self._ask_path("Write the result", *_formats(job.output))) is not None:
+            self._show_plan(job, chosen)
 
-    def _start(self, job: Job, path: Path) -> None:
-        panel, work = self._panel, StoredRun(job, path)
-        if panel.runner.is_running:
-            return
-        panel.runner.start_work(work)
-        panel.runs.started(f"{work} ...")
+    def _show_plan(self, job: Job, path: Path) -> None:
+        self.plan = PlanDialog(self, job, path)
+        self.plan.accepted.connect(lambda: self._runs.start(StoredRun(job, path)))
+        self.plan.open()
 
-    def stored(self, work: StoredRun, outcomes: tuple[JobOutcome, ...]) -> None:
-        """Tell that a result was written, and offer to open it.
+    def offer(self, run: StoredRun, outcomes: tuple[JobOutcome, ...]) -> None:
+        """Report that a result was written, and offer to open it.
 
         Parameters
         ----------
-        work
-            What was done.
+        run
+            The finished run.
         outcomes
-            Its results, where they are images that can be shown.
+            Its results that can be shown as layers.
         """
-        self._stored = (work, outcomes) if outcomes else None
+        self._stored = (run, outcomes) if outcomes else None
         self.open.setEnabled(bool(outcomes))
-        self._panel.say(f"Written to {work.path}.")
+        self.said.emit(f"Written to {run.path}.")
 
     def open_result(self) -> None:
-        """Add what was written: a layer for each result."""
+        """Add the written results as layers, one for each."""
         stored, self._stored = self._stored, None
         self.open.setEnabled(False)
-        if stored is None:
-            return
-        work, outcomes = stored
-        with complaining(work, self._panel.complain):
-            for outcome in outcomes:
-                made = results.layer(work.job, outcome)
-                if made is not None:
-                    self._panel.runs.add(outcome, made)
+        if stored is not None:
+            run, outcomes = stored
+            self._runs.add_results(run.job, outcomes)
 
-    def _ask(self, title: str, kinds: str, suffix: str) -> Path | None:
-        """Ask for a file to write; None where the user thinks better of it."""
-        chosen, kind = QFileDialog.getSaveFileName(self._panel, title, "", kinds)
+    def _ask_path(self, title: str, filters: str, suffix: str) -> Path | None:
+        """Ask for a file to write; return None if the user cancels."""
+        chosen, file_filter = QFileDialog.getSaveFileName(self, title, "", filters)
         if not chosen:
             return None
-        of_kind = re.search(r"\(\*(\.\S+?)[ )]", kind)  # the first of the kind that was chosen
+        pattern = re.search(r"\(\*(\.\S+?)[ )]", file_filter)  # the filter's first suffix
         return Path(
-            chosen if Path(chosen).suffix else f"{chosen}{of_kind[1] if of_kind else suffix}"
+            chosen if Path(chosen).suffix else f"{chosen}{pattern[1] if pattern else suffix}"
         )
 
 
-def _format(output: Output) -> tuple[str, str]:
-    """Return the files that can hold a result, and their usual suffix."""
+def _formats(output: Output) -> tuple[str, str]:
+    """Return the file filters for a kind of result, and the usual suffix."""
     if output.is_image:
         return IMAGES, ".ome.zarr"
     return TABLES, ".csv" if output in (Output.TABLE, Output.POINTS, Output.CONTOURS) else ".json"

@@ -1,201 +1,238 @@
-"""Computing a recipe under edit: into its layer, into a new one, or into a file."""
+"""Computes a recipe under edit: into its layer, into a new layer, or into a file."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from napari_tilewise._napari.jobs.job import Job, JobOutcome, complaining
+from napari_tilewise._napari.jobs import result_layers
+from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
 from napari_tilewise._napari.jobs.running import Runner
-from napari_tilewise._napari.layers import layer_record, results, slicing, snapshot
-from napari_tilewise._napari.layers.layer_record import Record
-from napari_tilewise._napari.layers.snapshot_cache import Sources
-from napari_tilewise._napari.recipe_panel.drafts import Draft, missing
-from napari_tilewise._napari.recipe_panel.recipe_files import StoredRun
+from napari_tilewise._napari.layers import layer_record, slicing, snapshot
+from napari_tilewise._napari.layers.layer_record import Origin, Record
+from napari_tilewise._napari.layers.snapshot_cache import SnapshotCache
+from napari_tilewise._napari.recipe_panel.drafts import Draft, missing_layers
+from napari_tilewise._napari.recipe_panel.stored_run import StoredRun
 from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
 from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
     from napari.layers import Layer
 
-    from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
+
+@dataclass(frozen=True, eq=False)
+class UpdateTarget:
+    """Where the results of a run are shown."""
+
+    layer: Layer
+    draft: Draft
+    as_new: bool
+    """Whether the result becomes a new layer, whatever `layer` shows."""
 
 
-class RecipeRuns:
+class RecipeRuns(QObject):
     """The runs of a Recipe panel, one at a time.
 
     Parameters
     ----------
-    panel
-        The panel.
+    viewer
+        The viewer whose layers are read and updated.
+    parent
+        Its end stops the run.
     """
 
-    def __init__(self, panel: RecipePanel) -> None:
-        self._panel = panel
-        self._sources = Sources()
-        self._target: tuple[Layer, Draft, bool] | None = None
-        self.runner = Runner(panel)
-        self.runner.progressed.connect(self._progressed)
+    started = Signal(str)
+    """A run started; the text names it."""
+    progressed = Signal(str, int, int)
+    """The current pass, tiles done, all tiles."""
+    ended = Signal()
+    """The run finished, failed or was cancelled; emitted before its results are shown."""
+    said = Signal(str)
+    """A line to show in the panel."""
+    failed = Signal(str)
+    """A problem, in one sentence."""
+    layer_updated = Signal(object)
+    """The layer whose recipe was computed."""
+    layer_replaced = Signal(object, object)
+    """A new layer takes the place of a draft's layer: the new layer and the draft."""
+    stored = Signal(object, object)
+    """A `StoredRun` and its outcomes."""
+
+    def __init__(self, viewer: ViewerModel, parent: QObject) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._snapshots = SnapshotCache()
+        self._target: UpdateTarget | None = None
+        self.runner = Runner(self)
+        self.runner.progressed.connect(self.progressed)
         self.runner.finished.connect(self._finished)
         self.runner.failed.connect(self._failed)
 
-    def job(self, *, memo: bool = True) -> Job:
-        """Return what Update does.
+    def source(self, draft: Draft) -> Layer | None:
+        """Return the layer that a draft's recipe starts from; None if it is not open.
 
         Parameters
         ----------
+        draft
+            A recipe under edit.
+        """
+        return draft.state.source.find(self._viewer.layers)
+
+    def job(self, draft: Draft | None, *, memo: bool = True) -> Job:
+        """Return the job that computes a draft's recipe.
+
+        Parameters
+        ----------
+        draft
+            The recipe under edit.
         memo
-            Whether results of earlier runs are used.
+            Whether results of earlier runs are reused.
 
         Raises
         ------
         TilewiseError
-            When it cannot be done.
+            If there is no recipe, or one of its layers is not open.
         """
-        draft = self._panel.draft
         if draft is None or draft.recipe is None:
-            raise InvalidImage("There is no recipe: select a layer that was made with one.")
-        sheet, layers = draft.sheet, self._panel.viewer.layers
-        source = sheet.source.find(layers)
-        if (problem := missing(sheet, layers)) or source is None:
+            raise InvalidImage("There is no recipe: select a layer that has one.")
+        state, layers = draft.state, self._viewer.layers
+        source = state.source.find(layers)
+        if (problem := missing_layers(state, layers)) or source is None:
             raise InvalidImage(problem)
-        taken = self._sources.take(source, as_made=False)
-        found = {name: sheet.inputs[name].find(layers) for name in draft.recipe.inputs}
+        image = self._snapshots.take(source, as_result=False)
+        further = {name: state.inputs[name].find(layers) for name in draft.recipe.inputs}
         inputs = {
-            name: self._sources.take(layer, as_made=True).finest
-            for name, layer in found.items()
+            name: self._snapshots.take(layer, as_result=True).finest
+            for name, layer in further.items()
             if layer is not None
         }
-        origins = {name: layer_record.Origin.of(layer) for name, layer in found.items() if layer}
+        origins = {name: Origin.of(layer) for name, layer in further.items() if layer}
         return Job(
             recipe=draft.recipe,
-            source=taken,
-            box=snapshot.shown(source, self._panel.viewer),
-            record=Record(draft.recipe, layer_record.Origin.of(source), origins),
+            source=image,
+            box=snapshot.shown_box(source, self._viewer),
+            record=Record(draft.recipe, Origin.of(source), origins),
             inputs=inputs,
-            roots={SOURCE: taken.finest, **inputs},
-            part=sheet.part,
-            memo=self._sources.memo(source) if memo and taken.in_memory else None,
+            roots={SOURCE: image.finest, **inputs},
+            part=state.part,
+            memo=self._snapshots.memo(source) if memo and image.in_memory else None,
         )
 
-    def run(self, *, as_new: bool = False) -> None:
-        """Compute the recipe, in the background.
+    def update(self, layer: Layer, draft: Draft, *, as_new: bool = False) -> None:
+        """Compute a draft's recipe in the background, and show the result.
 
         Parameters
         ----------
+        layer
+            The layer to update.
+        draft
+            The layer's recipe under edit.
         as_new
-            Whether the result is a new layer whatever the selected one is.
+            Whether the result becomes a new layer.
         """
-        layer, draft = self._panel.layer, self._panel.draft
-        if self.runner.is_running or layer is None or draft is None:
+        if self.runner.is_running:
             return
         try:
-            job = self.job()
+            job = self.job(draft)
         except TilewiseError as error:
-            self._panel.complain(str(error))
+            self.failed.emit(str(error))
             return
-        source = draft.sheet.source.find(self._panel.viewer.layers)
-        self._target = (layer, draft, as_new or draft.sheet.is_new)
-        self.runner.start(job, lambda: snapshot.shown(source, self._panel.viewer))
-        self.started(f"{job} ...")
+        source = self.source(draft)
+        self._target = UpdateTarget(layer, draft, as_new or draft.state.is_new)
+        self.runner.start(job, lambda: snapshot.shown_box(source, self._viewer))
+        self.started.emit(f"{job} ...")
 
-    def started(self, words: str) -> None:
-        """Show that something runs.
+    def start(self, run: StoredRun) -> None:
+        """Run a recipe into a file, in the background.
 
         Parameters
         ----------
-        words
-            What.
+        run
+            The job and its file.
         """
-        self._panel.bar.setVisible(True)
-        self._panel.bar.setRange(0, 0)
-        self._panel.enable()
-        self._panel.say(words)
+        if not self.runner.is_running:
+            self.runner.start_work(run)
+            self.started.emit(f"{run} ...")
 
-    def stop(self) -> None:
-        """Cancel the run."""
-        self.runner.cancel()
-        self._panel.cancel.setEnabled(False)
-        self._panel.say("Cancelling ...")
-
-    def _progressed(self, what: str, done: int, tiles: int) -> None:
-        self._panel.bar.setRange(0, tiles)
-        self._panel.bar.setValue(done)
-        if self._panel.cancel.isEnabled():
-            self._panel.say(f"{what}: {done} of {tiles} tiles")
+    # ------------------------------------------------------------------ results
 
     def _failed(self, error: TilewiseError) -> None:
         self._target = None
-        self._panel.bar.hide()
-        self._panel.enable()
+        self.ended.emit()
         if isinstance(error, Cancelled):
-            self._panel.say("Cancelled.")
+            self.said.emit("Cancelled.")
         else:
-            self._panel.complain(str(error))
+            self.failed.emit(str(error))
 
-    def _finished(self, work: Any, outcomes: tuple[JobOutcome, ...]) -> None:
+    def _finished(self, work: Job | StoredRun, outcomes: tuple[JobOutcome, ...]) -> None:
         target, self._target = self._target, None
-        self._panel.bar.hide()
-        self._panel.enable()
-        with complaining(work, self._panel.complain):
-            if isinstance(work, StoredRun):
-                self._panel.files.stored(work, outcomes)
-            else:
-                assert target is not None, "only `run` starts a job"
-                self._show(work, outcomes, *target)
+        self.ended.emit()
+        if isinstance(work, StoredRun):
+            self.stored.emit(work, outcomes)
+        elif target is not None:
+            with reporting_errors(work, self.failed.emit):
+                self._show(work, outcomes, target)
 
-    def _show(
-        self, job: Job, outcomes: tuple[JobOutcome, ...], layer: Layer, draft: Draft, as_new: bool
-    ) -> None:
-        told = [
-            self._take_in(job, outcome, layer, draft, as_new or number > 0)
-            for number, outcome in enumerate(outcomes)
-        ]
-        if self._panel.layer is layer:  # else the user, or a new layer, has moved on
-            self._panel.show_draft(self._panel.selected)
-        self._panel.enable()
-        self._panel.say(" ".join(told))
+    def _show(self, job: Job, outcomes: tuple[JobOutcome, ...], target: UpdateTarget) -> None:
+        lines = [self._show_outcome(job, outcome, target) for outcome in outcomes[:1]]
+        new = UpdateTarget(target.layer, target.draft, as_new=True)
+        lines += [self._show_outcome(job, outcome, new) for outcome in outcomes[1:]]
+        self.layer_updated.emit(target.layer)
+        self.said.emit(" ".join(lines))
 
-    def _take_in(
-        self, job: Job, outcome: JobOutcome, layer: Layer, draft: Draft, as_new: bool
-    ) -> str:
-        """Show a result in its layer or in a new one; return a line."""
-        made = results.layer(job, outcome)
-        layers = self._panel.viewer.layers
-        if made is None:
-            source = job.record.source.find(layers)
-            told = results.note(job, outcome, source)
-            show_info(told)
-            return told
-        if as_new or layer not in layers or layer_record.trouble(layer):  # painted on meanwhile
-            self.add(outcome, made)
-            return f"Added {made.name!r}."
+    def _show_outcome(self, job: Job, outcome: JobOutcome, target: UpdateTarget) -> str:
+        """Show a result in its layer or in a new one; return a line that says so."""
+        result, layers = result_layers.layer(job, outcome), self._viewer.layers
+        if result is None:
+            line = result_layers.note(job, outcome, job.record.source.find(layers))
+            show_info(line)
+            return line
+        layer = target.layer
+        if target.as_new or layer not in layers or layer_record.problem(layer):  # was painted on
+            self._add(outcome, result)
+            return f"Added {result.name!r}."
         if outcome.lazy is not None:
-            slicing.in_background(layer, self._panel.viewer)
-        if results.update(layer, made):
-            draft.made = job.recipe
-            layer_record.write(layer, results.record(job, outcome))
+            slicing.in_background(layer, self._viewer)
+        is_updated = result_layers.update(layer, result)
+        target.draft.computed = job.recipe
+        if is_updated:
+            layer_record.write(layer, result_layers.record(job, outcome))
             return f"Updated {layer.name!r}."
-        made.name, at = layer.name, layers.index(layer)
-        draft.made = job.recipe
-        self._panel.keep_draft(made, draft)
-        layers.remove(layer)
-        made.name = layer.name
-        self.add(outcome, made)
-        layers.move(len(layers) - 1, at)
-        return f"{made.name!r} is {type(made).__name__.lower()} now, and so a new layer."
+        return self._replace(outcome, result, target)
 
-    def add(self, outcome: JobOutcome, made: Layer) -> None:
-        """Add a result's layer.
+    def _replace(self, outcome: JobOutcome, result: Layer, target: UpdateTarget) -> str:
+        """Put a result in the place of a layer of another type; return a line that says so."""
+        layers, layer = self._viewer.layers, target.layer
+        result.name, index = layer.name, layers.index(layer)
+        self.layer_replaced.emit(result, target.draft)
+        layers.remove(layer)
+        result.name = layer.name
+        self._add(outcome, result)
+        layers.move(len(layers) - 1, index)
+        kind = type(result).__name__.lower()
+        return f"{result.name!r} is a new layer: its type is {kind} now."
+
+    def add_results(self, job: Job, outcomes: tuple[JobOutcome, ...]) -> None:
+        """Add results as layers, one for each.
 
         Parameters
         ----------
-        outcome
-            The result.
-        made
-            Its layer.
+        job
+            The finished job.
+        outcomes
+            Its results.
         """
+        with reporting_errors(job, self.failed.emit):
+            for outcome in outcomes:
+                layer = result_layers.layer(job, outcome)
+                if layer is not None:
+                    self._add(outcome, layer)
+
+    def _add(self, outcome: JobOutcome, layer: Layer) -> None:
         if outcome.lazy is not None:
-            slicing.in_background(made, self._panel.viewer)
-        self._panel.viewer.add_layer(made)
+            slicing.in_background(layer, self._viewer)
+        self._viewer.add_layer(layer)

@@ -1,49 +1,54 @@
-"""One step under edit: its form, where its images come from, and which axes it runs over."""
+"""One step under edit: its form, the images that it takes, and the axes that it runs over."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from magicgui.widgets import ComboBox
-from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QToolButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_tilewise._napari.forms.editors import is_picture
 from napari_tilewise._napari.forms.form import Form
 from napari_tilewise._napari.layers import dimensions, recording, snapshot
-from napari_tilewise._napari.recipe_panel.drafts import BEFORE, Draft, ImageChoice
+from napari_tilewise._napari.recipe_panel.drafts import (
+    PREVIOUS_STEP,
+    Draft,
+    ImageChoice,
+    StepEdit,
+)
 from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets.fold import Fold
 from napari_tilewise._napari.widgets.labelled_rows import rows, show_row
-from napari_tilewise._napari.widgets.small_widgets import text
+from napari_tilewise._napari.widgets.small_widgets import text_label
 from napari_tilewise.errors import InvalidAxes, TilewiseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
     from napari.layers import Layer
 
     from napari_tilewise.recipe import Step
 
-AS_IT_IS = "as the image has it"
+DEFAULT_AXES = "as the image's axes say"
 Spatial = str | tuple[int, ...] | None
 
 
 class StepForm(QWidget):
-    """Edits one step of a draft; what is written is in the draft at once.
+    """Edits one step of a draft; every change is in the draft at once.
 
     Parameters
     ----------
     layers
         Returns the layers to offer as a further image of some role.
     source
-        Returns the layer that the recipe starts from, where it is open.
+        Returns the layer that the recipe starts from; None if it is not open.
     """
 
     edited = Signal()
-    """The draft has another recipe now."""
+    """The draft's recipe changed."""
     refused = Signal(str)
-    """Why what is written makes no recipe, in one sentence; empty when it does."""
+    """Why the form's values make no valid recipe, in one sentence; empty if they do."""
 
     def __init__(
         self, layers: Callable[[str], Sequence[Layer]], source: Callable[[], Layer | None]
@@ -51,27 +56,27 @@ class StepForm(QWidget):
         super().__init__()
         self._layers, self._source = layers, source
         self._draft: Draft | None = None
-        self._at = -1
-        self._filling = False
+        self._index = -1
+        self._is_filling = False
+        self._axes: dict[str, Spatial] = {}
         self.form: Form | None = None
-        self.title, self.kind = text(bold=True), text(faint=True)
-        self.image = ComboBox(label="works on", choices=[])
-        self.image.tooltip = "What the step works on"
-        self.way = ComboBox(label="process", choices=[])
-        self.way.tooltip = "<qt>Whether the step sees one plane at a time or whole volumes.</qt>"
-        self._ways: dict[str, Spatial] = {}
-        for box in (self.image, self.way):
-            box.changed.connect(lambda *_: self._changed())
-        self.advanced = QToolButton()
-        self.advanced.setText("Advanced")
-        self.advanced.setCheckable(True)
-        self.advanced.setAutoRaise(True)
-        self.advanced.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.advanced.toggled.connect(self._fold)
+        self.title, self.kind = text_label(bold=True), text_label(faint=True)
+        self.image = ComboBox(label="image", choices=[])
+        self.image.tooltip = "The image that the step processes"
+        self.process = ComboBox(label="process", choices=[])
+        self.process.tooltip = (
+            "<qt>Whether the step processes one plane at a time or whole volumes.</qt>"
+        )
+        for box in (self.image, self.process):
+            box.changed.connect(lambda *_: self._change())
+        self.advanced = Fold("Advanced")
         self._forms, self._advanced_forms = QVBoxLayout(), QVBoxLayout()
+        self._choices_box = rows([self.image, self.process])
+        self._lay_out()
+
+    def _lay_out(self) -> None:
         body = QVBoxLayout(self)
         body.setContentsMargins(0, 0, 4, 0)
-        self._choices_box = rows([self.image, self.way])
         for item in (self.title, self.kind, self._choices_box):
             body.addWidget(item)
         body.addLayout(self._forms)
@@ -79,90 +84,88 @@ class StepForm(QWidget):
         body.addLayout(self._advanced_forms)
         body.addStretch()
 
-    def show_step(self, draft: Draft, at: int) -> None:
-        """Show a step as it is in the draft.
+    def show_step(self, draft: Draft, index: int) -> None:
+        """Show a step of a draft.
 
         Parameters
         ----------
         draft
-            The draft.
-        at
-            Which step; -1: none.
+            The recipe under edit.
+        index
+            The step, from 0; -1 hides the form.
         """
-        self._draft, self._at = draft, at
-        self.setVisible(at >= 0)
-        if at < 0:
+        self._draft, self._index = draft, index
+        self.setVisible(index >= 0)
+        if index < 0:
             return
-        step = draft.steps[at]
-        self._filling = True
+        self._is_filling = True
         try:
-            self._fill(step)
+            self._fill(draft, draft.steps[index])
         finally:
-            self._filling = False
-        self._tell(step)
+            self._is_filling = False
+        self._describe(draft.steps[index])
 
-    def _fill(self, step: Step) -> None:
-        op, draft = step.op, self._draft
-        assert draft is not None
+    def _fill(self, draft: Draft, step: Step) -> None:
+        op = step.op
         if self.form is not None:
             self.form.discard()
-        self.form = form = Form(op, self._choices, self._changed)
+        self.form = form = Form(op, self._image_choices, self._change)
         self._forms.addWidget(form.basic)
         self._advanced_forms.addWidget(form.advanced)
         self.title.setText(op.title)
         self.title.setToolTip(wording.function(op))
-        self.advanced.setVisible(form.has_advanced)
-        self._fold(self.advanced.isChecked())
+        self.advanced.set_content(form.advanced, is_used=form.has_advanced)
         form.fit(self._ndim(step))
         form.set_values(
             {key: value for key, value in step.parameters.items() if key in form.editors}
         )
         for role in op.images:
-            chosen = draft.chosen(self._at, role)
-            if chosen is not None and role in form.editors:
-                form.editors[role].write(chosen)
-        first = draft.chosen(self._at, step.first)
-        self.image.choices = [(one.name, one) for one in self._first_choices(first)]
+            choice = draft.chosen_image(self._index, role)
+            if choice is not None and role in form.editors:
+                form.editors[role].write(choice)
+        first = draft.chosen_image(self._index, step.first)
+        self.image.choices = [(choice.name, choice) for choice in self._first_images(draft, first)]
         self.image.value = first
-        self._fill_ways(step)
+        self._fill_axes(step)
 
-    def _choices(self, role: str) -> list[Any]:
-        """Return what a further image can be: results of earlier steps, the source, layers."""
+    def _image_choices(self, role: str) -> list[Any]:
+        """Return the further images to offer: results of earlier steps, the source, layers."""
         if self._draft is None:
             return []
-        known = self._draft.images(self._at)
-        sheet = self._draft.sheet
-        taken = {sheet.source.id, *(origin.id for origin in sheet.inputs.values())}
-        layers = [one for one in self._layers(role) if str(one.unique_id) not in taken]
-        return [*known, *layers]
+        choices, state = self._draft.image_choices(self._index), self._draft.state
+        taken = {state.source.id, *(origin.id for origin in state.inputs.values())}
+        layers = [layer for layer in self._layers(role) if str(layer.unique_id) not in taken]
+        return [*choices, *layers]
 
-    def _first_choices(self, chosen: ImageChoice | None) -> list[ImageChoice]:
-        assert self._draft is not None
-        before = ImageChoice(BEFORE if self._at else f"source ({self._draft.sheet.source.name})")
-        if not self._at:
-            return [chosen] if chosen is not None else [before]
-        found = [ImageChoice(BEFORE), *self._draft.images(self._at)]
-        return found if chosen is None or chosen in found else [*found, chosen]
+    def _first_images(self, draft: Draft, current: ImageChoice | None) -> list[ImageChoice]:
+        """Return the images to offer as the one that the step processes."""
+        if not self._index:
+            source = ImageChoice(f"source ({draft.state.source.name})")
+            return [source if current is None else current]
+        choices = [ImageChoice(PREVIOUS_STEP), *draft.image_choices(self._index)]
+        return choices if current is None or current in choices else [*choices, current]
 
-    def _fill_ways(self, step: Step) -> None:
-        self._ways = {AS_IT_IS: None}
+    def _fill_axes(self, step: Step) -> None:
+        self._axes = {DEFAULT_AXES: None}
         source = self._source()
         if source is not None:
             try:
-                ways = dimensions.choices(
+                choices = dimensions.choices(
                     step.op, source.axis_labels, (source.ndim - 2, source.ndim - 1)
                 )
             except InvalidAxes:
-                ways = ()  # the image may have other axes by then: the run will tell
-            taken = snapshot.take(source, as_made=False)
-            self._ways |= {way.text: recording.recorded_axes(way.axes, None, taken) for way in ways}
-        known = next((key for key, way in self._ways.items() if way == step.spatial), None)
-        if known is None:
-            known = wording.spatial(step.spatial)
-            self._ways[known] = step.spatial
-        self.way.choices = list(self._ways)
-        self.way.value = known
-        show_row(self._choices_box, self.way, len(set(self._ways.values())) > 1)
+                choices = ()  # an earlier step may change the axes; the run checks them
+            image = snapshot.take(source, as_result=False)
+            self._axes |= {
+                choice.text: recording.recorded_axes(choice.axes, None, image) for choice in choices
+            }
+        current = next((text for text, axes in self._axes.items() if axes == step.spatial), None)
+        if current is None:
+            current = wording.spatial(step.spatial)
+            self._axes[current] = step.spatial
+        self.process.choices = list(self._axes)
+        self.process.value = current
+        show_row(self._choices_box, self.process, len(set(self._axes.values())) > 1)
 
     def _ndim(self, step: Step) -> int:
         source = self._source()
@@ -170,59 +173,35 @@ class StepForm(QWidget):
             return len(step.spatial)
         return 2 if source is None else int(source.ndim)
 
-    def _fold(self, unfolded: bool) -> None:
-        arrow = Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow
-        self.advanced.setArrowType(arrow)
-        if self.form is not None:
-            self.form.advanced.setVisible(unfolded)
+    # ------------------------------------------------------------------ edits
 
-    # ------------------------------------------------------------------ what is written
-
-    def _changed(self) -> None:
-        if self._filling or self._draft is None or self.form is None:
+    def _change(self) -> None:
+        draft, form = self._draft, self.form
+        if self._is_filling or draft is None or form is None:
             return
-        draft = self._draft
-        before = draft.sheet
+        before = draft.state
         try:
-            params, images = self._values()
-            draft.set_step(self._at, params, images, self._ways[self.way.value])
+            draft.set_step(self._index, self._edit(draft, form))
         except TilewiseError as error:
             self.refused.emit(str(error))
             return
         self.refused.emit("")
-        self._tell(draft.steps[self._at])
-        if draft.sheet != before:
+        self._describe(draft.steps[self._index])
+        if draft.state != before:
             self.edited.emit()
 
-    def _values(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the parameters and the images as they are written."""
-        form, draft = self.form, self._draft
-        assert form is not None
-        assert draft is not None
-        step, op = draft.steps[self._at], form.operation
-        params: dict[str, Any] = {}
-        images: dict[str, Any] = {step.first: self.image.value if self._at else None}
-        for name, value in form.values().items():
-            if name in op.images and not isinstance(value, str):
-                images[name] = value
-            elif hasattr(value, "data") and is_picture(op.specs[name]):
-                params[name] = np.asarray(snapshot.take(value).finest)
-            else:
-                params[name] = value
-        if not self._at and step.first in step.inputs:
-            images[step.first] = draft.chosen(0, step.first)
+    def _edit(self, draft: Draft, form: Form) -> StepEdit:
+        """Return the step's contents as the form has them."""
+        step, op, values = draft.steps[self._index], form.operation, form.read()
+        images: dict[str, ImageChoice | Layer | None] = {
+            step.first: self.image.value if self._index else None, **values.images,
+        }  # fmt: skip
+        if not self._index and step.first in step.inputs:
+            images[step.first] = draft.chosen_image(0, step.first)
         hidden = {key: value for key, value in step.parameters.items() if key not in form.editors}
-        return {**hidden, **recording.given(op, _set(op.parameters, params))}, images
+        params = {**hidden, **recording.without_defaults(op, values.params)}
+        return StepEdit(params, images, self._axes[self.process.value])
 
-    def _tell(self, step: Step) -> None:
-        said = wording.kind(step.op, self._ndim(step), step.parameters)
-        self.kind.setText(f"{said} {wording.exactness(step.op)}")
-
-
-def _set(parameters: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters without images that are not chosen."""
-    return {
-        key: value
-        for key, value in params.items()
-        if value is not None or not is_picture(parameters[key].spec)
-    }
+    def _describe(self, step: Step) -> None:
+        kind = wording.kind(step.op, self._ndim(step), step.parameters)
+        self.kind.setText(f"{kind} {wording.exactness(step.op)}")

@@ -1,4 +1,4 @@
-"""The steps of a recipe, one below the other: what each does, with what, and what it gives."""
+"""The list of a recipe's steps: the operation, its parameters and the kind of its result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_tilewise.recipe import Step
 
 FEWEST, MOST = 2, 6
-"""Steps that the list has room for, at least and at most."""
+"""The fewest and the most steps that are visible without scrolling."""
 STYLE = """
 QListWidget { background: transparent; }
 QListWidget::item { padding: 0px; }
@@ -36,8 +36,8 @@ QListWidget::item:selected { background: rgba(100, 120, 230, 110); border-radius
 """
 
 
-class ChainList(QListWidget):
-    """Shows the steps of a draft; one of them is selected."""
+class StepList(QListWidget):
+    """Shows the steps of a draft; one is selected."""
 
     chosen = Signal(int)
     """A step was selected."""
@@ -51,23 +51,23 @@ class ChainList(QListWidget):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setStyleSheet(STYLE)
         policy = self.sizePolicy()
-        policy.setVerticalStretch(1)  # a form below gets its share of the room from the beginning
+        policy.setVerticalStretch(1)  # the form below gets its share of the space at once
         self.setSizePolicy(policy)
         self._fit(0)
         self.boxes: list[QCheckBox] = []
         self.keys: dict[str, Callable[[], None]] = {}
-        """What keys do while the list has the focus."""
+        """Actions by Qt's names of keys, while the list has the focus."""
         self.currentRowChanged.connect(self._row_changed)
 
     def fill(self, draft: Draft, selected: int) -> None:
-        """Show the steps as they are now.
+        """Show the steps of a draft.
 
         Parameters
         ----------
         draft
-            The draft.
+            The recipe under edit.
         selected
-            The step to select.
+            The step to select, from 0.
         """
         self.blockSignals(True)
         self.clear()
@@ -93,22 +93,22 @@ class ChainList(QListWidget):
         self.setMaximumHeight(rows * self._row_height + 6)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Keep the selected step in sight."""
+        """Keep the selected step visible."""
         super().resizeEvent(event)
-        QTimer.singleShot(0, self._show_selected)  # once the rows are where they will be
+        QTimer.singleShot(0, self._show_selected)  # after the rows are laid out
 
     def _show_selected(self) -> None:
         self.scrollToItem(self.currentItem())
 
     def event(self, event: QEvent | None) -> bool:
-        """Take the list's keys before the window's shortcuts do."""
+        """Handle the list's keys before the window's shortcuts."""
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride:
             event.setAccepted(_keys(event) in self.keys)
             return event.isAccepted()
         return bool(super().event(event))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
-        """Do what a key stands for."""
+        """Run a key's action."""
         act = None if event is None else self.keys.get(_keys(event))
         if act is None:
             super().keyPressEvent(event)
@@ -121,7 +121,7 @@ class ChainList(QListWidget):
             self.boxes[self.currentRow()].toggle()
 
     def texts(self) -> list[str]:
-        """Return what stands there, step by step."""
+        """Return the text of each step."""
         rows = [self.itemWidget(self.item(number)) for number in range(self.count())]
         labels = [row.findChildren(QLabel) for row in rows if row is not None]
         return [" ".join(label.text() for label in row) for row in labels]
@@ -131,22 +131,22 @@ class ChainList(QListWidget):
         row.setObjectName("step")
         box = QCheckBox()
         box.setChecked(step.enabled)
-        box.setToolTip("Switched off, a step hands on what it would have worked on")
+        box.setToolTip("A step that is switched off passes its image on unchanged")
         box.toggled.connect(lambda on: self.switched.emit(number, on))
         self.boxes.append(box)
         text = QLabel(_text(draft, number, step))
         text.setTextFormat(Qt.TextFormat.RichText)
         text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         text.setEnabled(step.enabled)
-        gives = QLabel(wording.gives(step))
-        gives.setStyleSheet(f"color: {wording.FAINT};")
-        gives.setToolTip("What the step gives")
+        output = QLabel(wording.output_name(step))
+        output.setStyleSheet(f"color: {wording.FAINT};")
+        output.setToolTip("The kind of the result")
         layout = QHBoxLayout(row)
         layout.setContentsMargins(6, 3, 8, 3)
         layout.addWidget(box)
         layout.addWidget(text, 1)
-        layout.addWidget(gives)
-        for label in (text, gives):  # clicks select the row
+        layout.addWidget(output)
+        for label in (text, output):  # clicks select the row
             label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         return row
 
@@ -162,9 +162,9 @@ def _keys(event: QKeyEvent) -> str:
 def _text(draft: Draft, number: int, step: Step) -> str:
     title = html.escape(step.op.title)
     title = f"{number + 1}&nbsp; <b>{title}</b>" if step.enabled else f"{number + 1}&nbsp; {title}"
-    said = [wording.values(step), wording.spatial(step.spatial)]
-    said += [f"{wording.label(role)}: {draft.where(number, role)}" for role in step.inputs]
-    detail = html.escape(" · ".join(filter(None, said)) or "as scikit-image does it")
+    details = [wording.values(step), wording.spatial(step.spatial)]
+    details += [f"{wording.label(role)}: {draft.image_label(number, role)}" for role in step.inputs]
+    detail = html.escape(" · ".join(filter(None, details)) or "scikit-image's defaults")
     if not step.enabled:
         detail = "switched off"
     return f"{title}<br><span style='color: {wording.FAINT}'>{detail}</span>"

@@ -1,17 +1,18 @@
-"""What the Runs panel shows of each run: those of this session, and those that others left.
+"""The rows of the Runs panel: the runs of this session, and unfinished runs of other processes.
 
-A run that this session began and that failed or was cancelled is in both lists; it is one row.
+A run of this session that failed or was cancelled is unfinished too; it has one row.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import psutil
 
 from napari_tilewise._napari.jobs.session_runs import Status
+from napari_tilewise._napari.widgets import wording
 from napari_tilewise.batches.unfinished import RunState
 from napari_tilewise.engine.budget import resident
 from napari_tilewise.sizes import format_size
@@ -20,112 +21,117 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from napari_tilewise._napari.jobs.session_runs import Followed
+    from napari_tilewise._napari.jobs.session_runs import SessionRun
     from napari_tilewise.batches.unfinished import UnfinishedRun
 
 STATES = {
     RunState.RUNNING: Status.RUNNING,
-    RunState.INTERRUPTED: Status.LEFT,
-    RunState.NOT_RESUMABLE: Status.LOST,
+    RunState.INTERRUPTED: Status.INTERRUPTED,
+    RunState.NOT_RESUMABLE: Status.NOT_RESUMABLE,
 }
+
+MemoryOf: TypeAlias = "Callable[[int | None], int | None]"
+"""Returns the resident memory of a process by its id, or of this process for None."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One run."""
+class RunRow:
+    """One run or batch."""
 
-    what: str
+    title: str
     state: Status
     done: int = 0
     total: int = 0
     unit: str = "tiles"
-    left: str = ""
-    """How long it still takes."""
+    time_left: str = ""
+    """The estimated remaining time."""
     rate: str = ""
     memory: str = ""
     source: str = ""
     output: Path | None = None
     note: str = ""
-    """What else is to be known: the pass, or why it failed."""
-    followed: Followed | None = None
-    """The run, where this session began it."""
-    begun: UnfinishedRun | None = None
-    """What it left, where it left something."""
+    """The current pass, or why the run failed."""
+    run: SessionRun | None = None
+    """The run, if this session started it."""
+    unfinished: UnfinishedRun | None = None
+    """The unfinished run, if there is one on disk."""
 
     @property
     def progress(self) -> str:
-        """How far it is, in words."""
-        return f"{self.done:,} of {self.total:,} {self.unit}" if self.total else ""
+        """The number of finished tiles or items as text."""
+        return wording.progress(self.done, self.total, self.unit) if self.total else ""
 
     @property
     def fraction(self) -> float:
-        """How far it is, from 0 to 1."""
+        """The finished part, from 0 to 1."""
         if self.state is Status.DONE:
             return 1.0
         return min(1.0, self.done / self.total) if self.total else 0.0
 
     @property
     def can_pause(self) -> bool:
-        """Whether it can be paused, or is."""
-        run = self.followed
-        return run is not None and run.pause is not None and not self.state.is_over
+        """Whether the run can be paused or is paused."""
+        run = self.run
+        return run is not None and not self.state.is_over
 
     @property
     def can_cancel(self) -> bool:
-        """Whether it can be cancelled."""
-        return self.followed is not None and not self.state.is_over
+        """Whether the run can be cancelled."""
+        return self.run is not None and not self.state.is_over
 
     @property
     def can_resume(self) -> bool:
-        """Whether it can be gone on with."""
-        if self.state not in (Status.CANCELLED, Status.FAILED, Status.LEFT):
+        """Whether the run can be resumed."""
+        if self.state not in (Status.CANCELLED, Status.FAILED, Status.INTERRUPTED):
             return False
-        again = self.followed is not None and self.followed.again is not None
-        return again or (self.begun is not None and self.begun.state is RunState.INTERRUPTED)
+        has_work = self.run is not None and self.run.work is not None
+        return has_work or (
+            self.unfinished is not None and self.unfinished.state is RunState.INTERRUPTED
+        )
 
     @property
     def can_open(self) -> bool:
-        """Whether its output is complete."""
+        """Whether the output is complete."""
         return self.state is Status.DONE and self.output is not None
 
     @property
     def can_forget(self) -> bool:
-        """Whether it is over."""
+        """Whether the run ended."""
         return self.state.is_over
 
 
 def rows(
-    followed: Iterable[Followed],
-    begun: Iterable[UnfinishedRun],
-    used: Callable[[int | None], int | None] | None = None,
-) -> list[Row]:
-    """Return a row for each run, the latest first; those that others left come last.
+    runs: Iterable[SessionRun],
+    unfinished: Iterable[UnfinishedRun],
+    memory_of: MemoryOf | None = None,
+) -> list[RunRow]:
+    """Return a row for each run, the latest first; runs of other processes come last.
 
     Parameters
     ----------
-    followed
+    runs
         The runs of this session, the latest first.
-    begun
-        All that was begun and is not complete, whoever began it.
-    used
-        Returns the resident memory of a process, or of this one.
+    unfinished
+        All unfinished runs on disk, of any process.
+    memory_of
+        Returns the resident memory of a process in bytes; `resident_of` by default.
     """
-    used = cache(used or resident_of)
-    left = {one.destination: one for one in begun}
-    made = []
-    for run in followed:
-        found = left.pop(run.output, None) if run.output is not None else None
-        made.append(_of_session(run, found, used))
-    return made + [_of_others(one, used) for one in left.values()]
+    memory_of = cache(memory_of or resident_of)
+    by_output = {run.destination: run for run in unfinished}
+    session_rows = []
+    for run in runs:
+        on_disk = by_output.pop(run.output, None) if run.output is not None else None
+        session_rows.append(_session_row(run, on_disk, memory_of))
+    return session_rows + [_unfinished_row(run, memory_of) for run in by_output.values()]
 
 
 def resident_of(process: int | None) -> int | None:
-    """Return the resident memory of a process in bytes; None where that cannot be told.
+    """Return the resident memory of a process in bytes; None if it cannot be read.
 
     Parameters
     ----------
     process
-        Its number; this process unless given.
+        The process id; None for this process.
     """
     if process is None:
         return resident()
@@ -135,29 +141,27 @@ def resident_of(process: int | None) -> int | None:
         return None
 
 
-def _of_session(
-    run: Followed, found: UnfinishedRun | None, used: Callable[[int | None], int | None]
-) -> Row:
+def _session_row(run: SessionRun, on_disk: UnfinishedRun | None, memory_of: MemoryOf) -> RunRow:
     state = run.state
     rate = run.rate
-    now = used(None) if state in (Status.RUNNING, Status.PAUSED) else None
-    return Row(
-        run.what, state, run.done, run.total, run.unit, duration(run.seconds_left),
+    now = memory_of(None) if state in (Status.RUNNING, Status.PAUSED) else None
+    return RunRow(
+        run.title, state, run.done, run.total, run.unit, duration(run.seconds_left),
         speed(rate, run.unit), _memory(now, run.memory), run.source, run.output,
-        run.error or run.step, run, found,
+        run.error or run.step, run, on_disk,
     )  # fmt: skip
 
 
-def _of_others(one: UnfinishedRun, used: Callable[[int | None], int | None]) -> Row:
-    state = STATES[one.state]
-    alive = one.state is RunState.RUNNING and one.entry.process is not None
-    now = used(one.entry.process) if alive else None
-    note = one.reason or ("in another process" if alive else "")
-    unit = "items" if one.is_batch else "tiles"
-    return Row(
-        one.progress.task, state, one.progress.done, one.progress.total, unit,
-        memory=_memory(now, None), source=one.progress.source, output=one.destination,
-        note=note, begun=one,
+def _unfinished_row(run: UnfinishedRun, memory_of: MemoryOf) -> RunRow:
+    state = STATES[run.state]
+    alive = run.state is RunState.RUNNING and run.entry.process is not None
+    now = memory_of(run.entry.process) if alive else None
+    note = run.reason or ("in another process" if alive else "")
+    unit = "items" if run.is_batch else "tiles"
+    return RunRow(
+        run.progress.task, state, run.progress.done, run.progress.total, unit,
+        memory=_memory(now, None), source=run.progress.source, output=run.destination,
+        note=note, unfinished=run,
     )  # fmt: skip
 
 
@@ -168,12 +172,12 @@ def _memory(now: int | None, most: int | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a length of time as people say it; nothing where it is not known.
+    """Return a duration as text; empty if it is not known.
 
     Parameters
     ----------
     seconds
-        The time.
+        Any duration.
     """
     if seconds is None:
         return ""
@@ -185,14 +189,14 @@ def duration(seconds: float | None) -> str:
 
 
 def speed(rate: float | None, unit: str) -> str:
-    """Return a rate in words; nothing where it is not known.
+    """Return a rate as text; empty if it is not known.
 
     Parameters
     ----------
     rate
-        How many per second.
+        Units per second.
     unit
-        Of what, such as ``"tiles"``.
+        ``"tiles"`` or ``"items"``.
     """
     if not rate:
         return ""

@@ -1,4 +1,4 @@
-"""The table of runs: rows of plain data that are compared, so that only what changed is drawn."""
+"""The table of runs: rows of plain data are compared, so that only changed rows are drawn."""
 
 from __future__ import annotations
 
@@ -6,192 +6,175 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QModelIndex, QObject, QRect, Qt
 from qtpy.QtGui import QColor, QPainter
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTableView,
-)
+from qtpy.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QTableView
 
 from napari_tilewise._napari.jobs.session_runs import Status
-from napari_tilewise._napari.tables.row_table import ANYWHERE, RowModel
+from napari_tilewise._napari.tables.row_model import NO_PARENT, RowModel
+from napari_tilewise._napari.tables.table_view import column_header, table_view
+from napari_tilewise._napari.widgets import wording
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from napari_tilewise._napari.runs_panel.run_rows import Row
+    from napari_tilewise._napari.runs_panel.run_rows import RunRow
 
-HEADS = ("Run", "State", "Progress", "Time left", "Rate", "Memory", "Source", "Output")
-WHAT, STATE, PROGRESS, LEFT, RATE, MEMORY, SOURCE, OUTPUT = range(8)
+HEADERS = ("Run", "State", "Progress", "Time left", "Rate", "Memory", "Source", "Output")
+TITLE, STATE, PROGRESS, TIME_LEFT, RATE, MEMORY, SOURCE, OUTPUT = range(8)
+ROW_HEIGHT = 26
 WIDTHS = (190, 76, 140, 70, 84, 200, 160)
-"""Of all columns but the last, which takes what is left."""
+"""Of all columns but the last, which takes the remaining width."""
 COLOURS = {
     Status.RUNNING: "#5b8ff0",
     Status.DONE: "#4fa866",
     Status.FAILED: "#e0605e",
-    Status.LOST: "#e0605e",
+    Status.NOT_RESUMABLE: "#e0605e",
     Status.PAUSED: "#d39b3a",
-    Status.LEFT: "#d39b3a",
+    Status.INTERRUPTED: "#d39b3a",
 }
-"""The colour of a state's word and bar; words say it all, so nobody needs to tell them apart."""
-FAINT = "#8b8f98"
+"""The colour of a state's text and bar; the text says the same."""
 
 
-class RunsTable(RowModel):
+class RunTableModel(RowModel):
     """The rows of the Runs panel.
 
     Parameters
     ----------
     parent
-        What it belongs to.
+        Owns the table.
     """
 
-    heads = HEADS
+    headers = HEADERS
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._lines: list[Row] = []
+        self._rows: list[RunRow] = []
 
-    def show_rows(self, rows: Sequence[Row]) -> None:
-        """Show rows; those that are as they were are not drawn again.
+    def show_rows(self, rows: Sequence[RunRow]) -> None:
+        """Show rows; unchanged ones are not drawn again.
 
         Parameters
         ----------
         rows
-            The rows.
+            All rows, the latest run first.
         """
-        if [*map(_identity, rows)] != [*map(_identity, self._lines)]:
-            self._take_others(rows)
+        if [*map(_identity, rows)] != [*map(_identity, self._rows)]:
+            self._replace(rows)
         changed = [
-            n for n, (old, new) in enumerate(zip(self._lines, rows, strict=True)) if old != new
+            n for n, (old, new) in enumerate(zip(self._rows, rows, strict=True)) if old != new
         ]
-        self._lines = list(rows)
-        if changed:  # one signal, however many there are: the view asks for what it shows
+        self._rows = list(rows)
+        if changed:  # one signal for all: the view asks for the visible cells
             self.dataChanged.emit(self.index(changed[0], 0), self.index(changed[-1], OUTPUT))
 
-    def _take_others(self, rows: Sequence[Row]) -> None:
-        """Take rows away and put others in, so that what is selected stays so."""
-        wanted = {_identity(row) for row in rows}
-        for number in reversed(range(len(self._lines))):
-            if _identity(self._lines[number]) not in wanted:
-                self.beginRemoveRows(ANYWHERE, number, number)
-                del self._lines[number]
+    def _replace(self, rows: Sequence[RunRow]) -> None:
+        """Remove, move and insert rows, so that selected rows stay selected."""
+        identities = {_identity(row) for row in rows}
+        for number in reversed(range(len(self._rows))):
+            if _identity(self._rows[number]) not in identities:
+                self.beginRemoveRows(NO_PARENT, number, number)
+                del self._rows[number]
                 self.endRemoveRows()
         for number, row in enumerate(rows):
-            if number < len(self._lines) and _identity(self._lines[number]) == _identity(row):
+            if number < len(self._rows) and _identity(self._rows[number]) == _identity(row):
                 continue
             old = next(
-                (n for n, one in enumerate(self._lines) if _identity(one) == _identity(row)), None
+                (n for n, other in enumerate(self._rows) if _identity(other) == _identity(row)),
+                None,
             )
             if old is not None:
-                self.beginMoveRows(ANYWHERE, old, old, ANYWHERE, number)
-                self._lines.insert(number, self._lines.pop(old))
+                self.beginMoveRows(NO_PARENT, old, old, NO_PARENT, number)
+                self._rows.insert(number, self._rows.pop(old))
                 self.endMoveRows()
             else:
-                self.beginInsertRows(ANYWHERE, number, number)
-                self._lines.insert(number, row)
+                self.beginInsertRows(NO_PARENT, number, number)
+                self._rows.insert(number, row)
                 self.endInsertRows()
 
-    def row(self, number: int) -> Row:
+    def row(self, number: int) -> RunRow:
         """Return a row.
 
         Parameters
         ----------
         number
-            Where it is.
+            Its index, from 0.
         """
-        return self._lines[number]
+        return self._rows[number]
 
-    # ------------------------------------------------------------------ what Qt asks for
+    # ------------------------------------------------------------------ Qt's interface
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return what a cell shows; called for those that can be seen."""
-        if not 0 <= index.row() < len(self._lines):
+        """Return the contents of a cell; Qt calls it for visible cells."""
+        if not 0 <= index.row() < len(self._rows):
             return None
-        row, column = self._lines[index.row()], index.column()
+        row, column = self._rows[index.row()], index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             return texts(row)[column]
         if role == Qt.ItemDataRole.ToolTipRole:
             return _tip(row, column)
         if role == Qt.ItemDataRole.ForegroundRole and column == STATE:
-            return QColor(COLOURS.get(row.state, FAINT))
+            return QColor(COLOURS.get(row.state, wording.FAINT))
         if role == Qt.ItemDataRole.UserRole and column == PROGRESS:
             return row.fraction
         return None
 
 
-def texts(row: Row) -> tuple[str, ...]:
-    """Return what a row's cells say.
+def texts(row: RunRow) -> tuple[str, ...]:
+    """Return the texts of a row's cells.
 
     Parameters
     ----------
     row
-        The row.
+        Any row.
     """
     output = "" if row.output is None else row.output.name
     source = row.source.rstrip("/").rpartition("/")[2] or row.source
     return (
-        row.what, row.state.value, row.progress, row.left, row.rate, row.memory, source, output,
+        row.title, row.state.value, row.progress, row.time_left, row.rate, row.memory,
+        source, output,
     )  # fmt: skip
 
 
-def _tip(row: Row, column: int) -> str:
+def _tip(row: RunRow, column: int) -> str:
     if column == OUTPUT and row.output is not None:
         return str(row.output)
     if column == SOURCE:
         return row.source
-    return row.note or row.what
+    return row.note or row.title
 
 
-def _identity(row: Row) -> Hashable:
-    return id(row.followed) if row.followed is not None else row.output
+def _identity(row: RunRow) -> Hashable:
+    return id(row.run) if row.run is not None else row.output
 
 
-class Bar(QStyledItemDelegate):
-    """Draws how far a run is behind the words that say it."""
+class ProgressDelegate(QStyledItemDelegate):
+    """Draws a progress bar behind the text of a cell."""
 
     def paint(
         self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
     ) -> None:
-        """Draw the cell, and over it a veil as wide as what is done."""
+        """Draw the cell, and over it a translucent bar as wide as the finished part."""
         super().paint(painter, option, index)
         done = index.data(Qt.ItemDataRole.UserRole)
         if painter is None or not done:
             return
         cell = option.rect.adjusted(1, 3, -1, -3)
         state = Status(index.siblingAtColumn(STATE).data())
-        colour = QColor(COLOURS.get(state, FAINT))
+        colour = QColor(COLOURS.get(state, wording.FAINT))
         colour.setAlpha(70)
         painter.fillRect(QRect(cell.x(), cell.y(), int(cell.width() * done), cell.height()), colour)
 
 
-def view_of(table: RunsTable) -> QTableView:
-    """Return a view of a table.
+def view_of(table: RunTableModel) -> QTableView:
+    """Return the view of the table of runs.
 
     Parameters
     ----------
     table
-        The table.
+        The model to show.
     """
-    view = QTableView()
-    view.setModel(table)
-    view.setItemDelegateForColumn(PROGRESS, Bar(view))
-    view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-    view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-    view.setWordWrap(False)
-    view.setShowGrid(False)
-    rows, columns = view.verticalHeader(), view.horizontalHeader()
-    assert rows is not None
-    assert columns is not None
-    rows.hide()
-    rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-    rows.setDefaultSectionSize(26)
-    columns.setHighlightSections(False)
-    columns.setStretchLastSection(True)
-    columns.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    view = table_view(table, ROW_HEIGHT)
+    view.setItemDelegateForColumn(PROGRESS, ProgressDelegate(view))
+    column_header(view).setStretchLastSection(True)
     for column, width in enumerate(WIDTHS):
         view.setColumnWidth(column, width)
     return view

@@ -1,14 +1,14 @@
-"""The Runs panel: every run and batch, of this session and left by others, and what can be done.
+"""The Runs panel: all runs and batches of this session, and unfinished ones of other processes.
 
-It looks at the runs of this session ten times a second, and in a thread, now and then, for what
-other processes run or left.
+It looks at the runs of this session ten times a second, and now and then, in a thread, for those of
+other processes.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import napari
 from napari.utils.notifications import show_error
@@ -19,10 +19,10 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
 from napari_tilewise._napari.jobs.running import INTERVAL, Runner
 from napari_tilewise._napari.jobs.session_runs import SESSION, SessionRuns, Status
 from napari_tilewise._napari.layers import slicing
-from napari_tilewise._napari.layers.item_layers import Look, Opening
-from napari_tilewise._napari.runs_panel.run_rows import Row, rows
-from napari_tilewise._napari.runs_panel.run_starter import Resumed, Starter
-from napari_tilewise._napari.runs_panel.run_table import RunsTable, view_of
+from napari_tilewise._napari.layers.item_layers import ImageLayerData, OpenItem, ViewState
+from napari_tilewise._napari.runs_panel.run_queue import ResumedRun, RunQueue
+from napari_tilewise._napari.runs_panel.run_rows import RunRow, rows
+from napari_tilewise._napari.runs_panel.run_table import RunTableModel, view_of
 from napari_tilewise._napari.widgets.panel_base import Panel
 from napari_tilewise.batches import Item, unfinished
 from napari_tilewise.batches.discover import stem_of
@@ -30,22 +30,22 @@ from napari_tilewise.errors import TilewiseError
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_tilewise.batches.unfinished import UnfinishedRun
 
 OTHERS = 5000
-"""Milliseconds between two looks at what other processes run or left."""
-NOTHING = "Nothing runs, and nothing was left unfinished."
+"""Milliseconds between two looks at the runs of other processes."""
+NO_RUNS = "There are no runs, running or unfinished."
 
 
 class RunsPanel(Panel):
-    """Shows runs and acts on them.
+    """Shows runs, and pauses, cancels, resumes and opens them.
 
     Parameters
     ----------
     napari_viewer
-        The viewer.
+        The viewer that gets opened outputs.
     session
         The runs of this session.
     """
@@ -53,16 +53,16 @@ class RunsPanel(Panel):
     def __init__(self, napari_viewer: napari.viewer.Viewer, session: SessionRuns = SESSION) -> None:
         super().__init__(napari_viewer, "runs")
         self._session = session
-        self._begun: list[UnfinishedRun] = []
+        self._unfinished: list[UnfinishedRun] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tilewise-runs")
-        self._looking: Future[list[UnfinishedRun]] | None = None
+        self._scan: Future[list[UnfinishedRun]] | None = None
         self.destroyed.connect(partial(self._thread.shutdown, wait=False))
-        self._over = 0
-        self.starter = Starter(self)
+        self._ended = 0
+        self.queue = RunQueue(self)
         self.opener = Runner(self)
         self.opener.finished.connect(self._opened)
         self.opener.failed.connect(self._failed)
-        self.table = RunsTable(self)
+        self.table = RunTableModel(self)
         self.view = view_of(self.table)
         self._build()
         self._timers = [self._timer(INTERVAL, self.refresh), self._timer(OTHERS, self.look)]
@@ -71,14 +71,18 @@ class RunsPanel(Panel):
         self.pause, self.cancel, self.resume, self.open, self.forget = map(
             QPushButton, ("Pause", "Cancel", "Resume", "Open output", "Forget")
         )
-        self.pause.setToolTip("Take no more tiles or items until you go on")
-        self.cancel.setToolTip("Stop within one tile; what is done is kept")
-        self.resume.setToolTip("Go on where it was: no finished tile is computed again")
-        self.open.setToolTip("Show the output as a layer; a folder or a table as the system does")
-        self.forget.setToolTip("<qt>Remove it from the list, and what it left unfinished</qt>")
+        self.pause.setToolTip("Start no more tiles or items until you resume")
+        self.cancel.setToolTip("Stop within one tile; finished tiles are kept")
+        self.resume.setToolTip("Resume where the run stopped: no finished tile is computed again")
+        self.open.setToolTip(
+            "Open the output as a layer; a folder or a table in its default application"
+        )
+        self.forget.setToolTip(
+            "<qt>Remove the run from the list, and delete its unfinished output</qt>"
+        )
         buttons = QHBoxLayout()
         for button, act in (
-            (self.pause, self.pause_or_go_on),
+            (self.pause, self.pause_or_resume),
             (self.cancel, self.cancel_runs),
             (self.resume, self.resume_runs),
             (self.open, self.open_output),
@@ -94,7 +98,7 @@ class RunsPanel(Panel):
         self._selection.selectionChanged.connect(lambda *_: self._enable())
         self.setMinimumWidth(420)
 
-    def _timer(self, interval: int, act: Any) -> QTimer:
+    def _timer(self, interval: int, act: Callable[[], None]) -> QTimer:
         timer = QTimer(self)
         timer.setInterval(interval)
         timer.timeout.connect(act)
@@ -102,124 +106,122 @@ class RunsPanel(Panel):
 
     @property
     def _selection(self) -> QItemSelectionModel:
-        found = self.view.selectionModel()
-        assert found is not None
-        return found
+        return cast("QItemSelectionModel", self.view.selectionModel())
 
     # ------------------------------------------------------------------ looking
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Look at the runs while the panel can be seen."""
+        """Watch the runs while the panel is visible."""
         super().showEvent(event)
         self.watch()
 
     def hideEvent(self, event: QHideEvent | None) -> None:
-        """Look no more."""
+        """Stop watching."""
         super().hideEvent(event)
         for timer in self._timers:
             timer.stop()
 
     def watch(self) -> None:
-        """Look now, and again and again."""
+        """Refresh now and repeatedly."""
         for timer in self._timers:
             timer.start()
         self.look()
         self.refresh()
 
     def look(self) -> None:
-        """Look in a thread for what other processes run or left; `refresh` takes what it finds."""
-        self._looking = self._thread.submit(unfinished.unfinished_runs)
+        """Look for the runs of other processes in a thread; `refresh` shows them."""
+        self._scan = self._thread.submit(unfinished.unfinished_runs)
 
     def refresh(self) -> None:
-        """Show how the runs are now."""
-        self._take_found()
-        followed = self._session.all()
-        over = sum(run.state.is_over for run in followed)
-        if over != self._over:  # what it left, or left no more, is news too
-            self._over = over
+        """Show the current states of the runs."""
+        self._take_scan()
+        runs = self._session.all()
+        ended = sum(run.state.is_over for run in runs)
+        if ended != self._ended:  # the unfinished runs on disk changed too
+            self._ended = ended
             self.look()
-        self.table.show_rows(rows(followed, self._begun))
+        self.table.show_rows(rows(runs, self._unfinished))
         self._enable()
 
-    def _take_found(self) -> None:
-        if self._looking is None or not self._looking.done():
+    def _take_scan(self) -> None:
+        if self._scan is None or not self._scan.done():
             return
-        found, self._looking = self._looking, None
+        scan, self._scan = self._scan, None
         try:
-            self._begun = found.result()
-        except TilewiseError as error:  # what was to be forgotten is alive again
+            self._unfinished = scan.result()
+        except TilewiseError as error:  # a run to be forgotten was resumed meanwhile
             self._failed(error)
             self.look()
 
     @property
-    def selected(self) -> list[Row]:
-        """The rows that are selected; where there is one only, that one."""
+    def selected(self) -> list[RunRow]:
+        """The selected rows; the only row if there is just one."""
         if self.table.rowCount() == 1:
             return [self.table.row(0)]
         return [self.table.row(index.row()) for index in self._selection.selectedRows()]
 
     def _enable(self) -> None:
-        chosen = self.selected
-        self.pause.setEnabled(any(row.can_pause for row in chosen))
-        self.pause.setText("Go on" if _all_paused(chosen) else "Pause")
-        self.cancel.setEnabled(any(row.can_cancel for row in chosen))
-        self.resume.setEnabled(any(row.can_resume for row in chosen))
-        self.open.setEnabled(any(row.can_open for row in chosen) and not self.opener.is_running)
-        self.forget.setEnabled(any(row.can_forget for row in chosen))
-        notes = [row.note for row in chosen if row.note]
-        self.say(NOTHING if not self.table.rowCount() else " ".join(notes[:1]))
+        selected = self.selected
+        self.pause.setEnabled(any(row.can_pause for row in selected))
+        self.pause.setText("Resume" if _all_paused(selected) else "Pause")
+        self.cancel.setEnabled(any(row.can_cancel for row in selected))
+        self.resume.setEnabled(any(row.can_resume for row in selected))
+        self.open.setEnabled(any(row.can_open for row in selected) and not self.opener.is_running)
+        self.forget.setEnabled(any(row.can_forget for row in selected))
+        notes = [row.note for row in selected if row.note]
+        self.say(NO_RUNS if not self.table.rowCount() else " ".join(notes[:1]))
 
     # ------------------------------------------------------------------ acting
 
-    def pause_or_go_on(self) -> None:
-        """Pause the selected runs, or go on with them where all are paused."""
-        go_on = _all_paused(self.selected)
+    def pause_or_resume(self) -> None:
+        """Pause the selected runs, or resume them if all are paused."""
+        resume = _all_paused(self.selected)
         for row in self.selected:
-            if row.can_pause and row.followed is not None and row.followed.pause is not None:
-                (row.followed.pause.clear if go_on else row.followed.pause.set)()
+            if row.can_pause and row.run is not None:
+                (row.run.pause.clear if resume else row.run.pause.set)()
         self.refresh()
 
     def cancel_runs(self) -> None:
         """Cancel the selected runs."""
         for row in self.selected:
-            if row.can_cancel and row.followed is not None:
-                self.starter.cancel(row.followed)
+            if row.can_cancel and row.run is not None:
+                self.queue.cancel(row.run)
         self.refresh()
 
     def resume_runs(self) -> None:
-        """Go on with the selected runs, one after the other."""
+        """Resume the selected runs, one after another."""
         for row in self.selected:
             if not row.can_resume:
                 continue
-            again = None if row.followed is None else row.followed.again
-            if row.followed is not None:
-                self._session.remove(row.followed)
-            if again is None and row.begun is not None:
-                again = Resumed(row.begun)
-            if again is not None:
-                self.starter.start(again)
+            work = None if row.run is None else row.run.work
+            if row.run is not None:
+                self._session.remove(row.run)
+            if work is None and row.unfinished is not None:
+                work = ResumedRun(row.unfinished)
+            if work is not None:
+                self.queue.start(work)
         self.refresh()
 
     def forget_runs(self) -> None:
-        """Remove the selected runs from the list, and what they left unfinished."""
+        """Remove the selected runs from the list, and delete their unfinished outputs."""
         for row in self.selected:
             if not row.can_forget:
                 continue
-            if row.followed is not None:
-                self._session.remove(row.followed)
-            if row.begun is not None:
-                self._forget(row.begun)
+            if row.run is not None:
+                self._session.remove(row.run)
+            if row.unfinished is not None:
+                self._forget(row.unfinished)
         self.refresh()
 
-    def _forget(self, left: UnfinishedRun) -> None:
-        """Remove what a run left, in a thread: that may be many files."""
-        self._begun = [one for one in self._begun if one is not left]
-        self._looking = self._thread.submit(_without, left)
+    def _forget(self, run: UnfinishedRun) -> None:
+        """Delete the files of an unfinished run in a thread: there may be many."""
+        self._unfinished = [other for other in self._unfinished if other is not run]
+        self._scan = self._thread.submit(_forget_and_scan, run)
 
     # ------------------------------------------------------------------ opening
 
     def open_output(self) -> None:
-        """Show the output of the selected run: an image as a layer, others as the system does."""
+        """Open the output of the selected run: an image as a layer, others in their application."""
         row = next((row for row in self.selected if row.can_open), None)
         if row is None or row.output is None or self.opener.is_running:
             return
@@ -228,16 +230,17 @@ class RunsPanel(Panel):
         if is_batch or path.name.lower().endswith(VALUES):
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
             return
-        look = Look(tuple(self.viewer.dims.point), int(self.viewer.dims.ndisplay))
-        self.opener.start_work(Opening(Item(0, stem_of(path.name), str(path)), None, look))
+        view = ViewState(tuple(self.viewer.dims.point), int(self.viewer.dims.ndisplay))
+        self.opener.start_work(OpenItem(Item(0, stem_of(path.name), str(path)), None, view))
         self._enable()
 
-    def _opened(self, _: Any, shown: tuple[Any, Any]) -> None:
-        picture, _ = shown
-        layer = picture.layer()
-        if picture.is_lazy:
-            slicing.in_background(layer, self.viewer)
-        self.viewer.add_layer(layer)
+    def _opened(self, _: OpenItem, opened: tuple[ImageLayerData | None, object]) -> None:
+        image = opened[0]
+        if image is not None:
+            layer = image.layer()
+            if image.is_lazy:
+                slicing.in_background(layer, self.viewer)
+            self.viewer.add_layer(layer)
         self._enable()
 
     def _failed(self, error: Exception) -> None:
@@ -246,12 +249,12 @@ class RunsPanel(Panel):
             show_error(str(error))
 
 
-def _without(left: UnfinishedRun) -> list[UnfinishedRun]:
-    """Forget what a run left, and return what others left."""
-    left.forget()
+def _forget_and_scan(run: UnfinishedRun) -> list[UnfinishedRun]:
+    """Delete an unfinished run, and return the others."""
+    run.forget()
     return unfinished.unfinished_runs()
 
 
-def _all_paused(chosen: Sequence[Row]) -> bool:
-    states = [row.state for row in chosen if row.can_pause]
+def _all_paused(selected: Sequence[RunRow]) -> bool:
+    states = [row.state for row in selected if row.can_pause]
     return bool(states) and all(state is Status.PAUSED for state in states)

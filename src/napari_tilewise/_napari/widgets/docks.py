@@ -1,54 +1,75 @@
-"""Panels of ours that come into a low window share a place, one behind the other, as tabs."""
+"""Our panels as napari's docks: opened by title, and tabbed if the window is too low for both."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QDockWidget, QMainWindow
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+from napari_tilewise._napari.widgets.wording import PLUGIN, PanelTitle
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QWidget
+    from napari.viewer import Viewer
 
-ROOM = 550
-"""Pixels of a window's height, per panel one below the other, that it takes to show their forms."""
+PANEL_HEIGHT = 550
+"""Pixels of a window's height that a panel needs to show its form."""
 
 
-def share_place(panel: QWidget, kind: type[QWidget]) -> None:
-    """Put a panel that was just docked behind another one's tab where the window is low.
+def open_panel(viewer: Viewer, title: PanelTitle) -> QWidget:
+    """Show one of our panels, and return it; napari creates it if it is not open.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose window holds the panel.
+    title
+        The panel.
+    """
+    dock, panel = viewer.window.add_plugin_dock_widget(PLUGIN, title.value)
+    dock.show()
+    dock.raise_()
+    widget: QWidget = getattr(panel, "__wrapped__", panel)
+    return widget
+
+
+def tabify_when_low(panel: QWidget, kind: type[QWidget]) -> None:
+    """Put a docked panel behind another panel's tab if the window is too low for both.
 
     Parameters
     ----------
     panel
-        The panel; docked beside others of ours, or not.
+        The panel that was just docked.
     kind
-        What all our panels are.
+        The base class of all our panels.
     """
-    dock = _above(panel, QDockWidget)
-    window = None if dock is None else _above(dock, QMainWindow)
+    dock = _ancestor(panel, QDockWidget)
+    window = None if dock is None else _ancestor(dock, QMainWindow)
     if not isinstance(dock, QDockWidget) or not isinstance(window, QMainWindow):
         return
     if dock.isFloating() or window.tabifiedDockWidgets(dock):
         return
-    places = _places(window, dock, kind)
-    if places and window.height() < ROOM * (len(places) + 1):
-        window.tabifyDockWidget(places[-1], dock)
+    docks = _docks_in_area(window, dock, kind)
+    if docks and window.height() < PANEL_HEIGHT * (len(docks) + 1):
+        window.tabifyDockWidget(docks[-1], dock)
         dock.raise_()
 
 
-def _places(window: QMainWindow, dock: QDockWidget, kind: type[QWidget]) -> list[QDockWidget]:
-    """Return the docks of other panels of ours on the same side, one for each place."""
-    found: list[QDockWidget] = []
+def _docks_in_area(
+    window: QMainWindow, dock: QDockWidget, kind: type[QWidget]
+) -> list[QDockWidget]:
+    """Return the docks of our other panels on the same side, one for each group of tabs."""
+    docks: list[QDockWidget] = []
     for other in window.findChildren(QDockWidget):
-        shown = other is not dock and not other.isHidden() and not other.isFloating()
-        beside = shown and window.dockWidgetArea(other) == window.dockWidgetArea(dock)
-        tabbed = any(other in window.tabifiedDockWidgets(place) for place in found)
-        if beside and not tabbed and other.findChildren(kind):
-            found.append(other)
-    return found
+        is_shown = other is not dock and not other.isHidden() and not other.isFloating()
+        same_area = is_shown and window.dockWidgetArea(other) == window.dockWidgetArea(dock)
+        is_tabbed = any(other in window.tabifiedDockWidgets(first) for first in docks)
+        if same_area and not is_tabbed and other.findChildren(kind):
+            docks.append(other)
+    return docks
 
 
-def _above(widget: QWidget, kind: type[QWidget]) -> QWidget | None:
-    found = widget.parentWidget()
-    while found is not None and not isinstance(found, kind):
-        found = found.parentWidget()
-    return found
+def _ancestor(widget: QWidget, kind: type[QWidget]) -> QWidget | None:
+    ancestor = widget.parentWidget()
+    while ancestor is not None and not isinstance(ancestor, kind):
+        ancestor = ancestor.parentWidget()
+    return ancestor

@@ -1,8 +1,9 @@
-"""Long names, cut in the middle where they do not fit: how they end tells them apart."""
+"""Long names are cut in the middle: their ends often differ, their starts do not."""
 
 from __future__ import annotations
 
 import html
+from typing import cast
 
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QHelpEvent, QResizeEvent
@@ -17,16 +18,16 @@ from qtpy.QtWidgets import (
 )
 
 PADDING = 4
-"""Pixels that a style leaves free on each side of a text."""
+"""Pixels of a style's margin on each side of a text."""
 
 
 def elided(box: QComboBox) -> None:
-    """Let a combo box cut its names in the middle; its tooltip begins with the whole name.
+    """Make a combo box cut its names in the middle, and begin its tooltip with the whole name.
 
     Parameters
     ----------
     box
-        The combo box.
+        Any combo box.
     """
     box.installEventFilter(_Elider(box))
     view = box.view()
@@ -35,10 +36,10 @@ def elided(box: QComboBox) -> None:
 
 
 class _Elider(QObject):
-    """What paints a combo box and shows its tooltip in its stead."""
+    """Paints a combo box and shows its tooltip."""
 
     def eventFilter(self, box: QObject | None, event: QEvent | None) -> bool:
-        """Take what is to be done otherwise."""
+        """Handle paint and tooltip events."""
         if isinstance(box, QComboBox) and event is not None:
             if event.type() == QEvent.Type.Paint:
                 _paint(box)
@@ -50,12 +51,12 @@ class _Elider(QObject):
 
 
 def shown(box: QComboBox) -> str:
-    """Return the name as there is room for it.
+    """Return the name as the box shows it.
 
     Parameters
     ----------
     box
-        The combo box.
+        Any combo box.
     """
     option = QStyleOptionComboBox()
     box.initStyleOption(option)
@@ -63,8 +64,7 @@ def shown(box: QComboBox) -> str:
 
 
 def _fitting(box: QComboBox, option: QStyleOptionComboBox) -> str:
-    style = box.style()
-    assert style is not None
+    style = cast("QStyle", box.style())
     field = style.subControlRect(
         QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, box
     )
@@ -81,25 +81,25 @@ def _paint(box: QComboBox) -> None:
 
 
 def tooltip(box: QComboBox) -> str:
-    """Return the whole name, and what the box is for.
+    """Return the whole name followed by the box's own tooltip.
 
     Parameters
     ----------
     box
-        The combo box.
+        Any combo box.
     """
-    name, told = html.escape(box.currentText()), box.toolTip()
-    told = told.removeprefix("<qt>").removesuffix("</qt>")
-    return f"<qt>{'<br>'.join(filter(None, (f'<b>{name}</b>' if name else '', told)))}</qt>"
+    name = html.escape(box.currentText())
+    own = box.toolTip().removeprefix("<qt>").removesuffix("</qt>")
+    return f"<qt>{'<br>'.join(filter(None, (f'<b>{name}</b>' if name else '', own)))}</qt>"
 
 
 class ElidedLabel(QLabel):
-    """A line of text that is cut in the middle where it does not fit; the tooltip has all of it.
+    """A line of text, cut in the middle if it is too long; the tooltip shows all of it.
 
     Parameters
     ----------
     style
-        Its style sheet.
+        A style sheet.
     """
 
     def __init__(self, style: str = "") -> None:
@@ -120,10 +120,10 @@ class ElidedLabel(QLabel):
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Show as much of the text as there is room for now."""
+        """Cut the text to the new width."""
         super().resizeEvent(event)
         self._fit()
 
     def _fit(self) -> None:
-        room, mode = self.contentsRect().width() - 2 * PADDING, Qt.TextElideMode.ElideMiddle
-        super().setText(self.fontMetrics().elidedText(self._whole, mode, room))
+        width, mode = self.contentsRect().width() - 2 * PADDING, Qt.TextElideMode.ElideMiddle
+        super().setText(self.fontMetrics().elidedText(self._whole, mode, width))

@@ -1,4 +1,4 @@
-"""Labelled rows: every label column of the panel has the same width, and long names wrap."""
+"""Rows of labelled magicgui widgets; all labels have the same width, and long ones wrap."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LABEL_WIDTH, FIELD_WIDTH = 92, 150
 
 
 def rows(widgets: Iterable[Widget]) -> QWidget:
-    """Return a widget that shows magicgui widgets one below the other, each after its label.
+    """Return a widget with one row for each magicgui widget.
 
     Parameters
     ----------
     widgets
-        The widgets; their labels and tooltips are used.
+        Widgets with labels and tooltips.
     """
     box = QWidget()
     layout = QFormLayout(box)
@@ -46,9 +46,9 @@ def show_row(box: QWidget, widget: Widget, visible: bool) -> None:
     Parameters
     ----------
     box
-        What `rows` returned.
+        Made by `rows`.
     widget
-        One of its widgets.
+        One of the widgets in `box`.
     visible
         Whether to show it.
     """

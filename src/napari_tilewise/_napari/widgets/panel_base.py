@@ -1,4 +1,4 @@
-"""What every panel is: a widget of one viewer that speaks in one line."""
+"""The base of all panels: a widget of one viewer with a line for messages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QWidget
 
-from napari_tilewise._napari.widgets.docks import share_place
-from napari_tilewise._napari.widgets.small_widgets import message
+from napari_tilewise._napari.widgets.docks import tabify_when_low
+from napari_tilewise._napari.widgets.small_widgets import message_label
 
 
 class Panel(QWidget):
@@ -18,40 +18,40 @@ class Panel(QWidget):
     Parameters
     ----------
     napari_viewer
-        The viewer; napari wraps it for plugins, which would forbid what is private.
+        The viewer; the proxy that napari gives to plugins is unwrapped.
     name
-        What themes and tests find it by, after ``tilewise-``.
+        The end of the object name, after ``tilewise-``.
     """
 
     def __init__(self, napari_viewer: napari.viewer.Viewer, name: str) -> None:
         super().__init__()
         self.setObjectName(f"tilewise-{name}")
         self.viewer: napari.viewer.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self.message = message()
-        self._is_placed = False
+        self.message = message_label()
+        self._was_shown = False
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Find a place among the other panels, the first time."""
+        """Share a tab with the other panels, when shown for the first time."""
         super().showEvent(event)
-        if not self._is_placed:
-            self._is_placed = True
-            QTimer.singleShot(0, self._share_place)  # once napari has docked it
+        if not self._was_shown:
+            self._was_shown = True
+            QTimer.singleShot(0, self._tabify)  # once napari has docked it
 
-    def _share_place(self) -> None:
-        share_place(self, Panel)
+    def _tabify(self) -> None:
+        tabify_when_low(self, Panel)
 
-    def say(self, words: str) -> None:
-        """Show one line above the buttons.
+    def say(self, line: str) -> None:
+        """Show a message above the buttons.
 
         Parameters
         ----------
-        words
-            The line; empty to show none.
+        line
+            The message; an empty one clears it.
         """
-        self.message.setText(words)
+        self.message.setText(line)
 
     def complain(self, problem: str) -> None:
-        """Show a problem here and as a notification.
+        """Show a problem above the buttons and as a notification.
 
         Parameters
         ----------

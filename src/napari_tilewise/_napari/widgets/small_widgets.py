@@ -1,4 +1,4 @@
-"""Small widgets that the panels share."""
+"""Small widgets that several panels use."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QWidget
 from napari_tilewise._napari.widgets import wording
 
 
-def text(*, bold: bool = False, faint: bool = False) -> QLabel:
-    """Return a label whose text wraps, and can be copied.
+def text_label(*, bold: bool = False, faint: bool = False) -> QLabel:
+    """Return a label whose text wraps and can be selected.
 
     Parameters
     ----------
     bold
-        Whether it is a title.
+        Whether the text is a title.
     faint
-        Whether it steps back.
+        Whether the text is less important than others.
     """
     label = QLabel()
     label.setWordWrap(True)
@@ -29,33 +29,33 @@ def text(*, bold: bool = False, faint: bool = False) -> QLabel:
     return label
 
 
-def message() -> QLabel:
-    """Return the label of two lines in which a panel speaks."""
-    label = text()
+def message_label() -> QLabel:
+    """Return a panel's label for messages, two lines high."""
+    label = text_label()
     label.setMinimumHeight(2 * label.fontMetrics().lineSpacing())
-    keep_place(label)
+    retain_size(label)
     return label
 
 
-def bar() -> QProgressBar:
-    """Return a thin bar that is hidden until something runs."""
-    made = QProgressBar()
-    made.setTextVisible(False)
-    made.setFixedHeight(6)
-    keep_place(made)
-    made.hide()
-    return made
+def progress_bar() -> QProgressBar:
+    """Return a thin progress bar, hidden at first."""
+    bar = QProgressBar()
+    bar.setTextVisible(False)
+    bar.setFixedHeight(6)
+    retain_size(bar)
+    bar.hide()
+    return bar
 
 
-def keep_place(widget: QWidget) -> None:
-    """Let a widget keep its place when it is hidden.
+def retain_size(widget: QWidget) -> None:
+    """Keep the space of a widget in its layout when the widget is hidden.
 
-    A new arrangement of the dock would cost a repaint of the whole canvas, just when a run starts.
+    A new layout of the dock would repaint the whole canvas, just when a run starts.
 
     Parameters
     ----------
     widget
-        The widget.
+        Shown and hidden often.
     """
     policy = widget.sizePolicy()
     policy.setRetainSizeWhenHidden(True)

@@ -1,7 +1,8 @@
-"""An operation's kind and exactness, said in words: what a tile needs and what it promises."""
+"""The texts of the panels: titles, and an operation's kind, exactness and values."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.errors import TilewiseError
@@ -15,31 +16,43 @@ if TYPE_CHECKING:
 
 PLUGIN = "napari-tilewise"
 FAINT = "#8b8f98"
-"""A grey that can be read on napari's dark theme and on its light one."""
+"""A grey that is readable on napari's dark and light themes."""
+RECIPE_FILES = "Recipes (*.yaml *.yml)"
+"""The filter of dialogs that ask for a recipe."""
+
+
+class PanelTitle(StrEnum):
+    """The panels of this plugin, by the titles in its manifest."""
+
+    OPERATIONS = "Operations"
+    RECIPE = "Recipe"
+    BATCH = "Batch"
+    RUNS = "Runs"
+
 
 KINDS: Mapping[Kind, str] = {
     Kind.POINTWISE: "Pointwise: each pixel on its own.",
     Kind.NEIGHBOURHOOD: "Neighbourhood filter{halo}.",
     Kind.STATISTIC: "Global statistic: reads the whole image first, tile by tile{halo}.",
-    Kind.CONNECTED: "Connected regions: pieces are joined across tiles{halo}.",
+    Kind.CONNECTED: "Connected components: joined across tiles{halo}.",
     Kind.GEOMETRY: "Geometry: each output tile reads its own part of the input.",
     Kind.ITERATIVE: "Iterative{halo}.",
     Kind.WHOLE: "Needs the whole image in memory at once.",
 }
-"""What each kind means for the user; ``{halo}`` tells the neighbours that a tile needs."""
+"""The meaning of each kind; ``{halo}`` is the number of neighbours that a tile needs."""
 
 CATEGORIES: Mapping[str, str] = {
     "filters.rank": "Rank filters",
     "color": "Colour",
     "util": "Utilities",
 }
-"""Names of scikit-image's modules where capitalising does not give one."""
+"""Names of scikit-image's modules that are not just capitalised."""
 
 
 def category(name: str) -> str:
     """Return a category's readable name: ``filters.rank`` is ``Rank filters``."""
-    words = name.replace(".", " ").replace("_", " ")
-    return CATEGORIES.get(name, words[:1].upper() + words[1:])
+    text = name.replace(".", " ").replace("_", " ")
+    return CATEGORIES.get(name, text[:1].upper() + text[1:])
 
 
 def title(op: Operation) -> str:
@@ -48,16 +61,16 @@ def title(op: Operation) -> str:
 
 
 def kind(op: Operation, ndim: int, params: Mapping[str, Any]) -> str:
-    """Return how the operation tiles, with the halo that these parameters need.
+    """Return how an operation tiles, with the halo of its parameters.
 
     Parameters
     ----------
     op
-        The operation.
+        An operation of the catalogue.
     ndim
         Number of spatial axes.
     params
-        Parameters; those left out keep their defaults.
+        Parameters other than the defaults.
     """
     return KINDS[op.kind].format(halo=_halo(op, ndim, params))
 
@@ -76,12 +89,12 @@ def _halo(op: Operation, ndim: int, params: Mapping[str, Any]) -> str:
 
 
 def function(op: Operation) -> str:
-    """Return what a script calls the operation's function."""
+    """Return the dotted name of an operation's function."""
     return op.name if op.adapter.digest else f"skimage.{op.name}"
 
 
 def exactness(op: Operation) -> str:
-    """Return what the operation promises of a tiled result."""
+    """Return how close an operation's tiled result is to the whole image's."""
     whole = "the function" if op.adapter.digest else "scikit-image"
     if op.exactness is Exactness.IDENTICAL:
         return f"Result identical to {whole} on the whole image."
@@ -90,49 +103,63 @@ def exactness(op: Operation) -> str:
     return f"Approximate: {op.note or f'differs from {whole} on the whole image near tiles'}"
 
 
+def progress(done: int, total: int, unit: str = "tiles") -> str:
+    """Return a progress as text: ``3 of 1,024 tiles``.
+
+    Parameters
+    ----------
+    done
+        Number of finished units.
+    total
+        Number of all units.
+    unit
+        The plural of the unit.
+    """
+    return f"{done:,} of {total:,} {unit.removesuffix('s') if total == 1 else unit}"
+
+
 def label(parameter: str) -> str:
-    """Return a parameter's name as a form shows it."""
+    """Return a parameter's name as forms show it."""
     return parameter.replace("_", " ")
 
 
-GIVES: Mapping[Output, str] = {Output.SCALAR: "a number", Output.VALUES: "numbers"}
-"""What a step gives, in words, where its name does not say it."""
+OUTPUTS: Mapping[Output, str] = {Output.SCALAR: "a number", Output.VALUES: "numbers"}
+"""Kinds of results whose names are not shown as they are."""
 
 LONGEST = 28
-"""Characters of a value in a list, at most."""
+"""The most characters of a value in a list."""
 
 
-def gives(step: Step) -> str:
-    """Return what a step gives, in one word or two.
+def output_name(step: Step) -> str:
+    """Return the kind of a step's result, such as ``mask``.
 
     Parameters
     ----------
     step
-        The step.
+        A step of a recipe.
     """
     output = step.op.as_step().output
-    return GIVES.get(output, output.value)
+    return OUTPUTS.get(output, output.value)
 
 
 def values(step: Step) -> str:
-    """Return a step's parameters in short words: ``sigma 2, mode wrap``.
+    """Return a step's parameters as short text: ``sigma 2, mode wrap``.
 
     Parameters
     ----------
     step
-        The step.
+        A step of a recipe.
     """
-    told = [f"{label(key)} {value(item)}" for key, item in step.parameters.items()]
-    return ", ".join(told)
+    return ", ".join(f"{label(key)} {value(item)}" for key, item in step.parameters.items())
 
 
 def value(item: Any) -> str:
-    """Return a parameter's value in short words.
+    """Return a parameter's value as short text.
 
     Parameters
     ----------
     item
-        A plain value.
+        A plain value, as steps have them.
     """
     if isinstance(item, bool) or item is None:
         return {True: "yes", False: "no", None: "auto"}[item]
@@ -146,12 +173,12 @@ def value(item: Any) -> str:
 
 
 def spatial(over: str | tuple[int, ...] | None) -> str:
-    """Return the axes that a step runs over, in short words; nothing where it runs over all.
+    """Return a step's spatial axes as short text; empty for all axes.
 
     Parameters
     ----------
     over
-        As a step holds them.
+        Letters or numbers, as a step has them.
     """
     if over is None:
         return ""

@@ -1,4 +1,4 @@
-"""Pixels as napari takes them: masks as integers, colours last, other channels first."""
+"""Arranges pixels for napari: masks as integers, colours last, other channels first."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ if TYPE_CHECKING:
 
 
 def layer_axes(job: Job, origins: Sequence[int | None]) -> tuple[int | None, ...]:
-    """Return the axes of the source's placement behind the axes of a result.
+    """Return the layer's axis for each axis of a result; None for a new axis or samples.
 
     Parameters
     ----------
     job
-        What was done.
+        Gives the source.
     origins
-        The source's array's axis behind each axis of the result; samples are none of a layer's.
+        The axis of the source's array for each axis of the result.
     """
     of_layer = len(job.source.placement.inner.scale)
     return tuple(None if o is None or o >= of_layer else o for o in origins)
 
 
 def box_of(job: Job, result: Result, box: Box) -> Box:
-    """Return the part of a result that shows the same as a part of the source.
+    """Return the part of a result that covers a part of the source.
 
     Parameters
     ----------
     job
-        What was done.
+        Gives the source.
     result
-        What came out.
+        An image.
     box
         A part of the source.
     """
-    found = []
+    spans = []
     for axis, length in zip(layer_axes(job, result.origins), result.value.shape, strict=True):
         if axis is None:
-            found.append(slice(0, length))
+            spans.append(slice(0, length))
             continue
         ratio = length / job.source.shape[axis]
         start = min(floor(box[axis].start * ratio), length - 1)
-        found.append(slice(start, max(start + 1, min(ceil(box[axis].stop * ratio), length))))
-    return tuple(found)
+        spans.append(slice(start, max(start + 1, min(ceil(box[axis].stop * ratio), length))))
+    return tuple(spans)
 
 
 def outcome(
@@ -69,17 +69,17 @@ def outcome(
     Parameters
     ----------
     job
-        What was done.
+        Gives the source.
     levels
         The result's levels, as the recipe gives them.
     result
-        The result they are of.
+        The result, for its kind and axes.
     is_labels
-        Whether the pixels are names of objects, or a mask.
+        Whether the pixels are labels or a mask.
     is_multiscale
-        Whether they are a pyramid.
+        Whether the levels are a pyramid.
     values
-        The range of their values, where it is known.
+        The range of the values; computed from the coarsest level by default.
     """
     if values is None:
         values = prefetch.value_range([np.asarray(levels[-1])])
@@ -88,7 +88,7 @@ def outcome(
     if is_mask:
         levels = [level.astype(np.uint8) for level in levels]
     is_rgb = axes[-1] is None and not is_labels and _is_colour(levels[0], values)
-    # Where samples went in and another axis came to them, all stay where they are.
+    # If samples went in and another axis was added, all axes stay as they are.
     channels_first = axes[-1] is None and not is_rgb and axes.count(None) == 1
     if channels_first:
         levels = [last_first(level) for level in levels]
@@ -109,12 +109,12 @@ def outcome(
 
 
 def last_first(level: Any) -> Any:
-    """Return an array with its last axis in front.
+    """Return an array with its last axis moved to the front.
 
     Parameters
     ----------
     level
-        A NumPy or dask array, or one of another kind, which becomes a dask array.
+        A NumPy or dask array; any other array becomes a dask array.
     """
     if isinstance(level, np.ndarray):
         return np.moveaxis(level, -1, 0)
@@ -123,7 +123,7 @@ def last_first(level: Any) -> Any:
 
 
 def _is_colour(level: Any, values: tuple[float, float] | None) -> bool:
-    """Return whether napari can show the last axis as colours: floats must lie in 0 to 1."""
+    """Return whether napari can show the last axis as colours: floats must be in 0 to 1."""
     if level.shape[-1] not in (3, 4):
         return False
     if level.dtype.kind != "f":

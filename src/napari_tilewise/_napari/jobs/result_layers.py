@@ -1,4 +1,4 @@
-"""A result becomes a new layer: the right type, the right place, and the recipe it came by."""
+"""A result becomes a layer: of the right type, at the right position, with its recipe."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels, Points, Shapes, Surface
 
-from napari_tilewise._napari.layers import arrange, layer_record
-from napari_tilewise._napari.layers.snapshot import move, remember
+from napari_tilewise._napari.jobs import arrange
+from napari_tilewise._napari.layers import layer_record
+from napari_tilewise._napari.layers.snapshot import move_lazy, remember_lazy
+from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec.operation import Output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from napari.layers import Layer
+    from numpy.typing import ArrayLike
 
     from napari_tilewise._napari.jobs.job import Job, JobOutcome, LayerFrame
     from napari_tilewise._napari.layers.placement import Placement
@@ -24,32 +27,32 @@ Limits = tuple[float, float]
 
 
 def layer(job: Job, outcome: JobOutcome) -> Layer | None:
-    """Return the layer of a result, or None where it is numbers only. Computes nothing.
+    """Return the layer of a result, or None if the result is numbers. Computes nothing.
 
     Parameters
     ----------
     job
-        What was done.
+        The finished job.
     outcome
-        What came out.
+        One of its outcomes.
     """
     number = "" if outcome.number is None else f" {outcome.number + 1}"
     common: dict[str, Any] = {"name": f"{job.source.name} - {job.operation.title}{number}"}
-    made = _made(job, outcome, common)
-    if made is not None:
-        layer_record.write(made, record(job, outcome))
-    return made
+    result = _layer_of(job, outcome, common)
+    if result is not None:
+        layer_record.write(result, record(job, outcome))
+    return result
 
 
 def record(job: Job, outcome: JobOutcome) -> layer_record.Record:
-    """Return what a result's layer remembers.
+    """Return the record of a result's layer.
 
     Parameters
     ----------
     job
-        What was done.
+        The finished job.
     outcome
-        What came out.
+        One of its outcomes.
     """
     return replace(
         job.record,
@@ -60,109 +63,113 @@ def record(job: Job, outcome: JobOutcome) -> layer_record.Record:
     )
 
 
-def _made(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Layer | None:
-    make = _SHAPES.get(outcome.output)
+def _layer_of(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Layer | None:
+    make = _LAYERS.get(outcome.output)
     if make is not None:
         return make(job, outcome, common)
     if not outcome.output.is_image:
         return None
     placement = _placement(job, outcome.axes, outcome.finest.shape, is_rgb=outcome.is_rgb)
     common.update(placement.arguments(), multiscale=outcome.is_multiscale)
-    made = Labels(outcome.data, **common) if outcome.is_labels else _image(job, outcome, common)
+    result = Labels(outcome.data, **common) if outcome.is_labels else _image(job, outcome, common)
     if outcome.lazy is not None:
-        remember(made, outcome.lazy)
-    return made
+        remember_lazy(result, outcome.lazy)
+    return result
 
 
-def update(layer: Layer, made: Layer) -> bool:
-    """Give a layer the pixels of a newer result; return whether it can take them.
+def update(layer: Layer, result: Layer) -> bool:
+    """Give a layer the pixels of a newer result; return False if its type does not allow that.
 
-    Its looks stay, but for contrast limits that would show nothing.
+    The appearance stays, except for contrast limits that would show nothing.
 
     Parameters
     ----------
     layer
         An earlier result.
-    made
-        The newer one, not in the viewer.
+    result
+        The newer result, not in the viewer.
     """
-    if not isinstance(layer, Image | Labels) or type(layer) is not type(made):
+    if not isinstance(layer, Image | Labels) or type(layer) is not type(result):
         return False
-    one = [(item.multiscale, item.ndim, getattr(item, "rgb", False)) for item in (layer, made)]
-    if one[0] != one[1]:
+    old, new = ((item.multiscale, item.ndim, _is_rgb(item)) for item in (layer, result))
+    if old != new:
         return False
     with layer_record.own_change(layer):
-        layer.data = list(made.data) if made.multiscale else made.data
-    move(made, layer)
+        layer.data = list(result.data) if result.multiscale else result.data
+    move_lazy(result, layer)
     for name in ("scale", "translate", "rotate", "shear", "affine"):
-        _set(layer, name, getattr(made, name))
+        _set(layer, name, getattr(result, name))
     if isinstance(layer, Labels):
-        layer.features = made.features
+        layer.features = result.features
     elif not layer.rgb:
-        limits = _agreeing(tuple(layer.contrast_limits), tuple(made.contrast_limits))
-        _set(layer, "contrast_limits_range", made.contrast_limits_range)
+        limits = _visible_limits(tuple(layer.contrast_limits), tuple(result.contrast_limits))
+        _set(layer, "contrast_limits_range", result.contrast_limits_range)
         _set(layer, "contrast_limits", limits)
     return True
 
 
-def _set(layer: Layer, name: str, value: Any) -> None:
-    """Set what differs: napari prepares all pixels again for each thing that is set."""
+def _is_rgb(layer: Layer) -> bool:
+    return bool(getattr(layer, "rgb", False))
+
+
+def _set(layer: Layer, name: str, value: object) -> None:
+    """Set an attribute if it differs: napari updates all pixels at each setting."""
     if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(value)):
         setattr(layer, name, value)
 
 
-def _agreeing(known: Limits, values: Limits) -> Limits:
-    """Return the known limits where a range of values can be seen with them; else that range."""
-    (low, high), span = values, known[1] - known[0]
-    meet = low <= known[1] and high >= known[0]
-    return known if meet and span / 2 <= high - low <= 20 * span else values
+def _visible_limits(limits: Limits, values: Limits) -> Limits:
+    """Return the limits if a range of values is visible with them, else that range."""
+    (low, high), span = values, limits[1] - limits[0]
+    overlap = low <= limits[1] and high >= limits[0]
+    return limits if overlap and span / 2 <= high - low <= 20 * span else values
 
 
 def note(job: Job, outcome: JobOutcome, source: Layer | None) -> str:
-    """Keep a result that is no layer in its source's metadata, and return it in words.
+    """Store a result that is not a layer in its source's metadata, and return it as text.
 
     Parameters
     ----------
     job
-        What was done.
+        The finished job.
     outcome
-        What came out.
+        One of its outcomes.
     source
-        The layer it was made from, where that is still there.
+        The layer that was measured; None if it was removed.
     """
     if source is not None:
-        layer_record.keep_value(source, job.operation.name, outcome.number or 0, outcome.data)
-    where = f"in the metadata of {job.source.name!r}"
-    return f"{job}: {_in_words(outcome.data, where)}"
+        layer_record.store_value(source, job.operation.name, outcome.number or 0, outcome.data)
+    location = f"in the metadata of {job.source.name!r}"
+    return f"{job}: {_as_text(outcome.data, location)}"
 
 
-def _in_words(value: Any, where: str) -> str:
+def _as_text(value: object, location: str) -> str:
     if isinstance(value, list | tuple):  # one per plane, perhaps of several lengths
-        return f"{len(value)} items, {where}"
+        return f"{len(value)} item{'s' * (len(value) != 1)}, {location}"
     if isinstance(value, np.ndarray) and value.ndim > 0:
         if value.size <= 12:
             return np.array2string(value, precision=6, separator=", ").replace("\n", "")
-        return f"{value.dtype} numbers of shape {value.shape}, {where}"
+        return f"{value.dtype} numbers of shape {value.shape}, {location}"
     return str(value)
 
 
 def _placement(
     job: Job, axes: Sequence[int | None], shape: Sequence[int], *, is_rgb: bool = False
 ) -> Placement:
-    """Return where an image lies whose axes are some of the source's, and new ones.
+    """Return the placement of an image with some of the source's axes, and new ones.
 
-    `is_rgb` says that the last axis holds samples, and is none of the layer's.
+    With `is_rgb`, the last axis holds samples, and is not an axis of the layer.
     """
-    placement = job.source.placement.kept([axis for axis in axes if axis is not None])
+    placement = job.source.placement.for_axes([axis for axis in axes if axis is not None])
     ratio = [
         job.source.shape[axis] / length
         for axis, length in zip(axes, shape, strict=True)
         if axis is not None
     ]
     placement = placement.resized(ratio)
-    for at, axis in enumerate(axes[:-1] if is_rgb else axes):
+    for index, axis in enumerate(axes[:-1] if is_rgb else axes):
         if axis is None:
-            placement = placement.with_axis(at, "c")
+            placement = placement.with_axis(index, "c")
     return placement
 
 
@@ -171,7 +178,7 @@ def _image(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Image:
     if outcome.is_rgb:
         return Image(outcome.data, rgb=True, **common)
     limits = contrast_limits(job, outcome.values, dtype)
-    made = Image(
+    image = Image(
         outcome.data,
         rgb=False,
         contrast_limits=limits,
@@ -179,35 +186,35 @@ def _image(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Image:
         **common,
     )
     if dtype.kind == "f" and outcome.values is not None:
-        made.contrast_limits_range = (
+        image.contrast_limits_range = (
             min(limits[0], outcome.values[0]), max(limits[1], outcome.values[1]),
         )  # fmt: skip
-    return made
+    return image
 
 
 def contrast_limits(job: Job, values: Limits | None, dtype: np.dtype[Any]) -> Limits:
-    """Return contrast limits: the input's, where the result's values agree with them.
+    """Return contrast limits: the input's if the result is visible with them.
 
     Parameters
     ----------
     job
-        What was done.
+        Gives the input's limits.
     values
-        The range of those values that are in memory anyway.
+        The range of the values that are in memory; None if there are none.
     dtype
         The result's data type.
     """
-    known = _carried(job, dtype)
+    limits = _input_limits(job, dtype)
     if values is None:
-        return known
+        return limits
     low, high = values
-    if _agreeing(known, values) == known:
-        return known
+    if _visible_limits(limits, values) == limits:
+        return limits
     return (low, high) if high > low else (low, low + 1)
 
 
-def _carried(job: Job, dtype: np.dtype[Any]) -> Limits:
-    """Return the input's contrast limits in the values of the result's data type."""
+def _input_limits(job: Job, dtype: np.dtype[Any]) -> Limits:
+    """Return the input's contrast limits, rescaled to the result's data type."""
     source = job.source
     to_float = source.dtype.kind in "ui" and dtype.kind == "f"
     if source.limits is None or source.dtype.kind == "b":
@@ -220,25 +227,26 @@ def _carried(job: Job, dtype: np.dtype[Any]) -> Limits:
 
 
 def _frame(outcome: JobOutcome) -> LayerFrame:
-    assert outcome.frame is not None, "the worker gives one with every result that is no pixels"
+    if outcome.frame is None:
+        raise InvalidImage(f"The {outcome.output} cannot be placed: the measured image is unknown.")
     return outcome.frame
 
 
-def _coordinates(outcome: JobOutcome, rows: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows of numbers as coordinates along the layer's axes, and the numbers behind them.
+def _coordinates(outcome: JobOutcome, rows: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coordinates along the layer's axes, and the other columns, of rows of numbers.
 
-    Rows begin with the position along the looped axes and then along the spatial ones.
+    A row starts with the position along the looped axes, then along the spatial ones.
     """
     frame = _frame(outcome)
-    rows = np.asarray(rows, dtype=float)
+    numbers = np.asarray(rows, dtype=float)
     axes = [axis for axis in range(len(frame.axes)) if axis != frame.channel]
-    written = [*(axis for axis in axes if axis not in frame.over), *frame.over]
-    kept = [written.index(axis) for axis in axes if frame.axes[axis] is not None]
-    return rows[:, kept], rows[:, len(written) :]
+    order = [*(axis for axis in axes if axis not in frame.over), *frame.over]
+    columns = [order.index(axis) for axis in axes if frame.axes[axis] is not None]
+    return numbers[:, columns], numbers[:, len(order) :]
 
 
 def _measured_on(job: Job, outcome: JobOutcome) -> tuple[Placement, int]:
-    """Return where the image lies that was measured, and its longest spatial length."""
+    """Return the placement of the measured image, and its longest spatial length."""
     frame = _frame(outcome)
     placement = _placement(job, frame.axes, frame.shape)
     return placement, max(frame.shape[axis] for axis in frame.over)
@@ -246,11 +254,11 @@ def _measured_on(job: Job, outcome: JobOutcome) -> tuple[Placement, int]:
 
 def _points(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Points:
     placement, longest = _measured_on(job, outcome)
-    data, more = _coordinates(outcome, outcome.data)
+    data, columns = _coordinates(outcome, outcome.data)
     return Points(
         data,
         ndim=len(placement.inner.scale),
-        features={f"value {i}": column for i, column in enumerate(more.T, start=1)},
+        features={f"value {i}": column for i, column in enumerate(columns.T, start=1)},
         size=min(10, max(2, longest / 60)),
         face_color="transparent",
         border_color="#ffb000",
@@ -284,10 +292,10 @@ def _mesh(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Surface:
 
 
 def _table(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Labels:
-    """Return labels that share the measured ones' data, with one row of features per object."""
+    """Return labels with the measured labels' data, and one row of features per object."""
     features = {key: np.asarray(column) for key, column in outcome.data.items()}
     if "label" in features:
-        features = {"index": features["label"], **features}  # napari finds a label's row by it
+        features = {"index": features["label"], **features}  # napari's column of label ids
     measured, source = outcome.measured, job.source
     if measured is None:
         levels, is_rgb, placement = list(source.levels), source.is_rgb, source.placement
@@ -296,7 +304,7 @@ def _table(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Labels:
         levels = list(measured.data) if measured.is_multiscale else [measured.data]
         is_rgb, is_multiscale = measured.is_rgb, measured.is_multiscale
         placement = _placement(job, measured.axes, measured.finest.shape, is_rgb=is_rgb)
-    if is_rgb:  # no labels have samples: they are an axis like any other
+    if is_rgb:  # labels have no samples: these become an axis
         levels = [arrange.last_first(level) for level in levels]
         placement = placement.with_axis(0, "c")
     return Labels(
@@ -305,10 +313,10 @@ def _table(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Labels:
     )  # fmt: skip
 
 
-_SHAPES: Mapping[Output, Callable[[Job, JobOutcome, dict[str, Any]], Layer]] = {
+_LAYERS: Mapping[Output, Callable[[Job, JobOutcome, dict[str, Any]], Layer]] = {
     Output.POINTS: _points,
     Output.TABLE: _table,
     Output.CONTOURS: _contours,
     Output.MESH: _mesh,
 }
-"""How results that are no pixels become layers."""
+"""Layers of results that are not images."""
