@@ -15,7 +15,7 @@ UNNAMED = ("axis -4", "axis -3", "axis -2", "axis -1")
 
 
 def ways(labels, displayed=None, ndim=(1, 8)):
-    op = SimpleNamespace(ndim=ndim, title="Op")
+    op = SimpleNamespace(limits=SimpleNamespace(ndim=ndim), title="Op")
     shown = displayed or tuple(range(len(labels)))[-2:]
     return [way.axes for way in choices(op, labels, shown)]
 

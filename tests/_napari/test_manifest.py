@@ -11,6 +11,7 @@ import pytest
 
 from napari_tilewise import OPERATIONS
 from napari_tilewise._napari.manifest import commands, menus, write_manifest
+from napari_tilewise.operations.spec.families import Family
 
 
 def test_committed_manifest_is_the_generated_one():
@@ -37,6 +38,7 @@ def test_every_operation_has_one_command_in_one_menu_of_bearable_length():
 def test_a_long_category_is_split():
     class Op:
         category, output, apply_result, deprecated = "filters", "image", None, ""
+        family = Family("filter", "Smoothing and frequency")
 
         def __init__(self, number):
             self.name = f"filters.f{number}"

@@ -39,13 +39,13 @@ def submenus(operations: Iterable[Operation]) -> Iterator[Submenu]:
     Parameters
     ----------
     operations
-        The catalogue, in its order.
+        All operations with a menu entry.
     """
     groups: dict[Family, list[Operation]] = {}
     for op in operations:
         groups.setdefault(family_of(op), []).append(op)
-    for (menu, title), found in groups.items():
-        members = sorted(found, key=lambda op: bool(op.deprecated))
+    for (menu, title), family_members in groups.items():
+        members = sorted(family_members, key=lambda op: bool(op.deprecated))
         base = f"{wording.PLUGIN}/{menu}/{title.lower().replace(' ', '_')}"
         parts = _split(members)
         for number, part in enumerate(parts):
