@@ -123,7 +123,7 @@ def test_several_results_of_a_pyramid():
 
 def test_a_result_that_no_file_holds_is_refused(tmp_path):
     job = job_of(Image(COINS), "transform.pyramid_gaussian", part=2)
-    with pytest.raises(InvalidImage, match="result 3 is asked for"):
+    with pytest.raises(InvalidImage, match="result 3 is requested"):
         stored(job, tmp_path / "out.ome.zarr")
     assert not list(tmp_path.iterdir())
 
