@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import ndimage as ndi
 from skimage import data, morphology
 
-from napari_tilewise.functions.annotations import Fixed
+from napari_tilewise.functions.annotations import FixedNumbers
 from napari_tilewise.operations.feature.points import PointPatch, Points
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
@@ -265,7 +265,7 @@ def values(spec: Spec, ndim: int, seed: int) -> st.SearchStrategy[Any]:
         found = st.booleans()
     elif isinstance(spec, ChoiceSpec):
         found = st.sampled_from(spec.choices)
-    elif isinstance(spec, Fixed):
+    elif isinstance(spec, FixedNumbers):
         found = st.tuples(*[_numbers(spec.item, ndim)] * spec.least)
     elif isinstance(spec, Numbers):
         found = st.lists(_numbers(spec.item, ndim), min_size=spec.least, max_size=3)

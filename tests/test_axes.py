@@ -80,7 +80,7 @@ def test_spatial_axes(axes, spatial, ndim, indices):
         (None, (0, -3), 3, "twice"),
         ("yx", "yy", 2, "twice"),
         (None, (), 2, "names no axis"),
-        (None, (0.5,), 2, "neither letters nor whole numbers"),
+        (None, (0.5,), 2, "neither letters nor integers"),
     ],
 )
 def test_spatial_axes_that_do_not_fit_are_refused(axes, spatial, ndim, words):

@@ -109,7 +109,7 @@ def test_larger_than_needed(checked, halo):
     assert finding.ok
     assert finding.needed == ((7, 7), (7, 7))
     what = {12: "12", (7, 8): "7 × 8", None: "the whole image"}[halo]
-    assert f"larger than needed: {what}, 7 would do" in str(finding)
+    assert f"larger than needed: {what}, 7 is enough" in str(finding)
 
 
 GLOBAL = [
@@ -147,7 +147,7 @@ def test_close(checked):
     assert finding.verdict is Verdict.CLOSE
     assert not finding.ok
     assert 0 < finding.difference < 1e-12
-    assert "say tolerance=" in str(finding)
+    assert "declare tolerance=" in str(finding)
     assert checked(running, halo=7, tolerance=1e-12).verdict is Verdict.RIGHT
     assert checked(running, halo=5, tolerance=1e-12).verdict is Verdict.TOO_SMALL
 
@@ -217,7 +217,7 @@ def test_the_shell(checked, tmp_path, capfd):
     )
     held = ["-p", "size=15", "--operation", "highest"]
     for halo, code, says in ((7, 0, "right: 7"), (3, 1, "too small: needs 7, declares 3"),
-                             (12, 0, "larger than needed: 12, 7 would do")):  # fmt: skip
+                             (12, 0, "larger than needed: 12, 7 is enough")):  # fmt: skip
         path.write_text(text.format(halo=halo))
         assert main(["check", str(path), *held]) == code
         assert f"my_ops.highest: {says}" in capfd.readouterr().out

@@ -27,7 +27,7 @@ import napari_tilewise as tw
 from napari_tilewise import errors
 from napari_tilewise.cli import main
 from napari_tilewise.functions import load_entry_points, load_file
-from napari_tilewise.functions.annotations import Fixed, Member
+from napari_tilewise.functions.annotations import EnumMember, FixedNumbers
 from napari_tilewise.halo_check import check
 from napari_tilewise.operations import OPERATIONS, SCIKIT_IMAGE
 from napari_tilewise.operations.spec.kinds import Exactness, Kind, Output
@@ -174,7 +174,10 @@ def test_an_edited_file_replaces_its_functions(file, image):
         ("def f(:\n", "SyntaxError"),
         ("x = 1\n", "declares no operation"),
         (FILE + "1 / 0\n", "ZeroDivisionError"),
-        (FILE.replace("size: int = 5", "size=object()"), "nothing tells what the parameter 'size'"),
+        (
+            FILE.replace("size: int = 5", "size=object()"),
+            "the type of the parameter 'size' is unknown",
+        ),
     ],
 )
 def test_a_file_that_fails_changes_nothing(file, text, says):
@@ -321,8 +324,8 @@ WANTED = {
     "sure": Flag(),
     "word": Text(),
     "mode": ChoiceSpec(choices=("a", "b")),
-    "way": Member(members=Way, choices=("UP", "DOWN")),
-    "pair": Fixed(item=Number(), least=2),
+    "way": EnumMember(members=Way, choices=("UP", "DOWN")),
+    "pair": FixedNumbers(item=Number(), least=2),
     "many": Numbers(item=Number()),
     "axes_each": Number(per_axis=True),
     "either": Either(options=(Number(integer=True), ChoiceSpec(choices=("auto",)))),
@@ -332,7 +335,7 @@ WANTED = {
     "other": AlignedImage(role="intensity"),
     "channel_axis": ChannelAxis(),
     "plain": Number(integer=True, usual=(2, 6)),
-    "numbers": Fixed(item=Number(), least=2),
+    "numbers": FixedNumbers(item=Number(), least=2),
 }
 
 
@@ -386,8 +389,8 @@ def good(image, size: int = 3):
     ("function", "how", "says"),
     [
         (no_image, {}, "takes no image"),
-        (takes_tiles, {}, "'tiles' is apply's own"),
-        (untold, {}, "nothing tells what the parameter 'thing' takes"),
+        (takes_tiles, {}, "'tiles' is a keyword of apply"),
+        (untold, {}, "the type of the parameter 'thing' is unknown"),
         (wrong_default, {}, "the default size=0: expected an integer at least 1"),
         (lambda image: image, {}, "expected a function with a name"),
         (Way, {}, "expected a function with a name"),
@@ -395,8 +398,8 @@ def good(image, size: int = 3):
         (good, {"halo": -1}, "halo=-1: expected whole pixels"),
         (good, {"halo": 1.5}, "expected whole pixels"),
         (good, {"halo": ((1, 2, 3),)}, "expected whole pixels"),
-        (good, {"halo": lambda sise: sise}, "function of 'sise'.*Did you mean 'size'"),
-        (good, {"halo": 3, "kind": "whole"}, "kind='whole' does not go with halo=3"),
+        (good, {"halo": lambda sise: sise}, "depends on 'sise'.*Did you mean 'size'"),
+        (good, {"halo": 3, "kind": "whole"}, "kind='whole' contradicts halo=3"),
         (good, {"output": "table"}, "expected one of image, mask, labels"),
         (good, {"dtype": "float33"}, "expected a data type"),
         (good, {"tolerance": -1}, "tolerance=-1: expected 0 or more"),
@@ -427,11 +430,13 @@ def test_halos_take_many_forms(declared, halo, expected):
 def test_a_halo_that_is_none_names_the_parameters(declared):
     op = declared(good, halo=lambda size: size / 2)
     with pytest.raises(
-        errors.InvalidParameter, match=r"its halo for size=3 is 1\.5: expected whole"
+        errors.InvalidParameter, match=r"the halo for size=3 is 1\.5: expected whole"
     ):
         op.halo()
     op = declared(good, halo=lambda size: 1 // (size - 3))
-    with pytest.raises(errors.InvalidParameter, match="cannot be told from size=3: ZeroDivision"):
+    with pytest.raises(
+        errors.InvalidParameter, match="cannot be computed from size=3: ZeroDivision"
+    ):
         op.halo()
 
 

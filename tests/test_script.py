@@ -39,7 +39,7 @@ from napari_tilewise.operations.spec.parameters import is_image
 from napari_tilewise.pipeline.bind import bind_recipe
 from napari_tilewise.pipeline.bind import given as run_on
 from napari_tilewise.recipe import Recipe, Step
-from napari_tilewise.recipe.script.code import around, laid_out, literal
+from napari_tilewise.recipe.script.code import lay_out, literal, wrap
 from tests.io.writing import new_writer
 
 from .strategies import cases
@@ -501,7 +501,7 @@ def test_variables_hide_nothing() -> None:
     lambda inner: st.lists(inner).map(tuple) | st.dictionaries(st.text(), inner),
 ))  # fmt: skip
 def test_a_value_is_written_so_that_python_reads_it(value: Any) -> None:
-    text = laid_out(around("found = ", literal(value), ""))
+    text = lay_out(wrap("found = ", literal(value), ""))
     space: dict[str, Any] = {"np": np}
     exec(text, space)
     np.testing.assert_equal(space["found"], value)

@@ -1,6 +1,6 @@
 """Which axes of an image are time, channel and space.
 
-An axis is named by one letter. Nothing here guesses: axes nobody named are unknown, and an
+An axis is named by one letter. No function guesses: axes without names are unknown, and an
 operation then runs over all of them, as scikit-image does.
 """
 
@@ -20,7 +20,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
     {
         "t": "time",
         "c": "channel",
-        "s": "channel",  # the samples of an RGB pixel beside another channel axis
+        "s": "channel",  # the samples of an RGB pixel, next to a channel axis
         "z": "space",
         "y": "space",
         "x": "space",
@@ -29,55 +29,55 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "q": "other",  # unknown
     }
 )
-"""What each axis letter stands for: time, channel, space or other."""
+"""The kind of axis that each letter names: time, channel, space or other."""
 
 _DEFAULTS = {1: "x", 2: "yx", 3: "zyx", 4: "tzyx", 5: "tczyx"}
 
 
 def kind(axis: str) -> str:
-    """Return what an axis letter stands for: time, channel, space or other."""
+    """Return the kind of axis that a letter names: time, channel, space or other."""
     return KINDS[axis]
 
 
 def parse(axes: str | Sequence[str] | None, ndim: int) -> tuple[str, ...] | None:
-    """Return one letter per axis, or None where the axes are not known.
+    """Return one letter per axis, or None if the axes are unknown.
 
     Parameters
     ----------
     axes
-        Letters such as ``"tcyx"``, in the order of the image's axes; None or empty: not known.
+        Letters such as ``"tcyx"``, in the order of the image's axes; None or empty if unknown.
     ndim
         Number of axes of the image.
     """
     if not axes:
         return None
     letters = tuple(str(axis).lower() for axis in axes)
-    shown = "".join(map(str, axes))
+    text = "".join(map(str, axes))
     unknown = [axis for axis in letters if axis not in KINDS]
     if unknown:
         raise InvalidAxes(
-            f"axes={shown!r} has the unknown letter {unknown[0]!r}; expected letters among "
+            f"axes={text!r} has the unknown letter {unknown[0]!r}: expected letters from "
             f"{', '.join(KINDS)} (t time, c channel, z y x space, p i q other)."
         )
-    double = [axis for axis in KINDS if letters.count(axis) > 1]
-    if double:
+    repeated = [axis for axis in KINDS if letters.count(axis) > 1]
+    if repeated:
         raise InvalidAxes(
-            f"axes={shown!r} names {double[0]!r} twice; give every axis its own letter."
+            f"axes={text!r} names {repeated[0]!r} twice: give every axis its own letter."
         )
     if len(letters) != ndim:
         raise InvalidAxes(
-            f"axes={shown!r} names {_count(len(letters))}, but the image has {ndim}; "
+            f"axes={text!r} names {_count(len(letters))}, but the image has {ndim}; "
             "give one letter per axis."
         )
     return letters
 
 
 def default_axes(ndim: int, *, is_rgb: bool = False) -> tuple[str, ...]:
-    """Return names for the axes of an *output* that needs some, when nobody named them.
+    """Return default names for the axes of an *output* that must have names.
 
     One to five axes are ``x``, ``yx``, ``zyx``, ``tzyx``, ``tczyx``; the samples of an RGB image
-    add a last ``c``. This is a convention, not knowledge: never choose by it what an operation
-    runs over.
+    add a last ``c``. This is a convention, not knowledge: never use it to choose the axes that an
+    operation runs over.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def spatial_indices(
     spatial: str | int | Sequence[int] | None,
     ndim: int,
 ) -> tuple[int, ...]:
-    """Return, ascending, the indices of the axes that an operation runs over.
+    """Return the indices of the axes that an operation runs over, in ascending order.
 
     Parameters
     ----------
@@ -111,8 +111,8 @@ def spatial_indices(
         One letter per axis, or None.
     spatial
         Letters, which need `axes` (except ``"yx"`` and ``"zyx"``, which without it are the last
-        two and three axes), or indices. None means all axes, as in scikit-image, whatever they
-        are called.
+        two and three axes), or indices. None means all axes, as in scikit-image, whatever their
+        names.
     ndim
         Number of axes of the image.
     """
@@ -120,46 +120,46 @@ def spatial_indices(
     if spatial is None:
         return tuple(range(ndim))
     if isinstance(spatial, str):
-        found = _from_letters(letters, spatial, ndim)
+        indices = _from_letters(letters, spatial, ndim)
     else:
-        found = _from_numbers(spatial, ndim)
-    if not found:
-        raise InvalidAxes(f"spatial={spatial!r} names no axis; leave it out to run over all axes.")
-    if len(set(found)) != len(found):
-        raise InvalidAxes(f"spatial={spatial!r} names an axis twice; name each axis once.")
-    return tuple(sorted(found))
+        indices = _from_numbers(spatial, ndim)
+    if not indices:
+        raise InvalidAxes(f"spatial={spatial!r} names no axis: omit it to run over all axes.")
+    if len(set(indices)) != len(indices):
+        raise InvalidAxes(f"spatial={spatial!r} names an axis twice: name each axis once.")
+    return tuple(sorted(indices))
 
 
 def _from_letters(letters: tuple[str, ...] | None, spatial: str, ndim: int) -> list[int]:
-    wanted = spatial.lower()
+    names = spatial.lower()
     if letters is None:
-        if wanted not in {"yx", "zyx"}:
+        if names not in {"yx", "zyx"}:
             raise InvalidAxes(
                 f"spatial={spatial!r} needs the names of the image's {_count(ndim)}; "
                 'add axes, as in axes="tcyx", or give indices, as in spatial=(1, 2).'
             )
-        if len(wanted) > ndim:
+        if len(names) > ndim:
             raise InvalidAxes(
-                f"spatial={spatial!r} names {_count(len(wanted))}, but the image has {ndim}; "
-                "leave it out to run over all axes."
+                f"spatial={spatial!r} names {_count(len(names))}, but the image has {ndim}; "
+                "omit it to run over all axes."
             )
-        return list(range(ndim - len(wanted), ndim))
-    absent = [axis for axis in wanted if axis not in letters]
+        return list(range(ndim - len(names), ndim))
+    absent = [axis for axis in names if axis not in letters]
     if absent:
         raise InvalidAxes(
             f"spatial={spatial!r} names {absent[0]!r}, which is not among the image's axes "
             f"{''.join(letters)!r}; choose from these."
         )
-    return [letters.index(axis) for axis in wanted]
+    return [letters.index(axis) for axis in names]
 
 
 def _from_numbers(spatial: int | Sequence[int], ndim: int) -> list[int]:
     try:
-        given = spatial if isinstance(spatial, Sequence) else [spatial]
-        numbers = [index(number) for number in given]
+        items = spatial if isinstance(spatial, Sequence) else [spatial]
+        numbers = [index(number) for number in items]
     except TypeError:
         raise InvalidAxes(
-            f"spatial={spatial!r} is neither letters nor whole numbers; "
+            f"spatial={spatial!r} is neither letters nor integers: "
             'give axes as in spatial="yx" or spatial=(-2, -1).'
         ) from None
     for number in numbers:

@@ -1,7 +1,7 @@
-"""Every error names the thing with its value, says what was expected and gives the remedy.
+"""Every error names the value, says what was expected and gives the remedy.
 
-`TilewiseError` is the base of them all; each concrete error also inherits the builtin that it
-specialises, so that ``except ValueError`` in a script written for scikit-image goes on working.
+`TilewiseError` is the base of all of them; each concrete error also inherits the builtin that it
+specialises, so that ``except ValueError`` in a script written for scikit-image keeps working.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class TilewiseError(Exception):
     """Base of all errors of this package."""
 
     def __str__(self) -> str:
-        """Return the sentence itself (KeyError and OSError would decorate it)."""
+        """Return the plain sentence (KeyError and OSError would add quotes or a number)."""
         return " ".join(str(arg) for arg in self.args)
 
 
@@ -42,7 +42,7 @@ class InvalidImage(TilewiseError, ValueError):
 
 
 class InvalidAxes(TilewiseError, ValueError):
-    """Axes that do not fit the image or the operation."""
+    """The axes do not match the image or the operation."""
 
 
 class OperationFailed(TilewiseError, ValueError):
@@ -50,7 +50,7 @@ class OperationFailed(TilewiseError, ValueError):
 
 
 class InvalidFunction(TilewiseError, ValueError):
-    """A user's function, the file that holds it, or what is declared of it will not do."""
+    """A user's function, its file or its declaration is invalid."""
 
 
 class InvalidRecipe(TilewiseError, ValueError):
@@ -66,7 +66,7 @@ class SourceUnreadable(TilewiseError, OSError):
 
 
 class DestinationExists(TilewiseError, FileExistsError):
-    """The destination exists and overwriting was not asked for."""
+    """The destination exists and `overwrite` is not set."""
 
 
 class DestinationUnwritable(TilewiseError, OSError):
@@ -89,12 +89,12 @@ class MissingExtra(TilewiseError, ImportError):
     """An optional dependency is not installed."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint that lists the known names nearest to `name`, or an empty string."""
-    known = list(known)
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
-    tails = {key.rsplit(".", 1)[-1]: key for key in known}
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """Return a hint with the candidates closest to `name`, or an empty string."""
+    candidates = list(candidates)
+    matches = get_close_matches(name, candidates, n=3, cutoff=0.5)
+    tails = {key.rsplit(".", 1)[-1]: key for key in candidates}
     tail = name.rsplit(".", 1)[-1]
-    near += [tails[match] for match in get_close_matches(tail, tails, n=3, cutoff=0.5)]
-    near = list(dict.fromkeys(near))[:3]
-    return f" Did you mean {', '.join(map(repr, near))}?" if near else ""
+    matches += [tails[match] for match in get_close_matches(tail, tails, n=3, cutoff=0.5)]
+    matches = list(dict.fromkeys(matches))[:3]
+    return f" Did you mean {', '.join(map(repr, matches))}?" if matches else ""

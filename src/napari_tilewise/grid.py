@@ -126,6 +126,6 @@ def wrapped(region: Region, shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
     return tuple(np.arange(s.start, s.stop) % n for s, n in zip(region, shape, strict=True))
 
 
-def words(region: Region) -> str:
+def format_region(region: Region) -> str:
     """Return a box as ``[0:512, 512:1024]``."""
     return "[" + ", ".join(f"{s.start}:{s.stop}" for s in region) + "]"

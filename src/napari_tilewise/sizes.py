@@ -23,17 +23,17 @@ def parse_size(size: str | float) -> int:
     size
         A number of bytes, or text: a number and a unit. ``KiB``, ``MiB``, ``GiB``, ``TiB`` and
         ``PiB`` are powers of 1024; ``kB``, ``MB``, ``GB``, ``TB`` and ``PB`` powers of 1000; the
-        ``B``, the space and capitals may be left out.
+        ``B`` and the space are optional, and upper or lower case does not matter.
 
     Raises
     ------
     InvalidParameter
-        When the text has another form, or the amount is not positive.
+        If the text is not a size, or the amount is not positive.
     """
     if isinstance(size, str):
         match = _SIZE.fullmatch(size)
         if match is None:
-            raise InvalidParameter(f"The size {size!r} cannot be read: {_EXPECTED}")
+            raise InvalidParameter(f"Invalid size {size!r}: {_EXPECTED}")
         number, prefix, binary = match.groups()
         base = 1024 if binary else 1000
         power = _PREFIXES.index(prefix.lower()) + 1 if prefix else 0
@@ -41,7 +41,7 @@ def parse_size(size: str | float) -> int:
     elif isinstance(size, Real) and not isinstance(size, bool):
         amount = float(size)
     else:
-        raise InvalidParameterType(f"The size {size!r} is no number: {_EXPECTED}")
+        raise InvalidParameterType(f"The size {size!r} is not a number: {_EXPECTED}")
     if not math.isfinite(amount) or amount < 1:
         raise InvalidParameter(f"The size {size!r} is out of range: {_EXPECTED}")
     return round(amount)

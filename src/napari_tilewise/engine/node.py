@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_tilewise.engine.cache import shared_cache
 from napari_tilewise.errors import OperationFailed
-from napari_tilewise.grid import Region, clip, extent, intersect, within, words
+from napari_tilewise.grid import Region, clip, extent, format_region, intersect, within
 from napari_tilewise.operations.spec.operation import Parts, Tiles, Value, normal_halo
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class Node:
         if result.dtype != expected or result.shape != self.tile_for(extent(tile)):
             raise OperationFailed(
                 f"{self.operation.name} made {result.dtype} pixels of shape {result.shape} for "
-                f"the tile {words(tile)}: expected {expected} and {self.tile_for(extent(tile))}. "
-                "The declaration is wrong; please report it."
+                f"the tile {format_region(tile)}: expected {expected} and "
+                f"{self.tile_for(extent(tile))}. The declaration is wrong; please report it."
             )
         return result

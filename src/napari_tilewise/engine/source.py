@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_tilewise.engine.cache import ChunkCache, shared_cache
 from napari_tilewise.errors import InvalidImage, SourceUnreadable, TilewiseError
-from napari_tilewise.grid import Grid, Region, extent, intersect, within, words
+from napari_tilewise.grid import Grid, Region, extent, format_region, intersect, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,7 @@ class ChunkedSource:
             raise
         except Exception as error:
             raise SourceUnreadable(
-                f"The source of shape {self.shape} cannot be read at {words(box)}: {error}."
+                f"The source of shape {self.shape} cannot be read at {format_region(box)}: {error}."
             ) from error
         if chunk.shape != extent(box):
             raise InvalidImage(

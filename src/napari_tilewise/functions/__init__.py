@@ -1,7 +1,7 @@
-"""Users' own functions as operations: NumPy in, NumPy out, one line that says how they tile.
+"""Users' own functions as operations: NumPy in, NumPy out, and one line that declares the tiling.
 
-`operation` declares one. It then stands in `napari_tilewise.OPERATIONS`, and so has a form, and
-works on images of any size, in recipes and in the shell, as scikit-image's functions do.
+`operation` declares one. It is then listed in `napari_tilewise.OPERATIONS`, has a form, and works
+on images of any size, in recipes and in the shell, like scikit-image's functions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A user's signature says what each parameter takes: annotations and defaults become specs.
+"""The signature of a user's function becomes specs, by its annotations and defaults.
 
-What they leave open (limits, a range to draw from) is said with a spec: ``Annotated[float,
-Number(minimum=0)]``, or `parameters` of the decorator.
+Limits and usual ranges are declared with a spec: ``Annotated[float, Number(minimum=0)]``, or
+`parameters` of the decorator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 import numpy as np
 
 from napari_tilewise.errors import InvalidFunction, InvalidParameter, did_you_mean
-from napari_tilewise.functions.type_hints import resolved
+from napari_tilewise.functions.type_hints import resolve_annotation
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     ChannelAxis,
@@ -32,16 +32,16 @@ from napari_tilewise.operations.spec.parameters import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-TAKEN = ("axes", "cancel", "progress", "spatial", "tiles")
+RESERVED_KEYWORDS = ("axes", "cancel", "progress", "spatial", "tiles")
 """Keywords of `napari_tilewise.apply` itself."""
 
-_PLACED = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _KINDS = {bool: Flag(), int: Number(integer=True), float: Number(), str: Text()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member(ChoiceSpec):
-    """A member of an enumeration, by name: what a form, a shell and a recipe can hold."""
+class EnumMember(ChoiceSpec):
+    """A member of an enumeration, by name, so that forms, the shell and recipes can hold it."""
 
     members: type[Enum]
 
@@ -50,7 +50,7 @@ class Member(ChoiceSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fixed(Numbers):
+class FixedNumbers(Numbers):
     """Exactly `least` numbers."""
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
@@ -59,12 +59,14 @@ class Fixed(Numbers):
         return super()._check(name, value, ndim)
 
     def describe(self) -> str:
-        """Return the expected values in words."""
+        """Return the expected values, as a message names them."""
         return f"{self.least} numbers, each {self.item.describe()}"
 
 
-def specs_of(key: str, function: Callable[..., Any], given: Mapping[str, Spec]) -> dict[str, Spec]:
-    """Return what each parameter of a function takes, behind the first, which is the image.
+def specs_of(
+    key: str, function: Callable[..., Any], declared: Mapping[str, Spec]
+) -> dict[str, Spec]:
+    """Return the spec of each parameter of a function after the first, which is the image.
 
     Parameters
     ----------
@@ -72,39 +74,40 @@ def specs_of(key: str, function: Callable[..., Any], given: Mapping[str, Spec]) 
         The operation's key, for messages.
     function
         The function.
-    given
+    declared
         Specs that the user wrote, by parameter.
 
     Raises
     ------
     InvalidFunction
-        When the function takes no image, or nothing tells what a parameter takes.
+        If the function takes no image, or the type of a parameter is unknown.
     """
     parameters = list(signature(function).parameters.values())
-    if not parameters or parameters[0].kind not in _PLACED:
+    if not parameters or parameters[0].kind not in _POSITIONAL:
         raise InvalidFunction(f"{key} takes no image: expected an array as its first parameter.")
-    several = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    named = {p.name: p for p in parameters[1:] if p.kind not in several}
-    for name in given:
+    variadic = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    named = {p.name: p for p in parameters[1:] if p.kind not in variadic}
+    for name in declared:
         if name not in named:
             hint = did_you_mean(name, named) or f" It has {', '.join(named) or 'none'}."
             raise InvalidFunction(f"{key} has no parameter {name!r} besides its image.{hint}")
-    return {name: _spec_of(key, function, p, given.get(name)) for name, p in named.items()}
+    return {name: _spec_of(key, function, p, declared.get(name)) for name, p in named.items()}
 
 
 def _spec_of(
-    key: str, function: Callable[..., Any], parameter: Parameter, given: Spec | None
+    key: str, function: Callable[..., Any], parameter: Parameter, declared: Spec | None
 ) -> Spec:
     name, default = parameter.name, parameter.default
-    if name in TAKEN or parameter.kind is Parameter.POSITIONAL_ONLY:
-        why = "is apply's own" if name in TAKEN else "cannot be given by name"
-        raise InvalidFunction(f"{key}: the parameter {name!r} {why}: expected another one.")
-    spec = given or _from_annotation(resolved(function, parameter), name, default)
+    if name in RESERVED_KEYWORDS or parameter.kind is Parameter.POSITIONAL_ONLY:
+        reserved = "is a keyword of apply: rename it"
+        reason = reserved if name in RESERVED_KEYWORDS else "is positional-only: remove the '/'"
+        raise InvalidFunction(f"{key}: the parameter {name!r} {reason}.")
+    spec = declared or _from_annotation(resolve_annotation(function, parameter), name, default)
     if spec is None:
         raise InvalidFunction(
-            f"{key}: nothing tells what the parameter {name!r} takes (annotation "
+            f"{key}: the type of the parameter {name!r} is unknown (annotation "
             f"{parameter.annotation!r}): expected a number, text, flag, choice or array, such as "
-            f"'{name}: float'. Annotate it, or give parameters={{{name!r}: a spec}}."
+            f"'{name}: float'. Annotate it, or pass parameters={{{name!r}: a spec}}."
         )
     if default is None and not spec.optional:
         spec = replace(spec, optional=True)
@@ -123,32 +126,36 @@ def _from_annotation(annotation: Any, name: str, default: Any) -> Spec | None:
             annotation = tuple[*map(type, default)]  # type: ignore[misc]
     if name == "channel_axis":
         return ChannelAxis(optional=default is None)
-    spec = _plain(annotation, name)
+    spec = _spec_of_type(annotation, name)
     if type(spec) is Number and spec == replace(
         Number(), integer=spec.integer, optional=spec.optional
     ):
-        return _around(spec, default)
+        return _with_usual_range(spec, default)
     return spec
 
 
-def _around(spec: Number, default: Any) -> Number:
-    """Return a number's spec with a usual range around its default."""
+def _with_usual_range(spec: Number, default: Any) -> Number:
+    """Return a number's spec with a usual range from half to twice its default."""
     if isinstance(default, bool) or not isinstance(default, int | float) or not default:
         return spec
     low, high = sorted((default / 2, default * 2))
     return replace(spec, usual=(round(low), round(high)) if spec.integer else (low, high))
 
 
-def _plain(annotation: Any, name: str) -> Spec | None:
-    """Return what a type takes, whatever the default."""
-    annotation = _meant(annotation)
+def _spec_of_type(annotation: Any, name: str) -> Spec | None:
+    """Return the spec of a type, whatever the default."""
+    annotation = _aliased_type(annotation)
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        own = [item for item in inner[1:] if isinstance(item, Spec)]
-        made = _plain(inner[0], name)
-        if not own:
-            return made
-        return replace(own[0], optional=True) if made is not None and made.optional else own[0]
+        declared = [item for item in inner[1:] if isinstance(item, Spec)]
+        spec = _spec_of_type(inner[0], name)
+        if not declared:
+            return spec
+        return (
+            replace(declared[0], optional=True)
+            if spec is not None and spec.optional
+            else declared[0]
+        )
     if origin in (Union, types.UnionType):
         return _union([item for item in inner if item is not type(None)], len(inner), name)
     if origin is Literal:
@@ -157,32 +164,34 @@ def _plain(annotation: Any, name: str) -> Spec | None:
     if annotation is np.ndarray or origin is np.ndarray:
         return AlignedImage(role=_role(annotation, name), optional=False)
     if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return Member(members=annotation, choices=tuple(annotation.__members__))
+        return EnumMember(members=annotation, choices=tuple(annotation.__members__))
     if origin in (tuple, list, Sequence):
         return _sequence(origin, inner)
     return _KINDS.get(annotation)
 
 
-def _meant(annotation: Any) -> Any:
-    """Return what an alias of the ``type`` statement stands for, as `numpy.typing.NDArray` is."""
+def _aliased_type(annotation: Any) -> Any:
+    """Return the type behind an alias of the ``type`` statement, such as `numpy.typing.NDArray`."""
     alias = get_origin(annotation)
     if hasattr(alias, "__value__"):
-        return _meant(alias.__value__[get_args(annotation)])
-    return _meant(annotation.__value__) if hasattr(annotation, "__value__") else annotation
+        return _aliased_type(alias.__value__[get_args(annotation)])
+    return _aliased_type(annotation.__value__) if hasattr(annotation, "__value__") else annotation
 
 
 def _union(options: Sequence[Any], count: int, name: str) -> Spec | None:
-    found = [_plain(option, name) for option in options]
+    specs = [_spec_of_type(option, name) for option in options]
     optional = len(options) < count
-    if len(found) == 1:
-        return None if found[0] is None else replace(found[0], optional=optional)
-    numbers = [spec for spec in found if isinstance(spec, Number)]
-    several = [spec for spec in found if isinstance(spec, Numbers)]
-    if numbers and len(numbers) + len(several) == len(found):
-        whole = all(spec.integer for spec in numbers)
-        return Number(integer=whole, per_axis=bool(several), optional=optional)
-    specs = tuple(spec for spec in found if spec is not None)
-    return Either(options=specs, optional=optional) if len(specs) == len(found) else None
+    if len(specs) == 1:
+        return None if specs[0] is None else replace(specs[0], optional=optional)
+    numbers = [spec for spec in specs if isinstance(spec, Number)]
+    sequences = [spec for spec in specs if isinstance(spec, Numbers)]
+    if numbers and len(numbers) + len(sequences) == len(specs):
+        integer = all(spec.integer for spec in numbers)
+        return Number(integer=integer, per_axis=bool(sequences), optional=optional)
+    known_specs = tuple(spec for spec in specs if spec is not None)
+    return (
+        Either(options=known_specs, optional=optional) if len(known_specs) == len(specs) else None
+    )
 
 
 def _sequence(origin: Any, inner: tuple[Any, ...]) -> Spec | None:
@@ -191,12 +200,12 @@ def _sequence(origin: Any, inner: tuple[Any, ...]) -> Spec | None:
         return None
     item = Number(integer=all(item == _KINDS[int] for item in items))
     if origin is tuple and Ellipsis not in inner:
-        return Fixed(item=item, least=len(items))
+        return FixedNumbers(item=item, least=len(items))
     return Numbers(item=item)
 
 
 def _role(annotation: Any, name: str) -> str:
-    """Return what a further image is, from its pixels' type or its name."""
+    """Return the role of a further image, from the type of its pixels or its name."""
     if "bool" in str(annotation) or "mask" in name:
         return "mask"
     return "labels" if "label" in name else "intensity"

@@ -1,6 +1,6 @@
-"""The decorator: one line above a function says how it tiles, and makes an operation of it.
+"""The decorator: one line above a function declares how it tiles, and makes it an operation.
 
-The function itself is left as it is.
+The function itself does not change.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import numpy as np
 from napari_tilewise.errors import InvalidFunction
 from napari_tilewise.functions.annotations import specs_of
 from napari_tilewise.functions.halos import halo_from
+from napari_tilewise.functions.loading import MAIN_MODULES
 from napari_tilewise.functions.probing import probed_dtype
-from napari_tilewise.functions.user_function import UserFunction, at_once, by_tiles
+from napari_tilewise.functions.user_function import UserFunction, plan_tiles, plan_whole
 from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.operations.shared.whole import whole_halo
 from napari_tilewise.operations.spec.kinds import Kind, Output
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.passes import HaloLike
 
     F = TypeVar("F", bound=Callable[..., Any])
-
-MAIN = ("__main__", "__mp_main__")
-"""What Python calls the module that was started, here and in processes that it starts."""
 
 
 @overload
@@ -81,63 +79,62 @@ def operation(
     Parameters
     ----------
     function
-        The function, where the decorator is used without brackets: each pixel alone.
+        The function, if the decorator is used without parentheses; `halo` is then 0.
     halo
-        The neighbours that a pixel's result depends on: a number of pixels, one per axis, pairs
-        (before, after), or a function of some of the parameters, by name, that returns such. 0:
-        each pixel alone; None: the whole image.
+        The neighbours that a pixel's result depends on: a number of pixels, one number per axis,
+        pairs (before, after), or a function of parameters, by name, that returns one of these.
+        0: each pixel alone; None: the whole image.
     kind
-        ``"whole"`` says the same as ``halo=None``.
+        ``"whole"`` is the same as ``halo=None``.
     dtype
-        The data type that it returns: a type, ``"same"``, or a function of the image's type. It is
-        found out with a call on a small block unless given.
+        The data type of the result: a type, ``"same"``, or a function of the image's type. Unless
+        given, a call on a small block finds it.
     output
-        What its pixels are: ``"image"``, ``"mask"`` or ``"labels"``; a mask where the type is bool
-        unless given.
+        The meaning of the result's pixels: ``"image"``, ``"mask"`` or ``"labels"``. The default is
+        a mask for bool, else an image.
     parameters
-        What parameters take, where annotations do not say it all, such as
+        Specs of parameters whose annotations are not enough, such as
         ``{"sigma": Number(minimum=0)}`` (from `napari_tilewise.operations.spec.parameters`).
     tolerance
-        By how much tiled results may differ from the whole's, relative to the largest magnitude in
-        it (or 1): 0 for bit for bit.
+        The largest difference between tiled and whole results, relative to the largest magnitude in
+        the whole result (or 1); 0: equal bit for bit.
     ndim
-        The number of spatial axes that it takes, or the fewest and the most.
+        The number of spatial axes that it takes, or the minimum and the maximum.
     working
-        The memory that a call takes at most, the image and the result included, in images of
-        float64.
+        Peak memory of a call, the image and the result included, in images of float64.
 
     Raises
     ------
     InvalidFunction
-        When the declaration does not fit the function, or its key is taken.
+        If the declaration does not fit the function, or its key is taken.
     """
 
     def declare(function: F) -> F:
-        made = _made(function, parameters or {}, ndim)
-        made = replace(made, cost=Cost(memory=working), **_kind(made, halo, kind))
-        made = replace(made, **_result(made, dtype, output, tolerance))
-        OPERATIONS.register(made, made.origin)
+        declared = _user_function(function, parameters or {}, ndim)
+        declared = replace(declared, cost=Cost(memory=working), **_tiling(declared, halo, kind))
+        declared = replace(declared, **_result_fields(declared, dtype, output, tolerance))
+        OPERATIONS.register(declared, declared.origin)
         return function
 
     return declare if function is None else declare(function)
 
 
-def _made(
+def _user_function(
     function: Callable[..., Any], parameters: Mapping[str, Spec], ndim: int | tuple[int, int]
 ) -> UserFunction:
     name = getattr(function, "__name__", "")
     if inspect.isclass(function) or not name.isidentifier():
         raise InvalidFunction(
-            f"{function!r} cannot be an operation: expected a function with a name. Write "
+            f"{function!r} cannot be an operation: expected a function with a name. Put "
             "@operation(...) above a def."
         )
     module = function.__module__
     file = getattr(sys.modules.get(module), "__file__", None)
     path = None if file is None else os.path.realpath(file)
-    last = module.rpartition(".")[2]
-    if module in MAIN and path is not None:
-        last = Path(path).stem
-    key = f"{last}.{name}"
+    prefix = module.rpartition(".")[2]
+    if module in MAIN_MODULES and path is not None:
+        prefix = Path(path).stem
+    key = f"{prefix}.{name}"
     return UserFunction(
         name=key,
         kind=Kind.POINTWISE,
@@ -150,7 +147,7 @@ def _made(
 
 
 def _digest(function: Callable[..., Any], path: str | None) -> str:
-    """Return what stands for the function's code: that of its file, which may hold its helpers."""
+    """Return a digest of the function's code: of its whole file, which may hold helpers."""
     try:
         code = inspect.getsource(function).encode() if path is None else Path(path).read_bytes()
     except OSError:
@@ -158,37 +155,37 @@ def _digest(function: Callable[..., Any], path: str | None) -> str:
     return sha256(code).hexdigest()
 
 
-def _kind(made: UserFunction, halo: Any, kind: Kind | str | None) -> dict[str, Any]:
-    """Return what says how a function tiles."""
+def _tiling(function: UserFunction, halo: Any, kind: Kind | str | None) -> dict[str, Any]:
+    """Return the fields of `UserFunction` that declare how a function tiles."""
     declared = Kind.WHOLE if halo is None else Kind.NEIGHBOURHOOD
     if halo is not None and not callable(halo) and not np.any(halo):
         declared = Kind.WHOLE if kind == Kind.WHOLE else Kind.POINTWISE
     if kind is not None and kind != declared:
         raise InvalidFunction(
-            f"{made.name}: kind={str(kind)!r} does not go with halo={halo!r}, which makes it "
-            f"{str(declared)!r}. Leave kind away, or give kind='whole' alone."
+            f"{function.name}: kind={str(kind)!r} contradicts halo={halo!r}, which means "
+            f"{str(declared)!r}. Omit kind, or pass kind='whole' alone."
         )
     if declared is Kind.WHOLE:
         neighbourhood = Neighbourhood(halo=whole_halo)
-        return {"kind": declared, "neighbourhood": neighbourhood, "plan_of": at_once}
-    neighbourhood = Neighbourhood(halo=halo_from(made.name, halo, made.specs))
-    return {"kind": declared, "neighbourhood": neighbourhood, "plan_of": by_tiles}
+        return {"kind": declared, "neighbourhood": neighbourhood, "plan_of": plan_whole}
+    neighbourhood = Neighbourhood(halo=halo_from(function.name, halo, function.specs))
+    return {"kind": declared, "neighbourhood": neighbourhood, "plan_of": plan_tiles}
 
 
-def _result(
-    made: UserFunction, dtype: Any, output: Output | str | None, tolerance: float
+def _result_fields(
+    function: UserFunction, dtype: Any, output: Output | str | None, tolerance: float
 ) -> dict[str, Any]:
-    """Return what says what a function returns."""
-    known = (Output.IMAGE, Output.MASK, Output.LABELS)
-    if output is not None and output not in known:
+    """Return the fields of `UserFunction` that declare the result."""
+    outputs = (Output.IMAGE, Output.MASK, Output.LABELS)
+    if output is not None and output not in outputs:
         raise InvalidFunction(
-            f"{made.name}: output={str(output)!r}: expected one of {', '.join(known)}."
+            f"{function.name}: output={str(output)!r}: expected one of {', '.join(outputs)}."
         )
     if not tolerance >= 0:
-        raise InvalidFunction(f"{made.name}: tolerance={tolerance!r}: expected 0 or more.")
+        raise InvalidFunction(f"{function.name}: tolerance={tolerance!r}: expected 0 or more.")
     if dtype is None and output == Output.MASK:
         dtype = np.bool_
-    dtype_of, constant = _dtype(made.name, dtype)
+    dtype_of, constant = _dtype_rule(function.name, dtype)
     if output is None and constant == np.bool_:
         output = Output.MASK
     output_of = None
@@ -204,8 +201,8 @@ def _result(
     }
 
 
-def _dtype(key: str, dtype: Any) -> tuple[Callable[[Call], Any], np.dtype[Any] | None]:
-    """Return what tells the type of a result, and that type where it is always one."""
+def _dtype_rule(key: str, dtype: Any) -> tuple[Callable[[Call], Any], np.dtype[Any] | None]:
+    """Return the function that gives a result's data type, and the type if it is constant."""
     if dtype is None:
         return probed_dtype, None
     if dtype == "same":
@@ -216,6 +213,7 @@ def _dtype(key: str, dtype: Any) -> tuple[Callable[[Call], Any], np.dtype[Any] |
         constant = np.dtype(dtype)
     except TypeError as error:
         raise InvalidFunction(
-            f"{key}: dtype={dtype!r}: expected a data type, 'same', or a function of the image's."
+            f"{key}: dtype={dtype!r}: expected a data type, 'same', or a function of the "
+            "image's type."
         ) from error
     return lambda call: constant, constant

@@ -1,7 +1,4 @@
-"""Files and plugins that hold users' functions: loaded only when somebody asks for them by name.
-
-A recipe never loads any.
-"""
+"""Files and plugins with users' functions: loaded only when they are named, never by a recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import InvalidFunction, SourceNotFound, TilewiseError
-from napari_tilewise.functions.decorator import MAIN
 from napari_tilewise.operations import OPERATIONS, get_operation
 
 if TYPE_CHECKING:
@@ -25,11 +21,14 @@ if TYPE_CHECKING:
 
     from napari_tilewise.operations.spec.operation import Operation
 
+MAIN_MODULES = ("__main__", "__mp_main__")
+"""Names of the module that Python was started with, in this process and in its subprocesses."""
+
 
 def load_entry_points() -> tuple[Operation, ...]:
-    """Load the plugins' operations, unless that was done, and return all that are no built-in.
+    """Load the plugins' operations once, and return all operations that are not built in.
 
-    A plugin that fails is told in a warning that names it; the others are loaded.
+    A plugin that fails causes a warning that names it; the others are loaded.
     """
     OPERATIONS.load_entry_points()
     return OPERATIONS.users()
@@ -38,63 +37,63 @@ def load_entry_points() -> tuple[Operation, ...]:
 def load_file(path: str | os.PathLike[str]) -> tuple[Operation, ...]:
     """Run a Python file and return the operations that it declares.
 
-    The module is called as the file is, and stays importable under that name. A file that was
-    loaded before is run anew: its operations replace the earlier ones. When it fails, everything
-    stays as it was.
+    The module has the name of the file, and stays importable under that name. A file that has been
+    loaded before is run again: its operations replace the earlier ones. If it fails, nothing
+    changes.
 
     Parameters
     ----------
     path
-        The file, such as ``my_ops.py``. It runs with all that you may do: load only what you trust.
+        The file, such as ``my_ops.py``. It runs with your permissions: load only files you trust.
 
     Raises
     ------
     SourceNotFound
-        When there is no such file.
+        If there is no such file.
     InvalidFunction
-        When it fails, declares no operation, or its name is taken.
+        If the file fails, declares no operation, or its name is taken.
     """
     file = Path(realpath(Path(path).expanduser()))
     name = _module_name(file)
-    before = OPERATIONS.registered(str(file))
-    earlier = sys.modules.get(name)
+    previous = OPERATIONS.registered(str(file))
+    previous_module = sys.modules.get(name)
     module = _new_module(name, file)
     sys.modules[name] = module
     try:
         _run(module, file)
-        found = OPERATIONS.registered(str(file))
-        fresh = {key: op for key, op in found.items() if before.get(key) is not op}
-        if not fresh:
+        registered = OPERATIONS.registered(str(file))
+        new = {key: op for key, op in registered.items() if previous.get(key) is not op}
+        if not new:
             raise InvalidFunction(
                 f"{file} declares no operation: expected a function below "
                 "@napari_tilewise.operation(...)."
             )
     except BaseException:
-        _undo(name, earlier, str(file), before)
+        _undo(name, previous_module, str(file), previous)
         raise
-    OPERATIONS.forget(*(before.keys() - fresh.keys()))
-    return tuple(fresh.values())
+    OPERATIONS.forget(*(previous.keys() - new.keys()))
+    return tuple(new.values())
 
 
 def _module_name(file: Path) -> str:
-    """Return what the module of a file is called, where no other module is."""
+    """Return the name of a file's module, unless another module has that name."""
     name = file.stem
     if not file.is_file():
         raise SourceNotFound(f"There is no file {str(file)!r}: expected a Python file.")
     if file.suffix != ".py" or not name.isidentifier() or iskeyword(name):
         raise InvalidFunction(
-            f"{str(file)!r} cannot be loaded: expected a Python file that a module could be "
-            "called after, such as my_ops.py. Rename it."
+            f"{str(file)!r} cannot be loaded: expected a Python file whose name can be a "
+            "module's, such as my_ops.py. Rename it."
         )
     if name in sys.modules:
-        there = getattr(sys.modules[name], "__file__", None) or "Python itself"
+        location = getattr(sys.modules[name], "__file__", None) or "Python itself"
     else:
         spec = find_spec(name)
-        there = None if spec is None else spec.origin or "a package of this name"
-    if there is not None and realpath(there) != str(file):
+        location = None if spec is None else spec.origin or "a package of this name"
+    if location is not None and realpath(location) != str(file):
         raise InvalidFunction(
-            f"{str(file)!r} cannot be loaded: there is another module {name!r} ({there}). Rename "
-            "the file."
+            f"{str(file)!r} cannot be loaded: there is another module {name!r} ({location}). "
+            "Rename the file."
         )
     return name
 
@@ -108,7 +107,7 @@ def _new_module(name: str, file: Path) -> ModuleType:
 
 
 def _run(module: ModuleType, file: Path) -> None:
-    """Run a module from its source: bytecode kept by the second could be an earlier version's."""
+    """Run a module from its source: bytecode is dated to the second, and may be out of date."""
     loader = SourceFileLoader(module.__name__, str(file))
     try:
         code = loader.source_to_code(loader.get_data(str(file)), str(file))
@@ -116,8 +115,8 @@ def _run(module: ModuleType, file: Path) -> None:
     except TilewiseError as error:
         raise InvalidFunction(f"{file}{_line(error, file)}: {error}") from error
     except Exception as error:
-        what = f"{type(error).__name__}: {error}"
-        raise InvalidFunction(f"{file}{_line(error, file)} cannot be loaded: {what}.") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise InvalidFunction(f"{file}{_line(error, file)} cannot be loaded: {reason}.") from error
 
 
 def _line(error: Exception, file: Path) -> str:
@@ -126,34 +125,40 @@ def _line(error: Exception, file: Path) -> str:
     return f", line {lines[-1]}" if lines else ""
 
 
-def _undo(name: str, earlier: ModuleType | None, origin: str, before: dict[str, Operation]) -> None:
-    """Bring back what was there before a file that failed."""
-    if earlier is None:
+def _undo(
+    name: str, previous_module: ModuleType | None, origin: str, previous: dict[str, Operation]
+) -> None:
+    """Restore the module and the operations from before a file that failed."""
+    if previous_module is None:
         sys.modules.pop(name, None)
     else:
-        sys.modules[name] = earlier
-    OPERATIONS.forget(*(OPERATIONS.registered(origin).keys() - before.keys()))
-    for operation in before.values():
+        sys.modules[name] = previous_module
+    OPERATIONS.forget(*(OPERATIONS.registered(origin).keys() - previous.keys()))
+    for operation in previous.values():
         OPERATIONS.register(operation, origin)
 
 
-def found_again(key: str, module: str, file: str | None) -> Operation:
-    """Return a user's operation in another process: what one unpickles to.
+def restore_operation(key: str, module: str, file: str | None) -> Operation:
+    """Return a user's operation when it is unpickled, loading its module or file if need be.
 
     Parameters
     ----------
     key
-        The operation's.
+        The operation's key.
     module, file
-        Where it was declared.
+        Name of the module and path of the file that declare it.
     """
     if key not in OPERATIONS:
-        importable = module not in MAIN and _is_importable(module)
+        importable = module not in MAIN_MODULES and _is_importable(module)
         if importable and module not in sys.modules:
             import_module(module)
         elif file is not None and Path(file).is_file():
             load_file(file)
     return get_operation(key)
+
+
+found_again = restore_operation
+"""The name in pickles of earlier builds."""
 
 
 def _is_importable(module: str) -> bool:

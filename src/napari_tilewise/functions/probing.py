@@ -1,4 +1,4 @@
-"""What data type a user's function returns, where nobody said: a call on a small block tells."""
+"""The data type that a user's function returns, found by a call on a small block of pixels."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Call
 
 LEAST = 8
-"""The shortest axis of the block, where the image is no shorter."""
+"""Minimum length of the block's axes in pixels, unless the image is shorter."""
 
 
 def probed_dtype(call: Call) -> np.dtype[Any]:
-    """Return the data type that the function returns for a small block of made-up pixels.
+    """Return the data type that the function returns for a small block of sample pixels.
 
     Raises
     ------
     InvalidImage
-        When the function fails on the block.
+        If the function fails on the block.
     """
     operation = call.operation
     assert isinstance(operation, UserFunction)
@@ -34,21 +34,27 @@ def probed_dtype(call: Call) -> np.dtype[Any]:
             call.shape[call.channel_axis],
             *shape[call.channel_axis + 1 :],
         )
-    key = (shape, call.dtype, tuple((name, _told(value)) for name, value in call.params.items()))
+    key = (
+        shape,
+        call.dtype,
+        tuple((name, _value_key(value)) for name, value in call.params.items()),
+    )
     if key not in operation.probed:
         images = {
-            name: made_up(shape if np.ndim(value) == len(shape) else _small(call), value.dtype)
+            name: sample_pixels(
+                shape if np.ndim(value) == len(shape) else _small(call), value.dtype
+            )
             for name, value in call.params.items()
             if value is not None and is_image(operation.specs[name], value)
         }
         try:
             with np.errstate(all="ignore"):
-                result = call.function(made_up(shape, call.dtype), **images)
+                result = call.function(sample_pixels(shape, call.dtype), **images)
         except Exception as error:
             raise InvalidImage(
-                f"{operation.name} failed on a block of shape {shape} and type {call.dtype} that "
-                f"was to tell the type of its result: {error}. Say it with dtype= of the "
-                "decorator, or mend the function."
+                f"{operation.name} failed on a block of shape {shape} and type {call.dtype}, "
+                f"which is used to find the data type of its result: {error}. Declare the type "
+                "with dtype= of the decorator, or correct the function."
             ) from error
         operation.probed[key] = result.dtype
     return operation.probed[key]
@@ -58,18 +64,18 @@ def _small(call: Call) -> tuple[int, ...]:
     """Return the shape of a block that a tile could have: one pixel and its neighbours."""
     halo = call.halo
     return tuple(
-        min(n, max(LEAST, before + 1 + after))
-        for n, (before, after) in zip(call.spatial_shape, halo, strict=True)
+        min(n, max(LEAST, lower + 1 + upper))
+        for n, (lower, upper) in zip(call.spatial_shape, halo, strict=True)
     )
 
 
-def made_up(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Return pixels that rise from corner to corner: not constant, not zero for the most part."""
+def sample_pixels(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return pixels that rise from corner to corner: not constant, and mostly not zero."""
     steps = np.arange(1, int(np.prod(shape)) + 1) % 100
     return steps.reshape(shape).astype(dtype)
 
 
-def _told(value: Any) -> Any:
+def _value_key(value: Any) -> Any:
     """Return something hashable that stands for a parameter's value."""
     if isinstance(value, np.ndarray) and value.size < 1000:
         return value.dtype.str, value.shape, value.tobytes()

@@ -1,4 +1,4 @@
-"""Annotations as the objects they mean, one by one: one that cannot be told spoils no other."""
+"""Annotations are resolved one by one, so that one that cannot be resolved affects no other."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def resolved(function: Callable[..., Any], parameter: Parameter) -> Any:
-    """Return a parameter's annotation; the text itself where its names are unknown.
+def resolve_annotation(function: Callable[..., Any], parameter: Parameter) -> Any:
+    """Return a parameter's annotation; the text itself if its names are unknown.
 
     Parameters
     ----------
     function
-        The function, whose module tells the names.
+        The function, whose module defines the names.
     parameter
-        The parameter.
+        One of its parameters, annotated with a type or with text.
     """
     annotation = parameter.annotation
     if not isinstance(annotation, str):
         return annotation
-    alone = SimpleNamespace(__annotations__={"it": annotation})
-    known = getattr(unwrap(function), "__globals__", {})
+    holder = SimpleNamespace(__annotations__={"parameter": annotation})
+    names = getattr(unwrap(function), "__globals__", {})
     try:
-        return get_type_hints(alone, globalns=known, include_extras=True)["it"]
+        return get_type_hints(holder, globalns=names, include_extras=True)["parameter"]
     except (NameError, AttributeError, SyntaxError, TypeError):
         return annotation

@@ -1,7 +1,7 @@
-"""Measures the smallest halo of a user's function, and says whether the declared one is right.
+"""The smallest halo of a user's function is measured, and compared with the declared one.
 
-An image is cut; how far from the cut the results differ from the whole image's is the halo that the
-function needs. No knowledge of the function goes into it, only calls.
+An image is cut; the distance from the cut up to which results differ from the whole image's is the
+halo that the function needs. Nothing about the function is assumed: it is only called.
 """
 
 from __future__ import annotations

@@ -1,261 +1,257 @@
-"""The smallest halo, measured: an image is cut, and what differs near the cut is the halo.
+"""The smallest halo, measured: an image is cut, and the results that change near the cut give it.
 
-A pixel whose result differs from the whole image's depends on something behind the cut; the
-farthest such pixel is as far from it as the halo is long. Each axis and side is cut by itself.
+A pixel whose result differs from the whole image's depends on pixels behind the cut; the distance
+of the farthest such pixel from the cut is the halo. Each axis and side is cut separately.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_tilewise.halo_check.sample_images import Sample, samples
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from napari_tilewise.grid import Halo
     from napari_tilewise.operations.spec.operation import Operation
+    from napari_tilewise.types import Array, Parameters
 
 ACROSS = {1: 1, 2: 33, 3: 15}
-"""Length of the axes that are not cut, by number of axes."""
+"""Length in pixels of the axes that are not cut, by number of axes."""
 SHORTEST, LONGEST = 64, 512
-"""Length of the axis that is cut: doubled until the halo is short against it."""
+"""Lengths in pixels of the axis that is cut: doubled until the halo is short against it."""
 ROUNDING = 1000
-"""Differences of so many units of rounding are called rounding."""
+"""Largest difference, in units of rounding, that counts as rounding."""
 
 
-class Refused(Exception):
-    """The function took none of the images."""
+class ImagesRefused(Exception):
+    """The function fails on all of the images."""
 
 
-class Random(Exception):
-    """Two calls with the same image gave two results."""
+class NotDeterministic(Exception):
+    """Two calls with the same image give different results."""
 
 
 @dataclass(frozen=True)
 class MeasuredHalo:
-    """The smallest halo that was found for one set of parameters."""
+    """The smallest halo for one set of parameters."""
 
     halo: Halo | None
-    """None: as far as anything was tried, results depended on pixels farther away."""
-    tried: int
-    """The longest halo that could have been found."""
+    """None: at the longest axes, results still depend on pixels farther away."""
+    longest: int
+    """The longest halo, in pixels, that the measurement can find."""
     exact: bool
-    """Whether pixels beyond it are the same bit for bit; else but for rounding."""
+    """Whether pixels beyond the halo are equal bit for bit; otherwise except for rounding."""
     images: int
-    """Images that were cut."""
+    """Number of images that were cut."""
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A cut of an image, and the side of it that is computed alone."""
+
+    axis: int
+    """The spatial axis that is cut."""
+    position: int
+    """The first pixel behind the cut."""
+    keeps_end: bool
+    """Whether the part behind the cut is computed; otherwise the part before it."""
 
 
 def measure(
-    operation: Operation, params: Mapping[str, Any], ndim: int, expected: int, seed: int
+    operation: Operation, params: Parameters, ndim: int, expected: int, seed: int
 ) -> MeasuredHalo:
     """Return the smallest halo for which cut images give the whole image's results.
 
     Parameters
     ----------
     operation
-        The operation.
+        The operation to measure.
     params
         Its parameters, without images.
     ndim
-        The number of spatial axes.
+        The number of spatial axes of the images.
     expected
-        The halo that somebody thinks it needs.
+        The expected halo in pixels, which decides the length of the first images.
     seed
-        Decides the images.
+        Seed of the random images.
 
     Raises
     ------
-    Refused
-        When the function takes none of the images.
-    Random
-        When two calls give two results.
+    ImagesRefused
+        If the function fails on all of the images.
+    NotDeterministic
+        If two calls give different results.
     """
-    found = _grown(operation, params, ndim, expected, seed, exact=True)
-    if found.halo is None:
-        rounded = _grown(operation, params, ndim, expected, seed, exact=False)
-        return found if rounded.halo is None else rounded
-    return found
+    equal = _Measurement(operation, params, ndim, seed, exact=True).halo(expected)
+    if equal.halo is None:
+        rounded = _Measurement(operation, params, ndim, seed, exact=False).halo(expected)
+        return equal if rounded.halo is None else rounded
+    return equal
 
 
-def _grown(
-    operation: Operation,
-    params: Mapping[str, Any],
-    ndim: int,
-    expected: int,
-    seed: int,
-    *,
-    exact: bool,
-) -> MeasuredHalo:
-    """Measure along longer and longer axes until the halo is short against them."""
-    length = max(SHORTEST, 4 * expected + 40)
-    while True:
-        zone, images = _cut(operation, params, ndim, length, seed, exact=exact)
-        reach = length // 3
-        found = max(max(pair) for pair in zone)
-        if found <= reach:
-            return MeasuredHalo(zone, reach, exact, images)
-        if length >= LONGEST:
-            return MeasuredHalo(None, reach, exact, images)
-        length *= 2
+@dataclass(frozen=True)
+class _Measurement:
+    """The measurement of one function with one set of parameters."""
 
+    operation: Operation
+    params: Parameters
+    ndim: int
+    seed: int
+    exact: bool
 
-def _cut(
-    operation: Operation,
-    params: Mapping[str, Any],
-    ndim: int,
-    length: int,
-    seed: int,
-    *,
-    exact: bool,
-) -> tuple[Halo, int]:
-    """Return how far from cuts results differ, per axis and side, and the number of images."""
-    zones = []
-    count = 0
-    for axis in range(ndim):
-        shape = tuple(length if a == axis else ACROSS.get(ndim, 5) for a in range(ndim))
+    def halo(self, expected: int) -> MeasuredHalo:
+        """Measure along longer and longer axes until the halo is short against them."""
+        length = max(SHORTEST, 4 * expected + 40)
+        while True:
+            zones, images = self._zones(length)
+            reach = length // 3
+            if max(max(zone) for zone in zones) <= reach:
+                return MeasuredHalo(zones, reach, self.exact, images)
+            if length >= LONGEST:
+                return MeasuredHalo(None, reach, self.exact, images)
+            length *= 2
+
+    def _zones(self, length: int) -> tuple[Halo, int]:
+        """Return how far from cuts results differ, per axis and side, and the number of images."""
+        zones = []
+        count = 0
+        for axis in range(self.ndim):
+            zone, images = self._zone_of_axis(axis, length)
+            zones.append(zone)
+            count += images
+        return tuple(zones), count
+
+    def _zone_of_axis(self, axis: int, length: int) -> tuple[tuple[int, int], int]:
+        shape = tuple(length if a == axis else ACROSS.get(self.ndim, 5) for a in range(self.ndim))
         lo = hi = 0
-        rng = np.random.default_rng([seed, length, axis])
+        rng = np.random.default_rng([self.seed, length, axis])
         refusal: Exception | None = None
-        taken = 0
-        for sample in samples(operation, shape, rng):
+        accepted = 0
+        for sample in samples(self.operation, shape, rng):
             try:
-                whole = call(operation, sample, params)
-            except Exception as error:  # noqa: BLE001 - a type that the function does not take
+                whole = call(self.operation, sample, self.params)
+            except Exception as error:  # noqa: BLE001 - the function may refuse a data type
                 refusal = error
                 continue
-            if not taken:
-                _twice(operation, sample, params, whole)
-            taken += 1
-            for odd, before in product((0, 1), (True, False)):
-                cut = length // 3 + odd if before else length - length // 3 - odd
-                zone = _zone(operation, sample, params, whole, axis, cut, before, exact)
-                lo, hi = (max(lo, zone), hi) if before else (lo, max(hi, zone))
-        if not taken:
-            raise Refused(str(refusal)) from refusal
-        zones.append((lo, hi))
-        count += taken
-    return tuple(zones), count
+            if not accepted:
+                self._check_deterministic(sample, whole)
+            accepted += 1
+            for odd, keeps_end in product((0, 1), (True, False)):
+                position = length // 3 + odd if keeps_end else length - length // 3 - odd
+                zone = self._zone(sample, whole, _Cut(axis, position, keeps_end))
+                lo, hi = (max(lo, zone), hi) if keeps_end else (lo, max(hi, zone))
+        if not accepted:
+            raise ImagesRefused(str(refusal)) from refusal
+        return (lo, hi), accepted
+
+    def _check_deterministic(self, sample: Sample, result: Array) -> None:
+        if differing(call(self.operation, sample, self.params), result).any():
+            raise NotDeterministic
+
+    def _zone(self, sample: Sample, whole: Array, cut: _Cut) -> int:
+        """Return how far from a cut the results of one side differ from the whole image's."""
+        image_axis = _array_axis(self.operation, sample, self.params, cut.axis)
+        start, stop = (cut.position, None) if cut.keeps_end else (None, cut.position)
+
+        def side(array: Array, axis: int = image_axis) -> Array:
+            return array[(slice(None),) * axis + (slice(start, stop),)]
+
+        further = {
+            name: side(image, image_axis if image.ndim == whole.ndim else cut.axis)
+            for name, image in sample.images.items()
+        }
+        part = Sample(side(sample.image), further, sample.description)
+        wrong = differing(call(self.operation, part, self.params), side(whole), exact=self.exact)
+        others = tuple(axis for axis in range(wrong.ndim) if axis != image_axis)
+        along = np.flatnonzero(wrong.any(axis=others))
+        if not len(along):
+            return 0
+        return int(along[-1]) + 1 if cut.keeps_end else cut.position - int(along[0])
 
 
-def call(operation: Operation, sample: Sample, params: Mapping[str, Any]) -> np.ndarray:
+def call(operation: Operation, sample: Sample, params: Parameters) -> Array:
     """Return the function's result for a whole image.
 
     Parameters
     ----------
     operation
-        The operation.
+        The operation to call.
     sample
-        The image.
+        The image, with the further images of the call.
     params
         The parameters, without images.
     """
     bound = operation.call(sample.image.shape, sample.image.dtype, {**params, **sample.images})
     images = {name: image.copy() for name, image in sample.images.items()}
-    result: np.ndarray = bound.function(sample.image.copy(), **images)
+    result: Array = bound.function(sample.image.copy(), **images)
     return result
 
 
-def _twice(
-    operation: Operation, sample: Sample, params: Mapping[str, Any], result: np.ndarray
-) -> None:
-    if differing(call(operation, sample, params), result).any():
-        raise Random
-
-
-def _zone(
-    operation: Operation,
-    sample: Sample,
-    params: Mapping[str, Any],
-    whole: np.ndarray,
-    axis: int,
-    cut: int,
-    before: bool,
-    exact: bool,
-) -> int:
-    """Return how far from a cut the results of one side differ from the whole image's."""
-    at = _array_axis(operation, sample, params, axis)
-    span = (slice(cut, None) if before else slice(None, cut),)
-
-    def side(array: np.ndarray, axis: int = at) -> np.ndarray:
-        return array[(slice(None),) * axis + span]
-
-    further = {
-        name: side(image, at if image.ndim == whole.ndim else axis)
-        for name, image in sample.images.items()
-    }
-    part = call(operation, Sample(side(sample.image), further, sample.what), params)
-    wrong = differing(part, side(whole), exact=exact)
-    along = np.flatnonzero(wrong.any(axis=tuple(a for a in range(wrong.ndim) if a != at)))
-    if not len(along):
-        return 0
-    return int(along[-1]) + 1 if before else cut - int(along[0])
-
-
-def _array_axis(operation: Operation, sample: Sample, params: Mapping[str, Any], axis: int) -> int:
+def _array_axis(operation: Operation, sample: Sample, params: Parameters, axis: int) -> int:
+    """Return the axis of the array that a spatial axis is."""
     bound = operation.call(sample.image.shape, sample.image.dtype, {**params, **sample.images})
     return bound.spatial_axes[axis]
 
 
-def differing(found: np.ndarray, expected: np.ndarray, *, exact: bool = True) -> np.ndarray:
+def differing(result: Array, expected: Array, *, exact: bool = True) -> np.ndarray:
     """Return which pixels differ: at all, or by more than rounding.
 
     Parameters
     ----------
-    found, expected
-        Results of one shape.
+    result, expected
+        Results of the same shape.
     exact
-        Whether rounding counts.
+        Whether differences of rounding count.
 
     Raises
     ------
     TypeError
-        When the results have two types.
+        If the data types of the results differ.
     """
-    if found.dtype != expected.dtype:
+    if result.dtype != expected.dtype:
         raise TypeError(
-            f"it returned {expected.dtype} pixels for an image and {found.dtype} for a part of it"
+            f"it returned {expected.dtype} pixels for an image and {result.dtype} for a part of it"
         )
-    wrong: np.ndarray = found != expected
+    wrong: Array = result != expected
     if expected.dtype.kind not in "fc":
         return wrong
-    wrong &= ~(np.isnan(found) & np.isnan(expected))
+    wrong &= ~(np.isnan(result) & np.isnan(expected))
     if exact:
         return wrong
     limit = ROUNDING * float(np.finfo(expected.dtype).eps) * scale(expected)
     with np.errstate(invalid="ignore"):
-        return np.asarray(wrong & ~(np.abs(found - expected) <= limit))
+        return np.asarray(wrong & ~(np.abs(result - expected) <= limit))
 
 
-def scale(image: np.ndarray) -> float:
+def scale(image: Array) -> float:
     """Return the largest magnitude in an image, or 1.
 
     Parameters
     ----------
     image
-        The image.
+        Pixels of any number type; those that are not finite are ignored.
     """
     finite = np.abs(image[np.isfinite(image)])
     return max(1.0, float(finite.max(initial=0)))
 
 
-def difference(found: np.ndarray, expected: np.ndarray) -> float:
+def difference(result: Array, expected: Array) -> float:
     """Return the largest difference of two images, relative to the largest magnitude or 1.
 
     Parameters
     ----------
-    found, expected
-        Results of one shape and type.
+    result, expected
+        Results of the same shape and data type.
     """
-    wrong = differing(found, expected)
+    wrong = differing(result, expected)
     if not wrong.any():
         return 0.0
     if expected.dtype.kind == "b":
         return 1.0
-    apart = np.abs(found[wrong].astype(float) - expected[wrong].astype(float))
-    largest = float(np.max(apart)) / scale(expected)
+    differences = np.abs(result[wrong].astype(float) - expected[wrong].astype(float))
+    largest = float(np.max(differences)) / scale(expected)
     return largest if np.isfinite(largest) else float("inf")

@@ -1,14 +1,14 @@
-"""Parameters to try a function with: the defaults, both ends of the usual ranges, and between."""
+"""Sets of parameters for a function: the defaults, both ends of the usual ranges, random ones."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.functions.annotations import Fixed
+from napari_tilewise.functions.annotations import FixedNumbers
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Array,
@@ -25,52 +25,53 @@ from napari_tilewise.operations.spec.parameters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from napari_tilewise.operations.spec.operation import Operation
+    from napari_tilewise.types import Parameters, Value
 
 FEWEST, MOST = 6, 12
-"""Sets of parameters to try besides the defaults, where there are parameters."""
+"""Minimum and maximum number of sets in addition to the defaults, if there are parameters."""
 
 
 def parameter_sets(
-    operation: Operation, ndim: int, held: Mapping[str, Any], rng: np.random.Generator
-) -> list[dict[str, Any]]:
-    """Return sets of parameters to try: the defaults, both ends of the usual ranges, any.
+    operation: Operation, ndim: int, fixed: Parameters, rng: np.random.Generator
+) -> list[dict[str, Value]]:
+    """Return sets of parameters: the defaults, both ends of the usual ranges, random ones.
 
     Parameters
     ----------
     operation
-        The operation.
+        The operation, whose specs declare the ranges.
     ndim
-        The number of spatial axes.
-    held
-        Parameters that are in every set.
+        The number of spatial axes, for parameters with a value per axis.
+    fixed
+        Values that are the same in every set, by parameter.
     rng
-        Where random numbers come from.
+        Generator of the random values.
 
     Raises
     ------
     InvalidParameter
-        When one has no default and cannot be drawn.
+        If a parameter has no default and its values cannot be drawn.
     """
     free = {
         name: parameter
         for name, parameter in operation.parameters.items()
-        if name not in held and not isinstance(parameter.spec, AlignedImage | ChannelAxis)
+        if name not in fixed and not isinstance(parameter.spec, AlignedImage | ChannelAxis)
     }
-    first = dict(held)
+    first = dict(fixed)
     for name, parameter in free.items():
         if parameter.required:
             first[name] = _draw(f"{operation.name}: {name}", parameter.spec, 0.5, 0, ndim, rng)
     sets = [first]
     choices = max((len(getattr(p.spec, "choices", ())) for p in free.values()), default=0)
     for number in range(min(MOST, max(FEWEST, choices)) if free else 0):
-        where = (0.0, 1.0)[number] if number < 2 else None
-        drawn = dict(held)
+        fraction = (0.0, 1.0)[number] if number < 2 else None
+        drawn = dict(fixed)
         for name, parameter in free.items():
             if parameter.required or _is_drawn(parameter.spec):
-                drawn[name] = _draw(name, parameter.spec, where, number, ndim, rng)
+                drawn[name] = _draw(name, parameter.spec, fraction, number, ndim, rng)
         sets.append(drawn)
     return sets
 
@@ -80,16 +81,16 @@ def _is_drawn(spec: Spec) -> bool:
 
 
 def _draw(
-    name: str, spec: Spec, where: float | None, number: int, ndim: int, rng: np.random.Generator
-) -> Any:
-    """Return a value of a spec: at a place of its range, or anywhere."""
+    name: str, spec: Spec, fraction: float | None, number: int, ndim: int, rng: np.random.Generator
+) -> Value:
+    """Return a value of a spec: at a fraction of its range, or a random one."""
     if isinstance(spec, Number):
         several = spec.per_axis and number % 3 == 2
-        values = tuple(_number(spec, where, rng) for _ in range(ndim if several else 1))
+        values = tuple(_number(spec, fraction, rng) for _ in range(ndim if several else 1))
         return values if several else values[0]
     if isinstance(spec, Numbers):
-        count = spec.least + (0 if isinstance(spec, Fixed) else number % 2)
-        return tuple(_number(spec.item, where, rng) for _ in range(count))
+        count = spec.least + (0 if isinstance(spec, FixedNumbers) else number % 2)
+        return tuple(_number(spec.item, fraction, rng) for _ in range(count))
     if isinstance(spec, Flag):
         return bool(number % 2)
     if isinstance(spec, ChoiceSpec):
@@ -103,25 +104,25 @@ def _draw(
     if isinstance(spec, Seed):
         return 0
     if isinstance(spec, Either):
-        return _draw(name, spec.options[number % len(spec.options)], where, number, ndim, rng)
+        return _draw(name, spec.options[number % len(spec.options)], fraction, number, ndim, rng)
     if spec.optional:
         return None
     raise InvalidParameter(
-        f"{name} has no default, and nothing tells a value to try: expected {spec.describe()}. "
-        f"Hold it: -p {name.rpartition(' ')[2]}=VALUE."
+        f"{name} has no default and cannot be drawn at random: expected {spec.describe()}. "
+        f"Give it a value: -p {name.rpartition(' ')[2]}=VALUE."
     )
 
 
-def _number(spec: Number, where: float | None, rng: np.random.Generator) -> Any:
+def _number(spec: Number, fraction: float | None, rng: np.random.Generator) -> Value:
     low, high = max(spec.minimum, spec.usual[0]), min(spec.maximum, spec.usual[1])
-    if low > high:  # the usual range lies beyond the limits
+    if low > high:  # the usual range is outside the limits
         low, high = _limits(spec)
     if spec.exclusive and low == spec.minimum:
         low = low + 1 if spec.integer else low + (high - low) / 40
-    value = low + (high - low) * (rng.random() if where is None else where)
+    value = low + (high - low) * (rng.random() if fraction is None else fraction)
     if not spec.integer:
         return float(value)
-    whole = min(math.ceil(value), math.floor(high)) if where is not None else math.ceil(value)
+    whole = min(math.ceil(value), math.floor(high)) if fraction is not None else math.ceil(value)
     return whole + (spec.odd and whole % 2 == 0)
 
 

@@ -1,9 +1,9 @@
-"""Images to try a function on, from its declaration alone; the same every time."""
+"""Sample images for a function, derived from its declaration; the same for the same seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage as ndi
@@ -14,36 +14,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from napari_tilewise.operations.spec.operation import Operation
+    from napari_tilewise.types import Array
 
 DTYPES = ("float64", "uint8", "float32", "uint16", "bool")
 CONTENTS = ("noise", "rising", "falling", "spikes", "smooth", "steps")
-"""Slopes show where a maximum or minimum comes from, however large the neighbourhood."""
+"""Slopes show which pixel a maximum or minimum comes from, however large the neighbourhood."""
 DENSITIES = (0.6, 0.97, 0.03)
-"""How much of a mask is True: a sparse one shows what grows it, a full one what shrinks it."""
+"""Fractions of a mask that are True: a sparse mask shows growth, a full one shows shrinking."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """An image, the further images that go with it, and what is in it."""
+    """An image, the further images of the same call by argument, and a description."""
 
-    image: np.ndarray
-    images: Mapping[str, np.ndarray]
-    what: str
+    image: Array
+    images: Mapping[str, Array]
+    description: str
 
 
 def samples(
     operation: Operation, shape: tuple[int, ...], rng: np.random.Generator
 ) -> Iterator[Sample]:
-    """Yield images of every type and content, with the further images and without.
+    """Yield images of every data type and content, with optional further images and without.
 
     Parameters
     ----------
     operation
-        The operation.
+        The operation, which declares its data types and further images.
     shape
-        Their shape along the spatial axes.
+        Length of each spatial axis in pixels.
     rng
-        Where random numbers come from.
+        Generator of the random pixels.
     """
     channel = operation.parameters[operation.channel].default if operation.channel else None
     full = list(shape)
@@ -53,16 +54,16 @@ def samples(
         if np.dtype(dtype).kind not in operation.limits.dtypes:
             continue
         for number, content in enumerate(CONTENTS):
-            image = _typed(_unit(content, tuple(full), rng), dtype)
+            image = _convert(_content(content, tuple(full), rng), dtype)
             images = {
-                name: _further(spec, image, shape, DENSITIES[number // 2], rng)
+                name: _further_image(spec, image, shape, DENSITIES[number // 2], rng)
                 for name, spec in operation.specs.items()
                 if isinstance(spec, AlignedImage) and (not spec.optional or number % 2)
             }
             yield Sample(image, images, f"{content} of type {dtype}")
 
 
-def _unit(content: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def _content(content: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """Return pixels from 0 to 1."""
     if content == "spikes":
         return np.asarray((rng.random(shape) < 0.03) * rng.uniform(0.2, 1, shape))
@@ -74,27 +75,27 @@ def _unit(content: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.
             tuple(slice(0, n) for n in shape)
         ]
     if content in ("rising", "falling"):
-        slope: Any = np.indices(shape).sum(axis=0) + rng.random(shape) / 2
+        slope: Array = np.indices(shape).sum(axis=0) + rng.random(shape) / 2
         return np.asarray((slope if content == "rising" else slope.max() - slope) / slope.max())
     return rng.random(shape)
 
 
-def _typed(unit: np.ndarray, dtype: str) -> np.ndarray:
+def _convert(unit: Array, dtype: str) -> Array:
     kind = np.dtype(dtype).kind
     if kind == "b":
         return np.asarray(unit > np.median(unit))
     return (unit * np.iinfo(dtype).max if kind == "u" else unit).astype(dtype)
 
 
-def _further(
+def _further_image(
     spec: AlignedImage,
-    image: np.ndarray,
+    image: Array,
     shape: tuple[int, ...],
     density: float,
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> Array:
     if spec.like:
-        return _typed(rng.random(image.shape), str(image.dtype))
+        return _convert(rng.random(image.shape), str(image.dtype))
     if spec.role == "mask":
         return rng.random(shape) < density
     if spec.role == "labels":

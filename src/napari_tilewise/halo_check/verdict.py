@@ -1,19 +1,18 @@
-"""What a check finds of one function, in a word, in a sentence, and in numbers."""
+"""The finding of a check for one function: a verdict, a sentence and numbers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from napari_tilewise.grid import Halo
+    from napari_tilewise.types import Parameters
 
 
 class Verdict(StrEnum):
-    """Whether what is declared of a function is right."""
+    """Whether the declaration of a function is right."""
 
     RIGHT = "right"
     LARGER = "larger than needed"
@@ -26,19 +25,19 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class HaloFinding:
-    """What a check finds of one function."""
+    """The finding of a check for one function."""
 
     operation: str
-    """Its key."""
+    """The key of the operation."""
     verdict: Verdict
     text: str
-    """The verdict and what it rests on."""
+    """The verdict and the figures that it is based on, as a sentence."""
     needed: Halo | None = None
-    """The smallest halo for which tiled equals whole; None where there is none."""
+    """The smallest halo for which tiled equals whole; None if there is none."""
     declared: Halo | None = None
-    """The declared one, of the same call; None for the whole image."""
-    params: Mapping[str, Any] = field(default_factory=dict)
-    """The parameters of that call that were given."""
+    """The declared halo for the same parameters; None for the whole image."""
+    params: Parameters = field(default_factory=dict)
+    """The parameters of the call that are not defaults."""
     difference: float = 0.0
     """The largest difference between tiled and whole, relative to the largest magnitude or 1."""
 
@@ -51,28 +50,30 @@ class HaloFinding:
         return f"{self.operation}: {self.text}"
 
 
-def pixels(halo: Halo) -> str:
-    """Return a halo in short words: ``7``, ``7 × 0``, ``(3, 0) × 2``.
+def format_halo(halo: Halo | None) -> str:
+    """Return a halo as a short text: ``7``, ``7 × 0``, ``(3, 0) × 2``, ``the whole image``.
 
     Parameters
     ----------
     halo
-        Pixels before and after, per axis.
+        Pixels before and after, per axis; None for the whole image.
     """
+    if halo is None:
+        return "the whole image"
     texts = [str(lo) if lo == hi else f"({lo}, {hi})" for lo, hi in halo]
     return texts[0] if len(set(texts)) == 1 else " × ".join(texts)
 
 
-def given(params: Mapping[str, Any]) -> str:
-    """Return parameters in words, to stand behind a number.
+def format_parameters(params: Parameters) -> str:
+    """Return parameters as a text that follows a number: `` with size=3``.
 
     Parameters
     ----------
     params
-        Those that were given.
+        The parameters that are not defaults, by name; empty for none.
     """
-    told = ", ".join(
+    items = ", ".join(
         f"{name}={f'{value:.4g}' if isinstance(value, float) else repr(value)}"
         for name, value in params.items()
     )
-    return f" with {told}" if told else ""
+    return f" with {items}" if items else ""

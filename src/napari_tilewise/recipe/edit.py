@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.recipe.links import Link, written
+from napari_tilewise.recipe.links import Link, format_link
 from napari_tilewise.recipe.step import Step
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def extended(
 ) -> tuple[list[Step], list[str]]:
     """Return the steps and inputs of `Recipe.extended`."""
     growing = _Growing(recipe)
-    main = result(recipe)
+    main = result_link(recipe)
     inputs = dict(step.inputs)
     for role, image in images.items():
         if isinstance(image, str):
@@ -39,7 +39,7 @@ def extended(
     return growing.steps, growing.inputs
 
 
-def result(recipe: Recipe) -> Link:
+def result_link(recipe: Recipe) -> Link:
     """Return where a recipe's result comes from."""
     return Link(recipe.running[-1]) if recipe.running else Link()
 
@@ -81,7 +81,7 @@ class _Growing:
             links = {role: here(link) for role, link in other.links[number].items()}
             known = self._known.get(_key(step, links))
             made[number] = self._append(step, links) if known is None else known
-        return here(result(other))
+        return here(result_link(other))
 
     def _append(self, step: Step, links: Mapping[str, Link]) -> int:
         inputs = {
@@ -102,7 +102,7 @@ class _Growing:
         if step.name is None:
             step = replace(step, name=self._free(step.operation.rpartition(".")[2]))
             self.steps[link.step] = step
-        return written(str(step.name), link.part)
+        return format_link(str(step.name), link.part)
 
     def _free(self, name: str) -> str:
         taken = {step.name for step in self.steps} | set(self.inputs)

@@ -35,7 +35,7 @@ class Link:
     """Where it is no step's: the source, or the name of one of the recipe's inputs."""
 
 
-def written(name: str, part: int = 0) -> str:
+def format_link(name: str, part: int = 0) -> str:
     """Return how a step writes that it takes another one's result.
 
     Parameters

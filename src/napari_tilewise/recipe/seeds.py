@@ -21,7 +21,7 @@ BITS = 32
 """Of a seed."""
 
 
-def seeded(recipe: Recipe, key: str) -> Recipe:
+def with_seeds(recipe: Recipe, key: str) -> Recipe:
     """Return a recipe whose random numbers begin at given places.
 
     Parameters

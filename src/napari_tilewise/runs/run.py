@@ -25,7 +25,7 @@ from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.io.writers.values import check_value, write_value
 from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.provenance.record import RunSources, record, scalars
-from napari_tilewise.recipe import Recipe, seeded
+from napari_tilewise.recipe import Recipe, with_seeds
 from napari_tilewise.runs.plan import Plan, plan
 from napari_tilewise.runs.resume import accounted, layout_left, left_over
 from napari_tilewise.runs.traffic import shortage
@@ -143,7 +143,7 @@ def run(
         For anything else; nothing is left under the destination's name.
     """
     started = time.perf_counter()
-    recipe = seeded(Recipe.of(recipe), str(local_path(destination)))
+    recipe = with_seeds(Recipe.of(recipe), str(local_path(destination)))
     image = open_image(source)
     target = OutputRequest(destination, overwrite, pyramid, ome_zarr, shards)
     sources = RunSources(source, inputs or {}, axes, spatial)

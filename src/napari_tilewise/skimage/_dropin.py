@@ -54,7 +54,7 @@ def dropin(function: Callable[..., Any]) -> Callable[..., Any]:
         scikit-image's.
     """
     key = next((key for key in _keys(function.__name__) if resolve(key) is function), None)
-    return passed_on(function) if key is None else tiled(SCIKIT_IMAGE[key])
+    return guarded(function) if key is None else tiled(SCIKIT_IMAGE[key])
 
 
 def _keys(name: str) -> Iterator[str]:
@@ -78,11 +78,11 @@ def tiled(operation: Operation) -> Callable[..., Any]:
 
     made = functools.wraps(function)(_unseen(dropin))
     made.__module__ = f"napari_tilewise.skimage.{operation.category}"
-    made.__doc__ = with_note(function, note(operation))
+    made.__doc__ = add_note(function, tiling_note(operation))
     return made
 
 
-def passed_on(function: Callable[..., Any]) -> Callable[..., Any]:
+def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that is no operation, guarded against loading a lazy image by accident.
 
     Parameters
@@ -129,7 +129,7 @@ def _unseen(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def note(operation: Operation) -> str:
+def tiling_note(operation: Operation) -> str:
     """Return what tiling means for an operation, in one paragraph.
 
     Parameters
@@ -155,7 +155,7 @@ def note(operation: Operation) -> str:
     )
 
 
-def with_note(function: Callable[..., Any], paragraph: str) -> str:
+def add_note(function: Callable[..., Any], paragraph: str) -> str:
     """Return scikit-image's docstring with a paragraph before its sections.
 
     Parameters

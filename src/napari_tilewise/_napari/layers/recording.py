@@ -15,7 +15,7 @@ import numpy as np
 from napari_tilewise._napari.layers import dimensions, layer_record, snapshot
 from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise.recipe import Recipe, Step
-from napari_tilewise.recipe.links import written
+from napari_tilewise.recipe.links import format_link
 from napari_tilewise.recipe.step import SOURCE, plain
 
 if TYPE_CHECKING:
@@ -210,12 +210,12 @@ class _RecipeBuilder:
         base = self.recipe
         if base is not None and self.part:
             base, name = named(base)
-            links[step.first] = written(name, self.part)
+            links[step.first] = format_link(name, self.part)
         elif base is None and any(isinstance(other, Recipe) for other in recipes.values()):
             # The steps of a further image come first; then this step, on the source.
             role, first = next((r, o) for r, o in recipes.items() if isinstance(o, Recipe))
             base, name = named(first)
-            links[role] = written(name, parts[role])
+            links[role] = format_link(name, parts[role])
             links[step.first] = SOURCE
             del recipes[role]
         if links:

@@ -13,7 +13,7 @@ from napari_tilewise._napari.layers.layer_record import Origin
 from napari_tilewise._napari.layers.recording import free_name, named_step
 from napari_tilewise.operations.spec.parameters import ChannelAxis
 from napari_tilewise.recipe import Recipe, Step
-from napari_tilewise.recipe.links import written
+from napari_tilewise.recipe.links import format_link
 from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Draft:
         if part and index == len(recipe):
             # The step takes the one of several results that the layer shows.
             recipe, name = named_step(recipe, recipe.running[-1])
-            step = replace(step, inputs={**step.inputs, step.first: written(name, part)})
+            step = replace(step, inputs={**step.inputs, step.first: format_link(name, part)})
         self.set_state(self._with_recipe(recipe.inserted(index, step)))
 
     def remove(self, index: int) -> None:

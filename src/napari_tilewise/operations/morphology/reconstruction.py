@@ -14,7 +14,7 @@ import numpy as np
 from skimage.morphology import reconstruction
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.grid import words
+from napari_tilewise.grid import format_region
 from napari_tilewise.operations.shared import global_numbers
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
@@ -83,7 +83,7 @@ def _sweep_reconstruction(
             side = "larger" if method == "dilation" else "smaller"
             raise InvalidImage(
                 f"{call.operation.name}: the seed is {side} than the mask at a pixel in "
-                f"{words(block.tile)}: expected no {side} pixel with method={method!r}."
+                f"{format_region(block.tile)}: expected no {side} pixel with method={method!r}."
             )
         if np.isnan(seeds).any() or np.isnan(limit).any():
             raise InvalidImage(

@@ -45,7 +45,7 @@ def call(function: str, *arguments: Code) -> Group:
     return Group(f"{function}(", arguments, ")", is_call=True)
 
 
-def around(start: str, code: Code, end: str) -> Code:
+def wrap(start: str, code: Code, end: str) -> Code:
     """Return code with texts before and behind it."""
     if isinstance(code, str):
         return f"{start}{code}{end}"
@@ -61,7 +61,7 @@ def one_line(code: Code) -> str:
     return f"{code.start}{', '.join(map(one_line, code.items))}{comma}{code.end}"
 
 
-def laid_out(code: Code, indent: int = 0) -> str:
+def lay_out(code: Code, indent: int = 0) -> str:
     """Return code on as many lines as it needs."""
     return "\n".join(_lines(code, indent, ""))
 
@@ -92,7 +92,7 @@ def literal(value: Any) -> Code:
     if isinstance(value, float) and not math.isfinite(value):
         return "np.nan" if math.isnan(value) else "np.inf" if value > 0 else "-np.inf"
     if isinstance(value, Mapping):
-        items = (around(f"{one_line(literal(k))}: ", literal(v), "") for k, v in value.items())
+        items = (wrap(f"{one_line(literal(k))}: ", literal(v), "") for k, v in value.items())
         return Group("{", tuple(items), "}")
     if isinstance(value, Sequence):
         brackets = "()" if isinstance(value, tuple) else "[]"
@@ -100,7 +100,7 @@ def literal(value: Any) -> Code:
     return repr(value)
 
 
-def argument(spec: Spec, value: Any) -> Code:
+def argument_code(spec: Spec, value: Any) -> Code:
     """Return the code of a step's parameter; what its spec takes for an array is one.
 
     Parameters

@@ -38,7 +38,7 @@ Names = tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
-class Known:
+class ImageFacts:
     """What is known of an image."""
 
     axes: Names = None
@@ -51,7 +51,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class View:
+class StepView:
     """How a step sees its image."""
 
     axes: Names
@@ -82,25 +82,25 @@ class View:
 
 
 @dataclass(frozen=True)
-class Working:
+class StepWork:
     """How a step works, and what it makes."""
 
     operation: Operation
     """As a recipe's step runs it."""
     params: Mapping[str, Any]
     """The step's own, and the channel axis where a run would name it."""
-    view: View
+    view: StepView
     several: bool
     """Whether it returns several things."""
-    made: tuple[Known, ...]
+    made: tuple[ImageFacts, ...]
     """What they are; of several images of one kind, one stands for all."""
-    whole: Known
+    whole: ImageFacts
     """What a run writes: the first of different things; those of one kind, stacked."""
     stacks: bool
     """Whether results of planes are stacked by the very axes that were looped over."""
 
 
-class Flow:
+class ImageFlow:
     """A recipe's images, from step to step.
 
     Parameters
@@ -115,18 +115,18 @@ class Flow:
 
     def __init__(self, recipe: Recipe, axes: Names, spatial: Any) -> None:
         self._open = () if axes else _fewest(recipe, spatial)
-        self.source = Known(axes or _with_channel(recipe, self._open))
+        self.source = ImageFacts(axes or _with_channel(recipe, self._open))
         if spatial is None and axes:
             spatial = "".join(axis for axis in axes if _axes.kind(axis) == "space") or None
         self._spatial = spatial
-        self.steps: dict[int, Working] = {}
+        self.steps: dict[int, StepWork] = {}
         for number in recipe.running:
             self.steps[number] = self._working(recipe.steps[number], recipe.links[number])
 
-    def image(self, link: Link) -> Known:
+    def image(self, link: Link) -> ImageFacts:
         """Return what is known of a link's image."""
         if link.step is None:
-            return self.source if link.given == SOURCE else Known()
+            return self.source if link.given == SOURCE else ImageFacts()
         made = self.steps[link.step].made
         return made[min(link.part, len(made) - 1)]
 
@@ -137,7 +137,7 @@ class Flow:
         letters = "".join(axes)
         return letters.replace("".join(self._open), "...") if self._open else letters
 
-    def _working(self, step: Step, links: Mapping[str, Link]) -> Working:
+    def _working(self, step: Step, links: Mapping[str, Link]) -> StepWork:
         op, image = step.op.as_step(), self.image(links[step.first])
         params = _named_channel(op, step.parameters, image.axes)
         view = self._view(step, op, params, image.axes)
@@ -150,9 +150,9 @@ class Flow:
         if op.result.split is not None:
             made = [self._made(replace(found[0], **_first_of(found[0])), view, image)]
         several = parts is not None or op.result.split is not None
-        return Working(op, params, view, several, tuple(made), whole, _stacks(view, found[0]))
+        return StepWork(op, params, view, several, tuple(made), whole, _stacks(view, found[0]))
 
-    def _view(self, step: Step, op: Operation, params: Mapping[str, Any], axes: Names) -> View:
+    def _view(self, step: Step, op: Operation, params: Mapping[str, Any], axes: Names) -> StepView:
         letters = axes or self._open or ("y", "x")
         known = None if self._open else axes
         channel = params.get(op.channel, op.parameters[op.channel].default) if op.channel else None
@@ -166,14 +166,14 @@ class Flow:
         spatial = self._over(step, axes)
         places = _places(known, spatial, channel, step)
         if places is None:
-            return View(known, letters, None, None, channel)
+            return StepView(known, letters, None, None, channel)
         if known is not None:
             plane = tuple(known[place] for place in places)
         else:
             plane = tuple("zyx"[-len(places) :])
         if channel is not None:
             channel = places.index(channel) - len(places)
-        return View(known, plane, places, spatial, channel)
+        return StepView(known, plane, places, spatial, channel)
 
     def _over(self, step: Step, axes: Names) -> Any:
         """Return the axes that a step runs over, as a run finds them."""
@@ -183,7 +183,7 @@ class Flow:
             return self._spatial
         return "".join(axis for axis in self._spatial if axis in axes) or None
 
-    def _made(self, part: Part, view: View, image: Known) -> Known:
+    def _made(self, part: Part, view: StepView, image: ImageFacts) -> ImageFacts:
         labels = part.output in (Output.MASK, Output.LABELS)
         dtype = image.dtype if part.dtype is None else np.dtype(part.dtype).type
         labels = labels or (image.labels and dtype == image.dtype)
@@ -196,7 +196,7 @@ class Flow:
             axes = _together(part, view, view.axes, view.places, plane)
         else:
             axes = image.axes if len(plane) == len(view.plane) else None
-        return Known(axes, dtype, part.output, labels)
+        return ImageFacts(axes, dtype, part.output, labels)
 
 
 # -- a source whose axes are not given -------------------------------------------------------------
@@ -283,7 +283,7 @@ def _unnamed(who: str, spatial: Any) -> InvalidAxes:
 
 
 def _call(
-    op: Operation, params: Mapping[str, Any], view: View, dtype: Any, further: Mapping[str, Any]
+    op: Operation, params: Mapping[str, Any], view: StepView, dtype: Any, further: Mapping[str, Any]
 ) -> Call:
     """Return the operation's call for an image that stands for those to come."""
     at = None if view.channel is None else view.channel + len(view.plane)
@@ -309,7 +309,7 @@ def _first_of(part: Part) -> dict[str, Any]:
     return {"shape": (*part.shape[:at], *part.shape[at + 1 :]), "channel": None}
 
 
-def _plane_axes(part: Part, view: View, axes: Names) -> Names:
+def _plane_axes(part: Part, view: StepView, axes: Names) -> Names:
     """Return the axes of what a function makes of one plane."""
     count = len(view.plane)
     space = [a for i, a in enumerate(view.plane) if i - count != view.channel]
@@ -319,7 +319,7 @@ def _plane_axes(part: Part, view: View, axes: Names) -> Names:
     return tuple(space) if part.shape is not None and len(part.shape) == len(space) else None
 
 
-def _stacks(view: View, part: Part) -> bool:
+def _stacks(view: StepView, part: Part) -> bool:
     """Return whether every axis behind a looped one is where it was in front of the function."""
     if view.looped is None or view.axes is None or not part.output.is_image:
         return True
@@ -328,7 +328,11 @@ def _stacks(view: View, part: Part) -> bool:
 
 
 def _together(
-    part: Part, view: View, axes: tuple[str, ...], places: tuple[int, ...], plane: tuple[str, ...]
+    part: Part,
+    view: StepView,
+    axes: tuple[str, ...],
+    places: tuple[int, ...],
+    plane: tuple[str, ...],
 ) -> tuple[str, ...]:
     """Return the axes of the planes' results together, as the engine arranges them."""
     left, found = list(plane), []

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.recipe.script import helpers as script_helpers
-from napari_tilewise.recipe.script.calls import home
-from napari_tilewise.recipe.script.code import WIDTH, call, laid_out, literal, one_line
+from napari_tilewise.recipe.script.calls import user_module
+from napari_tilewise.recipe.script.code import WIDTH, call, lay_out, literal, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_tilewise.recipe.recipe import Recipe
-    from napari_tilewise.recipe.script.flow import Flow
+    from napari_tilewise.recipe.script.flow import ImageFlow
 
 HELPERS = tuple(function.__name__ for function in script_helpers.FUNCTIONS)
 RESERVED = (
@@ -57,7 +57,7 @@ class ScriptFrame:
     def __init__(
         self,
         recipe: Recipe,
-        flow: Flow,
+        flow: ImageFlow,
         source: str | os.PathLike[str] | None,
         destination: str | os.PathLike[str] | None,
         *,
@@ -134,7 +134,7 @@ class ScriptFrame:
 
     def _users_modules(self) -> list[str]:
         unused = "" if self._plain else "  # noqa: F401  # apply finds its operations by name"
-        homes = {home(self._recipe.steps[number].op) for number in self._recipe.running}
+        homes = {user_module(self._recipe.steps[number].op) for number in self._recipe.running}
         return [f"import {module}{unused}" for module in homes if module is not None]
 
     def _parser(self, inputs: Mapping[str, str]) -> str:
@@ -143,12 +143,12 @@ class ScriptFrame:
             more = [f'"{name}"']
             if default is not None:
                 more += ['nargs="?"', f"default={one_line(literal(default))}"]
-            lines.append(laid_out(call("parser.add_argument", *more)))
+            lines.append(lay_out(call("parser.add_argument", *more)))
         for name, variable in inputs.items():
             more = ['"--help-image"' if name == "help" else f'"--{name}"', "required=True"]
             if name != variable:
                 more.append(f'dest="{variable}"')
-            lines.append(laid_out(call("parser.add_argument", *more)))
+            lines.append(lay_out(call("parser.add_argument", *more)))
         return "\n".join([*lines, "args = parser.parse_args()"])
 
     def _read(self, axes: str | None, *, alone: bool) -> str:
@@ -176,7 +176,7 @@ class ScriptFrame:
         axes = self._flow.text(whole.axes)
         more = [] if axes is None else [f'axes="{axes}"']
         more += ["labels=True"] if whole.labels else []
-        return [laid_out(call("save", result, "args.destination", "like=args.source", *more))]
+        return [lay_out(call("save", result, "args.destination", "like=args.source", *more))]
 
     def _told(self, result: str) -> list[str]:
         """Return the lines that print a number and save it."""

@@ -43,7 +43,7 @@ class Variables:
         return found
 
 
-def what(operation: str, output: Output) -> tuple[str, ...]:
+def result_names(operation: str, output: Output) -> tuple[str, ...]:
     """Return names for what an operation gives, the best first.
 
     Parameters

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise import axes as _axes
 from napari_tilewise.errors import InvalidRecipe
-from napari_tilewise.functions.decorator import MAIN
+from napari_tilewise.functions.loading import MAIN_MODULES
 from napari_tilewise.operations.spec.parameters import OtherImage
 from napari_tilewise.recipe.links import Link
 from napari_tilewise.recipe.script.calls import (
-    applied,
-    as_step,
-    called,
-    for_each_plane,
-    home,
-    is_applied,
+    apply_call,
+    function_call,
+    needs_apply,
+    plane_by_plane,
+    step_code,
+    user_module,
 )
-from napari_tilewise.recipe.script.code import Code, around, call, laid_out
-from napari_tilewise.recipe.script.flow import Flow
+from napari_tilewise.recipe.script.code import Code, call, lay_out, wrap
+from napari_tilewise.recipe.script.flow import ImageFlow
 from napari_tilewise.recipe.script.frame import RESERVED, ScriptFrame
-from napari_tilewise.recipe.script.names import Variables, what
+from napari_tilewise.recipe.script.names import Variables, result_names
 from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def write(
     for number in recipe.running:
         _check_home(number, recipe.steps[number].op)
     over = spatial if spatial is None or isinstance(spatial, str) else tuple(spatial)
-    flow = Flow(recipe, _axes.parse(axes, len(axes)) if axes else None, over)
+    flow = ImageFlow(recipe, _axes.parse(axes, len(axes)) if axes else None, over)
     steps = _Steps(recipe, flow, plain=plain)
     statements = [line for number in recipe.running for line in steps.statements(number)]
     frame = ScriptFrame(recipe, flow, source, destination, plain=plain)
@@ -81,7 +81,7 @@ def write(
 
 def _check_home(number: int, operation: Operation) -> None:
     """Refuse a function that no import finds."""
-    if home(operation) in MAIN:
+    if user_module(operation) in MAIN_MODULES:
         raise InvalidRecipe(
             f"Step {number + 1} ({operation.name}) calls a function of the program that runs now, "
             "which a script cannot import: move the function to a file of its own."
@@ -91,7 +91,7 @@ def _check_home(number: int, operation: Operation) -> None:
 class _Steps:
     """The statements of a recipe's steps, and what their results are called."""
 
-    def __init__(self, recipe: Recipe, flow: Flow, *, plain: bool) -> None:
+    def __init__(self, recipe: Recipe, flow: ImageFlow, *, plain: bool) -> None:
         self._recipe = recipe
         self._flow = flow
         self._plain = plain
@@ -126,7 +126,7 @@ class _Steps:
         if not looped or not (self._plain or work.operation.step.text != "{call}"):
             code = self._whole(number)
             name = self._results[number] = self._name(number)
-            yield laid_out(around(f"{name} = ", code, ""))
+            yield lay_out(wrap(f"{name} = ", code, ""))
             return
         for part in self._used(number) if work.several else [None]:
             code = self._by_plane(number, part)
@@ -135,11 +135,11 @@ class _Steps:
                 self._results[number] = name
             else:
                 self._parts[number, part] = name
-            yield laid_out(around(f"{name} = ", code, ""))
+            yield lay_out(wrap(f"{name} = ", code, ""))
 
     def _name(self, number: int) -> str:
         step, made = self._recipe.steps[number], self._flow.steps[number].made
-        wanted = what(step.operation, made[0].output) if step.name is None else (step.name,)
+        wanted = result_names(step.operation, made[0].output) if step.name is None else (step.name,)
         return self._variables.new(*wanted)
 
     def _used(self, number: int) -> list[int]:
@@ -167,11 +167,11 @@ class _Steps:
         first = self._recipe.steps[number].first
         image = self._image(links[first])
         further = {role: self._image(link) for role, link in links.items() if role != first}
-        if self._plain or not is_applied(work):
-            made = called(work.operation, image, further, work.params)
+        if self._plain or not needs_apply(work):
+            made = function_call(work.operation, image, further, work.params)
         else:
-            made = applied(work, image, further)
-        return as_step(work.operation, image, made)
+            made = apply_call(work, image, further)
+        return step_code(work.operation, image, made)
 
     def _by_plane(self, number: int, part: int | None) -> Code:
         """Return the code of a step, or of one of its results, that is called for every plane."""
@@ -193,8 +193,8 @@ class _Steps:
         params = dict(work.params)
         if op.channel is not None and op.channel in params:
             params[op.channel] = work.view.channel
-        made = as_step(op, "plane", called(op, "plane", further, params))
+        made = step_code(op, "plane", function_call(op, "plane", further, params))
         if part is not None:
-            made = call("np.stack", made) if part == _ALL else around("", made, f"[{part}]")
+            made = call("np.stack", made) if part == _ALL else wrap("", made, f"[{part}]")
         output = work.made[0 if op.result.split is not None else part or 0].output
-        return for_each_plane(work, output, made, list(images), list(images.values()))
+        return plane_by_plane(work, output, made, list(images), list(images.values()))
