@@ -26,7 +26,7 @@ def test_links_lead_to_steps_the_source_and_inputs():
     )
     assert recipe.links == (
         {"image": Link()},
-        {"image": Link(0), "markers": Link(given="seeds"), "mask": Link(given="source")},
+        {"image": Link(0), "markers": Link(input="seeds"), "mask": Link(input="source")},
     )
 
 
@@ -114,7 +114,7 @@ def test_names_stay_unique_when_recipes_join():
     assert recipe.links[2] == {
         "image": Link(0),
         "markers": Link(1),
-        "mask": Link(given="cells"),
+        "mask": Link(input="cells"),
     }
 
 
@@ -125,15 +125,15 @@ def test_edits_make_new_recipes():
     assert MASK.replaced(0, "filters.sobel").steps[0] == Step("filters.sobel")
     assert len(MASK) == 2
     table = Recipe(["measure.label", "measure.regionprops_table"])
-    with pytest.raises(errors.InvalidRecipe, match="which gives a table and no image"):
+    with pytest.raises(errors.InvalidRecipe, match="whose result is a table, not an image"):
         table.moved(1, 0)
 
 
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        ({"name": "source"}, "will not do"),
-        ({"name": "two words"}, "will not do"),
+        ({"name": "source"}, "Invalid step name"),
+        ({"name": "two words"}, "Invalid step name"),
         ({"inputs": {"picture": "source"}}, "takes no image 'picture'"),
         ({"inputs": {"image": "nothing"}}, "no step before it and no input has this name"),
         ({"inputs": {"image": 3}}, "expected a step's name"),
@@ -149,7 +149,7 @@ def test_a_wrong_entry_is_refused(step, words):
 def test_an_image_is_given_once():
     with pytest.raises(errors.InvalidRecipe, match="given twice"):
         Step("filters.sobel", {"mask": [[True]]}, inputs={"mask": "source"})
-    with pytest.raises(errors.InvalidRecipe, match="taken already"):
+    with pytest.raises(errors.InvalidRecipe, match="already taken"):
         Recipe([Step("filters.median", name="a"), Step("filters.median", name="a")])
     with pytest.raises(errors.InvalidRecipe, match="one name"):
         Recipe(["filters.median"], ["a", "a"])
@@ -158,7 +158,7 @@ def test_an_image_is_given_once():
 @pytest.mark.parametrize(
     ("line", "entry", "words"),
     [
-        (5, "  name: source", "will not do"),
+        (5, "  name: source", "Invalid step name"),
         (5, "  inputs: {mask: nowhere}", "no step before it"),
         (6, "  inputs:\n    mask: nowhere", "no step before it"),
         (5, "  inputs: {maks: source}", "Did you mean 'mask'"),

@@ -515,7 +515,7 @@ def test_a_function_and_an_image_are_refused_as_a_file_refuses_them() -> None:
         (("measure.find_contours", {"mask": mask}), "holds an image as 'mask'"),
     ):
         recipe = Recipe([SMOOTH, step])
-        with pytest.raises(errors.InvalidRecipe, match=f"Step 2 .*{words}.*leave it out"):
+        with pytest.raises(errors.InvalidRecipe, match=f"Step 2 .*{words}.*omit it"):
             recipe.to_script()
     with pytest.raises(errors.InvalidRecipe, match="switched off"):
         Recipe([Step("filters.gaussian", enabled=False)]).to_script()

@@ -157,10 +157,6 @@ def restore_operation(key: str, module: str, file: str | None) -> Operation:
     return get_operation(key)
 
 
-found_again = restore_operation
-"""The name in pickles of earlier builds."""
-
-
 def _is_importable(module: str) -> bool:
     try:
         return find_spec(module) is not None

@@ -134,8 +134,8 @@ class _Assessment:
         if difference > self._op.accuracy.tolerance:
             text = (
                 f"close: needs {needed}; rounding differs by up to {difference:.1g} of the largest "
-                f"magnitude, and the declared tolerance is {self._op.accuracy.tolerance:g}; declare "
-                f"tolerance={_round_up(difference):g}"
+                f"magnitude, and the declared tolerance is {self._op.accuracy.tolerance:g}; "
+                f"declare tolerance={_round_up(difference):g}"
             )
             return self._finding(Verdict.CLOSE, text, first, difference)
         if all(case.is_larger for case in cases):

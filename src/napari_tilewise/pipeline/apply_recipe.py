@@ -215,7 +215,7 @@ def keys_of(recipe: Recipe, axes: Any, spatial: Any, tiles: Any) -> dict[int, Ha
     keys: dict[int, Hashable] = {}
 
     def of(link: Link) -> Hashable:
-        return link.given if link.step is None else (keys[link.step], link.part)
+        return link.input if link.step is None else (keys[link.step], link.part)
 
     for number in recipe.running:
         links = recipe.links[number].items()

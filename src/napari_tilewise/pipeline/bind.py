@@ -292,11 +292,11 @@ class _Binder:
         return "".join(axis for axis in spatial if axis not in removed) or None
 
     def _image(self, link: Link) -> Any:
-        return self.given.images[link.given] if link.step is None else self.assembly.result(link)
+        return self.given.images[link.input] if link.step is None else self.assembly.result(link)
 
     def _names(self, link: Link) -> Names:
         if link.step is None:
-            same_ndim = np.ndim(self.given.images[link.given]) == np.ndim(self.given.source)
+            same_ndim = np.ndim(self.given.images[link.input]) == np.ndim(self.given.source)
             return self.given.names if same_ndim else None
         stack = self.assembly.stacks[link.step]
         names = stack.names

@@ -1,6 +1,6 @@
-"""A recipe as plain data, ready for YAML or JSON, and back; older versions are read too.
+"""A recipe as plain data, ready for YAML or JSON, and back; older versions can be read too.
 
-Only declared operations and plain values: a recipe's data cannot run code.
+The data hold only operation keys and plain values, so they cannot run code.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from napari_tilewise.errors import InvalidRecipe, TilewiseError, UnknownOperatio
 from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.spec.parameters import is_image
 from napari_tilewise.recipe.links import LinkError, resolve
-from napari_tilewise.recipe.step import VERSION, Step, culprit
+from napari_tilewise.recipe.step import VERSION, Step, invalid_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_tilewise.recipe.file import Document
+    from napari_tilewise.types import Value
 
 ENTRIES = {1: ("version", "steps"), 2: ("version", "inputs", "steps")}
 STEP_ENTRIES = {
@@ -31,11 +32,13 @@ def to_data(steps: Sequence[Step], inputs: Sequence[str], *, images: bool) -> di
 
     Parameters
     ----------
-    steps, inputs
-        The recipe's.
+    steps
+        The steps in order.
+    inputs
+        Names of the recipe's inputs.
     images
-        Whether a step that holds a whole image, or a function, is refused; else a note stands in
-        its place, for a record that nobody replays.
+        Whether a step that holds a whole image or a function is refused; otherwise a note replaces
+        it, for a record that cannot be run again.
     """
     data: dict[str, Any] = {"version": VERSION}
     if inputs:
@@ -59,18 +62,18 @@ def _step_data(number: int, step: Step, images: bool) -> dict[str, Any]:
     return data
 
 
-def _value_data(number: int, step: Step, key: str, value: Any, images: bool) -> Any:
-    what = _not_plain(step, key, value)
-    if what and images:
+def _value_data(number: int, step: Step, key: str, value: Value, images: bool) -> Value:
+    note = _note(step, key, value)
+    if note and images:
         raise InvalidRecipe(
-            f"Step {number} ({step.operation}) holds {what.split(' of ')[0]} as {key!r}, which a "
-            "recipe file cannot store: leave it out and pass it when the recipe is run."
+            f"Step {number} ({step.operation}) holds {note.split(' of ')[0]} as {key!r}, which a "
+            "recipe file cannot store: omit it and pass it when the recipe is run."
         )
-    return what or _lists(value)
+    return note or _lists(value)
 
 
-def _not_plain(step: Step, key: str, value: Any) -> str:
-    """Return what a value is that no file can hold, in words; nothing for a plain one."""
+def _note(step: Step, key: str, value: Value) -> str:
+    """Return a description of a value that a file cannot hold; empty for a plain value."""
     if any(callable(item) for item in (value if isinstance(value, tuple) else (value,))):
         return "a function"
     if value is not None and is_image(step.op.specs[key], value):
@@ -78,37 +81,36 @@ def _not_plain(step: Step, key: str, value: Any) -> str:
     return ""
 
 
-def _lists(value: Any) -> Any:
-    """Return a plain value with lists for tuples, as YAML and JSON have them."""
+def _lists(value: Value) -> Value:
+    """Return a plain value with lists instead of tuples, as in YAML and JSON."""
     if isinstance(value, Mapping):
         return {key: _lists(item) for key, item in value.items()}
     return [_lists(item) for item in value] if isinstance(value, tuple) else value
 
 
 def from_data(data: Any) -> tuple[list[Step], tuple[str, ...]]:
-    """Return the steps and inputs that plain data mean.
+    """Return the steps and inputs of a recipe from plain data.
 
     Raises
     ------
     TilewiseError
-        When the data make no recipe.
+        If the data are not a valid recipe.
     """
-    version, items = _frame(data)
-    return [_step_from(item, version) for item in items], _inputs_in(data)
+    version, items, inputs = _check_top_level(data)
+    return [_step_from(item, version) for item in items], inputs
 
 
 def from_document(document: Document) -> tuple[list[Step], tuple[str, ...]]:
-    """Return the steps and inputs that a file holds; errors name the line.
+    """Return the steps and inputs of a recipe from a file; errors name the line.
 
     Raises
     ------
     InvalidRecipe
-        When the file holds no recipe.
+        If the file does not hold a valid recipe.
     """
     data = document.data
     try:
-        version, items = _frame(data)
-        inputs = _inputs_in(data)
+        version, items, inputs = _check_top_level(data)
     except InvalidRecipe as error:
         raise document.error(error, _wrong_entry(data)) from error
     steps = []
@@ -116,7 +118,7 @@ def from_document(document: Document) -> tuple[list[Step], tuple[str, ...]]:
         try:
             steps.append(_step_from(item, version))
         except TilewiseError as error:
-            raise document.error(error, "steps", index, *_culprit(item, version)) from error
+            raise document.error(error, "steps", index, *_error_keys(item, version)) from error
     try:
         resolve(steps, inputs)
     except LinkError as error:
@@ -124,27 +126,27 @@ def from_document(document: Document) -> tuple[list[Step], tuple[str, ...]]:
     return steps, inputs
 
 
-def _frame(data: Any) -> tuple[int, Sequence[Any]]:
-    """Return the version and the steps' plain data after a look at the frame around them."""
+def _check_top_level(data: object) -> tuple[int, Sequence[object], tuple[str, ...]]:
+    """Check the top level of a recipe's data; return its version, steps and inputs."""
     if not isinstance(data, Mapping):
         raise InvalidRecipe(
-            f"There is no recipe in it: expected 'version: {VERSION}' and 'steps', a list."
+            f"This is not a recipe: expected 'version: {VERSION}' and 'steps', a list."
         )
     version = data.get("version")
-    _only(data, "A recipe", _entries(version))
+    _check_keys(data, "A recipe", _entries(version))
     if not (type(version) is int and version in ENTRIES):
         raise InvalidRecipe(
-            f"The recipe's version is {version!r}: this release of napari-tilewise reads versions "
-            f"1 to {VERSION}."
+            f"Unknown recipe version {version!r}: this release of napari-tilewise reads versions 1 "
+            f"to {VERSION}."
         )
     steps = data.get("steps")
     if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
         raise InvalidRecipe(f"The recipe's 'steps' are {steps!r}: expected a list of steps.")
-    return version, steps
+    return version, steps, _inputs_in(data)
 
 
-def _entries(version: Any) -> tuple[str, ...]:
-    """Return the entries of a recipe of this version; today's where it is none that is known."""
+def _entries(version: object) -> tuple[str, ...]:
+    """Return the entries of a recipe of this version; of the current one if it is unknown."""
     return ENTRIES[version if type(version) is int and version in ENTRIES else VERSION]
 
 
@@ -156,39 +158,42 @@ def _inputs_in(data: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(inputs)
 
 
-def _step_from(item: Any, version: int) -> Step:
+def _step_from(item: object, version: int) -> Step:
     """Return one step from its plain data."""
     if isinstance(item, str):
         return Step(item)
     return Step(**_step_entries(item, version))
 
 
-def _step_entries(item: Any, version: int) -> dict[str, Any]:
+def _step_entries(item: object, version: int) -> dict[str, Any]:
     if not isinstance(item, Mapping) or not isinstance(item.get("operation"), str):
         raise InvalidRecipe(
-            f"The step {item!r} names no operation: expected such as "
+            f"The step {item!r} names no operation: expected a mapping such as "
             "{operation: filters.gaussian, parameters: {sigma: 2}}."
         )
-    _only(item, "A step", STEP_ENTRIES[version])
+    _check_keys(item, "A step", STEP_ENTRIES[version])
     entries = dict(item)
-    for key, what in (("parameters", "names and values"), ("inputs", "arguments and steps")):
+    for key, expected in (
+        ("parameters", "a mapping of names to values"),
+        ("inputs", "a mapping of arguments to steps"),
+    ):
         value = entries.get(key)
         if value is not None and not isinstance(value, Mapping):
-            raise InvalidRecipe(f"The {key} are {value!r}: expected {what}.")
+            raise InvalidRecipe(f"The {key} are {value!r}: expected {expected}.")
         entries[key] = value or {}
     return entries
 
 
-def _only(data: Mapping[Any, Any], what: str, keys: tuple[str, ...]) -> None:
+def _check_keys(data: Mapping[object, object], owner: str, keys: tuple[str, ...]) -> None:
     for key in data:
         if key not in keys:
             hint = did_you_mean(str(key), keys)
-            wanted = " and ".join((", ".join(map(repr, keys[:-1])), repr(keys[-1])))
-            raise InvalidRecipe(f"{what} has no entry {key!r}: expected {wanted}.{hint}")
+            names = " and ".join((", ".join(map(repr, keys[:-1])), repr(keys[-1])))
+            raise InvalidRecipe(f"{owner} has no entry {key!r}: expected {names}.{hint}")
 
 
-def _wrong_entry(data: Any) -> str:
-    """Return which entry of a recipe's refused plain data is the wrong one."""
+def _wrong_entry(data: object) -> str:
+    """Return the key of the invalid entry in the top level of a recipe's data."""
     entries = data if isinstance(data, Mapping) else {}
     version = entries.get("version")
     unknown = [str(key) for key in entries if key not in _entries(version)]
@@ -201,8 +206,8 @@ def _wrong_entry(data: Any) -> str:
     return "steps" if wrong else "inputs"
 
 
-def _culprit(item: Any, version: int) -> tuple[str, ...]:
-    """Return where in a refused step's plain data the error is: an entry or a parameter."""
+def _error_keys(item: object, version: int) -> tuple[str, ...]:
+    """Return the keys that lead to the error in an invalid step's data."""
     if isinstance(item, str):
         return ("operation",)
     try:
@@ -212,18 +217,18 @@ def _culprit(item: Any, version: int) -> tuple[str, ...]:
         return ("operation",)
     except InvalidRecipe:
         return tuple(_wrong_entries(item, version))[:1]
-    wrong = culprit(op, entries["parameters"])
-    if wrong is not None:
-        return ("parameters", wrong)
+    parameter = invalid_parameter(op, entries["parameters"])
+    if parameter is not None:
+        return ("parameters", parameter)
     for key in ("inputs", "name", "spatial", "enabled"):
         alone = {"operation": op.name, key: entries.get(key)}
-        if entries.get(key) is not None and not _will_do(alone, version):
+        if entries.get(key) is not None and not _is_valid(alone, version):
             return (key,)
     return ("operation",)
 
 
-def _wrong_entries(item: Any, version: int) -> Iterator[str]:
-    """Yield the entries of a refused step that are unknown or of the wrong kind."""
+def _wrong_entries(item: object, version: int) -> Iterator[str]:
+    """Yield the keys of an invalid step's data that are unknown or have the wrong type."""
     if isinstance(item, Mapping):
         yield from (str(key) for key in item if key not in STEP_ENTRIES[version])
         for key in ("parameters", "inputs"):
@@ -231,11 +236,11 @@ def _wrong_entries(item: Any, version: int) -> Iterator[str]:
                 yield key
 
 
-def _will_do(item: Mapping[str, Any], version: int) -> bool:
+def _is_valid(item: Mapping[str, Any], version: int) -> bool:
     try:
         _step_from(item, version)
     except InvalidRecipe:
         return False
     except TilewiseError:
-        return True  # a required parameter is missing here
+        return True  # only because a required parameter is missing in `item`
     return True

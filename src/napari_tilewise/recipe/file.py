@@ -8,28 +8,29 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, InvalidRecipe
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
-# PyYAML takes 1e-3 for a text, because it has no point; people mean the number.
+    from napari_tilewise.types import PathLike, Value
+
+# PyYAML reads 1e-3 as text, because it has no decimal point; people mean the number.
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?|[0-9]*\.[0-9]+)[eE][-+]?[0-9]+")
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, with the numbers that people write."""
+    """PyYAML's safe loader, with numbers such as 1e-3."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's safe dumper, which quotes the texts that look like those numbers."""
+    """PyYAML's safe dumper, which quotes text that looks like such a number."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: object) -> bool:
         """Write equal values out instead of referring to the first one."""
         return True
 
@@ -40,10 +41,10 @@ for _class in (_Loader, _Dumper):
 
 @dataclass(frozen=True)
 class Document:
-    """The plain data of a file, and where in the file each of them stands."""
+    """The plain data of a file, with the line of each value."""
 
     path: Path
-    data: Any
+    data: object
     root: yaml.Node | None
 
     def error(self, message: object, *where: str | int) -> InvalidRecipe:
@@ -52,17 +53,17 @@ class Document:
         Parameters
         ----------
         message
-            What is wrong.
+            The sentence that describes the error.
         *where
             Keys and indices that lead to the wrong value, as far as they exist.
         """
         line = _line(self.root, where)
-        place = f"{self.path}, line {line}" if line else str(self.path)
-        return InvalidRecipe(f"{place}: {message}")
+        location = f"{self.path}, line {line}" if line else str(self.path)
+        return InvalidRecipe(f"{location}: {message}")
 
 
-def parse_value(text: str) -> Any:
-    """Return the value that a text such as ``3``, ``[1, 2]`` or ``nearest`` means in YAML.
+def parse_value(text: str) -> Value:
+    """Return the value of a YAML text such as ``3``, ``[1, 2]`` or ``nearest``.
 
     Parameters
     ----------
@@ -72,18 +73,18 @@ def parse_value(text: str) -> Any:
     Raises
     ------
     InvalidParameter
-        When the text is no YAML.
+        If the text is not YAML.
     """
     try:
         return yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError) as error:
         raise InvalidParameter(
-            f"The value {text!r} cannot be read: expected a number, a word, [a, list] or "
-            "{a: mapping}, as in YAML."
+            f"Invalid value {text!r}: expected a number, a word, [a, list] or {{a: mapping}}, as "
+            "in YAML."
         ) from error
 
 
-def to_text(data: Any) -> str:
+def to_text(data: object) -> str:
     """Return plain data as YAML."""
     text: str = yaml.dump(
         data, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=99
@@ -91,20 +92,20 @@ def to_text(data: Any) -> str:
     return text
 
 
-def write(data: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+def write(data: Mapping[str, object], path: PathLike) -> Path:
     """Write plain data to a YAML file and return its path.
 
     Parameters
     ----------
     data
-        The plain data.
+        Numbers, texts, lists and mappings.
     path
-        The file.
+        Path of the file; an existing file is replaced.
 
     Raises
     ------
     DestinationUnwritable
-        When the file cannot be written.
+        If the file cannot be written.
     """
     path = Path(path)
     try:
@@ -112,23 +113,23 @@ def write(data: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise DestinationUnwritable(
             f"The recipe {str(path)!r} cannot be written: {error.strerror}. "
-            "Name a folder that exists and that you may write to."
+            "Choose a folder that exists and that you can write to."
         ) from error
     return path
 
 
-def read(path: str | os.PathLike[str]) -> Document:
+def read(path: PathLike) -> Document:
     """Return the plain data of a YAML file.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
 
     Raises
     ------
     InvalidRecipe
-        When the file cannot be read or is no YAML.
+        If the file cannot be read or is not YAML.
     """
     path = Path(path)
     try:
@@ -140,16 +141,18 @@ def read(path: str | os.PathLike[str]) -> Document:
             f"The recipe {str(path)!r} cannot be read: {error.strerror}."
         ) from error
     except UnicodeDecodeError as error:
-        raise InvalidRecipe(f"The recipe {str(path)!r} cannot be read: it is no text.") from error
+        raise InvalidRecipe(
+            f"The recipe {str(path)!r} cannot be read: it is not a text file."
+        ) from error
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"{path}, line {mark.line + 1}" if mark else str(path)
+        location = f"{path}, line {mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InvalidRecipe(f"{place}: this is no YAML: {problem}.") from error
+        raise InvalidRecipe(f"{location}: this is not YAML: {problem}.") from error
 
 
 def _line(node: yaml.Node | None, where: tuple[str | int, ...]) -> int | None:
-    """Return the line of what the keys and indices lead to, as far as they exist."""
+    """Return the line of the value that keys and indices lead to, as far as they exist."""
     if node is None:
         return None
     line: int = node.start_mark.line + 1

@@ -1,7 +1,7 @@
-"""Links say which step's result, or which given image, each argument of a step is.
+"""A link says where an image of a step comes from: another step's result, the source or an input.
 
-A recipe is a list; what a step names makes it a graph. Steps that are switched off are walked past,
-so that whoever asks sees only what runs.
+A recipe is a list; the names that steps refer to make it a graph. Links skip steps that are
+switched off, so that whoever follows them sees only steps that run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import InvalidRecipe, did_you_mean
-from napari_tilewise.operations.spec.operation import Output
+from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.recipe.step import SOURCE, step_output
 
 if TYPE_CHECKING:
@@ -25,31 +25,31 @@ _PART = re.compile(r"(.*)\[(\d+)\]")
 
 @dataclass(frozen=True)
 class Link:
-    """Where an image comes from: a step's result, or what the recipe is run on."""
+    """Where an image comes from: a step's result, the source, or an input of the recipe."""
 
     step: int | None = None
-    """Which of the recipe's steps; None: none of them."""
+    """Index of the step; None for the source or an input."""
     part: int = 0
-    """Which of the step's results, where it gives several."""
-    given: str = SOURCE
-    """Where it is no step's: the source, or the name of one of the recipe's inputs."""
+    """Index of the result, if the step has several."""
+    input: str = SOURCE
+    """``"source"`` or the name of an input, if it is not a step's result."""
 
 
 def format_link(name: str, part: int = 0) -> str:
-    """Return how a step writes that it takes another one's result.
+    """Return the text that refers to a step's result in another step's inputs.
 
     Parameters
     ----------
     name
-        The other step's name.
+        Name of the step whose result it is.
     part
-        Which of its results, where it gives several.
+        Index of the result, if the step has several.
     """
     return f"{name}[{part}]" if part else name
 
 
 class LinkError(InvalidRecipe):
-    """A link is wrong: `step` and `where` tell which one."""
+    """A link is not valid; `step` is the step's index and `where` the keys of the wrong entry."""
 
     def __init__(self, message: str, step: int, *where: str) -> None:
         super().__init__(message)
@@ -58,88 +58,94 @@ class LinkError(InvalidRecipe):
 
 
 def resolve(steps: Sequence[Step], inputs: Sequence[str]) -> tuple[Mapping[str, Link], ...]:
-    """Return the links of every step, by argument; those of steps that are switched off too.
+    """Return the links of every step, by argument, including steps that are switched off.
 
     Parameters
     ----------
     steps
         The steps in order.
     inputs
-        Names of the images that are given beside the source.
+        Names of the images that are passed in addition to the source.
 
     Raises
     ------
     LinkError
-        When a name is unknown or taken twice, or a step cannot follow another.
+        If a name is unknown or repeated, or a step cannot follow another.
     """
-    names: dict[str, int] = {}
-    found: list[dict[str, Link]] = []
-    for number, step in enumerate(steps):
-        links = {step.first: _before(steps, found, number)}
+    resolver = _Resolver(steps, inputs)
+    for number in range(len(steps)):
+        resolver.add(number)
+    return tuple(resolver.links)
+
+
+class _Resolver:
+    """The links of the steps up to one, and the names that later steps can refer to."""
+
+    def __init__(self, steps: Sequence[Step], inputs: Sequence[str]) -> None:
+        self.links: list[dict[str, Link]] = []
+        self._steps = steps
+        self._inputs = inputs
+        self._names: dict[str, int] = {}
+
+    def add(self, number: int) -> None:
+        """Resolve the links of the next step."""
+        step = self._steps[number]
+        links = {step.first: self._result(number - 1) if number else Link()}
         for role, target in step.inputs.items():
-            links[role] = _named(steps, found, number, names, inputs, role, target)
+            links[role] = self._link(number, role, target)
         for role, link in links.items():
             if step.enabled:
-                _check(steps, number, role, link)
-        found.append(links)
-        if step.name is None:
-            continue
-        if step.name in names or step.name in inputs:
-            raise LinkError(
-                f"The name {step.name!r} is taken already: expected another one for step "
-                f"{number + 1} ({step.operation}).", number, "name",
-            )  # fmt: skip
-        names[step.name] = number
-    return tuple(found)
+                self._check(number, role, link)
+        self.links.append(links)
+        if step.name is not None:
+            self._add_name(number, step.name)
 
+    def _add_name(self, number: int, name: str) -> None:
+        if name in self._names or name in self._inputs:
+            message = (
+                f"The name {name!r} is already taken: choose another one for "
+                f"{self._describe(number)}."
+            )
+            raise LinkError(message, number, "name")
+        self._names[name] = number
 
-def _before(steps: Sequence[Step], found: Sequence[Mapping[str, Link]], number: int) -> Link:
-    """Return the result of the step before."""
-    return _result(steps, found, number - 1) if number else Link()
+    def _result(self, number: int, part: int = 0) -> Link:
+        """Return a step's result; if the step is switched off, the image it would work on."""
+        step = self._steps[number]
+        return Link(number, part) if step.enabled else self.links[number][step.first]
 
-
-def _result(
-    steps: Sequence[Step], found: Sequence[Mapping[str, Link]], number: int, part: int = 0
-) -> Link:
-    """Return a step's result: of one that is switched off, what it would have worked on."""
-    step = steps[number]
-    return Link(number, part) if step.enabled else found[number][step.first]
-
-
-def _named(
-    steps: Sequence[Step],
-    found: Sequence[Mapping[str, Link]],
-    number: int,
-    names: Mapping[str, int],
-    inputs: Sequence[str],
-    role: str,
-    target: str,
-) -> Link:
-    match = _PART.fullmatch(target)
-    name, part = (match[1], int(match[2])) if match else (target, 0)
-    if name in names:
-        return _result(steps, found, names[name], part)
-    if not match and (name == SOURCE or name in inputs):
-        return Link(given=name)
-    known = [*names, SOURCE, *inputs]
-    hint = did_you_mean(name, known) or f" There are {', '.join(known)}."
-    raise LinkError(
-        f"Step {number + 1} ({steps[number].operation}) takes its {role} from {target!r}: no step "
-        f"before it and no input has this name.{hint}", number, "inputs", role,
-    )  # fmt: skip
-
-
-def _check(steps: Sequence[Step], number: int, role: str, link: Link) -> None:
-    """Raise where a step's argument is no image."""
-    if link.step is None:
-        return
-    op = steps[link.step].op
-    output = step_output(op)
-    if output not in _IMAGES:
-        what = "follow" if role == steps[number].first else f"take its {role} from"
+    def _link(self, number: int, role: str, target: str) -> Link:
+        match = _PART.fullmatch(target)
+        name, part = (match[1], int(match[2])) if match else (target, 0)
+        if name in self._names:
+            return self._result(self._names[name], part)
+        if not match and (name == SOURCE or name in self._inputs):
+            return Link(input=name)
+        names = [*self._names, SOURCE, *self._inputs]
+        hint = did_you_mean(name, names) or f" The names are {', '.join(names)}."
         raise LinkError(
-            f"Step {number + 1} ({steps[number].operation}) cannot {what} step {link.step + 1} "
-            f"({op.name}), which gives a {output} and no image: make {op.name} the last step.",
+            f"{self._describe(number, capital=True)} takes its {role} from {target!r}: no step "
+            f"before it and no input has this name.{hint}",
             number,
-            "operation",
+            "inputs",
+            role,
         )
+
+    def _check(self, number: int, role: str, link: Link) -> None:
+        """Raise an error if a step's argument is not an image."""
+        if link.step is None:
+            return
+        op = self._steps[link.step].op
+        output = step_output(op)
+        if output not in _IMAGES:
+            verb = "follow" if role == self._steps[number].first else f"take its {role} from"
+            raise LinkError(
+                f"{self._describe(number, capital=True)} cannot {verb} step {link.step + 1} "
+                f"({op.name}), whose result is a {output}, not an image: "
+                f"make {op.name} the last step.",
+                number,
+                "operation",
+            )
+
+    def _describe(self, number: int, *, capital: bool = False) -> str:
+        return f"{'Step' if capital else 'step'} {number + 1} ({self._steps[number].operation})"

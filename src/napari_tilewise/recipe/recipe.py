@@ -1,32 +1,31 @@
-"""A recipe is data: an ordered chain of operations, checked when it is made, never changed after.
+"""A recipe is data: an ordered chain of operations, checked when it is created and never changed.
 
 Each step works on the result of the one before, unless it names another; so the list is a graph
-where an operation takes several images. What an edit makes is a new recipe, checked again.
+where an operation takes several images. An edit returns a new recipe, which is checked again.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from napari_tilewise.errors import InvalidRecipe
 from napari_tilewise.recipe import data as _data
 from napari_tilewise.recipe import edit, file
-from napari_tilewise.recipe.links import Link, resolve
+from napari_tilewise.recipe.graph import StepGraph
 from napari_tilewise.recipe.script import write_script
-from napari_tilewise.recipe.step import SOURCE, Step, StepLike, is_name, step_of, step_output
+from napari_tilewise.recipe.step import AnyStep, Step
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_tilewise.operations.spec.operation import Output
+    from napari_tilewise.types import AxisNames, PathLike, SpatialAxes
 
 SUFFIXES = (".yaml", ".yml")
 
 
-class Recipe:
-    """An ordered chain of operations, checked when it is made.
+class Recipe(StepGraph):
+    """An ordered chain of operations, checked when it is created.
 
     A threshold step gives the mask ``image > threshold`` (multi-Otsu: the regions).
 
@@ -34,86 +33,49 @@ class Recipe:
     ----------
     steps
         Operation keys, (key, parameters) pairs, or `Step` objects, which can name where further
-        images come from. Parameters that are left out keep scikit-image's defaults.
+        images come from. Parameters that are omitted keep scikit-image's defaults.
     inputs
-        Names of images that are given beside the source when the recipe is run.
+        Names of further images that are passed when the recipe is run.
 
     Raises
     ------
     UnknownOperation, UnknownParameter, InvalidParameter
-        When a step is wrong; the message names the nearest names or what was expected.
+        If a step is wrong; the message suggests the closest names or says what was expected.
     InvalidRecipe
-        When there is no step, or one cannot follow the step before it.
+        If there is no step, or one cannot follow the step before it.
     """
 
-    __slots__ = ("_inputs", "_links", "_steps")
-
-    def __init__(self, steps: Iterable[StepLike], inputs: Iterable[str] = ()) -> None:
-        if isinstance(steps, str | Mapping) or not isinstance(steps, Iterable):
-            raise InvalidRecipe(
-                f"A recipe is made from a list of steps, not from {steps!r}: expected such as "
-                "[('filters.gaussian', {'sigma': 2}), ('measure.label', {})]."
-            )
-        self._steps = tuple(step_of(step) for step in steps)
-        if not self._steps:
-            raise InvalidRecipe("A recipe needs at least one step; this one has none.")
-        self._inputs = _names(inputs)
-        self._links = resolve(self._steps, self._inputs)
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """The steps in order, those that are switched off too."""
-        return self._steps
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of the images that are given beside the source."""
-        return self._inputs
-
-    @property
-    def links(self) -> tuple[Mapping[str, Link], ...]:
-        """Where the images of each step come from, by scikit-image's name of the argument."""
-        return self._links
-
-    @property
-    def running(self) -> tuple[int, ...]:
-        """The steps that are switched on, by number."""
-        return tuple(number for number, step in enumerate(self._steps) if step.enabled)
-
-    @property
-    def output(self) -> Output:
-        """What the last step gives."""
-        if not self.running:
-            raise InvalidRecipe("Every step of the recipe is switched off: switch one on.")
-        return step_output(self._steps[self.running[-1]].op)
+    __slots__ = ()
 
     @classmethod
-    def of(cls, thing: Any) -> Self:
-        """Return the recipe that is meant.
+    def of(cls, definition: Any) -> Self:
+        """Return the recipe that a definition stands for.
 
         Parameters
         ----------
-        thing
+        definition
             A recipe, an operation's key, an (operation, parameters) pair, a step, a list of steps,
             or the path of a ``.yaml`` file.
 
         Raises
         ------
         TilewiseError
-            When it is none of these or does not make a recipe; see the class.
+            If it is none of these or not a valid recipe; see the class.
         """
-        if isinstance(thing, cls):
-            return thing
-        if isinstance(thing, os.PathLike):
-            return cls.load(thing)
-        if isinstance(thing, str):
-            is_file = thing.lower().endswith(SUFFIXES)
-            return cls.load(thing) if is_file else cls([thing])
-        if isinstance(thing, Step) or (
-            isinstance(thing, tuple) and len(thing) == 2 and isinstance(thing[1], Mapping)
+        if isinstance(definition, cls):
+            return definition
+        if isinstance(definition, os.PathLike):
+            return cls.load(definition)
+        if isinstance(definition, str):
+            is_file = definition.lower().endswith(SUFFIXES)
+            return cls.load(definition) if is_file else cls([definition])
+        if isinstance(definition, Step) or (
+            isinstance(definition, tuple)
+            and len(definition) == 2
+            and isinstance(definition[1], Mapping)
         ):
-            return cls([thing])
-        return cls(thing)
+            return cls([definition])
+        return cls(definition)
 
     # -- data ----------------------------------------------------------------------------------
 
@@ -123,13 +85,13 @@ class Recipe:
         Parameters
         ----------
         images
-            Whether a step that holds a whole image, such as a mask, or a function is refused; else
-            a note stands in its place, for a record that nobody replays.
+            Whether a step that holds a whole image, such as a mask, or a function is refused;
+            otherwise a note replaces it, for a record that cannot be run again.
 
         Raises
         ------
         InvalidRecipe
-            When a step holds a whole image or a function.
+            If a step holds a whole image or a function.
         """
         return _data.to_data(self._steps, self._inputs, images=images)
 
@@ -140,78 +102,78 @@ class Recipe:
         Parameters
         ----------
         data
-            What `to_dict` returned, such as from JSON.
+            A mapping as `to_dict` returns it, for example read from JSON.
 
         Raises
         ------
         TilewiseError
-            When the data do not make a recipe; see the class.
+            If the data are not a valid recipe; see the class.
         """
         return cls(*_data.from_data(data))
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the recipe to a YAML file, over an earlier one, and return its path.
+    def save(self, path: PathLike) -> Path:
+        """Write the recipe to a YAML file, replacing an existing one, and return its path.
 
         Parameters
         ----------
         path
-            The file, usually with the suffix ``.yaml``.
+            Path of the file, usually with the suffix ``.yaml``.
 
         Raises
         ------
         InvalidRecipe
-            When a step holds a whole image, such as a mask.
+            If a step holds a whole image, such as a mask.
         DestinationUnwritable
-            When the file cannot be written.
+            If the file cannot be written.
         """
         return file.write(self.to_dict(), path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: PathLike) -> Self:
         """Return the recipe from a YAML file, of this version or an older one.
 
         Parameters
         ----------
         path
-            The file.
+            Path of the YAML file.
 
         Raises
         ------
         InvalidRecipe
-            When there is no such file or it holds no recipe; names the file and the line.
+            If there is no such file or its content is not a recipe; names the file and the line.
         """
         return cls(*_data.from_document(file.read(path)))
 
     def to_script(
         self,
-        source: str | os.PathLike[str] | None = None,
-        destination: str | os.PathLike[str] | None = None,
+        source: PathLike | None = None,
+        destination: PathLike | None = None,
         *,
         scikit_image_only: bool = False,
-        spatial: str | Sequence[int] | None = None,
-        axes: str | Sequence[str] | None = None,
+        spatial: SpatialAxes | None = None,
+        axes: AxisNames | None = None,
     ) -> str:
         """Return a Python script that does what the recipe does, and gives the same result.
 
         Parameters
         ----------
         source, destination
-            Paths that the script reads and writes unless it is told others.
+            Default paths that the script reads and writes.
         scikit_image_only
-            Whether it shall need scikit-image and NumPy only, and hold the image in memory; else it
-            runs tile by tile with the drop-in for scikit-image.
+            Whether the script needs only scikit-image and NumPy and holds the image in memory;
+            otherwise it runs tile by tile with the drop-in for scikit-image.
         spatial
-            The axes to run over; z, y and x where the axes are given, else all of them.
+            The axes to run over. The default is z, y and x if `axes` is given, otherwise all axes.
         axes
-            Names of the source's axes, such as ``"tcyx"``; needed where not all are of space. The
-            script refuses images with others.
+            Names of the source's axes, such as ``"tcyx"``; required unless all are spatial. The
+            script refuses images with other axes.
 
         Raises
         ------
         InvalidRecipe
-            When a step holds a whole image or a function, or none is switched on.
+            If a step holds a whole image or a function, or none is switched on.
         InvalidAxes
-            When `axes` or `spatial` do not fit.
+            If `axes` or `spatial` do not match the recipe.
         """
         return write_script.write(
             self, source, destination, plain=scikit_image_only, spatial=spatial, axes=axes
@@ -219,62 +181,63 @@ class Recipe:
 
     # -- edits ---------------------------------------------------------------------------------
 
-    def then(self, step: StepLike) -> Self:
+    def then(self, step: AnyStep) -> Self:
         """Return the recipe with one more step at its end.
 
         Parameters
         ----------
         step
-            The step.
+            A step, an operation's key, or a (key, parameters) pair.
         """
         return type(self)([*self._steps, step], self._inputs)
 
-    def inserted(self, at: int, step: StepLike) -> Self:
+    def inserted(self, index: int, step: AnyStep) -> Self:
         """Return the recipe with one more step.
 
         Parameters
         ----------
-        at
-            Where the step will be, from 0.
+        index
+            Index of the new step, from 0.
         step
-            The step.
+            A step, an operation's key, or a (key, parameters) pair.
         """
-        return type(self)([*self._steps[:at], step, *self._steps[at:]], self._inputs)
+        return type(self)([*self._steps[:index], step, *self._steps[index:]], self._inputs)
 
-    def replaced(self, at: int, step: StepLike) -> Self:
-        """Return the recipe with another step in one's place.
+    def replaced(self, index: int, step: AnyStep) -> Self:
+        """Return the recipe with one step replaced.
 
         Parameters
         ----------
-        at
-            Which step, from 0.
+        index
+            Index of the step, from 0.
         step
-            The new one.
+            The new step, an operation's key, or a (key, parameters) pair.
         """
-        return type(self)([*self._steps[:at], step, *self._steps[at + 1 :]], self._inputs)
+        return type(self)([*self._steps[:index], step, *self._steps[index + 1 :]], self._inputs)
 
-    def without(self, at: int) -> Self:
+    def without(self, index: int) -> Self:
         """Return the recipe without one step.
 
         Parameters
         ----------
-        at
-            Which step, from 0.
+        index
+            Index of the step, from 0.
         """
-        return type(self)([*self._steps[:at], *self._steps[at + 1 :]], self._inputs)
+        return type(self)([*self._steps[:index], *self._steps[index + 1 :]], self._inputs)
 
-    def moved(self, at: int, to: int) -> Self:
-        """Return the recipe with a step at another place.
+    def moved(self, index: int, new_index: int) -> Self:
+        """Return the recipe with one step moved.
 
         Parameters
         ----------
-        at
-            Which step, from 0.
-        to
-            Where it will be.
+        index
+            Index of the step, from 0.
+        new_index
+            Its index in the new recipe.
         """
-        rest = [*self._steps[:at], *self._steps[at + 1 :]]
-        return type(self)([*rest[:to], self._steps[at], *rest[to:]], self._inputs)
+        steps = [*self._steps[:index], *self._steps[index + 1 :]]
+        steps.insert(new_index, self._steps[index])
+        return type(self)(steps, self._inputs)
 
     def extended(
         self,
@@ -287,20 +250,18 @@ class Recipe:
         Parameters
         ----------
         step
-            The step; it works on this recipe's result.
+            The new step, which works on this recipe's result.
         images
-            By scikit-image's name of the argument: the recipe that makes the image from the same
-            source, whose steps are taken in (once, where both have them), or an input's name.
+            By scikit-image's name of the argument: the recipe that computes the image from the same
+            source, whose steps are added (steps that both recipes have only once), or the name of
+            an input.
         parts
-            By argument: which of several results of that recipe's last step; the first of them
-            unless given.
+            By argument: index of the result to use if the recipe's last step has several; 0 unless
+            given.
         """
         return type(self)(*edit.extended(self, step, images, parts or {}))
 
     # -- identity ------------------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        return len(self._steps)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Recipe):
@@ -310,11 +271,11 @@ class Recipe:
     def __hash__(self) -> int:
         return hash((self._steps, self._inputs))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type[Self], tuple[tuple[Step, ...], tuple[str, ...]]]:
         return type(self), (self._steps, self._inputs)
 
     def __repr__(self) -> str:
-        steps: list[Any] = [
+        steps: list[object] = [
             step if step.key[2:] != _PLAIN else (step.operation, dict(step.parameters))
             for step in self._steps
         ]
@@ -323,16 +284,3 @@ class Recipe:
 
 
 _PLAIN = Step("util.invert").key[2:]
-
-
-def _names(inputs: Iterable[str]) -> tuple[str, ...]:
-    names = (inputs,) if isinstance(inputs, str) else tuple(inputs)
-    for name in names:
-        if name == SOURCE or not is_name(name):
-            raise InvalidRecipe(
-                f"The input's name {name!r} will not do: expected letters, digits, '_' and '-', a "
-                f"letter first, and not {SOURCE!r}."
-            )
-    if len(set(names)) < len(names):
-        raise InvalidRecipe(f"Two of the inputs {list(names)} have one name: expected each once.")
-    return names

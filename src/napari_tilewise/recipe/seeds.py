@@ -1,7 +1,7 @@
-"""Random numbers of a run begin somewhere that is told: all its processes, and a later run, agree.
+"""Every random operation of a run gets a seed, which all processes and a resumed run share.
 
-scikit-image's ``rng=None`` begins anywhere. A run that is resumed, or whose tiles are computed in
-several processes, would mix several beginnings; so one is chosen for it, and recorded.
+scikit-image's ``rng=None`` takes a new seed for each call. A run that is resumed, or whose tiles
+are computed in several processes, would mix several seeds; so the run chooses and records one.
 """
 
 from __future__ import annotations
@@ -17,38 +17,40 @@ from napari_tilewise.recipe.recipe import Recipe
 if TYPE_CHECKING:
     from napari_tilewise.recipe.step import Step
 
-BITS = 32
-"""Of a seed."""
+SEED_BITS = 32
+"""Number of bits of a seed."""
 
 
 def with_seeds(recipe: Recipe, key: str) -> Recipe:
-    """Return a recipe whose random numbers begin at given places.
+    """Return a recipe in which every random step has a seed.
 
     Parameters
     ----------
     recipe
-        The recipe.
+        The recipe, with seeds or without.
     key
-        What tells this run from others, such as its destination: other runs begin elsewhere.
+        Text that identifies the run, such as its destination: other runs get other seeds.
 
     Returns
     -------
     Recipe
-        The same recipe where no step asks for random numbers, or all say where they begin.
+        The same recipe if no step needs a seed.
     """
-    steps = tuple(_seeded(step, f"{key} {number}") for number, step in enumerate(recipe.steps))
+    steps = tuple(
+        _step_with_seeds(step, f"{key} {number}") for number, step in enumerate(recipe.steps)
+    )
     return recipe if steps == recipe.steps else Recipe(steps, recipe.inputs)
 
 
-def _seeded(step: Step, key: str) -> Step:
-    open_ = [
+def _step_with_seeds(step: Step, key: str) -> Step:
+    missing = [
         name
         for name, spec in step.op.specs.items()
         if isinstance(spec, Seed) and step.parameters.get(name) is None
     ]
-    if not open_:
+    if not missing:
         return step
     text = json.dumps([key, step.operation, dict(step.parameters)], default=str, sort_keys=True)
-    digest = hashlib.blake2b(text.encode(), digest_size=BITS // 8).digest()
-    seeds = dict.fromkeys(open_, int.from_bytes(digest, "big"))
+    digest = hashlib.blake2b(text.encode(), digest_size=SEED_BITS // 8).digest()
+    seeds = dict.fromkeys(missing, int.from_bytes(digest, "big"))
     return replace(step, parameters={**step.parameters, **seeds})

@@ -1,8 +1,8 @@
-"""A step is one operation with the parameters that were given, and where its images come from.
+"""A step is one operation with explicit parameters, and where its images come from.
 
-It holds plain values only (numbers, texts, tuples), whatever it was made from: arrays such as
-footprints become nested tuples, NumPy's numbers become Python's. So a step equals what a file gives
-back, can be sent to another process, and cannot be changed behind a run's back.
+It holds plain values only (numbers, texts, tuples): arrays such as footprints become nested tuples,
+NumPy's numbers become Python's. So a step equals the one read back from a file, can be sent to
+another process, and cannot change during a run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -26,17 +26,20 @@ from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.spec.binding import BoundParameters
 from napari_tilewise.operations.spec.docstrings import signature
 from napari_tilewise.operations.spec.parameters import is_image
+from napari_tilewise.types import Parameters, StepLike, Value
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from napari_tilewise.operations.spec.operation import Operation, Output
 
 VERSION = 2
 SOURCE = "source"
-"""How a step names the image that the recipe is run on."""
+"""The name of the image that the recipe is run on, in a step's inputs."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _LINKED = np.zeros((1, 1), bool)
-"""Stands for an image that is known only when the recipe is run."""
+"""Placeholder for an image that is known only when the recipe is run."""
 
 
 @dataclass(frozen=True)
@@ -48,59 +51,59 @@ class Step:
     operation
         The operation's key.
     parameters
-        scikit-image's parameters that were given; others keep their defaults.
+        Values of scikit-image's parameters, by name; the others keep their defaults.
     name
-        What later steps call the result; needed only where one of them is not the next.
+        Name of the result, for steps other than the next one to refer to.
     inputs
         Where images come from, by scikit-image's name of the argument: an earlier step's name
         (``"seeds"``, or ``"seeds[1]"`` for the second of several results), ``"source"``, or one of
-        the recipe's inputs. The first argument is the previous step's result unless given.
+        the recipe's inputs. The default of the first argument is the previous step's result.
     spatial
-        The axes to run over, as letters (``"yx"``) or numbers, counted from the end where negative;
-        the run's unless given.
+        The axes to run over, as letters (``"yx"``) or numbers, counted from the end if negative.
+        The default is the run's.
     enabled
-        A step that is switched off hands on what it would have worked on.
+        False switches the step off: the next step works on this step's image.
     """
 
     operation: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Parameters = field(default_factory=dict)
     name: str | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
     spatial: str | tuple[int, ...] | None = None
     enabled: bool = True
 
     def __post_init__(self) -> None:
-        """Check everything that the step alone can tell, and make it plain."""
+        """Check everything that does not depend on other steps, and convert it to plain values."""
         op = get_operation(self.operation)
-        put = object.__setattr__
-        put(self, "operation", op.name)
+        set_field = object.__setattr__
+        set_field(self, "operation", op.name)
         if self.name is not None and (self.name == SOURCE or not is_name(self.name)):
             raise InvalidRecipe(
-                f"The step's name {self.name!r} will not do: expected letters, digits, '_' and "
-                f"'-', a letter first, and not {SOURCE!r}."
+                f"Invalid step name {self.name!r}: use letters, digits, '_' and '-', starting with "
+                f"a letter or '_', and not {SOURCE!r}."
             )
-        put(self, "inputs", MappingProxyType(dict(self.inputs)))
-        put(self, "parameters", _checked(op, self.parameters, self.inputs))
-        put(self, "spatial", _spatial(self.spatial))
+        set_field(self, "inputs", MappingProxyType(dict(self.inputs)))
+        set_field(self, "parameters", _checked(op, self.parameters, self.inputs))
+        set_field(self, "spatial", _spatial(self.spatial))
         if not isinstance(self.enabled, bool):
             raise InvalidRecipe(f"enabled={self.enabled!r}: expected true or false.")
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what it was made of (a mapping proxy cannot be)."""
-        made_of = (self.operation, dict(self.parameters), self.name, dict(self.inputs))
-        return type(self), (*made_of, self.spatial, self.enabled)
+    def __reduce__(self) -> tuple[type[Step], tuple[object, ...]]:
+        """Pickle the arguments, since a mapping proxy cannot be pickled."""
+        arguments = (self.operation, dict(self.parameters), self.name, dict(self.inputs))
+        return type(self), (*arguments, self.spatial, self.enabled)
 
     def __hash__(self) -> int:
-        """Return a hash; an image among the parameters stands for itself only."""
+        """Return a hash in which an image is identified by its address."""
         return hash(self.key)
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether another step does the same with the same."""
+        """Return whether another step has the same operation, parameters and images."""
         return isinstance(other, Step) and self.key == other.key
 
     def __repr__(self) -> str:
-        """Return what makes it again, defaults left out."""
-        items: list[Any] = [repr(self.operation)]
+        """Return the expression that creates the step, without defaults."""
+        items = [repr(self.operation)]
         if self.parameters:
             items.append(repr(dict(self.parameters)))
         if self.name is not None:
@@ -114,14 +117,14 @@ class Step:
         return f"Step({', '.join(items)})"
 
     @property
-    def key(self) -> Any:
-        """Something hashable that stands for the step."""
+    def key(self) -> tuple[Hashable, ...]:
+        """A hashable value that identifies the step."""
         images = (self.name, _key(self.inputs), self.spatial, self.enabled)
         return (self.operation, _key(self.parameters), *images)
 
     @property
-    def work(self) -> Any:
-        """Something hashable that stands for what it does, wherever its images come from."""
+    def computation(self) -> tuple[Hashable, ...]:
+        """A hashable value that identifies the computation, whatever its images."""
         return (self.operation, self.op.adapter.digest, _key(self.parameters), self.spatial)
 
     @property
@@ -131,9 +134,9 @@ class Step:
 
     @property
     def bound(self) -> BoundParameters:
-        """All parameters, defaults included; a linked image is a placeholder in them."""
+        """All parameters, defaults included; an image of another step is a placeholder."""
         parameters = _checked(self.op, self.parameters, self.inputs)
-        object.__setattr__(self, "parameters", parameters)  # others where a function was edited
+        object.__setattr__(self, "parameters", parameters)  # new if a user's function was edited
         return parameters.bound
 
     @property
@@ -142,21 +145,22 @@ class Step:
         return first_argument(self.op)
 
 
-StepLike: TypeAlias = "str | tuple[str, Mapping[str, Any]] | Step"
+AnyStep: TypeAlias = StepLike | Step
+"""An operation's key, a (key, parameters) pair, or a step."""
 
 
-def is_name(text: Any) -> bool:
-    """Tell whether a text can name a step or an input."""
+def is_name(text: object) -> bool:
+    """Return whether a text can name a step or an input."""
     return isinstance(text, str) and bool(_NAME.fullmatch(text))
 
 
-def step_of(step: Any) -> Step:
-    """Return the step that is meant: a step, an operation's key, or a (key, parameters) pair.
+def to_step(step: object) -> Step:
+    """Return a step, an operation's key, or a (key, parameters) pair as a step.
 
     Raises
     ------
     TilewiseError
-        When it is none of these, or wrong.
+        If it is none of these, or not valid.
     """
     if isinstance(step, Step):
         return step
@@ -165,13 +169,12 @@ def step_of(step: Any) -> Step:
     if isinstance(step, Sequence) and len(step) == 2 and isinstance(step[1], Mapping):
         return Step(step[0], step[1])
     raise InvalidRecipe(
-        f"The step {step!r} is neither an operation's key nor an (operation, parameters) pair nor "
-        "a Step."
+        f"Invalid step {step!r}: expected an operation's key, a (key, parameters) pair or a Step."
     )
 
 
 def step_output(op: Operation) -> Output:
-    """Return what an operation gives as a step of a recipe (a threshold gives its mask)."""
+    """Return the type of an operation's result as a step of a recipe (a threshold: a mask)."""
     return op.as_step().output
 
 
@@ -180,29 +183,27 @@ def first_argument(op: Operation) -> str:
     return next(iter(signature(op.raw_function)))
 
 
-class StepParameters(Mapping[str, Any]):
-    """A step's own parameters, as plain values, with what the operation made of them.
+class StepParameters(Mapping[str, Value]):
+    """The explicit parameters of a step as plain values, together with all bound parameters.
 
-    A step that is made with another one's parameters does not check them again.
+    A step that is created with the parameters of another step does not check them again.
 
     Parameters
     ----------
     values
-        Plain values by today's names.
+        Plain values by the parameters' current names.
     bound
-        All parameters of the operation.
+        All parameters of the operation, defaults included.
     linked
-        Names of the parameters that are images from elsewhere.
+        Names of the parameters that are images of other steps or inputs.
     """
 
-    def __init__(
-        self, values: Mapping[str, Any], bound: BoundParameters, linked: frozenset[str]
-    ) -> None:
+    def __init__(self, values: Parameters, bound: BoundParameters, linked: frozenset[str]) -> None:
         self._values = dict(values)
         self.bound = bound
         self.linked = linked
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Value:
         """Return a parameter's value."""
         return self._values[name]
 
@@ -219,8 +220,8 @@ class StepParameters(Mapping[str, Any]):
         return repr(self._values)
 
 
-def _checked(op: Operation, params: Mapping[str, Any], inputs: Mapping[str, str]) -> StepParameters:
-    """Return parameters in today's names as plain values, bound by the operation."""
+def _checked(op: Operation, params: Parameters, inputs: Mapping[str, str]) -> StepParameters:
+    """Return parameters under their current names as plain values, bound by the operation."""
     roles = (first_argument(op), *op.images)
     for role, target in inputs.items():
         if role not in roles:
@@ -243,21 +244,20 @@ def _checked(op: Operation, params: Mapping[str, Any], inputs: Mapping[str, str]
     try:
         values = {key: _plain_parameter(op, key, value) for key, value in params.items()}
     except InvalidParameterType:
-        # An operation that refuses the value says what it expects.
-        op.bind({**params, **placeholders})
+        op.bind({**params, **placeholders})  # its error, if any, says what the parameter expects
         raise
     explicit = {**values, **placeholders}
     return StepParameters(values, BoundParameters(op, op.bind(explicit), explicit), linked)
 
 
-def _plain_parameter(op: Operation, name: str, value: Any) -> Any:
+def _plain_parameter(op: Operation, name: str, value: Value) -> Value:
     if name in op.specs and is_image(op.specs[name], value):
         return value
     return plain(f"{op.name}: {name}", value)
 
 
-def _spatial(spatial: Any) -> str | tuple[int, ...] | None:
-    """Return the axes to run over as a text or a tuple of numbers."""
+def _spatial(spatial: object) -> str | tuple[int, ...] | None:
+    """Return the axes to run over as letters or a tuple of numbers."""
     if spatial is None or (isinstance(spatial, str) and spatial.isalpha()):
         return spatial
     if isinstance(spatial, Sequence) and not isinstance(spatial, str) and spatial:
@@ -269,7 +269,7 @@ def _spatial(spatial: Any) -> str | tuple[int, ...] | None:
     )
 
 
-def plain(name: str, value: Any) -> Any:
+def plain(name: str, value: Value) -> Value:
     """Return a parameter's value as numbers, texts, tuples and mappings."""
     if isinstance(value, np.ndarray | np.generic):
         return plain(name, value.tolist())
@@ -278,28 +278,30 @@ def plain(name: str, value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if callable(value) and not isinstance(value, type):
-        return value  # from Python only: no file holds it
+        return value  # only in Python: a file cannot hold a function
     if isinstance(value, type):
         return np.dtype(value).name
     if isinstance(value, Mapping):
         return {str(key): plain(name, item) for key, item in value.items()}
     if isinstance(value, Sequence | range):
         return tuple(plain(name, item) for item in value)
-    raise InvalidParameterType(f"{name}={value!r}: a recipe takes only plain values.")
+    raise InvalidParameterType(
+        f"{name}={value!r}: a recipe takes only plain values: numbers, text and lists."
+    )
 
 
-def _key(value: Any) -> Any:
-    """Return something hashable that stands for the value; an image stands for itself only."""
+def _key(value: Value) -> Hashable:
+    """Return a hashable value that identifies a parameter's value; an image by its address."""
     if isinstance(value, Mapping):
         return frozenset((key, _key(item)) for key, item in value.items())
     if isinstance(value, tuple):
         return tuple(_key(item) for item in value)
-    known = value is None or isinstance(value, bool | int | float | str | Callable)
-    return value if known else ("image", id(value))
+    is_hashable = value is None or isinstance(value, bool | int | float | str | Callable)
+    return value if is_hashable else ("image", id(value))
 
 
-def culprit(op: Operation, params: Mapping[str, Any]) -> str | None:
-    """Return which parameter is refused by itself, where one is."""
+def invalid_parameter(op: Operation, params: Parameters) -> str | None:
+    """Return the name of the first parameter that is invalid by itself, or None."""
     for key, value in params.items():
         try:
             op.specs[key].check(key, value, None)

@@ -265,7 +265,7 @@ class _JobRun:
         recipe = self.job.recipe
         link = recipe.links[number][recipe.steps[number].first]
         if link.step is None:
-            return link.given == SOURCE and self.job.source.is_labels
+            return link.input == SOURCE and self.job.source.is_labels
         if step_output(recipe.steps[link.step].op) is not Output.IMAGE:
             return True
         is_integer = np.dtype(self._result_of(link.step, link.part).value.dtype).kind in "uib"

@@ -252,7 +252,7 @@ class Draft:
     ) -> DraftState:
         """Return the state with another recipe, without the inputs that no step takes."""
         origins = self.state.inputs if inputs is None else inputs
-        linked = {link.given for links in recipe.links for link in links.values()}
+        linked = {link.input for links in recipe.links for link in links.values()}
         names = [name for name in recipe.inputs if name in linked]
         return replace(
             self.state,
@@ -333,10 +333,10 @@ class Draft:
         if link.step is not None:
             part = f", image {link.part + 1}" if link.part else ""
             return f"{step_label(link.step, self.steps[link.step])}{part}"
-        if link.given == SOURCE:
+        if link.input == SOURCE:
             return repr(self.state.source.name)
-        origin = self.state.inputs.get(link.given)
-        return repr(link.given if origin is None else origin.name)
+        origin = self.state.inputs.get(link.input)
+        return repr(link.input if origin is None else origin.name)
 
 
 def step_label(number: int, step: Step) -> str:

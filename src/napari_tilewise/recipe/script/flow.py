@@ -126,7 +126,7 @@ class ImageFlow:
     def image(self, link: Link) -> ImageFacts:
         """Return what is known of a link's image."""
         if link.step is None:
-            return self.source if link.given == SOURCE else ImageFacts()
+            return self.source if link.input == SOURCE else ImageFacts()
         made = self.steps[link.step].made
         return made[min(link.part, len(made) - 1)]
 
@@ -239,7 +239,7 @@ def _channel_of_source(recipe: Recipe) -> int | None:
     for number in recipe.running:
         step = recipe.steps[number]
         name, link = step.op.channel, recipe.links[number][step.first]
-        if name is None or link.step is not None or link.given != SOURCE:
+        if name is None or link.step is not None or link.input != SOURCE:
             continue
         channel: int | None = step.parameters.get(name, step.op.parameters[name].default)
         if channel is not None:

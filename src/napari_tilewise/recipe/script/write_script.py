@@ -155,7 +155,7 @@ class _Steps:
     def _image(self, link: Link) -> str:
         """Return the code of a link's image."""
         if link.step is None:
-            return self.source if link.given == SOURCE else self.inputs[link.given]
+            return self.source if link.input == SOURCE else self.inputs[link.input]
         if (link.step, link.part) in self._parts:
             return self._parts[link.step, link.part]
         several = self._flow.steps[link.step].several
