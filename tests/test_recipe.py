@@ -149,7 +149,7 @@ def test_of_takes_all_that_a_run_takes(tmp_path):
         ([("filters.gaussian", {"sigma": "two"})], errors.InvalidParameter, "a number"),
         ([("filters.gaussian", {"sigma": object()})], errors.InvalidParameter, "a number"),
         ([], errors.InvalidRecipe, "at least one step"),
-        ([3], errors.InvalidRecipe, "The step 3 is neither"),
+        ([3], errors.InvalidRecipe, "Invalid step 3"),
         ("filters.gaussian", errors.InvalidRecipe, "list of steps"),
         (7, errors.InvalidRecipe, "list of steps"),
     ],
@@ -202,10 +202,10 @@ def test_a_whole_image_stays_out_of_the_file(name, tmp_path):
             6,
             "Did you mean 'sigma'",
         ),
-        ("version: 1\nsteps:\n- operation: filters.gaussian\n  parameters: [1]\n", 4, "names and"),
+        ("version: 1\nsteps:\n- operation: filters.gaussian\n  parameters: [1]\n", 4, "names to values"),
         ("version: 1\nsteps:\n- parameters: {}\n", 3, "names no operation"),
-        ("version: 1\nsteps: [\n", 3, "no YAML"),
-        ("version: 1\nsteps:\n- !!python/object/apply:os.system ['true']\n", 3, "no YAML"),
+        ("version: 1\nsteps: [\n", 3, "not YAML"),
+        ("version: 1\nsteps:\n- !!python/object/apply:os.system ['true']\n", 3, "not YAML"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(text, line, words, tmp_path):

@@ -151,7 +151,7 @@ def test_an_image_is_given_once():
         Step("filters.sobel", {"mask": [[True]]}, inputs={"mask": "source"})
     with pytest.raises(errors.InvalidRecipe, match="already taken"):
         Recipe([Step("filters.median", name="a"), Step("filters.median", name="a")])
-    with pytest.raises(errors.InvalidRecipe, match="one name"):
+    with pytest.raises(errors.InvalidRecipe, match="repeat a name"):
         Recipe(["filters.median"], ["a", "a"])
 
 
@@ -162,7 +162,7 @@ def test_an_image_is_given_once():
         (5, "  inputs: {mask: nowhere}", "no step before it"),
         (6, "  inputs:\n    mask: nowhere", "no step before it"),
         (5, "  inputs: {maks: source}", "Did you mean 'mask'"),
-        (5, "  inputs: [source]", "arguments and steps"),
+        (5, "  inputs: [source]", "arguments to steps"),
         (5, "  enabled: 2", "expected true or false"),
         (5, "  spatial: {a: 1}", "expected letters"),
         (6, "  parameters:\n    mode: sideways", "mode"),

@@ -77,7 +77,7 @@ class UserFunction(Operation):
             )
         if result.shape != shape:
             raise ValueError(
-                f"it returned an array of shape {result.shape}: expected the image's, {shape}"
+                f"it returned an array of shape {result.shape}: expected {shape}, the image's shape"
             )
         return result
 
