@@ -188,8 +188,8 @@ def test_a_whole_image_stays_out_of_the_file(name, tmp_path):
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("", None, "no recipe"),
-        ("- 1", 1, "no recipe"),
+        ("", None, "not a recipe"),
+        ("- 1", 1, "not a recipe"),
         ("steps: [filters.gaussian]", 1, "version is None"),
         ("steps: []\nversion: 99\n", 2, "version is 99"),
         ("version: 1\nstep: []\n", 2, "Did you mean 'steps'"),
@@ -202,7 +202,11 @@ def test_a_whole_image_stays_out_of_the_file(name, tmp_path):
             6,
             "Did you mean 'sigma'",
         ),
-        ("version: 1\nsteps:\n- operation: filters.gaussian\n  parameters: [1]\n", 4, "names to values"),
+        (
+            "version: 1\nsteps:\n- operation: filters.gaussian\n  parameters: [1]\n",
+            4,
+            "names to values",
+        ),
         ("version: 1\nsteps:\n- parameters: {}\n", 3, "names no operation"),
         ("version: 1\nsteps: [\n", 3, "not YAML"),
         ("version: 1\nsteps:\n- !!python/object/apply:os.system ['true']\n", 3, "not YAML"),

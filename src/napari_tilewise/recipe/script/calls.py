@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise.functions.annotations import EnumMember
 from napari_tilewise.operations.spec.docstrings import signature
@@ -23,77 +23,78 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.operations.spec.parameters import Spec
     from napari_tilewise.recipe.script.flow import StepWork
+    from napari_tilewise.types import Parameters, Value
 
 _BY_PLANE = {
-    Output.SCALAR: "each_value",
-    Output.POINTS: "each_points",
-    Output.CONTOURS: "each_contour",
-    Output.TABLE: "each_table",
+    Output.SCALAR: "map_values",
+    Output.POINTS: "map_points",
+    Output.CONTOURS: "map_contours",
+    Output.TABLE: "map_tables",
 }
-"""Which function puts together what is found in planes; another one does it for images."""
+"""The helper that combines the results of planes, by type of result; another one for images."""
 
 
 def user_module(operation: Operation) -> str | None:
-    """Return the module of a user's function; None for scikit-image's."""
+    """Return the module of a user's function; None for a function of scikit-image."""
     module = operation.raw_function.__module__
     return None if module.partition(".")[0] == "skimage" else module
 
 
 def needs_apply(work: StepWork) -> bool:
-    """Return whether `apply` says what the drop-in cannot: axes, own defaults, users' functions."""
+    """Return whether the step needs `apply`: it has axes, defaults or a function of its own."""
     op = work.operation
     return (
-        work.view.places is not None
+        work.view.plane_axes is not None
         or op.adapter.pick is not None
         or user_module(op) is not None
         or any(map(callable, op.adapter.overrides.values()))
     )
 
 
-def step_code(operation: Operation, image: str, made: Code) -> Code:
-    """Return the code of what a step makes of its operation's call.
+def step_code(operation: Operation, image: str, expression: Code) -> Code:
+    """Return the code of a step's result, such as the mask from a call that gives a threshold.
 
     Parameters
     ----------
     operation
-        The operation.
+        The operation as a step of a recipe.
     image
         The code of its image.
-    made
-        The code of the call.
+    expression
+        The code of the operation's call.
     """
     start, _, end = operation.step.text.partition("{call}")
-    return wrap(start.format(image=image), made, end.format(image=image))
+    return wrap(start.format(image=image), expression, end.format(image=image))
 
 
 def function_call(
-    operation: Operation, image: str, further: Mapping[str, str], params: Mapping[str, Any]
+    operation: Operation, image: str, further: Mapping[str, str], params: Parameters
 ) -> Code:
     """Return the code of a call of scikit-image's function.
 
     Parameters
     ----------
     operation
-        The operation.
+        The operation as a step of a recipe.
     image
         The code of its image.
     further
         The code of further images, by argument.
     params
-        The parameters that were given.
+        The step's parameters.
     """
     default = signature(operation.raw_function)
-    always = {**operation.adapter.fixed, **operation.step.params}
-    given = {key: value for key, value in {**operation.adapter.overrides, **params}.items()
-             if key not in always and not callable(value)}  # fmt: skip
-    texts = {key: _argument(operation.specs[key], value) for key, value in given.items()}
-    texts |= {key: literal(v) for key, v in always.items() if v != default[key].default}
+    fixed = {**operation.adapter.fixed, **operation.step.params}
+    explicit = {key: value for key, value in {**operation.adapter.overrides, **params}.items()
+             if key not in fixed and not callable(value)}  # fmt: skip
+    texts = {key: _argument(operation.specs[key], value) for key, value in explicit.items()}
+    texts |= {key: literal(v) for key, v in fixed.items() if v != default[key].default}
     module = user_module(operation)
     function = operation.raw_function.__name__
     path = f"ski.{operation.name}" if module is None else f"{module}.{function}"
-    made = call(path, image, *_keywords(further), *_keywords(texts))
+    expression = call(path, image, *_keywords(further), *_keywords(texts))
     pick = operation.adapter.pick
-    return made if pick is None else wrap("", made, f"[{pick}]")
+    return expression if pick is None else wrap("", expression, f"[{pick}]")
 
 
 def apply_call(work: StepWork, image: str, further: Mapping[str, str]) -> Code:
@@ -102,7 +103,7 @@ def apply_call(work: StepWork, image: str, further: Mapping[str, str]) -> Code:
     Parameters
     ----------
     work
-        The step.
+        The step with its view of the image.
     image
         The code of its image.
     further
@@ -113,7 +114,7 @@ def apply_call(work: StepWork, image: str, further: Mapping[str, str]) -> Code:
         key: argument_code(op.specs[key], value)
         for key, value in {**work.params, **op.step.params}.items()
     }
-    if view.places is not None:
+    if view.plane_axes is not None:
         letters = "".join(view.axes or ())
         is_last = isinstance(view.spatial, str) and letters.endswith(view.spatial)
         if letters and (not is_last or work.whole.output is Output.TABLE):
@@ -123,38 +124,38 @@ def apply_call(work: StepWork, image: str, further: Mapping[str, str]) -> Code:
 
 
 def plane_by_plane(
-    work: StepWork, output: Output, made: Code, names: Sequence[str], images: Sequence[str]
+    work: StepWork, output: Output, expression: Code, names: Sequence[str], images: Sequence[str]
 ) -> Code:
-    """Return the code that makes something of every plane and puts it together.
+    """Return the code that computes a result for every plane and combines the results.
 
     Parameters
     ----------
     work
-        The step.
+        The step with its view of the image.
     output
-        What is made.
-    made
-        The code that makes it.
+        Type of the result.
+    expression
+        The code of the result for one plane.
     names
-        What this code calls the planes.
+        Names of the planes in that code.
     images
-        The code of the images that they are planes of.
+        The code of the images that the planes belong to.
     """
-    places = one_line(literal(work.view.places))
+    plane_axes = one_line(literal(work.view.plane_axes))
     if not output.is_image and output not in _BY_PLANE:
-        planes = f"planes({places}, {', '.join(images)})"
-        return Group("[", (wrap("", made, f" for _, {', '.join(names)} in {planes}"),), "]")
-    function = wrap(f"lambda {', '.join(names)}: ", made, "")
-    more: list[Code] = []
+        planes = f"planes({plane_axes}, {', '.join(images)})"
+        return Group("[", (wrap("", expression, f" for _, {', '.join(names)} in {planes}"),), "]")
+    function = wrap(f"lambda {', '.join(names)}: ", expression, "")
+    names_argument: list[Code] = []
     if output is Output.TABLE:
         looped = work.view.looped
-        axes = f'[f"axis-{{i}}" for i in looped({places}, {images[0]})]'
-        more.append(wrap("names=", axes if looped is None else literal(list(looped)), ""))
-    return call(_BY_PLANE.get(output, "each_plane"), places, function, *images, *more)
+        axes = f'[f"axis-{{i}}" for i in loop_axes({plane_axes}, {images[0]})]'
+        names_argument.append(wrap("names=", axes if looped is None else literal(list(looped)), ""))
+    return call(_BY_PLANE.get(output, "map_planes"), plane_axes, function, *images, *names_argument)
 
 
-def _argument(spec: Spec, value: Any) -> Code:
-    """Return the code of a parameter as a function itself takes it: an enumeration's member."""
+def _argument(spec: Spec, value: Value) -> Code:
+    """Return the code of a parameter as the function takes it, with members of enumerations."""
     if not isinstance(spec, EnumMember) or value is None:
         return argument_code(spec, value)
     return f"{spec.members.__module__}.{spec.members.__qualname__}.{value}"

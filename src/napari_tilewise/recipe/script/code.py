@@ -1,7 +1,7 @@
-"""Code as a person lays it out: on one line where that fits, else bracket by bracket.
+"""Code is laid out as a person would: on one line if it fits, otherwise bracket by bracket.
 
-An expression is a text, or a `Group` of expressions between brackets, where it comes apart when it
-is too long for a line.
+An expression is a text, or a `Group` of expressions between brackets, which is split when it is too
+long for a line.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -19,22 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_tilewise.operations.spec.parameters import Spec
+    from napari_tilewise.types import Array, Parameters, Value
 
 WIDTH = 100
-"""No line is longer, unless a text in it is."""
+"""Maximum length of a line, unless it contains a longer text."""
 
 _DTYPES = {"int64": "int", "float64": "float", "bool": "bool"}
 
 
 @dataclass(frozen=True)
 class Group:
-    """Expressions between brackets; `start` and `end` hold the brackets and what is around them."""
+    """Expressions between brackets; `start` and `end` are the brackets and the code around them."""
 
     start: str
     items: tuple[Code, ...]
     end: str
     is_call: bool = False
-    """Whether it holds arguments: they may share a line of their own, which items may not."""
+    """Whether the items are arguments, which may all be on one line below the start."""
 
 
 Code: TypeAlias = "str | Group"
@@ -46,14 +47,14 @@ def call(function: str, *arguments: Code) -> Group:
 
 
 def wrap(start: str, code: Code, end: str) -> Code:
-    """Return code with texts before and behind it."""
+    """Return code with text before and after it."""
     if isinstance(code, str):
         return f"{start}{code}{end}"
     return replace(code, start=f"{start}{code.start}", end=f"{code.end}{end}")
 
 
 def one_line(code: Code) -> str:
-    """Return code on one line, however long."""
+    """Return code on one line, whatever its length."""
     if isinstance(code, str):
         return code
     is_single = len(code.items) == 1 and code.start.endswith("(") and not code.is_call
@@ -62,7 +63,7 @@ def one_line(code: Code) -> str:
 
 
 def lay_out(code: Code, indent: int = 0) -> str:
-    """Return code on as many lines as it needs."""
+    """Return code on as many lines as needed."""
     return "\n".join(_lines(code, indent, ""))
 
 
@@ -85,7 +86,7 @@ def _lines(code: Code, indent: int, end: str) -> Iterator[str]:
 # -- values ----------------------------------------------------------------------------------------
 
 
-def literal(value: Any) -> Code:
+def literal(value: Value) -> Code:
     """Return the code of a plain value."""
     if isinstance(value, str):
         return repr(value) if '"' in value or "\\" in repr(value) else f'"{value}"'
@@ -100,13 +101,13 @@ def literal(value: Any) -> Code:
     return repr(value)
 
 
-def argument_code(spec: Spec, value: Any) -> Code:
-    """Return the code of a step's parameter; what its spec takes for an array is one.
+def argument_code(spec: Spec, value: Value) -> Code:
+    """Return the code of a step's parameter, as an array if its spec makes it one.
 
     Parameters
     ----------
     spec
-        The parameter's.
+        The spec of the parameter.
     value
         A plain value, as a step holds it.
     """
@@ -123,13 +124,13 @@ def argument_code(spec: Spec, value: Any) -> Code:
     return literal(value)
 
 
-def _is_repeated(value: tuple[Any, ...]) -> bool:
-    """Return whether it is footprints, each with its repetitions."""
+def _is_repeated(value: tuple[Value, ...]) -> bool:
+    """Return whether the value is a sequence of footprints with their repetitions."""
     pairs = (isinstance(item, tuple) and len(item) == 2 for item in value)
     return all(pairs) and all(isinstance(item[0], np.ndarray) for item in value)
 
 
-def _footprint(shape: Mapping[str, Any]) -> Code:
+def _footprint(shape: Parameters) -> Code:
     kind = str(shape["shape"])
     size = shape[FOOTPRINTS[kind]]
     if FOOTPRINTS[kind] == "width":
@@ -138,11 +139,11 @@ def _footprint(shape: Mapping[str, Any]) -> Code:
     return call(f"ski.morphology.{kind}", repr(size))
 
 
-def _array(array: np.ndarray) -> Code:
+def _array(array: Array) -> Code:
     name = array.dtype.name
     dtype = f"dtype={_DTYPES.get(name, f'np.{name}')}"
     if array.size > 1 and (array == 1).all():
         return call("np.ones", literal(array.shape), dtype)
     items = array.tolist()
-    known = array.size and np.array(items).dtype == array.dtype
-    return call("np.array", literal(items), *([] if known else [dtype]))
+    is_default_dtype = array.size and np.array(items).dtype == array.dtype
+    return call("np.array", literal(items), *([] if is_default_dtype else [dtype]))

@@ -1,6 +1,6 @@
-"""Functions that a script takes along where it needs them: their own text is copied into it.
+"""Helper functions for scripts: their source is copied into the scripts that need them.
 
-So they know nothing but NumPy and scikit-image, and no more of this package.
+So they use nothing but NumPy and scikit-image.
 """
 
 from __future__ import annotations
@@ -15,72 +15,79 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
 
-def looped(axes: Collection[int], image: np.ndarray) -> list[int]:
-    """Return the axes of an image that are none of these."""
+def loop_axes(axes: Collection[int], image: np.ndarray) -> list[int]:
+    """Return the axes of an image other than these."""
     return [i for i in range(image.ndim) if i not in axes and i - image.ndim not in axes]
 
 
 def planes(axes: Collection[int], *images: np.ndarray) -> Iterator[tuple[Any, ...]]:
-    """Yield the place of each plane along these axes, and the plane of every image there."""
-    loops = looped(axes, images[0])
+    """Yield the position of each plane along these axes, and that plane of every image."""
+    loops = loop_axes(axes, images[0])
     moved = [
         np.moveaxis(image, loops, range(len(loops))) if image.ndim == images[0].ndim else image
         for image in images
     ]
-    for place in np.ndindex(moved[0].shape[: len(loops)]):
-        yield place, *(m[place] if m.ndim == moved[0].ndim else m for m in moved)
+    for position in np.ndindex(moved[0].shape[: len(loops)]):
+        yield position, *(m[position] if m.ndim == moved[0].ndim else m for m in moved)
 
 
-def each_value(
+def map_values(
     axes: Collection[int], function: Callable[..., Any], *images: np.ndarray
 ) -> np.ndarray:
-    """Return what a function finds in each plane along these axes, as one array."""
-    found = np.stack([function(*plane) for _, *plane in planes(axes, *images)])
-    lengths = [images[0].shape[axis] for axis in looped(axes, images[0])]
-    return found.reshape((*lengths, *found.shape[1:]))
+    """Return a function's values for all planes along these axes as one array."""
+    values = np.stack([function(*plane) for _, *plane in planes(axes, *images)])
+    lengths = [images[0].shape[axis] for axis in loop_axes(axes, images[0])]
+    return values.reshape((*lengths, *values.shape[1:]))
 
 
-def each_plane(
+def map_planes(
     axes: Collection[int], function: Callable[..., np.ndarray], *images: np.ndarray
 ) -> np.ndarray:
-    """Return what a function makes of each plane along these axes, stacked as the image is."""
-    loops = looped(axes, images[0])
-    made = each_value(axes, function, *images)
-    return np.moveaxis(made, range(len(loops)), loops)
+    """Return a function's images for all planes along these axes, stacked like the image."""
+    loops = loop_axes(axes, images[0])
+    results = map_values(axes, function, *images)
+    return np.moveaxis(results, range(len(loops)), loops)
 
 
-def each_points(
+def map_points(
     axes: Collection[int], function: Callable[..., np.ndarray], *images: np.ndarray
 ) -> np.ndarray:
-    """Return the points in each plane along these axes, behind the place of their plane."""
-    found = [(place, function(*plane)) for place, *plane in planes(axes, *images)]
-    return np.concatenate([np.insert(p, [0] * len(place), place, axis=1) for place, p in found])
+    """Return the points of all planes along these axes; the plane's position comes first."""
+    results = [(position, function(*plane)) for position, *plane in planes(axes, *images)]
+    return np.concatenate(
+        [np.insert(p, [0] * len(position), position, axis=1) for position, p in results]
+    )
 
 
-def each_contour(
+def map_contours(
     axes: Collection[int], function: Callable[..., list[np.ndarray]], *images: np.ndarray
 ) -> list[np.ndarray]:
-    """Return the contours in each plane along these axes, behind the place of their plane."""
-    found = [(place, function(*plane)) for place, *plane in planes(axes, *images)]
-    return [np.insert(c, [0] * len(place), place, axis=1) for place, cs in found for c in cs]
+    """Return the contours of all planes along these axes; the plane's position comes first."""
+    results = [(position, function(*plane)) for position, *plane in planes(axes, *images)]
+    return [
+        np.insert(contour, [0] * len(position), position, axis=1)
+        for position, contours in results
+        for contour in contours
+    ]
 
 
-def each_table(
+def map_tables(
     axes: Collection[int],
     function: Callable[..., dict[str, np.ndarray]],
     *images: np.ndarray,
     names: Collection[str],
 ) -> dict[str, np.ndarray]:
-    """Return the tables of each plane along these axes as one; its first columns tell the place."""
-    found = [(place, function(*plane)) for place, *plane in planes(axes, *images)]
-    lengths = [len(next(iter(table.values()))) for _, table in found]
-    places = zip(*(place for place, _ in found), strict=True)
-    columns = {n: np.repeat(p, lengths) for n, p in zip(names, places, strict=True)}
-    return columns | {c: np.concatenate([table[c] for _, table in found]) for c in found[0][1]}
+    """Return the tables of all planes along these axes as one; the plane's position comes first."""
+    results = [(position, function(*plane)) for position, *plane in planes(axes, *images)]
+    lengths = [len(next(iter(table.values()))) for _, table in results]
+    positions = zip(*(position for position, _ in results), strict=True)
+    columns = {name: np.repeat(p, lengths) for name, p in zip(names, positions, strict=True)}
+    tables = [table for _, table in results]
+    return columns | {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
 
 
 def read(path: str) -> np.ndarray:
-    """Return an image, all of it, from a file or folder of one of the usual suffixes."""
+    """Return a whole image from a file or folder with one of the usual suffixes."""
     if path.endswith(".npy"):
         return np.asarray(np.load(path))
     if path.endswith(".zarr"):
@@ -96,20 +103,20 @@ def read(path: str) -> np.ndarray:
 
 
 FUNCTIONS = (
-    looped, planes, each_value, each_plane, each_points, each_contour, each_table, read,
+    loop_axes, planes, map_values, map_planes, map_points, map_contours, map_tables, read,
 )  # fmt: skip
 
 
-def text(names: Collection[str]) -> str:
-    """Return the text of the functions of these names, and of those that they call.
+def source(names: Collection[str]) -> str:
+    """Return the source of helper functions, and of the helpers that they call.
 
     Parameters
     ----------
     names
-        Their names.
+        Names of functions in this module.
     """
-    wanted = set(names)
-    for function in reversed(FUNCTIONS):  # each is called only by those after it
-        if function.__name__ in wanted:
-            wanted.update(function.__code__.co_names)
-    return "\n\n".join(inspect.getsource(f) for f in FUNCTIONS if f.__name__ in wanted)
+    needed = set(names)
+    for function in reversed(FUNCTIONS):  # a function is called only by later ones
+        if function.__name__ in needed:
+            needed.update(function.__code__.co_names)
+    return "\n\n".join(inspect.getsource(f) for f in FUNCTIONS if f.__name__ in needed)

@@ -1,4 +1,4 @@
-"""Names of variables: what a step was called, or what its operation gives."""
+"""Names of variables: a step's name, or the name of its result."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ _FORBIDDEN = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins)})
 
 
 class Variables:
-    """The variables of a script, each with a name of its own.
+    """The variables of a script, each with a unique name.
 
     Parameters
     ----------
     taken
-        Names that mean something else there.
+        Names that have another meaning in the script.
     """
 
     def __init__(self, taken: Iterable[str]) -> None:
         self._taken = set(taken)
 
-    def new(self, *wanted: str) -> str:
-        """Return a name that is free: the first of these that is, else the last with a number.
+    def new(self, *candidates: str) -> str:
+        """Return the first of these names that is free, or the last one with a number.
 
         Parameters
         ----------
-        *wanted
-            Names, the best first.
+        *candidates
+            Possible names, the best one first.
         """
-        names = [_readable(name) for name in wanted]
+        names = [_readable(name) for name in candidates]
         numbered = (f"{names[-1]}_{number}" for number in range(2, len(self._taken) + 3))
-        found = next(name for name in (*names, *numbered) if name not in self._taken)
-        self._taken.add(found)
-        return found
+        unused = next(name for name in (*names, *numbered) if name not in self._taken)
+        self._taken.add(unused)
+        return unused
 
 
 def result_names(operation: str, output: Output) -> tuple[str, ...]:
-    """Return names for what an operation gives, the best first.
+    """Return names for an operation's result, the best one first.
 
     Parameters
     ----------
     operation
-        Its key.
+        The operation's key.
     output
-        What it gives.
+        Type of the result.
     """
     function = operation.rpartition(".")[2]
-    converted = _CONVERSION.fullmatch(function)
+    conversion = _CONVERSION.fullmatch(function)
     if output in (Output.IMAGE, Output.SCALAR, Output.VALUES):
-        return (converted[1],) if converted else (function,)
+        return (conversion[1],) if conversion else (function,)
     return output.value, function
 
 
 def _readable(name: str) -> str:
-    """Return a name that Python takes and that hides nothing of its own."""
+    """Return a name that is valid in Python and hides no keyword or builtin."""
     name = name.replace("-", "_")
     return f"{name}_" if name in _FORBIDDEN else name

@@ -1,7 +1,7 @@
-"""A recipe as a Python script that reads like one a person would write, and gives the same result.
+"""A recipe as a Python script that reads as if a person wrote it, and gives the same result.
 
-One statement per step. The tiled script calls the drop-in for scikit-image, or `apply` where axes
-are looped over; the plain one needs scikit-image and NumPy only, and holds the image in memory.
+It has one statement per step. The tiled script calls the drop-in for scikit-image, or `apply` if
+axes are looped over; the plain one needs only scikit-image and NumPy, and memory for the image.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from napari_tilewise import axes as _axes
 from napari_tilewise.errors import InvalidRecipe
 from napari_tilewise.functions.loading import MAIN_MODULES
 from napari_tilewise.operations.spec.parameters import OtherImage
+from napari_tilewise.recipe.data import to_data
 from napari_tilewise.recipe.links import Link
 from napari_tilewise.recipe.script.calls import (
     apply_call,
@@ -28,51 +29,51 @@ from napari_tilewise.recipe.script.names import Variables, result_names
 from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from napari_tilewise.operations.spec.operation import Operation
-    from napari_tilewise.recipe.recipe import Recipe
+    from napari_tilewise.recipe.graph import StepGraph
+    from napari_tilewise.types import AxisNames, PathLike, SpatialAxes
 
 _ALL = -1
-"""Stands for all of several images of one kind, stacked."""
+"""The part of a result that is all of its images, stacked."""
 
 
 def write(
-    recipe: Recipe,
-    source: str | os.PathLike[str] | None = None,
-    destination: str | os.PathLike[str] | None = None,
+    recipe: StepGraph,
+    source: PathLike | None = None,
+    destination: PathLike | None = None,
     *,
     plain: bool = False,
-    spatial: str | Sequence[int] | None = None,
-    axes: str | Sequence[str] | None = None,
+    spatial: SpatialAxes | None = None,
+    axes: AxisNames | None = None,
 ) -> str:
     """Return the script of a recipe; see `Recipe.to_script`.
 
     Parameters
     ----------
     recipe
-        The recipe.
+        The steps, with their links.
     source, destination
-        Paths that the script reads and writes unless told otherwise.
+        Default paths that the script reads and writes.
     plain
-        Whether it shall need scikit-image and NumPy only.
+        Whether the script needs only scikit-image and NumPy.
     spatial, axes
-        As in a run.
+        The axes to run over and the names of the source's axes, as in a run.
 
     Raises
     ------
     InvalidRecipe
-        When no script can hold the recipe.
+        If a script cannot express the recipe.
     InvalidAxes
-        When axes to run over are not among the image's.
+        If the axes to run over are not among the image's.
     """
-    recipe.to_dict()  # says what no text can hold
-    recipe.output  # noqa: B018  # says that every step is switched off
+    to_data(recipe.steps, recipe.inputs, images=True)  # refuses images and functions
+    recipe.output  # noqa: B018  # refuses a recipe without a running step
     for number in recipe.running:
         _check_home(number, recipe.steps[number].op)
-    over = spatial if spatial is None or isinstance(spatial, str) else tuple(spatial)
-    flow = ImageFlow(recipe, _axes.parse(axes, len(axes)) if axes else None, over)
+    spatial_axes = spatial if spatial is None or isinstance(spatial, str) else tuple(spatial)
+    flow = ImageFlow(recipe, _axes.parse(axes, len(axes)) if axes else None, spatial_axes)
     steps = _Steps(recipe, flow, plain=plain)
     statements = [line for number in recipe.running for line in steps.statements(number)]
     frame = ScriptFrame(recipe, flow, source, destination, plain=plain)
@@ -80,18 +81,18 @@ def write(
 
 
 def _check_home(number: int, operation: Operation) -> None:
-    """Refuse a function that no import finds."""
+    """Refuse a function that a script cannot import."""
     if user_module(operation) in MAIN_MODULES:
         raise InvalidRecipe(
-            f"Step {number + 1} ({operation.name}) calls a function of the program that runs now, "
-            "which a script cannot import: move the function to a file of its own."
+            f"Step {number + 1} ({operation.name}) calls a function of the running program, which "
+            "a script cannot import: move the function to a file of its own."
         )
 
 
 class _Steps:
-    """The statements of a recipe's steps, and what their results are called."""
+    """The statements of a recipe's steps, and the variables of their results."""
 
-    def __init__(self, recipe: Recipe, flow: ImageFlow, *, plain: bool) -> None:
+    def __init__(self, recipe: StepGraph, flow: ImageFlow, *, plain: bool) -> None:
         self._recipe = recipe
         self._flow = flow
         self._plain = plain
@@ -103,7 +104,7 @@ class _Steps:
 
     @property
     def result(self) -> str:
-        """The code of what is written."""
+        """The code of the result that is written."""
         last = self._recipe.running[-1]
         work = self._flow.steps[last]
         if work.operation.result.split is None:
@@ -114,15 +115,15 @@ class _Steps:
         return f"np.stack({self._results[last]}{axis})"
 
     def statements(self, number: int) -> Iterator[str]:
-        """Yield the statements of a step: one, or by plane one for each result that is used.
+        """Yield the statements of a step: one, or plane by plane one for each result in use.
 
         Parameters
         ----------
         number
-            Which step.
+            Index of the step.
         """
         work = self._flow.steps[number]
-        looped = work.view.places is not None
+        looped = work.view.plane_axes is not None
         if not looped or not (self._plain or work.operation.step.text != "{call}"):
             code = self._whole(number)
             name = self._results[number] = self._name(number)
@@ -138,12 +139,14 @@ class _Steps:
             yield lay_out(wrap(f"{name} = ", code, ""))
 
     def _name(self, number: int) -> str:
-        step, made = self._recipe.steps[number], self._flow.steps[number].made
-        wanted = result_names(step.operation, made[0].output) if step.name is None else (step.name,)
-        return self._variables.new(*wanted)
+        step, results = self._recipe.steps[number], self._flow.steps[number].results
+        names = (
+            result_names(step.operation, results[0].output) if step.name is None else (step.name,)
+        )
+        return self._variables.new(*names)
 
     def _used(self, number: int) -> list[int]:
-        """Return which of several results are used later."""
+        """Return the parts of the step's result that are used later."""
         links = [
             link for step in self._recipe.running for link in self._recipe.links[step].values()
         ]
@@ -168,10 +171,10 @@ class _Steps:
         image = self._image(links[first])
         further = {role: self._image(link) for role, link in links.items() if role != first}
         if self._plain or not needs_apply(work):
-            made = function_call(work.operation, image, further, work.params)
+            expression = function_call(work.operation, image, further, work.params)
         else:
-            made = apply_call(work, image, further)
-        return step_code(work.operation, image, made)
+            expression = apply_call(work, image, further)
+        return step_code(work.operation, image, expression)
 
     def _by_plane(self, number: int, part: int | None) -> Code:
         """Return the code of a step, or of one of its results, that is called for every plane."""
@@ -179,9 +182,9 @@ class _Steps:
         op, first = work.operation, self._recipe.steps[number].first
         if not work.stacks:
             raise InvalidRecipe(
-                f"Step {number + 1} ({op.name}) gives planes other axes than it was given, in "
-                f"front of {''.join(work.view.looped or ())!r}, which is looped over: no plain "
-                "script does that. Bring them to the image's front, or export the tiled script."
+                f"Step {number + 1} ({op.name}) changes the axes behind "
+                f"{''.join(work.view.looped or ())!r}, which is looped over: a plain script cannot "
+                "do that. Move the looped axes to the front, or export the tiled script."
             )
         images = {"plane": self._image(links[first])}
         further = {}
@@ -193,8 +196,10 @@ class _Steps:
         params = dict(work.params)
         if op.channel is not None and op.channel in params:
             params[op.channel] = work.view.channel
-        made = step_code(op, "plane", function_call(op, "plane", further, params))
+        expression = step_code(op, "plane", function_call(op, "plane", further, params))
         if part is not None:
-            made = call("np.stack", made) if part == _ALL else wrap("", made, f"[{part}]")
-        output = work.made[0 if op.result.split is not None else part or 0].output
-        return plane_by_plane(work, output, made, list(images), list(images.values()))
+            expression = (
+                call("np.stack", expression) if part == _ALL else wrap("", expression, f"[{part}]")
+            )
+        output = work.results[0 if op.result.split is not None else part or 0].output
+        return plane_by_plane(work, output, expression, list(images), list(images.values()))
