@@ -630,7 +630,7 @@ def test_the_shell_knows_functions_from_files(chain, image, file, tmp_path, capf
     assert main(["list", "--category", "my_ops", *functions]) == 0
     assert "my_ops.twice" in capfd.readouterr().out
     assert main(["describe", "my_ops.highest", *functions]) == 0
-    assert "bit for bit what the function gives" in capfd.readouterr().out
+    assert "bit for bit the result of the function" in capfd.readouterr().out
     assert main(["describe", "my_ops.highest", "--functions", "gone.py"]) == 1
 
 
