@@ -167,7 +167,7 @@ def test_what_the_engine_refuses_scikit_image_answers():
     told = []
     pixels = image()
     out = np.empty_like(pixels)
-    with ski.tiling(40, told=lambda key, error: told.append((key, type(error)))):
+    with ski.tiling(40, callback=lambda key, error: told.append((key, type(error)))):
         found = ski.filters.gaussian(pixels, 1, out=out)
         assert found is out
         np.testing.assert_array_equal(found, skimage.filters.gaussian(pixels, 1))

@@ -118,7 +118,7 @@ class Judge:
         def silent() -> None:
             item.user_properties.append(("tilewise silent", item.nodeid))
 
-        with tiling(tiles_for(item.nodeid, self.seed), told=told), _lenient(silent):
+        with tiling(tiles_for(item.nodeid, self.seed), callback=told), _lenient(silent):
             yield
 
     @pytest.hookimpl(wrapper=True)

@@ -1,8 +1,8 @@
-"""One function of scikit-image as its drop-in: the same call, and images of any size too.
+"""The drop-in of a scikit-image function takes the same call, and also images of any size.
 
-NumPy in, exactly scikit-image's answer out: from the tiled engine where that is bit for bit the
-same and faster, else from scikit-image itself, with the same arguments. Whatever the engine
-refuses goes to scikit-image as well, which then answers or raises its own error. A lazy image
+For a NumPy array it returns exactly scikit-image's result: from the tiled engine if that is equal
+bit for bit and faster, otherwise from scikit-image itself, with the same arguments. Calls that the
+engine refuses also go to scikit-image, which returns a result or raises its own error. A lazy image
 (dask, Zarr, anything with `shape`, `dtype` and slicing) always goes to the engine.
 """
 
@@ -28,30 +28,30 @@ from napari_tilewise.skimage._tiling import TILING, Tiling
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-LEAST = 2**21
-"""Fewest pixels for which tiles in threads gain; below, handing them out costs as much."""
+MIN_PIXELS = 2**21
+"""Minimum number of pixels for which tiles in threads are faster than the overhead of tiling."""
 
-GAINS = frozenset({Kind.NEIGHBOURHOOD, Kind.STATISTIC})
-"""Kinds that gain where a tile needs neighbours: the work is then worth more than handing out tiles
-and gathering numbers first. Without neighbours scikit-image is done before."""
+FASTER_KINDS = frozenset({Kind.NEIGHBOURHOOD, Kind.STATISTIC})
+"""Kinds that are faster in tiles if a tile needs neighbours: the work then outweighs the overhead
+of tiles and of statistics computed first. Without neighbours, scikit-image is faster."""
 
 EXECUTION = frozenset({"workers", "num_workers"})
-"""Parameters that say how scikit-image computes, never what: the engine has workers of its own."""
+"""Parameters that change only how scikit-image computes; the engine has its own workers."""
 
-SAFE = frozenset({"util.dtype_limits", "util.apply_parallel"})
-"""Functions without an operation that read no pixel of a lazy image, or take it as it is."""
+SAFE_FUNCTIONS = frozenset({"util.dtype_limits", "util.apply_parallel"})
+"""Functions without an operation that read no pixels of a lazy image, or support it."""
 
 _DIRECT = object()
 
 
 @functools.cache
 def dropin(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what stands in for a function of scikit-image, under whatever path it was found.
+    """Return the drop-in of a scikit-image function, whatever the path it was found under.
 
     Parameters
     ----------
     function
-        scikit-image's.
+        scikit-image's function.
     """
     key = next((key for key in _keys(function.__name__) if resolve(key) is function), None)
     return guarded(function) if key is None else tiled(SCIKIT_IMAGE[key])
@@ -67,48 +67,48 @@ def tiled(operation: Operation) -> Callable[..., Any]:
     Parameters
     ----------
     operation
-        The operation.
+        An operation of scikit-image.
     """
     route = _Route(operation)
-    function = route.function
+    skimage_function = route.function
 
-    def dropin(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: Any, **kwargs: Any) -> Any:
         args, kwargs, result = route(args, kwargs)
-        return function(*args, **kwargs) if result is _DIRECT else result
+        return skimage_function(*args, **kwargs) if result is _DIRECT else result
 
-    made = functools.wraps(function)(_unseen(dropin))
-    made.__module__ = f"napari_tilewise.skimage.{operation.category}"
-    made.__doc__ = add_note(function, tiling_note(operation))
-    return made
+    wrapped = functools.wraps(skimage_function)(_hidden_from_warnings(call))
+    wrapped.__module__ = f"napari_tilewise.skimage.{operation.category}"
+    wrapped.__doc__ = add_note(skimage_function, tiling_note(operation))
+    return wrapped
 
 
 def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that is no operation, guarded against loading a lazy image by accident.
+    """Return a function that is not an operation, guarded against loading a lazy image by accident.
 
     Parameters
     ----------
     function
-        scikit-image's.
+        scikit-image's function.
     """
     module = public_module(function)
     path = f"{module.partition('skimage.')[2]}.{function.__name__}".lstrip(".")
 
     def passed_on(*args: Any, **kwargs: Any) -> Any:
-        args, kwargs = _without_lazy(path, args, kwargs)
+        args, kwargs = _computed_arguments(path, args, kwargs)
         return function(*args, **kwargs)
 
-    made = functools.wraps(function)(_unseen(passed_on))
-    made.__module__ = module
-    return made
+    wrapped = functools.wraps(function)(_hidden_from_warnings(passed_on))
+    wrapped.__module__ = module
+    return wrapped
 
 
 def public_module(function: Callable[..., Any]) -> str:
-    """Return the drop-in's module where a function is found: the outermost that has it.
+    """Return the name of the outermost module of the drop-in that has a function.
 
     Parameters
     ----------
     function
-        scikit-image's.
+        scikit-image's function.
     """
     parts = function.__module__.split(".")
     homes = (".".join(parts[:depth]) for depth in range(2, len(parts) + 1))
@@ -117,11 +117,11 @@ def public_module(function: Callable[..., Any]) -> str:
     return f"napari_tilewise.{home}"
 
 
-def _unseen(function: Callable[..., Any]) -> Callable[..., Any]:
+def _hidden_from_warnings(function: Callable[..., Any]) -> Callable[..., Any]:
     """Hide a function's frame from `warnings.warn`, so that warnings point to the user's line.
 
     scikit-image counts the frames between its warnings and the line that called it. `warnings`
-    leaves out those of the import system, which it knows by the names of their files.
+    skips frames of the import system, which it recognises by their file names.
     """
     code = function.__code__
     name = f"{code.co_filename} (importlib._bootstrap)"
@@ -130,12 +130,12 @@ def _unseen(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def tiling_note(operation: Operation) -> str:
-    """Return what tiling means for an operation, in one paragraph.
+    """Return a paragraph for the docstring: memory, laziness and exactness of an operation.
 
     Parameters
     ----------
     operation
-        The operation.
+        An operation of scikit-image.
     """
     exactness = {
         Exactness.IDENTICAL: "bit for bit scikit-image's on the whole image",
@@ -146,11 +146,11 @@ def tiling_note(operation: Operation) -> str:
         laziness = "a lazy dask array"
     else:
         laziness = "computed at once"
-    how = {
+    memory = {
         Kind.WHOLE: "needs the whole image in memory",
     }.get(operation.kind, f"is computed tile by tile ({operation.kind})")
     return (
-        f"napari-tilewise: a dask, Zarr or other lazy image {how}; the result is {laziness}, "
+        f"napari-tilewise: a dask, Zarr or other lazy image {memory}; the result is {laziness}, "
         f"{exactness}. From a NumPy array it is exactly scikit-image's."
     )
 
@@ -161,15 +161,15 @@ def add_note(function: Callable[..., Any], paragraph: str) -> str:
     Parameters
     ----------
     function
-        scikit-image's.
+        scikit-image's function.
     paragraph
         The paragraph, on one line.
     """
     lines = (inspect.getdoc(function) or "").splitlines()
     heads = (i for i in range(1, len(lines)) if set(lines[i].strip()) == {"-"})
-    at = next(heads, len(lines) + 1) - 1
-    head = "\n".join(lines[:at]).rstrip()
-    return "\n\n".join(part for part in (head, paragraph, "\n".join(lines[at:])) if part)
+    index = next(heads, len(lines) + 1) - 1
+    head = "\n".join(lines[:index]).rstrip()
+    return "\n\n".join(part for part in (head, paragraph, "\n".join(lines[index:])) if part)
 
 
 class _Route:
@@ -180,9 +180,9 @@ class _Route:
         self.function = resolve(operation.name)
         self._signature = inspect.signature(self.function)
         self._first = next(iter(self._signature.parameters))
-        self._gains = (
+        self._is_faster = (
             operation.exactness is Exactness.IDENTICAL
-            and operation.kind in GAINS
+            and operation.kind in FASTER_KINDS
             and not operation.deprecated
         )
 
@@ -192,12 +192,12 @@ class _Route:
         """Return the arguments for scikit-image, and the engine's result or `_DIRECT`."""
         image = args[0] if args else kwargs.get(self._first)
         lazy = has_lazy(args) or has_lazy(kwargs.values())
-        if not lazy and not self._wanted(image):
+        if not lazy and not self._uses_engine(image):
             return args, kwargs, _DIRECT
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError:
-            return args, kwargs, _DIRECT  # which says what is wrong
+            return args, kwargs, _DIRECT  # scikit-image raises its own error
         if not lazy:
             return args, kwargs, self._from_numpy(bound)
         images = {self._first, *self.operation.images}
@@ -207,22 +207,22 @@ class _Route:
         if any(is_lazy(bound.arguments.get(name)) for name in images):
             return args, kwargs, self._from_lazy(bound)
         args, kwargs = bound.args, bound.kwargs
-        wanted = self._wanted(bound.arguments.get(self._first))
-        return args, kwargs, self._from_numpy(bound) if wanted else _DIRECT
+        uses_engine = self._uses_engine(bound.arguments.get(self._first))
+        return args, kwargs, self._from_numpy(bound) if uses_engine else _DIRECT
 
-    def _wanted(self, image: Any) -> bool:
+    def _uses_engine(self, image: Any) -> bool:
         """Return whether a NumPy array goes to the engine."""
         if type(image) not in (np.ndarray, np.memmap) or not image.dtype.isnative:
             return False
-        return TILING.get() is not None or (self._gains and image.size >= LEAST)
+        return TILING.get() is not None or (self._is_faster and image.size >= MIN_PIXELS)
 
     def _from_numpy(self, bound: inspect.BoundArguments) -> Any:
-        """Return the engine's result, or `_DIRECT` where it refuses."""
+        """Return the engine's result, or `_DIRECT` if it refuses the call."""
         mode = TILING.get() or Tiling("auto", None)
         image = bound.arguments[self._first]
         refused = None
         try:
-            self._refuse_what_is_scikit_images(bound)
+            self._check_supported(bound)
             if TILING.get() is None and not self._needs_neighbours(image, bound):
                 return _DIRECT
             tiles = mode.tiles
@@ -233,20 +233,20 @@ class _Route:
             result, refused = _DIRECT, error
         else:
             self._warn()
-        if mode.told is not None:
-            mode.told(self.operation.name, refused)
+        if mode.callback is not None:
+            mode.callback(self.operation.name, refused)
         return result
 
-    def _refuse_what_is_scikit_images(self, bound: inspect.BoundArguments) -> None:
-        """Leave arrays for the result and deprecated names to scikit-image, and what it warns of.
+    def _check_supported(self, bound: inspect.BoundArguments) -> None:
+        """Refuse output arrays and deprecated names, which scikit-image itself handles.
 
-        A lazy image has nobody else: the engine takes what it can of them.
+        For lazy images there is no alternative: the engine takes all arguments that it supports.
         """
-        known = {self._first, *self.operation.specs, *EXECUTION}
+        names = {self._first, *self.operation.specs, *EXECUTION}
         for name, value in bound.arguments.items():
-            if name not in known and value is not self._default(name):
+            if name not in names and value is not self._default(name):
                 raise UnknownParameter(
-                    f"{self.operation.name}: {name!r} is left to scikit-image for NumPy images."
+                    f"{self.operation.name}: for NumPy images, scikit-image handles {name!r}."
                 )
 
     def _needs_neighbours(self, image: np.ndarray, bound: inspect.BoundArguments) -> bool:
@@ -273,7 +273,7 @@ class _Route:
         return self._apply(image, bound, "auto")
 
     def _warn(self) -> None:
-        """Warn of what is deprecated, in scikit-image's words, which its docstring begins with."""
+        """Warn that the function is deprecated, with the sentence of scikit-image's docstring."""
         text = (self.function.__doc__ or "").partition("**Deprecated:** ")[2]
         if self.operation.deprecated and text:
             warnings.warn(text.splitlines()[0], FutureWarning, stacklevel=4)
@@ -284,61 +284,61 @@ class _Route:
         return apply(self.operation.name, image, tiles=tiles, **self._params(bound))
 
     def _params(self, bound: inspect.BoundArguments) -> dict[str, Any]:
-        """Return the parameters as the operation takes them, with scikit-image's defaults."""
+        """Return the operation's parameters, with scikit-image's defaults."""
         operation = self.operation
-        given = {name: value for name, value in bound.arguments.items() if name != self._first}
+        params = {name: value for name, value in bound.arguments.items() if name != self._first}
         for name, parameter in self._signature.parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
-                given |= given.pop(name, {})
-        self._check_meaning(given)
+                params |= params.pop(name, {})
+        self._check_form(params)
         for name in operation.adapter.overrides:
-            given.setdefault(name, self._default(name))
+            params.setdefault(name, self._default(name))
         return {
             name: value
-            for name, value in given.items()
-            if name in operation.specs or not self._needless(name, value)
+            for name, value in params.items()
+            if name in operation.specs or not self._has_no_effect(name, value)
         }
 
-    def _needless(self, name: str, value: Any) -> bool:
-        """Return whether a parameter that the operation does not have changes nothing."""
+    def _has_no_effect(self, name: str, value: Any) -> bool:
+        """Return whether a parameter that the operation does not have is without effect."""
         if name in EXECUTION or name in self.operation.adapter.fixed:
             return True
         parameter = self._signature.parameters.get(name)
         return parameter is not None and value is parameter.default
 
-    def _check_meaning(self, given: Mapping[str, Any]) -> None:
-        """Refuse a call that means something else than the operation."""
+    def _check_form(self, params: Mapping[str, Any]) -> None:
+        """Refuse a form of the call that the operation does not compute."""
         remedy = "If the image fits into memory, pass numpy.asarray(image)."
         if self.operation.adapter.pick is not None:
             raise InvalidParameter(
-                f"{self.operation.name} returns several things, of which the operation makes only "
-                f"one. {remedy}"
+                f"{self.operation.name} returns several results, of which the operation computes "
+                f"only one. {remedy}"
             )
         for name, value in self.operation.adapter.fixed.items():
-            meant = given.get(name, self._default(name))
-            if name not in EXECUTION and meant != value:
+            explicit = params.get(name, self._default(name))
+            if name not in EXECUTION and explicit != value:
                 raise InvalidParameter(
-                    f"{self.operation.name}: {name}={meant!r} has no tiled form: expected "
+                    f"{self.operation.name}: {name}={explicit!r} has no tiled form: expected "
                     f"{name}={value!r}. {remedy}"
                 )
 
 
-def _without_lazy(
+def _computed_arguments(
     path: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return arguments with lazy scalars computed; refuse lazy arrays."""
-    if path in SAFE or not (has_lazy(args) or has_lazy(kwargs.values())):
+    if path in SAFE_FUNCTIONS or not (has_lazy(args) or has_lazy(kwargs.values())):
         return args, kwargs
     for value in (*args, *kwargs.values()):
         if is_lazy(value) and value.shape != ():
             reason = NOT_OPERATIONS.get(path, "")
             raise InvalidImage(
                 f"skimage.{path} is not computed tile by tile{reason and f' ({reason})'}: it would "
-                f"load {describe(value)}, {format_size(_bytes(value))}, into memory. If that fits, "
+                f"load {describe(value)}, {format_size(_nbytes(value))}, into memory. If it fits, "
                 "pass numpy.asarray(image)."
             )
     return tuple(map(computed, args)), {name: computed(v) for name, v in kwargs.items()}
 
 
-def _bytes(array: Any) -> int:
+def _nbytes(array: Any) -> int:
     return int(np.prod([int(n) for n in array.shape]) * np.dtype(array.dtype).itemsize)

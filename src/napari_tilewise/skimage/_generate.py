@@ -34,11 +34,11 @@ def public_modules() -> Iterator[str]:
     Compiled modules are kernels, not public, whatever their names.
     """
     yield ""
-    for found in pkgutil.walk_packages(skimage.__path__, "skimage."):
-        path = found.name.removeprefix("skimage.")
+    for module_info in pkgutil.walk_packages(skimage.__path__, "skimage."):
+        path = module_info.name.removeprefix("skimage.")
         if any(part.startswith("_") for part in path.split(".")) or path == "conftest":
             continue
-        spec = found.module_finder.find_spec(found.name)  # type: ignore[call-arg]
+        spec = module_info.module_finder.find_spec(module_info.name)  # type: ignore[call-arg]
         if spec is not None and not str(spec.origin).endswith(tuple(EXTENSION_SUFFIXES)):
             yield path
 
@@ -72,15 +72,15 @@ def _defined(value: Any, module: ModuleType) -> bool:
 def files() -> dict[Path, str]:
     """Return every generated file and its text."""
     paths = list(public_modules())
-    made = {}
+    texts = {}
     for path in paths:
         inner = [p.rpartition(".")[2] for p in paths if p and p.rpartition(".")[0] == path]
         is_package = hasattr(import_module(_name(path)), "__path__")
         target = FOLDER.joinpath(*path.split(".")) if path else FOLDER
         target = target / "__init__" if is_package else target
-        made[target.with_suffix(".py")] = _module(path, inner)
-        made[target.with_suffix(".pyi")] = _stub(path, inner)
-    return made
+        texts[target.with_suffix(".py")] = _module(path, inner)
+        texts[target.with_suffix(".pyi")] = _stub(path, inner)
+    return texts
 
 
 def _name(path: str) -> str:
@@ -112,14 +112,14 @@ def _module(path: str, inner: list[str]) -> str:
 def _stub(path: str, inner: list[str]) -> str:
     """Return a module's stub."""
     origin = import_module(_name(path))
-    own = f"napari_tilewise.{_name(path)}"
+    module_name = f"napari_tilewise.{_name(path)}"
     imports = [] if path else [("napari_tilewise.skimage._tiling", "tiling")]
     values = []
     for name in public_names(origin):
         value = getattr(origin, name)
         if inspect.ismodule(value):
             if name in inner:
-                imports.append((own, name))
+                imports.append((module_name, name))
         elif home := _home(value):
             imports.append((home, name))
         else:
@@ -171,8 +171,8 @@ def _constants(values: list[tuple[str, type]]) -> list[str]:
     """Return the declarations of constants, by their types."""
     lines = []
     for name, kind in values:
-        known = kind.__name__ if kind in PLAIN else "Any"
-        lines.append(f"{name}: {PARAMETERS.get(known, known)}")
+        type_name = kind.__name__ if kind in PLAIN else "Any"
+        lines.append(f"{name}: {PARAMETERS.get(type_name, type_name)}")
     return lines
 
 
@@ -183,11 +183,11 @@ def _sentence(text: str) -> str:
 
 def main() -> None:
     """Write the modules and stubs; remove those of modules that are gone."""
-    made = files()
-    for old in {*FOLDER.rglob("*.py"), *FOLDER.rglob("*.pyi")} - set(made):
+    texts = files()
+    for old in {*FOLDER.rglob("*.py"), *FOLDER.rglob("*.pyi")} - set(texts):
         if old.read_text(encoding="utf-8").startswith(HEADER):
             old.unlink()
-    for path, text in made.items():
+    for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Which arguments are lazy, told without importing what they are made of."""
+"""Lazy arguments are recognised without importing the libraries that they come from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def is_lazy(value: Any) -> bool:
     Parameters
     ----------
     value
-        Anything.
+        An argument of any type.
     """
     if value is None or isinstance(value, _PLAIN):
         return False
@@ -37,7 +37,7 @@ def has_lazy(values: Iterable[Any]) -> bool:
     Parameters
     ----------
     values
-        A call's arguments.
+        The arguments of a call.
     """
     return any(
         any(map(is_lazy, value)) if isinstance(value, list | tuple) else is_lazy(value)
@@ -46,12 +46,12 @@ def has_lazy(values: Iterable[Any]) -> bool:
 
 
 def computed(value: Any) -> Any:
-    """Return a value with what is lazy in it computed: a scalar as NumPy's scalar.
+    """Return a value with its lazy arrays computed; a lazy scalar becomes a NumPy scalar.
 
     Parameters
     ----------
     value
-        Anything.
+        An argument of any type.
     """
     if isinstance(value, list | tuple) and type(value) in (list, tuple):
         return type(value)(map(computed, value))
@@ -59,12 +59,12 @@ def computed(value: Any) -> Any:
 
 
 def describe(array: Any) -> str:
-    """Return a lazy array in words.
+    """Return a short description of a lazy array, with its library, type and shape.
 
     Parameters
     ----------
     array
-        The array.
+        The lazy array.
     """
     name = type(array).__module__.partition(".")[0]
     return f"a {name} {type(array).__name__} of shape {tuple(array.shape)}"

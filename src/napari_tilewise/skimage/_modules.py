@@ -1,8 +1,7 @@
-"""What a generated module does when a name is asked of it: nothing before, and once per name.
+"""A generated module looks up a name when it is first used, and imports nothing before.
 
-A module of the drop-in holds no functions. A name is looked up when it is first used: an
-operation becomes its drop-in, another function is passed on with a guard against lazy images,
-everything else is scikit-image's own object.
+A module of the drop-in holds no functions. An operation becomes its drop-in, any other function is
+wrapped with a guard against lazy images, everything else is scikit-image's own object.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ def attach(
     names
         Its public names.
     modules
-        The names of the modules in it, where it is a package.
+        The names of its modules, if it is a package.
     hidden
-        Those of them that a function of the same name hides.
+        Names of modules that are hidden by a function of the same name.
     """
     origin = module.removeprefix(f"{PACKAGE}.")
 
@@ -54,8 +53,8 @@ def attach(
     def __dir__() -> list[str]:
         return sorted({*names, *modules})
 
-    # Python sets a module as its package's attribute when it is first imported. Done here, so that
-    # a later import cannot take the function's place.
+    # Python sets a module as its package's attribute when it is first imported. The hidden modules
+    # are imported now, so that a later import cannot replace the function.
     for name in hidden:
         import_module(f"{module}.{name}")
         vars(sys.modules[module]).pop(name, None)
