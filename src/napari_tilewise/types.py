@@ -1,4 +1,4 @@
-"""The types of what public functions take: images, sources, recipes, axes, tiles and amounts."""
+"""Types of the arguments of public functions: images, sources, recipes, axes, tiles, amounts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ Array: TypeAlias = NDArray[Any]
 
 Value: TypeAlias = Any
 """A parameter or a result of a scikit-image function, of whatever type that function declares."""
+
+AnyFunction: TypeAlias = Callable[..., Any]
+"""A function of any signature."""
 
 Parameters: TypeAlias = Mapping[str, Value]
 """Parameters of an operation by scikit-image's names."""
@@ -38,10 +41,10 @@ class ArrayLike(Protocol):
 
 
 class RecipeLike(Protocol):
-    """What a `Recipe` is to those who only hand it on."""
+    """A `Recipe`, for modules that do not know the class."""
 
     @property
-    def steps(self) -> Sequence[Any]:
+    def steps(self) -> Sequence[object]:
         """The steps in order."""
 
 
@@ -55,10 +58,10 @@ StepLike: TypeAlias = str | tuple[str, Parameters]
 """An operation's key, or a pair of key and parameters."""
 
 RecipeSource: TypeAlias = StepLike | RecipeLike
-"""What `run` takes as a recipe: a key, a (key, parameters) pair, or a `Recipe`."""
+"""The recipe of `run`: a key, a (key, parameters) pair, or a `Recipe`."""
 
-TaskSource: TypeAlias = RecipeSource | Callable[..., Any]
-"""What `batch` takes as a task: a recipe, the path of one, or a function of an image."""
+TaskSource: TypeAlias = RecipeSource | AnyFunction
+"""The task of `batch`: a recipe, the path of a recipe file, or a function of an image."""
 
 AxisNames: TypeAlias = str | Sequence[str]
 """Names of axes in order, such as ``"tcyx"`` or ``["t", "c", "y", "x"]``."""

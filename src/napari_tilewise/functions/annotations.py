@@ -30,7 +30,9 @@ from napari_tilewise.operations.spec.parameters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+
+    from napari_tilewise.types import AnyFunction, Value
 
 RESERVED_KEYWORDS = ("axes", "cancel", "progress", "spatial", "tiles")
 """Keywords of `napari_tilewise.apply` itself."""
@@ -45,7 +47,7 @@ class EnumMember(ChoiceSpec):
 
     members: type[Enum]
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Any:
         return super()._check(name, value.name if isinstance(value, self.members) else value, ndim)
 
 
@@ -53,7 +55,7 @@ class EnumMember(ChoiceSpec):
 class FixedNumbers(Numbers):
     """Exactly `least` numbers."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Any:
         if not hasattr(value, "__len__") or len(value) != self.least:
             raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
         return super()._check(name, value, ndim)
@@ -63,9 +65,7 @@ class FixedNumbers(Numbers):
         return f"{self.least} numbers, each {self.item.describe()}"
 
 
-def specs_of(
-    key: str, function: Callable[..., Any], declared: Mapping[str, Spec]
-) -> dict[str, Spec]:
+def specs_of(key: str, function: AnyFunction, declared: Mapping[str, Spec]) -> dict[str, Spec]:
     """Return the spec of each parameter of a function after the first, which is the image.
 
     Parameters
@@ -94,9 +94,7 @@ def specs_of(
     return {name: _spec_of(key, function, p, declared.get(name)) for name, p in named.items()}
 
 
-def _spec_of(
-    key: str, function: Callable[..., Any], parameter: Parameter, declared: Spec | None
-) -> Spec:
+def _spec_of(key: str, function: AnyFunction, parameter: Parameter, declared: Spec | None) -> Spec:
     name, default = parameter.name, parameter.default
     if name in RESERVED_KEYWORDS or parameter.kind is Parameter.POSITIONAL_ONLY:
         reserved = "is a keyword of apply: rename it"
@@ -119,7 +117,7 @@ def _spec_of(
     return spec
 
 
-def _from_annotation(annotation: Any, name: str, default: Any) -> Spec | None:
+def _from_annotation(annotation: Any, name: str, default: Value) -> Spec | None:
     if annotation in (Parameter.empty, Any):
         annotation = Any if default in (Parameter.empty, None) else type(default)
         if annotation in (tuple, list):
@@ -134,7 +132,7 @@ def _from_annotation(annotation: Any, name: str, default: Any) -> Spec | None:
     return spec
 
 
-def _with_usual_range(spec: Number, default: Any) -> Number:
+def _with_usual_range(spec: Number, default: Value) -> Number:
     """Return a number's spec with a usual range from half to twice its default."""
     if isinstance(default, bool) or not isinstance(default, int | float) or not default:
         return spec

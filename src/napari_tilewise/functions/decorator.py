@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 import numpy as np
 
@@ -36,11 +36,15 @@ from napari_tilewise.operations.spec.operation import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from numpy.typing import DTypeLike
+
     from napari_tilewise.operations.spec.operation import Call
     from napari_tilewise.operations.spec.parameters import Spec
     from napari_tilewise.operations.spec.passes import HaloLike
+    from napari_tilewise.types import AnyFunction
 
-    F = TypeVar("F", bound=Callable[..., Any])
+    F = TypeVar("F", bound=AnyFunction)
+    DTypeRule: TypeAlias = DTypeLike | Callable[[np.dtype[Any]], DTypeLike]
 
 
 @overload
@@ -50,7 +54,7 @@ def operation(
     *,
     halo: HaloLike | Callable[..., HaloLike] | None = 0,
     kind: Kind | str | None = None,
-    dtype: Any = None,
+    dtype: DTypeRule | None = None,
     output: Output | str | None = None,
     parameters: Mapping[str, Spec] | None = None,
     tolerance: float = 0.0,
@@ -58,12 +62,12 @@ def operation(
     working: float = 4.0,
 ) -> Callable[[F], F]: ...
 def operation(
-    function: Callable[..., Any] | None = None,
+    function: AnyFunction | None = None,
     /,
     *,
     halo: HaloLike | Callable[..., HaloLike] | None = 0,
     kind: Kind | str | None = None,
-    dtype: Any = None,
+    dtype: DTypeRule | None = None,
     output: Output | str | None = None,
     parameters: Mapping[str, Spec] | None = None,
     tolerance: float = 0.0,
@@ -120,7 +124,7 @@ def operation(
 
 
 def _user_function(
-    function: Callable[..., Any], parameters: Mapping[str, Spec], ndim: int | tuple[int, int]
+    function: AnyFunction, parameters: Mapping[str, Spec], ndim: int | tuple[int, int]
 ) -> UserFunction:
     name = getattr(function, "__name__", "")
     if inspect.isclass(function) or not name.isidentifier():
@@ -146,7 +150,7 @@ def _user_function(
     )
 
 
-def _digest(function: Callable[..., Any], path: str | None) -> str:
+def _digest(function: AnyFunction, path: str | None) -> str:
     """Return a digest of the function's code: of its whole file, which may hold helpers."""
     try:
         code = inspect.getsource(function).encode() if path is None else Path(path).read_bytes()
@@ -155,7 +159,9 @@ def _digest(function: Callable[..., Any], path: str | None) -> str:
     return sha256(code).hexdigest()
 
 
-def _tiling(function: UserFunction, halo: Any, kind: Kind | str | None) -> dict[str, Any]:
+def _tiling(
+    function: UserFunction, halo: HaloLike | Callable[..., HaloLike] | None, kind: Kind | str | None
+) -> dict[str, Any]:
     """Return the fields of `UserFunction` that declare how a function tiles."""
     declared = Kind.WHOLE if halo is None else Kind.NEIGHBOURHOOD
     if halo is not None and not callable(halo) and not np.any(halo):
@@ -173,7 +179,7 @@ def _tiling(function: UserFunction, halo: Any, kind: Kind | str | None) -> dict[
 
 
 def _result_fields(
-    function: UserFunction, dtype: Any, output: Output | str | None, tolerance: float
+    function: UserFunction, dtype: DTypeRule | None, output: Output | str | None, tolerance: float
 ) -> dict[str, Any]:
     """Return the fields of `UserFunction` that declare the result."""
     outputs = (Output.IMAGE, Output.MASK, Output.LABELS)
@@ -201,7 +207,9 @@ def _result_fields(
     }
 
 
-def _dtype_rule(key: str, dtype: Any) -> tuple[Callable[[Call], Any], np.dtype[Any] | None]:
+def _dtype_rule(
+    key: str, dtype: DTypeRule | None
+) -> tuple[Callable[[Call], Any], np.dtype[Any] | None]:
     """Return the function that gives a result's data type, and the type if it is constant."""
     if dtype is None:
         return probed_dtype, None

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _EXPECTED = "whole pixels, 0 or more: a number, one per axis, or pairs (before, after)"
 
 
-def halo_from(key: str, halo: Any, parameters: Iterable[str]) -> Callable[[Call], HaloLike]:
+def halo_from(
+    key: str, halo: HaloLike | Callable[..., HaloLike] | None, parameters: Iterable[str]
+) -> Callable[[Call], HaloLike]:
     """Return the function that computes the halo of a call.
 
     Parameters
@@ -61,7 +63,7 @@ def halo_from(key: str, halo: Any, parameters: Iterable[str]) -> Callable[[Call]
     return halo_of
 
 
-def _parameter_names(key: str, halo: Callable[..., Any], parameters: list[str]) -> list[str]:
+def _parameter_names(key: str, halo: Callable[..., HaloLike], parameters: list[str]) -> list[str]:
     """Return the names of the parameters that the halo depends on."""
     arguments = signature(halo).parameters
     if any(p.kind is Parameter.VAR_KEYWORD for p in arguments.values()):
@@ -77,7 +79,7 @@ def _parameter_names(key: str, halo: Callable[..., Any], parameters: list[str]) 
     return names
 
 
-def _pixels(halo: Any) -> HaloLike | None:
+def _pixels(halo: object) -> HaloLike | None:
     """Return a halo as Python integers; None if the value is not a halo."""
     if isinstance(halo, tuple | list | np.ndarray):
         items: list[Any] = [_pixels(item) for item in halo]

@@ -11,7 +11,12 @@ from napari_tilewise.functions.user_function import UserFunction
 from napari_tilewise.operations.spec.parameters import is_image
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from numpy.typing import DTypeLike
+
     from napari_tilewise.operations.spec.operation import Call
+    from napari_tilewise.types import Array, Value
 
 LEAST = 8
 """Minimum length of the block's axes in pixels, unless the image is shorter."""
@@ -69,14 +74,14 @@ def _small(call: Call) -> tuple[int, ...]:
     )
 
 
-def sample_pixels(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+def sample_pixels(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """Return pixels that rise from corner to corner: not constant, and mostly not zero."""
     steps = np.arange(1, int(np.prod(shape)) + 1) % 100
     return steps.reshape(shape).astype(dtype)
 
 
-def _value_key(value: Any) -> Any:
-    """Return something hashable that stands for a parameter's value."""
+def _value_key(value: Value) -> Hashable:
+    """Return a hashable value that identifies a parameter's value."""
     if isinstance(value, np.ndarray) and value.size < 1000:
         return value.dtype.str, value.shape, value.tobytes()
     if hasattr(value, "dtype"):

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from napari_tilewise.types import AnyFunction
 
 
-def resolve_annotation(function: Callable[..., Any], parameter: Parameter) -> Any:
+def resolve_annotation(function: AnyFunction, parameter: Parameter) -> Any:
     """Return a parameter's annotation; the text itself if its names are unknown.
 
     Parameters

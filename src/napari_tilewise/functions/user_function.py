@@ -22,9 +22,10 @@ from napari_tilewise.operations.spec.operation import Call, Operation, Output, P
 from napari_tilewise.operations.spec.parameters import Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from napari_tilewise.operations.spec.operation import Block
+    from napari_tilewise.types import AnyFunction, Array, Value
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -35,10 +36,10 @@ class UserFunction(Operation):
     """The name of the module that holds it."""
     file: str | None = None
     """The file of that module, if it has one."""
-    probed: dict[Any, np.dtype[Any]] = field(default_factory=dict)
+    probed: dict[Hashable, np.dtype[Any]] = field(default_factory=dict)
     """Data types of results, by shape, type and parameters of the block that was probed."""
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[AnyFunction, tuple[str, str, str | None]]:
         """Pickle as the key and the place where another process finds the function."""
         return restore_operation, (self.name, self.module, self.file)
 
@@ -57,7 +58,7 @@ class UserFunction(Operation):
                 parameters[name] = Parameter(name, default, False, parameter.spec, parameter.doc)
         return parameters
 
-    def function(self, data: np.ndarray, /, **params: Any) -> Any:
+    def function(self, data: Array, /, **params: Value) -> Array:
         """Call the user's function and check that an image of the same shape comes back."""
         shape = data.shape
         for name, value in params.items():
@@ -103,15 +104,15 @@ def plan_whole(call: Call) -> Plan:
     return handed_out(call, result)
 
 
-def _checked(call: Call) -> Callable[[Block], np.ndarray]:
+def _checked(call: Call) -> Callable[[Block], Array]:
     """Return the function that computes a block and checks the data type of its pixels."""
     result_part = call.operation.whole_part(call)
     expected = np.dtype(result_part.dtype)
     if result_part.output is Output.LABELS and expected.kind not in "ui":
         raise TypeError(f"it returns {expected} pixels, but declares labels: expected integers")
 
-    def compute(block: Block) -> np.ndarray:
-        result: np.ndarray = call.function(block.data, **block.images)
+    def compute(block: Block) -> Array:
+        result: Array = call.function(block.data, **block.images)
         if result.dtype != expected:
             raise TypeError(
                 f"it returned {result.dtype} pixels: expected {expected}. Convert them, or "

@@ -21,12 +21,12 @@ from napari_tilewise.operations import OPERATIONS, get_operation
 from napari_tilewise.operations.spec.kinds import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import Any, TypeAlias
+    from collections.abc import Iterator, Sequence
+    from typing import TypeAlias
 
-    from napari_tilewise.types import Parameters, PathLike
+    from napari_tilewise.types import AnyFunction, Parameters, PathLike
 
-    CheckTarget: TypeAlias = PathLike | Callable[..., Any] | UserFunction
+    CheckTarget: TypeAlias = PathLike | AnyFunction | UserFunction
 
 
 def check(

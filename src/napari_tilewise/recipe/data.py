@@ -6,7 +6,7 @@ The data hold only operation keys and plain values, so they cannot run code.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import InvalidRecipe, TilewiseError, UnknownOperation, did_you_mean
 from napari_tilewise.operations import get_operation
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_tilewise.recipe.file import Document
-    from napari_tilewise.types import Value
+    from napari_tilewise.types import Parameters, Value
 
 ENTRIES = {1: ("version", "steps"), 2: ("version", "inputs", "steps")}
 STEP_ENTRIES = {
@@ -27,7 +27,7 @@ STEP_ENTRIES = {
 }
 
 
-def to_data(steps: Sequence[Step], inputs: Sequence[str], *, images: bool) -> dict[str, Any]:
+def to_data(steps: Sequence[Step], inputs: Sequence[str], *, images: bool) -> dict[str, Value]:
     """Return a recipe as plain data.
 
     Parameters
@@ -40,14 +40,14 @@ def to_data(steps: Sequence[Step], inputs: Sequence[str], *, images: bool) -> di
         Whether a step that holds a whole image or a function is refused; otherwise a note replaces
         it, for a record that cannot be run again.
     """
-    data: dict[str, Any] = {"version": VERSION}
+    data: dict[str, Value] = {"version": VERSION}
     if inputs:
         data["inputs"] = list(inputs)
     return {**data, "steps": [_step_data(n, s, images) for n, s in enumerate(steps, start=1)]}
 
 
-def _step_data(number: int, step: Step, images: bool) -> dict[str, Any]:
-    data: dict[str, Any] = {"operation": step.operation}
+def _step_data(number: int, step: Step, images: bool) -> dict[str, Value]:
+    data: dict[str, Value] = {"operation": step.operation}
     if step.name is not None:
         data["name"] = step.name
     if step.inputs:
@@ -88,7 +88,7 @@ def _lists(value: Value) -> Value:
     return [_lists(item) for item in value] if isinstance(value, tuple) else value
 
 
-def from_data(data: Any) -> tuple[list[Step], tuple[str, ...]]:
+def from_data(data: object) -> tuple[list[Step], tuple[str, ...]]:
     """Return the steps and inputs of a recipe from plain data.
 
     Raises
@@ -150,12 +150,13 @@ def _entries(version: object) -> tuple[str, ...]:
     return ENTRIES[version if type(version) is int and version in ENTRIES else VERSION]
 
 
-def _inputs_in(data: Mapping[str, Any]) -> tuple[str, ...]:
+def _inputs_in(data: Mapping[object, object]) -> tuple[str, ...]:
     inputs = data.get("inputs", ())
-    texts = isinstance(inputs, Sequence) and all(isinstance(name, str) for name in inputs)
-    if isinstance(inputs, str) or not texts:
-        raise InvalidRecipe(f"The recipe's 'inputs' are {inputs!r}: expected a list of names.")
-    return tuple(inputs)
+    if isinstance(inputs, Sequence) and not isinstance(inputs, str):
+        names = tuple(inputs)
+        if all(isinstance(name, str) for name in names):
+            return names
+    raise InvalidRecipe(f"The recipe's 'inputs' are {inputs!r}: expected a list of names.")
 
 
 def _step_from(item: object, version: int) -> Step:
@@ -165,7 +166,7 @@ def _step_from(item: object, version: int) -> Step:
     return Step(**_step_entries(item, version))
 
 
-def _step_entries(item: object, version: int) -> dict[str, Any]:
+def _step_entries(item: object, version: int) -> dict[str, Value]:
     if not isinstance(item, Mapping) or not isinstance(item.get("operation"), str):
         raise InvalidRecipe(
             f"The step {item!r} names no operation: expected a mapping such as "
@@ -236,7 +237,7 @@ def _wrong_entries(item: object, version: int) -> Iterator[str]:
                 yield key
 
 
-def _is_valid(item: Mapping[str, Any], version: int) -> bool:
+def _is_valid(item: Parameters, version: int) -> bool:
     try:
         _step_from(item, version)
     except InvalidRecipe:

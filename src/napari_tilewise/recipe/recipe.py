@@ -19,7 +19,7 @@ from napari_tilewise.recipe.step import AnyStep, Step
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_tilewise.types import AxisNames, PathLike, SpatialAxes
+    from napari_tilewise.types import AxisNames, PathLike, SpatialAxes, Value
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -79,7 +79,7 @@ class Recipe(StepGraph):
 
     # -- data ----------------------------------------------------------------------------------
 
-    def to_dict(self, *, images: bool = True) -> dict[str, Any]:
+    def to_dict(self, *, images: bool = True) -> dict[str, Value]:
         """Return the recipe as plain data, ready for YAML or JSON.
 
         Parameters
@@ -96,7 +96,7 @@ class Recipe(StepGraph):
         return _data.to_data(self._steps, self._inputs, images=images)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+    def from_dict(cls, data: Mapping[str, object]) -> Self:
         """Return the recipe from plain data; the inverse of `to_dict`.
 
         Parameters
