@@ -24,9 +24,9 @@ def checked():
     """Declare a function, check it, and leave the catalogue as it was."""
     before = {op.name for op in OPERATIONS.users()}
 
-    def declare(function, parameters=None, **how):
+    def declare(function, parameters=None, **options):
         function.__name__ = "function"
-        tw.operation(**how)(function)
+        tw.operation(**options)(function)
         (finding,) = check(function, parameters=parameters)
         assert finding.operation == "test_check.function"
         assert str(finding).startswith("test_check.function: ")
@@ -73,9 +73,9 @@ RIGHT = [
 ]
 
 
-@pytest.mark.parametrize(("function", "how", "needed"), RIGHT)
-def test_right(checked, function, how, needed):
-    finding = checked(function, **how)
+@pytest.mark.parametrize(("function", "options", "needed"), RIGHT)
+def test_right(checked, function, options, needed):
+    finding = checked(function, **options)
     assert finding.verdict is Verdict.RIGHT, finding
     assert finding.ok
     ndim = len(finding.needed)
@@ -108,8 +108,8 @@ def test_larger_than_needed(checked, halo):
     assert finding.verdict is Verdict.LARGER
     assert finding.ok
     assert finding.needed == ((7, 7), (7, 7))
-    what = {12: "12", (7, 8): "7 × 8", None: "the whole image"}[halo]
-    assert f"larger than needed: {what}, 7 is enough" in str(finding)
+    declared = {12: "12", (7, 8): "7 × 8", None: "the whole image"}[halo]
+    assert f"larger than needed: {declared}, 7 is enough" in str(finding)
 
 
 GLOBAL = [
@@ -215,11 +215,11 @@ def test_the_shell(checked, tmp_path, capfd):
         "    return ndi.maximum_filter(image, size)\n\n\n"
         "@tw.operation\ndef same(image):\n    return image\n"
     )
-    held = ["-p", "size=15", "--operation", "highest"]
+    arguments = ["-p", "size=15", "--operation", "highest"]
     for halo, code, says in ((7, 0, "right: 7"), (3, 1, "too small: needs 7, declares 3"),
                              (12, 0, "larger than needed: 12, 7 is enough")):  # fmt: skip
         path.write_text(text.format(halo=halo))
-        assert main(["check", str(path), *held]) == code
+        assert main(["check", str(path), *arguments]) == code
         assert f"my_ops.highest: {says}" in capfd.readouterr().out
     assert main(["check", str(path), "--operation", "same"]) == 0
     assert capfd.readouterr().out.startswith("my_ops.same: right: 0")

@@ -98,8 +98,8 @@ def file(catalogue, tmp_path):
 def declared(catalogue):
     """Declare a function and return its operation."""
 
-    def declare(function, **how):
-        assert tw.operation(**how)(function) is function
+    def declare(function, **options):
+        assert tw.operation(**options)(function) is function
         return OPERATIONS[f"test_functions.{function.__name__}"]
 
     return declare
@@ -127,11 +127,11 @@ def test_a_file_is_loaded_and_behaves_like_the_catalogues_own(file, image):
     )  # fmt: skip
     assert op.halo(ndim=2, size=9) == ((4, 4), (4, 4))
     assert tw.OPERATIONS["my_ops.twice"].kind is Kind.POINTWISE
-    found = tw.apply("my_ops.highest", image, size=9, tiles=16)
-    np.testing.assert_array_equal(found, ndi.maximum_filter(image, 9))
+    result = tw.apply("my_ops.highest", image, size=9, tiles=16)
+    np.testing.assert_array_equal(result, ndi.maximum_filter(image, 9))
     lazy = tw.apply("my_ops.highest", da.from_array(image, chunks=20), size=9)
     assert isinstance(lazy, da.Array)
-    np.testing.assert_array_equal(lazy.compute(), found)
+    np.testing.assert_array_equal(lazy.compute(), result)
 
 
 def test_the_module_of_a_loaded_file_is_importable_and_its_functions_are_plain(file, image):
@@ -265,9 +265,9 @@ def test_plugins_are_loaded_when_somebody_asks(plugins, ask):
     assert "plugin_ops" not in sys.modules
     with pytest.warns(
         RuntimeWarning, match="plugin 'broken' of tilewise-plugin .*no license"
-    ) as told:
+    ) as notices:
         ask()
-    assert len(told) == 1
+    assert len(notices) == 1
     assert {"plugin_ops.highest", "plugin_ops.twice"} <= set(tw.OPERATIONS)
     load_entry_points()  # the warning does not come again
 
@@ -299,7 +299,7 @@ def annotated(
     sure: bool = False,
     word: str = "a",
     mode: Literal["a", "b"] = "a",
-    way: Way = Way.UP,
+    method: Way = Way.UP,
     pair: tuple[float, int] = (1, 2),
     many: tuple[float, ...] = (1.0,),
     axes_each: float | tuple[float, ...] = 1.0,
@@ -386,7 +386,7 @@ def good(image, size: int = 3):
 
 
 @pytest.mark.parametrize(
-    ("function", "how", "says"),
+    ("function", "options", "says"),
     [
         (no_image, {}, "takes no image"),
         (takes_tiles, {}, "'tiles' is a keyword of apply"),
@@ -405,10 +405,10 @@ def good(image, size: int = 3):
         (good, {"tolerance": -1}, "tolerance=-1: expected 0 or more"),
     ],
 )
-def test_what_is_declared_must_fit(catalogue, function, how, says):
+def test_what_is_declared_must_fit(catalogue, function, options, says):
     before = list(OPERATIONS)
     with pytest.raises(errors.InvalidFunction, match=says):
-        tw.operation(**how)(function)
+        tw.operation(**options)(function)
     assert list(OPERATIONS) == before
 
 
@@ -446,18 +446,18 @@ def returns_float(image):
 
 @pytest.mark.parametrize("halo", [2, None])
 @pytest.mark.parametrize(
-    ("how", "dtype", "output"),
+    ("options", "dtype", "output"),
     [
         ({}, np.float64, Output.IMAGE),
         ({"dtype": float}, np.float64, Output.IMAGE),
-        ({"dtype": lambda given: np.result_type(given, float)}, np.float64, Output.IMAGE),
+        ({"dtype": lambda dtype: np.result_type(dtype, float)}, np.float64, Output.IMAGE),
         ({"dtype": "same"}, np.uint8, None),
         ({"output": "labels"}, np.float64, None),
         ({"output": "mask"}, np.bool_, None),
     ],
 )
-def test_data_types_are_declared_or_found_out(declared, how, dtype, output, halo):
-    op = declared(returns_float, halo=halo, **how)
+def test_data_types_are_declared_or_found_out(declared, options, dtype, output, halo):
+    op = declared(returns_float, halo=halo, **options)
     image = np.arange(1200, dtype=np.uint8).reshape(30, 40)
     call = op.call(image.shape, image.dtype)
     assert op.whole_part(call).dtype == dtype
@@ -466,9 +466,9 @@ def test_data_types_are_declared_or_found_out(declared, how, dtype, output, halo
             tw.apply(op.name, image, tiles=16)
         return
     assert op.whole_part(call).output is output
-    found = tw.apply(op.name, image, tiles=16)
-    assert found.dtype == dtype
-    np.testing.assert_array_equal(found, image / 2)
+    result = tw.apply(op.name, image, tiles=16)
+    assert result.dtype == dtype
+    np.testing.assert_array_equal(result, image / 2)
 
 
 def test_a_function_that_returns_bool_gives_a_mask(declared, image):
@@ -501,18 +501,18 @@ def test_the_whole_image_is_given_at_once(declared, image):
 def test_further_images_members_and_channels_reach_the_function(declared):
     seen = []
 
-    def f(image, mask: np.ndarray, way: Way = Way.UP, channel_axis: int | None = None):
-        seen.append((image.shape, mask.shape, way, channel_axis))
+    def f(image, mask: np.ndarray, method: Way = Way.UP, channel_axis: int | None = None):
+        seen.append((image.shape, mask.shape, method, channel_axis))
         return image * 2
 
     op = declared(f, dtype="same", halo=1)
     image = np.random.default_rng(1).random((40, 30, 3))
     mask = image[..., 0] > 0.5
-    for way in ("DOWN", Way.DOWN):
-        found = tw.apply(op.name, image, mask=mask, way=way, channel_axis=-1, tiles=20)
-        np.testing.assert_array_equal(found, image * 2)
+    for method in ("DOWN", Way.DOWN):
+        result = tw.apply(op.name, image, mask=mask, method=method, channel_axis=-1, tiles=20)
+        np.testing.assert_array_equal(result, image * 2)
     assert ((21, 21, 3), (21, 21), Way.DOWN, 2) in seen
-    assert {way for *_, way, _ in seen} == {Way.DOWN}
+    assert {method for *_, method, _ in seen} == {Way.DOWN}
 
 
 # -- what goes wrong on a tile ---------------------------------------------------------------------
@@ -578,8 +578,8 @@ def by_hand(image):
 
 
 def test_a_chain_with_a_users_function_equals_its_functions_by_hand(chain, image, tmp_path):
-    (found,) = apply_recipe(chain, image, tiles=32)
-    np.testing.assert_array_equal(found.value, by_hand(image))
+    (output,) = apply_recipe(chain, image, tiles=32)
+    np.testing.assert_array_equal(output.value, by_hand(image))
     result = tw.run(chain, image, tmp_path / "out.ome.zarr")
     np.testing.assert_array_equal(zarr.open_group(result.path)["0"][...], by_hand(image))
 
@@ -606,8 +606,8 @@ def test_scripts_run_beside_the_file(chain, image, file, tmp_path):
         script.write_text(chain.to_script("in.zarr", name, scikit_image_only=plain))
         subprocess.run([sys.executable, script.name], cwd=tmp_path, check=True)
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), by_hand(image))
-    made = zarr.open_group(tmp_path / "out.ome.zarr")["0"][...]
-    np.testing.assert_array_equal(made, by_hand(image))
+    results = zarr.open_group(tmp_path / "out.ome.zarr")["0"][...]
+    np.testing.assert_array_equal(results, by_hand(image))
 
 
 # -- shells ----------------------------------------------------------------------------------------
@@ -620,13 +620,15 @@ def test_the_shell_knows_functions_from_files(chain, image, file, tmp_path, capf
     functions = ["--functions", str(file)]
     assert main(["run", str(recipe), str(source), str(tmp_path / "no.ome.zarr")]) == 2
     assert "--functions my_ops.py" in capfd.readouterr().err
-    one, two = tmp_path / "one.ome.zarr", tmp_path / "two.ome.zarr"
-    assert main(["run", str(recipe), str(source), str(one), *functions]) == 0
-    np.testing.assert_array_equal(zarr.open_group(one)["0"][...], by_hand(image))
-    assert main([*functions, "run", "my_ops.highest", str(source), str(two), "-p", "size=9"]) == 0
-    np.testing.assert_array_equal(zarr.open_group(two)["0"][...], ndi.maximum_filter(image, 9))
+    first, second = tmp_path / "one.ome.zarr", tmp_path / "two.ome.zarr"
+    assert main(["run", str(recipe), str(source), str(first), *functions]) == 0
+    np.testing.assert_array_equal(zarr.open_group(first)["0"][...], by_hand(image))
+    assert (
+        main([*functions, "run", "my_ops.highest", str(source), str(second), "-p", "size=9"]) == 0
+    )
+    np.testing.assert_array_equal(zarr.open_group(second)["0"][...], ndi.maximum_filter(image, 9))
     capfd.readouterr()
-    assert main(["rerun", str(one), *functions]) == 0
+    assert main(["rerun", str(first), *functions]) == 0
     assert main(["list", "--category", "my_ops", *functions]) == 0
     assert "my_ops.twice" in capfd.readouterr().out
     assert main(["describe", "my_ops.highest", *functions]) == 0
@@ -700,9 +702,9 @@ def test_the_page_says_what_works(file):
 @pytest.fixture(scope="module")
 def examples():
     """Return the example file's operations by name."""
-    found = {op.name: op for op in load_file(EXAMPLE)}
-    yield found
-    OPERATIONS.forget(*found)
+    operations = {op.name: op for op in load_file(EXAMPLE)}
+    yield operations
+    OPERATIONS.forget(*operations)
     sys.modules.pop("my_ops")
 
 

@@ -68,7 +68,7 @@ def test_every_operations_defaults_survive_a_file(name, tmp_path):
     recipe = Recipe([(name, {**required_of(op), **defaults_of(op)})])
     again = Recipe.load(recipe.save(tmp_path / "r.yaml"))
     assert again == recipe
-    before, after = (op.bind(dict(one.steps[0].parameters)) for one in (recipe, again))
+    before, after = (op.bind(dict(first.steps[0].parameters)) for first in (recipe, again))
     for key, value in before.items():
         np.testing.assert_array_equal(np.asarray(value), np.asarray(after[key]))
 
@@ -135,13 +135,13 @@ def test_a_recipe_cannot_be_changed():
 def test_of_takes_all_that_a_run_takes(tmp_path):
     recipe = Recipe([GAUSSIAN])
     path = recipe.save(tmp_path / "r.yaml")
-    for thing in (recipe, GAUSSIAN, [GAUSSIAN], path, str(path)):
-        assert Recipe.of(thing) == recipe
+    for definition in (recipe, GAUSSIAN, [GAUSSIAN], path, str(path)):
+        assert Recipe.of(definition) == recipe
     assert Recipe.of("filters.gaussian") == Recipe([("filters.gaussian", {})])
 
 
 @pytest.mark.parametrize(
-    ("steps", "error", "words"),
+    ("steps", "error", "message"),
     [
         (["filters.gausian"], errors.UnknownOperation, "Did you mean 'filters.gaussian'"),
         ([("filters.gaussian", {"sigm": 1})], errors.UnknownParameter, "Did you mean 'sigma'"),
@@ -154,8 +154,8 @@ def test_of_takes_all_that_a_run_takes(tmp_path):
         (7, errors.InvalidRecipe, "list of steps"),
     ],
 )
-def test_a_wrong_step_is_refused_when_the_recipe_is_made(steps, error, words):
-    with pytest.raises(error, match=words):
+def test_a_wrong_step_is_refused_when_the_recipe_is_made(steps, error, message):
+    with pytest.raises(error, match=message):
         Recipe(steps)
 
 
@@ -186,7 +186,7 @@ def test_a_whole_image_stays_out_of_the_file(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "words"),
+    ("text", "line", "message"),
     [
         ("", None, "not a recipe"),
         ("- 1", 1, "not a recipe"),
@@ -212,13 +212,13 @@ def test_a_whole_image_stays_out_of_the_file(name, tmp_path):
         ("version: 1\nsteps:\n- !!python/object/apply:os.system ['true']\n", 3, "not YAML"),
     ],
 )
-def test_a_wrong_file_is_named_with_its_line(text, line, words, tmp_path):
+def test_a_wrong_file_is_named_with_its_line(text, line, message, tmp_path):
     path = tmp_path / "r.yaml"
     path.write_text(text)
     where = f"r.yaml, line {line}: " if line else "r.yaml: "
     with pytest.raises(errors.InvalidRecipe, match=where) as caught:
         Recipe.load(path)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

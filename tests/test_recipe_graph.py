@@ -99,16 +99,16 @@ def test_one_of_several_results_joins_as_itself():
     step = Step("util.compare_images", {"method": "diff"}, inputs={"image1": "source"})
     for recipe in (MASK, corners):
         joined = recipe.extended(step, {"image1": corners}, {"image1": 1})
-        (number,) = (n for n, one in enumerate(joined.steps) if "corner" in one.operation)
+        (number,) = (n for n, step in enumerate(joined.steps) if "corner" in step.operation)
         assert joined.links[len(joined) - 1]["image1"] == Link(number, 1)
         assert joined.steps[-1].inputs["image1"] == "corner_foerstner[1]"
         assert len(joined) == len({*recipe.steps, *corners.steps}) + 1
 
 
 def test_names_stay_unique_when_recipes_join():
-    one = Recipe([Step("filters.gaussian", {"sigma": 1}, "smooth")])
+    first = Recipe([Step("filters.gaussian", {"sigma": 1}, "smooth")])
     other = Recipe([Step("filters.gaussian", {"sigma": 9}, "smooth")])
-    recipe = one.extended(Step("segmentation.watershed"), {"markers": other, "mask": "cells"})
+    recipe = first.extended(Step("segmentation.watershed"), {"markers": other, "mask": "cells"})
     assert [step.name for step in recipe.steps] == ["smooth", "smooth_2", None]
     assert recipe.inputs == ("cells",)
     assert recipe.links[2] == {
@@ -130,7 +130,7 @@ def test_edits_make_new_recipes():
 
 
 @pytest.mark.parametrize(
-    ("step", "words"),
+    ("step", "message"),
     [
         ({"name": "source"}, "Invalid step name"),
         ({"name": "two words"}, "Invalid step name"),
@@ -141,8 +141,8 @@ def test_edits_make_new_recipes():
         ({"enabled": 1}, "expected true or false"),
     ],
 )
-def test_a_wrong_entry_is_refused(step, words):
-    with pytest.raises(errors.InvalidRecipe, match=words):
+def test_a_wrong_entry_is_refused(step, message):
+    with pytest.raises(errors.InvalidRecipe, match=message):
         Recipe([Step("filters.median", **step)])
 
 
@@ -156,7 +156,7 @@ def test_an_image_is_given_once():
 
 
 @pytest.mark.parametrize(
-    ("line", "entry", "words"),
+    ("line", "entry", "message"),
     [
         (5, "  name: source", "Invalid step name"),
         (5, "  inputs: {mask: nowhere}", "no step before it"),
@@ -168,14 +168,14 @@ def test_an_image_is_given_once():
         (6, "  parameters:\n    mode: sideways", "mode"),
     ],
 )
-def test_a_wrong_file_is_named_with_its_line(line, entry, words, tmp_path):
+def test_a_wrong_file_is_named_with_its_line(line, entry, message, tmp_path):
     path = tmp_path / "r.yaml"
     path.write_text(
         f"version: 2\nsteps:\n- filters.gaussian\n- operation: filters.sobel\n{entry}\n"
     )
     with pytest.raises(errors.InvalidRecipe, match=rf"r\.yaml, line {line}: ") as caught:
         Recipe.load(path)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_wrong_inputs_of_a_file_are_named_with_their_line(tmp_path):

@@ -102,7 +102,7 @@ def exported(
     image: Any,
     inputs: Any = None,
     suffixes: Any = (".ome.zarr",),
-    **how: Any,
+    **options: Any,
 ) -> Path:
     """Run the script of a recipe on images in a folder, and return what it wrote."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def exported(
     for name, further in (inputs or {}).items():
         np.save(folder / f"{name}.npy", further)
         arguments += [f"--{name}", folder / f"{name}.npy"]
-    script = recipe.to_script(folder / "the source.npy", **how)
+    script = recipe.to_script(folder / "the source.npy", **options)
     default = re.search(r'"destination", nargs="\?", default="result(.*)"', script)[1]
     where = folder / f"result{'.npy' if default in suffixes else default}"
     where.unlink(missing_ok=True)
@@ -163,10 +163,10 @@ def test_a_script_gives_what_its_recipe_gives(
 def compare(op: Any, where: Path, expected: Any, image: Any, *, plain: bool) -> None:
     """Compare what a script wrote with what the recipe gives."""
     if where.suffix == ".npy":
-        found = np.load(where)
+        result = np.load(where)
         if plain and op.result.dtype_varies:
-            found = found.astype(np.asarray(expected).dtype)
-        assert_same(op, found, np.asarray(expected), image)
+            result = result.astype(np.asarray(expected).dtype)
+        assert_same(op, result, np.asarray(expected), image)
     elif where.suffix == ".pickle":
         assert_same(op, pickle.loads(where.read_bytes()), expected, image)
     else:
@@ -257,11 +257,11 @@ def stack_of(coins: np.ndarray, axes: str) -> np.ndarray:
     image = np.empty([lengths[axis] for axis in axes], coins.dtype)
     plane = tuple(slice(None) if axis in "yx" else 0 for axis in axes)
     loops = [lengths[axis] if axis not in "yx" else 1 for axis in axes]
-    for number, place in enumerate(np.ndindex(*loops)):
-        at = tuple(
-            i if axis not in "yx" else s for i, s, axis in zip(place, plane, axes, strict=True)
+    for number, position in enumerate(np.ndindex(*loops)):
+        index = tuple(
+            i if axis not in "yx" else s for i, s, axis in zip(position, plane, axes, strict=True)
         )
-        image[at] = np.roll(coins, 9 * number, axis=1) // (number % 3 + 1)
+        image[index] = np.roll(coins, 9 * number, axis=1) // (number % 3 + 1)
     return image
 
 
@@ -297,9 +297,9 @@ def test_what_is_saved_is_what_a_run_saves(case: str, coins: np.ndarray, tmp_pat
     run, script = (open_image(tmp_path / f"{name}.ome.zarr") for name in ("run", "script"))
     assert (script.axes, script.scale, script.units) == (run.axes, run.scale, run.units)
     assert script.labels == run.labels
-    for one, other in zip(script.levels, run.levels, strict=True):
-        assert one.dtype == other.dtype
-        np.testing.assert_array_equal(one[...], other[...])
+    for first, other in zip(script.levels, run.levels, strict=True):
+        assert first.dtype == other.dtype
+        np.testing.assert_array_equal(first[...], other[...])
 
 
 def zarr_of(path: Path, image: np.ndarray, axes: str) -> str:
@@ -322,10 +322,10 @@ NUCLEI = Recipe([SMOOTH, "filters.threshold_otsu", ("measure.label", {"connectiv
 
 @PLAIN
 def test_a_script_runs_as_a_program(plain: bool, coins: np.ndarray, tmp_path: Path) -> None:
-    source, there = tmp_path / "source.tif", tmp_path / "labels.npy"
+    source, destination = tmp_path / "source.tif", tmp_path / "labels.npy"
     tifffile.imwrite(source, coins)
     script = tmp_path / "nuclei.py"
-    script.write_text(NUCLEI.to_script(source, there, scikit_image_only=plain))
+    script.write_text(NUCLEI.to_script(source, destination, scikit_image_only=plain))
     forbidden = "napari_tilewise" if plain else "napari"
     program = (
         "import runpy, sys\n"
@@ -336,7 +336,7 @@ def test_a_script_runs_as_a_program(plain: bool, coins: np.ndarray, tmp_path: Pa
         [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    np.testing.assert_array_equal(np.load(there), result_of(last_of(NUCLEI, coins)))
+    np.testing.assert_array_equal(np.load(destination), result_of(last_of(NUCLEI, coins)))
 
 
 def test_a_number_is_printed_and_saved(
@@ -383,8 +383,8 @@ def test_a_stack_of_three_planes_stays_one(tmp_path: Path, coins: np.ndarray) ->
 
 def test_an_image_with_other_axes_is_refused(coins: np.ndarray, tmp_path: Path) -> None:
     source = zarr_of(tmp_path / "stack.ome.zarr", stack_of(coins, "tyx"), "tyx")
-    for axes, words in ((None, "spatial axes only"), ("yx", "the axes yx"), ("zyx", "axes zyx")):
-        with pytest.raises(errors.InvalidAxes, match=f"the axes tyx.*{words}.*axes='tyx'"):
+    for axes, message in ((None, "spatial axes only"), ("yx", "the axes yx"), ("zyx", "axes zyx")):
+        with pytest.raises(errors.InvalidAxes, match=f"the axes tyx.*{message}.*axes='tyx'"):
             execute(Recipe([SMOOTH]).to_script(axes=axes), source, tmp_path / "no.ome.zarr")
     np.save(tmp_path / "plane.npy", coins)
     with pytest.raises(errors.InvalidAxes, match="the axes yx"):
@@ -435,7 +435,7 @@ save(labels, args.destination, like=args.source, labels=True)
         == f'''\
 """Gaussian, threshold Otsu, label: generated by napari-tilewise {tw.__version__}.
 
-Needs scikit-image and NumPy only, and memory for the whole image.
+Needs only scikit-image and NumPy, and memory for the whole image.
 """
 
 import argparse
@@ -463,9 +463,9 @@ def test_ruff_finds_nothing_in_any_of_them(tmp_path: Path) -> None:
     folder.mkdir()
     for number, (name, axes) in enumerate(CASES):
         for plain in (False, True):
-            how = {"axes": axes, "scikit_image_only": plain}
-            text = CHAINS[name][0].to_script("a folder/a.npy", **how)
-            assert text == CHAINS[name][0].to_script("a folder/a.npy", **how)
+            options = {"axes": axes, "scikit_image_only": plain}
+            text = CHAINS[name][0].to_script("a folder/a.npy", **options)
+            assert text == CHAINS[name][0].to_script("a folder/a.npy", **options)
             (folder / f"script_{number}{'_plain' * plain}.py").write_text(text)
     config = ["--config", str(ROOT / "pyproject.toml"), "--config", f'src=["{ROOT / "src"}"]']
     for command in (["check"], ["format", "--diff"]):
@@ -510,12 +510,12 @@ def test_a_value_is_written_so_that_python_reads_it(value: Any) -> None:
 
 def test_a_function_and_an_image_are_refused_as_a_file_refuses_them() -> None:
     mask = np.ones((5, 5), bool)
-    for step, words in (
+    for step, message in (
         (("filters.threshold_local", {"method": "generic", "param": np.mean}), "holds a function"),
         (("measure.find_contours", {"mask": mask}), "holds an image as 'mask'"),
     ):
         recipe = Recipe([SMOOTH, step])
-        with pytest.raises(errors.InvalidRecipe, match=f"Step 2 .*{words}.*omit it"):
+        with pytest.raises(errors.InvalidRecipe, match=f"Step 2 .*{message}.*omit it"):
             recipe.to_script()
     with pytest.raises(errors.InvalidRecipe, match="switched off"):
         Recipe([Step("filters.gaussian", enabled=False)]).to_script()
@@ -596,10 +596,10 @@ def test_the_shell_writes_scripts(
     assert main(["script", str(recipe)]) == 0
     assert capsys.readouterr().out == NUCLEI.to_script()
     source = zarr_of(tmp_path / "a.ome.zarr", stack_of(coins, "tyx"), "tyx")
-    there = tmp_path / "nuclei.py"
-    command = ["script", str(recipe), "-o", str(there), "--plain", "--source", source]
+    script_file = tmp_path / "nuclei.py"
+    command = ["script", str(recipe), "-o", str(script_file), "--plain", "--source", source]
     assert main(command) == 0
-    assert capsys.readouterr().out == f"{there}\n"
-    assert there.read_text() == NUCLEI.to_script(source, axes="tyx", scikit_image_only=True)
+    assert capsys.readouterr().out == f"{script_file}\n"
+    assert script_file.read_text() == NUCLEI.to_script(source, axes="tyx", scikit_image_only=True)
     assert main(command) == 1
     assert "exists" in capsys.readouterr().err

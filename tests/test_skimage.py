@@ -44,11 +44,11 @@ def lazily(pixels, chunk=50):
 
 
 def test_committed_modules_are_the_generated_ones():
-    made = _generate.files()
-    for path, text in made.items():
+    texts = _generate.files()
+    for path, text in texts.items():
         assert path.read_text(encoding="utf-8") == text, "run: make dropin"
-    found = {*_generate.FOLDER.rglob("*.py"), *_generate.FOLDER.rglob("*.pyi")}
-    assert {p for p in found if p.name.startswith("__init__") or p.name[0] != "_"} == set(made)
+    files = {*_generate.FOLDER.rglob("*.py"), *_generate.FOLDER.rglob("*.pyi")}
+    assert {p for p in files if p.name.startswith("__init__") or p.name[0] != "_"} == set(texts)
 
 
 @pytest.mark.parametrize("path", MODULES)
@@ -74,14 +74,14 @@ def test_every_public_module_has_the_same_names_signatures_and_docstrings(path):
 
 @pytest.mark.parametrize("key", list(tw.OPERATIONS))
 def test_every_operation_is_found_under_its_path(key):
-    found = ski
+    dropin = ski
     for name in key.split("."):
-        found = getattr(found, name)
+        dropin = getattr(dropin, name)
     operation = tw.OPERATIONS[key]
-    assert found.__wrapped__ is resolve(key)
-    assert found.__doc__.count("napari-tilewise: ") == 1
-    assert operation.exactness != "identical" or "bit for bit" in found.__doc__
-    assert pickle.loads(pickle.dumps(found)) is found
+    assert dropin.__wrapped__ is resolve(key)
+    assert dropin.__doc__.count("napari-tilewise: ") == 1
+    assert operation.exactness != "identical" or "bit for bit" in dropin.__doc__
+    assert pickle.loads(pickle.dumps(dropin)) is dropin
 
 
 def test_all_ways_to_import():
@@ -141,11 +141,11 @@ def test_a_small_image_goes_to_scikit_image(monkeypatch):
 
 def test_a_large_image_goes_to_the_engine_where_that_is_identical(monkeypatch):
     monkeypatch.setattr(_dropin, "LEAST", 1000)
-    asked = []
+    calls = []
     engine = _dropin._Route._apply
 
     def spy(self, *args):
-        asked.append(self.operation.name)
+        calls.append(self.operation.name)
         return engine(self, *args)
 
     monkeypatch.setattr(_dropin._Route, "_apply", spy)
@@ -153,24 +153,24 @@ def test_a_large_image_goes_to_the_engine_where_that_is_identical(monkeypatch):
     np.testing.assert_array_equal(
         ski.filters.gaussian(pixels, 2), skimage.filters.gaussian(pixels, 2)
     )
-    assert asked == ["filters.gaussian"]
+    assert calls == ["filters.gaussian"]
     np.testing.assert_array_equal(  # within a tolerance only
         ski.filters.threshold_niblack(pixels), skimage.filters.threshold_niblack(pixels)
     )
     ski.filters.threshold_otsu(pixels)  # gathers numbers only: scikit-image is faster
     masked = np.ma.masked_array(pixels, pixels > 0.5)  # no plain array
     ski.filters.gaussian(masked, 2)
-    assert asked == ["filters.gaussian"]
+    assert calls == ["filters.gaussian"]
 
 
 def test_what_the_engine_refuses_scikit_image_answers():
-    told = []
+    notices = []
     pixels = image()
     out = np.empty_like(pixels)
-    with ski.tiling(40, callback=lambda key, error: told.append((key, type(error)))):
-        found = ski.filters.gaussian(pixels, 1, out=out)
-        assert found is out
-        np.testing.assert_array_equal(found, skimage.filters.gaussian(pixels, 1))
+    with ski.tiling(40, callback=lambda key, error: notices.append((key, type(error)))):
+        result = ski.filters.gaussian(pixels, 1, out=out)
+        assert result is out
+        np.testing.assert_array_equal(result, skimage.filters.gaussian(pixels, 1))
         ski.filters.gaussian(pixels, 1)
         with pytest.raises(ValueError, match="Sigma values less than zero") as caught:
             ski.filters.gaussian(pixels, -1)
@@ -179,7 +179,7 @@ def test_what_the_engine_refuses_scikit_image_answers():
             ski.filters.gaussian(pixels, sgima=1)
         with pytest.raises(TypeError, match="missing 1 required positional argument"):
             ski.filters.gaussian()
-    assert told == [
+    assert notices == [
         ("filters.gaussian", UnknownParameter),
         ("filters.gaussian", type(None)),
         ("filters.gaussian", InvalidParameter),
@@ -187,17 +187,17 @@ def test_what_the_engine_refuses_scikit_image_answers():
 
 
 def test_tiles_may_be_chosen_per_call():
-    asked = []
+    calls = []
 
     def tiles(operation, shape):
-        asked.append((operation.name, shape))
+        calls.append((operation.name, shape))
         return (20, 30)
 
     pixels = image(shape=(3, 60, 90))
     with ski.tiling(tiles):
-        found = ski.filters.gaussian(pixels, 2, channel_axis=0)
-    np.testing.assert_array_equal(found, skimage.filters.gaussian(pixels, 2, channel_axis=0))
-    assert asked == [("filters.gaussian", (60, 90))]
+        result = ski.filters.gaussian(pixels, 2, channel_axis=0)
+    np.testing.assert_array_equal(result, skimage.filters.gaussian(pixels, 2, channel_axis=0))
+    assert calls == [("filters.gaussian", (60, 90))]
 
 
 @pytest.mark.parametrize(
@@ -249,28 +249,28 @@ def test_nothing_is_read_before_it_is_computed():
 def test_zarr_arrays_are_taken():
     pixels = image("uint8")
     stored = zarr.array(pixels, chunks=(32, 32))
-    found = ski.filters.median(stored)
-    assert isinstance(found, da.Array)
-    np.testing.assert_array_equal(found.compute(), skimage.filters.median(pixels))
+    result = ski.filters.median(stored)
+    assert isinstance(result, da.Array)
+    np.testing.assert_array_equal(result.compute(), skimage.filters.median(pixels))
 
 
 def test_a_lazy_mask_makes_a_lazy_result():
     pixels, mask = image(), image(seed=1) > 0.3
-    found = ski.filters.sobel(pixels, mask=lazily(mask))
-    assert isinstance(found, da.Array)
-    np.testing.assert_array_equal(found.compute(), skimage.filters.sobel(pixels, mask=mask))
+    result = ski.filters.sobel(pixels, mask=lazily(mask))
+    assert isinstance(result, da.Array)
+    np.testing.assert_array_equal(result.compute(), skimage.filters.sobel(pixels, mask=mask))
 
 
 def test_lazy_scalars_are_computed():
     pixels = image()
     low, high = (da.from_array(np.array(v)) for v in (0.2, 0.7))
     expected = skimage.filters.apply_hysteresis_threshold(pixels, 0.2, 0.7)
-    for given in (pixels, lazily(pixels)):
-        found = ski.filters.apply_hysteresis_threshold(given, low, high)
-        np.testing.assert_array_equal(np.asarray(found), expected)
-    found = ski.exposure.rescale_intensity(lazily(pixels), in_range=(low, high))
+    for values in (pixels, lazily(pixels)):
+        result = ski.filters.apply_hysteresis_threshold(values, low, high)
+        np.testing.assert_array_equal(np.asarray(result), expected)
+    result = ski.exposure.rescale_intensity(lazily(pixels), in_range=(low, high))
     expected = skimage.exposure.rescale_intensity(pixels, in_range=(0.2, 0.7))
-    np.testing.assert_array_equal(found.compute(), expected)
+    np.testing.assert_array_equal(result.compute(), expected)
 
 
 def test_what_a_lazy_image_cannot_have_is_said():
@@ -303,7 +303,7 @@ def test_deprecated_functions_warn_for_lazy_images_too():
     with pytest.warns(FutureWarning) as theirs:
         expected = skimage.morphology.binary_erosion(mask)
     with pytest.warns(FutureWarning) as ours:
-        found = ski.morphology.binary_erosion(lazily(mask))
+        result = ski.morphology.binary_erosion(lazily(mask))
     assert str(ours[0].message) == str(theirs[0].message)
     assert ours[0].filename == __file__
-    np.testing.assert_array_equal(np.asarray(found), expected)
+    np.testing.assert_array_equal(np.asarray(result), expected)

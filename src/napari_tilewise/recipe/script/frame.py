@@ -110,7 +110,7 @@ class ScriptFrame:
             )
         about = "Reads, computes and writes tile by tile, whatever the size of the image."
         if self._plain:
-            about = "Needs scikit-image and NumPy only, and memory for the whole image."
+            about = "Needs only scikit-image and NumPy, and memory for the whole image."
         if axes is not None:
             about += f" For images with the axes {axes}."
         return f'"""{summary}: {_GENERATED}.\n\n{textwrap.fill(about, WIDTH)}\n"""'
