@@ -324,7 +324,7 @@ WANTED = {
     "sure": Flag(),
     "word": Text(),
     "mode": ChoiceSpec(choices=("a", "b")),
-    "way": EnumMember(members=Way, choices=("UP", "DOWN")),
+    "method": EnumMember(members=Way, choices=("UP", "DOWN")),
     "pair": FixedNumbers(item=Number(), least=2),
     "many": Numbers(item=Number()),
     "axes_each": Number(per_axis=True),
@@ -345,7 +345,7 @@ def test_annotations_and_defaults_say_what_parameters_take(declared):
     assert op.images == ("mask", "label_image", "other")
     assert op.channel == "channel_axis"
     assert op.parameters["size"].required
-    assert op.parameters["way"].default == "UP"
+    assert op.parameters["method"].default == "UP"
     for name, parameter in op.parameters.items():
         if not parameter.required:
             parameter.spec.check(name, parameter.default, 2)
