@@ -191,7 +191,7 @@ def test_a_whole_image_stays_out_of_the_file(name, tmp_path):
         ("", None, "not a recipe"),
         ("- 1", 1, "not a recipe"),
         ("steps: [filters.gaussian]", 1, "version None"),
-        ("steps: []\nversion: 99\n", 2, "version is 99"),
+        ("steps: []\nversion: 99\n", 2, "version 99"),
         ("version: 1\nstep: []\n", 2, "Did you mean 'steps'"),
         ("version: 1\nsteps: gaussian\n", 2, "expected a list"),
         ("version: 1\nsteps:\n- filters.gaussian\n- filters.gausian\n", 4, "filters.gaussian"),

@@ -9,7 +9,7 @@ from napari_tilewise.engine.cache import shared_cache
 from napari_tilewise.engine.stored_image import StoredImage
 from napari_tilewise.engine.tile_order import band_width, banded
 from napari_tilewise.errors import OperationFailed, TilewiseError
-from napari_tilewise.grid import Grid, Region, words
+from napari_tilewise.grid import Grid, Region, format_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -96,12 +96,12 @@ class Plane:
             raise
         except MemoryError as error:
             raise OperationFailed(
-                f"{self.operation.name} ran out of memory on the tile {words(tile)}; "
+                f"{self.operation.name} ran out of memory on the tile {format_region(tile)}; "
                 "use smaller tiles."
             ) from error
         except Exception as error:
             raise OperationFailed(
-                f"{self.operation.name} failed on the tile {words(tile)}: {error}"
+                f"{self.operation.name} failed on the tile {format_region(tile)}: {error}"
             ) from error
 
     def stored(self, name: str) -> StoredImage | None:
