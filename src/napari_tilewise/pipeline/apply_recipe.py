@@ -220,7 +220,7 @@ def keys_of(recipe: Recipe, axes: Any, spatial: Any, tiles: Any) -> dict[int, Ha
     for number in recipe.running:
         links = recipe.links[number].items()
         images = frozenset((role, of(link)) for role, link in links)
-        keys[number] = (recipe.steps[number].work, images, layout)
+        keys[number] = (recipe.steps[number].computation, images, layout)
     return keys
 
 
