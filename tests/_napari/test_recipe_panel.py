@@ -206,7 +206,7 @@ def test_an_edit_that_makes_no_recipe_is_refused_with_the_reason(chain, recipes)
     before = recipes.recipe
     assert operations(recipes)[-1] == "measure.regionprops_table"
     recipes.tools.up.click()
-    assert "gives a table and no image" in recipes.message.text()
+    assert "whose result is a table, not an image" in recipes.message.text()
     assert recipes.recipe == before
     choose(recipes, 0)
     write(recipes, sigma="-1")
