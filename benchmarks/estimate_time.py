@@ -42,7 +42,7 @@ steps = tw.Recipe([tuple(step) for step in recipe])
 told = estimate(tw.plan(steps, source, resume=True))
 started = time.perf_counter()
 tw.run(steps, source, destination, overwrite=True)
-print(json.dumps([told.seconds, told.took, told.share, time.perf_counter() - started, told.why]))
+print(json.dumps([told.seconds, told.took, told.share, time.perf_counter() - started, told.reason]))
 """
 
 

@@ -34,10 +34,10 @@ def batch_and_die(at: int, *args: Any, **options: Any) -> None:
 
 
 def _small_tiles() -> None:
-    from napari_tilewise.runs import plan
+    from napari_tilewise.runs import planner
 
-    plan.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
-    plan.LONGEST_TILE = {2: CHUNK}
+    planner.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
+    planner.LONGEST_TILE = {2: CHUNK}
 
 
 def _counting(kind: str, at: int, act: Callable[[], None]) -> Callable[[object], None]:

@@ -47,11 +47,11 @@ def shell(
     from napari_tilewise.cli import main
     from napari_tilewise.engine import source
     from napari_tilewise.provenance import record
-    from napari_tilewise.runs import plan
+    from napari_tilewise.runs import planner
 
     record.datetime = Noon  # type: ignore[attr-defined]
-    plan.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
-    plan.LONGEST_TILE = {2: CHUNK}
+    planner.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
+    planner.LONGEST_TILE = {2: CHUNK}
     source.VIRTUAL_CHUNK = {2: CHUNK}
     _log_tiles(log)
     if fault is not None:

@@ -81,8 +81,8 @@ def run(
 
 def run_small(*args: Any, **options: Any) -> None:
     """Run with many small tiles."""
-    from napari_tilewise.runs import plan
+    from napari_tilewise.runs import planner
 
-    plan.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
-    plan.LONGEST_TILE = {2: CHUNK}
+    planner.default_chunks = lambda shape, axes, looped: (CHUNK,) * len(shape)  # type: ignore[attr-defined]
+    planner.LONGEST_TILE = {2: CHUNK}
     run(*args, **options)

@@ -146,7 +146,7 @@ def last_line(result):
         (["filters.gaussian", "-p", "sigma=[1"], ["'[1'", "cannot be read"]),
         (["filters.gaussian", "-p", "sigma=2020-13-45"], ["cannot be read"]),
         (["filters.gaussian", "-p", "sigma"], ["expected -p name=value"]),
-        (["filters.gaussian", "-p", "sigma=1", "-p", "sigma=2"], ["given twice"]),
+        (["filters.gaussian", "-p", "sigma=1", "-p", "sigma=2"], ["occurs twice"]),
         (["filters.gaussian", "--memory", "lots"], ["'lots'", "2 GiB"]),
         (["filters.gaussian", "--axes", "ab"], ["axes"]),
         (["filters.gaussian", "--axes", "yx", "--spatial", "z"], ["spatial"]),

@@ -151,7 +151,7 @@ def test_bytes_read_and_written(source: ArrayLike, tmp_path: Path) -> None:
 
 def test_passes_halos_and_what_is_kept(source: ArrayLike) -> None:
     chain = traffic(plan(NUCLEI, source, axes="yx", resume=True))
-    assert chain.kept >= COINS.size * 8
+    assert chain.materialized >= COINS.size * 8
     assert chain.passes == 4  # range, histogram, pieces, labels
     assert chain.read == COINS.nbytes
     wide = traffic(plan(("filters.gaussian", {"sigma": 20}), source, axes="yx"))

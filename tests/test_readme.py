@@ -25,7 +25,7 @@ def after_python(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("readme")
         # A reader's process is small; this one holds what all tests before it have imported.
-        patch.setattr("napari_tilewise.runs.plan.resident", lambda: 200 * 2**20)
+        patch.setattr("napari_tilewise.runs.planner.resident", lambda: 200 * 2**20)
         patch.chdir(folder)
         namespace = {}
         for block in blocks("python"):
@@ -45,7 +45,7 @@ def test_the_python_gives_scikit_images_answer(after_python):
 
 def test_the_shell_commands_run(after_python, monkeypatch, capsys):
     monkeypatch.chdir(after_python[0])
-    monkeypatch.setattr("napari_tilewise.runs.plan.resident", lambda: 200 * 2**20)
+    monkeypatch.setattr("napari_tilewise.runs.planner.resident", lambda: 200 * 2**20)
     commands = [line for block in blocks("bash") for line in block.splitlines()]
     assert len(commands) >= 5
     for command in commands:

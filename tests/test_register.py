@@ -53,8 +53,8 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     def chunks(shape: tuple[int, ...], axes: Any, looped: Any) -> tuple[int, ...]:
         return (*[1] * (len(shape) - 2), 32, 32)
 
-    monkeypatch.setattr("napari_tilewise.runs.plan.default_chunks", chunks)
-    monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 32})
+    monkeypatch.setattr("napari_tilewise.runs.planner.default_chunks", chunks)
+    monkeypatch.setattr("napari_tilewise.runs.planner.LONGEST_TILE", {2: 32})
 
 
 @pytest.fixture
@@ -117,13 +117,13 @@ class TestRuns:
         assert left.progress.task == "3 steps to measure.label"
         assert 0 < left.progress.done < left.progress.total == TILES
         # Another machine, or another moment, would be planned otherwise: what is done decides.
-        monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 96})
+        monkeypatch.setattr("napari_tilewise.runs.planner.LONGEST_TILE", {2: 96})
         told: list[Any] = []
         left.resume(progress=told.append, memory=None)
         (resumed,) = (event for event in told if isinstance(event, RunResumed))
         assert resumed.done == left.progress.done
         assert unfinished.unfinished_runs() == []
-        monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 32})
+        monkeypatch.setattr("napari_tilewise.runs.planner.LONGEST_TILE", {2: 32})
         tw.run(CHAIN, source, tmp_path / "b" / "a.ome.zarr", **options)
         found, expected = content(path), content(tmp_path / "b" / "a.ome.zarr")
         assert found == expected
@@ -381,7 +381,7 @@ class TestShell:
         cancelled_run(source, path)
         assert main(["runs"]) == 0
         line = capfd.readouterr().out
-        assert line.startswith(f"left  {path}  filters.gaussian of {source}, ")
+        assert line.startswith(f"interrupted  {path}  filters.gaussian of {source}, ")
         assert main(["runs", "--resume", str(path)]) == 0
         out, err = capfd.readouterr()
         assert out.strip() == str(path)
@@ -396,7 +396,7 @@ class TestShell:
 
     def test_what_is_not_known_is_refused(self, tmp_path: Path, capfd: Any) -> None:
         assert main(["runs", "--forget", str(tmp_path / "x")]) == 2
-        assert "No unfinished run" in capfd.readouterr().err
+        assert "no unfinished run" in capfd.readouterr().err
         assert main(["runs", "--forget", "a", "--resume", "b"]) == 2
         assert "give one" in capfd.readouterr().err
         with pytest.raises(InvalidParameter):

@@ -50,9 +50,9 @@ def source(tmp_path: Path) -> Path:
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make runs use many small tiles, in this process."""
     monkeypatch.setattr(
-        "napari_tilewise.runs.plan.default_chunks", lambda shape, axes, looped: (32, 32)
+        "napari_tilewise.runs.planner.default_chunks", lambda shape, axes, looped: (32, 32)
     )
-    monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 32})
+    monkeypatch.setattr("napari_tilewise.runs.planner.LONGEST_TILE", {2: 32})
 
 
 def content(path: Path) -> dict[str, bytes]:

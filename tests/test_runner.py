@@ -100,7 +100,7 @@ def test_planes_and_volumes_of_a_stack(
     axes: str, spatial: str | None, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which axes go together decides what is computed, never how it can be written."""
-    monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 32, 3: 32})
+    monkeypatch.setattr("napari_tilewise.runs.planner.LONGEST_TILE", {2: 32, 3: 32})
     shape = {"t": 2, "c": 3, "z": 5, "y": 70, "x": 90}
     rng = np.random.default_rng(7)
     stack = rng.integers(0, 60000, [shape[axis] for axis in axes]).astype(np.uint16)
@@ -237,7 +237,7 @@ def test_a_smaller_budget_takes_smaller_tiles_and_stays_below_it() -> None:
     small = plan(recipe, image, memory=large.budget.process + 200 * 2**20, axes="yx")
     assert np.prod(small.tile) < np.prod(large.tile)
     assert small.budget.total <= large.budget.process + 200 * 2**20
-    assert all(t % c == 0 for t, c in zip(small.grid.tile, small.chunks, strict=True))
+    assert all(t % c == 0 for t, c in zip(small.grid.tile, small.output.chunks, strict=True))
 
 
 def test_unnamed_axes_are_asked_for(tmp_path: Path) -> None:

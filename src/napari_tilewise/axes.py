@@ -7,6 +7,7 @@ operation then runs over all of them, as scikit-image does.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import index
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -32,6 +33,16 @@ KINDS: Mapping[str, str] = MappingProxyType(
 """The kind of axis that each letter names: time, channel, space or other."""
 
 _DEFAULTS = {1: "x", 2: "yx", 3: "zyx", 4: "tzyx", 5: "tczyx"}
+
+
+@dataclass(frozen=True)
+class AxisSelection:
+    """Names of an image's axes together with the spatial axes, which an operation runs over."""
+
+    names: str | Sequence[str] | None = None
+    """One letter per axis; None: those that the image itself names."""
+    spatial: str | int | Sequence[int] | None = None
+    """Letters or axis numbers; None: z, y and x if the axes are known, else all of them."""
 
 
 def kind(axis: str) -> str:

@@ -602,8 +602,8 @@ def test_what_cannot_be_planned_cannot_run(coins, recipes, run, qtbot, tmp_path,
         "napari_tilewise._napari.recipe_panel.recipe_files.QFileDialog.getSaveFileName",
         lambda *args: (str(tmp_path / "out.ome.zarr"), ""),
     )
-    monkeypatch.setattr("napari_tilewise.runs.plan.resident", lambda: 2**60)
-    monkeypatch.setattr("napari_tilewise.runs.plan.available_memory", lambda: -(2**61))
+    monkeypatch.setattr("napari_tilewise.runs.planner.resident", lambda: 2**60)
+    monkeypatch.setattr("napari_tilewise.runs.planner.available_memory", lambda: -(2**61))
     recipes.files.run_full.click()
     asked = recipes.files.plan
     qtbot.waitUntil(lambda: "Raise memory=" in asked.text.text(), timeout=30_000)

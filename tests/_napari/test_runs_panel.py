@@ -74,9 +74,9 @@ def state(tmp_path, monkeypatch):
     monkeypatch.setenv(registry.STATE, str(tmp_path / "state"))
     monkeypatch.setattr(session_runs.SESSION, "_runs", [])
     monkeypatch.setattr(
-        "napari_tilewise.runs.plan.default_chunks", lambda shape, axes, looped: (32, 32)
+        "napari_tilewise.runs.planner.default_chunks", lambda shape, axes, looped: (32, 32)
     )
-    monkeypatch.setattr("napari_tilewise.runs.plan.LONGEST_TILE", {2: 32})
+    monkeypatch.setattr("napari_tilewise.runs.planner.LONGEST_TILE", {2: 32})
     monkeypatch.setattr("napari_tilewise.engine.pool.LOOK", 0.01)
 
 

@@ -265,9 +265,9 @@ def test_what_holds_the_lock_goes_to_processes(
     image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("napari_tilewise.executors.selection.WORTH", 1)
-    assert plan(["feature.hog"], image, workers=2).place.processes == 2
-    assert plan(["feature.hog"], image, workers=2, executor="threads").place.processes == 0
-    assert plan(["filters.gaussian"], image, workers=2).place.processes == 0
+    assert plan(["feature.hog"], image, workers=2).executor.processes == 2
+    assert plan(["feature.hog"], image, workers=2, executor="threads").executor.processes == 0
+    assert plan(["filters.gaussian"], image, workers=2).executor.processes == 0
 
 
 def test_a_source_that_belongs_to_this_process_is_refused(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from napari_tilewise.cli.options import (
 
 if TYPE_CHECKING:
     from napari_tilewise.batches.unfinished import UnfinishedRun
-    from napari_tilewise.runs.plan import Plan
+    from napari_tilewise.runs.run_plan import RunPlan
 
 
 def run(
@@ -98,7 +98,7 @@ def run(
     typer.echo(result.value if isinstance(result.value, Number) else result.path)
 
 
-def _foretell(made: Plan, destination: str, *, pyramid: bool) -> None:
+def _foretell(made: RunPlan, destination: str, *, pyramid: bool) -> None:
     """Say how a run would go, and how long it would take."""
     from napari_tilewise.cli.progress import cancellable
     from napari_tilewise.runs.estimate import estimate

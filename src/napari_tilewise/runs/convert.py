@@ -1,7 +1,7 @@
-"""Converting is a run that changes no pixel: any format in, a pyramid out, in one streaming pass.
+"""A conversion is a run that changes no pixel: any format in, a pyramid out, in one streaming pass.
 
-It has all that a run has: bounded memory, progress, cancel, resuming, an output that appears when
-it is complete. A record of how the image was made goes along.
+It has all that a run has: bounded memory, progress, cancel, resume, an output that appears when it
+is complete. The record of how the image was computed is copied too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.axes import parse
+from napari_tilewise.engine.control import Control
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.stored_record import read_record
 from napari_tilewise.io.writers.create import OutputRequest
@@ -20,25 +21,26 @@ from napari_tilewise.operations.copying import COPY
 from napari_tilewise.provenance import record
 from napari_tilewise.provenance.fingerprint import source_location
 from napari_tilewise.recipe import Recipe
-from napari_tilewise.runs.plan import plan
-from napari_tilewise.runs.resume import layout_left
-from napari_tilewise.runs.run import RunResult, carry_out
+from napari_tilewise.runs.planner import make_plan
+from napari_tilewise.runs.request import Resources, RunRequest
+from napari_tilewise.runs.resume import unfinished_layout
+from napari_tilewise.runs.run import RunJob, RunResult
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
 
     from napari_tilewise.engine.events import Listener
+    from napari_tilewise.types import AxisNames, MemorySize, PathLike
 
 
 def convert(
     source: Any,
-    destination: str | os.PathLike[str],
+    destination: PathLike,
     *,
     level: int = 0,
-    axes: str | Sequence[str] | None = None,
+    axes: AxisNames | None = None,
     labels: bool | None = None,
-    memory: str | float | None = None,
+    memory: MemorySize | None = None,
     workers: int | None = None,
     overwrite: bool = False,
     resume: bool = True,
@@ -54,27 +56,26 @@ def convert(
     Parameters
     ----------
     source
-        What `open_image` takes: a path, a URL, or an array.
+        A path, a URL, or anything with `shape`, `dtype` and slicing.
     destination
         ``NAME.ome.zarr``, ``NAME.ome.tif``, ``.tif`` (ImageJ), ``.npy`` or ``.png``.
     level
-        Which level of the source's pyramid is the finest of the output; 0 is the finest there is.
+        Level of the source's pyramid that becomes the finest of the output; 0 is the finest.
     axes
-        Names of the source's axes, where it does not know them itself, such as ``"tcyx"``.
+        Names of the source's axes, such as ``"tcyx"``, for a source that does not name them.
     labels
-        Whether the values are names of objects, never to be averaged; what the source says unless
-        given.
+        Whether the pixels are labels, which are never averaged; by default as the source says.
     memory
-        Most resident memory in bytes, or a text such as ``"2 GiB"``; half of what is available
-        unless given.
+        Peak resident memory in bytes, or a text such as ``"2 GiB"``; by default half of what is
+        available.
     workers
-        Threads; as many as processors unless given.
+        Number of threads; by default one per processor.
     overwrite
-        Whether an existing destination is replaced, once the new one is complete.
+        Whether an existing destination is replaced, once the new output is complete.
     resume
-        Whether to go on with a conversion that was killed, cancelled or failed.
+        Whether to resume an interrupted conversion to this destination.
     pyramid
-        Whether to write smaller levels, where the format has such.
+        Whether to write smaller levels, in formats that have them.
     ome_zarr
         Version of an OME-Zarr: ``"0.5"``, or ``"0.4"`` for older readers.
     shards
@@ -82,16 +83,21 @@ def convert(
     progress
         Called with `engine.events.Event` objects.
     cancel
-        Set this event to stop within one tile's time.
+        Set this event to stop within the time of one tile.
     pause
-        Set this event to take no more tiles until it is cleared.
+        Set this event to start no more tiles until it is cleared.
+
+    Returns
+    -------
+    RunResult
+        Path, shape and figures of the run.
 
     Raises
     ------
     InvalidImage
-        When the format cannot hold the image; names one that can.
+        When the format cannot hold the image; the message names one that can.
     TilewiseError
-        For anything else; nothing is left under the destination's name.
+        For all other errors; the destination then has no incomplete output.
     """
     started = time.perf_counter()
     image = open_image(source, level=level)
@@ -99,28 +105,28 @@ def convert(
         image = replace(image, labels=labels)
     if axes is not None:
         image = replace(image, axes=parse(axes, len(image.data.shape)) or ())
-    target = OutputRequest(destination, overwrite, pyramid, ome_zarr, shards)
-    recipe = Recipe.of(COPY.name)
-    history = record.record(recipe, record.RunSources(image, axes=axes), output=destination)
-    history = _with_past(history, image.name, level)
-    made = plan(
-        recipe, image, memory=memory, workers=workers, progress=progress, cancel=cancel,
-        pause=pause, resume=resume, like=layout_left(history, target) if resume else None,
+    output = OutputRequest(destination, overwrite, pyramid, ome_zarr, shards)
+    request = RunRequest(
+        Recipe.of(COPY.name), image, resources=Resources.of(memory, workers),
+        conversion={"level": level, "labels": labels, "axes": axes},
     )  # fmt: skip
-    conversion = {"level": level, "labels": labels, "axes": axes}
-    request = replace(made.request, asked={**made.request.asked, "convert": conversion})
-    made = replace(made, request=request)
-    return carry_out(made, (source,), target, history, resume=resume, started=started)
+    history = record.record(request.recipe, record.RunSources(image, axes=axes), output=destination)
+    history = _with_past(history, image.name, level)
+    layout = unfinished_layout(history, output) if resume else None
+    control = Control(progress, cancel, pause)
+    run_plan = make_plan(request, control, is_lasting=resume, layout=layout)
+    job = RunJob(run_plan, output, history, (source,))
+    return job.execute(resume=resume, started=started)
 
 
 def _with_past(history: dict[str, Any], name: str, level: int) -> dict[str, Any]:
-    """Return the record of the source's own making, where it has one, and that it was converted.
+    """Return the source's own record, if it has one, extended by the conversion.
 
-    A smaller level is not what the recipe gave, so it has a record of its own.
+    A smaller level is not what the source's recipe computed, so it has a record of its own.
     """
-    where = source_location(name) if os.path.lexists(os.path.expanduser(name)) else None
-    past = read_record(Path(where)) if where is not None and level == 0 else None
+    location = source_location(name) if os.path.lexists(os.path.expanduser(name)) else None
+    past = read_record(Path(location)) if location is not None and level == 0 else None
     if not past or "record" not in past:
         return history
-    kept = {key: value for key, value in past.items() if key not in ("complete", "labels")}
-    return {**kept, "converted_from": history["source"]}
+    copied = {key: value for key, value in past.items() if key not in ("complete", "labels")}
+    return {**copied, "converted_from": history["source"]}

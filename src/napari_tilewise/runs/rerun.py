@@ -1,6 +1,7 @@
-"""An output is made again from its own record, beside itself, and compared with what it is.
+"""A rerun computes an output again from its own record, next to it, and compares the two.
 
-The record says what ran on what; what has changed since (source, versions) is said before the run.
+The record has the recipe and the sources; changes since then (sources, versions) are listed before
+the run.
 """
 
 from __future__ import annotations
@@ -42,60 +43,66 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.io.image import Image
+    from napari_tilewise.types import MemorySize, PathLike
 
 _ZARR = ".ome.zarr"
 
 
 class NotRepeatable(TilewiseError, ValueError):
-    """An output's record does not hold all that it takes to make the output again."""
+    """An output's record lacks something that it takes to compute the output again."""
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """What came of making an output again."""
+    """The comparison of an output with a new one."""
 
     difference: Difference
-    """How the new output differs from the old one; its text is the verdict."""
+    """How the new output differs from the old one; as text, in a sentence."""
     notes: tuple[str, ...]
-    """What is not as it was when the old output was made: a sentence each."""
+    """What has changed since the old output was computed: a sentence each."""
     path: Path | None
-    """Where the new output stands; None where it was only made to be compared."""
+    """Path of the new output; None if it was removed after the comparison."""
 
     @property
     def identical(self) -> bool:
-        """Whether the new output is the old one."""
+        """Whether the two outputs are identical."""
         return self.difference.identical
 
 
 def rerun(
-    output: str | os.PathLike[str],
+    output: PathLike,
     *,
-    to: str | os.PathLike[str] | None = None,
-    memory: str | float | None = None,
+    to: PathLike | None = None,
+    memory: MemorySize | None = None,
     workers: int | None = None,
     executor: Any = "auto",
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
 ) -> Rerun:
-    """Make an output of `run` again and say whether it is identical.
+    """Compute an output of `run` again and compare the two.
 
     Parameters
     ----------
     output
-        What `run` wrote: an image of any format, ``.json`` or ``.csv``; also after a conversion.
+        Path of an output of `run` or `convert`: an image of any format, ``.json`` or ``.csv``.
     to
-        Where the new output stays; unless given it is made beside the old one and removed.
+        Path of the new output; by default it is written next to the old one and removed.
     memory, workers, executor, progress, cancel
-        As in `run`.
+        See `run`.
+
+    Returns
+    -------
+    Rerun
+        The difference, and what has changed since.
 
     Raises
     ------
     SourceUnreadable
-        When the output carries no record.
+        When the output has no record.
     SourceNotFound
         When the output or its source is gone.
     NotRepeatable
-        When it was made from an array in memory, or its recipe held an image or a function.
+        When it was computed from an array in memory, or its recipe held an image or a function.
     TilewiseError
         For all that `run` raises.
     """
@@ -106,7 +113,7 @@ def rerun(
 
 @dataclass(frozen=True)
 class Repetition:
-    """An output that can be made again: everything is found, nothing has run."""
+    """An output that can be computed again: its sources are found, nothing has run."""
 
     output: str
     """The old output: an absolute path or a URL."""
@@ -114,49 +121,50 @@ class Repetition:
     source: Any
     inputs: Mapping[str, Any]
     options: Mapping[str, Any]
-    """How it was run, where that changes a result."""
+    """Arguments of its run that decide about the result."""
     notes: tuple[str, ...]
-    """What is not as it was: a sentence each."""
+    """What has changed since: a sentence each."""
     converted_from: str | None = None
-    """The name of what the output was converted from, which `run` wrote then."""
+    """Path of the output of `run` that was converted to this one."""
 
     @classmethod
-    def of(cls, output: str | os.PathLike[str]) -> Self:
-        """Return how to make an output again; see `rerun` for what is raised.
+    def of(cls, output: PathLike) -> Self:
+        """Return how to compute an output again; see `rerun` for what is raised.
 
         Parameters
         ----------
         output
-            What `run` wrote.
+            Path of an output of `run` or `convert`.
         """
         record = provenance.read(output)
-        where = source_location(output) or os.fspath(output)
-        recipe = _recipe(record, where)
-        source, notes = _find(record["source"], "source", where)
+        location = source_location(output) or os.fspath(output)
+        recipe = _recipe(record, location)
+        source, notes = _find(record["source"], "source", location)
         inputs = {}
-        for name, told in record["inputs"].items():
-            inputs[name], more = _find(told, f"input {name!r}", where)
-            notes += more
-        notes += _other_versions(record["versions"])
-        notes += _other_functions(record.get("functions", {}))
-        before = record.get("converted_from", {}).get("location")
-        return cls(where, recipe, source, inputs, record["run"], tuple(notes), before)
+        for name, description in record["inputs"].items():
+            inputs[name], input_notes = _find(description, f"input {name!r}", location)
+            notes += input_notes
+        notes += _changed_versions(record["versions"])
+        notes += _changed_functions(record.get("functions", {}))
+        converted_from = record.get("converted_from", {}).get("location")
+        options = record["run"]
+        return cls(location, recipe, source, inputs, options, tuple(notes), converted_from)
 
-    def run(self, *, to: str | os.PathLike[str] | None = None, **options: Any) -> Rerun:
-        """Make the output again, compare, and remove the new one unless `to` is given.
+    def run(self, *, to: PathLike | None = None, **options: Any) -> Rerun:
+        """Compute the output again, compare, and remove the new one unless `to` is given.
 
         Parameters
         ----------
         to
-            Where the new output stays.
+            Path of the new output.
         **options
-            What `run` takes: memory, workers, executor, progress and cancel.
+            Arguments of `run`: memory, workers, executor, progress and cancel.
         """
         if self.output.lower().endswith(VALUES):
             suffix = Path(self.output).suffix.lower()
             with _destination(self.output, suffix, to) as destination:
-                made = self._make(destination, options)
-                difference = compare_values(Path(self.output), made)
+                path = self._run(destination, options)
+                difference = compare_values(Path(self.output), path)
         else:
             old = open_image(self.output)
             workers = 1 if options.get("executor") == "serial" else options.get("workers")
@@ -164,105 +172,118 @@ class Repetition:
             # In its own format: others order axes otherwise, or hold more, or less.
             suffix = SAME_FORMAT.get(old.format, _ZARR)
             with _destination(self.output, suffix, to) as destination:
-                make = self._make if self.converted_from is None else self._make_and_convert
-                made = make(destination, options, old)
-                difference = compare_images(old, open_image(made), session)
-        return Rerun(difference, self.notes, None if to is None else made)
+                if self.converted_from is None:
+                    path = self._run(destination, options, old)
+                else:
+                    path = self._run_and_convert(destination, options, old)
+                difference = compare_images(old, open_image(path), session)
+        return Rerun(difference, self.notes, None if to is None else path)
 
-    def _make(self, destination: str, options: Mapping[str, Any], old: Image | None = None) -> Path:
-        """Make the output again; `old` is it where it is an image."""
-        how = {"inputs": self.inputs, **self.options, **options}
+    def _run(self, destination: str, options: Mapping[str, Any], old: Image | None = None) -> Path:
+        """Compute the output again; `old` is the old one if it is an image."""
+        arguments = {"inputs": self.inputs, **self.options, **options}
         pyramid = old is None or len(old.levels) > 1
-        made = run(self.recipe, self.source, destination, pyramid=pyramid, resume=False, **how)
-        return made.path
+        result = run(
+            self.recipe, self.source, destination, pyramid=pyramid, resume=False, **arguments
+        )
+        return result.path
 
-    def _make_and_convert(self, destination: str, options: Mapping[str, Any], old: Image) -> Path:
-        """Make what the output was converted from, then convert that: a format may hold less."""
-        assert self.converted_from is not None
-        with _hidden(Path(destination)) as folder:
-            between = str(folder / f"again{_suffix_of(self.converted_from) or _ZARR}")
-            image = open_image(self._make(between, options))
-            # What a conversion was told, no record says.
-            told = replace(image, labels=old.labels, axes=image.axes or self._axes(image, old))
+    def _run_and_convert(self, destination: str, options: Mapping[str, Any], old: Image) -> Path:
+        """Compute the output of `run` again, then convert that: a format may hold less."""
+        name = f"again{_suffix_of(self.converted_from or '') or _ZARR}"
+        with _temporary_folder(Path(destination)) as folder:
+            image = open_image(self._run(str(folder / name), options))
+            # No record has the arguments of the conversion.
+            source = replace(image, labels=old.labels, axes=image.axes or self._axes(image, old))
             pyramid = len(old.levels) > 1
-            made = run(COPY.name, told, destination, pyramid=pyramid, resume=False, **options)
-            return made.path
+            result = run(COPY.name, source, destination, pyramid=pyramid, resume=False, **options)
+            return result.path
 
     def _axes(self, image: Image, old: Image) -> tuple[str, ...]:
         """Return the axes of an image without names: those of the run, in its order, if they fit.
 
         The old output may have them in another order, or lack those of length one.
         """
-        ran = tuple(self.options.get("axes") or open_image(self.source).axes)
+        axes_of_run = tuple(self.options.get("axes") or open_image(self.source).axes)
         fitting = (
             axes
-            for axes in (ran, old.axes)
+            for axes in (axes_of_run, old.axes)
             if len(axes) == len(image.data.shape) and set(axes) >= set(old.axes)
         )
         return next(fitting, ())
 
 
 def _suffix_of(name: str) -> str | None:
-    """Return which suffix of a writer a name ends in; None where it ends in none."""
-    return next((known for known in WRITERS if name.lower().endswith(known)), None)
+    """Return the suffix of a writer that a name ends in; None if there is none."""
+    return next((suffix for suffix in WRITERS if name.lower().endswith(suffix)), None)
 
 
-def _recipe(record: Mapping[str, Any], where: str) -> Recipe:
-    why = record.get("not_repeatable")
-    if why is None:
+def _recipe(record: Mapping[str, Any], output: str) -> Recipe:
+    reason = record.get("not_repeatable")
+    if reason is None:
         try:
             return Recipe.from_dict(record["recipe"])
         except TilewiseError as error:  # such as an operation of a user's module, not loaded here
-            why = str(error)
-    raise NotRepeatable(f"{where!r} cannot be made again from its record: {why}")
+            reason = str(error)
+    raise NotRepeatable(f"{output!r} cannot be computed again from its record: {reason}")
 
 
-def _find(told: Mapping[str, Any], what: str, where: str) -> tuple[Any, list[str]]:
-    """Return one of an output's images, and what is not as it was: its place, its contents."""
-    if "part_of" in told:
-        whole, notes = _find(told["part_of"], what, where)
-        image = open_image(whole)
-        parts = [tuple(part) if isinstance(part, list) else part for part in told["part"]]
-        return crop_image(image, parts, image.name, None), notes
-    if told["kind"] == "array":
-        raise NotRepeatable(
-            f"{where!r} cannot be made again from its record: its {what} was an array in memory "
-            f"({told['type']} of shape {tuple(told['shape'])}), which no record holds. Save the "
-            "array to a file and run the recipe on that."
-        )
-    location, found = told["location"], told["location"]
-    if told["kind"] != "url":
-        found = _nearest(told, what, where)
-    notes = [] if found == location else [f"The {what} {location!r} was found at {found!r}."]
-    before = told["fingerprint"]
-    if before is not None and before != (now := fingerprint(found)):
-        notes.append(f"The {what} {found!r} has changed: its fingerprint was {before}, is {now}.")
-    level = told.get("level", 0)
-    return (open_image(found, level=level) if level else found), notes
+def _find(description: Mapping[str, Any], role: str, output: str) -> tuple[Any, list[str]]:
+    """Return one of an output's images, and notes if it has moved or changed.
 
-
-def _nearest(told: Mapping[str, Any], what: str, where: str) -> str:
-    """Return where a source stands now: where it stood, or after a move together with the output.
-
-    Of several the one that has not changed.
+    `description` is that of the image in the record, `role` its name in messages.
     """
-    location, folder = str(told["location"]), os.path.dirname(where)
-    ways = [told.get("from_output"), os.path.basename(location)] if "://" not in where else []
-    moved = [os.path.normpath(os.path.join(folder, way)) for way in ways if way]
-    places = list(dict.fromkeys([location, *moved]))
-    there = [path for path in places if os.path.exists(hdf5.split(path)[0])]
-    if not there:
-        others = f"; looked at {', '.join(map(repr, places[1:]))} too" if places[1:] else ""
-        raise SourceNotFound(
-            f"The {what} of {where!r} is gone: there is nothing at {location!r}{others}. Put it "
-            "back, or beside the output."
+    if "part_of" in description:
+        whole, notes = _find(description["part_of"], role, output)
+        image = open_image(whole)
+        parts = [tuple(part) if isinstance(part, list) else part for part in description["part"]]
+        return crop_image(image, parts, image.name, None), notes
+    if description["kind"] == "array":
+        raise NotRepeatable(
+            f"{output!r} cannot be computed again from its record: its {role} was an array in "
+            f"memory ({description['type']} of shape {tuple(description['shape'])}), which no "
+            "record holds. Save the array to a file and run the recipe on that."
         )
-    if len(there) == 1:
-        return there[0]
-    return next((path for path in there if fingerprint(path) == told["fingerprint"]), there[0])
+    recorded = location = description["location"]
+    if description["kind"] != "url":
+        location = _nearest(description, role, output)
+    notes = []
+    if location != recorded:
+        notes.append(f"The {role} {recorded!r} was found at {location!r}.")
+    before = description["fingerprint"]
+    if before is not None and before != (now := fingerprint(location)):
+        notes.append(
+            f"The {role} {location!r} has changed: its fingerprint was {before}, is {now}."
+        )
+    level = description.get("level", 0)
+    return (open_image(location, level=level) if level else location), notes
 
 
-def _other_versions(before: Mapping[str, str]) -> list[str]:
+def _nearest(description: Mapping[str, Any], role: str, output: str) -> str:
+    """Return where a source is now: where it was, or moved together with the output.
+
+    Of several candidates it is the one that has not changed.
+    """
+    recorded, folder = str(description["location"]), os.path.dirname(output)
+    relative = [description.get("from_output"), os.path.basename(recorded)]
+    if "://" in output:
+        relative = []
+    moved = [os.path.normpath(os.path.join(folder, path)) for path in relative if path]
+    candidates = list(dict.fromkeys([recorded, *moved]))
+    existing = [path for path in candidates if os.path.exists(hdf5.split(path)[0])]
+    if not existing:
+        others = f" or at {', '.join(map(repr, candidates[1:]))}" if candidates[1:] else ""
+        raise SourceNotFound(
+            f"The {role} of {output!r} is gone: there is nothing at {recorded!r}{others}. Put it "
+            "back, or next to the output."
+        )
+    if len(existing) == 1:
+        return existing[0]
+    unchanged = (path for path in existing if fingerprint(path) == description["fingerprint"])
+    return next(unchanged, existing[0])
+
+
+def _changed_versions(before: Mapping[str, str]) -> list[str]:
     now = provenance.versions()
     return [
         f"{name} was {before[name]}, now it is {now[name]}."
@@ -271,7 +292,7 @@ def _other_versions(before: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _other_functions(before: Mapping[str, str]) -> list[str]:
+def _changed_functions(before: Mapping[str, str]) -> list[str]:
     return [
         f"The function {name} has been edited since."
         for name, digest in before.items()
@@ -280,10 +301,10 @@ def _other_functions(before: Mapping[str, str]) -> list[str]:
 
 
 @contextmanager
-def _destination(output: str, suffix: str, to: str | os.PathLike[str] | None) -> Iterator[str]:
-    """Give a place for the new output: the one that is wanted, or one that is gone in the end."""
+def _destination(output: str, suffix: str, to: PathLike | None) -> Iterator[str]:
+    """Yield the path of the new output: the one that was given, or a temporary one."""
     if to is not None:
-        if not _is_alike(os.fspath(to), suffix):
+        if not _has_format(os.fspath(to), suffix):
             raise InvalidParameter(
                 f"{str(os.fspath(to))!r} cannot be compared with {output!r}: give a destination "
                 f"that ends in {suffix!r} too."
@@ -292,24 +313,24 @@ def _destination(output: str, suffix: str, to: str | os.PathLike[str] | None) ->
         return
     if "://" in output:
         raise DestinationUnwritable(
-            f"Beside {output!r} nothing can be written: give a local destination with to= (in the "
-            "shell: --to)."
+            f"Nothing can be written next to {output!r}: give a local destination with to= (in "
+            "the shell: --to)."
         )
-    with _hidden(Path(output)) as folder:
+    with _temporary_folder(Path(output)) as folder:
         yield str(folder / f"again{suffix}")
 
 
-def _is_alike(name: str, suffix: str) -> bool:
-    """Return whether a destination is of the format that a suffix gives."""
+def _has_format(name: str, suffix: str) -> bool:
+    """Return whether the name of a destination has the format of a suffix."""
     if suffix in VALUES:
         return name.lower().endswith(suffix)
-    known = _suffix_of(name)
-    return known is not None and WRITERS[known] is WRITERS[suffix]
+    own = _suffix_of(name)
+    return own is not None and WRITERS[own] is WRITERS[suffix]
 
 
 @contextmanager
-def _hidden(path: Path) -> Iterator[Path]:
-    """Give a new folder beside a path, which is gone in the end."""
+def _temporary_folder(path: Path) -> Iterator[Path]:
+    """Create a folder next to a path, and remove it in the end."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.rerun-", dir=path.parent))

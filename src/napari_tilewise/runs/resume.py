@@ -1,7 +1,7 @@
-"""Which unfinished run a new one goes on with: of the same recipe, source, tiles and place.
+"""Which unfinished run a new one resumes: one of the same recipe, source, tiles and destination.
 
-The key is a digest of all that decides about a pixel. Where it differs the run starts afresh and
-says so; a finished tile of the same key is never computed again.
+The key is a digest of all that decides about a pixel. If it differs the run starts over and says
+so; a finished tile of the same key is never computed again.
 """
 
 from __future__ import annotations
@@ -15,197 +15,200 @@ from uuid import uuid4
 
 from napari_tilewise.engine.checkpoint import Checkpoint, read_checkpoint
 from napari_tilewise.engine.events import RunAfresh, RunLeft, RunResumed
-from napari_tilewise.io.writers.partial_output import is_whole, unfinished
+from napari_tilewise.io.writers.partial_output import is_whole
+from napari_tilewise.io.writers.partial_output import unfinished as unfinished_outputs
 from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.runs import registry
-from napari_tilewise.runs.plan import Layout
+from napari_tilewise.runs.run_plan import Layout
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from napari_tilewise.io.writers.create import OutputRequest
-    from napari_tilewise.runs.plan import Plan
+    from napari_tilewise.runs.run_plan import RunPlan
+    from napari_tilewise.types import PathLike
 
 
-def checkpoint_folder(destination: str | os.PathLike[str]) -> Path:
-    """Return where the checkpoint of runs to a destination is kept, beside it.
+def checkpoint_folder(destination: PathLike) -> Path:
+    """Return the folder next to a destination that has the checkpoint of runs to it.
 
     Parameters
     ----------
     destination
-        The final name.
+        The final name of the output.
     """
     path = local_path(destination)
     return path.parent / f".{path.name}.run"
 
 
 @contextmanager
-def accounted(
-    made: Plan,
-    history: Mapping[str, Any],
-    target: OutputRequest,
-    *,
-    resume: bool,
+def checkpointed(
+    run_plan: RunPlan, history: Mapping[str, Any], output: OutputRequest, *, resume: bool
 ) -> Iterator[Checkpoint | None]:
-    """Give the checkpoint of a run, removed when the run is complete, else left to the next.
+    """Open the checkpoint of a run; it is removed when the run is complete, else it stays.
 
     Parameters
     ----------
-    made
-        The plan; its session notes what is done.
+    run_plan
+        The plan; its session notes the finished tiles.
     history
-        The record of how the output is made.
-    target
-        Where the output goes, and how it is laid out there.
+        The record of how the output is computed.
+    output
+        Where the output goes, and its layout.
     resume
-        Whether there is a checkpoint at all; None is given where not.
+        Whether there is a checkpoint; if not, None is yielded.
 
     Raises
     ------
     DestinationBusy
         When another run is writing to this destination.
     """
-    place, folder = local_path(target.path), checkpoint_folder(target.path)
-    key = _key(made, history, target.pyramid) if resume else uuid4().hex
-    checkpoint = Checkpoint(folder, key, _facts(made, history, target))
+    destination, folder = local_path(output.path), checkpoint_folder(output.path)
+    key = _key(run_plan, history, output.pyramid) if resume else uuid4().hex
+    checkpoint = Checkpoint(folder, key, _facts(run_plan, history, output))
     if not resume:
         try:
-            if made.place.processes:
-                begin(made, checkpoint)  # other processes read there what was found
-            yield None  # the checkpoint is held all the same: another run is refused
+            if run_plan.executor.processes:
+                attach(run_plan, checkpoint)  # worker processes read the results of passes there
+            yield None  # its lock is held all the same: another run is refused
         finally:
             checkpoint.remove()
         return
-    registry.enter(registry.RUN, place)
+    registry.enter(registry.RUN, destination)
     try:
-        begin(made, checkpoint)
+        attach(run_plan, checkpoint)
         yield checkpoint
     except BaseException:
         if checkpoint.is_empty or checkpoint.is_gone:
             checkpoint.remove()
-            registry.remove(registry.RUN, place)
+            registry.remove(registry.RUN, destination)
         else:
             checkpoint.close()
-            registry.interrupt(registry.RUN, place)
-            made.session.emit(RunLeft(str(folder)))
+            registry.interrupt(registry.RUN, destination)
+            run_plan.session.emit(RunLeft(str(folder)))
         raise
     checkpoint.remove()
-    registry.remove(registry.RUN, place)
+    registry.remove(registry.RUN, destination)
 
 
-def _facts(made: Plan, history: Mapping[str, Any], target: OutputRequest) -> dict[str, Any]:
-    """Return what another process needs to know to go on: see `runs`."""
-    image, layout = made.image, made.layout
-    asked = {**made.request.asked, "pyramid": target.pyramid, "overwrite": target.overwrite}
-    asked |= {"ome_zarr": target.ome_zarr, "shards": target.shards}
+def _facts(run_plan: RunPlan, history: Mapping[str, Any], output: OutputRequest) -> dict[str, Any]:
+    """Return what another process needs to resume the run; see `batches.unfinished`."""
+    image, layout, request = run_plan.image, run_plan.layout, run_plan.request
+    arguments = {**request.resources.to_dict(), "pyramid": output.pyramid}
+    arguments |= {"overwrite": output.overwrite, "ome_zarr": output.ome_zarr}
+    arguments |= {"shards": output.shards}
+    if request.conversion is not None:
+        arguments["convert"] = dict(request.conversion)
     scale = tuple(map(float, image.scale))
-    known = {"axes": image.axes, "scale": scale, "units": image.units, "labels": image.labels}
+    metadata = {"axes": image.axes, "scale": scale, "units": image.units, "labels": image.labels}
+    # The keys are those of release 0.1.
     return {
         "history": dict(history),
-        "asked": asked,
-        "image": known,
-        "layout": {"tile": layout.tile, "kept": layout.kept},
-        "tiles": len(made.grid if made.last.is_image else made.last.node_grid),
+        "asked": arguments,
+        "image": metadata,
+        "layout": {"tile": layout.tile, "kept": layout.materialized},
+        "tiles": run_plan.tiles,
     }
 
 
-def layout_left(history: Mapping[str, Any], target: OutputRequest) -> Layout | None:
-    """Return the layout of an unfinished run that is of the same making; None where none is.
+def unfinished_layout(history: Mapping[str, Any], output: OutputRequest) -> Layout | None:
+    """Return the layout of an unfinished run that computes the same output; None without one.
 
-    Another plan would be as good, but its tiles are not those that are done.
+    Another plan would be as good, but its tiles would not be those that are done.
 
     Parameters
     ----------
     history
-        The record of how the output will be made.
-    target
-        Where it goes, and how it is laid out there.
+        The record of how the output will be computed.
+    output
+        Where it goes, and its layout.
     """
-    left = read_checkpoint(checkpoint_folder(target.path))
-    layout = None if left is None else left.facts.get("layout")
-    if left is None or layout is None:
+    contents = read_checkpoint(checkpoint_folder(output.path))
+    layout = None if contents is None else contents.facts.get("layout")
+    if contents is None or layout is None:
         return None
-    if _deciding(left.facts["history"]) != _deciding({**history, **target.record_entries}):
+    if _decisive(contents.facts["history"]) != _decisive({**history, **output.record_entries}):
         return None
     return Layout(tuple(layout["tile"]), tuple(layout["kept"]))
 
 
-def forget(destination: str | os.PathLike[str]) -> None:
-    """Remove what an unfinished run left.
+def forget(destination: PathLike) -> None:
+    """Remove the checkpoint and the pixels of an unfinished run.
 
     Parameters
     ----------
     destination
-        The final name.
+        The final name of the output.
 
     Raises
     ------
     DestinationBusy
-        When the run is alive.
+        When it is running.
     """
     folder = checkpoint_folder(destination)
     if folder.is_dir():
         checkpoint = Checkpoint(folder, uuid4().hex, {})
-        left_over(destination, None)
+        unfinished_output(destination, None)
         checkpoint.remove()
     registry.remove(registry.RUN, local_path(destination))
 
 
-def begin(made: Plan, checkpoint: Checkpoint) -> None:
-    """Have a run note what is done, and keep its results beside that.
+def attach(run_plan: RunPlan, checkpoint: Checkpoint) -> None:
+    """Have a run note its finished tiles in a checkpoint, and materialize results next to it.
 
     Parameters
     ----------
-    made
-        The plan.
+    run_plan
+        The plan, before anything is computed.
     checkpoint
-        Where it is noted.
+        New, or that of an unfinished run.
     """
-    session = made.session
+    session = run_plan.session
     session.checkpoint = checkpoint
-    for number, kept in made.pipeline.materialized.items():
-        kept.settle(checkpoint.subfolder(f"kept-{number}"))
+    for number, materialized in run_plan.pipeline.materialized.items():
+        materialized.settle(checkpoint.subfolder(f"kept-{number}"))
     if checkpoint.was_another:
         session.emit(RunAfresh())
     elif not checkpoint.is_new:
-        session.emit(RunResumed(len(checkpoint.done("tiles")), len(made.grid)))
+        session.emit(RunResumed(len(checkpoint.done("tiles")), len(run_plan.grid)))
 
 
-def _key(made: Plan, history: Mapping[str, Any], pyramid: bool) -> str:
+def _key(run_plan: RunPlan, history: Mapping[str, Any], pyramid: bool) -> str:
     """Return a digest of all that decides about a pixel of the output."""
     if "not_repeatable" in history:
-        return uuid4().hex  # an image or a function is part of the recipe: nothing tells it again
-    grid = (made.tile, made.chunks, made.axes, pyramid, tuple(map(str, made.pipeline.materialized)))
-    text = json.dumps([_deciding(history), grid], default=str)
+        return uuid4().hex  # the recipe holds an image or a function, which no record identifies
+    materialized = tuple(map(str, run_plan.pipeline.materialized))
+    output = run_plan.output
+    grid = (run_plan.tile, output.chunks, output.axes, pyramid, materialized)
+    text = json.dumps([_decisive(history), grid], default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _deciding(history: Mapping[str, Any]) -> str:
-    """Return what of a record decides about pixels."""
-    told = {key: value for key, value in history.items() if key not in ("time", "values")}
-    return json.dumps(told, sort_keys=True, default=str)
+def _decisive(history: Mapping[str, Any]) -> str:
+    """Return the part of a record that decides about pixels."""
+    decisive = {key: value for key, value in history.items() if key not in ("time", "values")}
+    return json.dumps(decisive, sort_keys=True, default=str)
 
 
-def left_over(destination: str | os.PathLike[str], checkpoint: Checkpoint | None) -> Path | None:
-    """Return the unfinished output to go on with, after the removal of all others.
+def unfinished_output(destination: PathLike, checkpoint: Checkpoint | None) -> Path | None:
+    """Return the unfinished output that the run resumes, after removing all others.
 
     Parameters
     ----------
     destination
-        The final name.
+        The final name of the output.
     checkpoint
-        The checkpoint of the run.
+        The checkpoint of the run; None to remove all.
     """
     facts = {} if checkpoint is None else checkpoint.facts
-    wanted, levels = facts.get("staging"), facts.get("levels", 1)
-    found = None
-    for staging in unfinished(destination):
-        if staging.name == wanted and is_whole(staging, levels):
-            found = staging
+    name, levels = facts.get("staging"), facts.get("levels", 1)
+    resumed = None
+    for staging in unfinished_outputs(destination):
+        if staging.name == name and is_whole(staging, levels):
+            resumed = staging
         else:
-            shutil.rmtree(staging, ignore_errors=True)  # nobody goes on with it
-    if checkpoint is not None and found is None:
+            shutil.rmtree(staging, ignore_errors=True)  # no run resumes it
+    if checkpoint is not None and resumed is None:
         checkpoint.forget_tiles()
-    return found
+    return resumed

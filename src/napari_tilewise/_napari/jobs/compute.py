@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.io.image import Image
-    from napari_tilewise.runs.plan import Plan
+    from napari_tilewise.runs.run_plan import RunPlan
 
 LARGE = layer_pyramids.LARGE
 """The most pixels of a plane without a pyramid, and of a pyramid in memory."""
@@ -113,7 +113,7 @@ def streams(job: Job) -> bool:
     return (source.is_multiscale and not small) or large_plane
 
 
-def plan_store(job: Job, path: Path, cancel: threading.Event) -> Plan:
+def plan_store(job: Job, path: Path, cancel: threading.Event) -> RunPlan:
     """Return the plan of `store`; no pixel is read.
 
     Parameters
@@ -283,7 +283,9 @@ class _JobRun:
             return ()
         dtype = np.dtype(plan.last.dtype)
         is_labels = self._is_labels(plan.last.part.output, dtype)
-        levels = layer_pyramids.stored_levels(image, plan.axes, dtype=dtype, average=not is_labels)
+        levels = layer_pyramids.stored_levels(
+            image, plan.output.axes, dtype=dtype, average=not is_labels
+        )
         return tuple(
             arrange.outcome(
                 self.job, part_levels, result,
@@ -312,7 +314,7 @@ class _JobRun:
             progress=self.progress, cancel=self.cancel, pause=job.pause, resume=resume,
         )  # fmt: skip
 
-    def plan(self, path: Path) -> Plan:
+    def plan(self, path: Path) -> RunPlan:
         """Return the plan of `write`."""
         from napari_tilewise.runs.plan import plan
 

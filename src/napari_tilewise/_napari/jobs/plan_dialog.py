@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise._napari.jobs.job import Job
     from napari_tilewise.engine.events import Listener
-    from napari_tilewise.runs.plan import Plan
+    from napari_tilewise.runs.run_plan import RunPlan
 
 WAITING = "time    measuring on a part of the image ..."
 
@@ -38,7 +38,7 @@ class _Planning:
     job: Job
     path: Path
 
-    def __call__(self, progress: Listener, cancel: threading.Event) -> Plan:
+    def __call__(self, progress: Listener, cancel: threading.Event) -> RunPlan:
         """Return the plan."""
         return plan_store(self.job, self.path, cancel)
 
@@ -51,7 +51,7 @@ class _Planning:
 class _Timing:
     """Estimates the time of a run; called in a thread."""
 
-    plan: Plan
+    plan: RunPlan
     path: Path
 
     def __call__(self, progress: Listener, cancel: threading.Event) -> str:
@@ -99,7 +99,7 @@ class PlanDialog(QDialog):
         self.finished.connect(lambda _: self.runner.cancel())
         self.runner.start_work(_Planning(job, path))
 
-    def _show(self, work: _Planning | _Timing, result: Plan | str) -> None:
+    def _show(self, work: _Planning | _Timing, result: RunPlan | str) -> None:
         if not isinstance(result, str):
             self._plan = result.describe()
             self.text.setText(f"{self._plan}\n{WAITING}")

@@ -1,0 +1,264 @@
+"""Plans a run: the largest tiles and the most workers that fit the memory budget.
+
+If not even the smallest tiles do, the run is refused with the number that it needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING
+
+from napari_tilewise import axes as _axes
+from napari_tilewise.engine.budget import (
+    CHILD,
+    RUNTIME,
+    Budget,
+    cache_bytes,
+    resident,
+    tables_bytes,
+    working_bytes,
+)
+from napari_tilewise.engine.cache import ChunkCache
+from napari_tilewise.engine.machine import available_memory
+from napari_tilewise.engine.session import Session
+from napari_tilewise.errors import InvalidImage, MemoryBudgetExceeded
+from napari_tilewise.executors import choose
+from napari_tilewise.executors.selection import AUTO, better
+from napari_tilewise.grid import Grid
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.views.axis_order import open_inputs
+from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
+from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, given, named_spatial
+from napari_tilewise.pipeline.materialize import Decision, decide
+from napari_tilewise.runs.run_plan import OutputGeometry, RunPlan
+from napari_tilewise.sizes import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_tilewise.engine.control import Control
+    from napari_tilewise.executors.executor import Executor
+    from napari_tilewise.runs.request import RunRequest
+    from napari_tilewise.runs.run_plan import Layout
+
+LONGEST_TILE = {1: 2**22, 2: 2048, 3: 256}
+"""Longest tile by number of spatial axes, unless a halo needs more: it would only cost memory."""
+SHORTEST_TILE = 64
+CLUSTER_SHARE = 0.8
+"""Share of a cluster worker's memory that a run plans with: dask moves data from 60 % on, but
+counts its own too; it stops at 80 %."""
+
+
+def make_plan(
+    request: RunRequest, control: Control, *, is_lasting: bool = False, layout: Layout | None = None
+) -> RunPlan:
+    """Return the plan of a run. No pixel is read.
+
+    Parameters
+    ----------
+    request
+        The recipe, its images and the resources.
+    control
+        Progress, cancel and pause of the run.
+    is_lasting
+        Whether materialized results must outlast the process, for a run that resumes.
+    layout
+        Layout of an unfinished run, which the plan shares if it fits.
+
+    Raises
+    ------
+    MemoryBudgetExceeded
+        When not even the smallest tiles fit the memory budget.
+    """
+    resources = request.resources
+    executor = choose(resources.executor, resources.workers)
+    # The sources share the cache; its capacity is known later.
+    session = Session(executor.threads, control, cache=ChunkCache(0))
+    planner = _Planner(request, session, executor, is_lasting=is_lasting)
+    if resources.executor == AUTO:
+        planner.executor = better(executor, planner.pipeline, request.source)
+    return planner.plan(layout)
+
+
+def _limit(memory: int | None, executor: Executor) -> int:
+    """Return the memory budget in bytes: of each worker, if they have machines of their own."""
+    if memory is not None:
+        return memory
+    if not executor.is_local and executor.limit is not None:
+        return int(executor.limit * CLUSTER_SHARE)
+    return resident() + available_memory() // 2
+
+
+class _Planner:
+    """Finds the largest tiles, and the most workers, that fit the budget."""
+
+    def __init__(
+        self, request: RunRequest, session: Session, executor: Executor, *, is_lasting: bool
+    ) -> None:
+        self.executor = executor
+        self.session = session
+        self.is_lasting = is_lasting
+        self.image = image = open_image(request.source)
+        ndim = len(image.data.shape)
+        self.axes = _axes.parse(request.axes.names, ndim) or image.axes or None
+        spatial = request.axes.spatial
+        if spatial is None:
+            spatial = named_spatial(self.axes, ndim)
+        self.request = replace(request, axes=_axes.AxisSelection(self.axes, spatial))
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """The recipe bound to its images, nothing materialized yet."""
+        recipe = self.request.recipe
+        inputs = open_inputs(self.request.inputs, self.image, self.axes)
+        images = given(
+            recipe, self.image.data, inputs, names=self.axes, spatial=self.request.axes.spatial
+        )
+        return bind_recipe(recipe, images, self.session)
+
+    @cached_property
+    def limit(self) -> int:
+        """The memory budget in bytes."""
+        return _limit(self.request.resources.memory, self.executor)
+
+    @cached_property
+    def process(self) -> int:
+        """Bytes that the computing process takes itself; with several, that of this run."""
+        if self.executor.processes and not self.executor.is_local:
+            return CHILD
+        return resident() + RUNTIME
+
+    @property
+    def max_workers(self) -> int:
+        """How many tiles may be computed at a time within the memory budget."""
+        return self.executor.slots if self.executor.is_local else self.executor.threads
+
+    def plan(self, layout: Layout | None) -> RunPlan:
+        """Return the plan, with the given layout if it fits."""
+        if layout is not None:
+            try:
+                return self._plan(layout)
+            except MemoryBudgetExceeded:
+                pass  # the unfinished run had more memory
+        return self._plan(None)
+
+    def _plan(self, layout: Layout | None) -> RunPlan:
+        decisions = self._decisions(layout)
+        shape = self._output_shape()
+        axes = self._output_axes()
+        tiles = self._tiles(self._chunks(shape, axes)) if layout is None else [layout.tile]
+        tile, budget = self._fitting(tiles, decisions)
+        self._allot(budget)
+        materialized = {d.step: d.in_memory for d in decisions if d.keep}
+        scale, units = self._pixel_size(shape, axes)
+        return RunPlan(
+            self.request, self.image, self.axes, self.pipeline.with_layout(tile, materialized),
+            decisions, tile, OutputGeometry(axes, self._chunks(shape, axes), scale, units),
+            budget, self.limit, self.session, self.executor,
+        )  # fmt: skip
+
+    def _decisions(self, layout: Layout | None) -> tuple[Decision, ...]:
+        """Return which results are materialized: on disk for a later run or other processes."""
+        on_disk = self.is_lasting or self.executor.processes > 0
+        decisions = decide(
+            self.pipeline, self.limit, outlasting=on_disk, destination=self.request.destination
+        )
+        if layout is None:
+            return decisions
+        return tuple(replace(d, keep=d.step in layout.materialized) for d in decisions)
+
+    def _output_shape(self) -> tuple[int, ...]:
+        last = self.pipeline.last
+        shape = last.shape if last.is_image else ()
+        if 0 in shape:
+            raise InvalidImage(
+                f"{last.call.operation.name} leaves no pixels of an image of shape "
+                f"{self.image.data.shape}: the result would have the shape {shape}. Check its "
+                "parameters, or the image."
+            )
+        return shape
+
+    def _output_axes(self) -> tuple[str, ...]:
+        last = self.pipeline.last
+        if not last.is_image:
+            return ()
+        return _axes.default_axes(len(last.shape)) if last.names is None else last.names
+
+    def _chunks(self, shape: tuple[int, ...], axes: tuple[str, ...]) -> tuple[int, ...]:
+        if not self.pipeline.last.is_image:
+            return ()
+        chunks = default_chunks(shape, axes, self.pipeline.last.looped)
+        return tuple(min(chunk, length) for chunk, length in zip(chunks, shape, strict=True))
+
+    def _fitting(
+        self, tiles: Sequence[tuple[int, ...]], decisions: Sequence[Decision]
+    ) -> tuple[tuple[int, ...], Budget]:
+        """Return the largest tiles, then the most workers, that fit the budget."""
+        budgets = []
+        for tile in tiles:
+            # Smaller tiles come before fewer workers.
+            fewest = 1 if tile == tiles[-1] else self.max_workers
+            for workers in range(self.max_workers, fewest - 1, -1):
+                budget = self._budget(tile, workers, decisions)
+                if budget.total <= self.limit:
+                    return tile, budget
+                budgets.append(budget)
+        smallest = min(budgets, key=lambda budget: budget.total)
+        raise MemoryBudgetExceeded(
+            f"The run needs {format_size(smallest.total)} of memory (of which "
+            f"{format_size(smallest.process)} for the process itself) even with the smallest tiles "
+            f"and one worker; the budget is {format_size(self.limit)}. Raise memory=."
+        )
+
+    def _tiles(self, chunks: Sequence[int]) -> list[tuple[int, ...]]:
+        """Return the tiles to try, the largest first: whole chunks of the output."""
+        last = self.pipeline.last
+        unit = last.spatial_of(chunks) if last.is_image else [SHORTEST_TILE] * last.call.ndim
+        halo = max((h for s in self.pipeline.order for pair in s.halo for h in pair), default=0)
+        longest = max(LONGEST_TILE.get(len(unit), 64), 4 * halo)
+        tiles: list[tuple[int, ...]] = []
+        for factor in (16, 8, 6, 4, 3, 2, 1):
+            tile = tuple(max(u, min(u * factor, longest // u * u)) for u in unit)
+            keeps_busy = len(Grid(last.call.spatial_shape, tile)) >= 2 * self.executor.slots
+            if tile not in tiles and (keeps_busy or factor == 1):
+                tiles.append(tile)
+        return tiles
+
+    def _budget(self, tile: Sequence[int], workers: int, decisions: Sequence[Decision]) -> Budget:
+        stored = [decision for decision in decisions if decision.keep]
+        in_memory = sum(decision.size for decision in stored if decision.in_memory)
+        stacks, last = self.pipeline.order, self.pipeline.last
+        materialized = [self.pipeline.stacks[decision.step] for decision in stored]
+        per_worker = working_bytes(stacks, tile, materialized)
+        writing = 3 * prod(tile) * last.dtype.itemsize if last.is_image else 0
+        tables = tables_bytes(stacks, self.limit - self.process)
+        child = CHILD if self.executor.processes and self.executor.is_local else 0
+        spent = self.process + tables + in_memory + workers * (per_worker + writing + child)
+        free, sharers = max(0, self.limit - spent), workers if child else 1
+        cache = cache_bytes(stacks, tile, free, sharers)
+        return Budget(self.process, per_worker, writing, workers, cache, tables, in_memory, child)
+
+    def _allot(self, budget: Budget) -> None:
+        """Set what the session may use."""
+        self.session.workers = budget.workers
+        if self.session.cache is not None:
+            self.session.cache.capacity = budget.cache
+        self.session.tables = budget.tables
+        # One region at a time may be as large as those of all workers together.
+        self.session.memory = max(budget.workers * budget.per_worker, self.limit // 4)
+
+    def _pixel_size(
+        self, shape: tuple[int, ...], axes: tuple[str, ...]
+    ) -> tuple[tuple[float, ...], tuple[str | None, ...]]:
+        """Return the output's pixel size: larger if the output has fewer pixels."""
+        image, names = self.image, self.axes or ()
+        sizes = dict(zip(names, zip(image.scale, image.units, strict=True), strict=False))
+        lengths = dict(zip(names, image.data.shape, strict=False))
+        scale, units = [], []
+        for axis, length in zip(axes, shape, strict=True):
+            size, unit = sizes.get(axis, (1.0, None))
+            scale.append(float(size) * lengths.get(axis, length) / length)
+            units.append(unit)
+        return tuple(scale), tuple(units)

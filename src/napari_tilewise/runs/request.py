@@ -1,0 +1,71 @@
+"""What a run is asked to do: the arguments of `run`, `plan` and `convert` as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise.axes import AxisSelection
+from napari_tilewise.executors.selection import AUTO
+from napari_tilewise.sizes import parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_tilewise.recipe import Recipe
+    from napari_tilewise.types import MemorySize
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a run may use of the machine, or of a cluster."""
+
+    memory: int | None = None
+    """Peak resident memory in bytes; None: half of what is available."""
+    workers: int | None = None
+    """Threads, processes or jobs; None: one per processor."""
+    executor: Any = AUTO
+    """See `run`."""
+
+    @classmethod
+    def of(
+        cls, memory: MemorySize | None = None, workers: int | None = None, executor: Any = AUTO
+    ) -> Resources:
+        """Return resources from the arguments of `run`.
+
+        Parameters
+        ----------
+        memory
+            Bytes, or a text such as ``"2 GiB"``.
+        workers, executor
+            See `run`.
+
+        Raises
+        ------
+        InvalidParameter
+            When the memory cannot be parsed.
+        """
+        return cls(None if memory is None else parse_size(memory), workers, executor)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data from which another process can resume the run."""
+        # A client or a cluster object exists only in this process.
+        executor = self.executor if isinstance(self.executor, str) else AUTO
+        return {"memory": self.memory, "workers": self.workers, "executor": executor}
+
+
+@dataclass(frozen=True, eq=False)
+class RunRequest:
+    """A recipe, its images and what the run may use."""
+
+    recipe: Recipe
+    source: Any
+    """What `open_image` takes; an open `Image` where the caller changed its metadata."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """The recipe's further images by name."""
+    axes: AxisSelection = field(default_factory=AxisSelection)
+    resources: Resources = field(default_factory=Resources)
+    destination: Any = None
+    """Path of the output; materialized results go to the same disk."""
+    conversion: Mapping[str, Any] | None = None
+    """The arguments that `convert` takes and `run` does not, for a conversion."""

@@ -1,0 +1,176 @@
+"""The plan of a run: its pipeline, tiles and memory, all known before the run starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tilewise.executors.assignment import Assignment, portable_source
+from napari_tilewise.runs.traffic import traffic
+from napari_tilewise.sizes import format_size, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from napari_tilewise.engine.budget import Budget
+    from napari_tilewise.engine.session import Session
+    from napari_tilewise.engine.stack import Stack
+    from napari_tilewise.executors.executor import Executor
+    from napari_tilewise.grid import Grid
+    from napari_tilewise.io.image import Image
+    from napari_tilewise.io.writers.image_writer import ImageWriter
+    from napari_tilewise.pipeline.bind import Pipeline
+    from napari_tilewise.pipeline.materialize import Decision
+    from napari_tilewise.recipe import Recipe
+    from napari_tilewise.runs.request import RunRequest
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What two plans must share for a run of one to resume a run of the other."""
+
+    tile: tuple[int, ...]
+    """Tile lengths in pixels along the spatial axes."""
+    materialized: tuple[int, ...]
+    """Numbers of the steps whose results are materialized."""
+
+
+@dataclass(frozen=True)
+class OutputGeometry:
+    """Axes, chunks and pixel sizes of the output; all empty if it is not an image."""
+
+    axes: tuple[str, ...]
+    chunks: tuple[int, ...]
+    """Chunk lengths in pixels, one per axis."""
+    scale: tuple[float, ...]
+    """Size of a pixel along each axis."""
+    units: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RunPlan:
+    """How a run proceeds."""
+
+    request: RunRequest
+    """What was planned, with the spatial axes resolved."""
+    image: Image
+    """The source, open."""
+    source_axes: tuple[str, ...] | None
+    """Names of the source's axes, if they are known."""
+    pipeline: Pipeline
+    """The steps, each reading from those that it names."""
+    decisions: tuple[Decision, ...]
+    """Which results between the steps are materialized."""
+    tile: tuple[int, ...]
+    """Tile lengths in pixels along the spatial axes."""
+    output: OutputGeometry
+    budget: Budget
+    limit: int
+    """The memory budget in bytes."""
+    session: Session
+    executor: Executor
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that runs."""
+        return self.request.recipe
+
+    @property
+    def layout(self) -> Layout:
+        """What a run must share to resume a run of this plan."""
+        stored = tuple(decision.step for decision in self.decisions if decision.keep)
+        return Layout(self.tile, stored)
+
+    @property
+    def stacks(self) -> tuple[Stack, ...]:
+        """The steps in order."""
+        return self.pipeline.order
+
+    @property
+    def last(self) -> Stack:
+        """The step whose result is written."""
+        return self.pipeline.last
+
+    @property
+    def grid(self) -> Grid:
+        """The tiles of the output."""
+        return self.last.grid(self.tile)
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles of the output, or of the last pass if the output is not an image."""
+        return len(self.grid if self.last.is_image else self.last.node_grid)
+
+    @property
+    def images(self) -> int:
+        """Number of images of the last step, of which a run writes the first; 0: no image."""
+        return (self.last.count or 1) if self.last.is_image else 0
+
+    def assignment(self, folder: Path, writer: ImageWriter | None) -> Assignment:
+        """Return what worker processes need to compute tiles of the run.
+
+        Parameters
+        ----------
+        folder
+            Folder of the checkpoint.
+        writer
+            Writer of the output; None if it is not an image.
+        """
+        request, session, budget = self.request, self.session, self.budget
+        inputs = {name: portable_source(image) for name, image in request.inputs.items()}
+        sharers = budget.workers if self.executor.is_local else 1
+        user_operations = tuple(step.op for step in self.recipe.steps if step.op.adapter.digest)
+        return Assignment(
+            user_operations, self.recipe, portable_source(request.source), inputs, self.source_axes,
+            request.axes.spatial, self.tile, tuple(self.pipeline.materialized), str(folder),
+            budget.cache // sharers, (session.memory or 0) // sharers, budget.tables // sharers,
+            1 if self.executor.is_local else budget.workers,
+            writer, self.grid if self.last.is_image else None,
+        )  # fmt: skip
+
+    def describe(self) -> str:
+        """Return the plan as text: image, tiles, memory, and what happens to each step's result.
+
+        Returns
+        -------
+        str
+            Lines of text.
+        """
+        last, data = self.last, self.image.data
+        result = _lengths(last.shape) if last.is_image else str(last.part.output)
+        first = f"the first of {self.images}: " if self.images > 1 else ""
+        lines = [
+            f"image   {_lengths(data.shape)} {np.dtype(data.dtype)}, "
+            f"axes {''.join(self.source_axes) if self.source_axes else 'unknown'}",
+            f"result  {first}{result}" + (f" {last.dtype}" if last.is_image else ""),
+            f"tiles   {_lengths(self.tile)} pixels, {len(last.node_grid)} per plane",
+            f"where   {self.executor}",
+            f"memory  at most {format_size(self.budget.total)} of {format_size(self.limit)}: "
+            + ", ".join(_memory_shares(self.budget)),
+            str(traffic(self)),
+        ]
+        decisions = {decision.step: str(decision) for decision in self.decisions}
+        for number in sorted(self.pipeline.stacks):
+            name = self.recipe.steps[number].operation
+            lines.append(f"step {number + 1}  {name}: {decisions.get(number, 'the result')}")
+        return "\n".join(lines)
+
+
+def _lengths(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _memory_shares(budget: Budget) -> Iterator[str]:
+    """Yield what uses the memory, as text."""
+    yield f"{format_size(budget.process)} process"
+    per_worker = format_size(budget.per_worker + budget.writing)
+    yield f"{plural(budget.workers, 'worker')} with {per_worker} each"
+    shares = {
+        "decoded chunks": budget.cache,
+        "tables": budget.tables,
+        "materialized results": budget.kept,
+    }
+    yield from (f"{format_size(size)} {name}" for name, size in shares.items() if size)
