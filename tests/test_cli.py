@@ -320,4 +320,4 @@ def test_ctrl_c_leaves_nothing_under_the_final_name(resume, tmp_path):
     names = {path.name for path in tmp_path.iterdir()}
     assert "out.ome.zarr" not in names
     assert resume or names == {"source.zarr"}
-    assert ("the same command goes on with it" in err) == (len(names) > 1)
+    assert ("the same command resumes the run" in err) == (len(names) > 1)

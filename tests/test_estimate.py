@@ -115,7 +115,7 @@ def test_what_samples_cannot_tell_is_said(source: ArrayLike) -> None:
     recipe = [("transform.resize", {"output_shape": (300, 500)}), "measure.label"]
     told = estimate(plan(recipe, source, axes="yx"))
     assert told.seconds is None
-    assert str(told).startswith("not known from samples: the result has a size of its own")
+    assert str(told).startswith("unknown: the result has a size of its own")
 
 
 @pytest.mark.parametrize(

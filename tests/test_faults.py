@@ -152,7 +152,7 @@ def test_a_full_disk(name: str, kib: int, shell: Shell, disk: Disk, source: Path
     assert (len(shell.tiles("full")) < TILES) == (name == FILES[0])  # the others while they pour
     disk.resize(4096)
     assert shell("full", "run", "util.invert", source, path) == 0
-    assert "going on" in shell.said
+    assert "resuming" in shell.said
     assert content(path) == content(whole)
     assert entries(disk.folder) == entries(whole.parent)
     assert len(shell.tiles("full")) == len(set(shell.tiles("full"))) == TILES
@@ -280,7 +280,7 @@ def test_a_source_that_is_damaged_meanwhile(
     assert not path.exists()
     file.write_bytes(intact)
     assert shell("log", *command, path, "--axes", "yx") == 0
-    assert "going on" in shell.said
+    assert "resuming" in shell.said
     assert content(path) == content(whole)
     assert len(shell.tiles("log")) == len(set(shell.tiles("log"))) == TILES
 

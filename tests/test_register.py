@@ -385,7 +385,7 @@ class TestShell:
         assert main(["runs", "--resume", str(path)]) == 0
         out, err = capfd.readouterr()
         assert out.strip() == str(path)
-        assert "going on" in err
+        assert "resuming" in err
         assert main(["runs"]) == 0
         assert capfd.readouterr().out == ""
         other = tmp_path / "b.ome.zarr"

@@ -1,6 +1,6 @@
-"""A run as a shell sees it: progress on stderr, and Ctrl-C that leaves nothing behind.
+"""Progress in the shell: bars on a terminal, lines in a log file, both on stderr.
 
-On a terminal a bar per pass; in a log file a line now and then.
+Ctrl-C cancels, and leaves nothing incomplete behind.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from napari_tilewise.engine.events import (
     TileDone,
     WorkersStarted,
 )
-from napari_tilewise.sizes import format_size
+from napari_tilewise.sizes import format_size, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn
 
 LOG_SECONDS = 10.0
-"""How long a log stays silent at most while tiles are being done."""
+"""Longest time without a line in a log while tiles are computed."""
 
 
-_SAID = (RunStarted, WorkersStarted, DiskShort, FirstOnly, RunResumed, RunAfresh, RunLeft)
-"""What is said above the bars."""
+_MESSAGES = (RunStarted, WorkersStarted, DiskShort, FirstOnly, RunResumed, RunAfresh, RunLeft)
+"""Events that are printed above the bars."""
 
 
 def progress() -> Bars | Lines:
@@ -50,17 +50,17 @@ def progress() -> Bars | Lines:
 
 
 class _Listener:
-    """Something that is told of events between its begin and its end."""
+    """A listener that is open for the length of a run."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End; lines need nothing for it."""
+        """Close; lines need nothing for it."""
 
 
 class _Bars(_Listener):
-    """Bars of these columns on stderr, gone in the end."""
+    """Bars on stderr that disappear at the end."""
 
     def __init__(self, *columns: ProgressColumn) -> None:
         from rich.console import Console
@@ -81,20 +81,20 @@ class Lines(_Listener):
     """Progress as plain lines: passes as they start and end, tiles now and then."""
 
     def __init__(self) -> None:
-        self._said = 0.0
+        self._printed = 0.0
 
     def __call__(self, event: Event) -> None:
-        """Write what the event says, unless a line was written just now."""
-        if isinstance(event, TileDone) and time.monotonic() - self._said < LOG_SECONDS:
+        """Print the event, unless a line was printed just now."""
+        if isinstance(event, TileDone) and time.monotonic() - self._printed < LOG_SECONDS:
             return
-        text = _words(event)
+        text = _text(event)
         if text:
-            self._said = time.monotonic()
+            self._printed = time.monotonic()
             typer.echo(text, err=True)
 
 
 class Bars(_Bars):
-    """Progress as one bar per pass, gone when the run is done."""
+    """Progress as one bar per pass, which disappear when the run is done."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -112,41 +112,41 @@ class Bars(_Bars):
             self._task = self._bars.add_task(event.title, total=event.tiles)
         elif isinstance(event, TileDone) and self._task is not None:
             self._bars.update(self._task, completed=event.done, total=event.tiles)
-        elif isinstance(event, _SAID):
-            self._bars.console.print(_words(event), highlight=False, markup=False)
+        elif isinstance(event, _MESSAGES):
+            self._bars.console.print(_text(event), highlight=False, markup=False)
 
 
 def item_progress() -> ItemBars | ItemLines:
-    """Return a listener for a batch: a bar on a terminal, lines elsewhere; failures are told."""
+    """Return a listener for a batch: a bar on a terminal, lines elsewhere; failures are printed."""
     return ItemBars() if sys.stderr.isatty() else ItemLines()
 
 
 class ItemLines(_Listener):
-    """A batch as plain lines: every failure, and now and then how far it is."""
+    """A batch as plain lines: every failure, and the progress from time to time."""
 
     def __init__(self) -> None:
-        self._said = self._started = time.monotonic()
+        self._printed = self._started = time.monotonic()
 
     def __call__(self, event: Event) -> None:
-        """Write what the event says, unless a line was written just now."""
+        """Print the event, unless a line was printed just now."""
         now = time.monotonic()
         if isinstance(event, BatchStarted):
             self._started = now
-            typer.echo(f"{event.items} items", err=True)
+            typer.echo(plural(event.items, "item"), err=True)
         if not isinstance(event, ItemDone):
             return
         if event.row["error"]:
             typer.echo(_failure(event), err=True)
-        if now - self._said >= LOG_SECONDS:
-            self._said = now
+        if now - self._printed >= LOG_SECONDS:
+            self._printed = now
             rate = event.done / max(now - self._started, 1e-9)
-            left = (event.items - event.done) / rate
-            words = f"{event.done}/{event.items}, {rate:.1f} per second, {left:.0f} s left"
-            typer.echo(words, err=True)
+            seconds = (event.items - event.done) / rate
+            text = f"{event.done}/{event.items}, {rate:.1f} per second, {seconds:.0f} s left"
+            typer.echo(text, err=True)
 
 
 class ItemBars(_Bars):
-    """A batch as one bar with its rate and the time that is left; failures above it."""
+    """A batch as one bar with its rate and the remaining time; failures above it."""
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -159,7 +159,7 @@ class ItemBars(_Bars):
         )
 
     def __call__(self, event: Event) -> None:
-        """Move the bar; write a failure above it."""
+        """Move the bar; print a failure above it."""
         if isinstance(event, BatchStarted):
             self._task = self._bars.add_task("", total=event.items, rate="")
         elif isinstance(event, ItemDone):
@@ -174,34 +174,36 @@ def _failure(event: ItemDone) -> str:
     return f"{event.row['input']}: {event.row['error']}"
 
 
-def _words(event: Event) -> str:
-    """Return an event as a line of text, empty where there is nothing to say."""
+def _text(event: Event) -> str:
+    """Return an event as a line of text; empty for events that are not printed."""
     if isinstance(event, RunStarted):
-        return f"{event.tiles} tiles per pass, at most {format_size(event.memory)} of memory"
+        return (
+            f"{plural(event.tiles, 'tile')} per pass, at most {format_size(event.memory)} of memory"
+        )
     if isinstance(event, WorkersStarted):
-        board = f", to be watched at {event.dashboard}" if event.dashboard else ""
-        return f"computed by {event.executor}{board}"
+        dashboard = f", dashboard at {event.dashboard}" if event.dashboard else ""
+        return f"computed by {event.executor}{dashboard}"
     if isinstance(event, RunResumed):
-        return f"going on: {event.done} of {event.tiles} tiles were done before"
+        return f"resuming: {event.done} of {plural(event.tiles, 'tile')} done before"
     if isinstance(event, DiskShort):
         return f"the disk may be too small: {event.amounts}"
     if isinstance(event, FirstOnly):
         return (
-            f"{event.operation} gives {event.count} images: the first of them is written; in a "
-            "recipe, a further step can take another one, as NAME[1]"
+            f"{event.operation} returns {event.count} images: the first is written; in a recipe, "
+            "a further step can take another, as NAME[1]"
         )
     if isinstance(event, RunAfresh):
         return (
-            "starting afresh: the unfinished run to this destination was of another recipe, source "
-            "or size of tiles"
+            "starting over: the unfinished run to this destination has another recipe, source or "
+            "tile size"
         )
     if isinstance(event, RunLeft):
         return (
-            "What is done is kept: the same command goes on with it (--no-resume starts afresh); "
-            f"it is noted in {event.folder}"
+            "The finished tiles are kept: the same command resumes the run (--no-resume starts "
+            f"over). The checkpoint is {event.folder}."
         )
     if isinstance(event, PassStarted):
-        return f"{event.title}: {event.tiles} tiles"
+        return f"{event.title}: {plural(event.tiles, 'tile')}"
     if isinstance(event, TileDone):
         return f"{event.title}: {event.done}/{event.tiles}"
     if isinstance(event, PassDone):
@@ -213,19 +215,21 @@ def _words(event: Event) -> str:
 
 @contextmanager
 def cancellable() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C (or SIGTERM) sets; a second Ctrl-C interrupts at once."""
+    """Yield an event that Ctrl-C (or SIGTERM) sets; a second Ctrl-C interrupts at once."""
     cancel = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield cancel
         return
 
-    def ask(number: int, frame: object) -> None:
+    def request_cancel(number: int, frame: object) -> None:
         if cancel.is_set():
             raise KeyboardInterrupt
         cancel.set()
-        typer.echo("Cancelling: the tiles in work are finished first.", err=True)
+        typer.echo("Cancelling: tiles that are being computed finish first.", err=True)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, request_cancel) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield cancel
     finally:

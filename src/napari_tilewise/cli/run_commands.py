@@ -1,4 +1,4 @@
-"""The commands that run: run, runs for what was left, rerun to compare, and demo."""
+"""The commands that compute: run, runs for unfinished ones, rerun to compare, and demo."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    what: Annotated[
+    operation: Annotated[
         str,
         typer.Argument(metavar="OP|RECIPE", help="An operation's name, or a recipe's .yaml file."),
     ],
@@ -56,7 +56,8 @@ def run(
     ome_zarr: OmeZarr = "0.5",
     shards: Shards = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say how the run would go, from a few samples of it.")
+        bool,
+        typer.Option("--dry-run", help="Print the plan and an estimated time; run nothing."),
     ] = False,
     functions: Functions = None,
 ) -> None:
@@ -64,17 +65,17 @@ def run(
 
     The result's path goes to stdout, progress to stderr.
     """
-    recipe, inputs = parse_recipe(what, param or [], input_ or [])
+    recipe, inputs = parse_recipe(operation, param or [], input_ or [])
     from napari_tilewise.cli.progress import cancellable, progress
     from napari_tilewise.runs import run
     from napari_tilewise.runs.plan import plan
 
     if dry_run:
-        made = plan(
+        run_plan = plan(
             recipe, source, inputs=inputs, memory=memory, workers=workers, executor=executor,
             axes=axes, spatial=spatial, resume=not no_resume, destination=destination,
         )  # fmt: skip
-        _foretell(made, destination, pyramid=not no_pyramid)
+        _print_plan(run_plan, destination, pyramid=not no_pyramid)
         return
     with cancellable() as cancel, progress() as listener:
         result = run.run(
@@ -98,43 +99,43 @@ def run(
     typer.echo(result.value if isinstance(result.value, Number) else result.path)
 
 
-def _foretell(made: RunPlan, destination: str, *, pyramid: bool) -> None:
-    """Say how a run would go, and how long it would take."""
+def _print_plan(run_plan: RunPlan, destination: str, *, pyramid: bool) -> None:
+    """Print how a run would proceed, and how long it would take."""
     from napari_tilewise.cli.progress import cancellable
     from napari_tilewise.runs.estimate import estimate
     from napari_tilewise.runs.traffic import shortage
 
-    typer.echo(made.describe())
-    short = shortage(made, destination, pyramid=pyramid)
-    if short is not None:
-        typer.echo(f"beware  {short}")
+    typer.echo(run_plan.describe())
+    warning = shortage(run_plan, destination, pyramid=pyramid)
+    if warning is not None:
+        typer.echo(f"warning {warning}")
     with cancellable() as cancel:
-        typer.echo(f"time    {estimate(made, pyramid=pyramid, cancel=cancel)}")
+        typer.echo(f"time    {estimate(run_plan, pyramid=pyramid, cancel=cancel)}")
 
 
 def rerun(
-    output: Annotated[str, typer.Argument(help="What run wrote: an image, .json or .csv.")],
+    output: Annotated[str, typer.Argument(help="An output of run: an image, .json or .csv.")],
     to: Annotated[
         str | None,
-        typer.Option(help="Keep the new output here; it is only made to be compared unless given."),
+        typer.Option(help="Path of the new output; by default it is removed after the comparison."),
     ] = None,
     memory: Memory = None,
     workers: Workers = None,
     executor: Executor = "auto",
     functions: Functions = None,
 ) -> None:
-    """Make an output again and compare.
+    """Compute an output again and compare.
 
-    Says whether the new one is identical, or how much differs; the exit code is 1 if anything does.
+    Prints whether the new output is identical, or how it differs; the exit code is 1 if it differs.
     """
     from napari_tilewise.cli.progress import cancellable, progress
     from napari_tilewise.runs.rerun import Repetition
 
-    again = Repetition.of(output)
-    for note in again.notes:
+    repetition = Repetition.of(output)
+    for note in repetition.notes:
         typer.echo(note, err=True)
     with cancellable() as cancel, progress() as listener:
-        result = again.run(
+        result = repetition.run(
             to=to,
             memory=memory,
             workers=workers,
@@ -149,44 +150,46 @@ def rerun(
 
 def list_runs(
     resume: Annotated[
-        str | None, typer.Option(metavar="DST", help="Go on with what was left of this output.")
+        str | None, typer.Option(metavar="DST", help="Resume the unfinished run into DST.")
     ] = None,
     forget: Annotated[
-        str | None, typer.Option(metavar="DST", help="Remove what was left of this output.")
+        str | None, typer.Option(metavar="DST", help="Remove the unfinished run into DST.")
     ] = None,
     memory: Annotated[
-        str | None, typer.Option(help="With --resume: most memory, such as 2GiB; as before.")
+        str | None,
+        typer.Option(help="With --resume: peak memory, such as 2GiB; by default as before."),
     ] = None,
     functions: Functions = None,
 ) -> None:
-    """List the runs and batches that were begun and are not complete.
+    """List unfinished runs and batches, and resume or forget one.
 
-    A run that was killed is left; --resume goes on with it, whoever began it.
+    A run that was killed stays unfinished; --resume resumes it, whoever started it.
     """
     from napari_tilewise.batches import unfinished
 
     if resume is not None and forget is not None:
-        raise errors.InvalidParameter("--resume and --forget were both given: give one.")
+        raise errors.InvalidParameter("--resume and --forget exclude each other: give one.")
     if forget is not None:
         unfinished.unfinished_run(forget).forget()
     elif resume is not None:
-        _go_on(unfinished.unfinished_run(resume), {} if memory is None else {"memory": memory})
+        _resume(unfinished.unfinished_run(resume), {} if memory is None else {"memory": memory})
     else:
-        for one in unfinished.unfinished_runs():
-            typer.echo(one)
+        for unfinished_run in unfinished.unfinished_runs():
+            typer.echo(unfinished_run)
 
 
-def _go_on(left: UnfinishedRun, options: Mapping[str, Any]) -> None:
-    """Go on with a run or a batch, and tell as the command that began it does."""
+def _resume(unfinished: UnfinishedRun, options: Mapping[str, Any]) -> None:
+    """Resume a run or a batch, and print what the command that started it prints."""
     from napari_tilewise.cli.progress import cancellable, item_progress, progress
 
-    with cancellable() as cancel, item_progress() if left.is_batch else progress() as listener:
-        made = left.resume(progress=listener, cancel=cancel, **options)
-    if not left.is_batch:
-        typer.echo(made.value if isinstance(made.value, Number) else made.path)
+    listening = item_progress() if unfinished.is_batch else progress()
+    with cancellable() as cancel, listening as listener:
+        result = unfinished.resume(progress=listener, cancel=cancel, **options)
+    if not unfinished.is_batch:
+        typer.echo(result.value if isinstance(result.value, Number) else result.path)
         return
-    typer.echo(str(made))
-    if made.failed or made.cancelled:
+    typer.echo(str(result))
+    if result.failed or result.cancelled:
         raise typer.Exit(1)
 
 
@@ -200,7 +203,7 @@ def demo(
     """Check tiled against whole on a real image.
 
     Finds the galaxies in the Hubble deep field, enlarged by mirroring, tile by tile; compares
-    the result with scikit-image on the whole image, and prints what was measured.
+    the result with scikit-image on the whole image, and prints the measured times.
     """
     from napari_tilewise.cli.progress import cancellable, progress
     from napari_tilewise.cli.run_demo import run_demo, show

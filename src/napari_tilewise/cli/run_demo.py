@@ -18,7 +18,7 @@ import numpy as np
 from napari_tilewise.engine.budget import peak_resident
 from napari_tilewise.errors import DestinationExists, MissingExtra
 from napari_tilewise.recipe import Recipe
-from napari_tilewise.sizes import format_size
+from napari_tilewise.sizes import format_size, plural
 
 if TYPE_CHECKING:
     import threading
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 SIGMA = 2
 STEPS = (("filters.gaussian", {"sigma": SIGMA}), "filters.threshold_otsu", "measure.label")
 MEMORY = 240 * 2**20
-"""What the run may take beside the interpreter: small, so that there are many tiles."""
+"""Memory of the run besides the interpreter: little, so that there are many tiles."""
 MARK = "made by napari-tilewise demo"
 CHUNK = 512
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What a demo made and measured."""
+    """The images of a demo and its measurements."""
 
     source: Path
     labels: Path
@@ -45,16 +45,16 @@ class DemoResult:
     levels: int
     objects: int
     seconds: float
-    """Tile by tile, everything written."""
+    """Time tile by tile, everything written."""
     peak: int
-    """Peak of resident memory until then, the interpreter included."""
+    """Peak resident memory until then in bytes, the interpreter included."""
     budget: int
-    """What the run was allowed."""
+    """The memory budget of the run in bytes."""
     seconds_whole: float
-    """scikit-image on the whole image, nothing written."""
+    """Time of scikit-image on the whole image, nothing written."""
     peak_whole: int
     difference: str
-    """Where the two answers differ, in words; empty when they are equal."""
+    """Where the two results differ, as text; empty if they are equal."""
 
     @property
     def equal(self) -> bool:
@@ -62,7 +62,7 @@ class DemoResult:
         return not self.difference
 
     def summary(self) -> str:
-        """Return what was measured as a few lines of text."""
+        """Return the measurements as a few lines of text."""
         size = " x ".join(map(str, self.shape))
         amount = format_size(int(np.prod(self.shape)) * self.dtype.itemsize)
         memory = f"{format_size(self.peak)} (budget {format_size(self.budget)})"
@@ -75,8 +75,8 @@ class DemoResult:
             [
                 f"image         {size} {self.dtype}, {amount}: the Hubble deep field, mirrored",
                 f"recipe        Gaussian (sigma {SIGMA}) -> Otsu -> label",
-                f"tile by tile  {self.seconds:.1f} s, {self.tiles} tiles, written with its pyramid "
-                f"({self.levels} levels), peak memory {memory}",
+                f"tile by tile  {self.seconds:.1f} s, {plural(self.tiles, 'tile')}, written with its "
+                f"pyramid ({self.levels} levels), peak memory {memory}",
                 f"whole image   {self.seconds_whole:.1f} s, nothing written, "
                 f"peak memory {format_size(self.peak_whole)}",
                 f"objects       {self.objects}",
@@ -94,7 +94,7 @@ def run_demo(
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
 ) -> DemoResult:
-    """Run the demo and return what it measured.
+    """Run the demo and return its measurements.
 
     Parameters
     ----------
@@ -214,8 +214,8 @@ def _claim(folder: Path, source: Path) -> None:
         return
     if not (source.is_dir() and MARK in _open(source).attrs):
         raise DestinationExists(
-            f"{str(folder)!r} exists and holds no earlier demo: nothing was touched. "
-            "Name another folder with --output."
+            f"{str(folder)!r} exists and is not an earlier demo: nothing was changed. "
+            "Give another folder with --output."
         )
 
 
@@ -242,12 +242,12 @@ def _open(path: Path) -> Any:
     return zarr.open(path, mode="r")
 
 
-def _difference(found: np.ndarray, expected: np.ndarray) -> str:
-    """Return in words where two label images differ, or an empty text."""
-    if found.shape != expected.shape or found.dtype != expected.dtype:
-        return f"{found.shape} {found.dtype} instead of {expected.shape} {expected.dtype} labels"
-    wrong = np.flatnonzero(found != expected)
+def _difference(labels: np.ndarray, expected: np.ndarray) -> str:
+    """Return where two label images differ, as text; empty if they are equal."""
+    if labels.shape != expected.shape or labels.dtype != expected.dtype:
+        return f"{labels.shape} {labels.dtype} instead of {expected.shape} {expected.dtype} labels"
+    wrong = np.flatnonzero(labels != expected)
     if not wrong.size:
         return ""
-    first = tuple(int(i) for i in np.unravel_index(wrong[0], found.shape))
+    first = tuple(int(i) for i in np.unravel_index(wrong[0], labels.shape))
     return f"{wrong.size} pixels, the first at {first}"
