@@ -148,7 +148,7 @@ def test_an_input_in_another_order_of_axes(executor: str, tmp_path: Path) -> Non
 
 def test_a_result_of_no_pixels_is_refused(tmp_path: Path) -> None:
     crop = ("util.crop", {"crop_width": 5})
-    with pytest.raises(InvalidImage, match=r"util\.crop leaves nothing .*\(8, 64\)"):
+    with pytest.raises(InvalidImage, match=r"util\.crop leaves no pixels .*\(8, 64\)"):
         tw.run(crop, np.zeros((8, 64)), tmp_path / "a.npy", axes="yx")
     assert list(tmp_path.iterdir()) == []
 

@@ -75,8 +75,8 @@ class DemoResult:
             [
                 f"image         {size} {self.dtype}, {amount}: the Hubble deep field, mirrored",
                 f"recipe        Gaussian (sigma {SIGMA}) -> Otsu -> label",
-                f"tile by tile  {self.seconds:.1f} s, {plural(self.tiles, 'tile')}, written with its "
-                f"pyramid ({self.levels} levels), peak memory {memory}",
+                f"tile by tile  {self.seconds:.1f} s, {plural(self.tiles, 'tile')}, written with "
+                f"its pyramid ({self.levels} levels), peak memory {memory}",
                 f"whole image   {self.seconds_whole:.1f} s, nothing written, "
                 f"peak memory {format_size(self.peak_whole)}",
                 f"objects       {self.objects}",
