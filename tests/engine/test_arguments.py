@@ -158,7 +158,7 @@ def test_a_component_tree_of_another_image_is_refused() -> None:
     with pytest.raises(tw.TilewiseError, match="one number per pixel"):
         opened(COINS[:50], parent, order)
     stacks = (np.stack([array] * 2) for array in (COINS, parent))
-    with pytest.raises(tw.TilewiseError, match="a tree of its own"):
+    with pytest.raises(tw.TilewiseError, match="has a tree for each of its images"):
         opened(*stacks, order, spatial=(1, 2))
     with pytest.raises(tw.TilewiseError, match="expected those of pixels"):
         opened(COINS, parent + COINS.size, order)
@@ -199,7 +199,7 @@ def test_corners_as_a_mask_of_every_image() -> None:
 
 def test_two_axes_are_added_one_after_the_other() -> None:
     shape = (40, 70, 2, 3)
-    with pytest.raises(tw.TilewiseError, match="Add axes to the image first"):
+    with pytest.raises(tw.TilewiseError, match="add them to the image first"):
         tw.apply("transform.resize", COINS, output_shape=shape)
     found = tw.apply("transform.resize", COINS[..., None], output_shape=shape, tiles=(30, 30, 1))
     np.testing.assert_array_equal(found, transform.resize(COINS, shape))
