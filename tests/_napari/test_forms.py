@@ -8,7 +8,7 @@ import pytest
 from napari_tilewise import OPERATIONS
 from napari_tilewise._napari.forms.editors import editor_of
 from napari_tilewise._napari.forms.form import Form
-from napari_tilewise._napari.forms.values import takes_layer
+from napari_tilewise._napari.forms.form_values import takes_layer
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.parameters import (

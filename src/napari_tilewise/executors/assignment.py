@@ -179,7 +179,7 @@ def read_assignment(folder: str, name: str) -> Assignment:
             f"started the run {_listed(expected)}: expected the same versions, so that the result "
             "is the same. Install them there."
         )
-    unpickler = _Unpickler(io.BytesIO(data), folder)
+    unpickler = _AssignmentUnpickler(io.BytesIO(data), folder)
     assignment: Assignment = unpickler.load()
     return assignment
 
@@ -200,7 +200,7 @@ class _Pickler(Pickler):  # type: ignore[misc]  # cloudpickle has no types
         return file.name, item.dtype, item.shape
 
 
-class _Unpickler(pickle.Unpickler):
+class _AssignmentUnpickler(pickle.Unpickler):
     """Maps these files into memory."""
 
     def __init__(self, buffer: io.BytesIO, folder: str) -> None:

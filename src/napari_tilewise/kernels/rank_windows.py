@@ -8,13 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.kernels.arrays import (
-    MODES,
-    contiguous,
-    delivered,
-    result_array,
-    type_code,
-)
+from napari_tilewise.kernels.arrays import MODES, contiguous, delivered, result_array, type_code
 from napari_tilewise.kernels.footprint_windows import (
     FootprintWindow,
     has_nan,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Collection, Iterator, Sequence
 
-    from napari_tilewise._napari.batch_panel.batch_request import BatchRequest
+    from napari_tilewise._napari.batch_panel.batch_settings import BatchRequest
     from napari_tilewise._napari.batch_panel.item_listing import Listing
     from napari_tilewise._napari.batch_panel.output_page import Destination
     from napari_tilewise.batches import Item, Report

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
-from napari_tilewise._napari.batch_panel.batch_request import BatchRequest
+from napari_tilewise._napari.batch_panel.batch_settings import BatchRequest
 from napari_tilewise._napari.batch_panel.page_widgets import LabelledRows, PathEdit
 from napari_tilewise._napari.widgets.small_widgets import text_label
 from napari_tilewise.errors import InvalidFunction

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_tilewise._napari.batch_panel.batch_request import BatchRequest, request_of
+from napari_tilewise._napari.batch_panel.batch_settings import BatchRequest, request_of
 from napari_tilewise._napari.batch_panel.page_widgets import LabelledRows, choice
 from napari_tilewise._napari.forms.chooser import Chooser
 from napari_tilewise._napari.forms.form import Form

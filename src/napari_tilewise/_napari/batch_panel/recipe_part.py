@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
-from napari_tilewise._napari.batch_panel.batch_request import BatchRequest, request_of
+from napari_tilewise._napari.batch_panel.batch_settings import BatchRequest, request_of
 from napari_tilewise._napari.batch_panel.page_widgets import LabelledRows, PathEdit
 from napari_tilewise._napari.layers.viewer_layers import layers_for
 from napari_tilewise._napari.widgets import wording

@@ -15,7 +15,7 @@ from napari_tilewise._napari.batch_panel.recipe_part import RecipePart
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_tilewise._napari.batch_panel.batch_request import BatchRequest
+    from napari_tilewise._napari.batch_panel.batch_settings import BatchRequest
     from napari_tilewise._napari.layers.layer_record import Origin
     from napari_tilewise.recipe import Recipe
 

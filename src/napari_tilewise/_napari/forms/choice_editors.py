@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from magicgui.widgets import CheckBox, ComboBox, Select, SpinBox
 from qtpy.QtCore import Qt
 
-from napari_tilewise._napari.forms.editor import (
-    AUTO,
-    LIMIT,
-    Editor,
-    choice_of,
-    row_of,
-    set_value,
-)
+from napari_tilewise._napari.forms.editor import AUTO, LIMIT, Editor, choice_of, row_of, set_value
+from napari_tilewise._napari.forms.form_values import takes_layer
 from napari_tilewise._napari.forms.text_editors import array_text_editor, as_text
-from napari_tilewise._napari.forms.values import takes_layer
 from napari_tilewise._napari.widgets.elided import elided
 from napari_tilewise.operations.spec.parameters import (
     FOOTPRINTS,

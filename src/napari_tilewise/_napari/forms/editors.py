@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise._napari.forms import choice_editors, text_editors
 from napari_tilewise._napari.forms.editor import optional
-from napari_tilewise._napari.forms.values import initial_value, takes_layer, usual_value
+from napari_tilewise._napari.forms.form_values import initial_value, takes_layer, usual_value
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Array,

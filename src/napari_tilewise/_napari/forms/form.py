@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from napari_tilewise._napari.forms.editors import editor_of
-from napari_tilewise._napari.forms.values import initial_value, takes_layer
+from napari_tilewise._napari.forms.form_values import initial_value, takes_layer
 from napari_tilewise._napari.layers import snapshot
 from napari_tilewise._napari.widgets.labelled_rows import rows
 from napari_tilewise._napari.widgets.wording import label

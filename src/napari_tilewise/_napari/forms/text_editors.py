@@ -10,7 +10,7 @@ import numpy as np
 from magicgui.widgets import ComboBox, LineEdit, SpinBox
 
 from napari_tilewise._napari.forms.editor import LIMIT, Editor, row_of, set_value
-from napari_tilewise._napari.forms.values import usual_value
+from napari_tilewise._napari.forms.form_values import usual_value
 from napari_tilewise.errors import InvalidParameterType
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from napari_tilewise._napari.forms.values import initial_value
+from napari_tilewise._napari.forms.form_values import initial_value
 from napari_tilewise._napari.layers.layer_record import Origin
 from napari_tilewise._napari.layers.recording import free_name, named_step
 from napari_tilewise.operations.spec.parameters import ChannelAxis

@@ -19,7 +19,12 @@ from scipy import ndimage as ndi
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.operations.feature.peaks import Border, Candidates, inside_border, threshold_of
+from napari_tilewise.operations.feature.peaks import (
+    Border,
+    Candidates,
+    inside_border,
+    threshold_of,
+)
 from napari_tilewise.operations.feature.tensors import box_halo
 from napari_tilewise.operations.shared.common import as_float, gaussian_radius
 from napari_tilewise.operations.shared.prefix_sums import (
