@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from napari_tilewise.engine.cache import shared_cache
+from napari_tilewise.engine.system.cache import shared_cache
 from napari_tilewise.runs.registry import STATE
 
 if TYPE_CHECKING:

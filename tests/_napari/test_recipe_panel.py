@@ -19,7 +19,7 @@ from napari_tilewise._napari.jobs import result_layers
 from napari_tilewise._napari.layers import layer_record
 from napari_tilewise._napari.manifest.commands import open_panel
 from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
-from napari_tilewise.engine.cache import shared_cache
+from napari_tilewise.engine.system.cache import shared_cache
 from napari_tilewise.recipe import Recipe
 
 pytestmark = pytest.mark.gui

@@ -77,7 +77,7 @@ def state(tmp_path, monkeypatch):
         "napari_tilewise.runs.planner.default_chunks", lambda shape, axes, looped: (32, 32)
     )
     monkeypatch.setattr("napari_tilewise.runs.planner.LONGEST_TILE", {2: 32})
-    monkeypatch.setattr("napari_tilewise.engine.pool.LOOK", 0.01)
+    monkeypatch.setattr("napari_tilewise.engine.system.pool.LOOK", 0.01)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ class Ended(threading.Event):
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("napari_tilewise.engine.pool.LOOK", 0.001)
+    monkeypatch.setattr("napari_tilewise.engine.system.pool.LOOK", 0.001)
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(COUNT):

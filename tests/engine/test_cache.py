@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from napari_tilewise.engine.cache import ChunkCache
+from napari_tilewise.engine.system.cache import ChunkCache
 
 
 def test_least_recently_used_go_first() -> None:

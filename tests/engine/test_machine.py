@@ -11,7 +11,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from napari_tilewise.engine.machine import available_memory, processors, total_memory
+from napari_tilewise.engine.system.machine import available_memory, processors, total_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

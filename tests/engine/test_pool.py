@@ -12,7 +12,7 @@ import pytest
 from skimage import restoration
 from threadpoolctl import ThreadpoolController, threadpool_info
 
-from napari_tilewise.engine.pool import sweep
+from napari_tilewise.engine.system.pool import sweep
 from napari_tilewise.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_libraries_are_looked_for_again_only_after_an_import(
         looked.append(1)
         return ThreadpoolController()
 
-    monkeypatch.setattr("napari_tilewise.engine.pool.ThreadpoolController", controller)
+    monkeypatch.setattr("napari_tilewise.engine.system.pool.ThreadpoolController", controller)
     monkeypatch.setitem(sys.modules, "a_module_of_a_test", ModuleType("a_module_of_a_test"))
     for _ in range(20):  # as until nothing changes
         sweep(lambda number, item: None, range(3), workers=2)
@@ -123,7 +123,7 @@ class Watched(threading.Event):
 
 @pytest.fixture
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_tilewise.engine.pool.LOOK", 0.001)
+    monkeypatch.setattr("napari_tilewise.engine.system.pool.LOOK", 0.001)
 
 
 @pytest.mark.usefixtures("quick_looks")
@@ -149,7 +149,7 @@ def test_a_pause_holds_up_all_that_was_not_begun(workers: int) -> None:
 
 
 def test_a_cancel_ends_a_pause_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_tilewise.engine.pool.LOOK", 1000)
+    monkeypatch.setattr("napari_tilewise.engine.system.pool.LOOK", 1000)
     cancel = threading.Event()
     pause = Watched(lambda _: cancel.set())
     pause.set()

@@ -31,7 +31,7 @@ class Pause(threading.Event):
 
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_tilewise.engine.pool.LOOK", 0.001)
+    monkeypatch.setattr("napari_tilewise.engine.system.pool.LOOK", 0.001)
 
 
 def test_nothing_is_poured_while_the_run_is_paused() -> None:

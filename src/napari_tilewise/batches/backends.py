@@ -25,7 +25,7 @@ from napari_tilewise.batches.tasks import (
     run_task,
     run_task_in_worker,
 )
-from napari_tilewise.engine import subprocesses
+from napari_tilewise.engine.system import subprocesses
 from napari_tilewise.errors import MissingExtra
 
 if TYPE_CHECKING:

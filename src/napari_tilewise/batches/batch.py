@@ -27,7 +27,7 @@ from napari_tilewise.batches.outputs import folder_of, targets_of
 from napari_tilewise.batches.schedule import BatchResources, run_tasks
 from napari_tilewise.batches.tasks import ERROR, OVERWRITE, SKIP, BatchTask, ItemTask
 from napari_tilewise.engine.control import Control
-from napari_tilewise.engine.machine import processors
+from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.pipeline.bind import given
 from napari_tilewise.recipe import SUFFIXES, Recipe

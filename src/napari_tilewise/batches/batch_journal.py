@@ -10,8 +10,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.engine.disk import writing
 from napari_tilewise.engine.journal import Journal, read_entries
+from napari_tilewise.engine.system.disk import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -18,8 +18,8 @@ from napari_tilewise.batches.tasks import (
     existing_output,
 )
 from napari_tilewise.engine.budget import resident
-from napari_tilewise.engine.machine import available_memory
-from napari_tilewise.engine.pool import single_threaded_libraries, wait_while
+from napari_tilewise.engine.system.machine import available_memory
+from napari_tilewise.engine.system.pool import single_threaded_libraries, wait_while
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

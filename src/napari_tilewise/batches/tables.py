@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from napari_tilewise.engine.disk import writing
+from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationExists, InvalidParameter, MissingExtra
 from napari_tilewise.io.writers.staging import local_path
 

@@ -11,12 +11,12 @@ import numpy as np
 from napari_tilewise import axes as _axes
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.lazy import as_source, to_dask
-from napari_tilewise.engine.machine import processors
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.planes import LoopedCall, Planes
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.stack import Stack
+from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.engine.tile_order import WIDEST, banded
 from napari_tilewise.engine.tile_size import choose_tile
 from napari_tilewise.errors import InvalidImage, InvalidParameter, InvalidParameterType

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from filelock import FileLock, Timeout
 
-from napari_tilewise.engine.disk import writing
 from napari_tilewise.engine.journal import Journal, leading_entries, repair
 from napari_tilewise.engine.pass_results import PartialResult, PassResults, pickled
+from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationBusy, DestinationUnwritable
 
 if TYPE_CHECKING:

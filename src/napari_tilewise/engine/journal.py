@@ -13,7 +13,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from napari_tilewise.engine.disk import append, writing
+from napari_tilewise.engine.system.disk import append, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -19,13 +19,13 @@ import numpy as np
 from dask.local import get_sync
 from dask.optimization import cull
 
-from napari_tilewise.engine.pool import single_threaded_libraries
 from napari_tilewise.engine.source import ArraySource, ChunkedSource, Source
+from napari_tilewise.engine.system.pool import single_threaded_libraries
 from napari_tilewise.errors import InvalidImage
 
 if TYPE_CHECKING:
-    from napari_tilewise.engine.cache import ChunkCache
     from napari_tilewise.engine.stack import Stack
+    from napari_tilewise.engine.system.cache import ChunkCache
     from napari_tilewise.grid import Region
 
 _STACKS: WeakValueDictionary[str, Stack] = WeakValueDictionary()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.engine.cache import shared_cache
+from napari_tilewise.engine.system.cache import shared_cache
 from napari_tilewise.errors import OperationFailed
 from napari_tilewise.grid import Region, clip, extent, format_region, intersect, within
 from napari_tilewise.operations.spec.operation import Parts, Tiles, Value, normal_halo

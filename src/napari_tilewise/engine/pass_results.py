@@ -12,7 +12,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine import former_names
-from napari_tilewise.engine.disk import append, writing
+from napari_tilewise.engine.system.disk import append, writing
 
 if TYPE_CHECKING:
     from pathlib import Path

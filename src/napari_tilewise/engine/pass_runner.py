@@ -8,8 +8,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.blocks import within_image
-from napari_tilewise.engine.machine import available_memory
 from napari_tilewise.engine.sweeps import SweepRunner
+from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.engine.tile_tasks import ReduceTask
 from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
 from napari_tilewise.grid import size

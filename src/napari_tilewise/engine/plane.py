@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.blocks import Blocks
-from napari_tilewise.engine.cache import shared_cache
 from napari_tilewise.engine.stored_image import StoredImage
+from napari_tilewise.engine.system.cache import shared_cache
 from napari_tilewise.engine.tile_order import band_width, banded
 from napari_tilewise.errors import OperationFailed, TilewiseError
 from napari_tilewise.grid import Grid, Region, format_region

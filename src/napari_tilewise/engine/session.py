@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import PassDone, PassStarted, TileDone
-from napari_tilewise.engine.pool import sweep
+from napari_tilewise.engine.system.pool import sweep
 from napari_tilewise.engine.tile_tasks import task_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_tilewise.engine.cache import ChunkCache
     from napari_tilewise.engine.events import Event
     from napari_tilewise.engine.pass_results import PartialResult, PassResults
+    from napari_tilewise.engine.system.cache import ChunkCache
     from napari_tilewise.engine.tile_tasks import WorkerPool
     from napari_tilewise.grid import Position
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from napari_tilewise.engine.cache import ChunkCache, shared_cache
+from napari_tilewise.engine.system.cache import ChunkCache, shared_cache
 from napari_tilewise.errors import InvalidImage, SourceUnreadable, TilewiseError
 from napari_tilewise.grid import Grid, Region, extent, format_region, intersect, within
 

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from napari_tilewise.engine.disk import ELSEWHERE, writing
+from napari_tilewise.engine.system.disk import ELSEWHERE, writing
 from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.grid import Grid, Position, Region, extent, intersect, within
 

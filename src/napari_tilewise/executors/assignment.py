@@ -20,9 +20,9 @@ from uuid import uuid4
 import numpy as np
 from cloudpickle import Pickler
 
-from napari_tilewise.engine.cache import ChunkCache
 from napari_tilewise.engine.pass_results import PassResults
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.system.cache import ChunkCache
 from napari_tilewise.errors import (
     DestinationUnwritable,
     InvalidParameter,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import dask
 
 from napari_tilewise.engine.events import WorkersStarted
-from napari_tilewise.engine.machine import processors
+from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import InvalidParameter, MissingExtra, OperationFailed
 from napari_tilewise.executors.assignment import write_assignment
 from napari_tilewise.executors.executor import Executor

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
-from napari_tilewise.engine import subprocesses
 from napari_tilewise.engine.events import WorkersStarted
+from napari_tilewise.engine.system import subprocesses
 from napari_tilewise.errors import OperationFailed
 from napari_tilewise.executors.assignment import write_assignment
 from napari_tilewise.executors.executor import Executor

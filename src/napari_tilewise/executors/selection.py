@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.engine.machine import processors
+from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import InvalidParameter, did_you_mean
 from napari_tilewise.executors.executor import Executor, ThisProcess
 from napari_tilewise.executors.processes import Processes

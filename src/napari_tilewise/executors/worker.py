@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from napari_tilewise.engine.pool import single_threaded_libraries
+from napari_tilewise.engine.system.pool import single_threaded_libraries
 from napari_tilewise.engine.tile_tasks import (
     LevelTask,
     MaterializeTask,

@@ -15,8 +15,8 @@ import numpy as np
 from napari_tilewise import axes as _axes
 from napari_tilewise.engine.apply import eager_image, results_of
 from napari_tilewise.engine.control import Control
-from napari_tilewise.engine.machine import available_memory
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.pipeline.bind import StepResult, bind_recipe, given
 from napari_tilewise.pipeline.materialize import decide
 

@@ -13,7 +13,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tilewise.engine.disk import free_bytes
+from napari_tilewise.engine.system.disk import free_bytes
 from napari_tilewise.operations.spec.operation import Kind
 from napari_tilewise.sizes import format_size
 

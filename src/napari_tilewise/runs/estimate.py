@@ -21,8 +21,8 @@ import numpy as np
 from napari_tilewise.axes import AxisSelection
 from napari_tilewise.engine.checkpoint import Checkpoint
 from napari_tilewise.engine.control import Control
-from napari_tilewise.engine.pool import sweep
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.system.pool import sweep
 from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.grid import extent
 from napari_tilewise.io.metadata.image_metadata import ImageMetadata

@@ -20,9 +20,9 @@ from napari_tilewise.engine.budget import (
     tables_bytes,
     working_bytes,
 )
-from napari_tilewise.engine.cache import ChunkCache
-from napari_tilewise.engine.machine import available_memory
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.system.cache import ChunkCache
+from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.errors import InvalidImage, MemoryBudgetExceeded
 from napari_tilewise.executors import choose
 from napari_tilewise.executors.selection import AUTO, better

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from napari_tilewise.engine.control import Control
-from napari_tilewise.engine.disk import writing
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import (
     DestinationUnwritable,
     InvalidParameter,

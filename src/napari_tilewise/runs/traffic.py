@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Protocol
 
-from napari_tilewise.engine.disk import free_bytes
 from napari_tilewise.engine.stack import Stack
+from napari_tilewise.engine.system.disk import free_bytes
 from napari_tilewise.io.writers.ome_zarr_layout import SUFFIXES
 from napari_tilewise.io.writers.pyramid import level_shapes
 from napari_tilewise.io.writers.staging import local_path

@@ -15,7 +15,7 @@ from napari_tilewise._napari.jobs.session_runs import Pause, SessionRun, follow
 from napari_tilewise.batches import BatchStarted, ItemDone, ItemStarted, batch
 from napari_tilewise.batches.backends import AUTO
 from napari_tilewise.engine.events import Event, PassStarted, TileDone
-from napari_tilewise.engine.machine import available_memory
+from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.errors import (
     InvalidParameter,
     MemoryBudgetExceeded,

@@ -14,8 +14,8 @@ import dask.array as da
 import numpy as np
 from dask.highlevelgraph import HighLevelGraph
 
-from napari_tilewise.engine.cache import shared_cache
-from napari_tilewise.engine.machine import processors
+from napari_tilewise.engine.system.cache import shared_cache
+from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import Cancelled
 
 if TYPE_CHECKING:

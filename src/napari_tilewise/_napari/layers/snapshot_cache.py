@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_tilewise._napari.layers import snapshot
 from napari_tilewise._napari.layers.layer_record import Origin
-from napari_tilewise.engine.machine import processors
+from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import Cancelled
 from napari_tilewise.pipeline.apply_recipe import Memo
 

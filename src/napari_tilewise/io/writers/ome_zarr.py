@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.engine.disk import writing
+from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.io.metadata.channels import to_omero
 from napari_tilewise.io.writers import staging as stage

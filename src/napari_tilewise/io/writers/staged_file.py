@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import numpy as np
 
 from napari_tilewise.axes import default_axes, parse
-from napari_tilewise.engine.disk import reserve, writing
 from napari_tilewise.engine.events import PassDone, PassStarted, TileDone
-from napari_tilewise.engine.pool import wait_while
+from napari_tilewise.engine.system.disk import reserve, writing
+from napari_tilewise.engine.system.pool import wait_while
 from napari_tilewise.errors import (
     Cancelled,
     DestinationExists,

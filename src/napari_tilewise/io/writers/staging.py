@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from napari_tilewise.engine.disk import writing
+from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.zarr_arrays import is_zarr

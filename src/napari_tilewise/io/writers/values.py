@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from napari_tilewise.engine.disk import writing
+from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable, SourceUnreadable
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.plain_data import to_plain

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from napari_tilewise.engine.machine import total_memory
+from napari_tilewise.engine.system.machine import total_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

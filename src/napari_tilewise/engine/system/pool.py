@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-from napari_tilewise.engine.machine import processors
+from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import Cancelled
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What the engine takes of the machine: processors, memory, disks, threads, processes, a cache."""
