@@ -160,7 +160,7 @@ def test_a_component_tree_of_another_image_is_refused() -> None:
     stacks = (np.stack([array] * 2) for array in (COINS, parent))
     with pytest.raises(tw.TilewiseError, match="has a tree for each of its images"):
         opened(*stacks, order, spatial=(1, 2))
-    with pytest.raises(tw.TilewiseError, match="expected those of pixels"):
+    with pytest.raises(tw.TilewiseError, match="expected pixel indices"):
         opened(COINS, parent + COINS.size, order)
     with pytest.raises(tw.TilewiseError, match="contiguous"):  # as scikit-image does
         opened(COINS, parent, np.repeat(order, 2)[::2])
