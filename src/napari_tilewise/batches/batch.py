@@ -35,7 +35,7 @@ from napari_tilewise.sizes import parse_size, plural
 
 if TYPE_CHECKING:
     from napari_tilewise.batches.report import Report
-    from napari_tilewise.batches.tasks import ItemRow
+    from napari_tilewise.batches.rows import ItemRow
     from napari_tilewise.engine.events import Event, Listener
 
 LONGEST_LIST = 5
@@ -165,7 +165,7 @@ def batch(
     return report
 
 
-def task_recipe(recipe: Any) -> Recipe | BatchFunction:
+def task_recipe(recipe: object) -> Recipe | BatchFunction:
     """Return the recipe or the function from what `batch` takes.
 
     Parameters
@@ -180,7 +180,7 @@ def task_recipe(recipe: Any) -> Recipe | BatchFunction:
     return BatchFunction.of(recipe) if callable(recipe) else Recipe.of(recipe)
 
 
-def _recipe_name(argument: Any, recipe: Recipe | BatchFunction) -> str:
+def _recipe_name(argument: object, recipe: Recipe | BatchFunction) -> str:
     """Return the text for the field ``{recipe}`` in a name."""
     if isinstance(recipe, BatchFunction):
         return recipe.name.rpartition(".")[2].strip("<>")
@@ -243,7 +243,7 @@ def _numbered(items: Sequence[Item]) -> tuple[Item, ...]:
     return tuple(replace(item, index=number) for number, item in enumerate(items))
 
 
-def _check(backend: str, overwrite: Any) -> None:
+def _check(backend: str, overwrite: object) -> None:
     if backend not in BACKENDS:
         raise InvalidParameter(
             f"backend={backend!r}: expected one of {', '.join(map(repr, BACKENDS))}."

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise.engine.events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from napari_tilewise.batches.rows import ItemRow
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ItemStarted(Event):
 class ItemDone(Event):
     """An item is done, failed or skipped."""
 
-    row: Mapping[str, Any]
+    row: ItemRow
     """The item's row of the report."""
     done: int
     """Number of items that have finished so far."""

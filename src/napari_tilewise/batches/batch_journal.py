@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from napari_tilewise.engine.journal import Journal, read_entries
 from napari_tilewise.engine.system.disk import writing
@@ -16,13 +16,16 @@ from napari_tilewise.engine.system.disk import writing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from napari_tilewise.batches.rows import ItemRow
+    from napari_tilewise.engine.journal import JournalEntry
+
 NAME = "batch.jsonl"
 """Name of the journal in the batch's folder."""
 LOG = "batch.log"
 """Name of the file with the traceback of each failure."""
 
 
-def last_rows(folder: str) -> dict[str, dict[str, Any]]:
+def last_rows(folder: str) -> dict[str, ItemRow]:
     """Return the last row of each output, by its path in the folder without a suffix.
 
     Parameters
@@ -33,7 +36,7 @@ def last_rows(folder: str) -> dict[str, dict[str, Any]]:
     return {row["target"]: row for row in each_row(folder)}
 
 
-def each_row(folder: str) -> Iterator[dict[str, Any]]:
+def each_row(folder: str) -> Iterator[ItemRow]:
     """Yield the row of every item, of all batches into a folder; an output's latest comes last.
 
     Parameters
@@ -41,7 +44,7 @@ def each_row(folder: str) -> Iterator[dict[str, Any]]:
     folder
         The folder of the batches.
     """
-    return (row for row in _entries(folder) if "target" in row)
+    return (cast("ItemRow", entry) for entry in _entries(folder) if "target" in entry)
 
 
 def interrupted_outputs(folder: str) -> frozenset[str]:
@@ -63,7 +66,7 @@ def interrupted_outputs(folder: str) -> frozenset[str]:
     return frozenset(started)
 
 
-def output_paths(folder: str, rows: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+def output_paths(folder: str, rows: Iterable[ItemRow]) -> frozenset[str]:
     """Return the paths of the outputs that rows name.
 
     Parameters
@@ -77,7 +80,7 @@ def output_paths(folder: str, rows: Iterable[Mapping[str, Any]]) -> frozenset[st
     return frozenset(os.path.join(folder, path) for path in outputs if path)
 
 
-def latest_batch(folder: str) -> tuple[dict[str, Any], int] | None:
+def latest_batch(folder: str) -> tuple[JournalEntry, int] | None:
     """Return the description of the last batch into a folder, and its number of finished items.
 
     Parameters
@@ -90,7 +93,7 @@ def latest_batch(folder: str) -> tuple[dict[str, Any], int] | None:
     tuple or None
         None where the folder has no journal.
     """
-    description: dict[str, Any] | None = None
+    description: JournalEntry | None = None
     count = 0
     for entry in _entries(folder):
         if "batch" in entry:
@@ -100,7 +103,7 @@ def latest_batch(folder: str) -> tuple[dict[str, Any], int] | None:
     return None if description is None else (description, count)
 
 
-def _entries(folder: str) -> Iterator[dict[str, Any]]:
+def _entries(folder: str) -> Iterator[JournalEntry]:
     return read_entries(Path(folder, NAME))
 
 
@@ -115,12 +118,12 @@ class BatchJournal:
         What the batch as a whole runs, as plain data.
     """
 
-    def __init__(self, folder: str, description: Mapping[str, Any]) -> None:
+    def __init__(self, folder: str, description: Mapping[str, object]) -> None:
         self._lock = threading.Lock()
         self._journal = Journal(Path(folder, NAME))
         self.add({"batch": dict(description)})
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: Mapping[str, object]) -> None:
         """Write one row, so that it survives this process.
 
         Parameters

@@ -37,7 +37,7 @@ class Naming:
 
 
 def request_data(
-    task: BatchTask, source: Any, naming: Naming, options: Mapping[str, Any]
+    task: BatchTask, source: object, naming: Naming, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return what `batch` was called with, as plain data.
 
@@ -99,7 +99,7 @@ def _recipe_data(recipe: Recipe | BatchFunction) -> Any:
         raise _NotPlain(f"its recipe cannot be saved: {error}") from error
 
 
-def _source_data(source: Any) -> Any:
+def _source_data(source: object) -> Any:
     if isinstance(source, str | os.PathLike):
         return _absolute(os.fspath(source))
     if isinstance(source, Mapping):
@@ -112,7 +112,7 @@ def _source_data(source: Any) -> Any:
     raise _NotPlain("its images are in memory, and only its own process has them")
 
 
-def _location(image: Any) -> str:
+def _location(image: object) -> str:
     location = source_location(image)
     if location is None:
         raise _NotPlain("one of its inputs is in memory, and only its own process has it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise.batches.batch_events import ItemDone, ItemStarted
 from napari_tilewise.batches.batch_journal import BatchJournal
@@ -26,8 +26,9 @@ from napari_tilewise.runs import registry
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_tilewise.batches.tasks import ItemRow
+    from napari_tilewise.batches.rows import ItemRow
     from napari_tilewise.engine.events import Listener
+    from napari_tilewise.types import Value
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Collector:
         tasks: Sequence[ItemTask],
         selected: Sequence[ItemTask],
         folder: str | None,
-        description: Mapping[str, Any],
+        description: Mapping[str, object],
         progress: Listener,
     ) -> None:
         self._tasks = tasks
@@ -62,7 +63,7 @@ class Collector:
         self._folder = folder
         self._progress = progress
         self._rows: dict[int, ItemRow] = {}
-        self._values: dict[int, Any] = {}
+        self._values: dict[int, Value] = {}
         started = datetime.now(UTC).isoformat(timespec="seconds")
         description = {**description, "items": len(selected), "time": started}
         self._journal = None if folder is None else BatchJournal(folder, description)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import zarr
 
@@ -17,6 +17,9 @@ from napari_tilewise.batches import batch_journal
 from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable
 from napari_tilewise.io.readers.zarr_arrays import is_zarr, ome_metadata, open_node
 from napari_tilewise.provenance.fingerprint import source_location
+
+if TYPE_CHECKING:
+    from napari_tilewise.io.plain_data import Plain
 
 SUFFIXES = (
     ".ome.zarr", ".zarr", ".ome.tiff", ".ome.tif", ".ome.btf", ".tiff", ".tif", ".btf", ".svs",
@@ -32,7 +35,7 @@ class Discovered:
     stem: str
     source: Any
     folder: str = ""
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Plain] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class _Search:
 
 
 def discover(
-    source: Any, *, excluded: Set[str] = frozenset(), recursive: bool = True
+    source: object, *, excluded: Set[str] = frozenset(), recursive: bool = True
 ) -> Iterator[Discovered]:
     """Yield the images that a batch's source names, in natural order.
 
@@ -76,7 +79,7 @@ def discover(
     yield from images
 
 
-def _discover(source: Any, name: str, search: _Search) -> Iterator[Discovered]:
+def _discover(source: object, name: str, search: _Search) -> Iterator[Discovered]:
     if isinstance(source, str | os.PathLike):
         yield from _at_location(os.fspath(source), search)
     elif isinstance(source, Mapping):
@@ -104,7 +107,7 @@ def _renamed(images: Iterator[Discovered], name: str) -> Iterator[Discovered]:
     yield from images
 
 
-def _name(source: Any, default: str) -> str:
+def _name(source: object, default: str) -> str:
     location = source_location(source)
     return default if location is None else stem_of(location)
 

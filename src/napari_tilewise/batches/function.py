@@ -26,6 +26,8 @@ from napari_tilewise.io.readers.open_image import open_image
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from napari_tilewise.types import Value
+
 
 @dataclass(frozen=True, eq=False)
 class BatchFunction:
@@ -102,13 +104,13 @@ class BatchFunction:
         digest = blake2b(text.encode(), digest_size=16).hexdigest()
         return {"function": self.name, "module": self.module, "source": digest}
 
-    def __call__(self, image: Any) -> Any:
+    def __call__(self, image: object) -> Value:
         """Read an image and return the function's result."""
         data = open_image(image).data
         return self.function(data[(slice(None),) * len(data.shape)])
 
 
-def _attribute(module: Any, name: str) -> Any:
+def _attribute(module: object, name: str) -> Any:
     """Return an attribute by its qualified name; None if there is none."""
     for part in name.split("."):
         module = getattr(module, part, None)
@@ -147,7 +149,7 @@ def _from_file(path: str) -> ModuleType:
     return module
 
 
-def classify(value: Any) -> tuple[str, Any]:
+def classify(value: Value) -> tuple[str, Value]:
     """Return the kind of a function's result, and the result in the form of that kind.
 
     Parameters

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.batches.discover import Discovered
     from napari_tilewise.batches.divide import ImagePart
+    from napari_tilewise.io.plain_data import Plain
     from napari_tilewise.types import AxisNames
 
 
@@ -44,7 +45,7 @@ class Item:
     """The part of each axis of the source; None: the whole image."""
     axes: tuple[str, ...] = ()
     """Names of the source's axes, if the caller declared them."""
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Plain] = field(default_factory=dict)
     """What else is known of it, such as its position along an axis or its well."""
     problem: str = ""
     """Why the image cannot be divided as requested; empty if it can."""
@@ -105,7 +106,7 @@ def _text(parts: Sequence[AxisPart]) -> str:
 
 
 def items_of(
-    source: Any,
+    source: object,
     *,
     over: str | int | Sequence[str | int] | None = None,
     window: int | Sequence[int | None] | None = None,
@@ -149,7 +150,7 @@ def items_of(
 
 
 def each_item(
-    source: Any,
+    source: object,
     *,
     over: str | int | Sequence[str | int] | None = None,
     window: int | Sequence[int | None] | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence, Set
     from pathlib import Path
 
+    from napari_tilewise.batches.rows import ItemRow, TableRow
+    from napari_tilewise.io.plain_data import Plain
+    from napari_tilewise.types import Array, Value
+
 _TABLES = (Output.TABLE, Output.POINTS, Output.CONTOURS)
 _COLUMNS = ("item", "input", "output", "status", "seconds", "error", "peak_memory")
 """The report's own columns: no measurement replaces them."""
@@ -26,15 +30,15 @@ _COLUMNS = ("item", "input", "output", "status", "seconds", "error", "peak_memor
 class Report:
     """The outcomes of a batch."""
 
-    items: Sequence[Mapping[str, Any]]
+    items: Sequence[ItemRow]
     """A row per item as in the journal."""
     folder: Path | None = None
     """The folder of the outputs; None if the batch had no destination."""
-    results: Sequence[Any] = field(default_factory=tuple, repr=False)
+    results: Sequence[Value] = field(default_factory=tuple, repr=False)
     """Without a destination, the result of each item; None for an item that failed."""
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[TableRow]:
         """One row per item: input, output, status, seconds, error, and all its scalars.
 
         A scalar that has the name of another column is in the column ``NAME (result)``.
@@ -42,10 +46,11 @@ class Report:
         columns = self._fields.union(_COLUMNS)
         return [self._row(item, columns) for item in self.items]
 
-    def _row(self, item: Mapping[str, Any], columns: Set[str]) -> dict[str, Any]:
-        row = {name: item.get(name) for name in _COLUMNS}
-        if self.folder is not None and row["output"] is not None:
-            row["output"] = str(self.folder / row["output"])
+    def _row(self, item: ItemRow, columns: Set[str]) -> TableRow:
+        row = cast("TableRow", {name: item.get(name) for name in _COLUMNS})
+        output = item.get("output")
+        if self.folder is not None and output is not None:
+            row["output"] = str(self.folder / output)
         fields = _renamed(set(_COLUMNS), item.get("fields", {}), "known")
         return {**row, **fields, **_renamed(columns, item.get("values") or {})}
 
@@ -87,21 +92,23 @@ class Report:
         """The tables and points of all items in one table, with the item's name in each row."""
         return Table(self._measured)
 
-    def _measured(self) -> Iterator[dict[str, Any]]:
+    def _measured(self) -> Iterator[TableRow]:
         columns = self._fields | {"item"}
         for number, item in enumerate(self.items):
             if item.get("kind") not in _TABLES or item["status"] not in (DONE, SKIPPED):
                 continue
             first = {"item": item["item"], **_renamed({"item"}, item.get("fields", {}), "known")}
-            if self.folder is not None:
-                rows = read_csv(self.folder / item["output"])
+            output = item.get("output")
+            rows: Iterator[Mapping[str, Plain]]
+            if self.folder is not None and output is not None:
+                rows = read_csv(self.folder / output)
             else:
                 rows = rows_of(self.results[number])
             for row in rows:
                 yield {**first, **_renamed(columns, row)}
 
     @property
-    def stack(self) -> np.ndarray[Any, Any]:
+    def stack(self) -> Array:
         """The resulting images in one array, with the items along its first axis.
 
         Raises
@@ -150,9 +157,7 @@ class Report:
         return Table(lambda: self.rows).to_parquet(path, overwrite=overwrite)
 
 
-def _renamed(
-    columns: Set[str], values: Mapping[str, Any], suffix: str = "result"
-) -> dict[str, Any]:
+def _renamed(columns: Set[str], values: Mapping[str, Plain], suffix: str = "result") -> TableRow:
     """Return values under names that no column has: ``status`` becomes ``status (result)``."""
     renamed = {}
     for name, value in values.items():

@@ -16,8 +16,11 @@ from napari_tilewise.errors import DestinationExists, InvalidParameter, MissingE
 from napari_tilewise.io.writers.staging import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from napari_tilewise.batches.rows import CsvRow, TableRow
+    from napari_tilewise.types import Value
 
 _ROWS_PER_CHUNK = 65536
 """Number of rows of a Parquet file that are in memory at a time."""
@@ -27,9 +30,9 @@ _ROWS_PER_CHUNK = 65536
 class Table:
     """Rows that are read again at each iteration, so that they need not fit into memory."""
 
-    rows: Callable[[], Iterable[Mapping[str, Any]]]
+    rows: Callable[[], Iterable[TableRow]]
 
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+    def __iter__(self) -> Iterator[TableRow]:
         return iter(self.rows())
 
     @property
@@ -112,7 +115,7 @@ def _arrow(kinds: set[type]) -> str:
     return "double" if kinds and kinds <= {int, float} else "string"
 
 
-def _fitted(row: Mapping[str, Any], schema: Any) -> dict[str, Any]:
+def _fitted(row: TableRow, schema: Iterable[Any]) -> TableRow:
     texts = {field.name for field in schema if str(field.type) == "string"}
     return {
         name: _text(value) if name in texts and value is not None else _plain(value)
@@ -120,8 +123,8 @@ def _fitted(row: Mapping[str, Any], schema: Any) -> dict[str, Any]:
     }
 
 
-def _chunks(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    chunk: list[Mapping[str, Any]] = []
+def _chunks(rows: Iterable[TableRow]) -> Iterator[list[TableRow]]:
+    chunk: list[TableRow] = []
     for row in rows:
         chunk.append(row)
         if len(chunk) == _ROWS_PER_CHUNK:
@@ -130,11 +133,11 @@ def _chunks(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any
     yield chunk
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> Any:
     """Return a value as a cell of text: lists as JSON."""
     value = _plain(value)
     return json.dumps(value) if isinstance(value, list | tuple | dict) else value
@@ -162,7 +165,7 @@ def _replaced(
     return file
 
 
-def read_csv(path: Path) -> Iterator[dict[str, Any]]:
+def read_csv(path: Path) -> Iterator[CsvRow]:
     """Yield the rows of a CSV that a run wrote, numbers as numbers.
 
     Parameters
@@ -175,7 +178,7 @@ def read_csv(path: Path) -> Iterator[dict[str, Any]]:
             yield {name: _number(text) for name, text in row.items()}
 
 
-def _number(text: str) -> Any:
+def _number(text: str) -> str | int | float | bool:
     for kind in (int, float):
         try:
             return kind(text)
@@ -184,7 +187,7 @@ def _number(text: str) -> Any:
     return {"True": True, "False": False}.get(text, text)
 
 
-def rows_of(value: Any) -> Iterator[dict[str, Any]]:
+def rows_of(value: Value) -> Iterator[TableRow]:
     """Yield the rows of a table, of points, or of contours in memory.
 
     Parameters

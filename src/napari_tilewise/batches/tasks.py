@@ -11,14 +11,13 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,9 +42,13 @@ from napari_tilewise.runs.plan import plan
 from napari_tilewise.runs.run import run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_tilewise.batches.items import Item
     from napari_tilewise.batches.outputs import ItemTarget
+    from napari_tilewise.batches.rows import ItemRow, TableRow
     from napari_tilewise.recipe import Recipe
+    from napari_tilewise.types import SpatialAxes, Value
 
 DONE, FAILED, SKIPPED, CANCELLED = "done", "failed", "skipped", "cancelled"
 ALONE = "alone"
@@ -54,9 +57,6 @@ ALONE = "alone"
 ERROR, SKIP, OVERWRITE = "error", "skip", "overwrite"
 """Policies for an existing output that may not be what the batch would write."""
 
-ItemRow: TypeAlias = Mapping[str, Any]
-"""What is known of an item after its task, as plain data."""
-
 
 @dataclass(frozen=True, eq=False)
 class BatchTask:
@@ -64,7 +64,7 @@ class BatchTask:
 
     recipe: Recipe | BatchFunction
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    spatial: Any = None
+    spatial: SpatialAxes | None = None
     existing: str = ERROR
 
     def describe(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class ItemOutcome:
 
     index: int
     row: ItemRow
-    value: Any = None
+    value: Value = None
     """The result, if it returns to the caller."""
     trace: str = ""
     """The traceback of a failure."""
@@ -147,7 +147,7 @@ def run_task(task: ItemTask) -> ItemOutcome:
         The item, what runs on it and the resources for it.
     """
     started = time.perf_counter()
-    entries: dict[str, Any] = {}
+    entries: ItemRow = {}
     value, trace = None, ""
     try:
         with single_threaded_libraries() if task.resources.workers == 1 else nullcontext():
@@ -180,7 +180,7 @@ def _limit_libraries_once() -> None:
     hold_libraries()
 
 
-def row_of(task: ItemTask, entries: ItemRow, seconds: float) -> dict[str, Any]:
+def row_of(task: ItemTask, entries: ItemRow, seconds: float) -> ItemRow:
     """Return an item's row.
 
     Parameters
@@ -192,28 +192,39 @@ def row_of(task: ItemTask, entries: ItemRow, seconds: float) -> dict[str, Any]:
     seconds
         How long the task took.
     """
-    row: dict[str, Any] = {"item": task.item.stem, "input": task.item.input, "output": None}
-    row |= {"status": DONE, "seconds": seconds, "error": None, "values": {}}
-    row["peak_memory"] = peak_resident()
-    row |= {"fields": dict(task.item.fields), **entries}
+    row: ItemRow = {
+        "item": task.item.stem,
+        "input": task.item.input,
+        "output": None,
+        "status": DONE,
+        "seconds": seconds,
+        "error": None,
+        "values": {},
+        "peak_memory": peak_resident(),
+        "fields": dict(task.item.fields),
+        **entries,
+    }
     if task.target is not None:
         row["target"] = task.target.base
     return row
 
 
-def _failure(error: BaseException, status: str) -> tuple[dict[str, Any], str]:
+def _failure(error: BaseException, status: str) -> tuple[ItemRow, str]:
     text = str(error) if isinstance(error, TilewiseError) else f"{type(error).__name__}: {error}"
     return {"status": status, "error": " ".join(text.split())}, traceback.format_exc()
 
 
-def _run_or_skip(task: ItemTask) -> tuple[dict[str, Any], Any]:
+def _run_or_skip(task: ItemTask) -> tuple[ItemRow, Value]:
     """Return the entries of the row of an item that is done or skipped, and its result."""
     task.item.check()
     key = item_key(task)
     previous = task.previous
     if previous is not None and task.batch.existing != OVERWRITE and _is_done(task, key, previous):
-        copied = ("output", "values", "key", "seconds", "kind")
-        return {"status": SKIPPED, **{name: previous.get(name) for name in copied}}, None
+        skipped: ItemRow = {"status": SKIPPED}
+        for name in ("output", "values", "key", "seconds", "kind"):
+            if name in previous:
+                skipped[name] = previous[name]
+        return skipped, None
     if task.batch.existing == SKIP and (output := existing_output(task)) is not None:
         return {"status": SKIPPED, "output": _relative(task, output)}, None
     recipe = task.batch.recipe
@@ -296,7 +307,7 @@ def _relative(task: ItemTask, path: Path) -> str:
 # -- recipes ---------------------------------------------------------------------------------------
 
 
-def _run(task: ItemTask, recipe: Recipe) -> tuple[dict[str, Any], Any]:
+def _run(task: ItemTask, recipe: Recipe) -> tuple[ItemRow, Value]:
     destination = _destination(task, recipe.output)
     resources, source = task.resources, task.item.open()
     options: dict[str, Any] = {"inputs": task.batch.inputs, "spatial": task.batch.spatial}
@@ -309,22 +320,25 @@ def _run(task: ItemTask, recipe: Recipe) -> tuple[dict[str, Any], Any]:
     options |= {"overwrite": _overwrite(task), "resume": resources.is_alone}
     with registry.unregistered():
         result = run(recipe, source, destination, **options)
-    entries = {"output": _relative(task, result.path), "kind": str(recipe.output)}
-    return {**entries, "values": _recorded_scalars(result.path)}, None
+    return {
+        "output": _relative(task, result.path),
+        "kind": str(recipe.output),
+        "values": _recorded_scalars(result.path),
+    }, None
 
 
-def _recorded_scalars(path: Path) -> ItemRow:
+def _recorded_scalars(path: Path) -> TableRow:
     """Return the scalars of a recipe's steps, from the record in the output."""
     try:
-        values: ItemRow = read(path).get("values", {})
+        values: TableRow = read(path).get("values", {})
     except SourceUnreadable:  # a format that has no room for a record
         return {}
     return values
 
 
 def _compute(
-    recipe: Recipe, source: Any, options: Mapping[str, Any], *, is_row_only: bool
-) -> tuple[dict[str, Any], Any]:
+    recipe: Recipe, source: object, options: Mapping[str, Any], *, is_row_only: bool
+) -> tuple[ItemRow, Value]:
     """Return a result that returns to the caller, or only goes into the item's row."""
     run_plan = plan(recipe, source, **options)
     value = compute(run_plan.last) if run_plan.last.is_image else run_plan.last.value()
@@ -337,7 +351,7 @@ def _compute(
 # -- functions -------------------------------------------------------------------------------------
 
 
-def _call(task: ItemTask, function: BatchFunction) -> tuple[dict[str, Any], Any]:
+def _call(task: ItemTask, function: BatchFunction) -> tuple[ItemRow, Value]:
     source, resources = task.item.open(), task.resources
     image = open_image(source)
     size = prod(image.data.shape) * np.dtype(image.data.dtype).itemsize

@@ -25,9 +25,8 @@ from napari_tilewise.runs.convert import convert
 from napari_tilewise.runs.run import run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from napari_tilewise.io.image import Image
+    from napari_tilewise.io.plain_data import Metadata
     from napari_tilewise.types import PathLike
 
 _OTHER_RELEASE = "another release of napari-tilewise started it"
@@ -60,7 +59,7 @@ class Progress:
     """Number of tiles of the output, or of items, that are done."""
     total: int = 0
     """Number of all of them; 0 if it is not known."""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Metadata = field(default_factory=dict)
     """The contents of its checkpoint or journal, as plain data."""
 
 
@@ -198,25 +197,25 @@ def _ended(entry: registry.RegistryEntry, progress: Progress, reason: str) -> Un
     return UnfinishedRun(entry, state, progress, reason)
 
 
-def _source(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+def _source(facts: Metadata) -> Metadata:
     """Return the description of a run's source: the record of a conversion has its past."""
     history = facts["history"]
-    source: Mapping[str, Any] = history.get("converted_from", history["source"])
+    source: Metadata = history.get("converted_from", history["source"])
     return source
 
 
-def _source_name(source: Mapping[str, Any]) -> str:
+def _source_name(source: Metadata) -> str:
     return str(source.get("location") or source.get("name") or f"an array of {source.get('shape')}")
 
 
-def _task_name(facts: Mapping[str, Any]) -> str:
+def _task_name(facts: Metadata) -> str:
     if "convert" in facts.get("asked", {}):
         return "conversion"
     steps = [step["operation"] for step in facts["history"]["recipe"]["steps"]]
     return str(steps[-1]) if len(steps) == 1 else f"{len(steps)} steps to {steps[-1]}"
 
 
-def _obstacle(facts: Mapping[str, Any]) -> str:
+def _obstacle(facts: Metadata) -> str:
     """Return why a run cannot be resumed; empty if it can."""
     history = facts["history"]
     if "asked" not in facts:
@@ -234,7 +233,7 @@ def _obstacle(facts: Mapping[str, Any]) -> str:
     return ""
 
 
-def _resume_run(facts: Mapping[str, Any], destination: Path, options: Mapping[str, Any]) -> Any:
+def _resume_run(facts: Metadata, destination: Path, options: Metadata) -> Any:
     arguments = dict(facts["asked"])
     conversion = arguments.pop("convert", None)
     arguments |= options
@@ -252,7 +251,7 @@ def _resume_run(facts: Mapping[str, Any], destination: Path, options: Mapping[st
     return run(recipe, image, destination, inputs=inputs, **history["run"], **arguments)
 
 
-def _open(image: Mapping[str, Any]) -> Image:
+def _open(image: Metadata) -> Image:
     """Open an image from its description in a record."""
     return open_image(image["location"], level=image.get("level", 0))
 
@@ -280,7 +279,7 @@ def _batch(entry: registry.RegistryEntry) -> UnfinishedRun:
     return _ended(entry, progress, request.get(NOT_RESUMABLE, ""))
 
 
-def _batch_task_name(description: Mapping[str, Any]) -> str:
+def _batch_task_name(description: Metadata) -> str:
     if "function" in description:
         return str(description["function"])
     return _task_name({"history": description})

@@ -10,7 +10,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise.axes import parse
 from napari_tilewise.engine.control import Control
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     import threading
 
     from napari_tilewise.engine.events import Listener
+    from napari_tilewise.io.plain_data import MetadataDict
     from napari_tilewise.types import AxisNames, MemorySize, PathLike
 
 
 def convert(
-    source: Any,
+    source: object,
     destination: PathLike,
     *,
     level: int = 0,
@@ -119,7 +120,7 @@ def convert(
     return job.execute(resume=resume, started=started)
 
 
-def _with_past(history: dict[str, Any], name: str, level: int) -> dict[str, Any]:
+def _with_past(history: MetadataDict, name: str, level: int) -> MetadataDict:
     """Return the source's own record, if it has one, extended by the conversion.
 
     A smaller level is not what the source's recipe computed, so it has a record of its own.

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
 import numpy as np
@@ -250,7 +250,7 @@ class _Samples:
         window = RunRequest(run_plan.recipe, source, inputs, axes, self.resources)
         return make_plan(window, Control(cancel=self.cancel), is_lasting=True)
 
-    def _cropped(self, image: Any, box: Region) -> Image:
+    def _cropped(self, image: object, box: Region) -> Image:
         """Return a box of the source, or of an input that lies on it; any other input whole."""
         whole = align_axes(open_image(image), self.plan.image, self.plan.source_axes)
         data = whole.data

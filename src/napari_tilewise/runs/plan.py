@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise.axes import AxisSelection
 from napari_tilewise.engine.control import Control
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.runs.run_plan import RunPlan
-    from napari_tilewise.types import AxisNames, MemorySize, SpatialAxes
+    from napari_tilewise.types import AxisNames, MemorySize, PathLike, SpatialAxes
 
 
 def plan(
-    recipe: Any,
-    source: Any,
+    recipe: object,
+    source: object,
     *,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, object] | None = None,
     memory: MemorySize | None = None,
     workers: int | None = None,
-    executor: Any = AUTO,
+    executor: object = AUTO,
     axes: AxisNames | None = None,
     spatial: SpatialAxes | None = None,
     resume: bool = False,
-    destination: Any = None,
+    destination: PathLike | None = None,
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
     pause: threading.Event | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise.axes import AxisSelection
 from napari_tilewise.executors.selection import AUTO
@@ -12,8 +12,9 @@ from napari_tilewise.sizes import parse_size
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari_tilewise.io.plain_data import Metadata, MetadataDict
     from napari_tilewise.recipe import Recipe
-    from napari_tilewise.types import MemorySize
+    from napari_tilewise.types import MemorySize, PathLike
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,12 @@ class Resources:
     """Peak resident memory in bytes; None: half of what is available."""
     workers: int | None = None
     """Threads, processes or jobs; None: one per processor."""
-    executor: Any = AUTO
+    executor: object = AUTO
     """See `run`."""
 
     @classmethod
     def of(
-        cls, memory: MemorySize | None = None, workers: int | None = None, executor: Any = AUTO
+        cls, memory: MemorySize | None = None, workers: int | None = None, executor: object = AUTO
     ) -> Resources:
         """Return resources from the arguments of `run`.
 
@@ -47,7 +48,7 @@ class Resources:
         """
         return cls(None if memory is None else parse_size(memory), workers, executor)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> MetadataDict:
         """Return plain data from which another process can resume the run."""
         # A client or a cluster object exists only in this process.
         executor = self.executor if isinstance(self.executor, str) else AUTO
@@ -59,13 +60,13 @@ class RunRequest:
     """A recipe, its images and what the run may use."""
 
     recipe: Recipe
-    source: Any
+    source: object
     """What `open_image` takes; an open `Image` where the caller changed its metadata."""
-    inputs: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, object] = field(default_factory=dict)
     """The recipe's further images by name."""
     axes: AxisSelection = field(default_factory=AxisSelection)
     resources: Resources = field(default_factory=Resources)
-    destination: Any = None
+    destination: PathLike | None = None
     """Path of the output; materialized results go to the same disk."""
-    conversion: Mapping[str, Any] | None = None
+    conversion: Metadata | None = None
     """The arguments that `convert` takes and `run` does not, for a conversion."""

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.io.image import Image
+    from napari_tilewise.io.plain_data import Metadata
     from napari_tilewise.types import MemorySize, PathLike
 
 _ZARR = ".ome.zarr"
@@ -75,7 +76,7 @@ def rerun(
     to: PathLike | None = None,
     memory: MemorySize | None = None,
     workers: int | None = None,
-    executor: Any = "auto",
+    executor: object = "auto",
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
 ) -> Rerun:
@@ -118,9 +119,9 @@ class Repetition:
     output: str
     """The old output: an absolute path or a URL."""
     recipe: Recipe
-    source: Any
-    inputs: Mapping[str, Any]
-    options: Mapping[str, Any]
+    source: object
+    inputs: Mapping[str, object]
+    options: Metadata
     """Arguments of its run that decide about the result."""
     notes: tuple[str, ...]
     """What has changed since: a sentence each."""
@@ -179,7 +180,7 @@ class Repetition:
                 difference = compare_images(old, open_image(path), session)
         return Rerun(difference, self.notes, None if to is None else path)
 
-    def _run(self, destination: str, options: Mapping[str, Any], old: Image | None = None) -> Path:
+    def _run(self, destination: str, options: Metadata, old: Image | None = None) -> Path:
         """Compute the output again; `old` is the old one if it is an image."""
         arguments = {"inputs": self.inputs, **self.options, **options}
         pyramid = old is None or len(old.levels) > 1
@@ -188,7 +189,7 @@ class Repetition:
         )
         return result.path
 
-    def _run_and_convert(self, destination: str, options: Mapping[str, Any], old: Image) -> Path:
+    def _run_and_convert(self, destination: str, options: Metadata, old: Image) -> Path:
         """Compute the output of `run` again, then convert that: a format may hold less."""
         name = f"again{_suffix_of(self.converted_from or '') or _ZARR}"
         with _temporary_folder(Path(destination)) as folder:
@@ -218,7 +219,7 @@ def _suffix_of(name: str) -> str | None:
     return next((suffix for suffix in WRITERS if name.lower().endswith(suffix)), None)
 
 
-def _recipe(record: Mapping[str, Any], output: str) -> Recipe:
+def _recipe(record: Metadata, output: str) -> Recipe:
     reason = record.get("not_repeatable")
     if reason is None:
         try:
@@ -228,7 +229,7 @@ def _recipe(record: Mapping[str, Any], output: str) -> Recipe:
     raise NotRepeatable(f"{output!r} cannot be computed again from its record: {reason}")
 
 
-def _find(description: Mapping[str, Any], role: str, output: str) -> tuple[Any, list[str]]:
+def _find(description: Metadata, role: str, output: str) -> tuple[PathLike | Image, list[str]]:
     """Return one of an output's images, and notes if it has moved or changed.
 
     `description` is that of the image in the record, `role` its name in messages.
@@ -259,7 +260,7 @@ def _find(description: Mapping[str, Any], role: str, output: str) -> tuple[Any, 
     return (open_image(location, level=level) if level else location), notes
 
 
-def _nearest(description: Mapping[str, Any], role: str, output: str) -> str:
+def _nearest(description: Metadata, role: str, output: str) -> str:
     """Return where a source is now: where it was, or moved together with the output.
 
     Of several candidates it is the one that has not changed.

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from napari_tilewise.engine.checkpoint import Checkpoint, read_checkpoint
@@ -22,9 +22,10 @@ from napari_tilewise.runs import registry
 from napari_tilewise.runs.run_plan import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from napari_tilewise.io.plain_data import Metadata, MetadataDict
     from napari_tilewise.io.writers.create import OutputRequest
     from napari_tilewise.runs.run_plan import RunPlan
     from napari_tilewise.types import PathLike
@@ -44,7 +45,7 @@ def checkpoint_folder(destination: PathLike) -> Path:
 
 @contextmanager
 def checkpointed(
-    run_plan: RunPlan, history: Mapping[str, Any], output: OutputRequest, *, resume: bool
+    run_plan: RunPlan, history: Metadata, output: OutputRequest, *, resume: bool
 ) -> Iterator[Checkpoint | None]:
     """Open the checkpoint of a run; it is removed when the run is complete, else it stays.
 
@@ -92,7 +93,7 @@ def checkpointed(
     registry.remove(registry.RUN, destination)
 
 
-def _facts(run_plan: RunPlan, history: Mapping[str, Any], output: OutputRequest) -> dict[str, Any]:
+def _facts(run_plan: RunPlan, history: Metadata, output: OutputRequest) -> MetadataDict:
     """Return what another process needs to resume the run; see `batches.unfinished`."""
     image, layout, request = run_plan.image, run_plan.layout, run_plan.request
     arguments = {**request.resources.to_dict(), "pyramid": output.pyramid}
@@ -112,7 +113,7 @@ def _facts(run_plan: RunPlan, history: Mapping[str, Any], output: OutputRequest)
     }
 
 
-def unfinished_layout(history: Mapping[str, Any], output: OutputRequest) -> Layout | None:
+def unfinished_layout(history: Metadata, output: OutputRequest) -> Layout | None:
     """Return the layout of an unfinished run that computes the same output; None without one.
 
     Another plan would be as good, but its tiles would not be those that are done.
@@ -174,7 +175,7 @@ def attach(run_plan: RunPlan, checkpoint: Checkpoint) -> None:
         session.emit(RunResumed(len(checkpoint.done("tiles")), len(run_plan.grid)))
 
 
-def _key(run_plan: RunPlan, history: Mapping[str, Any], pyramid: bool) -> str:
+def _key(run_plan: RunPlan, history: Metadata, pyramid: bool) -> str:
     """Return a digest of all that decides about a pixel of the output."""
     if "not_repeatable" in history:
         return uuid4().hex  # the recipe holds an image or a function, which no record identifies
@@ -185,7 +186,7 @@ def _key(run_plan: RunPlan, history: Mapping[str, Any], pyramid: bool) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _decisive(history: Mapping[str, Any]) -> str:
+def _decisive(history: Metadata) -> str:
     """Return the part of a record that decides about pixels."""
     decisive = {key: value for key, value in history.items() if key not in ("time", "values")}
     return json.dumps(decisive, sort_keys=True, default=str)

@@ -46,9 +46,10 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.tile_tasks import WorkerPool
     from napari_tilewise.grid import Position
     from napari_tilewise.io.metadata.channels import Channel
+    from napari_tilewise.io.plain_data import Metadata
     from napari_tilewise.io.writers.image_writer import ImageWriter
     from napari_tilewise.runs.run_plan import RunPlan
-    from napari_tilewise.types import AxisNames, MemorySize, PathLike, SpatialAxes
+    from napari_tilewise.types import AxisNames, MemorySize, PathLike, SpatialAxes, Value
 
 
 @dataclass(frozen=True)
@@ -65,19 +66,19 @@ class RunResult:
     """Number of tiles of the output."""
     shape: tuple[int, ...]
     """Shape of the output; empty for scalars, tables and points."""
-    value: Any = None
+    value: Value = None
     """The result if it is not an image: a scalar, points or a table."""
 
 
 def run(
-    recipe: Any,
-    source: Any,
+    recipe: object,
+    source: object,
     destination: PathLike,
     *,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, object] | None = None,
     memory: MemorySize | None = None,
     workers: int | None = None,
-    executor: Any = AUTO,
+    executor: object = AUTO,
     overwrite: bool = False,
     resume: bool = True,
     pyramid: bool = True,
@@ -173,9 +174,9 @@ class RunJob:
 
     plan: RunPlan
     output: OutputRequest
-    history: Mapping[str, Any]
+    history: Metadata
     """The record of how the output is computed."""
-    sources: Sequence[Any] = ()
+    sources: Sequence[object] = ()
     """What is read, and never written to."""
 
     def execute(self, *, resume: bool, started: float) -> RunResult:
@@ -210,7 +211,7 @@ class RunJob:
         shape = last.shape if last.is_image else ()
         return RunResult(path, seconds, run_plan.budget.total, run_plan.tiles, shape, value)
 
-    def _write_image(self, history: Mapping[str, Any], checkpoint: Checkpoint | None) -> Path:
+    def _write_image(self, history: Metadata, checkpoint: Checkpoint | None) -> Path:
         run_plan, session = self.plan, self.plan.session
         writer = self._writer(history, unfinished_output(self.output.path, checkpoint))
         try:
@@ -236,7 +237,7 @@ class RunJob:
                 writer.close()
             raise
 
-    def _writer(self, history: Mapping[str, Any], staging: Path | None) -> ImageWriter:
+    def _writer(self, history: Metadata, staging: Path | None) -> ImageWriter:
         run_plan = self.plan
         last, geometry = run_plan.last, run_plan.output
         image = ImageMetadata(
@@ -248,7 +249,7 @@ class RunJob:
         layout = self.output.layout(tile, geometry.chunks)
         return create_writer(self.output.path, image, layout, sources=self.sources, resume=staging)
 
-    def _write_value(self, history: Mapping[str, Any]) -> tuple[Path, Any]:
+    def _write_value(self, history: Metadata) -> tuple[Path, Value]:
         run_plan, output = self.plan, self.output
         last = run_plan.last
         run_plan.session.emit(RunStarted(None, len(last.node_grid), run_plan.budget.total))
