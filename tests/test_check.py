@@ -196,7 +196,7 @@ def test_what_nobody_can_draw_must_be_held(checked):
 
 
 def test_only_users_functions_are_checked():
-    with pytest.raises(errors.InvalidFunction, match="no user's function"):
+    with pytest.raises(errors.InvalidFunction, match="not a user's function"):
         check("filters.gaussian")
 
 

@@ -658,7 +658,8 @@ def test_another_process_finds_a_pickled_operation(file, tmp_path, monkeypatch, 
         monkeypatch.syspath_prepend(str(tmp_path))
         importlib.import_module("package.my_ops")
 
-        env["PYTHONPATH"] = str(tmp_path)
+        folders = [str(tmp_path), *filter(None, [env.get("PYTHONPATH")])]
+        env["PYTHONPATH"] = os.pathsep.join(folders)
     else:
         load_file(file)
     operation = OPERATIONS["my_ops.highest"]

@@ -140,7 +140,7 @@ def test_a_small_image_goes_to_scikit_image(monkeypatch):
 
 
 def test_a_large_image_goes_to_the_engine_where_that_is_identical(monkeypatch):
-    monkeypatch.setattr(_dropin, "LEAST", 1000)
+    monkeypatch.setattr(_dropin, "MIN_PIXELS", 1000)
     calls = []
     engine = _dropin._Route._apply
 
