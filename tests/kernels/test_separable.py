@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage as ndi
 from skimage import filters
 from skimage.filters import _unsharp_mask
 
@@ -103,3 +104,29 @@ def test_what_is_made_of_gaussians(dtype: str, instruction_set: str) -> None:
             limits = (None, [0.0, 1.0], [-1.0, 1.0])[trial % 3]
             path = "skimage.filters._unsharp_mask._unsharp_mask_single_channel"
             compare(path, sharpen, image, (1.0, 2.5)[trial % 2], 1.5, limits)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_correlations_along_one_axis(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([10, len(dtype)])
+    for trial in range(40):
+        ndim = (1, 2, 3)[trial % 3]
+        shape = shape_of(rng, ndim, 70 if ndim < 3 else 17)
+        image = image_of(rng, shape, dtype, trial % 4 == 0)
+        half = rng.standard_normal(int(rng.integers(0, 5)))
+        middle = rng.standard_normal(1)
+        # sums of pairs, differences of pairs, one by one
+        weights = (
+            np.concatenate([half, middle, half[::-1]]),
+            np.concatenate([half, middle * 0, -half[::-1]]),
+            rng.standard_normal(2 * len(half) + 1),
+        )[trial % 3]
+        axis = int(rng.integers(-ndim, ndim))
+        mode, cval = MODES[trial % 5], float(rng.choice([0, 1.5]))
+        path = "scipy.ndimage.correlate1d"
+        compare(path, ndi.correlate1d, image, weights, axis, mode=mode, cval=cval)
+        compare("scipy.ndimage.sobel", ndi.sobel, image, axis, mode=mode, cval=cval)
+    kernel = KERNELS["scipy.ndimage.correlate1d"]
+    assert not kernel.accepts(image, [1, 1])
+    assert not kernel.accepts(image, [1, 2, 1], origin=1)
+    assert not kernel.accepts(image.astype("i4"), [1, 2, 1])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage import filters, measure, restoration, segmentation
 
-from napari_tilewise.kernels import KERNELS, region_columns, sums_regions
+from napari_tilewise.kernels import KERNELS, blended_maps, region_columns, sums_regions
 from tests.kernels.comparing import compare, equal, image_of, shape_of, strided
 
 GREY = ("uint8", "uint16", "float32", "float64")
@@ -153,3 +153,27 @@ def test_grown_labels(dtype: str, instruction_set: str) -> None:
     kernel = KERNELS["skimage.segmentation.expand_labels"]
     assert not kernel.accepts(np.zeros((3, 3), int))
     assert not kernel.accepts(labels, spacing=(1, 2))
+
+
+def test_blended_maps(instruction_set: str) -> None:
+    # What `skimage.exposure._adapthist._clahe` does to inner pixels, written out.
+    rng = np.random.default_rng(8)
+    for _ in range(20):
+        ny, nx, k, bins = *rng.integers(1, 70, 2), int(rng.integers(1, 20)), 256
+        counts = ny // k + 2, nx // k + 2
+        maps = rng.integers(0, 2**14, (*counts, bins))
+        image = rng.integers(0, bins, (ny, nx)).astype("u2")
+        blocks, weights = [], []
+        for n, count in zip((ny, nx), counts, strict=True):
+            shifted = np.arange(n) + k // 2
+            far = (shifted % k) / k
+            first = shifted // k - 1
+            blocks.append(np.clip(np.stack([first, first + 1], axis=1), 0, count - 1))
+            weights.append(np.stack([1 - far, far], axis=1))
+        expected = np.zeros((ny, nx), np.float32)
+        for row in (0, 1):
+            for column in (0, 1):
+                weight = 1.0 * weights[1][None, :, column] * weights[0][:, None, row]
+                levels = maps[blocks[0][:, None, row], blocks[1][None, :, column], image]
+                expected += (levels * weight).astype(np.float32)
+        equal(blended_maps(image, blocks, weights, maps), expected.astype(np.uint16))

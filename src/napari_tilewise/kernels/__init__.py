@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise.kernels.background_balls import ROLLING_BALL
 from napari_tilewise.kernels.bilateral_weights import DENOISE_BILATERAL
+from napari_tilewise.kernels.blended_maps import blended_maps
 from napari_tilewise.kernels.edge_magnitudes import EDGES
 from napari_tilewise.kernels.extrema_plateaus import LOCAL_MAXIMA, LOCAL_MINIMA
 from napari_tilewise.kernels.flooded_markers import WATERSHED
@@ -24,6 +25,7 @@ from napari_tilewise.kernels.grey_morphology import (
 from napari_tilewise.kernels.grown_labels import EXPAND_LABELS
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import LEVELS, available, level, levels
+from napari_tilewise.kernels.line_correlations import CORRELATE1D, NDIMAGE_SOBEL
 from napari_tilewise.kernels.rank_windows import MEDIAN, RANK_MEAN, RANK_MEDIAN
 from napari_tilewise.kernels.ridge_filters import FRANGI, GAUSSIAN_FILTER, SATO
 from napari_tilewise.kernels.run_lists import (
@@ -59,6 +61,7 @@ KERNELS: Mapping[str, Kernel] = {
     for kernel in (
         BINCOUNT,
         CLOSING,
+        CORRELATE1D,
         DENOISE_BILATERAL,
         DENOISE_TV_CHAMBOLLE,
         DIFFERENCE_OF_GAUSSIANS,
@@ -76,6 +79,7 @@ KERNELS: Mapping[str, Kernel] = {
         MEDIAN,
         MINIMUM_FILTER,
         NDIMAGE_LABEL,
+        NDIMAGE_SOBEL,
         OPENING,
         RANK_MEAN,
         RANK_MEDIAN,
@@ -102,6 +106,7 @@ __all__ = [
     "RunLists",
     "VariationIteration",
     "available",
+    "blended_maps",
     "level",
     "levels",
     "region_columns",
