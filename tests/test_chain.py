@@ -10,7 +10,9 @@ import pytest
 from skimage import color, data, feature, filters, measure, morphology, segmentation
 
 import napari_tilewise as tw
+from napari_tilewise.axes import AxisSelection
 from napari_tilewise.engine.apply import results_of
+from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, InvalidRecipe
@@ -190,12 +192,16 @@ def test_each_step_may_run_over_axes_of_its_own() -> None:
     recipe = Recipe([Step("filters.gaussian", {"sigma": 3}, spatial="yx"), Step("filters.sobel")])
     expected = filters.sobel(np.stack([filters.gaussian(plane, sigma=3) for plane in stack]))
     np.testing.assert_array_equal(value(recipe, stack), expected)
-    (result,) = apply_recipe(recipe, stack, axes="zyx")
+    (result,) = apply_recipe(recipe, stack, axes=AxisSelection("zyx"))
     np.testing.assert_array_equal(result.value, expected)
     numbers = recipe.replaced(0, Step("filters.gaussian", {"sigma": 3}, spatial=(-2, -1)))
     np.testing.assert_array_equal(value(numbers, stack), expected)
     with pytest.raises(InvalidAxes, match="names 'z'"):
-        apply_recipe(recipe.replaced(1, Step("filters.sobel", spatial="zyx")), stack, axes="tyx")
+        apply_recipe(
+            recipe.replaced(1, Step("filters.sobel", spatial="zyx")),
+            stack,
+            axes=AxisSelection("tyx"),
+        )
 
 
 def test_an_axis_that_a_step_does_away_with() -> None:
@@ -215,7 +221,9 @@ class TestMemo:
             if type(event).__name__ == "PassStarted":
                 told.append(event.title)
 
-        (result,) = apply_recipe(recipe, image, progress=listen, memo=memo, tiles=64, **given_)
+        (result,) = apply_recipe(
+            recipe, image, control=Control(listen), memo=memo, tiles=64, **given_
+        )
         np.testing.assert_equal(result.value, value(recipe, image))
         return told
 
@@ -223,7 +231,7 @@ class TestMemo:
         memo = Memo()
         first = self.applied(memo, CHAIN)
         assert any("threshold_otsu" in what for what in first)
-        made = memo.results(keys_of(CHAIN, None, None, 64))
+        made = memo.results(keys_of(CHAIN, AxisSelection(), 64))
         before = {
             n: kept.computed for n, (_, kept) in made.items() if isinstance(kept, Materialized)
         }

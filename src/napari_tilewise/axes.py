@@ -45,6 +45,10 @@ class AxisSelection:
     """Letters or axis numbers; None: z, y and x if the axes are known, else all of them."""
 
 
+ALL_AXES = AxisSelection()
+"""Nothing is said of an image's axes."""
+
+
 def kind(axis: str) -> str:
     """Return the kind of axis that a letter names: time, channel, space or other."""
     return KINDS[axis]

@@ -20,6 +20,7 @@ from napari_tilewise._napari.runs_panel.run_table import HEADERS, PROGRESS, STAT
 from napari_tilewise._napari.runs_panel.runs_panel import RunsPanel
 from napari_tilewise.batches import unfinished
 from napari_tilewise.batches.unfinished import RunState
+from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import PassStarted, RunStarted, TileDone
 from napari_tilewise.errors import Cancelled, OperationFailed
 from napari_tilewise.runs import registry
@@ -55,8 +56,8 @@ class Work:
 
     def follow(self, cancel, listener):
         return follow(
-            "Gaussian", source=str(self.source), output=self.path, cancel=cancel,
-            pause=self.pause, listener=listener or self.gate, work=self,
+            "Gaussian", source=str(self.source), output=self.path,
+            control=Control(listener or self.gate, cancel, self.pause), work=self,
         )  # fmt: skip
 
     def __call__(self, progress, cancel):

@@ -22,6 +22,7 @@ from napari_tilewise._napari.jobs import compute, result_layers
 from napari_tilewise._napari.jobs.job import Job
 from napari_tilewise._napari.layers import dimensions, layer_pyramids, recording, snapshot
 from napari_tilewise._napari.layers.snapshot_cache import BLOCK, StepMemo, digest
+from napari_tilewise.axes import AxisSelection
 from napari_tilewise.errors import Cancelled, InvalidImage
 
 COINS = ski.data.coins()[:70, :90]
@@ -227,7 +228,7 @@ def test_an_axis_more_than_colours(name):
     assert made.data.ndim == 4
     again = snapshot.take(made).finest
     (whole,) = compute.apply_recipe(
-        job.recipe, CAT, axes=job.source.names, spatial=job.spatial
+        job.recipe, CAT, axes=AxisSelection(job.source.names, job.spatial)
     )  # fmt: skip
     np.testing.assert_array_equal(again, whole.value)
 

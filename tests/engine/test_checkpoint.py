@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import napari_tilewise as tw
-from napari_tilewise.engine.apply import build
+from napari_tilewise.engine.apply import StackLayout, build
 from napari_tilewise.engine.checkpoint import Checkpoint
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.session import Session
@@ -104,7 +104,7 @@ def test_what_a_pass_found_outlasts_the_process(name: str, tmp_path: Path) -> No
                 told.append(event.title)
 
         session = Session(1, Control(listen), checkpoint=checkpoint)
-        stack = build(op, image, params, session, tiles=40, step=0)
+        stack = build(op, image, params, session, StackLayout(tiles=40, step=0))
         stack.prepare()
         whole = tuple(slice(0, n) for n in stack.shape)
         result = stack.read(whole) if stack.is_image else stack.value()

@@ -10,7 +10,7 @@ from skimage import data, morphology
 
 import napari_tilewise as tw
 from napari_tilewise.engine import stored_image
-from napari_tilewise.engine.apply import build, compute
+from napari_tilewise.engine.apply import StackLayout, build, compute
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import MemoryBudgetExceeded
 from napari_tilewise.operations.shared.whole import whole, whole_halo
@@ -74,7 +74,11 @@ def test_sweeps_reach_the_whole_images_fixed_point(kept: str) -> None:
     seed[60, 80] = mask.max()
     visited: list[Any] = []
     stack = build(
-        reconstruction(visited), np.minimum(seed, mask), {"mask": mask}, Session(1), tiles=(33, 40)
+        reconstruction(visited),
+        np.minimum(seed, mask),
+        {"mask": mask},
+        Session(1),
+        StackLayout(tiles=(33, 40)),
     )
     expected = morphology.reconstruction(np.minimum(seed, mask), mask)
     np.testing.assert_array_equal(compute(stack), expected)
@@ -98,7 +102,7 @@ def test_a_sweep_can_be_continued_and_limited(kept: str) -> None:
     image[11, 9] = True
     op = Operation(name="morphology.dilation", kind=Kind.ITERATIVE, plan_of=plan)
     expected = morphology.dilation(image, morphology.diamond(5))
-    found = compute(build(op, image, {}, Session(2), tiles=(7, 8)))
+    found = compute(build(op, image, {}, Session(2), StackLayout(tiles=(7, 8))))
     np.testing.assert_array_equal(found, expected)
 
 
@@ -123,7 +127,7 @@ def test_several_results_share_their_passes() -> None:
         ),
     )
     image = np.arange(12).reshape(3, 4)
-    mask, total = build(op, image, {}, Session(), tiles=2).results()
+    mask, total = build(op, image, {}, Session(), StackLayout(tiles=2)).results()
     np.testing.assert_array_equal(compute(mask), image > 3)
     assert total.value() == image.sum()
     assert passes == ["sum"]
@@ -143,7 +147,11 @@ def test_another_image_of_any_size_is_gathered_over_by_itself() -> None:
         plan_of=plan,
     )
     stack = build(
-        op, np.zeros((5, 6), int), {"reference": np.ones((3000, 7), int)}, Session(), tiles=2
+        op,
+        np.zeros((5, 6), int),
+        {"reference": np.ones((3000, 7), int)},
+        Session(),
+        StackLayout(tiles=2),
     )
     np.testing.assert_array_equal(compute(stack), np.full((5, 6), 21000))
 
@@ -160,12 +168,12 @@ def on_the_whole(plan: Callable[[Call], Plan] = whole) -> Operation:
 
 def test_the_whole_image_is_computed_once_and_handed_out() -> None:
     image = data.camera()[:60, :70]
-    stack = build(on_the_whole(), image, {}, Session(), tiles=16)
+    stack = build(on_the_whole(), image, {}, Session(), StackLayout(tiles=16))
     np.testing.assert_array_equal(compute(stack), morphology.area_opening(image))
 
 
 def test_a_whole_image_that_does_not_fit_is_refused_with_the_number() -> None:
-    stack = build(on_the_whole(), data.camera(), {}, Session(memory=2**20), tiles=16)
+    stack = build(on_the_whole(), data.camera(), {}, Session(memory=2**20), StackLayout(tiles=16))
     with pytest.raises(
         MemoryBudgetExceeded,
         match=r"the whole image at once.*takes 8\.0 MiB.*1\.0 MiB are available",

@@ -133,7 +133,8 @@ def apply(
     session = Session(None, Control(progress, cancel))
     out = _output_array(operation, image, params)
     image, eager = _checked_image(operation, image)
-    stack = build(operation, image, params, session, axes=axes, spatial=spatial, tiles=tiles)
+    layout = StackLayout(_axes.AxisSelection(axes, spatial), tiles)
+    stack = build(operation, image, params, session, layout)
     results = [_result(part, eager=eager) for part in stack.results()]
     if out is not None:
         return _filled(operation, out, results[0])
@@ -248,23 +249,35 @@ def _result(stack: Stack, *, eager: bool, stored: Materialized | None = None) ->
     return kind(images[number] for number in range(len(images)))
 
 
+@dataclass(frozen=True)
+class StackLayout:
+    """How an operation is laid out on an image."""
+
+    axes: _axes.AxisSelection = _axes.ALL_AXES
+    """The image's axes, and those to run over."""
+    tiles: TileLengths = "auto"
+    """Tile lengths in pixels."""
+    step: int | None = None
+    """The operation's number among the steps of a pipeline; None outside of one."""
+
+
+DEFAULT_LAYOUT = StackLayout()
+
+
 def build(
     operation: Operation,
     image: Value,
     params: dict[str, Value],
     session: Session,
-    *,
-    axes: AxisNames | None = None,
-    spatial: SpatialAxes | None = None,
-    tiles: TileLengths = "auto",
-    step: int | None = None,
+    layout: StackLayout = DEFAULT_LAYOUT,
 ) -> Stack:
     """Return an operation on an image as a source of pixels; everything is checked, nothing read.
 
     `image` may be an array-like or a source (such as another stack).
     """
     source = _source(image, session)
-    names = _axes.parse(axes, len(source.shape))
+    names = _axes.parse(layout.axes.names, len(source.shape))
+    spatial = layout.axes.spatial
     over = _axes.spatial_indices(names, spatial, len(source.shape))
     params, channel = _channel(operation, params, source, over, spatial is None)
     plane = [i for i in range(len(source.shape)) if i in over or i == channel]
@@ -279,12 +292,12 @@ def build(
         params = params | {operation.channel: plane.index(channel)}
     call = operation.call(tuple(source.shape[i] for i in plane), source.dtype, params)
     chunks = None if source.chunks is None else [source.chunks[i] for i in plane]
-    tile = choose_tile(call, tiles, chunks, workers=session.workers or processors())
+    tile = choose_tile(call, layout.tiles, chunks, workers=session.workers or processors())
     aligned = {
         name: _aligned(operation, name, value, source, call.spatial_shape, session)
         for name, value in images.items()
     }
-    looped = LoopedCall(call, loops, names, step)
+    looped = LoopedCall(call, loops, names, layout.step)
     return Stack(Planes(looped, source, aligned, tile, session))
 
 

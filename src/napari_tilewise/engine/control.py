@@ -31,3 +31,7 @@ class Control:
     def is_paused(self) -> bool:
         """Whether the caller has paused."""
         return self.pause is not None and self.pause.is_set()
+
+
+NO_CONTROL = Control()
+"""Nobody listens, nobody stops the run."""

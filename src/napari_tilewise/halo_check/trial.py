@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.engine.apply import build, compute
+from napari_tilewise.engine.apply import StackLayout, build, compute
 from napari_tilewise.engine.session import Session
 from napari_tilewise.functions.user_function import plan_tiles
 from napari_tilewise.halo_check.measure_halo import (
@@ -204,7 +204,7 @@ class FunctionTrial:
 
     def _tiled(self, variant: UserFunction, sample: Sample, params: Parameters, tile: int) -> Array:
         params = {**params, **sample.images}
-        return compute(build(variant, sample.image, params, Session(1), tiles=tile))
+        return compute(build(variant, sample.image, params, Session(1), StackLayout(tiles=tile)))
 
 
 def _longer(halo: Halo, extra: int, limit: Halo | None) -> Halo:

@@ -12,23 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise import axes as _axes
+from napari_tilewise.axes import ALL_AXES, AxisSelection, parse
 from napari_tilewise.engine.apply import eager_image, results_of
-from napari_tilewise.engine.control import Control
+from napari_tilewise.engine.control import NO_CONTROL, Control
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.pipeline.bind import StepResult, bind_recipe, given
 from napari_tilewise.pipeline.materialize import decide
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Mapping
 
     from napari_tilewise.engine.apply import Result
-    from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.pipeline.bind import Given, Pipeline
     from napari_tilewise.recipe import Link, Recipe
+    from napari_tilewise.types import TileLengths
 
 SHARE = 8
 """The available memory divided by the memory that a memo's results may take."""
@@ -53,24 +52,22 @@ class Memo:
     def begin(
         self,
         images: Mapping[str, Any],
-        progress: Listener | None,
-        cancel: threading.Event | None,
-        pause: threading.Event | None = None,
+        control: Control,
     ) -> None:
-        """Forget results of other images; take another listener, cancel and pause.
+        """Forget results of other images; take another control.
 
         Parameters
         ----------
         images
             The recipe's images by name; arrays are compared by identity.
-        progress, cancel, pause
-            As for `apply_recipe`.
+        control
+            Progress, cancel and pause of this call.
         """
         shared = self._images.keys() & images.keys()
         if any(self._images[name] is not images[name] for name in shared):
             self.forget()
         self._images.update(images)
-        self.session.control = Control(progress, cancel, pause)
+        self.session.control = control
 
     def forget(self) -> None:
         """Forget all results, as when the pixels of an array have changed."""
@@ -79,7 +76,7 @@ class Memo:
 
     def end(self) -> None:
         """Drop listener, cancel and pause: lazy results outlive the call that returns them."""
-        self.session.control = Control()
+        self.session.control = NO_CONTROL
 
     def results(self, keys: Mapping[int, Hashable]) -> dict[int, StepResult]:
         """Return the results that the memo has, by the step's number.
@@ -136,12 +133,9 @@ def apply_recipe(
     /,
     *,
     inputs: Mapping[str, Any] | None = None,
-    axes: str | Sequence[str] | None = None,
-    spatial: str | Sequence[int] | None = None,
-    tiles: Any = "auto",
-    progress: Listener | None = None,
-    cancel: threading.Event | None = None,
-    pause: threading.Event | None = None,
+    axes: AxisSelection = ALL_AXES,
+    tiles: TileLengths = "auto",
+    control: Control = NO_CONTROL,
     memo: Memo | None = None,
 ) -> tuple[Result, ...]:
     """Apply a recipe as a form does: a threshold gives the mask ``image > t``.
@@ -154,10 +148,12 @@ def apply_recipe(
         A NumPy array, or anything with `shape`, `dtype` and slicing.
     inputs
         The recipe's inputs by name.
-    axes, spatial, tiles, progress, cancel
-        As for `apply`; a step's own `spatial` goes first.
-    pause
-        Set this event to start no more tiles until it is cleared.
+    axes
+        The image's axes and those to run over; a step's own spatial axes go first.
+    tiles
+        As for `apply`.
+    control
+        Progress, cancel and pause.
     memo
         Results of earlier calls with the same image.
 
@@ -172,14 +168,14 @@ def apply_recipe(
         When the recipe does not fit the image; before any pixel is read.
     """
     source, eager = eager_image(image)
-    names = _axes.parse(axes, np.ndim(source))
-    images = given(recipe, source, inputs, names=names, spatial=spatial)
+    names = parse(axes.names, np.ndim(source))
+    images = given(recipe, source, inputs, names=names, spatial=axes.spatial)
     if memo is None:
-        session = Session(None, Control(progress, cancel, pause))
+        session = Session(None, control)
         pipeline = _pipeline(recipe, images, session, tiles)
         return results_of(pipeline.last, eager=eager)
-    memo.begin({**images.images, "source": image}, progress, cancel, pause)
-    keys = keys_of(recipe, axes, spatial, tiles)
+    memo.begin({**images.images, "source": image}, control)
+    keys = keys_of(recipe, axes, tiles)
     try:
         pipeline = _pipeline(recipe, images, memo.session, tiles, memo, keys)
         memo.add(keys, pipeline)
@@ -209,9 +205,9 @@ def _pipeline(
     )
 
 
-def keys_of(recipe: Recipe, axes: Any, spatial: Any, tiles: Any) -> dict[int, Hashable]:
+def keys_of(recipe: Recipe, axes: AxisSelection, tiles: TileLengths) -> dict[int, Hashable]:
     """Return a key of each step's result: its operation, parameters, images, axes and tiles."""
-    layout = tuple(map(_hashable, (axes, spatial, tiles)))
+    layout = tuple(map(_hashable, (axes.names, axes.spatial, tiles)))
     keys: dict[int, Hashable] = {}
 
     def of(link: Link) -> Hashable:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_tilewise import axes as _axes
-from napari_tilewise.engine.apply import build
+from napari_tilewise.engine.apply import StackLayout, build
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.tile_size import tile_over
@@ -275,10 +275,8 @@ class _Binder:
         axis = params.get(operation.channel) if operation.channel else None
         count = len(over) - (axis is not None and axis % ndim in over)
         tiles = tile_over(self.tiles, count) if isinstance(self.tiles, tuple) else self.tiles
-        stack = build(
-            operation, main, params, self.session,
-            axes=names, spatial=spatial, tiles=tiles, step=number,
-        )  # fmt: skip
+        layout = StackLayout(_axes.AxisSelection(names, spatial), tiles, number)
+        stack = build(operation, main, params, self.session, layout)
         self.assembly.add(number, stack)
 
     def _spatial(self, step: Step, names: Names) -> Any:

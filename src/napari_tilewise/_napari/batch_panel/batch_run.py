@@ -14,6 +14,7 @@ from napari_tilewise._napari.batch_panel.item_table import RUNNING, ItemState
 from napari_tilewise._napari.jobs.session_runs import Pause, SessionRun, follow
 from napari_tilewise.batches import BatchStarted, ItemDone, ItemStarted, batch
 from napari_tilewise.batches.backends import AUTO
+from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import Event, PassStarted, TileDone
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.errors import (
@@ -131,8 +132,8 @@ class BatchRun:
         """
         folder = self.output.folder
         return follow(
-            str(self), source=self.listing.label, output=folder, cancel=cancel, pause=self.pause,
-            listener=listener, work=None if folder is None else self,
+            str(self), source=self.listing.label, output=folder,
+            control=Control(listener, cancel, self.pause), work=None if folder is None else self,
         )  # fmt: skip
 
     def __str__(self) -> str:

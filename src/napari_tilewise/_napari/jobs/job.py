@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tilewise import axes as _axes
 from napari_tilewise._napari.jobs.session_runs import Pause, SessionRun, follow
+from napari_tilewise.engine.control import Control
 from napari_tilewise.errors import TilewiseError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Job:
             Also receives the job's events.
         """
         return follow(
-            str(self), source=self.source.name, cancel=cancel, pause=self.pause, listener=listener
+            str(self), source=self.source.name, control=Control(listener, cancel, self.pause)
         )
 
     def __str__(self) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from napari_tilewise.batches.batch_events import BatchDone, BatchStarted, ItemDone
+from napari_tilewise.engine.control import NO_CONTROL, Control
 from napari_tilewise.engine.events import (
     Event,
     Listener,
@@ -106,7 +107,7 @@ class SessionWork(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class RunRequest:
+class RunListing:
     """What a run does, as the Runs panel shows it."""
 
     title: str
@@ -136,7 +137,7 @@ class SessionRun:
 
     def __init__(
         self,
-        request: RunRequest,
+        request: RunListing,
         cancel: threading.Event,
         pause: threading.Event,
         listener: Listener | None,
@@ -292,9 +293,7 @@ def follow(
     *,
     source: str = "",
     output: str | os.PathLike[str] | None = None,
-    cancel: threading.Event | None = None,
-    pause: threading.Event | None = None,
-    listener: Listener | None = None,
+    control: Control = NO_CONTROL,
     work: SessionWork | None = None,
     session: SessionRuns = SESSION,
 ) -> SessionRun:
@@ -313,12 +312,9 @@ def follow(
         The name or path of the image, as the panel shows it.
     output
         The file of the output, or the folder of a batch; None for a layer.
-    cancel
-        Set to stop the run; a new event by default.
-    pause
-        Set to pause the run; a new `Pause` by default. Another event measures no pauses.
-    listener
-        Also receives each event.
+    control
+        Progress, which also receives each event; cancel and pause, new events unless they are set.
+        A pause that is not a `Pause` measures no pauses.
     work
         The work, to be repeated by **Resume** after a cancel or a failure.
     session
@@ -326,10 +322,10 @@ def follow(
     """
     path = None if output is None else local_path(output)
     run = SessionRun(
-        RunRequest(title, source, path, work),
-        cancel or threading.Event(),
-        pause or Pause(),
-        listener,
+        RunListing(title, source, path, work),
+        control.cancel or threading.Event(),
+        control.pause or Pause(),
+        control.progress,
     )
     session.add(run)
     return run

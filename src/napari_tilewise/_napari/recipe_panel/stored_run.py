@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise._napari.jobs.compute import store
 from napari_tilewise._napari.jobs.session_runs import Pause, SessionRun, follow
+from napari_tilewise.engine.control import Control
 
 if TYPE_CHECKING:
     import threading
@@ -39,8 +40,8 @@ class StoredRun:
         """
         job = self.job
         return follow(
-            str(job), source=job.source.name, output=self.path, cancel=cancel, pause=job.pause,
-            listener=listener, work=self,
+            str(job), source=job.source.name, output=self.path,
+            control=Control(listener, cancel, job.pause), work=self,
         )  # fmt: skip
 
     @property

@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tilewise._napari.jobs.running import INTERVAL, JobTask, JobWorker
 from napari_tilewise._napari.jobs.session_runs import Pause, SessionRun, follow
+from napari_tilewise.engine.control import Control
 from napari_tilewise.errors import TilewiseError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class ResumedRun:
         progress = self.unfinished.progress
         run = follow(
             progress.task, source=progress.source, output=self.unfinished.destination,
-            cancel=cancel, pause=self.pause, listener=listener, work=self,
+            control=Control(listener, cancel, self.pause), work=self,
         )  # fmt: skip
         run.done, run.total = progress.done, progress.total
         return run

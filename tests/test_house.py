@@ -1,0 +1,89 @@
+"""The house rules that a tool can hold: unique names, few parameters, small folders, nouns."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import napari_tilewise
+
+ROOT = Path(napari_tilewise.__file__).parent
+GENERATED = {"skimage"}
+"""Packages whose modules mirror another library's."""
+MIRRORED = {"kernels", "operations/util/noise.py"}
+"""Where functions have the signature of the function that they stand in for."""
+PUBLIC = {"apply", "batch", "convert", "each_item", "items", "operation", "plan", "rerun", "run"}
+"""Public functions, which keep their keywords, in Python and in the shell."""
+SHELL = "cli/"
+"""A command's options are its parameters: typer reads them from the signature."""
+MOST_PARAMETERS = 6
+MOST_MODULES = 26
+EMPTY = set(
+    "made found told asked given kept known wanted one some thing things what how at here there "
+    "left held why way place words afar met".split()
+)
+"""Names that say nothing of what they hold."""
+
+
+def modules():
+    for path in sorted(ROOT.rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        if name.partition("/")[0] not in GENERATED:
+            yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_names_of_modules_and_classes_are_unique():
+    homes = defaultdict(list)
+    for name, tree in modules():
+        if not name.endswith("__init__.py"):
+            homes["module", Path(name).stem].append(name)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                homes["class", node.name].append(name)
+    assert {key: where for key, where in homes.items() if len(where) > 1} == {}
+
+
+def test_functions_inside_take_few_parameters():
+    long = {}
+    for name, tree in modules():
+        if any(name.startswith(mirrored) for mirrored in MIRRORED) or name.startswith(SHELL):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and node.name not in PUBLIC:
+                arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                count = sum(argument.arg not in ("self", "cls") for argument in arguments)
+                if count > MOST_PARAMETERS:
+                    long[f"{name}: {node.name}"] = count
+    assert long == {}
+
+
+def test_no_folder_is_crowded():
+    crowded = {
+        folder.relative_to(ROOT).as_posix(): count
+        for folder in ROOT.rglob("*")
+        if folder.is_dir() and (count := len(list(folder.glob("*.py")))) > MOST_MODULES
+    }
+    assert crowded == {}
+
+
+def test_nothing_loose_beside_the_packages():
+    loose = {path.stem for path in ROOT.glob("*.py")}
+    assert loose == {"__init__", "__main__", "axes", "errors", "grid", "sizes", "types"}
+
+
+def test_names_are_nouns_of_what_they_hold():
+    lines, vague = 0, defaultdict(int)
+    for name, tree in modules():
+        lines += len((ROOT / name).read_text(encoding="utf-8").splitlines())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                word = node.id
+            elif isinstance(node, ast.arg):
+                word = node.arg
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                word = node.name
+            else:
+                continue
+            vague[name] += word.strip("_").lower() in EMPTY
+    assert 1000 * sum(vague.values()) / lines < 1, {k: n for k, n in vague.items() if n}
