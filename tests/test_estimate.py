@@ -174,7 +174,7 @@ def test_a_disk_that_may_be_too_small_is_said(
     monkeypatch.setattr("napari_tilewise.runs.traffic.free_bytes", lambda path: 2**20)
     tw.run("util.invert", source, path, axes="yx", progress=events.append)  # tried all the same
     (short,) = (event for event in events if isinstance(event, DiskShort))
-    assert "1.0 MiB are free" in short.words
+    assert "1.0 MiB are free" in short.amounts
 
 
 def test_the_shell_tells_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

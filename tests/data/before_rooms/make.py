@@ -254,10 +254,10 @@ def conversion(folder: Path) -> None:
 
 def batch(folder: Path) -> None:
     """Die when three of six items are done and the pixels of the fourth are written."""
+    from napari_tilewise.batching import work
     from napari_tilewise.engine.account import Account
 
     import napari_tilewise as tw
-    from napari_tilewise.batching import work
 
     (folder / "in").mkdir()
     for number in range(6):
