@@ -1,4 +1,4 @@
-"""What goes wrong ends in one sentence and exit code 1; once that is fixed, the same command resumes."""
+"""A fault ends in one sentence and exit code 1; the same command resumes once it is fixed."""
 
 from __future__ import annotations
 
