@@ -117,7 +117,7 @@ def test_edited_and_updated(viewer, recorded, recipes, qtbot, monkeypatch):
         return function(self, data, **params)
 
     def listened(self, event):
-        done.add(getattr(event, "what", "").partition(":")[0])
+        done.add(getattr(event, "title", "").partition(":")[0])
         told(self, event)
 
     def update():

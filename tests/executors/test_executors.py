@@ -108,7 +108,7 @@ def test_each_plane_of_a_stack_is_gathered_once(image: Path, tmp_path: Path) -> 
     for name, where in (("a", "threads"), ("b", place)):
         tw.run(
             recipe, stack, tmp_path / f"{name}.ome.zarr", axes="tyx", executor=where, memory=MEMORY,
-            progress=lambda event: told.append(getattr(event, "what", "")),
+            progress=lambda event: told.append(getattr(event, "title", "")),
         )  # fmt: skip
     assert files(tmp_path / "a.ome.zarr") == files(tmp_path / "b.ome.zarr")
     gathered = [t for t in place.made.tasks if type(t).__name__ == "ReduceTask"]
