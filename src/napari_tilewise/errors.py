@@ -65,6 +65,10 @@ class SourceUnreadable(TilewiseError, OSError):
     """The source exists but cannot be read as an image."""
 
 
+class SourceChanged(SourceUnreadable):
+    """The source was removed or changed while it was read."""
+
+
 class DestinationExists(TilewiseError, FileExistsError):
     """The destination exists and `overwrite` is not set."""
 

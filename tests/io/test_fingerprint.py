@@ -116,10 +116,10 @@ def test_a_folder_of_many_files_is_looked_at_evenly(tmp_path, monkeypatch):
         for column in range(12):
             (tmp_path / "c" / str(row) / str(column)).write_bytes(b"x" * 9)
     (tmp_path / "zarr.json").write_text("{}")
-    whole = list(fingerprint_samples._walk(tmp_path, "", 1000))
-    assert len([name for name, _ in whole if not name.endswith("/")]) == 145
+    whole = list(fingerprint_samples.walk(tmp_path, "", 1000))
+    assert len([name for name, *_ in whole if not name.endswith("/")]) == 145
     monkeypatch.setattr(fingerprint_samples, "FILES", 24)
-    found = [n for n, _ in fingerprint_samples._walk(tmp_path, "", 24) if not n.endswith("/")]
+    found = [n for n, *_ in fingerprint_samples.walk(tmp_path, "", 24) if not n.endswith("/")]
     assert len(found) <= 2 * 24
     assert {name.split("/")[1] for name in found if "/" in name} == set(map(str, range(12)))
     before = fingerprint(tmp_path)
@@ -133,7 +133,7 @@ def test_depth_and_number_are_bounded_in_a_deep_tree(tmp_path):
         for name in "abc":
             (below / name).mkdir()
         below = below / "b"
-    assert len(list(fingerprint_samples._walk(tmp_path, "", 2))) <= 2 * 7 * 2
+    assert len(list(fingerprint_samples.walk(tmp_path, "", 2))) <= 2 * 7 * 2
 
 
 def test_litter_of_file_managers_does_not_count(tmp_path, image):

@@ -37,6 +37,7 @@ from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.provenance.fingerprint import fingerprint
 from napari_tilewise.provenance.record import read, scalars, versions
+from napari_tilewise.provenance.source_guard import SourceGuard
 from napari_tilewise.runs import registry
 from napari_tilewise.runs.plan import plan
 from napari_tilewise.runs.run import run
@@ -340,8 +341,10 @@ def _compute(
     recipe: Recipe, source: object, options: Mapping[str, Any], *, is_row_only: bool
 ) -> tuple[ItemRow, Value]:
     """Return a result that returns to the caller, or only goes into the item's row."""
+    guard = SourceGuard((source, *options["inputs"].values()))
     run_plan = plan(recipe, source, **options)
     value = compute(run_plan.last) if run_plan.last.is_image else run_plan.last.value()
+    guard.check()
     values = scalars(run_plan.pipeline.met())
     if recipe.output is Output.SCALAR:
         values |= scalars({"result": value})
@@ -353,11 +356,13 @@ def _compute(
 
 def _call(task: ItemTask, function: BatchFunction) -> tuple[ItemRow, Value]:
     source, resources = task.item.open(), task.resources
+    guard = SourceGuard((source,))
     image = open_image(source)
     size = prod(image.data.shape) * np.dtype(image.data.dtype).itemsize
     if not resources.is_alone and resources.memory is not None and size > resources.memory // 4:
         raise MemoryBudgetExceeded("The image is too large for several tasks at a time.")
     kind, value = classify(function(image))
+    guard.check()
     if kind in ("nothing", "numbers"):
         return {"values": scalars(value or {}), "kind": "scalar"}, value
     output = Output.IMAGE if kind == "image" else Output.TABLE

@@ -111,6 +111,15 @@ class Checkpoint(PassResults):
                 self._append({"forget": "tiles"})
             self._tiles.clear()
 
+    def forget(self) -> None:
+        """Note that no tile and no pass is done: the pixels that were read are in doubt."""
+        self.forget_tiles()
+        for path in self.folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.suffix in (".found", ".so-far"):
+                path.unlink(missing_ok=True)
+
     # -- tiles ---------------------------------------------------------------------------------
 
     def done(self, name: str) -> set[Position]:

@@ -83,7 +83,7 @@ def of_folder(root: Path) -> Iterator[object]:
     root
         The folder.
     """
-    listing = sorted(_walk(root, "", FILES))
+    listing = sorted((name, size) for name, size, _ in walk(root, "", FILES))
     yield listing
     files = {name: size for name, size in listing if not name.endswith("/")}
     metadata = [name for name in files if name.rpartition("/")[2] in _METADATA]
@@ -97,15 +97,30 @@ def of_folder(root: Path) -> Iterator[object]:
         yield from of_file(root / name)
 
 
-def _walk(root: Path, below: str, most: int) -> Iterator[tuple[str, int]]:
-    """Yield files with their sizes, and folders (``name/``) with their numbers of entries.
+def walk(root: Path, below: str, most: int) -> Iterator[tuple[str, int, int]]:
+    """Yield files with size and time, and folders (``name/``) with their numbers of entries.
 
     Of a folder with more than `most` entries, evenly spaced ones are listed; the folders in it
     share the remainder of `most`.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    below
+        The folder in it that is listed: empty, or its name and a ``/``.
+    most
+        Most entries to list.
+
+    Yields
+    ------
+    tuple of str and 2 int
+        The name, the size in bytes or the number of entries, and the time of the last change of
+        the content in nanoseconds (0 for a folder).
     """
     with os.scandir(root / below) as entries:
         listed = sorted((e for e in entries if not _is_litter(e.name)), key=lambda e: e.name)
-    yield below or "/", len(listed)
+    yield below or "/", len(listed), 0
     if len(listed) > most:
         metadata = [entry for entry in listed if entry.name in _METADATA]
         others = [entry for entry in listed if entry.name not in _METADATA]
@@ -115,10 +130,11 @@ def _walk(root: Path, below: str, most: int) -> Iterator[tuple[str, int]]:
         if entry.is_dir():
             folders.append(f"{below}{entry.name}/")
         else:
-            yield below + entry.name, entry.stat().st_size
+            status = entry.stat()
+            yield below + entry.name, status.st_size, status.st_mtime_ns
     share = max(1, (most - len(listed)) // max(1, len(folders)))
     for folder in folders if below.count("/") < DEPTH else ():
-        yield from _walk(root, folder, share)
+        yield from walk(root, folder, share)
 
 
 def _is_litter(name: str) -> bool:
@@ -135,7 +151,7 @@ def of_url(url: str) -> Iterator[object]:
     """
     node = open_node(url)
     yield node.metadata.to_dict()
-    levels = list(_levels(node))
+    levels = list(levels_of(node))
     for array in levels:
         yield array.metadata.to_dict()
     for array in levels[:1]:
@@ -144,7 +160,14 @@ def of_url(url: str) -> Iterator[object]:
             yield _fetch(url, "/".join(filter(None, (array.path, key))))
 
 
-def _levels(node: zarr.Group | ZarrArray) -> Iterator[ZarrArray]:
+def levels_of(node: zarr.Group | ZarrArray) -> Iterator[ZarrArray]:
+    """Yield the arrays of a Zarr's pyramid, the finest first; the arrays of a group without one.
+
+    Parameters
+    ----------
+    node
+        An open array or group.
+    """
     if isinstance(node, zarr.Array):
         yield node
         return

@@ -20,6 +20,7 @@ from napari_tilewise.io.writers.create import OutputRequest
 from napari_tilewise.operations.copying import COPY
 from napari_tilewise.provenance import record
 from napari_tilewise.provenance.fingerprint import source_location
+from napari_tilewise.provenance.source_guard import SourceGuard
 from napari_tilewise.recipe import Recipe
 from napari_tilewise.runs.planner import make_plan
 from napari_tilewise.runs.request import Resources, RunRequest
@@ -101,6 +102,7 @@ def convert(
         For all other errors; the destination then has no incomplete output.
     """
     started = time.perf_counter()
+    guard = SourceGuard((source,))
     image = open_image(source, level=level)
     if labels is not None:
         image = replace(image, labels=labels)
@@ -116,7 +118,7 @@ def convert(
     layout = unfinished_layout(history, output) if resume else None
     control = Control(progress, cancel, pause)
     run_plan = make_plan(request, control, is_lasting=resume, layout=layout)
-    job = RunJob(run_plan, output, history, (source,))
+    job = RunJob(run_plan, output, history, guard)
     return job.execute(resume=resume, started=started)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
     from napari_tilewise.io.writers.create import OutputRequest
+    from napari_tilewise.provenance.source_guard import SourceGuard
     from napari_tilewise.runs.run_plan import RunPlan
     from napari_tilewise.types import PathLike
 
@@ -45,7 +46,12 @@ def checkpoint_folder(destination: PathLike) -> Path:
 
 @contextmanager
 def checkpointed(
-    run_plan: RunPlan, history: Metadata, output: OutputRequest, *, resume: bool
+    run_plan: RunPlan,
+    history: Metadata,
+    output: OutputRequest,
+    guard: SourceGuard,
+    *,
+    resume: bool,
 ) -> Iterator[Checkpoint | None]:
     """Open the checkpoint of a run; it is removed when the run is complete, else it stays.
 
@@ -57,6 +63,8 @@ def checkpointed(
         The record of how the output is computed.
     output
         Where the output goes, and its layout.
+    guard
+        The sources, as they were before the run.
     resume
         Whether there is a checkpoint; if not, None is yielded.
 
@@ -78,6 +86,7 @@ def checkpointed(
         return
     registry.enter(registry.RUN, destination)
     try:
+        guard.forget_doubtful(checkpoint)
         attach(run_plan, checkpoint)
         yield checkpoint
     except BaseException:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.io.writers.values import check_value, write_value
 from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.provenance.record import RunSources, record, scalars
+from napari_tilewise.provenance.source_guard import SourceGuard
 from napari_tilewise.recipe import Recipe, with_seeds
 from napari_tilewise.runs.planner import make_plan
 from napari_tilewise.runs.request import Resources, RunRequest
@@ -155,6 +156,7 @@ def run(
     started = time.perf_counter()
     recipe = with_seeds(Recipe.of(recipe), str(local_path(destination)))
     output = OutputRequest(destination, overwrite, pyramid, ome_zarr, shards)
+    guard = SourceGuard((source, *(inputs or {}).values()))
     request = RunRequest(
         recipe, open_image(source), dict(inputs or {}), AxisSelection(axes, spatial),
         Resources.of(memory, workers, executor), destination,
@@ -164,7 +166,7 @@ def run(
     layout = unfinished_layout(history, output) if resume else None
     control = Control(progress, cancel, pause)
     run_plan = make_plan(request, control, is_lasting=resume, layout=layout)
-    job = RunJob(run_plan, output, history, (source, *(inputs or {}).values()))
+    job = RunJob(run_plan, output, history, guard)
     return job.execute(resume=resume, started=started)
 
 
@@ -176,8 +178,8 @@ class RunJob:
     output: OutputRequest
     history: Metadata
     """The record of how the output is computed."""
-    sources: Sequence[object] = ()
-    """What is read, and never written to."""
+    guard: SourceGuard = field(default_factory=SourceGuard)
+    """The sources as they were before the run; they are never written to."""
 
     def execute(self, *, resume: bool, started: float) -> RunResult:
         """Run the plan.
@@ -199,13 +201,13 @@ class RunJob:
             session.emit(DiskShort(warning))
         if run_plan.images > 1:
             session.emit(FirstOnly(last.call.operation.name, run_plan.images))
-        with checkpointed(run_plan, history, output, resume=resume) as checkpoint:
+        with checkpointed(run_plan, history, output, self.guard, resume=resume) as checkpoint:
             if checkpoint is not None:
                 history = checkpoint.facts["history"]
             if last.is_image:
                 path, value = self._write_image(history, checkpoint), None
             else:
-                path, value = self._write_value(history)
+                path, value = self._write_value(history, checkpoint)
         seconds = time.perf_counter() - started
         session.emit(RunDone(seconds))
         shape = last.shape if last.is_image else ()
@@ -219,7 +221,7 @@ class RunJob:
                 levels = len(writer.pyramid_levels())
                 checkpoint.add_facts(staging=writer.staging.name, levels=levels)
             session.emit(RunStarted(None, len(run_plan.grid), run_plan.budget.total))
-            with _worker_pool(run_plan, writer):
+            with self.guard.watch(checkpoint), _worker_pool(run_plan, writer):
                 for stack in run_plan.stacks:
                     stack.prepare()
                 _write_tiles(run_plan, writer)
@@ -247,13 +249,15 @@ class RunJob:
         )  # fmt: skip
         tile = extent(run_plan.grid.region((0,) * len(last.shape)))
         layout = self.output.layout(tile, geometry.chunks)
-        return create_writer(self.output.path, image, layout, sources=self.sources, resume=staging)
+        return create_writer(
+            self.output.path, image, layout, sources=self.guard.sources, resume=staging
+        )
 
-    def _write_value(self, history: Metadata) -> tuple[Path, Value]:
+    def _write_value(self, history: Metadata, checkpoint: Checkpoint | None) -> tuple[Path, Value]:
         run_plan, output = self.plan, self.output
         last = run_plan.last
         run_plan.session.emit(RunStarted(None, len(last.node_grid), run_plan.budget.total))
-        with _worker_pool(run_plan, None):
+        with self.guard.watch(checkpoint), _worker_pool(run_plan, None):
             value = last.value()
         history = {**history, "values": scalars(run_plan.pipeline.met())}
         along = _looped_axes(run_plan) if last.part.output is Output.SCALAR else None

@@ -1,9 +1,10 @@
 """Arrays on disk whose damage is noticed: a chunk that cannot be decoded is an error that names it.
 
-Three faults are caught. Every exception of a decoder becomes `SourceUnreadable` with the name of
+Four faults are caught. Every exception of a decoder becomes `SourceUnreadable` with the name of
 the source and the region. A Blosc chunk cut short, which the decoder reads past its end, giving
-arbitrary pixels, is found by comparing its length with the length it declares. And a mapped file
-that was cut short since it was opened is found before it is read.
+arbitrary pixels, is found by comparing its length with the length it declares. A mapped file that
+was cut short since it was opened is found before it is read. And where a local Zarr has no chunk,
+which stands for fill values, its metadata must still be there: else the Zarr itself is gone.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ import struct
 import weakref
 import zlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import zarr
 from zarr.abc.store import Store
-from zarr.storage import WrapperStore
+from zarr.storage import LocalStore, WrapperStore
 
-from napari_tilewise.errors import SourceUnreadable
+from napari_tilewise.errors import SourceChanged, SourceUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import DTypeLike
     from zarr.abc.store import ByteRequest
@@ -78,9 +80,14 @@ def read_error(exc: BaseException, name: str, region: str = "") -> SourceUnreada
         The source, as the user named it.
     region
         The region, as `show_region` writes it.
+
+    Raises
+    ------
+    SourceUnreadable
+        When the exception is one already.
     """
     if isinstance(exc, SourceUnreadable):
-        return exc
+        raise exc  # returned, it would become its own cause, which cannot be pickled
     subject = f"Region {region} of {name!r}" if region else f"{name!r}"
     reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
     return SourceUnreadable(
@@ -207,6 +214,29 @@ class _LengthChecked(WrapperStore[Store]):
         return value
 
 
+class _PresenceChecked(WrapperStore[Store]):
+    """A local store whose absent chunks are fill values only while the array itself is there."""
+
+    def __init__(self, store: Store, metadata: Path | None = None, name: str = "") -> None:
+        super().__init__(store)
+        self._metadata, self._name = metadata, name
+
+    def _with_store(self, store: Store) -> Self:
+        return type(self)(store, self._metadata, self._name)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        value = await self._store.get(key, prototype, byte_range)
+        if value is None and self._metadata is not None and not key.endswith(_METADATA):
+            if not self._metadata.exists():
+                raise SourceChanged(
+                    f"The source {self._name!r} was removed or renamed while it was read; expected "
+                    "it to stay until the end: put it back and start again."
+                )
+        return value
+
+
 def checked(array: ZarrArray, name: str) -> CheckedArray:
     """Return a Zarr array whose damage is noticed.
 
@@ -217,9 +247,14 @@ def checked(array: ZarrArray, name: str) -> CheckedArray:
     name
         The source, as the user named it.
     """
+    store = array.store
+    if isinstance(store, LocalStore):
+        document = "zarr.json" if array.metadata.zarr_format == 3 else ".zarray"
+        store = _PresenceChecked(store, store.root / array.path / document, name)
     with suppress(AttributeError, TypeError, NotImplementedError):
         compressors = array.compressors
         if not array.shards and compressors and "blosc" in type(compressors[-1]).__name__.lower():
-            store = _LengthChecked(array.store)
-            array = zarr.open_array(store, path=array.path, mode="r")
+            store = _LengthChecked(store)
+    if store is not array.store:
+        array = zarr.open_array(store, path=array.path, mode="r")
     return CheckedArray(array, name)

@@ -1,0 +1,181 @@
+"""A guard notices that a source was removed or changed while a run read it.
+
+It compares names, sizes and times of files before and after the run, which costs no reading of
+pixels: a Zarr without its chunks would otherwise be read as an image of fill values.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zarr
+
+from napari_tilewise.errors import SourceChanged, TilewiseError
+from napari_tilewise.io.image import Image
+from napari_tilewise.io.readers import hdf5
+from napari_tilewise.io.readers.zarr_arrays import MARKERS, is_zarr, ome_metadata, open_node
+from napari_tilewise.provenance.fingerprint import fingerprint, source_location
+from napari_tilewise.provenance.fingerprint_samples import FILES, levels_of, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from napari_tilewise.engine.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """What is compared of a source."""
+
+    entries: Mapping[str, tuple[Any, ...]]
+    """Size and time of each file, number of entries of each folder (``name/``), by name."""
+    identity: tuple[int, int] | None = field(default=None, compare=False)
+    """Number and time of change of a Zarr's metadata file, which a copy does not have."""
+
+    def has_lost_files(self, later: SourceState) -> bool:
+        """Return whether files of the source are missing from a later state of it.
+
+        Parameters
+        ----------
+        later
+            The later state.
+        """
+        return any(
+            name not in later.entries or (name.endswith("/") and later.entries[name] < entry)
+            for name, entry in self.entries.items()
+        )
+
+
+class SourceGuard:
+    """The sources of a run, as they were before it.
+
+    Parameters
+    ----------
+    sources
+        What `open_image` takes. Arrays in memory are not compared.
+    """
+
+    def __init__(self, sources: Iterable[object] = ()) -> None:
+        self.sources = tuple(sources)
+        locations = filter(None, map(guarded_location, self.sources))
+        self._before = {location: source_state(location) for location in locations}
+
+    @property
+    def identities(self) -> list[list[int]]:
+        """What tells the sources that are folders from copies of them, as plain data."""
+        states = filter(None, self._before.values())
+        return [list(state.identity) for state in states if state.identity is not None]
+
+    def check(self) -> None:
+        """Raise `SourceChanged` when a source is no longer what it was."""
+        for location, before in self._before.items():
+            now = source_state(location)
+            if before is not None and now is None:
+                raise SourceChanged(
+                    f"The source {location!r} was removed or renamed while it was read; expected "
+                    "it to stay until the end: put it back and start again."
+                )
+            if now != before:
+                raise SourceChanged(
+                    f"The source {location!r} was changed while it was read; expected the same "
+                    "files from start to end: start again when nothing writes to it."
+                )
+
+    @contextmanager
+    def watch(self, checkpoint: Checkpoint | None) -> Iterator[None]:
+        """Check the sources after the block, and keep no tile of pixels that were missing.
+
+        Parameters
+        ----------
+        checkpoint
+            The checkpoint of the run.
+        """
+        try:
+            yield
+            self.check()
+        except BaseException as error:
+            if checkpoint is not None and not checkpoint.is_gone:
+                self._settle(checkpoint, is_changed=isinstance(error, SourceChanged))
+            raise
+
+    def _settle(self, checkpoint: Checkpoint, *, is_changed: bool) -> None:
+        for location, before in self._before.items():
+            now = source_state(location)
+            if before is None or now == before:
+                continue
+            if now is None:  # renamed: all tiles are right; deleted file by file: some may not be
+                checkpoint.add_facts(gone=self.identities)
+            elif is_changed or before.has_lost_files(now):
+                checkpoint.forget()
+
+    def forget_doubtful(self, checkpoint: Checkpoint) -> None:
+        """Forget the tiles of a run whose sources vanished, unless the same files are back.
+
+        Parameters
+        ----------
+        checkpoint
+            The checkpoint of the run that is resumed.
+        """
+        if checkpoint.facts.get("gone", self.identities) != self.identities:
+            checkpoint.forget()
+
+
+def guarded_location(source: object) -> str | None:
+    """Return the path or URL behind a source or a part of one; None for an array in memory.
+
+    Parameters
+    ----------
+    source
+        What `open_image` takes.
+    """
+    location = source_location(source)
+    if location is None and isinstance(source, Image):
+        whole = getattr(source.data, "part_of", None)
+        return None if whole is None else guarded_location(whole)
+    return location
+
+
+def source_state(location: str) -> SourceState | None:
+    """Return what is compared of a source; None where there is nothing to open.
+
+    Parameters
+    ----------
+    location
+        An absolute path or a URL.
+    """
+    try:
+        if "://" in location:
+            return SourceState({"": (fingerprint(location),)})
+        path = Path(hdf5.split(location)[0])
+        if is_zarr(path):
+            return SourceState(dict(_of_zarr(path)), _identity(path))
+        if path.is_dir():
+            return SourceState(_of_folder(path, "", FILES))
+        status = path.stat()
+    except (OSError, TilewiseError):
+        return None
+    return SourceState({"": (status.st_size, status.st_mtime_ns, status.st_ino)})
+
+
+def _of_zarr(root: Path) -> Iterator[tuple[str, tuple[object, ...]]]:
+    """Yield the metadata of a Zarr and the files of its levels; labels beside them may change."""
+    node = open_node(str(root))
+    if not isinstance(node, zarr.Array):
+        yield "multiscales", (json.dumps(ome_metadata(node).get("multiscales"), default=str),)
+    levels = list(levels_of(node))
+    for array in levels:
+        yield from _of_folder(root, array.path, FILES // len(levels)).items()
+
+
+def _of_folder(root: Path, below: str, most: int) -> dict[str, tuple[object, ...]]:
+    prefix = f"{below}/" if below else ""
+    return {name: (size, time) for name, size, time in walk(root, prefix, most)}
+
+
+def _identity(root: Path) -> tuple[int, int]:
+    status = next(root / marker for marker in MARKERS if (root / marker).is_file()).stat()
+    return status.st_ino, status.st_ctime_ns
