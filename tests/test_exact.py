@@ -36,7 +36,7 @@ def whole(case: Case) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # A deprecated function as users call it: without its warning it has no default footprint.
-        function = operation.raw_function if operation.deprecated else operation.function
+        function = operation.raw_function if operation.deprecated else operation.reference
         return function(case.image.copy(), **{**params, **case.params})
 
 

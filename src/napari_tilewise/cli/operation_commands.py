@@ -74,6 +74,7 @@ def describe(
     typer.echo(f"result     {op.output}")
     typer.echo(f"kind       {op.kind}: {KIND_DESCRIPTIONS[op.kind]}")
     typer.echo(f"exactness  {op.exactness}: {_exactness_description(op)}")
+    typer.echo(f"kernel     {_kernel_description(op)}")
     if op.deprecated:
         typer.echo(f"deprecated {op.deprecated}")
     if op.note:
@@ -93,6 +94,19 @@ KIND_DESCRIPTIONS = {
     "iterative": "repeated passes over the tiles",
     "whole": "the whole image at once; refused if it does not fit into memory",
 }
+
+
+def _kernel_description(op: Operation) -> str:
+    """Return a sentence about what computes the pixels."""
+    from napari_tilewise.operations.spec.substitution import instruction_set
+
+    if not op.adapter.kernels:
+        return "none: the function itself runs"
+    paths = ", ".join(op.adapter.kernels)
+    level = instruction_set()
+    if level is None:
+        return f"for {paths}: not built or switched off, the function itself runs"
+    return f"for {paths}, with {level}, wherever the bits are the same"
 
 
 def _exactness_description(op: Operation) -> str:

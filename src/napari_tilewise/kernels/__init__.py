@@ -15,12 +15,14 @@ from napari_tilewise.kernels.edge_magnitudes import EDGES
 from napari_tilewise.kernels.extrema_plateaus import LOCAL_MAXIMA, LOCAL_MINIMA
 from napari_tilewise.kernels.flooded_markers import WATERSHED
 from napari_tilewise.kernels.grey_morphology import (
+    BLACK_TOPHAT,
     CLOSING,
     DILATION,
     EROSION,
     MAXIMUM_FILTER,
     MINIMUM_FILTER,
     OPENING,
+    WHITE_TOPHAT,
 )
 from napari_tilewise.kernels.grown_labels import EXPAND_LABELS
 from napari_tilewise.kernels.kernel import Kernel
@@ -60,6 +62,7 @@ KERNELS: Mapping[str, Kernel] = {
     kernel.stands_for: kernel
     for kernel in (
         BINCOUNT,
+        BLACK_TOPHAT,
         CLOSING,
         CORRELATE1D,
         DENOISE_BILATERAL,
@@ -94,6 +97,7 @@ KERNELS: Mapping[str, Kernel] = {
         THRESHOLD_SAUVOLA,
         UNSHARP_MASK,
         WATERSHED,
+        WHITE_TOPHAT,
     )
 }
 """Every kernel by the dotted path of the function that it stands for."""

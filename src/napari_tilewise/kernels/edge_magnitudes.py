@@ -129,4 +129,21 @@ def _magnitude(name: str) -> Callable[..., np.ndarray]:
     return run
 
 
-EDGES = tuple(Kernel(f"skimage.filters.{name}", _exact, _magnitude(name)) for name in _WEIGHTS)
+def _along(name: str, axis: int) -> Kernel:
+    """Return the kernel of the edges along one axis of a plane."""
+    edges = _magnitude(name)
+
+    def run(image: np.ndarray, mask: Any = None) -> np.ndarray:
+        """Return the edges along the axis."""
+        return edges(image, axis=axis)
+
+    def exact(image: np.ndarray, mask: Any = None) -> bool:
+        return image.ndim == 2 and _exact(image, mask)
+
+    return Kernel(f"skimage.filters.{name}_{'hv'[axis]}", exact, run)
+
+
+EDGES = (
+    *(Kernel(f"skimage.filters.{name}", _exact, _magnitude(name)) for name in _WEIGHTS),
+    *(_along(name, axis) for name in _WEIGHTS for axis in (0, 1)),
+)

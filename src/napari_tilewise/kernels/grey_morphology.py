@@ -213,10 +213,31 @@ def _in_turn(first_largest: bool) -> Callable[..., np.ndarray]:
     return run
 
 
+def _difference(opens: bool) -> Callable[..., np.ndarray]:
+    filtered = _in_turn(first_largest=not opens)
+
+    def run(
+        image: np.ndarray,
+        footprint: Any = None,
+        out: np.ndarray | None = None,
+        *,
+        mode: str = "reflect",
+        cval: float = 0.0,
+    ) -> np.ndarray:
+        """Subtract the opening from the image, or the image from the closing."""
+        result = filtered(image, footprint, mode=mode, cval=cval)
+        pair = (image, result) if opens else (result, image)
+        return np.asarray(np.subtract(*pair, out=result if out is None else out))
+
+    return run
+
+
 EROSION = Kernel("skimage.morphology.erosion", _exact, erosion)
 DILATION = Kernel("skimage.morphology.dilation", _exact, dilation)
 OPENING = Kernel("skimage.morphology.opening", _exact, _in_turn(first_largest=False))
 CLOSING = Kernel("skimage.morphology.closing", _exact, _in_turn(first_largest=True))
+WHITE_TOPHAT = Kernel("skimage.morphology.white_tophat", _exact, _difference(opens=True))
+BLACK_TOPHAT = Kernel("skimage.morphology.black_tophat", _exact, _difference(opens=False))
 
 
 # -- ndimage's filters -----------------------------------------------------------------------------

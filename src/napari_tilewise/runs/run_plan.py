@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.executors.assignment import Assignment, portable_source
+from napari_tilewise.operations.spec.substitution import instruction_set
 from napari_tilewise.runs.traffic import traffic
 from napari_tilewise.sizes import format_size, plural
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from napari_tilewise.io.writers.image_writer import ImageWriter
     from napari_tilewise.pipeline.bind import Pipeline
     from napari_tilewise.pipeline.materialize import Decision
-    from napari_tilewise.recipe import Recipe
+    from napari_tilewise.recipe import Recipe, Step
     from napari_tilewise.runs.request import RunRequest
 
 
@@ -154,9 +155,16 @@ class RunPlan:
         ]
         decisions = {decision.step: str(decision) for decision in self.decisions}
         for number in sorted(self.pipeline.stacks):
-            name = self.recipe.steps[number].operation
-            lines.append(f"step {number + 1}  {name}: {decisions.get(number, 'the result')}")
+            step = self.recipe.steps[number]
+            decision = decisions.get(number, "the result")
+            lines.append(f"step {number + 1}  {step.operation}: {decision}, {_computed_by(step)}")
         return "\n".join(lines)
+
+
+def _computed_by(step: Step) -> str:
+    """Return what computes a step's pixels, as text."""
+    level = instruction_set() if step.op.adapter.kernels else None
+    return "by the function itself" if level is None else f"by a compiled kernel ({level})"
 
 
 def _lengths(shape: tuple[int, ...]) -> str:

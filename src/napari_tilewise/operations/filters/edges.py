@@ -11,7 +11,9 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import clip, within
 from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.adapter import DIRECT
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Cost,
@@ -66,11 +68,12 @@ def _edge(name: str, radius: int = 1) -> Operation:
         result=ResultSpec(dtype=as_float),
         plan_of=_plan,
         limits=Limits(check=_check_axes),
+        adapter=Adapter(kernels=(f"skimage.filters.{name}",)),
         cost=Cost(memory=6.0),
     )
 
 
-def _directed(name: str, radius: int = 1) -> Operation:
+def _directed(name: str, radius: int = 1, *, adapter: Adapter = DIRECT) -> Operation:
     """Declare a 2D edge filter with a mask, whose border mode is always reflection."""
     return Operation(
         name=f"filters.{name}",
@@ -80,23 +83,29 @@ def _directed(name: str, radius: int = 1) -> Operation:
         neighbourhood=Neighbourhood(halo=lambda call: radius),
         result=ResultSpec(dtype=as_float),
         limits=Limits(ndim=(2, 2)),
+        adapter=adapter,
         cost=Cost(memory=6.0),
     )
 
 
+def _along_axes(name: str, radius: int = 1) -> tuple[Operation, Operation]:
+    """Declare the filters of the horizontal and of the vertical edges."""
+    horizontal, vertical = (
+        _directed(n, radius, adapter=Adapter(kernels=(f"skimage.filters.{n}",)))
+        for n in (f"{name}_h", f"{name}_v")
+    )
+    return horizontal, vertical
+
+
 OPERATIONS = (
     _edge("sobel"),
-    _directed("sobel_h"),
-    _directed("sobel_v"),
+    *_along_axes("sobel"),
     _edge("scharr"),
-    _directed("scharr_h"),
-    _directed("scharr_v"),
+    *_along_axes("scharr"),
     _edge("prewitt"),
-    _directed("prewitt_h"),
-    _directed("prewitt_v"),
+    *_along_axes("prewitt"),
     _edge("farid", radius=2),
-    _directed("farid_h", radius=2),
-    _directed("farid_v", radius=2),
+    *_along_axes("farid", radius=2),
     _directed("roberts"),
     _directed("roberts_pos_diag"),
     _directed("roberts_neg_diag"),

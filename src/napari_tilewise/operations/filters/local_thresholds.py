@@ -19,6 +19,7 @@ from napari_tilewise.operations.shared.common import (
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
+    Adapter,
     AsStep,
     Block,
     Call,
@@ -112,6 +113,7 @@ def _window(name: str, **specs: Any) -> Operation:
         specs={"window_size": WINDOW, "k": Number(usual=(0, 1)), **specs},
         neighbourhood=Neighbourhood(halo=_window_halo),
         plan_of=_summed,
+        adapter=Adapter(kernels=(f"skimage.filters.threshold_{name}",)),
         result=ResultSpec(dtype=as_float),
         step=AsStep(apply=above, text=ABOVE),
         cost=Cost(memory=12.0),
@@ -144,6 +146,7 @@ OPERATIONS = (
         },
         neighbourhood=Neighbourhood(halo=_local_halo, border="mode"),
         plan_of=_local,
+        adapter=Adapter(kernels=("skimage.filters.threshold_local",)),
         result=ResultSpec(dtype=as_float),
         constraints=(Constraint(names=("mode",), satisfy=_mirrored_once),),
         limits=Limits(check=_check_local),

@@ -6,6 +6,7 @@ as autolevel use as many levels as that maximum has: a reduction computes it bef
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.narrowing import narrow, needs_maximum
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import docstrings, families
+from napari_tilewise.operations.spec.adapter import DIRECT
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Cost,
@@ -30,6 +33,7 @@ from napari_tilewise.operations.spec.operation import (
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Footprint, Number, Spec
+from napari_tilewise.operations.spec.substitution import run_fastest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -114,6 +118,9 @@ def rank_plan(
     is_deep = levels and call.dtype == np.uint16
     maxima = yield from reduce_maxima(call, of_image=is_deep)
     run = docstrings.resolve(function)
+    path = f"skimage.{function}"
+    if path in call.operation.adapter.kernels:
+        run = partial(run_fastest, path, run)
     pinned = int(max(3, maxima[0])) + 1 if is_deep else None
 
     def compute(block: Block) -> np.ndarray:
@@ -233,6 +240,7 @@ def _rank(
     levels: bool = False,
     dtype: Any = None,
     specs: Mapping[str, Spec] | None = None,
+    adapter: Adapter = DIRECT,
 ) -> Operation:
     """Declare a filter; filters with further parameters work on two axes only."""
 
@@ -253,6 +261,7 @@ def _rank(
         result=ResultSpec(dtype=rank_dtype if dtype is None else lambda call: dtype),
         plan_of=plan,
         limits=Limits(check=check_footprint, ndim=(2, 3) if specs is None else (2, 2)),
+        adapter=adapter,
         cost=Cost(memory=4.0),
     )
 
@@ -267,8 +276,8 @@ def _bilateral(name: str) -> Operation:
 
 
 OPERATIONS = (
-    _rank("median", optional=True),
-    _rank("mean"),
+    _rank("median", optional=True, adapter=Adapter(kernels=("skimage.filters.rank.median",))),
+    _rank("mean", adapter=Adapter(kernels=("skimage.filters.rank.mean",))),
     _rank("geometric_mean"),
     _rank("minimum"),
     _rank("maximum"),

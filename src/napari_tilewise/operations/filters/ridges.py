@@ -227,7 +227,13 @@ def _frangi(name: str) -> Operation:
 
 
 OPERATIONS = (
-    _ridges("sato", Kind.NEIGHBOURHOOD, _sato_plan, ndim=(2, 3)),
+    _ridges(
+        "sato",
+        Kind.NEIGHBOURHOOD,
+        _sato_plan,
+        ndim=(2, 3),
+        adapter=Adapter(kernels=("skimage.filters.sato",)),
+    ),
     _frangi("frangi"),
     _ridges(
         "meijering",

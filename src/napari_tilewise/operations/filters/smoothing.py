@@ -5,6 +5,7 @@ The exception is `unsharp_mask`: whether any pixel of the image is negative deci
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from napari_tilewise.operations.shared.common import (
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Cost,
@@ -44,6 +46,7 @@ from napari_tilewise.operations.spec.operation import (
     tiled,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Footprint, Number
+from napari_tilewise.operations.spec.substitution import run_fastest
 
 SIGMA = Number(minimum=0, per_axis=True, length=True, usual=(0, 8))
 TRUNCATE = Number(minimum=0, usual=(1, 5), advanced=True)
@@ -78,6 +81,8 @@ def _check_dog(call: Call) -> None:
 
 # -- unsharp mask ----------------------------------------------------------------------------------
 
+SHARPENING = "skimage.filters._unsharp_mask._unsharp_mask_single_channel"
+
 
 def _unsharp_halo(call: Call) -> HaloLike:
     return tuple(gaussian_radius(r) for r in call.per_axis(call["radius"]))
@@ -95,7 +100,8 @@ def _unsharp_plan(call: Call) -> Plan:
                 description="sign of the image",
             )
         limits = [-1.0, 1.0] if negative else [0.0, 1.0]
-    sharpen = reach("filters._unsharp_mask", "_unsharp_mask_single_channel")
+    function = reach("filters._unsharp_mask", "_unsharp_mask_single_channel")
+    sharpen = partial(run_fastest, SHARPENING, function)
     dtype = as_float(call)
 
     def compute(block: Block) -> np.ndarray:
@@ -181,6 +187,7 @@ OPERATIONS = (
         },
         neighbourhood=Neighbourhood(halo=_gaussian_halo, border="mode"),
         result=ResultSpec(dtype=as_float),
+        adapter=Adapter(kernels=("skimage.filters.gaussian",)),
         cost=Cost(memory=3.5),
     ),
     Operation(
@@ -200,6 +207,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_dog_halo, border="mode"),
         result=ResultSpec(dtype=as_float),
         limits=Limits(check=_check_dog),
+        adapter=Adapter(kernels=("skimage.filters.difference_of_gaussians",)),
         cost=Cost(memory=6.0),
     ),
     Operation(
@@ -215,6 +223,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_unsharp_halo),
         result=ResultSpec(dtype=as_float),
         plan_of=_unsharp_plan,
+        adapter=Adapter(kernels=(SHARPENING,)),
         cost=Cost(memory=6.0),
     ),
     Operation(
@@ -230,6 +239,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_median_halo, border="mode"),
         result=ResultSpec(dtype=_median_dtype),
         plan_of=_median_plan,
+        adapter=Adapter(kernels=("skimage.filters.median", "skimage.filters.rank.median")),
         limits=Limits(check=_check_median),
         cost=Cost(memory=3.0),
     ),

@@ -14,6 +14,7 @@ from napari_tilewise.operations.measure import labelling as measure
 from napari_tilewise.operations.shared.common import CVAL, check_mirroring
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Cost,
@@ -118,6 +119,7 @@ def _filter(name: str, halo: Callable[[Call], HaloLike], dtypes: str = "buif") -
         specs={"footprint": Footprint(optional=True), "mode": MODES, "cval": CVAL},
         neighbourhood=Neighbourhood(halo=halo, border="mode"),
         limits=Limits(check=_check, dtypes=dtypes),
+        adapter=Adapter(kernels=(f"skimage.morphology.{name}",)),
         cost=Cost(memory=4.0),
     )
 

@@ -240,7 +240,11 @@ OPERATIONS = (
             "nansafe": Flag(advanced=True),
         },
         neighbourhood=Neighbourhood(halo=_ball_halo),
-        adapter=Adapter(fixed={"workers": 1}, modernize=without("workers", "num_threads")),
+        adapter=Adapter(
+            fixed={"workers": 1},
+            modernize=without("workers", "num_threads"),
+            kernels=("skimage.restoration.rolling_ball",),
+        ),
         cost=Cost(trial_volume_length=8, memory=6.0),
     ),
     Operation(

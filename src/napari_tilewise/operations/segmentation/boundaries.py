@@ -17,6 +17,7 @@ from napari_tilewise.operations.shared.components import Components, Pieces, gat
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
+    Adapter,
     Block,
     Call,
     Cost,
@@ -312,6 +313,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_expand_halo),
         limits=Limits(dtypes="buif"),
         plan_of=_expand,
+        adapter=Adapter(kernels=("skimage.segmentation.expand_labels",)),
         cost=Cost(memory=8.0),
     ),
 )

@@ -36,6 +36,9 @@ class Adapter:
     modernize: Modernize | None = None
     """Replaces deprecated parameters by today's, and drops those that change no pixel (numbers of
     threads). See `deprecated_parameters`."""
+    kernels: tuple[str, ...] = ()
+    """Dotted paths of the functions that compiled kernels stand in for where they are exact: the
+    operation's own, such as ``skimage.filters.gaussian``, or those that its passes call."""
     digest: str = ""
     """Stands for the code of a user's function: it changes when the function is edited."""
 

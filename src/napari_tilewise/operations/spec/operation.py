@@ -53,6 +53,7 @@ from napari_tilewise.operations.spec.passes import (
     Value,
     normal_halo,
 )
+from napari_tilewise.operations.spec.substitution import run_fastest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -123,7 +124,7 @@ class Call(CallGeometry):
         return normal_halo(self.operation.neighbourhood.halo(self), self.ndim, self.operation.name)
 
     def function(self, data: np.ndarray, /, **overrides: Any) -> Any:
-        """Call the scikit-image function on an array with the bound parameters."""
+        """Call the function, or its kernel, on an array with the bound parameters."""
         return self.operation.function(data, **{**self.keywords, **overrides})
 
     @cached_property
@@ -315,7 +316,14 @@ class Operation:
         return self.adapter.resolve(lambda: docstrings.resolve(self.name))
 
     def function(self, data: np.ndarray, /, **params: Any) -> Any:
-        """Call scikit-image's function with the arguments that are always fixed."""
+        """Call the kernel of scikit-image's function where it gives the same, else the function."""
+        path = f"skimage.{self.name}"
+        if path not in self.adapter.kernels:
+            return self.reference(data, **params)
+        return run_fastest(path, self.reference, data, **params)
+
+    def reference(self, data: np.ndarray, /, **params: Any) -> Any:
+        """Call scikit-image's own function with the arguments that are always fixed."""
         return self.adapter.call(self.raw_function, data, warns=bool(self.deprecated), **params)
 
     @cached_property

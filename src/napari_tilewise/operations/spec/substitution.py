@@ -1,0 +1,60 @@
+"""A compiled kernel runs in a function's place wherever it gives the same bits.
+
+An operation names in `Adapter.kernels` the functions that kernels stand for: its own, or those that
+its passes call. The room of kernels is imported at the first such call, and says itself where its
+library is missing or switched off; the function then runs.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_tilewise.kernels import Kernel
+
+
+@cache
+def kernel_for(path: str) -> Kernel:
+    """Return the kernel that stands for a function.
+
+    Parameters
+    ----------
+    path
+        The function's dotted path, such as ``skimage.filters.gaussian``.
+
+    Raises
+    ------
+    KeyError
+        Where there is none.
+    """
+    from napari_tilewise.kernels import KERNELS
+
+    return KERNELS[path]
+
+
+def instruction_set() -> str | None:
+    """Return the instruction set that kernels use, None where none runs."""
+    from napari_tilewise.kernels import level
+
+    return level()
+
+
+def run_fastest(path: str, function: Callable[..., Any], *args: Any, **params: Any) -> Any:
+    """Run the kernel that stands for a function where it is exact, otherwise the function.
+
+    Parameters
+    ----------
+    path
+        The function's dotted path.
+    function
+        The function.
+    *args, **params
+        Its arguments, the pixels first.
+    """
+    kernel = kernel_for(path)
+    if kernel.accepts(*args, **params):
+        return kernel.run(*args, **params)
+    return function(*args, **params)
