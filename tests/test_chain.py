@@ -11,7 +11,7 @@ from skimage import color, data, feature, filters, measure, morphology, segmenta
 
 import napari_tilewise as tw
 from napari_tilewise.axes import AxisSelection
-from napari_tilewise.engine.apply import results_of
+from napari_tilewise.engine.apply import StackLayout, results_of
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.session import Session
@@ -116,7 +116,7 @@ def test_cheap_steps_are_not_kept() -> None:
 @pytest.mark.parametrize("lazy", [False, True])
 def test_steps_take_images_from_the_steps_that_they_name(lazy: bool) -> None:
     image = da.from_array(COINS, chunks=70) if lazy else COINS
-    (result,) = apply_recipe(SEEDED, image, tiles=80)
+    (result,) = apply_recipe(SEEDED, image, layout=StackLayout(tiles=80))
     found = result.value.compute() if lazy else result.value
     np.testing.assert_array_equal(found, whole_seeded(COINS))
 
@@ -192,7 +192,7 @@ def test_each_step_may_run_over_axes_of_its_own() -> None:
     recipe = Recipe([Step("filters.gaussian", {"sigma": 3}, spatial="yx"), Step("filters.sobel")])
     expected = filters.sobel(np.stack([filters.gaussian(plane, sigma=3) for plane in stack]))
     np.testing.assert_array_equal(value(recipe, stack), expected)
-    (result,) = apply_recipe(recipe, stack, axes=AxisSelection("zyx"))
+    (result,) = apply_recipe(recipe, stack, layout=StackLayout(AxisSelection("zyx")))
     np.testing.assert_array_equal(result.value, expected)
     numbers = recipe.replaced(0, Step("filters.gaussian", {"sigma": 3}, spatial=(-2, -1)))
     np.testing.assert_array_equal(value(numbers, stack), expected)
@@ -200,7 +200,7 @@ def test_each_step_may_run_over_axes_of_its_own() -> None:
         apply_recipe(
             recipe.replaced(1, Step("filters.sobel", spatial="zyx")),
             stack,
-            axes=AxisSelection("tyx"),
+            layout=StackLayout(AxisSelection("tyx")),
         )
 
 
@@ -222,7 +222,12 @@ class TestMemo:
                 told.append(event.title)
 
         (result,) = apply_recipe(
-            recipe, image, control=Control(listen), memo=memo, tiles=64, **given_
+            recipe,
+            image,
+            control=Control(listen),
+            memo=memo,
+            layout=StackLayout(tiles=64),
+            **given_,
         )
         np.testing.assert_equal(result.value, value(recipe, image))
         return told
@@ -231,7 +236,7 @@ class TestMemo:
         memo = Memo()
         first = self.applied(memo, CHAIN)
         assert any("threshold_otsu" in what for what in first)
-        made = memo.results(keys_of(CHAIN, AxisSelection(), 64))
+        made = memo.results(keys_of(CHAIN, StackLayout(tiles=64)))
         before = {
             n: kept.computed for n, (_, kept) in made.items() if isinstance(kept, Materialized)
         }

@@ -26,6 +26,7 @@ from skimage import filters
 import napari_tilewise as tw
 from napari_tilewise import errors
 from napari_tilewise.cli import main
+from napari_tilewise.engine.apply import StackLayout
 from napari_tilewise.functions import load_entry_points, load_file
 from napari_tilewise.functions.annotations import EnumMember, FixedNumbers
 from napari_tilewise.halo_check import check
@@ -578,7 +579,7 @@ def by_hand(image):
 
 
 def test_a_chain_with_a_users_function_equals_its_functions_by_hand(chain, image, tmp_path):
-    (output,) = apply_recipe(chain, image, tiles=32)
+    (output,) = apply_recipe(chain, image, layout=StackLayout(tiles=32))
     np.testing.assert_array_equal(output.value, by_hand(image))
     result = tw.run(chain, image, tmp_path / "out.ome.zarr")
     np.testing.assert_array_equal(zarr.open_group(result.path)["0"][...], by_hand(image))

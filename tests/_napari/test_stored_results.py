@@ -23,6 +23,7 @@ from napari_tilewise._napari.jobs.job import Job
 from napari_tilewise._napari.layers import dimensions, layer_pyramids, recording, snapshot
 from napari_tilewise._napari.layers.snapshot_cache import BLOCK, StepMemo, digest
 from napari_tilewise.axes import AxisSelection
+from napari_tilewise.engine.apply import StackLayout
 from napari_tilewise.errors import Cancelled, InvalidImage
 
 COINS = ski.data.coins()[:70, :90]
@@ -228,7 +229,7 @@ def test_an_axis_more_than_colours(name):
     assert made.data.ndim == 4
     again = snapshot.take(made).finest
     (whole,) = compute.apply_recipe(
-        job.recipe, CAT, axes=AxisSelection(job.source.names, job.spatial)
+        job.recipe, CAT, layout=StackLayout(AxisSelection(job.source.names, job.spatial))
     )  # fmt: skip
     np.testing.assert_array_equal(again, whole.value)
 

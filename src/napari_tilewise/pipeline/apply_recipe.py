@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.axes import ALL_AXES, AxisSelection, parse
-from napari_tilewise.engine.apply import eager_image, results_of
+from napari_tilewise.axes import parse
+from napari_tilewise.engine.apply import DEFAULT_LAYOUT, StackLayout, eager_image, results_of
 from napari_tilewise.engine.control import NO_CONTROL, Control
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.machine import available_memory
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.pipeline.bind import Given, Pipeline
     from napari_tilewise.recipe import Link, Recipe
-    from napari_tilewise.types import TileLengths
 
 SHARE = 8
 """The available memory divided by the memory that a memo's results may take."""
@@ -133,8 +132,7 @@ def apply_recipe(
     /,
     *,
     inputs: Mapping[str, Any] | None = None,
-    axes: AxisSelection = ALL_AXES,
-    tiles: TileLengths = "auto",
+    layout: StackLayout = DEFAULT_LAYOUT,
     control: Control = NO_CONTROL,
     memo: Memo | None = None,
 ) -> tuple[Result, ...]:
@@ -148,10 +146,8 @@ def apply_recipe(
         A NumPy array, or anything with `shape`, `dtype` and slicing.
     inputs
         The recipe's inputs by name.
-    axes
-        The image's axes and those to run over; a step's own spatial axes go first.
-    tiles
-        As for `apply`.
+    layout
+        The image's axes, those to run over, and the tiles; a step's own spatial axes go first.
     control
         Progress, cancel and pause.
     memo
@@ -168,16 +164,16 @@ def apply_recipe(
         When the recipe does not fit the image; before any pixel is read.
     """
     source, eager = eager_image(image)
-    names = parse(axes.names, np.ndim(source))
-    images = given(recipe, source, inputs, names=names, spatial=axes.spatial)
+    names = parse(layout.axes.names, np.ndim(source))
+    images = given(recipe, source, inputs, names=names, spatial=layout.axes.spatial)
     if memo is None:
         session = Session(None, control)
-        pipeline = _pipeline(recipe, images, session, tiles)
+        pipeline = _pipeline(recipe, images, session, layout.tiles)
         return results_of(pipeline.last, eager=eager)
     memo.begin({**images.images, "source": image}, control)
-    keys = keys_of(recipe, axes, tiles)
+    keys = keys_of(recipe, layout)
     try:
-        pipeline = _pipeline(recipe, images, memo.session, tiles, memo, keys)
+        pipeline = _pipeline(recipe, images, memo.session, layout.tiles, memo, keys)
         memo.add(keys, pipeline)
         return results_of(
             pipeline.last, eager=eager, materialized=pipeline.materialized.get(max(pipeline.stacks))
@@ -205,9 +201,10 @@ def _pipeline(
     )
 
 
-def keys_of(recipe: Recipe, axes: AxisSelection, tiles: TileLengths) -> dict[int, Hashable]:
+def keys_of(recipe: Recipe, layout: StackLayout) -> dict[int, Hashable]:
     """Return a key of each step's result: its operation, parameters, images, axes and tiles."""
-    layout = tuple(map(_hashable, (axes.names, axes.spatial, tiles)))
+    axes = layout.axes
+    laid_out = tuple(map(_hashable, (axes.names, axes.spatial, layout.tiles)))
     keys: dict[int, Hashable] = {}
 
     def of(link: Link) -> Hashable:
@@ -216,7 +213,7 @@ def keys_of(recipe: Recipe, axes: AxisSelection, tiles: TileLengths) -> dict[int
     for number in recipe.running:
         links = recipe.links[number].items()
         images = frozenset((role, of(link)) for role, link in links)
-        keys[number] = (recipe.steps[number].computation, images, layout)
+        keys[number] = (recipe.steps[number].computation, images, laid_out)
     return keys
 
 

@@ -18,7 +18,7 @@ from napari_tilewise._napari.jobs import arrange
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, LayerFrame
 from napari_tilewise._napari.layers import layer_pyramids, prefetch
 from napari_tilewise.axes import AxisSelection, default_axes
-from napari_tilewise.engine.apply import Result
+from napari_tilewise.engine.apply import Result, StackLayout
 from napari_tilewise.engine.control import Control
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.io.readers.open_image import open_image
@@ -177,7 +177,7 @@ class _JobRun:
         job = self.job
         return apply_recipe(
             recipe, image, inputs={name: job.inputs[name] for name in recipe.inputs},
-            axes=AxisSelection(job.source.names, job.spatial),
+            layout=StackLayout(AxisSelection(job.source.names, job.spatial)),
             control=Control(self.progress, self.cancel, job.pause),
             memo=job.memo if image is job.source.finest else None,
         )  # fmt: skip
