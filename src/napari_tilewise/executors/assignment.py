@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
+import zarr
 from cloudpickle import Pickler
 
 from napari_tilewise.engine.pass_results import PassResults
@@ -30,7 +31,9 @@ from napari_tilewise.errors import (
     SourceUnreadable,
 )
 from napari_tilewise.io.image import Image
+from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.readers.zarr_arrays import is_of_this_process
 from napari_tilewise.io.views.axis_order import open_inputs
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, given
 
@@ -103,6 +106,19 @@ class Assignment:
         return pipeline
 
 
+def belongs_to_process(source: Any) -> bool:
+    """Return whether only this process can read a source: a Zarr array in its memory.
+
+    Parameters
+    ----------
+    source
+        Anything that `open_image` takes.
+    """
+    data = source.data if isinstance(source, Image) else source
+    array = data.array if isinstance(data, CheckedArray) else data
+    return isinstance(array, zarr.Array) and is_of_this_process(array)
+
+
 def portable_source(source: Any) -> Any:
     """Return a source as a process with another working folder finds it.
 
@@ -110,7 +126,19 @@ def portable_source(source: Any) -> Any:
     ----------
     source
         Anything that `open_image` takes.
+
+    Raises
+    ------
+    InvalidParameter
+        When only this process can read it.
     """
+    if belongs_to_process(source):
+        raise InvalidParameter(
+            "The source is a Zarr array in the memory of this process, which other processes "
+            "cannot read: save it to a path, or use executor='threads' or executor='serial'."
+        )
+    if isinstance(source, zarr.Array):
+        source = open_image(source)
     if isinstance(source, Image):
         if source.format == "array" or source.data is not source.levels[0]:
             return source

@@ -5,10 +5,14 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import InvalidParameter, did_you_mean
+from napari_tilewise.executors.assignment import belongs_to_process
 from napari_tilewise.executors.executor import Executor, ThisProcess
 from napari_tilewise.executors.processes import Processes
+from napari_tilewise.io.image import Image
 
 if TYPE_CHECKING:
     from napari_tilewise.pipeline.bind import Pipeline
@@ -97,6 +101,11 @@ def better(executor: Executor, pipeline: Pipeline, source: Any) -> Executor:
     """
     stacks = [stack for stack in pipeline.order if stack.call.operation.cost.holds_gil]
     pixels = max((prod(stack.source.shape) for stack in stacks), default=0)
-    if executor.threads > 1 and pixels >= WORTH and not hasattr(source, "__array__"):
+    if executor.threads > 1 and pixels >= WORTH and not _is_in_memory(source):
         return Processes(executor.threads)
     return executor
+
+
+def _is_in_memory(source: Any) -> bool:
+    data = source.data if isinstance(source, Image) else source
+    return isinstance(data, np.ndarray) or belongs_to_process(source)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import zarr
-from zarr.storage import LocalStore
 
 from napari_tilewise.errors import SourceNotFound
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers import hdf5
 from napari_tilewise.io.readers.checked_arrays import read_error
+from napari_tilewise.io.readers.zarr_arrays import array_location
 from napari_tilewise.provenance import fingerprint_samples
 
 if TYPE_CHECKING:
@@ -91,12 +91,9 @@ def source_location(source: object) -> str | None:
         A source that `open_image` takes.
     """
     if isinstance(source, Image):
-        # The name of a Zarr in memory is an address that only its own process knows.
-        has_location = source.format != "array" and not source.name.startswith("memory://")
-        return source_location(source.name) if has_location else None
+        return source_location(source.name) if source.format != "array" else None
     if isinstance(source, zarr.Array):
-        store = source.store
-        return str(store.root.absolute() / source.path) if isinstance(store, LocalStore) else None
+        return array_location(source)
     if not isinstance(source, (str, os.PathLike)):
         return None
     text = str(os.fspath(source))

@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
+import zarr
+
 from napari_tilewise._napari.widgets.wording import PLUGIN
 from napari_tilewise.errors import TilewiseError
+from napari_tilewise.io.readers.zarr_arrays import array_location
 from napari_tilewise.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -298,7 +301,6 @@ def _path(layer: Layer) -> str | None:
     """Return the path that a layer was opened from: napari's, or that of a Zarr array."""
     path = layer.source.path
     data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
-    store = getattr(data, "store_path", None)
-    if path is None and store is not None and not str(store).startswith("memory:"):
-        path = str(store)
+    if path is None and isinstance(data, zarr.Array):
+        path = array_location(data)
     return None if path is None else str(path)

@@ -132,6 +132,11 @@ class CheckedArray:
             weakref.finalize(self, close)
 
     @property
+    def array(self) -> Any:
+        """The array that is read."""
+        return self._array
+
+    @property
     def ndim(self) -> int:
         """Number of axes."""
         return len(self.shape)

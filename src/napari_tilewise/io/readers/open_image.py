@@ -139,7 +139,11 @@ def _from_file(path: Path, name: str, start: bytes, inside: str) -> Image:
 
 def _from_array(source: Any) -> Image:
     if type(source).__module__.partition(".")[0] == "zarr":
-        from napari_tilewise.io.readers.zarr_arrays import from_array
+        from napari_tilewise.io.readers.zarr_arrays import array_location, from_array
 
-        return from_array(source, str(source.store_path))
+        location = array_location(source)
+        if location is not None:
+            return from_array(source, location)
+        # Without a name that opens it, it is an array like others.
+        return replace(from_array(source, f"zarr.Array {source.name}"), format="array")
     return bare(source, type(source).__name__, "array")

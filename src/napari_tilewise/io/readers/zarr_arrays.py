@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import zarr
+from zarr.storage import FsspecStore, GpuMemoryStore, LocalStore, MemoryStore, WrapperStore
 
 from napari_tilewise.axes import KINDS
 from napari_tilewise.errors import MissingExtra, SourceNotFound, SourceUnreadable
@@ -16,6 +17,8 @@ from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, checked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from zarr.abc.store import Store
 
     from napari_tilewise.io.image import ZarrArray
     from napari_tilewise.io.plain_data import Metadata
@@ -109,6 +112,48 @@ def from_array(array: ZarrArray, name: str) -> Image:
         recipe=None,
         format=f"zarr {array.metadata.zarr_format}",
     )
+
+
+def array_location(array: ZarrArray) -> str | None:
+    """Return the path or URL under which any process opens an array; None where there is none.
+
+    Parameters
+    ----------
+    array
+        An open array, the root of its store or in a group.
+    """
+    store = _innermost(array.store)
+    if isinstance(store, LocalStore):
+        return str((store.root / array.path).absolute())
+    if not isinstance(store, FsspecStore) or is_of_this_process(array):
+        return None
+    if set(store.fs.storage_options) - {"asynchronous"}:
+        return None  # the URL alone would open it without its options, such as a login
+    url = str(store.fs.unstrip_protocol(store.path)).rstrip("/")
+    url = f"{url}/{array.path}" if array.path else url
+    return url.removeprefix("file://")
+
+
+def is_of_this_process(array: ZarrArray) -> bool:
+    """Return whether an array is in the memory of this process, where no other can read it.
+
+    Parameters
+    ----------
+    array
+        An open array.
+    """
+    store = _innermost(array.store)
+    if isinstance(store, FsspecStore):
+        protocol = store.fs.protocol
+        return "memory" in ((protocol,) if isinstance(protocol, str) else protocol)
+    return isinstance(store, (MemoryStore, GpuMemoryStore))
+
+
+def _innermost(store: Store) -> Store:
+    """Return the store that others are wrapped around."""
+    while isinstance(store, WrapperStore):
+        store = store._store
+    return store
 
 
 def ome_metadata(group: zarr.Group) -> Metadata:
