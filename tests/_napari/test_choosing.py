@@ -11,7 +11,7 @@ from skimage import data
 from napari_tilewise import OPERATIONS
 from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
 from napari_tilewise._napari.widgets import elided
-from napari_tilewise._napari.widgets.docks import ROOM, tabify_when_low
+from napari_tilewise._napari.widgets.docks import PANEL_HEIGHT, tabify_when_low
 from napari_tilewise._napari.widgets.panel_base import Panel
 
 pytestmark = pytest.mark.gui
@@ -87,12 +87,14 @@ def test_panels_fit_a_low_window(viewer, panel):
     recipe = RecipePanel(viewer)
     viewer.window.add_dock_widget(recipe, name="Recipe")
     for choosing in (False, True):
-        recipe.add.setChecked(choosing)
+        recipe.tools.add.setChecked(choosing)
         least = [one.minimumSizeHint().height() for one in (panel, recipe)]
         assert sum(least) <= low - chrome
 
 
-@pytest.mark.parametrize(("height", "tabs"), [(2 * ROOM - 200, 2), (2 * ROOM, 1), (3 * ROOM, 0)])
+@pytest.mark.parametrize(
+    ("height", "tabs"), [(2 * PANEL_HEIGHT - 200, 2), (2 * PANEL_HEIGHT, 1), (3 * PANEL_HEIGHT, 0)]
+)
 def test_panels_share_a_place_in_a_low_window(viewer, qtbot, height, tabs):
     window = QMainWindow()
     qtbot.addWidget(window)

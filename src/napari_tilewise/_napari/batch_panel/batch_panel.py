@@ -6,7 +6,7 @@ table takes in their outcomes ten times a second, however many items there are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import napari
 from qtpy.QtCore import QModelIndex, Qt, QTimer
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise._napari.layers.layer_record import Record
     from napari_tilewise.batches import Item, Report
+    from napari_tilewise.types import Value
 
 DELAY = 300
 """Milliseconds after the last change until images are listed: not at every typed letter."""
@@ -67,7 +68,7 @@ class BatchPanel(Panel):
         self.listing: Listing | None = None
         self.last_run: BatchRun | None = None
         """The batch that runs, or ran last."""
-        self.values: dict[int, Any] = {}
+        self.values: dict[int, Value] = {}
         """The results in memory, by the item's number."""
         self._pace = Pace()
         self._is_stale = False

@@ -24,7 +24,7 @@ from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.staging import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from napari.layers import Layer
 
@@ -172,7 +172,7 @@ def _image(source: snapshot.Snapshot) -> Image:
     )
 
 
-def _stem(name: str, taken: Mapping[str, Any]) -> str:
+def _stem(name: str, taken: Container[str]) -> str:
     """Return a layer's name as the stem of file names, different from other layers'."""
     base = re.sub(r"[^\w.() -]+", "_", name).strip(" .") or "layer"
     stem, number = base, 1

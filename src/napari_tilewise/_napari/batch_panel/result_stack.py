@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.batches import Item
     from napari_tilewise.engine.events import Listener
+    from napari_tilewise.types import Array, Value
 
 BATCH = f"{PLUGIN} batch"
 """The metadata key of a batch's layer."""
@@ -35,7 +36,7 @@ class ResultStack:
     """Results as one image, ready to become a layer."""
 
     name: str
-    pixels: np.ndarray[Any, Any]
+    pixels: Array
     arguments: Mapping[str, Any]
     """Scale, axes and units, as napari takes them."""
     is_labels: bool
@@ -73,7 +74,7 @@ class StackResults:
     """The name of the layer."""
     items: Sequence[Item]
     """All items, failed ones too."""
-    values: Mapping[int, Any]
+    values: Mapping[int, Value]
     """Results by the items' numbers."""
     is_labels: bool
     """Whether the results are labels."""
@@ -94,7 +95,7 @@ class StackResults:
         """The first item that gave an image."""
         return next(item for item in self.items if item.index in self.values)
 
-    def _at_positions(self, pixels: np.ndarray[Any, Any], along: tuple[int, ...]) -> ResultStack:
+    def _at_positions(self, pixels: Array, along: tuple[int, ...]) -> ResultStack:
         """Return planes at the positions that they were taken from."""
         whole = open_image(self._first.source)
         counts = [int(whole.data.shape[axis]) for axis in along]
@@ -104,7 +105,7 @@ class StackResults:
         pixels = np.moveaxis(pixels, range(len(along)), along)
         return self._stack(pixels, whole.axes, whole.scale, whole.units)
 
-    def _along_new_axis(self, pixels: np.ndarray[Any, Any]) -> ResultStack:
+    def _along_new_axis(self, pixels: Array) -> ResultStack:
         """Return images stacked along a new first axis."""
         image = open_image(self._first.open())
         if len(image.data.shape) != pixels.ndim - 1:
@@ -114,7 +115,7 @@ class StackResults:
 
     def _stack(
         self,
-        pixels: np.ndarray[Any, Any],
+        pixels: Array,
         axes: tuple[str, ...],
         scale: tuple[float, ...],
         units: tuple[str | None, ...],
@@ -135,7 +136,7 @@ class StackResults:
         limits = (low, high if high > low else low + 1)
         return ResultStack(self.name, pixels, arguments, is_labels, is_rgb, limits, self.provenance)
 
-    def _pixels(self) -> np.ndarray[Any, Any]:
+    def _pixels(self) -> Array:
         """Return the results stacked along the first axis; missing ones are blank."""
         images = {n: value for n, value in self.values.items() if isinstance(value, np.ndarray)}
         names = {item.index: item.stem for item in self.items}

@@ -152,7 +152,7 @@ class SourcePage(QWidget):
 
     # ------------------------------------------------------------------ layers
 
-    def _fill_layers(self, event: Any = None) -> None:
+    def _fill_layers(self, event: object = None) -> None:
         """List the viewer's layers, the topmost first; ticked layers stay ticked."""
         inserted = getattr(event, "value", None)
         if isinstance(inserted, Layer) and getattr(event, "type", "") == "inserted":

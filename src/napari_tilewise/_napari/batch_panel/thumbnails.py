@@ -9,7 +9,7 @@ import logging
 import threading
 from collections import OrderedDict, deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from qtpy.QtCore import QObject, Qt, QTimer, Signal  # type: ignore[attr-defined]
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.batches import Item
     from napari_tilewise.io.image import Image
+    from napari_tilewise.types import Array
 
 SIDE = 28
 """The most pixels of a thumbnail along an axis."""
@@ -193,7 +194,7 @@ def thumbnail(item: Item) -> QImage | None:
         return None
 
 
-def _small(image: Image) -> np.ndarray[Any, Any]:
+def _small(image: Image) -> Array:
     """Return sampled pixels of the middle plane: rows, columns, and samples of an RGB image."""
     level = image.levels[-1]
     shape, axes = tuple(level.shape), image.axes or ("",) * len(level.shape)
@@ -215,7 +216,7 @@ def _middle(length: int) -> slice:
     return slice(start, min(length, start + READ))
 
 
-def _qimage(pixels: np.ndarray[Any, Any]) -> QImage:
+def _qimage(pixels: Array) -> QImage:
     """Return pixels scaled to the full range of an image for Qt."""
     values = np.nan_to_num(pixels.astype(np.float32))
     low, high = float(values.min()), float(values.max())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from magicgui.widgets import CheckBox, ComboBox, Select, SpinBox
 from qtpy.QtCore import Qt
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Parameter,
         Spec,
     )
+    from napari_tilewise.types import Value
 
 SHAPES = {2: ("disk", "square", "diamond"), 3: ("ball", "cube", "octahedron")}
 """Footprints by number of spatial axes."""
@@ -59,15 +60,15 @@ def names_editor(spec: Names, parameter: Parameter, layers: LayersOf) -> Editor:
     box.native.setMaximumHeight(110)
     box.native.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
-    order: list[Any] = []
+    order: list[Value] = []
 
-    def read() -> tuple[Any, ...]:
+    def read() -> tuple[Value, ...]:
         """Return the names in the order in which they were set, then those added by hand."""
         selected = list(box.value)
         first = [name for name in order if name in selected]
         return (*first, *(name for name in selected if name not in first))
 
-    def write(value: Any) -> None:
+    def write(value: Value) -> None:
         order[:] = [value] if isinstance(value, str) else list(value or ())
         set_value(box, list(order))
         box.native.scrollToItem(next(iter(box.native.selectedItems()), None))
@@ -89,11 +90,11 @@ def footprint_editor(spec: Footprint, parameter: Parameter, layers: LayersOf) ->
 
     shape.changed.connect(follow)
 
-    def read() -> Any:
+    def read() -> Value:
         name = shape.value
         return None if name == AUTO else {"shape": name, FOOTPRINTS[name]: size.value}
 
-    def write(value: Any) -> None:
+    def write(value: Value) -> None:
         if isinstance(value, dict):
             set_value(size, value[FOOTPRINTS[value["shape"]]])
             set_value(shape, value["shape"])
@@ -117,7 +118,7 @@ def image_editor(spec: AlignedImage, parameter: Parameter, layers: LayersOf) -> 
     """Return a chooser of the viewer's layers that suit the parameter's role."""
     names = spec.other.choices if isinstance(spec, ImageOr) and _is_choice(spec.other) else ()
 
-    def choices(_: Widget) -> list[tuple[str, Any]]:
+    def choices(_: Widget) -> list[tuple[str, Value]]:
         named = [(str(name), name) for name in names]
         return [*named, *((layer.name, layer) for layer in layers(spec.role))]
 

@@ -184,11 +184,11 @@ class Chooser(QWidget):
         return items
 
     def _narrow(self) -> None:
-        words = self.search.text().lower().split()
+        terms = self.search.text().lower().split()
         category = self.category.currentData()
         for name, item in self._items().items():
             text = f"{name.replace('.', ' ').replace('_', ' ')} {name} {item.text(0)}".lower()
-            matches = all(word in text for word in words)
+            matches = all(term in text for term in terms)
             item.setHidden(
                 not matches or bool(category and self._operations[name].category != category)
             )

@@ -11,6 +11,8 @@ from magicgui.widgets import CheckBox, ComboBox, Container, Widget
 if TYPE_CHECKING:
     from napari.layers import Layer
 
+    from napari_tilewise.types import Value
+
 AUTO = "auto"
 """Shown for the value None."""
 LIMIT = 2_000_000_000
@@ -29,9 +31,9 @@ class Editor:
     """One parameter's widget."""
 
     widget: Widget
-    read: Callable[[], Any]
+    read: Callable[[], Value]
     """Returns the value as scikit-image's function takes it."""
-    write: Callable[[Any], None]
+    write: Callable[[Value], None]
     fit: Callable[[int], None] = _ignore
     """Called with the number of spatial axes when that, or the viewer's layers, change."""
 
@@ -64,7 +66,7 @@ def row_of(*widgets: Widget) -> Container[Widget]:
     return row
 
 
-def choice_of(values: dict[str, Any]) -> Editor:
+def choice_of(values: dict[str, Value]) -> Editor:
     """Return an editor that chooses among values.
 
     Parameters
@@ -74,7 +76,7 @@ def choice_of(values: dict[str, Any]) -> Editor:
     """
     box = ComboBox(choices=list(values))
 
-    def write(value: Any) -> None:
+    def write(value: Value) -> None:
         equal = (key for key, v in values.items() if type(v) is type(value) and v == value)
         set_value(box, next(equal, box.choices[0]))
 
@@ -99,7 +101,7 @@ def optional(inner: Editor, usual: object) -> Editor:
 
     auto.changed.connect(follow)
 
-    def write(value: Any) -> None:
+    def write(value: Value) -> None:
         inner.write(usual if value is None else value)
         set_value(auto, value is None)
         follow(auto.value)

@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.forms.editor import Editor, LayersOf
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.operations.spec.parameters import Parameter
+    from napari_tilewise.types import Parameters, Value
 
 
 @dataclass(frozen=True)
 class FormValues:
     """The contents of a form, as steps take them."""
 
-    params: dict[str, Any]
+    params: dict[str, Value]
     """Parameters without further images; a small image, such as a template, is an array."""
     images: dict[str, Layer]
     """The layers chosen as further images (or other choices, if the form offers them)."""
@@ -85,7 +86,7 @@ class Form:
             widget.hide()
             widget.deleteLater()
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Value]:
         """Return the editors' values; a further image is a layer, or None if it is not chosen.
 
         Raises
@@ -125,7 +126,7 @@ class Form:
                 params[name] = value
         return FormValues(params, images)
 
-    def set_values(self, values: Mapping[str, Any]) -> None:
+    def set_values(self, values: Parameters) -> None:
         """Set some of the parameters.
 
         Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from napari_tilewise.operations.transform.resize import Lengths
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.spec.parameters import Parameter
+    from napari_tilewise.types import Value
 
 
 def takes_layer(spec: Spec) -> bool:
@@ -35,7 +36,7 @@ def takes_layer(spec: Spec) -> bool:
     )
 
 
-def initial_value(parameter: Parameter, ndim: int = 2) -> Any:
+def initial_value(parameter: Parameter, ndim: int = 2) -> Value:
     """Return the value that a form starts with.
 
     Parameters
@@ -48,7 +49,7 @@ def initial_value(parameter: Parameter, ndim: int = 2) -> Any:
     return usual_value(parameter.spec, ndim) if parameter.required else parameter.default
 
 
-def usual_value(spec: Spec, ndim: int = 2) -> Any:
+def usual_value(spec: Spec, ndim: int = 2) -> Value:
     """Return a valid value to start from, for a parameter without a default.
 
     Parameters

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Text,
     )
     from napari_tilewise.operations.transform.resize import Lengths
+    from napari_tilewise.types import Value
 
 CUSTOM = "low, high:"
 
@@ -34,7 +35,7 @@ def literal_editor(spec: Spec, parameter: Parameter, layers: LayersOf) -> Editor
     """Return an editor of a Python literal as text, for specs without an editor of their own."""
     box = LineEdit()
 
-    def read() -> Any:
+    def read() -> Value:
         try:
             return literal_eval(box.value)
         except (ValueError, SyntaxError):
@@ -63,7 +64,7 @@ def number_editor(spec: Number, parameter: Parameter, layers: LayersOf) -> Edito
 def _number_text(parameter: Parameter) -> Editor:
     box = LineEdit()
 
-    def read() -> Any:
+    def read() -> Value:
         numbers = _numbers(parameter, box.value)
         return numbers[0] if len(numbers) == 1 else numbers
 
@@ -107,10 +108,10 @@ def range_editor(spec: Range, parameter: Parameter, layers: LayersOf) -> Editor:
 
     names.changed.connect(follow)
 
-    def read() -> Any:
+    def read() -> Value:
         return _numbers(parameter, pair.value) if names.value == CUSTOM else names.value
 
-    def write(value: Any) -> None:
+    def write(value: Value) -> None:
         if not isinstance(value, str):
             set_value(pair, as_text(value))
         set_value(names, value if isinstance(value, str) else CUSTOM)
@@ -129,7 +130,7 @@ def array_text_editor(spec: Array, parameter: Parameter, layers: LayersOf) -> Ed
     """Return an editor of coordinates or a small matrix as text."""
     box = LineEdit()
 
-    def read() -> Any:
+    def read() -> Value:
         try:
             return np.asarray(literal_eval(box.value.strip()))
         except (ValueError, SyntaxError):
@@ -138,7 +139,7 @@ def array_text_editor(spec: Array, parameter: Parameter, layers: LayersOf) -> Ed
                 "written such as '1, 2' or '[1, 0], [0, 1]'."
             ) from None
 
-    def write(value: Any) -> None:
+    def write(value: Value) -> None:
         set_value(box, "" if value is None else str(np.asarray(value).tolist()).strip())
 
     return Editor(box, read, write)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.io.image import Image
     from napari_tilewise.runs.run_plan import RunPlan
+    from napari_tilewise.types import ArrayLike
 
 LARGE = layer_pyramids.LARGE
 """The most pixels of a plane without a pyramid, and of a pyramid in memory."""
@@ -173,7 +174,7 @@ class _JobRun:
         results = self._results(job.recipe, job.source.finest)
         return tuple(self._outcome(result) for result in results)
 
-    def _results(self, recipe: Recipe, image: Any) -> tuple[Result, ...]:
+    def _results(self, recipe: Recipe, image: ArrayLike) -> tuple[Result, ...]:
         job = self.job
         return apply_recipe(
             recipe, image, inputs={name: job.inputs[name] for name in recipe.inputs},
@@ -251,7 +252,7 @@ class _JobRun:
 
     # -- labels --------------------------------------------------------------------------------
 
-    def _is_labels(self, output: Output, dtype: Any) -> bool:
+    def _is_labels(self, output: Output, dtype: np.dtype) -> bool:
         """Return whether a result is labels or a mask, by its own kind or its input's.
 
         Labels stay labels if an operation, such as an erosion, returns integers.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.operations.spec.operation import Operation, Output
     from napari_tilewise.recipe import Recipe, Step
-
+    from napari_tilewise.types import ArrayLike
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,9 @@ class Job:
     """The part of the layer that the viewer shows."""
     record: Record
     """The record of the result; its recipe may start from an earlier image than this job."""
-    inputs: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, ArrayLike] = field(default_factory=dict)
     """Arrays for the recipe's inputs."""
-    roots: Mapping[str, Any] = field(default_factory=dict)
+    roots: Mapping[str, ArrayLike] = field(default_factory=dict)
     """The arrays that the record's recipe starts from, by their names in it, for its provenance;
     only those whose layers are open."""
     part: int | None = None

@@ -192,7 +192,7 @@ def _image(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Image:
     return image
 
 
-def contrast_limits(job: Job, values: Limits | None, dtype: np.dtype[Any]) -> Limits:
+def contrast_limits(job: Job, values: Limits | None, dtype: np.dtype) -> Limits:
     """Return contrast limits: the input's if the result is visible with them.
 
     Parameters
@@ -213,7 +213,7 @@ def contrast_limits(job: Job, values: Limits | None, dtype: np.dtype[Any]) -> Li
     return (low, high) if high > low else (low, low + 1)
 
 
-def _input_limits(job: Job, dtype: np.dtype[Any]) -> Limits:
+def _input_limits(job: Job, dtype: np.dtype) -> Limits:
     """Return the input's contrast limits, rescaled to the result's data type."""
     source = job.source
     to_float = source.dtype.kind in "ui" and dtype.kind == "f"

@@ -80,7 +80,7 @@ def _quit(workers: list[JobWorker], *_: object) -> None:
         worker.quit()
 
 
-def _followed(work: Any, call: Work) -> Work:
+def _followed(work: object, call: Work) -> Work:
     """Return a call that the Runs panel lists, if the work supports it."""
     if not hasattr(work, "follow"):
         return call
@@ -167,7 +167,7 @@ class Runner(QObject):
         if self._worker is not None:
             self._worker.quit()
 
-    def _start(self, work: Any, call: Work) -> None:
+    def _start(self, work: object, call: Work) -> None:
         self._work = work
         self._latest = latest = LatestProgress()
         cancel = threading.Event()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_tilewise.batches import Item
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.io.image import Image as OpenImage
-    from napari_tilewise.types import ArrayLike
+    from napari_tilewise.types import Array, ArrayLike
 
 SMALL = 64 * 2**20
 """The most bytes of an image that is read whole."""
@@ -53,7 +53,7 @@ class ImageLayerData:
     """An image, ready to become a layer."""
 
     name: str
-    levels: Sequence[Any]
+    levels: Sequence[ArrayLike]
     arguments: Mapping[str, Any]
     """Scale, position, axes and units, as napari's layers take them."""
     is_labels: bool = False
@@ -87,7 +87,7 @@ class PointsLayerData:
     """The points of a table, ready to become a layer."""
 
     name: str
-    points: np.ndarray[Any, Any]
+    points: Array
     features: Mapping[str, Any]
     arguments: Mapping[str, Any]
     key: str = ""
@@ -106,7 +106,7 @@ class OpenItem:
     """Opens an item and its result; called in a thread."""
 
     item: Item
-    result: Path | Any | None
+    result: Path | Array | None
     """The result's file, or its pixels; None if there is no result."""
     view: ViewState
     key: str = ""
@@ -275,7 +275,7 @@ def _integers(level: np.ndarray | da.Array) -> np.ndarray | da.Array:
     return level.view(np.uint8) if isinstance(level, np.ndarray) else level.astype(np.uint8)
 
 
-def _sample(level: ArrayLike) -> np.ndarray[Any, Any]:
+def _sample(level: ArrayLike) -> Array:
     """Return pixels to choose contrast limits from: all in memory, else the middle plane."""
     if isinstance(level, np.ndarray):
         return level

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_tilewise.io.image import Image
+    from napari_tilewise.types import Array
 
 LARGE = 64 * 2**20
 """The most pixels of a plane that is shown without a pyramid."""
@@ -59,7 +60,7 @@ def can_show(image: Image) -> bool:
 
 
 def stored_levels(
-    image: Image, axes: Sequence[str], *, dtype: np.dtype[Any], average: bool
+    image: Image, axes: Sequence[str], *, dtype: np.dtype, average: bool
 ) -> list[da.Array]:
     """Return the levels of a run's output as dask arrays, at least two.
 
@@ -107,7 +108,7 @@ def _ordered(level: da.Array, stored: Sequence[str], axes: Sequence[str]) -> da.
     return full
 
 
-def sample(level: da.Array) -> np.ndarray[Any, Any]:
+def sample(level: da.Array) -> Array:
     """Return pixels to choose contrast limits from: all of a small level, else one plane.
 
     Parameters

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
+    from napari_tilewise.types import Value
+
 _edits: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()
 _watched: WeakSet[Layer] = WeakSet()
 _updating: WeakSet[Layer] = WeakSet()
@@ -217,7 +219,7 @@ def write(layer: Layer, record: Record) -> None:
     watch(layer)
 
 
-def store_value(layer: Layer, name: str, number: int, value: Any) -> None:
+def store_value(layer: Layer, name: str, number: int, value: Value) -> None:
     """Store numbers that were measured on a layer with it.
 
     Parameters

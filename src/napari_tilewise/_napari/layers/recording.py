@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise._napari.layers.snapshot import Snapshot
     from napari_tilewise.operations.spec.operation import Operation
+    from napari_tilewise.types import ArrayLike, Parameters, Value
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class AppliedStep:
     source: Snapshot
     recipe: Recipe
     """The single step that runs on the layer."""
-    inputs: Mapping[str, Any]
+    inputs: Mapping[str, ArrayLike]
     """Arrays of its further images."""
     record: Record
     """The whole recipe, from the first source."""
@@ -45,7 +46,7 @@ class StepRequest:
     """An operation with its values, to be applied to a layer."""
 
     operation: Operation
-    params: Mapping[str, Any]
+    params: Parameters
     """Parameters without further images and the channel axis."""
     images: Mapping[str, Layer]
     """Further images by parameter."""
@@ -96,7 +97,7 @@ def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
     )
 
 
-def source_arrays(record: Record, layers: Iterable[Layer]) -> dict[str, Any]:
+def source_arrays(record: Record, layers: Iterable[Layer]) -> dict[str, ArrayLike]:
     """Return the arrays that a recipe starts from, by their names in the recipe.
 
     Parameters
@@ -116,7 +117,7 @@ def source_arrays(record: Record, layers: Iterable[Layer]) -> dict[str, Any]:
     }
 
 
-def without_defaults(op: Operation, params: Mapping[str, Any]) -> dict[str, Any]:
+def without_defaults(op: Operation, params: Parameters) -> dict[str, Value]:
     """Return the parameters that differ from their defaults.
 
     Parameters
@@ -129,7 +130,7 @@ def without_defaults(op: Operation, params: Mapping[str, Any]) -> dict[str, Any]
     return {key: value for key, value in params.items() if not _is_default(op, key, value)}
 
 
-def _is_default(op: Operation, key: str, value: Any) -> bool:
+def _is_default(op: Operation, key: str, value: Value) -> bool:
     parameter = op.parameters[key]
     if parameter.required:
         return False
@@ -141,7 +142,7 @@ def _is_default(op: Operation, key: str, value: Any) -> bool:
     return same_kind and bool(np.array_equal(ours, theirs) if _nested(ours) else ours == theirs)
 
 
-def _nested(value: Any) -> bool:
+def _nested(value: Value) -> bool:
     return isinstance(value, tuple) and any(isinstance(item, tuple) for item in value)
 
 

@@ -71,9 +71,9 @@ class Snapshot:
         return len(self.shape) - 1 if of_layer == 0 else of_layer - 1
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """The data type of the pixels."""
-        dtype: np.dtype[Any] = np.dtype(self.levels[0].dtype)
+        dtype: np.dtype = np.dtype(self.levels[0].dtype)
         return dtype
 
     @property

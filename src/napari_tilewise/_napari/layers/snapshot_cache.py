@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_tilewise._napari.layers.snapshot import Snapshot
-
+    from napari_tilewise.types import Array, ArrayLike
 
 BLOCK = 2**24
 """Bytes of an array that one thread hashes at a time."""
@@ -47,7 +47,7 @@ class StepMemo(Memo):
         super().__init__()
         self._digests: dict[str, bytes] = {}
 
-    def check(self, images: Mapping[str, Any], cancel: threading.Event) -> None:
+    def check(self, images: Mapping[str, ArrayLike], cancel: threading.Event) -> None:
         """Drop all results if an array's pixels changed since the last call.
 
         Reads all pixels, a GiB in about a second: call it in a worker.
@@ -72,7 +72,7 @@ class StepMemo(Memo):
                 self._digests[name] = current
 
 
-def digest(array: np.ndarray[Any, Any], cancel: threading.Event) -> bytes:
+def digest(array: Array, cancel: threading.Event) -> bytes:
     """Return a digest of an array's bytes.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from magicgui.widgets import ComboBox
 from napari.layers import Image, Labels, Layer
@@ -110,10 +110,10 @@ class TargetChoice:
         show_row(self.box, self.process_box, len(self._axes) > 1)
         return problem
 
-    def _choices(self, _: Any) -> list[tuple[str, Layer]]:
+    def _choices(self, _: object) -> list[tuple[str, Layer]]:
         return [(layer.name, layer) for layer in self.layers()]
 
-    def _refresh(self, event: Any = None) -> None:
+    def _refresh(self, event: object = None) -> None:
         layer = getattr(event, "value", None)
         if isinstance(layer, Layer) and getattr(event, "type", "") == "inserted":
             layer.events.name.connect(self._refresh)
@@ -122,7 +122,7 @@ class TargetChoice:
             self.layer_box.reset_choices()
         self._changed()
 
-    def _follow(self, event: Any = None) -> None:
+    def _follow(self, event: object = None) -> None:
         """Choose the active layer if it is an image or labels."""
         active = self._viewer.layers.selection.active
         if isinstance(active, Image | Labels):

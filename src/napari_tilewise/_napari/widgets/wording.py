@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations.spec.operation import Exactness, Kind, Output
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Step
+    from napari_tilewise.types import Parameters, Value
 
 PLUGIN = "napari-tilewise"
 FAINT = "#8b8f98"
@@ -60,7 +61,7 @@ def title(op: Operation) -> str:
     return f"{op.title} (deprecated)" if op.deprecated else op.title
 
 
-def kind(op: Operation, ndim: int, params: Mapping[str, Any]) -> str:
+def kind(op: Operation, ndim: int, params: Parameters) -> str:
     """Return how an operation tiles, with the halo of its parameters.
 
     Parameters
@@ -75,7 +76,7 @@ def kind(op: Operation, ndim: int, params: Mapping[str, Any]) -> str:
     return KINDS[op.kind].format(halo=_halo(op, ndim, params))
 
 
-def _halo(op: Operation, ndim: int, params: Mapping[str, Any]) -> str:
+def _halo(op: Operation, ndim: int, params: Parameters) -> str:
     numbers = {k: v for k, v in params.items() if k not in {*op.images, op.channel}}
     try:
         reach = [max(pair) for pair in op.halo(ndim, **numbers)]
@@ -153,7 +154,7 @@ def values(step: Step) -> str:
     return ", ".join(f"{label(key)} {value(item)}" for key, item in step.parameters.items())
 
 
-def value(item: Any) -> str:
+def value(item: Value) -> str:
     """Return a parameter's value as short text.
 
     Parameters
