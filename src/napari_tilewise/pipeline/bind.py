@@ -21,11 +21,12 @@ from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.source import Source
     from napari_tilewise.engine.stack import Stack
+    from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Link, Recipe, Step
     from napari_tilewise.types import TileLengths
 
@@ -270,10 +271,9 @@ class _Binder:
             if operation.parameters[operation.channel].default is not None and "c" in names:
                 params = params | {operation.channel: names.index("c")}
         spatial = self._spatial(step, names)
-        ndim = len(main.shape)
-        over = _axes.spatial_indices(names, spatial, ndim)
-        axis = params.get(operation.channel) if operation.channel else None
-        count = len(over) - (axis is not None and axis % ndim in over)
+        over = _axes.spatial_indices(names, spatial, len(main.shape))
+        channel = _channel_axis(operation, params, main.shape, over)
+        count = len(over) - (channel in over)
         tiles = tile_over(self.tiles, count) if isinstance(self.tiles, tuple) else self.tiles
         layout = StackLayout(_axes.AxisSelection(names, spatial), tiles, number)
         stack = build(operation, main, params, self.session, layout)
@@ -301,6 +301,21 @@ class _Binder:
         if names is None or stack.call.operation.result.split is None or stack.channel is None:
             return names
         return tuple(n for axis, n in enumerate(names) if axis != stack.channel)
+
+
+def _channel_axis(
+    operation: Operation,
+    params: Mapping[str, Any],
+    shape: tuple[int, ...],
+    over: Sequence[int],
+) -> int | None:
+    """Return the axis of channels that a step takes, its parameter's default included."""
+    if operation.channel is None:
+        implied = operation.limits.implied_channel
+        axis = None if implied is None else implied(tuple(shape[i] for i in over))
+        return None if axis is None else over[axis]
+    axis = params.get(operation.channel, operation.parameters[operation.channel].default)
+    return None if axis is None else int(axis % len(shape))
 
 
 def named_spatial(names: Names, ndim: int) -> str | None:

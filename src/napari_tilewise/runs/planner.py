@@ -184,7 +184,10 @@ class _Planner:
         last = self.pipeline.last
         if not last.is_image:
             return ()
-        return _axes.default_axes(len(last.shape)) if last.names is None else last.names
+        if last.names is not None:
+            return last.names
+        ndim = len(last.shape)
+        return _axes.default_axes(ndim, is_rgb=ndim > 1 and last.channel == ndim - 1)
 
     def _chunks(self, shape: tuple[int, ...], axes: tuple[str, ...]) -> tuple[int, ...]:
         if not self.pipeline.last.is_image:
