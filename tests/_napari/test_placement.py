@@ -41,7 +41,7 @@ def test_larger_pixels_cover_the_same_extent(source):
 
 
 def test_dropped_axis(source):
-    copy = Image(np.zeros((20, 30)), **Placement.of(source).kept([1, 2]).arguments())
+    copy = Image(np.zeros((20, 30)), **Placement.of(source).for_axes([1, 2]).arguments())
     world = source.data_to_world((0, 7, 11))
     np.testing.assert_allclose(copy.data_to_world((7, 11)), world[1:])
     assert copy.axis_labels == ("y", "x")
