@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Array: TypeAlias = NDArray[Any]
 """A NumPy array of any data type."""
@@ -74,3 +72,32 @@ TileLengths: TypeAlias = str | int | Sequence[int]
 
 MemorySize: TypeAlias = str | float
 """An amount of memory in bytes, or a text such as ``"2 GiB"``."""
+
+
+def native_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return the data type of this machine that holds the same numbers.
+
+    Byte orders become the machine's, and C's ``long long`` becomes ``int64``, which NumPy takes for
+    equal but formats do not know.
+
+    Parameters
+    ----------
+    dtype
+        A data type of NumPy, or one with a `numpy_dtype`, such as TensorStore's.
+    """
+    native: np.dtype[Any] = np.dtype(getattr(dtype, "numpy_dtype", dtype)).newbyteorder("=")
+    return np.dtype(native.str) if native.kind in "biufc" else native
+
+
+def with_dtype(block: Array, dtype: np.dtype[Any]) -> Array:
+    """Return pixels with a data type, without a copy where the bytes are the same.
+
+    Parameters
+    ----------
+    block
+        The pixels.
+    dtype
+        The data type, as `native_dtype` returns it.
+    """
+    block = block.astype(dtype, copy=False)
+    return block if block.dtype.char == dtype.char else block.view(dtype)

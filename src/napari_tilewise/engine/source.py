@@ -13,6 +13,7 @@ import numpy as np
 from napari_tilewise.engine.system.cache import ChunkCache, shared_cache
 from napari_tilewise.errors import InvalidImage, SourceUnreadable, TilewiseError
 from napari_tilewise.grid import Grid, Region, extent, format_region, intersect, within
+from napari_tilewise.types import native_dtype, with_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,11 +53,11 @@ class ArraySource:
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
         self.shape = array.shape
-        self.dtype = array.dtype.newbyteorder("=")
+        self.dtype = native_dtype(array.dtype)
 
     def read(self, region: Region) -> np.ndarray:
         """Return a view of the box; a copy where the bytes are of another machine's order."""
-        return self.array[region].astype(self.dtype, copy=False)
+        return with_dtype(self.array[region], self.dtype)
 
     def prepare(self, region: Region | None = None) -> None:
         """Nothing to do."""
@@ -70,7 +71,7 @@ class ChunkedSource:
     def __init__(self, array: Any, cache: ChunkCache | None = None) -> None:
         self.array = array
         self.shape = tuple(int(n) for n in array.shape)
-        self.dtype = np.dtype(array.dtype).newbyteorder("=")
+        self.dtype = native_dtype(array.dtype)
         self.chunks = chunk_lengths(array)
         self._grid = Grid(self.shape, self.chunks)
         self._cache = cache
@@ -101,7 +102,7 @@ class ChunkedSource:
 
     def _load(self, box: Region) -> np.ndarray:
         try:
-            chunk = np.asarray(self.array[box]).astype(self.dtype, copy=False)
+            chunk = with_dtype(np.asarray(self.array[box]), self.dtype)
         except (TilewiseError, MemoryError):
             raise
         except Exception as error:

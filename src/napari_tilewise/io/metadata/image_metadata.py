@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from napari_tilewise import types
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import DTypeLike
 
     from napari_tilewise.io.metadata.channels import Channel
@@ -57,4 +58,4 @@ class ImageMetadata:
     @property
     def native_dtype(self) -> np.dtype[Any]:
         """Data type in this machine's byte order."""
-        return np.dtype(self.dtype).newbyteorder("=")
+        return types.native_dtype(self.dtype)

@@ -23,6 +23,7 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore, WrapperStore
 
 from napari_tilewise.errors import SourceChanged, SourceUnreadable
+from napari_tilewise.types import native_dtype, with_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +124,7 @@ class CheckedArray:
         self._reopen = reopen
         self.name = name
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
-        self.dtype: np.dtype[Any] = np.dtype(array.dtype).newbyteorder("=")
+        self.dtype: np.dtype[Any] = native_dtype(array.dtype)
         chunks = getattr(array, "chunks", None)
         self.chunks: tuple[int, ...] | None = None
         if chunks is not None:  # dask gives the length of every chunk along an axis
@@ -158,7 +159,7 @@ class CheckedArray:
             raise  # the caller's own mistake
         except DECODE_ERRORS as exc:
             raise read_error(exc, self.name, show_region(key, self.shape)) from exc
-        return block.astype(self.dtype, copy=False)
+        return with_dtype(block, self.dtype)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         block = self[(slice(None),) * self.ndim]

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable
 from napari_tilewise.io.image import Image, bare
 from napari_tilewise.io.readers import hdf5, microscopes, npy, pictures, tiff
+from napari_tilewise.io.readers.checked_arrays import CheckedArray
 
 FORMATS = (
     "OME-Zarr 0.4 and 0.5, Zarr arrays, TIFF (BigTIFF, OME-TIFF, ImageJ), HDF5, .npy, "
@@ -146,4 +147,6 @@ def _from_array(source: Any) -> Image:
             return from_array(source, location)
         # Without a name that opens it, it is an array like others.
         return replace(from_array(source, f"zarr.Array {source.name}"), format="array")
+    if hasattr(source.dtype, "numpy_dtype"):  # TensorStore's, which is not a data type of NumPy
+        return bare(CheckedArray(source, type(source).__name__), type(source).__name__, "array")
     return bare(source, type(source).__name__, "array")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.types import native_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -87,7 +88,7 @@ class TransposedView:
     def __init__(self, array: Pixels, order: Sequence[int]) -> None:
         self._array, self._order = array, tuple(order)
         self.shape = tuple(array.shape[i] for i in self._order)
-        self.dtype = np.dtype(array.dtype)
+        self.dtype = native_dtype(array.dtype)
         chunks = getattr(array, "chunks", None)
         self.chunks = None if chunks is None else tuple(chunks[i] for i in self._order)
 

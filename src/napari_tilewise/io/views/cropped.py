@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, TypeVar
 
 import numpy as np
 
+from napari_tilewise.types import native_dtype
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -43,7 +45,7 @@ class CroppedView:
             if not isinstance(part, int)
         ]
         self.shape: tuple[int, ...] = tuple(stop - start for start, stop in self._bounds)
-        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+        self.dtype: np.dtype[Any] = native_dtype(array.dtype)
         self.chunks: tuple[int, ...] | None = None
         chunks = getattr(array, "chunks", None)
         if chunks is not None:  # dask gives the length of every chunk along an axis
