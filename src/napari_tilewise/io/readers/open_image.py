@@ -147,6 +147,10 @@ def _from_array(source: Any) -> Image:
             return from_array(source, location)
         # Without a name that opens it, it is an array like others.
         return replace(from_array(source, f"zarr.Array {source.name}"), format="array")
+    if all(hasattr(source, name) for name in ("dims", "coords", "attrs")):
+        from napari_tilewise.io.readers.labelled_arrays import open_labelled
+
+        return open_labelled(source)
     if hasattr(source.dtype, "numpy_dtype"):  # TensorStore's, which is not a data type of NumPy
         return bare(CheckedArray(source, type(source).__name__), type(source).__name__, "array")
     return bare(source, type(source).__name__, "array")

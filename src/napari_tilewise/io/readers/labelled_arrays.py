@@ -1,0 +1,57 @@
+"""Arrays that name their axes, such as xarray's: dims, coordinates and their units are read.
+
+Nothing of xarray is imported: an array with `dims`, `coords` and `attrs` is one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from napari_tilewise.io.image import Image, bare
+from napari_tilewise.io.metadata.units import unit_name
+from napari_tilewise.io.readers.checked_arrays import CheckedArray
+from napari_tilewise.io.readers.zarr_arrays import axis_letters
+
+
+def open_labelled(source: Any) -> Image:
+    """Return an array that names its axes as an image.
+
+    The size of a pixel and the position of the first are those of evenly spaced coordinates; an
+    axis without such has size 1 and position 0.
+
+    Parameters
+    ----------
+    source
+        An array with `dims`, `coords` and `attrs`.
+    """
+    letters = axis_letters([{"name": str(dim), "type": str(dim)} for dim in source.dims])
+    steps = [_step(source, name) for name in source.dims]
+    name = type(source).__name__
+    # A file behind it is read as it is sliced; `data` would read all of it.
+    data = CheckedArray(source, name) if source.chunks is None else source.data
+    image = bare(data, name, "array", letters if "q" not in letters else None)
+    return replace(
+        image,
+        scale=tuple(size for size, _ in steps),
+        units=tuple(_unit(source, name) for name in source.dims),
+        level_positions=(tuple(position for _, position in steps),),
+    )
+
+
+def _step(source: Any, name: Any) -> tuple[float, float]:
+    """Return the distance of the coordinates along an axis, and the first of them."""
+    values = np.asarray(source.coords[name]) if name in source.coords else np.empty(0)
+    if values.dtype.kind not in "iuf" or len(values) == 0:
+        return 1.0, 0.0
+    first = float(values[0])
+    size = (float(values[-1]) - first) / (len(values) - 1) if len(values) > 1 else 1.0
+    is_even = size > 0 and np.allclose(np.diff(values), size, rtol=1e-3)
+    return (size, first) if is_even else (1.0, 0.0)
+
+
+def _unit(source: Any, name: Any) -> str | None:
+    units = source.coords[name].attrs.get("units") if name in source.coords else None
+    return unit_name(units) if isinstance(units, str) else None
