@@ -9,6 +9,7 @@ from skimage import feature, filters
 
 from napari_tilewise.kernels import KERNELS
 from napari_tilewise.kernels.ridge_filters import eigenvalues, hessian
+from napari_tilewise.operations.filters.ridges import EIGENVALUES, hessian_eigenvalues
 from tests.kernels.comparing import compare, equal, image_of, shape_of
 
 MODES = ("reflect", "nearest", "mirror", "wrap", "constant")
@@ -32,12 +33,12 @@ def test_derivatives(dtype: str, instruction_set: str) -> None:
         )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "uint16"])
 def test_ridges(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([1, len(dtype)])
     for trial in range(16):
         image = image_of(rng, shape_of(rng, 2, 70), dtype)
-        image = np.clip(image, -1, 1)
+        image = np.clip(image, -1, 1) if image.dtype.kind == "f" else image
         params = {
             "sigmas": ([1], [2, 4], range(1, 4), (0.7, 1.5))[trial % 4],
             "black_ridges": bool(rng.integers(2)),
@@ -45,6 +46,8 @@ def test_ridges(dtype: str, instruction_set: str) -> None:
         }
         compare("skimage.filters.sato", filters.sato, image, **params)
         params["beta"] = float(rng.choice([0.5, 0.8]))
+        precision = np.float32 if dtype == "float32" else np.float64
+        params["gamma"] = (None, 15, 0.5, precision(3.7))[trial // 4 % 4]
         compare("skimage.filters.frangi", filters.frangi, image, **params)
 
 
@@ -59,6 +62,7 @@ def test_hessian(instruction_set: str) -> None:
         for element, other in zip(elements, expected, strict=True):
             equal(element, other)
         equal(eigenvalues(elements), feature.hessian_matrix_eigvals(expected))
+        compare(EIGENVALUES, hessian_eigenvalues, image, sigma, "nearest", 0)
 
 
 def test_what_is_left_to_the_function(instruction_set: str) -> None:
@@ -67,8 +71,8 @@ def test_what_is_left_to_the_function(instruction_set: str) -> None:
     assert sato.accepts(image)
     assert not sato.accepts(image, sigmas=np.arange(1, 3))
     assert not sato.accepts(np.ones((9, 9, 9), "f4"))
-    assert not sato.accepts(image.astype("u1"))
-    assert not frangi.accepts(image, gamma=15)
+    assert not sato.accepts(image.astype("i4"))
+    assert not frangi.accepts(image, gamma=np.float64(15))
     image[2, 2] = np.inf
     assert not sato.accepts(image)
     assert not KERNELS["scipy.ndimage.gaussian_filter"].accepts(image, 1)

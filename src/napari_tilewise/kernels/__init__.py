@@ -29,7 +29,7 @@ from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import LEVELS, available, level, levels
 from napari_tilewise.kernels.line_correlations import CORRELATE1D, NDIMAGE_SOBEL
 from napari_tilewise.kernels.rank_windows import MEDIAN, RANK_MEAN, RANK_MEDIAN
-from napari_tilewise.kernels.ridge_filters import FRANGI, GAUSSIAN_FILTER, SATO
+from napari_tilewise.kernels.ridge_filters import FRANGI, GAUSSIAN_FILTER, HESSIAN_EIGENVALUES, SATO
 from napari_tilewise.kernels.run_lists import (
     LABEL,
     NDIMAGE_LABEL,
@@ -43,7 +43,7 @@ from napari_tilewise.kernels.smoothed_differences import (
     THRESHOLD_LOCAL,
     UNSHARP_MASK,
 )
-from napari_tilewise.kernels.thinning_tables import SKELETONIZE, thinned
+from napari_tilewise.kernels.thinning_tables import SKELETONIZE, THINNED, thinned
 from napari_tilewise.kernels.total_variation import DENOISE_TV_CHAMBOLLE, VariationIteration
 from napari_tilewise.kernels.whole_number_sums import (
     BINCOUNT,
@@ -75,6 +75,7 @@ KERNELS: Mapping[str, Kernel] = {
         FRANGI,
         GAUSSIAN,
         GAUSSIAN_FILTER,
+        HESSIAN_EIGENVALUES,
         LABEL,
         LOCAL_MAXIMA,
         LOCAL_MINIMA,
@@ -92,6 +93,7 @@ KERNELS: Mapping[str, Kernel] = {
         SATO,
         SKELETONIZE,
         TAKE,
+        THINNED,
         THRESHOLD_LOCAL,
         THRESHOLD_NIBLACK,
         THRESHOLD_SAUVOLA,

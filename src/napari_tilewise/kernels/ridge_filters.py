@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.kernels.arrays import MODES, contiguous, type_code
+from napari_tilewise.kernels.arrays import GREY, MODES, contiguous, type_code
 from napari_tilewise.kernels.footprint_windows import is_moderate
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
-from napari_tilewise.kernels.separable import correlate_axes, gaussian_weights
+from napari_tilewise.kernels.separable import correlate_axes, float_dtype, gaussian_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -138,6 +138,43 @@ def _plain(*numbers: Any) -> bool:
     return all(type(number) in (int, float) for number in numbers)
 
 
+def _suits(image: np.ndarray, sigma: Any, mode: str, cval: float) -> bool:
+    return (
+        image.dtype in GREY
+        and image.ndim == 2
+        and image.size > 0
+        and mode in MODES
+        and abs(cval) < 1e15
+        and _plain(sigma)
+        and 0 < sigma
+        and 100 * sigma < _LONGEST
+        and rounds_alike()
+        and is_moderate(image, 1e15)  # squares are taken
+    )
+
+
+def _exact_for_hessian(image: np.ndarray, sigma: Any, mode: str, cval: float) -> bool:
+    return image.dtype in _FLOATS and _suits(image, sigma, mode, cval)
+
+
+def hessian_eigenvalues(image: np.ndarray, sigma: float, mode: str, cval: float) -> np.ndarray:
+    """Return the eigenvalues of a plane's Hessians, as the operation's function does.
+
+    Parameters
+    ----------
+    image, sigma, mode, cval
+        As in `napari_tilewise.operations.filters.ridges.hessian_eigenvalues`.
+    """
+    return eigenvalues(hessian(image, sigma, mode, cval))
+
+
+HESSIAN_EIGENVALUES = Kernel(
+    "napari_tilewise.operations.filters.ridges.hessian_eigenvalues",
+    _exact_for_hessian,
+    hessian_eigenvalues,
+)
+
+
 def _exact_for_sato(
     image: np.ndarray,
     sigmas: Iterable[float] = range(1, 10, 2),
@@ -145,19 +182,15 @@ def _exact_for_sato(
     mode: str = "reflect",
     cval: float = 0,
 ) -> bool:
-    if (
-        image.dtype not in _FLOATS
-        or image.ndim != 2
-        or not isinstance(sigmas, list | tuple | range)
-    ):
+    if not isinstance(sigmas, list | tuple | range) or not sigmas:
         return False
-    scales = list(sigmas)
-    return (
-        _plain(*scales)
-        and all(0 < s and 100 * s < _LONGEST for s in scales)
-        and _exact_for_gaussian_filter(image, 1, mode=mode, cval=cval)
-        and is_moderate(image, 1e15)  # squares are taken
-    )
+    return all(_suits(image, sigma, mode, cval) for sigma in sigmas)
+
+
+def _dark_ridges(image: np.ndarray, black_ridges: bool) -> np.ndarray:
+    """Return the image in floating point, negated where ridges are bright."""
+    image = image.astype(float_dtype(image.dtype), copy=False)
+    return contiguous(image if black_ridges else -image)
 
 
 def sato(
@@ -174,7 +207,7 @@ def sato(
     image, sigmas, black_ridges, mode, cval
         As there.
     """
-    image = contiguous(image if black_ridges else -image)
+    image = _dark_ridges(image, black_ridges)
     best = np.zeros_like(image)
     code = type_code(image.dtype)
     for sigma in sigmas:
@@ -198,7 +231,8 @@ def _exact_for_frangi(
     return (
         scale_range is None
         and scale_step is None
-        and gamma is None
+        and (gamma is None or _plain(gamma) or type(gamma) is float_dtype(image.dtype).type)
+        and (gamma is None or gamma > 0)
         and _plain(alpha, beta)
         and alpha > 0
         and beta > 0
@@ -230,7 +264,7 @@ def frangi(
     image, sigmas, scale_range, scale_step, alpha, beta, gamma, black_ridges, mode, cval
         As there.
     """
-    image = contiguous(image if black_ridges else -image)
+    image = _dark_ridges(image, black_ridges)
     best = np.zeros(image.size, image.dtype)
     for sigma in sigmas:
         pair = eigenvalues(hessian(image, sigma, mode, cval)).reshape(2, -1)

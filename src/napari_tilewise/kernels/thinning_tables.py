@@ -96,6 +96,27 @@ def thinned(
     return result
 
 
+def _exact_for_tables(
+    mask: np.ndarray,
+    tables: Sequence[np.ndarray],
+    neighbours: Sequence[tuple[int, int]],
+    iterations: int | None = None,
+) -> bool:
+    return (
+        mask.dtype == np.bool_
+        and mask.ndim == 2
+        and mask.size > 0
+        and len(tables) == 2
+        and all(len(table) == 256 and not table[255] for table in tables)
+        and len(neighbours) == 8
+    )
+
+
+THINNED = Kernel(
+    "napari_tilewise.operations.morphology.skeleton.thinned", _exact_for_tables, thinned
+)
+
+
 # -- morphology.skeletonize ------------------------------------------------------------------------
 
 

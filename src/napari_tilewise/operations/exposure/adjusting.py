@@ -9,9 +9,15 @@ import numpy as np
 from napari_tilewise.operations.exposure.clahe import clahe_dtype, clahe_plan, clahe_shape
 from napari_tilewise.operations.exposure.intensity_histogram import cumulative
 from napari_tilewise.operations.shared.common import as_float
-from napari_tilewise.operations.shared.histograms import gather_histogram, gather_range, pixels_of
+from napari_tilewise.operations.shared.histograms import (
+    COUNTING,
+    gather_histogram,
+    gather_range,
+    pixels_of,
+)
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Cost,
@@ -23,6 +29,7 @@ from napari_tilewise.operations.spec.operation import (
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number, Range
+from napari_tilewise.operations.spec.substitution import run_fastest
 
 TYPES = (
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
@@ -62,6 +69,8 @@ def _rescale_plan(call: Call) -> Plan:
 
 # -- equalize_hist ---------------------------------------------------------------------------------
 
+LOOK_UP = "numpy.take"
+
 
 def _equalize_plan(call: Call) -> Plan:
     """Map pixels by the cumulative histogram of the whole image, as `equalize_hist` does."""
@@ -76,11 +85,14 @@ def _equalize_plan(call: Call) -> Plan:
     histogram = yield from gather_histogram(call, call["nbins"], pixels)
     shares = cumulative(histogram, call.dtype)
 
-    def compute(block: Block) -> np.ndarray:
-        out = np.interp(block.data.ravel(), histogram.centers, shares).reshape(block.data.shape)
+    def equalized(data: np.ndarray) -> np.ndarray:
+        out = np.interp(data.ravel(), histogram.centers, shares).reshape(data.shape)
         return np.asarray(out.astype(as_float(call), copy=False))
 
-    return Tiles(compute)
+    if call.dtype not in (np.uint8, np.uint16):
+        return Tiles(lambda block: equalized(block.data))
+    table = equalized(np.arange(np.iinfo(call.dtype).max + 1, dtype=call.dtype))
+    return Tiles(lambda block: np.asarray(run_fastest(LOOK_UP, np.take, table, block.data)))
 
 
 OPERATIONS = (
@@ -134,6 +146,7 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=as_float),
         plan_of=_equalize_plan,
+        adapter=Adapter(kernels=(COUNTING, LOOK_UP)),
         limits=Limits(finite=True),
         cost=Cost(memory=5.0),
     ),

@@ -14,6 +14,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.common import as_float_type
 from napari_tilewise.operations.shared.histograms import (
+    COUNTING,
     MOST_BINS,
     Histogram,
     gather_histogram,
@@ -22,6 +23,7 @@ from napari_tilewise.operations.shared.histograms import (
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Cost,
@@ -211,6 +213,7 @@ OPERATIONS = (
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         specs={"nbins": BINS},
         plan_of=_cumulative_plan,
+        adapter=Adapter(kernels=(COUNTING,)),
         limits=Limits(finite=True),
         cost=Cost(memory=6.0),
     ),

@@ -16,11 +16,17 @@ from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.grid import Region, clip, within
 from napari_tilewise.operations.filters.hysteresis import strong_components
 from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float, gaussian_radius
-from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.shared.components import (
+    LABELLING,
+    Components,
+    Pieces,
+    gather_components,
+)
 from napari_tilewise.operations.shared.percentiles import percentiles
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Cost,
@@ -35,7 +41,9 @@ from napari_tilewise.operations.spec.operation import (
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number
+from napari_tilewise.operations.spec.substitution import run_fastest
 
+DERIVATIVE = "scipy.ndimage.sobel"
 FULL = np.ones((3, 3), bool)
 
 
@@ -97,8 +105,8 @@ def _gradient(call: Call, block: Block) -> Edges:
     box = within(inside, block.region)
     smooth = np.ascontiguousarray(smooth[box])
     mask = np.ones(smooth.shape, bool) if mask is None else mask[box].astype(bool)
-    columns = ndi.sobel(smooth, axis=1)
-    rows = ndi.sobel(smooth, axis=0)
+    columns = run_fastest(DERIVATIVE, ndi.sobel, smooth, axis=1)
+    rows = run_fastest(DERIVATIVE, ndi.sobel, smooth, axis=0)
     magnitude = rows * rows
     magnitude += columns * columns
     np.sqrt(magnitude, out=magnitude)
@@ -128,7 +136,7 @@ def _plan(call: Call) -> Plan:
         )
 
     def tile_components(block: Block) -> Pieces:
-        return strong_components(*_thin_edges(call, block, low, high), FULL)
+        return strong_components(*_thin_edges(call, block, low, high), 2)
 
     components: Components = yield gather_components(
         tile_components, 2, halo=halo, ufuncs={"strong": np.logical_or}
@@ -164,6 +172,7 @@ OPERATIONS = (
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         neighbourhood=Neighbourhood(halo=_halo, border="mode"),
         plan_of=_plan,
+        adapter=Adapter(kernels=(DERIVATIVE, LABELLING)),
         limits=Limits(ndim=(2, 2), check=_check),
         cost=Cost(memory=10.0),
     ),

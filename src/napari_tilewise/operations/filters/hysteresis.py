@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy import ndimage as ndi
 
-from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.shared.components import (
+    LABELLING,
+    Components,
+    Pieces,
+    gather_components,
+    labelled,
+)
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Cost,
@@ -23,12 +30,12 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import NumberOrImage
 
 
-def strong_components(weak: np.ndarray, strong: np.ndarray, structure: np.ndarray) -> Pieces:
+def strong_components(weak: np.ndarray, strong: np.ndarray, connectivity: int) -> Pieces:
     """Return the components of the weak mask (0: background), and which contain strong pixels."""
-    labels, count = ndi.label(weak, structure)
-    has_strong = np.zeros(count + 1, bool)
-    has_strong[labels[strong]] = True
-    return Pieces(labels, count, measures={"strong": has_strong})
+    pieces = labelled(weak, connectivity)
+    has_strong = np.zeros(pieces.count + 1, bool)
+    has_strong[pieces.labels[strong]] = True
+    return replace(pieces, measures={"strong": has_strong})
 
 
 def _threshold(call: Call, name: str, block: Block) -> Any:
@@ -38,13 +45,11 @@ def _threshold(call: Call, name: str, block: Block) -> Any:
 
 
 def _hysteresis(call: Call) -> Plan:
-    structure = np.asarray(ndi.generate_binary_structure(call.ndim, 1))
-
     def tile_components(block: Block) -> Pieces:
         pixels = block.data[block.core]
         high = _threshold(call, "high", block)
         low = np.clip(_threshold(call, "low", block), a_min=None, a_max=high)
-        return strong_components(pixels > low, pixels > high, structure)
+        return strong_components(pixels > low, pixels > high, 1)
 
     components: Components = yield gather_components(
         tile_components, 1, ufuncs={"strong": np.logical_or}
@@ -65,6 +70,7 @@ OPERATIONS = (
         specs={"low": NumberOrImage(usual=(0, 0.6)), "high": NumberOrImage(usual=(0.2, 1))},
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         plan_of=_hysteresis,
+        adapter=Adapter(kernels=(LABELLING,)),
         cost=Cost(memory=5.0),
     ),
 )

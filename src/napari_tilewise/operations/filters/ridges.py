@@ -35,9 +35,12 @@ from napari_tilewise.operations.spec.operation import (
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Flag, Number, Numbers, Spec
+from napari_tilewise.operations.spec.substitution import run_fastest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+EIGENVALUES = "napari_tilewise.operations.filters.ridges.hessian_eigenvalues"
 
 
 def _finite_reach(call: Call) -> int:
@@ -97,11 +100,25 @@ def _image(data: np.ndarray, call: Call) -> np.ndarray:
     return image if call["black_ridges"] else -image
 
 
-def _eigenvalues(image: np.ndarray, sigma: float, call: Call) -> np.ndarray:
-    elements = hessian_matrix(
-        image, sigma, mode=call["mode"], cval=call["cval"], use_gaussian_derivatives=True
-    )
+def hessian_eigenvalues(image: np.ndarray, sigma: float, mode: str, cval: float) -> np.ndarray:
+    """Return the eigenvalues of the Hessian of every pixel, largest first.
+
+    Parameters
+    ----------
+    image
+        In floating point.
+    sigma
+        Scale of the derivatives, in pixels.
+    mode, cval
+        The border's.
+    """
+    elements = hessian_matrix(image, sigma, mode=mode, cval=cval, use_gaussian_derivatives=True)
     return np.asarray(hessian_matrix_eigvals(elements))
+
+
+def _eigenvalues(image: np.ndarray, sigma: float, call: Call) -> np.ndarray:
+    border = call["mode"], call["cval"]
+    return np.asarray(run_fastest(EIGENVALUES, hessian_eigenvalues, image, sigma, *border))
 
 
 def _sato_plan(call: Call) -> Tiles:
@@ -213,7 +230,7 @@ def _ridges(
     )
 
 
-def _frangi(name: str) -> Operation:
+def _frangi(name: str, kernels: tuple[str, ...]) -> Operation:
     above_zero = Number(minimum=0, exclusive=True, usual=(0.1, 2), advanced=True)
     gamma = Number(minimum=0, exclusive=True, usual=(0.01, 20), optional=True, advanced=True)
     return _ridges(
@@ -221,7 +238,7 @@ def _frangi(name: str) -> Operation:
         Kind.STATISTIC,
         _frangi_plan,
         {"alpha": above_zero, "beta": above_zero, "gamma": gamma},
-        adapter=Adapter(modernize=_scales),
+        adapter=Adapter(modernize=_scales, kernels=kernels),
         ndim=(2, 3),
     )
 
@@ -234,12 +251,13 @@ OPERATIONS = (
         ndim=(2, 3),
         adapter=Adapter(kernels=("skimage.filters.sato",)),
     ),
-    _frangi("frangi"),
+    _frangi("frangi", ("skimage.filters.frangi", EIGENVALUES)),
     _ridges(
         "meijering",
         Kind.STATISTIC,
         _meijering_plan,
         {"alpha": Number(usual=(-0.5, 0.5), optional=True, advanced=True)},
+        adapter=Adapter(kernels=(EIGENVALUES,)),
     ),
-    _frangi("hessian"),
+    _frangi("hessian", (EIGENVALUES,)),
 )

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.stats import entropy
-from skimage.measure import label
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.shared.components import (
+    LABELLING,
+    Components,
+    Pieces,
+    gather_components,
+    labelled,
+)
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Cost,
@@ -36,11 +43,9 @@ def _label(call: Call) -> Plan:
 
     def tile_components(block: Block) -> Pieces:
         values = block.data[block.core]
-        labels, count = label(
-            values, background=call["background"], return_num=True, connectivity=connectivity
-        )
+        pieces = labelled(values, connectivity, call["background"])
         # scikit-image labels equal integers: fractions are truncated first.
-        return Pieces(labels, count, values.astype(np.intp) if is_labelled else None)
+        return replace(pieces, values=values.astype(np.intp)) if is_labelled else pieces
 
     components: Components = yield gather_components(tile_components, connectivity)
     ids = np.arange(components.count + 1, dtype=_label_dtype(call))
@@ -148,6 +153,7 @@ OPERATIONS = (
         result=ResultSpec(output=Output.LABELS, dtype=_label_dtype, parts=_label_parts),
         limits=Limits(ndim=(1, 3)),
         plan_of=_label,
+        adapter=Adapter(kernels=(LABELLING,)),
         cost=Cost(memory=6.0),
     ),
     SHANNON_ENTROPY,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import WHOLE, whole, whole_halo
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Cost,
@@ -41,12 +42,17 @@ from napari_tilewise.operations.spec.parameters import (
     Number,
     Seed,
 )
+from napari_tilewise.operations.spec.substitution import run_fastest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ITERATIONS = 8
 """Iterations per sweep: enough for few passes, few enough for a small halo."""
 HALO = 2 * ITERATIONS
 """Each iteration has two halves, and each half reads direct neighbours."""
 STATE = "thinned"
+THINNING = "napari_tilewise.operations.morphology.skeleton.thinned"
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
 """Clockwise from the north-west: the bits of a neighbourhood's index in Zhang's table."""
 COUNTERCLOCKWISE = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
@@ -66,20 +72,34 @@ class _Rule:
     """The offset of the neighbour for each bit of the index."""
 
 
-def _iterate(rule: _Rule, mask: np.ndarray, iterations: int) -> np.ndarray:
+def thinned(
+    mask: np.ndarray,
+    tables: Sequence[np.ndarray],
+    neighbours: Sequence[tuple[int, int]],
+    iterations: int,
+) -> np.ndarray:
     """Return a mask after some iterations, with background beyond its border.
 
     A pixel that was not removed can only be removed after a neighbour has changed: each half visits
     only such pixels.
+
+    Parameters
+    ----------
+    mask
+        Two axes.
+    tables, neighbours
+        A rule's.
+    iterations
+        The most that are done.
     """
     padded = np.pad(mask, 1).view(np.uint8)
     state = padded.reshape(-1)
-    steps = np.array([y * padded.shape[1] + x for y, x in rule.neighbours])
+    steps = np.array([y * padded.shape[1] + x for y, x in neighbours])
     border = (state > 0) & ~np.pad(_fully_surrounded(padded), 1).reshape(-1)
     pending = (border, border.copy())
     for _ in range(iterations):
         previous_sum = state.sum(dtype=np.int64)
-        for half, table in enumerate(rule.tables):
+        for half, table in enumerate(tables):
             positions = np.flatnonzero(pending[half])
             pending[half][positions] = False
             positions = positions[state[positions] > 0]
@@ -107,7 +127,11 @@ def _sweeps(rule: _Rule, max_iterations: int | None, *, start: bool = True) -> S
         ITERATIONS if max_iterations is None or max_iterations >= ITERATIONS else max_iterations
     )
     return Sweep(
-        lambda block: _iterate(rule, block.images[STATE], iterations),
+        lambda block: np.asarray(
+            run_fastest(
+                THINNING, thinned, block.images[STATE], rule.tables, rule.neighbours, iterations
+            )
+        ),
         np.bool_,
         (lambda block: block.data.astype(bool)) if start else None,
         halo=2 * iterations,
@@ -215,6 +239,7 @@ OPERATIONS = (
         limits=Limits(ndim=(2, 3), check=_check_method),
         neighbourhood=Neighbourhood(halo=_skeleton_halo),
         plan_of=_skeletonize,
+        adapter=Adapter(kernels=(THINNING,)),
         cost=Cost(memory=3.0),
         note="method='lee' (the only one in 3D) visits pixels in raster order, so it needs the "
         "whole image.",
@@ -228,6 +253,7 @@ OPERATIONS = (
         limits=Limits(ndim=(2, 2)),
         neighbourhood=Neighbourhood(halo=lambda call: HALO),
         plan_of=_thin,
+        adapter=Adapter(kernels=(THINNING,)),
         cost=Cost(memory=3.0),
     ),
     Operation(

@@ -5,10 +5,15 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
+from napari_tilewise.operations.shared.components import (
+    LABELLING,
+    Components,
+    Pieces,
+    gather_components,
+    labelled,
+)
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deprecated_parameters import renamed
 from napari_tilewise.operations.spec.operation import (
@@ -31,27 +36,16 @@ MAX_SIZE = Number(minimum=0, usual=(0, 200))
 CONNECTIVITY = Number(integer=True, minimum=1, usual=(1, 2))
 
 
-def _structure(call: Call) -> np.ndarray:
-    return np.asarray(ndi.generate_binary_structure(call.ndim, call["connectivity"]))
-
-
-def mask_components(mask: np.ndarray, structure: np.ndarray) -> Pieces:
-    """Return the connected components of a mask with their sizes."""
-    labels, count = ndi.label(mask, structure)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    return Pieces(labels, count, measures={"size": sizes})
-
-
 def _drop_small(call: Call, *, holes: bool) -> Plan:
     """Drop the components (of the background, for holes) of at most `max_size` pixels."""
-    structure = _structure(call)
+    connectivity = min(call["connectivity"], call.ndim)
 
     def tile_components(block: Block) -> Pieces:
         mask = block.data[block.core].astype(bool)
-        return mask_components(~mask if holes else mask, structure)
+        return labelled(~mask if holes else mask, connectivity, sizes=True)
 
     components: Components = yield gather_components(
-        tile_components, call["connectivity"], ufuncs={"size": np.add}
+        tile_components, connectivity, ufuncs={"size": np.add}
     )
     is_large = components.measures["size"] > call["max_size"]
     is_large[0] = False
@@ -134,7 +128,7 @@ OPERATIONS = (
         limits=Limits(dtypes="bui"),
         plan_of=_remove_small_objects,
         cost=Cost(memory=3.0),
-        adapter=Adapter(modernize=renamed("min_size", "max_size")),
+        adapter=Adapter(modernize=renamed("min_size", "max_size"), kernels=(LABELLING,)),
     ),
     Operation(
         name="morphology.remove_small_holes",
@@ -145,6 +139,6 @@ OPERATIONS = (
         limits=Limits(dtypes="bui"),
         plan_of=_remove_small_holes,
         cost=Cost(memory=3.0),
-        adapter=Adapter(modernize=renamed("area_threshold", "max_size")),
+        adapter=Adapter(modernize=renamed("area_threshold", "max_size"), kernels=(LABELLING,)),
     ),
 )

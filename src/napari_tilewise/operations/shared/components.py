@@ -15,14 +15,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from skimage.measure import label
 
 from napari_tilewise.operations.spec.operation import Block, HaloLike, Reduce
+from napari_tilewise.operations.spec.substitution import accepts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from napari_tilewise.grid import Grid, Position
 
+LABELLING = "skimage.measure.label"
+"""The function that `labelled` stands for."""
 PER_PIECE = 72
 """Bytes per piece while the pieces are joined, without measures."""
 PER_PAIR = 80
@@ -45,6 +49,36 @@ class Pieces:
     """Pixels join across a face only where these are equal (labelled input); None: always."""
     measures: Mapping[str, np.ndarray] | None = None
     """Numbers per piece, index 0 for the background; joined by the gather's ufuncs."""
+    first_pixels: np.ndarray | None = None
+    """Each piece's first pixel as an index in the tile, shape (count,); None: not known yet."""
+
+
+def labelled(
+    image: np.ndarray, connectivity: int, background: int | None = None, *, sizes: bool = False
+) -> Pieces:
+    """Return the connected pieces of a tile, as `skimage.measure.label` finds them.
+
+    Parameters
+    ----------
+    image
+        The tile without halo: a mask, or integers of which equal neighbours connect.
+    connectivity
+        Largest number of axes along which neighbours differ.
+    background
+        The value of pixels that belong to no piece; 0 by default.
+    sizes
+        Whether to measure ``"size"``, the number of pixels.
+    """
+    params = {"background": background, "connectivity": connectivity}
+    if accepts(LABELLING, image, **params):
+        from napari_tilewise.kernels import RunLists
+
+        runs = RunLists(image, connectivity, int(background or 0))
+        measures = {"size": runs.areas} if sizes else None
+        return Pieces(runs.labels(), runs.count, None, measures, runs.first_pixels[1:])
+    labels, count = label(image, return_num=True, **params)
+    measures = {"size": np.bincount(labels.ravel(), minlength=count + 1)} if sizes else None
+    return Pieces(labels, count, measures=measures)
 
 
 class _Tile:
@@ -56,13 +90,13 @@ class _Tile:
         self.count = pieces.count
         self.measures = dict(pieces.measures or {})
         self.first = _first_pixels(pieces, block)
-        self.labels = _faces(pieces.labels.astype(np.int64, copy=False))
+        self.labels = _faces(pieces.labels, np.int64)
         self.values = None if pieces.values is None else _faces(pieces.values)
 
 
-def _faces(array: np.ndarray) -> Faces:
+def _faces(array: np.ndarray, dtype: Any = None) -> Faces:
     return {
-        (axis, side): np.array(np.take(array, [side], axis=axis))
+        (axis, side): np.array(np.take(array, [side], axis=axis), dtype)
         for axis in range(array.ndim)
         for side in (0, -1)
     }
@@ -70,11 +104,14 @@ def _faces(array: np.ndarray) -> Faces:
 
 def _first_pixels(pieces: Pieces, block: Block) -> np.ndarray:
     """Return the raster index, in the whole image, of each piece's first pixel."""
-    flat = pieces.labels.ravel()
-    inside = np.flatnonzero(flat)[::-1]
-    local = np.zeros(pieces.count + 1, np.int64)
-    local[flat[inside]] = inside  # the last assignment wins: the first pixel in raster order
-    coordinates = np.unravel_index(local[1:], pieces.labels.shape)
+    local = pieces.first_pixels
+    if local is None:
+        flat = pieces.labels.ravel()
+        inside = np.flatnonzero(flat)[::-1]
+        numbered = np.zeros(pieces.count + 1, np.int64)
+        numbered[flat[inside]] = inside  # the last one wins: the first pixel in raster order
+        local = numbered[1:]
+    coordinates = np.unravel_index(local, pieces.labels.shape)
     index = np.zeros(pieces.count, np.int64)
     for axis, coordinate in enumerate(coordinates):
         index = index * block.grid.shape[axis] + coordinate + block.tile[axis].start

@@ -15,10 +15,14 @@ import numpy as np
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.global_numbers import sums
 from napari_tilewise.operations.spec.operation import Block, Call, Reduce
+from napari_tilewise.operations.spec.substitution import run_fastest
 
 Pixels: TypeAlias = Callable[[Block], np.ndarray]
 """Which pixels of a block count, as a flat array."""
 
+COUNTING = "numpy.bincount"
+"""The function that counts the levels of 8- and 16-bit images."""
+NO_PIXEL = "the mask leaves no pixel to count."
 MOST_BINS = 2**27
 """Integer histograms longer than this (a gigabyte) are refused."""
 
@@ -78,10 +82,12 @@ def gather_histogram(
         When there is NaN or infinity among the pixels, or no integer to count.
     """
     name = call.operation.name
+    if call.dtype in (np.uint8, np.uint16):
+        return (yield from _gather_levels(call, pixels))
     limits = yield from gather_range(call, pixels)
     if limits is None:
         if call.dtype.kind in "ui":
-            raise InvalidImage(f"{name}: the mask leaves no pixel to count.")
+            raise InvalidImage(f"{name}: {NO_PIXEL}")
         limits = (0.0, 1.0)  # as `numpy.histogram` does of nothing
     low, high = limits
     if not (np.isfinite(low) and np.isfinite(high)):
@@ -105,6 +111,27 @@ def gather_histogram(
     )
     edges = np.histogram_bin_edges(np.empty(0, np.asarray(low).dtype), bins, (low, high))
     return Histogram(counts, (edges[:-1] + edges[1:]) / 2.0, low, high)
+
+
+def _gather_levels(call: Call, pixels: Pixels) -> Generator[Reduce, Any, Histogram]:
+    """Count every level that the data type holds in one pass, and cut off the empty ends."""
+    length = np.iinfo(call.dtype).max + 1
+
+    def of(block: Block) -> np.ndarray:
+        return np.asarray(run_fastest(COUNTING, np.bincount, pixels(block), minlength=length))
+
+    counts = yield Reduce(
+        of=of,
+        merge=lambda a, b: np.add(a, b, out=a),
+        in_groups=True,
+        description="histogram",
+    )
+    levels = np.flatnonzero(counts)
+    if not levels.size:
+        raise InvalidImage(f"{call.operation.name}: {NO_PIXEL}")
+    low, high = int(levels[0]), int(levels[-1])
+    ends = call.dtype.type(low), call.dtype.type(high)
+    return Histogram(counts[low : high + 1], np.arange(low, high + 1), *ends)
 
 
 def _gather_integers(

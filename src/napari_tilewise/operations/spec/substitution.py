@@ -42,6 +42,19 @@ def instruction_set() -> str | None:
     return level()
 
 
+def accepts(path: str, *args: Any, **params: Any) -> bool:
+    """Return whether the kernel that stands for a function is exact for a call of it.
+
+    Parameters
+    ----------
+    path
+        The function's dotted path.
+    *args, **params
+        Its arguments, the pixels first.
+    """
+    return kernel_for(path).accepts(*args, **params)
+
+
 def run_fastest(path: str, function: Callable[..., Any], *args: Any, **params: Any) -> Any:
     """Run the kernel that stands for a function where it is exact, otherwise the function.
 
@@ -54,7 +67,6 @@ def run_fastest(path: str, function: Callable[..., Any], *args: Any, **params: A
     *args, **params
         Its arguments, the pixels first.
     """
-    kernel = kernel_for(path)
-    if kernel.accepts(*args, **params):
-        return kernel.run(*args, **params)
+    if accepts(path, *args, **params):
+        return kernel_for(path).run(*args, **params)
     return function(*args, **params)
