@@ -14,7 +14,7 @@ from scipy import ndimage as ndi
 from skimage import data
 
 import napari_tilewise as tw
-from napari_tilewise.engine.apply import build, compute
+from napari_tilewise.engine.apply import StackLayout, build, compute
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import InvalidFunction
 from napari_tilewise.operations.spec.docstrings import signature
@@ -113,7 +113,9 @@ IMPOSSIBLE = {
 def test_an_impossible_declaration_is_refused_in_one_sentence(case: str) -> None:
     groups, message = IMPOSSIBLE[case]
     with pytest.raises(InvalidFunction) as error:
-        compute(build(declaring(**groups), np.zeros((40, 50)), {}, Session(1), tiles=20))
+        compute(
+            build(declaring(**groups), np.zeros((40, 50)), {}, Session(1), StackLayout(tiles=20))
+        )
     assert str(error.value).startswith("filters.gaussian declares ")
     assert message in str(error.value)
     assert str(error.value).count(". ") == 0
@@ -174,7 +176,7 @@ def test_a_tile_takes_no_more_memory_than_stated(name: str, dtype: str) -> None:
 
     def compute() -> int:
         """Return the pixels of the image or of the result, whichever has more."""
-        stack = build(op.as_step(), image, params, Session(1), tiles=LENGTH)
+        stack = build(op.as_step(), image, params, Session(1), StackLayout(tiles=LENGTH))
         whole = tuple(slice(0, n) for n in stack.shape)
         stack.value() if not stack.is_image else stack.read(whole)
         largest = 0 if op.cost.largest_region is None else op.cost.largest_region(stack.call)
