@@ -10,6 +10,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SMALL: dict[str, tuple[str, ...]] = {
+    "basket": ("--size", "128", "--rounds", "1"),
     "batch_backends": ("--case", "mean", "--share", "0.004", "--rounds", "1"),
     "batch_thousand": ("--files", "100"),
     "decodes": (),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def thinned(
     mask: np.ndarray,
     tables: Sequence[np.ndarray],
     neighbours: Sequence[tuple[int, int]],
-    iterations: int,
+    iterations: int | None = None,
 ) -> np.ndarray:
     """Return a mask after some iterations, with background beyond its border.
 
@@ -90,14 +91,14 @@ def thinned(
     tables, neighbours
         A rule's.
     iterations
-        The most that are done.
+        The most that are done; by default until nothing changes.
     """
     padded = np.pad(mask, 1).view(np.uint8)
     state = padded.reshape(-1)
     steps = np.array([y * padded.shape[1] + x for y, x in neighbours])
     border = (state > 0) & ~np.pad(_fully_surrounded(padded), 1).reshape(-1)
     pending = (border, border.copy())
-    for _ in range(iterations):
+    for _ in count() if iterations is None else range(iterations):
         previous_sum = state.sum(dtype=np.int64)
         for half, table in enumerate(tables):
             positions = np.flatnonzero(pending[half])
