@@ -9,7 +9,7 @@ import pytest
 from skimage.measure import label
 
 import napari_tilewise as tw
-from napari_tilewise.engine.apply import build, compute
+from napari_tilewise.engine.apply import StackLayout, build, compute
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import MemoryBudgetExceeded
 from napari_tilewise.grid import Grid
@@ -48,10 +48,16 @@ def test_the_stated_size_covers_the_peak(tile: int, measured: bool) -> None:
 
 def test_more_pieces_than_the_budget_holds_are_refused_with_the_number() -> None:
     stack = build(
-        tw.OPERATIONS["measure.label"], IMAGE, {"connectivity": 1}, Session(tables=2**20), tiles=64
+        tw.OPERATIONS["measure.label"],
+        IMAGE,
+        {"connectivity": 1},
+        Session(tables=2**20),
+        StackLayout(tiles=64),
     )
     with pytest.raises(MemoryBudgetExceeded, match=r"connected pieces .* 1\.0 MiB of the budget"):
         compute(stack)
     generous = Session(tables=2**26)
-    enough = build(tw.OPERATIONS["measure.label"], IMAGE, {"connectivity": 1}, generous, tiles=64)
+    enough = build(
+        tw.OPERATIONS["measure.label"], IMAGE, {"connectivity": 1}, generous, StackLayout(tiles=64)
+    )
     np.testing.assert_array_equal(compute(enough), label(IMAGE, connectivity=1))

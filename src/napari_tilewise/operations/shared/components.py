@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from napari_tilewise.grid import Grid, Position
+    from napari_tilewise.kernels import RunLists
 
 LABELLING = "skimage.measure.label"
 """The function that `labelled` stands for."""
@@ -51,6 +52,14 @@ class Pieces:
     """Numbers per piece, index 0 for the background; joined by the gather's ufuncs."""
     first_pixels: np.ndarray | None = None
     """Each piece's first pixel as an index in the tile, shape (count,); None: not known yet."""
+    runs: RunLists | None = None
+    """The same pieces as runs, where a kernel found them."""
+
+    def look_up(self, table: np.ndarray) -> np.ndarray:
+        """Return ``table[label]`` for every pixel of the tile."""
+        if self.runs is not None:
+            return self.runs.look_up(table)
+        return np.asarray(table[self.labels])
 
 
 def labelled(
@@ -75,7 +84,7 @@ def labelled(
 
         runs = RunLists(image, connectivity, int(background or 0))
         measures = {"size": runs.areas} if sizes else None
-        return Pieces(runs.labels(), runs.count, None, measures, runs.first_pixels[1:])
+        return Pieces(runs.labels(), runs.count, None, measures, runs.first_pixels[1:], runs)
     labels, count = label(image, return_num=True, **params)
     measures = {"size": np.bincount(labels.ravel(), minlength=count + 1)} if sizes else None
     return Pieces(labels, count, measures=measures)
@@ -260,7 +269,7 @@ class Components:
         numbers = np.empty(pieces.count + 1, np.int64)
         numbers[0] = 0
         numbers[1:] = self._ids[start + 1 : start + 1 + pieces.count]
-        return np.asarray(table[numbers][pieces.labels])
+        return pieces.look_up(table[numbers])
 
 
 def _reach(step: tuple[int, ...]) -> int:
