@@ -21,6 +21,7 @@ from screenshot import SIZE, photograph, take, wait
 import napari_tilewise as tw
 from napari_tilewise._napari.jobs.session_runs import Pause, follow
 from napari_tilewise._napari.manifest.commands import open_runs
+from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import TileDone
 from napari_tilewise.errors import Cancelled
 from napari_tilewise.runs.registry import STATE
@@ -37,14 +38,14 @@ class Work:
         self.operation, self.source, self.path, self.pause = operation, source, path, Pause()
 
     def follow(self, cancel: threading.Event, listener: Listener | None) -> SessionRun:
-        """Show it in the Runs panel."""
+        """List the run in the Runs panel."""
         return follow(
-            self.operation, source=str(self.source), output=self.path, cancel=cancel,
-            pause=self.pause, listener=listener, work=self,
+            self.operation, source=str(self.source), output=self.path,
+            control=Control(listener, cancel, self.pause), work=self,
         )  # fmt: skip
 
     def __call__(self, progress: Listener, cancel: threading.Event) -> None:
-        """Do it."""
+        """Run the operation."""
         tw.run(
             self.operation, self.source, self.path, memory="2 GiB", workers=1, progress=progress,
             cancel=cancel, pause=self.pause,
@@ -52,7 +53,7 @@ class Work:
 
 
 def leave(source: Path, path: Path) -> None:
-    """Begin a run that is cancelled: for the register it is one that was left."""
+    """Start a run and cancel it: the registry lists it as interrupted."""
     cancel = threading.Event()
 
     def listen(event: Event) -> None:
