@@ -88,9 +88,9 @@ def main(directory: Path) -> None:
     main_window.resizeDocks([dock], [300], Qt.Orientation.Vertical)
     done = panel.queue.start(Work("filters.sobel", source, folder / "edges.ome.zarr"))
     wait(lambda: done.state.is_over)
-    paused = panel.queue.start(Work("filters.median", source, folder / "median.ome.zarr"))
+    running = panel.queue.start(Work("filters.median", source, folder / "median.ome.zarr"))
     panel.queue.start(Work("measure.label", source, folder / "labels.ome.zarr"))
-    wait(lambda: paused.done > 5)
+    wait(lambda: running.done > 5)
     panel.view.selectRow(1)
     take(viewer, directory / "runs.png")
     for run in panel._session.all():
