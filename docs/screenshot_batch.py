@@ -24,7 +24,7 @@ EDGE = 96
 
 
 def images(folder: Path) -> None:
-    """Write crops of scikit-image's coins, and one file that is no image.
+    """Write crops of scikit-image's coins, and one file that is not an image.
 
     Parameters
     ----------

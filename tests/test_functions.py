@@ -197,7 +197,7 @@ def test_a_file_that_fails_changes_nothing(file, text, says):
         ("my-ops.py", errors.InvalidFunction, "Rename it"),
         ("my_ops.txt", errors.InvalidFunction, "expected a Python file"),
         ("numpy.py", errors.InvalidFunction, "there is another module 'numpy'"),
-        ("gone/my_ops.py", errors.SourceNotFound, "There is no file"),
+        ("gone/my_ops.py", errors.SourceNotFound, "does not exist"),
     ],
 )
 def test_files_that_cannot_be_modules_are_refused(file, name, error, says):

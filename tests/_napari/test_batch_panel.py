@@ -145,12 +145,12 @@ def test_files_are_chosen_by_pattern_and_depth(batch, folder, listed):
     assert listed() == ["cell2"]
     batch.source.pattern.setText("*2.png")
     assert listed() == []
-    assert "There is no image" in batch.message.text()
+    assert "No image was found" in batch.message.text()
     assert not batch.run_all.isEnabled()
     batch.source.folder.path = str(folder / "nowhere")
     batch.source.pattern.setText("")
     assert listed() == []
-    assert "There is no folder" in batch.message.text()
+    assert "does not exist" in batch.message.text()
 
 
 def test_layers_positions_and_windows(batch, viewer, listed):

@@ -89,7 +89,7 @@ class Collector:
         Parameters
         ----------
         outcome
-            Its row, and its value if there is no folder.
+            Its row, and its value in a batch without a folder.
         """
         self._rows[outcome.index] = outcome.row
         if outcome.value is not None:

@@ -65,13 +65,13 @@ def discover(
     Raises
     ------
     SourceNotFound
-        When there is no image.
+        When no image matches.
     """
     images = _discover(source, "image", _Search(excluded, recursive))
     first = next(images, None)
     if first is None:
         raise SourceNotFound(
-            f"There is no image at {source!r} (outputs of earlier batches do not count); expected "
+            f"No image was found at {source!r} (outputs of earlier batches do not count); expected "
             f"files, a folder with images ({', '.join(SUFFIXES)}), a pattern such as "
             "'plates/*.tif', or arrays."
         )

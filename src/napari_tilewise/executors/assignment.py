@@ -80,7 +80,7 @@ class Assignment:
     threads: int
     """How many tiles one process computes at a time."""
     writer: ImageWriter | None
-    """Where tiles of the output go; None where it is no image."""
+    """Where tiles of the output go; None if the result is not an image."""
     grid: Grid | None
     """The tiles of the output."""
 

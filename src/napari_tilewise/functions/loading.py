@@ -79,7 +79,7 @@ def _module_name(file: Path) -> str:
     """Return the name of a file's module, unless another module has that name."""
     name = file.stem
     if not file.is_file():
-        raise SourceNotFound(f"There is no file {str(file)!r}: expected a Python file.")
+        raise SourceNotFound(f"The file {str(file)!r} does not exist: expected a Python file.")
     if file.suffix != ".py" or not name.isidentifier() or iskeyword(name):
         raise InvalidFunction(
             f"{str(file)!r} cannot be loaded: expected a Python file whose name can be a "

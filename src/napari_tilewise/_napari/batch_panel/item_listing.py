@@ -99,7 +99,7 @@ class Listing:
     def _items(self, cancel: threading.Event) -> tuple[Item, ...]:
         required = self.required_folder
         if required and not os.path.exists(os.path.expanduser(required)):
-            raise SourceNotFound(f"There is no folder {required!r}: choose one that exists.")
+            raise SourceNotFound(f"The folder {required!r} does not exist: choose one that exists.")
         folder = str(local_path(self.folder)) if self.folder else ""
         excluded = output_paths(folder, last_rows(folder).values()) if folder else frozenset()
         items: list[Item] = []

@@ -198,7 +198,7 @@ class OperationsPanel(Panel):
     def _job(self) -> Job:
         layer, form = self.target.layer, self.form
         if layer is None or form is None:
-            raise InvalidImage("There is no image or labels layer: open an image first.")
+            raise InvalidImage("No image or labels layer is open: open an image first.")
         if problem := self.target.fit(form.operation):
             raise InvalidImage(problem)
         self._check = check = check_form(form, len(self.target.spatial), self._check)

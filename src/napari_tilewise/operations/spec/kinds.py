@@ -40,7 +40,7 @@ class Output(StrEnum):
     MESH = "mesh"
     """Vertices, faces, normals and values."""
     VALUES = "values"
-    """Anything else that is no image: a histogram, descriptors, a matrix, a tuple of such."""
+    """Anything else: a histogram, descriptors, a matrix, a tuple of such."""
 
     @property
     def is_image(self) -> bool:
