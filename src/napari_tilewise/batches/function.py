@@ -128,7 +128,9 @@ def _from_file(path: str) -> ModuleType:
     """Load a file that the caller named, once per process and change."""
     file = Path(path)
     if not file.is_file():
-        raise SourceNotFound(f"The file {path!r} does not exist: expected the path of a Python file.")
+        raise SourceNotFound(
+            f"The file {path!r} does not exist: expected the path of a Python file."
+        )
     status = file.stat()
     version = f"{path}:{status.st_mtime_ns}:{status.st_size}"
     name = f"_tilewise_batch_{blake2b(version.encode(), digest_size=6).hexdigest()}"
