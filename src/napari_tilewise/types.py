@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 """A NumPy array of any data type."""
 
+DType: TypeAlias = "np.dtype[Any]"
+"""A NumPy data type."""
+
 Value: TypeAlias = Any
 """A parameter or a result of a scikit-image function, of whatever type that function declares."""
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from napari_tilewise.batches.report import Report
     from napari_tilewise.batches.rows import ItemRow
     from napari_tilewise.engine.events import Event, Listener
+    from napari_tilewise.types import Parameters
 
 LONGEST_LIST = 5
 """How many invalid item numbers a message names."""
@@ -56,7 +57,7 @@ def batch(
     cancel: threading.Event | None = None,
     pause: threading.Event | None = None,
     name: str = "{stem}",
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Parameters | None = None,
     memory: str | float | None = None,
     over: str | int | Sequence[str | int] | None = None,
     window: int | Sequence[int | None] | None = None,

@@ -16,6 +16,7 @@ from napari_tilewise.recipe import Recipe
 
 if TYPE_CHECKING:
     from napari_tilewise.batches.tasks import BatchTask
+    from napari_tilewise.types import Parameters
 
 NOT_RESUMABLE = "why"
 """Key of a sentence that says why a batch cannot be resumed; it is the only key then."""
@@ -37,7 +38,7 @@ class Naming:
 
 
 def request_data(
-    task: BatchTask, source: object, naming: Naming, options: Mapping[str, Any]
+    task: BatchTask, source: object, naming: Naming, options: Parameters
 ) -> dict[str, Any]:
     """Return what `batch` was called with, as plain data.
 
@@ -65,7 +66,7 @@ def request_data(
     return {**data, "name": naming.resolved, **options}
 
 
-def from_request_data(data: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
+def from_request_data(data: Parameters) -> tuple[Any, Any, dict[str, Any]]:
     """Return the arguments of `batch`: recipe or function, source, options.
 
     Parameters
@@ -132,7 +133,7 @@ def _item_data(item: Item) -> dict[str, Any]:
     return {**data, "source": _absolute(item.source)}
 
 
-def _item(item_data: Mapping[str, Any]) -> Item:
+def _item(item_data: Parameters) -> Item:
     """Return an item from plain data: JSON has lists where an item has tuples."""
     data = dict(item_data)
     parts, problem = data.pop("places"), data.pop("trouble")

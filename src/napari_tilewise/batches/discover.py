@@ -20,6 +20,7 @@ from napari_tilewise.provenance.fingerprint import source_location
 
 if TYPE_CHECKING:
     from napari_tilewise.io.plain_data import Plain
+    from napari_tilewise.types import Parameters
 
 SUFFIXES = (
     ".ome.zarr", ".zarr", ".ome.tiff", ".ome.tif", ".ome.btf", ".tiff", ".tif", ".btf", ".svs",
@@ -262,7 +263,7 @@ def _fields(well: str) -> list[str]:
     return ["0"]
 
 
-def _plate(location: str) -> Mapping[str, Any] | None:
+def _plate(location: str) -> Parameters | None:
     is_remote = "://" in location
     if not is_remote and not is_zarr(Path(location)):
         return None

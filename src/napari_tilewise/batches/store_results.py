@@ -12,11 +12,10 @@ from napari_tilewise.io.writers.output_layout import OutputLayout
 from napari_tilewise.io.writers.values import write_value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from napari_tilewise.io.image import Image
-    from napari_tilewise.types import Array
+    from napari_tilewise.types import Array, Parameters
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class ResultOrigin:
     image: Image
     source: Any
     """Where the image was opened, which is never written to."""
-    record: Mapping[str, Any]
+    record: Parameters
     """How the result was computed."""
 
 
@@ -72,9 +71,7 @@ def write_image(path: Path, pixels: Array, origin: ResultOrigin, *, overwrite: b
         raise
 
 
-def write_table(
-    path: Path, columns: Mapping[str, Any], record: Mapping[str, Any], *, overwrite: bool
-) -> Path:
+def write_table(path: Path, columns: Parameters, record: Parameters, *, overwrite: bool) -> Path:
     """Write columns to a CSV, with the record in a file next to it.
 
     Parameters

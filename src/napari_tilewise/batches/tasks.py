@@ -43,13 +43,11 @@ from napari_tilewise.runs.plan import plan
 from napari_tilewise.runs.run import run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from napari_tilewise.batches.items import Item
     from napari_tilewise.batches.outputs import ItemTarget
     from napari_tilewise.batches.rows import ItemRow, TableRow
     from napari_tilewise.recipe import Recipe
-    from napari_tilewise.types import SpatialAxes, Value
+    from napari_tilewise.types import Parameters, SpatialAxes, Value
 
 DONE, FAILED, SKIPPED, CANCELLED = "done", "failed", "skipped", "cancelled"
 ALONE = "alone"
@@ -64,7 +62,7 @@ class BatchTask:
     """What a batch runs on every item."""
 
     recipe: Recipe | BatchFunction
-    inputs: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Parameters = field(default_factory=dict)
     spatial: SpatialAxes | None = None
     existing: str = ERROR
 
@@ -338,7 +336,7 @@ def _recorded_scalars(path: Path) -> TableRow:
 
 
 def _compute(
-    recipe: Recipe, source: object, options: Mapping[str, Any], *, is_row_only: bool
+    recipe: Recipe, source: object, options: Parameters, *, is_row_only: bool
 ) -> tuple[ItemRow, Value]:
     """Return a result that returns to the caller, or only goes into the item's row."""
     guard = SourceGuard((source, *options["inputs"].values()))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tilewise.grid import Position
+    from napari_tilewise.types import Parameters
 
 VERSION = 1
 JOURNAL = "journal"
@@ -61,7 +62,7 @@ class Checkpoint(PassResults):
 
     is_shared = False
 
-    def __init__(self, folder: Path, key: str, facts: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, key: str, facts: Parameters) -> None:
         super().__init__(folder)
         self._lock = threading.Lock()
         self._tiles: dict[str, set[Position]] = {}
@@ -83,7 +84,7 @@ class Checkpoint(PassResults):
             undoing.pop_all()
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Parameters:
         """Plain data that the first run noted."""
         return self._facts
 
@@ -191,7 +192,7 @@ class Checkpoint(PassResults):
 
     # -- journal -------------------------------------------------------------------------------
 
-    def _append(self, entry: Mapping[str, Any]) -> None:
+    def _append(self, entry: Parameters) -> None:
         if self.is_gone:  # no later run would look there
             raise DestinationUnwritable(
                 f"The run's checkpoint {str(self.folder)!r} was removed or moved while it ran: "
@@ -250,7 +251,7 @@ class CheckpointContents:
     """The contents of the checkpoint of a run that may be alive."""
 
     key: str
-    facts: Mapping[str, Any]
+    facts: Parameters
     """Plain data for the run that resumes it."""
     done: Mapping[str, int]
     """How many tiles of each pass are done."""
@@ -289,14 +290,14 @@ def is_locked(folder: Path) -> bool:
         return True
 
 
-def _facts(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _facts(entries: Sequence[Parameters]) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for entry in entries:
         facts.update(entry.get("facts", {}))
     return facts
 
 
-def _tiles(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _tiles(entries: Sequence[Parameters]) -> list[Parameters]:
     """Return the entries of tiles that were not forgotten later."""
     forgotten = max((n for n, entry in enumerate(entries) if "forget" in entry), default=0)
     return [entry for entry in entries[forgotten:] if "tile" in entry]

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from napari_tilewise.engine.system.disk import append, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from io import FileIO
     from pathlib import Path
+
+    from napari_tilewise.types import Parameters
 
 JournalEntry: TypeAlias = "dict[str, Any]"
 """One line of a journal, as plain data."""
@@ -80,7 +82,7 @@ class Journal:
         except (FileNotFoundError, NotADirectoryError):
             return True
 
-    def append(self, entry: Mapping[str, Any]) -> None:
+    def append(self, entry: Parameters) -> None:
         """Write one entry, so that it survives this process.
 
         Parameters

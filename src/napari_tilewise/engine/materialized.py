@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.engine.tile_tasks import WorkerPool
     from napari_tilewise.grid import Position, Region
+    from napari_tilewise.types import DType
 
 
 class Materialized:
@@ -43,7 +44,7 @@ class Materialized:
         self.step = step
         self.in_memory = in_memory
         self.shape = stack.shape
-        self.dtype: np.dtype[Any] = stack.dtype
+        self.dtype: DType = stack.dtype
         self.grid = stack.grid()
         self.chunks = self.grid.tile
         self.computed = 0

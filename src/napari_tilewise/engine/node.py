@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.pass_runner import PassRunner
     from napari_tilewise.operations.spec.operation import Part
+    from napari_tilewise.types import DType
 
 _numbers = itertools.count()
 
@@ -48,7 +49,7 @@ class Node:
         self.operation = runner.plane.operation
         self.grid = runner.plane.grid
         self.shape = part.shape
-        self.dtype: np.dtype[Any] = np.dtype(part.dtype)
+        self.dtype: DType = np.dtype(part.dtype)
         self.channel_axis = part.channel
         self._part = number
         self._number = next(_numbers)
@@ -98,7 +99,7 @@ class Node:
         return final.value
 
     @property
-    def final_dtype(self) -> np.dtype[Any]:
+    def final_dtype(self) -> DType:
         """The dtype of the result, after the passes that may decide it."""
         final = self.final()
         decided = None if isinstance(final, Value) else final.dtype

@@ -18,6 +18,8 @@ from napari_tilewise.types import native_dtype, with_dtype
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from napari_tilewise.types import DType
+
 VIRTUAL_CHUNK = {1: 2**18, 2: 512, 3: 64}
 """Chunk lengths assumed for array-likes that have none, by number of (large) axes."""
 
@@ -31,7 +33,7 @@ class Source(Protocol):
         """Lengths of the axes."""
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """Data type of the pixels."""
 
     @property

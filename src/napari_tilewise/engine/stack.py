@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.pass_runner import PassRunner
     from napari_tilewise.engine.source import Source
+    from napari_tilewise.types import DType
 
 
 class Stack:
@@ -51,7 +52,7 @@ class Stack:
         self._lock = threading.Lock()
         self._nodes: dict[tuple[int, ...], Node] = {}
         probe = self.node((0,) * len(self.loops))
-        self.dtype: np.dtype[Any] = probe.dtype
+        self.dtype: DType = probe.dtype
         self.plane_shape = probe.shape
         self._layout = self._arrange()
         self.shape = self._order(planes.lengths, probe.shape or ())
@@ -276,7 +277,7 @@ class Stack:
         return Grid(self.shape, tuple(min(t, n) for t, n in zip(lengths, self.shape, strict=True)))
 
     @property
-    def final_dtype(self) -> np.dtype[Any]:
+    def final_dtype(self) -> DType:
         """scikit-image's own dtype of the result, which the passes may decide.
 
         `read` always gives `dtype`, which lazy results and later steps rely on.

@@ -26,6 +26,8 @@ from napari_tilewise.grid import Grid, Position, Region, extent, intersect, with
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from napari_tilewise.types import DType
+
 IN_MEMORY = 64 * 2**20
 """Images of more bytes go to disk."""
 TEMPORARY = "name another folder in the environment variable TMPDIR"
@@ -57,7 +59,7 @@ class StoredImage:
         folder: Path | None = None,
     ) -> None:
         self.shape = shape
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.dtype: DType = np.dtype(dtype)
         self.chunks = tuple(tile)
         self._grid = Grid(shape, self.chunks)
         self._lock = threading.Lock()

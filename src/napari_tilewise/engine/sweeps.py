@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.plane import Plane
     from napari_tilewise.engine.tile_tasks import WorkerPool
     from napari_tilewise.operations.spec.operation import Block, Sweep
-    from napari_tilewise.types import Array
+    from napari_tilewise.types import Array, DType
 
 INTERVAL = 5.0
 """Seconds between two times that the state of the sweeps is saved."""
@@ -224,9 +224,7 @@ class SweepRunner:
                 changed.append(position)
         return changed
 
-    def _pixels(
-        self, compute: Callable[[Block], Array], position: Position, dtype: np.dtype[Any]
-    ) -> Array:
+    def _pixels(self, compute: Callable[[Block], Array], position: Position, dtype: DType) -> Array:
         plane = self.plane
         tile = plane.grid.region(position)
         block = plane.blocks.block(tile, plane.blocks.grown(tile, self.halo, None), position)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from napari_tilewise.io.writers.image_writer import ImageWriter
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Recipe
+    from napari_tilewise.types import Parameters
 
 LARGE = 2**20
 """Bytes from which an array is stored in a file of its own."""
@@ -59,7 +60,7 @@ class Assignment:
     recipe: Recipe
     source: Any
     """The image: a path, a URL or an array."""
-    inputs: Mapping[str, Any]
+    inputs: Parameters
     """The recipe's further images by name, likewise."""
     axes: tuple[str, ...] | None
     """The source's axes."""

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Call
     from napari_tilewise.operations.spec.parameters import Spec
     from napari_tilewise.operations.spec.passes import HaloLike
-    from napari_tilewise.types import AnyFunction
+    from napari_tilewise.types import AnyFunction, DType
 
     F = TypeVar("F", bound=AnyFunction)
-    DTypeRule: TypeAlias = DTypeLike | Callable[[np.dtype[Any]], DTypeLike]
+    DTypeRule: TypeAlias = DTypeLike | Callable[[DType], DTypeLike]
 
 
 @overload
@@ -207,9 +207,7 @@ def _result_fields(
     }
 
 
-def _dtype_rule(
-    key: str, dtype: DTypeRule | None
-) -> tuple[Callable[[Call], Any], np.dtype[Any] | None]:
+def _dtype_rule(key: str, dtype: DTypeRule | None) -> tuple[Callable[[Call], Any], DType | None]:
     """Return the function that gives a result's data type, and the type if it is constant."""
     if dtype is None:
         return probed_dtype, None

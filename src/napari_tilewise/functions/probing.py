@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from napari_tilewise.operations.spec.operation import Call
-    from napari_tilewise.types import Array, Value
+    from napari_tilewise.types import Array, DType, Value
 
 LEAST = 8
 """Minimum length of the block's axes in pixels, unless the image is shorter."""
 
 
-def probed_dtype(call: Call) -> np.dtype[Any]:
+def probed_dtype(call: Call) -> DType:
     """Return the data type that the function returns for a small block of sample pixels.
 
     Raises

@@ -10,7 +10,7 @@ import traceback
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
     from napari_tilewise.operations.spec.operation import Block
-    from napari_tilewise.types import AnyFunction, Array, Value
+    from napari_tilewise.types import AnyFunction, Array, DType, Value
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -36,7 +36,7 @@ class UserFunction(Operation):
     """The name of the module that holds it."""
     file: str | None = None
     """The file of that module, if it has one."""
-    probed: dict[Hashable, np.dtype[Any]] = field(default_factory=dict)
+    probed: dict[Hashable, DType] = field(default_factory=dict)
     """Data types of results, by shape, type and parameters of the block that was probed."""
 
     def __reduce__(self) -> tuple[AnyFunction, tuple[str, str, str | None]]:

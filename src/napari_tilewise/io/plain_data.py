@@ -7,10 +7,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from napari_tilewise.types import Parameters
+
 Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 """A value that JSON holds."""
 
-Metadata: TypeAlias = Mapping[str, Any]
+Metadata: TypeAlias = Parameters
 """Plain data by name, as a file or a library holds them."""
 
 MetadataDict: TypeAlias = dict[str, Any]

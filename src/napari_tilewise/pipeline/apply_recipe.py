@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.pipeline.bind import Given, Pipeline
     from napari_tilewise.recipe import Link, Recipe
+    from napari_tilewise.types import Parameters
 
 SHARE = 8
 """The available memory divided by the memory that a memo's results may take."""
@@ -50,7 +51,7 @@ class Memo:
 
     def begin(
         self,
-        images: Mapping[str, Any],
+        images: Parameters,
         control: Control,
     ) -> None:
         """Forget results of other images; take another control.
@@ -131,7 +132,7 @@ def apply_recipe(
     image: Any,
     /,
     *,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Parameters | None = None,
     layout: StackLayout = DEFAULT_LAYOUT,
     control: Control = NO_CONTROL,
     memo: Memo | None = None,

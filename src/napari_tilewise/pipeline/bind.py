@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Link, Recipe, Step
-    from napari_tilewise.types import TileLengths
+    from napari_tilewise.types import Parameters, TileLengths
 
 Names = tuple[str, ...] | None
 
@@ -37,7 +37,7 @@ Names = tuple[str, ...] | None
 class Given:
     """What a recipe is run on."""
 
-    images: Mapping[str, Any]
+    images: Parameters
     """The images by name: the source and the recipe's inputs."""
     names: Names = None
     """The names of the source's axes."""
@@ -146,7 +146,7 @@ class Pipeline:
 def given(
     recipe: Recipe,
     source: Any,
-    inputs: Mapping[str, Any] | None,
+    inputs: Parameters | None,
     *,
     names: Names = None,
     spatial: Any = None,
@@ -305,7 +305,7 @@ class _Binder:
 
 def _channel_axis(
     operation: Operation,
-    params: Mapping[str, Any],
+    params: Parameters,
     shape: tuple[int, ...],
     over: Sequence[int],
 ) -> int | None:

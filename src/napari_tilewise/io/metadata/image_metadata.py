@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise import types
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import DTypeLike
 
     from napari_tilewise.io.metadata.channels import Channel
     from napari_tilewise.io.plain_data import Metadata
+    from napari_tilewise.types import DType
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +56,6 @@ class ImageMetadata:
         return self.units or (None,) * self.ndim
 
     @property
-    def native_dtype(self) -> np.dtype[Any]:
+    def native_dtype(self) -> DType:
         """Data type in this machine's byte order."""
         return types.native_dtype(self.dtype)

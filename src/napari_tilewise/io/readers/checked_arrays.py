@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
 
     from napari_tilewise.io.image import ZarrArray
-    from napari_tilewise.types import Array
+    from napari_tilewise.types import Array, DType
 
 DECODE_ERRORS = (
     OSError,
@@ -124,7 +124,7 @@ class CheckedArray:
         self._reopen = reopen
         self.name = name
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
-        self.dtype: np.dtype[Any] = native_dtype(array.dtype)
+        self.dtype: DType = native_dtype(array.dtype)
         chunks = getattr(array, "chunks", None)
         self.chunks: tuple[int, ...] | None = None
         if chunks is not None:  # dask gives the length of every chunk along an axis

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_tilewise.io.image import Image, Pixels
-    from napari_tilewise.types import Array
+    from napari_tilewise.types import Array, DType
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class CroppedView:
             if not isinstance(part, int)
         ]
         self.shape: tuple[int, ...] = tuple(stop - start for start, stop in self._bounds)
-        self.dtype: np.dtype[Any] = native_dtype(array.dtype)
+        self.dtype: DType = native_dtype(array.dtype)
         self.chunks: tuple[int, ...] | None = None
         chunks = getattr(array, "chunks", None)
         if chunks is not None:  # dask gives the length of every chunk along an axis

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.session import Session
     from napari_tilewise.io.plain_data import MetadataDict
+    from napari_tilewise.types import DType
 
 DTYPES = ("uint8", "uint16", "float32")
 """ImageJ's data types."""
@@ -55,7 +56,7 @@ class ImageJWriter(StagedFileWriter):
             )
 
     @property
-    def _written(self) -> np.dtype[Any]:
+    def _written(self) -> DType:
         """The data type in the file: ImageJ has no booleans."""
         return np.dtype(np.uint8) if self.dtype.kind == "b" else self.dtype
 

@@ -40,6 +40,8 @@ from napari_tilewise.operations.spec.parameters import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from numpy.typing import DTypeLike
+
     from napari_tilewise.operations.spec.passes import HaloLike
 
 
@@ -142,7 +144,7 @@ class Conversion:
         )
 
 
-def _product_dtype(call: Call) -> Any:
+def _product_dtype(call: Call) -> DTypeLike:
     """Return the dtype of float64 logarithms times `conv_matrix`."""
     return np.result_type(np.float64, call["conv_matrix"].dtype)
 
@@ -152,7 +154,7 @@ def _is_same(call: Call) -> bool:
     return bool(call["fromspace"] == call["tospace"] == "rgb")
 
 
-def _converted_dtype(call: Call) -> Any:
+def _converted_dtype(call: Call) -> DTypeLike:
     return call.dtype if _is_same(call) else as_float(call)
 
 
@@ -265,7 +267,7 @@ NEW_AXIS = Number(integer=True, usual=(-2, 1), advanced=True)
 # -- differences -----------------------------------------------------------------------------------
 
 
-def _difference_dtype(call: Call) -> Any:
+def _difference_dtype(call: Call) -> DTypeLike:
     return np.result_type(as_float(call), as_float_type(call["lab2"].dtype))
 
 

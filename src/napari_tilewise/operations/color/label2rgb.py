@@ -44,6 +44,10 @@ from napari_tilewise.operations.spec.parameters import AlignedImage, ChoiceSpec,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import DTypeLike
+
+    from napari_tilewise.types import Value
+
 COLORS = tuple(color_dict)
 
 
@@ -53,7 +57,7 @@ class Color(ChoiceSpec):
 
     choices: tuple[Any, ...] = COLORS
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         items = value.tolist() if isinstance(value, np.ndarray) else value
         if not isinstance(items, Sequence) or isinstance(items, str):
             return super()._check(name, value, ndim)
@@ -73,7 +77,7 @@ class Colors(Names):
 
     known: tuple[str, ...] = COLORS
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray) or not len(value):
             raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
         return tuple(Color().check(name, item, ndim) for item in value)
@@ -185,7 +189,7 @@ def _plan(call: Call) -> Plan:
     return Tiles(lambda block: np.moveaxis(colored(block), -1, axis))
 
 
-def _dtype(call: Call) -> Any:
+def _dtype(call: Call) -> DTypeLike:
     return np.float64 if call["kind"] == "overlay" else call["image"].dtype
 
 

@@ -16,10 +16,11 @@ from napari_tilewise.operations.shared.global_numbers import cuts_of, join_cuts
 from napari_tilewise.operations.spec.operation import Block, Call, Reduce
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_tilewise.grid import Region
     from napari_tilewise.operations.exposure.matching import Tally
+    from napari_tilewise.operations.spec.passes import Passes
 
 BAND = 2**22
 """Approximate number of pixels in a band."""
@@ -109,9 +110,7 @@ class _PairwiseSums:
         return sums
 
 
-def reduce_means(
-    call: Call, image: str, regions: Tally, excluded: Any
-) -> Generator[Reduce, Any, np.ndarray]:
+def reduce_means(call: Call, image: str, regions: Tally, excluded: Any) -> Passes[np.ndarray]:
     """Return the mean of an aligned image over each label's region.
 
     Parameters

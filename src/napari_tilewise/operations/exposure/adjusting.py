@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number, Range
 from napari_tilewise.operations.spec.substitution import run_fastest
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
 TYPES = (
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
     "float16", "float32", "float64", "float", "uint10", "uint12", "uint14",
@@ -40,7 +43,7 @@ TYPES = (
 # -- rescale_intensity -----------------------------------------------------------------------------
 
 
-def _rescaled_dtype(call: Call) -> Any:
+def _rescaled_dtype(call: Call) -> DTypeLike:
     name = call["out_range"]
     if not isinstance(name, str):
         return as_float(call)

@@ -27,7 +27,9 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import Block, Call, Plan, Reduce, Tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from numpy.typing import DTypeLike
+
+    from napari_tilewise.operations.spec.passes import Passes
 
 LEVELS = 2**14
 """Number of gray levels that CLAHE uses internally."""
@@ -41,7 +43,7 @@ def _is_color(call: Call) -> bool:
     return len(call.shape) == 3 and call.shape[-1] in (3, 4)
 
 
-def clahe_dtype(call: Call) -> Any:
+def clahe_dtype(call: Call) -> DTypeLike:
     """Return the dtype of the result."""
     return as_float(call)
 
@@ -211,7 +213,7 @@ class _Equalizer:
             gray = gray[within(box, grid.source(box))]
         return np.asarray(gray).astype(as_float(self.call), copy=False)
 
-    def reduce(self) -> Generator[Reduce, Any, tuple[Any, Any]]:
+    def reduce(self) -> Passes[tuple[Any, Any]]:
         """Compute maximum, range and histograms; return the range of the equalized image."""
         if not self.color and needs_maximum(self.call.dtype, 16):
             ends = yield from gather_range(self.call)
@@ -234,7 +236,7 @@ class _Equalizer:
         )
         return result_range
 
-    def _reduce_histograms(self) -> Generator[Reduce, Any, np.ndarray]:
+    def _reduce_histograms(self) -> Passes[np.ndarray]:
         shape = (*self.grid.counts, self.grid.bins)
 
         def block_counts(block: Block) -> tuple[list[np.ndarray], np.ndarray]:

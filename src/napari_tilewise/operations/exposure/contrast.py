@@ -29,7 +29,10 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
+
+    from napari_tilewise.operations.spec.passes import Passes
+    from napari_tilewise.types import DType
 
 BAND = 2**20
 """Approximate number of pixels of a colour image that are converted at once."""
@@ -61,9 +64,7 @@ def _pixels(block: Block) -> np.ndarray:
     return block.data[block.core]
 
 
-def _integer_percentiles(
-    call: Call, shares: Sequence[float]
-) -> Generator[Reduce, Any, tuple[Any, Any]]:
+def _integer_percentiles(call: Call, shares: Sequence[float]) -> Passes[tuple[Any, Any]]:
     """Compute two percentiles of an image of at most 16 bits from its histogram."""
     minimum, length = int(np.iinfo(call.dtype).min), 2 ** (8 * call.dtype.itemsize)
 
@@ -88,9 +89,7 @@ def _integer_percentiles(
     return percentile(shares[0]), percentile(shares[1])
 
 
-def _gray_percentiles(
-    call: Call, shares: Sequence[float], dtype: np.dtype[Any]
-) -> Generator[Reduce, Any, tuple[Any, Any]]:
+def _gray_percentiles(call: Call, shares: Sequence[float], dtype: DType) -> Passes[tuple[Any, Any]]:
     """Compute two percentiles of a colour image in gray, from whole rows to match BLAS's bits."""
     rows, columns, channels = call.shape
     height = max(1, BAND // columns)

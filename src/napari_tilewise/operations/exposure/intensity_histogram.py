@@ -39,7 +39,7 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import ChannelAxis, ChoiceSpec, Flag, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from napari_tilewise.operations.spec.passes import Passes
 
 Counts: TypeAlias = tuple[int, np.ndarray]
 """The smallest value, and how often it and each following integer occur."""
@@ -81,7 +81,7 @@ def _channels(call: Call, block: Block) -> list[np.ndarray]:
     return [channel.ravel() for channel in np.moveaxis(block.data, call.channel_axis, 0)]
 
 
-def _integer_histogram(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+def _integer_histogram(call: Call) -> Passes[tuple[np.ndarray, np.ndarray]]:
     if call["source_range"] == "dtype":
         limits = np.iinfo(call.dtype)
         _check_length(call, limits.min, limits.max)
@@ -140,7 +140,7 @@ def _pad_counts(counted: Counts, low: int, high: int) -> np.ndarray:
     return total
 
 
-def _float_histogram(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+def _float_histogram(call: Call) -> Passes[tuple[np.ndarray, np.ndarray]]:
     limits: tuple[Any, Any] | None = (-1, 1) if call.dtype.kind == "f" else (False, True)
     ends = np.empty(0, call.dtype)
     if call["source_range"] == "image":
@@ -155,7 +155,7 @@ def _float_histogram(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.
     return (yield from _reduce_counts(call, edges, call["nbins"], span))
 
 
-def _reduce_extremes(call: Call) -> Generator[Reduce, Any, np.ndarray]:
+def _reduce_extremes(call: Call) -> Passes[np.ndarray]:
     """Return the smallest and the largest pixel of all channels."""
     extremes = yield from gather_range(call, lambda block: block.data.ravel())
     if extremes is None or not np.isfinite(extremes).all():
@@ -173,7 +173,7 @@ def _bool_to_uint8(values: np.ndarray) -> np.ndarray:
 
 def _reduce_counts(
     call: Call, edges: np.ndarray, bins: Any, span: tuple[Any, Any] | None
-) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+) -> Passes[tuple[np.ndarray, np.ndarray]]:
     """Return the counts in `bins` bins of equal width, or between the edges in `bins`."""
 
     def channel_counts(block: Block) -> np.ndarray:

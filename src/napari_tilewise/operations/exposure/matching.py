@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from skimage import exposure
@@ -33,6 +33,8 @@ from napari_tilewise.operations.spec.parameters import OtherImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import DTypeLike
 
 MOST_VALUES = 2**26
 """Largest number of distinct values: half a gigabyte of values, and as much of counts."""
@@ -163,7 +165,7 @@ def _plan(call: Call) -> Plan:
     return Tiles(compute)
 
 
-def _dtype(call: Call) -> Any:
+def _dtype(call: Call) -> DTypeLike:
     """Return the result's dtype: a float type without channels, the image's own with channels."""
     if call.channel_axis is None or call.dtype.kind == "f":
         return as_float(call)

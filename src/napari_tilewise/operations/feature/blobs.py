@@ -52,7 +52,9 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import Flag, Number, Spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from napari_tilewise.operations.spec.passes import Passes
 
     Layers = Callable[[Block], Iterator[np.ndarray]]
     """Yields the images of a block's region, one per scale."""
@@ -63,7 +65,7 @@ if TYPE_CHECKING:
 
 def _space_and_scale_peaks(
     call: Call, layers: Layers, count: int, halo: HaloLike, border: tuple[int, ...]
-) -> Generator[Reduce, Any, np.ndarray]:
+) -> Passes[np.ndarray]:
     """Return the result of `peak_local_max` on the stack of all scales, the scale as last axis."""
     threshold = yield from threshold_of(call, _reduce_extremes(call, layers, halo))
     single = count == 1 and call.shape == (1,) * call.ndim
@@ -109,7 +111,7 @@ def _neighbourhoods(layers: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, 
     yield neighbourhood(len(window) - 1)
 
 
-def _reduce_extremes(call: Call, layers: Layers, halo: HaloLike) -> Generator[Reduce, Any, Any]:
+def _reduce_extremes(call: Call, layers: Layers, halo: HaloLike) -> Passes[Any]:
     def tile_extremes(block: Block) -> tuple[Any, Any]:
         cores = (layer[block.core] for layer in layers(block))
         ends = [(core.min(), core.max()) for core in cores]

@@ -43,6 +43,8 @@ from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number,
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import DTypeLike
+
 RED = [1, 0, 0]
 
 
@@ -375,7 +377,7 @@ class _Pen:
 # -- declaration -----------------------------------------------------------------------------------
 
 
-def _dtype(call: Call) -> Any:
+def _dtype(call: Call) -> DTypeLike:
     return call.dtype if call.dtype.kind == "f" else np.float64
 
 

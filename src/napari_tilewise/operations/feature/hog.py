@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -42,7 +42,7 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from napari_tilewise.operations.spec.passes import Passes
 
 CELLS_BEFORE = 4
 """From the fourth cell on, lines end at the same pixel as in any other cell (the third suffices for
@@ -106,7 +106,7 @@ class _DescriptorParts:
         return _DescriptorParts(self.parts + other.parts, self.nbytes + other.nbytes)
 
 
-def _reduce_descriptors(call: Call) -> Generator[Reduce, Any, np.ndarray]:
+def _reduce_descriptors(call: Call) -> Passes[np.ndarray]:
     """Return the descriptors, computed box by box of the grid of blocks."""
     counts, cells = _block_counts(call), _cells(call)
     steps = [max(1, SPAN // cell) for cell in cells]
@@ -172,7 +172,7 @@ def _halo(call: Call) -> HaloLike:
     return [(CELLS_BEFORE * cell, cell) for cell in _cells(call)]
 
 
-def _image(call: Call) -> Generator[Reduce, Any, Tiles | Value]:
+def _image(call: Call) -> Passes[Tiles | Value]:
     cells = _cells(call)
 
     def compute(block: Block) -> np.ndarray:

@@ -19,7 +19,9 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import Block, Call, HaloLike, Reduce, normal_halo
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
+
+    from napari_tilewise.operations.spec.passes import Passes
 
 
 @dataclass
@@ -64,7 +66,7 @@ def labelled_peaks(
     border: tuple[int, ...],
     halo: HaloLike,
     p_norm: float,
-) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+) -> Passes[tuple[np.ndarray, np.ndarray]]:
     """Return the peaks of every label, in ascending order of labels, and their values."""
     boxes = yield from _reduce_boxes(call, border)
     darkest = (np.finfo if call.dtype.kind == "f" else np.iinfo)(call.dtype).min
@@ -189,7 +191,7 @@ def _values_of(
     return np.asarray(values[order[np.searchsorted(raster, selected_raster, sorter=order)]])
 
 
-def _reduce_boxes(call: Call, border: tuple[int, ...]) -> Generator[Reduce, Any, dict[int, Region]]:
+def _reduce_boxes(call: Call, border: tuple[int, ...]) -> Passes[dict[int, Region]]:
     """Return the box of every label's pixels inside the excluded border."""
     inner = tuple(slice(w, max(w, n - w)) for w, n in zip(border, call.shape, strict=True))
 

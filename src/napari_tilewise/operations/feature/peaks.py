@@ -8,9 +8,8 @@ are searched in every label's box; see `labelled_peaks`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage as ndi
@@ -38,7 +37,12 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Footprint, Number, Spec
 
-Passes: TypeAlias = Generator[Reduce, Any, np.ndarray]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import DTypeLike
+
+    from napari_tilewise.operations.spec.passes import Passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +134,7 @@ def _border(call: Call) -> tuple[int, ...]:
     return call.per_axis(width)
 
 
-def _local_peaks(call: Call, max_count: float, p_norm: float) -> Passes:
+def _local_peaks(call: Call, max_count: float, p_norm: float) -> Passes[np.ndarray]:
     """Return the result of scikit-image's `peak_local_max`."""
     threshold = yield from threshold_of(call, global_numbers.extremes(call))
     if call["labels"] is not None:
@@ -145,7 +149,7 @@ def _local_peaks(call: Call, max_count: float, p_norm: float) -> Passes:
     return spaced_peaks(coordinates, call["min_distance"], max_count, p_norm)
 
 
-def _reduce_candidates(call: Call, threshold: Any) -> Generator[Reduce, Any, Candidates]:
+def _reduce_candidates(call: Call, threshold: Any) -> Passes[Candidates]:
     footprint = footprint_of(call)
     is_trivial = footprint.size == 1 or call.shape == (1,) * call.ndim
 
@@ -169,7 +173,7 @@ def _reduce_candidates(call: Call, threshold: Any) -> Generator[Reduce, Any, Can
     return candidates
 
 
-def threshold_of(call: Call, extremes: Any) -> Generator[Reduce, Any, Any]:
+def threshold_of(call: Call, extremes: Any) -> Passes[Any]:
     """Return the result of scikit-image's `_get_threshold`.
 
     Parameters
@@ -243,7 +247,7 @@ def _output(call: Call) -> Output:
     return Output.MASK if _is_mask(call) else Output.POINTS
 
 
-def _dtype(call: Call) -> Any:
+def _dtype(call: Call) -> DTypeLike:
     return np.bool_ if _is_mask(call) else np.intp
 
 

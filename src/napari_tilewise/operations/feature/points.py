@@ -31,9 +31,10 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import Array, Footprint, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_tilewise.grid import Region
+    from napari_tilewise.operations.spec.passes import Passes
 
 BOX = 512
 """Length, in pixels, of the boxes whose points are processed together."""
@@ -111,7 +112,7 @@ def _reduce_points(
     reach: Sequence[int],
     measure: Callable[[Block, np.ndarray], np.ndarray],
     rows_of_points: np.ndarray,
-) -> Generator[Reduce, Any, np.ndarray]:
+) -> Passes[np.ndarray]:
     """Fill one row of `out` per point from ``of_group(pixels around, points)``."""
     corners = call["corners"]
     if len(corners) == 0:

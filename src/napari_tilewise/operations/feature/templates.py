@@ -9,7 +9,7 @@ whole line of the image are not supported.
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.signal import fftconvolve
@@ -40,9 +40,8 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Flag, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from napari_tilewise.grid import Region
+    from napari_tilewise.types import Parameters
 
 MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
@@ -131,7 +130,7 @@ LIMIT, LIMIT32 = 1.5e-6, 3.5e-2
 """How far results differ for a template of high contrast: ``100 * sqrt(eps)``; see `_contrast`."""
 
 
-def _contrast(params: Mapping[str, Any]) -> float:
+def _contrast(params: Parameters) -> float:
     """Return the factor by which the tolerance grows as the contrast of the template becomes low.
 
     Deviations are equal to scikit-image's, bit for bit. A correlation is the difference of a sum of

@@ -6,7 +6,7 @@ wrapping border the smoothed block is therefore cropped to the image before the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from skimage.feature import hessian_matrix
@@ -40,6 +40,9 @@ from napari_tilewise.operations.spec.operation import (
     normal_halo,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Spec
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 SIGMA = Number(minimum=0, per_axis=True, length=True, usual=(0, 4))
 ORDER = ChoiceSpec(choices=("rc", "xy"), advanced=True)
@@ -182,7 +185,7 @@ def _check_determinant(call: Call) -> None:
         )
 
 
-def _determinant_dtype(call: Call) -> Any:
+def _determinant_dtype(call: Call) -> DTypeLike:
     return np.float64 if _uses_boxes(call) else as_float(call)
 
 

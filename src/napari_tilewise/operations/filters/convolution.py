@@ -6,7 +6,7 @@ The kernel's size is the halo. That of a Gabor kernel follows from its scales an
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Number
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
     from napari_tilewise.grid import Region
 
 # -- Gabor -----------------------------------------------------------------------------------------
@@ -57,7 +59,7 @@ def _check_gabor(call: Call) -> None:
     check_mirroring(call, _gabor_halo(call))
 
 
-def _gabor_dtype(call: Call) -> Any:
+def _gabor_dtype(call: Call) -> DTypeLike:
     """Return float32 or float64 for floats; other types are kept, which truncates fractions."""
     return as_float(call) if call.dtype.kind == "f" else call.dtype
 

@@ -6,7 +6,7 @@ a smoothing filter does the same tile by tile.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import fft
@@ -34,7 +34,9 @@ from napari_tilewise.operations.spec.parameters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from numpy.typing import DTypeLike
+
+    from napari_tilewise.types import AnyFunction, DType, Parameters
 
 
 def _blur(rows: np.ndarray, columns: np.ndarray, sigma: float = 1.0) -> np.ndarray:
@@ -55,7 +57,7 @@ def _check(call: Call) -> None:
         )
 
 
-def _dtype(call: Call) -> Any:
+def _dtype(call: Call) -> DTypeLike:
     """Return the dtype of the result: double precision if the response or `K` is."""
     real = as_float(call)
     dtypes = [real, _transform_dtype(_response(call, np.zeros(1, real)))]
@@ -84,20 +86,20 @@ def _response(call: Call, middle: np.ndarray) -> np.ndarray:
         return middle
 
 
-def _transform_dtype(response: np.ndarray) -> np.dtype[Any]:
+def _transform_dtype(response: np.ndarray) -> DType:
     """Return the dtype of a response's Fourier transform."""
     transformed: np.ndarray = np.asarray(fft.fft(response))
     return transformed.dtype
 
 
-def _one_response(params: Mapping[str, Any], image: np.ndarray, solution: int) -> Mapping[str, Any]:
+def _one_response(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
     """Return an impulse response where there is neither one nor a predefined filter."""
     names = ("impulse_response", "predefined_filter")
     return {} if any(params.get(name) for name in names) else {"impulse_response": _blur}
 
 
 def _filter(name: str, working: float, specs: dict[str, Spec]) -> Operation:
-    samples: tuple[Callable[..., Any], ...] = (_blur, _delta)
+    samples: tuple[AnyFunction, ...] = (_blur, _delta)
     return Operation(
         name=f"filters.{name}",
         family=families.SMOOTHING,

@@ -21,13 +21,15 @@ from napari_tilewise.operations.shared.whole import gather_whole
 from napari_tilewise.operations.spec.operation import Block, Call, Plan, Reduce, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from numpy.typing import DTypeLike
+
+    from napari_tilewise.operations.spec.passes import Passes
 
 MOST_VALUES = 2**17
 """Largest number of distinct pixel values whose smallest gap is computed exactly."""
 
 
-def li_dtype(call: Call) -> Any:
+def li_dtype(call: Call) -> DTypeLike:
     """Return the type of the threshold: float64, or the float image's own."""
     return call.dtype if call.dtype.kind == "f" else np.float64
 
@@ -61,7 +63,7 @@ def _initial_threshold(call: Call, mean: Any, low: Any, top: Any) -> Any:
     return call.dtype.type(guess_above)
 
 
-def _guessed_threshold(call: Call, low: Any) -> Generator[Reduce, Any, Any]:
+def _guessed_threshold(call: Call, low: Any) -> Passes[Any]:
     """Return the value of `initial_guess` for all finite pixels at once, minus the smallest."""
 
     def guess_from(block: Block) -> Any:
@@ -144,7 +146,7 @@ def _join_surveys(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
     return (min(a[0], b[0]), max(a[1], b[1]), *(x + y for x, y in zip(a[2:], b[2:], strict=True)))
 
 
-def _float_threshold(call: Call) -> Generator[Reduce, Any, Any]:
+def _float_threshold(call: Call) -> Passes[Any]:
     low, high, count, _, positive_infinities, negative_infinities = yield Reduce(
         of=_survey_finite, merge=_join_surveys, description="range of the image"
     )
@@ -191,7 +193,7 @@ def _float_threshold(call: Call) -> Generator[Reduce, Any, Any]:
     return threshold + low
 
 
-def _reduce_sides(low: Any, threshold: Any) -> Generator[Reduce, Any, tuple[Any, int, Any, int]]:
+def _reduce_sides(low: Any, threshold: Any) -> Passes[tuple[Any, int, Any, int]]:
     """Return sum and number of the pixels above a threshold (None: all), then of the others."""
 
     def side_sums(block: Block) -> np.ndarray:
@@ -227,7 +229,7 @@ class _Convergence:
         self.exact = True
         self.last: Any = np.inf
 
-    def reached(self, difference: Any, low: Any) -> Generator[Reduce, Any, bool]:
+    def reached(self, difference: Any, low: Any) -> Passes[bool]:
         """Return whether to stop; the first call computes the smallest gap, if it is needed."""
         if difference == 0 or np.isnan(difference):
             return True

@@ -37,7 +37,7 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Either, FunctionSpec, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from napari_tilewise.types import Parameters
 
 WINDOW = Number(integer=True, odd=True, minimum=1, per_axis=True, length=True, usual=(3, 31))
 
@@ -73,9 +73,7 @@ def _check_local(call: Call) -> None:
         check_mirroring(call, [width // 2 for width in call.per_axis(call["block_size"])])
 
 
-def _mirrored_once(
-    params: Mapping[str, Any], image: np.ndarray, solution: int
-) -> Mapping[str, Any]:
+def _mirrored_once(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
     """Return another border mode for windows that reach over four times a small image.
 
     SciPy mirrors pixels that far away to one outside the image (see `check_mirroring`).

@@ -36,7 +36,12 @@ from napari_tilewise.operations.spec.parameters import AlignedImage, Footprint, 
 from napari_tilewise.operations.spec.substitution import run_fastest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import DTypeLike
+
+    from napari_tilewise.operations.spec.passes import Passes
+    from napari_tilewise.types import Parameters
 
 SHIFT = Number(integer=True, usual=(-1, 1), advanced=True)
 SHIFTS_2D = {"shift_x": SHIFT, "shift_y": SHIFT}
@@ -57,7 +62,7 @@ def footprint_halo(
     )
 
 
-def _shifts(params: Mapping[str, Any], ndim: int) -> tuple[int, ...]:
+def _shifts(params: Parameters, ndim: int) -> tuple[int, ...]:
     """Return the shifts per axis: y, x for images with two axes, but x, y, z with three."""
     names = ("shift_y", "shift_x") if ndim == 2 else ("shift_x", "shift_y", "shift_z")
     return tuple(params.get(name, 0) for name in names)
@@ -91,7 +96,7 @@ def check_footprint(call: Call) -> None:
             )
 
 
-def rank_dtype(call: Call) -> Any:
+def rank_dtype(call: Call) -> DTypeLike:
     """Return the dtype that the rank filters work in."""
     return call.dtype if call.dtype in (np.uint8, np.uint16) else np.uint8
 
@@ -101,7 +106,7 @@ def rank_dtype(call: Call) -> Any:
 
 def rank_plan(
     call: Call, function: str, params: dict[str, Any], *, levels: bool = False
-) -> Generator[Reduce, Any, Tiles]:
+) -> Passes[Tiles]:
     """Plan a rank filter: the whole image's maxima if they matter, then the tiles.
 
     Parameters
@@ -133,7 +138,7 @@ def rank_plan(
     return Tiles(compute, halo=halo)
 
 
-def reduce_maxima(call: Call, *, of_image: bool = False) -> Generator[Reduce, Any, list[Any]]:
+def reduce_maxima(call: Call, *, of_image: bool = False) -> Passes[list[Any]]:
     """Return the largest pixel of the image and of the mask, 0 if their conversion ignores it.
 
     Parameters
@@ -173,7 +178,7 @@ def with_levels(
     function: str,
     image: np.ndarray,
     mask: np.ndarray | None,
-    params: Mapping[str, Any],
+    params: Parameters,
     levels: int,
     depth: int | None = None,
 ) -> np.ndarray:
@@ -215,7 +220,7 @@ def with_levels(
     return out if depth else out[..., 0]
 
 
-def _kernel(name: str, ndim: int, params: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _kernel(name: str, ndim: int, params: Parameters) -> tuple[Any, dict[str, Any]]:
     """Return a filter's kernel and the percentile limits that it takes, if any."""
     if name.endswith("_percentile"):
         limits = {"p0": params["p0"], "p1": params.get("p1", 0)}
@@ -224,7 +229,7 @@ def _kernel(name: str, ndim: int, params: Mapping[str, Any]) -> tuple[Any, dict[
     return reach("filters.rank.generic_cy", f"_{inner}" + ("" if ndim == 2 else "_3D")), {}
 
 
-def _centre(shape: tuple[int, ...], params: Mapping[str, Any]) -> tuple[int, ...]:
+def _centre(shape: tuple[int, ...], params: Parameters) -> tuple[int, ...]:
     """Return the pixel that `noise_filter` omits, in the order y, x, z, as scikit-image does."""
     names = ("shift_y", "shift_x", "shift_z")
     return tuple(n // 2 + params[name] for n, name in zip(shape, names, strict=False))

@@ -6,7 +6,7 @@ The distinct values are the second result: a reduction collects them, and each t
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from napari_tilewise.operations.spec.operation import (
     Tiles,
     Value,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 class DistinctValues:
@@ -82,7 +85,7 @@ def reduce_values(call: Call) -> Reduce:
     return Reduce(distinct_values, merge, finish=DistinctValues.sorted, description="values")
 
 
-def _dtype(call: Call) -> Any:
+def _dtype(call: Call) -> DTypeLike:
     return np.min_scalar_type(prod(call.shape))
 
 

@@ -6,7 +6,7 @@ The exception is `unsharp_mask`: whether any pixel of the image is negative deci
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from skimage.util import img_as_float
@@ -47,6 +47,9 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Footprint, Number
 from napari_tilewise.operations.spec.substitution import run_fastest
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 SIGMA = Number(minimum=0, per_axis=True, length=True, usual=(0, 8))
 TRUNCATE = Number(minimum=0, usual=(1, 5), advanced=True)
@@ -155,7 +158,7 @@ def _median_halo(call: Call) -> HaloLike:
     return footprint_halo(call["footprint"], call.ndim)
 
 
-def _median_dtype(call: Call) -> Any:
+def _median_dtype(call: Call) -> DTypeLike:
     return call.dtype if call["behavior"] == "ndimage" else rank_dtype(call)
 
 

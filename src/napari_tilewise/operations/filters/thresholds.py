@@ -47,6 +47,7 @@ from napari_tilewise.operations.spec.value_specs import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+
 NBINS = Number(integer=True, minimum=1, usual=(1, 300), advanced=True)
 
 MOST_CHOICES = 10**11

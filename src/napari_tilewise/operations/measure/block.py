@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from napari_tilewise.operations.spec.parameters import FunctionSpec, Number
 
 if TYPE_CHECKING:
     from napari_tilewise.grid import Region
+    from napari_tilewise.types import Value
 
 FUNCTIONS = {
     "sum": np.sum,
@@ -45,7 +46,7 @@ class NumpyFunction(FunctionSpec):
 
     names: tuple[str, ...] = tuple(FUNCTIONS)
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, str):
             if value not in self.names:
                 hint = did_you_mean(value, self.names)

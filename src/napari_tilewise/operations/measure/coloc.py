@@ -33,7 +33,11 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import AlignedImage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import DTypeLike
+
+    from napari_tilewise.operations.spec.passes import Passes
 
 # -- pixels and masks ------------------------------------------------------------------------------
 
@@ -80,7 +84,7 @@ def _select(values: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
 
 def _reduce_sums(
     call: Call, arrays_of: Callable[[Block], Sequence[np.ndarray]], count: int, *, exact: bool
-) -> Generator[Reduce, Any, list[Any]]:
+) -> Passes[list[Any]]:
     """Return ``[array[mask].sum(), ...]`` of arrays over the image, as NumPy adds them up."""
     if exact:
 
@@ -101,9 +105,7 @@ def _reduce_sums(
     )
 
 
-def _reduce_count(
-    call: Call, other_name: str, *, positive: Sequence[str] = ()
-) -> Generator[Reduce, Any, int]:
+def _reduce_count(call: Call, other_name: str, *, positive: Sequence[str] = ()) -> Passes[int]:
     """Return the number of pixels to measure; images that scikit-image rejects raise."""
 
     def count_pixels(block: Block) -> int:
@@ -242,7 +244,7 @@ SECOND_MASK = AlignedImage(role="mask", optional=False)
 SECOND_IMAGE = AlignedImage(role="image", optional=False, like=True)
 
 
-def _dtype(call: Call) -> Any:
+def _dtype(call: Call) -> DTypeLike:
     """Return the dtype of a quotient of sums."""
     other = call.params.get("image1")
     kinds = [call.dtype] if other is None else [call.dtype, other.dtype]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import entropy
@@ -36,6 +36,9 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import Flag, Number
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
 
 def _label(call: Call) -> Plan:
     connectivity = call["connectivity"] or call.ndim
@@ -57,7 +60,7 @@ def _label(call: Call) -> Plan:
     return Parts((tiles, Value(int(components.count)))) if call["return_num"] else tiles
 
 
-def _label_dtype(call: Call) -> Any:
+def _label_dtype(call: Call) -> DTypeLike:
     """Return scipy's int32 for masks (int64 if the image could have more labels), else intp."""
     if call.dtype.kind != "b":
         return np.intp

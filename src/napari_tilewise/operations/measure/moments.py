@@ -33,7 +33,11 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import Array, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
+
+    from numpy.typing import DTypeLike
+
+    from napari_tilewise.operations.spec.passes import Passes
 
 
 def _powers(call: Call, center: Sequence[Any], order: int) -> list[np.ndarray]:
@@ -53,9 +57,7 @@ def _powers(call: Call, center: Sequence[Any], order: int) -> list[np.ndarray]:
     return powers
 
 
-def _reduce_moments(
-    call: Call, center: Sequence[Any], order: int
-) -> Generator[Reduce, Any, np.ndarray]:
+def _reduce_moments(call: Call, center: Sequence[Any], order: int) -> Passes[np.ndarray]:
     """Return all moments up to an order, in scikit-image's dtype."""
     powers = _powers(call, center, order)
     dtype = np.result_type(as_float(call), *powers)
@@ -70,11 +72,11 @@ def _reduce_moments(
     return np.asarray(total).astype(dtype)
 
 
-def _raw(call: Call, order: int) -> Generator[Reduce, Any, np.ndarray]:
+def _raw(call: Call, order: int) -> Passes[np.ndarray]:
     return (yield from _reduce_moments(call, (0,) * call.ndim, order))
 
 
-def _central(call: Call, order: int) -> Generator[Reduce, Any, np.ndarray]:
+def _central(call: Call, order: int) -> Passes[np.ndarray]:
     raw = yield from _raw(call, order)
     central: np.ndarray = reach("measure._moments_analytical", "moments_raw_to_central")(raw)
     return central
@@ -120,7 +122,7 @@ def _powers_shape(call: Call) -> tuple[int, ...]:
     return (int(call["order"]) + 1,) * call.ndim
 
 
-def _moments_dtype(call: Call) -> Any:
+def _moments_dtype(call: Call) -> DTypeLike:
     """Return scikit-image's dtype, which depends on those of the spacing and the center."""
     center = call.params.get("center")
     center = (0,) * call.ndim if center is None else center

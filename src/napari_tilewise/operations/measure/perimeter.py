@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import product
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage as ndi
@@ -33,12 +33,12 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from napari_tilewise.operations.spec.passes import Passes
 
 # -- counts of 2 x 2 (x 2) neighbourhoods ----------------------------------------------------------
 
 
-def _reduce_configurations(call: Call) -> Generator[Reduce, Any, np.ndarray]:
+def _reduce_configurations(call: Call) -> Passes[np.ndarray]:
     """Return how often each configuration of 2 x 2 (x 2) pixels above zero occurs.
 
     A pixel's configuration consists of itself and its preceding neighbours; the image is surrounded

@@ -46,7 +46,9 @@ from napari_tilewise.operations.spec.parameters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
+
+    from napari_tilewise.operations.spec.passes import Passes
 
 PROPERTIES = tuple(reach("measure._regionprops", "COL_DTYPES")) + tuple(
     reach("measure._regionprops", "PROPS")
@@ -137,7 +139,7 @@ def _read_objects(
     labels: np.ndarray,
     boxes: np.ndarray,
     measure: Callable[[Block, list[tuple[int, Region]]], Any],
-) -> Generator[Reduce, Any, list[tuple[np.ndarray, Any]]]:
+) -> Passes[list[tuple[np.ndarray, Any]]]:
     """Return (indices of objects, ``measure(block, objects)``) for boxes with whole objects."""
     windows = _windows(boxes, _tile_of(call))
 

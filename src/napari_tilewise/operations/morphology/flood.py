@@ -40,9 +40,10 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import Footprint, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator
 
     from napari_tilewise.grid import Region
+    from napari_tilewise.types import Parameters
 
 STATE = "flooded"
 
@@ -184,7 +185,7 @@ def _check_new(call: Call) -> None:
         ) from error
 
 
-def _inside(params: Mapping[str, Any], image: np.ndarray, solution: int) -> Mapping[str, Any]:
+def _inside(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
     """Return the seed point's nearest pixel of the image."""
     shape = np.array(image.shape)
     point = np.broadcast_to(params["seed_point"], shape.shape)

@@ -44,6 +44,8 @@ from napari_tilewise.operations.spec.parameters import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from numpy.typing import DTypeLike
+
 FOOTPRINT = Footprint(optional=True, sequences=False, advanced=True)
 STATE = "reconstructed"
 
@@ -110,7 +112,7 @@ def _sweep_reconstruction(
     yield Sweep(compute, dtype, start, halo=_reach(call), name=STATE, description="reconstruction")
 
 
-def _float_type(call: Call, dtype: Any) -> Any:
+def _float_type(call: Call, dtype: Any) -> DTypeLike:
     """Return scikit-image's float dtype: single for half and single precision, otherwise double."""
     return np.float32 if np.dtype(dtype) in (np.float16, np.float32) else np.float64
 
@@ -118,7 +120,7 @@ def _float_type(call: Call, dtype: Any) -> Any:
 # -- reconstruction --------------------------------------------------------------------------------
 
 
-def _mask_type(call: Call) -> Any:
+def _mask_type(call: Call) -> DTypeLike:
     mask = call["mask"]
     return _float_type(call, call.dtype if mask is None else mask.dtype)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -47,6 +47,8 @@ from napari_tilewise.operations.spec.substitution import run_fastest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import DTypeLike
 
 ITERATIONS = 8
 """Iterations per sweep: enough for few passes, few enough for a small halo."""
@@ -222,7 +224,7 @@ def _axis_parts(call: Call) -> tuple[Part, ...] | None:
     )
 
 
-def _bool(call: Call) -> Any:
+def _bool(call: Call) -> DTypeLike:
     return np.bool_
 
 

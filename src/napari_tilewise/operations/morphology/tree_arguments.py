@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from skimage.morphology import max_tree
@@ -19,9 +19,10 @@ from napari_tilewise.operations.spec.operation import Constraint
 from napari_tilewise.operations.spec.parameters import FunctionSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from napari_tilewise.operations.spec.operation import Call, Plan
+    from napari_tilewise.types import Parameters, Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class TreeArray(FunctionSpec):
     ordered: bool = False
     """Whether it is the second array, which has one axis."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
             raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
         if value.dtype != np.int64 or (self.ordered and len(value.shape) != 1):
@@ -67,7 +68,7 @@ def tree_of(prepare: Callable[[np.ndarray], np.ndarray] | None = None) -> Constr
         Returns the image that the tree is made of, where it is not the input (closings: inverted).
     """
 
-    def satisfy(params: Mapping[str, Any], image: np.ndarray, solution: int) -> Mapping[str, Any]:
+    def satisfy(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
         if solution % 6 not in (1, 2) or min(image.shape) <= 2:
             return {}
         connectivity = 1 + solution // 6 % image.ndim

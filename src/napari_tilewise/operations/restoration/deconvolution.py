@@ -8,7 +8,7 @@ depends on the array's size. The choice follows from the whole image's shape.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import signal
@@ -37,7 +37,9 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import Array, Flag, Number, Seed
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from numpy.typing import DTypeLike
+
+    from napari_tilewise.operations.spec.passes import Passes
 
 # -- Richardson-Lucy -------------------------------------------------------------------------------
 
@@ -60,7 +62,7 @@ def _lucy(call: Call) -> Plan:
     return Tiles(lambda block: _deconvolve(block.data, call, method), halo=_lucy_halo(call))
 
 
-def _has_bounded_rounding(call: Call) -> Generator[Reduce, Any, bool]:
+def _has_bounded_rounding(call: Call) -> Passes[bool]:
     """Return whether rounding errors stay small: an odd kernel, no negative or infinite values.
 
     With an even kernel the second convolution is not the first one's mirror image, and with
@@ -102,7 +104,7 @@ def _deconvolve(image: np.ndarray, call: Call, method: str) -> np.ndarray:
 # -- Wiener ----------------------------------------------------------------------------------------
 
 
-def _dtype(call: Call) -> Any:
+def _dtype(call: Call) -> DTypeLike:
     real = np.dtype(as_float(call))
     return real if call["is_real"] else np.result_type(real, np.complex64)
 

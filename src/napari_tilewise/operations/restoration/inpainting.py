@@ -35,7 +35,7 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from napari_tilewise.operations.spec.passes import Passes
 
 RADIUS = 2
 """Radius of the biharmonic stencil, in pixels."""
@@ -55,7 +55,7 @@ def _label_holes(mask: np.ndarray) -> np.ndarray:
     return np.asarray(label(ndi.binary_dilation(mask, structure=cross)))
 
 
-def _reduce_limits(call: Call) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+def _reduce_limits(call: Call) -> Passes[tuple[np.ndarray, np.ndarray]]:
     """Return the smallest and the largest known pixel of each channel."""
 
     def known_range(block: Block) -> tuple[np.ndarray, np.ndarray] | None:
@@ -88,7 +88,7 @@ def _tile_holes(block: Block) -> Pieces:
     return Pieces(labels, count)
 
 
-def _reduce_boxes(call: Call) -> Generator[Reduce, Any, np.ndarray]:
+def _reduce_boxes(call: Call) -> Passes[np.ndarray]:
     """Return the box of every hole, as an array (hole, axis, side)."""
     components = yield gather_components(_tile_holes, call.ndim, halo=1)
     ids_of_components = np.arange(components.count + 1)

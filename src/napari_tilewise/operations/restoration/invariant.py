@@ -34,13 +34,13 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import Either, Flag, FunctionSpec, Number, Numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from napari_tilewise.types import AnyFunction
 
 TOLERANCE = 1e-4
 """Largest tolerance of a function that runs by tiles, which is that of non-local means."""
 
 
-def _operation(function: Callable[..., Any]) -> Operation | None:
+def _operation(function: AnyFunction) -> Operation | None:
     """Return the operation for a scikit-image function; None if there is none."""
     from napari_tilewise.operations import get_operation
 

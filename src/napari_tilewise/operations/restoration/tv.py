@@ -33,7 +33,9 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import Number
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
+
+    from napari_tilewise.operations.spec.passes import Passes
 
 FIRST_PASS = 16
 """Iterations of the first pass; each further pass doubles the number."""
@@ -78,7 +80,7 @@ def _channel(call: Call, number: int) -> tuple[Any, ...]:
     return call.with_channel((slice(None),) * call.ndim, number)
 
 
-def _iteration_counts(call: Call) -> Generator[Reduce, Any, list[int]]:
+def _iteration_counts(call: Call) -> Passes[list[int]]:
     """Return the number of iterations that the function runs on each channel of the whole image."""
     max_iterations = int(call["max_num_iter"])
     channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
@@ -157,9 +159,7 @@ def _reduce_energies(call: Call, channels: int, iterations: int) -> Reduce:
     )
 
 
-def _exact_energies(
-    call: Call, channels: int, iterations: int
-) -> Generator[Reduce, Any, list[list[Any]] | None]:
+def _exact_energies(call: Call, channels: int, iterations: int) -> Passes[list[list[Any]] | None]:
     """Return the energies with the function's own rounding; None if boxes are too large."""
     if size(_largest_box(call, iterations)) > LARGEST_BOX:
         return None

@@ -43,9 +43,10 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Either, Flag, Number, Numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from napari_tilewise.grid import Region
+    from napari_tilewise.operations.spec.passes import Passes
 
 WAVELETS = (
     "haar",
@@ -102,7 +103,7 @@ def _finest(call: Call, plane: np.ndarray, block: Block, wavelet: Any) -> np.nda
 
 def _reduce_noise(
     call: Call, channel: int, wavelet: Any, pixels: Callable[[np.ndarray], np.ndarray]
-) -> Generator[Reduce, Any, Any]:
+) -> Passes[Any]:
     """Return the estimate of `_sigma_est_dwt`: the scaled median magnitude of nonzero details.
 
     `pixels` converts the image as the function does.
@@ -113,7 +114,7 @@ def _reduce_noise(
         details = _finest(call, pixels(_plane(block, call, channel)), block, wavelet)
         return np.asarray(np.abs(details[np.nonzero(details)]))
 
-    dtype = np.dtype(as_float(call))
+    dtype: np.dtype[Any] = np.dtype(as_float(call))
     count = yield Reduce(
         of=lambda block: magnitudes(block).size,
         merge=lambda a, b: a + b,
@@ -244,7 +245,7 @@ def _denoise(call: Call) -> Plan:
     return Tiles(compute, halo=_reach(call), align=(2**levels,) * call.ndim)
 
 
-def _scale_sigmas(call: Call) -> Generator[Reduce, Any, tuple[Any, list[Any]]]:
+def _scale_sigmas(call: Call) -> Passes[tuple[Any, list[Any]]]:
     """Return the smallest pixel, and each channel's sigma scaled as the conversion to float."""
     count, sigma_value = _channels(call), call["sigma"]
     sigmas = list(sigma_value) if np.ndim(sigma_value) else [sigma_value] * count
@@ -294,9 +295,7 @@ def _boxes(call: Call, level: int) -> tuple[list[Region], list[Region]]:
     return coefficients, pixels
 
 
-def _reduce_mean_squares(
-    call: Call, channel: int, level: int
-) -> Generator[Reduce, Any, dict[str, Any]]:
+def _reduce_mean_squares(call: Call, channel: int, level: int) -> Passes[dict[str, Any]]:
     """Return the mean of the squared details of a level, in NumPy's order of summation."""
     shape, cuts = _summing_runs(call, level)
     boxes, pixels = _boxes(call, level)

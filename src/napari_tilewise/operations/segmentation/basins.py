@@ -20,7 +20,10 @@ from napari_tilewise.operations.spec.operation import Block, Call, Reduce, Sweep
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from numpy.typing import DTypeLike
+
     from napari_tilewise.grid import Region
+    from napari_tilewise.operations.spec.passes import Passes
 
 SEEDS = "seeds"
 """The name of the stored image of seeds, if the image's minima are the seeds."""
@@ -39,7 +42,7 @@ def connectivity_of_call(call: Call) -> int | None:
     return connectivity if centred else None
 
 
-def labels_dtype(call: Call) -> Any:
+def labels_dtype(call: Call) -> DTypeLike:
     """Return the dtype of the labels that scikit-image returns."""
     markers = call["markers"]
     if markers is None:
@@ -163,7 +166,7 @@ class ComponentFloods:
 
     # -- basins ----------------------------------------------------------------------------------
 
-    def basins(self, components: Components) -> Generator[Reduce, Any, Basins]:
+    def basins(self, components: Components) -> Passes[Basins]:
         """Return the boxes of the components and the labels of their seeds."""
         ndim, count = self.call.ndim, components.count + 1
         info = np.iinfo(labels_dtype(self.call))

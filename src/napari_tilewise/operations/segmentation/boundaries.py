@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage as ndi
@@ -36,6 +36,8 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import AlignedImage, Array, ChoiceSpec, Number
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
     from napari_tilewise.grid import Region
 
 # -- clear_border ----------------------------------------------------------------------------------
@@ -239,7 +241,7 @@ def _expand(call: Call) -> Plan | Tiles:
     return Tiles(compute, halo=_expand_halo(call))
 
 
-def _bool(call: Call) -> Any:
+def _bool(call: Call) -> DTypeLike:
     return np.bool_
 
 

@@ -36,9 +36,10 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, ImageOr, Number
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
 
-    from napari_tilewise.operations.spec.operation import Reduce
+    from napari_tilewise.operations.spec.passes import Passes
+    from napari_tilewise.types import AnyFunction, DType
 
 LEVEL = "phi"
 """The name of the stored image."""
@@ -51,9 +52,10 @@ class _Problem:
 
     def __init__(self, call: Call, low: Any, high: Any) -> None:
         self.call = call
-        self.dtype = np.dtype(as_float(call))
-        self.low = self.dtype.type(low)
-        self.span = self.dtype.type(high) - self.low
+        self.dtype: DType = np.dtype(as_float(call))
+        scalar: AnyFunction = self.dtype.type
+        self.low = scalar(low)
+        self.span = scalar(high) - self.low
 
     def image(self, block: Block) -> np.ndarray:
         """Return the region's pixels between 0 and 1."""
@@ -126,7 +128,7 @@ def _means(totals: list[Any]) -> tuple[Any, Any]:
     return inside, outside
 
 
-def _energy(problem: _Problem) -> Generator[Reduce, Any, Any]:
+def _energy(problem: _Problem) -> Passes[Any]:
     """Return the energy of the current level set."""
     call = problem.call
     heaviside = reach("segmentation._chan_vese", "_cv_heavyside")

@@ -50,9 +50,12 @@ from napari_tilewise.operations.spec.parameters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Iterator
 
-    from napari_tilewise.operations.spec.operation import Reduce
+    from numpy.typing import DTypeLike
+
+    from napari_tilewise.operations.spec.passes import Passes
+    from napari_tilewise.types import AnyFunction
 
 LEVEL = "level_set"
 """The name of the stored image."""
@@ -65,7 +68,7 @@ REACH = 48
 _smoothing = threading.Lock()
 
 
-def _as_in_a_fresh_process(function: Callable[..., Any]) -> Callable[..., Any]:
+def _as_in_a_fresh_process(function: AnyFunction) -> AnyFunction:
     """Return scikit-image's function, its cycle of smoothing operators begun anew at each call."""
 
     @wraps(function)
@@ -249,7 +252,7 @@ def _morphological_chan_vese(call: Call) -> Plan:
     return Tiles(compute, halo=halo)
 
 
-def _reduce_means(call: Call) -> Generator[Reduce, Any, tuple[Any, Any]]:
+def _reduce_means(call: Call) -> Passes[tuple[Any, Any]]:
     """Return the means outside and inside, divided as in scikit-image."""
 
     def terms(block: Block) -> Iterator[np.ndarray]:
@@ -289,7 +292,7 @@ class _Separation:
 # -- declarations ----------------------------------------------------------------------------------
 
 
-def _gradient_dtype(call: Call) -> Any:
+def _gradient_dtype(call: Call) -> DTypeLike:
     """Return the image's own float dtype; SciPy accepts half precision if it does not smooth."""
     return call.dtype if call.dtype in (np.float16, np.float32) else np.float64
 

@@ -7,7 +7,7 @@ called on the list of labels that occur, they return the same maps as for the im
 from __future__ import annotations
 
 from math import prod
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from skimage.util import map_array
@@ -32,6 +32,9 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
 # -- relabel_sequential ----------------------------------------------------------------------------
 
 
@@ -41,7 +44,7 @@ def _label_parts(call: Call) -> tuple[Part, ...]:
     return labels, Part(Output.VALUES), Part(Output.VALUES)
 
 
-def _widest_dtype(call: Call) -> Any:
+def _widest_dtype(call: Call) -> DTypeLike:
     """Return a dtype that fits the new labels for any possible number of labels."""
     largest = int(np.iinfo(call.dtype).max)
     largest_label = call["offset"] - 1 + min(largest, prod(call.shape))
@@ -73,7 +76,7 @@ LabelPairs: TypeAlias = tuple[np.ndarray, np.ndarray]
 """Labels of the first image, each with a label of the second."""
 
 
-def _joined_dtype(call: Call) -> Any:
+def _joined_dtype(call: Call) -> DTypeLike:
     # scikit-image adds an unsigned byte to the largest label of s2, which widens int8.
     return np.result_type(call.dtype, call["s2"].dtype, np.uint8)
 

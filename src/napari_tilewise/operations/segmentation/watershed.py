@@ -55,9 +55,8 @@ from napari_tilewise.operations.spec.parameters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from napari_tilewise.grid import Region
+    from napari_tilewise.types import Parameters
 
 REACH = {1: 2**16, 2: 256, 3: 48}
 """Components no longer than this along any axis, by dimension, are flooded again for each tile that
@@ -107,9 +106,7 @@ def _check(call: Call) -> None:
         )
 
 
-def _offset_from_middle(
-    params: Mapping[str, Any], image: np.ndarray, solution: int
-) -> Mapping[str, Any]:
+def _offset_from_middle(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
     """Return the offset of a flood, not before the middle of its neighbourhood.
 
     scikit-image pads the image by the offset: a neighbour that lies farther behind is read from

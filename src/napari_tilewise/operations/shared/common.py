@@ -13,7 +13,10 @@ from napari_tilewise.operations.spec.parameters import ChannelAxis, ChoiceSpec, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import DTypeLike
+
     from napari_tilewise.operations.spec.operation import Call
+    from napari_tilewise.types import Value
 
 BORDER = ChoiceSpec(choices=("reflect", "constant", "nearest", "mirror", "wrap"), advanced=True)
 """Border modes in ndimage's spelling (filters, morphology, feature)."""
@@ -26,7 +29,7 @@ CHANNEL = ChannelAxis(advanced=True)
 class AnyCase(ChoiceSpec):
     """One of a few words, in capitals or not."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, str):
             for choice in self.choices:
                 if choice.lower() == value.lower():
@@ -39,12 +42,12 @@ def gaussian_radius(sigma: float, truncate: float = 4.0) -> int:
     return int(float(truncate) * float(sigma) + 0.5)
 
 
-def as_float(call: Call) -> Any:
+def as_float(call: Call) -> DTypeLike:
     """Return the dtype of scikit-image's float images: float32 stays, all others are float64."""
     return as_float_type(call.dtype)
 
 
-def as_float_type(dtype: Any) -> Any:
+def as_float_type(dtype: Any) -> DTypeLike:
     """Return the dtype of scikit-image's float images for images of this data type."""
     return np.float32 if np.dtype(dtype) in (np.float32, np.float16) else np.float64
 

@@ -16,9 +16,10 @@ from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec.operation import Block, Call, HaloLike, Reduce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from napari_tilewise.grid import Region
+    from napari_tilewise.operations.spec.passes import Passes
 
 PIECE = 2**20
 """Largest number of values summed at once (NumPy itself stops halving at 128)."""
@@ -42,7 +43,7 @@ def largest_cut(call: Call) -> int:
     return min(prod(call.shape), PIECE)
 
 
-def extremes(call: Call, *, finite: bool = False) -> Generator[Reduce, Any, tuple[Any, Any]]:
+def extremes(call: Call, *, finite: bool = False) -> Passes[tuple[Any, Any]]:
     """Compute the smallest and largest value, in the image's dtype; NaN if there is any.
 
     Raises
@@ -68,9 +69,7 @@ def extremes(call: Call, *, finite: bool = False) -> Generator[Reduce, Any, tupl
     return low, high
 
 
-def deviation(
-    call: Call, values: Callable[[np.ndarray], np.ndarray]
-) -> Generator[Reduce, Any, Any]:
+def deviation(call: Call, values: Callable[[np.ndarray], np.ndarray]) -> Passes[Any]:
     """Compute ``values(image).std()``, channels last, as NumPy computes it."""
     count = np.intp(prod(call.shape))
     channels = call.shape[call.channel_axis] if call.channel_axis is not None else 1
@@ -97,7 +96,7 @@ def sums(
     halo: HaloLike = 0,
     description: str = "sums",
     piece: int = PIECE,
-) -> Generator[Reduce, Any, list[Any]]:
+) -> Passes[list[Any]]:
     """Return ``[array.sum(), ...]`` of arrays over the image, each pixel holding `channels` values.
 
     `of` yields the parts of these arrays that lie on a block's tile. `piece` is the largest number

@@ -6,9 +6,9 @@ Integer histograms add up exactly. A float histogram over a range known beforeha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.global_numbers import sums
 from napari_tilewise.operations.spec.operation import Block, Call, Reduce
 from napari_tilewise.operations.spec.substitution import run_fastest
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.spec.passes import Passes
 
 Pixels: TypeAlias = Callable[[Block], np.ndarray]
 """Which pixels of a block count, as a flat array."""
@@ -49,9 +52,7 @@ class Histogram:
         return bool(self.low == self.high)
 
 
-def gather_range(
-    call: Call, pixels: Pixels = pixels_of
-) -> Generator[Reduce, Any, tuple[Any, Any] | None]:
+def gather_range(call: Call, pixels: Pixels = pixels_of) -> Passes[tuple[Any, Any] | None]:
     """Return the smallest and largest pixel; NaN where there is one; None without any pixel."""
 
     def of(block: Block) -> tuple[Any, Any] | None:
@@ -71,9 +72,7 @@ def join_ranges(a: tuple[Any, Any] | None, b: tuple[Any, Any] | None) -> tuple[A
     return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
 
 
-def gather_histogram(
-    call: Call, bins: int, pixels: Pixels = pixels_of
-) -> Generator[Reduce, Any, Histogram]:
+def gather_histogram(call: Call, bins: int, pixels: Pixels = pixels_of) -> Passes[Histogram]:
     """Return the histogram that `skimage.exposure.histogram` makes of the whole image.
 
     Raises
@@ -113,7 +112,7 @@ def gather_histogram(
     return Histogram(counts, (edges[:-1] + edges[1:]) / 2.0, low, high)
 
 
-def _gather_levels(call: Call, pixels: Pixels) -> Generator[Reduce, Any, Histogram]:
+def _gather_levels(call: Call, pixels: Pixels) -> Passes[Histogram]:
     """Count every level that the data type holds in one pass, and cut off the empty ends."""
     length = np.iinfo(call.dtype).max + 1
 
@@ -134,9 +133,7 @@ def _gather_levels(call: Call, pixels: Pixels) -> Generator[Reduce, Any, Histogr
     return Histogram(counts[low : high + 1], np.arange(low, high + 1), *ends)
 
 
-def _gather_integers(
-    call: Call, low: Any, high: Any, pixels: Pixels
-) -> Generator[Reduce, Any, np.ndarray]:
+def _gather_integers(call: Call, low: Any, high: Any, pixels: Pixels) -> Passes[np.ndarray]:
     first, length = int(low), int(high) - int(low) + 1
     if length > MOST_BINS:
         raise InvalidImage(
@@ -172,7 +169,7 @@ def _full(part: tuple[int, np.ndarray], length: int) -> np.ndarray:
     return total
 
 
-def gather_sum(call: Call) -> Generator[Reduce, Any, int]:
+def gather_sum(call: Call) -> Passes[int]:
     """Return the exact sum of all pixels of an integer image."""
     wide = np.uint64 if call.dtype.kind == "u" else np.int64
     total: int = yield Reduce(
@@ -184,9 +181,7 @@ def gather_sum(call: Call) -> Generator[Reduce, Any, int]:
     return total
 
 
-def gather_pairwise(
-    call: Call, values: Callable[[np.ndarray], np.ndarray]
-) -> Generator[Reduce, Any, Any]:
+def gather_pairwise(call: Call, values: Callable[[np.ndarray], np.ndarray]) -> Passes[Any]:
     """Return ``values(image).sum()`` of a float image, to NumPy's own bits."""
     # NumPy's means of float16 are sums of float32
     wide = np.float32 if call.dtype == np.float16 else call.dtype

@@ -15,7 +15,10 @@ import numpy as np
 from napari_tilewise.operations.spec.operation import Block, Call, HaloLike, Reduce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
+
+    from napari_tilewise.operations.spec.passes import Passes
+    from napari_tilewise.types import DType
 
 DIGIT = 16
 
@@ -26,7 +29,7 @@ def percentiles(
     percentages: Sequence[float],
     dtype: Any,
     halo: HaloLike = 0,
-) -> Generator[Reduce, Any, np.ndarray]:
+) -> Passes[np.ndarray]:
     """Compute ``np.percentile(values of all pixels, percentages)`` for values of 16 bits or more.
 
     `values` returns those of a block's own tile, one per pixel.
@@ -55,9 +58,9 @@ def percentiles(
 def ranked(
     values: Callable[[Block], np.ndarray],
     ranks: Sequence[int],
-    dtype: np.dtype[Any],
+    dtype: DType,
     halo: HaloLike,
-) -> Generator[Reduce, Any, np.ndarray | None]:
+) -> Passes[np.ndarray | None]:
     """Compute the values of these ranks (0 is the smallest); None when any value is NaN."""
     bits = dtype.itemsize * 8
     prefixes, ranks_within = [0] * len(ranks), list(ranks)
@@ -105,7 +108,7 @@ def _key(values: np.ndarray) -> np.ndarray:
     return np.where(bits & sign, ~bits, bits | sign)
 
 
-def _value(keys: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+def _value(keys: np.ndarray, dtype: DType) -> np.ndarray:
     """Return the values of such integers."""
     sign = keys.dtype.type(1 << (8 * dtype.itemsize - 1))
     if dtype.kind in "ui":

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from skimage.util import img_as_float
@@ -19,9 +19,8 @@ from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.spec.operation import Block, Call, HaloLike, Reduce, normal_halo
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from napari_tilewise.grid import Grid
+    from napari_tilewise.operations.spec.passes import Passes
 
 PIECE = 2**20
 """Pixels that the walk over the image holds at once."""
@@ -114,7 +113,7 @@ def _continued(data: np.ndarray, before: np.ndarray, axis: int) -> np.ndarray:
     return np.cumsum(np.concatenate([before, data], axis=axis), axis=axis)
 
 
-def gather_prefix_sums(call: Call, halo: HaloLike) -> Generator[Reduce, Any, PrefixSums]:
+def gather_prefix_sums(call: Call, halo: HaloLike) -> Passes[PrefixSums]:
     """Walk over the image, so that the prefix sums of any tile grown by a halo are at hand."""
     height, width = call.shape
     corner = (slice(0, 1), slice(0, 1))

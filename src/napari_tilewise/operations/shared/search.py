@@ -7,13 +7,15 @@ over all of them.
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_tilewise.grid import Grid
 from napari_tilewise.operations.spec.operation import Block, Call, HaloLike, Reduce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
+
+    from napari_tilewise.operations.spec.passes import Passes
 
 LENGTH = {1: 2**20, 2: 1024, 3: 128}
 """Lengths of the boxes looked through (32 beyond three axes)."""
@@ -21,7 +23,7 @@ LENGTH = {1: 2**20, 2: 1024, 3: 128}
 
 def anywhere(
     call: Call, holds: Callable[[Block], bool], *, halo: HaloLike = 0, description: str
-) -> Generator[Reduce, Any, bool]:
+) -> Passes[bool]:
     """Find whether any box of the image holds something, in ever larger strides.
 
     Parameters

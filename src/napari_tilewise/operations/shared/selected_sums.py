@@ -15,7 +15,9 @@ from napari_tilewise.operations.shared.global_numbers import band, cuts_of, join
 from napari_tilewise.operations.spec.operation import Block, Call, Reduce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
+
+    from napari_tilewise.operations.spec.passes import Passes
 
 
 def selected_sums(
@@ -25,7 +27,7 @@ def selected_sums(
     count: int,
     *,
     description: str = "sums",
-) -> Generator[Reduce, Any, list[Any]]:
+) -> Passes[list[Any]]:
     """Compute ``[array[mask].sum(), ...]``, where `count` pixels of the mask are True.
 
     `of` and `selected` give the parts of the arrays and of the mask that lie on a block's tile.

@@ -18,9 +18,10 @@ import numpy as np
 from napari_tilewise.operations.spec.operation import Block, Call, Reduce
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_tilewise.grid import Region
+    from napari_tilewise.operations.spec.passes import Passes
 
 PIECE = 2**20
 """Pixels that the walk over the image holds at once."""
@@ -234,9 +235,7 @@ def _windows(sums: np.ndarray, width: int, axis: int) -> np.ndarray:
     return np.asarray(sums[(*along, slice(width, None))] - sums[(*along, slice(-width))])
 
 
-def gather_window_sums(
-    call: Call, padding: Padding, first: Sequence[int]
-) -> Generator[Reduce, Any, WindowSums]:
+def gather_window_sums(call: Call, padding: Padding, first: Sequence[int]) -> Passes[WindowSums]:
     """Walk over the image, so that the sums of any box are at hand.
 
     Parameters

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_tilewise.operations.spec.kinds import Exactness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import DTypeLike
+
+    from napari_tilewise.types import Parameters
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,7 +30,7 @@ class Accuracy:
     pixels: int = 0
     """The image size that the tolerances are meant for, where rounding grows with the root of the
     number of pixels (prefix sums); smaller images are held to less."""
-    scale: Callable[[Mapping[str, Any]], float] | None = None
+    scale: Callable[[Parameters], float] | None = None
     """A factor of the tolerance that depends on parameters (a template's contrast)."""
     approximate: bool = False
     """Whether there is no such bound."""
@@ -41,7 +43,7 @@ class Accuracy:
         return Exactness.CLOSE if self.tolerance else Exactness.IDENTICAL
 
     def limit(
-        self, dtype: DTypeLike, pixels: int | None = None, params: Mapping[str, Any] | None = None
+        self, dtype: DTypeLike, pixels: int | None = None, params: Parameters | None = None
     ) -> float:
         """Return the tolerance for one image.
 

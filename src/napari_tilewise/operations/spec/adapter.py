@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.spec.deprecated_parameters import Modernize
+    from napari_tilewise.types import Parameters
 
 Function: TypeAlias = Callable[..., Any]
 """scikit-image's function, or one that is called in its place."""
@@ -27,11 +28,11 @@ class Adapter:
     wrap: Callable[[Function], Function] | None = None
     """Returns what is called, from scikit-image's function: for a result or an argument of another
     type. It keeps the name and the docstring (`functools.wraps`)."""
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Parameters = field(default_factory=dict)
     """Defaults that differ from scikit-image's, each with a reason in the operation's `note`."""
     pick: int | None = None
     """Which item is the result where the function returns several."""
-    fixed: Mapping[str, Any] = field(default_factory=dict)
+    fixed: Parameters = field(default_factory=dict)
     """Arguments that are always passed and never shown (such as ``workers=1``)."""
     modernize: Modernize | None = None
     """Replaces deprecated parameters by today's, and drops those that change no pixel (numbers of

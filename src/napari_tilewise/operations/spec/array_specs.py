@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, InvalidParameterType
 from napari_tilewise.operations.spec.value_specs import Number, Spec, shown
+
+if TYPE_CHECKING:
+    from napari_tilewise.types import Parameters, Value
 
 # -- footprints ------------------------------------------------------------------------------------
 
@@ -21,7 +24,7 @@ class Footprint(Spec):
 
     sequences: bool = True
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, Mapping):
             return self._check(name, footprint_from(name, value), ndim)
         if isinstance(value, Sequence) and not isinstance(value, str) and value:
@@ -77,7 +80,7 @@ FOOTPRINTS: Mapping[str, str] = {
 """Shapes that a form or a recipe may name, each with its one size."""
 
 
-def footprint_from(name: str, shape: Mapping[str, Any]) -> np.ndarray:
+def footprint_from(name: str, shape: Parameters) -> np.ndarray:
     """Return the footprint that a ``{"shape": ..., "radius"|"width": ...}`` mapping names."""
     from skimage import morphology
 
@@ -109,7 +112,7 @@ class Array(Spec):
     """The longest axis that a property test draws."""
     integer: bool = False
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         try:
             array = np.asarray(value)
         except ValueError as error:
@@ -144,7 +147,7 @@ class AlignedImage(Spec):
     like: bool = False
     """Whether it has the image's own shape, channels included, and kind of pixels."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
             raise InvalidParameterType(
                 f"{shown(name, value)}: expected an array of the image's shape or None."
@@ -171,7 +174,7 @@ class ImageOr(AlignedImage):
 
     other: Spec
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if is_image(self, value):
             return super()._check(name, value, ndim)
         try:
@@ -191,7 +194,7 @@ class ImageOr(AlignedImage):
 class NumberOrImage(Number):
     """A number, in whose place a script may give one per pixel: an aligned image."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         return value if is_image(self, value) else super()._check(name, value, ndim)
 
     def describe(self) -> str:

@@ -9,10 +9,9 @@ from napari_tilewise.errors import InvalidImage, UnknownParameter, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
-    import numpy as np
-
     from napari_tilewise.operations.spec.call import CallGeometry
     from napari_tilewise.operations.spec.parameters import Parameter, Spec
+    from napari_tilewise.types import DType, Parameters
 
 
 class SpecifiedParameters(Protocol):
@@ -43,13 +42,13 @@ class BoundParameters(dict[str, Any]):
     """
 
     def __init__(
-        self, operation: SpecifiedParameters, values: Mapping[str, Any], explicit: Iterable[str]
+        self, operation: SpecifiedParameters, values: Parameters, explicit: Iterable[str]
     ) -> None:
         super().__init__(values)
         self.operation = operation
         self.explicit = frozenset(explicit)
 
-    def __or__(self, values: Mapping[str, Any]) -> BoundParameters:  # type: ignore[override]
+    def __or__(self, values: Parameters) -> BoundParameters:  # type: ignore[override]
         """Return these parameters with other values in place of some."""
         return BoundParameters(self.operation, {**self, **values}, self.explicit | values.keys())
 
@@ -73,7 +72,7 @@ KINDS = {"b": "bool", "u": "unsigned integer", "i": "integer", "f": "float", "c"
 
 
 def bind(
-    operation: str, parameters: Mapping[str, Parameter], params: Mapping[str, Any], ndim: int | None
+    operation: str, parameters: Mapping[str, Parameter], params: Parameters, ndim: int | None
 ) -> dict[str, Any]:
     """Return all parameters, defaults filled in and values checked.
 
@@ -171,7 +170,7 @@ def check_axes(operation: str, call: CallGeometry, ndim: tuple[int, int], shorte
         )
 
 
-def check_dtype(operation: str, dtype: np.dtype[Any], kinds: str) -> None:
+def check_dtype(operation: str, dtype: DType, kinds: str) -> None:
     """Check an image's data type.
 
     Parameters

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from docstring_parser import DocstringStyle, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+
+    from napari_tilewise.types import AnyFunction
 
 ACRONYMS = {
     "otsu": "Otsu", "yen": "Yen", "li": "Li", "sobel": "Sobel", "scharr": "Scharr",
@@ -40,15 +42,15 @@ SPACES = {
 
 
 @cache
-def resolve(name: str) -> Callable[..., Any]:
+def resolve(name: str) -> AnyFunction:
     """Return scikit-image's function from its dotted path below `skimage`."""
     module, _, function = name.rpartition(".")
-    resolved: Callable[..., Any] = getattr(import_module(f"skimage.{module}"), function)
+    resolved: AnyFunction = getattr(import_module(f"skimage.{module}"), function)
     return resolved
 
 
 @cache
-def signature(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+def signature(function: AnyFunction) -> Mapping[str, inspect.Parameter]:
     """Return the function's parameters by name."""
     return inspect.signature(function).parameters
 
@@ -70,19 +72,19 @@ def _word(word: str) -> str:
 
 
 @cache
-def _parsed(function: Callable[..., Any]) -> Any:
+def _parsed(function: AnyFunction) -> Any:
     # scikit-image spells this heading with a small p, which the parser does not know.
     text = (inspect.getdoc(function) or "").replace("\nOther parameters\n", "\nOther Parameters\n")
     return parse(text, style=DocstringStyle.NUMPYDOC)
 
 
-def summary(function: Callable[..., Any]) -> str:
+def summary(function: AnyFunction) -> str:
     """Return the docstring's first sentence on one line."""
     return " ".join((_parsed(function).short_description or "").split())
 
 
 @cache
-def parameter_texts(function: Callable[..., Any]) -> Mapping[str, str]:
+def parameter_texts(function: AnyFunction) -> Mapping[str, str]:
     """Return what the docstring says of each parameter."""
     texts = {}
     for item in _parsed(function).params:

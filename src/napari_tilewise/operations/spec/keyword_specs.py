@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, InvalidParameterType
 from napari_tilewise.operations.spec.parameters import Flag, FunctionSpec
+
+if TYPE_CHECKING:
+    from napari_tilewise.types import Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +21,7 @@ class Keywords(FunctionSpec):
 
     optional: bool = True
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
             raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
         return dict(value)
@@ -32,7 +35,7 @@ class Keywords(FunctionSpec):
 class Flags(FunctionSpec):
     """True or False for every spatial axis."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
             raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
         if ndim is not None and len(value) != ndim:
@@ -50,7 +53,7 @@ class Flags(FunctionSpec):
 class Items(FunctionSpec):
     """A sequence of objects that only Python can give, such as slices of an image."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, str) or not isinstance(value, Sequence):
             raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
         return value

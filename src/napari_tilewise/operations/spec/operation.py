@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from napari_tilewise.grid import Halo
+    from napari_tilewise.types import DType, Parameters
 
 
 __all__ = [
@@ -103,9 +104,9 @@ class Call(CallGeometry):
     """An operation's parameters, bound, and the image they are applied to (one plane or volume)."""
 
     operation: Operation
-    params: Mapping[str, Any]
+    params: Parameters
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
     channel_axis: int | None = None
 
     def __getitem__(self, name: str) -> Any:
@@ -234,7 +235,7 @@ class AsStep:
     """What `apply` makes."""
     text: str = "{call}"
     """How a script writes what a step makes of the call (thresholds: ``{image} > {call}``)."""
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Parameters = field(default_factory=dict)
     """Arguments of that call, whatever the step's are."""
     operation: Operation | None = None
     """What runs instead, of the same name: `feature.hog` makes its image there."""
@@ -367,7 +368,7 @@ class Operation:
         """Name of the parameter that holds the channel axis."""
         return next((n for n, s in self.specs.items() if isinstance(s, ChannelAxis)), None)
 
-    def bind(self, params: Mapping[str, Any], ndim: int | None = None) -> dict[str, Any]:
+    def bind(self, params: Parameters, ndim: int | None = None) -> dict[str, Any]:
         """Return all parameters, defaults filled in and values checked.
 
         Raises
@@ -384,7 +385,7 @@ class Operation:
                 raise binding.unknown_parameter(self.name, name, self.specs, known)
         return binding.bind(self.name, self.parameters, params, ndim)
 
-    def bound_for(self, params: Mapping[str, Any], ndim: int) -> dict[str, Any]:
+    def bound_for(self, params: Parameters, ndim: int) -> dict[str, Any]:
         """Return all parameters for an image; those that a recipe's step bound are not bound again.
 
         Parameters
@@ -403,13 +404,13 @@ class Operation:
             return params.for_image(ndim)
         return self.bind(params, ndim)
 
-    def modern(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def modern(self, params: Parameters) -> dict[str, Any]:
         """Return parameters with deprecated ones replaced by those in `specs`."""
         modernize = self.adapter.modernize
         return dict(params) if modernize is None else modernize(dict(params))
 
     def satisfying(
-        self, params: Mapping[str, Any], image: np.ndarray, solution: int = 0
+        self, params: Parameters, image: np.ndarray, solution: int = 0
     ) -> dict[str, Any]:
         """Return parameters that meet all constraints, as near to the ones passed as possible.
 
@@ -431,7 +432,7 @@ class Operation:
         self,
         shape: tuple[int, ...],
         dtype: DTypeLike,
-        params: Mapping[str, Any] | None = None,
+        params: Parameters | None = None,
     ) -> Call:
         """Return the operation bound to parameters and an image's shape and dtype, checked."""
         params = params or {}
@@ -441,7 +442,7 @@ class Operation:
         self._check_image(call)
         return call
 
-    def _channel_axis(self, shape: tuple[int, ...], params: Mapping[str, Any]) -> int | None:
+    def _channel_axis(self, shape: tuple[int, ...], params: Parameters) -> int | None:
         if self.channel is None:
             implied = self.limits.implied_channel
             return None if implied is None else implied(shape)

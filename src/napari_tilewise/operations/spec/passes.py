@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -146,6 +146,11 @@ class Part:
 
 
 Final: TypeAlias = Tiles | Value | Parts
+T = TypeVar("T")
+
+Passes: TypeAlias = Generator[Reduce, Any, T]
+"""Reductions in order, each sent its value; the generator returns what they come to."""
+
 Plan: TypeAlias = Generator[Reduce | Sweep, Any, Final]
 
 

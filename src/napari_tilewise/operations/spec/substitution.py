@@ -11,9 +11,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_tilewise.kernels import Kernel
+    from napari_tilewise.types import AnyFunction
 
 
 @cache
@@ -55,7 +54,7 @@ def accepts(path: str, *args: Any, **params: Any) -> bool:
     return kernel_for(path).accepts(*args, **params)
 
 
-def run_fastest(path: str, function: Callable[..., Any], *args: Any, **params: Any) -> Any:
+def run_fastest(path: str, function: AnyFunction, *args: Any, **params: Any) -> Any:
     """Run the kernel that stands for a function where it is exact, otherwise the function.
 
     Parameters

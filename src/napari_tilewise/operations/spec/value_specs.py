@@ -10,11 +10,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, InvalidParameterType
+
+if TYPE_CHECKING:
+    from napari_tilewise.types import Value
 
 SHOWN = 120
 """Characters of a value that a message shows."""
@@ -49,7 +52,7 @@ class Spec:
     reproducible: bool = True
     """Whether scikit-image's own result is the same at every call with the same value."""
 
-    def check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def check(self, name: str, value: Value, ndim: int | None) -> Value:
         """Return the value, normalised; raise `InvalidParameter` when it does not fit."""
         if value is None:
             if self.optional:
@@ -57,7 +60,7 @@ class Spec:
             raise InvalidParameterType(f"{name}=None: expected {self.describe()}.")
         return self._check(name, value, ndim)
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         raise NotImplementedError
 
     def describe(self) -> str:
@@ -81,7 +84,7 @@ class Number(Spec):
     usual: tuple[float, float] = (0, 10)
     """The range that a form's slider and a property test draw from."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if (
             self.per_axis
             and isinstance(value, Sequence | np.ndarray)
@@ -127,7 +130,7 @@ class Number(Spec):
 class Flag(Spec):
     """True or False."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if not isinstance(value, bool | np.bool_):
             raise InvalidParameterType(f"{shown(name, value)}: expected True or False.")
         return bool(value)
@@ -143,7 +146,7 @@ class ChoiceSpec(Spec):
 
     choices: tuple[Any, ...]
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         for choice in self.choices:
             if type(choice) is type(value) and choice == value:
                 return choice
@@ -162,7 +165,7 @@ class Numbers(Spec):
     item: Number
     least: int = 1
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, Real) and not isinstance(value, bool):
             return self.item.check(name, value, None)
         if isinstance(value, str) or not isinstance(value, Sequence | range | np.ndarray):
@@ -184,7 +187,7 @@ class Range(Spec):
 
     names: tuple[str, ...] = ()
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, str):
             if value in self.names:
                 return value
@@ -203,7 +206,7 @@ class Range(Spec):
 class Text(Spec):
     """Any text."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if not isinstance(value, str):
             raise InvalidParameterType(f"{shown(name, value)}: expected a text.")
         return value
@@ -219,7 +222,7 @@ class Names(Spec):
 
     known: tuple[str, ...]
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         values = [value] if isinstance(value, str) else list(value)
         unknown = [item for item in values if item not in self.known]
         if unknown:
@@ -243,7 +246,7 @@ class FunctionSpec(Spec):
     samples: tuple[Any, ...] = ()
     """Functions that a property test draws from."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, str) and value in self.choices:
             return value
         items = value if self.several and isinstance(value, Sequence) else (value,)
@@ -263,7 +266,7 @@ class Seed(Spec):
 
     optional: bool = True
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, np.random.Generator):
             return value
         return Number(integer=True, minimum=0).check(name, value, None)
@@ -279,7 +282,7 @@ class ChannelAxis(Spec):
 
     optional: bool = True
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         return Number(integer=True).check(name, value, None)
 
     def describe(self) -> str:
@@ -294,7 +297,7 @@ class Either(Spec):
     options: tuple[Spec, ...]
     """Tried in order; the first one that takes a value normalises it."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         for option in self.options:
             try:
                 return option.check(name, value, ndim)

@@ -38,6 +38,8 @@ from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_tilewise.types import DType
+
 CELL = {1: 2**18, 2: 1024, 3: 128}
 """Length of the cells at whose edges sums are stored, by number of axes (32 for more than three).
 The sums take 2 / 1024 of the memory of a 2D image in double precision, and 3 / 128 of a volume."""
@@ -62,9 +64,9 @@ _CellSums: TypeAlias = tuple[Region, np.ndarray]
 """A cell's box, and its contribution to the sums."""
 
 
-def _dtype(call: Call) -> np.dtype[Any]:
+def _dtype(call: Call) -> DType:
     if call["dtype"] is not None:
-        dtype: np.dtype[Any] = np.dtype(call["dtype"])
+        dtype: DType = np.dtype(call["dtype"])
         return dtype
     if call.dtype.kind == "f":
         return np.promote_types(call.dtype, np.float64)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,9 +27,10 @@ from napari_tilewise.operations.transform.ranges import (
 from napari_tilewise.operations.transform.sampling import Blur, Patch, Zoom
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from napari_tilewise.grid import Grid, Region
+    from napari_tilewise.operations.spec.passes import Passes
 
 Limits = tuple[np.ndarray, np.ndarray]
 
@@ -145,7 +146,7 @@ class Levels:
 
     # -- ranges ----------------------------------------------------------------------------------
 
-    def reduce_limits(self, cuts: Grid) -> Generator[Reduce, Any, None]:
+    def reduce_limits(self, cuts: Grid) -> Passes[None]:
         """Compute the range that every level is clipped to."""
         last_level = len(self.shapes) - 1
         boxes = [cuts.region(position) for position in cuts.positions()]
@@ -218,7 +219,7 @@ def _merge_ranges(
     return [(p.join(r), q.join(s)) for (p, q), (r, s) in zip(a, b, strict=True)]
 
 
-def find_limits(call: Call, levels: Levels, grid: Grid) -> Generator[Reduce, Any, None]:
+def find_limits(call: Call, levels: Levels, grid: Grid) -> Passes[None]:
     """Compute the range that every level is clipped to, if pixels can exceed it."""
     if call["order"] == 0:  # nearest neighbours are never out of range
         levels.limits = [None] * (len(levels.shapes) - 1)
@@ -230,7 +231,7 @@ def _grid_of_block(block: Block) -> Grid:
     return block.grid
 
 
-def tile_grid(call: Call) -> Generator[Reduce, Any, Grid]:
+def tile_grid(call: Call) -> Passes[Grid]:
     """Return the grid of tiles, which a plan receives only with a block."""
     corner = tuple(slice(0, 1) for _ in call.spatial_shape)
     grid: Grid = yield Reduce(_grid_of_block, lambda a, b: a, regions=[corner], description="tiles")

@@ -33,7 +33,9 @@ from napari_tilewise.operations.spec.parameters import Flag
 from napari_tilewise.operations.transform.resize import LENGTH, Lengths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+
+    from napari_tilewise.types import AnyFunction
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +167,7 @@ def _plan(call: Call) -> Tiles:
     return Tiles(compute, source=source)
 
 
-def _with_tuple(function: Callable[..., Any]) -> Callable[..., Any]:
+def _with_tuple(function: AnyFunction) -> AnyFunction:
     """Return scikit-image's function, which takes a tuple as shape, for any sequence."""
 
     @wraps(function)

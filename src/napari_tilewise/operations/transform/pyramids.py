@@ -59,9 +59,11 @@ from napari_tilewise.operations.transform.resize import TOLERANCE, TOLERANCE32
 from napari_tilewise.operations.transform.sampling import Patch, support
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from napari_tilewise.grid import Grid, Region
+    from napari_tilewise.operations.spec.passes import Passes
+    from napari_tilewise.types import AnyFunction
 
 SMALL = 2**22
 """Largest number of pixels of a level that is assembled in memory."""
@@ -181,9 +183,7 @@ class PyramidLevels:
         )
 
 
-def _reduce_to_array(
-    call: Call, levels: Levels, level: int, grid: Grid
-) -> Generator[Reduce, Any, np.ndarray]:
+def _reduce_to_array(call: Call, levels: Levels, level: int, grid: Grid) -> Passes[np.ndarray]:
     """Return a whole level, channels last."""
     boxes_grid = scaled_grid(grid, levels.shapes[level])
     boxes = [boxes_grid.region(position) for position in boxes_grid.positions()]
@@ -243,7 +243,7 @@ def _check_gaussian(call: Call) -> None:
         _check(call)
 
 
-def _as_tuple(function: Callable[..., Any]) -> Callable[..., Any]:
+def _as_tuple(function: AnyFunction) -> AnyFunction:
     """Return scikit-image's function, which yields the levels, with a tuple of them as result."""
 
     @wraps(function)

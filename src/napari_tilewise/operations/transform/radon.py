@@ -24,7 +24,7 @@ from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Flag, 
 from napari_tilewise.operations.transform.integral import DataType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from napari_tilewise.types import AnyFunction, DType
 
 ANGLES = Array(ndim=1, usual=(0, 180), optional=True, longest=20)
 
@@ -71,9 +71,9 @@ def _check_sart(call: Call) -> None:
         )
 
 
-def _sart_dtype(call: Call) -> np.dtype[Any]:
+def _sart_dtype(call: Call) -> DType:
     if call["dtype"] is not None:
-        dtype: np.dtype[Any] = np.dtype(call["dtype"])
+        dtype: DType = np.dtype(call["dtype"])
         return dtype
     return call.dtype if call.dtype.char in "fd" else np.dtype(float)
 
@@ -103,7 +103,7 @@ def _check_ifrt2(call: Call) -> None:
         )
 
 
-def _from_a_copy(function: Callable[..., Any]) -> Callable[..., Any]:
+def _from_a_copy(function: AnyFunction) -> AnyFunction:
     """Return scikit-image's function, which gets a copy of the image it overwrites."""
 
     @wraps(function)

@@ -18,7 +18,9 @@ from napari_tilewise.operations.shared.global_numbers import extreme
 from napari_tilewise.operations.spec.operation import Block, Call, Reduce, Tiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
+
+    from napari_tilewise.operations.spec.passes import Passes
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,7 @@ class Resampling:
     """The order of a spline's recursive filter; 0 without one."""
 
 
-def reduce_limits(
-    call: Call, resampling: Resampling
-) -> Generator[Reduce, Any, tuple[np.ndarray, np.ndarray]]:
+def reduce_limits(call: Call, resampling: Resampling) -> Passes[tuple[np.ndarray, np.ndarray]]:
     """Return the range to which a result is clipped, for a call with `mode` and `cval`."""
     extremes, grid = yield Reduce(
         lambda block: (Extremes.of(block.data), block.grid),
@@ -125,9 +125,7 @@ def reduce_limits(
     return clip_limits(image, call["cval"], result)
 
 
-def clipped_tiles(
-    call: Call, resampling: Resampling, *, overshoots: bool
-) -> Generator[Reduce, Any, Tiles]:
+def clipped_tiles(call: Call, resampling: Resampling, *, overshoots: bool) -> Passes[Tiles]:
     """Return the tiled pass of a resampling, clipped if the call has `clip` set.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,7 +31,10 @@ from napari_tilewise.operations.transform.sampling import MODES, Blur, Patch, Zo
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from numpy.typing import DTypeLike
+
     from napari_tilewise.grid import Region
+    from napari_tilewise.types import Value
 
 SPLINES = ChoiceSpec(choices=(0, 1, 2, 3, 4, 5), optional=True)
 MODE = ChoiceSpec(choices=tuple(MODES), advanced=True)
@@ -47,7 +50,7 @@ up to 7.5 times per axis; a result in single precision may then be rounded to th
 class Lengths(Numbers):
     """A shape: one length per axis."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if np.ndim(value) != 1:
             raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
         shape = tuple(int(n) for n in super()._check(name, value, ndim))
@@ -208,7 +211,7 @@ def _plan(call: Call) -> Plan:
     )
 
 
-def _dtype(call: Call) -> Any:
+def _dtype(call: Call) -> DTypeLike:
     if order_of(call) == 0 and call.dtype != np.float16:
         return call.dtype
     return as_float(call)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ from napari_tilewise.operations.transform.warping import Homography, MappedRegio
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Call
+    from napari_tilewise.types import Parameters
 
 View: TypeAlias = Homography | MappedRegion
 PointMap: TypeAlias = Callable[[np.ndarray], np.ndarray]
@@ -59,7 +60,7 @@ def homography_of(call: Call, inverse_map: Any) -> np.ndarray | None:
     return None
 
 
-def view_of_map(call: Call, inverse_map: Any, keywords: Mapping[str, Any] | None = None) -> View:
+def view_of_map(call: Call, inverse_map: Any, keywords: Parameters | None = None) -> View:
     """Return the view of an image through an inverse map, as `warp` takes it."""
     shape, result = image_shape(call), result_shape(call)
     order, mode, cval = order_of(call), call["mode"], call["cval"]

@@ -69,7 +69,10 @@ from napari_tilewise.operations.transform.views import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from numpy.typing import DTypeLike
+
     from napari_tilewise.grid import Region
+    from napari_tilewise.types import AnyFunction, Value
 
 
 # -- parameters ------------------------------------------------------------------------------------
@@ -85,7 +88,7 @@ class OutputShape(Array):
     optional: bool = True
     advanced: bool = True
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         array = np.asarray(value)
         is_integer = array.ndim == 1 and array.dtype.kind in "uif" and bool((array % 1 == 0).all())
         if not is_integer or len(array) not in (2, 3) or (array < 1).any():
@@ -101,7 +104,7 @@ class OutputShape(Array):
 class InverseMap(FunctionSpec):
     """A map from the result to the image: a transformation, matrix, function or coordinates."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, list | tuple):
             value = np.asarray(value)  # a recipe stores a matrix as lists
         if isinstance(value, np.ndarray):
@@ -124,11 +127,11 @@ POINT = Array(shape=(2,), usual=(0, 40), optional=True)
 # -- pixels ----------------------------------------------------------------------------------------
 
 
-def _dtype(call: Call) -> Any:
+def _dtype(call: Call) -> DTypeLike:
     return call.dtype if order_of(call) == 0 else np.dtype(as_float(call))
 
 
-def _rotated_dtype(call: Call) -> Any:
+def _rotated_dtype(call: Call) -> DTypeLike:
     """Return the dtype; `rotate` converts half precision before it warps."""
     return np.dtype(np.float32) if call.dtype == np.float16 else _dtype(call)
 
@@ -221,7 +224,7 @@ def _check_warp(call: Call) -> None:
     _check(call)
 
 
-def _spelled_out(function: Callable[..., Any]) -> Callable[..., Any]:
+def _spelled_out(function: AnyFunction) -> AnyFunction:
     """Return `warp_polar` with the keyword arguments that it passes on to `warp` spelled out."""
 
     def warp_polar(*args: Any, **keywords: Any) -> Any:
@@ -238,7 +241,7 @@ def _spelled_out(function: Callable[..., Any]) -> Callable[..., Any]:
     return warp_polar
 
 
-def _full_docstring(function: Callable[..., Any]) -> str:
+def _full_docstring(function: AnyFunction) -> str:
     """Return the docstring, completed with the parameters that `warp` documents."""
     texts = docstrings.parameter_texts(warp)
     shared_texts = {name: texts[name] for name in ("output_shape", *_SHARED)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,13 +27,14 @@ from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number,
 
 if TYPE_CHECKING:
     from napari_tilewise.grid import Region
+    from napari_tilewise.types import Value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs(Numbers):
     """A sequence of numbers or of pairs of numbers."""
 
-    def _check(self, name: str, value: Any, ndim: int | None) -> Any:
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, np.ndarray):
             value = value.tolist()
         rows = value if isinstance(value, Sequence) and not isinstance(value, str) else ()

@@ -29,10 +29,12 @@ from napari_tilewise.operations.spec.parameters import Flag
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import DTypeLike
+
 SPECS = {"force_copy": Flag(advanced=True)}
 
 
-def float_dtype(dtype: Any) -> Any:
+def float_dtype(dtype: Any) -> DTypeLike:
     """Return the dtype of `img_as_float`: float dtypes are kept, all others become float64."""
     return dtype if np.dtype(dtype).kind == "f" else np.float64
 

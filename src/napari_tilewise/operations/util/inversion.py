@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from skimage.util import img_as_float
@@ -30,10 +30,13 @@ from napari_tilewise.operations.spec.parameters import (
 )
 from napari_tilewise.operations.util.dtypes import float_dtype
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
 # -- compare_images --------------------------------------------------------------------------------
 
 
-def _compared_dtype(call: Call) -> Any:
+def _compared_dtype(call: Call) -> DTypeLike:
     image_dtype = float_dtype(call.dtype)
     if call["method"] == "checkerboard":
         return image_dtype

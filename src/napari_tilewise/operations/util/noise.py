@@ -6,7 +6,7 @@ stream at which a tile starts is unknown: the same noise for the same seed needs
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from skimage import util
@@ -25,6 +25,9 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number, Seed
 from napari_tilewise.operations.util.dtypes import float_dtype
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 TAKES = {
     "gaussian": ("mean", "var"),
@@ -73,7 +76,7 @@ def _check(call: Call) -> None:
             )
 
 
-def _dtype(call: Call) -> Any:
+def _dtype(call: Call) -> DTypeLike:
     """Return float64, the noise's dtype; salt and pepper noise keeps the image's float dtype."""
     return float_dtype(call.dtype) if "amount" in TAKES[call["mode"]] else np.float64
 
