@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage as ndi
-from skimage.morphology._util import _offsets_to_raveled_neighbors
 
 from napari_tilewise.kernels.arrays import GREY, contiguous, type_code
 from napari_tilewise.kernels.footprint_windows import has_nan
@@ -43,6 +42,18 @@ def _exact(
     )
 
 
+def _neighbour_steps(shape: tuple[int, ...], structure: np.ndarray) -> np.ndarray:
+    """Return the steps from a pixel to its neighbours in the flattened image, nearest first.
+
+    Equally distant neighbours keep the raster order, which decides ties as in scikit-image.
+    """
+    offsets = np.argwhere(structure) - 1
+    strides = np.append(np.cumprod(shape[:0:-1])[::-1], 1)
+    distances = np.abs(offsets).sum(axis=1)
+    order = np.argsort(distances, kind="stable")[1:]  # without the pixel itself
+    return np.ascontiguousarray(offsets[order] @ strides, np.int64)
+
+
 def watershed(
     image: np.ndarray,
     markers: Any = None,
@@ -63,10 +74,7 @@ def watershed(
     padded = np.pad(contiguous(image), 1)
     labels = np.pad(contiguous(markers * inside), 1)
     structure = ndi.generate_binary_structure(image.ndim, connectivity)
-    centre = (1,) * image.ndim
-    # Equally distant neighbours have an order, which decides ties.
-    steps = _offsets_to_raveled_neighbors(padded.shape, structure, center=centre)
-    steps = np.ascontiguousarray(steps, np.int64)
+    steps = _neighbour_steps(padded.shape, structure)
     call(
         "flood",
         padded,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from typing import Any
 
 import numpy as np
 from scipy import ndimage as ndi
-from skimage._shared.utils import DEPRECATED
+from skimage.morphology import remove_small_objects as _remove_small_objects
 
 from napari_tilewise.kernels.arrays import (
     TYPES,
@@ -21,6 +22,8 @@ from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
 
 _MOST_PIXELS = 2**31 - 2
+DEPRECATED = inspect.signature(_remove_small_objects).parameters["min_size"].default
+"""scikit-image's default of deprecated parameters, which tells that they were not passed."""
 _MOST_AXES = 6
 
 
