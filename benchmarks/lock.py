@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests know what each o
 from tests.test_declarations import parameters_for, sample
 
 import napari_tilewise as tw
-from napari_tilewise.engine.apply import build, compute
+from napari_tilewise.engine.apply import StackLayout, build, compute
 from napari_tilewise.engine.session import Session
 from napari_tilewise.operations.spec.operation import Kind, Operation
 
@@ -29,7 +29,7 @@ LEAST = 0.05
 
 def seconds(op: Operation, image: Any, params: dict[str, Any], workers: int, tile: int) -> float:
     """Return how long an operation takes on an image with so many threads."""
-    stack = build(op.as_step(), image, params, Session(workers), tiles=tile)
+    stack = build(op.as_step(), image, params, Session(workers), StackLayout(tiles=tile))
     started = time.perf_counter()
     compute(stack) if stack.is_image else stack.value()
     return time.perf_counter() - started

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import pickle
+import zlib
 from typing import Any
 
 import pytest
 
 from napari_tilewise.engine import former_names
 from napari_tilewise.engine.former_names import CLASSES, MODULES, PACKAGE
+from napari_tilewise.engine.pass_results import unpickled
 
 PICKLED = [
     ("operations.collected", "Collected"),
@@ -57,3 +59,10 @@ def test_tables_name_modules_and_classes_that_exist() -> None:
 @pytest.mark.parametrize("value", [(1, {"a": [2.5]}), io.BytesIO, None])
 def test_other_values_are_as_they_were(value: Any) -> None:
     assert former_names.loads(pickle.dumps(value)) == value
+
+
+def test_a_pass_whose_class_is_gone_is_done_again(tmp_path) -> None:
+    data = global_named(f"{PACKAGE}.operations.no_such_module", "Gone")
+    path = tmp_path / "step-0-pass-0.found"
+    path.write_bytes(zlib.crc32(data).to_bytes(4, "big") + data)
+    assert unpickled(path) is None

@@ -179,4 +179,7 @@ def unpickled(path: Path) -> Any:
         return None
     if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "big"):
         return None  # cut short when the machine stopped: the pass is done again
-    return former_names.loads(data[4:])
+    try:
+        return former_names.loads(data[4:])
+    except (ImportError, AttributeError, pickle.UnpicklingError):
+        return None  # of a release whose classes this one does not have: the pass is done again

@@ -127,7 +127,7 @@ class PassRunner:
         step = self._passes[number]
         if isinstance(step, Sweep):
             return SweepRunner(self.plane, step, number).run()
-        name, checkpoint = self.plane.name_of(number), self.plane.session.checkpoint
+        name, checkpoint = self._checkpoint_name(step, number), self.plane.session.checkpoint
         if checkpoint is None or name is None:
             return self._reduced(step, number)
         saved = checkpoint.load(name)
@@ -136,6 +136,11 @@ class PassRunner:
         result = self._reduced(step, number)
         checkpoint.save(name, result)
         return result
+
+    def _checkpoint_name(self, reduction: Reduce, number: int) -> str | None:
+        """Return the checkpoint's name of a reduction, which tells forms of its result apart."""
+        name = self.plane.name_of(number)
+        return f"{name}-{reduction.form}" if name is not None and reduction.form else name
 
     # -- limits ------------------------------------------------------------------------------
 
@@ -172,7 +177,7 @@ class PassRunner:
     # -- reductions --------------------------------------------------------------------------
 
     def _reduced(self, reduction: Reduce, number: int) -> Any:
-        session, name = self.plane.session, self.plane.name_of(number)
+        session, name = self.plane.session, self._checkpoint_name(reduction, number)
         checkpoint, pool = session.checkpoint, session.worker_pool
         total = session.reduce(
             f"{self._name}: {reduction.description}",

@@ -179,12 +179,14 @@ class SweepRunner:
         plane, checkpoint = self.plane, self._checkpoint
         if checkpoint is None or plane.address is None:
             return None
+        step, index = plane.address
+        name = "-".join(map(str, ("step", step, *index, self.sweep.name)))
         size = prod(plane.call.shape) * np.dtype(self.sweep.dtype).itemsize
         is_alone = plane.session.worker_pool is None and not checkpoint.is_shared
-        if size <= IN_MEMORY and is_alone:
+        # A run that worker processes began has tiles there, whoever resumes it.
+        if size <= IN_MEMORY and is_alone and not (checkpoint.folder / name).is_dir():
             return None
-        step, index = plane.address
-        return checkpoint.subfolder("-".join(map(str, ("step", step, *index, self.sweep.name))))
+        return checkpoint.subfolder(name)
 
     def _view(self, versions: Mapping[Position, int]) -> StoredImage:
         """Return the image with these versions of its tiles, as blocks of later passes have it."""

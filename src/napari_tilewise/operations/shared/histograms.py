@@ -124,6 +124,7 @@ def _gather_levels(call: Call, pixels: Pixels) -> Passes[Histogram]:
         merge=lambda a, b: np.add(a, b, out=a),
         in_groups=True,
         description="histogram",
+        form="levels",
     )
     levels = np.flatnonzero(counts)
     if not levels.size:

@@ -72,6 +72,9 @@ class Reduce:
     """Applied to the merged contributions before the plan receives them."""
     description: str = "statistics"
     """What is computed, in words, for progress."""
+    form: str = ""
+    """A word for the form of the result, where the pass of this number had another result in an
+    earlier release: what a checkpoint of that release holds is then not taken for it."""
 
 
 @dataclass(frozen=True, eq=False)
