@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import zarr
 
-from napari_tilewise.errors import SourceChanged, TilewiseError
+from napari_tilewise.errors import SourceChanged, SourceNotFound, TilewiseError
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers import hdf5
 from napari_tilewise.io.readers.zarr_arrays import MARKERS, is_zarr, ome_metadata, open_node
@@ -95,7 +95,11 @@ class SourceGuard:
             The checkpoint of the run.
         """
         try:
-            yield
+            try:
+                yield
+            except SourceNotFound:
+                self.check()  # a worker that opens the source after it vanished says only this
+                raise
             self.check()
         except BaseException as error:
             if checkpoint is not None and not checkpoint.is_gone:
