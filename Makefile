@@ -21,13 +21,11 @@ demo: $(if $(filter --view,$(ARGS)),display) $(STAMP) $(KERNELS) ## a real image
 	@$(BIN)/napari-tilewise demo $(ARGS)
 
 # Every part always runs, so that a matter of style never hides a failing test; pytest comes last.
-# What measures time runs alone.
 test: display $(STAMP) $(KERNELS) ## every check, then every test, on a display of its own
 	@status=0; \
 	$(MAKE) -k check || status=$$?; \
 	$(BIN)/pytest $(PARALLEL) -m "not gui" $(ARGS) || status=$$?; \
-	scripts/headless.sh $(BIN)/pytest $(PARALLEL) -m "gui and not alone" $(ARGS) || status=$$?; \
-	scripts/headless.sh $(BIN)/pytest -m alone $(ARGS) || status=$$?; \
+	scripts/headless.sh $(BIN)/pytest $(PARALLEL) -m gui $(ARGS) || status=$$?; \
 	exit $$status
 
 test-fast: $(STAMP) $(KERNELS) ## the tests that need no display and no patience

@@ -17,7 +17,7 @@ from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, InvalidRecipe
 from napari_tilewise.pipeline.apply_recipe import Memo, apply_recipe, keys_of
-from napari_tilewise.pipeline.bind import bind_recipe, given
+from napari_tilewise.pipeline.bind import bind_recipe, recipe_images
 from napari_tilewise.pipeline.materialize import decide
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.runs import plan
@@ -68,7 +68,7 @@ def whole_seeded(image: np.ndarray) -> np.ndarray:
 
 def value(recipe: Recipe, image: Any, keep: dict[int, bool] | None = None, **given_: Any) -> Any:
     """Return the result of a chain with some results kept."""
-    images = given(recipe, image, given_)
+    images = recipe_images(recipe, image, given_)
     pipeline = bind_recipe(recipe, images, Session(2), tiles=64).with_layout(materialize=keep)
     (result,) = results_of(pipeline.last, eager=True)
     return result.value
@@ -101,7 +101,7 @@ def test_the_fused_chain_reads_its_source_once_per_pass_that_needs_it() -> None:
 def test_a_result_is_computed_again_where_there_is_no_room(monkeypatch: Any) -> None:
     monkeypatch.setattr("napari_tilewise.pipeline.materialize.free_bytes", lambda disk: 0)
     made = plan.plan(CHAIN, COINS)
-    bare = bind_recipe(CHAIN, given(CHAIN, COINS, None), Session(1))
+    bare = bind_recipe(CHAIN, recipe_images(CHAIN, COINS, None), Session(1))
     assert not any(one.keep for one in decide(bare, 1))
     assert str(decide(bare, 1)[1]) == "5 passes, computed in each"
     assert any(one.keep for one in made.decisions)
@@ -109,7 +109,7 @@ def test_a_result_is_computed_again_where_there_is_no_room(monkeypatch: Any) -> 
 
 def test_cheap_steps_are_not_kept() -> None:
     recipe = Recipe(["util.img_as_float", "filters.threshold_otsu"])
-    bare = bind_recipe(recipe, given(recipe, COINS, None), Session(1))
+    bare = bind_recipe(recipe, recipe_images(recipe, COINS, None), Session(1))
     assert [one.keep for one in decide(bare, 2**40)] == [False]
 
 

@@ -22,7 +22,7 @@ import zarr
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from skimage import data as pictures
-from skimage import filters, io, measure, morphology
+from skimage import feature, filters, io, measure, morphology
 from skimage.segmentation import morphsnakes
 
 import napari_tilewise as tw
@@ -37,7 +37,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import Exactness
 from napari_tilewise.operations.spec.parameters import is_image
 from napari_tilewise.pipeline.bind import bind_recipe
-from napari_tilewise.pipeline.bind import given as run_on
+from napari_tilewise.pipeline.bind import recipe_images as run_on
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.recipe.script.code import lay_out, literal, wrap
 from tests.io.writing import new_writer
@@ -158,6 +158,16 @@ def test_a_script_gives_what_its_recipe_gives(
         where = exported(folder, recipe, case.image, inputs, suffixes, scikit_image_only=plain)
         compare(case.operation, where, expected, case.image, plain=plain)
     shutil.rmtree(folder)
+
+
+def test_a_script_holds_sequences_of_numbers_as_scikit_image_takes_them(
+    tmp_path: Path, coins: np.ndarray
+) -> None:
+    params = {"radius": 3, "step": 9, "sigmas": (0.5, 1.0)}  # a list is added to them
+    recipe = Recipe([("feature.daisy", params)])
+    where = exported(tmp_path, recipe, coins, scikit_image_only=True)
+    expected = feature.daisy(coins, **{**params, "sigmas": [0.5, 1.0]})
+    np.testing.assert_array_equal(np.load(where), expected)
 
 
 def compare(op: Any, where: Path, expected: Any, image: Any, *, plain: bool) -> None:

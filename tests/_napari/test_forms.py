@@ -128,7 +128,7 @@ def test_ranges_names_and_choices():
     assert box.read() == "image"
     box.write((0, 255))
     assert box.read() == (0, 255)
-    assert made(Names(known=("label", "area", "bbox")), ("label", "area")).read() == (
+    assert made(Names(names=("label", "area", "bbox")), ("label", "area")).read() == (
         "label",
         "area",
     )

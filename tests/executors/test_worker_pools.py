@@ -22,7 +22,7 @@ from napari_tilewise.operations.shared import global_numbers, prefix_sums, searc
 from napari_tilewise.operations.spec.kinds import Kind
 from napari_tilewise.operations.spec.value_specs import Number, Seed
 from napari_tilewise.operations.transform import integral
-from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, given
+from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, recipe_images
 from napari_tilewise.recipe import Recipe
 from tests.executors.pickled_pool import PickledPool
 from tests.strategies import cropped
@@ -115,7 +115,7 @@ def found_by(made: Pipeline, reader: Pipeline) -> Any:
 
 def by_threads(recipe: Recipe, image: np.ndarray) -> Any:
     """Return what threads find."""
-    made = bind_recipe(recipe, given(recipe, image, None), Session(2), tiles=TILE)
+    made = bind_recipe(recipe, recipe_images(recipe, image, None), Session(2), tiles=TILE)
     return found_by(made, made)
 
 
@@ -130,7 +130,7 @@ def by_others(recipe: Recipe, image: np.ndarray, folder: Path) -> Any:
     session = Session(
         1, checkpoint=checkpoint, worker_pool=PickledPool(str(checkpoint.folder), name)
     )
-    made = bind_recipe(recipe, given(recipe, image, None), session, tiles=TILE)
+    made = bind_recipe(recipe, recipe_images(recipe, image, None), session, tiles=TILE)
     try:
         return found_by(made, Worker(read_assignment(str(checkpoint.folder), name)).pipeline)
     finally:

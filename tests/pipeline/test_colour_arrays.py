@@ -9,7 +9,7 @@ import pytest
 
 import napari_tilewise as tw
 from napari_tilewise.engine.session import Session
-from napari_tilewise.pipeline.bind import bind_recipe, given
+from napari_tilewise.pipeline.bind import bind_recipe, recipe_images
 from napari_tilewise.recipe import Recipe
 from napari_tilewise.recipe.step import Step
 from tests.executors.pickled_pool import Pickled
@@ -32,7 +32,7 @@ def test_tiles_of_other_processes_are_those_of_the_plan(name: str, tmp_path: Pat
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_tiles_without_the_channels_are_bound(name: str) -> None:
-    images = given(Recipe.of(name), PICTURES[name], {})
+    images = recipe_images(Recipe.of(name), PICTURES[name], {})
     pipeline = bind_recipe(Recipe.of(name), images, Session(1), tiles=(16, 24))
     assert pipeline.last.node_grid.tile == (16, 24)
 
@@ -43,7 +43,7 @@ def test_tiles_without_implied_channels_are_bound() -> None:
     )
     labels = np.ones(RGB.shape[:2], np.int64)
     pipeline = bind_recipe(
-        recipe, given(recipe, RGB, {"labels": labels}), Session(1), tiles=(16, 24)
+        recipe, recipe_images(recipe, RGB, {"labels": labels}), Session(1), tiles=(16, 24)
     )
     assert pipeline.last.node_grid.tile == (16, 24)
 

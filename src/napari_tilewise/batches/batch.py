@@ -29,7 +29,7 @@ from napari_tilewise.batches.tasks import ERROR, OVERWRITE, SKIP, BatchTask, Ite
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.pipeline.bind import given
+from napari_tilewise.pipeline.bind import recipe_images
 from napari_tilewise.recipe import SUFFIXES, Recipe
 from napari_tilewise.sizes import parse_size, plural
 
@@ -134,7 +134,7 @@ def batch(
     control = Control(listener, cancel, pause)
     task = BatchTask(task_recipe(recipe), dict(inputs or {}), spatial, _policy(overwrite))
     if isinstance(task.recipe, Recipe):
-        given(task.recipe, None, inputs)
+        recipe_images(task.recipe, None, inputs)
     naming = Naming(name, _recipe_name(recipe, task.recipe))
     folder = None if destination is None else folder_of(destination)
     previous = {} if folder is None else batch_journal.last_rows(folder)

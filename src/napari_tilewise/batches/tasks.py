@@ -343,7 +343,7 @@ def _compute(
     run_plan = plan(recipe, source, **options)
     value = compute(run_plan.last) if run_plan.last.is_image else run_plan.last.value()
     guard.check()
-    values = scalars(run_plan.pipeline.met())
+    values = scalars(run_plan.pipeline.recorded())
     if recipe.output is Output.SCALAR:
         values |= scalars({"result": value})
     return {"values": values, "kind": str(recipe.output)}, None if is_row_only else value

@@ -57,7 +57,7 @@ class Budget:
     """Decoded chunks that neighbouring tiles share."""
     tables: int
     """Gathered numbers."""
-    kept: int = 0
+    materialized: int = 0
     """Results that are kept in memory for later passes."""
     child: int = 0
     """What a worker takes beside, where each is a process of its own."""
@@ -70,7 +70,7 @@ class Budget:
             + self.workers * (self.per_worker + self.writing + self.child)
             + self.cache
             + self.tables
-            + self.kept
+            + self.materialized
         )
 
 

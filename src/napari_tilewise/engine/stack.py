@@ -286,7 +286,7 @@ class Stack:
             return self.dtype
         return np.result_type(*(self.node(index).final_dtype for index in self.planes.indices()))
 
-    def met(self) -> Any:
+    def recorded(self) -> Any:
         """Return the numbers that the passes values and a record tells; None where there are none.
 
         With looped axes, an array over them.

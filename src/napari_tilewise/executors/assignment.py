@@ -35,7 +35,7 @@ from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.readers.zarr_arrays import is_of_this_process
 from napari_tilewise.io.views.axis_order import open_inputs
-from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, given
+from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, recipe_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,7 +97,9 @@ class Assignment:
         )
         source = open_image(self.source)
         inputs = open_inputs(self.inputs, source, self.axes)
-        images = given(self.recipe, source.data, inputs, names=self.axes, spatial=self.spatial)
+        images = recipe_images(
+            self.recipe, source.data, inputs, names=self.axes, spatial=self.spatial
+        )
         pipeline = bind_recipe(self.recipe, images, session, tiles=self.tile)
         if self.materialized:
             layout = dict.fromkeys(self.materialized, False)

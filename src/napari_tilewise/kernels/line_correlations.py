@@ -20,7 +20,7 @@ def _along(input: np.ndarray, weights: Any, axis: int, mode: str, cval: float) -
     return correlate_axes(input, per_axis, input.dtype, mode=mode, cval=cval)
 
 
-def _known(input: np.ndarray, axis: int, output: Any, mode: Any, cval: float) -> bool:
+def _claimed(input: np.ndarray, axis: int, output: Any, mode: Any, cval: float) -> bool:
     return (
         input.dtype in _FLOATS
         and 1 <= input.ndim <= 5
@@ -49,7 +49,7 @@ def _exact_for_correlate1d(
         and len(weights) % 2 == 1
         and weights.dtype.kind in "iuf"
         and origin == 0
-        and _known(input, axis, output, mode, cval)
+        and _claimed(input, axis, output, mode, cval)
     )
 
 
@@ -101,7 +101,7 @@ def _exact_for_sobel(
     mode: Any = "reflect",
     cval: float = 0.0,
 ) -> bool:
-    return _known(input, axis, output, mode, cval)
+    return _claimed(input, axis, output, mode, cval)
 
 
 CORRELATE1D = Kernel("scipy.ndimage.correlate1d", _exact_for_correlate1d, correlate1d)

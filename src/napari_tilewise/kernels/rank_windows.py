@@ -58,12 +58,12 @@ def exchanges(count: int, rank: int) -> np.ndarray:
                 break
             d, q, r = q - p, q >> 1, p
         p >>= 1
-    needed, kept = {rank}, []
+    needed, steps = {rank}, []
     for low, high in reversed(pairs):
         if low in needed or high in needed:
             needed |= {low, high}
-            kept.append((low, high))
-    return np.array(kept[::-1], np.int64).reshape(-1, 2)
+            steps.append((low, high))
+    return np.array(steps[::-1], np.int64).reshape(-1, 2)
 
 
 def rank_filter(

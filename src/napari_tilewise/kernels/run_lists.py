@@ -137,15 +137,15 @@ def _exact_for_label(
 ) -> bool:
     dtype = label_image.dtype
     if dtype == np.bool_:
-        known = background in (None, 0, 1)
+        claimed = background in (None, 0, 1)
     else:
-        known = dtype in TYPES and dtype.kind in "iu" and dtype != np.uint64
-        known = known and (background is None or isinstance(background, int | np.integer))
+        claimed = dtype in TYPES and dtype.kind in "iu" and dtype != np.uint64
+        claimed = claimed and (background is None or isinstance(background, int | np.integer))
         # Up to three axes are the function's own limit, and it swaps the first two where the last
         # holds one pixel: numbers follow another order there.
-        known = known and label_image.ndim <= 3
-        known = known and not (label_image.ndim == 3 and label_image.shape[-1] == 1)
-    return known and _labelable(label_image, connectivity)
+        claimed = claimed and label_image.ndim <= 3
+        claimed = claimed and not (label_image.ndim == 3 and label_image.shape[-1] == 1)
+    return claimed and _labelable(label_image, connectivity)
 
 
 def label(

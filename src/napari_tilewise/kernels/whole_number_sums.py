@@ -228,5 +228,5 @@ def region_columns(
     call("regions", labels, type_code(labels.dtype), values, code, sizes, most, *columns)
     boxes[areas == 0] = 0
     inner = slice(3 - ndim, None)
-    known = (None, None, None) if values is None else (totals, lows, highs)
-    return RegionColumns(areas, sums[:, inner], boxes[:, inner], *known)
+    of_values = (None, None, None) if values is None else (totals, lows, highs)
+    return RegionColumns(areas, sums[:, inner], boxes[:, inner], *of_values)

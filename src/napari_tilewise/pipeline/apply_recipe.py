@@ -17,7 +17,7 @@ from napari_tilewise.engine.apply import DEFAULT_LAYOUT, StackLayout, eager_imag
 from napari_tilewise.engine.control import NO_CONTROL, Control
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.machine import available_memory
-from napari_tilewise.pipeline.bind import StepResult, bind_recipe, given
+from napari_tilewise.pipeline.bind import StepResult, bind_recipe, recipe_images
 from napari_tilewise.pipeline.materialize import decide
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.apply import Result
     from napari_tilewise.engine.stack import Stack
-    from napari_tilewise.pipeline.bind import Given, Pipeline
+    from napari_tilewise.pipeline.bind import Pipeline, RecipeImages
     from napari_tilewise.recipe import Link, Recipe
     from napari_tilewise.types import Parameters
 
@@ -166,12 +166,12 @@ def apply_recipe(
     """
     source, eager = eager_image(image)
     names = parse(layout.axes.names, np.ndim(source))
-    images = given(recipe, source, inputs, names=names, spatial=layout.axes.spatial)
+    images = recipe_images(recipe, source, inputs, names=names, spatial=layout.axes.spatial)
     if memo is None:
         session = Session(None, control)
         pipeline = _pipeline(recipe, images, session, layout.tiles)
         return results_of(pipeline.last, eager=eager)
-    memo.begin({**images.images, "source": image}, control)
+    memo.begin({**images.by_name, "source": image}, control)
     keys = keys_of(recipe, layout)
     try:
         pipeline = _pipeline(recipe, images, memo.session, layout.tiles, memo, keys)
@@ -185,7 +185,7 @@ def apply_recipe(
 
 def _pipeline(
     recipe: Recipe,
-    images: Given,
+    images: RecipeImages,
     session: Session,
     tiles: Any,
     memo: Memo | None = None,

@@ -34,10 +34,10 @@ Names = tuple[str, ...] | None
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class RecipeImages:
     """What a recipe is run on."""
 
-    images: Parameters
+    by_name: Parameters
     """The images by name: the source and the recipe's inputs."""
     names: Names = None
     """The names of the source's axes."""
@@ -47,7 +47,7 @@ class Given:
     @property
     def source(self) -> Any:
         """The source."""
-        return self.images[SOURCE]
+        return self.by_name[SOURCE]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ class Pipeline:
         tile = None if tile is None else tile_over(tile, stack.call.ndim)
         return stack.on(source, {**stack.images, **results}, tile)
 
-    def met(self) -> dict[str, Any]:
+    def recorded(self) -> dict[str, Any]:
         """Return the numbers that the steps found on their way, such as thresholds.
 
         They are called by the step's name, or its operation's with the step's number. To be asked
@@ -118,7 +118,7 @@ class Pipeline:
         """
         values = {}
         for number, stack in self.stacks.items():
-            value = stack.met()
+            value = stack.recorded()
             if value is not None:
                 step = self.recipe.steps[number]
                 values[step.name or f"step {number + 1}: {step.operation}"] = value
@@ -143,14 +143,14 @@ class Pipeline:
         return holds[max(holds)]
 
 
-def given(
+def recipe_images(
     recipe: Recipe,
     source: Any,
     inputs: Parameters | None,
     *,
     names: Names = None,
     spatial: Any = None,
-) -> Given:
+) -> RecipeImages:
     """Return what a recipe is run on, after a look whether all its inputs are there.
 
     Parameters
@@ -183,11 +183,11 @@ def given(
                 f"The recipe's input {name!r} is missing: give an image for it, as in "
                 f"inputs={{{name!r}: image}} or --input {name}=PATH."
             )
-    return Given({SOURCE: source, **inputs}, names, spatial)
+    return RecipeImages({SOURCE: source, **inputs}, names, spatial)
 
 
 def bind_recipe(
-    recipe: Recipe, given: Given, session: Session, *, tiles: TileLengths = "auto"
+    recipe: Recipe, images: RecipeImages, session: Session, *, tiles: TileLengths = "auto"
 ) -> Pipeline:
     """Return a recipe bound to images; everything is checked, nothing read.
 
@@ -195,7 +195,7 @@ def bind_recipe(
     ----------
     recipe
         The recipe.
-    given
+    images
         The images.
     session
         Workers, memory and control of the passes.
@@ -209,7 +209,7 @@ def bind_recipe(
     """
     if not recipe.running:
         recipe.output  # noqa: B018  # says that every step is switched off
-    binder = _Binder(recipe, given, session, tiles)
+    binder = _Binder(recipe, images, session, tiles)
     for number in recipe.running:
         binder.bind(number)
     return Pipeline(recipe, binder.assembly.stacks)
@@ -251,9 +251,11 @@ class _Assembly:
 class _Binder:
     """Binds the steps of a recipe one after another."""
 
-    def __init__(self, recipe: Recipe, given: Given, session: Session, tiles: TileLengths) -> None:
+    def __init__(
+        self, recipe: Recipe, images: RecipeImages, session: Session, tiles: TileLengths
+    ) -> None:
         self.recipe = recipe
-        self.given = given
+        self.images = images
         self.session = session
         self.tiles = tiles
         self.assembly = _Assembly(recipe)
@@ -282,20 +284,20 @@ class _Binder:
     def _spatial(self, step: Step, names: Names) -> Any:
         if step.spatial is not None:
             return step.spatial
-        spatial = self.given.spatial
-        if names is None or self.given.names is None or not isinstance(spatial, str):
+        spatial = self.images.spatial
+        if names is None or self.images.names is None or not isinstance(spatial, str):
             return spatial
         # An axis that an earlier step removed is not looked for.
-        removed = set(self.given.names) - set(names)
+        removed = set(self.images.names) - set(names)
         return "".join(axis for axis in spatial if axis not in removed) or None
 
     def _image(self, link: Link) -> Any:
-        return self.given.images[link.input] if link.step is None else self.assembly.result(link)
+        return self.images.by_name[link.input] if link.step is None else self.assembly.result(link)
 
     def _names(self, link: Link) -> Names:
         if link.step is None:
-            same_ndim = np.ndim(self.given.images[link.input]) == np.ndim(self.given.source)
-            return self.given.names if same_ndim else None
+            same_ndim = np.ndim(self.images.by_name[link.input]) == np.ndim(self.images.source)
+            return self.images.names if same_ndim else None
         stack = self.assembly.stacks[link.step]
         names = stack.names
         if names is None or stack.call.operation.result.split is None or stack.channel is None:

@@ -33,7 +33,7 @@ from napari_tilewise.io.writers.create import OutputRequest
 from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
 from napari_tilewise.io.writers.output_layout import OutputLayout
 from napari_tilewise.operations.spec.kinds import Kind
-from napari_tilewise.pipeline.bind import bind_recipe, given
+from napari_tilewise.pipeline.bind import bind_recipe, recipe_images
 from napari_tilewise.provenance.record import RunSources, record
 from napari_tilewise.runs.planner import make_plan
 from napari_tilewise.runs.request import Resources, RunRequest
@@ -304,7 +304,7 @@ class _Samples:
             Control(cancel=self.cancel),
             cache=run_plan.session.cache,
         )
-        images = given(
+        images = recipe_images(
             run_plan.recipe,
             run_plan.image.data,
             open_inputs(request.inputs, run_plan.image, run_plan.source_axes),

@@ -30,7 +30,7 @@ from napari_tilewise.grid import Grid
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.views.axis_order import open_inputs
 from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
-from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, given, named_spatial
+from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, named_spatial, recipe_images
 from napari_tilewise.pipeline.materialize import Decision, decide
 from napari_tilewise.runs.run_plan import OutputGeometry, RunPlan
 from napari_tilewise.sizes import format_size
@@ -113,7 +113,7 @@ class _Planner:
         """The recipe bound to its images, nothing materialized yet."""
         recipe = self.request.recipe
         inputs = open_inputs(self.request.inputs, self.image, self.axes)
-        images = given(
+        images = recipe_images(
             recipe, self.image.data, inputs, names=self.axes, spatial=self.request.axes.spatial
         )
         return bind_recipe(recipe, images, self.session)

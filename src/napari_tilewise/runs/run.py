@@ -228,7 +228,7 @@ class RunJob:
                 for level in range(1, len(writer.pyramid_levels())):
                     _write_level(session, writer, level)
             # The record of a conversion has the values of the run that computed its source.
-            writer.note(values={**history["values"], **scalars(run_plan.pipeline.met())})
+            writer.note(values={**history["values"], **scalars(run_plan.pipeline.recorded())})
             return writer.finish(session)
         except BaseException:
             if checkpoint is not None and not writer.is_in_place:
@@ -259,7 +259,7 @@ class RunJob:
         run_plan.session.emit(RunStarted(None, len(last.node_grid), run_plan.budget.total))
         with self.guard.watch(checkpoint), _worker_pool(run_plan, None):
             value = last.value()
-        history = {**history, "values": scalars(run_plan.pipeline.met())}
+        history = {**history, "values": scalars(run_plan.pipeline.recorded())}
         along = _looped_axes(run_plan) if last.part.output is Output.SCALAR else None
         path = write_value(output.path, value, output.overwrite, provenance=history, along=along)
         return path, value

@@ -179,6 +179,6 @@ def _memory_shares(budget: Budget) -> Iterator[str]:
     shares = {
         "decoded chunks": budget.cache,
         "tables": budget.tables,
-        "materialized results": budget.kept,
+        "materialized results": budget.materialized,
     }
     yield from (f"{format_size(size)} {name}" for name, size in shares.items() if size)

@@ -56,7 +56,7 @@ def choice_editor(spec: ChoiceSpec, parameter: Parameter, layers: LayersOf) -> E
 
 def names_editor(spec: Names, parameter: Parameter, layers: LayersOf) -> Editor:
     """Return a list in which several names can be selected."""
-    box = Select(choices=spec.known)
+    box = Select(choices=spec.names)
     box.native.setMaximumHeight(110)
     box.native.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 

@@ -68,7 +68,7 @@ def usual_value(spec: Spec, ndim: int = 2) -> Value:
     if isinstance(spec, ChoiceSpec):
         return spec.choices[0]
     if isinstance(spec, Names):
-        return spec.known[:1]
+        return spec.names[:1]
     if isinstance(spec, Range):
         return spec.names[0] if spec.names else (0, 1)
     if isinstance(spec, Text):

@@ -75,7 +75,7 @@ class Color(ChoiceSpec):
 class Colors(Names):
     """Several colours, each a name or three numbers."""
 
-    known: tuple[str, ...] = COLORS
+    names: tuple[str, ...] = COLORS
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray) or not len(value):

@@ -367,7 +367,7 @@ OPERATIONS = (
         family=families.REGIONS,
         specs={
             "intensity_image": SPECS["intensity_image"],
-            "properties": Names(known=PROPERTIES),
+            "properties": Names(names=PROPERTIES),
             "cache": SPECS["cache"],
             "separator": Text(advanced=True),
             "extra_properties": SPECS["extra_properties"],

@@ -381,8 +381,8 @@ class Operation:
         params = self.modern(params)
         for name in params:
             if name not in self.specs:
-                known = docstrings.signature(self.raw_function)
-                raise binding.unknown_parameter(self.name, name, self.specs, known)
+                raw_parameters = docstrings.signature(self.raw_function)
+                raise binding.unknown_parameter(self.name, name, self.specs, raw_parameters)
         return binding.bind(self.name, self.parameters, params, ndim)
 
     def bound_for(self, params: Parameters, ndim: int) -> dict[str, Any]:

@@ -220,20 +220,20 @@ class Text(Spec):
 class Names(Spec):
     """A sequence of names out of a known set."""
 
-    known: tuple[str, ...]
+    names: tuple[str, ...]
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         values = [value] if isinstance(value, str) else list(value)
-        unknown = [item for item in values if item not in self.known]
+        unknown = [item for item in values if item not in self.names]
         if unknown:
             raise InvalidParameter(
-                f"{name} holds {unknown[0]!r}: expected names among {', '.join(self.known)}."
+                f"{name} holds {unknown[0]!r}: expected names among {', '.join(self.names)}."
             )
         return tuple(values)
 
     def describe(self) -> str:
         """Return the expected values in words."""
-        return "names among " + ", ".join(self.known)
+        return "names among " + ", ".join(self.names)
 
 
 @dataclass(frozen=True, kw_only=True)

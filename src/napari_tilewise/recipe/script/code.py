@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from napari_tilewise.operations.spec.parameters import FOOTPRINTS
+from napari_tilewise.operations.spec.parameters import FOOTPRINTS, Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +121,8 @@ def argument_code(spec: Spec, value: Value) -> Code:
     if isinstance(checked, tuple) and _is_repeated(checked):
         pairs = (Group("(", (_array(array), repr(times)), ")") for array, times in checked)
         return Group("[", tuple(pairs), "]")
+    if isinstance(spec, Numbers) and isinstance(value, tuple):
+        value = list(value)  # `daisy` adds its sigmas to a list; nothing refuses one
     return literal(value)
 
 
