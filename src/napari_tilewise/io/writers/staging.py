@@ -1,6 +1,6 @@
 """Output appears complete or not at all: it grows under a hidden name beside its destination.
 
-Nosource under the final name is touched until the output is complete; then one rename replaces it.
+Nothing under the final name is touched until the output is complete; then one rename replaces it.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def check_vacant(path: Path, *, overwrite: bool) -> None:
     if path.is_symlink() or not path.is_dir() or not is_zarr(path):
         raise DestinationUnwritable(
             f"{str(path)!r} exists and is not a Zarr, so it is not overwritten; expected a Zarr "
-            "or nosource: give another destination, or remove it yourself."
+            "or nothing: give another destination, or remove it yourself."
         )
 
 
