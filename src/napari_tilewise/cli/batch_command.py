@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -72,10 +73,12 @@ def batch(
         else parse_recipe(recipe, param or [], input_ or [])
     )
     from napari_tilewise.batches import batch as run_batch
-    from napari_tilewise.cli.progress import cancellable, item_progress
+    from napari_tilewise.cli.interrupts import cancellable, in_background
+    from napari_tilewise.cli.progress import item_progress
 
     with cancellable() as cancel, item_progress() as listener:
-        report = run_batch(
+        compute = partial(
+            run_batch,
             task,
             source,
             destination,
@@ -93,6 +96,7 @@ def batch(
             axes=axes,
             spatial=spatial,
         )
+        report = in_background(compute)
     typer.echo(str(report))
     if report.failed or report.cancelled:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -52,11 +53,13 @@ def convert(
 
     Pixel sizes, units, axes, and names and colours of channels are kept if both formats have them.
     """
-    from napari_tilewise.cli.progress import cancellable, progress
+    from napari_tilewise.cli.interrupts import cancellable, in_background
+    from napari_tilewise.cli.progress import progress
     from napari_tilewise.runs import convert as converting
 
     with cancellable() as cancel, progress() as listener:
-        result = converting.convert(
+        compute = partial(
+            converting.convert,
             source,
             destination,
             level=level,
@@ -72,6 +75,7 @@ def convert(
             progress=listener,
             cancel=cancel,
         )
+        result = in_background(compute)
     typer.echo(result.path)
 
 

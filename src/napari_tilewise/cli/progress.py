@@ -1,15 +1,9 @@
-"""Progress in the shell: bars on a terminal, lines in a log file, both on stderr.
-
-Ctrl-C cancels, and leaves nothing incomplete behind.
-"""
+"""Progress in the shell: bars on a terminal, lines in a log file, both on stderr."""
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import typer
@@ -32,8 +26,6 @@ from napari_tilewise.engine.events import (
 from napari_tilewise.sizes import format_size, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.progress import ProgressColumn
 
 LOG_SECONDS = 10.0
@@ -211,27 +203,3 @@ def _text(event: Event) -> str:
     if isinstance(event, RunDone):
         return f"done in {event.seconds:.1f} s"
     return ""
-
-
-@contextmanager
-def cancellable() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C (or SIGTERM) sets; a second Ctrl-C interrupts at once."""
-    cancel = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield cancel
-        return
-
-    def request_cancel(number: int, frame: object) -> None:
-        if cancel.is_set():
-            raise KeyboardInterrupt
-        cancel.set()
-        typer.echo("Cancelling: tiles that are being computed finish first.", err=True)
-
-    before = {
-        number: signal.signal(number, request_cancel) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield cancel
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -66,7 +67,8 @@ def run(
     The result's path goes to stdout, progress to stderr.
     """
     recipe, inputs = parse_recipe(operation, param or [], input_ or [])
-    from napari_tilewise.cli.progress import cancellable, progress
+    from napari_tilewise.cli.interrupts import cancellable, in_background
+    from napari_tilewise.cli.progress import progress
     from napari_tilewise.runs import run
     from napari_tilewise.runs.plan import plan
 
@@ -78,7 +80,8 @@ def run(
         _print_plan(run_plan, destination, pyramid=not no_pyramid)
         return
     with cancellable() as cancel, progress() as listener:
-        result = run.run(
+        compute = partial(
+            run.run,
             recipe,
             source,
             destination,
@@ -96,12 +99,13 @@ def run(
             ome_zarr=ome_zarr,
             shards=shards,
         )
+        result = in_background(compute)
     typer.echo(result.value if isinstance(result.value, Number) else result.path)
 
 
 def _print_plan(run_plan: RunPlan, destination: str, *, pyramid: bool) -> None:
     """Print how a run would proceed, and how long it would take."""
-    from napari_tilewise.cli.progress import cancellable
+    from napari_tilewise.cli.interrupts import cancellable, in_background
     from napari_tilewise.runs.estimate import estimate
     from napari_tilewise.runs.traffic import shortage
 
@@ -110,7 +114,8 @@ def _print_plan(run_plan: RunPlan, destination: str, *, pyramid: bool) -> None:
     if warning is not None:
         typer.echo(f"warning {warning}")
     with cancellable() as cancel:
-        typer.echo(f"time    {estimate(run_plan, pyramid=pyramid, cancel=cancel)}")
+        compute = partial(estimate, run_plan, pyramid=pyramid, cancel=cancel)
+        typer.echo(f"time    {in_background(compute)}")
 
 
 def rerun(
@@ -128,14 +133,16 @@ def rerun(
 
     Prints whether the new output is identical, or how it differs; the exit code is 1 if it differs.
     """
-    from napari_tilewise.cli.progress import cancellable, progress
+    from napari_tilewise.cli.interrupts import cancellable, in_background
+    from napari_tilewise.cli.progress import progress
     from napari_tilewise.runs.rerun import Repetition
 
     repetition = Repetition.of(output)
     for note in repetition.notes:
         typer.echo(note, err=True)
     with cancellable() as cancel, progress() as listener:
-        result = repetition.run(
+        compute = partial(
+            repetition.run,
             to=to,
             memory=memory,
             workers=workers,
@@ -143,6 +150,7 @@ def rerun(
             progress=listener,
             cancel=cancel,
         )
+        result = in_background(compute)
     typer.echo(result.difference)
     if not result.identical:
         raise typer.Exit(1)
@@ -180,11 +188,13 @@ def list_runs(
 
 def _resume(unfinished: UnfinishedRun, options: Mapping[str, Any]) -> None:
     """Resume a run or a batch, and print what the command that started it prints."""
-    from napari_tilewise.cli.progress import cancellable, item_progress, progress
+    from napari_tilewise.cli.interrupts import cancellable, in_background
+    from napari_tilewise.cli.progress import item_progress, progress
 
     listening = item_progress() if unfinished.is_batch else progress()
     with cancellable() as cancel, listening as listener:
-        result = unfinished.resume(progress=listener, cancel=cancel, **options)
+        compute = partial(unfinished.resume, progress=listener, cancel=cancel, **options)
+        result = in_background(compute)
     if not unfinished.is_batch:
         typer.echo(result.value if isinstance(result.value, Number) else result.path)
         return
@@ -205,11 +215,13 @@ def demo(
     Finds the galaxies in the Hubble deep field, enlarged by mirroring, tile by tile; compares
     the result with scikit-image on the whole image, and prints the measured times.
     """
-    from napari_tilewise.cli.progress import cancellable, progress
+    from napari_tilewise.cli.interrupts import cancellable, in_background
+    from napari_tilewise.cli.progress import progress
     from napari_tilewise.cli.run_demo import run_demo, show
 
     with cancellable() as cancel, progress() as listener:
-        result = run_demo(size, output, progress=listener, cancel=cancel)
+        compute = partial(run_demo, size, output, progress=listener, cancel=cancel)
+        result = in_background(compute)
     typer.echo(result.summary())
     if not result.equal:
         raise typer.Exit(1)
