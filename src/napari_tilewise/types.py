@@ -41,6 +41,19 @@ class ArrayLike(Protocol):
         """Return the pixels of a region, given by a slice per axis."""
 
 
+@runtime_checkable
+class ChunkedArrayLike(ArrayLike, Protocol):
+    """An array-like that says in which boxes it is stored; a NumPy array is none of these.
+
+    The overloads of `apply` stand on it: a type checker that finds two of them for an array, whose
+    shape and data type it does not know, takes neither.
+    """
+
+    @property
+    def chunks(self) -> Any:
+        """Lengths of the stored boxes; None where there are none."""
+
+
 class RecipeLike(Protocol):
     """A `Recipe`, for modules that do not know the class."""
 

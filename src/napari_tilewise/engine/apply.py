@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.source import Source
     from napari_tilewise.operations.spec.operation import Operation, Output
-    from napari_tilewise.types import Array, ArrayLike, AxisNames, SpatialAxes, TileLengths, Value
+    from napari_tilewise.types import (
+        Array,
+        ArrayLike,
+        AxisNames,
+        ChunkedArrayLike,
+        SpatialAxes,
+        TileLengths,
+        Value,
+    )
 
 
 @overload
@@ -52,7 +60,7 @@ def apply(
 @overload
 def apply(
     name: str,
-    image: ArrayLike,
+    image: ChunkedArrayLike,
     /,
     *,
     axes: AxisNames | None = ...,
