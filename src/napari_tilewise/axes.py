@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import index
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.errors import InvalidAxes
 
@@ -41,7 +41,7 @@ class AxisSelection:
 
     names: str | Sequence[str] | None = None
     """One letter per axis; None: those that the image itself names."""
-    spatial: str | int | Sequence[int] | None = None
+    spatial: str | int | Sequence[int] | Sequence[str] | None = None
     """Letters or axis numbers; None: z, y and x if the axes are known, else all of them."""
 
 
@@ -115,7 +115,7 @@ def default_axes(ndim: int, *, is_rgb: bool = False) -> tuple[str, ...]:
 
 def spatial_indices(
     axes: str | Sequence[str] | None,
-    spatial: str | int | Sequence[int] | None,
+    spatial: str | int | Sequence[int] | Sequence[str] | None,
     ndim: int,
 ) -> tuple[int, ...]:
     """Return the indices of the axes that an operation runs over, in ascending order.
@@ -134,8 +134,8 @@ def spatial_indices(
     letters = parse(axes, ndim)
     if spatial is None:
         return tuple(range(ndim))
-    if isinstance(spatial, str):
-        indices = _from_letters(letters, spatial, ndim)
+    if isinstance(spatial, Sequence) and spatial and all(isinstance(s, str) for s in spatial):
+        indices = _from_letters(letters, "".join(map(str, spatial)), ndim)
     else:
         indices = _from_numbers(spatial, ndim)
     if not indices:
@@ -168,7 +168,7 @@ def _from_letters(letters: tuple[str, ...] | None, spatial: str, ndim: int) -> l
     return [letters.index(axis) for axis in names]
 
 
-def _from_numbers(spatial: int | Sequence[int], ndim: int) -> list[int]:
+def _from_numbers(spatial: Any, ndim: int) -> list[int]:
     try:
         items = spatial if isinstance(spatial, Sequence) else [spatial]
         numbers = [index(number) for number in items]

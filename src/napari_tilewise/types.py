@@ -54,6 +54,23 @@ class ChunkedArrayLike(ArrayLike, Protocol):
         """Lengths of the stored boxes; None where there are none."""
 
 
+@runtime_checkable
+class LabelledArray(ArrayLike, Protocol):
+    """An array that names its axes: an xarray DataArray."""
+
+    @property
+    def dims(self) -> tuple[Any, ...]:
+        """Names of the axes."""
+
+    @property
+    def coords(self) -> Any:
+        """Coordinates of the pixels by name."""
+
+    @property
+    def attrs(self) -> dict[Any, Any]:
+        """What else is known of the image, by name."""
+
+
 class RecipeLike(Protocol):
     """A `Recipe`, for modules that do not know the class."""
 

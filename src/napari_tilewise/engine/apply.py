@@ -10,6 +10,13 @@ import numpy as np
 
 from napari_tilewise import axes as _axes
 from napari_tilewise.engine.control import Control
+from napari_tilewise.engine.labelled import (
+    LabelledImage,
+    is_labelled,
+    is_lazy_labelled,
+    pixels_of,
+    plain_images,
+)
 from napari_tilewise.engine.lazy import as_source, to_dask
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.planes import LoopedCall, Planes
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
         ArrayLike,
         AxisNames,
         ChunkedArrayLike,
+        LabelledArray,
         SpatialAxes,
         TileLengths,
         Value,
@@ -49,7 +57,7 @@ def apply(
     /,
     *,
     axes: AxisNames | None = ...,
-    spatial: SpatialAxes | None = ...,
+    spatial: SpatialAxes | Sequence[str] | None = ...,
     tiles: TileLengths = ...,
     progress: Listener | None = ...,
     cancel: threading.Event | None = ...,
@@ -60,11 +68,26 @@ def apply(
 @overload
 def apply(
     name: str,
+    image: LabelledArray,
+    /,
+    *,
+    axes: AxisNames | None = ...,
+    spatial: SpatialAxes | Sequence[str] | None = ...,
+    tiles: TileLengths = ...,
+    progress: Listener | None = ...,
+    cancel: threading.Event | None = ...,
+    **params: Value,
+) -> Value: ...
+
+
+@overload
+def apply(
+    name: str,
     image: ChunkedArrayLike,
     /,
     *,
     axes: AxisNames | None = ...,
-    spatial: SpatialAxes | None = ...,
+    spatial: SpatialAxes | Sequence[str] | None = ...,
     tiles: TileLengths = ...,
     progress: Listener | None = ...,
     cancel: threading.Event | None = ...,
@@ -79,7 +102,7 @@ def apply(
     /,
     *,
     axes: AxisNames | None = ...,
-    spatial: SpatialAxes | None = ...,
+    spatial: SpatialAxes | Sequence[str] | None = ...,
     tiles: TileLengths = ...,
     progress: Listener | None = ...,
     cancel: threading.Event | None = ...,
@@ -93,7 +116,7 @@ def apply(
     /,
     *,
     axes: AxisNames | None = None,
-    spatial: SpatialAxes | None = None,
+    spatial: SpatialAxes | Sequence[str] | None = None,
     tiles: TileLengths = "auto",
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
@@ -106,12 +129,13 @@ def apply(
     name
         The operation's key: the dotted path below `skimage`, such as ``"filters.gaussian"``.
     image
-        A NumPy array, or anything with `shape`, `dtype` and slicing (dask, Zarr, HDF5 ...).
+        A NumPy array, or anything with `shape`, `dtype` and slicing (dask, Zarr, HDF5 ...). The
+        dims of an xarray DataArray name its axes.
     axes
         Names of the image's axes, such as ``"tcyx"``.
     spatial
-        The axes to run over, as letters of `axes` or axis numbers; the others are looped over.
-        All axes unless given, as in scikit-image.
+        The axes to run over, as letters of `axes`, names of dims or axis numbers; the others are
+        looped over. All axes unless given, as in scikit-image.
     tiles
         ``"auto"``, one tile length in pixels, or one per spatial axis. Never changes the result.
     progress
@@ -126,7 +150,8 @@ def apply(
     Array, dask.array.Array or Value
         The result that scikit-image returns: computed from a NumPy image, else a lazy dask array
         for images, masks, labels and scalars. Type checkers see these two; points, tables and
-        tuples of results, which are computed at once, are of scikit-image's own types.
+        tuples of results, which are computed at once, are of scikit-image's own types. From an
+        xarray DataArray, images and scalars are DataArrays, lazy if the image is made of chunks.
 
     Raises
     ------
@@ -140,10 +165,20 @@ def apply(
     operation = get_operation(name)
     session = Session(None, Control(progress, cancel))
     out = _output_array(operation, image, params)
-    image, eager = _checked_image(operation, image)
-    layout = StackLayout(_axes.AxisSelection(axes, spatial), tiles)
-    stack = build(operation, image, params, session, layout)
-    results = [_result(part, eager=eager) for part in stack.results()]
+    selection = _axes.AxisSelection(axes, spatial)
+    labelled = LabelledImage(image) if is_labelled(image) else None
+    if labelled is not None:
+        selection = labelled.selection(axes, spatial)
+        params = labelled.parameters(operation, params)
+        image, eager = pixels_of(image), not is_lazy_labelled(image)
+    else:
+        image, eager = _checked_image(operation, image)
+    layout = StackLayout(selection, tiles)
+    stack = build(operation, image, plain_images(params), session, layout)
+    parts = stack.results()
+    results = [_result(part, eager=eager) for part in parts]
+    if labelled is not None:
+        results = [labelled.labelled(*pair) for pair in zip(parts, results, strict=True)]
     if out is not None:
         return _filled(operation, out, results[0])
     return results[0] if stack.count is None else tuple(results)

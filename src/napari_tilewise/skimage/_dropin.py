@@ -22,7 +22,13 @@ from napari_tilewise.operations.not_operations import NOT_OPERATIONS
 from napari_tilewise.operations.spec.docstrings import resolve
 from napari_tilewise.operations.spec.operation import Exactness, Kind, Operation
 from napari_tilewise.sizes import format_size
-from napari_tilewise.skimage._lazy import computed, describe, has_lazy, is_lazy
+from napari_tilewise.skimage._lazy import (
+    computed,
+    describe,
+    has_lazy,
+    is_lazy,
+    is_named_in_memory,
+)
 from napari_tilewise.skimage._tiling import TILING, Tiling
 
 if TYPE_CHECKING:
@@ -202,7 +208,10 @@ class _Route:
             return args, kwargs, self._from_numpy(bound)
         images = {self._first, *self.operation.images}
         for name, value in bound.arguments.items():
-            if name not in images or (is_lazy(value) and value.shape == ()):
+            is_scalar = is_lazy(value) and value.shape == ()
+            # What is in memory beside a NumPy image gives a NumPy result.
+            beside = name != self._first and not is_lazy(image) and is_named_in_memory(value)
+            if name not in images or is_scalar or beside:
                 bound.arguments[name] = computed(value)
         if any(is_lazy(bound.arguments.get(name)) for name in images):
             return args, kwargs, self._from_lazy(bound)
@@ -330,7 +339,7 @@ def _computed_arguments(
     if path in SAFE_FUNCTIONS or not (has_lazy(args) or has_lazy(kwargs.values())):
         return args, kwargs
     for value in (*args, *kwargs.values()):
-        if is_lazy(value) and value.shape != ():
+        if is_lazy(value) and value.shape != () and not is_named_in_memory(value):
             reason = NOT_OPERATIONS.get(path, "")
             raise InvalidImage(
                 f"skimage.{path} is not computed tile by tile{reason and f' ({reason})'}: it would "

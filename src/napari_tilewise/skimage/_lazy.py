@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.engine.labelled import is_in_memory, is_labelled
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -29,6 +31,17 @@ def is_lazy(value: Any) -> bool:
     except TypeError:  # another library's own types, such as a tensor's
         return False
     return True
+
+
+def is_named_in_memory(value: Any) -> bool:
+    """Return whether a value is an array in memory that names its axes, such as xarray's.
+
+    Parameters
+    ----------
+    value
+        An argument of any type.
+    """
+    return is_labelled(value) and is_in_memory(value)
 
 
 def has_lazy(values: Iterable[Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_tilewise.engine.labelled import even_spacing
 from napari_tilewise.io.image import Image, bare
 from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
@@ -47,9 +48,8 @@ def _step(source: Any, name: Any) -> tuple[float, float]:
     if values.dtype.kind not in "iuf" or len(values) == 0:
         return 1.0, 0.0
     first = float(values[0])
-    size = (float(values[-1]) - first) / (len(values) - 1) if len(values) > 1 else 1.0
-    is_even = size > 0 and np.allclose(np.diff(values), size, rtol=1e-3)
-    return (size, first) if is_even else (1.0, 0.0)
+    spacing = even_spacing(values) if len(values) > 1 else 1.0
+    return (1.0, 0.0) if spacing is None or spacing < 0 else (spacing, first)
 
 
 def _unit(source: Any, name: Any) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from napari_tilewise.engine.labelled import is_labelled
 from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable
 from napari_tilewise.io.image import Image, bare
 from napari_tilewise.io.readers import hdf5, microscopes, npy, pictures, tiff
@@ -147,7 +148,7 @@ def _from_array(source: Any) -> Image:
             return from_array(source, location)
         # Without a name that opens it, it is an array like others.
         return replace(from_array(source, f"zarr.Array {source.name}"), format="array")
-    if all(hasattr(source, name) for name in ("dims", "coords", "attrs")):
+    if is_labelled(source):
         from napari_tilewise.io.readers.labelled_arrays import open_labelled
 
         return open_labelled(source)

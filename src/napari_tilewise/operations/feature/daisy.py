@@ -39,11 +39,14 @@ from napari_tilewise.operations.spec.operation import (
     last_axis,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers
+from napari_tilewise.operations.spec.pixel_positions import Sampling, unmoved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import DTypeLike
+
+    from napari_tilewise.operations.spec.pixel_positions import Samplings
 
 RED = [1, 0, 0]
 
@@ -395,6 +398,13 @@ def _parts(call: Call) -> tuple[Part, ...] | None:
     )
 
 
+def _sampling(call: Call, shape: tuple[int, ...]) -> Samplings:
+    layout = _Layout(call)
+    if shape != layout.grid_shape:  # the drawing
+        return unmoved(call, shape)
+    return (Sampling(float(call["step"]), float(layout.radius)),) * len(shape)
+
+
 def _plan(call: Call) -> Tiles | Parts:
     layout = _Layout(call)
     described = _descriptor_tiles(layout)
@@ -421,7 +431,7 @@ OPERATIONS = (
             ),
             "visualize": Flag(advanced=True),
         },
-        neighbourhood=Neighbourhood(halo=_halo),
+        neighbourhood=Neighbourhood(halo=_halo, sampling=_sampling),
         result=ResultSpec(dtype=_dtype, shape=_shape, channel=last_axis, parts=_parts),
         plan_of=_plan,
         limits=Limits(ndim=(2, 2), check=_check),

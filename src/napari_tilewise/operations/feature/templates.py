@@ -38,6 +38,7 @@ from napari_tilewise.operations.spec.operation import (
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Flag, Number
+from napari_tilewise.operations.spec.pixel_positions import shifted
 
 if TYPE_CHECKING:
     from napari_tilewise.grid import Region
@@ -160,7 +161,9 @@ OPERATIONS = (
             "mode": ChoiceSpec(choices=MODES, advanced=True),
             "constant_values": Number(usual=(-1, 1), advanced=True),
         },
-        neighbourhood=Neighbourhood(halo=_halo, border="mode"),
+        neighbourhood=Neighbourhood(
+            halo=_halo, border="mode", sampling=lambda call, shape: shifted([0] * len(shape))
+        ),
         result=ResultSpec(dtype=as_float, shape=_shape),
         plan_of=_plan,
         limits=Limits(ndim=(2, 3), check=_check),

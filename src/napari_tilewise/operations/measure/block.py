@@ -16,12 +16,14 @@ from napari_tilewise.operations.spec.operation import (
     Cost,
     Kind,
     Limits,
+    Neighbourhood,
     Operation,
     Output,
     ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import FunctionSpec, Number
+from napari_tilewise.operations.spec.pixel_positions import in_blocks
 
 if TYPE_CHECKING:
     from napari_tilewise.grid import Region
@@ -135,7 +137,12 @@ OPERATIONS = (
             "cval": Number(usual=(0, 1), advanced=True),
             "func_kwargs": Keywords(samples=({"dtype": "float64"}, {}), advanced=True),
         },
-        result=ResultSpec(output=Output.IMAGE, shape=_shape, dtype=lambda call: _probe(call).dtype),
+        result=ResultSpec(
+            output=Output.IMAGE,
+            shape=_shape,
+            dtype=lambda call: _probe(call).dtype,
+        ),
+        neighbourhood=Neighbourhood(sampling=lambda call, shape: in_blocks(_blocks(call))),
         plan_of=_block_reduce,
         limits=Limits(check=_check),
         cost=Cost(memory=6.0),

@@ -34,6 +34,7 @@ from napari_tilewise.operations.spec.operation import (
     tiled,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Array, ChoiceSpec, Number
+from napari_tilewise.operations.spec.pixel_positions import between_ends
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -273,7 +274,7 @@ OPERATIONS = (
             "background": Number(integer=True, usual=(0, 3), advanced=True),
         },
         result=ResultSpec(output=Output.MASK, dtype=_bool, shape=_subpixel_shape),
-        neighbourhood=Neighbourhood(halo=lambda call: 1),
+        neighbourhood=Neighbourhood(halo=lambda call: 1, sampling=between_ends),
         limits=Limits(check=_check_boundaries),
         plan_of=_find_boundaries,
         cost=Cost(memory=3.0),
@@ -294,9 +295,11 @@ OPERATIONS = (
             "background_label": Number(integer=True, usual=(0, 3), advanced=True),
         },
         limits=Limits(ndim=(2, 2), check=_check_marking, implied_channel=_colour_axis),
-        neighbourhood=Neighbourhood(halo=_marking_halo),
+        neighbourhood=Neighbourhood(halo=_marking_halo, sampling=between_ends),
         result=ResultSpec(
-            dtype=as_float, shape=lambda call: (*_subpixel_shape(call), 3), channel=last_axis
+            dtype=as_float,
+            shape=lambda call: (*_subpixel_shape(call), 3),
+            channel=last_axis,
         ),
         plan_of=_mark_boundaries,
         cost=Cost(memory=12.0),

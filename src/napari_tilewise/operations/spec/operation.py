@@ -53,6 +53,7 @@ from napari_tilewise.operations.spec.passes import (
     Value,
     normal_halo,
 )
+from napari_tilewise.operations.spec.pixel_positions import unmoved
 from napari_tilewise.operations.spec.substitution import run_fastest
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from napari_tilewise.grid import Halo
+    from napari_tilewise.operations.spec.pixel_positions import Samplings
     from napari_tilewise.types import DType, Parameters
 
 
@@ -178,7 +180,7 @@ class ResultSpec:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Neighbourhood:
-    """Which pixels around a tile its result depends on."""
+    """Which pixels around a tile its result depends on, and where those of the result lie."""
 
     halo: Callable[[Call], HaloLike] = _no_halo
     typical_halo: Callable[[Call], HaloLike] | None = None
@@ -186,6 +188,8 @@ class Neighbourhood:
     chosen for it, memory is stated for the bound."""
     border: str | None = None
     """Name of the parameter that holds the border mode."""
+    sampling: Callable[[Call, tuple[int, ...]], Samplings] = unmoved
+    """Where the pixels of a result of this shape lie, per spatial axis."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

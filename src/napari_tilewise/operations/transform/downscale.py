@@ -12,11 +12,13 @@ from napari_tilewise.operations.spec.operation import (
     Call,
     Cost,
     Kind,
+    Neighbourhood,
     Operation,
     ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Flag, Number
+from napari_tilewise.operations.spec.pixel_positions import in_blocks
 
 
 def _blocks(call: Call) -> tuple[int, ...]:
@@ -65,7 +67,13 @@ OPERATIONS = (
             "cval": CVAL,
             "clip": Flag(advanced=True),
         },
-        result=ResultSpec(dtype=_mean_dtype, shape=_reduced_shape),
+        result=ResultSpec(
+            dtype=_mean_dtype,
+            shape=_reduced_shape,
+        ),
+        neighbourhood=Neighbourhood(
+            sampling=lambda call, shape: in_blocks(call.per_axis(call["factors"]))
+        ),
         plan_of=_local_mean,
         cost=Cost(memory=4.0),
     ),

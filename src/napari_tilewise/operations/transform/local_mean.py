@@ -25,16 +25,19 @@ from napari_tilewise.operations.spec.operation import (
     Cost,
     Kind,
     Limits,
+    Neighbourhood,
     Operation,
     ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Flag
+from napari_tilewise.operations.spec.pixel_positions import between_ends, resampled
 from napari_tilewise.operations.transform.resize import LENGTH, Lengths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_tilewise.operations.spec.pixel_positions import Samplings
     from napari_tilewise.types import AnyFunction
 
 
@@ -167,6 +170,10 @@ def _plan(call: Call) -> Tiles:
     return Tiles(compute, source=source)
 
 
+def _sampling(call: Call, shape: tuple[int, ...]) -> Samplings:
+    return resampled(call, shape) if call["grid_mode"] else between_ends(call, shape)
+
+
 def _with_tuple(function: AnyFunction) -> AnyFunction:
     """Return scikit-image's function, which takes a tuple as shape, for any sequence."""
 
@@ -192,6 +199,7 @@ OPERATIONS = (
             "channel_axis": CHANNEL,
         },
         result=ResultSpec(dtype=as_float, shape=_result_shape, channel=_channel),
+        neighbourhood=Neighbourhood(sampling=_sampling),
         plan_of=_plan,
         limits=Limits(check=_check),
         cost=Cost(memory=6.0),

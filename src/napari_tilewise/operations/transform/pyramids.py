@@ -39,6 +39,7 @@ from napari_tilewise.operations.spec.operation import (
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Spec
+from napari_tilewise.operations.spec.pixel_positions import resampled
 from napari_tilewise.operations.transform.levels import (
     Levels,
     blur_of,
@@ -277,7 +278,9 @@ def _pyramid(name: str, levels: PyramidLevels, check: Callable[[Call], None]) ->
         result=ResultSpec(dtype=as_float, parts=levels.parts),
         plan_of=levels.plan,
         accuracy=ROUNDING,
-        neighbourhood=Neighbourhood(halo=levels.halo, typical_halo=_halo, border="mode"),
+        neighbourhood=Neighbourhood(
+            halo=levels.halo, typical_halo=_halo, border="mode", sampling=resampled
+        ),
         limits=Limits(check=check),
         cost=Cost(memory=8.0),
         step=AsStep(text="tuple({call})"),
@@ -298,7 +301,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float, shape=_reduced_shape),
         plan_of=_reduce,
         accuracy=ROUNDING,
-        neighbourhood=Neighbourhood(halo=_halo, border="mode"),
+        neighbourhood=Neighbourhood(halo=_halo, border="mode", sampling=resampled),
         limits=Limits(check=_check),
         cost=Cost(memory=8.0),
         note=_ORDERS,
@@ -311,7 +314,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float, shape=_expanded_shape),
         plan_of=_expand,
         accuracy=ROUNDING,
-        neighbourhood=Neighbourhood(halo=_halo, border="mode"),
+        neighbourhood=Neighbourhood(halo=_halo, border="mode", sampling=resampled),
         limits=Limits(check=_check),
         cost=Cost(memory=10.0),
         note=_ORDERS,

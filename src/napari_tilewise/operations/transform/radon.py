@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import wraps
 from math import floor, sqrt
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from napari_tilewise.operations.spec.operation import (
     ResultSpec,
 )
 from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Flag, Number, Numbers
+from napari_tilewise.operations.spec.pixel_positions import unplaced
 from napari_tilewise.operations.transform.integral import DataType
 
 if TYPE_CHECKING:
@@ -115,11 +117,13 @@ def _from_a_copy(function: AnyFunction) -> AnyFunction:
     return reconstruct
 
 
+_WHOLE = {**WHOLE, "neighbourhood": replace(WHOLE["neighbourhood"], sampling=unplaced)}
+
 OPERATIONS = (
     Operation(
         name="transform.radon",
         family=families.INTEGRALS,
-        **WHOLE,
+        **_WHOLE,
         specs={"theta": ANGLES, "circle": Flag(), "preserve_range": Flag(advanced=True)},
         result=ResultSpec(shape=_radon_shape, dtype=as_float),
         limits=Limits(ndim=(2, 2)),
@@ -128,7 +132,7 @@ OPERATIONS = (
     Operation(
         name="transform.iradon",
         family=families.INTEGRALS,
-        **WHOLE,
+        **_WHOLE,
         specs={
             "theta": ANGLES,
             "output_size": Number(
@@ -149,7 +153,7 @@ OPERATIONS = (
     Operation(
         name="transform.iradon_sart",
         family=families.INTEGRALS,
-        **WHOLE,
+        **_WHOLE,
         specs={
             "theta": ANGLES,
             "image": Array(ndim=2, optional=True, advanced=True),
@@ -168,7 +172,7 @@ OPERATIONS = (
     Operation(
         name="transform.frt2",
         family=families.INTEGRALS,
-        **WHOLE,
+        **_WHOLE,
         result=ResultSpec(
             shape=lambda call: (call.shape[0] + 1, call.shape[1]), dtype=lambda call: np.uint32
         ),
@@ -178,7 +182,7 @@ OPERATIONS = (
     Operation(
         name="transform.ifrt2",
         family=families.INTEGRALS,
-        **WHOLE,
+        **_WHOLE,
         result=ResultSpec(shape=lambda call: (call.shape[1],) * 2, dtype=lambda call: np.float64),
         limits=Limits(ndim=(2, 2), check=_check_ifrt2, nearest_shape=_one_row_more),
         cost=Cost(memory=5.0),

@@ -25,6 +25,7 @@ from napari_tilewise.operations.spec.operation import (
     ResultSpec,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers, Spec
+from napari_tilewise.operations.spec.pixel_positions import resampled
 from napari_tilewise.operations.transform.ranges import Resampling, clipped_tiles
 from napari_tilewise.operations.transform.sampling import MODES, Blur, Patch, Zoom, support
 
@@ -250,7 +251,7 @@ def _operation(
             ),
             **last_specs,
         },
-        neighbourhood=Neighbourhood(halo=_halo, border="mode"),
+        neighbourhood=Neighbourhood(halo=_halo, border="mode", sampling=resampled),
         result=ResultSpec(dtype=_dtype, shape=shape, channel=_channel),
         plan_of=_plan,
         limits=Limits(check=_check),

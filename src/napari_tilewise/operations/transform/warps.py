@@ -42,6 +42,7 @@ from napari_tilewise.operations.spec.parameters import (
     Number,
     Spec,
 )
+from napari_tilewise.operations.spec.pixel_positions import unplaced
 from napari_tilewise.operations.transform.ranges import Resampling, clipped_tiles
 from napari_tilewise.operations.transform.resize import (
     MODE,
@@ -275,6 +276,7 @@ def _operation(
     *,
     result: ResultSpec | None = None,
     limits: Limits | None = None,
+    neighbourhood: Neighbourhood | None = None,
 ) -> Operation:
     return Operation(
         name=f"transform.{name}",
@@ -282,7 +284,7 @@ def _operation(
         kind=Kind.GEOMETRY,
         accuracy=Accuracy(tolerance=TOLERANCE, single=TOLERANCE32),
         specs=specs,
-        neighbourhood=Neighbourhood(halo=_halo, border="mode"),
+        neighbourhood=neighbourhood or Neighbourhood(halo=_halo, border="mode"),
         result=result or ResultSpec(dtype=_dtype, shape=output_shape),
         plan_of=_warp_plan(view_of),
         limits=limits or Limits(ndim=(2, 3), check=_check),
@@ -337,6 +339,7 @@ _WARP_POLAR = _operation(
         **_SHARED,
     },
     result=ResultSpec(dtype=_dtype, shape=polar_shape),
+    neighbourhood=Neighbourhood(halo=_halo, border="mode", sampling=unplaced),
     limits=Limits(ndim=(2, 2), check=_check),
 )
 

@@ -19,11 +19,13 @@ from napari_tilewise.operations.spec.operation import (
     Cost,
     Kind,
     Limits,
+    Neighbourhood,
     Operation,
     ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers
+from napari_tilewise.operations.spec.pixel_positions import shifted
 
 if TYPE_CHECKING:
     from napari_tilewise.grid import Region
@@ -93,6 +95,9 @@ OPERATIONS = (
             "order": ChoiceSpec(choices=("K", "C", "F", "A"), advanced=True),
         },
         result=ResultSpec(shape=_shape),
+        neighbourhood=Neighbourhood(
+            sampling=lambda call, shape: shifted([s.start for s in _box(call)])
+        ),
         plan_of=_tiles,
         limits=Limits(check=_check, dtypes="buifc"),
         cost=Cost(memory=3.0),
