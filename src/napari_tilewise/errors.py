@@ -69,6 +69,10 @@ class SourceChanged(SourceUnreadable):
     """The source was removed or changed while it was read."""
 
 
+class SourceUnreachable(SourceUnreadable, ConnectionError):
+    """The source is behind a network, and its server does not answer."""
+
+
 class DestinationExists(TilewiseError, FileExistsError):
     """The destination exists and `overwrite` is not set."""
 

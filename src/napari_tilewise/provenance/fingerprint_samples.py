@@ -6,6 +6,7 @@ Each function yields samples: bytes, or plain data such as names and sizes.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +14,11 @@ import zarr
 from zarr.storage import MemoryStore
 
 from napari_tilewise.grid import Grid
+from napari_tilewise.io.network import is_of_network, network_error, patiently
 from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from napari_tilewise.io.image import ZarrArray
@@ -155,9 +157,15 @@ def of_url(url: str) -> Iterator[object]:
     for array in levels:
         yield array.metadata.to_dict()
     for array in levels[:1]:
-        for position in _positions(Grid(array.shape, array.shards or array.chunks)):
-            key = array.metadata.encode_chunk_key(position)
-            yield _fetch(url, "/".join(filter(None, (array.path, key))))
+        positions = _positions(Grid(array.shape, array.shards or array.chunks))
+        keys = map(array.metadata.encode_chunk_key, positions)
+        paths = ["/".join(filter(None, (array.path, key))) for key in keys]
+        try:
+            yield from patiently(partial(_fetch, url, paths))
+        except Exception as error:
+            if is_of_network(error):
+                raise network_error(error, repr(url)) from error
+            raise
 
 
 def levels_of(node: zarr.Group | ZarrArray) -> Iterator[ZarrArray]:
@@ -184,16 +192,18 @@ def _positions(grid: Grid) -> Iterator[tuple[int, ...]]:
         yield tuple(int(i) for i in np.unravel_index(number, grid.counts))
 
 
-def _fetch(url: str, key: str) -> bytes:
-    """Return the first MiB of a chunk; no bytes if it was never written."""
+def _fetch(url: str, keys: Sequence[str]) -> list[bytes]:
+    """Return the first MiB of each chunk; no bytes of one that was never written."""
     from fsspec.core import url_to_fs
 
     files, root = url_to_fs(url)
-    try:
-        content: bytes = files.cat_file(f"{root.rstrip('/')}/{key}", start=0, end=END)
-    except FileNotFoundError:
-        return b""
-    return content[:END]  # not every server respects the end
+    paths = [f"{root.rstrip('/')}/{key}" for key in keys]
+    answers = files.cat_ranges(paths, 0, END, on_error="return")
+    for answer in answers:
+        if isinstance(answer, Exception) and not isinstance(answer, FileNotFoundError):
+            raise answer
+    # Not every server respects the end.
+    return [b"" if isinstance(answer, Exception) else answer[:END] for answer in answers]
 
 
 def of_array(array: object) -> Iterator[object] | None:

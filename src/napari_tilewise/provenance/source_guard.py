@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import zarr
 
-from napari_tilewise.errors import SourceChanged, SourceNotFound, TilewiseError
+from napari_tilewise.errors import SourceChanged, SourceNotFound, SourceUnreachable, TilewiseError
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers import hdf5
 from napari_tilewise.io.readers.zarr_arrays import MARKERS, is_zarr, ome_metadata, open_node
@@ -108,7 +108,10 @@ class SourceGuard:
 
     def _settle(self, checkpoint: Checkpoint, *, is_changed: bool) -> None:
         for location, before in self._before.items():
-            now = source_state(location)
+            try:
+                now = source_state(location)
+            except SourceUnreachable:
+                continue  # its pixels were read while it answered
             if before is None or now == before:
                 continue
             if now is None:  # renamed: all tiles are right; deleted file by file: some may not be
@@ -150,6 +153,11 @@ def source_state(location: str) -> SourceState | None:
     ----------
     location
         An absolute path or a URL.
+
+    Raises
+    ------
+    SourceUnreachable
+        When the server of a URL does not answer.
     """
     try:
         if "://" in location:
@@ -160,6 +168,8 @@ def source_state(location: str) -> SourceState | None:
         if path.is_dir():
             return SourceState(_of_folder(path, "", FILES))
         status = path.stat()
+    except SourceUnreachable:
+        raise  # not a sign that anything is gone
     except (OSError, TilewiseError):
         return None
     return SourceState({"": (status.st_size, status.st_mtime_ns, status.st_ino)})

@@ -15,6 +15,7 @@ import struct
 import weakref
 import zlib
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -23,6 +24,7 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore, WrapperStore
 
 from napari_tilewise.errors import SourceChanged, SourceUnreadable
+from napari_tilewise.io.network import is_of_network, is_remote, network_error, patient
 from napari_tilewise.types import native_dtype, with_dtype
 
 if TYPE_CHECKING:
@@ -90,6 +92,8 @@ def read_error(exc: BaseException, name: str, region: str = "") -> SourceUnreada
     if isinstance(exc, SourceUnreadable):
         raise exc  # returned, it would become its own cause, which cannot be pickled
     subject = f"Region {region} of {name!r}" if region else f"{name!r}"
+    if is_of_network(exc):
+        return network_error(exc, subject)
     reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
     return SourceUnreadable(
         f"{subject} cannot be decoded ({reason}); expected intact pixel data, "
@@ -110,6 +114,8 @@ class CheckedArray:
         Opens the array in another process, for arrays that cannot be pickled.
     close
         Called when the array is no longer used.
+    waits
+        Whether reading waits for a network rather than for this machine.
     """
 
     def __init__(
@@ -119,10 +125,12 @@ class CheckedArray:
         *,
         reopen: Callable[[], CheckedArray] | None = None,
         close: Callable[[], object] | None = None,
+        waits: bool = False,
     ) -> None:
         self._array = array
         self._reopen = reopen
         self.name = name
+        self.waits = waits
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.dtype: DType = native_dtype(array.dtype)
         chunks = getattr(array, "chunks", None)
@@ -159,6 +167,10 @@ class CheckedArray:
             raise  # the caller's own mistake
         except DECODE_ERRORS as exc:
             raise read_error(exc, self.name, show_region(key, self.shape)) from exc
+        except Exception as exc:
+            if not is_of_network(exc):
+                raise
+            raise read_error(exc, self.name, show_region(key, self.shape)) from exc
         return with_dtype(block, self.dtype)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
@@ -174,7 +186,7 @@ class CheckedArray:
     def __reduce__(self) -> tuple[Callable[..., CheckedArray], tuple[Any, ...]]:
         if self._reopen is not None:
             return self._reopen, ()
-        return CheckedArray, (self._array, self.name)
+        return partial(CheckedArray, waits=self.waits), (self._array, self.name)
 
 
 class CheckedMap:
@@ -253,7 +265,7 @@ def checked(array: ZarrArray, name: str) -> CheckedArray:
     name
         The source, as the user named it.
     """
-    store = array.store
+    store = patient(array.store)
     if isinstance(store, LocalStore):
         document = "zarr.json" if array.metadata.zarr_format == 3 else ".zarray"
         store = _PresenceChecked(store, store.root / array.path / document, name)
@@ -263,4 +275,4 @@ def checked(array: ZarrArray, name: str) -> CheckedArray:
             store = _LengthChecked(store)
     if store is not array.store:
         array = zarr.open_array(store, path=array.path, mode="r")
-    return CheckedArray(array, name)
+    return CheckedArray(array, name, waits=is_remote(store))

@@ -13,6 +13,7 @@ from napari_tilewise.errors import MissingExtra, SourceNotFound, SourceUnreadabl
 from napari_tilewise.io.image import KEY, Image
 from napari_tilewise.io.metadata.channels import count_of, from_omero
 from napari_tilewise.io.metadata.units import unit_name
+from napari_tilewise.io.network import NEAR, is_of_network, network_error, patient
 from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, checked
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def open_node(location: str) -> zarr.Group | ZarrArray:
         A local folder that holds a Zarr, or a URL.
     """
     try:
+        if "://" in location and location.partition("://")[0] not in NEAR:
+            store = patient(FsspecStore.from_url(location, read_only=True))
+            return zarr.open(store, mode="r")
         return zarr.open(location, mode="r")
     except ImportError as exc:
         raise MissingExtra(
@@ -56,8 +60,12 @@ def open_node(location: str) -> zarr.Group | ZarrArray:
         raise SourceNotFound(
             f"There is no Zarr at {location!r}; check the spelling of the path or URL."
         ) from exc
-    except _BROKEN as exc:
-        raise _unreadable(location, f"{type(exc).__name__}: {exc}") from exc
+    except Exception as exc:
+        if is_of_network(exc):
+            raise network_error(exc, repr(location)) from exc
+        if isinstance(exc, _BROKEN):
+            raise _unreadable(location, f"{type(exc).__name__}: {exc}") from exc
+        raise
 
 
 def open_zarr(location: str) -> Image:
@@ -78,13 +86,17 @@ def open_zarr(location: str) -> Image:
             "run it again to complete it, or delete it."
         )
     multiscales = ome_metadata(node).get("multiscales")
-    if not multiscales:
-        return _only_array(node, location)
     try:
+        if not multiscales:
+            return _only_array(node, location)
         return _from_multiscales(node, multiscales[0], location)
     except SourceUnreadable:
         raise
-    except _BROKEN as exc:
+    except Exception as exc:
+        if is_of_network(exc):
+            raise network_error(exc, repr(location)) from exc
+        if not isinstance(exc, _BROKEN):
+            raise
         raise _unreadable(location, f"its OME-Zarr metadata: {exc!r}") from exc
 
 

@@ -1,0 +1,114 @@
+"""Sources behind a network: requests that fail for a moment are made again, wherever they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import zarr
+
+import napari_tilewise as tw
+from napari_tilewise.errors import SourceUnreachable
+from napari_tilewise.io import network
+from napari_tilewise.provenance.fingerprint import fingerprint
+from tests.io.servers import Objects, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytest.importorskip("aiohttp")
+NOISE = np.random.default_rng(0).integers(0, 60000, (128, 128)).astype(np.uint16)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "PAUSES", [0.0] * 5)
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> Objects:
+    """Return an OME-Zarr of 16 chunks, as a server holds it."""
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=3)
+    level = group.create_array("0", shape=NOISE.shape, chunks=(32, 32), dtype=NOISE.dtype)
+    level[:] = NOISE
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    scale = {"type": "scale", "scale": [1.0, 1.0]}
+    datasets = [{"path": "0", "coordinateTransformations": [scale]}]
+    multiscale = {"axes": axes, "datasets": datasets}
+    group.update_attributes({"ome": {"version": "0.5", "multiscales": [multiscale]}})
+    files = (path for path in tmp_path.rglob("*") if path.is_file())
+    return Objects({path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in files})
+
+
+@pytest.fixture
+def url(objects: Objects) -> Iterator[str]:
+    for address in serve(objects):
+        yield f"{address}/a.zarr"
+
+
+def often(method: str, path: str, number: int) -> int | None:
+    """Fail every request twice: with a status, then by cutting the connection."""
+    return {1: 503, 2: 0}.get(number)
+
+
+def test_every_door_tries_again(objects: Objects, url: str, tmp_path: Path) -> None:
+    objects.fails = often
+    assert fingerprint(url) == fingerprint(url)
+    objects.requests.clear()
+    assert tw.info(url)["shape"] == NOISE.shape
+    objects.requests.clear()
+    result = tw.apply("filters.gaussian", tw.open(url).data, sigma=1)
+    expected = tw.apply("filters.gaussian", NOISE, sigma=1)
+    np.testing.assert_array_equal(result.compute(), expected)
+    objects.requests.clear()
+    out = tmp_path / "out.ome.zarr"
+    tw.run(("filters.gaussian", {"sigma": 1}), url, out, executor="serial", memory="4 GiB")
+    np.testing.assert_array_equal(tw.open(out).data[:], expected)
+    objects.requests.clear()
+    report = tw.batch(("filters.gaussian", {"sigma": 1}), [url], tmp_path / "many", n_jobs=1)
+    assert [row["status"] for row in report.rows] == ["done"]
+
+
+@pytest.mark.parametrize("status", [503, 0])
+def test_what_remains_is_a_network_error_and_resumable(
+    objects: Objects, url: str, status: int, tmp_path: Path
+) -> None:
+    down = False
+    objects.fails = lambda method, path, number: status if down and "/c/3/3" in path else None
+    out = tmp_path / "out.ome.zarr"
+    request = (("filters.gaussian", {"sigma": 1}), url, out)
+    fingerprint(url)
+
+    def stop(event: object) -> None:
+        nonlocal down
+        down = True  # once the run has begun
+
+    with pytest.raises(SourceUnreachable, match="start again when it does"):
+        tw.run(*request, executor="serial", memory="4 GiB", progress=stop)
+    assert not out.exists()
+    objects.fails = lambda method, path, number: None
+    tw.run(*request, executor="serial", memory="4 GiB")
+    np.testing.assert_array_equal(
+        tw.open(out).data[:], tw.apply("filters.gaussian", NOISE, sigma=1)
+    )
+
+
+def test_a_server_that_does_not_answer_at_all() -> None:
+    with pytest.raises(SourceUnreachable, match="over the network"):
+        tw.open("http://127.0.0.1:9/a.zarr")
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_an_answer_that_lasts_is_asked_for_once(objects: Objects, url: str, status: int) -> None:
+    objects.fails = lambda method, path, number: status if "/c/" in path else None
+    image = tw.open(url)
+    objects.requests.clear()
+    if status == 404:  # a chunk that was never written
+        assert not image.data[:].any()
+    else:
+        with pytest.raises(tw.TilewiseError) as caught:
+            image.data[:]
+        assert not isinstance(caught.value, SourceUnreachable)
+    assert set(objects.requests.values()) == {1}
