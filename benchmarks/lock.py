@@ -15,7 +15,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests know what each operation takes
 
-from tests.test_declarations import parameters_for, sample
+from tests.operations.test_declarations import parameters_for, sample
 
 import napari_tilewise as tw
 from napari_tilewise.engine.apply import StackLayout, build, compute

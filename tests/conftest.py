@@ -30,9 +30,9 @@ def children() -> Any:
     """Return a context whose processes start at once, with everything imported."""
     context = multiprocessing.get_context("forkserver")
     modules = [
-        "tests.killed",
-        "tests.faulty",
-        "tests.measured",
+        "tests.runs.killed",
+        "tests.runs.faulty",
+        "tests.runs.measured",
         "napari_tilewise.runs.run",
         "napari_tilewise.cli",
     ]

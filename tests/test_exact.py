@@ -19,9 +19,8 @@ from skimage.util._map_array import ArrayMap
 import napari_tilewise as tw
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import Exactness, Operation, Output
-
-from .sources import ArrayLike
-from .strategies import Case, cases
+from tests.sources import ArrayLike
+from tests.strategies import Case, cases
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

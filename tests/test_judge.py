@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .judge import __main__ as judge
-from .judge import source
+from tests.judge import __main__ as judge
+from tests.judge import source
 
 SAMPLE = (
     "filters/rank/test_rank.py",

@@ -25,8 +25,7 @@ from napari_tilewise.errors import (
 )
 from napari_tilewise.operations.spec.docstrings import resolve
 from napari_tilewise.skimage import _dropin, _generate
-
-from .sources import ArrayLike
+from tests.sources import ArrayLike
 
 MODULES = [path for path in _generate.public_modules() if path]
 

@@ -14,8 +14,8 @@ from napari_tilewise.engine.apply import StackLayout, build
 from napari_tilewise.engine.checkpoint import Checkpoint
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.session import Session
+from tests.operations.test_declarations import parameters_for, sample
 from tests.strategies import cropped
-from tests.test_declarations import parameters_for, sample
 
 if TYPE_CHECKING:
     from pathlib import Path

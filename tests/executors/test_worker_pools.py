@@ -25,8 +25,8 @@ from napari_tilewise.operations.transform import integral
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, recipe_images
 from napari_tilewise.recipe import Recipe
 from tests.executors.pickled_pool import PickledPool
+from tests.operations.test_declarations import parameters_for, sample
 from tests.strategies import cropped
-from tests.test_declarations import parameters_for, sample
 
 if TYPE_CHECKING:
     from pathlib import Path

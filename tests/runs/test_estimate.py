@@ -21,8 +21,7 @@ from napari_tilewise.runs import estimate as module
 from napari_tilewise.runs.estimate import Estimate, _scaled, estimate
 from napari_tilewise.runs.plan import plan
 from napari_tilewise.runs.traffic import shortage, traffic
-
-from .sources import ArrayLike
+from tests.sources import ArrayLike
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import napari_tilewise as tw
-from tests.killed import CHUNK, die
+from tests.runs.killed import CHUNK, die
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ import zarr
 import napari_tilewise as tw
 from napari_tilewise.operations.spec.operation import Output
 from tests.executors.test_worker_pools import by_threads, recipe_of
+from tests.operations.test_declarations import sample
 from tests.strategies import cropped
-from tests.test_declarations import sample
 from tests.test_exact import assert_same
 
 if TYPE_CHECKING:

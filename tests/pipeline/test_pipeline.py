@@ -21,8 +21,7 @@ from napari_tilewise.pipeline.bind import bind_recipe, recipe_images
 from napari_tilewise.pipeline.materialize import decide
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.runs import plan
-
-from .sources import ArrayLike
+from tests.sources import ArrayLike
 
 COINS = data.coins()[:200, :260]
 CHAIN = Recipe(

@@ -13,9 +13,8 @@ from skimage import draw, transform
 
 import napari_tilewise as tw
 from napari_tilewise.operations.transform import integral, pyramids
-
-from .strategies import cases
-from .test_exact import assert_same, tiled, whole
+from tests.strategies import cases
+from tests.test_exact import assert_same, tiled, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,9 +20,8 @@ from napari_tilewise.engine.stack import Stack
 from napari_tilewise.errors import Cancelled, DestinationBusy, TilewiseError
 from napari_tilewise.io.writers.staging_zarr import StagingZarr
 from napari_tilewise.runs.resume import checkpoint_folder
-
-from . import killed
-from .executors.pickled_pool import Pickled
+from tests.executors.pickled_pool import Pickled
+from tests.runs import killed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import tifffile
 
 import napari_tilewise as tw
 from napari_tilewise.io.readers.open_image import open_image
-from tests.batch.functions import KILLS, deadly
+from tests.batches.functions import KILLS, deadly
 
 if TYPE_CHECKING:
     from pathlib import Path

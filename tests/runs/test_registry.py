@@ -24,9 +24,8 @@ from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.runs import registry
 from napari_tilewise.runs.convert import convert
 from napari_tilewise.runs.resume import checkpoint_folder
-
-from . import begun as children_of
-from .test_resume import content
+from tests.runs import begun as children_of
+from tests.runs.test_resume import content
 
 if TYPE_CHECKING:
     from pathlib import Path

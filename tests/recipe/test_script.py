@@ -41,14 +41,13 @@ from napari_tilewise.pipeline.bind import recipe_images as run_on
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.recipe.script.code import lay_out, literal, wrap
 from tests.io.writing import new_writer
-
-from .strategies import cases
-from .test_exact import assert_same
+from tests.strategies import cases
+from tests.test_exact import assert_same
 
 if TYPE_CHECKING:
     from napari_tilewise.engine.stack import Stack
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PLAIN = pytest.mark.parametrize("plain", [False, True], ids=["tiled", "plain"])
 HARDLY = ("transform.ifrt2",)
 """Operations that take hardly any image that is drawn: this one's side must be prime."""

@@ -16,7 +16,7 @@ from napari_tilewise.cli import main
 from napari_tilewise.halo_check import Verdict, check, findings
 from napari_tilewise.operations import OPERATIONS
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "my_ops.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "my_ops.py"
 
 
 @pytest.fixture

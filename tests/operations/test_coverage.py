@@ -13,10 +13,9 @@ from skimage.util import PendingSkimage2Change
 
 import napari_tilewise as tw
 from napari_tilewise.operations.not_operations import NOT_OPERATIONS
+from tests.strategies import cases
 
-from .strategies import cases
-
-PAGE = Path(__file__).parents[1] / "docs" / "operations.py"
+PAGE = Path(__file__).parents[2] / "docs" / "operations.py"
 SPEC = importlib.util.spec_from_file_location("operations_page", PAGE)
 page = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(page)

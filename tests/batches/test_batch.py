@@ -32,7 +32,7 @@ from napari_tilewise.errors import (
     SourceNotFound,
 )
 from napari_tilewise.io.readers.open_image import open_image
-from tests.batch import functions
+from tests.batches import functions
 
 if TYPE_CHECKING:
     from pathlib import Path

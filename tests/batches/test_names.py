@@ -13,7 +13,7 @@ import napari_tilewise as tw
 from napari_tilewise.batches import items_of
 from napari_tilewise.errors import InvalidParameter, SourceNotFound
 from napari_tilewise.recipe import Step
-from tests.batch import functions
+from tests.batches import functions
 
 if TYPE_CHECKING:
     from pathlib import Path

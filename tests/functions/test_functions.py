@@ -43,12 +43,11 @@ from napari_tilewise.operations.spec.parameters import (
     Text,
 )
 from napari_tilewise.pipeline.apply_recipe import apply_recipe
+from tests.strategies import cases
+from tests.test_exact import assert_same, tiled, whole
+from tests.test_import import modules_after
 
-from .strategies import cases
-from .test_exact import assert_same, tiled, whole
-from .test_import import modules_after
-
-EXAMPLE = Path(__file__).parent.parent / "examples" / "my_ops.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "my_ops.py"
 
 FILE = '''
 import numpy as np

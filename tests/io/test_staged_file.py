@@ -1,4 +1,4 @@
-"""A file is poured item by item, and waits while the run is paused."""
+"""A file is written item by item, and waits while the run is paused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_tilewise.engine.system.pool.LOOK", 0.001)
 
 
-def test_nothing_is_poured_while_the_run_is_paused() -> None:
+def test_nothing_is_written_while_the_run_is_paused() -> None:
     pause, seen = Pause(), []
 
     def listen(event: Event) -> None:

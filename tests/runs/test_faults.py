@@ -16,8 +16,7 @@ import zarr
 import napari_tilewise as tw
 from napari_tilewise.errors import DestinationUnwritable
 from napari_tilewise.io.writers.values import write_value
-
-from . import faulty
+from tests.runs import faulty
 
 if TYPE_CHECKING:
     from collections.abc import Callable

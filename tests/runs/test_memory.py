@@ -13,8 +13,7 @@ from skimage import data
 from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.operations.spec.kinds import Kind
 from napari_tilewise.runs.plan import plan
-
-from . import measured
+from tests.runs import measured
 
 MIB = 2**20
 OPTIONS: dict[str, Any] = {"memory": 700 * MIB, "workers": 2, "executor": "threads"}

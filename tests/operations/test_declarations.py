@@ -31,8 +31,7 @@ from napari_tilewise.operations.spec.operation import (
     Part,
     ResultSpec,
 )
-
-from .strategies import cropped, typical
+from tests.strategies import cropped, typical
 
 LENGTH = 256
 CONSTANT = 2 * 2**20
