@@ -273,7 +273,7 @@ def values(spec: Spec, ndim: int, seed: int) -> st.SearchStrategy[Any]:
         pair = st.tuples(st.floats(0, 0.4), st.floats(0.5, 1.0))
         found = st.one_of(st.sampled_from(spec.names), pair) if spec.names else pair
     elif isinstance(spec, Names):
-        found = st.lists(st.sampled_from(spec.known), min_size=1, max_size=4, unique=True)
+        found = st.lists(st.sampled_from(spec.names), min_size=1, max_size=4, unique=True)
     elif isinstance(spec, Footprint):
         found = footprints(ndim, sequences=spec.sequences)
     elif isinstance(spec, Array):
