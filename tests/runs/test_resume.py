@@ -11,11 +11,11 @@ import numpy as np
 import psutil
 import pytest
 import zarr
-from skimage import data
+from skimage import data, exposure
 
 import napari_tilewise as tw
 from napari_tilewise.engine.checkpoint import Checkpoint
-from napari_tilewise.engine.events import RunAfresh, RunLeft, RunResumed
+from napari_tilewise.engine.events import RunAfresh, RunLeft, RunResumed, TileDone
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.errors import Cancelled, DestinationBusy, TilewiseError
 from napari_tilewise.io.writers.staging_zarr import StagingZarr
@@ -334,3 +334,28 @@ def test_two_runs_at_once(tmp_path: Path) -> None:
         checkpoint.remove()
     tw.run(CHAIN, IMAGE, path, **OPTIONS)
     assert zarr.open(path)["0"].shape == IMAGE.shape
+
+
+def test_a_pass_is_resumed_in_the_order_that_it_began_in(
+    small_tiles: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another memory budget visits the tiles in other bands; merged tiles stay merged."""
+    monkeypatch.setattr("napari_tilewise.engine.pass_results.INTERVAL", 0)
+    image = (np.arange(128)[:, np.newaxis] * np.arange(160) % 251).astype("u1")
+    zarr.create_array(tmp_path / "a.zarr", data=image, chunks=(32, 32))
+    source, out, cancel = tmp_path / "a.zarr", tmp_path / "b.ome.zarr", threading.Event()
+
+    def cancel_soon(event: object) -> None:
+        if isinstance(event, TileDone) and event.done == 6:
+            cancel.set()
+
+    options: dict[str, Any] = {"workers": 1, "executor": "threads"}
+    monkeypatch.setattr("napari_tilewise.engine.plane.band_width", lambda *_: 1)
+    with pytest.raises(Cancelled):
+        tw.run(
+            "exposure.equalize_hist", source, out, cancel=cancel, progress=cancel_soon, **options
+        )
+    monkeypatch.setattr("napari_tilewise.engine.plane.band_width", lambda *_: 5)
+    tw.run("exposure.equalize_hist", source, out, **options)
+    result = zarr.open_group(out, mode="r")["0"][:]
+    np.testing.assert_array_equal(result, exposure.equalize_hist(image))

@@ -234,7 +234,7 @@ def test_a_smaller_budget_takes_smaller_tiles_and_stays_below_it() -> None:
     )
     recipe = tw.Recipe(NUCLEI)
     large = plan(recipe, image, memory="4 GiB", axes="yx")
-    small = plan(recipe, image, memory=large.budget.process + 200 * 2**20, axes="yx")
+    small = plan(recipe, image, memory=large.budget.process + 100 * 2**20, axes="yx")
     assert np.prod(small.tile) < np.prod(large.tile)
     assert small.budget.total <= large.budget.process + 200 * 2**20
     assert all(t % c == 0 for t, c in zip(small.grid.tile, small.output.chunks, strict=True))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from napari_tilewise.engine.source import PlaneView
+from napari_tilewise.engine.source import ChunkedSource, PlaneView
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.tile_order import band_width
 from napari_tilewise.engine.tile_size import tile_over
@@ -36,6 +36,11 @@ FEW_NUMBERS = frozenset({Kind.POINTWISE, Kind.NEIGHBOURHOOD})
 """Kinds of operations that gather a few numbers at most, however large the image."""
 CACHE = 0.25
 """Largest share of what is free for decoded chunks."""
+ROWS = 2
+"""Rows of a band's tiles that are kept decoded: the one that is computed, and what it shares with
+the one before."""
+SEVERAL_PASSES = frozenset({Kind.STATISTIC, Kind.CONNECTED, Kind.ITERATIVE})
+"""Kinds of operations that read an image more than once."""
 RUNTIME = 90 * 2**20
 """What libraries that are imported by the first tile add to the process."""
 CHILD = 260 * 2**20
@@ -212,11 +217,28 @@ def cache_bytes(stacks: Sequence[Stack], tile: Sequence[int], free: int, sharers
     spatial = [along[i] for i in first.call.spatial_axes]
     # The tile is the last step's, which may run over fewer axes than the first, or over more.
     lengths = [*[1] * len(spatial), *tile][-len(spatial) :]
-    box = [length + 2 * chunk for length, chunk in zip(lengths, spatial, strict=True)]
     most = min(int(free * CACHE), sharers * sum(map(_everything, stacks)))
+    box = [length + 2 * chunk for length, chunk in zip(lengths, spatial, strict=True)]
     width = band_width(box, item, most)
-    row = (width + 2) ** max(1, len(box) - 1)
-    return min(most, int(3 * row * prod(box) * item))
+    row = [
+        min(n, width * length + 2 * chunk)
+        for n, length, chunk in zip(first.call.spatial_shape, lengths, spatial, strict=True)
+    ]
+    row[0] = min(first.call.spatial_shape[0], box[0])
+    rows = min(most, sharers * ROWS * prod(row) * item)
+    pixels = sharers * _read_again(stacks)
+    return pixels if rows < pixels <= most else rows
+
+
+def _read_again(stacks: Sequence[Stack]) -> int:
+    """Return the bytes of the images that several passes read: decoded once, if all fits."""
+    again = [stack for stack in stacks if stack.call.operation.kind in SEVERAL_PASSES]
+    sources = {id(s): s for stack in again for s in (stack.source, *stack.images.values())}
+    return sum(
+        prod(source.shape) * source.dtype.itemsize
+        for source in sources.values()
+        if isinstance(source, ChunkedSource)
+    )
 
 
 def _everything(stack: Stack) -> int:

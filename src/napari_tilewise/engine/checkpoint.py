@@ -7,6 +7,7 @@ after its pixels are written, so that no tile in the journal is missing.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import socket
 import threading
@@ -221,7 +222,8 @@ class Checkpoint(PassResults):
     @property
     def is_empty(self) -> bool:
         """Whether nothing is done yet."""
-        return not any(self._tiles.values()) and not any(self.folder.glob("*.found"))
+        results = itertools.chain(self.folder.glob("*.found"), self.folder.glob("*.so-far"))
+        return not any(self._tiles.values()) and not any(results)
 
     def close(self) -> None:
         """Release the checkpoint, for a later run to resume."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from napari_tilewise.grid import Position
 
+EARLIER_BAND = 64
+"""Width of the bands of releases that did not note it, unless memory was short."""
 INTERVAL = 5.0
 """Seconds between two times that the total of a reduction is saved."""
 
@@ -120,11 +122,24 @@ class PartialResult:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._last = time.monotonic()
+        count, total, *band = unpickled(path) or (0, None)
+        self._merged: tuple[int, Any] = (count, total)
+        self._band: int | None = band[0] if band else EARLIER_BAND if count else None
+
+    def band(self, width: int) -> int:
+        """Return how many tiles wide the bands are in which the merged tiles were visited.
+
+        Parameters
+        ----------
+        width
+            The width in this run, which holds where no tile is merged yet.
+        """
+        self._band = self._band or width
+        return self._band
 
     def load(self) -> tuple[int, Any]:
         """Return how many tiles are merged, and their total (None for none)."""
-        merged: tuple[int, Any] | None = unpickled(self._path)
-        return merged or (0, None)
+        return self._merged
 
     def save(self, count: int, total: Any) -> None:
         """Save the total, unless it was saved a moment ago.
@@ -138,7 +153,7 @@ class PartialResult:
         """
         if time.monotonic() - self._last < INTERVAL:
             return
-        pickled(self._path, (count, total))
+        pickled(self._path, (count, total, self._band))
         self._last = time.monotonic()
 
 

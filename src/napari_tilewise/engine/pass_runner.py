@@ -19,6 +19,7 @@ from napari_tilewise.sizes import format_size
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_tilewise.engine.pass_results import PartialResult
     from napari_tilewise.engine.plane import Plane
     from napari_tilewise.engine.tile_tasks import SweepTask, WorkerPool
     from napari_tilewise.grid import Position
@@ -179,12 +180,15 @@ class PassRunner:
     def _reduced(self, reduction: Reduce, number: int) -> Any:
         session, name = self.plane.session, self._checkpoint_name(reduction, number)
         checkpoint, pool = session.checkpoint, session.worker_pool
+        partial_result = None
+        if checkpoint is not None and name is not None:
+            partial_result = checkpoint.partial_result(name)
         total = session.reduce(
             f"{self._name}: {reduction.description}",
             partial(self._contribution, reduction),
             self._merge(reduction),
-            self._items(reduction),
-            None if checkpoint is None or name is None else checkpoint.partial_result(name),
+            self._items(reduction, partial_result),
+            partial_result,
             None if pool is None else self._remote(pool, number),
         )
         return total if reduction.finish is None else reduction.finish(total)
@@ -203,14 +207,14 @@ class PassRunner:
 
         return contributions
 
-    def _items(self, reduction: Reduce) -> list[Position]:
+    def _items(self, reduction: Reduce, partial_result: PartialResult | None) -> list[Position]:
         """Return the positions of the tiles that a reduction visits, or numbers of its regions."""
         if reduction.regions is not None:
             self._refuse_too_large(max(map(size, reduction.regions), default=0))
             return [(number,) for number in range(len(reduction.regions))]
         if reduction.image is not None:
             return list(self.plane.blocks.look_at(reduction.image)[0].positions())
-        return self.plane.ordered()
+        return self.plane.ordered(partial_result)
 
     def _contribution(self, reduction: Reduce, position: Position) -> Any:
         """Return what one tile, or one of the reduction's regions, contributes."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeVar
 
+    from napari_tilewise.engine.pass_results import PartialResult
     from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.source import Source
     from napari_tilewise.grid import Position
@@ -74,11 +75,17 @@ class Plane:
         step, index = self.address
         return "-".join(map(str, ("step", step, *index, "pass", number)))
 
-    def ordered(self) -> list[Position]:
-        """Return the tiles in the order in which passes visit them."""
+    def ordered(self, partial: PartialResult | None = None) -> list[Position]:
+        """Return the tiles in the order in which passes visit them.
+
+        Parameters
+        ----------
+        partial
+            What an earlier run merged, with other memory perhaps: its order is kept to.
+        """
         cache = self.session.cache or shared_cache()
-        itemsize = self.source.dtype.itemsize
-        return banded(self.grid, band_width(self.grid.tile, itemsize, cache.capacity))
+        width = band_width(self.grid.tile, self.source.dtype.itemsize, cache.capacity)
+        return banded(self.grid, width if partial is None else partial.band(width))
 
     def guard(self, compute: Callable[[], T], tile: Region) -> T:
         """Run a tile's computation; an error names the operation and the tile.

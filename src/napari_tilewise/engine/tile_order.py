@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from napari_tilewise.grid import Grid
 
-WIDEST = 64
+WIDEST = 16
+"""Tiles: a band that is wider hardly saves another chunk from being decoded twice."""
 
 
 def banded(grid: Grid, width: int) -> list[tuple[int, ...]]:

@@ -33,6 +33,7 @@ from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, named_spatial, recipe_images
 from napari_tilewise.pipeline.materialize import Decision, decide
 from napari_tilewise.runs.run_plan import OutputGeometry, RunPlan
+from napari_tilewise.runs.tile_time import measure_pace
 from napari_tilewise.sizes import format_size
 
 if TYPE_CHECKING:
@@ -40,21 +41,33 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.control import Control
     from napari_tilewise.executors.executor import Executor
+    from napari_tilewise.pipeline.bind import RecipeImages
     from napari_tilewise.runs.request import RunRequest
     from napari_tilewise.runs.run_plan import Layout
+    from napari_tilewise.runs.tile_time import Pace
 
-LONGEST_TILE = {1: 2**22, 2: 2048, 3: 256}
+LONGEST_TILE = {1: 2**22, 2: 1024, 3: 128}
 """Longest tile by number of spatial axes, unless a halo needs more: it would only cost memory."""
-SHORTEST_TILE = 64
+SHORTEST_TILE = {1: 4096, 2: 64, 3: 32}
+"""Shortest tile by number of spatial axes, where nothing but time asks for short ones."""
+SMALL_CHUNK = 256
+"""Length of chunks that become no shorter for a tight budget."""
+HALOS = 4
+"""A tile is at least this many halos long, however long it takes."""
 CLUSTER_SHARE = 0.8
 """Share of a cluster worker's memory that a run plans with: dask moves data from 60 % on, but
 counts its own too; it stops at 80 %."""
 
 
 def make_plan(
-    request: RunRequest, control: Control, *, is_lasting: bool = False, layout: Layout | None = None
+    request: RunRequest,
+    control: Control,
+    *,
+    is_lasting: bool = False,
+    layout: Layout | None = None,
+    measures: bool = False,
 ) -> RunPlan:
-    """Return the plan of a run. No pixel is read.
+    """Return the plan of a run. No pixel is read, unless the time that tiles take is measured.
 
     Parameters
     ----------
@@ -66,6 +79,8 @@ def make_plan(
         Whether materialized results must outlast the process, for a run that resumes.
     layout
         Layout of an unfinished run, which the plan shares if it fits.
+    measures
+        Whether a window of the image is computed, so that tiles follow time as well as memory.
 
     Raises
     ------
@@ -79,6 +94,8 @@ def make_plan(
     planner = _Planner(request, session, executor, is_lasting=is_lasting)
     if resources.executor == AUTO:
         planner.executor = better(executor, planner.pipeline, request.source)
+    if measures and layout is None:
+        planner.pace = measure_pace(planner.pipeline, planner.images, control.cancel)
     return planner.plan(layout)
 
 
@@ -107,16 +124,21 @@ class _Planner:
         if spatial is None:
             spatial = named_spatial(self.axes, ndim)
         self.request = replace(request, axes=_axes.AxisSelection(self.axes, spatial))
+        self.pace: Pace | None = None
+
+    @cached_property
+    def images(self) -> RecipeImages:
+        """What the recipe is run on."""
+        inputs = open_inputs(self.request.inputs, self.image, self.axes)
+        return recipe_images(
+            self.request.recipe, self.image.data, inputs,
+            names=self.axes, spatial=self.request.axes.spatial,
+        )  # fmt: skip
 
     @cached_property
     def pipeline(self) -> Pipeline:
         """The recipe bound to its images, nothing materialized yet."""
-        recipe = self.request.recipe
-        inputs = open_inputs(self.request.inputs, self.image, self.axes)
-        images = recipe_images(
-            recipe, self.image.data, inputs, names=self.axes, spatial=self.request.axes.spatial
-        )
-        return bind_recipe(recipe, images, self.session)
+        return bind_recipe(self.request.recipe, self.images, self.session)
 
     @cached_property
     def limit(self) -> int:
@@ -155,7 +177,7 @@ class _Planner:
         scale, units = self._pixel_size(shape, axes)
         return RunPlan(
             self.request, self.image, self.axes, self.pipeline.with_layout(tile, materialized),
-            decisions, tile, OutputGeometry(axes, self._chunks(shape, axes), scale, units),
+            decisions, tile, OutputGeometry(axes, self._chunks(shape, axes, tile), scale, units),
             budget, self.limit, self.session, self.executor,
         )  # fmt: skip
 
@@ -189,11 +211,16 @@ class _Planner:
         ndim = len(last.shape)
         return _axes.default_axes(ndim, is_rgb=ndim > 1 and last.channel == ndim - 1)
 
-    def _chunks(self, shape: tuple[int, ...], axes: tuple[str, ...]) -> tuple[int, ...]:
-        if not self.pipeline.last.is_image:
+    def _chunks(
+        self, shape: tuple[int, ...], axes: tuple[str, ...], tile: Sequence[int] | None = None
+    ) -> tuple[int, ...]:
+        """Return the chunks of the output: no longer than the tiles, which are written at once."""
+        last = self.pipeline.last
+        if not last.is_image:
             return ()
-        chunks = default_chunks(shape, axes, self.pipeline.last.looped)
-        return tuple(min(chunk, length) for chunk, length in zip(chunks, shape, strict=True))
+        longest = shape if tile is None else last.grid(tile).tile
+        chunks = default_chunks(shape, axes, last.looped)
+        return tuple(map(min, chunks, shape, longest))
 
     def _fitting(
         self, tiles: Sequence[tuple[int, ...]], decisions: Sequence[Decision]
@@ -218,7 +245,8 @@ class _Planner:
     def _tiles(self, chunks: Sequence[int]) -> list[tuple[int, ...]]:
         """Return the tiles to try, the largest first: whole chunks of the output."""
         last = self.pipeline.last
-        unit = last.spatial_of(chunks) if last.is_image else [SHORTEST_TILE] * last.call.ndim
+        ndim = last.call.ndim
+        unit = last.spatial_of(chunks) if last.is_image else [SHORTEST_TILE.get(ndim, 16)] * ndim
         halo = max((h for s in self.pipeline.order for pair in s.halo for h in pair), default=0)
         longest = max(LONGEST_TILE.get(len(unit), 64), 4 * halo)
         tiles: list[tuple[int, ...]] = []
@@ -227,7 +255,26 @@ class _Planner:
             keeps_busy = len(Grid(last.call.spatial_shape, tile)) >= 2 * self.executor.slots
             if tile not in tiles and (keeps_busy or factor == 1):
                 tiles.append(tile)
-        return tiles
+        while any(n > SMALL_CHUNK for n in tiles[-1]):  # the output's chunks are shorter then too
+            tiles.append(tuple(n // 2 if n > SMALL_CHUNK else n for n in tiles[-1]))
+        return tiles if self.pace is None else self._quick(tiles, self.pace)
+
+    def _quick(self, tiles: list[tuple[int, ...]], pace: Pace) -> list[tuple[int, ...]]:
+        """Return those of the tiles that take no longer than a tile should; else shorter ones."""
+        last = self.pipeline.last
+        shape = last.spatial_of(last.shape) if last.is_image else last.call.spatial_shape
+        planes = prod(last.planes.lengths)
+        limit = pace.limit(shape, planes, self.max_workers)
+        quick = [tile for tile in tiles if pace.of_tile(tile) <= limit]
+        tile = list(tiles[-1])
+        least = max(SHORTEST_TILE.get(len(tile), 16), HALOS * pace.halo)
+        while not quick:
+            axis = max(range(len(tile)), key=tile.__getitem__)
+            if tile[axis] // 2 < least:
+                return [tuple(tile)]
+            tile[axis] //= 2
+            quick = [tuple(tile)] * (pace.of_tile(tile) <= limit)
+        return quick
 
     def _budget(self, tile: Sequence[int], workers: int, decisions: Sequence[Decision]) -> Budget:
         stored = [decision for decision in decisions if decision.keep]

@@ -165,7 +165,7 @@ def run(
     history = record(recipe, sources, output=destination)
     layout = unfinished_layout(history, output) if resume else None
     control = Control(progress, cancel, pause)
-    run_plan = make_plan(request, control, is_lasting=resume, layout=layout)
+    run_plan = make_plan(request, control, is_lasting=resume, layout=layout, measures=True)
     job = RunJob(run_plan, output, history, guard)
     return job.execute(resume=resume, started=started)
 
