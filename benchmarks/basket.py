@@ -1,8 +1,9 @@
-"""The declared operations against scikit-image: two workers, in turns in one process.
+"""The declared operations against scikit-image and an earlier build, in turns in one run.
 
-Each case runs with compiled kernels and, in a process of its own, without. The results are compared
-before anything is measured; what is printed is scikit-image's best wall time over that of
-`tw.apply`. On a machine that others use too, only the ratios mean anything.
+Every build is a process of its own that holds the same images and waits for its turn; scikit-image
+is measured in that of this build. Only one computes at a time. The results are compared before
+anything is measured; what is printed is the best wall time of the other over that of `tw.apply`. On
+a machine that others use too, only the ratios mean anything.
 """
 
 from __future__ import annotations
@@ -13,18 +14,31 @@ import subprocess
 import sys
 import time
 import warnings
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage as ndi
 from skimage import data, morphology
 
-import napari_tilewise as tw
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-Case = tuple[str, str, np.ndarray, dict[str, Any]]
+REPOSITORY = Path(__file__).parents[1]
+PAGE = REPOSITORY / "docs" / "benchmarks.md"
+CAP = 20.0
+"""Largest ratio that counts in the second mean."""
+
+
+class Case(NamedTuple):
+    """What is measured."""
+
+    name: str
+    label: str
+    image: np.ndarray
+    params: dict[str, Any]
 
 
 def photograph(size: int) -> np.ndarray:
@@ -37,39 +51,63 @@ def photograph(size: int) -> np.ndarray:
 
 
 def cases(size: int) -> Iterator[Case]:
-    """Yield what is measured: operation, label, image, parameters."""
+    """Yield the basket: operation, label, image, parameters."""
     u1 = photograph(size)
     u2, f4 = u1.astype(np.uint16) * 257, (u1 / 255).astype(np.float32)
-    small = f4[: size // 4, : size // 4]
-    mask = ndi.gaussian_filter(f4, 2) > 0.45
-    disk, box = morphology.disk(7), np.ones((5, 5), np.uint8)
-    yield "filters.gaussian", "uint16", u2, {"sigma": 2}
-    yield "filters.gaussian", "float32", f4, {"sigma": 2}
-    yield "filters.difference_of_gaussians", "float32", f4, {"low_sigma": 1, "high_sigma": 4}
-    yield "filters.unsharp_mask", "float32", f4, {"radius": 2}
-    yield "filters.median", "uint8 5x5", u1, {"footprint": box}
-    yield "filters.median", "uint8 disk 7", u1[: size // 2, : size // 2], {"footprint": disk}
-    yield "filters.rank.mean", "uint8 disk 7", u1, {"footprint": disk}
-    yield "filters.rank.median", "uint8 disk 7", u1, {"footprint": disk}
-    yield "filters.sobel", "uint8", u1, {}
-    yield "filters.scharr", "float32", f4, {}
-    yield "filters.sato", "float32", small, {"sigmas": (1, 2)}
-    yield "filters.threshold_local", "uint8", u1, {"block_size": 35}
-    yield "filters.threshold_sauvola", "uint8", u1, {"window_size": 25}
-    yield "filters.threshold_otsu", "uint16", u2, {}
-    yield "exposure.equalize_hist", "uint8", u1, {}
-    yield "morphology.erosion", "uint8 disk 7", u1, {"footprint": disk}
-    yield "morphology.opening", "uint8 disk 7", u1, {"footprint": disk}
-    yield "morphology.white_tophat", "uint8 disk 7", u1, {"footprint": disk}
-    yield "restoration.rolling_ball", "uint8 r25", u1[: size // 4, : size // 4], {"radius": 25}
-    yield "measure.label", "mask", mask, {}
-    yield "morphology.remove_small_objects", "mask", mask, {}
-    yield "morphology.remove_small_holes", "mask", mask, {}
-    yield "morphology.skeletonize", "mask", mask, {}
-    yield "filters.apply_hysteresis_threshold", "float32", f4, {"low": 0.4, "high": 0.7}
-    yield "feature.canny", "float32", f4, {"sigma": 2}
+    smooth = ndi.gaussian_filter(f4, 2)
+    mask = smooth > 0.45
     labels = ndi.label(mask)[0]
-    yield "segmentation.expand_labels", "int32", labels, {"distance": 5}
+    half, quarter = np.s_[: size // 2, : size // 2], np.s_[: size // 4, : size // 4]
+    length = max(16, size // 16)
+    volume = np.stack([np.roll(f4[:length, :length], z, 0) for z in range(length)])
+    disk, box = morphology.disk(7), np.ones((5, 5), np.uint8)
+    yield Case("filters.gaussian", "uint16", u2, {"sigma": 2})
+    yield Case("filters.gaussian", "float32", f4, {"sigma": 2})
+    yield Case("filters.gaussian", "float32 3-D", volume, {"sigma": 2})
+    yield Case("filters.difference_of_gaussians", "float32", f4, {"low_sigma": 1, "high_sigma": 4})
+    yield Case("filters.unsharp_mask", "float32", f4, {"radius": 2})
+    yield Case("filters.median", "uint8 5x5", u1, {"footprint": box})
+    yield Case("filters.median", "uint8 disk 7", u1[half], {"footprint": disk})
+    yield Case("filters.rank.mean", "uint8 disk 7", u1, {"footprint": disk})
+    yield Case("filters.rank.median", "uint8 disk 7", u1, {"footprint": disk})
+    yield Case("filters.sobel", "uint8", u1, {})
+    yield Case("filters.scharr", "float32", f4, {})
+    yield Case("filters.sato", "float32", f4[half], {"sigmas": (1, 2), "black_ridges": False})
+    yield Case("filters.frangi", "float32", f4[half], {"sigmas": (1, 2), "black_ridges": False})
+    yield Case("filters.threshold_local", "uint8", u1, {"block_size": 35})
+    yield Case("filters.threshold_sauvola", "uint8", u1, {"window_size": 25})
+    yield Case("filters.threshold_otsu", "uint16", u2, {})
+    yield Case("filters.apply_hysteresis_threshold", "float32", f4, {"low": 0.4, "high": 0.7})
+    yield Case("exposure.equalize_hist", "uint8", u1, {})
+    yield Case("exposure.equalize_adapthist", "uint8", u1, {})
+    yield Case("morphology.erosion", "uint8 disk 7", u1, {"footprint": disk})
+    yield Case("morphology.opening", "uint8 disk 7", u1, {"footprint": disk})
+    yield Case("morphology.white_tophat", "uint8 disk 7", u1, {"footprint": disk})
+    yield Case("restoration.rolling_ball", "uint8 r25", u1[quarter], {"radius": 25})
+    yield Case("restoration.denoise_tv_chambolle", "float32", f4, {})
+    yield Case("restoration.denoise_nl_means", "float32", f4[quarter], {"patch_distance": 7})
+    yield Case("restoration.denoise_bilateral", "float32", f4[quarter], {"sigma_spatial": 2})
+    yield Case("measure.label", "mask", mask, {})
+    yield Case("measure.label", "uint8", mask.view(np.uint8), {})
+    yield Case("morphology.remove_small_objects", "mask", mask, {})
+    yield Case("morphology.remove_small_holes", "mask", mask, {})
+    columns = ("label", "area", "centroid", "bbox", "mean_intensity")
+    params = {"intensity_image": u2, "properties": columns}
+    yield Case("measure.regionprops_table", "uint16", labels, params)
+    yield Case("morphology.local_maxima", "uint8", u1, {})
+    yield Case("morphology.local_maxima", "float32", smooth, {})
+    yield Case("morphology.skeletonize", "mask", mask, {})
+    yield Case("feature.canny", "float32", f4, {"sigma": 2})
+    yield Case("feature.peak_local_max", "float32", smooth, {"min_distance": 5})
+    yield Case("feature.hog", "float32", f4, {})
+    yield Case("transform.rescale", "float32", f4, {"scale": 0.5, "anti_aliasing": True})
+    yield Case("segmentation.expand_labels", "int32", labels, {"distance": 5})
+    seeds = ndi.label(morphology.local_minima(ndi.gaussian_filter(f4, 3)))[0]
+    yield Case("segmentation.watershed", "float32", smooth, {"markers": seeds})
+    yield Case("segmentation.watershed", "mask", -smooth, {"markers": labels, "mask": mask})
+
+
+# -- one build in a process of its own -------------------------------------------------------------
 
 
 def seconds(function: Callable[[], Any]) -> float:
@@ -79,57 +117,199 @@ def seconds(function: Callable[[], Any]) -> float:
     return time.perf_counter() - begin
 
 
-def ratio(case: Case, rounds: int) -> float:
-    """Return how many times faster than scikit-image's function an operation is."""
-    name, label, image, params = case
-    operation = tw.OPERATIONS[name]
-    defaults = {key: p.default for key, p in operation.parameters.items() if not p.required}
-    arguments = {**defaults, **params}
-    calls = (
-        lambda: operation.reference(image, **arguments),
-        lambda: tw.apply(name, image, **params),
-    )
-    expected, result = (np.asarray(call()) for call in calls)
+def compare(case: Case, calls: Sequence[Callable[[], Any]], tolerance: float) -> None:
+    """Stop where `tw.apply` does not return what scikit-image returns."""
+    expected, result = (call() for call in calls)
+    if isinstance(expected, dict):
+        for column in expected:
+            np.testing.assert_array_equal(result[column], expected[column])
+        return
+    expected, result = np.asarray(expected), np.asarray(result)
     if expected.dtype != result.dtype:
-        raise SystemExit(f"{name} {label}: {result.dtype} instead of {expected.dtype}")
+        raise SystemExit(f"{case.name} {case.label}: {result.dtype} instead of {expected.dtype}")
     scale = max(1.0, float(np.abs(expected).max())) if expected.dtype.kind == "f" else 1.0
-    np.testing.assert_allclose(result, expected, rtol=0, atol=operation.tolerance * scale)
-    best = [float("inf")] * 2
-    for _ in range(rounds):
-        best = [min(b, seconds(call)) for b, call in zip(best, calls, strict=True)]
-    return best[0] / best[1]
+    np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance * scale)
 
 
-def measure(size: int, rounds: int) -> None:
-    """Print the ratio of each case, one a line, then their geometric mean."""
+def serve(size: int) -> None:
+    """Answer each line with seconds of a call: scikit-image's, ours, or one after comparing."""
+    import napari_tilewise as tw
+
     warnings.simplefilter("ignore")  # of rank filters on deep images
-    ratios = []
     for case in cases(size):
-        ratios.append(ratio(case, rounds))
-        print(f"{case[0]:36s} {case[1]:14s} {ratios[-1]:8.2f}", flush=True)
-    print(f"{'geometric mean':51s} {np.exp(np.mean(np.log(ratios))):8.2f}", flush=True)
+        operation = tw.OPERATIONS[case.name]
+        defaults = {key: p.default for key, p in operation.parameters.items() if not p.required}
+        reference = getattr(operation, "reference", operation.function)
+        calls = {
+            "scikit-image": partial(reference, case.image, **{**defaults, **case.params}),
+            "tilewise": partial(tw.apply, case.name, case.image, **case.params),
+        }
+        while (line := sys.stdin.readline().strip()) != "next":
+            if line == "compare":
+                compare(case, list(calls.values()), operation.tolerance)
+                print(0.0, flush=True)
+            else:
+                print(seconds(calls[line]), flush=True)
+
+
+class Build:
+    """A process that holds the basket, of one build of the package.
+
+    Parameters
+    ----------
+    source
+        The folder that holds the package.
+    size
+        Length of the images in pixels.
+    kernels
+        ``TILEWISE_KERNELS`` there.
+    """
+
+    def __init__(self, source: Path, size: int, kernels: str = "") -> None:
+        environment = {**os.environ, "TILEWISE_KERNELS": kernels, "PYTHONPATH": str(source)}
+        command = [sys.executable, __file__, "--serve", "--size", str(size)]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            command, env=environment, stdin=pipe, stdout=pipe, text=True
+        )
+
+    def ask(self, line: str) -> float:
+        """Return the seconds of one call of the present case."""
+        self.tell(line)
+        assert self._process.stdout is not None
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise SystemExit(1)
+        return float(answer)
+
+    def tell(self, line: str) -> None:
+        """Send a line that has no answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+# -- the measurement -------------------------------------------------------------------------------
+
+
+class Row(NamedTuple):
+    """A case's best seconds."""
+
+    name: str
+    label: str
+    shape: tuple[int, ...]
+    scikit_image: float
+    earlier: float | None
+    tilewise: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster than scikit-image."""
+        return self.scikit_image / self.tilewise
+
+
+def measure(build: Build, earlier: Build | None, options: argparse.Namespace) -> Iterator[Row]:
+    """Yield the rows; the builds take turns."""
+    for case in cases(options.size):
+        if options.only in f"{case.name} {case.label}":
+            build.ask("compare")
+            yield _row(case, build, earlier, options.rounds)
+        for process in filter(None, (build, earlier)):
+            process.tell("next")
+
+
+def _row(case: Case, build: Build, earlier: Build | None, rounds: int) -> Row:
+    best = [float("inf")] * 3
+    for _ in range(rounds):
+        best[0] = min(best[0], build.ask("scikit-image"))
+        best[1] = min(best[1], build.ask("tilewise"))
+        if earlier is not None:
+            best[2] = min(best[2], earlier.ask("tilewise"))
+    before = None if earlier is None else best[2]
+    return Row(case.name, case.label, case.image.shape, best[0], before, best[1])
+
+
+def mean(ratios: Sequence[float]) -> float:
+    """Return the geometric mean."""
+    return float(np.exp(np.mean(np.log(ratios))))
+
+
+def summary(rows: Sequence[Row]) -> dict[str, float]:
+    """Return the means of the ratios, and the least."""
+    ratios = [row.ratio for row in rows]
+    numbers = {
+        "geometric mean": mean(ratios),
+        f"with every ratio capped at {CAP:.0f}": mean([min(CAP, ratio) for ratio in ratios]),
+        "slowest": min(ratios),
+    }
+    before = [row.earlier / row.tilewise for row in rows if row.earlier is not None]
+    return {**numbers, "against the earlier build": mean(before)} if before else numbers
+
+
+def page(rows: Sequence[Row], options: argparse.Namespace) -> str:
+    """Return docs/benchmarks.md."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "`python -m benchmarks basket --write` measures this table and writes this page. Each",
+        "operation runs through `tw.apply` and through scikit-image's function in turns, on the",
+        "same NumPy image; results are compared first. Ratios are the best wall time of",
+        "scikit-image over ours: above 1, we are faster.",
+        "",
+        f"{os.cpu_count()} processors, images of {options.size} x {options.size} pixels or the",
+        f"shape that the table names, the best of {options.rounds} rounds.",
+        "",
+    ]
+    lines += [f"- {name}: {number:.2f}" for name, number in summary(rows).items()]
+    if options.earlier:
+        lines += ["", f"The earlier build is commit {options.commit}, in the same run."]
+    lines += [
+        "",
+        "| operation | image | scikit-image (ms) | tilewise (ms) | ratio | to the earlier build |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        shape = " x ".join(map(str, row.shape))
+        before = "" if row.earlier is None else f"{row.earlier / row.tilewise:.2f}"
+        times = f"{row.scikit_image * 1e3:.1f} | {row.tilewise * 1e3:.1f} | {row.ratio:.2f}"
+        lines.append(f"| `{row.name}` | {row.label}, {shape} | {times} | {before} |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> int:
-    """Measure in this process, or in one without kernels and one with them."""
+    """Measure, print, and write the page where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=1024, help="length of the images in pixels")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--here", action="store_true", help="only this process, as it is")
+    parser.add_argument("--only", default="", help="part of an operation's name and label")
+    parser.add_argument("--kernels", default="", help="TILEWISE_KERNELS: 0, baseline, avx2, avx512")
+    parser.add_argument("--earlier", type=Path, help="a clone of an earlier commit")
+    parser.add_argument("--commit", default="b36aa5b", help="which that is, for the page")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.here:
-        measure(options.size, options.rounds)
+    if options.serve:
+        serve(options.size)
         return 0
-    failed = 0
-    command = [sys.executable, __file__, "--here", "--size", str(options.size)]
-    for kernels in ("0", ""):
-        print(f"-- TILEWISE_KERNELS={kernels}: scikit-image / tw.apply", flush=True)
-        environment = {**os.environ, "TILEWISE_KERNELS": kernels}
-        run = subprocess.run(
-            [*command, "--rounds", str(options.rounds)], env=environment, check=False
-        )
-        failed += run.returncode != 0
-    return failed
+    rows = []
+    with closing(Build(REPOSITORY / "src", options.size, options.kernels)) as build:
+        earlier = None if options.earlier is None else Build(options.earlier / "src", options.size)
+        for row in measure(build, earlier, options):
+            rows.append(row)
+            before = "" if row.earlier is None else f"{row.earlier / row.tilewise:8.2f}"
+            print(f"{row.name:36s} {row.label:14s} {row.ratio:8.2f}{before}", flush=True)
+        if earlier is not None:
+            earlier.close()
+    for name, number in summary(rows).items():
+        print(f"{name:51s} {number:8.2f}")
+    if options.write:
+        PAGE.write_text(page(rows, options))
+    return 0
 
 
 if __name__ == "__main__":

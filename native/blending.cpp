@@ -1,5 +1,6 @@
-// Contrast maps of the blocks around a pixel, blended by distance as scikit-image's CLAHE blends
-// them: products in double precision, sums in single precision, corner by corner.
+// Grey levels counted block by block, and the contrast maps of the blocks around a pixel, blended by
+// distance as scikit-image's CLAHE blends them: products in double precision, sums in single
+// precision, corner by corner.
 #include <cmath>
 
 #include "tilewise.h"
@@ -58,6 +59,24 @@ TILEWISE_API std::int32_t tilewise_blend(const void* bins, i64 ny, i64 nx, const
         blend(static_cast<const std::uint16_t*>(bins), ny, nx, Around{row_blocks, row_weights},
               Around{column_blocks, column_weights}, maps, blocks_per_row, bin_count,
               static_cast<std::uint16_t*>(to));
+        return ok;
+    });
+}
+
+// Adds 1 to counts[row block, column block, bin] at every pair of a row and a column; an axis is a list
+// of positions, each with its block. counts: row blocks x column blocks x bins.
+TILEWISE_API std::int32_t tilewise_block_counts(const void* bins, i64 width, const i64* rows,
+                                                const i64* row_blocks, i64 row_count, const i64* columns,
+                                                const i64* column_blocks, i64 column_count,
+                                                i64 blocks_per_row, i64 bin_count, i64* counts) {
+    return guarded([&]() -> std::int32_t {
+        Scratch<i64> offsets(column_count);
+        for (i64 k = 0; k < column_count; ++k) offsets[k] = column_blocks[k] * bin_count;
+        for (i64 y = 0; y < row_count; ++y) {
+            const std::uint16_t* line = static_cast<const std::uint16_t*>(bins) + rows[y] * width;
+            i64* __restrict row = counts + row_blocks[y] * blocks_per_row * bin_count;
+            for (i64 k = 0; k < column_count; ++k) ++row[offsets[k] + line[columns[k]]];
+        }
         return ok;
     });
 }

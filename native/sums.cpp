@@ -98,7 +98,8 @@ struct Columns {
 
 // label(x), value(x); the runs of a row are added at once.
 template <class L, class I>
-void regions(const L* labels, const I* values, const Volume& volume, i64 most, const Columns& columns) {
+void regions(const L* labels, const I* values, const Volume& volume, i64 least, i64 most,
+             const Columns& columns) {
     for (i64 z = 0; z < volume.nz; ++z)
         for (i64 y = 0; y < volume.ny; ++y) {
             const L* line = labels + (z * volume.ny + y) * volume.nx;
@@ -107,7 +108,8 @@ void regions(const L* labels, const I* values, const Volume& volume, i64 most, c
                 auto id = static_cast<i64>(line[x]);
                 i64 begin = x++;
                 while (x < volume.nx && line[x] == line[begin]) ++x;
-                if (id <= 0 || id > most) continue;
+                if (id < least || id > most) continue;
+                id -= least - 1;
                 i64 n = x - begin;
                 columns.areas[id] += n;
                 i64* sum = columns.sums + 3 * id;
@@ -175,19 +177,20 @@ TILEWISE_API std::int32_t tilewise_look_up(const void* from, i64 type, i64 n, i6
     return no_such_type;
 }
 
-// Adds to the columns of labels 1 to `most`; values may be null.
+// Adds to the columns of the labels from `least`, above 0, to `most`; `least` has row 1. Values may be
+// null.
 TILEWISE_API std::int32_t tilewise_regions(const void* labels, i64 type, const void* values,
-                                           i64 value_type, const i64* sizes, i64 most, i64* areas,
-                                           i64* sums, i64* boxes, i64* totals, i64* lows, i64* highs) {
+                                           i64 value_type, const i64* sizes, i64 least, i64 most,
+                                           i64* areas, i64* sums, i64* boxes, i64* totals, i64* lows, i64* highs) {
     Volume volume(sizes);
     Columns columns{areas, sums, boxes, totals, lows, highs};
     auto with_values = [&](auto label_tag) -> std::int32_t {
         using L = typename decltype(label_tag)::type;
         auto ids = static_cast<const L*>(labels);
         switch (value_type) {
-            case type_u8: return regions(ids, static_cast<const std::uint8_t*>(values), volume, most, columns), ok;
-            case type_u16: return regions(ids, static_cast<const std::uint16_t*>(values), volume, most, columns), ok;
-            case type_i32: return regions(ids, static_cast<const std::int32_t*>(values), volume, most, columns), ok;
+            case type_u8: return regions(ids, static_cast<const std::uint8_t*>(values), volume, least, most, columns), ok;
+            case type_u16: return regions(ids, static_cast<const std::uint16_t*>(values), volume, least, most, columns), ok;
+            case type_i32: return regions(ids, static_cast<const std::int32_t*>(values), volume, least, most, columns), ok;
             default: return no_such_type;
         }
     };

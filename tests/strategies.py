@@ -50,7 +50,7 @@ class Case:
     operation: Operation
     image: np.ndarray
     params: dict[str, Any]
-    tiles: tuple[int, ...]
+    tiles: tuple[int, ...] | str
     content: str
 
     def __repr__(self) -> str:

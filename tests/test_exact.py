@@ -6,6 +6,7 @@ Adding an operation adds no test: this file draws its images, parameters and til
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -185,7 +186,11 @@ def test_defaults_equal_whole(name: str, data: st.DataObject) -> None:
         with pytest.raises((tw.TilewiseError, type(error))):
             tiled(case)
         return
-    assert_same(case.operation, tiled(case), expected, case.image, case.params)
+    untouched = case.image.copy()
+    for tiles in (case.tiles, "auto"):  # the second: at once
+        found = tiled(replace(case, tiles=tiles))
+        assert_same(case.operation, found, expected, case.image, case.params)
+    np.testing.assert_array_equal(case.image, untouched)
 
 
 @pytest.mark.parametrize("name", list(tw.OPERATIONS))

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from skimage import filters, measure, restoration, segmentation
 
-from napari_tilewise.kernels import KERNELS, blended_maps, region_columns, sums_regions
+from napari_tilewise.kernels import (
+    KERNELS,
+    blended_maps,
+    block_counts,
+    region_columns,
+    sums_regions,
+)
 from tests.kernels.comparing import compare, equal, image_of, shape_of, strided
 
 GREY = ("uint8", "uint16", "float32", "float64")
@@ -101,6 +107,9 @@ def test_regions(dtype: str, instruction_set: str) -> None:
         intensity = image_of(rng, shape, ("uint8", "uint16", "int32")[trial % 3])
         assert sums_regions(labels, intensity)
         columns = region_columns(labels, 6, intensity)
+        above = region_columns(labels, 6, intensity, least=3)
+        np.testing.assert_array_equal(above.areas[1:], columns.areas[3:])
+        np.testing.assert_array_equal(above.boxes[1:], columns.boxes[3:])
         table = measure.regionprops(np.asarray(labels).astype(int), np.asarray(intensity, float))
         assert set(np.flatnonzero(columns.areas)) == {region.label for region in table}
         for region in table:
@@ -126,18 +135,21 @@ def test_watershed(dtype: str, instruction_set: str) -> None:
         if trial % 3 == 0:
             image = rng.integers(0, 4, shape).astype(dtype)
         markers = (rng.random(shape) < 0.05) * rng.integers(1, 9, shape)
+        seeds = [markers.astype("i4"), markers.astype("i8"), None]
+        if min(shape) > 3:
+            seeds.append(3)
         compare(
             "skimage.segmentation.watershed",
             segmentation.watershed,
             image,
-            markers.astype(("i4", "i8")[trial % 2]),
+            seeds[trial % len(seeds)],
             connectivity=int(rng.integers(1, ndim + 1)),
             mask=None if trial % 2 else strided(rng, rng.random(shape) < 0.8),
         )
     kernel = KERNELS["skimage.segmentation.watershed"]
     assert not kernel.accepts(image, markers, watershed_line=True)
     assert not kernel.accepts(image, markers, compactness=1)
-    assert not kernel.accepts(image, 5)
+    assert not kernel.accepts(image, 0)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "int64"])
@@ -177,3 +189,14 @@ def test_blended_maps(instruction_set: str) -> None:
                 levels = maps[blocks[0][:, None, row], blocks[1][None, :, column], image]
                 expected += (levels * weight).astype(np.float32)
         equal(blended_maps(image, blocks, weights, maps), expected.astype(np.uint16))
+
+
+def test_block_counts(instruction_set: str) -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(10):
+        image = rng.integers(0, 30, rng.integers(1, 70, 2)).astype("u2")
+        positions = [rng.integers(0, n, rng.integers(1, 90)) for n in image.shape]
+        blocks = [np.sort(rng.integers(0, 4, len(part))) for part in positions]
+        expected = np.zeros([part.max() + 1 for part in blocks] + [30], np.int64)
+        np.add.at(expected, (*np.ix_(*blocks), image[np.ix_(*positions)]), 1)
+        equal(block_counts(image, positions, blocks, 30), expected)

@@ -52,6 +52,7 @@ def test_the_property_test_meets_the_kernel(name: str, path: str, runs: Counter[
         runs.clear()
         try:
             tiled(case)
+            tiled(dataclasses.replace(case, tiles="auto"))
         except Exception:  # noqa: BLE001 - what is refused is the property test's subject
             return False
         return runs[path] > 0

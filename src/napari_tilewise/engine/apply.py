@@ -9,6 +9,7 @@ import dask.array as da
 import numpy as np
 
 from napari_tilewise import axes as _axes
+from napari_tilewise.engine.at_once import computed_at_once
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.labelled import (
     LabelledImage,
@@ -163,7 +164,6 @@ def apply(
         When `cancel` was set.
     """
     operation = get_operation(name)
-    session = Session(None, Control(progress, cancel))
     out = _output_array(operation, image, params)
     selection = _axes.AxisSelection(axes, spatial)
     labelled = LabelledImage(image) if is_labelled(image) else None
@@ -173,6 +173,13 @@ def apply(
         image, eager = pixels_of(image), not is_lazy_labelled(image)
     else:
         image, eager = _checked_image(operation, image)
+        is_free = axes is None and spatial is None and progress is None and cancel is None
+        is_free = is_free and isinstance(tiles, str) and tiles == "auto"
+        if is_free and isinstance(image, np.ndarray):
+            whole = computed_at_once(operation, image, params)
+            if whole is not None:
+                return whole[0] if out is None else _filled(operation, out, whole[0])
+    session = Session(None, Control(progress, cancel))
     layout = StackLayout(selection, tiles)
     stack = build(operation, image, plain_images(params), session, layout)
     parts = stack.results()

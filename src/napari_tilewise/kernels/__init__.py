@@ -9,8 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_tilewise.kernels.background_balls import ROLLING_BALL
-from napari_tilewise.kernels.bilateral_weights import DENOISE_BILATERAL
-from napari_tilewise.kernels.blended_maps import blended_maps
+from napari_tilewise.kernels.bilateral_weights import (
+    DENOISE_BILATERAL,
+    bilateral_filtered,
+    is_bilateral,
+)
+from napari_tilewise.kernels.blended_maps import blended_maps, block_counts
 from napari_tilewise.kernels.edge_magnitudes import EDGES
 from napari_tilewise.kernels.extrema_plateaus import LOCAL_MAXIMA, LOCAL_MINIMA
 from napari_tilewise.kernels.flooded_markers import WATERSHED
@@ -112,7 +116,10 @@ __all__ = [
     "RunLists",
     "VariationIteration",
     "available",
+    "bilateral_filtered",
     "blended_maps",
+    "block_counts",
+    "is_bilateral",
     "level",
     "levels",
     "region_columns",

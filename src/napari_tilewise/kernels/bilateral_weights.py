@@ -27,18 +27,31 @@ def _exact(
     *,
     channel_axis: int | None = None,
 ) -> bool:
+    size = _size(win_size, sigma_spatial)
+    return channel_axis is None and is_bilateral(image, size, bins, mode, cval)
+
+
+def is_bilateral(image: np.ndarray, size: int, bins: int, mode: str, cval: float) -> bool:
+    """Return whether `bilateral_filtered` has the function's bits.
+
+    Parameters
+    ----------
+    image, bins, mode, cval
+        As in `skimage.restoration.denoise_bilateral`.
+    size
+        Length of the window.
+    """
     return (
         image.dtype in _FLOATS
         and image.ndim == 2
         and min(image.shape) > 1  # one row or column comes back without its axis
-        and channel_axis is None
         and mode in ("constant", "symmetric")
-        and (mode == "constant" or min(image.shape) > _size(win_size, sigma_spatial) // 2)
+        and (mode == "constant" or min(image.shape) > size // 2)
         and abs(cval) < 1e3
         and 0 < bins < 2**24
         and is_moderate(image, 1e3)
         and rounds_alike()
-        and _size(win_size, sigma_spatial) % 2 == 1
+        and size % 2 == 1
     )
 
 
@@ -83,6 +96,36 @@ def denoise_bilateral(
     if lowest < 0:
         image = image - lowest
         highest -= lowest
+    result = bilateral_filtered(image, size, (colours, places), highest, (mode, cval))
+    if lowest < 0:
+        result += lowest
+    return result
+
+
+def bilateral_filtered(
+    image: np.ndarray,
+    size: int,
+    weights: tuple[np.ndarray, np.ndarray],
+    highest: Any,
+    border: tuple[str, float],
+) -> np.ndarray:
+    """Return the weighted means of a part of an image, as the function's own loop computes them.
+
+    Parameters
+    ----------
+    image
+        No pixel below 0, as `is_bilateral` accepts it.
+    size
+        Length of the window.
+    weights
+        By difference in level, one a bin, and by distance, both in the image's data type.
+    highest
+        The whole image's largest pixel.
+    border
+        `mode` and `cval` of `skimage.restoration.denoise_bilateral`.
+    """
+    image, (colours, places), (mode, cval) = contiguous(image), weights, border
+    bins = len(colours)
     result = np.empty_like(image)
     # The function's window has one row and column more in its table, which it reads by its size.
     call(
@@ -99,8 +142,6 @@ def denoise_bilateral(
         _MODES[mode],
         float(cval),
     )
-    if lowest < 0:
-        result += lowest
     return result
 
 

@@ -1,4 +1,4 @@
-"""Contrast maps of blocks, blended as CLAHE blends them."""
+"""Grey levels of blocks, counted, and their contrast maps, blended as CLAHE blends them."""
 
 from __future__ import annotations
 
@@ -57,3 +57,45 @@ def blended_maps(
         result,
     )
     return result
+
+
+def block_counts(
+    bins: np.ndarray, positions: Sequence[np.ndarray], blocks: Sequence[np.ndarray], count: int
+) -> np.ndarray:
+    """Return how often each bin occurs in each block.
+
+    Parameters
+    ----------
+    bins
+        Bin of each pixel, uint16 below `count`, shape (rows, columns).
+    positions
+        The rows, and the columns, whose crossings are counted.
+    blocks
+        The block of each of them, from 0.
+    count
+        Number of bins.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, shape (block rows, block columns, count).
+    """
+    rows, columns = (contiguous(np.asarray(part, np.int64)) for part in positions)
+    row_blocks, column_blocks = (contiguous(np.asarray(part, np.int64)) for part in blocks)
+    shape = (int(row_blocks.max(initial=-1)) + 1, int(column_blocks.max(initial=-1)) + 1, count)
+    counts = np.zeros(shape, np.int64)
+    call(
+        "block_counts",
+        contiguous(bins),
+        bins.shape[1],
+        rows,
+        row_blocks,
+        len(rows),
+        columns,
+        column_blocks,
+        len(columns),
+        shape[1],
+        count,
+        counts,
+    )
+    return counts

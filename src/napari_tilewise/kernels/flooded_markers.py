@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage as ndi
+from skimage.util import regular_seeds
 
 from napari_tilewise.kernels.arrays import GREY, contiguous, type_code
+from napari_tilewise.kernels.extrema_plateaus import LOCAL_MINIMA
 from napari_tilewise.kernels.footprint_windows import has_nan
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
+from napari_tilewise.kernels.run_lists import NDIMAGE_LABEL
 
 _LABELS = (np.dtype("i4"), np.dtype("i8"))
 
@@ -28,18 +31,39 @@ def _exact(
         image.dtype in GREY
         and 1 <= image.ndim <= 3
         and 0 < image.size < 2**30
-        and isinstance(markers, np.ndarray)
-        and markers.dtype in _LABELS
-        and markers.shape == image.shape
-        and markers.flags.c_contiguous  # the function writes to a copy of others
+        and _has_seeds(image, markers)
         and (mask is None or (np.shape(mask) == image.shape and mask.dtype == np.bool_))
-        and isinstance(connectivity, int)
+        and type(connectivity) is int
         and 1 <= connectivity <= image.ndim
         and offset is None
         and compactness == 0
         and not watershed_line
         and not has_nan(image)
     )
+
+
+def _has_seeds(image: np.ndarray, markers: Any) -> bool:
+    """Return whether these are markers that scikit-image turns into 32- or 64-bit labels."""
+    if markers is None or type(markers) is int:
+        return markers is None or markers > 0
+    return (
+        isinstance(markers, np.ndarray)
+        and markers.dtype in _LABELS
+        and markers.shape == image.shape
+        and markers.flags.c_contiguous  # the function writes to a copy of others
+    )
+
+
+def _seeds(image: np.ndarray, markers: Any, connectivity: int, inside: np.ndarray) -> np.ndarray:
+    """Return the markers as scikit-image makes them: labels inside the mask."""
+    if markers is None:
+        minima = LOCAL_MINIMA.run(image, connectivity=connectivity) * inside
+        structure = ndi.generate_binary_structure(image.ndim, connectivity)
+        return np.asarray(NDIMAGE_LABEL.run(minima, structure=structure)[0])
+    if isinstance(markers, int):
+        share = np.sum(inside) / image.size
+        markers = regular_seeds(image.shape, int(markers / share))
+    return np.asarray(markers * inside)
 
 
 def _neighbour_steps(shape: tuple[int, ...], structure: np.ndarray) -> np.ndarray:
@@ -72,7 +96,7 @@ def watershed(
     """
     inside = np.ones(image.shape, bool) if mask is None else mask
     padded = np.pad(contiguous(image), 1)
-    labels = np.pad(contiguous(markers * inside), 1)
+    labels = np.pad(contiguous(_seeds(image, markers, connectivity, inside)), 1)
     structure = ndi.generate_binary_structure(image.ndim, connectivity)
     steps = _neighbour_steps(padded.shape, structure)
     call(

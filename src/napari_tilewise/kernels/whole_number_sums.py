@@ -166,7 +166,7 @@ TAKE = Kernel("numpy.take", _exact_for_take, take)
 
 @dataclass(frozen=True, eq=False)
 class RegionColumns:
-    """What is summed over labelled regions, by label; index 0 is left at its start.
+    """What is summed over labelled regions; index 0 is left at its start, 1 is the least label.
 
     All are int64. Labels without pixels have area 0 and an empty box.
     """
@@ -200,7 +200,7 @@ def sums_regions(labels: np.ndarray, intensity: np.ndarray | None = None) -> boo
 
 
 def region_columns(
-    labels: np.ndarray, most: int, intensity: np.ndarray | None = None
+    labels: np.ndarray, most: int, intensity: np.ndarray | None = None, least: int = 1
 ) -> RegionColumns:
     """Return areas, coordinate sums, boxes and intensities of labelled regions.
 
@@ -212,9 +212,11 @@ def region_columns(
         The largest label that is looked at.
     intensity
         uint8, uint16 or int32, of the same shape.
+    least
+        The smallest label that is looked at, 1 or more.
     """
     labels = contiguous(labels)
-    ndim, count = labels.ndim, most + 1
+    ndim, count = labels.ndim, max(0, most - least + 1) + 1
     areas, sums = np.zeros(count, np.int64), np.zeros((count, 3), np.int64)
     boxes = np.zeros((count, 3, 2), np.int64)
     boxes[..., 0] = np.iinfo(np.int64).max
@@ -225,7 +227,7 @@ def region_columns(
     code = 0 if values is None else type_code(values.dtype)
     sizes = volume_sizes(labels)
     columns = areas, sums, boxes, totals, lows, highs
-    call("regions", labels, type_code(labels.dtype), values, code, sizes, most, *columns)
+    call("regions", labels, type_code(labels.dtype), values, code, sizes, least, most, *columns)
     boxes[areas == 0] = 0
     inner = slice(3 - ndim, None)
     of_values = (None, None, None) if values is None else (totals, lows, highs)

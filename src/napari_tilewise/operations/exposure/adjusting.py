@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.operations.exposure.clahe import clahe_dtype, clahe_plan, clahe_shape
+from napari_tilewise.operations.exposure.clahe import LOOK_UP, clahe_dtype, clahe_plan, clahe_shape
 from napari_tilewise.operations.exposure.intensity_histogram import cumulative
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.histograms import (
@@ -71,8 +71,6 @@ def _rescale_plan(call: Call) -> Plan:
 
 
 # -- equalize_hist ---------------------------------------------------------------------------------
-
-LOOK_UP = "numpy.take"
 
 
 def _equalize_plan(call: Call) -> Plan:
@@ -166,6 +164,7 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=clahe_dtype, shape=clahe_shape),
         plan_of=clahe_plan,
+        adapter=Adapter(kernels=(LOOK_UP,)),
         limits=Limits(finite=True),
         cost=Cost(memory=20.0),
     ),

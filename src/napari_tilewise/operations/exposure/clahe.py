@@ -19,17 +19,22 @@ from skimage.color import hsv2rgb, rgb2hsv
 from skimage.exposure import rescale_intensity
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.grid import Region, align, clip, grow, within
+from napari_tilewise.grid import Region, align, clip, extent, grow, within
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.histograms import gather_range, join_ranges
 from napari_tilewise.operations.shared.narrowing import narrow, needs_maximum
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.shared.retained import Retained
 from napari_tilewise.operations.spec.operation import Block, Call, Plan, Reduce, Tiles
+from napari_tilewise.operations.spec.substitution import instruction_set, run_fastest
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from napari_tilewise.operations.spec.passes import Passes
+
+LOOK_UP = "numpy.take"
+"""The function that maps 8- and 16-bit levels by a table."""
 
 LEVELS = 2**14
 """Number of gray levels that CLAHE uses internally."""
@@ -88,12 +93,13 @@ class _Grid:
             positions.append(np.pad(np.arange(n), pad, mode="reflect")[k // 2 : k // 2 + count * k])
         return positions
 
-    def grays(self, image: np.ndarray) -> np.ndarray:
-        """Return the histogram bin of every pixel."""
-        return image // np.uint16(1 + LEVELS // self.bins)
+    @property
+    def levels_per_bin(self) -> int:
+        """Number of gray levels that share a histogram bin."""
+        return 1 + LEVELS // self.bins
 
-    def histograms(self, image: np.ndarray, tile: Region) -> tuple[list[np.ndarray], np.ndarray]:
-        """Return the blocks, per axis, that contain a tile's pixels, and their counts."""
+    def histograms(self, grays: np.ndarray, tile: Region) -> tuple[list[np.ndarray], np.ndarray]:
+        """Return the blocks, per axis, that contain a tile's pixels, and their counts by bin."""
         indices, blocks, ordinals = [], [], []
         for mirrored, k, box in zip(self.mirrored, self.kernel, tile, strict=True):
             positions = np.flatnonzero((mirrored >= box.start) & (mirrored < box.stop))
@@ -101,9 +107,12 @@ class _Grid:
             block, ordinal = np.unique(positions // k, return_inverse=True)
             blocks.append(block)
             ordinals.append(ordinal)
-        grays = self.grays(image)[np.ix_(*indices)]
+        if _has_kernel(grays):
+            from napari_tilewise.kernels import block_counts
+
+            return blocks, block_counts(grays, indices, ordinals, self.bins)
         sizes = (*map(len, blocks), self.bins)
-        flat = np.ravel_multi_index((*np.ix_(*ordinals), grays), sizes)
+        flat = np.ravel_multi_index((*np.ix_(*ordinals), grays[np.ix_(*indices)]), sizes)
         return blocks, np.bincount(flat.ravel(), minlength=prod(sizes)).reshape(sizes)
 
     def maps(self, histograms: np.ndarray) -> np.ndarray:
@@ -116,27 +125,33 @@ class _Grid:
         flat = reach("exposure._adapthist", "map_histogram")(flat, 0, LEVELS - 1, size)
         return np.asarray(flat).reshape(histograms.shape)
 
-    def blend(self, image: np.ndarray, tile: Region, maps: np.ndarray) -> np.ndarray:
+    def blend(self, grays: np.ndarray, tile: Region, maps: np.ndarray) -> np.ndarray:
         """Return a tile, each pixel mapped by the blocks around it, summed in `_clahe`'s order."""
-        grays = self.grays(image)
-        ndim = len(self.shape)
-        lower_blocks, weights = [], []
-        for axis, (box, k) in enumerate(zip(tile, self.kernel, strict=True)):
+        around, weights = [], []
+        for box, k, n in zip(tile, self.kernel, self.counts, strict=True):
             shifted = np.arange(box.start, box.stop) + k // 2
-            distance = ((shifted % k) / k).reshape([-1 if i == axis else 1 for i in range(ndim)])
-            lower_blocks.append(shifted // k - 1)
-            weights.append((1 - distance, distance))
-        result = np.zeros(image.shape, np.float32)
-        for corner in product((0, 1), repeat=ndim):
-            blocks = [
-                np.clip(lower + offset, 0, n - 1)
-                for lower, offset, n in zip(lower_blocks, corner, self.counts, strict=True)
-            ]
+            distance, lower = (shifted % k) / k, shifted // k - 1
+            around.append(np.clip(np.stack([lower, lower + 1], axis=1), 0, n - 1))
+            weights.append(np.stack([1 - distance, distance], axis=1))
+        if _has_kernel(grays):
+            from napari_tilewise.kernels import blended_maps
+
+            return blended_maps(grays, around, weights, maps)
+        result = np.zeros(grays.shape, np.float32)
+        for corner in product((0, 1), repeat=grays.ndim):
+            blocks = [part[:, side] for part, side in zip(around, corner, strict=True)]
             weight: Any = 1.0
-            for axis in reversed(range(ndim)):
-                weight = weight * weights[axis][corner[axis]]
+            for axis in reversed(range(grays.ndim)):
+                along = np.expand_dims(
+                    weights[axis][:, corner[axis]], [i for i in range(grays.ndim) if i != axis]
+                )
+                weight = weight * along
             result += (maps[(*np.ix_(*blocks), grays)] * weight).astype(np.float32)
         return result.astype(np.uint16)
+
+
+def _has_kernel(grays: np.ndarray) -> bool:
+    return grays.ndim == 2 and instruction_set() is not None
 
 
 def _grid(call: Call) -> _Grid:
@@ -167,6 +182,7 @@ class _Equalizer:
         self.maximum: Any = None
         self.range: Any = None
         self.maps: np.ndarray | None = None
+        self._retained = Retained[np.ndarray](lambda gray: gray.nbytes)
 
     def source(self, tile: Region) -> Region:
         """Return the box of the image that a tile is computed from, with all colours."""
@@ -190,28 +206,53 @@ class _Equalizer:
             data = rgb2hsv(data[..., :3])[..., 2].copy()
         return narrow(data, 16, self.maximum)
 
+    def ends(self, data: np.ndarray) -> tuple[Any, Any]:
+        """Return the smallest and the largest value: narrowing keeps the order."""
+        if not self.color:
+            data = np.array([data.min(), data.max()])
+        return _ends(self.value(data))
+
+    def _look_up(self, table: np.ndarray, data: np.ndarray) -> np.ndarray:
+        """Return a 16-bit table's value at the value of each pixel."""
+        if data.dtype in (np.uint8, np.uint16) and not self.color:
+            table = table[self.value(np.arange(np.iinfo(data.dtype).max + 1, dtype=data.dtype))]
+            return np.asarray(run_fastest(LOOK_UP, np.take, table, data))
+        return np.asarray(run_fastest(LOOK_UP, np.take, table, self.value(data)))
+
+    @cached_property
+    def _level_table(self) -> np.ndarray:
+        """CLAHE's level of each 16-bit value."""
+        values = np.arange(2**16, dtype=np.uint16)
+        stretched = rescale_intensity(values, in_range=self.range, out_range=(0, LEVELS - 1))
+        return np.asarray(np.round(stretched).astype(np.uint16))
+
     def levels(self, data: np.ndarray) -> np.ndarray:
         """Return the gray image in CLAHE's levels."""
-        stretched = rescale_intensity(
-            self.value(data), in_range=self.range, out_range=(0, LEVELS - 1)
-        )
-        return np.asarray(np.round(stretched).astype(np.uint16))
+        return self._look_up(self._level_table, data)
+
+    def grays(self, data: np.ndarray) -> np.ndarray:
+        """Return the histogram bin of every pixel."""
+        return self._look_up(self._level_table // np.uint16(self.grid.levels_per_bin), data)
 
     def source_pixels(self, block: Block) -> np.ndarray:
         """Return the pixels of `source` from a block read with `halo`."""
         return block.data[within(self.source(block.tile), block.region)]
 
     def equalized(self, data: np.ndarray, tile: Region) -> np.ndarray:
-        """Return a tile of the equalized gray image from its `source`."""
+        """Return a tile of the equalized gray image from its `source`, in CLAHE's levels."""
         box = tile[:2] if self.color else tile
         if self.maps is not None:
-            gray = self.grid.blend(self.levels(data), box, self.maps)
-        else:
-            clahe = reach("exposure._adapthist", "_clahe")
-            grid = self.grid
-            gray = clahe(self.levels(data), list(grid.kernel), grid.limit, grid.bins)
-            gray = gray[within(box, grid.source(box))]
-        return np.asarray(gray).astype(as_float(self.call), copy=False)
+            return self.grid.blend(self.grays(data), box, self.maps)
+        clahe = reach("exposure._adapthist", "_clahe")
+        grid = self.grid
+        gray = clahe(self.levels(data), list(grid.kernel), grid.limit, grid.bins)
+        return np.asarray(gray[within(box, grid.source(box))])
+
+    def equalized_ends(self, block: Block) -> tuple[Any, Any]:
+        """Return the range of a tile of the equalized image, which is retained."""
+        gray = self.equalized(self.source_pixels(block), block.tile)
+        self._retained.put(tuple(s.start for s in block.tile), gray)
+        return _ends(gray)
 
     def reduce(self) -> Passes[tuple[Any, Any]]:
         """Compute maximum, range and histograms; return the range of the equalized image."""
@@ -219,7 +260,7 @@ class _Equalizer:
             ends = yield from gather_range(self.call)
             self.maximum = None if ends is None else ends[1]
         self.range = yield Reduce(
-            of=lambda block: _ends(self.value(self.source_pixels(block))),
+            of=lambda block: self.ends(self.source_pixels(block)),
             merge=join_ranges,
             halo=self.halo(),
             in_groups=True,
@@ -228,7 +269,7 @@ class _Equalizer:
         if self.grid.is_coarse:
             self.maps = self.grid.maps((yield from self._reduce_histograms()))
         result_range: tuple[Any, Any] = yield Reduce(
-            of=lambda block: _ends(self.equalized(self.source_pixels(block), block.tile)),
+            of=self.equalized_ends,
             merge=join_ranges,
             halo=self.halo(),
             in_groups=True,
@@ -244,7 +285,7 @@ class _Equalizer:
                 # the tile with the first colour counts these pixels
                 return [np.zeros(0, int)] * 2, np.zeros((0, 0, self.grid.bins), int)
             box = block.tile[:2] if self.color else block.tile
-            return self.grid.histograms(self.levels(self.source_pixels(block)), box)
+            return self.grid.histograms(self.grays(self.source_pixels(block)), box)
 
         def total(counted: Any) -> np.ndarray:
             if isinstance(counted, np.ndarray):
@@ -269,13 +310,25 @@ class _Equalizer:
 
     def tile(self, block: Block, ends: tuple[Any, Any]) -> np.ndarray:
         """Return a tile of the result."""
-        gray = rescale_intensity(self.equalized(block.data, block.tile), in_range=ends)
+        gray = self._retained.take(tuple(s.start for s in block.tile))
+        if gray is None or gray.shape != extent(block.tile):
+            gray = self.equalized(block.data, block.tile)
+        gray = self._rescaled(gray, ends)
         if not self.color:
             return np.asarray(gray)
         core = block.data[within(block.tile[:2], block.region[:2])]
         hsv = rgb2hsv(core[..., :3])
         hsv[..., 2] = gray
         return np.asarray(hsv2rgb(hsv)[..., block.tile[2]])
+
+    def _rescaled(self, gray: np.ndarray, ends: tuple[Any, Any]) -> np.ndarray:
+        """Return CLAHE's levels as floats, stretched from this range."""
+        kind = as_float(self.call)
+        low, high = (np.asarray(end).astype(kind)[()] for end in ends)
+        if gray.dtype != np.uint16 or gray.size < 2**16:
+            return np.asarray(rescale_intensity(gray.astype(kind), in_range=(low, high)))
+        table = rescale_intensity(np.arange(2**16).astype(kind), in_range=(low, high))
+        return np.asarray(run_fastest(LOOK_UP, np.take, table, gray))
 
 
 def _ends(image: np.ndarray) -> tuple[Any, Any]:

@@ -225,7 +225,7 @@ def _ridges(
         result=ResultSpec(dtype=as_float),
         plan_of=plan_of,
         limits=Limits(ndim=ndim, check=_check),
-        cost=Cost(memory=32.0),
+        cost=Cost(memory=32.0, at_once=2**24),
         adapter=adapter,
     )
 

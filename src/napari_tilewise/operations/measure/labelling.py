@@ -157,7 +157,7 @@ OPERATIONS = (
         limits=Limits(ndim=(1, 3)),
         plan_of=_label,
         adapter=Adapter(kernels=(LABELLING,)),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=2**24),
     ),
     SHANNON_ENTROPY,
 )

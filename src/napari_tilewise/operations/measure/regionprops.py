@@ -1,25 +1,28 @@
-"""`skimage.measure`, properties of regions: all bounding boxes first, then each object's values.
+"""`skimage.measure`, properties of regions: sums over the tiles first, then each object's values.
 
-A reduction computes every object's bounding box; objects are then read, each in its own box, and
-measured by scikit-image's own code. The whole image is never needed, but a whole object is.
+A reduction sums what every object's box, area, centroid and intensities follow from. Other
+properties are measured by scikit-image's own code on objects that are read, each in its own box.
+The whole image is never needed, but a whole object is for those.
 
-Memory grows with the number of objects: their labels and boxes, 8 bytes plus 16 per axis (twice
-while tiles are merged); a table's columns; and, for `regionprops`, about 2 kB and the pixels of
-each region.
+Memory grows with the number of objects: their labels and sums, 16 bytes plus 24 per axis, and 24
+with intensities (twice while tiles are merged); a table's columns; and, for `regionprops`, about 2
+kB and the pixels of each region.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from scipy import ndimage as ndi
 from skimage.measure import regionprops_table
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import Region, size, within
-from napari_tilewise.operations.measure.counted import countable, measure_counts
-from napari_tilewise.operations.shared.collected import Collected
+from napari_tilewise.operations.measure.region_sums import (
+    RegionSums,
+    reduce_region_sums,
+    sums_intensity,
+)
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
@@ -57,55 +60,9 @@ PROPERTIES = tuple(reach("measure._regionprops", "COL_DTYPES")) + tuple(
 # -- objects and their boxes -----------------------------------------------------------------------
 
 
-def _tile_boxes(block: Block) -> Collected:
-    """Return the labels in a tile and their absolute boxes, as an array (label, axis, side)."""
-    tile = block.data[block.core]
-    labels, ordinals = _ordinals(tile)
-    found_boxes = ndi.find_objects(ordinals, max_label=len(labels))
-    present_indices = [index for index, box in enumerate(found_boxes) if box is not None]
-    boxes = np.array(
-        [[(s.start, s.stop) for s in found_boxes[index]] for index in present_indices], np.int64
-    ).reshape(len(present_indices), tile.ndim, 2)
-    boxes += np.array([s.start for s in block.tile])[:, None]
-    return Collected(labels[present_indices], boxes)
-
-
-def _ordinals(tile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels that include all of a tile's, and the tile with their ordinals, from 1.
-
-    `find_objects` allocates memory for the largest number, so the ordinals are those in the tile.
-    """
-    high = tile.max()
-    is_object = tile > 0
-    low = tile.min(where=is_object, initial=high)
-    if high <= 0:
-        return tile.ravel()[:0], np.zeros(tile.shape, np.int64)
-    if int(high) - int(low) < tile.size:
-        labels = np.arange(int(high) - int(low) + 1).astype(tile.dtype) + low
-        return labels, np.where(is_object, tile - low + 1, 0).astype(np.int64)
-    labels, inverse = np.unique(tile[is_object], return_inverse=True)
-    ordinals = np.zeros(tile.shape, np.int64)
-    ordinals[is_object] = inverse + 1
-    return labels, ordinals
-
-
-def _join_boxes(collected: Collected) -> tuple[np.ndarray, np.ndarray]:
-    labels, boxes = collected.joined()
-    labels, inverse = np.unique(labels, return_inverse=True)
-    merged = np.empty((len(labels), *boxes.shape[1:]), np.int64)
-    merged[..., 0], merged[..., 1] = np.iinfo(np.int64).max, -1
-    np.minimum.at(merged[..., 0], inverse, boxes[..., 0])
-    np.maximum.at(merged[..., 1], inverse, boxes[..., 1])
-    return labels, merged
-
-
 def _extend(total: list[Any], part: list[Any]) -> list[Any]:
     total.extend(part)
     return total
-
-
-def _reduce_boxes() -> Reduce:
-    return Reduce(_tile_boxes, Collected.extend, finish=_join_boxes, description="boxes")
 
 
 def _windows(boxes: np.ndarray, grid_tile: Sequence[int]) -> list[tuple[Region, np.ndarray]]:
@@ -139,6 +96,7 @@ def _read_objects(
     labels: np.ndarray,
     boxes: np.ndarray,
     measure: Callable[[Block, list[tuple[int, Region]]], Any],
+    form: str = "",
 ) -> Passes[list[tuple[np.ndarray, Any]]]:
     """Return (indices of objects, ``measure(block, objects)``) for boxes with whole objects."""
     windows = _windows(boxes, _tile_of(call))
@@ -151,7 +109,11 @@ def _read_objects(
         return [(indices, measure(block, objects))]
 
     results: list[tuple[np.ndarray, Any]] = yield Reduce(
-        measure_window, _extend, regions=[region for region, _ in windows], description="regions"
+        measure_window,
+        _extend,
+        regions=[region for region, _ in windows],
+        description="regions",
+        form=form,
     )
     return results
 
@@ -208,7 +170,8 @@ REGION_KEYWORDS = ("extra_properties", "spacing", "offset")
 
 
 def _regionprops(call: Call) -> Plan:
-    labels, boxes = yield _reduce_boxes()
+    sums: RegionSums = yield reduce_region_sums()
+    labels, boxes = sums.labels, sums.boxes
     if len(labels) == 0:
         return Value([])
     parts = yield from _read_objects(
@@ -246,10 +209,54 @@ class _SampleRegion:
 
 
 def _regionprops_table(call: Call) -> Plan:
-    labels, boxes = yield _reduce_boxes()
-    if len(labels) == 0:
-        return Value((yield _empty_table(call)))
     names = [*call["properties"], *(f.__name__ for f in call["extra_properties"] or ())]
+    has_intensity = sums_intensity(call)
+    sums: RegionSums = yield reduce_region_sums(has_intensity)
+    if len(sums.labels) == 0:
+        return Value((yield _empty_table(call)))
+    columns = _columns_of_sums(call, sums, names, has_intensity)
+    computed = [name for name in names if name not in columns]
+    if computed:
+        columns |= yield from _computed_columns(call, sums, computed)
+    return Value({key: column for name in names for key, column in columns[name].items()})
+
+
+Columns: TypeAlias = dict[str, dict[str, np.ndarray]]
+"""The columns of each property by their names in the table."""
+
+
+def _columns_of_sums(
+    call: Call, sums: RegionSums, names: Sequence[str], has_intensity: bool
+) -> Columns:
+    """Return the columns of those properties that follow from sums.
+
+    Areas and centroids in units other than pixels are left to scikit-image's own arithmetic.
+    """
+    if call["spacing"] is not None and np.any(np.asarray(call["spacing"]) != 1):
+        return {}
+    shape = (2,) * call.ndim
+    intensity = np.zeros(shape, call["intensity_image"].dtype) if has_intensity else None
+    sample = reach("measure._regionprops", "RegionProperties")(
+        (slice(0, 2),) * call.ndim, 1, np.ones(shape, int), intensity, False
+    )
+    aliases = reach("measure._regionprops", "PROPS")
+    to_dict = reach("measure._regionprops", "_props_to_dict")
+    extra = {function.__name__ for function in call["extra_properties"] or ()}
+    columns = {}
+    for name in dict.fromkeys(names):
+        values = None if name in extra else sums.columns(aliases.get(name, name))
+        if values is not None:
+            samples = to_dict([sample], [name], call["separator"])
+            columns[name] = {
+                key: value.astype(column.dtype)
+                for (key, column), value in zip(samples.items(), values, strict=True)
+            }
+    return columns
+
+
+def _computed_columns(call: Call, sums: RegionSums, names: Sequence[str]) -> Passes[Columns]:
+    """Return the columns of properties that need each object's own pixels."""
+    labels, boxes = sums.labels, sums.boxes
 
     def measure(block: Block, objects: list[tuple[int, Region]]) -> Any:
         return _properties(call, block, objects, keep=False)
@@ -258,29 +265,20 @@ def _regionprops_table(call: Call) -> Plan:
     sample = _SampleRegion(region, names)
     del region
     to_dict = reach("measure._regionprops", "_props_to_dict")
-    counted = countable(call, names)
-    computed = [name for name in names if name not in counted]
-    sample_columns = {name: to_dict([sample], [name], call["separator"]) for name in names}
 
-    def table(block: Block, objects: list[tuple[int, Region]]) -> dict[str, np.ndarray]:
-        columns: dict[str, np.ndarray] = {}
-        if computed:
-            rows = [sample, *measure(block, objects)]
-            computed_columns = to_dict(rows, computed, call["separator"])
-            columns = {name: column[1:] for name, column in computed_columns.items()}
-        for name, counted_columns in measure_counts(block, objects, counted).items():
-            for (key, sample_column), column in zip(
-                sample_columns[name].items(), counted_columns, strict=True
-            ):
-                columns[key] = column.astype(sample_column.dtype, copy=False)
-        return {key: columns[key] for name in names for key in sample_columns[name]}
+    def table(block: Block, objects: list[tuple[int, Region]]) -> Columns:
+        rows = [sample, *measure(block, objects)]
+        return {name: to_dict(rows, [name], call["separator"]) for name in names}
 
-    parts = yield from _read_objects(call, labels, boxes, table)
+    parts = yield from _read_objects(call, labels, boxes, table, "columns")
     order = np.argsort(np.concatenate([indices for indices, _ in parts]))
-    table_columns = {}
-    for name in list(parts[0][1]):
-        table_columns[name] = np.concatenate([columns.pop(name) for _, columns in parts])[order]
-    return Value(table_columns)
+    columns: Columns = {}
+    for name in dict.fromkeys(names):
+        tables = [part.pop(name) for _, part in parts]
+        columns[name] = {
+            key: np.concatenate([table[key][1:] for table in tables])[order] for key in tables[0]
+        }
+    return columns
 
 
 def _empty_table(call: Call) -> Reduce:

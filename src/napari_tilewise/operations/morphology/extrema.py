@@ -32,6 +32,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import whole, whole_halo
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Cost,
@@ -265,7 +266,8 @@ def _local_operation(name: str, values: Callable[[np.ndarray], np.ndarray]) -> O
         neighbourhood=Neighbourhood(halo=_halo),
         plan_of=_local_plan(values),
         limits=Limits(check=_check),
-        cost=Cost(memory=6.0),
+        adapter=Adapter(kernels=(f"skimage.morphology.{name}",)),
+        cost=Cost(memory=6.0, at_once=2**24),
         note="A footprint that does not match a connectivity (such as a line) needs the whole "
         "image.",
     )

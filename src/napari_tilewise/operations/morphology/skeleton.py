@@ -242,8 +242,8 @@ OPERATIONS = (
         limits=Limits(ndim=(2, 3), check=_check_method),
         neighbourhood=Neighbourhood(halo=_skeleton_halo),
         plan_of=_skeletonize,
-        adapter=Adapter(kernels=(THINNING,)),
-        cost=Cost(memory=3.0),
+        adapter=Adapter(kernels=(THINNING, "skimage.morphology.skeletonize")),
+        cost=Cost(memory=3.0, at_once=2**24),
         note="method='lee' (the only one in 3D) visits pixels in raster order, so it needs the "
         "whole image.",
     ),

@@ -127,8 +127,11 @@ OPERATIONS = (
         result=ResultSpec(output=Output.LABELS),
         limits=Limits(dtypes="bui"),
         plan_of=_remove_small_objects,
-        cost=Cost(memory=3.0),
-        adapter=Adapter(modernize=renamed("min_size", "max_size"), kernels=(LABELLING,)),
+        cost=Cost(memory=3.0, at_once=2**24),
+        adapter=Adapter(
+            modernize=renamed("min_size", "max_size"),
+            kernels=(LABELLING, "skimage.morphology.remove_small_objects"),
+        ),
     ),
     Operation(
         name="morphology.remove_small_holes",
@@ -138,7 +141,10 @@ OPERATIONS = (
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         limits=Limits(dtypes="bui"),
         plan_of=_remove_small_holes,
-        cost=Cost(memory=3.0),
-        adapter=Adapter(modernize=renamed("area_threshold", "max_size"), kernels=(LABELLING,)),
+        cost=Cost(memory=3.0, at_once=2**24),
+        adapter=Adapter(
+            modernize=renamed("area_threshold", "max_size"),
+            kernels=(LABELLING, "skimage.morphology.remove_small_holes"),
+        ),
     ),
 )

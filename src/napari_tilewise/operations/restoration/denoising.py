@@ -77,32 +77,45 @@ def _bilateral_block(block: Block, call: Call, low: Any, high: Any, sigma: Any) 
     image = np.ascontiguousarray(np.atleast_3d(img_as_float(data)))
     color_lut = reach("restoration._denoise", "_compute_color_lut")
     spatial_lut = reach("restoration._denoise", "_compute_spatial_lut")
-    kernel = reach("restoration._denoise_cy", "_denoise_bilateral")
     colors = color_lut(call["bins"], sigma, high, dtype=image.dtype)
     distances = spatial_lut(_window(call), call["sigma_spatial"], dtype=image.dtype)
     if low < 0:
         image = image - low
         high = high - low
+    out = _weighted(call, image, high, sigma, colors, distances)
+    if low < 0:
+        out += low
+    if call.channel_axis is None:
+        return out.reshape(block.data.shape)
+    return np.moveaxis(out, -1, call.channel_axis)
+
+
+def _weighted(
+    call: Call, image: np.ndarray, high: Any, sigma: Any, colors: np.ndarray, distances: np.ndarray
+) -> np.ndarray:
+    """Return the weighted means of an image whose channels are last, by a kernel where one fits."""
+    from napari_tilewise.kernels import available, bilateral_filtered, is_bilateral
+
+    border, plane = (call["mode"], call["cval"]), image[..., 0]
+    is_gray = image.shape[2] == 1 and available()
+    if is_gray and is_bilateral(plane, _window(call), call["bins"], *border):
+        out = bilateral_filtered(plane, _window(call), (colors, distances), high, border)
+        return out[..., np.newaxis]
     out = np.empty(image.shape, image.dtype)
-    kernel(
+    reach("restoration._denoise_cy", "_denoise_bilateral")(
         image,
         high,
         _window(call),
         sigma,
         call["sigma_spatial"],
         call["bins"],
-        call["mode"],
-        call["cval"],
+        *border,
         colors,
         distances,
         np.empty(image.shape[2], image.dtype),
         out,
     )
-    if low < 0:
-        out += low
-    if call.channel_axis is None:
-        return out.reshape(block.data.shape)
-    return np.moveaxis(out, -1, call.channel_axis)
+    return out
 
 
 # -- non-local means -------------------------------------------------------------------------------
@@ -200,6 +213,7 @@ OPERATIONS = (
         cost=Cost(largest_region=global_numbers.largest_cut, memory=6.0),
         result=ResultSpec(dtype=as_float, dtype_varies=True),
         plan_of=_bilateral,
+        adapter=Adapter(kernels=("skimage.restoration.denoise_bilateral",)),
         limits=Limits(ndim=(2, 2), check=_check_bilateral, finite=True, shortest=2),
         note="scikit-image returns a constant integer image in its own dtype; a lazy result is "
         "always floating point.",

@@ -18,6 +18,7 @@ from napari_tilewise.operations.shared import global_numbers
 from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Cost,
@@ -250,7 +251,8 @@ OPERATIONS = (
             "channel_axis": CHANNEL,
         },
         neighbourhood=Neighbourhood(halo=_halo, typical_halo=_typical_halo),
-        cost=Cost(largest_region=_largest, memory=20.0),
+        adapter=Adapter(kernels=("skimage.restoration.denoise_tv_chambolle",)),
+        cost=Cost(largest_region=_largest, memory=20.0, at_once=2**24),
         result=ResultSpec(dtype=as_float),
         plan_of=_plan,
     ),

@@ -29,6 +29,7 @@ from napari_tilewise.operations.shared.components import Components, gather_comp
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out, whole, whole_halo
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Constraint,
@@ -320,7 +321,8 @@ OPERATIONS = (
         constraints=(Constraint(names=("offset",), satisfy=_offset_from_middle),),
         limits=Limits(check=_check),
         plan_of=_watershed,
-        cost=Cost(memory=24.0),
+        adapter=Adapter(kernels=("skimage.segmentation.watershed",)),
+        cost=Cost(memory=24.0, at_once=2**24),
         note="With mask=, each connected component of the mask is flooded in its own box. Without "
         "a mask, or if ties between seeds with different labels depend on the order in the whole "
         "image, the whole image is flooded at once.",

@@ -219,6 +219,11 @@ class Cost:
     memory: float = 4.0
     """Peak working memory per pixel of a region (or of the output, where that is larger), in
     float64 images, input and output included."""
+    at_once: int = 2**18
+    """Pixels up to which a kernel that stands for the function gets an image in memory whole."""
+    small_at_once: bool = False
+    """Whether the function itself gets small images whole: its plan checks nothing that the
+    declaration does not. Where the plan is `tiled` it does."""
     largest_region: Callable[[Call], int] | None = None
     """Pixels of the largest region that passes visit besides tiles, where that may be more."""
     holds_gil: bool = False

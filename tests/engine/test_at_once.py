@@ -1,0 +1,65 @@
+"""What goes through a function in one call: small images, and larger ones where a kernel pays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from skimage import measure
+
+import napari_tilewise as tw
+from napari_tilewise.engine import at_once
+from napari_tilewise.kernels import available
+
+if TYPE_CHECKING:
+    from napari_tilewise.engine.events import Event
+
+LARGE = np.random.default_rng(0).random((600, 700)) < 0.4
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each call of `apply` so far was computed at once."""
+    results: list[bool] = []
+    computed = at_once.computed_at_once
+
+    def noted(*args: Any) -> Any:
+        result = computed(*args)
+        results.append(result is not None)
+        return result
+
+    monkeypatch.setattr("napari_tilewise.engine.apply.computed_at_once", noted)
+    return results
+
+
+def test_a_large_image_goes_whole_where_a_kernel_stands_for_the_function(calls: list[bool]) -> None:
+    result = tw.apply("measure.label", LARGE, connectivity=1)
+    np.testing.assert_array_equal(result, measure.label(LARGE, connectivity=1))
+    assert calls == [available()]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"tiles": 300},
+        {"cancel": None, "progress": lambda event: None},
+        {"spatial": "x", "axes": "yx"},
+    ],
+)
+def test_tiles_compute_what_asks_for_them(calls: list[bool], arguments: dict[str, Any]) -> None:
+    tw.apply("measure.label", LARGE, **arguments)
+    assert calls == []
+
+
+def test_progress_is_told_of_small_images_too() -> None:
+    events: list[Event] = []
+    tw.apply("filters.gaussian", LARGE[:50, :50], progress=events.append)
+    assert events
+
+
+def test_the_result_is_never_the_input(calls: list[bool]) -> None:
+    image = np.random.default_rng(1).random((20, 30))
+    result = tw.apply("util.img_as_float", image)
+    assert calls == [True]
+    assert not np.shares_memory(result, image)
