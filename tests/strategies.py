@@ -84,7 +84,7 @@ def cases(draw: st.DrawFn, operation: Operation, *, defaults: bool = False) -> C
     )
     content = draw(st.sampled_from(CONTENTS))
     seed = draw(st.integers(0, 2**16))
-    image = make_image(content, tuple(full), dtype, seed)
+    image = with_trial_levels(operation, make_image(content, tuple(full), dtype, seed))
     params = draw(parameters(operation, ndim, image, channel, seed))
     # Nothing can be compared with a result that differs at every call.
     params = {name: value for name, value in params.items() if operation.specs[name].reproducible}
@@ -93,6 +93,15 @@ def cases(draw: st.DrawFn, operation: Operation, *, defaults: bool = False) -> C
         kept |= {n for n, p in operation.specs.items() if isinstance(p, Seed)}
         params = {name: value for name, value in params.items() if name in kept}
     return Case(operation, image, params, draw(_tiles(operation, image, params, ndim)), content)
+
+
+def with_trial_levels(operation: Operation, image: np.ndarray) -> np.ndarray:
+    """Return an image with no more grey levels than to try the operation on."""
+    most = operation.cost.trial_levels
+    if most is None or image.dtype.kind not in "iu" or not image.size:
+        return image
+    span = int(image.max()) - int(image.min()) + 1
+    return image // image.dtype.type(max(1, -(-span // most)))
 
 
 def trial_length(operation: Operation, longest: int) -> int:

@@ -250,6 +250,7 @@ def _scalar(call: Call) -> tuple[int, ...]:
 THRESHOLD = ResultSpec(output=Output.SCALAR, dtype=_centers_dtype, shape=_scalar, dtype_varies=True)
 HIST: Mapping[str, Spec] = {"hist": HISTOGRAM}
 MASK_ABOVE = AsStep(apply=above, text=ABOVE)
+CHEAP = Cost(memory=4.0)
 
 
 def _threshold(
@@ -259,6 +260,7 @@ def _threshold(
     *,
     result: ResultSpec = THRESHOLD,
     step: AsStep = MASK_ABOVE,
+    cost: Cost = CHEAP,
 ) -> Operation:
     """Return a threshold that follows from the histogram."""
     return Operation(
@@ -271,7 +273,7 @@ def _threshold(
         plan_of=plan_of,
         step=step,
         limits=Limits(finite=True),
-        cost=Cost(memory=4.0),
+        cost=cost,
     )
 
 
@@ -349,5 +351,6 @@ OPERATIONS = (
         {"classes": Number(integer=True, minimum=2, maximum=5, usual=(2, 3)), **HIST},
         result=replace(THRESHOLD, shape=lambda call: (call["classes"] - 1,)),
         step=AsStep(apply=_regions, output=Output.LABELS, text="np.digitize({image}, bins={call})"),
+        cost=replace(CHEAP, trial_levels=1024),
     ),
 )

@@ -232,6 +232,9 @@ class Cost:
     """Longest axis of images to try it on, where scikit-image's own function is slow."""
     trial_volume_length: int | None = None
     """The same in three dimensions, where a halo reaches through every volume of such a size."""
+    trial_levels: int | None = None
+    """Most grey levels of images of integers to try it on, where scikit-image's own function takes
+    a time that grows with a power of their number."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
