@@ -12,7 +12,7 @@ from operator import index
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.errors import InvalidAxes
+from napari_tilewise.errors import InvalidAxes, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,17 +71,17 @@ def parse(axes: str | Sequence[str] | None, ndim: int) -> tuple[str, ...] | None
     unknown = [axis for axis in letters if axis not in KINDS]
     if unknown:
         raise InvalidAxes(
-            f"axes={text!r} has the unknown letter {unknown[0]!r}: expected letters from "
+            f"{option('axes', text)} has the unknown letter {unknown[0]!r}: expected letters from "
             f"{', '.join(KINDS)} (t time, c channel, z y x space, p i q other)."
         )
     repeated = [axis for axis in KINDS if letters.count(axis) > 1]
     if repeated:
         raise InvalidAxes(
-            f"axes={text!r} names {repeated[0]!r} twice: give every axis its own letter."
+            f"{option('axes', text)} names {repeated[0]!r} twice: give every axis its own letter."
         )
     if len(letters) != ndim:
         raise InvalidAxes(
-            f"axes={text!r} names {_count(len(letters))}, but the image has {ndim}; "
+            f"{option('axes', text)} names {_count(len(letters))}, but the image has {ndim}; "
             "give one letter per axis."
         )
     return letters
@@ -109,7 +109,7 @@ def default_axes(ndim: int, *, is_rgb: bool = False) -> tuple[str, ...]:
         return tuple(_DEFAULTS[ndim])
     raise InvalidAxes(
         f"There are no default names for {_count(ndim)}{' of an RGB image' if is_rgb else ''}; "
-        'name them, as in axes="tcyx".'
+        f"name them, as in {option('axes', 'tcyx')}."
     )
 
 
@@ -139,9 +139,11 @@ def spatial_indices(
     else:
         indices = _from_numbers(spatial, ndim)
     if not indices:
-        raise InvalidAxes(f"spatial={spatial!r} names no axis: omit it to run over all axes.")
+        raise InvalidAxes(
+            f"{option('spatial', spatial)} names no axis: omit it to run over all axes."
+        )
     if len(set(indices)) != len(indices):
-        raise InvalidAxes(f"spatial={spatial!r} names an axis twice: name each axis once.")
+        raise InvalidAxes(f"{option('spatial', spatial)} names an axis twice: name each axis once.")
     return tuple(sorted(indices))
 
 
@@ -150,20 +152,21 @@ def _from_letters(letters: tuple[str, ...] | None, spatial: str, ndim: int) -> l
     if letters is None:
         if names not in {"yx", "zyx"}:
             raise InvalidAxes(
-                f"spatial={spatial!r} needs the names of the image's {_count(ndim)}; "
-                'add axes, as in axes="tcyx", or give indices, as in spatial=(1, 2).'
+                f"{option('spatial', spatial)} needs the names of the image's {_count(ndim)}; "
+                f"add axes, as in {option('axes', 'tcyx')}, or give indices, as in "
+                f"{option('spatial', (1, 2))}."
             )
         if len(names) > ndim:
             raise InvalidAxes(
-                f"spatial={spatial!r} names {_count(len(names))}, but the image has {ndim}; "
-                "omit it to run over all axes."
+                f"{option('spatial', spatial)} names {_count(len(names))}, but the image has "
+                f"{ndim}; omit it to run over all axes."
             )
         return list(range(ndim - len(names), ndim))
     absent = [axis for axis in names if axis not in letters]
     if absent:
         raise InvalidAxes(
-            f"spatial={spatial!r} names {absent[0]!r}, which is not among the image's axes "
-            f"{''.join(letters)!r}; choose from these."
+            f"{option('spatial', spatial)} names {absent[0]!r}, which is not among the image's "
+            f"axes {''.join(letters)!r}; choose from these."
         )
     return [letters.index(axis) for axis in names]
 
@@ -174,14 +177,14 @@ def _from_numbers(spatial: Any, ndim: int) -> list[int]:
         numbers = [index(number) for number in items]
     except TypeError:
         raise InvalidAxes(
-            f"spatial={spatial!r} is neither letters nor integers: "
-            'give axes as in spatial="yx" or spatial=(-2, -1).'
+            f"{option('spatial', spatial)} is neither letters nor integers: "
+            f"give axes as in {option('spatial', 'yx')} or {option('spatial', (-2, -1))}."
         ) from None
     for number in numbers:
         if not -ndim <= number < ndim:
             raise InvalidAxes(
-                f"spatial={spatial!r} names axis {number}, but the image has {_count(ndim)}; "
-                f"expected {-ndim} to {ndim - 1}."
+                f"{option('spatial', spatial)} names axis {number}, but the image has "
+                f"{_count(ndim)}; expected {-ndim} to {ndim - 1}."
             )
     return [number % ndim for number in numbers]
 

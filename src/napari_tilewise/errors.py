@@ -6,11 +6,60 @@ specialises, so that ``except ValueError`` in a script written for scikit-image 
 
 from __future__ import annotations
 
+import re
+from contextvars import ContextVar
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+_OPEN, _IS, _CLOSE = "\ue000", "\ue001", "\ue002"
+_OPTION = re.compile(f"{_OPEN}(\\w+)(?:{_IS}(.*?))?{_CLOSE}", re.DOTALL)
+_NO_VALUE: Final = object()
+
+
+def option(name: str, value: object = _NO_VALUE) -> str:
+    """Return an option of this package for a message, marked so that each door names its own.
+
+    Parameters
+    ----------
+    name
+        Its name in Python, such as ``"memory"``, which the shell calls ``--memory``.
+    value
+        Its value, if the message shows one.
+    """
+    text = "" if value is _NO_VALUE else f"{_IS}{value!r}"
+    return f"{_OPEN}{name}{text}{_CLOSE}"
+
+
+def python_option(name: str, value: str | None) -> str:
+    """Return an option as Python has it.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    value
+        The expression of its value; None for the option as such.
+    """
+    return f"{name}={value or ''}"
+
+
+wording: ContextVar[Callable[[str, str | None], str]] = ContextVar("wording", default=python_option)
+"""How the door in use names an option: from its name and its value's expression."""
+
+
+def worded(text: str) -> str:
+    """Return a message with its options as the door in use names them.
+
+    Parameters
+    ----------
+    text
+        The message, in which `option` marked them.
+    """
+    name = wording.get()
+    return _OPTION.sub(lambda mark: name(mark[1], mark[2]), text)
 
 
 class TilewiseError(Exception):
@@ -18,6 +67,11 @@ class TilewiseError(Exception):
 
     def __str__(self) -> str:
         """Return the plain sentence (KeyError and OSError would add quotes or a number)."""
+        return worded(self.marked)
+
+    @property
+    def marked(self) -> str:
+        """The sentence with its options marked, for the message of another error or process."""
         return " ".join(str(arg) for arg in self.args)
 
 
@@ -95,6 +149,10 @@ class Cancelled(TilewiseError, RuntimeError):
 
 class MissingExtra(TilewiseError, ImportError):
     """An optional dependency is not installed."""
+
+
+class BatchFailed(UserWarning):
+    """Every item of a batch failed."""
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:

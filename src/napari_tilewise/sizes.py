@@ -58,6 +58,14 @@ def format_size(size: float) -> str:
     return f"{amount:.{digits}f} {unit}"
 
 
+def duration(seconds: float) -> str:
+    """Return a time as a short text: ``"1.5 s"``, ``"40 s"``, ``"12 min"``, ``"3.5 h"``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun: ``"1 tile"``, ``"2 tiles"``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -24,6 +24,7 @@ from napari_tilewise.batches import (
 )
 from napari_tilewise.batches.discover import natural
 from napari_tilewise.errors import (
+    BatchFailed,
     DestinationUnwritable,
     InvalidAxes,
     InvalidImage,
@@ -108,7 +109,8 @@ def test_a_second_batch_does_what_changed(plates: Path, tmp_path: Path) -> None:
     over = tw.batch(RECIPE, plates, out, backend="serial", overwrite=True)
     assert over.done == 12
     np.testing.assert_array_equal(pixels(out / "a" / "cell4.ome.zarr"), mask(crop(4)[:, ::-1]))
-    other = tw.batch("util.invert", plates, out, backend="serial")
+    with pytest.warns(BatchFailed, match="All items failed"):
+        other = tw.batch("util.invert", plates, out, backend="serial")
     assert other.failed == 12
 
 
@@ -122,7 +124,8 @@ def test_a_journal_cut_short_costs_its_last_item(plates: Path, tmp_path: Path) -
     assert (again.done, again.skipped, again.failed) == (1, 11, 0)
     assert all(map(_is_json, journal.read_text().splitlines()))
     journal.write_text("")  # nobody knows now what made these
-    assert tw.batch(RECIPE, plates, out, backend="serial").failed == 12
+    with pytest.warns(BatchFailed, match="overwrite=True"):
+        assert tw.batch(RECIPE, plates, out, backend="serial").failed == 12
 
 
 def _is_json(line: str) -> bool:

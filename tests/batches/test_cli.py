@@ -54,7 +54,7 @@ def test_windows_and_functions(folder: Path, capsys: pytest.CaptureFixture[str])
     ("options", "words"),
     [
         (["--window", "a"], "--window a"),
-        (["--backend", "cuda"], "backend='cuda'"),
+        (["--backend", "cuda"], "--backend cuda: expected"),
         (["--overwrite", "--skip"], "give one"),
         (["--name", "{steam}"], "{steam}"),
     ],

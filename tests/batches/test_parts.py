@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import zarr
 
 import napari_tilewise as tw
 from napari_tilewise.batches import items_of
-from napari_tilewise.errors import InvalidAxes, InvalidParameter
+from napari_tilewise.errors import BatchFailed, InvalidAxes, InvalidParameter
 from napari_tilewise.provenance.record import read
 from napari_tilewise.runs.rerun import NotRepeatable, rerun
 
@@ -44,7 +45,9 @@ def test_an_image_without_such_parts_costs_one_row(
         tmp_path / "film.npy", FILM if "window" not in options or "axes" in options else FILM[0]
     )
     np.save(tmp_path / f"{name}.npy", odd)
-    tw.batch("util.invert", {name: odd}, tmp_path / "out", backend="serial")  # whole
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BatchFailed)  # some cannot be stored whole
+        tw.batch("util.invert", {name: odd}, tmp_path / "out", backend="serial")
     for _ in range(2):
         report = tw.batch("util.invert", tmp_path, tmp_path / "out", backend="serial", **options)
         found = statuses(report)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
@@ -28,7 +29,7 @@ from napari_tilewise.batches.schedule import BatchResources, run_tasks
 from napari_tilewise.batches.tasks import ERROR, OVERWRITE, SKIP, BatchTask, ItemTask
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.system.machine import processors
-from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.errors import BatchFailed, InvalidParameter, option
 from napari_tilewise.pipeline.bind import recipe_images
 from napari_tilewise.recipe import SUFFIXES, Recipe
 from napari_tilewise.sizes import parse_size, plural
@@ -65,6 +66,9 @@ def batch(
     axes: str | Sequence[str] | None = None,
     spatial: str | Sequence[int] | None = None,
     only: Collection[int] | None = None,
+    pyramid: bool = True,
+    ome_zarr: str = "0.5",
+    shards: bool = False,
 ) -> Report:
     """Run a recipe or a function on many images.
 
@@ -113,11 +117,18 @@ def batch(
     only
         Indices of the items to process, such as those that failed; the report has the others as
         the last batch in the folder left them.
+    pyramid, ome_zarr, shards
+        How images of a recipe are written, as in `run`.
 
     Returns
     -------
     Report
         A row per item and, without a destination, the results.
+
+    Warns
+    -----
+    BatchFailed
+        When all items failed and nobody listened to it; with the reason of the first.
 
     Raises
     ------
@@ -132,7 +143,8 @@ def batch(
     )
     listener = _one_at_a_time(progress) if progress else _ignore
     control = Control(listener, cancel, pause)
-    task = BatchTask(task_recipe(recipe), dict(inputs or {}), spatial, _policy(overwrite))
+    writing = {"pyramid": pyramid, "ome_zarr": ome_zarr, "shards": shards}
+    task = BatchTask(task_recipe(recipe), dict(inputs or {}), spatial, _policy(overwrite), writing)
     if isinstance(task.recipe, Recipe):
         recipe_images(task.recipe, None, inputs)
     naming = Naming(name, _recipe_name(recipe, task.recipe))
@@ -144,7 +156,7 @@ def batch(
     options = {
         "n_jobs": n_jobs, "backend": backend, "overwrite": overwrite, "memory": resources.memory,
         "over": over, "window": window, "step": step, "axes": axes, "spatial": spatial,
-        "only": None if only is None else sorted(only),
+        "only": None if only is None else sorted(only), **writing,
     }  # fmt: skip
     listener(BatchStarted(len(selected)))
     description = {
@@ -163,6 +175,14 @@ def batch(
     _write(report)
     counts = (report.done, report.failed, report.skipped, report.cancelled)
     listener(BatchDone(*counts, time.perf_counter() - started))
+    if progress is None and report.failed and report.failed == len(report.items):
+        first = report.items[0]
+        warnings.warn(
+            f"All items failed ({plural(report.failed, 'item')}); the first, {first['input']!r}: "
+            f"{first['error']}",
+            BatchFailed,
+            stacklevel=2,
+        )
     return report
 
 
@@ -231,8 +251,8 @@ def _selected(tasks: Sequence[ItemTask], only: Collection[int]) -> list[ItemTask
     if unknown:
         shown = [*map(repr, unknown[:LONGEST_LIST]), *["..."] * (len(unknown) > LONGEST_LIST)]
         raise InvalidParameter(
-            f"only= has numbers of no item: {', '.join(shown)}; expected numbers of the "
-            f"{plural(len(indices), 'item')}, {min(indices)} to {max(indices)}."
+            f"{option('only')} has numbers of no item: {', '.join(shown)}; expected numbers of "
+            f"the {plural(len(indices), 'item')}, {min(indices)} to {max(indices)}."
         )
     return [task for task in tasks if task.item.index in only]
 
@@ -247,11 +267,12 @@ def _numbered(items: Sequence[Item]) -> tuple[Item, ...]:
 def _check(backend: str, overwrite: object) -> None:
     if backend not in BACKENDS:
         raise InvalidParameter(
-            f"backend={backend!r}: expected one of {', '.join(map(repr, BACKENDS))}."
+            f"{option('backend', backend)}: expected one of {', '.join(map(repr, BACKENDS))}."
         )
     if not isinstance(overwrite, bool) and overwrite not in (ERROR, SKIP, OVERWRITE):
         raise InvalidParameter(
-            f"overwrite={overwrite!r}: expected True, False, {ERROR!r}, {SKIP!r} or {OVERWRITE!r}."
+            f"{option('overwrite', overwrite)}: expected True, False, {ERROR!r}, {SKIP!r} or "
+            f"{OVERWRITE!r}."
         )
 
 
@@ -264,7 +285,8 @@ def _policy(overwrite: bool | str) -> str:
 def _jobs(n_jobs: int) -> int:
     if type(n_jobs) is not int or n_jobs == 0:
         raise InvalidParameter(
-            f"n_jobs={n_jobs!r}: expected a number of items, or -1 for as many as processors."
+            f"{option('n_jobs', n_jobs)}: expected a number of items, or -1 for as many as "
+            "processors."
         )
     return n_jobs if n_jobs > 0 else max(1, processors() + 1 + n_jobs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from napari_tilewise.batches.tasks import (
     has_previous_output,
     row_of,
 )
+from napari_tilewise.errors import worded
 from napari_tilewise.runs import registry
 
 if TYPE_CHECKING:
@@ -91,6 +93,8 @@ class Collector:
         outcome
             Its row, and its value in a batch without a folder.
         """
+        if outcome.row["error"]:
+            outcome = replace(outcome, row={**outcome.row, "error": worded(outcome.row["error"])})
         self._rows[outcome.index] = outcome.row
         if outcome.value is not None:
             self._values[outcome.index] = outcome.value

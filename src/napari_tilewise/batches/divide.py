@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, TypeAlias
 
 from napari_tilewise import axes as _axes
-from napari_tilewise.errors import InvalidAxes, InvalidParameter
+from napari_tilewise.errors import InvalidAxes, InvalidParameter, option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ def divide(image: Image, division: Division) -> Iterator[ImagePart]:
     ]
     if not all(ranges):
         raise InvalidAxes(
-            f"over={division.over!r}: there is no position in an image of shape {shape}."
+            f"{option('over', division.over)}: there is no position in an image of shape {shape}."
         )
     return _parts(ranges, names or [f"axis{axis}" for axis in range(len(shape))])
 
@@ -100,12 +100,13 @@ def _along(
         else:
             available = f"the axes {''.join(names)!r}" if names else f"{ndim} axes without names"
             raise InvalidAxes(
-                f"over={over!r}: there is no axis {axis!r} in an image with {available}. Give one "
-                "of them, or name them with axes=."
+                f"{option('over', over)}: there is no axis {axis!r} in an image with {available}. "
+                f"Give one of them, or name them with {option('axes')}."
             )
     if len(set(axes)) < len(axes) or len(axes) == ndim:
         raise InvalidAxes(
-            f"over={over!r}: expected each axis once, and at least one of the {ndim} left over."
+            f"{option('over', over)}: expected each axis once, and at least one of the {ndim} "
+            "left over."
         )
     return tuple(axes)
 
@@ -129,8 +130,9 @@ def _windows(
             continue
         if not 1 <= length <= shape[axis] or by is None or by < 1:
             raise InvalidParameter(
-                f"window={window!r}, step={step!r}: expected lengths of 1 to {shape[axis]} and "
-                f"steps of at least 1 along axis {axis} of an image of shape {tuple(shape)}."
+                f"{option('window', window)}, {option('step', step)}: expected lengths of 1 to "
+                f"{shape[axis]} and steps of at least 1 along axis {axis} of an image of shape "
+                f"{tuple(shape)}."
             )
         positions[axis] = [
             (start, start + length) for start in range(0, shape[axis] - length + 1, by)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from importlib import import_module
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Self, Union, get_args, get_origin
 
 import numpy as np
 
@@ -78,6 +80,7 @@ class BatchFunction:
             raise InvalidFunction(
                 f"{function!r} is not a function: expected one that takes an image."
             )
+        _check_parameter(name, batch_function.function)
         return batch_function
 
     @cached_property
@@ -107,7 +110,61 @@ class BatchFunction:
     def __call__(self, image: object) -> Value:
         """Read an image and return the function's result."""
         data = open_image(image).data
-        return self.function(data[(slice(None),) * len(data.shape)])
+        pixels = data[(slice(None),) * len(data.shape)]
+        try:
+            return self.function(pixels)
+        except (TypeError, ValueError, AttributeError, OSError) as error:
+            if _PATH_EXPECTED.search(str(error)) or _first_parameter(self.function) in _PATHS:
+                raise _not_a_path(self.name, f" ({error})") from error
+            raise
+
+
+_PATH_EXPECTED = re.compile(
+    "PathLike|ndarray' object has no attribute '(read|open|exists|is_file|stem|"
+    "suffix|parent|name|endswith|startswith|split|rpartition)'|embedded null|File name too long"
+)
+"""What errors say of a function that treats pixels as a path."""
+
+
+_PATHS = {
+    "path",
+    "file",
+    "files",
+    "filename",
+    "fname",
+    "filepath",
+    "file_path",
+    "image_path",
+    "uri",
+}
+"""Names of parameters that are paths."""
+
+
+def _first_parameter(function: Callable[..., Any]) -> str | None:
+    try:
+        return next(iter(inspect.signature(function).parameters), None)
+    except (TypeError, ValueError):
+        return None
+
+
+def _check_parameter(name: str, function: Callable[..., Any]) -> None:
+    """Refuse a function whose first parameter is declared to be a path."""
+    try:
+        first = next(iter(inspect.signature(function, eval_str=True).parameters.values()), None)
+    except (TypeError, ValueError, NameError):
+        return
+    annotation = None if first is None else first.annotation
+    is_union = isinstance(annotation, UnionType) or get_origin(annotation) is Union
+    types = get_args(annotation) if is_union else (annotation,)
+    if any(isinstance(item, type) and issubclass(item, str | os.PathLike) for item in types):
+        raise _not_a_path(name, "")
+
+
+def _not_a_path(name: str, cause: str) -> InvalidFunction:
+    return InvalidFunction(
+        f"The function {name!r} expects a path, and a batch passes the pixels of each image, an "
+        f"array{cause}: read no file in it, and work on its argument."
+    )
 
 
 def _attribute(module: object, name: str) -> Any:

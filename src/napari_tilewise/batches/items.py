@@ -15,7 +15,13 @@ import numpy as np
 from napari_tilewise import axes as _axes
 from napari_tilewise.batches.discover import discover
 from napari_tilewise.batches.divide import Division, divide
-from napari_tilewise.errors import InvalidAxes, InvalidParameter, SourceUnreadable, TilewiseError
+from napari_tilewise.errors import (
+    InvalidAxes,
+    InvalidParameter,
+    SourceUnreadable,
+    TilewiseError,
+    option,
+)
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.views.cropped import AxisPart, crop_image, of_remaining_axes
@@ -171,7 +177,9 @@ def each_item(
         Whether a folder includes the folders below it.
     """
     if step is not None and window is None:
-        raise InvalidParameter(f"step={step!r} is the step of a window: give window= too.")
+        raise InvalidParameter(
+            f"{option('step', step)} is the step of a window: give {option('window')} too."
+        )
     images = discover(source, excluded=excluded, recursive=recursive)
     division = Division(over, window, step, axes)
     attempts = chain.from_iterable(_attempts(image, division) for image in images)
@@ -190,7 +198,7 @@ def _without_misfits(attempts: Iterable[_Attempt]) -> Iterator[Item]:
     for item, error in attempts:
         if isinstance(error, (InvalidAxes, InvalidParameter)):
             misfit = misfit or (item, error)
-            item = replace(item, problem=str(error))
+            item = replace(item, problem=error.marked)
         if pending is None:
             yield item
         elif error is None:  # from now on, an image that does not fit costs one row
@@ -200,7 +208,7 @@ def _without_misfits(attempts: Iterable[_Attempt]) -> Iterator[Item]:
             pending.append(item)
     if pending and misfit is not None:
         item, error = misfit
-        raise type(error)(f"{item.input!r}: {error}")
+        raise type(error)(f"{item.input!r}: {error.marked}")
     yield from pending or ()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, did_you_mean
+from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, did_you_mean, option
 from napari_tilewise.io.writers import formats, values
 from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.operations.spec.operation import Output
@@ -83,7 +83,8 @@ def folder_of(destination: str | os.PathLike[str]) -> str:
         raise DestinationUnwritable(
             f"{str(destination)!r} {problem}, and a batch writes into a folder: give a folder, "
             f"such as {path.name.partition('.')[0]!r}. Its report.csv has the numbers and its "
-            "table.csv the tables; name= sets the names of images, such as '{stem}.ome.tif'."
+            f"table.csv the tables; {option('name')} sets the names of images, such as "
+            "'{stem}.ome.tif'."
         )
     return str(path)
 
@@ -123,14 +124,14 @@ def targets_of(
         if key in first_items:
             raise InvalidParameter(
                 f"{first_items[key].input!r} and {item.input!r} would both be written to "
-                f"{target.base + suffix!r}: give a name= that differs between them, such as "
-                "'{stem}_{index}'."
+                f"{target.base + suffix!r}: give a {option('name')} that differs between them, "
+                "such as '{stem}_{index}'."
             )
         first_items[key] = item
         if os.path.normcase(str(target.path(Output.IMAGE))) in sources:
             raise DestinationUnwritable(
                 f"The output of {item.input!r} would replace a source, and sources are never "
-                "written to: give another folder, or another name=."
+                f"written to: give another folder, or another {option('name')}."
             )
         targets.append(target)
     return tuple(targets)
@@ -153,13 +154,13 @@ def _filled(template: str, item: Item, recipe: str) -> str:
         for _, field, _, _ in parts:
             if field is not None and field not in values:
                 raise InvalidParameter(
-                    f"name={template!r} has the unknown field {{{field}}}: expected "
+                    f"{option('name', template)} has the unknown field {{{field}}}: expected "
                     f"{', '.join(f'{{{name}}}' for name in values)}.{did_you_mean(field, values)}"
                 )
         text = template.format(**values)
     except (ValueError, IndexError) as error:
         raise InvalidParameter(
-            f"name={template!r} cannot be filled in ({error}): expected a name such as "
+            f"{option('name', template)} cannot be filled in ({error}): expected a name such as "
             "'{stem}_{recipe}'."
         ) from error
     folders = PurePosixPath(text).parts
@@ -168,7 +169,7 @@ def _filled(template: str, item: Item, recipe: str) -> str:
     is_foreign = any(character in checked for character in _FOREIGN)
     if not folders or ".." in folders or text.startswith("/") or is_foreign:
         raise InvalidParameter(
-            f"name={template!r} gives {text!r} for {item.input!r}: expected a name within the "
-            "batch's folder."
+            f"{option('name', template)} gives {text!r} for {item.input!r}: expected a name within "
+            "the batch's folder."
         )
     return text

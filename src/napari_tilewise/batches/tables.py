@@ -12,7 +12,7 @@ from uuid import uuid4
 import numpy as np
 
 from napari_tilewise.engine.system.disk import writing
-from napari_tilewise.errors import DestinationExists, InvalidParameter, MissingExtra
+from napari_tilewise.errors import DestinationExists, InvalidParameter, MissingExtra, option
 from napari_tilewise.io.writers.staging import local_path
 
 if TYPE_CHECKING:
@@ -152,7 +152,8 @@ def _replaced(
         raise InvalidParameter(f"{str(file)!r}: expected a name that ends in {suffix!r}.")
     if os.path.lexists(file) and not overwrite:
         raise DestinationExists(
-            f"{str(file)!r} exists; give another name, or overwrite=True to replace it."
+            f"{str(file)!r} exists; give another name, or {option('overwrite', True)} to "
+            "replace it."
         )
     part = file.with_name(f".{file.name}.{uuid4().hex[:12]}.partial")
     with writing(file):

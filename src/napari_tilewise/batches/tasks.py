@@ -32,6 +32,7 @@ from napari_tilewise.errors import (
     MemoryBudgetExceeded,
     SourceUnreadable,
     TilewiseError,
+    option,
 )
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.operations.spec.operation import Output
@@ -57,6 +58,10 @@ ERROR, SKIP, OVERWRITE = "error", "skip", "overwrite"
 """Policies for an existing output that may not be what the batch would write."""
 
 
+_WRITING = {"pyramid": True, "ome_zarr": "0.5", "shards": False}
+"""Defaults of arguments of `run` that say how images are written."""
+
+
 @dataclass(frozen=True, eq=False)
 class BatchTask:
     """What a batch runs on every item."""
@@ -65,6 +70,8 @@ class BatchTask:
     inputs: Parameters = field(default_factory=dict)
     spatial: SpatialAxes | None = None
     existing: str = ERROR
+    writing: Parameters = field(default_factory=dict)
+    """Arguments of `run` that say how images are written."""
 
     def describe(self) -> dict[str, Any]:
         """Return the task as plain data; equal data mean equal results of equal items."""
@@ -79,7 +86,11 @@ class BatchTask:
                 description = {"recipe": data, "not_repeatable": str(error)}
         inputs = {name: fingerprint(image) for name, image in self.inputs.items()}
         spatial = list(self.spatial) if isinstance(self.spatial, tuple) else self.spatial
-        return {**description, "inputs": inputs, "spatial": spatial, "versions": versions()}
+        description |= {"inputs": inputs, "spatial": spatial, "versions": versions()}
+        unusual = {
+            name: value for name, value in self.writing.items() if value != _WRITING.get(name)
+        }
+        return {**description, **({"writing": unusual} if unusual else {})}
 
 
 @dataclass(frozen=True)
@@ -209,7 +220,7 @@ def row_of(task: ItemTask, entries: ItemRow, seconds: float) -> ItemRow:
 
 
 def _failure(error: BaseException, status: str) -> tuple[ItemRow, str]:
-    text = str(error) if isinstance(error, TilewiseError) else f"{type(error).__name__}: {error}"
+    text = error.marked if isinstance(error, TilewiseError) else f"{type(error).__name__}: {error}"
     return {"status": status, "error": " ".join(text.split())}, traceback.format_exc()
 
 
@@ -289,7 +300,7 @@ def _destination(task: ItemTask, output: Output) -> Path | None:
     if path is not None and os.path.lexists(path) and not _overwrite(task):
         raise DestinationExists(
             f"{str(path)!r} exists and may not be what this batch would write; give another "
-            "folder, or overwrite=True (in the shell: --overwrite) to replace it."
+            f"folder, or {option('overwrite', True)} to replace it."
         )
     return path
 
@@ -316,7 +327,7 @@ def _run(task: ItemTask, recipe: Recipe) -> tuple[ItemRow, Value]:
     if destination is None:
         return _compute(recipe, source, options, is_row_only=task.target is not None)
     # Small items are recomputed faster than a checkpoint of their tiles is written.
-    options |= {"overwrite": _overwrite(task), "resume": resources.is_alone}
+    options |= {"overwrite": _overwrite(task), "resume": resources.is_alone, **task.batch.writing}
     with registry.unregistered():
         result = run(recipe, source, destination, **options)
     return {

@@ -7,7 +7,6 @@ answers at once.
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -15,13 +14,16 @@ import typer
 
 from napari_tilewise import errors
 from napari_tilewise.cli.batch_command import batch
+from napari_tilewise.cli.common_options import Log, Quiet, Verbose, with_common_options
 from napari_tilewise.cli.file_commands import convert, info, script
+from napari_tilewise.cli.messages import SHELL, messages, show_error
 from napari_tilewise.cli.operation_commands import check, describe, list_operations
+from napari_tilewise.cli.option_names import shell_option
 from napari_tilewise.cli.options import Functions, Version
 from napari_tilewise.cli.run_commands import demo, list_runs, rerun, run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 DEBUG = "NAPARI_TILEWISE_DEBUG"
 INTERRUPTED = 130  # what typer makes of Ctrl-C; the codes here are 0, 1 and 2
@@ -36,7 +38,6 @@ USAGE_ERRORS = (
 app = typer.Typer(
     name="napari-tilewise",
     help="scikit-image on images of any size: tile by tile, in parallel, with the same answer.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -45,22 +46,32 @@ app = typer.Typer(
 
 
 @app.callback()
-def options(version: Version = False, functions: Functions = None) -> None:
+def options(
+    version: Version = False,
+    functions: Functions = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    log: Log = None,
+) -> None:
     """Read the options that come before the command."""
 
 
-# In the order in which --help shows them.
-app.command("list")(list_operations)
-app.command()(describe)
-app.command()(run)
-app.command()(batch)
-app.command()(convert)
-app.command("runs")(list_runs)
-app.command()(info)
-app.command()(rerun)
-app.command()(check)
-app.command()(script)
-app.command()(demo)
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "list": list_operations,
+    "describe": describe,
+    "run": run,
+    "batch": batch,
+    "convert": convert,
+    "runs": list_runs,
+    "info": info,
+    "rerun": rerun,
+    "check": check,
+    "script": script,
+    "demo": demo,
+}
+"""The function of each command, in the order in which --help shows them."""
+for _name, _command in COMMANDS.items():
+    app.command(_name)(with_common_options(_command))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,7 +82,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv
         The arguments; by default, those of the process.
     """
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # the error's one line has it
+    door = errors.wording.set(shell_option)
+    try:
+        with messages():
+            code = _run(argv)
+            SHELL.debug("exit code %d", code)
+            return code
+    finally:
+        errors.wording.reset(door)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Run the command, show in one line what failed, and return the exit code."""
     try:
         app(args=None if argv is None else list(argv), prog_name="napari-tilewise")
     except SystemExit as done:
@@ -79,7 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _report("Interrupted.", 1)
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except errors.TilewiseError as error:
-        return _report(str(error), 2 if isinstance(error, USAGE_ERRORS) else 1)
+        SHELL.debug("failed", exc_info=True)
+        show_error(str(error), says_it_all=isinstance(error, errors.SourceUnreadable))
+        return 2 if isinstance(error, USAGE_ERRORS) else 1
     except KeyboardInterrupt:
         return _report("Interrupted.", 1)
     except OSError as error:
@@ -99,6 +123,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(message: str, code: int) -> int:
-    """Write in one line to stderr what failed, and return the exit code."""
-    typer.echo(f"napari-tilewise: {' '.join(message.split())}", err=True)
+    """Show in one line what failed, and return the exit code."""
+    show_error(message)
     return code

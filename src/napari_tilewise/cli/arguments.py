@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from napari_tilewise import errors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari_tilewise.recipe import Recipe
 
 
 def parse_recipe(
-    name: str, assignments: Sequence[str], inputs: Sequence[str] = ()
+    name: str, assignments: Sequence[str], inputs: Sequence[str] = (), *, dtype: str | None = None
 ) -> tuple[Recipe, dict[str, str]]:
     """Return a recipe from an operation's name or a file, and the paths of its inputs.
 
@@ -25,29 +25,57 @@ def parse_recipe(
         Parameters of the operation as ``name=value``, values as YAML; those of further images, such
         as masks, are paths, and become inputs.
     inputs
-        Inputs of the recipe as ``name=path``.
+        Further images of the operation or the recipe as ``name=path``.
+    dtype
+        Data type that the result is converted to.
 
     Raises
     ------
     TilewiseError
         When the operation, the recipe, a parameter or a value is invalid.
     """
+    from napari_tilewise.recipe import with_data_type
+
+    recipe, paths = _parse_recipe(name, assignments, inputs)
+    return recipe if dtype is None else with_data_type(recipe, dtype), paths
+
+
+def _parse_recipe(
+    name: str, assignments: Sequence[str], inputs: Sequence[str]
+) -> tuple[Recipe, dict[str, str]]:
     from napari_tilewise.operations import get_operation
     from napari_tilewise.recipe import SUFFIXES, Recipe, Step
 
-    params, input_paths = parse_params(assignments), parse_inputs(inputs)
+    params, paths = parse_params(assignments), parse_inputs(inputs)
     if not name.lower().endswith(SUFFIXES):
         images = get_operation(name).images
-        paths = {image: params[image] for image in images if isinstance(params.get(image), str)}
-        plain = {key: value for key, value in params.items() if key not in paths}
-        step = Step(name, plain, inputs={image: image for image in paths})
-        return Recipe([step], inputs=list(paths)), {**input_paths, **paths}
+        _check_images(name, images, paths)
+        for image in images:
+            if isinstance(params.get(image), str):
+                if image in paths:
+                    raise errors.InvalidParameter(
+                        f"{image} is given twice, with -p and with -i: give it once."
+                    )
+                paths[image] = params.pop(image)
+        step = Step(name, params, inputs={image: image for image in paths})
+        return Recipe([step], inputs=list(paths)), paths
     if params:
         raise errors.InvalidParameter(
             f"-p {assignments[0]} does not go with the recipe {name!r}: a recipe has its own "
             "parameters. Change them in the file."
         )
-    return Recipe.load(name), input_paths
+    return Recipe.load(name), paths
+
+
+def _check_images(name: str, images: Sequence[str], paths: Mapping[str, str]) -> None:
+    """Refuse the path of an image that an operation does not take."""
+    for image in paths:
+        if image not in images:
+            expected = f"expected one of {', '.join(images)}" if images else "it takes only SRC"
+            hint = errors.did_you_mean(image, images)
+            raise errors.InvalidParameter(
+                f"-i {image}=...: {name} has no further image {image!r}; {expected}.{hint}"
+            )
 
 
 def parse_params(assignments: Sequence[str]) -> dict[str, Any]:

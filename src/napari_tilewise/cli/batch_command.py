@@ -9,7 +9,20 @@ import typer
 
 from napari_tilewise import errors
 from napari_tilewise.cli.arguments import parse_inputs, parse_lengths, parse_recipe
-from napari_tilewise.cli.options import Axes, Inputs, Params, Spatial
+from napari_tilewise.cli.completion import complete_task
+from napari_tilewise.cli.options import (
+    Axes,
+    DataType,
+    Functions,
+    Inputs,
+    Json,
+    NoPyramid,
+    OmeZarr,
+    Params,
+    Shards,
+    Spatial,
+)
+from napari_tilewise.cli.results import print_report
 
 
 def batch(
@@ -17,6 +30,7 @@ def batch(
         str,
         typer.Argument(
             metavar="OP|RECIPE",
+            autocompletion=complete_task,
             help="An operation's name, a recipe's .yaml file, or a function: my_ops.py:task.",
         ),
     ],
@@ -55,6 +69,12 @@ def batch(
     axes: Axes = None,
     spatial: Spatial = None,
     input_: Inputs = None,
+    dtype: DataType = None,
+    no_pyramid: NoPyramid = False,
+    ome_zarr: OmeZarr = "0.5",
+    shards: Shards = False,
+    as_json: Json = False,
+    functions: Functions = None,
 ) -> None:
     """Run an operation, a recipe or a function on many images.
 
@@ -67,10 +87,15 @@ def batch(
         raise errors.InvalidParameter(
             f"-p {param[0]}: the function {recipe!r} takes no parameters, only the image."
         )
+    if is_function and dtype is not None:
+        raise errors.InvalidParameter(
+            f"--dtype {dtype}: the function {recipe!r} itself decides about the data type of what "
+            "it returns."
+        )
     task, inputs = (
         (recipe, parse_inputs(input_ or []))
         if is_function
-        else parse_recipe(recipe, param or [], input_ or [])
+        else parse_recipe(recipe, param or [], input_ or [], dtype=dtype)
     )
     from napari_tilewise.batches import batch as run_batch
     from napari_tilewise.cli.interrupts import cancellable, in_background
@@ -95,8 +120,9 @@ def batch(
             step=parse_lengths("step", step),
             axes=axes,
             spatial=spatial,
+            pyramid=not no_pyramid,
+            ome_zarr=ome_zarr,
+            shards=shards,
         )
         report = in_background(compute)
-    typer.echo(str(report))
-    if report.failed or report.cancelled:
-        raise typer.Exit(1)
+    print_report(report, as_json=as_json)

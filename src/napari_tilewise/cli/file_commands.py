@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+import glob
+import os
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from napari_tilewise import errors
+from napari_tilewise.cli.completion import complete_task
 from napari_tilewise.cli.options import (
     Axes,
+    DataType,
     Functions,
+    Json,
     Memory,
     NoPyramid,
     NoResume,
     OmeZarr,
     Overwrite,
     Shards,
-    Source,
     Spatial,
     Workers,
 )
+from napari_tilewise.cli.results import print_report, print_result
 
 
 def convert(
-    source: Source,
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SRC", help="An image: a path or a URL; a folder; or a pattern."),
+    ],
     destination: Annotated[
         str,
-        typer.Argument(metavar="DST", help="NAME.ome.zarr, .ome.tif, .tif (ImageJ), .npy or .png."),
+        typer.Argument(
+            metavar="DST",
+            help="NAME.ome.zarr, .ome.tif, .tif (ImageJ), .npy or .png; of several images, the "
+            "folder of the outputs.",
+        ),
     ],
     level: Annotated[
         int, typer.Option(min=0, help="Level of the source's pyramid; 0 is the finest.")
@@ -48,11 +61,30 @@ def convert(
     no_pyramid: NoPyramid = False,
     ome_zarr: OmeZarr = "0.5",
     shards: Shards = False,
+    dtype: DataType = None,
+    name: Annotated[
+        str, typer.Option(help="Name of the outputs of several images; its suffix is the format.")
+    ] = "{stem}",
+    as_json: Json = False,
+    functions: Functions = None,
 ) -> None:
     """Convert an image, with its pyramid, to the format of DST's suffix.
 
     Pixel sizes, units, axes, and names and colours of channels are kept if both formats have them.
+    A folder or a pattern is converted image by image, like a batch.
     """
+    if _is_several(source):
+        _refuse_for_several({"--level": level > 0, "--labels or --intensities": labels is not None})
+        options: dict[str, Any] = {
+            "axes": axes,
+            "memory": memory,
+            "name": name,
+            "overwrite": overwrite,
+        }
+        options |= {"pyramid": not no_pyramid, "ome_zarr": ome_zarr, "shards": shards}
+        options |= {"n_jobs": -1 if workers is None else workers}
+        _convert_each(source, destination, dtype, options, as_json=as_json)
+        return
     from napari_tilewise.cli.interrupts import cancellable, in_background
     from napari_tilewise.cli.progress import progress
     from napari_tilewise.runs import convert as converting
@@ -72,27 +104,82 @@ def convert(
             pyramid=not no_pyramid,
             ome_zarr=ome_zarr,
             shards=shards,
+            dtype=dtype,
             progress=listener,
             cancel=cancel,
         )
         result = in_background(compute)
-    typer.echo(result.path)
+    print_result(result, as_json=as_json)
 
 
-def info(path: Annotated[str, typer.Argument(help="The image: a path or a URL.")]) -> None:
+def _is_several(source: str) -> bool:
+    """Return whether a source is a pattern, or a folder that is not an image itself."""
+    if "://" in source:
+        return False
+    from napari_tilewise.io.readers.zarr_arrays import is_zarr
+
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return not is_zarr(path)
+    return glob.has_magic(source) and not os.path.lexists(path)
+
+
+def _refuse_for_several(options: Mapping[str, bool]) -> None:
+    for option, is_set in options.items():
+        if is_set:
+            raise errors.InvalidParameter(
+                f"{option} goes with a single image: convert these images one by one."
+            )
+
+
+def _convert_each(
+    source: str, folder: str, dtype: str | None, options: Mapping[str, Any], *, as_json: bool
+) -> None:
+    """Convert the images of a folder or a pattern."""
+    from napari_tilewise.batches import batch
+    from napari_tilewise.cli.interrupts import cancellable, in_background
+    from napari_tilewise.cli.progress import item_progress
+    from napari_tilewise.operations.copying import COPY
+    from napari_tilewise.recipe import Recipe, conversion_to
+
+    recipe = Recipe.of(COPY.name if dtype is None else conversion_to(dtype))
+    with cancellable() as cancel, item_progress() as listener:
+        compute = partial(
+            batch, recipe, source, folder, progress=listener, cancel=cancel, **options
+        )
+        report = in_background(compute)
+    print_report(report, as_json=as_json)
+
+
+def info(
+    path: Annotated[str, typer.Argument(help="The image: a path or a URL.")],
+    as_json: Json = False,
+    functions: Functions = None,
+) -> None:
     """Show the metadata of an image as YAML.
 
     No pixel is read.
     """
     from napari_tilewise.io.info import image_info
     from napari_tilewise.io.plain_data import to_plain
+
+    if as_json:
+        from napari_tilewise.cli.documents import print_json
+
+        print_json(image_info(path))
+        return
     from napari_tilewise.recipe.file import to_text
 
     typer.echo(to_text(to_plain(image_info(path))).rstrip())
 
 
 def script(
-    recipe: Annotated[str, typer.Argument(help="The recipe's .yaml file, or an operation's name.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=complete_task, help="The recipe's .yaml file, or an operation's name."
+        ),
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The script's file; by default stdout.")
     ] = None,

@@ -10,7 +10,8 @@ import typer
 
 from napari_tilewise import errors
 from napari_tilewise.cli.arguments import parse_params
-from napari_tilewise.cli.options import Functions
+from napari_tilewise.cli.completion import complete_operation
+from napari_tilewise.cli.options import Functions, Json
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Operation
@@ -24,6 +25,7 @@ def list_operations(
     category: Annotated[
         str | None, typer.Option(help="Only operations of this module: filters, filters.rank, ...")
     ] = None,
+    as_json: Json = False,
     functions: Functions = None,
 ) -> None:
     """List the operations."""
@@ -37,6 +39,17 @@ def list_operations(
     families = sorted(categories | {name.partition(".")[0] for name in categories})
     if category is not None and category not in families:
         _refuse("category", category, families)
+    operations = [
+        op
+        for op in sorted(OPERATIONS.values(), key=lambda op: bool(op.deprecated))
+        if kind in (None, op.kind)
+        and (category is None or f"{op.category}.".startswith(f"{category}."))
+    ]
+    if as_json:
+        from napari_tilewise.cli.documents import operation_entry, print_json
+
+        print_json([operation_entry(op) for op in operations])
+        return
     rows = [
         (
             op.name,
@@ -45,9 +58,7 @@ def list_operations(
             op.output,
             op.title + (" (deprecated)" * bool(op.deprecated)),
         )
-        for op in sorted(OPERATIONS.values(), key=lambda op: bool(op.deprecated))
-        if kind in (None, op.kind)
-        and (category is None or f"{op.category}.".startswith(f"{category}."))
+        for op in operations
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -63,13 +74,24 @@ def _refuse(noun: str, value: str, choices: Sequence[str]) -> None:
 
 
 def describe(
-    operation: Annotated[str, typer.Argument(help="Its name, such as filters.gaussian.")],
+    operation: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=complete_operation, help="Its name, such as filters.gaussian."
+        ),
+    ],
+    as_json: Json = False,
     functions: Functions = None,
 ) -> None:
     """Describe an operation and its parameters."""
     from napari_tilewise.operations import get_operation
 
     op = get_operation(operation)
+    if as_json:
+        from napari_tilewise.cli.documents import operation_document, print_json
+
+        print_json(operation_document(op))
+        return
     typer.echo(f"{op.name}: {op.title}\n{op.summary}\n")
     typer.echo(f"result     {op.output}")
     typer.echo(f"kind       {op.kind}: {KIND_DESCRIPTIONS[op.kind]}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from napari_tilewise import __version__
+from napari_tilewise.cli.completion import complete_parameter
 
 
 def load_functions(files: list[str] | None) -> list[str]:
@@ -55,17 +56,23 @@ Functions = Annotated[
 ]
 """Option of every command that uses operations; the files are loaded before it runs."""
 
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+
 Source = Annotated[str, typer.Argument(metavar="SRC", help="The image: a path or a URL.")]
 Params = Annotated[
     list[str] | None,
-    typer.Option("--param", "-p", metavar="NAME=VALUE", help="A parameter; may be repeated."),
-]
+    typer.Option(
+        "--param", "-p", metavar="NAME=VALUE", autocompletion=complete_parameter,
+        help="A parameter; may be repeated.",
+    ),
+]  # fmt: skip
 Inputs = Annotated[
     list[str] | None,
     typer.Option(
-        "--input", "-i", metavar="NAME=PATH", help="One of the recipe's inputs; may be repeated."
+        "--input", "-i", metavar="NAME=PATH",
+        help="A further image of the operation or the recipe, such as mask=m.tif; may be repeated.",
     ),
-]
+]  # fmt: skip
 Axes = Annotated[str | None, typer.Option(help="The image's axes, such as tcyx.")]
 Spatial = Annotated[
     str | None, typer.Option(help="The axes to run over, such as yx: plane by plane.")
@@ -83,6 +90,15 @@ Executor = Annotated[
     typer.Option(
         help="Where tiles are computed: threads, serial, processes, distributed (a dask cluster of "
         "this machine), a dask scheduler's address, or a batch system such as slurm."
+    ),
+]
+
+DataType = Annotated[
+    str | None,
+    typer.Option(
+        "--dtype",
+        help="Data type of the output, as scikit-image converts: uint8, uint16, int16, float32, "
+        "float64 or bool; intensities are rescaled to its range, or refused.",
     ),
 ]
 

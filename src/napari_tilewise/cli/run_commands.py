@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +11,15 @@ import typer
 
 from napari_tilewise import errors
 from napari_tilewise.cli.arguments import parse_recipe
+from napari_tilewise.cli.completion import complete_task
+from napari_tilewise.cli.messages import SHELL
 from napari_tilewise.cli.options import (
     Axes,
+    DataType,
     Executor,
     Functions,
     Inputs,
+    Json,
     Memory,
     NoPyramid,
     NoResume,
@@ -28,6 +31,7 @@ from napari_tilewise.cli.options import (
     Spatial,
     Workers,
 )
+from napari_tilewise.cli.results import print_report, print_result
 
 if TYPE_CHECKING:
     from napari_tilewise.batches.unfinished import UnfinishedRun
@@ -37,12 +41,20 @@ if TYPE_CHECKING:
 def run(
     operation: Annotated[
         str,
-        typer.Argument(metavar="OP|RECIPE", help="An operation's name, or a recipe's .yaml file."),
+        typer.Argument(
+            metavar="OP|RECIPE",
+            autocompletion=complete_task,
+            help="An operation's name, or a recipe's .yaml file.",
+        ),
     ],
     source: Source,
     destination: Annotated[
         str,
-        typer.Argument(metavar="DST", help="Where the result goes: NAME.ome.zarr, .ome.tif, ..."),
+        typer.Argument(
+            metavar="DST",
+            help="Where the result goes: NAME.ome.zarr, .ome.tif, ...; .json or .csv for numbers, "
+            "of a threshold too.",
+        ),
     ],
     param: Params = None,
     memory: Memory = None,
@@ -60,13 +72,15 @@ def run(
         bool,
         typer.Option("--dry-run", help="Print the plan and an estimated time; run nothing."),
     ] = False,
+    dtype: DataType = None,
+    as_json: Json = False,
     functions: Functions = None,
 ) -> None:
     """Run an operation or a recipe on an image.
 
     The result's path goes to stdout, progress to stderr.
     """
-    recipe, inputs = parse_recipe(operation, param or [], input_ or [])
+    recipe, inputs = parse_recipe(operation, param or [], input_ or [], dtype=dtype)
     from napari_tilewise.cli.interrupts import cancellable, in_background
     from napari_tilewise.cli.progress import progress
     from napari_tilewise.runs import run
@@ -77,7 +91,7 @@ def run(
             recipe, source, inputs=inputs, memory=memory, workers=workers, executor=executor,
             axes=axes, spatial=spatial, resume=not no_resume, destination=destination,
         )  # fmt: skip
-        _print_plan(run_plan, destination, pyramid=not no_pyramid)
+        _print_plan(run_plan, destination, pyramid=not no_pyramid, as_json=as_json)
         return
     with cancellable() as cancel, progress() as listener:
         compute = partial(
@@ -100,22 +114,29 @@ def run(
             shards=shards,
         )
         result = in_background(compute)
-    typer.echo(result.value if isinstance(result.value, Number) else result.path)
+    print_result(result, as_json=as_json)
 
 
-def _print_plan(run_plan: RunPlan, destination: str, *, pyramid: bool) -> None:
+def _print_plan(run_plan: RunPlan, destination: str, *, pyramid: bool, as_json: bool) -> None:
     """Print how a run would proceed, and how long it would take."""
     from napari_tilewise.cli.interrupts import cancellable, in_background
     from napari_tilewise.runs.estimate import estimate
     from napari_tilewise.runs.traffic import shortage
 
-    typer.echo(run_plan.describe())
+    if not as_json:
+        typer.echo(run_plan.describe())
     warning = shortage(run_plan, destination, pyramid=pyramid)
-    if warning is not None:
+    if warning is not None and not as_json:
         typer.echo(f"warning {warning}")
     with cancellable() as cancel:
-        compute = partial(estimate, run_plan, pyramid=pyramid, cancel=cancel)
-        typer.echo(f"time    {in_background(compute)}")
+        time = in_background(partial(estimate, run_plan, pyramid=pyramid, cancel=cancel))
+    if not as_json:
+        typer.echo(f"time    {time}")
+        return
+    from napari_tilewise.cli.documents import print_json
+
+    seconds = {"seconds": time.seconds, "reason": time.reason or None}
+    print_json({**run_plan.to_dict(pyramid=pyramid), "warning": warning, "estimate": seconds})
 
 
 def rerun(
@@ -127,6 +148,7 @@ def rerun(
     memory: Memory = None,
     workers: Workers = None,
     executor: Executor = "auto",
+    as_json: Json = False,
     functions: Functions = None,
 ) -> None:
     """Compute an output again and compare.
@@ -139,7 +161,7 @@ def rerun(
 
     repetition = Repetition.of(output)
     for note in repetition.notes:
-        typer.echo(note, err=True)
+        SHELL.info("%s", note)
     with cancellable() as cancel, progress() as listener:
         compute = partial(
             repetition.run,
@@ -151,7 +173,14 @@ def rerun(
             cancel=cancel,
         )
         result = in_background(compute)
-    typer.echo(result.difference)
+    if as_json:
+        from napari_tilewise.cli.documents import print_json
+
+        path = None if result.path is None else str(result.path)
+        text = str(result.difference)
+        print_json({"identical": result.identical, "difference": text, "output": path})
+    else:
+        typer.echo(result.difference)
     if not result.identical:
         raise typer.Exit(1)
 
@@ -167,6 +196,7 @@ def list_runs(
         str | None,
         typer.Option(help="With --resume: peak memory, such as 2GiB; by default as before."),
     ] = None,
+    as_json: Json = False,
     functions: Functions = None,
 ) -> None:
     """List unfinished runs and batches, and resume or forget one.
@@ -180,13 +210,18 @@ def list_runs(
     if forget is not None:
         unfinished.unfinished_run(forget).forget()
     elif resume is not None:
-        _resume(unfinished.unfinished_run(resume), {} if memory is None else {"memory": memory})
+        options = {} if memory is None else {"memory": memory}
+        _resume(unfinished.unfinished_run(resume), options, as_json=as_json)
+    elif as_json:
+        from napari_tilewise.cli.documents import print_json, unfinished_entry
+
+        print_json([unfinished_entry(run) for run in unfinished.unfinished_runs()])
     else:
         for unfinished_run in unfinished.unfinished_runs():
             typer.echo(unfinished_run)
 
 
-def _resume(unfinished: UnfinishedRun, options: Mapping[str, Any]) -> None:
+def _resume(unfinished: UnfinishedRun, options: Mapping[str, Any], *, as_json: bool) -> None:
     """Resume a run or a batch, and print what the command that started it prints."""
     from napari_tilewise.cli.interrupts import cancellable, in_background
     from napari_tilewise.cli.progress import item_progress, progress
@@ -195,12 +230,10 @@ def _resume(unfinished: UnfinishedRun, options: Mapping[str, Any]) -> None:
     with cancellable() as cancel, listening as listener:
         compute = partial(unfinished.resume, progress=listener, cancel=cancel, **options)
         result = in_background(compute)
-    if not unfinished.is_batch:
-        typer.echo(result.value if isinstance(result.value, Number) else result.path)
-        return
-    typer.echo(str(result))
-    if result.failed or result.cancelled:
-        raise typer.Exit(1)
+    if unfinished.is_batch:
+        print_report(result, as_json=as_json)
+    else:
+        print_result(result, as_json=as_json)
 
 
 def demo(

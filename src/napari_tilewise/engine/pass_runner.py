@@ -11,7 +11,7 @@ from napari_tilewise.engine.blocks import within_image
 from napari_tilewise.engine.sweeps import SweepRunner
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.engine.tile_tasks import ReduceTask
-from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
+from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError, option
 from napari_tilewise.grid import size
 from napari_tilewise.operations.spec.operation import Final, Kind, Reduce, Sweep, normal_halo
 from napari_tilewise.sizes import format_size
@@ -171,8 +171,8 @@ class PassRunner:
         if needed > limit:
             raise MemoryBudgetExceeded(
                 f"{self._name}: the {title} of this image take more than {format_size(needed)}; "
-                f"{format_size(limit)} of the budget are set aside for them. Raise memory=, or "
-                "smooth the image so that it has fewer."
+                f"{format_size(limit)} of the budget are set aside for them. Raise "
+                f"{option('memory')}, or smooth the image so that it has fewer."
             )
 
     # -- reductions --------------------------------------------------------------------------

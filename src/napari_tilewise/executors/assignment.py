@@ -29,6 +29,7 @@ from napari_tilewise.errors import (
     InvalidParameter,
     InvalidParameterType,
     SourceUnreadable,
+    option,
 )
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
@@ -138,7 +139,8 @@ def portable_source(source: Any) -> Any:
     if belongs_to_process(source):
         raise InvalidParameter(
             "The source is a Zarr array in the memory of this process, which other processes "
-            "cannot read: save it to a path, or use executor='threads' or executor='serial'."
+            f"cannot read: save it to a path, or use {option('executor', 'threads')} or "
+            f"{option('executor', 'serial')}."
         )
     if isinstance(source, zarr.Array):
         source = open_image(source)
@@ -179,7 +181,7 @@ def write_assignment(assignment: Assignment) -> str:
     except Exception as error:
         raise InvalidParameterType(
             f"This run cannot be sent to other processes ({error}): give the images by their paths "
-            "and functions that can be imported, or use executor='threads'."
+            f"and functions that can be imported, or use {option('executor', 'threads')}."
         ) from error
     return path.name
 

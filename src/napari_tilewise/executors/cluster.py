@@ -15,7 +15,7 @@ import dask
 
 from napari_tilewise.engine.events import WorkersStarted
 from napari_tilewise.engine.system.machine import processors
-from napari_tilewise.errors import InvalidParameter, MissingExtra, OperationFailed
+from napari_tilewise.errors import InvalidParameter, MissingExtra, OperationFailed, option
 from napari_tilewise.executors.assignment import write_assignment
 from napari_tilewise.executors.executor import Executor
 from napari_tilewise.executors.worker import do
@@ -123,7 +123,7 @@ class ClusterPool:
                 raise OperationFailed(
                     f"Several workers of the cluster ended while they worked on the tiles "
                     f"{', '.join(map(str, task.positions[:3]))}: they may have run out of memory. "
-                    "Use a smaller memory=, or give them more."
+                    f"Use a smaller {option('memory')}, or give them more."
                 ) from error
 
     def _submit(self, task: TileTask) -> Any:
@@ -144,7 +144,7 @@ def of_client(client: Any) -> Cluster:
     """
     if client.asynchronous:
         raise InvalidParameter(
-            f"executor={client!r} is an asynchronous client: expected one without "
+            f"{option('executor', client)} is an asynchronous client: expected one without "
             "asynchronous=True."
         )
     return _running_cluster(client, lambda _: client)
@@ -168,8 +168,8 @@ def of_address(address: str) -> Cluster:
             return _running_cluster(opened(stack), opened)
         except (OSError, ValueError) as error:
             raise InvalidParameter(
-                f"executor={address!r}: no dask scheduler answers there ({error}); expected an "
-                "address such as 'tcp://10.0.0.1:8786'."
+                f"{option('executor', address)}: no dask scheduler answers there ({error}); "
+                "expected an address such as 'tcp://10.0.0.1:8786'."
             ) from error
 
 
@@ -224,14 +224,14 @@ def of_jobs(system: str, jobs: int | None) -> Cluster:
         import dask_jobqueue
     except ImportError as error:
         raise MissingExtra(
-            f"executor={system!r} needs the package dask-jobqueue: "
+            f"{option('executor', system)} needs the package dask-jobqueue: "
             "pip install 'napari-tilewise[cluster]'."
         ) from error
     described = dask.config.get(f"jobqueue.{system}", {})
     cores, memory = described.get("cores"), described.get("memory")
     if not cores or not memory:
         raise InvalidParameter(
-            f"executor={system!r}: dask's configuration does not describe a job: expected "
+            f"{option('executor', system)}: dask's configuration does not describe a job: expected "
             f"jobqueue.{system}.cores and jobqueue.{system}.memory in a file such as "
             "~/.config/dask/jobqueue.yaml."
         )

@@ -18,7 +18,7 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from napari_tilewise.engine.events import WorkersStarted
 from napari_tilewise.engine.system import subprocesses
-from napari_tilewise.errors import OperationFailed
+from napari_tilewise.errors import OperationFailed, option
 from napari_tilewise.executors.assignment import write_assignment
 from napari_tilewise.executors.executor import Executor
 from napari_tilewise.executors.worker import do
@@ -115,7 +115,7 @@ class ProcessPool:
                 raise OperationFailed(
                     f"The process that worked on the tiles {_few(task)} ended{cause}, and so did "
                     "one that ran nothing else: the system may have run out of memory, or "
-                    "the code crashed. Use a smaller memory= or fewer workers."
+                    f"the code crashed. Use a smaller {option('memory')} or fewer workers."
                 ) from error
             finally:
                 pool.shutdown(wait=True, kill_workers=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.engine.system.machine import processors
-from napari_tilewise.errors import InvalidParameter, did_you_mean
+from napari_tilewise.errors import InvalidParameter, did_you_mean, option
 from napari_tilewise.executors.assignment import belongs_to_process
 from napari_tilewise.executors.executor import Executor, ThisProcess
 from napari_tilewise.executors.processes import Processes
@@ -50,7 +50,7 @@ def choose(executor: Any, workers: int | None) -> Executor:
         When a package for it is not installed.
     """
     if workers is not None and workers < 1:
-        raise InvalidParameter(f"workers={workers}: expected at least 1.")
+        raise InvalidParameter(f"{option('workers', workers)}: expected at least 1.")
     if isinstance(executor, Executor):
         return executor
     if executor in (AUTO, THREADS):
@@ -74,7 +74,7 @@ def _cluster(executor: Any, workers: int | None) -> Executor:
             return cluster.of_address(executor)
         names = (*EXECUTORS, *cluster.JOB_SYSTEMS)
         raise InvalidParameter(
-            f"executor={executor!r}: expected one of {', '.join(map(repr, names))}, or a "
+            f"{option('executor', executor)}: expected one of {', '.join(map(repr, names))}, or a "
             f"scheduler's address such as 'tcp://10.0.0.1:8786'.{did_you_mean(executor, names)}"
         )
     if hasattr(executor, "scheduler_info") and hasattr(executor, "submit"):
@@ -82,8 +82,8 @@ def _cluster(executor: Any, workers: int | None) -> Executor:
     if hasattr(executor, "scheduler_address"):
         return cluster.of_cluster(executor)
     raise InvalidParameter(
-        f"executor={executor!r}: expected a name such as 'threads', a scheduler's address, a "
-        "distributed.Client or a cluster object."
+        f"{option('executor', executor)}: expected a name such as 'threads', a scheduler's "
+        "address, a distributed.Client or a cluster object."
     )
 
 

@@ -16,7 +16,7 @@ from napari_tilewise.engine.apply import StackLayout, build
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.tile_size import tile_over
-from napari_tilewise.errors import InvalidAxes, InvalidParameter, did_you_mean
+from napari_tilewise.errors import InvalidAxes, InvalidParameter, did_you_mean, option
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.recipe.step import SOURCE
 
@@ -181,7 +181,7 @@ def recipe_images(
         if inputs.get(name) is None:
             raise InvalidParameter(
                 f"The recipe's input {name!r} is missing: give an image for it, as in "
-                f"inputs={{{name!r}: image}} or --input {name}=PATH."
+                f"{option('inputs', {name: 'PATH'})}."
             )
     return RecipeImages({SOURCE: source, **inputs}, names, spatial)
 
@@ -337,7 +337,7 @@ def named_spatial(names: Names, ndim: int) -> str | None:
     """
     if names is None and ndim > 3:
         raise InvalidAxes(
-            f"The source has {ndim} axes and does not name them: name them with axes=, such as "
-            "axes='tzyx', so that time and channels stay apart."
+            f"The source has {ndim} axes and does not name them: name them, such as "
+            f"{option('axes', 'tzyx')}, so that time and channels stay apart."
         )
     return "".join(a for a in names or () if _axes.kind(a) == "space") or None

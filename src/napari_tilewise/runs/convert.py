@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise.axes import parse
 from napari_tilewise.engine.control import Control
+from napari_tilewise.errors import InvalidImage, option
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.stored_record import read_record
 from napari_tilewise.io.writers.create import OutputRequest
@@ -21,7 +22,7 @@ from napari_tilewise.operations.copying import COPY
 from napari_tilewise.provenance import record
 from napari_tilewise.provenance.fingerprint import source_location
 from napari_tilewise.provenance.source_guard import SourceGuard
-from napari_tilewise.recipe import Recipe
+from napari_tilewise.recipe import Recipe, conversion_to
 from napari_tilewise.runs.planner import make_plan
 from napari_tilewise.runs.request import Resources, RunRequest
 from napari_tilewise.runs.resume import unfinished_layout
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import threading
 
     from napari_tilewise.engine.events import Listener
+    from napari_tilewise.io.image import Image
     from napari_tilewise.io.plain_data import MetadataDict
     from napari_tilewise.types import AxisNames, MemorySize, PathLike
 
@@ -49,6 +51,7 @@ def convert(
     pyramid: bool = True,
     ome_zarr: str = "0.5",
     shards: bool = False,
+    dtype: str | None = None,
     progress: Listener | None = None,
     cancel: threading.Event | None = None,
     pause: threading.Event | None = None,
@@ -82,6 +85,10 @@ def convert(
         Version of an OME-Zarr: ``"0.5"``, or ``"0.4"`` for older readers.
     shards
         Whether an OME-Zarr has one file for each tile instead of one for each chunk.
+    dtype
+        Data type of the output: ``"uint8"``, ``"uint16"``, ``"int16"``, ``"float32"``,
+        ``"float64"`` or ``"bool"``; intensities are rescaled to its range as scikit-image does, and
+        refused where they cannot be. By default the source's.
     progress
         Called with `engine.events.Event` objects.
     cancel
@@ -110,16 +117,29 @@ def convert(
         image = replace(image, axes=parse(axes, len(image.data.shape)) or ())
     output = OutputRequest(destination, overwrite, pyramid, ome_zarr, shards)
     request = RunRequest(
-        Recipe.of(COPY.name), image, resources=Resources.of(memory, workers),
-        conversion={"level": level, "labels": labels, "axes": axes},
+        _recipe(image, dtype), image, resources=Resources.of(memory, workers),
+        conversion={"level": level, "labels": labels, "axes": axes, "dtype": dtype},
     )  # fmt: skip
     history = record.record(request.recipe, record.RunSources(image, axes=axes), output=destination)
-    history = _with_past(history, image.name, level)
+    if dtype is None:
+        history = _with_past(history, image.name, level)
     layout = unfinished_layout(history, output) if resume else None
     control = Control(progress, cancel, pause)
     run_plan = make_plan(request, control, is_lasting=resume, layout=layout)
     job = RunJob(run_plan, output, history, guard)
     return job.execute(resume=resume, started=started)
+
+
+def _recipe(image: Image, dtype: str | None) -> Recipe:
+    """Return the recipe of a conversion; labels are never rescaled."""
+    if dtype is None:
+        return Recipe.of(COPY.name)
+    if image.labels:
+        raise InvalidImage(
+            f"{option('dtype', dtype)}: {image.name!r} holds labels, whose numbers would no longer "
+            "be the same; expected an image of intensities: omit it."
+        )
+    return Recipe.of(conversion_to(dtype))
 
 
 def _with_past(history: MetadataDict, name: str, level: int) -> MetadataDict:

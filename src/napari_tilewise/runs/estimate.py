@@ -40,6 +40,7 @@ from napari_tilewise.runs.request import Resources, RunRequest
 from napari_tilewise.runs.resume import attach
 from napari_tilewise.runs.run import RunJob
 from napari_tilewise.runs.traffic import traffic
+from napari_tilewise.sizes import duration
 
 if TYPE_CHECKING:
     import threading
@@ -90,7 +91,7 @@ class Estimate:
         """Return the estimate as text."""
         if self.seconds is None:
             return f"unknown: {self.reason}"
-        return f"about {_duration(self.seconds)}, from {self.share:.1%} of the image"
+        return f"about {duration(self.seconds)}, from {self.share:.1%} of the image"
 
 
 def estimate(
@@ -384,11 +385,3 @@ def _scaled(measured: Sequence[tuple[float, float]], pixels: int) -> float:
         constant = seconds_before - rate * size_before
         constant = min(max(0.0, constant), measured[0][1], seconds)
     return constant + (seconds - constant) * pixels / size
-
-
-def _duration(seconds: float) -> str:
-    """Return a time as text."""
-    if seconds < 90:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

@@ -23,7 +23,7 @@ from napari_tilewise.engine.budget import (
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.cache import ChunkCache
 from napari_tilewise.engine.system.machine import available_memory
-from napari_tilewise.errors import InvalidImage, MemoryBudgetExceeded
+from napari_tilewise.errors import InvalidImage, MemoryBudgetExceeded, option
 from napari_tilewise.executors import choose
 from napari_tilewise.executors.selection import AUTO, better
 from napari_tilewise.grid import Grid
@@ -239,7 +239,7 @@ class _Planner:
         raise MemoryBudgetExceeded(
             f"The run needs {format_size(smallest.total)} of memory (of which "
             f"{format_size(smallest.process)} for the process itself) even with the smallest tiles "
-            f"and one worker; the budget is {format_size(self.limit)}. Raise memory=."
+            f"and one worker; the budget is {format_size(self.limit)}. Raise {option('memory')}."
         )
 
     def _tiles(self, chunks: Sequence[int]) -> list[tuple[int, ...]]:

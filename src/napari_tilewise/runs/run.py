@@ -26,6 +26,7 @@ from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.create import OutputRequest, create_writer
 from napari_tilewise.io.writers.staging import local_path
+from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 from napari_tilewise.io.writers.values import check_value, write_value
 from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.provenance.record import RunSources, record, scalars
@@ -103,6 +104,7 @@ def run(
     destination
         ``NAME.ome.zarr``, ``NAME.ome.tif``, ``.tif`` (ImageJ), ``.npy`` or ``.png`` for an image;
         ``.csv`` for scalars, points, contours and tables; ``.json`` for these and all other values.
+        A recipe that ends with a threshold writes its number into these instead of the mask.
     inputs
         The recipe's inputs by name: paths, URLs or array-likes.
     memory
@@ -193,8 +195,9 @@ class RunJob:
         """
         run_plan, output = self.plan, self.output
         last, session = run_plan.last, run_plan.session
-        if not last.is_image:
-            check_value(output.path, last.part.output, overwrite=output.overwrite)
+        kind = self._output
+        if not kind.is_image:
+            check_value(output.path, kind, overwrite=output.overwrite)
         history = {**self.history, **output.record_entries}
         warning = shortage(run_plan, output.path, pyramid=output.pyramid)
         if warning is not None:
@@ -204,14 +207,22 @@ class RunJob:
         with checkpointed(run_plan, history, output, self.guard, resume=resume) as checkpoint:
             if checkpoint is not None:
                 history = checkpoint.facts["history"]
-            if last.is_image:
+            if kind.is_image:
                 path, value = self._write_image(history, checkpoint), None
             else:
                 path, value = self._write_value(history, checkpoint)
         seconds = time.perf_counter() - started
         session.emit(RunDone(seconds))
-        shape = last.shape if last.is_image else ()
+        shape = last.shape if kind.is_image else ()
         return RunResult(path, seconds, run_plan.budget.total, run_plan.tiles, shape, value)
+
+    @property
+    def _output(self) -> Output:
+        """What is written: into a file of values, a threshold itself instead of its mask."""
+        operation = self.plan.recipe.steps[max(self.plan.pipeline.stacks)].op
+        has_mask = operation.step.apply is not None and not operation.output.is_image
+        is_file_of_values = local_path(self.output.path).suffix.lower() in VALUES
+        return operation.output if has_mask and is_file_of_values else self.plan.last.part.output
 
     def _write_image(self, history: Metadata, checkpoint: Checkpoint | None) -> Path:
         run_plan, session = self.plan, self.plan.session
@@ -258,9 +269,9 @@ class RunJob:
         last = run_plan.last
         run_plan.session.emit(RunStarted(None, len(last.node_grid), run_plan.budget.total))
         with self.guard.watch(checkpoint), _worker_pool(run_plan, None):
-            value = last.value()
+            value = last.recorded() if last.is_image else last.value()
         history = {**history, "values": scalars(run_plan.pipeline.recorded())}
-        along = _looped_axes(run_plan) if last.part.output is Output.SCALAR else None
+        along = _looped_axes(run_plan) if self._output is Output.SCALAR else None
         path = write_value(output.path, value, output.overwrite, provenance=history, along=along)
         return path, value
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_tilewise.executors.executor import Executor
     from napari_tilewise.grid import Grid
     from napari_tilewise.io.image import Image
+    from napari_tilewise.io.plain_data import MetadataDict
     from napari_tilewise.io.writers.image_writer import ImageWriter
     from napari_tilewise.pipeline.bind import Pipeline
     from napari_tilewise.pipeline.materialize import Decision
@@ -131,6 +132,44 @@ class RunPlan:
             1 if self.executor.is_local else budget.workers,
             writer, self.grid if self.last.is_image else None,
         )  # fmt: skip
+
+    def to_dict(self, *, pyramid: bool = True) -> MetadataDict:
+        """Return the plan as plain data.
+
+        Parameters
+        ----------
+        pyramid
+            Whether smaller levels are written.
+        """
+        last, data, amounts = self.last, self.image.data, traffic(self, pyramid=pyramid)
+        decisions = {decision.step: str(decision) for decision in self.decisions}
+        return {
+            "image": {
+                "shape": list(data.shape),
+                "dtype": str(np.dtype(data.dtype)),
+                "axes": "".join(self.source_axes or ()),
+            },
+            "result": {
+                "kind": str(last.part.output),
+                "shape": list(last.shape) if last.is_image else None,
+                "dtype": str(last.dtype) if last.is_image else None,
+            },
+            "tile": list(self.tile),
+            "tiles": self.tiles,
+            "passes": amounts.passes,
+            "executor": str(self.executor),
+            "workers": self.budget.workers,
+            "memory": {"needed": self.budget.total, "budget": self.limit},
+            "bytes": {"read": amounts.read, "written": amounts.written},
+            "steps": [
+                {
+                    "operation": self.recipe.steps[number].operation,
+                    "result": decisions.get(number, "the result"),
+                    "computed_by": _computed_by(self.recipe.steps[number]),
+                }
+                for number in sorted(self.pipeline.stacks)
+            ],
+        }
 
     def describe(self) -> str:
         """Return the plan as text: image, tiles, memory, and what happens to each step's result.

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from napari_tilewise.engine.labelled import is_labelled
-from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable
+from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable, option
 from napari_tilewise.io.image import Image, bare
 from napari_tilewise.io.readers import hdf5, microscopes, npy, pictures, tiff
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
@@ -71,7 +71,7 @@ def open_image(source: object, *, level: int = 0, series: int = 0) -> Image:
 def _at_level(image: Image, level: int) -> Image:
     if not 0 <= level < len(image.levels):
         raise InvalidParameter(
-            f"level={level!r} is not a level of {image.name!r}; "
+            f"{option('level', level)} is not a level of {image.name!r}; "
             f"expected 0 to {len(image.levels) - 1}."
         )
     finest, data = image.levels[0].shape, image.levels[level]

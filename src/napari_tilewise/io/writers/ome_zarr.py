@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.engine.system.disk import writing
-from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.errors import InvalidParameter, option
 from napari_tilewise.io.metadata.channels import to_omero
 from napari_tilewise.io.writers import staging as stage
 from napari_tilewise.io.writers.image_writer import ImageWriter
@@ -47,7 +47,8 @@ class OmeZarrWriter(ImageWriter):
         """
         if layout.ome_zarr not in VERSIONS:
             raise InvalidParameter(
-                f"ome_zarr={layout.ome_zarr!r}: expected one of {', '.join(map(repr, VERSIONS))}."
+                f"{option('ome_zarr', layout.ome_zarr)}: expected one of "
+                f"{', '.join(map(repr, VERSIONS))}."
             )
         if layout.shards is not None and layout.ome_zarr == "0.4":
             raise InvalidParameter(

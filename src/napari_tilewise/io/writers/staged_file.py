@@ -27,6 +27,7 @@ from napari_tilewise.errors import (
     DestinationUnwritable,
     InvalidImage,
     InvalidParameter,
+    option,
 )
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.writers.image_writer import ImageWriter
@@ -277,8 +278,8 @@ def check_file_vacant(path: Path, *, overwrite: bool) -> None:
         )
     if not overwrite:
         raise DestinationExists(
-            f"{str(path)!r} exists; give another destination, or overwrite=True (in the shell: "
-            "--overwrite) to replace it."
+            f"{str(path)!r} exists; give another destination, or "
+            f"{option('overwrite', True)} to replace it."
         )
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from napari_tilewise.engine.system.disk import writing
-from napari_tilewise.errors import DestinationExists, DestinationUnwritable
+from napari_tilewise.errors import DestinationExists, DestinationUnwritable, option
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.zarr_arrays import is_zarr
 
@@ -90,8 +90,8 @@ def check_vacant(path: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise DestinationExists(
-            f"{str(path)!r} exists; give another destination, or overwrite=True (in the shell: "
-            "--overwrite) to replace it."
+            f"{str(path)!r} exists; give another destination, or "
+            f"{option('overwrite', True)} to replace it."
         )
     if path.is_symlink() or not path.is_dir() or not is_zarr(path):
         raise DestinationUnwritable(

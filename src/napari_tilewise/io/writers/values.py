@@ -17,7 +17,12 @@ from uuid import uuid4
 import numpy as np
 
 from napari_tilewise.engine.system.disk import writing
-from napari_tilewise.errors import DestinationExists, DestinationUnwritable, SourceUnreadable
+from napari_tilewise.errors import (
+    DestinationExists,
+    DestinationUnwritable,
+    SourceUnreadable,
+    option,
+)
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.plain_data import to_plain
 from napari_tilewise.io.writers.staging import local_path
@@ -240,8 +245,8 @@ def _check(path: Path, overwrite: bool) -> None:
         )
     if not overwrite:
         raise DestinationExists(
-            f"{str(path)!r} exists; give another destination, or overwrite=True (in the shell: "
-            "--overwrite) to replace it."
+            f"{str(path)!r} exists; give another destination, or "
+            f"{option('overwrite', True)} to replace it."
         )
 
 

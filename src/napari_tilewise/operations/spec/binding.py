@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from napari_tilewise.errors import InvalidImage, UnknownParameter, did_you_mean
+from napari_tilewise.errors import InvalidImage, UnknownParameter, did_you_mean, option
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -157,7 +157,7 @@ def check_axes(operation: str, call: CallGeometry, ndim: tuple[int, int], shorte
         expected = f"{low}" if low == high else f"{low} to {high}"
         raise InvalidImage(
             f"{operation} works on {expected} spatial axes; the image of shape {call.shape} "
-            f"has {call.ndim}. Name them with spatial= (such as spatial='yx'; the other "
+            f"has {call.ndim}. Name them, such as {option('spatial', 'yx')} (the other "
             "axes are looped over)."
         )
     if 0 in call.shape:

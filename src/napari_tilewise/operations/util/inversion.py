@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from skimage.util import img_as_float
 
-from napari_tilewise.errors import InvalidImage, InvalidParameter
+from napari_tilewise.errors import InvalidImage, InvalidParameter, option
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
@@ -49,7 +49,7 @@ def _check_compared(call: Call) -> None:
     if call.ndim != 2:
         raise InvalidImage(
             f"{call.operation.name}: a checkerboard needs images with 2 axes; the image of shape "
-            f"{call.shape} has {call.ndim}. Choose two with spatial= (such as spatial='yx')."
+            f"{call.shape} has {call.ndim}. Choose two, such as {option('spatial', 'yx')}."
         )
     tiles = call["n_tiles"]
     if not isinstance(tiles, tuple) or len(tiles) < 2:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise import axes as _axes
-from napari_tilewise.errors import InvalidAxes, InvalidParameter
+from napari_tilewise.errors import InvalidAxes, InvalidParameter, option
 from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.operations.spec.operation import Call
 from napari_tilewise.recipe.step import SOURCE
@@ -170,7 +170,7 @@ class ImageFlow:
         if channel is not None and not -len(letters) <= channel < 0:
             raise InvalidAxes(
                 f"{op.name}: {op.channel}={params.get(str(op.channel))} does not exist in an image "
-                f"with {len(letters)} axes: name the image's axes with axes=."
+                f"with {len(letters)} axes: name the image's axes with {option('axes')}."
             )
         spatial = self._spatial_of(step, axes)
         plane_axes = _find_plane_axes(fixed, spatial, channel, step)
@@ -292,8 +292,8 @@ def _find_plane_axes(
 
 def _unnamed_axes(who: str, spatial: SpatialAxes | None) -> InvalidAxes:
     return InvalidAxes(
-        f"{who}: spatial={spatial!r} needs the names of the image's axes in a script: name them "
-        "with axes=, such as axes='tcyx'."
+        f"{who}: {option('spatial', spatial)} needs the names of the image's axes in a script: "
+        f"name them, such as {option('axes', 'tcyx')}."
     )
 
 

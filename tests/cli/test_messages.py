@@ -1,0 +1,185 @@
+"""What goes to stderr and into a log: as much as was asked for, each thing once."""
+
+import logging
+import re
+import threading
+
+import numpy as np
+import pytest
+import tifffile
+
+import napari_tilewise as tw
+from napari_tilewise.batches.batch_events import BatchStarted, ItemDone
+from napari_tilewise.cli import app, progress
+from napari_tilewise.cli.option_names import shell_option
+from napari_tilewise.engine.events import PassStarted, TileDone
+from napari_tilewise.errors import BatchFailed, InvalidFunction, InvalidParameter, option, wording
+
+
+@pytest.fixture
+def stack(tmp_path):
+    path = tmp_path / "stack.npy"
+    np.save(path, np.random.default_rng(0).integers(0, 200, (6, 40, 50), np.uint8))
+    return path
+
+
+def test_a_run_of_six_planes_says_little(shell, stack, tmp_path):
+    args = ("run", "filters.threshold_otsu", stack, tmp_path / "a.ome.zarr", "--spatial", "yx")
+    axes = ("--axes", "tyx")
+    code, _, err = shell(*args, *axes)
+    assert code == 0, err
+    assert len(err.splitlines()) == 2, err
+    verbose = shell(*args, *axes, "--overwrite", "--verbose")[2]
+    assert len(verbose.splitlines()) > 6
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_quiet_shows_errors_only(shell, stack, tmp_path, is_first):
+    command = ["run", "filters.sobel", stack, tmp_path / "a.ome.zarr"]
+    quiet = ["--quiet", *command] if is_first else [*command, "-q"]
+    assert shell(*quiet)[::2] == (0, "")
+    code, _, err = shell(*quiet)
+    assert code == 1
+    assert err.startswith("napari-tilewise: ")
+    assert err.count("\n") == 1
+
+
+def test_a_log_has_everything_with_its_time(shell, stack, tmp_path):
+    log = tmp_path / "log.txt"
+    command = ["run", "filters.sobel", stack, tmp_path / "a.ome.zarr", "--quiet", "--log", log]
+    assert shell(*command)[::2] == (0, "")
+    shell(*command)
+    text = log.read_text("utf-8")
+    assert "filters.sobel: done in" in text
+    assert "exists; give another destination, or --overwrite" in text
+    assert "exit code 1" in text
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} DEBUG ", text)
+    assert not [handler for handler in logging.getLogger().handlers if "log.txt" in str(handler)]
+    code, _, err = shell("list", "--log", tmp_path / "no" / "folder.txt")
+    assert code == 1
+    assert "--log" in err
+
+
+def test_what_a_format_library_says_is_shown_once(shell, tmp_path):
+    path = tmp_path / "odd.tif"
+    tifffile.imwrite(path, np.zeros((20, 30), np.uint8), description="x", software="y")
+    data = bytearray(path.read_bytes())
+    position = data.index(b"\x31\x01\x02\x00")  # the tag Software, of a type that does not exist
+    data[position + 2] = 99
+    path.write_bytes(data)
+    code, out, err = shell("info", path)
+    assert code == 0
+    assert "20" in out
+    assert err.startswith("warning: tifffile: ")
+    assert err.count("\n") == 1
+    assert shell("info", path, "--quiet")[2] == ""
+
+
+def lines_of(listener, monkeypatch, *events):
+    """Return the first line that a listener shows by itself after some events."""
+    line, lines = threading.Event(), []
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.01)
+
+    def show(template, *values):
+        lines.append(template % values)
+        if "/" in lines[-1]:
+            line.set()
+
+    monkeypatch.setattr(progress.SHELL, "info", show)
+    with listener:
+        for event in events:
+            listener(event)
+        assert line.wait(20)
+    return next(text for text in lines if "/" in text)
+
+
+def test_off_a_terminal_lines_have_rate_and_time_left(monkeypatch):
+    tiles = [PassStarted("filters.sobel", 10), TileDone("filters.sobel", 4, 10)]
+    line = lines_of(progress.Lines(), monkeypatch, *tiles)
+    assert re.fullmatch(r"filters.sobel: 4/10 tiles, [\d.]+ per second, [\d.]+ s left", line)
+    row = {"error": None, "input": "a", "item": "a", "status": "done", "seconds": 1.0}
+    batch = [BatchStarted(8), ItemDone(row, 2, 8, 1)]
+    line = lines_of(progress.ItemLines(), monkeypatch, *batch)
+    assert re.fullmatch(r"2/8 items, [\d.]+ per second, [\d.]+ s left", line)
+
+
+def test_a_batch_without_any_finished_item_is_not_silent(monkeypatch):
+    line = lines_of(progress.ItemLines(), monkeypatch, BatchStarted(3))
+    assert re.fullmatch(r"0/3 items after [\d.]+ s", line)
+
+
+def test_a_batch_in_which_everything_fails_says_why_once(shell, tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.npy").write_bytes(b"nothing")
+    source = str(tmp_path / "*.npy")
+    code, out, err = shell("batch", "filters.sobel", source, tmp_path / "out", "--quiet")
+    assert code == 1
+    assert out == "0 done, 3 failed, 0 skipped\n"
+    reason, others = err.splitlines()
+    first, _, error = reason.partition(": ")
+    assert "cannot be read as an image" in error
+    assert others == f"2 more items failed like {first}"
+    with pytest.warns(BatchFailed, match=r"All items failed \(3 items\); the first, '.*a.npy': "):
+        report = tw.batch("filters.sobel", source, tmp_path / "again", backend="serial")
+    assert report.failed == 3
+
+
+def test_a_function_that_wants_a_path_is_told_so(tmp_path, stack):
+    def by_annotation(path: str) -> float:
+        return 0.0
+
+    with pytest.raises(InvalidFunction, match="passes the pixels of each image"):
+        tw.batch(by_annotation, stack)
+    for function in (tifffile.imread, lambda path: np.load(path).mean()):
+        with pytest.warns(BatchFailed, match="passes the pixels of each image"):
+            tw.batch(function, stack, backend="serial")
+
+
+def flags():
+    """Return all options of all commands."""
+    import typer
+
+    commands = typer.main.get_command(app).commands.values()
+    return {
+        name
+        for command in commands
+        for parameter in command.params
+        for name in (*parameter.opts, *parameter.secondary_opts)
+    }
+
+
+def test_each_door_names_its_own_options(shell, stack, tmp_path):
+    with pytest.raises(InvalidParameter, match=r"^workers=0: expected at least 1"):
+        tw.run("filters.sobel", stack, tmp_path / "a.ome.zarr", workers=0)
+    args = ("run", "measure.label", stack, tmp_path / "a.ome.zarr", "--memory", "1MiB")
+    assert "Raise --memory" in shell(*args)[2]
+    assert "Raise memory=" not in shell(*args)[2]
+    out = tmp_path / "out"
+    err = shell("batch", "measure.label", stack, out, "--memory", "1MiB", "--backend", "serial")[2]
+    assert "--memory" in err
+    assert "memory=" not in err
+    token = wording.set(shell_option)
+    try:
+        texts = {
+            "--overwrite": ("overwrite", True), "--no-resume": ("resume", False),
+            "--window 64,:": ("window", (64, None)),
+            "--input mask=PATH": ("inputs", {"mask": "PATH"}), "--jobs 0": ("n_jobs", 0),
+        }  # fmt: skip
+        for text, (name, value) in texts.items():
+            assert str(InvalidParameter(f"Give {option(name, value)}.")) == f"Give {text}."
+    finally:
+        wording.reset(token)
+    assert (
+        str(InvalidParameter(f"Give {option('window', (64, None))}.")) == "Give window=(64, None)."
+    )
+
+
+def test_every_marked_option_is_one_of_the_shell(request):
+    source = request.config.rootpath / "src" / "napari_tilewise"
+    texts = [
+        path.read_text("utf-8") for path in source.rglob("*.py") if "_napari" not in path.parts
+    ]
+    names = {name for text in texts for name in re.findall(r"\boption\('(\w+)'", text)}
+    assert {"memory", "axes", "spatial", "overwrite"} <= names
+    missing = {name for name in names if shell_option(name, None) not in flags()}
+    assert missing == {"only"}, "an option that a message marks, and the shell does not have"
