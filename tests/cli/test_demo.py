@@ -29,7 +29,8 @@ def test_tiled_equals_whole(done):
 
 def test_it_says_what_it_measured(done):
     text = done.summary()
-    for words in (f"{SIZE} x {SIZE}", "bit for bit", str(done.objects), str(done.labels), "iB (budget "):
+    amounts = (f"{SIZE} x {SIZE}", str(done.objects), "iB (budget ")
+    for words in (*amounts, "bit for bit", str(done.labels)):
         assert words in text
 
 
