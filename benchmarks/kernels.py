@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage as ndi
-from skimage import filters, measure, morphology, restoration, segmentation
+from skimage import feature, filters, measure, morphology, restoration, segmentation
 
 from napari_tilewise.kernels import KERNELS, available, level
 
@@ -88,6 +88,8 @@ def parts(image: dict[str, np.ndarray]) -> Iterator[Case]:
                 (grey,),
                 {"sigmas": sigmas},
             )
+    path = "skimage.feature.hog"
+    yield path, "hog f4", feature.hog, (image["f4"][:512, :512],), {}
     sauvola = filters.threshold_sauvola
     path = "skimage.filters.threshold_sauvola"
     yield path, "threshold_sauvola u1 w25", sauvola, (image["u1"],), {"window_size": 25}

@@ -32,6 +32,7 @@ from napari_tilewise.kernels.grown_labels import EXPAND_LABELS
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import LEVELS, available, level, levels
 from napari_tilewise.kernels.line_correlations import CORRELATE1D, NDIMAGE_SOBEL
+from napari_tilewise.kernels.oriented_cells import HOG
 from napari_tilewise.kernels.rank_windows import MEDIAN, RANK_MEAN, RANK_MEDIAN
 from napari_tilewise.kernels.ridge_filters import FRANGI, GAUSSIAN_FILTER, HESSIAN_EIGENVALUES, SATO
 from napari_tilewise.kernels.run_lists import (
@@ -80,6 +81,7 @@ KERNELS: Mapping[str, Kernel] = {
         GAUSSIAN,
         GAUSSIAN_FILTER,
         HESSIAN_EIGENVALUES,
+        HOG,
         LABEL,
         LOCAL_MAXIMA,
         LOCAL_MINIMA,

@@ -20,6 +20,7 @@ from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.shared.whole import from_memory, gather_whole
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     AsStep,
     Block,
     Call,
@@ -40,9 +41,13 @@ from napari_tilewise.operations.spec.operation import (
     no_channel,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers
+from napari_tilewise.operations.spec.substitution import run_fastest
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.spec.passes import Passes
+
+HISTOGRAMS = "skimage.feature.hog"
+"""The function that computes descriptors."""
 
 CELLS_BEFORE = 4
 """From the fourth cell on, lines end at the same pixel as in any other cell (the third suffices for
@@ -120,9 +125,8 @@ def _reduce_descriptors(call: Call) -> Passes[np.ndarray]:
 
     def tile_descriptors(block: Block) -> _DescriptorParts:
         box = boxes[block.position[0]]
-        descriptors = call.operation.raw_function(
-            block.data, **{**call.keywords, "visualize": False, "feature_vector": False}
-        )
+        params = {**call.keywords, "visualize": False, "feature_vector": False}
+        descriptors = run_fastest(HISTOGRAMS, call.operation.raw_function, block.data, **params)
         inner = tuple(
             slice(p.start - r.start // cell, p.stop - r.start // cell)
             for p, r, cell in zip(box, block.region, cells, strict=True)
@@ -214,6 +218,7 @@ def _plan(call: Call) -> Plan:
 _DESCRIPTORS = Operation(
     name="feature.hog",
     family=families.TEXTURE,
+    adapter=Adapter(kernels=(HISTOGRAMS,)),
     cost=Cost(holds_gil=True, memory=10.0, largest_region=_largest),
     kind=Kind.NEIGHBOURHOOD,
     specs={
