@@ -72,8 +72,11 @@ bench: $(STAMP) $(KERNELS) ## the benchmarks
 docs: display $(STAMP) ## take the documentation's screenshots again
 	@for script in docs/screenshot*.py; do scripts/headless.sh $(BIN)/python $$script $(ARGS) || exit 1; done
 
-build: $(STAMP) ## the sdist and the wheel, in dist/
+build: $(STAMP) ## the sdist and the wheel, in dist/, checked
+	@rm -rf dist
 	@$(BIN)/python -m build --installer pip $(ARGS)
+	@$(BIN)/twine check --strict dist/*
+	@$(BIN)/check-wheel-contents dist/*.whl
 
 native: $(STAMP) $(KERNELS) ## the compiled kernels, beside their Python modules
 
