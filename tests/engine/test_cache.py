@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
 
 from napari_tilewise.engine.system.cache import ChunkCache
+from napari_tilewise.engine.system.fetchers import FETCHERS, LookAhead
 
 
 def test_least_recently_used_go_first() -> None:
@@ -63,3 +65,74 @@ def test_a_failed_load_is_tried_again() -> None:
 def test_kept_arrays_cannot_be_written() -> None:
     with pytest.raises(ValueError, match="read-only"):
         ChunkCache(1000).get("k", lambda: np.ones(2))[0] = 3
+
+
+def ones(count: int) -> np.ndarray:
+    return np.ones(count, np.uint8)
+
+
+def test_what_is_fetched_ahead_takes_half_of_the_capacity_at_most() -> None:
+    cache, begin, begun = ChunkCache(1000), threading.Event(), threading.Event()
+
+    def load() -> np.ndarray:
+        begun.set()
+        begin.wait(10)
+        return ones(200)
+
+    assert cache.fetch("a", 200, load)
+    assert begun.wait(10)
+    assert cache.fetch("b", 200, load)
+    assert cache.fetch("a", 200, load)  # begun already
+    assert not cache.fetch("c", 200, load)
+    begin.set()
+    assert len(cache.get("a", never)) == 200
+    assert cache.fetch("c", 200, load)  # once one of them was asked for
+
+
+def never() -> np.ndarray:
+    raise AssertionError("it is there already")
+
+
+def test_what_is_fetched_ahead_makes_room_before_it_is_there() -> None:
+    cache, begin = ChunkCache(1000), threading.Event()
+    for number in range(5):
+        cache.get(number, lambda: ones(200))
+    cache.fetch("a", 400, lambda: begin.wait(10) and ones(400))
+    reloaded = []
+    for number in range(5):
+        cache.get(number, lambda number=number: (reloaded.append(number), ones(200))[1])
+    begin.set()
+    assert reloaded, "800 bytes of arrays and 400 to come would be more than 1000"
+
+
+def test_an_error_is_that_of_who_asks() -> None:
+    cache, calls = ChunkCache(1000), []
+
+    def fail() -> np.ndarray:
+        calls.append(1)
+        raise OSError("gone")
+
+    cache.fetch("a", 200, fail)
+    for _ in range(2):
+        with pytest.raises(OSError, match="gone"):
+            cache.get("a", fail)
+    assert cache.fetch("b", 500, lambda: ones(500)), "a failed one takes no room"
+    assert len(cache.get("b", lambda: ones(500))) == 500
+
+
+def test_what_nobody_will_ask_for_is_dropped() -> None:
+    cache, begin = ChunkCache(10**6), threading.Event()
+    loaded = []
+
+    def load(number: int) -> np.ndarray:
+        begin.wait(10)
+        loaded.append(number)
+        return ones(1)
+
+    with LookAhead(range(100), lambda n: cache.fetch(n, 1, partial(load, n))) as ahead:
+        ahead.beyond(0)
+    begin.set()
+    for number in loaded[:]:
+        cache.get(number, never)
+    assert len(loaded) <= FETCHERS
+    assert cache.fetch("a", 5 * 10**5 - FETCHERS, lambda: ones(1)), "dropped ones take no room"

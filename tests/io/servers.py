@@ -27,14 +27,14 @@ class Objects:
     fails: Callable[[str, str, int], int | None] = lambda method, path, number: None
     """Returns a status to fail with (0: the connection is cut) for the n-th request of a path."""
     together: int = 0
-    """Chunks are answered once so many were asked for at the same time; 0: at once."""
+    """The first chunks are answered once so many were asked for at a time; 0: at once."""
     most: int = 0
     """Most chunks that were asked for at the same time."""
     waiting: int = 0
     ready: threading.Condition = field(default_factory=threading.Condition)
 
     def wait(self, path: str, timeout: float) -> None:
-        """Hold a request for a chunk until enough others wait as well, or none comes."""
+        """Hold a request for a chunk until enough were asked for at a time, or for some seconds."""
         if path.endswith((".json", ".zarray", ".zattrs", ".zgroup")):
             return
         with self.ready:
@@ -42,7 +42,7 @@ class Objects:
             self.most = max(self.most, self.waiting)
             self.ready.notify_all()
             if self.together:
-                self.ready.wait_for(lambda: self.waiting >= self.together, timeout)
+                self.ready.wait_for(lambda: self.most >= self.together, timeout)
             self.waiting -= 1
 
 
@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
         elif "list-type" in parse_qs(url.query):
             self.list_bucket(path, parse_qs(url.query))
         elif path in objects.contents:
-            objects.wait(path, 0.2)
+            objects.wait(path, 5)
             self.send(objects.contents[path])
         else:
             self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")

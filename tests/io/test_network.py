@@ -112,3 +112,25 @@ def test_an_answer_that_lasts_is_asked_for_once(objects: Objects, url: str, stat
             image.data[:]
         assert not isinstance(caught.value, SourceUnreachable)
     assert set(objects.requests.values()) == {1}
+
+
+def test_the_chunks_of_a_tile_are_fetched_together(objects: Objects, url: str) -> None:
+    image = tw.open(url).data
+    objects.together = 12
+    result = tw.apply("util.invert", image, tiles=128)
+    assert result.numblocks == (1, 1)
+    np.testing.assert_array_equal(result.compute(scheduler="synchronous"), ~NOISE)
+    assert objects.most >= 12
+
+
+def test_the_chunks_of_the_next_tiles_are_fetched_ahead(
+    objects: Objects, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_tilewise.engine.system.pool.processors", lambda: 1)
+    image = tw.open(url).data
+    objects.together = 12
+    threshold = tw.apply("filters.threshold_mean", image, tiles=32)  # one chunk a tile
+    objects.requests.clear()
+    assert float(threshold.compute(scheduler="synchronous")) == NOISE.mean()
+    assert objects.most >= 12
+    assert set(objects.requests.values()) == {1}

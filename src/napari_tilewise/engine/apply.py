@@ -24,6 +24,7 @@ from napari_tilewise.engine.planes import LoopedCall, Planes
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.stack import Stack
+from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.engine.tile_order import WIDEST, banded
 from napari_tilewise.engine.tile_size import choose_tile
@@ -408,9 +409,14 @@ def compute(stack: Stack, stored: Materialized | None = None) -> Array:
     out = np.empty(stack.shape, stack.dtype)
     grid = stack.grid()
 
+    positions = banded(grid, WIDEST)
+
     def work(position: tuple[int, ...]) -> None:
         region = grid.region(position)
+        if source.waits:
+            ahead.beyond(position)
         out[region] = source.read(region)
 
-    stack.session.sweep(stack.call.operation.name, work, banded(grid, WIDEST))
+    with LookAhead(positions, lambda position: source.fetch(grid.region(position))) as ahead:
+        stack.session.sweep(stack.call.operation.name, work, positions)
     return out.astype(stack.final_dtype, copy=False)

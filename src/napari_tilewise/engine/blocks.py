@@ -101,6 +101,30 @@ class Blocks:
         }
         return Block(data, images, tile, region, self.grid, position)
 
+    @property
+    def waits(self) -> bool:
+        """Whether any of the images waits to be read."""
+        return any(source.waits for source in (self.source, *self.aligned.values()))
+
+    def fetch(self, region: Region | None) -> bool:
+        """Begin to read the pixels of a region; False where there is no room for them.
+
+        Parameters
+        ----------
+        region
+            The region; None: no pixels are read.
+        """
+        if region is None:
+            return True
+        for source in (self.source, *self.aligned.values()):
+            box = self._in_source(region, source)
+            is_inside = all(
+                s.start >= 0 and s.stop <= n for s, n in zip(box, source.shape, strict=True)
+            )
+            if is_inside and not source.fetch(box):
+                return False
+        return True
+
     def whole_channels(self, region: Region) -> Region:
         """Return a box over the spatial axes as one over all axes.
 

@@ -64,6 +64,8 @@ class _DaskBlocks:
     the dask array instead would pay for the whole graph at every read and start a pool per thread.
     """
 
+    waits = False  # what other blocks compute at the same time may take any amount of memory
+
     def __init__(self, array: da.Array) -> None:
         self._array = array
         self.shape = array.shape

@@ -110,6 +110,17 @@ class Materialized:
             self.fill(position)
         return self._stored.read(region)
 
+    @property
+    def waits(self) -> bool:
+        """Whether what its tiles are computed from waits to be read."""
+        return self.stack.waits
+
+    def fetch(self, region: Region) -> bool:
+        """Begin to read what the tiles of a box that are not stored are computed from."""
+        positions = self.grid.covering(region) if self.waits else ()
+        regions = (self.grid.region(p) for p in positions if p not in self._stored)
+        return all(map(self.stack.fetch, regions))
+
     def _computed(self, position: tuple[int, ...]) -> np.ndarray:
         region = self.grid.region(position)
         if position in self._stored:  # another thread was just done with it

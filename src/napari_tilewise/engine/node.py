@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_tilewise.engine.pass_runner import PassRunner
-    from napari_tilewise.operations.spec.operation import Part
+    from napari_tilewise.operations.spec.operation import Final, Part
     from napari_tilewise.types import DType
 
 _numbers = itertools.count()
@@ -86,10 +86,32 @@ class Node:
 
     def final(self) -> Tiles | Value:
         """Return the last pass of this result, running those before it when not done yet."""
-        final = self.runner.final()
-        if isinstance(final, Parts):
-            return final.parts[self._part or 0]
-        return final
+        return self._own(self.runner.final())
+
+    def _own(self, final: Final) -> Tiles | Value:
+        return final.parts[self._part or 0] if isinstance(final, Parts) else final
+
+    def fetch(self, region: Region) -> bool:
+        """Begin to read what a box needs, where the passes before the last are done.
+
+        Parameters
+        ----------
+        region
+            The box.
+
+        Returns
+        -------
+        bool
+            False where there is no room for it.
+        """
+        finished = self.runner.finished
+        final = None if finished is None else self._own(finished)
+        if not isinstance(final, Tiles):
+            return True
+        tiles = [self._spatial(region)]
+        if final.on_grid:
+            tiles = [self.grid.region(position) for position in self.grid.covering(tiles[0])]
+        return all(self.plane.blocks.fetch(self._region_of(final, tile)) for tile in tiles)
 
     def value(self) -> Any:
         """Return the result that is not an image: a scalar, points or a table."""
@@ -151,16 +173,18 @@ class Node:
             items.insert(self.channel_axis, slice(None))
         return tuple(items)
 
-    def _compute(self, final: Tiles, tile: Region, position: tuple[int, ...]) -> np.ndarray:
-        region: Region | None
-        if final.source is not None:
-            region = final.source(tile)
-            if region is not None and not self.call.wraps:
-                region = clip(region, self.call.spatial_shape)
-        else:
+    def _region_of(self, final: Tiles, tile: Region) -> Region | None:
+        """Return the box of the image that a tile of the result needs; None: no pixel of it."""
+        if final.source is None:
             halo = normal_halo(final.halo, self.call.ndim, self.operation.name)
-            region = self.plane.blocks.grown(tile, halo, final.align)
-        block = self.plane.blocks.block(tile, region, position)
+            return self.plane.blocks.grown(tile, halo, final.align)
+        region = final.source(tile)
+        if region is None or self.call.wraps:
+            return region
+        return clip(region, self.call.spatial_shape)
+
+    def _compute(self, final: Tiles, tile: Region, position: tuple[int, ...]) -> np.ndarray:
+        block = self.plane.blocks.block(tile, self._region_of(final, tile), position)
         result: np.ndarray = self.plane.guard(lambda: final.compute(block), tile)
         if final.source is None and not final.on_grid:
             result = result[self._with_channel(block.core)]

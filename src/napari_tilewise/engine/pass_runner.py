@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from functools import partial, reduce
+from contextlib import contextmanager
+from functools import reduce
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.blocks import within_image
 from napari_tilewise.engine.sweeps import SweepRunner
+from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.engine.tile_tasks import ReduceTask
 from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError, option
@@ -17,7 +19,7 @@ from napari_tilewise.operations.spec.operation import Final, Kind, Reduce, Sweep
 from napari_tilewise.sizes import format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from napari_tilewise.engine.pass_results import PartialResult
     from napari_tilewise.engine.plane import Plane
@@ -56,6 +58,11 @@ class PassRunner:
                 return self._walk(None)
             return self._final
 
+    @property
+    def finished(self) -> Final | None:
+        """The last pass, where those before it are done."""
+        return self._final
+
     def sweep(self, task: SweepTask) -> list[Position]:
         """Do some tiles of a sweep for another process; return those that changed.
 
@@ -82,8 +89,9 @@ class PassRunner:
         reduction = self._pass_at(number)
         if not isinstance(reduction, Reduce):
             raise OperationFailed(f"Pass {number} of {self._name} is not a reduction.")
-        parts = (self._contribution(reduction, position) for position in positions)
-        return [reduce(self._merge(reduction), parts)] if reduction.in_groups else list(parts)
+        with self._look_ahead(reduction, positions) as contribution:
+            parts = map(contribution, positions)
+            return [reduce(self._merge(reduction), parts)] if reduction.in_groups else list(parts)
 
     @property
     def _name(self) -> str:
@@ -183,14 +191,16 @@ class PassRunner:
         partial_result = None
         if checkpoint is not None and name is not None:
             partial_result = checkpoint.partial_result(name)
-        total = session.reduce(
-            f"{self._name}: {reduction.description}",
-            partial(self._contribution, reduction),
-            self._merge(reduction),
-            self._items(reduction, partial_result),
-            partial_result,
-            None if pool is None else self._remote(pool, number),
-        )
+        items = self._items(reduction, partial_result)
+        with self._look_ahead(reduction, items) as contribution:
+            total = session.reduce(
+                f"{self._name}: {reduction.description}",
+                contribution,
+                self._merge(reduction),
+                items,
+                partial_result,
+                None if pool is None else self._remote(pool, number),
+            )
         return total if reduction.finish is None else reduction.finish(total)
 
     def _remote(
@@ -229,6 +239,28 @@ class PassRunner:
             tile = grid.region(position) if regions is None else regions[position[0]]
             block = block_of(tile, within_image(tile, halo, grid.shape), position)
         return self.plane.guard(lambda: reduction.of(block), tile)
+
+    @contextmanager
+    def _look_ahead(
+        self, reduction: Reduce, items: Sequence[Position]
+    ) -> Iterator[Callable[[Position], Any]]:
+        """Return what finds contributions, and begins to read for those of the next items."""
+        blocks, grid = self.plane.blocks, self.plane.grid
+        halo = normal_halo(reduction.halo, self.plane.call.ndim, self._name)
+        can_fetch = reduction.image is None and reduction.regions is None
+
+        def begin_reading(position: Position) -> bool:
+            region = blocks.grown(grid.region(position), halo, None)
+            return blocks.fetch(region)
+
+        with LookAhead(items, begin_reading) as ahead:
+
+            def contribution(position: Position) -> Any:
+                if can_fetch and blocks.waits:
+                    ahead.beyond(position)
+                return self._contribution(reduction, position)
+
+            yield contribution
 
     def _merge(self, reduction: Reduce) -> Callable[[Any, Any], Any]:
         def merge(total: Any, part: Any) -> Any:

@@ -6,6 +6,9 @@ Every room downstream sees the same four things: `shape`, `dtype`, `chunks` and 
 from __future__ import annotations
 
 import itertools
+import time
+from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_tilewise.types import DType
+
+SLOW, SLOW_READS = 0.02, 3
+"""Seconds of a read that is spent waiting, and how many such in a row show that a source waits."""
 
 VIRTUAL_CHUNK = {1: 2**18, 2: 512, 3: 64}
 """Chunk lengths assumed for array-likes that have none, by number of (large) axes."""
@@ -46,11 +52,19 @@ class Source(Protocol):
     def prepare(self, region: Region | None = None) -> None:
         """Do the passes that reading a box needs (from outside a sweep: all threads help)."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether reading waits, as for a network, so that it pays to fetch ahead."""
+
+    def fetch(self, region: Region) -> bool:
+        """Begin to read a box that is needed soon; False where there is no room for it."""
+
 
 class ArraySource:
     """A NumPy array: boxes are views."""
 
     chunks = None
+    waits = False
 
     def __init__(self, array: np.ndarray) -> None:
         self.array = array
@@ -64,9 +78,17 @@ class ArraySource:
     def prepare(self, region: Region | None = None) -> None:
         """Nothing to do."""
 
+    def fetch(self, region: Region) -> bool:
+        """Begin nothing: no reading waits."""
+        return True
+
 
 class ChunkedSource:
-    """Anything with shape, dtype and slicing: read chunk by chunk through a cache."""
+    """Anything with shape, dtype and slicing: read chunk by chunk through a cache.
+
+    Where reading waits, as the array says (`waits`) or as its first chunks show, the chunks of a
+    box are fetched together.
+    """
 
     _numbers = itertools.count()
 
@@ -78,6 +100,8 @@ class ChunkedSource:
         self._grid = Grid(self.shape, self.chunks)
         self._cache = cache
         self._key = next(self._numbers)
+        self._waits: bool | None = getattr(array, "waits", None)
+        self._slow_reads = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the array; chunks are decoded again in the other process."""
@@ -88,6 +112,7 @@ class ChunkedSource:
         positions = list(self._grid.covering(region))
         if len(positions) == 1 and self._grid.region(positions[0]) == region:
             return self._chunk(positions[0])
+        self.fetch(region)
         out = np.empty(extent(region), self.dtype)
         for position in positions:
             box = self._grid.region(position)
@@ -98,11 +123,41 @@ class ChunkedSource:
     def prepare(self, region: Region | None = None) -> None:
         """Nothing to do."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether reading waits: as the array says, or as long as its last reads have shown it."""
+        return self._slow_reads >= SLOW_READS if self._waits is None else self._waits
+
+    def fetch(self, region: Region) -> bool:
+        """Begin to read the chunks of a box; False where the cache has no room for all."""
+        if not self.waits:
+            return True
+        for position in self._grid.covering(region):
+            box = self._grid.region(position)
+            nbytes = prod(extent(box)) * self.dtype.itemsize
+            if not self._chunks.fetch((self._key, position), nbytes, partial(self._load, box)):
+                return False
+        return True
+
+    @property
+    def _chunks(self) -> ChunkCache:
+        return shared_cache() if self._cache is None else self._cache
+
     def _chunk(self, position: tuple[int, ...]) -> np.ndarray:
-        cache = shared_cache() if self._cache is None else self._cache
-        return cache.get((self._key, position), lambda: self._load(self._grid.region(position)))
+        box = self._grid.region(position)
+        return self._chunks.get((self._key, position), partial(self._load, box))
 
     def _load(self, box: Region) -> np.ndarray:
+        if self._waits is not None:
+            return self._read(box)
+        started, computed = time.perf_counter(), time.thread_time()
+        chunk = self._read(box)
+        computing = time.thread_time() - computed
+        is_slow = time.perf_counter() - started > max(SLOW, 2 * computing)
+        self._slow_reads = self._slow_reads + 1 if is_slow else 0
+        return chunk
+
+    def _read(self, box: Region) -> np.ndarray:
         try:
             chunk = with_dtype(np.asarray(self.array[box]), self.dtype)
         except (TilewiseError, MemoryError):
@@ -145,6 +200,15 @@ class PlaneView:
         """Prepare this plane of the stack."""
         whole = tuple(slice(0, n) for n in self.shape)
         self.stack.prepare(self._within_stack(whole if region is None else region))
+
+    @property
+    def waits(self) -> bool:
+        """Whether reading the stack waits."""
+        return self.stack.waits
+
+    def fetch(self, region: Region) -> bool:
+        """Begin to read a box of the plane."""
+        return self.stack.fetch(self._within_stack(region))
 
 
 def chunk_lengths(array: Any) -> tuple[int, ...]:

@@ -238,6 +238,19 @@ class Stack:
             for index in itertools.product(*(range(s.start, s.stop) for s in loops)):
                 self.node(index).prepare()
 
+    @property
+    def waits(self) -> bool:
+        """Whether any of its images waits to be read."""
+        return self.source.waits or any(image.waits for image in self.images.values())
+
+    def fetch(self, region: Region) -> bool:
+        """Begin to read what a box needs; False where there is no room for it."""
+        if not self.waits:
+            return True
+        loops, plane = self._boxes(region)
+        indices = itertools.product(*(range(s.start, s.stop) for s in loops))
+        return all(self.node(index).fetch(plane) for index in indices)
+
     def read(self, region: Region) -> np.ndarray:
         """Return a box of the result, looped axes included."""
         loops, plane = self._boxes(region)

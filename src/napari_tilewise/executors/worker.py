@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.pool import single_threaded_libraries
 from napari_tilewise.engine.tile_tasks import (
     LevelTask,
@@ -140,9 +141,13 @@ class Worker:
     @do.register
     def _write(self, task: WriteTask) -> None:
         writer, grid = self._output
-        for position in task.positions:
-            region = grid.region(position)
-            writer.write(region, np.ascontiguousarray(self.pipeline.last.read(region)))
+        last = self.pipeline.last
+        with LookAhead(task.positions, lambda p: last.fetch(grid.region(p))) as ahead:
+            for position in task.positions:
+                region = grid.region(position)
+                if last.waits:
+                    ahead.beyond(position)
+                writer.write(region, np.ascontiguousarray(last.read(region)))
 
     @do.register
     def _level(self, task: LevelTask) -> None:

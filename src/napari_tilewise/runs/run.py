@@ -18,6 +18,7 @@ import numpy as np
 from napari_tilewise.axes import AxisSelection
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import DiskShort, FirstOnly, RunDone, RunStarted
+from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.tile_order import band_width, banded
 from napari_tilewise.engine.tile_tasks import LevelTask, WriteTask
 from napari_tilewise.executors.selection import AUTO
@@ -302,9 +303,12 @@ def _write_tiles(run_plan: RunPlan, writer: ImageWriter) -> None:
     grid, last, session = run_plan.grid, run_plan.last, run_plan.session
     item_size = run_plan.stacks[0].source.dtype.itemsize
     width = band_width(grid.tile, item_size, run_plan.budget.cache)
+    positions = banded(grid, width)
 
     def compute(position: Position) -> None:
         region = grid.region(position)
+        if last.waits:
+            ahead.beyond(position)
         writer.write(region, np.ascontiguousarray(last.read(region)))
 
     def task(positions: tuple[Position, ...]) -> WriteTask:
@@ -313,7 +317,8 @@ def _write_tiles(run_plan: RunPlan, writer: ImageWriter) -> None:
         return WriteTask(positions)
 
     name, remote = last.call.operation.name, _remote(session.worker_pool, task)
-    session.once("tiles", name, compute, banded(grid, width), remote)
+    with LookAhead(positions, lambda position: last.fetch(grid.region(position))) as ahead:
+        session.once("tiles", name, compute, positions, remote)
 
 
 def _write_level(session: Session, writer: ImageWriter, level: int) -> None:

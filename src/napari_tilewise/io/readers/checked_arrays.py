@@ -115,7 +115,7 @@ class CheckedArray:
     close
         Called when the array is no longer used.
     waits
-        Whether reading waits for a network rather than for this machine.
+        Whether reading waits for a network rather than for this machine; None: unknown.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class CheckedArray:
         *,
         reopen: Callable[[], CheckedArray] | None = None,
         close: Callable[[], object] | None = None,
-        waits: bool = False,
+        waits: bool | None = False,
     ) -> None:
         self._array = array
         self._reopen = reopen

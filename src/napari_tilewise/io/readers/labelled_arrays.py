@@ -32,7 +32,7 @@ def open_labelled(source: Any) -> Image:
     steps = [_step(source, name) for name in source.dims]
     name = type(source).__name__
     # A file behind it is read as it is sliced; `data` would read all of it.
-    data = CheckedArray(source, name) if source.chunks is None else source.data
+    data = CheckedArray(source, name, waits=None) if source.chunks is None else source.data
     image = bare(data, name, "array", letters if "q" not in letters else None)
     return replace(
         image,

@@ -153,5 +153,6 @@ def _from_array(source: Any) -> Image:
 
         return open_labelled(source)
     if hasattr(source.dtype, "numpy_dtype"):  # TensorStore's, which is not a data type of NumPy
-        return bare(CheckedArray(source, type(source).__name__), type(source).__name__, "array")
+        name = type(source).__name__
+        return bare(CheckedArray(source, name, waits=None), name, "array")
     return bare(source, type(source).__name__, "array")

@@ -92,6 +92,11 @@ class TransposedView:
         chunks = getattr(array, "chunks", None)
         self.chunks = None if chunks is None else tuple(chunks[i] for i in self._order)
 
+    @property
+    def waits(self) -> bool | None:
+        """Whether reading waits; None: unknown."""
+        return getattr(self._array, "waits", None)
+
     def __getitem__(self, region: tuple[slice, ...]) -> Array:
         source_region = tuple(region[self._order.index(axis)] for axis in range(len(self._order)))
         return np.asarray(self._array[source_region]).transpose(self._order)

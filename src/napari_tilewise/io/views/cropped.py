@@ -54,6 +54,11 @@ class CroppedView:
             self.chunks = tuple(min(length, n) for length, n in remaining)
 
     @property
+    def waits(self) -> bool | None:
+        """Whether reading waits; None: unknown."""
+        return getattr(self._array, "waits", None)
+
+    @property
     def ndim(self) -> int:
         """Number of axes."""
         return len(self.shape)
