@@ -57,7 +57,7 @@ manifest: $(STAMP) ## napari.yaml, in the package and its copy at the root
 	@$(BIN)/python -m napari_tilewise._napari.manifest.write_manifest
 	@cp $(MANIFEST) napari.yaml
 
-dropin: $(STAMP) ## the modules and stubs of napari_tilewise.skimage
+dropin: $(STAMP) ## the modules and stubs of napari_tilewise.skimage and .ndimage
 	@$(BIN)/python -m napari_tilewise.skimage._generate
 
 operations: $(STAMP) ## docs/operations.md

@@ -16,6 +16,7 @@ import skimage
 import zarr
 
 import napari_tilewise as tw
+import napari_tilewise.ndimage as ndi
 import napari_tilewise.skimage as ski
 from napari_tilewise.errors import (
     InvalidImage,
@@ -46,7 +47,7 @@ def test_committed_modules_are_the_generated_ones():
     texts = _generate.files()
     for path, text in texts.items():
         assert path.read_text(encoding="utf-8") == text, "run: make dropin"
-    files = {*_generate.FOLDER.rglob("*.py"), *_generate.FOLDER.rglob("*.pyi")}
+    files = _generate.generated_files()
     assert {p for p in files if p.name.startswith("__init__") or p.name[0] != "_"} == set(texts)
 
 
@@ -73,8 +74,8 @@ def test_every_public_module_has_the_same_names_signatures_and_docstrings(path):
 
 @pytest.mark.parametrize("key", list(tw.OPERATIONS))
 def test_every_operation_is_found_under_its_path(key):
-    dropin = ski
-    for name in key.split("."):
+    dropin = ndi if key.startswith("ndimage.") else ski
+    for name in key.removeprefix("ndimage.").split("."):
         dropin = getattr(dropin, name)
     operation = tw.OPERATIONS[key]
     assert dropin.__wrapped__ is resolve(key)

@@ -30,7 +30,7 @@ from napari_tilewise.engine.apply import StackLayout
 from napari_tilewise.functions import load_entry_points, load_file
 from napari_tilewise.functions.annotations import EnumMember, FixedNumbers
 from napari_tilewise.halo_check import check
-from napari_tilewise.operations import OPERATIONS, SCIKIT_IMAGE
+from napari_tilewise.operations import BUILT_IN, OPERATIONS
 from napari_tilewise.operations.spec.kinds import Exactness, Kind, Output
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
@@ -116,7 +116,7 @@ def image():
 def test_a_file_is_loaded_and_behaves_like_the_catalogues_own(file, image):
     assert [op.name for op in load_file(file)] == ["my_ops.highest", "my_ops.twice"]
     op = tw.OPERATIONS["my_ops.highest"]
-    assert list(tw.OPERATIONS)[: len(SCIKIT_IMAGE)] == list(SCIKIT_IMAGE)
+    assert list(tw.OPERATIONS)[: len(BUILT_IN)] == list(BUILT_IN)
     assert list(tw.OPERATIONS)[-2:] == ["my_ops.highest", "my_ops.twice"]
     assert op.title == "Highest"
     assert op.category == "my_ops"
@@ -161,7 +161,7 @@ def test_an_edited_file_replaces_its_functions(file, image):
         assert {op.name for op in load_file(file)} == {"my_ops.top", "my_ops.twice"}
     finally:
         OPERATIONS.listeners.clear()
-    assert calls[-1] == len(SCIKIT_IMAGE) + 2
+    assert calls[-1] == len(BUILT_IN) + 2
     assert "my_ops.highest" not in tw.OPERATIONS
     assert tw.OPERATIONS["my_ops.top"].adapter.digest != before.adapter.digest
     np.testing.assert_array_equal(tw.apply("my_ops.twice", image), image * 3)
@@ -228,7 +228,7 @@ def test_scikit_images_keys_are_taken(catalogue):
     gaussian.__module__ = "somewhere.filters"
     with pytest.raises(errors.InvalidFunction, match="which is scikit-image's"):
         tw.operation(gaussian)
-    assert OPERATIONS["filters.gaussian"] is SCIKIT_IMAGE["filters.gaussian"]
+    assert OPERATIONS["filters.gaussian"] is BUILT_IN["filters.gaussian"]
 
 
 def test_an_unknown_key_names_the_remedy(catalogue):

@@ -97,7 +97,9 @@ def footprint_operations():
         for op in OPERATIONS.values()
         for name, spec in op.specs.items()
         if isinstance(spec, Footprint)
-        and not any(isinstance(op.specs[key], AlignedImage) for key in required_of(op))
+        and not any(
+            isinstance(op.specs[key], AlignedImage | FunctionSpec) for key in required_of(op)
+        )
     ]
 
 

@@ -133,9 +133,9 @@ def _kernel_description(op: Operation) -> str:
 
 def _exactness_description(op: Operation) -> str:
     """Return a sentence about how close the result is to that on the whole image."""
-    from napari_tilewise.operations import SCIKIT_IMAGE
+    from napari_tilewise.operations.spec.libraries import library_of
 
-    function = "scikit-image" if op.name in SCIKIT_IMAGE else "the function"
+    function = "the function" if op.adapter.digest else library_of(op.name).title
     descriptions = {
         "identical": f"bit for bit the result of {function} on the whole image",
         "close": f"within {op.tolerance:g} of the result of {function} on the whole image",

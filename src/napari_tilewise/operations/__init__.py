@@ -1,8 +1,8 @@
-"""Declarations: what each scikit-image function is and how it tiles; NumPy in, NumPy out.
+"""Declarations: what each function is and how it tiles; NumPy in, NumPy out.
 
-Each package here is one of scikit-image's modules; `MODULES` lists the modules that declare its
-operations, and is the only place to change where one is added. `OPERATIONS` holds users' functions
-too, behind scikit-image's.
+Each package here is one of scikit-image's modules, or `scipy.ndimage`; `MODULES` lists the modules
+that declare its operations, and is the only place to change where one is added. `OPERATIONS` holds
+users' functions too, behind the libraries'.
 """
 
 from __future__ import annotations
@@ -114,8 +114,16 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "cropping",
         "noise",
     ),
+    "ndimage": (
+        "linear_filters",
+        "order_filters",
+        "grey_filters",
+        "binary_filters",
+        "nd_labels",
+        "distance",
+    ),
 }
-"""scikit-image's modules, and in each the modules here that declare its operations, in order."""
+"""The libraries' modules, and in each the modules here that declare its operations, in order."""
 
 
 def _declared() -> Iterator[Operation]:
@@ -124,10 +132,10 @@ def _declared() -> Iterator[Operation]:
             yield from import_module(f"{__name__}.{family}.{module}").OPERATIONS
 
 
-SCIKIT_IMAGE: Mapping[str, Operation] = MappingProxyType({op.name: op for op in _declared()})
-"""scikit-image's operations, whatever users and plugins add."""
+BUILT_IN: Mapping[str, Operation] = MappingProxyType({op.name: op for op in _declared()})
+"""The libraries' operations, whatever users and plugins add."""
 
-OPERATIONS = Catalogue(SCIKIT_IMAGE)
+OPERATIONS = Catalogue(BUILT_IN)
 
 UNLISTED: Mapping[str, Operation] = MappingProxyType({COPY.name: COPY})
 """What recipes of this package's own may use and no menu shows."""
@@ -148,7 +156,7 @@ def get_operation(name: str) -> Operation:
 def _remedy(name: str) -> str:
     """Return how a user's function comes to be known, where a key looks like one's."""
     module, dot, _ = name.rpartition(".")
-    if not dot or module in {op.category for op in SCIKIT_IMAGE.values()}:
+    if not dot or module in {op.category for op in BUILT_IN.values()}:
         return ""
     file = f"{module.rpartition('.')[2]}.py"
     return (

@@ -1,4 +1,4 @@
-"""The catalogue: scikit-image's operations, then users' own, in the order in which they came.
+"""The catalogue: the libraries' operations, then users' own, in the order in which they came.
 
 Plugins are asked for theirs only when somebody lists the catalogue, or looks up a key that nobody
 has: what never meets a user's function never pays for one.
@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import InvalidFunction
+from napari_tilewise.operations.spec.libraries import library_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +80,8 @@ class Catalogue(Mapping[str, "Operation"]):
         key = operation.name
         if key in self._own:
             raise InvalidFunction(
-                f"The function of {origin} would be called {key!r}, which is scikit-image's: "
+                f"The function of {origin} would be called {key!r}, which is "
+                f"{library_of(key).title}'s: "
                 "expected a key of its own. Rename the function or its module."
             )
         if self._origins.get(key, origin) != origin:

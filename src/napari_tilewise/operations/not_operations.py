@@ -1,7 +1,7 @@
-"""The public names of scikit-image that are no operation, each with the reason why not.
+"""The libraries' public names that are no operation, each with the reason why not.
 
 Every public name is an operation or stands here: a test walks them all, so that a release of
-scikit-image shows what is missing. The drop-in passes these names on to scikit-image.
+scikit-image or SciPy shows what is missing. The drop-ins pass these names on to the library.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def _all(module: str, names: str, reason: str) -> Iterator[tuple[str, str]]:
     Parameters
     ----------
     module
-        The module's path below `skimage`.
+        The module's path below `skimage`, or `ndimage`.
     names
         The names, separated by blanks.
     reason
@@ -43,6 +43,15 @@ _DESCRIPTORS = "works on descriptors; takes no image"
 _WINDOW = "works on one window of an integral image, at places given one by one"
 _CONSTANT = "a constant"
 _ERROR = "an exception or a warning"
+_SPECTRUM = "works on a spectrum, of which no tile can be made"
+_PYTHON = "calls a function of Python's whose reach nobody knows"
+_RECURSION = "a recursion along whole lines, which every pixel depends on"
+_LATER = (
+    "affine_transform center_of_mass "
+    "extrema histogram map_coordinates maximum "
+    "maximum_position mean median minimum minimum_position rotate shift standard_deviation sum "
+    "sum_labels variance zoom"
+)
 
 _GROUPS: Iterable[Iterable[tuple[str, str]]] = (
     _all("filters", "gabor_kernel", _KERNEL),
@@ -106,9 +115,21 @@ _GROUPS: Iterable[Iterable[tuple[str, str]]] = (
     _all("util", "label_points", "makes an image from points; takes none"),
     _all("util", "unique_rows", "works on the rows of a table"),
     _all("util", "FailedEstimationAccessError PendingSkimage2Change", _ERROR),
+    _all("ndimage", "generate_binary_structure iterate_structure", _FOOTPRINT),
+    _all("ndimage", "fourier_ellipsoid fourier_gaussian fourier_shift fourier_uniform", _SPECTRUM),
+    _all("ndimage", "generic_filter1d generic_laplace geometric_transform", _PYTHON),
+    _all("ndimage", "vectorized_filter labeled_comprehension", _PYTHON),
+    _all("ndimage", "value_indices", "lists the coordinates of every pixel, more than the image"),
+    _all("ndimage", "binary_propagation", "morphology.reconstruction does the same, tile by tile"),
+    _all("ndimage", "watershed_ift", "segmentation.watershed is the operation"),
+    _all(
+        "ndimage", "distance_transform_bf", "slow by design; distance_transform_edt gives the same"
+    ),
+    _all("ndimage", "spline_filter spline_filter1d", _RECURSION),
+    _all("ndimage", _LATER, "not tiled yet"),
 )
 
 NOT_OPERATIONS: Mapping[str, str] = MappingProxyType(
     {name: reason for group in _GROUPS for name, reason in group}
 )
-"""Dotted path below `skimage` -> reason."""
+"""Key, as operations have one -> reason."""

@@ -1,9 +1,10 @@
-"""The drop-in of a scikit-image function takes the same call, and also images of any size.
+"""The drop-in of a library's function takes the same call, and also images of any size.
 
-For a NumPy array it returns exactly scikit-image's result: from the tiled engine if that is equal
-bit for bit and faster, otherwise from scikit-image itself, with the same arguments. Calls that the
-engine refuses also go to scikit-image, which returns a result or raises its own error. A lazy image
-(dask, Zarr, anything with `shape`, `dtype` and slicing) always goes to the engine.
+The library is scikit-image or `scipy.ndimage`. For a NumPy array the drop-in returns exactly its
+result: from the tiled engine if that is equal bit for bit and faster, otherwise from it, with the
+same arguments. Calls that the engine refuses also go to the library, which returns a result or
+raises its own error. A lazy image (dask, Zarr, anything with `shape`, `dtype` and slicing) always
+goes to the engine.
 """
 
 from __future__ import annotations
@@ -17,9 +18,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter, TilewiseError, UnknownParameter
-from napari_tilewise.operations import SCIKIT_IMAGE
+from napari_tilewise.operations import BUILT_IN
 from napari_tilewise.operations.not_operations import NOT_OPERATIONS
 from napari_tilewise.operations.spec.docstrings import resolve
+from napari_tilewise.operations.spec.libraries import (
+    NDIMAGE,
+    SCIKIT_IMAGE,
+    SCIPY,
+    function_path,
+    library_of,
+)
 from napari_tilewise.operations.spec.operation import Exactness, Kind, Operation
 from napari_tilewise.sizes import format_size
 from napari_tilewise.skimage._lazy import (
@@ -52,19 +60,19 @@ _DIRECT = object()
 
 @functools.cache
 def dropin(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the drop-in of a scikit-image function, whatever the path it was found under.
+    """Return the drop-in of a library's function, whatever the path it was found under.
 
     Parameters
     ----------
     function
-        scikit-image's function.
+        The function.
     """
     key = next((key for key in _keys(function.__name__) if resolve(key) is function), None)
-    return guarded(function) if key is None else tiled(SCIKIT_IMAGE[key])
+    return guarded(function) if key is None else tiled(BUILT_IN[key])
 
 
 def _keys(name: str) -> Iterator[str]:
-    return (key for key in SCIKIT_IMAGE if key.rpartition(".")[2] == name)
+    return (key for key in BUILT_IN if key.rpartition(".")[2] == name)
 
 
 def tiled(operation: Operation) -> Callable[..., Any]:
@@ -73,18 +81,19 @@ def tiled(operation: Operation) -> Callable[..., Any]:
     Parameters
     ----------
     operation
-        An operation of scikit-image.
+        An operation of a library.
     """
     route = _Route(operation)
-    skimage_function = route.function
+    function = route.function
 
     def call(*args: Any, **kwargs: Any) -> Any:
         args, kwargs, result = route(args, kwargs)
-        return skimage_function(*args, **kwargs) if result is _DIRECT else result
+        return function(*args, **kwargs) if result is _DIRECT else result
 
-    wrapped = functools.wraps(skimage_function)(_hidden_from_warnings(call))
-    wrapped.__module__ = f"napari_tilewise.skimage.{operation.category}"
-    wrapped.__doc__ = add_note(skimage_function, tiling_note(operation))
+    wrapped = functools.wraps(function)(_hidden_from_warnings(call))
+    home = "skimage." if library_of(operation.name) is SCIKIT_IMAGE else ""
+    wrapped.__module__ = f"napari_tilewise.{home}{operation.category}"
+    wrapped.__doc__ = add_note(function, tiling_note(operation))
     return wrapped
 
 
@@ -97,7 +106,8 @@ def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
         scikit-image's function.
     """
     module = public_module(function)
-    path = f"{module.partition('skimage.')[2]}.{function.__name__}".lstrip(".")
+    home = module.removeprefix("napari_tilewise.").removeprefix(SCIKIT_IMAGE.home)
+    path = f"{home}.{function.__name__}".lstrip(".")
 
     def passed_on(*args: Any, **kwargs: Any) -> Any:
         args, kwargs = _computed_arguments(path, args, kwargs)
@@ -114,8 +124,10 @@ def public_module(function: Callable[..., Any]) -> str:
     Parameters
     ----------
     function
-        scikit-image's function.
+        A library's function.
     """
+    if function.__module__.startswith(f"{SCIPY.home}."):
+        return f"napari_tilewise.{NDIMAGE}"
     parts = function.__module__.split(".")
     homes = (".".join(parts[:depth]) for depth in range(2, len(parts) + 1))
     name = function.__name__
@@ -143,10 +155,11 @@ def tiling_note(operation: Operation) -> str:
     operation
         An operation of scikit-image.
     """
+    library = library_of(operation.name).title
     exactness = {
-        Exactness.IDENTICAL: "bit for bit scikit-image's on the whole image",
-        Exactness.CLOSE: f"scikit-image's on the whole image within {operation.tolerance:g}",
-        Exactness.APPROXIMATE: "close to scikit-image's on the whole image, not equal",
+        Exactness.IDENTICAL: f"bit for bit {library}'s on the whole image",
+        Exactness.CLOSE: f"{library}'s on the whole image within {operation.tolerance:g}",
+        Exactness.APPROXIMATE: f"close to {library}'s on the whole image, not equal",
     }[operation.exactness]
     if operation.output.is_image or operation.output.value == "scalar":
         laziness = "a lazy dask array"
@@ -157,17 +170,17 @@ def tiling_note(operation: Operation) -> str:
     }.get(operation.kind, f"is computed tile by tile ({operation.kind})")
     return (
         f"napari-tilewise: a dask, Zarr or other lazy image {memory}; the result is {laziness}, "
-        f"{exactness}. From a NumPy array it is exactly scikit-image's."
+        f"{exactness}. From a NumPy array it is exactly {library}'s."
     )
 
 
 def add_note(function: Callable[..., Any], paragraph: str) -> str:
-    """Return scikit-image's docstring with a paragraph before its sections.
+    """Return a function's docstring with a paragraph before its sections.
 
     Parameters
     ----------
     function
-        scikit-image's function.
+        A library's function.
     paragraph
         The paragraph, on one line.
     """
@@ -179,7 +192,7 @@ def add_note(function: Callable[..., Any], paragraph: str) -> str:
 
 
 class _Route:
-    """Decides who computes a call: the engine or scikit-image."""
+    """Decides who computes a call: the engine or the library."""
 
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
@@ -195,7 +208,7 @@ class _Route:
     def __call__(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
-        """Return the arguments for scikit-image, and the engine's result or `_DIRECT`."""
+        """Return the arguments for the library, and the engine's result or `_DIRECT`."""
         image = args[0] if args else kwargs.get(self._first)
         lazy = has_lazy(args) or has_lazy(kwargs.values())
         if not lazy and not self._uses_engine(image):
@@ -203,7 +216,7 @@ class _Route:
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError:
-            return args, kwargs, _DIRECT  # scikit-image raises its own error
+            return args, kwargs, _DIRECT  # the library raises its own error
         if not lazy:
             return args, kwargs, self._from_numpy(bound)
         images = {self._first, *self.operation.images}
@@ -247,7 +260,7 @@ class _Route:
         return result
 
     def _check_supported(self, bound: inspect.BoundArguments) -> None:
-        """Refuse output arrays and deprecated names, which scikit-image itself handles.
+        """Refuse output arrays and deprecated names, which the library itself handles.
 
         For lazy images there is no alternative: the engine takes all arguments that it supports.
         """
@@ -255,7 +268,7 @@ class _Route:
         for name, value in bound.arguments.items():
             if name not in names and value is not self._default(name):
                 raise UnknownParameter(
-                    f"{self.operation.name}: for NumPy images, scikit-image handles {name!r}."
+                    f"{self.operation.name}: for NumPy images, the library handles {name!r}."
                 )
 
     def _needs_neighbours(self, image: np.ndarray, bound: inspect.BoundArguments) -> bool:
@@ -293,7 +306,7 @@ class _Route:
         return apply(self.operation.name, image, tiles=tiles, **self._params(bound))
 
     def _params(self, bound: inspect.BoundArguments) -> dict[str, Any]:
-        """Return the operation's parameters, with scikit-image's defaults."""
+        """Return the operation's parameters, with the library's defaults."""
         operation = self.operation
         params = {name: value for name, value in bound.arguments.items() if name != self._first}
         for name, parameter in self._signature.parameters.items():
@@ -341,9 +354,10 @@ def _computed_arguments(
     for value in (*args, *kwargs.values()):
         if is_lazy(value) and value.shape != () and not is_named_in_memory(value):
             reason = NOT_OPERATIONS.get(path, "")
+            reason = reason and f" ({reason})"
             raise InvalidImage(
-                f"skimage.{path} is not computed tile by tile{reason and f' ({reason})'}: it would "
-                f"load {describe(value)}, {format_size(_nbytes(value))}, into memory. If it fits, "
+                f"{function_path(path)} is not computed tile by tile{reason}: it would load "
+                f"{describe(value)}, {format_size(_nbytes(value))}, into memory. If it fits, "
                 "pass numpy.asarray(image)."
             )
     return tuple(map(computed, args)), {name: computed(v) for name, v in kwargs.items()}

@@ -1,7 +1,7 @@
 """A generated module looks up a name when it is first used, and imports nothing before.
 
-A module of the drop-in holds no functions. An operation becomes its drop-in, any other function is
-wrapped with a guard against lazy images, everything else is scikit-image's own object.
+A module of a drop-in holds no functions. An operation becomes its drop-in, any other function is
+wrapped with a guard against lazy images, everything else is the library's own object.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
 PACKAGE = "napari_tilewise"
+LIBRARIES = ("skimage", "scipy.ndimage", "numpy")
+"""The packages whose functions the drop-ins wrap."""
 
 
 def attach(
@@ -23,6 +25,7 @@ def attach(
     names: list[str],
     modules: Collection[str] = (),
     hidden: Collection[str] = (),
+    origins: Mapping[str, str] | None = None,
 ) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """Return a generated module's ``__all__``, ``__getattr__`` and ``__dir__``.
 
@@ -36,15 +39,18 @@ def attach(
         The names of its modules, if it is a package.
     hidden
         Names of modules that are hidden by a function of the same name.
+    origins
+        The library's module that has a name, if it is not the one of the module's name below this
+        package; under the empty name the module that has all others.
     """
-    origin = module.removeprefix(f"{PACKAGE}.")
+    origin = (origins or {}).get("", module.removeprefix(f"{PACKAGE}."))
 
     def __getattr__(name: str) -> Any:
         if name.startswith("__") and name != "__version__":
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         if name in modules and name not in hidden:
             return import_module(f"{module}.{name}")
-        value = getattr(import_module(origin), name)
+        value = getattr(import_module((origins or {}).get(name, origin)), name)
         if inspect.isroutine(value) and _is_own(value):
             value = import_module(f"{PACKAGE}.skimage._dropin").dropin(value)
         vars(sys.modules[module])[name] = value
@@ -62,4 +68,4 @@ def attach(
 
 
 def _is_own(function: Any) -> bool:
-    return (getattr(function, "__module__", None) or "").partition(".")[0] == "skimage"
+    return f"{getattr(function, '__module__', None)}.".startswith(tuple(f"{p}." for p in LIBRARIES))

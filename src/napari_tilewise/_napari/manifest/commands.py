@@ -12,7 +12,7 @@ from napari.viewer import Viewer
 from napari_tilewise._napari.manifest.write_manifest import attribute
 from napari_tilewise._napari.widgets import docks
 from napari_tilewise._napari.widgets.wording import PanelTitle
-from napari_tilewise.operations import SCIKIT_IMAGE
+from napari_tilewise.operations import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
     from napari_tilewise._napari.runs_panel.runs_panel import RunsPanel
 
-_KEYS = {attribute(name): name for name in SCIKIT_IMAGE}
+_KEYS = {attribute(name): name for name in BUILT_IN}
 
 
 def open_panel(viewer: Viewer, name: str) -> OperationsPanel:

@@ -13,7 +13,7 @@ import yaml
 from napari_tilewise._napari.manifest import menus
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.wording import PanelTitle
-from napari_tilewise.operations import SCIKIT_IMAGE
+from napari_tilewise.operations import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +93,7 @@ def _command(op: Operation) -> dict[str, str]:
 
 def text() -> str:
     """Return the manifest as the file holds it."""
-    data = manifest(SCIKIT_IMAGE.values())
+    data = manifest(BUILT_IN.values())
     return HEADER + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
 

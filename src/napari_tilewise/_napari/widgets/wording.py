@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import TilewiseError
+from napari_tilewise.operations.spec.libraries import function_path, library_of
 from napari_tilewise.operations.spec.operation import Exactness, Kind, Output
 
 if TYPE_CHECKING:
@@ -91,12 +92,12 @@ def _halo(op: Operation, ndim: int, params: Parameters) -> str:
 
 def function(op: Operation) -> str:
     """Return the dotted name of an operation's function."""
-    return op.name if op.adapter.digest else f"skimage.{op.name}"
+    return op.name if op.adapter.digest else function_path(op.name)
 
 
 def exactness(op: Operation) -> str:
     """Return how close an operation's tiled result is to the whole image's."""
-    whole = "the function" if op.adapter.digest else "scikit-image"
+    whole = "the function" if op.adapter.digest else library_of(op.name).title
     if op.exactness is Exactness.IDENTICAL:
         return f"Result identical to {whole} on the whole image."
     if op.exactness is Exactness.CLOSE:

@@ -38,6 +38,9 @@ PER_TILE = 2048
 Faces: TypeAlias = dict[tuple[int, int], np.ndarray]
 """One-pixel faces by (axis, side); side 0 is the low one, -1 the high one."""
 
+Connectivity: TypeAlias = int | np.ndarray
+"""Along how many axes neighbours differ, or a structure of three items per axis."""
+
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
@@ -130,7 +133,9 @@ def _first_pixels(pieces: Pieces, block: Block) -> np.ndarray:
 class Joined:
     """The pieces of the tiles seen so far, with the pairs that touch across faces."""
 
-    def __init__(self, grid: Grid, connectivity: int, ufuncs: Mapping[str, np.ufunc]) -> None:
+    def __init__(
+        self, grid: Grid, connectivity: Connectivity, ufuncs: Mapping[str, np.ufunc]
+    ) -> None:
         self.grid = grid
         self.total = 0
         self.offsets: dict[Position, int] = {}
@@ -202,12 +207,10 @@ class Joined:
 
         The offset is the tile's own: its pieces are counted from there.
         """
-        if _reach(step) > self._connectivity:
-            return
         free = [axis for axis, s in enumerate(step) if s == 0]
-        spare = self._connectivity - _reach(step)
         for shift in itertools.product((-1, 0, 1), repeat=len(free)):
-            if _reach(shift) > spare:
+            rest = iter(shift)
+            if not _connects(tuple(s or next(rest) for s in step), self._connectivity):
                 continue
             own, others = _contact(step, dict(zip(free, shift, strict=True)))
             face = next(axis for axis, s in enumerate(step) if s)
@@ -272,8 +275,11 @@ class Components:
         return pieces.look_up(table[numbers])
 
 
-def _reach(step: tuple[int, ...]) -> int:
-    return sum(map(abs, step))
+def _connects(offset: tuple[int, ...], connectivity: Connectivity) -> bool:
+    """Return whether pixels at this offset from each other are neighbours."""
+    if isinstance(connectivity, np.ndarray):
+        return bool(connectivity[tuple(1 + o for o in offset)])
+    return sum(map(abs, offset)) <= connectivity
 
 
 def _contact(
@@ -299,7 +305,7 @@ def _contact(
 
 def gather_components(
     pieces: Callable[[Block], Pieces],
-    connectivity: int,
+    connectivity: Connectivity,
     *,
     halo: HaloLike = 0,
     ufuncs: Mapping[str, np.ufunc] | None = None,
@@ -311,7 +317,8 @@ def gather_components(
     pieces
         Labels one tile.
     connectivity
-        Largest number of axes along which neighbouring pixels differ.
+        Largest number of axes along which neighbouring pixels differ, or which of a pixel's
+        neighbours are connected to it: an array of three items per axis, as SciPy has it.
     halo
         What `pieces` needs around the tile.
     ufuncs
@@ -338,7 +345,9 @@ def gather_components(
     )
 
 
-def _begun(joined: Joined | _Tile, connectivity: int, ufuncs: Mapping[str, np.ufunc]) -> Joined:
+def _begun(
+    joined: Joined | _Tile, connectivity: Connectivity, ufuncs: Mapping[str, np.ufunc]
+) -> Joined:
     """Return the join itself, or a new one that holds the first tile."""
     if isinstance(joined, Joined):
         return joined

@@ -54,7 +54,7 @@ class Adapter:
         function = scikit_image() if self.function is None else self.function
         return function if self.wrap is None else self.wrap(function)
 
-    def call(self, function: Function, *args: Any, warns: bool = False, **params: Any) -> Any:
+    def call(self, function: Function, /, *args: Any, warns: bool = False, **params: Any) -> Any:
         """Call a function with the fixed arguments, and pick its result.
 
         Parameters

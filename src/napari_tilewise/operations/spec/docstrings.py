@@ -1,4 +1,4 @@
-"""scikit-image's own words: functions, signatures, titles and tooltips by dotted path."""
+"""The libraries' own words: functions, signatures, titles and tooltips by key."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from docstring_parser import DocstringStyle, parse
+
+from napari_tilewise.operations.spec.libraries import SCIKIT_IMAGE, function_path, library_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +31,8 @@ ACRONYMS = {
     "deltaE": "colour difference,", "cie76": "CIE 76", "ciede94": "CIEDE 94",
     "ciede2000": "CIEDE 2000", "cmc": "CMC l:c",
     "gabor": "Gabor", "butterworth": "Butterworth", "wiener": "Wiener", "lucy": "Lucy",
-    "richardson": "Richardson", "bregman": "Bregman",
+    "richardson": "Richardson", "bregman": "Bregman", "filter1d": "filter, 1-D",
+    "correlate1d": "correlate, 1-D", "convolve1d": "convolve, 1-D", "edt": "(EDT)", "cdt": "(CDT)",
 }  # fmt: skip
 
 
@@ -43,9 +46,9 @@ SPACES = {
 
 @cache
 def resolve(name: str) -> AnyFunction:
-    """Return scikit-image's function from its dotted path below `skimage`."""
-    module, _, function = name.rpartition(".")
-    resolved: AnyFunction = getattr(import_module(f"skimage.{module}"), function)
+    """Return the library's function from an operation's key."""
+    module, _, function = function_path(name).rpartition(".")
+    resolved: AnyFunction = getattr(import_module(module), function)
     return resolved
 
 
@@ -56,11 +59,17 @@ def signature(function: AnyFunction) -> Mapping[str, inspect.Parameter]:
 
 
 def title(name: str) -> str:
-    """Return a readable name: ``filters.rank.median`` is ``Median (rank)``."""
+    """Return a readable name: ``filters.rank.median`` is ``Median (rank)``.
+
+    Names of functions that are not scikit-image's end in their library's.
+    """
     *modules, function = name.split(".")
     parts = [_word(word) for word in function.split("_")]
     text = " ".join(parts).rstrip(",")
     text = text[0].upper() + text[1:]
+    library = library_of(name)
+    if library is not SCIKIT_IMAGE:
+        return f"{text} ({library.title})"
     return f"{text} (rank)" if "rank" in modules else text
 
 

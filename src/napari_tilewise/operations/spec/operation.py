@@ -33,6 +33,7 @@ from napari_tilewise.operations.spec.consistency import checked_part
 from napari_tilewise.operations.spec.constraint import Constraint
 from napari_tilewise.operations.spec.families import Family
 from napari_tilewise.operations.spec.kinds import Exactness, Kind, Output
+from napari_tilewise.operations.spec.libraries import function_path
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     ChannelAxis,
@@ -269,7 +270,7 @@ class Operation:
     """One scikit-image function and how it tiles. See the module's first lines."""
 
     name: str
-    """The dotted path below `skimage`."""
+    """The dotted path below `skimage`; for a function of `scipy.ndimage`, below `scipy`."""
     kind: Kind
     family: Family | None = None
     """Where users look for it; its category, unless given."""
@@ -330,7 +331,7 @@ class Operation:
 
     def function(self, data: np.ndarray, /, **params: Any) -> Any:
         """Call the kernel of scikit-image's function where it gives the same, else the function."""
-        path = f"skimage.{self.name}"
+        path = function_path(self.name)
         if path not in self.adapter.kernels:
             return self.reference(data, **params)
         return run_fastest(path, self.reference, data, **params)

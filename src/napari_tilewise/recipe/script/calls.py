@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_tilewise.functions.annotations import EnumMember
 from napari_tilewise.operations.spec.docstrings import signature
 from napari_tilewise.operations.spec.kinds import Output
+from napari_tilewise.operations.spec.libraries import NUMPY, library_of, script_path
 from napari_tilewise.recipe.script.code import (
     Code,
     Group,
@@ -35,18 +36,18 @@ _BY_PLANE = {
 
 
 def user_module(operation: Operation) -> str | None:
-    """Return the module of a user's function; None for a function of scikit-image."""
-    module = operation.raw_function.__module__
-    return None if module.partition(".")[0] == "skimage" else module
+    """Return the module of a user's function; None for a library's function."""
+    return operation.raw_function.__module__ if operation.adapter.digest else None
 
 
 def needs_apply(work: StepWork) -> bool:
-    """Return whether the step needs `apply`: it has axes, defaults or a function of its own."""
+    """Return whether the step needs `apply`: axes, defaults or a function no drop-in has."""
     op = work.operation
     return (
         work.view.plane_axes is not None
         or op.adapter.pick is not None
         or user_module(op) is not None
+        or library_of(op.name) is NUMPY
         or any(map(callable, op.adapter.overrides.values()))
     )
 
@@ -91,7 +92,7 @@ def function_call(
     texts |= {key: literal(v) for key, v in fixed.items() if v != default[key].default}
     module = user_module(operation)
     function = operation.raw_function.__name__
-    path = f"ski.{operation.name}" if module is None else f"{module}.{function}"
+    path = script_path(operation.name) if module is None else f"{module}.{function}"
     expression = call(path, image, *_keywords(further), *_keywords(texts))
     pick = operation.adapter.pick
     return expression if pick is None else wrap("", expression, f"[{pick}]")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 HELPERS = tuple(function.__name__ for function in script_helpers.FUNCTIONS)
 RESERVED = (
     "args", "argparse", "columns", "csv", "destination", "file", "help", "ndim", "np", "number",
-    "parser", "pickle", "plane", "read", "save", "ski", "source", "tifffile", "tw", "value",
-    "writer", "zarr", *HELPERS,
+    "ndi", "parser", "pickle", "plane", "read", "save", "ski", "source", "tifffile", "tw",
+    "value", "writer", "zarr", *HELPERS,
 )  # fmt: skip
 """Names that variables must not have."""
 
@@ -128,6 +128,10 @@ class ScriptFrame:
             third_party.append("import skimage as ski")
         elif "ski" in names:
             package.append("import napari_tilewise.skimage as ski")
+        if "ndi" in names and self._plain:
+            third_party.append("from scipy import ndimage as ndi")
+        elif "ndi" in names:
+            package.insert(0, "import napari_tilewise.ndimage as ndi")
         if not self._plain:
             package.append("from napari_tilewise.io.script_io import read, save")
         imported_inside = re.findall(r"^ +import (\w+)", code, re.MULTILINE)

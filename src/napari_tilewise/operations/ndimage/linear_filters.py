@@ -1,0 +1,303 @@
+"""`scipy.ndimage`, linear filters: every pixel from its neighbours in the reach of a kernel.
+
+SciPy adds up a kernel's products in one order wherever a pixel lies, so that tiles have the whole
+image's bits. `uniform_filter` alone adds what enters a window and subtracts what leaves it: its
+rounding depends on where a line begins.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage as ndi
+
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.ndimage.nd_parameters import (
+    ARGUMENTS,
+    AXES,
+    AXIS,
+    AXIS_ORIGIN,
+    CVAL,
+    MODE,
+    NO_AXES,
+    ORIGIN,
+    OUTPUT,
+    SIZE,
+    along_axis,
+    centred,
+    check_axis,
+    check_type,
+    check_window,
+    checked,
+    result_type,
+    untiled,
+)
+from napari_tilewise.operations.shared.common import gaussian_radius, require_finite
+from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.operation import (
+    Accuracy,
+    Adapter,
+    Block,
+    Call,
+    Cost,
+    HaloLike,
+    Kind,
+    Limits,
+    Neighbourhood,
+    Operation,
+    ResultSpec,
+    Tiles,
+)
+from napari_tilewise.operations.spec.parameters import Array, FunctionSpec, Number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_tilewise.operations.spec.families import Family
+    from napari_tilewise.operations.spec.parameters import Spec
+
+SIGMA = Number(minimum=0, per_axis=True, length=True, usual=(0, 4))
+ORDER = Number(integer=True, minimum=0, per_axis=True, usual=(0, 2), advanced=True)
+TRUNCATE = Number(minimum=0, usual=(1, 5), advanced=True)
+RADIUS = Number(integer=True, minimum=0, per_axis=True, optional=True, usual=(0, 6), advanced=True)
+NO_KEYWORDS = Adapter(modernize=untiled(axes=AXES, kwargs="Leave them out."))
+BORDER: dict[str, Spec] = {"mode": MODE, "cval": CVAL}
+
+
+def _filter(
+    name: str,
+    family: Family,
+    specs: dict[str, Spec],
+    halo: Callable[[Call], HaloLike],
+    check: Callable[[Call], None] = check_type,
+    adapter: Adapter | None = None,
+) -> Operation:
+    return Operation(
+        name=f"ndimage.{name}",
+        family=family,
+        kind=Kind.NEIGHBOURHOOD,
+        specs=specs,
+        neighbourhood=Neighbourhood(halo=halo, border="mode"),
+        result=ResultSpec(dtype=result_type),
+        limits=Limits(check=check),
+        adapter=adapter or NO_AXES,
+        cost=Cost(memory=6.0),
+    )
+
+
+# -- Gaussians -------------------------------------------------------------------------------------
+
+
+def _gaussian_halo(call: Call) -> HaloLike:
+    radius = call.params.get("radius")
+    if radius is not None:
+        return tuple(int(r) for r in call.per_axis(radius))
+    truncate = call.params.get("truncate", 4.0)
+    return tuple(gaussian_radius(s, truncate) for s in call.per_axis(call["sigma"]))
+
+
+def _line_halo(call: Call) -> HaloLike:
+    radius = call["radius"]
+    reach = gaussian_radius(call["sigma"], call["truncate"]) if radius is None else int(radius)
+    return along_axis(call, reach)
+
+
+# -- kernels ---------------------------------------------------------------------------------------
+
+
+def _check_weights(call: Call) -> None:
+    check_window(call, call["weights"].shape, separable=False)
+
+
+def _weights_halo(call: Call) -> HaloLike:
+    return centred(call, call["weights"].shape)
+
+
+def _check_line(call: Call) -> None:
+    length, origin = len(call["weights"]), call["origin"]
+    if not 0 <= length // 2 + origin < length:
+        raise InvalidParameter(
+            f"{call.operation.name}: origin={origin} moves {length} weights off their centre: "
+            f"expected a value from {-(length // 2)} to {(length - 1) // 2}."
+        )
+
+
+def _weights_line_halo(call: Call) -> HaloLike:
+    return along_axis(call, len(call["weights"]) // 2 + abs(call["origin"]) + 1)
+
+
+# -- derivatives -----------------------------------------------------------------------------------
+
+
+def _check_derivative(call: Call) -> None:
+    if call["derivative"] not in (ndi.sobel, ndi.prewitt):
+        raise InvalidParameter(
+            f"{call.operation.name}: derivative={call['derivative']!r}: expected "
+            "scipy.ndimage.sobel or scipy.ndimage.prewitt, whose reach is known."
+        )
+
+
+# -- means -----------------------------------------------------------------------------------------
+
+
+def _mean(halo: Callable[[Call], HaloLike]) -> Callable[[Call], Tiles]:
+    def plan(call: Call) -> Tiles:
+        def compute(block: Block) -> np.ndarray:
+            require_finite(call, block.data, "stay in the running sums of scipy.ndimage")
+            return np.asarray(call.function(block.data))
+
+        return Tiles(compute, halo=halo(call))
+
+    return plan
+
+
+def _uniform_halo(call: Call) -> HaloLike:
+    return centred(call, call.per_axis(call["size"]))
+
+
+def _check_sizes(call: Call) -> None:
+    check_window(call, call.per_axis(call["size"]), separable=True)
+
+
+def _uniform_line_halo(call: Call) -> HaloLike:
+    return along_axis(call, call["size"] // 2 + abs(call["origin"]))
+
+
+def _check_size(call: Call) -> None:
+    size, origin = call["size"], call["origin"]
+    if not 0 <= size // 2 + origin < size:
+        raise InvalidParameter(
+            f"{call.operation.name}: origin={origin} moves a window of {size} pixels off its "
+            f"centre: expected a value from {-(size // 2)} to {(size - 1) // 2}."
+        )
+
+
+def _uniform(name: str, specs: dict[str, Spec], halo: Callable[[Call], HaloLike]) -> Operation:
+    one_axis = "axis" in specs
+    return Operation(
+        name=f"ndimage.{name}",
+        family=families.SMOOTHING,
+        kind=Kind.NEIGHBOURHOOD,
+        specs=specs,
+        neighbourhood=Neighbourhood(halo=halo, border="mode"),
+        plan_of=_mean(halo),
+        result=ResultSpec(dtype=result_type),
+        accuracy=Accuracy(tolerance=1e-12, single=3e-7),
+        limits=Limits(
+            check=checked(check_type, *((check_axis, _check_size) if one_axis else (_check_sizes,)))
+        ),
+        adapter=NO_AXES,
+        cost=Cost(memory=6.0),
+        note="Integers give the whole image's bits. Means of floats come from running sums, whose "
+        "rounding depends on where a line begins; NaN and infinity, which would stay in them, are "
+        "refused.",
+    )
+
+
+LINE = Number(integer=True, minimum=1, length=True, usual=(1, 7))
+
+OPERATIONS = (
+    _filter(
+        "gaussian_filter",
+        families.SMOOTHING,
+        {
+            "sigma": SIGMA,
+            "order": ORDER,
+            "output": OUTPUT,
+            **BORDER,
+            "truncate": TRUNCATE,
+            "radius": RADIUS,
+        },
+        _gaussian_halo,
+    ),
+    _filter(
+        "gaussian_filter1d",
+        families.SMOOTHING,
+        {
+            "sigma": Number(minimum=0, exclusive=True, length=True, usual=(0, 4)),
+            "axis": AXIS,
+            "order": Number(integer=True, minimum=0, usual=(0, 2), advanced=True),
+            "output": OUTPUT,
+            **BORDER,
+            "truncate": TRUNCATE,
+            "radius": Number(integer=True, minimum=0, optional=True, usual=(0, 6), advanced=True),
+        },
+        _line_halo,
+        checked(check_type, check_axis),
+    ),
+    _uniform(
+        "uniform_filter",
+        {"size": SIZE, "output": OUTPUT, **BORDER, "origin": ORIGIN},
+        _uniform_halo,
+    ),
+    _uniform(
+        "uniform_filter1d",
+        {"size": LINE, "axis": AXIS, "output": OUTPUT, **BORDER, "origin": AXIS_ORIGIN},
+        _uniform_line_halo,
+    ),
+    _filter("laplace", families.EDGES, {"output": OUTPUT, **BORDER}, lambda call: 1),
+    _filter(
+        "gaussian_laplace",
+        families.EDGES,
+        {"sigma": SIGMA, "output": OUTPUT, **BORDER},
+        _gaussian_halo,
+        adapter=NO_KEYWORDS,
+    ),
+    _filter(
+        "gaussian_gradient_magnitude",
+        families.EDGES,
+        {"sigma": SIGMA, "output": OUTPUT, **BORDER},
+        _gaussian_halo,
+        adapter=NO_KEYWORDS,
+    ),
+    *(
+        _filter(
+            name,
+            families.EDGES,
+            {"axis": AXIS, "output": OUTPUT, **BORDER},
+            lambda call: 1,
+            checked(check_type, check_axis),
+            Adapter(kernels=("scipy.ndimage.sobel",) if name == "sobel" else ()),
+        )
+        for name in ("sobel", "prewitt")
+    ),
+    _filter(
+        "generic_gradient_magnitude",
+        families.EDGES,
+        {
+            "derivative": FunctionSpec(samples=(ndi.sobel, ndi.prewitt)),
+            "output": OUTPUT,
+            **BORDER,
+        },
+        lambda call: 1,
+        checked(check_type, _check_derivative),
+        Adapter(modernize=untiled(axes=AXES, extra_arguments=ARGUMENTS, extra_keywords=ARGUMENTS)),
+    ),
+    *(
+        _filter(
+            name,
+            families.SMOOTHING,
+            {"weights": Array(usual=(-1, 1)), "output": OUTPUT, **BORDER, "origin": ORIGIN},
+            _weights_halo,
+            checked(check_type, _check_weights),
+        )
+        for name in ("correlate", "convolve")
+    ),
+    *(
+        _filter(
+            name,
+            families.SMOOTHING,
+            {
+                "weights": Array(ndim=1, usual=(-1, 1)),
+                "axis": AXIS,
+                "output": OUTPUT,
+                **BORDER,
+                "origin": AXIS_ORIGIN,
+            },
+            _weights_line_halo,
+            checked(check_type, check_axis, _check_line),
+        )
+        for name in ("correlate1d", "convolve1d")
+    ),
+)
