@@ -27,7 +27,7 @@ _HOMES = {
     "Operation": ("operations.spec.operation", "Operation"),
     "Recipe": ("recipe", "Recipe"),
     "TilewiseError": ("errors", "TilewiseError"),
-    "apply": ("engine.apply", "apply"),
+    "apply": ("pipeline.dispatch", "apply"),
     "batch": ("batches.batch", "batch"),
     "convert": ("runs.convert", "convert"),
     "info": ("io.info", "image_info"),

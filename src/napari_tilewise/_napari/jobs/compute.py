@@ -60,6 +60,26 @@ def compute(job: Job, progress: Listener, cancel: threading.Event) -> tuple[JobO
     return _requested(job, _JobRun(job, progress, cancel).outcomes())
 
 
+def outcomes_of(
+    job: Job, results: Sequence[Result], progress: Listener, cancel: threading.Event
+) -> tuple[JobOutcome, ...]:
+    """Return results that were computed otherwise as outcomes of a job.
+
+    Parameters
+    ----------
+    job
+        Gives the layer.
+    results
+        The results of its operation.
+    progress
+        Receives the engine's events.
+    cancel
+        Set to stop within one tile's time.
+    """
+    run = _JobRun(job, progress, cancel)
+    return _requested(job, tuple(run.outcome(result) for result in results))
+
+
 def _requested(job: Job, outcomes: tuple[JobOutcome, ...]) -> tuple[JobOutcome, ...]:
     """Return the requested outcomes, with their provenance."""
     provenance = _provenance(job)
@@ -73,7 +93,7 @@ def _provenance(job: Job) -> dict[str, Any]:
     """Return the provenance of a result without its recipe."""
     roots = dict(job.roots)
     source = roots.pop(SOURCE, None)
-    if source is None:
+    if source is None or not job.record.is_storable:
         return {"versions": record.versions()}
     sources = record.RunSources(source, roots, name=job.record.source.name)
     provenance = record.record(job.record.recipe, sources)
@@ -172,18 +192,19 @@ class _JobRun:
         if job.memo is not None:
             job.memo.check({SOURCE: job.source.finest, **job.inputs}, self.cancel)
         results = self._results(job.recipe, job.source.finest)
-        return tuple(self._outcome(result) for result in results)
+        return tuple(self.outcome(result) for result in results)
 
     def _results(self, recipe: Recipe, image: ArrayLike) -> tuple[Result, ...]:
         job = self.job
         return apply_recipe(
             recipe, image, inputs={name: job.inputs[name] for name in recipe.inputs},
-            layout=StackLayout(AxisSelection(job.source.names, job.spatial)),
+            layout=StackLayout(AxisSelection(job.source.names, job.spatial), job.tiles),
             control=Control(self.progress, self.cancel, job.pause),
             memo=job.memo if image is job.source.finest else None,
         )  # fmt: skip
 
-    def _outcome(self, result: Result) -> JobOutcome:
+    def outcome(self, result: Result) -> JobOutcome:
+        """Return the outcome of one result."""
         if not result.output.is_image:
             return self._numbers(result)
         job, source = self.job, self.job.source
@@ -208,7 +229,7 @@ class _JobRun:
         before = self._before()
         measured = None
         if before is not None and result.output is Output.TABLE:
-            measured = self._outcome(before)
+            measured = self.outcome(before)
         return replace(outcome, frame=self._frame(before), measured=measured)
 
     def _before(self) -> Result | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.operations.spec.operation import Operation, Output
     from napari_tilewise.recipe import Recipe, Step
-    from napari_tilewise.types import ArrayLike
+    from napari_tilewise.types import ArrayLike, TileLengths
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ class Job:
     """Results of steps from earlier jobs on the same source."""
     pause: Pause = field(default_factory=Pause)
     """Set while the job is paused."""
+    tiles: TileLengths = "auto"
+    """Tile lengths in pixels, of results that are not streamed to disk."""
 
     @property
     def last(self) -> Step:

@@ -39,7 +39,7 @@ def layer(job: Job, outcome: JobOutcome) -> Layer | None:
     number = "" if outcome.number is None else f" {outcome.number + 1}"
     common: dict[str, Any] = {"name": f"{job.source.name} - {job.operation.title}{number}"}
     result = _layer_of(job, outcome, common)
-    if result is not None:
+    if result is not None and job.record.is_storable:
         layer_record.write(result, record(job, outcome))
     return result
 
@@ -69,6 +69,11 @@ def _layer_of(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Layer | 
         return make(job, outcome, common)
     if not outcome.output.is_image:
         return None
+    if 0 in outcome.finest.shape:
+        raise InvalidImage(
+            f"{job} leaves no pixels: the result would have the shape {outcome.finest.shape}. "
+            "Check its parameters, or the image."
+        )
     placement = _placement(job, outcome.axes, outcome.finest.shape, is_rgb=outcome.is_rgb)
     common.update(placement.arguments(), multiscale=outcome.is_multiscale)
     result = Labels(outcome.data, **common) if outcome.is_labels else _image(job, outcome, common)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from napari_tilewise.axes import kind
-from napari_tilewise.errors import InvalidAxes
+from napari_tilewise.errors import InvalidAxes, InvalidImage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,3 +135,37 @@ def channel_axis(operation: Operation, labels: Sequence[str], *, is_rgb: bool) -
     named = letters(labels)
     needed = operation.parameters[operation.channel].default is not None
     return named.index("c") if needed and named is not None and "c" in named else None
+
+
+def needed_channel(
+    operation: Operation, name: str, labels: Sequence[str], *, is_rgb: bool
+) -> int | None:
+    """Return `channel_axis`, and refuse a layer without the channels that an operation needs.
+
+    Parameters
+    ----------
+    operation
+        May have a channel axis or not.
+    name
+        The layer's name, for messages.
+    labels
+        The layer's axis labels.
+    is_rgb
+        Whether the layer shows its last axis as colours.
+
+    Raises
+    ------
+    InvalidImage
+        If the layer has no channels and the operation requires them.
+    """
+    axis = channel_axis(operation, labels, is_rgb=is_rgb)
+    needs_channels = (
+        operation.channel is not None
+        and operation.parameters[operation.channel].default is not None
+    )
+    if axis is None and needs_channels:
+        raise InvalidImage(
+            f"{operation.title} needs colours: choose an RGB layer, or name the channel axis "
+            f"'c' in the axis labels of {name!r}."
+        )
+    return axis

@@ -154,6 +154,15 @@ class Record:
         )
 
     @property
+    def is_storable(self) -> bool:
+        """Whether the recipe can be stored: functions and arrays, which scripts pass, cannot."""
+        try:
+            self.recipe.to_dict()
+        except TilewiseError:
+            return False
+        return True
+
+    @property
     def of_pixels(self) -> Recipe | None:
         """The recipe of the layer's pixels; None if they are the source's pixels.
 

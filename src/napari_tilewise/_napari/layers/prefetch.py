@@ -145,6 +145,8 @@ def value_range(arrays: Iterable[np.ndarray]) -> tuple[float, float] | None:
     """
     low, high = np.inf, -np.inf
     for array in arrays:
+        if array.size == 0:
+            continue
         step = tuple(slice(None, None, -(-n // SAMPLE)) for n in array.shape)
         sample = array[step]
         sample = sample[np.isfinite(sample)]

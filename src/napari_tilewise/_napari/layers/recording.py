@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Layer
 
-from napari_tilewise._napari.layers import dimensions, layer_record, snapshot
+from napari_tilewise._napari.layers import calibration, dimensions, layer_record, snapshot
 from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.recipe.links import format_link
@@ -20,8 +21,6 @@ from napari_tilewise.recipe.step import SOURCE, plain
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
-
-    from napari.layers import Layer
 
     from napari_tilewise._napari.layers.snapshot import Snapshot
     from napari_tilewise.operations.spec.operation import Operation
@@ -48,8 +47,8 @@ class StepRequest:
     operation: Operation
     params: Parameters
     """Parameters without further images and the channel axis."""
-    images: Mapping[str, Layer]
-    """Further images by parameter."""
+    images: Mapping[str, Layer | ArrayLike]
+    """Further images by parameter: layers, or arrays that no layer shows."""
     spatial: tuple[int, ...]
     """The layer's axes to run over."""
     channel: int | None
@@ -77,7 +76,11 @@ def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
     over = tuple(source.axis(i) for i in request.spatial if i != channel)
     if channel is not None:
         channel = source.axis(channel)
-    params = {**request.params, **_channel(op, channel, len(source.shape))}
+    params = {
+        **request.params,
+        **calibration.spacing(op, request.params, source, over),
+        **_channel(op, channel, len(source.shape)),
+    }
     step = Step(
         op.name,
         without_defaults(op, params),
@@ -85,7 +88,8 @@ def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
         spatial=recorded_axes(over, channel, source),
     )
     inputs = {
-        step.inputs[role]: snapshot.take(image).finest for role, image in request.images.items()
+        step.inputs[role]: snapshot.take(image).finest if isinstance(image, Layer) else image
+        for role, image in request.images.items()
     }
     builder = _RecipeBuilder(layer, layer_record.of(layer) if as_result else None)
     recipe = builder.extend(step, request.images)
@@ -196,13 +200,15 @@ class _RecipeBuilder:
         self.source = Origin.of(layer) if record is None else record.source
         self.inputs = {} if record is None else dict(record.inputs)
 
-    def extend(self, step: Step, images: Mapping[str, Layer]) -> Recipe:
-        """Return the recipe with one more step, whose further images are layers."""
+    def extend(self, step: Step, images: Mapping[str, Layer | ArrayLike]) -> Recipe:
+        """Return the recipe with one more step, whose further images are layers or arrays."""
         links: dict[str, str] = {}
         recipes: dict[str, Recipe | str] = {}
         parts: dict[str, int] = {}
         for role, layer in images.items():
-            if (joined := self._same_source(layer)) is not None:
+            if not isinstance(layer, Layer):
+                recipes[role] = self._new_input(Origin(role, id=""), recipes.values())
+            elif (joined := self._same_source(layer)) is not None:
                 recipes[role], parts[role] = joined
             elif str(layer.unique_id) == self.source.id and self.source.is_unchanged(layer):
                 links[role] = SOURCE
@@ -249,10 +255,14 @@ class _RecipeBuilder:
         for name, known_origin in self.inputs.items():
             if known_origin.id == origin.id:
                 return name
+        return self._new_input(origin, joining)
+
+    def _new_input(self, origin: Origin, joining: Iterable[Recipe | str]) -> str:
+        """Return an unused name for an input, which is the image of this origin."""
         recipes = [recipe for recipe in (self.recipe, *joining) if isinstance(recipe, Recipe)]
         steps = [step for recipe in recipes for step in recipe.steps]
         taken = {*self.inputs, *(step.name for step in steps), SOURCE}
-        name = free_name(layer.name, taken)
+        name = free_name(origin.name, taken)
         self.inputs[name] = origin
         return name
 

@@ -202,6 +202,19 @@ def shown_box(layer: Layer, viewer: ViewerModel, *, channels_first: bool = False
     return tuple(box[1:] if channels_first else box)
 
 
+def first_box(source: Snapshot) -> Box:
+    """Return the part of a layer's data that napari shows first: its first plane.
+
+    Parameters
+    ----------
+    source
+        The layer's snapshot.
+    """
+    lengths = source.shape[: len(source.placement.inner.scale)]
+    planes = len(lengths) - 2
+    return tuple(slice(0, 1 if axis < planes else n) for axis, n in enumerate(lengths))
+
+
 def displayed_axes(layer: Layer, viewer: ViewerModel) -> tuple[int, ...]:
     """Return the layer's axes that the viewer displays, in the viewer's order.
 

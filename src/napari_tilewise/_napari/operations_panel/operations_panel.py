@@ -210,7 +210,12 @@ class OperationsPanel(Panel):
                 check.values.params,
                 check.values.images,
                 self.target.spatial,
-                self._channel(form.operation, layer),
+                dimensions.needed_channel(
+                    form.operation,
+                    layer.name,
+                    layer.axis_labels,
+                    is_rgb=bool(getattr(layer, "rgb", False)),
+                ),
             ),
             layer,
         )
@@ -223,18 +228,6 @@ class OperationsPanel(Panel):
             inputs=step.inputs,
             roots=recording.source_arrays(step.record, self.viewer.layers),
         )
-
-    def _channel(self, op: Operation, layer: Layer) -> int | None:
-        """Return the layer's axis that the operation takes as channels."""
-        is_rgb = bool(getattr(layer, "rgb", False))
-        axis = dimensions.channel_axis(op, layer.axis_labels, is_rgb=is_rgb)
-        needs_channels = op.channel is not None and op.parameters[op.channel].default is not None
-        if axis is None and needs_channels:
-            raise InvalidImage(
-                f"{op.title} needs colours: choose an RGB layer, or name the channel axis "
-                f"'c' in the axis labels of {layer.name!r}."
-            )
-        return axis
 
     def _set_running(self, is_running: bool) -> None:
         self.cancel.setEnabled(is_running)

@@ -1,0 +1,46 @@
+"""Measurements in a layer's units: the distances of its pixels as scikit-image's `spacing`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_tilewise.io.metadata.units import converted, unit_name
+from napari_tilewise.operations.spec.operation import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_tilewise._napari.layers.snapshot import Snapshot
+    from napari_tilewise.operations.spec.operation import Operation
+    from napari_tilewise.types import Parameters
+
+
+def spacing(
+    operation: Operation, params: Parameters, source: Snapshot, over: Sequence[int]
+) -> dict[str, tuple[float, ...]]:
+    """Return the parameter that calibrates a table; empty if it is set, or pixels are of size 1.
+
+    Lengths are in the unit of the first of the axes.
+
+    Parameters
+    ----------
+    operation
+        Any operation; only tables are calibrated.
+    params
+        Its parameters.
+    source
+        The measured layer.
+    over
+        The axes of its arrays that the operation runs over.
+    """
+    is_measured = operation.output is Output.TABLE and "spacing" in operation.specs
+    if not is_measured or params.get("spacing") is not None:
+        return {}
+    inner = source.placement.inner
+    sizes = [abs(float(inner.scale[axis])) for axis in over]
+    units = [unit_name(str(inner.units[axis])) for axis in over]
+    lengths = [converted(size, unit, units[0]) for size, unit in zip(sizes, units, strict=True)]
+    distances = tuple(
+        size if length is None else length for size, length in zip(sizes, lengths, strict=True)
+    )
+    return {} if set(distances) == {1.0} else {"spacing": distances}

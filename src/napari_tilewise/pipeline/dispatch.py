@@ -1,0 +1,103 @@
+"""The public `apply`: layers go to the room that knows their library, other images to the engine.
+
+That room is imported when the first of its images comes: nothing else needs its library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from napari_tilewise.engine.apply import apply as apply_to_array
+from napari_tilewise.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    import threading
+
+    from napari_tilewise.engine.events import Listener
+    from napari_tilewise.types import AnyFunction, AxisNames, SpatialAxes, TileLengths, Value
+
+LAYER_ROOMS = {"napari": ("napari_tilewise._napari.jobs.apply_layer", "apply")}
+"""The function that takes the images of a library, by the library's top-level package."""
+
+
+def _layer_function(value: object) -> AnyFunction | None:
+    """Return what takes a layer, or a class derived from one; None for any other value."""
+    if not hasattr(value, "data"):
+        return None
+    for cls in type(value).__mro__:
+        room = LAYER_ROOMS.get(cls.__module__.partition(".")[0])
+        if room is not None:
+            module, name = room
+            return cast("AnyFunction", getattr(import_module(module), name))
+    return None
+
+
+def apply(
+    name: str,
+    image: Value,
+    /,
+    *,
+    axes: AxisNames | None = None,
+    spatial: SpatialAxes | None = None,
+    tiles: TileLengths = "auto",
+    progress: Listener | None = None,
+    cancel: threading.Event | None = None,
+    viewer: Value = None,
+    **params: Value,
+) -> Value:
+    """Apply a scikit-image function tile by tile, with the whole image's answer.
+
+    Parameters
+    ----------
+    name
+        The operation's key: the dotted path below `skimage`, such as ``"filters.gaussian"``.
+    image
+        A NumPy array, anything with `shape`, `dtype` and slicing (dask, Zarr, HDF5 ...), or an
+        image or labels layer of napari.
+    axes
+        Names of the image's axes, such as ``"tcyx"``; a layer's are its axis labels.
+    spatial
+        The axes to run over, as letters of `axes` or axis numbers; the others are looped over. All
+        axes unless given, as in scikit-image; z, y and x of a layer that names its axes.
+    tiles
+        ``"auto"``, one tile length in pixels, or one per spatial axis. Never changes the result.
+    progress
+        Called with each event of `engine.events`, from worker threads, one call at a time.
+    cancel
+        Set this event to stop within the time of one tile.
+    viewer
+        A napari viewer, to which the layers of the result are added.
+    **params
+        scikit-image's own parameters; further images may be layers too.
+
+    Returns
+    -------
+    Array, dask.array.Array, Layer or Value
+        The result that scikit-image returns: computed from a NumPy image, else a lazy dask array
+        for images, masks, labels and scalars; points, tables and tuples of results are computed at
+        once. From a layer: a layer for images, masks, labels, points, contours, meshes and tables
+        (labels with `features`), placed where its pixels are; other results are numbers.
+
+    Raises
+    ------
+    UnknownOperation, UnknownParameter, InvalidParameter, InvalidImage, InvalidAxes
+        Before any pixel is read.
+    OperationFailed
+        When the function refuses the image's values.
+    Cancelled
+        When `cancel` was set.
+    """
+    functions = map(_layer_function, (image, *params.values()))
+    function = next((item for item in functions if item is not None), None)
+    if function is not None:
+        params["viewer"] = viewer
+    elif viewer is not None:
+        raise InvalidParameter(
+            f"{name}: viewer= is for napari layers, and the image is a {type(image).__name__}: "
+            "pass a layer, or add the result to the viewer yourself."
+        )
+    return (function or apply_to_array)(
+        name, image, axes=axes, spatial=spatial, tiles=tiles, progress=progress, cancel=cancel,
+        **params,
+    )  # fmt: skip
