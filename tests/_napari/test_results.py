@@ -80,7 +80,9 @@ def test_labels_and_their_table(viewer, run, coins):
     table = run("measure.regionprops_table", made, properties=("label", "area"))
     assert type(table) is Labels
     assert table.data is made.data
-    expected = ski.measure.regionprops_table(made.data, properties=("label", "area"))
+    expected = ski.measure.regionprops_table(
+        made.data, properties=("label", "area"), spacing=PLACED["scale"]
+    )
     np.testing.assert_array_equal(table.features["area"], expected["area"])
     np.testing.assert_array_equal(table.features["index"], expected["label"])
     same_location(table, mask)
