@@ -342,3 +342,55 @@ TILEWISE_API std::int32_t tilewise_runs_paint(i64 handle, void* to, i64 type, co
         return ok;
     });
 }
+
+// Write the component's number at every pixel of some rows (indices in raster order).
+TILEWISE_API std::int32_t tilewise_runs_rows(i64 handle, const i64* rows, i64 count, i64* to) {
+    const Runs& runs = *runs_of(handle);
+    for (i64 k = 0; k < count; ++k) {
+        i64* line = to + k * runs.width;
+        std::fill_n(line, runs.width, 0);
+        auto row = static_cast<std::size_t>(rows[k]);
+        for (i64 run = runs.row_start[row]; run < runs.row_start[row + 1]; ++run)
+            std::fill(line + runs.runs.data()[run].begin, line + runs.runs.data()[run].end,
+                      runs.ids.data()[run]);
+    }
+    return ok;
+}
+
+// Write the component's number at the first and at the last pixel of every row.
+TILEWISE_API std::int32_t tilewise_runs_ends(i64 handle, i64* first, i64* last) {
+    const Runs& runs = *runs_of(handle);
+    const Run* pieces = runs.runs.data();
+    const Index* ids = runs.ids.data();
+    for (i64 row = 0; row < runs.rows; ++row) {
+        i64 begin = runs.row_start[static_cast<std::size_t>(row)];
+        i64 end = runs.row_start[static_cast<std::size_t>(row) + 1] - 1;
+        first[row] = begin <= end && pieces[begin].begin == 0 ? ids[begin] : 0;
+        last[row] = begin <= end && pieces[end].end == runs.width ? ids[end] : 0;
+    }
+    return ok;
+}
+
+// Set table[component] to 1 for each component that holds a pixel which is not 0.
+TILEWISE_API std::int32_t tilewise_runs_touched(i64 handle, const void* pixels, void* table) {
+    const Runs& runs = *runs_of(handle);
+    const Run* pieces = runs.runs.data();
+    const Index* ids = runs.ids.data();
+    auto touched = static_cast<Byte*>(table);
+    i64 run = 0;
+    for (i64 row = 0; row < runs.rows; ++row) {
+        const Byte* line = static_cast<const Byte*>(pixels) + row * runs.width;
+        i64 x = 0;
+        auto any = [&](i64 begin, i64 end) {
+            return end > begin && (line[begin] || std::memchr(line + begin, 1,
+                                                              static_cast<std::size_t>(end - begin)));
+        };
+        for (; run < runs.row_start[static_cast<std::size_t>(row) + 1]; ++run) {
+            if (!touched[0] && any(x, pieces[run].begin)) touched[0] = 1;
+            if (!touched[ids[run]] && any(pieces[run].begin, pieces[run].end)) touched[ids[run]] = 1;
+            x = pieces[run].end;
+        }
+        if (!touched[0] && any(x, runs.width)) touched[0] = 1;
+    }
+    return ok;
+}

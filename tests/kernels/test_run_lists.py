@@ -99,3 +99,18 @@ def test_what_is_left_to_the_function(instruction_set: str) -> None:
     assert not small.accepts(np.zeros((3, 3), "i4"))
     structure = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]])
     assert not KERNELS["scipy.ndimage.label"].accepts(np.zeros((3, 3), bool), structure)
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_faces_and_touched_components(ndim: int, instruction_set: str) -> None:
+    rng = np.random.default_rng([9, ndim])
+    for _ in range(20):
+        mask = mask_of(rng, shape_of(rng, ndim, 33))
+        labels, runs = measure.label(mask), RunLists(mask)
+        faces = runs.faces()
+        assert set(faces) == {(axis, side) for axis in range(ndim) for side in (0, -1)}
+        for (axis, side), face in faces.items():
+            np.testing.assert_array_equal(face, np.take(labels, [side], axis=axis))
+        pixels = rng.random(mask.shape) < rng.choice([0.01, 0.3])
+        expected = np.isin(np.arange(runs.count + 1), labels[pixels])
+        np.testing.assert_array_equal(runs.touched(pixels), expected)

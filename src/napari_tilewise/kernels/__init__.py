@@ -1,113 +1,148 @@
 """Compiled functions, each of which gives the bits of the function it stands for, faster.
 
 The room knows NumPy, SciPy and the library beside it. Where the library was not built, or
-``TILEWISE_KERNELS=0`` is set, no kernel accepts anything and the functions themselves run.
+``TILEWISE_KERNELS=0`` is set, no kernel accepts anything and the functions themselves run. A module
+is imported when the first of its kernels is asked for.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.kernels.background_balls import ROLLING_BALL
-from napari_tilewise.kernels.bilateral_weights import (
-    DENOISE_BILATERAL,
-    bilateral_filtered,
-    is_bilateral,
-)
-from napari_tilewise.kernels.blended_maps import blended_maps, block_counts
-from napari_tilewise.kernels.edge_magnitudes import EDGES
-from napari_tilewise.kernels.extrema_plateaus import LOCAL_MAXIMA, LOCAL_MINIMA
-from napari_tilewise.kernels.flooded_markers import WATERSHED
-from napari_tilewise.kernels.grey_morphology import (
-    BLACK_TOPHAT,
-    CLOSING,
-    DILATION,
-    EROSION,
-    MAXIMUM_FILTER,
-    MINIMUM_FILTER,
-    OPENING,
-    WHITE_TOPHAT,
-)
-from napari_tilewise.kernels.grown_labels import EXPAND_LABELS
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import LEVELS, available, level, levels
-from napari_tilewise.kernels.line_correlations import CORRELATE1D, NDIMAGE_SOBEL
-from napari_tilewise.kernels.oriented_cells import HOG
-from napari_tilewise.kernels.rank_windows import MEDIAN, RANK_MEAN, RANK_MEDIAN
-from napari_tilewise.kernels.ridge_filters import FRANGI, GAUSSIAN_FILTER, HESSIAN_EIGENVALUES, SATO
-from napari_tilewise.kernels.run_lists import (
-    LABEL,
-    NDIMAGE_LABEL,
-    REMOVE_SMALL_HOLES,
-    REMOVE_SMALL_OBJECTS,
-    RunLists,
-)
-from napari_tilewise.kernels.separable import GAUSSIAN
-from napari_tilewise.kernels.smoothed_differences import (
-    DIFFERENCE_OF_GAUSSIANS,
-    THRESHOLD_LOCAL,
-    UNSHARP_MASK,
-)
-from napari_tilewise.kernels.thinning_tables import SKELETONIZE, THINNED, thinned
-from napari_tilewise.kernels.total_variation import DENOISE_TV_CHAMBOLLE, VariationIteration
-from napari_tilewise.kernels.whole_number_sums import (
-    BINCOUNT,
-    TAKE,
-    THRESHOLD_NIBLACK,
-    THRESHOLD_SAUVOLA,
-    RegionColumns,
-    region_columns,
-    sums_regions,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-KERNELS: Mapping[str, Kernel] = {
-    kernel.stands_for: kernel
-    for kernel in (
-        BINCOUNT,
-        BLACK_TOPHAT,
-        CLOSING,
-        CORRELATE1D,
-        DENOISE_BILATERAL,
-        DENOISE_TV_CHAMBOLLE,
-        DIFFERENCE_OF_GAUSSIANS,
-        DILATION,
-        EROSION,
-        *EDGES,
-        EXPAND_LABELS,
-        FRANGI,
-        GAUSSIAN,
-        GAUSSIAN_FILTER,
-        HESSIAN_EIGENVALUES,
-        HOG,
-        LABEL,
-        LOCAL_MAXIMA,
-        LOCAL_MINIMA,
-        MAXIMUM_FILTER,
-        MEDIAN,
-        MINIMUM_FILTER,
-        NDIMAGE_LABEL,
-        NDIMAGE_SOBEL,
-        OPENING,
-        RANK_MEAN,
-        RANK_MEDIAN,
-        REMOVE_SMALL_HOLES,
-        REMOVE_SMALL_OBJECTS,
-        ROLLING_BALL,
-        SATO,
-        SKELETONIZE,
-        TAKE,
-        THINNED,
-        THRESHOLD_LOCAL,
-        THRESHOLD_NIBLACK,
-        THRESHOLD_SAUVOLA,
-        UNSHARP_MASK,
-        WATERSHED,
-        WHITE_TOPHAT,
+    from napari_tilewise.kernels.bilateral_weights import bilateral_filtered, is_bilateral
+    from napari_tilewise.kernels.blended_maps import blended_maps, block_counts
+    from napari_tilewise.kernels.run_lists import RunLists
+    from napari_tilewise.kernels.thinning_tables import thinned
+    from napari_tilewise.kernels.total_variation import VariationIteration
+    from napari_tilewise.kernels.whole_number_sums import (
+        RegionColumns,
+        region_columns,
+        sums_regions,
     )
+
+_STANDS_FOR = {
+    "background_balls": ("skimage.restoration.rolling_ball",),
+    "bilateral_weights": ("skimage.restoration.denoise_bilateral",),
+    "edge_magnitudes": (
+        "skimage.filters.farid",
+        "skimage.filters.farid_h",
+        "skimage.filters.farid_v",
+        "skimage.filters.prewitt",
+        "skimage.filters.prewitt_h",
+        "skimage.filters.prewitt_v",
+        "skimage.filters.scharr",
+        "skimage.filters.scharr_h",
+        "skimage.filters.scharr_v",
+        "skimage.filters.sobel",
+        "skimage.filters.sobel_h",
+        "skimage.filters.sobel_v",
+    ),
+    "extrema_plateaus": (
+        "skimage.morphology.local_maxima",
+        "skimage.morphology.local_minima",
+    ),
+    "flooded_markers": ("skimage.segmentation.watershed",),
+    "grey_morphology": (
+        "scipy.ndimage.maximum_filter",
+        "scipy.ndimage.minimum_filter",
+        "skimage.morphology.black_tophat",
+        "skimage.morphology.closing",
+        "skimage.morphology.dilation",
+        "skimage.morphology.erosion",
+        "skimage.morphology.opening",
+        "skimage.morphology.white_tophat",
+    ),
+    "grown_labels": ("skimage.segmentation.expand_labels",),
+    "line_correlations": (
+        "scipy.ndimage.correlate1d",
+        "scipy.ndimage.sobel",
+    ),
+    "oriented_cells": ("skimage.feature.hog",),
+    "rank_windows": (
+        "skimage.filters.median",
+        "skimage.filters.rank.mean",
+        "skimage.filters.rank.median",
+    ),
+    "ridge_filters": (
+        "napari_tilewise.operations.filters.ridges.hessian_eigenvalues",
+        "scipy.ndimage.gaussian_filter",
+        "skimage.filters.frangi",
+        "skimage.filters.sato",
+    ),
+    "run_lists": (
+        "scipy.ndimage.label",
+        "skimage.measure.label",
+        "skimage.morphology.remove_small_holes",
+        "skimage.morphology.remove_small_objects",
+    ),
+    "separable": ("skimage.filters.gaussian",),
+    "smoothed_differences": (
+        "skimage.filters._unsharp_mask._unsharp_mask_single_channel",
+        "skimage.filters.difference_of_gaussians",
+        "skimage.filters.threshold_local",
+    ),
+    "thinning_tables": (
+        "napari_tilewise.operations.morphology.skeleton.thinned",
+        "skimage.morphology.skeletonize",
+    ),
+    "total_variation": ("skimage.restoration.denoise_tv_chambolle",),
+    "whole_number_sums": (
+        "numpy.bincount",
+        "numpy.take",
+        "skimage.filters.threshold_niblack",
+        "skimage.filters.threshold_sauvola",
+    ),
 }
+"""The functions that the kernels of each module stand for."""
+
+_HOMES = {
+    "RegionColumns": "whole_number_sums",
+    "RunLists": "run_lists",
+    "VariationIteration": "total_variation",
+    "bilateral_filtered": "bilateral_weights",
+    "blended_maps": "blended_maps",
+    "block_counts": "blended_maps",
+    "is_bilateral": "bilateral_weights",
+    "region_columns": "whole_number_sums",
+    "sums_regions": "whole_number_sums",
+    "thinned": "thinning_tables",
+}
+"""The module of each part that stands for no function."""
+
+
+class _Kernels(Mapping[str, Kernel]):
+    """The kernels by dotted path, each imported when it is looked up."""
+
+    def __init__(self) -> None:
+        self._modules = {path: module for module, paths in _STANDS_FOR.items() for path in paths}
+        self._kernels: dict[str, Kernel] = {}
+
+    def __getitem__(self, path: str) -> Kernel:
+        """Return the kernel that stands for a function."""
+        if path not in self._kernels:
+            module = import_module(f"{__name__}.{self._modules[path]}")
+            for value in vars(module).values():
+                kernels = value if isinstance(value, tuple) else (value,)
+                present = [item for item in kernels if isinstance(item, Kernel)]
+                self._kernels |= {kernel.stands_for: kernel for kernel in present}
+        return self._kernels[path]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the paths."""
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        """Return the number of kernels."""
+        return len(self._modules)
+
+
+KERNELS: Mapping[str, Kernel] = _Kernels()
 """Every kernel by the dotted path of the function that it stands for."""
 
 __all__ = [
@@ -128,3 +163,12 @@ __all__ = [
     "sums_regions",
     "thinned",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a part when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -13,7 +13,7 @@ from napari_tilewise.kernels.extrema_plateaus import LOCAL_MINIMA
 from napari_tilewise.kernels.footprint_windows import has_nan
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
-from napari_tilewise.kernels.run_lists import NDIMAGE_LABEL
+from napari_tilewise.kernels.run_lists import NDIMAGE_LABEL, RunLists
 
 _LABELS = (np.dtype("i4"), np.dtype("i8"))
 
@@ -66,6 +66,17 @@ def _seeds(image: np.ndarray, markers: Any, connectivity: int, inside: np.ndarra
     return np.asarray(markers * inside)
 
 
+def _uncontested(inside: np.ndarray, seeds: np.ndarray, connectivity: int) -> np.ndarray | None:
+    """Return the flood where no component of the mask holds seeds of two labels; else None."""
+    runs = RunLists(inside, connectivity)
+    flat = seeds.ravel()
+    indices = np.flatnonzero(flat)
+    components, labels = runs.labels().ravel()[indices], flat[indices]
+    table = np.zeros(runs.count + 1, seeds.dtype)
+    table[components] = labels
+    return runs.look_up(table) if (table[components] == labels).all() else None
+
+
 def _neighbour_steps(shape: tuple[int, ...], structure: np.ndarray) -> np.ndarray:
     """Return the steps from a pixel to its neighbours in the flattened image, nearest first.
 
@@ -95,8 +106,12 @@ def watershed(
         As there.
     """
     inside = np.ones(image.shape, bool) if mask is None else mask
+    seeds = contiguous(_seeds(image, markers, connectivity, inside))
+    filled = None if mask is None else _uncontested(inside, seeds, connectivity)
+    if filled is not None:
+        return filled
     padded = np.pad(contiguous(image), 1)
-    labels = np.pad(contiguous(_seeds(image, markers, connectivity, inside)), 1)
+    labels = np.pad(seeds, 1)
     structure = ndi.generate_binary_structure(image.ndim, connectivity)
     steps = _neighbour_steps(padded.shape, structure)
     call(

@@ -101,6 +101,43 @@ class RunLists:
         call("runs_paint", self._handle, target, type_code(dtype), None)
         return delivered(target, out)
 
+    @property
+    def nbytes(self) -> int:
+        """What the lists take, in bytes."""
+        return 12 * self.runs + 8 * (int(np.prod(self.shape[:-1])) + 1)
+
+    def faces(self) -> dict[tuple[int, int], np.ndarray]:
+        """Return the components' numbers on the faces of the image, int64.
+
+        Returns
+        -------
+        dict
+            By axis and side (0: the low one, -1: the high one), each one pixel long along its axis.
+        """
+        rows = np.arange(int(np.prod(self.shape[:-1])), dtype=np.int64).reshape(self.shape[:-1])
+        faces = {}
+        for axis in range(rows.ndim):
+            for side in (0, -1):
+                chosen = np.take(rows, [side], axis=axis)
+                face = np.empty((*chosen.shape, self.shape[-1]), np.int64)
+                call("runs_rows", self._handle, contiguous(chosen), chosen.size, face)
+                faces[axis, side] = face
+        ends = np.empty((2, *rows.shape, 1), np.int64)
+        call("runs_ends", self._handle, ends[0], ends[1])
+        return faces | {(rows.ndim, 0): ends[0], (rows.ndim, -1): ends[1]}
+
+    def touched(self, mask: np.ndarray) -> np.ndarray:
+        """Return which components hold a pixel of a mask, shape (count + 1,), bool.
+
+        Parameters
+        ----------
+        mask
+            Of the image's shape; at index 0 stands whether the background holds one.
+        """
+        touched = np.zeros(self.count + 1, bool)
+        call("runs_touched", self._handle, contiguous(mask.astype(bool, copy=False)), touched)
+        return touched
+
     def look_up(self, table: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """Return ``table[component]`` for every pixel, without a label image in between.
 

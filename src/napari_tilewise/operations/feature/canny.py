@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage as ndi
+from skimage.filters import gaussian
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.grid import Region, clip, within
@@ -20,6 +21,7 @@ from napari_tilewise.operations.shared.components import (
     LABELLING,
     Components,
     Pieces,
+    RetainedPieces,
     gather_components,
 )
 from napari_tilewise.operations.shared.percentiles import percentiles
@@ -43,6 +45,7 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Number
 from napari_tilewise.operations.spec.substitution import run_fastest
 
+SMOOTHING = "skimage.filters.gaussian"
 DERIVATIVE = "scipy.ndimage.sobel"
 FULL = np.ones((3, 3), bool)
 
@@ -95,12 +98,23 @@ def _thresholds(call: Call) -> tuple[float, float]:
     return thresholds[0], thresholds[1]
 
 
+def _smooth(call: Call, image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Return the smoothed image, divided by what the border and the mask leave of the weights."""
+    border = {name: call[name] for name in ("sigma", "mode", "cval")}
+    if mask is not None:
+        preprocess = reach("feature._canny", "_preprocess")
+        return np.asarray(preprocess(image, mask, *border.values())[0])
+    smooth = np.asarray(run_fastest(SMOOTHING, gaussian, image, **border))
+    if call["mode"] == "constant":
+        share = run_fastest(SMOOTHING, gaussian, np.ones(image.shape, as_float(call)), **border)
+        smooth /= share + np.finfo(as_float(call)).eps
+    return smooth
+
+
 def _gradient(call: Call, block: Block) -> Edges:
     """Run the steps of `canny` up to the gradient's magnitude."""
     mask = block.images.get("mask")
-    smooth, _ = reach("feature._canny", "_preprocess")(
-        block.data, mask, call["sigma"], call["mode"], call["cval"]
-    )
+    smooth = _smooth(call, block.data, mask)
     inside = clip(block.region, call.spatial_shape)
     box = within(inside, block.region)
     smooth = np.ascontiguousarray(smooth[box])
@@ -138,13 +152,14 @@ def _plan(call: Call) -> Plan:
     def tile_components(block: Block) -> Pieces:
         return strong_components(*_thin_edges(call, block, low, high), 2)
 
+    pieces = RetainedPieces(tile_components)
     components: Components = yield gather_components(
-        tile_components, 2, halo=halo, ufuncs={"strong": np.logical_or}
+        pieces.first, 2, halo=halo, ufuncs={"strong": np.logical_or}
     )
     is_strong = components.measures["strong"].copy()
     is_strong[0] = False
     return Tiles(
-        lambda block: components.look_up(is_strong, block.position, tile_components(block)),
+        lambda block: components.look_up(is_strong, block.position, pieces.again(block)),
         halo=halo,
         on_grid=True,
     )
@@ -172,7 +187,7 @@ OPERATIONS = (
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         neighbourhood=Neighbourhood(halo=_halo, border="mode"),
         plan_of=_plan,
-        adapter=Adapter(kernels=(DERIVATIVE, LABELLING)),
+        adapter=Adapter(kernels=(SMOOTHING, DERIVATIVE, LABELLING)),
         limits=Limits(ndim=(2, 2), check=_check),
         cost=Cost(memory=10.0),
     ),

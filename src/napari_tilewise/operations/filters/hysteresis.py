@@ -11,6 +11,7 @@ from napari_tilewise.operations.shared.components import (
     LABELLING,
     Components,
     Pieces,
+    RetainedPieces,
     gather_components,
     labelled,
 )
@@ -33,9 +34,7 @@ from napari_tilewise.operations.spec.parameters import NumberOrImage
 def strong_components(weak: np.ndarray, strong: np.ndarray, connectivity: int) -> Pieces:
     """Return the components of the weak mask (0: background), and which contain strong pixels."""
     pieces = labelled(weak, connectivity)
-    has_strong = np.zeros(pieces.count + 1, bool)
-    has_strong[pieces.labels[strong]] = True
-    return replace(pieces, measures={"strong": has_strong})
+    return replace(pieces, measures={"strong": pieces.touched(strong)})
 
 
 def _threshold(call: Call, name: str, block: Block) -> Any:
@@ -51,13 +50,14 @@ def _hysteresis(call: Call) -> Plan:
         low = np.clip(_threshold(call, "low", block), a_min=None, a_max=high)
         return strong_components(pixels > low, pixels > high, 1)
 
+    pieces = RetainedPieces(tile_components)
     components: Components = yield gather_components(
-        tile_components, 1, ufuncs={"strong": np.logical_or}
+        pieces.first, 1, ufuncs={"strong": np.logical_or}
     )
     # The background counts too: scikit-image keeps strong pixels whose weak threshold is NaN.
     strong = components.measures["strong"]
     return Tiles(
-        lambda block: components.look_up(strong, block.position, tile_components(block)),
+        lambda block: components.look_up(strong, block.position, pieces.again(block)),
         on_grid=True,
     )
 

@@ -13,6 +13,7 @@ from napari_tilewise.operations.shared.components import (
     LABELLING,
     Components,
     Pieces,
+    RetainedPieces,
     gather_components,
     labelled,
 )
@@ -50,11 +51,12 @@ def _label(call: Call) -> Plan:
         # scikit-image labels equal integers: fractions are truncated first.
         return replace(pieces, values=values.astype(np.intp)) if is_labelled else pieces
 
-    components: Components = yield gather_components(tile_components, connectivity)
+    pieces = RetainedPieces(tile_components)
+    components: Components = yield gather_components(pieces.first, connectivity)
     ids = np.arange(components.count + 1, dtype=_label_dtype(call))
 
     def compute(block: Block) -> np.ndarray:
-        return components.look_up(ids, block.position, tile_components(block))
+        return components.look_up(ids, block.position, pieces.again(block))
 
     tiles = Tiles(compute, on_grid=True)
     return Parts((tiles, Value(int(components.count)))) if call["return_num"] else tiles

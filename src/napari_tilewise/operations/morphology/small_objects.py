@@ -11,6 +11,7 @@ from napari_tilewise.operations.shared.components import (
     LABELLING,
     Components,
     Pieces,
+    RetainedPieces,
     gather_components,
     labelled,
 )
@@ -44,14 +45,15 @@ def _drop_small(call: Call, *, holes: bool) -> Plan:
         mask = block.data[block.core].astype(bool)
         return labelled(~mask if holes else mask, connectivity, sizes=True)
 
+    pieces = RetainedPieces(tile_components)
     components: Components = yield gather_components(
-        tile_components, connectivity, ufuncs={"size": np.add}
+        pieces.first, connectivity, ufuncs={"size": np.add}
     )
     is_large = components.measures["size"] > call["max_size"]
     is_large[0] = False
 
     def compute(block: Block) -> np.ndarray:
-        large_objects = components.look_up(is_large, block.position, tile_components(block))
+        large_objects = components.look_up(is_large, block.position, pieces.again(block))
         return ~large_objects if holes else large_objects
 
     return Tiles(compute, on_grid=True)

@@ -191,17 +191,16 @@ class ComponentFloods:
     def _rows(self, block: Block, components: Components) -> tuple[np.ndarray, ...]:
         """Return a tile's contribution to `Basins`, with one row per component of the tile."""
         tile_components, start = self.tile_components(block), [s.start for s in block.tile]
-        flat, count = tile_components.labels.ravel(), tile_components.count + 1
+        tile_labels, count = tile_components.label_image(), tile_components.count + 1
+        flat = tile_labels.ravel()
         ids_of_components = np.arange(components.count + 1)
         ids, flat_indices = np.zeros(count, np.int64), np.zeros(count, np.int64)
         ids[flat] = components.look_up(ids_of_components, block.position, tile_components).ravel()
         flat_indices[flat] = np.arange(flat.size)
-        coordinates = np.unravel_index(flat_indices, tile_components.labels.shape)
+        coordinates = np.unravel_index(flat_indices, tile_labels.shape)
         image_coordinates = [a + s for a, s in zip(coordinates, start, strict=True)]
         anchors = np.ravel_multi_index(image_coordinates, self.call.shape)
-        spans = [
-            [(s.start, s.stop) for s in box] for box in ndi.find_objects(tile_components.labels)
-        ]
+        spans = [[(s.start, s.stop) for s in box] for box in ndi.find_objects(tile_labels)]
         boxes = np.array(spans, np.int64).reshape(count - 1, len(start), 2)
         boxes += np.array(start)[:, None]
         seeds = self.seeds(block)[block.core].ravel()

@@ -3,13 +3,13 @@
 A tile contributes little: how many pieces it has, where each begins in raster order, a few measures
 per piece, and the labels on its faces. From these the whole image's components follow exactly,
 numbered by their first pixel as `skimage.measure.label` and `scipy.ndimage.label` number them. The
-last pass labels each tile again and maps its pieces through a lookup table.
+last pass maps each tile's pieces through a lookup table: those that were retained, or found again.
 """
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
+from napari_tilewise.operations.shared.retained import Retained
 from napari_tilewise.operations.spec.operation import Block, HaloLike, Reduce
 from napari_tilewise.operations.spec.substitution import accepts
 
@@ -44,9 +45,9 @@ Connectivity: TypeAlias = int | np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """The connected pieces of one tile."""
+    """The connected pieces of one tile: as labels, or as runs where a kernel found them."""
 
-    labels: np.ndarray
+    labels: np.ndarray | None
     """Over the tile itself, without halo: 0 is background, pieces are numbered from 1."""
     count: int
     values: np.ndarray | None = None
@@ -56,13 +57,63 @@ class Pieces:
     first_pixels: np.ndarray | None = None
     """Each piece's first pixel as an index in the tile, shape (count,); None: not known yet."""
     runs: RunLists | None = None
-    """The same pieces as runs, where a kernel found them."""
+
+    def label_image(self) -> np.ndarray:
+        """Return the labels over the tile."""
+        return self._runs.labels() if self.labels is None else self.labels
 
     def look_up(self, table: np.ndarray) -> np.ndarray:
         """Return ``table[label]`` for every pixel of the tile."""
-        if self.runs is not None:
-            return self.runs.look_up(table)
+        if self.labels is None:
+            return self._runs.look_up(table)
         return np.asarray(table[self.labels])
+
+    def touched(self, mask: np.ndarray) -> np.ndarray:
+        """Return which pieces hold a pixel of a mask; at index 0 whether the background does."""
+        if self.labels is None:
+            return self._runs.touched(mask)
+        touched = np.zeros(self.count + 1, bool)
+        touched[self.labels[mask]] = True
+        return touched
+
+    def faces(self) -> Faces:
+        """Return the labels on the tile's faces."""
+        return self._runs.faces() if self.labels is None else _faces(self.labels, np.int64)
+
+    @property
+    def nbytes(self) -> int:
+        """What the pieces take, in bytes; without the values, which are the image's."""
+        return self._runs.nbytes if self.labels is None else self.labels.nbytes
+
+    @property
+    def _runs(self) -> RunLists:
+        assert self.runs is not None
+        return self.runs
+
+
+class RetainedPieces:
+    """The pieces of tiles, found once for two passes as far as they fit into memory.
+
+    Parameters
+    ----------
+    pieces
+        Finds those of one tile.
+    """
+
+    def __init__(self, pieces: Callable[[Block], Pieces]) -> None:
+        self._pieces = pieces
+        self._retained = Retained[Pieces](lambda pieces: pieces.nbytes)
+
+    def first(self, block: Block) -> Pieces:
+        """Return a tile's pieces, and retain them for `again`."""
+        pieces = self._pieces(block)
+        self._retained.put(block.position, replace(pieces, values=None, measures=None))
+        return pieces
+
+    def again(self, block: Block) -> Pieces:
+        """Return a tile's pieces once more, without values and measures where they were found."""
+        pieces = self._retained.take(block.position)
+        return self._pieces(block) if pieces is None else pieces
 
 
 def labelled(
@@ -87,7 +138,7 @@ def labelled(
 
         runs = RunLists(image, connectivity, int(background or 0))
         measures = {"size": runs.areas} if sizes else None
-        return Pieces(runs.labels(), runs.count, None, measures, runs.first_pixels[1:], runs)
+        return Pieces(None, runs.count, None, measures, runs.first_pixels[1:], runs)
     labels, count = label(image, return_num=True, **params)
     measures = {"size": np.bincount(labels.ravel(), minlength=count + 1)} if sizes else None
     return Pieces(labels, count, measures=measures)
@@ -102,7 +153,7 @@ class _Tile:
         self.count = pieces.count
         self.measures = dict(pieces.measures or {})
         self.first = _first_pixels(pieces, block)
-        self.labels = _faces(pieces.labels, np.int64)
+        self.labels = pieces.faces()
         self.values = None if pieces.values is None else _faces(pieces.values)
 
 
@@ -116,14 +167,15 @@ def _faces(array: np.ndarray, dtype: Any = None) -> Faces:
 
 def _first_pixels(pieces: Pieces, block: Block) -> np.ndarray:
     """Return the raster index, in the whole image, of each piece's first pixel."""
-    local = pieces.first_pixels
+    local, shape = pieces.first_pixels, tuple(s.stop - s.start for s in block.tile)
     if local is None:
+        assert pieces.labels is not None
         flat = pieces.labels.ravel()
         inside = np.flatnonzero(flat)[::-1]
         numbered = np.zeros(pieces.count + 1, np.int64)
         numbered[flat[inside]] = inside  # the last one wins: the first pixel in raster order
         local = numbered[1:]
-    coordinates = np.unravel_index(local, pieces.labels.shape)
+    coordinates = np.unravel_index(local, shape)
     index = np.zeros(pieces.count, np.int64)
     for axis, coordinate in enumerate(coordinates):
         index = index * block.grid.shape[axis] + coordinate + block.tile[axis].start
