@@ -62,8 +62,10 @@ __all__, __getattr__, __dir__ = attach(
         "minimum_position",
         "morphological_gradient",
         "morphological_laplace",
+        "percentile",
         "percentile_filter",
         "prewitt",
+        "quantile",
         "rank_filter",
         "rotate",
         "shift",
@@ -84,5 +86,7 @@ __all__, __getattr__, __dir__ = attach(
     ],
     origins={
         "": "scipy.ndimage",
+        "percentile": "numpy",
+        "quantile": "numpy",
     },
 )

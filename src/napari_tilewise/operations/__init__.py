@@ -121,6 +121,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "binary_filters",
         "nd_labels",
         "distance",
+        "label_statistics",
+        "quantiles",
     ),
 }
 """The libraries' modules, and in each the modules here that declare its operations, in order."""

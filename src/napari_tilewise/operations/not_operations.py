@@ -46,12 +46,7 @@ _ERROR = "an exception or a warning"
 _SPECTRUM = "works on a spectrum, of which no tile can be made"
 _PYTHON = "calls a function of Python's whose reach nobody knows"
 _RECURSION = "a recursion along whole lines, which every pixel depends on"
-_LATER = (
-    "affine_transform center_of_mass "
-    "extrema histogram map_coordinates maximum "
-    "maximum_position mean median minimum minimum_position rotate shift standard_deviation sum "
-    "sum_labels variance zoom"
-)
+_LATER = "affine_transform map_coordinates rotate shift zoom"
 
 _GROUPS: Iterable[Iterable[tuple[str, str]]] = (
     _all("filters", "gabor_kernel", _KERNEL),

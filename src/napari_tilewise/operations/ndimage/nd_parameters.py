@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Block, Call
     from napari_tilewise.types import Parameters, Value
 
+NOTHING = (None, False, Signature.empty, np._NoValue)
+"""Values that are the same as leaving a parameter out."""
 SYNONYMS = {"grid-mirror": "reflect", "grid-constant": "constant", "grid-wrap": "wrap"}
 """Border modes that filters do not distinguish from others."""
 
@@ -82,7 +84,7 @@ def untiled(**advice: str) -> Modernize:
     def modernize(params: dict[str, Any]) -> dict[str, Any]:
         for name, remedy in advice.items():
             value = params.pop(name, None)
-            if value is not None and value is not Signature.empty and np.size(value):
+            if not any(value is nothing for nothing in NOTHING) and np.size(value):
                 raise InvalidParameter(
                     f"{name}={value!r} is not for tiled processing: expected None. {remedy}"
                 )

@@ -28,7 +28,10 @@ NUMPY = Library("NumPy", "numpy", "numpy", "np")
 NDIMAGE = "ndimage"
 """The first part of keys of functions that are not scikit-image's."""
 
-NUMPY_FUNCTIONS: dict[str, str] = {}
+NUMPY_FUNCTIONS = {
+    "ndimage.percentile": "numpy.percentile",
+    "ndimage.quantile": "numpy.quantile",
+}
 """Operations beside SciPy's that are functions of NumPy."""
 
 
