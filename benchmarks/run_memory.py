@@ -29,7 +29,7 @@ start = time.perf_counter()
 before = peak_resident()
 result = tw.run(recipe, sys.argv[1], sys.argv[2], memory=sys.argv[3], overwrite=True)
 seconds = time.perf_counter() - start
-print(json.dumps([seconds, before, peak_resident(), result.peak_memory, result.tiles]))
+print(json.dumps([seconds, before, peak_resident(), result.planned_memory, result.tiles]))
 """
 
 

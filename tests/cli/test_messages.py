@@ -10,10 +10,13 @@ import tifffile
 
 import napari_tilewise as tw
 from napari_tilewise.batches.batch_events import BatchStarted, ItemDone
-from napari_tilewise.cli import app, progress
+from napari_tilewise.batches.item_progress import ItemLines
+from napari_tilewise.cli import app
 from napari_tilewise.cli.option_names import shell_option
 from napari_tilewise.engine.events import PassStarted, TileDone
 from napari_tilewise.errors import BatchFailed, InvalidFunction, InvalidParameter, option, wording
+from napari_tilewise.progress import displays
+from napari_tilewise.progress.run_progress import RunLines
 
 
 @pytest.fixture
@@ -75,36 +78,46 @@ def test_what_a_format_library_says_is_shown_once(shell, tmp_path):
     assert shell("info", path, "--quiet")[2] == ""
 
 
-def lines_of(listener, monkeypatch, *events):
-    """Return the first line that a listener shows by itself after some events."""
-    line, lines = threading.Event(), []
-    monkeypatch.setattr(progress, "LINE_SECONDS", 0.01)
+class Lines:
+    """Messages, and whether one of them says how far the work is."""
 
-    def show(template, *values):
-        lines.append(template % values)
-        if "/" in lines[-1]:
-            line.set()
+    def __init__(self):
+        self.lines, self.has_speed = [], threading.Event()
 
-    monkeypatch.setattr(progress.SHELL, "info", show)
-    with listener:
+    def info(self, template, *values):
+        self.lines.append(template % values)
+        if "/" in self.lines[-1]:
+            self.has_speed.set()
+
+    def debug(self, template, *values):
+        pass
+
+    error = info
+
+
+def first_speed(display, monkeypatch, *events):
+    """Return the first line that a display shows by itself after some events."""
+    monkeypatch.setattr(displays, "LINE_SECONDS", 0.01)
+    messages = Lines()
+    with display(messages) as listener:
         for event in events:
             listener(event)
-        assert line.wait(20)
-    return next(text for text in lines if "/" in text)
+        assert messages.has_speed.wait(20)
+    return next(text for text in messages.lines if "/" in text)
 
 
 def test_off_a_terminal_lines_have_rate_and_time_left(monkeypatch):
     tiles = [PassStarted("filters.sobel", 10), TileDone("filters.sobel", 4, 10)]
-    line = lines_of(progress.Lines(), monkeypatch, *tiles)
+    line = first_speed(RunLines, monkeypatch, *tiles)
     assert re.fullmatch(r"filters.sobel: 4/10 tiles, [\d.]+ per second, [\d.]+ s left", line)
     row = {"error": None, "input": "a", "item": "a", "status": "done", "seconds": 1.0}
     batch = [BatchStarted(8), ItemDone(row, 2, 8, 1)]
-    line = lines_of(progress.ItemLines(), monkeypatch, *batch)
+    line = first_speed(ItemLines, monkeypatch, *batch)
     assert re.fullmatch(r"2/8 items, [\d.]+ per second, [\d.]+ s left", line)
 
 
 def test_a_batch_without_any_finished_item_is_not_silent(monkeypatch):
-    line = lines_of(progress.ItemLines(), monkeypatch, BatchStarted(3))
+    line = first_speed(ItemLines, monkeypatch, BatchStarted(3))
     assert re.fullmatch(r"0/3 items after [\d.]+ s", line)
 
 

@@ -19,7 +19,7 @@ def run(told: Connection, recipe: Any, source: str, destination: str, options: A
     """Run a recipe and tell what was stated, what was resident at most, and how it began."""
     before = resident()
     result = tw.run(recipe, source, destination, **options)
-    told.send((result.peak_memory, peak_resident(), before))
+    told.send((result.planned_memory, peak_resident(), before))
 
 
 def batch(told: Connection, recipe: Any, sources: Any, destination: str, options: Any) -> None:

@@ -158,7 +158,7 @@ PEAK = """
 import sys
 from napari_tilewise.runs.convert import convert
 from napari_tilewise.engine.budget import peak_resident
-stated = convert(sys.argv[1], sys.argv[2], memory="480 MiB", workers=2).peak_memory
+stated = convert(sys.argv[1], sys.argv[2], memory="480 MiB", workers=2).planned_memory
 print(stated, peak_resident())
 """
 

@@ -171,7 +171,7 @@ def test_progress_names_passes_and_ends_at_all_tiles(coins: np.ndarray, tmp_path
     events: list[Event] = []
     result = tw.run(tw.Recipe(NUCLEI), coins, tmp_path / "p.ome.zarr", progress=events.append)
     assert isinstance(events[0], RunStarted)
-    assert events[0].memory == result.peak_memory
+    assert events[0].memory == result.planned_memory
     assert isinstance(events[-1], RunDone)
     last = {event.title: event for event in events if isinstance(event, TileDone)}
     assert all(event.done == event.tiles for event in last.values())

@@ -23,6 +23,7 @@ from napari_tilewise.batches.batch_request import Naming, request_data
 from napari_tilewise.batches.collect import Collector
 from napari_tilewise.batches.discover import natural
 from napari_tilewise.batches.function import BatchFunction
+from napari_tilewise.batches.item_progress import item_progress
 from napari_tilewise.batches.items import Item, each_item
 from napari_tilewise.batches.outputs import folder_of, targets_of
 from napari_tilewise.batches.schedule import BatchResources, run_tasks
@@ -31,6 +32,7 @@ from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import BatchFailed, InvalidParameter, option
 from napari_tilewise.pipeline.bind import recipe_images
+from napari_tilewise.progress import listening
 from napari_tilewise.recipe import SUFFIXES, Recipe
 from napari_tilewise.sizes import parse_size, plural
 
@@ -54,7 +56,7 @@ def batch(
     n_jobs: int = -1,
     backend: str = AUTO,
     overwrite: bool | str = False,
-    progress: Listener | None = None,
+    progress: Listener | bool | None = None,
     cancel: threading.Event | None = None,
     pause: threading.Event | None = None,
     name: str = "{stem}",
@@ -95,7 +97,8 @@ def batch(
         every item is processed. Otherwise an unchanged item is never processed again.
     progress
         Called with `BatchStarted`, `ItemStarted`, `ItemDone` and `BatchDone`, from several threads,
-        one call at a time.
+        one call at a time; True shows a bar (in a terminal or a notebook) or a line every few
+        seconds (elsewhere), and each reason why items fail.
     cancel
         Set this event to start no more items; those that are running finish.
     pause
@@ -141,8 +144,6 @@ def batch(
     resources = BatchResources(
         backend, _jobs(n_jobs), None if memory is None else parse_size(memory)
     )
-    listener = _one_at_a_time(progress) if progress else _ignore
-    control = Control(listener, cancel, pause)
     writing = {"pyramid": pyramid, "ome_zarr": ome_zarr, "shards": shards}
     task = BatchTask(task_recipe(recipe), dict(inputs or {}), spatial, _policy(overwrite), writing)
     if isinstance(task.recipe, Recipe):
@@ -158,24 +159,21 @@ def batch(
         "over": over, "window": window, "step": step, "axes": axes, "spatial": spatial,
         "only": None if only is None else sorted(only), **writing,
     }  # fmt: skip
-    listener(BatchStarted(len(selected)))
     description = {
         **task.describe(),
         "n_jobs": resources.n_jobs,
         "backend": backend,
         "asked": request_data(task, source, naming, options),
     }
-    collector = Collector(tasks, selected, folder, description, listener)
-    try:
-        for outcome in run_tasks(selected, resources, control, collector.start):
-            collector.add(outcome)
-    finally:
-        collector.close()
-    report = collector.report()
-    _write(report)
-    counts = (report.done, report.failed, report.skipped, report.cancelled)
-    listener(BatchDone(*counts, time.perf_counter() - started))
-    if progress is None and report.failed and report.failed == len(report.items):
+    with listening(progress, item_progress) as listener:
+        emit = _one_at_a_time(listener) if listener else _ignore
+        control = Control(emit, cancel, pause)
+        emit(BatchStarted(len(selected)))
+        collector = Collector(tasks, selected, folder, description, emit)
+        report = _processed(selected, resources, control, collector)
+        counts = (report.done, report.failed, report.skipped, report.cancelled)
+        emit(BatchDone(*counts, time.perf_counter() - started))
+    if not progress and report.failed and report.failed == len(report.items):
         first = report.items[0]
         warnings.warn(
             f"All items failed ({plural(report.failed, 'item')}); the first, {first['input']!r}: "
@@ -183,6 +181,20 @@ def batch(
             BatchFailed,
             stacklevel=2,
         )
+    return report
+
+
+def _processed(
+    tasks: Sequence[ItemTask], resources: BatchResources, control: Control, collector: Collector
+) -> Report:
+    """Return the report of a batch, with all that it writes written."""
+    try:
+        for outcome in run_tasks(tasks, resources, control, collector.start):
+            collector.add(outcome)
+    finally:
+        collector.close()
+    report = collector.report()
+    _write(report)
     return report
 
 

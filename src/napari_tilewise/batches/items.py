@@ -56,6 +56,9 @@ class Item:
     problem: str = ""
     """Why the image cannot be divided as requested; empty if it can."""
 
+    def __repr__(self) -> str:
+        return f"<Item {self.index}: {self.input}>"
+
     @property
     def input(self) -> str:
         """Its source as text: the path, and which part."""

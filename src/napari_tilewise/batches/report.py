@@ -10,7 +10,9 @@ import numpy as np
 from napari_tilewise.batches.tables import Table, read_csv, rows_of
 from napari_tilewise.batches.tasks import CANCELLED, DONE, FAILED, SKIPPED
 from napari_tilewise.errors import InvalidImage
+from napari_tilewise.operations.spec.notebook import html_table
 from napari_tilewise.operations.spec.operation import Output
+from napari_tilewise.sizes import plural
 
 if TYPE_CHECKING:
     import os
@@ -25,6 +27,9 @@ _TABLES = (Output.TABLE, Output.POINTS, Output.CONTOURS)
 _COLUMNS = ("item", "input", "output", "status", "seconds", "error", "peak_memory")
 """The report's own columns: no measurement replaces them."""
 
+SHOWN = 20
+"""Number of items that a notebook shows."""
+
 
 @dataclass(frozen=True, eq=False)
 class Report:
@@ -36,6 +41,20 @@ class Report:
     """The folder of the outputs; None if the batch had no destination."""
     results: Sequence[Value] = field(default_factory=tuple, repr=False)
     """Without a destination, the result of each item; None for an item that failed."""
+
+    def __repr__(self) -> str:
+        return f"<Report: {self}>"
+
+    def _repr_html_(self) -> str:
+        """Return the first rows, failures before the others, as a table for a notebook."""
+        items = sorted(self.items, key=lambda item: item["status"] != FAILED)
+        rows = [
+            (item["item"], item["status"], f"{item['seconds']:.2f}", item["error"] or "")
+            for item in items[:SHOWN]
+        ]
+        more = len(items) - len(rows)
+        note = f"and {plural(more, 'more item')}" if more else ""
+        return html_table(f"Batch: {self}", rows, ("item", "status", "seconds", "error"), note)
 
     @property
     def rows(self) -> list[TableRow]:

@@ -104,6 +104,7 @@ def result_document(result: RunResult) -> dict[str, Any]:
         "tiles": result.tiles,
         "seconds": result.seconds,
         "peak_memory": result.peak_memory,
+        "planned_memory": result.planned_memory,
     }
 
 

@@ -68,6 +68,10 @@ class Image:
     series: int = 0
     """Number of the image in a file that holds several, from 0."""
 
+    def __repr__(self) -> str:
+        shape, axes = " x ".join(map(str, self.data.shape)), "".join(self.axes) or "unknown"
+        return f"<Image {self.name!r}: {shape} {self.data.dtype}, axes {axes}>"
+
     @property
     def translate(self) -> tuple[float, ...]:
         """Position of the first pixel along each axis; 0.0 unless the source declares it."""

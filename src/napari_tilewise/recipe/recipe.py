@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from napari_tilewise.operations.spec.notebook import html_table
 from napari_tilewise.recipe import data as _data
 from napari_tilewise.recipe import edit, file
 from napari_tilewise.recipe.graph import StepGraph
@@ -273,6 +274,22 @@ class Recipe(StepGraph):
 
     def __reduce__(self) -> tuple[type[Self], tuple[tuple[Step, ...], tuple[str, ...]]]:
         return type(self), (self._steps, self._inputs)
+
+    def _repr_html_(self) -> str:
+        """Return the steps as a table for a notebook."""
+        rows = [
+            (
+                number,
+                step.name or "",
+                step.operation if step.enabled else f"({step.operation}: switched off)",
+                ", ".join(f"{name}={value!r}" for name, value in step.parameters.items()),
+                ", ".join(f"{role} from {name}" for role, name in step.inputs.items()),
+            )
+            for number, step in enumerate(self._steps, start=1)
+        ]
+        header = ("step", "name", "operation", "parameters", "images")
+        inputs = f"Inputs: {', '.join(self._inputs)}" if self._inputs else ""
+        return html_table("Recipe", rows, header, inputs)
 
     def __repr__(self) -> str:
         steps: list[object] = [

@@ -19,6 +19,7 @@ from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.stored_record import read_record
 from napari_tilewise.io.writers.create import OutputRequest
 from napari_tilewise.operations.copying import COPY
+from napari_tilewise.progress import listening
 from napari_tilewise.provenance import record
 from napari_tilewise.provenance.fingerprint import source_location
 from napari_tilewise.provenance.source_guard import SourceGuard
@@ -52,7 +53,7 @@ def convert(
     ome_zarr: str = "0.5",
     shards: bool = False,
     dtype: str | None = None,
-    progress: Listener | None = None,
+    progress: Listener | bool | None = None,
     cancel: threading.Event | None = None,
     pause: threading.Event | None = None,
 ) -> RunResult:
@@ -90,7 +91,7 @@ def convert(
         ``"float64"`` or ``"bool"``; intensities are rescaled to its range as scikit-image does, and
         refused where they cannot be. By default the source's.
     progress
-        Called with `engine.events.Event` objects.
+        Called with `engine.events.Event` objects; True shows a bar or lines, as in `run`.
     cancel
         Set this event to stop within the time of one tile.
     pause
@@ -124,10 +125,11 @@ def convert(
     if dtype is None:
         history = _with_past(history, image.name, level)
     layout = unfinished_layout(history, output) if resume else None
-    control = Control(progress, cancel, pause)
-    run_plan = make_plan(request, control, is_lasting=resume, layout=layout)
-    job = RunJob(run_plan, output, history, guard)
-    return job.execute(resume=resume, started=started)
+    with listening(progress) as listener:
+        control = Control(listener, cancel, pause)
+        run_plan = make_plan(request, control, is_lasting=resume, layout=layout)
+        job = RunJob(run_plan, output, history, guard)
+        return job.execute(resume=resume, started=started)
 
 
 def _recipe(image: Image, dtype: str | None) -> Recipe:

@@ -32,6 +32,7 @@ from napari_tilewise.io.writers.formats import SAME_FORMAT
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.copying import COPY
+from napari_tilewise.progress import listening
 from napari_tilewise.provenance import record as provenance
 from napari_tilewise.provenance.fingerprint import fingerprint, source_location
 from napari_tilewise.recipe import Recipe
@@ -77,7 +78,7 @@ def rerun(
     memory: MemorySize | None = None,
     workers: int | None = None,
     executor: object = "auto",
-    progress: Listener | None = None,
+    progress: Listener | bool | None = None,
     cancel: threading.Event | None = None,
 ) -> Rerun:
     """Compute an output of `run` again and compare the two.
@@ -107,9 +108,9 @@ def rerun(
     TilewiseError
         For all that `run` raises.
     """
-    return Repetition.of(output).run(
-        to=to, memory=memory, workers=workers, executor=executor, progress=progress, cancel=cancel
-    )
+    options = {"memory": memory, "workers": workers, "executor": executor, "cancel": cancel}
+    with listening(progress) as listener:
+        return Repetition.of(output).run(to=to, progress=listener, **options)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,11 @@ can be resumed.
 
 from __future__ import annotations
 
+import reprlib
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,13 +32,17 @@ from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 from napari_tilewise.io.writers.values import check_value, write_value
 from napari_tilewise.operations.spec.kinds import Output
+from napari_tilewise.operations.spec.notebook import html_table
+from napari_tilewise.progress import listening
 from napari_tilewise.provenance.record import RunSources, record, scalars
 from napari_tilewise.provenance.source_guard import SourceGuard
 from napari_tilewise.recipe import Recipe, with_seeds
+from napari_tilewise.runs.peak_memory import PeakMemory
 from napari_tilewise.runs.planner import make_plan
 from napari_tilewise.runs.request import Resources, RunRequest
 from napari_tilewise.runs.resume import checkpointed, unfinished_layout, unfinished_output
 from napari_tilewise.runs.traffic import shortage
+from napari_tilewise.sizes import duration, format_size
 
 if TYPE_CHECKING:
     import threading
@@ -64,13 +70,37 @@ class RunResult:
     seconds: float
     """How long the run took."""
     peak_memory: int
-    """Peak resident memory in bytes, as stated before the start."""
+    """Largest resident memory in bytes that was measured during the run: of this process and, if
+    other processes of this machine computed tiles, of these too."""
+    planned_memory: int
+    """Peak resident memory in bytes that was stated before the start."""
     tiles: int
     """Number of tiles of the output."""
     shape: tuple[int, ...]
     """Shape of the output; empty for scalars, tables and points."""
     value: Value = None
     """The result if it is not an image: a scalar, points or a table."""
+
+    def __repr__(self) -> str:
+        value = "" if self.value is None else f", value={_short(self.value)}"
+        shape = f", shape={self.shape}" if self.shape else ""
+        return f"RunResult({str(self.path)!r}{shape}{value}, seconds={self.seconds:.3g})"
+
+    def _repr_html_(self) -> str:
+        """Return the result as a table for a notebook."""
+        rows = {
+            "output": self.path,
+            "shape": " x ".join(map(str, self.shape)),
+            "value": "" if self.value is None else _short(self.value),
+            "tiles": self.tiles,
+            "time": duration(self.seconds),
+            "peak memory": f"{format_size(self.peak_memory)} of {format_size(self.planned_memory)}",
+        }
+        return html_table("Result of a run", [row for row in rows.items() if row[1] != ""])
+
+
+def _short(value: Value) -> str:
+    return str(value) if isinstance(value, Number) else reprlib.repr(value)
 
 
 def run(
@@ -85,7 +115,7 @@ def run(
     overwrite: bool = False,
     resume: bool = True,
     pyramid: bool = True,
-    progress: Listener | None = None,
+    progress: Listener | bool | None = None,
     cancel: threading.Event | None = None,
     pause: threading.Event | None = None,
     axes: AxisNames | None = None,
@@ -128,7 +158,8 @@ def run(
     pyramid
         Whether to write smaller levels too.
     progress
-        Called with `engine.events.Event` objects.
+        Called with `engine.events.Event` objects; True shows a bar (in a terminal or a notebook) or
+        a line every few seconds (elsewhere).
     cancel
         Set this event to stop within the time of one tile.
     pause
@@ -167,10 +198,11 @@ def run(
     sources = RunSources(source, inputs or {}, axes, spatial)
     history = record(recipe, sources, output=destination)
     layout = unfinished_layout(history, output) if resume else None
-    control = Control(progress, cancel, pause)
-    run_plan = make_plan(request, control, is_lasting=resume, layout=layout, measures=True)
-    job = RunJob(run_plan, output, history, guard)
-    return job.execute(resume=resume, started=started)
+    with listening(progress) as listener:
+        control = Control(listener, cancel, pause)
+        run_plan = make_plan(request, control, is_lasting=resume, layout=layout, measures=True)
+        job = RunJob(run_plan, output, history, guard)
+        return job.execute(resume=resume, started=started)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +237,9 @@ class RunJob:
             session.emit(DiskShort(warning))
         if run_plan.images > 1:
             session.emit(FirstOnly(last.call.operation.name, run_plan.images))
-        with checkpointed(run_plan, history, output, self.guard, resume=resume) as checkpoint:
+        resumable = checkpointed(run_plan, history, output, self.guard, resume=resume)
+        memory = PeakMemory(children=bool(run_plan.executor.processes))
+        with memory, resumable as checkpoint:
             if checkpoint is not None:
                 history = checkpoint.facts["history"]
             if kind.is_image:
@@ -215,7 +249,8 @@ class RunJob:
         seconds = time.perf_counter() - started
         session.emit(RunDone(seconds))
         shape = last.shape if kind.is_image else ()
-        return RunResult(path, seconds, run_plan.budget.total, run_plan.tiles, shape, value)
+        planned = run_plan.budget.total
+        return RunResult(path, seconds, memory.bytes, planned, run_plan.tiles, shape, value)
 
     @property
     def _output(self) -> Output:

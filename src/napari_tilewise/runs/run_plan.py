@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.executors.assignment import Assignment, portable_source
+from napari_tilewise.operations.spec.notebook import html_table
 from napari_tilewise.operations.spec.substitution import instruction_set
 from napari_tilewise.runs.traffic import traffic
 from napari_tilewise.sizes import format_size, plural
@@ -74,6 +75,16 @@ class RunPlan:
     """The memory budget in bytes."""
     session: Session
     executor: Executor
+
+    def __repr__(self) -> str:
+        names = " -> ".join(step.operation for step in self.recipe.steps)
+        memory = format_size(self.budget.total)
+        return f"<RunPlan {names}: {plural(self.tiles, 'tile')}, at most {memory} of memory>"
+
+    def _repr_html_(self) -> str:
+        """Return the plan as a table for a notebook."""
+        rows = [line.partition("  ") for line in self.describe().splitlines()]
+        return html_table("Plan of a run", [(name, text.strip()) for name, _, text in rows])
 
     @property
     def recipe(self) -> Recipe:

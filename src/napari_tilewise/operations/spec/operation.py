@@ -34,6 +34,7 @@ from napari_tilewise.operations.spec.constraint import Constraint
 from napari_tilewise.operations.spec.families import Family
 from napari_tilewise.operations.spec.kinds import Exactness, Kind, Output
 from napari_tilewise.operations.spec.libraries import function_path
+from napari_tilewise.operations.spec.notebook import html_table
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     ChannelAxis,
@@ -294,6 +295,16 @@ class Operation:
     def __repr__(self) -> str:
         """Return a short name."""
         return f"<Operation {self.name}>"
+
+    def _repr_html_(self) -> str:
+        """Return the operation and its parameters as a table for a notebook."""
+        rows = [
+            (item.name, item.spec.describe(), "required" if item.required else repr(item.default))
+            for item in self.parameters.values()
+        ]
+        kinds = f"{self.kind}, {self.exactness}, returns {self.output}"
+        caption = f"{self.name}: {self.summary} ({kinds})"
+        return html_table(caption, rows, ("parameter", "expected", "default"))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by name: another process has the same catalogue."""
