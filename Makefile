@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check lint types imports manifest-valid format generate manifest \
-	dropin operations judge bench docs build native clean display
+	dropin operations judge bench docs screenshots build native clean display
 MAKEFLAGS += --no-print-directory
 export PYTHON
 
@@ -69,7 +69,11 @@ judge: $(STAMP) $(KERNELS) ## scikit-image's own tests on the drop-in at small t
 bench: $(STAMP) $(KERNELS) ## the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-docs: display $(STAMP) ## take the documentation's screenshots again
+docs: $(STAMP) $(KERNELS) ## the documentation's site, in docs/_build/html; a warning is an error
+	@$(BIN)/python -c 'import sphinx_gallery, numpydoc' 2>/dev/null || $(BIN)/python -m pip install -qq --group docs
+	@$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html $(ARGS)
+
+screenshots: display $(STAMP) ## take the documentation's screenshots again
 	@for script in docs/screenshot*.py; do scripts/headless.sh $(BIN)/python $$script $(ARGS) || exit 1; done
 
 build: $(STAMP) ## the sdist and the wheel, in dist/, checked
@@ -81,13 +85,13 @@ build: $(STAMP) ## the sdist and the wheel, in dist/, checked
 native: $(STAMP) $(KERNELS) ## the compiled kernels, beside their Python modules
 
 clean: ## remove the environment and everything that was built
-	rm -rf .venv build src/napari_tilewise/kernels/tilewise_* .judge dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build docs/_build docs/_generated src/napari_tilewise/kernels/tilewise_* .judge dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # Before the environment, and with what that needs, so that one command brings everything.
 display:
 	@scripts/system.sh venv display
 
-$(STAMP): pyproject.toml | $(if $(filter test docs,$(MAKECMDGOALS))$(filter --view,$(ARGS)),display)
+$(STAMP): pyproject.toml | $(if $(filter test screenshots,$(MAKECMDGOALS))$(filter --view,$(ARGS)),display)
 	@scripts/environment.sh
 
 # The installation compiled them; later only what changed in native/ asks for it again.

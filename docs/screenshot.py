@@ -1,6 +1,7 @@
 """Take the documentation's pictures: napari with the Operations panel, and with the Recipe panel.
 
-Run by ``make docs`` (on a display without a screen): ``python docs/screenshot.py [DIRECTORY]``.
+Run by ``make screenshots``, on a display without a screen:
+``python docs/screenshot.py [DIRECTORY]``.
 """
 
 from __future__ import annotations

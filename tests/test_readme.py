@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language, text=README):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,19 @@ def test_the_shell_commands_run(after_python, monkeypatch, capsys):
         program, *args = shlex.split(command, comments=True)
         assert program == "napari-tilewise"
         assert main(args) == 0, (command, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("page", ["start.md", "huge_slide.md"])
+def test_a_page_for_newcomers_runs(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("napari_tilewise.runs.planner.resident", lambda: 200 * 2**20)
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    namespace = {}
+    for block in blocks("python", text):
+        exec(compile(block, page, "exec"), namespace)
+    for command in "".join(blocks("bash", text)).splitlines():
+        assert main(shlex.split(command, comments=True)[1:]) == 0, capsys.readouterr().err
+    assert namespace["view"].shape == (400, 400)
 
 
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))])

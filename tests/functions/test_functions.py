@@ -471,6 +471,16 @@ def test_data_types_are_declared_or_found_out(declared, options, dtype, output, 
     np.testing.assert_array_equal(result, image / 2)
 
 
+def test_a_decorated_function_stands_for_its_key(catalogue, image):
+    @tw.operation(halo=1)
+    def neighbours(image: np.ndarray, size: int = 3) -> np.ndarray:
+        return ndi.maximum_filter(image, size)
+
+    np.testing.assert_array_equal(tw.apply(neighbours, image, tiles=7), neighbours(image))
+    with pytest.raises(errors.UnknownOperation, match=r"maximum_filter is not an operation: put @"):
+        tw.apply(ndi.maximum_filter, image)
+
+
 def test_a_function_that_returns_bool_gives_a_mask(declared, image):
     def bright(image):
         return image > 0.5

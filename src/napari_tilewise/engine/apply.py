@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.source import Source
     from napari_tilewise.operations.spec.operation import Operation, Output
     from napari_tilewise.types import (
+        AnyFunction,
         Array,
         ArrayLike,
         AxisNames,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 
 @overload
 def apply(
-    name: str,
+    name: str | AnyFunction,
     image: Array,
     /,
     *,
@@ -69,7 +70,7 @@ def apply(
 
 @overload
 def apply(
-    name: str,
+    name: str | AnyFunction,
     image: LabelledArray,
     /,
     *,
@@ -84,7 +85,7 @@ def apply(
 
 @overload
 def apply(
-    name: str,
+    name: str | AnyFunction,
     image: ChunkedArrayLike,
     /,
     *,
@@ -99,7 +100,7 @@ def apply(
 
 @overload
 def apply(
-    name: str,
+    name: str | AnyFunction,
     image: Sequence[Value],
     /,
     *,
@@ -113,7 +114,7 @@ def apply(
 
 
 def apply(
-    name: str,
+    name: str | AnyFunction,
     image: Array | ArrayLike | Sequence[Value],
     /,
     *,
@@ -129,7 +130,8 @@ def apply(
     Parameters
     ----------
     name
-        The operation's key: the dotted path below `skimage`, such as ``"filters.gaussian"``.
+        The operation's key: the dotted path below `skimage`, such as ``"filters.gaussian"``; or a
+        function that `operation` decorates.
     image
         A NumPy array, or anything with `shape`, `dtype` and slicing (dask, Zarr, HDF5 ...). The
         dims of an xarray DataArray name its axes.

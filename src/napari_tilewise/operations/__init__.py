@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from napari_tilewise.operations.spec.operation import Operation
+    from napari_tilewise.types import AnyFunction
 
 MODULES: Mapping[str, tuple[str, ...]] = {
     "filters": (
@@ -143,8 +144,13 @@ UNLISTED: Mapping[str, Operation] = MappingProxyType({COPY.name: COPY})
 """What recipes of this package's own may use and no menu shows."""
 
 
-def get_operation(name: str) -> Operation:
-    """Return the operation of this key, or raise `UnknownOperation` with the nearest ones."""
+def get_operation(name: str | AnyFunction) -> Operation:
+    """Return the operation of this key, or raise `UnknownOperation` with the nearest ones.
+
+    A function that `operation` decorates stands for its key.
+    """
+    if callable(name):
+        return _operation_of(name)
     try:
         return UNLISTED[name] if name in UNLISTED else OPERATIONS[name]
     except (KeyError, TypeError):
@@ -153,6 +159,18 @@ def get_operation(name: str) -> Operation:
             f"There is no operation {name!r}.{hint} {_remedy(str(name))}"
             "napari_tilewise.OPERATIONS (or 'napari-tilewise list') names them all."
         ) from None
+
+
+def _operation_of(function: AnyFunction) -> Operation:
+    """Return the operation that a user's function was declared as."""
+    for operation in OPERATIONS.users():
+        if operation.raw_function is function:
+            return operation
+    name = getattr(function, "__qualname__", repr(function))
+    raise UnknownOperation(
+        f"The function {name} is not an operation: put @operation(halo=...) above it "
+        "(napari_tilewise.operation), or give the key of an operation, such as 'filters.gaussian'."
+    )
 
 
 def _remedy(name: str) -> str:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from napari_tilewise.pipeline.bind import RecipeImages
     from napari_tilewise.runs.request import RunRequest
     from napari_tilewise.runs.run_plan import Layout
-    from napari_tilewise.runs.tile_time import Pace
+    from napari_tilewise.runs.tile_time import TilePace
 
 LONGEST_TILE = {1: 2**22, 2: 1024, 3: 128}
 """Longest tile by number of spatial axes, unless a halo needs more: it would only cost memory."""
@@ -124,7 +124,7 @@ class _Planner:
         if spatial is None:
             spatial = named_spatial(self.axes, ndim)
         self.request = replace(request, axes=_axes.AxisSelection(self.axes, spatial))
-        self.pace: Pace | None = None
+        self.pace: TilePace | None = None
 
     @cached_property
     def images(self) -> RecipeImages:
@@ -259,7 +259,7 @@ class _Planner:
             tiles.append(tuple(n // 2 if n > SMALL_CHUNK else n for n in tiles[-1]))
         return tiles if self.pace is None else self._quick(tiles, self.pace)
 
-    def _quick(self, tiles: list[tuple[int, ...]], pace: Pace) -> list[tuple[int, ...]]:
+    def _quick(self, tiles: list[tuple[int, ...]], pace: TilePace) -> list[tuple[int, ...]]:
         """Return those of the tiles that take no longer than a tile should; else shorter ones."""
         last = self.pipeline.last
         shape = last.spatial_of(last.shape) if last.is_image else last.call.spatial_shape

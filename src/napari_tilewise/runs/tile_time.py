@@ -44,7 +44,7 @@ LONG = 0.6
 
 
 @dataclass(frozen=True)
-class Pace:
+class TilePace:
     """What a pixel of the result takes."""
 
     seconds: float
@@ -80,7 +80,7 @@ class Pace:
 
 def measure_pace(
     pipeline: Pipeline, images: RecipeImages, cancel: threading.Event | None
-) -> Pace | None:
+) -> TilePace | None:
     """Return what a pixel of the result takes; None where windows cannot tell it.
 
     Parameters
@@ -116,8 +116,8 @@ def measure_pace(
     halo = sum(max((h for pair in stack.halo for h in pair), default=0) for stack in pipeline.order)
     (first, before), (last, after) = measured[0], measured[-1]
     if last == first:
-        return Pace(before / first, halo)
-    return Pace(max(0.0, after - before) / (last - first), halo)
+        return TilePace(before / first, halo)
+    return TilePace(max(0.0, after - before) / (last - first), halo)
 
 
 def _is_measurable(pipeline: Pipeline, source: Any) -> bool:

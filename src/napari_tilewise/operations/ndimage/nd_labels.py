@@ -6,6 +6,7 @@ unless given. Holes are the components of the background that no structure carri
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -131,15 +132,8 @@ def _fill(call: Call) -> Plan:
 
     def background(block: Block) -> Pieces:
         pieces = _pieces(block.data[block.core] == 0, structure)
-        outside = np.zeros(pieces.count + 1, bool)
-        outside[pieces.labels[_leaves(call, block, structure)]] = True
-        return Pieces(
-            pieces.labels,
-            pieces.count,
-            measures={"outside": outside},
-            first_pixels=pieces.first_pixels,
-            runs=pieces.runs,
-        )
+        outside = pieces.touched(_leaves(call, block, structure))
+        return replace(pieces, measures={"outside": outside})
 
     components: Components = yield gather_components(
         background, structure, ufuncs={"outside": np.logical_or}
