@@ -20,6 +20,7 @@ from napari_tilewise.operations.shared.components import (
     LABELLING,
     Components,
     Pieces,
+    RetainedPieces,
     gather_components,
     labelled,
 )
@@ -83,11 +84,12 @@ def _label(call: Call) -> Plan:
     def tile_components(block: Block) -> Pieces:
         return _pieces(block.data[block.core] != 0, structure)
 
-    components: Components = yield gather_components(tile_components, structure)
+    pieces = RetainedPieces(tile_components)
+    components: Components = yield gather_components(pieces.first, structure)
     ids = np.arange(components.count + 1, dtype=_label_type(call))
 
     def compute(block: Block) -> np.ndarray:
-        return components.look_up(ids, block.position, tile_components(block))
+        return components.look_up(ids, block.position, pieces.again(block))
 
     return Parts((Tiles(compute, on_grid=True), Value(int(components.count))))
 
@@ -135,14 +137,15 @@ def _fill(call: Call) -> Plan:
         outside = pieces.touched(_leaves(call, block, structure))
         return replace(pieces, measures={"outside": outside})
 
+    retained = RetainedPieces(background)
     components: Components = yield gather_components(
-        background, structure, ufuncs={"outside": np.logical_or}
+        retained.first, structure, ufuncs={"outside": np.logical_or}
     )
     filled = ~components.measures["outside"].astype(bool)
     filled[0] = True  # the objects themselves
 
     def compute(block: Block) -> np.ndarray:
-        return components.look_up(filled, block.position, background(block))
+        return components.look_up(filled, block.position, retained.again(block))
 
     return Tiles(compute, on_grid=True)
 
