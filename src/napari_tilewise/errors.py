@@ -140,7 +140,28 @@ class DestinationBusy(TilewiseError, BlockingIOError):
 
 
 class MemoryBudgetExceeded(TilewiseError, MemoryError):
-    """A run does not fit its memory budget."""
+    """A run does not fit its memory budget.
+
+    Parameters
+    ----------
+    problem
+        What needs more memory than there is, in a sentence.
+    sufficient
+        A budget in bytes that suffices, where it can be told.
+    """
+
+    def __init__(self, problem: str, sufficient: int | None = None) -> None:
+        super().__init__(problem, sufficient)
+        self.problem = problem
+        self.sufficient = sufficient
+
+    @property
+    def marked(self) -> str:
+        """The sentence, with the budget that suffices."""
+        if self.sufficient is None:
+            return self.problem
+        mebibytes = -(-self.sufficient // 2**20)
+        return f"{self.problem} Raise {option('memory')} to '{mebibytes}MiB' or more."
 
 
 class Cancelled(TilewiseError, RuntimeError):

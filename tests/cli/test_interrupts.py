@@ -19,7 +19,8 @@ CALLS = itertools.count()
 
 @tw.operation(output="image", dtype="same", halo=0)
 def slow(image):
-    if next(CALLS) >= int(os.environ["QUICK_TILES"]):
+    is_tile = max(image.shape) > 256  # not a window on which the time of tiles is measured
+    if is_tile and next(CALLS) >= int(os.environ["QUICK_TILES"]):
         os.write(2, b"computing\\n")
         if "HOLDS_THE_LOCK" in os.environ:
             sum(range(10**13))
@@ -86,7 +87,7 @@ def test_a_run_that_sigterm_ended_is_resumed(run, tmp_path):
     assert says(process, "Cancelling")
     assert says(process, "Interrupted")
     process.wait(timeout=10)
-    assert process.returncode == 1
+    assert process.returncode in (1, -signal.SIGKILL)  # it ends itself, or its helper does
     assert "out.ome.zarr" not in os.listdir(tmp_path)
     process = run("--workers", "1", quick_tiles=1000)
     assert says(process, "resuming: 2 of ")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import zarr
 
 import napari_tilewise as tw
 from napari_tilewise.engine.budget import LEAST_TABLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHAPE = (512, 512)
 
@@ -27,8 +32,16 @@ def test_no_more_chunks_than_there_are_and_few_numbers(source: zarr.Array, opera
 
 
 @pytest.mark.parametrize("operation", ["filters.threshold_otsu", "measure.label"])
-def test_what_gathers_has_room_for_it(source: zarr.Array, operation: str) -> None:
-    assert tw.plan(["filters.sobel", operation], source).budget.tables > LEAST_TABLES
+def test_what_gathers_has_room_for_it(tmp_path: Path, operation: str) -> None:
+    sources = {
+        side: zarr.create_array(
+            tmp_path / str(side), shape=(side, side), dtype="u2", chunks=(512,) * 2
+        )
+        for side in (256, 2**13)
+    }
+    small, large = (tw.plan(["filters.sobel", operation], sources[side]).budget for side in sources)
+    assert small.tables == LEAST_TABLES  # so few pixels hold no more objects
+    assert large.tables > LEAST_TABLES
 
 
 def test_processes_hold_chunks_each(source: zarr.Array) -> None:

@@ -17,8 +17,10 @@ ACKNOWLEDGED = b"A"
 """Written by the command itself when it has answered."""
 PATIENCE = 0.25
 """Seconds that the command has to answer the first signal."""
-GRACE = 0.7
-"""Seconds that the command has to end after the second signal, or after SIGTERM."""
+GRACE = 0.6
+"""Seconds after SIGTERM at which the command ends itself, if the tiles still are not done."""
+LIMIT = 0.9
+"""Seconds after the second signal, or after SIGTERM, at which this process ends the command."""
 CANCELLING = (
     "Cancelling: tiles that are being computed finish first. Press Ctrl-C again to end at once."
 )
@@ -60,7 +62,7 @@ def main(command: int) -> None:
         if interrupts and not is_acknowledged:
             answer_at = min(answer_at, now + PATIENCE)
         if interrupts > 1 or is_terminated:
-            end_at = min(end_at, now + GRACE)
+            end_at = min(end_at, now + LIMIT)
 
 
 def _write(line: str) -> None:

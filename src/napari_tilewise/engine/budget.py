@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.source import Source
 
 FLOAT64 = 8
-TABLES = 0.1
-"""Share of the budget, less the process itself, set aside for gathered numbers (histograms, pieces
-of labels)."""
+TABLES = (0.5, 0.1)
+"""Shares of the budget, less the process itself, for gathered numbers (histograms, pieces of
+labels): the least that is planned for, and where tiles do not fit beside it; they may take what
+nothing else does."""
+MOST_NUMBERS = 32
+"""Bytes that are gathered per pixel at most."""
 LEAST_TABLES = 16 * 2**20
 FEW_NUMBERS = frozenset({Kind.POINTWISE, Kind.NEIGHBOURHOOD})
 """Kinds of operations that gather a few numbers at most, however large the image."""
@@ -66,13 +69,15 @@ class Budget:
     """Results that are kept in memory for later passes."""
     child: int = 0
     """What a worker takes beside, where each is a process of its own."""
+    fallback: int = 0
+    """The whole image at once, where an operation may need it; no tile is in work then."""
 
     @property
     def total(self) -> int:
         """The stated peak."""
         return (
             self.process
-            + self.workers * (self.per_worker + self.writing + self.child)
+            + max(self.workers * (self.per_worker + self.writing + self.child), self.fallback)
             + self.cache
             + self.tables
             + self.materialized
@@ -146,7 +151,11 @@ class _Demand:
         cost = call.operation.cost
         largest = 0 if cost.largest_region is None else cost.largest_region(call)
         pixels = max(output, channels * max(prod(box), largest))
-        own = int(pixels * FLOAT64 * cost.memory)
+        takes_all = all(
+            lo >= n and hi >= n for (lo, hi), n in zip(halo, call.spatial_shape, strict=True)
+        )
+        factor = cost.whole if takes_all and cost.whole is not None else cost.memory
+        own = int(pixels * FLOAT64 * factor)
         sources = (stack.source, *stack.images.values())
         return max(own, *(self._pulled(source, box) for source in sources))
 
@@ -179,8 +188,8 @@ def _ratio(stack: Stack) -> list[float]:
     return [before / after for before, after in zip(call.spatial_shape, out, strict=True)]
 
 
-def tables_bytes(stacks: Sequence[Stack], free: int) -> int:
-    """Return what is set aside for gathered numbers: a share, where they grow with the image.
+def tables_bytes(stacks: Sequence[Stack], free: int, share: float) -> int:
+    """Return what is set aside for gathered numbers at least: a share, where they grow.
 
     Parameters
     ----------
@@ -188,10 +197,37 @@ def tables_bytes(stacks: Sequence[Stack], free: int) -> int:
         The steps.
     free
         Bytes of the budget beside the process itself.
+    share
+        The share, where they grow with the image.
     """
-    if all(stack.call.operation.kind in FEW_NUMBERS for stack in stacks):
-        return LEAST_TABLES
-    return max(LEAST_TABLES, int(free * TABLES))
+    return max(LEAST_TABLES, min(int(free * share), most_tables(stacks)))
+
+
+def most_tables(stacks: Sequence[Stack]) -> int:
+    """Return the most that gathered numbers may take, however many objects an image has.
+
+    Parameters
+    ----------
+    stacks
+        The steps.
+    """
+    growing = [stack for stack in stacks if stack.call.operation.kind not in FEW_NUMBERS]
+    return max(LEAST_TABLES, sum(MOST_NUMBERS * prod(stack.source.shape) for stack in growing))
+
+
+def fallback_bytes(stack: Stack) -> int:
+    """Return what the whole image takes at once, where a step may need that; else 0.
+
+    Parameters
+    ----------
+    stack
+        The step.
+    """
+    call, cost = stack.call, stack.call.operation.cost
+    if cost.whole is None or call.operation.kind is Kind.WHOLE:
+        return 0
+    channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
+    return int(channels * prod(call.spatial_shape) * FLOAT64 * cost.whole)
 
 
 def cache_bytes(stacks: Sequence[Stack], tile: Sequence[int], free: int, sharers: int = 1) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from contextlib import contextmanager
 from functools import reduce
@@ -13,8 +14,9 @@ from napari_tilewise.engine.sweeps import SweepRunner
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.engine.tile_tasks import ReduceTask
-from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError, option
+from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
 from napari_tilewise.grid import size
+from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import Final, Kind, Reduce, Sweep, normal_halo
 from napari_tilewise.sizes import format_size
 
@@ -30,6 +32,13 @@ if TYPE_CHECKING:
 UNNOTICED = 2**20
 """Bytes of a total below which the available memory is not looked up."""
 
+UNEVEN = 1.5
+"""Factor by which the tiles to come may contribute more than those that are merged."""
+LEAST_SHARE = 1 / 64
+"""Share of the tiles from which on their total foretells that of all."""
+
+SOON = 2**22
+"""Pixels of an image that is computed at once within about two seconds."""
 ALWAYS = 2**16
 """Pixels of a region that is read at once, whatever the memory."""
 
@@ -111,7 +120,7 @@ class PassRunner:
             if plan is None:
                 if operation.kind is Kind.WHOLE:
                     self._refuse_too_large(prod(self.plane.call.spatial_shape))
-                plan = self._plan = operation.plan(self.plane.call)
+                plan = self._plan = self._begun_plan()
                 self._send(plan, None)
             while self._final is None and (number is None or len(self._passes) <= number):
                 self._send(plan, self._done(len(self._passes) - 1))
@@ -119,6 +128,15 @@ class PassRunner:
             self._plan, self._passes, self._final = None, [], None  # a later call begins anew
             raise
         return self._final  # type: ignore[return-value]  # None only where a pass is asked for
+
+    def _begun_plan(self) -> Plan:
+        """Return the operation's plan: on the whole image at once, if that may be needed anyway."""
+        operation, call = self.plane.operation, self.plane.call
+        pixels = prod(call.spatial_shape)
+        if operation.kind is not Kind.WHOLE and operation.cost.whole is not None:
+            if pixels <= SOON and self._bytes_of_region(pixels) <= self.plane.session.in_tiles:
+                return whole(call)
+        return operation.plan(call)
 
     def _send(self, plan: Plan, result: Any) -> None:
         """Give the plan the result of a pass; take the next pass from it, or the last."""
@@ -153,34 +171,47 @@ class PassRunner:
 
     # -- limits ------------------------------------------------------------------------------
 
+    def _bytes_of_region(self, pixels: int) -> int:
+        """Return what computing a region takes."""
+        call, cost = self.plane.call, self.plane.operation.cost
+        channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
+        is_whole = pixels >= prod(call.spatial_shape)
+        factor = cost.whole if is_whole and cost.whole is not None else cost.memory
+        return int(pixels * channels * 8 * factor)
+
     def _refuse_too_large(self, pixels: int) -> None:
         """Stop before a region that has to be in memory at once takes more than there is."""
         if pixels <= ALWAYS:
             return
-        call = self.plane.call
-        channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
-        needed = int(pixels * channels * 8 * self.plane.operation.cost.memory)
-        limit = self.plane.session.memory or available_memory()
-        if needed > limit:
-            is_whole = pixels == prod(call.spatial_shape)
-            region = "the whole image" if is_whole else f"a region of {pixels} pixels"
-            raise MemoryBudgetExceeded(
-                f"{self._name} needs {region} at once, in an image of shape {call.shape}: that "
-                f"takes {format_size(needed)}, and {format_size(limit)} are available. Crop or "
-                "downscale the image first."
-            )
+        call, session = self.plane.call, self.plane.session
+        needed = self._bytes_of_region(pixels)
+        limit = session.memory or available_memory()
+        if needed <= limit:
+            return
+        is_whole = pixels == prod(call.spatial_shape)
+        region = "the whole image" if is_whole else f"a region of {pixels} pixels"
+        raise MemoryBudgetExceeded(
+            f"{self._name} needs {region} at once, in an image of shape {call.shape}: that takes "
+            f"{format_size(needed)}, and {format_size(limit)} are available. Crop or downscale "
+            "the image first.",
+            session.sufficient(needed),
+        )
 
-    def _refuse_large_total(self, total: Any, title: str) -> None:
+    def _refuse_large_total(self, total: Any, title: str, share: float) -> None:
         """Stop before a total, whose size only the pixels decide, takes more than was stated."""
         needed = getattr(total, "nbytes", 0)
         if needed < UNNOTICED:
             return
-        limit = self.plane.session.tables or available_memory()
+        session = self.plane.session
+        limit = session.tables or available_memory()
         if needed > limit:
             raise MemoryBudgetExceeded(
                 f"{self._name}: the {title} of this image take more than {format_size(needed)}; "
-                f"{format_size(limit)} of the budget are set aside for them. Raise "
-                f"{option('memory')}, or smooth the image so that it has fewer."
+                f"{format_size(limit)} of the budget are there for them. Smooth the image so that "
+                "it has fewer.",
+                session.sufficient(
+                    int(UNEVEN * needed / max(share, LEAST_SHARE)), beside_tiles=True
+                ),
             )
 
     # -- reductions --------------------------------------------------------------------------
@@ -192,11 +223,14 @@ class PassRunner:
         if checkpoint is not None and name is not None:
             partial_result = checkpoint.partial_result(name)
         items = self._items(reduction, partial_result)
+        if reduction.regions is not None:
+            largest = max(map(size, reduction.regions), default=0)
+            session = session.one_by_one(self._bytes_of_region(largest))
         with self._look_ahead(reduction, items) as contribution:
             total = session.reduce(
                 f"{self._name}: {reduction.description}",
                 contribution,
-                self._merge(reduction),
+                self._merge(reduction, len(items)),
                 items,
                 partial_result,
                 None if pool is None else self._remote(pool, number),
@@ -262,10 +296,13 @@ class PassRunner:
 
             yield contribution
 
-    def _merge(self, reduction: Reduce) -> Callable[[Any, Any], Any]:
+    def _merge(self, reduction: Reduce, count: int = 1) -> Callable[[Any, Any], Any]:
+        """Return what merges two contributions, of so many, and watches the total grow."""
+        merges = itertools.count(2)
+
         def merge(total: Any, part: Any) -> Any:
             total = reduction.merge(total, part)
-            self._refuse_large_total(total, reduction.description)
+            self._refuse_large_total(total, reduction.description, next(merges) / count)
             return total
 
         return merge

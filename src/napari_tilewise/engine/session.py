@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import PassDone, PassStarted, TileDone
+from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.engine.system.pool import sweep
 from napari_tilewise.engine.tile_tasks import task_size
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.system.cache import ChunkCache
     from napari_tilewise.engine.tile_tasks import WorkerPool
     from napari_tilewise.grid import Position
+
+SHARE = 0.8
+"""Least share of a budget, less the process itself, that is there for what tiles do not need."""
+MARGIN = 64 * 2**20
+"""Bytes by which the process may have grown until it is asked again."""
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -40,6 +46,11 @@ class Session:
     """Bytes that an operation on the whole image may take; what is available unless given."""
     tables: int | None = None
     """Bytes that the totals of reductions may take; what is available unless given."""
+    process: int | None = None
+    """Bytes of a memory budget that the process itself takes; None where there is no budget."""
+    in_tiles: int = 0
+    """Bytes that the tiles in work take together: up to these, what may need the whole image at
+    once takes it from the start."""
     checkpoint: PassResults | None = None
     """Where finished tiles and passes are noted, for a run that may be killed."""
     worker_pool: WorkerPool | None = None
@@ -49,6 +60,33 @@ class Session:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the number of workers and the limits: the control is of its own process."""
         return Session, (self.workers, Control(), None, self.memory, self.tables)
+
+    def sufficient(self, needed: int, *, beside_tiles: bool = False) -> int | None:
+        """Return a memory budget that leaves so many bytes for one purpose; None without any.
+
+        Parameters
+        ----------
+        needed
+            The bytes.
+        beside_tiles
+            Whether tiles are in work at the same time.
+        """
+        if self.process is None:
+            return None
+        rest = 2 * (needed + self.in_tiles) if beside_tiles else needed
+        return self.process + int(rest / SHARE) + MARGIN
+
+    def one_by_one(self, needed: int) -> Session:
+        """Return the session with as many workers as may take so many bytes each.
+
+        Parameters
+        ----------
+        needed
+            The bytes.
+        """
+        count = self.workers or processors()
+        fitting = max(1, (self.memory or count * needed) // max(1, needed))
+        return self if fitting >= count else replace(self, workers=fitting)
 
     def emit(self, event: Event) -> None:
         """Pass an event on to the listener."""

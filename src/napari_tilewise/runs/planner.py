@@ -14,16 +14,19 @@ from napari_tilewise import axes as _axes
 from napari_tilewise.engine.budget import (
     CHILD,
     RUNTIME,
+    TABLES,
     Budget,
     cache_bytes,
+    fallback_bytes,
+    most_tables,
     resident,
     tables_bytes,
     working_bytes,
 )
-from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.session import MARGIN, SHARE, Session
 from napari_tilewise.engine.system.cache import ChunkCache
 from napari_tilewise.engine.system.machine import available_memory
-from napari_tilewise.errors import InvalidImage, MemoryBudgetExceeded, option
+from napari_tilewise.errors import InvalidImage, MemoryBudgetExceeded
 from napari_tilewise.executors import choose
 from napari_tilewise.executors.selection import AUTO, better
 from napari_tilewise.grid import Grid
@@ -171,7 +174,10 @@ class _Planner:
         shape = self._output_shape()
         axes = self._output_axes()
         tiles = self._tiles(self._chunks(shape, axes)) if layout is None else [layout.tile]
-        tile, budget = self._fitting(tiles, decisions)
+        try:
+            tile, budget = self._fitting(tiles, decisions, TABLES[0])
+        except MemoryBudgetExceeded:
+            tile, budget = self._fitting(tiles, decisions, TABLES[1])
         self._allot(budget)
         materialized = {d.step: d.in_memory for d in decisions if d.keep}
         scale, units = self._pixel_size(shape, axes)
@@ -223,7 +229,7 @@ class _Planner:
         return tuple(map(min, chunks, shape, longest))
 
     def _fitting(
-        self, tiles: Sequence[tuple[int, ...]], decisions: Sequence[Decision]
+        self, tiles: Sequence[tuple[int, ...]], decisions: Sequence[Decision], share: float
     ) -> tuple[tuple[int, ...], Budget]:
         """Return the largest tiles, then the most workers, that fit the budget."""
         budgets = []
@@ -231,7 +237,7 @@ class _Planner:
             # Smaller tiles come before fewer workers.
             fewest = 1 if tile == tiles[-1] else self.max_workers
             for workers in range(self.max_workers, fewest - 1, -1):
-                budget = self._budget(tile, workers, decisions)
+                budget = self._budget(tile, workers, decisions, share)
                 if budget.total <= self.limit:
                     return tile, budget
                 budgets.append(budget)
@@ -239,7 +245,8 @@ class _Planner:
         raise MemoryBudgetExceeded(
             f"The run needs {format_size(smallest.total)} of memory (of which "
             f"{format_size(smallest.process)} for the process itself) even with the smallest tiles "
-            f"and one worker; the budget is {format_size(self.limit)}. Raise {option('memory')}."
+            f"and one worker; the budget is {format_size(self.limit)}.",
+            int(smallest.process + (smallest.total - smallest.process) / SHARE) + MARGIN,
         )
 
     def _tiles(self, chunks: Sequence[int]) -> list[tuple[int, ...]]:
@@ -276,28 +283,46 @@ class _Planner:
             quick = [tuple(tile)] * (pace.of_tile(tile) <= limit)
         return quick
 
-    def _budget(self, tile: Sequence[int], workers: int, decisions: Sequence[Decision]) -> Budget:
+    def _budget(
+        self, tile: Sequence[int], workers: int, decisions: Sequence[Decision], share: float
+    ) -> Budget:
         stored = [decision for decision in decisions if decision.keep]
         in_memory = sum(decision.size for decision in stored if decision.in_memory)
         stacks, last = self.pipeline.order, self.pipeline.last
         materialized = [self.pipeline.stacks[decision.step] for decision in stored]
         per_worker = working_bytes(stacks, tile, materialized)
         writing = 3 * prod(tile) * last.dtype.itemsize if last.is_image else 0
-        tables = tables_bytes(stacks, self.limit - self.process)
+        tables = tables_bytes(stacks, self.limit - self.process, share)
         child = CHILD if self.executor.processes and self.executor.is_local else 0
         spent = self.process + tables + in_memory + workers * (per_worker + writing + child)
         free, sharers = max(0, self.limit - spent), workers if child else 1
         cache = cache_bytes(stacks, tile, free, sharers)
-        return Budget(self.process, per_worker, writing, workers, cache, tables, in_memory, child)
+        fallback = max(map(fallback_bytes, stacks))
+        room = self.limit - self.process - in_memory - fallback
+        least = tables_bytes(stacks, self.limit - self.process, TABLES[1])
+        if room >= least:
+            tables = min(tables, room)
+            cache = min(cache, room - tables)
+        else:
+            fallback = 0  # refused, if it comes to that
+        budget = Budget(
+            self.process, per_worker, writing, workers, cache, tables, in_memory, child, fallback
+        )
+        growth = min(self.limit - budget.total, most_tables(stacks) - tables)
+        return replace(budget, tables=tables + max(0, growth))
 
     def _allot(self, budget: Budget) -> None:
         """Set what the session may use."""
-        self.session.workers = budget.workers
-        if self.session.cache is not None:
-            self.session.cache.capacity = budget.cache
-        self.session.tables = budget.tables
-        # One region at a time may be as large as those of all workers together.
-        self.session.memory = max(budget.workers * budget.per_worker, self.limit // 4)
+        session = self.session
+        session.workers, session.process = budget.workers, budget.process
+        if session.cache is not None:
+            session.cache.capacity = budget.cache
+        session.tables = budget.tables
+        # While a region as large as the image is computed, nothing else is.
+        tables = tables_bytes(self.pipeline.order, self.limit - budget.process, TABLES[1])
+        rest = budget.process + budget.cache + budget.materialized + min(tables, budget.tables)
+        session.memory = max(budget.workers * budget.per_worker, self.limit - rest)
+        session.in_tiles = budget.workers * (budget.per_worker + budget.writing + budget.child)
 
     def _pixel_size(
         self, shape: tuple[int, ...], axes: tuple[str, ...]

@@ -229,6 +229,7 @@ def _memory_shares(budget: Budget) -> Iterator[str]:
     shares = {
         "decoded chunks": budget.cache,
         "tables": budget.tables,
+        "the whole image at once, if that is needed": budget.fallback,
         "materialized results": budget.materialized,
     }
     yield from (f"{format_size(size)} {name}" for name, size in shares.items() if size)

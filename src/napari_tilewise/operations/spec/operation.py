@@ -221,6 +221,9 @@ class Cost:
     memory: float = 4.0
     """Peak working memory per pixel of a region (or of the output, where that is larger), in
     float64 images, input and output included."""
+    whole: float | None = None
+    """The same where the whole image is computed at once, for an operation that may need that;
+    measured, not guessed, as nothing else runs then. Unless given, it is what tiles take."""
     at_once: int = 2**18
     """Pixels up to which a kernel that stands for the function gets an image in memory whole."""
     small_at_once: bool = False

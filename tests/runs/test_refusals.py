@@ -1,0 +1,122 @@
+"""A refusal names a budget that suffices: the same run with that budget ends well."""
+
+import re
+
+import numpy as np
+import pytest
+import zarr
+from skimage import measure, segmentation
+
+import napari_tilewise as tw
+from napari_tilewise import OPERATIONS, errors
+from napari_tilewise.cli import main
+from napari_tilewise.operations.spec.kinds import Kind
+from napari_tilewise.recipe import Recipe, Step
+from napari_tilewise.runs import planner
+from napari_tilewise.sizes import parse_size
+
+MIB = 2**20
+LARGE = (2**14, 2**14)
+
+
+def planned(step, source, memory):
+    return tw.plan(step, source, memory=memory, workers=2, executor="threads")
+
+
+def refused(step, source, memory=1):
+    with pytest.raises(errors.MemoryBudgetExceeded) as caught:
+        planned(step, source, memory)
+    amount = re.search(r"memory= to '([^']*)'", str(caught.value))
+    assert amount, caught.value
+    assert parse_size(amount[1]) >= caught.value.sufficient
+    return amount[1]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    path = tmp_path_factory.mktemp("source") / "large.zarr"
+    zarr.create_array(path, shape=LARGE, chunks=(1024, 1024), dtype="uint8")
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_the_budget_that_a_plan_asks_for_suffices(kind, source):
+    checked = 0
+    for name, operation in OPERATIONS.items():
+        if operation.kind is not kind:
+            continue
+        try:
+            planned(name, source, "100 TiB")
+        except errors.TilewiseError:
+            continue  # not without further images or parameters
+        amount = refused(name, source)
+        plan = planned(name, source, amount)
+        assert plan.budget.total <= parse_size(amount)
+        checked += 1
+    assert checked > 0
+
+
+@pytest.fixture
+def small_budget(monkeypatch):
+    """Plan as if the process took next to nothing, so that small images fill a budget."""
+    monkeypatch.setattr(planner, "RUNTIME", 0)
+    monkeypatch.setattr(planner, "resident", lambda: MIB)
+    monkeypatch.setattr("napari_tilewise.engine.session.MARGIN", MIB)
+    monkeypatch.setattr("napari_tilewise.engine.budget.LEAST_TABLES", MIB // 8)
+    monkeypatch.setattr("napari_tilewise.engine.pass_runner.UNNOTICED", 0)
+    monkeypatch.setattr("napari_tilewise.engine.pass_runner.ALWAYS", 0)
+
+
+@pytest.fixture
+def ties():
+    """Return a mask, seeds that tie in it, and levels."""
+    seeds = np.zeros((512, 512), np.int32)
+    seeds[8::16, 8::16] = np.arange(1, 1025).reshape(32, 32)
+    return np.zeros(seeds.shape, np.uint8), seeds, np.ones(seeds.shape, bool)
+
+
+def test_a_fallback_to_the_whole_image_is_planned_for_and_named(
+    ties, small_budget, tmp_path, monkeypatch
+):
+    levels, seeds, mask = ties
+    links = {"markers": "seeds", "mask": "mask"}
+    recipe = Recipe([Step("segmentation.watershed", inputs=links)], list(links.values()))
+    inputs = {"seeds": seeds, "mask": mask}
+    out = tmp_path / "out.ome.zarr"
+    monkeypatch.setattr(planner, "default_chunks", lambda shape, *_: (64,) * len(shape))
+    monkeypatch.setattr("napari_tilewise.operations.segmentation.watershed.REACH", {2: 16})
+    options = {"inputs": inputs, "workers": 1, "executor": "threads", "overwrite": True}
+    with pytest.raises(errors.MemoryBudgetExceeded, match="the whole image at once") as caught:
+        tw.run(recipe, levels, out, memory=14 * MIB, **options)
+    enough = caught.value.sufficient
+    assert enough < 2 * (512 * 512 * 8 * 8.5 + 2 * MIB)  # measured, not a multiple of it
+    assert (
+        "the whole image at once"
+        in tw.plan(recipe, levels, inputs=inputs, memory=enough).describe()
+    )
+    tw.run(recipe, levels, out, memory=enough, **options)
+    expected = segmentation.watershed(levels, seeds, mask=mask)
+    np.testing.assert_array_equal(zarr.open_group(out, mode="r")["0"][:], expected)
+
+
+def test_gathered_numbers_take_what_is_free(small_budget, tmp_path, monkeypatch):
+    image = np.zeros((512, 512), np.uint8)
+    image[::2, ::2] = 1
+    monkeypatch.setattr(planner, "default_chunks", lambda shape, *_: (64,) * len(shape))
+    source, out = tmp_path / "a.npy", tmp_path / "out.ome.zarr"
+    np.save(source, image)
+    options = {"workers": 1, "executor": "threads", "overwrite": True, "resume": False}
+    with pytest.raises(errors.MemoryBudgetExceeded, match="of this image take more than") as caught:
+        tw.run("measure.label", source, out, memory=5 * MIB, **options)
+    tw.run("measure.label", source, out, memory=caught.value.sufficient, **options)
+    np.testing.assert_array_equal(zarr.open_group(out, mode="r")["0"][:], measure.label(image))
+
+
+def test_the_shell_names_its_own_option(source, tmp_path, capfd):
+    assert (
+        main(["run", "filters.gaussian", source, str(tmp_path / "o.ome.zarr"), "--memory", "1MiB"])
+        == 1
+    )
+    err = capfd.readouterr().err
+    assert re.search(r"Raise --memory to '\d+MiB' or more", err)
+    assert "memory=" not in err
