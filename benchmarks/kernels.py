@@ -88,6 +88,8 @@ def parts(image: dict[str, np.ndarray]) -> Iterator[Case]:
                 (grey,),
                 {"sigmas": sigmas},
             )
+    path, means = "skimage.restoration.denoise_nl_means", restoration.denoise_nl_means
+    yield path, "denoise_nl_means f4", means, (grey,), {}
     path = "skimage.feature.hog"
     yield path, "hog f4", feature.hog, (image["f4"][:512, :512],), {}
     sauvola = filters.threshold_sauvola

@@ -64,6 +64,7 @@ _STANDS_FOR = {
         "scipy.ndimage.sobel",
     ),
     "oriented_cells": ("skimage.feature.hog",),
+    "patch_means": ("skimage.restoration.denoise_nl_means",),
     "rank_windows": (
         "skimage.filters.median",
         "skimage.filters.rank.mean",

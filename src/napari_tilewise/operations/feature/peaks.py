@@ -21,6 +21,7 @@ from napari_tilewise.operations.shared import global_numbers
 from napari_tilewise.operations.shared.whole import handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Adapter,
     Block,
     Call,
     Cost,
@@ -36,6 +37,7 @@ from napari_tilewise.operations.spec.operation import (
     Value,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Footprint, Number, Spec
+from napari_tilewise.operations.spec.substitution import run_fastest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +45,10 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from napari_tilewise.operations.spec.passes import Passes
+
+
+HIGHEST = "scipy.ndimage.maximum_filter"
+"""The function that finds the largest pixel of each neighbourhood."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +164,9 @@ def _reduce_candidates(call: Call, threshold: Any) -> Passes[Candidates]:
         if is_trivial:
             is_flat, is_candidate = False, pixels > threshold
         else:
-            largest = ndi.maximum_filter(block.data, footprint=footprint, mode="nearest")
+            largest = run_fastest(
+                HIGHEST, ndi.maximum_filter, block.data, footprint=footprint, mode="nearest"
+            )
             is_candidate = pixels == largest[block.core]
             is_flat = bool(is_candidate.all())
             is_candidate &= pixels > threshold
@@ -295,6 +303,7 @@ def _operation(
         neighbourhood=Neighbourhood(halo=_halo),
         plan_of=plan_of,
         limits=Limits(dtypes="uif", check=_check),
+        adapter=Adapter(kernels=(HIGHEST,)),
         cost=Cost(memory=6.0),
         note=note,
     )

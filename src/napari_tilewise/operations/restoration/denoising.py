@@ -242,7 +242,8 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_nl_halo),
         result=ResultSpec(dtype=as_float),
         limits=Limits(ndim=(2, 4), shortest=2, check=_check_nl),
-        cost=Cost(trial_volume_length=5, memory=10.0),
+        adapter=Adapter(kernels=("skimage.restoration.denoise_nl_means",)),
+        cost=Cost(trial_volume_length=5, memory=10.0, at_once=2**14),
     ),
     Operation(
         name="restoration.rolling_ball",
@@ -259,7 +260,7 @@ OPERATIONS = (
             modernize=without("workers", "num_threads"),
             kernels=("skimage.restoration.rolling_ball",),
         ),
-        cost=Cost(trial_volume_length=8, memory=6.0),
+        cost=Cost(trial_volume_length=8, memory=6.0, at_once=2**14),
     ),
     Operation(
         name="restoration.unwrap_phase",

@@ -13,6 +13,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
+    Adapter,
     Block,
     Call,
     Cost,
@@ -27,7 +28,14 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers, Spec
 from napari_tilewise.operations.spec.pixel_positions import resampled
 from napari_tilewise.operations.transform.ranges import Resampling, clipped_tiles
-from napari_tilewise.operations.transform.sampling import MODES, Blur, Patch, Zoom, support
+from napari_tilewise.operations.transform.sampling import (
+    MODES,
+    SMOOTHING,
+    Blur,
+    Patch,
+    Zoom,
+    support,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -255,6 +263,7 @@ def _operation(
         result=ResultSpec(dtype=_dtype, shape=shape, channel=_channel),
         plan_of=_plan,
         limits=Limits(check=_check),
+        adapter=Adapter(kernels=(SMOOTHING,)),
         cost=Cost(memory=8.0),
         note=note,
     )

@@ -1,0 +1,38 @@
+"""Non-local means against scikit-image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage import restoration
+
+from napari_tilewise.kernels import KERNELS
+from tests.kernels.comparing import compare, image_of
+
+PATH = "skimage.restoration.denoise_nl_means"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_means(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([1, len(dtype), np.dtype(dtype).itemsize])
+    for _ in range(20):
+        image = image_of(rng, rng.integers(2, 60, 2), dtype)
+        compare(
+            PATH,
+            restoration.denoise_nl_means,
+            image,
+            patch_size=int(rng.integers(1, 9)),
+            patch_distance=int(rng.integers(0, 13)),
+            h=float(rng.choice([0.01, 0.1, 0.8, 40])),
+            sigma=float(rng.choice([0, 0.1])),
+            preserve_range=bool(rng.integers(2)),
+        )
+
+
+def test_what_is_left_to_the_function(instruction_set: str) -> None:
+    kernel, image = KERNELS[PATH], np.ones((30, 30))
+    assert kernel.accepts(image)
+    assert not kernel.accepts(image, fast_mode=False)
+    assert not kernel.accepts(image.astype("u1"))
+    assert not kernel.accepts(image[None])
+    assert not kernel.accepts(np.full((30, 30), np.nan))
