@@ -226,3 +226,20 @@ def test_the_shell(checked, tmp_path, capfd):
     assert main(["check", str(path), "--operation", "sane"]) == 2
     assert "Did you mean 'my_ops.same'" in capfd.readouterr().err
     assert main(["check", str(tmp_path / "gone.py")]) == 1
+
+
+def spots(image):
+    return ndi.label(image > 0.7 * image.max())[0]
+
+
+def local_spots(image):
+    return ndi.label(image > (150 if image.dtype == np.uint8 else 0.6))[0]
+
+
+def test_instances_are_compared_with_the_whole_images(checked):
+    depends = checked(spots, output="instances", halo=20)
+    assert depends.verdict is Verdict.GLOBAL
+    assert "objects differ from the whole image's" in depends.text
+    right = checked(local_spots, output="instances", halo=40)
+    assert right.verdict is Verdict.RIGHT
+    assert "every object is the whole image's" in right.text

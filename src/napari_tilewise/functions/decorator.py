@@ -18,6 +18,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidFunction
 from napari_tilewise.functions.annotations import specs_of
 from napari_tilewise.functions.halos import halo_from
+from napari_tilewise.functions.instances import plan_instances, plan_labels
 from napari_tilewise.functions.loading import MAIN_MODULES
 from napari_tilewise.functions.probing import probed_dtype
 from napari_tilewise.functions.user_function import UserFunction, plan_tiles, plan_whole
@@ -31,6 +32,7 @@ from napari_tilewise.operations.spec.operation import (
     Limits,
     Neighbourhood,
     ResultSpec,
+    no_channel,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +47,10 @@ if TYPE_CHECKING:
 
     F = TypeVar("F", bound=AnyFunction)
     DTypeRule: TypeAlias = DTypeLike | Callable[[DType], DTypeLike]
+
+
+INSTANCES = "instances"
+"""The output of functions that label the objects of a tile."""
 
 
 @overload
@@ -94,8 +100,11 @@ def operation(
         The data type of the result: a type, ``"same"``, or a function of the image's type. Unless
         given, a call on a small block finds it.
     output
-        The meaning of the result's pixels: ``"image"``, ``"mask"`` or ``"labels"``. The default is
-        a mask for bool, else an image.
+        The meaning of the result's pixels: ``"image"``, ``"mask"``, ``"labels"`` or
+        ``"instances"``. The default is a mask for bool, else an image. Ids of labels must not
+        depend on the tile (classes, or ids that the image has). Instances are the objects that the
+        function labels in a tile, with any ids: they are numbered over the whole image, each found
+        once where the halo is at least as long as an object.
     parameters
         Specs of parameters whose annotations are not enough, such as
         ``{"sigma": Number(minimum=0)}`` (from `napari_tilewise.operations.spec.parameters`).
@@ -116,7 +125,10 @@ def operation(
     def declare(function: F) -> F:
         declared = _user_function(function, parameters or {}, ndim)
         declared = replace(declared, cost=Cost(memory=working), **_tiling(declared, halo, kind))
-        declared = replace(declared, **_result_fields(declared, dtype, output, tolerance))
+        if output == INSTANCES:
+            declared = replace(declared, **_instance_fields(declared, dtype))
+        else:
+            declared = replace(declared, **_result_fields(declared, dtype, output, tolerance))
         OPERATIONS.register(declared, declared.origin)
         return function
 
@@ -178,6 +190,31 @@ def _tiling(
     return {"kind": declared, "neighbourhood": neighbourhood, "plan_of": plan_tiles}
 
 
+def _instance_fields(function: UserFunction, dtype: DTypeRule | None) -> dict[str, Any]:
+    """Return the fields of `UserFunction` that declare objects, labelled tile by tile."""
+    if dtype is not None:
+        raise InvalidFunction(
+            f"{function.name}: dtype={dtype!r}: instances are int32, whatever the function's "
+            "labels are. Leave it out."
+        )
+    if function.kind is Kind.POINTWISE:
+        raise InvalidFunction(
+            f"{function.name}: instances with halo=0: expected a halo of at least the length of an "
+            "object, so that a tile sees all of it."
+        )
+    return {
+        "kind": Kind.WHOLE if function.kind is Kind.WHOLE else Kind.CONNECTED,
+        "finds_instances": True,
+        "plan_of": plan_instances,
+        "result": ResultSpec(
+            output=Output.LABELS,
+            dtype=lambda call: np.int32,
+            shape=lambda call: call.spatial_shape,
+            channel=no_channel,
+        ),
+    }
+
+
 def _result_fields(
     function: UserFunction, dtype: DTypeRule | None, output: Output | str | None, tolerance: float
 ) -> dict[str, Any]:
@@ -185,7 +222,8 @@ def _result_fields(
     outputs = (Output.IMAGE, Output.MASK, Output.LABELS)
     if output is not None and output not in outputs:
         raise InvalidFunction(
-            f"{function.name}: output={str(output)!r}: expected one of {', '.join(outputs)}."
+            f"{function.name}: output={str(output)!r}: expected one of "
+            f"{', '.join([*outputs, INSTANCES])}."
         )
     if not tolerance >= 0:
         raise InvalidFunction(f"{function.name}: tolerance={tolerance!r}: expected 0 or more.")
@@ -201,7 +239,9 @@ def _result_fields(
             return Output.MASK if np.dtype(dtype_of(call)) == np.bool_ else Output.IMAGE
 
     usual = Output(output or Output.IMAGE)
-    return {
+    is_local = function.kind is not Kind.WHOLE
+    fields = {"plan_of": plan_labels} if is_local and output == Output.LABELS else {}
+    return fields | {
         "result": ResultSpec(output=usual, output_of=output_of, dtype=dtype_of),
         "accuracy": Accuracy(tolerance=tolerance),
     }

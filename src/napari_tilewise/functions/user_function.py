@@ -36,6 +36,8 @@ class UserFunction(Operation):
     """The name of the module that holds it."""
     file: str | None = None
     """The file of that module, if it has one."""
+    finds_instances: bool = False
+    """Whether it labels the objects of a tile, which are numbered over the whole image."""
     probed: dict[Hashable, DType] = field(default_factory=dict)
     """Data types of results, by shape, type and parameters of the block that was probed."""
 
@@ -76,6 +78,9 @@ class UserFunction(Operation):
                 f"it returned a {type(result).__name__}: expected a NumPy array of the image's "
                 f"shape, {shape}"
             )
+        channel = params.get(self.channel) if self.finds_instances and self.channel else None
+        if channel is not None:
+            shape = tuple(np.delete(shape, channel).tolist())
         if result.shape != shape:
             raise ValueError(
                 f"it returned an array of shape {result.shape}: expected {shape}, the image's shape"

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidFunction, TilewiseError, UnknownOperation, did_you_mean
 from napari_tilewise.functions import UserFunction, load_file
+from napari_tilewise.halo_check.instance_trial import instance_finding
 from napari_tilewise.halo_check.measure_halo import ImagesRefused, NotDeterministic
 from napari_tilewise.halo_check.trial import DependsOnWholeImage, FunctionTrial, HaloCase
 from napari_tilewise.halo_check.verdict import (
@@ -75,7 +76,10 @@ def findings(
         As for `check`.
     """
     for op in _named(_operations(target), operation):
-        yield _Assessment(op, FunctionTrial(op, dict(parameters or {}), seed)).finding()
+        if op.finds_instances:
+            yield instance_finding(op, dict(parameters or {}), seed)
+        else:
+            yield _Assessment(op, FunctionTrial(op, dict(parameters or {}), seed)).finding()
 
 
 def _operations(target: CheckTarget) -> Sequence[UserFunction]:
