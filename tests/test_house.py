@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -87,3 +88,15 @@ def test_names_are_nouns_of_what_they_hold():
                 continue
             vague[name] += word.strip("_").lower() in EMPTY
     assert 1000 * sum(vague.values()) / lines < 1, {k: n for k, n in vague.items() if n}
+
+
+def test_no_assert_only_persuades_the_type_checker():
+    """A type that cannot be told is a type to change; an assert is a check of what is computed."""
+    persuading = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assert)
+        and re.match(r"isinstance\(|.* is not None$", ast.unparse(node.test))
+    ]
+    assert persuading == []

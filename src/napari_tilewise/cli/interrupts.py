@@ -112,20 +112,22 @@ def _helper_process() -> Iterator[int | None]:
         yield None
         return
     command = [sys.executable, "-I", "-S", interrupt_helper.__file__, str(os.getpid())]
+    reading, descriptor = os.pipe()
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+            command, stdin=reading, stdout=subprocess.DEVNULL, start_new_session=True
         )
     except OSError:
+        os.close(descriptor)
         yield None
         return
-    assert process.stdin is not None
-    descriptor = process.stdin.fileno()
+    finally:
+        os.close(reading)
     os.set_blocking(descriptor, False)
     earlier = signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
     try:
         yield descriptor
     finally:
         signal.set_wakeup_fd(earlier)
-        process.stdin.close()
+        os.close(descriptor)
         process.wait()

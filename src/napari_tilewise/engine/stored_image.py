@@ -66,16 +66,20 @@ class StoredImage:
         self._tiles: dict[Position, np.ndarray | int] = {}
         self._staged: dict[Position, np.ndarray | int] = {}
         self._replaced: list[Path] = []
-        self._folder = folder
         self._elsewhere = ELSEWHERE if folder is not None else TEMPORARY
+        is_small = prod(shape) * self.dtype.itemsize <= IN_MEMORY
+        self._in_memory = folder is None and (is_small if in_memory is None else in_memory)
+        if not self._in_memory:
+            self._folder = self._created(folder)
+
+    def _created(self, folder: Path | None) -> Path:
+        """Return the folder of the tiles; a temporary one is removed with this image."""
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            return
-        if in_memory is None:
-            in_memory = prod(shape) * self.dtype.itemsize <= IN_MEMORY
-        if not in_memory:
-            self._folder = Path(tempfile.mkdtemp(prefix="napari-tilewise-"))
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            return folder
+        folder = Path(tempfile.mkdtemp(prefix="napari-tilewise-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
     @property
     def versions(self) -> dict[Position, int]:
@@ -134,7 +138,7 @@ class StoredImage:
         """Tell whether a tile is there, or its whole first version in the folder."""
         if position in self._tiles:
             return True
-        if self._folder is None:
+        if self._in_memory:
             return False
         path = self._path(position, 0)
         try:
@@ -150,11 +154,10 @@ class StoredImage:
         return prod(extent(self._grid.region(position)))
 
     def _path(self, position: Position, version: int) -> Path:
-        assert self._folder is not None
         return self._folder / f"{'-'.join(map(str, position))}.{version}.raw"
 
     def _keep(self, position: Position, pixels: np.ndarray, version: int) -> np.ndarray | int:
-        if self._folder is not None:
+        if not self._in_memory:
             self._write(self._path(position, version), pixels)
             return version
         # a crop would keep its whole region alive

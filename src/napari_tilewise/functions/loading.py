@@ -6,7 +6,7 @@ import sys
 import traceback
 from importlib import import_module
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import find_spec, module_from_spec, spec_from_loader
+from importlib.util import find_spec, module_from_spec
 from keyword import iskeyword
 from os.path import realpath
 from pathlib import Path
@@ -100,8 +100,7 @@ def _module_name(file: Path) -> str:
 
 def _new_module(name: str, file: Path) -> ModuleType:
     loader = SourceFileLoader(name, str(file))
-    spec = spec_from_loader(name, loader, origin=str(file))
-    assert isinstance(spec, ModuleSpec)
+    spec = ModuleSpec(name, loader, origin=str(file))
     spec.has_location = True
     return module_from_spec(spec)
 

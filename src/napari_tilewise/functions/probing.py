@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.errors import InvalidImage
+from napari_tilewise.errors import InvalidImage, OperationFailed
 from napari_tilewise.functions.user_function import UserFunction
 from napari_tilewise.operations.spec.parameters import is_image
 
@@ -31,7 +31,8 @@ def probed_dtype(call: Call) -> DType:
         If the function fails on the block.
     """
     operation = call.operation
-    assert isinstance(operation, UserFunction)
+    if not isinstance(operation, UserFunction):
+        raise OperationFailed(f"{operation.name} is not a user's function: its type is declared.")
     shape = call.with_channel(_small(call), 0)
     if call.channel_axis is not None:
         shape = (

@@ -104,7 +104,9 @@ class Pipeline:
         """Return a stack on the results of an assembly's steps, where it was on those of others."""
         links, first = self.recipe.links[number], self.recipe.steps[number].first
         results = {
-            role: assembly.result(link) for role, link in links.items() if link.step is not None
+            role: assembly.result(link.step, link.part)
+            for role, link in links.items()
+            if link.step is not None
         }
         source = results.pop(first, stack.source)
         tile = None if tile is None else tile_over(tile, stack.call.ndim)
@@ -237,10 +239,8 @@ class _Assembly:
         if materialized is not None:
             self.materialized[number] = materialized
 
-    def result(self, link: Link) -> Source:
-        """Return the result that a link to a step names."""
-        number, part = link.step, link.part
-        assert number is not None, "a link to an image"
+    def result(self, number: int, part: int) -> Source:
+        """Return one of the results of a step."""
         stack = self.stacks[number]
         whole = self.materialized.get(number, stack)
         if stack.call.operation.result.split is not None and stack.channel is not None:
@@ -292,7 +292,9 @@ class _Binder:
         return "".join(axis for axis in spatial if axis not in removed) or None
 
     def _image(self, link: Link) -> Any:
-        return self.images.by_name[link.input] if link.step is None else self.assembly.result(link)
+        if link.step is None:
+            return self.images.by_name[link.input]
+        return self.assembly.result(link.step, link.part)
 
     def _names(self, link: Link) -> Names:
         if link.step is None:

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -89,7 +89,8 @@ class _InnerThreads:
 
     def one_thread(self) -> AbstractContextManager[Any]:
         """Hold OpenMP at one thread where this thread asks for it; acquire first."""
-        assert self._openmp is not None
+        if self._openmp is None:
+            return nullcontext()
         limited: AbstractContextManager[Any] = self._openmp.limit(limits=1)
         return limited
 

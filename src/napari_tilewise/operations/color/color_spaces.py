@@ -95,8 +95,8 @@ WHITE: Mapping[str, Spec] = {
 def check_channels(call: Call) -> None:
     """Raise `InvalidImage` if the number of channels does not match the parameter's spec."""
     spec = call.operation.specs["channel_axis"]
-    assert isinstance(spec, Channels)
-    spec.check_image(call)
+    if isinstance(spec, Channels):
+        spec.check_image(call)
 
 
 def row_neighbour(call: Call) -> HaloLike:

@@ -15,7 +15,8 @@ from napari_tilewise.operations.morphology import extrema
 from napari_tilewise.operations.morphology.extrema import connectivity_of
 from napari_tilewise.operations.shared.combined import collected
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
-from napari_tilewise.operations.spec.operation import Block, Call, Reduce, Sweep, Tiles
+from napari_tilewise.operations.spec.operation import Block, Call, Reduce, Sweep
+from napari_tilewise.operations.spec.passes import tiles_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -111,8 +112,7 @@ class ComponentFloods:
         """Store the labelled minima of the image within the mask."""
         call = self.call
         minima_call = MINIMA.call(call.shape, call.dtype, {"connectivity": self.connectivity})
-        minima = yield from MINIMA.plan(minima_call)
-        assert isinstance(minima, Tiles)
+        minima = tiles_of((yield from MINIMA.plan(minima_call)), MINIMA.name)
 
         def tile_minima(block: Block) -> Pieces:
             is_minimum = minima.compute(block) & self.mask(block)[block.core]

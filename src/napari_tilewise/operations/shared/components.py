@@ -47,7 +47,7 @@ Connectivity: TypeAlias = int | np.ndarray
 class Pieces:
     """The connected pieces of one tile: as labels, or as runs where a kernel found them."""
 
-    labels: np.ndarray | None
+    labels: np.ndarray | RunLists
     """Over the tile itself, without halo: 0 is background, pieces are numbered from 1."""
     count: int
     values: np.ndarray | None = None
@@ -56,39 +56,35 @@ class Pieces:
     """Numbers per piece, index 0 for the background; joined by the gather's ufuncs."""
     first_pixels: np.ndarray | None = None
     """Each piece's first pixel as an index in the tile, shape (count,); None: not known yet."""
-    runs: RunLists | None = None
 
     def label_image(self) -> np.ndarray:
         """Return the labels over the tile."""
-        return self._runs.labels() if self.labels is None else self.labels
+        labels = self.labels
+        return labels if isinstance(labels, np.ndarray) else labels.labels()
 
     def look_up(self, table: np.ndarray) -> np.ndarray:
         """Return ``table[label]`` for every pixel of the tile."""
-        if self.labels is None:
-            return self._runs.look_up(table)
-        return np.asarray(table[self.labels])
+        if isinstance(self.labels, np.ndarray):
+            return np.asarray(table[self.labels])
+        return self.labels.look_up(table)
 
     def touched(self, mask: np.ndarray) -> np.ndarray:
         """Return which pieces hold a pixel of a mask; at index 0 whether the background does."""
-        if self.labels is None:
-            return self._runs.touched(mask)
+        if not isinstance(self.labels, np.ndarray):
+            return self.labels.touched(mask)
         touched = np.zeros(self.count + 1, bool)
         touched[self.labels[mask]] = True
         return touched
 
     def faces(self) -> Faces:
         """Return the labels on the tile's faces."""
-        return self._runs.faces() if self.labels is None else _faces(self.labels, np.int64)
+        labels = self.labels
+        return _faces(labels, np.int64) if isinstance(labels, np.ndarray) else labels.faces()
 
     @property
     def nbytes(self) -> int:
         """What the pieces take, in bytes; without the values, which are the image's."""
-        return self._runs.nbytes if self.labels is None else self.labels.nbytes
-
-    @property
-    def _runs(self) -> RunLists:
-        assert self.runs is not None
-        return self.runs
+        return self.labels.nbytes
 
 
 class RetainedPieces:
@@ -138,7 +134,7 @@ def labelled(
 
         runs = RunLists(image, connectivity, int(background or 0))
         measures = {"size": runs.areas} if sizes else None
-        return Pieces(None, runs.count, None, measures, runs.first_pixels[1:], runs)
+        return Pieces(runs, runs.count, None, measures, runs.first_pixels[1:])
     labels, count = label(image, return_num=True, **params)
     measures = {"size": np.bincount(labels.ravel(), minlength=count + 1)} if sizes else None
     return Pieces(labels, count, measures=measures)
@@ -169,8 +165,7 @@ def _first_pixels(pieces: Pieces, block: Block) -> np.ndarray:
     """Return the raster index, in the whole image, of each piece's first pixel."""
     local, shape = pieces.first_pixels, tuple(s.stop - s.start for s in block.tile)
     if local is None:
-        assert pieces.labels is not None
-        flat = pieces.labels.ravel()
+        flat = pieces.label_image().ravel()
         inside = np.flatnonzero(flat)[::-1]
         numbered = np.zeros(pieces.count + 1, np.int64)
         numbered[flat[inside]] = inside  # the last one wins: the first pixel in raster order

@@ -54,6 +54,7 @@ from napari_tilewise.operations.spec.passes import (
     Tiles,
     Value,
     normal_halo,
+    tiles_of,
 )
 from napari_tilewise.operations.spec.pixel_positions import unmoved
 from napari_tilewise.operations.spec.substitution import run_fastest
@@ -542,8 +543,8 @@ class Operation:
             inner = yield from self.plan(call)
             if isinstance(inner, Value):
                 return Tiles(lambda block: apply(block.data, inner.value), scalar=inner.value)
-            assert isinstance(inner, Tiles)
-            return replace(inner, compute=lambda block: apply(block.data, inner.compute(block)))
+            tiles = tiles_of(inner, self.name)
+            return replace(tiles, compute=lambda block: apply(block.data, tiles.compute(block)))
 
         mask = self.step.output is Output.MASK
         result = replace(

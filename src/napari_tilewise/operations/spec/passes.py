@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from napari_tilewise.errors import InvalidFunction
+from napari_tilewise.errors import InvalidFunction, OperationFailed
 
 if TYPE_CHECKING:
     from napari_tilewise.grid import Grid, Halo, Region
@@ -150,6 +150,30 @@ class Part:
 
 Final: TypeAlias = Tiles | Value | Parts
 T = TypeVar("T")
+
+
+def tiles_of(final: Final, operation: str) -> Tiles:
+    """Return the last pass of an operation that gives one image.
+
+    Parameters
+    ----------
+    final
+        The last pass.
+    operation
+        The operation's name.
+
+    Raises
+    ------
+    OperationFailed
+        If it gives a value, or several results.
+    """
+    if isinstance(final, Tiles):
+        return final
+    raise OperationFailed(
+        f"{operation} ends in {type(final).__name__}: expected one image. The declaration is "
+        "wrong; please report it."
+    )
+
 
 Passes: TypeAlias = Generator[Reduce, Any, T]
 """Reductions in order, each sent its value; the generator returns what they come to."""

@@ -105,19 +105,21 @@ def _resized_shape(call: Call) -> tuple[int, ...]:
     return (*shape, call.shape[-1]) if len(shape) == call.ndim - 1 else shape
 
 
+def _image_shape(call: Call) -> tuple[int, ...]:
+    return call.operation.result.shape(call) or call.shape
+
+
 def _untiled_lengths(call: Call) -> tuple[int, int] | None:
     """Return the input and output length of the axis that is not tiled; None without one."""
     if call.channel_axis is not None:
         return (call.shape[call.channel_axis],) * 2
-    shape = call.operation.result.shape(call)
-    assert shape is not None
+    shape = _image_shape(call)
     return (1, shape[-1]) if len(shape) > call.ndim else None
 
 
 def _lengths(call: Call) -> tuple[tuple[int, int], ...]:
     """Return the input and output length of each spatial axis."""
-    shape = call.operation.result.shape(call)
-    assert shape is not None
+    shape = _image_shape(call)
     return tuple((call.shape[axis], shape[axis]) for axis in call.spatial_axes)
 
 
