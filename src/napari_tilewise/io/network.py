@@ -87,7 +87,7 @@ def _status(error: BaseException) -> int | None:
         if isinstance(response, dict):  # botocore's
             status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", status)
         try:
-            return int(status)  # type: ignore[arg-type]  # what is no number is no status
+            return int(status)  # type: ignore[arg-type]  # what is not a number is not a status
         except (TypeError, ValueError):
             continue
     return None
