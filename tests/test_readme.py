@@ -54,19 +54,6 @@ def test_the_shell_commands_run(after_python, monkeypatch, capsys):
         assert main(args) == 0, (command, capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("page", ["start.md", "huge_slide.md"])
-def test_a_page_for_newcomers_runs(page, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("napari_tilewise.runs.planner.resident", lambda: 200 * 2**20)
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    namespace = {}
-    for block in blocks("python", text):
-        exec(compile(block, page, "exec"), namespace)
-    for command in "".join(blocks("bash", text)).splitlines():
-        assert main(shlex.split(command, comments=True)[1:]) == 0, capsys.readouterr().err
-    assert namespace["view"].shape == (400, 400)
-
-
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))])
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -1,0 +1,72 @@
+"""What the pages show works: blocks of `python`, `bash` and `yaml` run in order, in one folder.
+
+Other fences (`sh`, `py`) are for what needs a cluster, a model or another program.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from distributed import LocalCluster
+from skimage import data, measure
+
+import napari_tilewise as tw
+from napari_tilewise.cli import main
+from napari_tilewise.operations import OPERATIONS
+
+DOCS = Path(__file__).parents[1] / "docs"
+BLOCK = re.compile(r"^```(python|bash|yaml)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LAYERS = "scripting.md"
+"""A page about napari's layers, which is run with a viewer elsewhere."""
+PAGES = [page.name for page in sorted(DOCS.glob("*.md")) if BLOCK.search(page.read_text("utf-8"))]
+SCHEDULER = "tcp://10.0.0.1:8786"
+RECIPE = "version: 2"
+"""How a block begins that is the file of a recipe; other YAML configures other programs."""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return a folder with the files that the pages name."""
+    monkeypatch.setattr("napari_tilewise.runs.planner.resident", lambda: 200 * 2**20)
+    monkeypatch.chdir(tmp_path)
+    coins = data.coins()
+    tw.convert(coins, "slide.ome.zarr")
+    tw.convert(measure.label(coins > 150), "seeds.ome.zarr", labels=True)
+    recipe = tw.Recipe([("filters.gaussian", {"sigma": 2}), "filters.threshold_otsu"])
+    recipe.save("nuclei.yaml")
+    for number in range(2):
+        path = tmp_path / f"plates/{number}/a.tif"
+        path.parent.mkdir(parents=True)
+        tifffile.imwrite(path, np.roll(coins, number)[:100, :100])
+    return tmp_path
+
+
+@pytest.fixture
+def forgotten():
+    """Forget the operations that a page declares."""
+    before = {operation.name for operation in OPERATIONS.users()}
+    yield
+    OPERATIONS.forget(*({operation.name for operation in OPERATIONS.users()} - before))
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize("page", [page for page in PAGES if page != LAYERS])
+def test_a_page_runs(page, folder, capsys):
+    text = (DOCS / page).read_text(encoding="utf-8").replace('"/data/', f'"{folder}/')
+    space = {"__name__": "my_ops"}
+    with LocalCluster(1, processes=False, dashboard_address=None) as cluster:
+        for language, block in BLOCK.findall(text.replace(SCHEDULER, cluster.scheduler_address)):
+            if language == "python":
+                exec(compile(block, page, "exec"), space)
+            elif language == "bash":
+                for command in block.splitlines():
+                    program, *arguments = shlex.split(command, comments=True)
+                    assert program == "napari-tilewise"
+                    assert main(arguments) == 0, (command, capsys.readouterr().err)
+            elif block.startswith(RECIPE):
+                (folder / "cells.yaml").write_text(block)
