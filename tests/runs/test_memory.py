@@ -114,3 +114,24 @@ def test_a_batch_has_one_budget(
     record_property("most_mib", most // MIB)
     assert done == len(sources)
     assert most <= budget * MIB
+
+
+@pytest.mark.slow
+def test_results_that_grow_with_objects_keep_to_the_statement(
+    children: Any, tmp_path: Path, record_property: Any
+) -> None:
+    """Half a million objects: their table, its file and its checkpoint are part of the peak."""
+    image = np.zeros((4096, 4096), np.uint8)
+    image[1::6, 1::6] = 1
+    zarr.create_array(tmp_path / "a.zarr", data=image, chunks=(512, 512))
+    recipe = ["measure.label", ("measure.regionprops_table", {"properties": ("label", "centroid")})]
+    receiver, sender = children.Pipe(duplex=False)
+    arguments = (sender, recipe, str(tmp_path / "a.zarr"), str(tmp_path / "a.csv"), OPTIONS)
+    process = children.Process(target=measured.run, args=arguments)
+    process.start()
+    sender.close()
+    stated, peak, before = receiver.recv()
+    process.join()
+    for name, value in {"stated": stated, "peak": peak, "before": before}.items():
+        record_property(name, value)
+    assert peak <= stated <= 700 * MIB

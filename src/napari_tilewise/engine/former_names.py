@@ -6,9 +6,8 @@ find, or one of its attributes, adds its old name here, so that the run can stil
 
 from __future__ import annotations
 
-import io
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,15 +45,15 @@ CLASSES: Mapping[tuple[str, str], str] = {
 """Classes by module (its name now) and former name, and their names now."""
 
 
-def loads(data: bytes) -> Any:
+def load(file: BinaryIO) -> Any:
     """Return a pickled value whose classes may have names of earlier releases.
 
     Parameters
     ----------
-    data
-        The pickle.
+    file
+        The pickle, from where the file is read next.
     """
-    return _Unpickler(io.BytesIO(data)).load()
+    return _Unpickler(file).load()
 
 
 class _Unpickler(pickle.Unpickler):

@@ -15,12 +15,16 @@ from napari_tilewise.engine import former_names
 from napari_tilewise.engine.system.disk import append, writing
 
 if TYPE_CHECKING:
+    from io import FileIO
     from pathlib import Path
 
     from napari_tilewise.grid import Position
 
 EARLIER_BAND = 64
 """Width of the bands of releases that did not note it, unless memory was short."""
+_CHECKSUM_LENGTH = 4
+_PART = 2**20
+"""Bytes that are read at a time to check a file."""
 INTERVAL = 5.0
 """Seconds between two times that the total of a reduction is saved."""
 
@@ -168,16 +172,34 @@ def pickled(path: Path, value: Any) -> None:
         The value.
     """
     growing = path.with_name(f"{path.name}.new")
-    data = pickle.dumps(value)
     with writing(path):
         try:
-            with growing.open("wb", buffering=0) as file:
-                append(file, zlib.crc32(data).to_bytes(4, "big") + data)
+            with growing.open("w+b", buffering=0) as file:
+                append(file, bytes(_CHECKSUM_LENGTH))
+                stream = _Checked(file)
+                pickle.dump(value, stream, protocol=5)
+                file.seek(0)
+                file.write(stream.checksum.to_bytes(_CHECKSUM_LENGTH, "big"))
                 os.fsync(file.fileno())
             growing.replace(path)
         except BaseException:
             growing.unlink(missing_ok=True)
             raise
+
+
+class _Checked:
+    """A file that a pickle is written to part by part: no second copy of it is in memory."""
+
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
+        self.checksum = 0
+
+    def write(self, data: Any) -> int:
+        """Add data to the file, and to the checksum."""
+        part = memoryview(data).cast("B")
+        append(self._file, part)
+        self.checksum = zlib.crc32(part, self.checksum)
+        return len(part)
 
 
 def unpickled(path: Path) -> Any:
@@ -189,12 +211,17 @@ def unpickled(path: Path) -> Any:
         The file.
     """
     try:
-        data = path.read_bytes()
+        file = path.open("rb")
     except FileNotFoundError:
         return None
-    if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "big"):
-        return None  # cut short when the machine stopped: the pass is done again
-    try:
-        return former_names.loads(data[4:])
-    except (ImportError, AttributeError, pickle.UnpicklingError):
-        return None  # of a release whose classes this one does not have: the pass is done again
+    with file:
+        expected, checksum = int.from_bytes(file.read(_CHECKSUM_LENGTH), "big"), 0
+        while part := file.read(_PART):
+            checksum = zlib.crc32(part, checksum)
+        if checksum != expected:
+            return None  # cut short when the machine stopped: the pass is done again
+        file.seek(_CHECKSUM_LENGTH)
+        try:
+            return former_names.load(file)
+        except (ImportError, AttributeError, pickle.UnpicklingError):
+            return None  # of a release whose classes this one does not have: the pass is done again

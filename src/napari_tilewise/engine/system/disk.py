@@ -85,7 +85,7 @@ def free_bytes(path: Path) -> int | None:
         return None
 
 
-def append(file: FileIO, data: bytes) -> None:
+def append(file: FileIO, data: bytes | memoryview) -> None:
     """Add data to the end of an unbuffered file: all of them, or nothing.
 
     Parameters

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, TextIO
 from uuid import uuid4
@@ -44,6 +44,8 @@ ROWS = (Output.SCALAR, Output.POINTS, Output.CONTOURS, Output.TABLE)
 """The kinds of results that a ``.csv`` holds; a ``.json`` holds any."""
 
 _Write = Callable[[TextIO], object]
+CONVERTED = 2**14
+"""Rows of a table that are converted at a time."""
 _Rows = tuple[list[str], Iterable[Sequence[object]]]
 
 
@@ -295,7 +297,7 @@ def _table(value: Any, path: Path) -> _Rows:
     if shape == ():
         return _columns(_tidy(value, ()))
     if isinstance(value, np.ndarray) and value.ndim == 2:
-        return _point_names(value.shape[1]), value.tolist()
+        return _point_names(value.shape[1]), _rows_of(list(value.T))
     if isinstance(value, (list, tuple)) and all(len(_shape(item) or ()) == 2 for item in value):
         ndim = np.shape(value[0])[1] if value else 0
         rows = (
@@ -348,7 +350,15 @@ def _tidy(scalars: ArrayLike, along: Sequence[str]) -> dict[str, Array]:
 
 def _columns(columns: Mapping[str, Array]) -> _Rows:
     """Return the header and the rows of columns of one length."""
-    return list(columns), zip(*(column.tolist() for column in columns.values()), strict=True)
+    return list(columns), _rows_of(list(columns.values()))
+
+
+def _rows_of(columns: Sequence[Array]) -> Iterator[Sequence[object]]:
+    """Yield the rows of columns, of which only some are Python objects at a time."""
+    length = len(columns[0]) if columns else 0
+    for start in range(0, length, CONVERTED):
+        parts = (column[start : start + CONVERTED].tolist() for column in columns)
+        yield from zip(*parts, strict=True)
 
 
 def _point_names(ndim: int) -> list[str]:
