@@ -172,6 +172,10 @@ class MissingExtra(TilewiseError, ImportError):
     """An optional dependency is not installed."""
 
 
+class SourceWarning(UserWarning):
+    """A source can be read, and something about it should be known."""
+
+
 class BatchFailed(UserWarning):
     """Every item of a batch failed."""
 

@@ -73,7 +73,7 @@ def test_what_a_format_library_says_is_shown_once(shell, tmp_path):
     code, out, err = shell("info", path)
     assert code == 0
     assert "20" in out
-    assert err.startswith("warning: tifffile: ")
+    assert err.startswith(f"warning: {str(path)!r}: tifffile: ")
     assert err.count("\n") == 1
     assert shell("info", path, "--quiet")[2] == ""
 

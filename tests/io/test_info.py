@@ -41,6 +41,7 @@ def test_output_of_this_package(tmp_path):
         "levels": ((30, 2000), (15, 1000)),
         "bytes": 120000,
         "labels": True,
+        "series": [],
         "recipe": {"steps": ["measure.label"]},
         "made_by": {"versions": {"numpy": "2"}},
     }

@@ -22,6 +22,7 @@ from napari_tilewise.batches.batch_events import BatchDone, BatchStarted
 from napari_tilewise.batches.batch_request import Naming, request_data
 from napari_tilewise.batches.collect import Collector
 from napari_tilewise.batches.discover import natural
+from napari_tilewise.batches.folder_search import LeftOut
 from napari_tilewise.batches.function import BatchFunction
 from napari_tilewise.batches.item_progress import item_progress
 from napari_tilewise.batches.items import Item, each_item
@@ -151,7 +152,9 @@ def batch(
     naming = Naming(name, _recipe_name(recipe, task.recipe))
     folder = None if destination is None else folder_of(destination)
     previous = {} if folder is None else batch_journal.last_rows(folder)
-    items = _items(source, folder, previous, over=over, window=window, step=step, axes=axes)
+    division = {"over": over, "window": window, "step": step, "axes": axes}
+    left_out = LeftOut()
+    items = _items(source, folder, previous, left_out=left_out, **division)
     tasks = _tasks(items, task, naming, folder, previous)
     selected = tasks if only is None else _selected(tasks, only)
     options = {
@@ -168,9 +171,11 @@ def batch(
     with listening(progress, item_progress) as listener:
         emit = _one_at_a_time(listener) if listener else _ignore
         control = Control(emit, cancel, pause)
-        emit(BatchStarted(len(selected)))
+        emit(BatchStarted(len(selected), str(left_out)))
         collector = Collector(tasks, selected, folder, description, emit)
-        report = _processed(selected, resources, control, collector)
+        report = replace(
+            _processed(selected, resources, control, collector), left_out=str(left_out)
+        )
         counts = (report.done, report.failed, report.skipped, report.cancelled)
         emit(BatchDone(*counts, time.perf_counter() - started))
     if not progress and report.failed and report.failed == len(report.items):

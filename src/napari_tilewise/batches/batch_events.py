@@ -17,6 +17,8 @@ class BatchStarted(Event):
 
     items: int
     """Number of items."""
+    left_out: str = ""
+    """A line that says which files of the source are no items; empty if all are."""
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.batches.function import BatchFunction
 from napari_tilewise.batches.items import Item
 from napari_tilewise.errors import InvalidRecipe
+from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.provenance.fingerprint import source_location
 from napari_tilewise.recipe import Recipe
 
@@ -121,7 +121,7 @@ def _location(image: object) -> str:
 
 
 def _absolute(text: str) -> str:
-    return text if "://" in text else os.path.abspath(Path(text).expanduser())
+    return text if "://" in text else os.path.abspath(home_path(text))
 
 
 def _item_data(item: Item) -> dict[str, Any]:

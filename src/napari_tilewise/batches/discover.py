@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -14,19 +14,22 @@ from typing import TYPE_CHECKING, Any
 import zarr
 
 from napari_tilewise.batches import batch_journal
-from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable
+from napari_tilewise.batches.folder_search import LeftOut, fixed_folder, is_new, matches
+from napari_tilewise.errors import (
+    InvalidParameter,
+    SourceNotFound,
+    SourceUnreadable,
+    TilewiseError,
+)
+from napari_tilewise.io.readers.file_contents import NOTHING_SPECIAL, FileContents, contents_of
+from napari_tilewise.io.readers.locations import Location, is_readable_kind, split_location
+from napari_tilewise.io.readers.open_image import SUFFIXES
 from napari_tilewise.io.readers.zarr_arrays import is_zarr, ome_metadata, open_node
 from napari_tilewise.provenance.fingerprint import source_location
 
 if TYPE_CHECKING:
     from napari_tilewise.io.plain_data import Plain
     from napari_tilewise.types import Parameters
-
-SUFFIXES = (
-    ".ome.zarr", ".zarr", ".ome.tiff", ".ome.tif", ".ome.btf", ".tiff", ".tif", ".btf", ".svs",
-    ".npy", ".png", ".jpeg", ".jpg", ".bmp", ".gif",
-)  # fmt: skip
-"""Suffixes of the files in a folder that are images; other files there are not items."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +50,18 @@ class _Search:
     """Paths that are not items."""
     recursive: bool
     """Whether a folder includes the folders below it."""
+    left_out: LeftOut
+    """Counts the files that are no items."""
+    visited: set[tuple[int, int]] = field(default_factory=set)
+    """Identities of the folders that were visited."""
 
 
 def discover(
-    source: object, *, excluded: Set[str] = frozenset(), recursive: bool = True
+    source: object,
+    *,
+    excluded: Set[str] = frozenset(),
+    recursive: bool = True,
+    left_out: LeftOut | None = None,
 ) -> Iterator[Discovered]:
     """Yield the images that a batch's source names, in natural order.
 
@@ -62,18 +73,22 @@ def discover(
         Paths that are not items: earlier outputs of the batch.
     recursive
         Whether a folder includes the folders below it.
+    left_out
+        Counts the files that are no items.
 
     Raises
     ------
     SourceNotFound
         When no image matches.
     """
-    images = _discover(source, "image", _Search(excluded, recursive))
+    left_out = LeftOut() if left_out is None else left_out
+    images = _discover(source, "image", _Search(excluded, recursive, left_out))
     first = next(images, None)
     if first is None:
+        rest = f" ({left_out})" if str(left_out) else ""
         raise SourceNotFound(
-            f"No image was found at {source!r} (outputs of earlier batches do not count); expected "
-            f"files, a folder with images ({', '.join(SUFFIXES)}), a pattern such as "
+            f"No image was found at {source!r}{rest} (outputs of earlier batches do not count); "
+            f"expected files, a folder with images ({', '.join(SUFFIXES)}), a pattern such as "
             "'plates/*.tif', or arrays."
         )
     yield first
@@ -118,40 +133,37 @@ def _at_location(location: str, search: _Search) -> Iterator[Discovered]:
         yield from _image_or_plate(location, "")
         return
     path = Path(source_location(location) or location)
-    if not os.path.lexists(path) and glob.has_magic(str(path)):
-        base = _fixed_folder(path)
-        matches = glob.glob(str(path), recursive=True)
-        yield from _sorted(_without_outputs(map(Path, matches), base), base, search.excluded)
+    parts = split_location(str(path))
+    if parts.series is not None or parts.dataset:
+        yield Discovered(_stem_of_part(str(path), parts), str(path))
+    elif not os.path.lexists(path) and glob.has_magic(str(path)):
+        base = Path(fixed_folder(str(path)))
+        yield from _sorted(_without_outputs(matches(str(path)), base), base, search)
     elif path.is_dir() and not is_zarr(path):
         outputs = _outputs_from(path, path)
-        images = _images_below(path, recursive=search.recursive, outputs=outputs)
-        yield from _sorted(images, path, search.excluded)
+        yield from _sorted(_images_below(path, outputs, search), path, search)
     else:
-        yield from _image_or_plate(str(path), "")
+        yield from _images_of(str(path), "")
 
 
-def _fixed_folder(pattern: Path) -> Path:
-    """Return the folder of a pattern below which it varies."""
-    parts = pattern.parts
-    first = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-    return Path(*parts[:first])
-
-
-def _images_below(folder: Path, *, recursive: bool, outputs: Set[str]) -> Iterator[Path]:
+def _images_below(folder: Path, outputs: Set[str], search: _Search) -> Iterator[Path]:
     """Yield the images of a folder, and of all folders below it; a Zarr is one image.
 
     Outputs of batches are left out: `outputs`, and those of batches into folders below.
     """
+    if not is_new(folder, search.visited):
+        return
     for path in folder.iterdir():
-        if path.name.startswith("."):
+        if path.name.startswith(".") or str(path) in outputs:
             continue
         if path.is_dir() and not is_zarr(path):
-            if recursive:
+            if search.recursive:
                 more = _outputs_in(path)
-                inner = outputs | more if more else outputs
-                yield from _images_below(path, recursive=True, outputs=inner)
-        elif path.name.lower().endswith(SUFFIXES) and str(path) not in outputs:
+                yield from _images_below(path, outputs | more if more else outputs, search)
+        elif path.name.lower().endswith(SUFFIXES):
             yield path
+        elif str(path) not in search.excluded:
+            search.left_out.add(path)
 
 
 def _without_outputs(paths: Iterable[Path], base: Path) -> Iterator[Path]:
@@ -187,16 +199,55 @@ def _outputs_from(folder: Path, base: Path) -> Set[str]:
     )
 
 
-def _sorted(paths: Iterable[Path], base: Path, excluded: Set[str]) -> Iterator[Discovered]:
-    """Yield images in natural order, without those that are excluded."""
-    images = [
-        str(path)
-        for path in paths
-        if str(path) not in excluded and (path.is_file() or not path.is_dir() or is_zarr(path))
-    ]
+def _sorted(paths: Iterable[Path], base: Path, search: _Search) -> Iterator[Discovered]:
+    """Yield images in natural order, without those that are excluded; of a set, the first file."""
+    images = []
+    for match in paths:
+        if str(match) in search.excluded or (match.is_dir() and not is_zarr(match)):
+            continue
+        if is_readable_kind(match):
+            images.append(str(match))
+        else:
+            search.left_out.pipes += 1
+    sets: set[tuple[str, frozenset[str]]] = set()
     for path in sorted(images, key=natural):
-        folder = Path(path).parent.relative_to(base).as_posix()
-        yield from _image_or_plate(path, "" if folder == "." else folder)
+        parent = Path(path).parent
+        folder = parent.relative_to(base).as_posix()
+        files, names = _contents(path)
+        if names and (str(parent), names) in sets:
+            search.left_out.members += 1
+            continue
+        sets.add((str(parent), names))
+        yield from _images_of(path, "" if folder == "." else folder, files)
+
+
+def _contents(location: str) -> FileContents:
+    """Return the images of a local file, and its set; none if it cannot be read."""
+    path = Path(location)
+    if not path.is_file():
+        return NOTHING_SPECIAL
+    try:
+        return contents_of(path)
+    except (OSError, TilewiseError):  # its task reports it, in its row
+        return NOTHING_SPECIAL
+
+
+def _images_of(
+    location: str, folder: str, parts: Sequence[tuple[str, str]] | None = None
+) -> Iterator[Discovered]:
+    """Yield the images at a location: of a file, a plate, a Zarr."""
+    parts = _contents(location)[0] if parts is None else parts
+    for part, name in parts:
+        yield Discovered(f"{stem_of(location)}_{name}", f"{location}{part}", folder)
+    if not parts:
+        yield from _image_or_plate(location, folder)
+
+
+def _stem_of_part(location: str, parts: Location) -> str:
+    stem = stem_of(str(parts.path))
+    if parts.series is not None:
+        return f"{stem}_series{parts.series}"
+    return f"{stem}_{parts.dataset.strip('/').replace('/', '_')}"
 
 
 def natural(text: str) -> str:

@@ -40,7 +40,7 @@ class ItemLines(TickingDisplay):
         """Take the event; show a failure, and how many items there are."""
         if isinstance(event, BatchStarted):
             self._speed = Speed(event.items, "item")
-            self.messages.info("%s", plural(event.items, "item"))
+            self.messages.info("%s", "; ".join(_counts(event)))
         elif isinstance(event, ItemDone) and self._speed is not None:
             self._speed.done = event.done
         elif isinstance(event, BatchDone):
@@ -72,12 +72,18 @@ class ItemBars(BarsDisplay):
         """Move the bar; show a failure above it."""
         if isinstance(event, BatchStarted):
             self.task = self.bars.add_task("", total=event.items, rate="")
+            if event.left_out:
+                self.messages.info("%s", event.left_out)
         elif isinstance(event, ItemDone):
             speed = self.bars.tasks[0].speed
             rate = "" if speed is None else f"{speed:.1f} per second"
             self.bars.update(self.task, completed=event.done, rate=rate)
         self._failures(event)
         _show_step(self.messages, event)
+
+
+def _counts(event: BatchStarted) -> list[str]:
+    return [plural(event.items, "item"), *([event.left_out] if event.left_out else [])]
 
 
 class Failures:

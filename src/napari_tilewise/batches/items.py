@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.batches.discover import Discovered
     from napari_tilewise.batches.divide import ImagePart
+    from napari_tilewise.batches.folder_search import LeftOut
     from napari_tilewise.io.plain_data import Plain
     from napari_tilewise.types import AxisNames
 
@@ -167,6 +168,7 @@ def each_item(
     axes: AxisNames | None = None,
     excluded: Set[str] = frozenset(),
     recursive: bool = True,
+    left_out: LeftOut | None = None,
 ) -> Iterator[Item]:
     """Yield the items of `items_of` as they are found, without waiting for all.
 
@@ -178,12 +180,14 @@ def each_item(
         Paths that are not items: earlier outputs of the batch.
     recursive
         Whether a folder includes the folders below it.
+    left_out
+        Counts the files that are no items.
     """
     if step is not None and window is None:
         raise InvalidParameter(
             f"{option('step', step)} is the step of a window: give {option('window')} too."
         )
-    images = discover(source, excluded=excluded, recursive=recursive)
+    images = discover(source, excluded=excluded, recursive=recursive, left_out=left_out)
     division = Division(over, window, step, axes)
     attempts = chain.from_iterable(_attempts(image, division) for image in images)
     for number, item in enumerate(_without_misfits(attempts)):

@@ -41,6 +41,8 @@ class Report:
     """The folder of the outputs; None if the batch had no destination."""
     results: Sequence[Value] = field(default_factory=tuple, repr=False)
     """Without a destination, the result of each item; None for an item that failed."""
+    left_out: str = ""
+    """A line that says which files of the source were no items; empty if all were."""
 
     def __repr__(self) -> str:
         return f"<Report: {self}>"
@@ -53,7 +55,8 @@ class Report:
             for item in items[:SHOWN]
         ]
         more = len(items) - len(rows)
-        note = f"and {plural(more, 'more item')}" if more else ""
+        notes = [f"and {plural(more, 'more item')}"] if more else []
+        note = "; ".join([*notes, *([self.left_out] if self.left_out else [])])
         return html_table(f"Batch: {self}", rows, ("item", "status", "seconds", "error"), note)
 
     @property

@@ -16,7 +16,7 @@ from napari_tilewise.batches import batch, batch_journal
 from napari_tilewise.batches.batch_request import NOT_RESUMABLE, from_request_data
 from napari_tilewise.engine.checkpoint import is_locked, read_checkpoint
 from napari_tilewise.errors import InvalidParameter, TilewiseError
-from napari_tilewise.io.readers import hdf5
+from napari_tilewise.io.readers.locations import file_of
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.recipe import Recipe
@@ -228,7 +228,7 @@ def _obstacle(facts: Metadata) -> str:
         if image["kind"] == "array":
             return f"its {name} was in memory, and only its own process had it"
         location = image["location"]
-        if image["kind"] != "url" and not os.path.exists(hdf5.split(location)[0]):
+        if image["kind"] != "url" and not os.path.exists(file_of(location)):
             return f"its {name} {location!r} is gone"
     return ""
 

@@ -122,6 +122,7 @@ def report_document(report: Report) -> dict[str, Any]:
         "failed": report.failed,
         "skipped": report.skipped,
         "cancelled": report.cancelled,
+        "left_out": report.left_out or None,
         "rows": report.rows,
     }
 

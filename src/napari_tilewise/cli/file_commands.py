@@ -23,9 +23,11 @@ from napari_tilewise.cli.options import (
     NoResume,
     OmeZarr,
     Overwrite,
+    Series,
     Shards,
     Spatial,
     Workers,
+    with_series,
 )
 from napari_tilewise.cli.results import print_report, print_result
 
@@ -62,6 +64,7 @@ def convert(
     ome_zarr: OmeZarr = "0.5",
     shards: Shards = False,
     dtype: DataType = None,
+    series: Series = None,
     name: Annotated[
         str, typer.Option(help="Name of the outputs of several images; its suffix is the format.")
     ] = "{stem}",
@@ -73,6 +76,7 @@ def convert(
     Pixel sizes, units, axes, and names and colours of channels are kept if both formats have them.
     A folder or a pattern is converted image by image, like a batch.
     """
+    source = with_series(source, series)
     if _is_several(source):
         _refuse_for_several({"--level": level > 0, "--labels or --intensities": labels is not None})
         options: dict[str, Any] = {
@@ -116,12 +120,13 @@ def _is_several(source: str) -> bool:
     """Return whether a source is a pattern, or a folder that is not an image itself."""
     if "://" in source:
         return False
+    from napari_tilewise.io.readers.locations import home_path, split_location
     from napari_tilewise.io.readers.zarr_arrays import is_zarr
 
-    path = Path(source).expanduser()
+    path = home_path(source)
     if path.is_dir():
         return not is_zarr(path)
-    return glob.has_magic(source) and not os.path.lexists(path)
+    return glob.has_magic(source) and not os.path.lexists(split_location(source).path)
 
 
 def _refuse_for_several(options: Mapping[str, bool]) -> None:
@@ -153,6 +158,7 @@ def _convert_each(
 
 def info(
     path: Annotated[str, typer.Argument(help="The image: a path or a URL.")],
+    series: Series = None,
     as_json: Json = False,
     functions: Functions = None,
 ) -> None:
@@ -163,6 +169,7 @@ def info(
     from napari_tilewise.io.info import image_info
     from napari_tilewise.io.plain_data import to_plain
 
+    path = with_series(path, series)
     if as_json:
         from napari_tilewise.cli.documents import print_json
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.errors import DestinationUnwritable
+from napari_tilewise.errors import DestinationUnwritable, SourceWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +76,7 @@ def messages() -> Iterator[None]:
     _PACKAGE.setLevel(logging.DEBUG)
     handlers = list(root.handlers)
     with warnings.catch_warnings():
+        warnings.simplefilter("always", SourceWarning)  # each is shown once all the same
         warnings.showwarning = _show_warning
         try:
             yield

@@ -59,6 +59,27 @@ Functions = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 
 Source = Annotated[str, typer.Argument(metavar="SRC", help="The image: a path or a URL.")]
+Series = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Which image of a file that holds several, from 0; `info` lists them."
+    ),
+]
+
+
+def with_series(source: str, series: int | None) -> str:
+    """Return the text that names an image of a file.
+
+    Parameters
+    ----------
+    source
+        The file.
+    series
+        Number of the image; None: as the text says.
+    """
+    return source if series is None else f"{source}[{series}]"
+
+
 Params = Annotated[
     list[str] | None,
     typer.Option(

@@ -26,10 +26,12 @@ from napari_tilewise.cli.options import (
     OmeZarr,
     Overwrite,
     Params,
+    Series,
     Shards,
     Source,
     Spatial,
     Workers,
+    with_series,
 )
 from napari_tilewise.cli.results import print_report, print_result
 
@@ -73,6 +75,7 @@ def run(
         typer.Option("--dry-run", help="Print the plan and an estimated time; run nothing."),
     ] = False,
     dtype: DataType = None,
+    series: Series = None,
     as_json: Json = False,
     functions: Functions = None,
 ) -> None:
@@ -81,6 +84,7 @@ def run(
     The result's path goes to stdout, progress to stderr.
     """
     recipe, inputs = parse_recipe(operation, param or [], input_ or [], dtype=dtype)
+    source = with_series(source, series)
     from napari_tilewise.cli.interrupts import cancellable, in_background
     from napari_tilewise.cli.progress import progress
     from napari_tilewise.runs import run

@@ -33,6 +33,7 @@ from napari_tilewise.errors import (
 )
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
+from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.readers.zarr_arrays import is_of_this_process
 from napari_tilewise.io.views.axis_order import open_inputs
@@ -150,7 +151,7 @@ def portable_source(source: Any) -> Any:
         source = source.name
     if isinstance(source, (str, os.PathLike)):
         text = os.fspath(source)
-        return text if "://" in text else os.path.abspath(os.path.expanduser(text))
+        return text if "://" in text else os.path.abspath(home_path(text))
     return source
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from napari_tilewise.errors import InvalidParameter, option
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,6 +35,21 @@ class Pixels(Protocol):
         """NumPy data type."""
 
     def __getitem__(self, key: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class SeriesEntry:
+    """One of the images of a file that holds several."""
+
+    number: int
+    """Its number in the file, from 0."""
+    name: str
+    """Its name in the file; empty where it has none."""
+    shape: tuple[int, ...]
+    axes: str
+    """One letter per axis."""
+    is_main: bool = True
+    """False for labels, macro pictures, thumbnails and smaller levels, which no batch takes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +84,8 @@ class Image:
     """Position of the first pixel of each level, where the source declares it."""
     series: int = 0
     """Number of the image in a file that holds several, from 0."""
+    all_series: tuple[SeriesEntry, ...] = ()
+    """All images of the file, if it holds several."""
 
     def __repr__(self) -> str:
         shape, axes = " x ".join(map(str, self.data.shape)), "".join(self.axes) or "unknown"
@@ -110,3 +129,22 @@ def bare(data: Pixels, name: str, file_format: str, axes: Sequence[str] | None =
         format=file_format,
         has_guessed_axes=is_guess,
     )
+
+
+def check_series(number: int, count: int, name: str) -> None:
+    """Raise `InvalidParameter` if a file has no image of this number.
+
+    Parameters
+    ----------
+    number
+        The series.
+    count
+        How many there are.
+    name
+        The source, as the user named it.
+    """
+    if not 0 <= number < count:
+        expected = "it holds one image, 0" if count == 1 else f"expected 0 to {count - 1}"
+        raise InvalidParameter(
+            f"{option('series', number)}: {name!r} has no such image; {expected}."
+        )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
 
+from napari_tilewise.errors import SourceWarning
+from napari_tilewise.io.readers.locations import file_of, split_location
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.readers.zarr_arrays import is_zarr, open_node, own_metadata
 from napari_tilewise.io.stored_record import read_record
@@ -17,6 +20,7 @@ from napari_tilewise.io.writers.staging import is_partial
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 
 if TYPE_CHECKING:
+    from napari_tilewise.io.image import Image
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
 
 
@@ -24,9 +28,10 @@ def image_info(path: str | os.PathLike[str]) -> MetadataDict:
     """Return what is known about an image, as plain data in the order to show it.
 
     The keys are path, format, complete, shape, dtype, axes, scale, units, channels, chunks, levels,
-    bytes, labels, recipe and made_by; `axes` is empty where unknown, `chunks` None where there are
-    none. An unfinished output has ``complete=False`` and the entries known from its finest level.
-    Values (``.json`` and ``.csv``) have path, format, complete, recipe and made_by only.
+    bytes, labels, series, recipe and made_by; `series` lists the images of a file of several,
+    `axes` is empty where unknown, `chunks` None where there are none. An unfinished output has
+    ``complete=False`` and the entries known from its finest level. Values (``.json``
+    and ``.csv``) have path, format, complete, recipe and made_by only.
 
     Parameters
     ----------
@@ -34,7 +39,7 @@ def image_info(path: str | os.PathLike[str]) -> MetadataDict:
         A path or URL.
     """
     location = os.fspath(path)
-    local = Path(location).expanduser()
+    local = split_location(location).path
     if "://" not in location and local.is_dir() and is_zarr(local):
         node = open_node(str(local))
         own = own_metadata(node)
@@ -46,7 +51,9 @@ def image_info(path: str | os.PathLike[str]) -> MetadataDict:
         own = (read_record(local) or {}) if local.is_file() else {}
         if own and local.suffix.lower() in VALUES:
             return _values(location, own)
-    image = open_image(location)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* holds [0-9]+ images", SourceWarning)
+        image = open_image(location)
     return {
         "path": location,
         "format": image.format,
@@ -61,9 +68,25 @@ def image_info(path: str | os.PathLike[str]) -> MetadataDict:
         "levels": tuple(tuple(level.shape) for level in image.levels),
         "bytes": _bytes(image.data.shape, image.data.dtype),
         "labels": image.labels,
+        "series": _series(image, location),
         "recipe": image.recipe,
         "made_by": _made_by(own),
     }
+
+
+def _series(image: Image, location: str) -> list[MetadataDict]:
+    """Return all images of a file that holds several, with the text that names each."""
+    file = file_of(location)
+    return [
+        {
+            "path": f"{file}[{entry.number}]",
+            "name": entry.name,
+            "shape": entry.shape,
+            "axes": entry.axes,
+            "is_main": entry.is_main,
+        }
+        for entry in image.all_series
+    ]
 
 
 def _unfinished(location: str, group: zarr.Group, own: Metadata) -> MetadataDict:
@@ -84,6 +107,7 @@ def _unfinished(location: str, group: zarr.Group, own: Metadata) -> MetadataDict
         "levels": tuple(array.shape for _, array in arrays),
         "bytes": None if finest is None else _bytes(finest.shape, finest.dtype),
         "labels": bool(own.get("labels")),
+        "series": [],
         "recipe": own.get("recipe"),
         "made_by": _made_by(own),
     }

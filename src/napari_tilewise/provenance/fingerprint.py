@@ -16,8 +16,8 @@ import zarr
 
 from napari_tilewise.errors import SourceNotFound
 from napari_tilewise.io.image import Image
-from napari_tilewise.io.readers import hdf5
 from napari_tilewise.io.readers.checked_arrays import read_error
+from napari_tilewise.io.readers.locations import file_of, home_path
 from napari_tilewise.io.readers.zarr_arrays import array_location
 from napari_tilewise.provenance import fingerprint_samples
 
@@ -69,7 +69,7 @@ def fingerprint(source: object) -> str:
         return _digest(SAMPLED, "array", samples)
     if "://" in location:
         return _digest(SAMPLED, "url", fingerprint_samples.of_url(location))
-    path = Path(hdf5.split(location)[0])  # a dataset has the fingerprint of its file
+    path = Path(file_of(location))  # a dataset has the fingerprint of its file
     try:
         if path.is_dir():
             return _digest(SAMPLED, "folder", fingerprint_samples.of_folder(path))
@@ -100,7 +100,7 @@ def source_location(source: object) -> str | None:
     url = urlsplit(text)
     if url.scheme == "file":
         return str(Path(unquote(url.path)).absolute())
-    return text if "://" in text else os.path.abspath(Path(text).expanduser())
+    return text if "://" in text else os.path.abspath(home_path(text))
 
 
 def _digest(scheme: str, kind: str, samples: Iterable[object]) -> str:

@@ -16,7 +16,7 @@ import zarr
 
 from napari_tilewise.errors import SourceChanged, SourceNotFound, SourceUnreachable, TilewiseError
 from napari_tilewise.io.image import Image
-from napari_tilewise.io.readers import hdf5
+from napari_tilewise.io.readers.locations import file_of
 from napari_tilewise.io.readers.zarr_arrays import MARKERS, is_zarr, ome_metadata, open_node
 from napari_tilewise.provenance.fingerprint import fingerprint, source_location
 from napari_tilewise.provenance.fingerprint_samples import FILES, levels_of, walk
@@ -162,7 +162,7 @@ def source_state(location: str) -> SourceState | None:
     try:
         if "://" in location:
             return SourceState({"": (fingerprint(location),)})
-        path = Path(hdf5.split(location)[0])
+        path = Path(file_of(location))
         if is_zarr(path):
             return SourceState(dict(_of_zarr(path)), _identity(path))
         if path.is_dir():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from napari_tilewise.axes import parse
 from napari_tilewise.engine.control import Control
 from napari_tilewise.errors import InvalidImage, option
+from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.stored_record import read_record
 from napari_tilewise.io.writers.create import OutputRequest
@@ -149,7 +150,7 @@ def _with_past(history: MetadataDict, name: str, level: int) -> MetadataDict:
 
     A smaller level is not what the source's recipe computed, so it has a record of its own.
     """
-    location = source_location(name) if os.path.lexists(os.path.expanduser(name)) else None
+    location = source_location(name) if os.path.lexists(home_path(name)) else None
     past = read_record(Path(location)) if location is not None and level == 0 else None
     if not past or "record" not in past:
         return history

@@ -24,7 +24,7 @@ from napari_tilewise.errors import (
     TilewiseError,
 )
 from napari_tilewise.io.compare import Difference, compare_images, compare_values
-from napari_tilewise.io.readers import hdf5
+from napari_tilewise.io.readers.locations import file_of
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.views.cropped import crop_image
 from napari_tilewise.io.writers.create import WRITERS
@@ -272,7 +272,7 @@ def _nearest(description: Metadata, role: str, output: str) -> str:
         relative = []
     moved = [os.path.normpath(os.path.join(folder, path)) for path in relative if path]
     candidates = list(dict.fromkeys([recorded, *moved]))
-    existing = [path for path in candidates if os.path.exists(hdf5.split(path)[0])]
+    existing = [path for path in candidates if os.path.exists(file_of(path))]
     if not existing:
         others = f" or at {', '.join(map(repr, candidates[1:]))}" if candidates[1:] else ""
         raise SourceNotFound(

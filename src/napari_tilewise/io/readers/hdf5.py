@@ -10,30 +10,20 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.axes import KINDS
 from napari_tilewise.errors import MissingExtra, SourceUnreadable
 from napari_tilewise.io.image import Image, bare
 from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, CheckedArray, read_error
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
+"""Suffixes of files of this format."""
 MAGIC = b"\x89HDF\r\n\x1a\n"
 """The first bytes of the file."""
-
-
-def split(location: str) -> tuple[str, str]:
-    """Split ``file.h5::/path`` into the path of the file and the path of a dataset in it.
-
-    Parameters
-    ----------
-    location
-        A local path.
-    """
-    path, separator, inside = location.rpartition("::")
-    if separator and not Path(location).expanduser().exists():
-        return path, inside
-    return location, ""
 
 
 def open_hdf5(path: Path, name: str, inside: str = "") -> Image:
@@ -87,13 +77,7 @@ def _h5py(name: str) -> Any:
 
 def _dataset(h5py: Any, file: Any, name: str, inside: str) -> str:
     """Return the path of the dataset that is requested, or of the only one."""
-    paths: list[str] = []
-
-    def look(key: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim and item.dtype.kind in "biufc":
-            paths.append(f"/{key}")
-
-    file.visititems(look)
+    paths = _datasets(h5py, file)
     requested = f"/{inside.strip('/')}"
     if inside and requested in paths:
         return requested
@@ -106,6 +90,31 @@ def _dataset(h5py: Any, file: Any, name: str, inside: str) -> str:
         f"{name!r} {content}{f', not {requested!r}' if inside else ''}; expected the name of one "
         f"of them: give it as in {f'{name}::{example}'!r}."
     )
+
+
+def _datasets(h5py: Any, file: Any) -> list[str]:
+    """Return the paths of the arrays of numbers in a file."""
+    paths: list[str] = []
+
+    def look(key: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.ndim and item.dtype.kind in "biufc":
+            paths.append(f"/{key}")
+
+    file.visititems(look)
+    return paths
+
+
+def datasets_of(path: Path) -> list[str]:
+    """Return the paths of the arrays of numbers in an HDF5 file.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+    """
+    h5py = _h5py(str(path))
+    with h5py.File(path, "r") as file:
+        return _datasets(h5py, file)
 
 
 def _axes(dataset: Any) -> tuple[str, ...]:

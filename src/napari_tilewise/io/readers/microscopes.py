@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.errors import MissingExtra, SourceUnreadable
-from napari_tilewise.io.image import Image
+from napari_tilewise.errors import InvalidParameter, MissingExtra, SourceUnreadable
+from napari_tilewise.io.image import Image, SeriesEntry, check_series
 from napari_tilewise.io.metadata.channels import Channel, count_of, tidy
 from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, CheckedArray, read_error
@@ -34,8 +34,8 @@ PLUGINS: Mapping[str, str] = MappingProxyType(
 _BROKEN = (*DECODE_ERRORS, KeyError, TypeError, AttributeError, IndexError, NotImplementedError)
 
 
-def open_with_bioio(path: Path, name: str) -> Image:
-    """Open the first scene of a microscope's file.
+def open_with_bioio(path: Path, name: str, number: int = 0) -> Image:
+    """Open a scene of a microscope's file.
 
     Parameters
     ----------
@@ -43,18 +43,20 @@ def open_with_bioio(path: Path, name: str) -> Image:
         An existing file.
     name
         The source, as the user named it.
+    number
+        The scene.
 
     Raises
     ------
     MissingExtra
         When bioio or the plugin is not installed; the message names both.
     """
-    bio = _bio_image(path, name)
+    bio = _bio_image(path, name, number)
     try:
         # bioio always gives five axes; those of length one carry no information.
         full, lengths = bio.dims.order.lower(), bio.dims.shape
         axes = tuple(a for a, n in zip(full, lengths, strict=True) if n > 1 or a in "yx")
-        data = _checked(bio, path, name, axes)
+        data = _checked(bio, path, name, axes, number)
         scale, units = _sizes(bio, axes)
         names = [Channel(str(channel)) for channel in bio.channel_names or ()]
     except _BROKEN as exc:
@@ -70,24 +72,49 @@ def open_with_bioio(path: Path, name: str) -> Image:
         recipe=None,
         format=path.suffix.lstrip(".").lower(),
         channels=tidy(names, count_of(axes, data.shape)),
+        series=number,
+        all_series=_scenes(bio) if len(bio.scenes) > 1 else (),
     )
 
 
-def _checked(bio: Any, path: Path, name: str, axes: tuple[str, ...]) -> CheckedArray:
+def series_with_bioio(path: Path) -> tuple[SeriesEntry, ...]:
+    """Return the scenes of a microscope's file.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+    """
+    return _scenes(_bio_image(path, str(path)))
+
+
+def _scenes(bio: Any) -> tuple[SeriesEntry, ...]:
+    current, entries = bio.current_scene_index, []
+    for number, scene in enumerate(bio.scenes):
+        bio.set_scene(number)
+        sizes = zip(bio.dims.order.lower(), bio.dims.shape, strict=True)
+        axes = [(axis, length) for axis, length in sizes if length > 1 or axis in "yx"]
+        shape, letters = tuple(n for _, n in axes), "".join(axis for axis, _ in axes)
+        entries.append(SeriesEntry(number, str(scene), shape, letters))
+    bio.set_scene(current)
+    return tuple(entries)
+
+
+def _checked(bio: Any, path: Path, name: str, axes: tuple[str, ...], number: int) -> CheckedArray:
     from dask.array import Array
 
     pixels = bio.get_image_dask_data("".join(axes).upper())
     # A plugin's own kind of dask array (bioio-nd2) opens its file for a computation and closes it
     # after, while other threads still read it; with dask's own each chunk opens the file itself.
     pixels = Array(pixels.dask, pixels.name, pixels.chunks, dtype=pixels.dtype)
-    return CheckedArray(pixels, name, reopen=partial(_reopen, path, name, axes))
+    return CheckedArray(pixels, name, reopen=partial(_reopen, path, name, axes, number))
 
 
-def _reopen(path: Path, name: str, axes: tuple[str, ...]) -> CheckedArray:
-    return _checked(_bio_image(path, name), path, name, axes)
+def _reopen(path: Path, name: str, axes: tuple[str, ...], number: int = 0) -> CheckedArray:
+    return _checked(_bio_image(path, name, number), path, name, axes, number)
 
 
-def _bio_image(path: Path, name: str) -> Any:
+def _bio_image(path: Path, name: str, number: int = 0) -> Any:
     plugin = PLUGINS[path.suffix.lower()]
     missing = [p for p in ("bioio", plugin) if find_spec(p.replace("-", "_")) is None]
     if missing:
@@ -99,13 +126,18 @@ def _bio_image(path: Path, name: str) -> Any:
     reader = import_module(plugin.replace("-", "_")).Reader
     refused = import_module("bioio_base.exceptions").UnsupportedFileFormatError
     try:
-        return import_module("bioio").BioImage(str(path), reader=reader)
+        bio = import_module("bioio").BioImage(str(path), reader=reader)
+        check_series(number, len(bio.scenes), name)
+        bio.set_scene(number)
+    except InvalidParameter:
+        raise
     except (*_BROKEN, refused) as exc:
         reason = " ".join(f"{type(exc).__name__}: {exc}".split())  # bioio writes several lines
         raise SourceUnreadable(
             f"{name!r} cannot be read by {plugin} ({reason}); expected a file "
             "of its format: restore it from its original."
         ) from exc
+    return bio
 
 
 def _sizes(bio: Any, axes: tuple[str, ...]) -> tuple[tuple[float, ...], tuple[str | None, ...]]:

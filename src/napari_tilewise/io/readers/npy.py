@@ -18,6 +18,8 @@ from napari_tilewise.io.readers.checked_arrays import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+SUFFIXES = (".npy",)
+"""Suffixes of files of this format."""
 MAGIC = b"\x93NUMPY"
 """The first bytes of the file."""
 

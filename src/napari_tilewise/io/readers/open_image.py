@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from napari_tilewise.engine.labelled import is_labelled
-from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable, option
-from napari_tilewise.io.image import Image, bare
+from napari_tilewise.errors import (
+    InvalidParameter,
+    SourceNotFound,
+    SourceUnreadable,
+    SourceWarning,
+    option,
+)
+from napari_tilewise.io.image import Image, bare, check_series
 from napari_tilewise.io.readers import hdf5, microscopes, npy, pictures, tiff
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
+from napari_tilewise.io.readers.locations import Location, check_kind, split_location
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FORMATS = (
     "OME-Zarr 0.4 and 0.5, Zarr arrays, TIFF (BigTIFF, OME-TIFF, ImageJ), HDF5, .npy, "
@@ -21,19 +31,26 @@ FORMATS = (
 """The formats that can be read, for messages."""
 
 
-def open_image(source: object, *, level: int = 0, series: int = 0) -> Image:
+SUFFIXES = (
+    ".ome.zarr", ".zarr", *tiff.SUFFIXES, *npy.SUFFIXES, *hdf5.SUFFIXES, *pictures.SUFFIXES,
+    *microscopes.PLUGINS,
+)  # fmt: skip
+"""Suffixes of all that can be read, longer ones before shorter ones that they end with."""
+
+
+def open_image(source: object, *, level: int = 0, series: int | None = None) -> Image:
     """Open an image without reading its pixels (except PNG, JPEG and similar: read at once).
 
     Parameters
     ----------
     source
-        A path (``file.h5::/dataset`` within HDF5), a URL, an `Image`, or anything with `shape`,
-        `dtype` and slicing.
+        A path (``file.h5::/dataset`` within HDF5, ``slide.ome.tif[1]`` for the second image of a
+        file), a URL, an `Image`, or anything with `shape`, `dtype` and slicing.
     level
         Level of the pyramid that becomes `data`, with its `scale`; 0 is the finest.
     series
-        Which image of a file that holds several; 0, the first, is the only one that the readers
-        can open so far.
+        Which image of a file that holds several (series of a TIFF, scenes of a microscope's file);
+        by default the one that `source` names, or the first, with a warning.
 
     Returns
     -------
@@ -48,16 +65,20 @@ def open_image(source: object, *, level: int = 0, series: int = 0) -> Image:
         When it is not an image of a known format.
     InvalidParameter
         When there is no such level or series.
+
+    Warns
+    -----
+    SourceWarning
+        When the file holds several images and none was chosen, or a library found it odd.
     """
-    if series != 0:
+    if isinstance(source, (str, os.PathLike)):
+        image = _from_location(os.fspath(source), series)
+    elif series not in (None, getattr(source, "series", 0)):
         raise InvalidParameter(
-            f"series={series!r} cannot be opened: only the first series of a file can be read; "
-            "give series=0, or save the other one as a file of its own."
+            f"{option('series', series)}: an array has no series; expected a path: omit it."
         )
-    if isinstance(source, Image):
+    elif isinstance(source, Image):
         image = source
-    elif isinstance(source, (str, os.PathLike)):
-        image = _from_location(os.fspath(source))
     elif all(hasattr(source, name) for name in ("shape", "dtype", "__getitem__")):
         image = _from_array(source)
     else:
@@ -83,18 +104,20 @@ def _at_level(image: Image, level: int) -> Image:
     return replace(image, data=data, scale=scale)
 
 
-def _from_location(location: str) -> Image:
+def _from_location(location: str, series: int | None) -> Image:
     url = urlsplit(location)
     if url.scheme == "file":
-        return _from_location(unquote(url.path))
+        return _from_location(unquote(url.path), series)
     if "://" in location:
         from napari_tilewise.io.readers.zarr_arrays import open_zarr
 
         return open_zarr(location)
-    location, inside = hdf5.split(location)
-    path = Path(location).expanduser()
+    parts = split_location(location)
+    path, number = parts.path, parts.series if series is None else series
+    check_kind(path, location)
     try:
         if path.is_dir():
+            check_series(number or 0, 1, location)
             return _from_folder(path, location)
         with path.open("rb") as file:
             start = file.read(8)
@@ -108,12 +131,19 @@ def _from_location(location: str) -> Image:
             f"{location!r} cannot be opened ({exc.strerror}); expected a file that you may read: "
             "change its permissions."
         ) from exc
-    if inside and not start.startswith(hdf5.MAGIC):
-        raise SourceUnreadable(
-            f"{location!r} is not an HDF5 file, so it has no dataset {inside!r}; expected an HDF5 "
-            "file before '::': remove '::' and what follows."
+    name = location if parts.series is None else location[: location.rindex("[")]
+    image = _from_file(parts, name, start, number or 0)
+    count = sum(entry.is_main for entry in image.all_series)
+    if number is not None and image.all_series:
+        return replace(image, name=f"{name}[{number}]")
+    if count > 1:
+        warnings.warn(
+            f"{location!r} holds {count} images: the first is taken. {f'{location}[1]'!r} is the "
+            "second; a batch takes each of them.",
+            SourceWarning,
+            stacklevel=4,
         )
-    return _from_file(path, location, start, inside)
+    return image
 
 
 def _from_folder(path: Path, name: str) -> Image:
@@ -127,15 +157,23 @@ def _from_folder(path: Path, name: str) -> Image:
     )
 
 
-def _from_file(path: Path, name: str, start: bytes, inside: str) -> Image:
+def _from_file(parts: Location, name: str, start: bytes, number: int) -> Image:
+    path, inside = parts.path, parts.dataset
+    if inside and not start.startswith(hdf5.MAGIC):
+        raise SourceUnreadable(
+            f"{name!r} is not an HDF5 file, so it has no dataset {inside!r}; expected an HDF5 "
+            "file before '::': remove '::' and what follows."
+        )
     if start[:4] in tiff.MAGIC:
-        return tiff.open_tiff(path, name)
+        return tiff.open_tiff(path, name, number)
     if start.startswith(npy.MAGIC):
+        check_series(number, 1, name)
         return npy.open_npy(path, name)
     if path.suffix.lower() in microscopes.PLUGINS:  # some of them are HDF5 inside
-        return microscopes.open_with_bioio(path, name)
+        return microscopes.open_with_bioio(path, name, number)
+    check_series(number, 1, name)
     if start.startswith(hdf5.MAGIC):
-        return hdf5.open_hdf5(path, name, inside)
+        return hdf5.open_hdf5(path, name.removesuffix(f"::{inside}"), inside)
     return pictures.open_picture(path, name, FORMATS)
 
 

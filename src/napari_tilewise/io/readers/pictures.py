@@ -16,6 +16,11 @@ from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS
 if TYPE_CHECKING:
     from pathlib import Path
 
+SUFFIXES = (
+    ".png", ".jpeg", ".jpg", ".bmp", ".gif", ".webp", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm",
+    ".pnm", ".avif", ".tga",
+)  # fmt: skip
+"""Suffixes of pictures that Pillow reads."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 """The first bytes of a PNG."""
 

@@ -14,8 +14,8 @@ import tifffile
 import zarr
 
 from napari_tilewise.axes import KINDS
-from napari_tilewise.errors import MissingExtra
-from napari_tilewise.io.image import KEY, Image
+from napari_tilewise.errors import InvalidParameter, MissingExtra
+from napari_tilewise.io.image import KEY, Image, SeriesEntry, check_series
 from napari_tilewise.io.metadata.channels import (
     Channel,
     count_of,
@@ -30,6 +30,8 @@ from napari_tilewise.io.readers.checked_arrays import (
     CheckedMap,
     read_error,
 )
+from napari_tilewise.io.readers.library_messages import library_messages
+from napari_tilewise.io.readers.tiff_integrity import check_end, check_planes, file_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,13 +41,21 @@ if TYPE_CHECKING:
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """The first bytes of a TIFF and of a BigTIFF."""
 
+_SLIDES = ("svs", "ndpi", "scn", "bif", "qpi", "philips", "ventana", "avs", "lsm")
+"""Kinds of files whose first series is the image, and others belong to it."""
+_ASSOCIATED = {"label", "label image", "macro", "macro image", "thumbnail", "overview"}
+SUFFIXES = (
+    ".ome.tiff", ".ome.tif", ".ome.btf", ".ome.tf2", ".ome.tf8", ".tiff", ".tif", ".btf", ".tf2",
+    ".tf8", ".lsm", ".stk", ".svs", ".ndpi", ".qptiff", ".scn", ".bif", ".zif",
+)  # fmt: skip
+"""Suffixes of files of this format."""
 _CENTIMETER = 3
 _BROKEN = (*DECODE_ERRORS, KeyError, TypeError, AttributeError, IndexError)
 _Sizes = dict[str, tuple[float, str | None]]
 
 
-def open_tiff(path: Path, name: str) -> Image:
-    """Open the first series of a TIFF: plain, BigTIFF, OME, ImageJ or a scanner's.
+def open_tiff(path: Path, name: str, number: int = 0) -> Image:
+    """Open a series of a TIFF: plain, BigTIFF, OME, ImageJ or a scanner's.
 
     Parameters
     ----------
@@ -53,20 +63,26 @@ def open_tiff(path: Path, name: str) -> Image:
         An existing file.
     name
         The source, as the user named it.
+    number
+        The series.
     """
     try:
-        with tifffile.TiffFile(path) as tiff:
-            series = tiff.series[0]
+        with library_messages(name), tifffile.TiffFile(path) as tiff:
+            check_end(tiff, name)
+            check_series(number, len(tiff.series), name)
+            check_planes(tiff, number, name)
+            series = tiff.series[number]
+            entries = series_entries(tiff)
             axes = _letters(series.axes)
-            sizes = _sizes(tiff)
+            sizes = _sizes(tiff, number)
             count = len(series.levels)
             shape = series.shape
             kind = next((k for k in ("ome", "imagej") if getattr(tiff, f"is_{k}")), "")
             _check_codec(tiff, name)
-            channels = _channels(tiff, axes, shape)
+            channels = _channels(tiff, axes, shape, number)
             record = _record(tiff)
-        levels = tuple(open_level(str(path), name, level) for level in range(count))
-    except MissingExtra:
+            levels = tuple(open_level(str(path), name, level, number) for level in range(count))
+    except (MissingExtra, InvalidParameter):
         raise
     except _BROKEN as exc:
         raise read_error(exc, name) from exc
@@ -85,6 +101,57 @@ def open_tiff(path: Path, name: str) -> Image:
         recipe=record.get("recipe"),
         format=f"{kind}-tiff" if kind else "tiff",
         channels=channels,
+        series=number,
+        all_series=entries if len(entries) > 1 else (),
+    )
+
+
+def contents_of_tiff(path: Path) -> tuple[tuple[SeriesEntry, ...], frozenset[str]]:
+    """Return the images of a TIFF, and the names of the files of the OME-TIFF set that it is of.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+
+    Raises
+    ------
+    SourceUnreadable
+        When it is damaged.
+    """
+    try:
+        with library_messages(str(path), warn=False), tifffile.TiffFile(path) as tiff:
+            if tiff.is_ome and tiff.ome_metadata:
+                names = frozenset(file_names(ElementTree.fromstring(tiff.ome_metadata)))
+                return series_entries(tiff), names if len(names) > 1 else frozenset()
+            return () if len(tiff.pages) == 1 else series_entries(tiff), frozenset()
+    except (*_BROKEN, ElementTree.ParseError) as exc:
+        raise read_error(exc, str(path)) from exc
+
+
+def series_entries(tiff: tifffile.TiffFile) -> tuple[SeriesEntry, ...]:
+    """Return the images of an open TIFF.
+
+    Parameters
+    ----------
+    tiff
+        The file.
+    """
+    is_slide = any(getattr(tiff, f"is_{kind}", False) for kind in _SLIDES)
+    return tuple(
+        SeriesEntry(
+            number,
+            series.name or "",
+            tuple(series.shape),
+            "".join(_letters(series.axes)),
+            number == 0
+            or not (
+                is_slide
+                or getattr(series.keyframe, "is_reduced", False)
+                or (series.name or "").lower() in _ASSOCIATED
+            ),
+        )
+        for number, series in enumerate(tiff.series)
     )
 
 
@@ -97,14 +164,14 @@ def read_tiff_record(path: Path) -> Metadata | None:
         An existing file.
     """
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with library_messages(str(path), warn=False), tifffile.TiffFile(path) as tiff:
             return _record(tiff) or None
     except _BROKEN as exc:
         raise read_error(exc, str(path)) from exc
 
 
-def open_level(path: str, name: str, level: int) -> CheckedArray:
-    """Open one level of the first series of a TIFF.
+def open_level(path: str, name: str, level: int, number: int = 0) -> CheckedArray:
+    """Open one level of a series of a TIFF.
 
     Parameters
     ----------
@@ -114,10 +181,12 @@ def open_level(path: str, name: str, level: int) -> CheckedArray:
         The source, as the user named it.
     level
         Number of the level, 0 the finest.
+    number
+        The series.
     """
-    reopen = partial(open_level, path, name, level)
+    reopen = partial(open_level, path, name, level, number)
     with tifffile.TiffFile(path) as tiff:
-        pages = tiff.series[0].levels[level]
+        pages = tiff.series[number].levels[level]
         if pages.dataoffset is not None and pages.size:
             pixels = np.memmap(
                 path,
@@ -127,7 +196,7 @@ def open_level(path: str, name: str, level: int) -> CheckedArray:
                 shape=pages.shape,
             )
             return CheckedArray(CheckedMap(pixels), name, reopen=reopen)
-    store: Any = tifffile.imread(path, aszarr=True, series=0, level=level)
+    store: Any = tifffile.imread(path, aszarr=True, series=number, level=level)
     return CheckedArray(zarr.open_array(store, mode="r"), name, reopen=reopen, close=store.close)
 
 
@@ -146,7 +215,7 @@ def _check_codec(tiff: tifffile.TiffFile, name: str) -> None:
 
 
 def _channels(
-    tiff: tifffile.TiffFile, axes: tuple[str, ...], shape: tuple[int, ...]
+    tiff: tifffile.TiffFile, axes: tuple[str, ...], shape: tuple[int, ...], number: int
 ) -> tuple[Channel, ...]:
     """Return the names and colours of the channels of a TIFF."""
     count = count_of(axes, shape) if len(axes) == len(shape) else 1
@@ -154,7 +223,7 @@ def _channels(
         return of_samples(count)
     with suppress(ElementTree.ParseError, ValueError, TypeError):
         if tiff.is_ome and tiff.ome_metadata:
-            pixels = ElementTree.fromstring(tiff.ome_metadata).find(".//{*}Image/{*}Pixels")
+            pixels = _pixels(tiff.ome_metadata, number)
             return () if pixels is None else from_ome(pixels, count)
         if tiff.is_imagej:
             return from_imagej(tiff.imagej_metadata or {}, count)
@@ -187,11 +256,11 @@ def _letters(axes: str) -> tuple[str, ...]:
     return tuple(letters) if len(set(letters)) == len(letters) else ()
 
 
-def _sizes(tiff: tifffile.TiffFile) -> _Sizes:
+def _sizes(tiff: tifffile.TiffFile, number: int) -> _Sizes:
     """Return pixel size and unit per axis letter, from whichever metadata the file has."""
     with suppress(ElementTree.ParseError, ValueError, TypeError, ZeroDivisionError, KeyError):
         if tiff.is_ome and tiff.ome_metadata:
-            return _ome_sizes(tiff.ome_metadata)
+            return _ome_sizes(tiff.ome_metadata, number)
         if tiff.is_imagej:
             return _imagej_sizes(tiff)
         if tiff.is_svs:
@@ -210,9 +279,14 @@ def _square(size: float, unit: str | None) -> _Sizes:
     return {"y": (size, unit), "x": (size, unit)}
 
 
-def _ome_sizes(xml: str) -> _Sizes:
-    root = ElementTree.fromstring(xml)
-    pixels = root.find(".//{*}Image/{*}Pixels")
+def _pixels(xml: str, number: int) -> ElementTree.Element | None:
+    """Return OME's description of the pixels of a series."""
+    elements = ElementTree.fromstring(xml).findall(".//{*}Image/{*}Pixels")
+    return elements[number] if number < len(elements) else None
+
+
+def _ome_sizes(xml: str, number: int) -> _Sizes:
+    pixels = _pixels(xml, number)
     if pixels is None:
         return {}
     sizes: _Sizes = {}

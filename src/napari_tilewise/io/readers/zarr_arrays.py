@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,12 @@ import zarr
 from zarr.storage import FsspecStore, GpuMemoryStore, LocalStore, MemoryStore, WrapperStore
 
 from napari_tilewise.axes import KINDS
-from napari_tilewise.errors import MissingExtra, SourceNotFound, SourceUnreadable
+from napari_tilewise.errors import (
+    MissingExtra,
+    SourceNotFound,
+    SourceUnreadable,
+    SourceWarning,
+)
 from napari_tilewise.io.image import KEY, Image
 from napari_tilewise.io.metadata.channels import count_of, from_omero
 from napari_tilewise.io.metadata.units import unit_name
@@ -29,6 +36,9 @@ MARKERS = ("zarr.json", ".zgroup", ".zarray")
 
 _BROKEN = (*DECODE_ERRORS, KeyError, TypeError, AttributeError, IndexError)
 _OLD_AXES = ("t", "c", "z", "y", "x")  # OME-Zarr 0.1 and 0.2 name none
+
+_V2_METADATA = {".zarray", ".zattrs", ".zmetadata"}
+"""Names in the folder of an array of version 2 that are not chunks."""
 
 
 def is_zarr(path: Path) -> bool:
@@ -78,6 +88,7 @@ def open_zarr(location: str) -> Image:
     """
     node = open_node(location)
     if isinstance(node, zarr.Array):
+        _warn_without_chunks(node, location)
         return from_array(node, location)
     own = own_metadata(node)
     if own.get("complete") is False:
@@ -205,6 +216,7 @@ def axis_letters(axes: Sequence[Metadata]) -> tuple[str, ...]:
 def _from_multiscales(group: zarr.Group, multiscale: Metadata, name: str) -> Image:
     datasets = multiscale["datasets"]
     levels = tuple(checked(_array(group, item["path"], name), name) for item in datasets)
+    _warn_without_chunks(_array(group, datasets[0]["path"], name), name)
     ndim = levels[0].ndim
     declared = multiscale.get("axes") or _OLD_AXES
     axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in declared]
@@ -262,6 +274,21 @@ def _array(group: zarr.Group, path: str, name: str) -> ZarrArray:
     if not isinstance(node, zarr.Array):
         raise _unreadable(name, f"its level {path!r} is missing")
     return node
+
+
+def _warn_without_chunks(array: ZarrArray, name: str) -> None:
+    """Warn of an array of version 2 on disk that has no chunk, such as one that was half copied."""
+    location = array_location(array)
+    if array.metadata.zarr_format != 2 or not array.size or location is None or "://" in location:
+        return
+    with suppress(OSError):
+        if all(path.name in _V2_METADATA for path in Path(location).iterdir()):
+            warnings.warn(
+                f"{name!r} has no chunk on disk: all its pixels are {array.fill_value}, which "
+                "stands for what is not there. Is the copy complete?",
+                SourceWarning,
+                stacklevel=2,
+            )
 
 
 def _only_array(group: zarr.Group, name: str) -> Image:

@@ -14,6 +14,7 @@ from uuid import uuid4
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable, option
 from napari_tilewise.io.image import Image
+from napari_tilewise.io.readers.locations import file_of, home_path
 from napari_tilewise.io.readers.zarr_arrays import is_zarr
 
 _MARK = ".partial-"
@@ -41,7 +42,7 @@ def local_path(destination: object) -> Path:
             "write to a path and copy the result there."
         )
     # Links in the parents are followed, the last name is not: a link is replaced, not its target.
-    path = Path(text).expanduser()
+    path = home_path(text)
     return path.parent.resolve() / path.name if path.name not in {"", ".."} else path.resolve()
 
 
@@ -68,7 +69,7 @@ def _location(source: object) -> Path | None:
         text = str(os.fspath(source))
         if "://" in text and not text.startswith("file://"):
             return None
-        return local_path(text).resolve()
+        return local_path(text if "://" in text else file_of(text)).resolve()
     root = getattr(getattr(source, "store", None), "root", None)  # a Zarr array's
     if isinstance(root, (str, os.PathLike)):
         return (Path(root) / str(getattr(source, "path", ""))).resolve()

@@ -1,0 +1,111 @@
+"""What the text of a source names: a file, and perhaps a dataset or one of several images in it.
+
+``file.h5::/path`` is a dataset, ``slide.ome.tif[1]`` the second image of a file. A file that has
+just this name comes first, and ``~name`` is a name: only ``~`` and ``~/...`` are the home folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_tilewise.errors import SourceUnreadable
+
+_SERIES = re.compile(r"(.+)\[(\d+)\]", re.DOTALL)
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+@dataclass(frozen=True)
+class Location:
+    """A local source by its parts."""
+
+    path: Path
+    """The file or folder, as the user named it."""
+    dataset: str = ""
+    """Path of a dataset in an HDF5 file; empty: not named."""
+    series: int | None = None
+    """Number of an image in a file of several; None: not named."""
+
+
+def home_path(text: str | os.PathLike[str]) -> Path:
+    """Return a local path with the home folder in the place of ``~``.
+
+    Parameters
+    ----------
+    text
+        A path; ``~name`` is a name like any other.
+    """
+    path = Path(text)
+    return path.expanduser() if path.parts[:1] == ("~",) else path
+
+
+def split_location(text: str) -> Location:
+    """Return what the text of a local source names.
+
+    Parameters
+    ----------
+    text
+        A path, ``file.h5::/path`` or ``slide.ome.tif[1]``.
+    """
+    path = home_path(text)
+    if os.path.lexists(path):
+        return Location(path)
+    match = _SERIES.fullmatch(text)
+    if match and os.path.lexists(home_path(match[1])):
+        return Location(home_path(match[1]), series=int(match[2]))
+    file, separator, dataset = text.rpartition("::")
+    return Location(home_path(file), dataset) if separator else Location(path)
+
+
+def file_of(text: str) -> str:
+    """Return the path of the file or folder that holds a local source.
+
+    Parameters
+    ----------
+    text
+        See `split_location`.
+    """
+    return str(split_location(text).path)
+
+
+def is_readable_kind(path: Path) -> bool:
+    """Return whether a path is not one of those that wait for another program: pipes, sockets.
+
+    Parameters
+    ----------
+    path
+        A local path; one that does not exist may be read.
+    """
+    return _kind(path) is None
+
+
+def check_kind(path: Path, name: str) -> None:
+    """Raise `SourceUnreadable` for a pipe, a socket or a device, which would not end.
+
+    Parameters
+    ----------
+    path
+        A local path.
+    name
+        The source, as the user named it.
+    """
+    kind = _kind(path)
+    if kind is not None:
+        raise SourceUnreadable(
+            f"{name!r} is {kind}; expected a file or a folder: write its content to a file first."
+        )
+
+
+def _kind(path: Path) -> str | None:
+    try:
+        return _KINDS.get(stat.S_IFMT(path.stat().st_mode))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,121 @@
+"""What a file promises is there, or it is refused with both numbers; nothing is said twice."""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+import napari_tilewise as tw
+from napari_tilewise.errors import SourceUnreadable, SourceWarning
+
+STACK = np.random.default_rng(0).integers(0, 999, (6, 64, 80), np.uint16)
+WRITERS = {
+    "imagej": {"imagej": True},
+    "imagej zlib": {"imagej": True, "compression": "zlib"},
+    "ome": {"ome": True},
+    "ome zlib": {"ome": True, "compression": "zlib", "tile": (32, 32)},
+    "ome big": {"ome": True, "bigtiff": True, "compression": "zlib"},
+    "shaped": {},
+    "shaped zlib": {"compression": "zlib"},
+}
+
+
+def write(path, kind):
+    tifffile.imwrite(path, STACK, metadata={"axes": "ZYX"}, **WRITERS[kind])
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_stack_that_was_cut_short_is_refused(tmp_path, kind):
+    whole, cut = tmp_path / "whole.tif", tmp_path / "cut.tif"
+    write(whole, kind)
+    np.testing.assert_array_equal(tw.open(whole).data[:], STACK)
+    data = whole.read_bytes()
+    for share in (0.4, 0.7, 0.9):
+        cut.write_bytes(data[: int(len(data) * share)])
+        with pytest.raises(SourceUnreadable, match=r"cut\.tif") as error:
+            tw.open(cut).data[:]
+        assert "\n" not in str(error.value)
+
+
+def test_imagej_promises_a_number_of_planes(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path, STACK[:2], description="ImageJ=1.54f\nimages=6\nslices=6\n", metadata=None
+    )
+    with pytest.raises(SourceUnreadable, match=r"holds [12] of the 6 planes .*images=6"):
+        tw.open(path)
+
+
+def test_ome_promises_a_number_of_planes(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    write(path, "ome")
+    data = path.read_bytes().replace(b'SizeZ="6"', b'SizeZ="9"')
+    path.write_bytes(data)
+    with pytest.raises(SourceUnreadable, match=r"of the 9 planes .*SizeT=1, SizeC=1, SizeZ=9"):
+        tw.open(path)
+
+
+def write_set(folder, count=3):
+    """Write an OME-TIFF set: one file for each plane, each with the description of all."""
+    names = [f"plane{z}.ome.tif" for z in range(count)]
+    data = "".join(
+        f'<TiffData FirstZ="{z}" IFD="0" PlaneCount="1">'
+        f'<UUID FileName="{name}">urn:uuid:0000000{z}-0000-0000-0000-000000000000</UUID></TiffData>'
+        for z, name in enumerate(names)
+    )
+    for z, name in enumerate(names):
+        xml = (
+            '<?xml version="1.0" encoding="UTF-8"?>'
+            '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="urn:uuid:0000000{z}-0000-0000-0000-000000000000">'
+            '<Image ID="Image:0" Name="set"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" '
+            f'Type="uint16" SizeX="80" SizeY="64" SizeZ="{count}" SizeC="1" SizeT="1">'
+            f"{data}</Pixels></Image></OME>"
+        )
+        tifffile.imwrite(folder / name, STACK[z], description=xml, metadata=None)
+    return names
+
+
+def test_a_missing_file_of_a_set_is_named(tmp_path):
+    names = write_set(tmp_path)
+    np.testing.assert_array_equal(tw.open(tmp_path / names[0]).data[:], STACK[:3])
+    (tmp_path / names[1]).unlink()
+    with pytest.raises(
+        SourceUnreadable, match=r"'plane1\.ome\.tif' is missing, with 1 of 3 planes"
+    ):
+        tw.open(tmp_path / names[0])
+
+
+def test_a_batch_does_a_set_once(tmp_path):
+    names = write_set(tmp_path)
+    write(tmp_path / "other.ome.tif", "ome")
+    items = tw.items(tmp_path)
+    assert [os.path.basename(item.source) for item in items] == ["other.ome.tif", names[0]]
+    assert len(tw.items(tmp_path / "plane*.tif")) == 1
+    assert tw.items(tmp_path / names[2])[0].source.endswith(names[2])
+
+
+def test_what_a_library_says_is_one_warning(tmp_path):
+    path = tmp_path / "odd.tif"
+    tifffile.imwrite(path, STACK[0], software="y")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"\x31\x01\x02\x00") + 2] = 99  # a type of tag that does not exist
+    path.write_bytes(data)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        image = tw.open(path)
+    assert [warning.category for warning in caught] == [SourceWarning]
+    assert str(caught[0].message).startswith(f"{str(path)!r}: tifffile: ")
+    np.testing.assert_array_equal(image.data[:], STACK[0])
+
+
+def test_a_zarr_of_version_2_without_any_chunk_is_warned_of(tmp_path):
+    for name in ("a.zarr", "b.zarr"):
+        array = zarr.create_array(tmp_path / name, shape=(20, 30), dtype="u1", zarr_format=2)
+    with pytest.warns(SourceWarning, match=r"a\.zarr' has no chunk on disk: all its pixels are 0"):
+        tw.open(tmp_path / "a.zarr")
+    array[:10] = 1
+    assert tw.open(tmp_path / "b.zarr").data[:].sum() == 300
