@@ -7,6 +7,7 @@ import pytest
 from napari.layers import Image
 
 from napari_tilewise._napari.layers.placement import Placement
+from napari_tilewise.operations.spec.pixel_positions import UNMOVED, Sampling
 
 TURNED = {
     "scale": (4, 2, 3),
@@ -34,7 +35,8 @@ def test_everything_is_kept(source):
 
 
 def test_larger_pixels_cover_the_same_extent(source):
-    placed = Placement.of(source).resized((1, 2, 3))
+    samplings = [UNMOVED, Sampling(2, 0.5), Sampling(3, 1)]
+    placed = Placement.of(source).sampled(samplings)
     copy = Image(np.zeros((6, 10, 10)), **placed.arguments())
     for ours, theirs in (((0, -0.5, -0.5),) * 2, ((5, 9.5, 9.5), (5, 19.5, 29.5))):
         np.testing.assert_allclose(copy.data_to_world(ours), source.data_to_world(theirs))

@@ -55,6 +55,7 @@ def write_image(path: Path, pixels: Array, origin: ResultOrigin, *, overwrite: b
         shape, pixels.dtype,
         axes=image.axes if has_same_axes and image.axes else default_axes(len(shape)),
         scale=image.scale if has_same_shape else None,
+        translate=image.translate if has_same_shape else None,
         units=image.units if has_same_shape else None,
         labels=pixels.dtype.kind == "b", record=origin.record,
     )  # fmt: skip

@@ -21,6 +21,7 @@ from napari_tilewise.engine.labelled import (
 from napari_tilewise.engine.lazy import as_source, to_dask
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.planes import LoopedCall, Planes
+from napari_tilewise.engine.result_axes import ResultAxis, result_axes
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.stack import Stack
@@ -232,8 +233,8 @@ class Result:
     output: Output
     value: Value
     """As `apply` returns it."""
-    origins: tuple[int | None, ...] = ()
-    """The image's axis behind each axis of an array of pixels; None for one that is new."""
+    axes: tuple[ResultAxis, ...] = ()
+    """The axes of an array of pixels, with respect to the first image."""
     number: int | None = None
     """Its number among several results, from 0; None for the only one."""
 
@@ -252,15 +253,15 @@ def results_of(
     materialized
         Where the pixels of the stack are stored, if they are.
     """
-    results: list[tuple[Output, Value, tuple[int | None, ...]]] = []
+    results: list[tuple[Output, Value, tuple[ResultAxis, ...]]] = []
     split = stack.call.operation.result.split
     for part in stack.results():
         value = _result(part, eager=eager, stored=materialized if part.count is None else None)
-        origins = part.origins
+        axes = result_axes(part)
         if split is not None and part.channel is not None:
-            origins = tuple(o for axis, o in enumerate(origins) if axis != part.channel)
+            axes = tuple(item for axis, item in enumerate(axes) if axis != part.channel)
         values = value if split is not None else [value]
-        results += [(part.part.output, item, origins) for item in values]
+        results += [(part.part.output, item, axes) for item in values]
     several = len(results) > 1
     return tuple(
         Result(*result, number if several else None) for number, result in enumerate(results)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise import axes as _axes
+from napari_tilewise.engine.result_axes import own_axes
 from napari_tilewise.errors import InvalidAxes
 from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.operations.spec.pixel_positions import UNMOVED, Sampling
@@ -162,7 +163,8 @@ class LabelledImage:
             return self._scalar(stack, value)
         if not output.is_image:
             return value
-        origins, samplings = self._axes(stack)
+        axes = own_axes(stack)
+        origins, samplings = [axis.origin for axis in axes], [axis.sampling for axis in axes]
         split = stack.call.operation.result.split
         if split is None or stack.channel is None:
             return self._array(value, origins, samplings)
@@ -176,23 +178,6 @@ class LabelledImage:
         origins: list[int | None] = list(stack.loops[: value.ndim])
         origins += [None] * (value.ndim - len(origins))
         return self._array(value, origins, [UNMOVED if o is not None else None for o in origins])
-
-    def _axes(self, stack: Stack) -> tuple[list[int | None], list[Sampling | None]]:
-        """Return the image's axis behind each of a result, and where its pixels lie along it."""
-        call, channel = stack.call, stack.part.channel
-        spatial = [n for axis, n in enumerate(stack.plane_shape or ()) if axis != channel]
-        along = iter(call.operation.neighbourhood.sampling(call, tuple(spatial)))
-        origins = list(stack.origins)
-        samplings: list[Sampling | None] = []
-        for axis, origin in enumerate(origins):
-            if axis in stack.looped:
-                samplings.append(UNMOVED)
-            elif axis == stack.channel:
-                same = origin is not None and self.array.shape[origin] == stack.shape[axis]
-                samplings.append(UNMOVED if same else None)
-            else:
-                samplings.append(next(along))
-        return origins, samplings
 
     def _array(
         self, value: Value, origins: Sequence[int | None], samplings: Sequence[Sampling | None]

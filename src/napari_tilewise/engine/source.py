@@ -180,10 +180,11 @@ class PlaneView:
     def __init__(self, stack: Source, loops: tuple[int, ...], index: tuple[int, ...]) -> None:
         self.stack = stack
         self._fixed = dict(zip(loops, index, strict=True))
-        self._axes = [i for i in range(len(stack.shape)) if i not in self._fixed]
-        self.shape = tuple(stack.shape[i] for i in self._axes)
+        self.axes = [i for i in range(len(stack.shape)) if i not in self._fixed]
+        """The stack's axis behind each of the plane."""
+        self.shape = tuple(stack.shape[i] for i in self.axes)
         self.dtype = stack.dtype
-        self.chunks = None if stack.chunks is None else tuple(stack.chunks[i] for i in self._axes)
+        self.chunks = None if stack.chunks is None else tuple(stack.chunks[i] for i in self.axes)
 
     def read(self, region: Region) -> np.ndarray:
         """Return a box of the plane."""

@@ -23,8 +23,6 @@ LAYER_ROOMS = {"napari": ("napari_tilewise._napari.jobs.apply_layer", "apply")}
 
 def _layer_function(value: object) -> AnyFunction | None:
     """Return what takes a layer, or a class derived from one; None for any other value."""
-    if not hasattr(value, "data"):
-        return None
     for cls in type(value).__mro__:
         room = LAYER_ROOMS.get(cls.__module__.partition(".")[0])
         if room is not None:

@@ -23,6 +23,7 @@ from napari_tilewise.engine.budget import (
     tables_bytes,
     working_bytes,
 )
+from napari_tilewise.engine.result_axes import result_axes
 from napari_tilewise.engine.session import MARGIN, SHARE, Session
 from napari_tilewise.engine.system.cache import ChunkCache
 from napari_tilewise.engine.system.machine import available_memory
@@ -180,10 +181,9 @@ class _Planner:
             tile, budget = self._fitting(tiles, decisions, TABLES[1])
         self._allot(budget)
         materialized = {d.step: d.in_memory for d in decisions if d.keep}
-        scale, units = self._pixel_size(shape, axes)
         return RunPlan(
             self.request, self.image, self.axes, self.pipeline.with_layout(tile, materialized),
-            decisions, tile, OutputGeometry(axes, self._chunks(shape, axes, tile), scale, units),
+            decisions, tile, self._geometry(axes, self._chunks(shape, axes, tile)),
             budget, self.limit, self.session, self.executor,
         )  # fmt: skip
 
@@ -324,16 +324,17 @@ class _Planner:
         session.memory = max(budget.workers * budget.per_worker, self.limit - rest)
         session.in_tiles = budget.workers * (budget.per_worker + budget.writing + budget.child)
 
-    def _pixel_size(
-        self, shape: tuple[int, ...], axes: tuple[str, ...]
-    ) -> tuple[tuple[float, ...], tuple[str | None, ...]]:
-        """Return the output's pixel size: larger if the output has fewer pixels."""
-        image, names = self.image, self.axes or ()
-        sizes = dict(zip(names, zip(image.scale, image.units, strict=True), strict=False))
-        lengths = dict(zip(names, image.data.shape, strict=False))
-        scale, units = [], []
-        for axis, length in zip(axes, shape, strict=True):
-            size, unit = sizes.get(axis, (1.0, None))
-            scale.append(float(size) * lengths.get(axis, length) / length)
+    def _geometry(self, axes: tuple[str, ...], chunks: tuple[int, ...]) -> OutputGeometry:
+        """Return where the output's pixels lie, from the source's and the operations'."""
+        image, last = self.image, self.pipeline.last
+        scale, units, translate = [], [], []
+        for axis in result_axes(last):
+            size, unit, position = 1.0, None, 0.0
+            if axis.origin is not None and axis.sampling is not None:
+                size, unit = float(image.scale[axis.origin]), image.units[axis.origin]
+                position = float(image.translate[axis.origin]) + size * axis.sampling.start
+                size *= axis.sampling.step
+            scale.append(size)
             units.append(unit)
-        return tuple(scale), tuple(units)
+            translate.append(position)
+        return OutputGeometry(axes, chunks, tuple(scale), tuple(units), tuple(translate))

@@ -291,6 +291,7 @@ class RunJob:
         last, geometry = run_plan.last, run_plan.output
         image = ImageMetadata(
             last.shape, last.dtype, geometry.axes, scale=geometry.scale, units=geometry.units,
+            translate=geometry.translate,
             channels=_channels(run_plan),
             labels=run_plan.pipeline.holds_labels(run_plan.image.labels), record=history,
         )  # fmt: skip

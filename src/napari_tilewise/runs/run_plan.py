@@ -51,6 +51,8 @@ class OutputGeometry:
     scale: tuple[float, ...]
     """Size of a pixel along each axis."""
     units: tuple[str | None, ...]
+    translate: tuple[float, ...] = ()
+    """Position of the first pixel along each axis."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_tilewise._napari.jobs.job import Job, JobOutcome
 from napari_tilewise._napari.layers import prefetch
+from napari_tilewise.engine.result_axes import NEW_AXIS, ResultAxis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,18 +19,20 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.apply import Result
 
 
-def layer_axes(job: Job, origins: Sequence[int | None]) -> tuple[int | None, ...]:
-    """Return the layer's axis for each axis of a result; None for a new axis or samples.
+def layer_axes(job: Job, axes: Sequence[ResultAxis]) -> tuple[ResultAxis, ...]:
+    """Return the axes of a result with respect to the layer: samples are none of its axes.
 
     Parameters
     ----------
     job
         Gives the source.
-    origins
-        The axis of the source's array for each axis of the result.
+    axes
+        The axes with respect to the source's array.
     """
     of_layer = len(job.source.placement.inner.scale)
-    return tuple(None if o is None or o >= of_layer else o for o in origins)
+    return tuple(
+        NEW_AXIS if axis.origin is None or axis.origin >= of_layer else axis for axis in axes
+    )
 
 
 def box_of(job: Job, result: Result, box: Box) -> Box:
@@ -45,13 +48,15 @@ def box_of(job: Job, result: Result, box: Box) -> Box:
         A part of the source.
     """
     spans = []
-    for axis, length in zip(layer_axes(job, result.origins), result.value.shape, strict=True):
-        if axis is None:
+    for axis, length in zip(layer_axes(job, result.axes), result.value.shape, strict=True):
+        if axis.origin is None or axis.sampling is None or length == 0:
             spans.append(slice(0, length))
             continue
-        ratio = length / job.source.shape[axis]
-        start = min(floor(box[axis].start * ratio), length - 1)
-        spans.append(slice(start, max(start + 1, min(ceil(box[axis].stop * ratio), length))))
+        part, sampling = box[axis.origin], axis.sampling
+        first = (part.start - 0.5 - sampling.start) / sampling.step
+        last = (part.stop - 0.5 - sampling.start) / sampling.step
+        start = min(max(floor(first + 0.5), 0), length - 1)
+        spans.append(slice(start, max(start + 1, min(ceil(last + 0.5), length))))
     return tuple(spans)
 
 
@@ -83,16 +88,18 @@ def outcome(
     """
     if values is None:
         values = prefetch.value_range([np.asarray(levels[-1])])
-    axes = layer_axes(job, result.origins)
+    axes = layer_axes(job, result.axes)
     is_mask = levels[0].dtype.kind == "b"
     if is_mask:
         levels = [level.astype(np.uint8) for level in levels]
-    is_rgb = axes[-1] is None and not is_labels and _is_colour(levels[0], values)
+    is_last_new = axes[-1].origin is None
+    is_rgb = is_last_new and not is_labels and _is_colour(levels[0], values)
     # If samples went in and another axis was added, all axes stay as they are.
-    channels_first = axes[-1] is None and not is_rgb and axes.count(None) == 1
+    new_axes = sum(axis.origin is None for axis in axes)
+    channels_first = is_last_new and not is_rgb and new_axes == 1
     if channels_first:
         levels = [last_first(level) for level in levels]
-        axes = (None, *axes[:-1])
+        axes = (NEW_AXIS, *axes[:-1])
     return JobOutcome(
         result.output,
         list(levels) if is_multiscale else levels[0],
@@ -104,7 +111,7 @@ def outcome(
         is_mask=is_mask,
         channels_first=channels_first,
         values=values,
-        origins=result.origins,
+        result_axes=result.axes,
     )
 
 

@@ -20,9 +20,11 @@ from napari_tilewise._napari.layers import layer_pyramids, prefetch
 from napari_tilewise.axes import AxisSelection, default_axes
 from napari_tilewise.engine.apply import Result, StackLayout
 from napari_tilewise.engine.control import Control
+from napari_tilewise.engine.result_axes import ResultAxis, result_axes
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.operations.spec.operation import Output
+from napari_tilewise.operations.spec.pixel_positions import UNMOVED
 from napari_tilewise.pipeline.apply_recipe import apply_recipe
 from napari_tilewise.provenance import record
 from napari_tilewise.provenance.fingerprint import source_location
@@ -120,7 +122,7 @@ def compute_shown(
     shown_job, computed = replace(job, box=box), []
     for outcome in outcomes:
         if outcome.lazy is not None:
-            result = Result(outcome.output, outcome.lazy, outcome.origins, outcome.number)
+            result = Result(outcome.output, outcome.lazy, outcome.result_axes, outcome.number)
             shown = _lazy_outcome(shown_job, result, cancel, is_labels=outcome.is_labels)
             outcome = replace(shown, provenance=outcome.provenance)
         computed.append(outcome)
@@ -211,7 +213,7 @@ class _JobRun:
         is_labels = self._is_labels(result.output, result.value.dtype)
         if isinstance(result.value, da.Array):
             return _lazy_outcome(job, result, self.cancel, is_labels=is_labels)
-        if source.is_multiscale and len(result.origins) == len(source.shape):
+        if source.is_multiscale and len(result.axes) == len(source.shape):
             shapes = [np.shape(level) for level in source.levels]
             levels = layer_pyramids.smaller(result.value, shapes, average=not is_labels)
             return arrange.outcome(job, levels, result, is_labels=is_labels, is_multiscale=True)
@@ -251,12 +253,12 @@ class _JobRun:
         job = self.job
         if before is None:
             shape = job.source.shape
-            origins: tuple[int | None, ...] = tuple(range(len(shape)))
+            axes = tuple(ResultAxis(axis, UNMOVED) for axis in range(len(shape)))
         else:
-            shape, origins = tuple(before.value.shape), before.origins
+            shape, axes = tuple(before.value.shape), before.axes
         names = job.source.names
         if names is not None and before is not None:
-            moved = [None if origin is None else names[origin] for origin in origins]
+            moved = [None if axis.origin is None else names[axis.origin] for axis in axes]
             names = None if None in moved else tuple(filter(None, moved))
         op = job.operation
         channel = None
@@ -268,7 +270,7 @@ class _JobRun:
         if spatial is None and names is not None:
             spatial = "".join(axis for axis in names if _axes.kind(axis) == "space") or None
         over = _axes.spatial_indices(names, spatial, len(shape))
-        axes = arrange.layer_axes(job, origins)
+        axes = arrange.layer_axes(job, axes)
         return LayerFrame(axes, shape, tuple(i for i in over if i != channel), channel)
 
     # -- labels --------------------------------------------------------------------------------
@@ -373,13 +375,13 @@ def _parts(last: Stack, levels: list[da.Array]) -> Iterator[tuple[Result, list[d
     output, axis = last.part.output, last.channel
     if last.call.operation.result.split is None or axis is None:
         number = 0 if last.count is not None and last.count > 1 else None
-        yield Result(output, levels[0], last.origins, number), levels
+        yield Result(output, levels[0], result_axes(last), number), levels
         return
-    origins = tuple(origin for i, origin in enumerate(last.origins) if i != axis)
+    axes = tuple(item for i, item in enumerate(result_axes(last)) if i != axis)
     count = last.shape[axis]
     for number in range(count):
         part_levels = [da.take(level, number, axis=axis) for level in levels]
-        yield Result(output, part_levels[0], origins, number if count > 1 else None), part_levels
+        yield Result(output, part_levels[0], axes, number if count > 1 else None), part_levels
 
 
 def _lazy_outcome(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.layers.snapshot import Box, Snapshot
     from napari_tilewise._napari.layers.snapshot_cache import StepMemo
     from napari_tilewise.engine.events import Listener
+    from napari_tilewise.engine.result_axes import ResultAxis
     from napari_tilewise.operations.spec.operation import Operation, Output
     from napari_tilewise.recipe import Recipe, Step
     from napari_tilewise.types import ArrayLike, TileLengths
@@ -136,8 +137,8 @@ def reporting_errors(work: object, report: Callable[[str], None]) -> Iterator[No
 class LayerFrame:
     """The axes of the image that the last step processed: points and tables are placed by them."""
 
-    axes: tuple[int | None, ...]
-    """The source's axis for each axis; None for a new axis."""
+    axes: tuple[ResultAxis, ...]
+    """The axes with respect to the source's layer."""
     shape: tuple[int, ...]
     over: tuple[int, ...]
     """The axes that the last step ran over."""
@@ -154,8 +155,8 @@ class JobOutcome:
     """An array; a list of levels where `is_multiscale`; points; a dict of columns; a number."""
     number: int | None = None
     """The index among several results of one run."""
-    axes: tuple[int | None, ...] = ()
-    """The source's axis for each axis of the result; None for a new axis, such as RGB samples."""
+    axes: tuple[ResultAxis, ...] = ()
+    """The axes of the result with respect to the source's layer; RGB samples are a new one."""
     is_multiscale: bool = False
     is_rgb: bool = False
     is_labels: bool = False
@@ -168,8 +169,8 @@ class JobOutcome:
     """The range of the values that are in memory."""
     lazy: da.Array | None = None
     """The lazy array behind the data."""
-    origins: tuple[int | None, ...] = ()
-    """The source's axis for each axis of the lazy array, before channels were moved."""
+    result_axes: tuple[ResultAxis, ...] = ()
+    """The axes of the lazy array with respect to the source's, before channels were moved."""
     box: Box | None = None
     """The part of the source for which the lazy result is in memory."""
     frame: LayerFrame | None = None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise._napari.jobs.job import Job, JobOutcome, LayerFrame
     from napari_tilewise._napari.layers.placement import Placement
+    from napari_tilewise.engine.result_axes import ResultAxis
 
 Limits = tuple[float, float]
 
@@ -74,7 +75,7 @@ def _layer_of(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Layer | 
             f"{job} leaves no pixels: the result would have the shape {outcome.finest.shape}. "
             "Check its parameters, or the image."
         )
-    placement = _placement(job, outcome.axes, outcome.finest.shape, is_rgb=outcome.is_rgb)
+    placement = _placement(job, outcome.axes, is_rgb=outcome.is_rgb)
     common.update(placement.arguments(), multiscale=outcome.is_multiscale)
     result = Labels(outcome.data, **common) if outcome.is_labels else _image(job, outcome, common)
     if outcome.lazy is not None:
@@ -158,22 +159,17 @@ def _as_text(value: object, location: str) -> str:
     return str(value)
 
 
-def _placement(
-    job: Job, axes: Sequence[int | None], shape: Sequence[int], *, is_rgb: bool = False
-) -> Placement:
+def _placement(job: Job, axes: Sequence[ResultAxis], *, is_rgb: bool = False) -> Placement:
     """Return the placement of an image with some of the source's axes, and new ones.
 
     With `is_rgb`, the last axis holds samples, and is not an axis of the layer.
     """
-    placement = job.source.placement.for_axes([axis for axis in axes if axis is not None])
-    ratio = [
-        job.source.shape[axis] / length
-        for axis, length in zip(axes, shape, strict=True)
-        if axis is not None
-    ]
-    placement = placement.resized(ratio)
-    for index, axis in enumerate(axes[:-1] if is_rgb else axes):
-        if axis is None:
+    of_layer = axes[:-1] if is_rgb else axes
+    pairs = [(axis.origin, axis.sampling) for axis in of_layer if axis.origin is not None]
+    placement = job.source.placement.for_axes([origin for origin, _ in pairs])
+    placement = placement.sampled([sampling for _, sampling in pairs])
+    for index, axis in enumerate(of_layer):
+        if axis.origin is None:
             placement = placement.with_axis(index, "c")
     return placement
 
@@ -246,14 +242,14 @@ def _coordinates(outcome: JobOutcome, rows: ArrayLike) -> tuple[np.ndarray, np.n
     numbers = np.asarray(rows, dtype=float)
     axes = [axis for axis in range(len(frame.axes)) if axis != frame.channel]
     order = [*(axis for axis in axes if axis not in frame.over), *frame.over]
-    columns = [order.index(axis) for axis in axes if frame.axes[axis] is not None]
+    columns = [order.index(axis) for axis in axes if frame.axes[axis].origin is not None]
     return numbers[:, columns], numbers[:, len(order) :]
 
 
 def _measured_on(job: Job, outcome: JobOutcome) -> tuple[Placement, int]:
     """Return the placement of the measured image, and its longest spatial length."""
     frame = _frame(outcome)
-    placement = _placement(job, frame.axes, frame.shape)
+    placement = _placement(job, [axis for axis in frame.axes if axis.origin is not None])
     return placement, max(frame.shape[axis] for axis in frame.over)
 
 
@@ -291,7 +287,7 @@ def _contours(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Shapes:
 def _mesh(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Surface:
     frame = _frame(outcome)
     over = sorted(frame.over)
-    placement = _placement(job, [frame.axes[i] for i in over], [frame.shape[i] for i in over])
+    placement = _placement(job, [frame.axes[i] for i in over])
     vertices, faces, _, values = outcome.data
     return Surface((vertices, faces, values), **common, **placement.arguments())
 
@@ -308,7 +304,7 @@ def _table(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Labels:
     else:
         levels = list(measured.data) if measured.is_multiscale else [measured.data]
         is_rgb, is_multiscale = measured.is_rgb, measured.is_multiscale
-        placement = _placement(job, measured.axes, measured.finest.shape, is_rgb=is_rgb)
+        placement = _placement(job, measured.axes, is_rgb=is_rgb)
     if is_rgb:  # labels have no samples: these become an axis
         levels = [arrange.last_first(level) for level in levels]
         placement = placement.with_axis(0, "c")

@@ -37,6 +37,8 @@ def spacing(
     if not is_measured or params.get("spacing") is not None:
         return {}
     inner = source.placement.inner
+    if max(over, default=0) >= len(inner.scale):
+        return {}  # over samples too, which have no length
     sizes = [abs(float(inner.scale[axis])) for axis in over]
     units = [unit_name(str(inner.units[axis])) for axis in over]
     lengths = [converted(size, unit, units[0]) for size, unit in zip(sizes, units, strict=True)]

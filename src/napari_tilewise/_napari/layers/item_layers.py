@@ -219,7 +219,13 @@ def _placed_like(result: OpenImage, image: OpenImage) -> OpenImage:
     """Return a result with its input's axes, scale and units, if both have the same shape."""
     if tuple(image.data.shape) != tuple(result.data.shape):
         return result
-    return replace(result, axes=result.axes or image.axes, scale=image.scale, units=image.units)
+    return replace(
+        result,
+        axes=result.axes or image.axes,
+        scale=image.scale,
+        units=image.units,
+        level_positions=result.level_positions or (image.translate,),
+    )
 
 
 def _coordinates(names: Sequence[str]) -> list[str]:
@@ -262,7 +268,10 @@ def _placed(image: OpenImage, item: Item, samples: int) -> dict[str, Any]:
     scale = tuple(map(float, image.scale[:ndim]))
     placement: dict[str, Any] = {
         "scale": scale,
-        "translate": tuple(start * size for start, size in zip(starts, scale, strict=True)),
+        "translate": tuple(
+            float(position) + start * size
+            for position, start, size in zip(image.translate[:ndim], starts, scale, strict=True)
+        ),
         "units": tuple(unit or "pixel" for unit in image.units[:ndim]),
     }
     if image.axes:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.transforms import Affine, CompositeAffine
 
+from napari_tilewise.operations.spec.pixel_positions import UNMOVED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.layers import Layer
+
+    from napari_tilewise.operations.spec.pixel_positions import Sampling
 
 
 @dataclass(frozen=True)
@@ -81,22 +85,23 @@ class Placement:
         )
         return Placement(inner, self.outer.expand_dims([index]))
 
-    def resized(self, ratio: Sequence[float]) -> Placement:
-        """Return the placement of an image with the same extent and another pixel size.
-
-        The edges of both images coincide: the first pixel's centre moves by half the difference.
+    def sampled(self, samplings: Sequence[Sampling | None]) -> Placement:
+        """Return the placement of an image whose pixels lie elsewhere along the axes.
 
         Parameters
         ----------
-        ratio
-            Input pixels per output pixel, along each axis.
+        samplings
+            Where its pixels lie, in pixels of this one, along each axis; None for an axis of
+            angles or radii in place of this one's, which counts its own pixels.
         """
-        factors = np.asarray(ratio, dtype=float)
-        if np.all(factors == 1):
+        if all(sampling == UNMOVED for sampling in samplings):
             return self
-        shift = self.inner.linear_matrix @ ((factors - 1) / 2)
+        if None in samplings:
+            return self._partly_sampled(samplings)
+        placed = [sampling for sampling in samplings if sampling is not None]
+        shift = self.inner.linear_matrix @ [sampling.start for sampling in placed]
         inner = CompositeAffine(
-            scale=self.inner.scale * factors,
+            scale=self.inner.scale * [sampling.step for sampling in placed],
             translate=self.inner.translate + shift,
             rotate=self.inner.rotate,
             shear=self.inner.shear,
@@ -105,6 +110,21 @@ class Placement:
             axis_labels=self.inner.axis_labels,
         )
         return Placement(inner, self.outer)
+
+    def _partly_sampled(self, samplings: Sequence[Sampling | None]) -> Placement:
+        """Return the placement along the axes that have one: nothing is rotated or sheared."""
+        scale, translate, units = [], [], []
+        axes = zip(samplings, self.inner.scale, self.inner.translate, self.inner.units, strict=True)
+        for sampling, size, position, unit in axes:
+            scale.append(1.0 if sampling is None else size * sampling.step)
+            translate.append(0.0 if sampling is None else position + size * sampling.start)
+            units.append("pixel" if sampling is None else str(unit))
+        ndim = len(samplings)
+        labels = self.inner.axis_labels
+        inner = CompositeAffine(
+            scale=scale, translate=translate, ndim=ndim, units=units, axis_labels=labels
+        )
+        return Placement(inner, Affine(affine_matrix=np.eye(ndim + 1)))
 
     def arguments(self) -> dict[str, Any]:
         """Return the placement as a layer's constructor takes it."""

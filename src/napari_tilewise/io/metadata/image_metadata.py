@@ -31,6 +31,8 @@ class ImageMetadata:
     """Size of a pixel along each axis; None: 1."""
     units: tuple[str | None, ...] | None = None
     """OME-Zarr's name of the scale's unit along each axis; None: unknown."""
+    translate: tuple[float, ...] | None = None
+    """Position of the first pixel along each axis, in the scale's unit; None: 0."""
     channels: Sequence[Channel] = ()
     """Names and colours of the channels; empty where unknown."""
     labels: bool = False
@@ -49,6 +51,11 @@ class ImageMetadata:
     def pixel_sizes(self) -> tuple[float, ...]:
         """Size of a pixel along each axis."""
         return self.scale or (1.0,) * self.ndim
+
+    @property
+    def position(self) -> tuple[float, ...]:
+        """Position of the first pixel along each axis."""
+        return self.translate or (0.0,) * self.ndim
 
     @property
     def pixel_units(self) -> tuple[str | None, ...]:

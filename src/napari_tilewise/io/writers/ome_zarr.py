@@ -92,9 +92,11 @@ def ome_metadata(staged: StagingZarr, version: str) -> MetadataDict:
     """
     image = staged.image
     units = staged.in_stored_order(image.pixel_units)
-    scales = [staged.level_scale(level) for level in range(len(staged.shapes))]
+    levels = range(len(staged.shapes))
+    scales = [staged.level_scale(level) for level in levels]
+    positions = [staged.level_position(level) for level in levels]
     pyramid = multiscale(
-        image.name or "", staged.stored_axes, units, scales, average=staged.averages
+        image.name or "", staged.stored_axes, units, scales, positions, average=staged.averages
     )
     if version == "0.4":
         pyramid["version"] = "0.4"

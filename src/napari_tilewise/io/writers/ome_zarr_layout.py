@@ -76,6 +76,7 @@ def multiscale(
     axes: tuple[str, ...],
     units: tuple[str | None, ...],
     scales: list[list[float]],
+    positions: list[list[float]],
     *,
     average: bool,
 ) -> MetadataDict:
@@ -91,6 +92,8 @@ def multiscale(
         Unit of each axis.
     scales
         Size of a pixel along each axis, for every level.
+    positions
+        Position of the first pixel along each axis, for every level.
     average
         Whether smaller levels are averages.
     """
@@ -102,13 +105,12 @@ def multiscale(
         if unit is not None and kind(axis) in {"space", "time"}:
             entry["unit"] = unit
         entries.append(entry)
-    datasets = [
-        {
-            "path": str(level),
-            "coordinateTransformations": [{"type": "scale", "scale": scale}],
-        }
-        for level, scale in enumerate(scales)
-    ]
+    datasets = []
+    for level, (scale, position) in enumerate(zip(scales, positions, strict=True)):
+        transformations: list[dict[str, object]] = [{"type": "scale", "scale": scale}]
+        if any(positions[0]):
+            transformations.append({"type": "translation", "translation": position})
+        datasets.append({"path": str(level), "coordinateTransformations": transformations})
     rule = "the mean of 2 x 2 pixels" if average else "the top left of 2 x 2 pixels"
     return {
         "name": name,

@@ -111,6 +111,21 @@ class StagingZarr:
             for axis, size in enumerate(self.in_stored_order(self.image.pixel_sizes))
         ]
 
+    def level_position(self, level: int) -> list[float]:
+        """Return the position of the first pixel of a level along each stored axis.
+
+        The first pixel of a level of averages lies in the middle of those it is the mean of.
+
+        Parameters
+        ----------
+        level
+            Number of the level, 0 the finest.
+        """
+        sizes = zip(self.level_scale(0), self.level_scale(level), strict=True)
+        shifts = ((coarse - fine) / 2 if self.averages else 0.0 for fine, coarse in sizes)
+        positions = self.in_stored_order(self.image.position)
+        return [float(p) + shift for p, shift in zip(positions, shifts, strict=True)]
+
     def in_stored_order(self, values: Sequence[T]) -> tuple[T, ...]:
         """Return values in the order in which the axes are stored.
 

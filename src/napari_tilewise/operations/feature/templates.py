@@ -42,6 +42,7 @@ from napari_tilewise.operations.spec.pixel_positions import shifted
 
 if TYPE_CHECKING:
     from napari_tilewise.grid import Region
+    from napari_tilewise.operations.spec.pixel_positions import Samplings
     from napari_tilewise.types import Parameters
 
 MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
@@ -56,6 +57,12 @@ def _shape(call: Call) -> tuple[int, ...]:
     if call["pad_input"]:
         return call.shape
     return tuple(n - t + 1 for n, t in zip(call.shape, call["template"].shape, strict=True))
+
+
+def _sampling(call: Call, shape: tuple[int, ...]) -> Samplings:
+    """Return the sampling of the correlations, each at the centre of its window."""
+    lengths = [0 if call["pad_input"] else n - 1 for n in call["template"].shape]
+    return shifted([length / 2 for length in lengths])
 
 
 def _check(call: Call) -> None:
@@ -161,9 +168,7 @@ OPERATIONS = (
             "mode": ChoiceSpec(choices=MODES, advanced=True),
             "constant_values": Number(usual=(-1, 1), advanced=True),
         },
-        neighbourhood=Neighbourhood(
-            halo=_halo, border="mode", sampling=lambda call, shape: shifted([0] * len(shape))
-        ),
+        neighbourhood=Neighbourhood(halo=_halo, border="mode", sampling=_sampling),
         result=ResultSpec(dtype=as_float, shape=_shape),
         plan_of=_plan,
         limits=Limits(ndim=(2, 3), check=_check),

@@ -27,11 +27,13 @@ from napari_tilewise.operations.spec.operation import (
     first_axis,
 )
 from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Number
+from napari_tilewise.operations.spec.pixel_positions import shifted
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from napari_tilewise.grid import Region
+    from napari_tilewise.operations.spec.pixel_positions import Samplings
 
 # -- Gabor -----------------------------------------------------------------------------------------
 
@@ -121,6 +123,12 @@ def _sparse_shape(call: Call) -> tuple[int, ...]:
     return tuple(max(0, n - k + 1) for n, k in zip(call.shape, sizes, strict=True))
 
 
+def _sparse_sampling(call: Call, shape: tuple[int, ...]) -> Samplings:
+    """Return the sampling of the sums, each at the centre of the pixels that the kernel covers."""
+    lengths = [0] * len(shape) if call["mode"] != "valid" else [n - 1 for n in call["kernel"].shape]
+    return shifted([length / 2 for length in lengths])
+
+
 def _sparse(call: Call) -> Tiles:
     if call["mode"] != "valid":
         return Tiles(lambda block: np.asarray(call.function(block.data)), halo=_sparse_halo(call))
@@ -172,7 +180,7 @@ OPERATIONS = (
                 choices=("reflect", "constant", "nearest", "mirror", "wrap", "valid"), advanced=True
             ),
         },
-        neighbourhood=Neighbourhood(halo=_sparse_halo, border="mode"),
+        neighbourhood=Neighbourhood(halo=_sparse_halo, border="mode", sampling=_sparse_sampling),
         result=ResultSpec(dtype=as_float, shape=_sparse_shape),
         plan_of=_sparse,
         limits=Limits(check=_check_sparse),

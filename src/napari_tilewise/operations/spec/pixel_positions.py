@@ -101,12 +101,25 @@ def in_blocks(blocks: Sequence[int]) -> Samplings:
     return tuple(Sampling(float(block), (block - 1) / 2) for block in blocks)
 
 
-def shifted(starts: Sequence[int]) -> Samplings:
-    """Return the sampling of a result that is a box of the image.
+def shifted(starts: Sequence[float]) -> Samplings:
+    """Return the sampling of a result that is a box of the image, or of one padded.
 
     Parameters
     ----------
     starts
-        The box's first pixel along each axis.
+        The box's first pixel along each axis; negative where the image is padded.
     """
     return tuple(Sampling(1.0, float(start)) for start in starts)
+
+
+def same_frame(call: CallGeometry, shape: tuple[int, ...]) -> Samplings:
+    """Return the sampling of a result of any size whose first pixel lies on the image's.
+
+    Parameters
+    ----------
+    call
+        The image's shape.
+    shape
+        The result's shape along the spatial axes.
+    """
+    return (UNMOVED,) * len(shape)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,6 +35,10 @@ from napari_tilewise.operations.spec.operation import (
     first_axis,
 )
 from napari_tilewise.operations.spec.parameters import Array, Flag, Number, Numbers, Seed
+from napari_tilewise.operations.spec.pixel_positions import shifted
+
+if TYPE_CHECKING:
+    from napari_tilewise.operations.spec.pixel_positions import Samplings
 
 ANGLES = Array(ndim=1, usual=(-1.6, 1.6), optional=True, longest=30)
 LENGTH = Number(minimum=0, integer=True, length=True, usual=(0, 20))
@@ -138,6 +143,11 @@ def _circle_shape(call: Call) -> tuple[int, ...]:
     return (len(_radii(call)), *(n + padding for n in call.shape))
 
 
+def _circle_sampling(call: Call, shape: tuple[int, ...]) -> Samplings:
+    padding = _largest(call) if call["full_output"] else 0
+    return shifted([-padding] * len(shape))
+
+
 def _circle_halo(call: Call) -> HaloLike:
     return _largest(call)
 
@@ -219,7 +229,7 @@ OPERATIONS = (
             "normalize": Flag(),
             "full_output": Flag(advanced=True),
         },
-        neighbourhood=Neighbourhood(halo=_circle_halo),
+        neighbourhood=Neighbourhood(halo=_circle_halo, sampling=_circle_sampling),
         result=ResultSpec(dtype=lambda call: np.float64, shape=_circle_shape, channel=first_axis),
         plan_of=_hough_circle,
         limits=Limits(ndim=(2, 2)),

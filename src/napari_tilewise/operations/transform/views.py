@@ -10,11 +10,13 @@ from skimage.transform import ProjectiveTransform, SimilarityTransform
 
 from napari_tilewise.grid import Region, extent
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.spec.pixel_positions import shifted
 from napari_tilewise.operations.transform.resize import order_of
 from napari_tilewise.operations.transform.warping import Homography, MappedRegion
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Call
+    from napari_tilewise.operations.spec.pixel_positions import Samplings
     from napari_tilewise.types import Parameters
 
 View: TypeAlias = Homography | MappedRegion
@@ -87,8 +89,13 @@ def warp_view(call: Call) -> View:
     return view_of_map(call, call["inverse_map"], call["map_args"])
 
 
-def _rotation(call: Call) -> tuple[SimilarityTransform, tuple[int, int] | None]:
-    """Return `rotate`'s transformation, and the result's size if it is resized."""
+def _rotation(
+    call: Call,
+) -> tuple[SimilarityTransform, tuple[int, int] | None, tuple[float, float]]:
+    """Return `rotate`'s transformation, the result's size if it is resized, and its corner.
+
+    The corner is the first row and column of the rotated image that the result holds.
+    """
     rows, columns = call.shape[:2]
     center = call["center"]
     center = np.array((columns, rows)) / 2.0 - 0.5 if center is None else np.asarray(center)
@@ -96,15 +103,17 @@ def _rotation(call: Call) -> tuple[SimilarityTransform, tuple[int, int] | None]:
     rotation = SimilarityTransform(rotation=np.deg2rad(call["angle"]))
     to_center = SimilarityTransform(translation=-center)
     transform, size = to_center + rotation + from_center, None
+    corner = (0.0, 0.0)
     if call["resize"]:
         corners = np.array([[0, 0], [0, rows - 1], [columns - 1, rows - 1], [columns - 1, 0]])
         corners = transform.inverse(corners)
         low, high = corners.min(axis=0), corners.max(axis=0)
         width, height = (int(n) for n in np.around(high - low + 1))
         size = (height, width)
+        corner = (float(low[1]), float(low[0]))
         transform = SimilarityTransform(translation=(low[0], low[1])) + transform
     transform.params[2] = (0, 0, 1)
-    return transform, size
+    return transform, size, corner
 
 
 def rotate_view(call: Call) -> View:
@@ -188,6 +197,11 @@ def warped_shape(call: Call) -> tuple[int, ...]:
 def rotated_shape(call: Call) -> tuple[int, ...]:
     """Return the shape of the result of `rotate`."""
     return _shape_of_size(call, _rotation(call)[1])
+
+
+def rotated_sampling(call: Call, shape: tuple[int, ...]) -> Samplings:
+    """Return where the pixels of the result of `rotate` lie: around the same centre."""
+    return shifted([*_rotation(call)[2], *[0.0] * len(shape)][: len(shape)])
 
 
 def _polar_size(call: Call) -> tuple[int, ...]:

@@ -42,7 +42,7 @@ from napari_tilewise.operations.spec.parameters import (
     Number,
     Spec,
 )
-from napari_tilewise.operations.spec.pixel_positions import unplaced
+from napari_tilewise.operations.spec.pixel_positions import same_frame, unplaced
 from napari_tilewise.operations.transform.ranges import Resampling, clipped_tiles
 from napari_tilewise.operations.transform.resize import (
     MODE,
@@ -61,6 +61,7 @@ from napari_tilewise.operations.transform.views import (
     polar_view,
     result_shape,
     rotate_view,
+    rotated_sampling,
     rotated_shape,
     swirl_view,
     warp_view,
@@ -284,7 +285,8 @@ def _operation(
         kind=Kind.GEOMETRY,
         accuracy=Accuracy(tolerance=TOLERANCE, single=TOLERANCE32),
         specs=specs,
-        neighbourhood=neighbourhood or Neighbourhood(halo=_halo, border="mode"),
+        neighbourhood=neighbourhood
+        or Neighbourhood(halo=_halo, border="mode", sampling=same_frame),
         result=result or ResultSpec(dtype=_dtype, shape=output_shape),
         plan_of=_warp_plan(view_of),
         limits=limits or Limits(ndim=(2, 3), check=_check),
@@ -354,6 +356,7 @@ OPERATIONS = (
             **_SHARED,
         },
         result=ResultSpec(shape=rotated_shape, dtype=_rotated_dtype),
+        neighbourhood=Neighbourhood(halo=_halo, border="mode", sampling=rotated_sampling),
     ),
     _operation(
         "swirl",
