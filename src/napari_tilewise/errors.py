@@ -139,6 +139,10 @@ class DestinationBusy(TilewiseError, BlockingIOError):
     """Another run is writing to the same destination."""
 
 
+class ClusterLost(TilewiseError, ConnectionError):
+    """The scheduler of a dask cluster was lost while a run used it."""
+
+
 class MemoryBudgetExceeded(TilewiseError, MemoryError):
     """A run does not fit its memory budget.
 

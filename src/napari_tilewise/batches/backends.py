@@ -26,7 +26,8 @@ from napari_tilewise.batches.tasks import (
     run_task_in_worker,
 )
 from napari_tilewise.engine.system import subprocesses
-from napari_tilewise.errors import MissingExtra
+from napari_tilewise.errors import MissingExtra, option
+from napari_tilewise.executors.main_guard import check_main_guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -216,6 +217,7 @@ def _on_cluster(supply: TaskSupply, n_jobs: int) -> Iterator[ItemOutcome]:
         try:
             client = Client.current()  # type: ignore[no-untyped-call]
         except ValueError:
+            check_main_guard(option("backend", "dask"))
             options = {"n_workers": n_jobs, "threads_per_worker": 1, "dashboard_address": ":0"}
             client = stack.enter_context(Client(**options))  # type: ignore[no-untyped-call]
         killed: list[ItemTask] = []

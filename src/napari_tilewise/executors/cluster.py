@@ -6,18 +6,31 @@ gives its tasks to another.
 
 from __future__ import annotations
 
+import shutil
 import threading
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import dask
+from dask.utils import parse_timedelta
 
 from napari_tilewise.engine.events import WorkersStarted
 from napari_tilewise.engine.system.machine import processors
-from napari_tilewise.errors import InvalidParameter, MissingExtra, OperationFailed, option
+from napari_tilewise.errors import (
+    ClusterLost,
+    InvalidParameter,
+    MissingExtra,
+    OperationFailed,
+    TilewiseError,
+    option,
+)
 from napari_tilewise.executors.assignment import write_assignment
 from napari_tilewise.executors.executor import Executor
+from napari_tilewise.executors.main_guard import check_main_guard, unguarded
 from napari_tilewise.executors.worker import do
 from napari_tilewise.sizes import parse_size
 
@@ -27,6 +40,11 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.tile_tasks import TileTask, WorkerPool
     from napari_tilewise.executors.assignment import Assignment
+
+DISTRIBUTED = "distributed"
+"""The name of the executor that starts a cluster of this machine."""
+CONNECT = 8
+"""Seconds within which a scheduler must answer."""
 
 JOB_SYSTEMS = {
     "slurm": "SLURMCluster",
@@ -81,6 +99,7 @@ class Cluster(Executor):
             client = self._opened(stack)
             session.emit(WorkersStarted(str(self), str(client.dashboard_link or "")))
             client.wait_for_workers(1)
+            _check_packages(client)
             yield ClusterPool(client, assignment.folder, write_assignment(assignment), self.slots)
 
     def __str__(self) -> str:
@@ -127,11 +146,52 @@ class ClusterPool:
                 ) from error
 
     def _submit(self, task: TileTask) -> Any:
-        future = self._client.submit(do, self._folder, self._name, task, pure=False)
         try:
-            return future.result().open(Path(self._folder))
-        finally:
-            future.release()
+            future = self._client.submit(do, self._folder, self._name, task, pure=False)
+            try:
+                return future.result().open(Path(self._folder))
+            finally:
+                future.release()
+        except Exception as error:
+            sentence = _cluster_error(error, self._client.scheduler.address)
+            if sentence is None:
+                raise
+            raise sentence from error
+
+
+def _cluster_error(error: Exception, address: str) -> TilewiseError | None:
+    """Return the sentence for a failure of the cluster itself; None for any other."""
+    if isinstance(error, ModuleNotFoundError):
+        return _missing_there(address, str(error.name))
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, CancelledError) or names & _LOST:
+        return ClusterLost(
+            f"The dask scheduler at {address} was lost during the run ({error}): expected it to "
+            "run until the end. Start it, and then the run, again: finished tiles are not computed "
+            "again."
+        )
+    return None
+
+
+def _missing_there(address: str, package: str) -> MissingExtra:
+    return MissingExtra(
+        f"The workers of the scheduler at {address} cannot import {package!r}: expected the same "
+        "packages there as here. Install napari-tilewise, and what your functions import, in the "
+        "environment of the workers."
+    )
+
+
+def _check_packages(client: Any) -> None:
+    """Refuse workers without this package: they would take tasks, and never answer."""
+    package = __name__.partition(".")[0]
+    # A function of the standard library: one of this package could not be sent to them.
+    answers = client.run(resolve_name, f"{package}:__version__", on_error="return")
+    if any(isinstance(answer, ImportError) for answer in answers.values()):
+        raise _missing_there(client.scheduler.address, package)
+
+
+_LOST = {"CancelledError", "FutureCancelledError", "CommClosedError"}
+"""Names of distributed's errors when the scheduler, or the connection to it, is gone."""
 
 
 def of_client(client: Any) -> Cluster:
@@ -161,16 +221,44 @@ def of_address(address: str) -> Cluster:
     client_of = _distributed().Client
 
     def opened(stack: ExitStack) -> Any:
-        return stack.enter_context(client_of(address))
+        return stack.enter_context(_in_time(partial(client_of, address, timeout=_timeout())))
 
     with ExitStack() as stack:
         try:
             return _running_cluster(opened(stack), opened)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise InvalidParameter(
                 f"{option('executor', address)}: no dask scheduler answers there ({error}); "
-                "expected an address such as 'tcp://10.0.0.1:8786'."
+                "expected an address such as 'tcp://10.0.0.1:8786' of one that runs."
             ) from error
+
+
+def _timeout() -> float:
+    configured = dask.config.get("distributed.comm.timeouts.connect", None)
+    return min(CONNECT, parse_timedelta(configured) if configured else CONNECT)
+
+
+def _in_time(connect: Callable[[], Any]) -> Any:
+    """Return a client; give up where whatever listens at the address is not a scheduler.
+
+    The client's own timeout does not end its wait for an answer that never comes.
+    """
+    answers: list[Any] = []
+
+    def wait() -> None:
+        try:
+            answers.append(connect())
+        except Exception as error:  # noqa: BLE001 - raised below
+            answers.append(error)
+
+    thread = threading.Thread(target=wait, name="tilewise-connect", daemon=True)
+    thread.start()
+    limit = 2 * _timeout()
+    thread.join(limit)
+    answer = answers[0] if answers else OSError(f"no answer within {limit:g} s")
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def of_cluster(cluster: Any) -> Cluster:
@@ -201,10 +289,16 @@ def local(workers: int | None) -> Cluster:
     distributed = _distributed()
     count = workers or processors()
 
+    request = option("executor", DISTRIBUTED)
+    check_main_guard(request)
+
     def opened(stack: ExitStack) -> Any:
-        cluster = distributed.LocalCluster(
-            n_workers=count, threads_per_worker=1, dashboard_address=":0", memory_limit=0
-        )
+        try:
+            cluster = distributed.LocalCluster(
+                n_workers=count, threads_per_worker=1, dashboard_address=":0", memory_limit=0
+            )
+        except RuntimeError as error:
+            raise unguarded(request, str(error)) from error
         return stack.enter_context(distributed.Client(stack.enter_context(cluster)))
 
     return Cluster(opened, count, 1, None, f"a dask cluster of {count} processes", is_local=True)
@@ -237,6 +331,13 @@ def of_jobs(system: str, jobs: int | None) -> Cluster:
         )
     processes = int(described.get("processes") or 1)
     make = getattr(dask_jobqueue, JOB_SYSTEMS[system])
+    command = (getattr(make.job_cls, "submit_command", None) or "").partition(" ")[0]
+    if command and shutil.which(command) is None:
+        raise InvalidParameter(
+            f"{option('executor', system)}: the command {command!r}, which submits jobs, is not on "
+            "this machine: expected a machine from which jobs are submitted, such as the cluster's "
+            "login node. Start the run there, or give the address of a scheduler that runs."
+        )
 
     def opened(stack: ExitStack) -> Any:
         # Another scheduler on this machine may have the usual port of the dashboard.
