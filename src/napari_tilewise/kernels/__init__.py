@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from napari_tilewise.kernels.bilateral_weights import bilateral_filtered, is_bilateral
     from napari_tilewise.kernels.blended_maps import blended_maps, block_counts
     from napari_tilewise.kernels.run_lists import RunLists
+    from napari_tilewise.kernels.spaced_points import (
+        keeps_distance,
+        plane_samples,
+        samples_plane,
+        spaced,
+    )
     from napari_tilewise.kernels.thinning_tables import thinned
     from napari_tilewise.kernels.total_variation import VariationIteration
     from napari_tilewise.kernels.whole_number_sums import (
@@ -112,6 +118,10 @@ _HOMES = {
     "is_bilateral": "bilateral_weights",
     "region_columns": "whole_number_sums",
     "sums_regions": "whole_number_sums",
+    "keeps_distance": "spaced_points",
+    "plane_samples": "spaced_points",
+    "samples_plane": "spaced_points",
+    "spaced": "spaced_points",
     "thinned": "thinning_tables",
 }
 """The module of each part that stands for no function."""
@@ -158,9 +168,13 @@ __all__ = [
     "blended_maps",
     "block_counts",
     "is_bilateral",
+    "keeps_distance",
     "level",
     "levels",
+    "plane_samples",
     "region_columns",
+    "samples_plane",
+    "spaced",
     "sums_regions",
     "thinned",
 ]

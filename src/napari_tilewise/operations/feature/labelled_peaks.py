@@ -170,13 +170,18 @@ def spaced_peaks(
     p_norm
         The order of the Minkowski distance.
     """
-    if spacing > 1:
+    from napari_tilewise.kernels import keeps_distance, spaced
+
+    most = int(max_count) if np.isfinite(max_count) else None
+    if spacing > 1 and keeps_distance(coordinates, spacing, p_norm):
+        coordinates = spaced(coordinates, spacing, p_norm, most)
+    elif spacing > 1:
         ensure_spacing = reach("_shared.coord", "ensure_spacing")
         coordinates = ensure_spacing(
             coordinates,
             spacing=spacing,
             p_norm=p_norm,
-            max_out=int(max_count) if np.isfinite(max_count) else None,
+            max_out=most,
         )
     return coordinates[: int(max_count)] if len(coordinates) > max_count else coordinates
 

@@ -203,13 +203,46 @@ class Zoom:
         self, image: np.ndarray, axis_samples: list[tuple[np.ndarray, int]]
     ) -> np.ndarray:
         """Return the image at a grid of coordinates, per axis with the position of pixel 0."""
-        mode = MODES[self.mode]
         out = np.empty([len(samples) for samples, _ in axis_samples], image.dtype)
-        image, pad = spline_filter(image, self.order, mode, self.cval)
+        image, pad = spline_filter(image, self.order, MODES[self.mode], self.cval)
         # ndimage adds the padding to the coordinates, which rounds them: it must precede the shift.
-        positions = np.ix_(
-            *((samples + pad) - first_pixel for samples, first_pixel in axis_samples)
-        )
+        lines = [(samples + pad) - first_pixel for samples, first_pixel in axis_samples]
+        for rows, columns in self._sample_between(image, lines, out):
+            self._map([image, lines[0][rows], lines[1][columns]], out[rows, columns])
+        if len(lines) != 2:
+            self._map([image, *lines], out)
+        return out
+
+    def _sample_between(
+        self, image: np.ndarray, lines: list[np.ndarray], out: np.ndarray
+    ) -> list[Region]:
+        """Sample a plane where all samples lie between pixels; return the boxes around that part.
+
+        The border mode decides the others, which `ndimage` samples.
+        """
+        if len(lines) != 2:
+            return []
+        from napari_tilewise.kernels import plane_samples, samples_plane
+
+        rows, columns = (_between(line, n) for line, n in zip(lines, image.shape, strict=True))
+        inner = [lines[0][rows], lines[1][columns]]
+        everything = slice(None)
+        if self.order != 1 or not all(map(len, inner)) or not samples_plane(image, inner):
+            return [(everything, everything)]
+        plane_samples(image, inner, out[rows, columns])
+        return [
+            (slice(0, rows.start), everything),
+            (slice(rows.stop, None), everything),
+            (rows, slice(0, columns.start)),
+            (rows, slice(columns.stop, None)),
+        ]
+
+    def _map(self, image_and_lines: list[np.ndarray], out: np.ndarray) -> None:
+        """Sample an image at the crossings of lines by `ndimage`, in slabs."""
+        image, *lines = image_and_lines
+        if not out.size:
+            return
+        positions = np.ix_(*lines)
         rows = max(1, SLAB // max(1, out[0].size))
         for start in range(0, len(out), rows):
             part = out[start : start + rows]
@@ -219,11 +252,18 @@ class Zoom:
                 grid,
                 output=part,
                 order=self.order,
-                mode=mode,
+                mode=MODES[self.mode],
                 cval=self.cval,
                 prefilter=False,
             )
-        return out
+
+
+def _between(line: np.ndarray, n: int) -> slice:
+    """Return the longest run of samples from the first pixel on and before the last."""
+    inside = np.flatnonzero((line >= 0) & (np.floor(line) < n - 1))
+    if not len(inside) or inside[-1] - inside[0] + 1 != len(inside):
+        return slice(0, 0)
+    return slice(int(inside[0]), int(inside[-1]) + 1)
 
 
 def spline_filter(image: np.ndarray, order: int, mode: str, cval: float) -> tuple[np.ndarray, int]:
