@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -94,3 +96,26 @@ def test_a_library_that_is_off_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "level", lambda: None)
     with pytest.raises(RuntimeError, match="Kernels are off"):
         library.call("label", np.zeros(3))
+
+
+def test_parts_are_no_modules() -> None:
+    """A part that is named like a module would be hidden by it once that is imported."""
+    from napari_tilewise import kernels
+
+    for path, kernel in KERNELS.items():
+        assert kernel.stands_for == path
+    for name in kernels.__all__:
+        assert not isinstance(getattr(kernels, name), ModuleType)
+        assert find_spec(f"napari_tilewise.kernels.{name}") is None
+
+
+def test_a_kernel_imports_no_others() -> None:
+    code = (
+        "import sys; from napari_tilewise.kernels import KERNELS; KERNELS['numpy.bincount'];"
+        "print(*sorted(m for m in sys.modules if 'kernels.' in m))"
+    )
+    command = [sys.executable, "-c", code]
+    output = subprocess.run(command, capture_output=True, text=True, check=True)
+    modules = {name.rpartition(".")[2] for name in output.stdout.split()}
+    assert "whole_number_sums" in modules
+    assert "separable" not in modules

@@ -84,8 +84,8 @@ def _may_pay(operation: Operation, pixels: int) -> bool:
 
 
 def _takes_small(operation: Operation, pixels: int) -> bool:
-    is_plain = operation.plan_of is tiled or operation.cost.small_at_once
-    return is_plain and pixels <= SMALL
+    """Return whether the function itself may get an image whole: no plan checks it before."""
+    return operation.plan_of is tiled and pixels <= SMALL
 
 
 def _has_kernel(operation: Operation, pixels: int) -> bool:

@@ -16,7 +16,7 @@ from napari_tilewise.kernels.library import LEVELS, available, level, levels
 
 if TYPE_CHECKING:
     from napari_tilewise.kernels.bilateral_weights import bilateral_filtered, is_bilateral
-    from napari_tilewise.kernels.blended_maps import blended_maps, block_counts
+    from napari_tilewise.kernels.level_maps import blended_maps, block_counts
     from napari_tilewise.kernels.run_lists import RunLists
     from napari_tilewise.kernels.spaced_points import (
         keeps_distance,
@@ -113,8 +113,8 @@ _HOMES = {
     "RunLists": "run_lists",
     "VariationIteration": "total_variation",
     "bilateral_filtered": "bilateral_weights",
-    "blended_maps": "blended_maps",
-    "block_counts": "blended_maps",
+    "blended_maps": "level_maps",
+    "block_counts": "level_maps",
     "is_bilateral": "bilateral_weights",
     "region_columns": "whole_number_sums",
     "sums_regions": "whole_number_sums",

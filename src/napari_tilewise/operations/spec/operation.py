@@ -227,9 +227,6 @@ class Cost:
     measured, not guessed, as nothing else runs then. Unless given, it is what tiles take."""
     at_once: int = 2**18
     """Pixels up to which a kernel that stands for the function gets an image in memory whole."""
-    small_at_once: bool = False
-    """Whether the function itself gets small images whole: its plan checks nothing that the
-    declaration does not. Where the plan is `tiled` it does."""
     largest_region: Callable[[Call], int] | None = None
     """Pixels of the largest region that passes visit besides tiles, where that may be more."""
     holds_gil: bool = False
