@@ -45,6 +45,19 @@ def test_a_run_needs_no_window():
     assert not modules_after("from napari_tilewise import apply, run") & gui
 
 
+RUN = """
+import numpy as np, napari_tilewise as tw
+np.save({source!r}, np.zeros((64, 64), np.uint8))
+tw.run("filters.gaussian", {source!r}, {destination!r})
+"""
+
+
+def test_a_run_from_a_file_into_a_file_needs_no_dask(tmp_path):
+    paths = {"source": str(tmp_path / "a.npy"), "destination": str(tmp_path / "b.ome.zarr")}
+    code = RUN.format(**paths)
+    assert not modules_after(code) & {"dask", "distributed", "pandas", "xarray", "matplotlib"}
+
+
 def test_every_public_name_is_there():
     import napari_tilewise
 

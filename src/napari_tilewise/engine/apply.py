@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
-import dask.array as da
 import numpy as np
 
 from napari_tilewise import axes as _axes
@@ -18,12 +17,11 @@ from napari_tilewise.engine.labelled import (
     pixels_of,
     plain_images,
 )
-from napari_tilewise.engine.lazy import as_source, to_dask
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.planes import LoopedCall, Planes
 from napari_tilewise.engine.result_axes import ResultAxis, result_axes
 from napari_tilewise.engine.session import Session
-from napari_tilewise.engine.source import PlaneView
+from napari_tilewise.engine.source import PlaneView, array_source, is_dask
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import processors
@@ -37,6 +35,8 @@ from napari_tilewise.operations.spec.parameters import OtherImage, is_image
 if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
+
+    import dask.array as da
 
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.source import Source
@@ -270,7 +270,9 @@ def results_of(
 
 def _checked_image(operation: Operation, image: Value) -> tuple[Value, bool]:
     """Return the image, and whether it is in memory, so that the result is computed at once."""
-    if isinstance(image, list | tuple) and any(isinstance(item, da.Array) for item in image):
+    if isinstance(image, list | tuple) and any(map(is_dask, image)):
+        import dask.array as da
+
         image = da.stack(image)  # the results of a lazy operation that returns several
     if isinstance(image, np.ma.MaskedArray):
         raise InvalidImage(
@@ -295,11 +297,16 @@ def eager_image(image: Value) -> tuple[Value, bool]:
 def _result(stack: Stack, *, eager: bool, stored: Materialized | None = None) -> Value:
     if not stack.is_image and (eager or stack.plane_shape is None):
         return stack.value()
-    array: Value = compute(stack, stored) if eager else to_dask(stack)
+    if eager:
+        array: Value = compute(stack, stored)
+    else:
+        from napari_tilewise.engine.lazy import to_dask
+
+        array = to_dask(stack)
     kind = stack.call.operation.result.split
     if kind is None or stack.channel is None:
         return array
-    images = np.moveaxis(array, stack.channel, 0) if eager else da.moveaxis(array, stack.channel, 0)
+    images = np.moveaxis(array, stack.channel, 0)  # dask has its own, which NumPy calls
     return kind(images[number] for number in range(len(images)))
 
 
@@ -358,6 +365,10 @@ def build(
 def _source(image: Value, session: Session) -> Source:
     if isinstance(image, Stack | Materialized | PlaneView):
         return image
+    if not is_dask(image):
+        return array_source(image, session.cache)
+    from napari_tilewise.engine.lazy import as_source
+
     return as_source(image, session.cache)
 
 

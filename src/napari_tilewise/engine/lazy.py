@@ -19,7 +19,7 @@ import numpy as np
 from dask.local import get_sync
 from dask.optimization import cull
 
-from napari_tilewise.engine.source import ArraySource, ChunkedSource, Source
+from napari_tilewise.engine.source import ChunkedSource, Source, array_source
 from napari_tilewise.engine.system.pool import single_threaded_libraries
 from napari_tilewise.errors import InvalidImage
 
@@ -123,15 +123,8 @@ def as_source(array: Any, cache: ChunkCache | None = None) -> Source:
     InvalidImage
         For anything without `shape`, `dtype` and slicing.
     """
-    if isinstance(array, np.ndarray):
-        return ArraySource(array)
     if isinstance(array, da.Array):
         if (stack := _STACKS.get(array.name)) is not None:
             return stack
         return ChunkedSource(_DaskBlocks(array), cache)
-    if not all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__")):
-        raise InvalidImage(
-            f"Cannot process a {type(array).__name__}: expected a NumPy, dask or Zarr array, or "
-            "anything with shape, dtype and slicing."
-        )
-    return ChunkedSource(array, cache)
+    return array_source(array, cache)

@@ -6,6 +6,7 @@ Every room downstream sees the same four things: `shape`, `dtype`, `chunks` and 
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from functools import partial
 from math import prod
@@ -172,6 +173,37 @@ class ChunkedSource:
                 f"{extent(box)}: expected an array-like whose slicing follows NumPy's."
             )
         return chunk.view() if chunk.base is not None or chunk is self.array else chunk
+
+
+def is_dask(array: object) -> bool:
+    """Return whether something is a dask array; dask is not imported for it."""
+    dask_array: Any = sys.modules.get("dask.array")
+    return dask_array is not None and isinstance(array, dask_array.Array)
+
+
+def array_source(array: Any, cache: ChunkCache | None = None) -> Source:
+    """Return any array-like but a dask array, which `lazy` knows, as a source of pixels.
+
+    Parameters
+    ----------
+    array
+        Anything with shape, dtype and slicing.
+    cache
+        For decoded chunks; the process's own unless given.
+
+    Raises
+    ------
+    InvalidImage
+        For anything else.
+    """
+    if isinstance(array, np.ndarray):
+        return ArraySource(array)
+    if not all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__")):
+        raise InvalidImage(
+            f"Cannot process a {type(array).__name__}: expected a NumPy, dask or Zarr array, or "
+            "anything with shape, dtype and slicing."
+        )
+    return ChunkedSource(array, cache)
 
 
 class PlaneView:
