@@ -14,8 +14,8 @@ _BLOCK, _PART = 0x70, 0x2A
 _DYES = ("Green", "Red", "Blue")
 
 
-def write_lif(path: Path, pixels: np.ndarray, sizes: tuple[float, ...]) -> None:
-    """Write channels of volumes as the one image of a file.
+def write_lif(path: Path, pixels: np.ndarray, sizes: tuple[float, ...], *more: np.ndarray) -> None:
+    """Write channels of volumes as the images of a file.
 
     Parameters
     ----------
@@ -25,7 +25,24 @@ def write_lif(path: Path, pixels: np.ndarray, sizes: tuple[float, ...]) -> None:
         Unsigned integers; axes c, z, y, x.
     sizes
         Size of a pixel along z, y and x, in micrometers.
+    more
+        Pixels of further images.
     """
+    scenes = (pixels, *more)
+    images = "".join(_image(scene, sizes, number) for number, scene in enumerate(scenes, 1))
+    file = _element(path.name, f'<Experiment Path="{path.name}"/>', (0, 0), images)
+    xml = f'<LMSDataContainerHeader Version="2">{file}</LMSDataContainerHeader>'
+    header = struct.pack("<BI", _PART, len(xml)) + xml.encode("utf-16-le")
+    blocks = [_block(header)]
+    for number, data in enumerate((b"", *(scene.tobytes() for scene in scenes))):
+        name = f"MemBlock_{number}"
+        head = struct.pack("<BQBI", _PART, len(data), _PART, len(name)) + name.encode("utf-16-le")
+        blocks.append(_block(head) + data)
+    path.write_bytes(b"".join(blocks))
+
+
+def _image(pixels: np.ndarray, sizes: tuple[float, ...], number: int) -> str:
+    """Return the description of an image whose pixels are in the block of a number."""
     depth = 8 * pixels.itemsize
     steps = [pixels.itemsize]
     for length in reversed(pixels.shape[1:]):
@@ -42,21 +59,12 @@ def write_lif(path: Path, pixels: np.ndarray, sizes: tuple[float, ...]) -> None:
         f'Length="{(n - 1) * size * 1e-6}" Unit="m" BitInc="0" BytesInc="{step}"/>'
         for axis, (n, size, step) in enumerate(lengths, 1)
     )
-    image = _element(
-        "image",
+    return _element(
+        "image" if number == 1 else f"image {number}",
         f'<Image TextDescription=""><ImageDescription><Channels>{channels}</Channels>'
         f"<Dimensions>{dimensions}</Dimensions></ImageDescription></Image>",
-        (pixels.nbytes, 1),
+        (pixels.nbytes, number),
     )
-    file = _element(path.name, f'<Experiment Path="{path.name}"/>', (0, 0), image)
-    xml = f'<LMSDataContainerHeader Version="2">{file}</LMSDataContainerHeader>'
-    header = struct.pack("<BI", _PART, len(xml)) + xml.encode("utf-16-le")
-    blocks = [_block(header)]
-    for number, data in enumerate((b"", pixels.tobytes())):
-        name = f"MemBlock_{number}"
-        head = struct.pack("<BQBI", _PART, len(data), _PART, len(name)) + name.encode("utf-16-le")
-        blocks.append(_block(head) + data)
-    path.write_bytes(b"".join(blocks))
 
 
 def _element(name: str, data: str, memory: tuple[int, int], children: str = "") -> str:

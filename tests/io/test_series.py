@@ -8,6 +8,7 @@ import yaml
 import napari_tilewise as tw
 from napari_tilewise.cli import main
 from napari_tilewise.errors import InvalidParameter, SourceWarning
+from tests.io import leica
 
 RNG = np.random.default_rng(0)
 FIRST = RNG.integers(0, 999, (3, 40, 50), np.uint16)
@@ -118,3 +119,18 @@ def test_each_dataset_of_an_hdf5_file_is_an_item(tmp_path):
     items = tw.items(tmp_path)
     assert [item.source.rpartition("::")[2] for item in items] == ["/more/mask", "/raw"]
     assert [item.stem for item in items] == ["a_more_mask", "a_raw"]
+
+
+def test_scenes_of_a_microscope_are_series(tmp_path):
+    pytest.importorskip("bioio_lif")
+    path = tmp_path / "cells.lif"
+    scenes = RNG.integers(0, 999, (2, 1, 3, 40, 50), np.uint16)
+    leica.write_lif(path, scenes[0], (2.0, 0.5, 0.5), scenes[1])
+    image = tw.open(path, series=1)
+    np.testing.assert_array_equal(pixels(image), scenes[1, 0])
+    assert [entry.name for entry in image.all_series] == ["image", "image 2"]
+    with pytest.warns(SourceWarning, match="holds 2 images"):
+        np.testing.assert_array_equal(pixels(tw.open(path)), scenes[0, 0])
+    assert [item.source for item in tw.items(tmp_path)] == [f"{path}[0]", f"{path}[1]"]
+    report = tw.batch("filters.sobel", tmp_path, tmp_path / "out", backend="serial", over="z")
+    assert report.done == 6
