@@ -38,6 +38,11 @@ RED_GREEN_BLUE = (
 )
 """The samples of a colour picture, as channels."""
 ALPHA = Channel("Alpha")
+GRAY = Channel("Gray")
+INKS = (Channel("Cyan"), Channel("Magenta"), Channel("Yellow"), Channel("Black"))
+"""The samples of a picture for print."""
+LUMA_CHROMA = (Channel("Y"), Channel("Cb"), Channel("Cr"))
+"""Brightness and colour differences."""
 """The fourth sample of a colour picture."""
 
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.io.image import KEY, Image, bare
-from napari_tilewise.io.metadata.channels import of_samples
+from napari_tilewise.io.metadata.channels import (
+    ALPHA,
+    GRAY,
+    INKS,
+    LUMA_CHROMA,
+    RED_GREEN_BLUE,
+    Channel,
+)
 from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SUFFIXES = (
@@ -21,6 +31,19 @@ SUFFIXES = (
     ".pnm", ".avif", ".tga",
 )  # fmt: skip
 """Suffixes of pictures that Pillow reads."""
+_MODES: Mapping[str, tuple[Channel, ...]] = MappingProxyType(
+    {
+        "RGB": RED_GREEN_BLUE,
+        "RGBA": (*RED_GREEN_BLUE, ALPHA),
+        "LA": (GRAY, ALPHA),
+        "CMYK": INKS,
+        "YCbCr": LUMA_CHROMA,
+        "HSV": (Channel("Hue"), Channel("Saturation"), Channel("Value")),
+        "LAB": (Channel("L"), Channel("a"), Channel("b")),
+    }
+)
+"""The samples of a pixel in each of Pillow's modes that have several."""
+_PALETTES = {"P", "PA"}
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 """The first bytes of a PNG."""
 
@@ -38,32 +61,74 @@ def open_picture(path: Path, name: str, expected: str) -> Image:
         The formats that can be read, for the message.
     """
     import imageio.v3 as iio
-    from PIL.Image import DecompressionBombError
+    from PIL import Image as pillow
 
-    _refuse_deep_colour(path, name)
+    _refuse_depth(path, name)
     try:
+        with pillow.open(path) as picture:
+            mode = picture.mode
         data = np.asarray(iio.imread(path, plugin="pillow"))
-    except (*DECODE_ERRORS, DecompressionBombError) as exc:
+    except (*DECODE_ERRORS, pillow.DecompressionBombError) as exc:
         reason = str(exc).partition("\n")[0]
         raise SourceUnreadable(
             f"{name!r} cannot be read as an image ({type(exc).__name__}: {reason}); "
             f"expected one of {expected}: convert it, or restore it from its original."
         ) from exc
-    is_color = data.ndim > 2 and data.shape[-1] in {3, 4}
-    axes = "q" * (data.ndim - 2 - is_color) + "yx" + "c" * is_color
+    samples = () if data.ndim < 3 else _samples(mode, data.shape[-1])
+    axes = "q" * (data.ndim - 2 - bool(samples)) + "yx" + "c" * bool(samples)
     image = bare(data, name, path.suffix.lstrip(".").lower() or "picture", tuple(axes))
-    return replace(image, channels=of_samples(data.shape[-1]) if is_color else ())
+    return replace(image, channels=samples)
 
 
-def _refuse_deep_colour(path: Path, name: str) -> None:
-    """Refuse a PNG of 16-bit colours, of which Pillow would silently drop 8 bits."""
+def _samples(mode: str, count: int) -> tuple[Channel, ...]:
+    """Return what the samples of a pixel are, by Pillow's name of the mode; empty: grey frames."""
+    if mode in _PALETTES:  # read as the colours
+        return (*RED_GREEN_BLUE, ALPHA)[:count]
+    samples = _MODES.get(mode, ())
+    return samples if len(samples) == count else ()
+
+
+def _refuse_depth(path: Path, name: str) -> None:
+    """Refuse colours of more than 8 bits, of which Pillow would silently drop the others."""
     with path.open("rb") as file:
-        start = file.read(26)
-    if start.startswith(PNG_SIGNATURE) and len(start) == 26 and start[24] == 16 and start[25] != 0:
+        start = file.read(4096)
+    bits = next((bits for depth in (_png, _pnm, _jpeg_2000, _avif) if (bits := depth(start))), 8)
+    if bits > 8:
+        kind = path.suffix.lstrip(".").upper() or "picture"
         raise SourceUnreadable(
-            f"{name!r} is a PNG of 16-bit colours, which cannot be read in full; expected 8 bits "
-            "a colour, or 16-bit grey: convert it to TIFF."
+            f"{name!r} is a {kind} of {bits}-bit colours, which cannot be read in full; expected 8 "
+            "bits a colour, or grey: convert it to TIFF."
         )
+
+
+def _png(start: bytes) -> int | None:
+    """Return the bits of a colour of a PNG; None for other files and for grey."""
+    is_png = start.startswith(PNG_SIGNATURE) and len(start) >= 26
+    return start[24] if is_png and start[25] != 0 else None
+
+
+def _pnm(start: bytes) -> int | None:
+    """Return the bits of a colour of a PPM; None for other files and for grey."""
+    head = re.match(rb"P6\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s+(\d+)\s", start)
+    return None if head is None else int(head[1]).bit_length()
+
+
+def _jpeg_2000(start: bytes) -> int | None:
+    """Return the bits of a colour of a JPEG 2000; None for other files and for grey."""
+    position = start.find(b"\xff\x4f\xff\x51")
+    if position < 0 or len(start) < position + 43:
+        return None
+    (components,) = struct.unpack_from(">H", start, position + 40)
+    return (start[position + 42] & 0x7F) + 1 if components > 1 else None
+
+
+def _avif(start: bytes) -> int | None:
+    """Return the bits of a sample of an AVIF; None for other files."""
+    position = start.find(b"av1C")
+    if start[4:8] != b"ftyp" or position < 0 or len(start) < position + 7:
+        return None
+    flags = start[position + 6]
+    return 12 if flags & 0x20 else 10 if flags & 0x40 else 8
 
 
 def read_text(path: Path) -> str | None:

@@ -21,7 +21,6 @@ from napari_tilewise.io.metadata.channels import (
     count_of,
     from_imagej,
     from_ome,
-    of_samples,
 )
 from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.readers.checked_arrays import (
@@ -32,6 +31,12 @@ from napari_tilewise.io.readers.checked_arrays import (
 )
 from napari_tilewise.io.readers.library_messages import library_messages
 from napari_tilewise.io.readers.tiff_integrity import check_end, check_planes, file_names
+from napari_tilewise.io.readers.tiff_samples import (
+    InvertedPixels,
+    is_white_zero,
+    samples_of_page,
+    warn_of_palette,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +77,7 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
             check_series(number, len(tiff.series), name)
             check_planes(tiff, number, name)
             series = tiff.series[number]
+            warn_of_palette(tiff, series.keyframe, name)
             entries = series_entries(tiff)
             axes = _letters(series.axes)
             sizes = _sizes(tiff, number)
@@ -187,6 +193,8 @@ def open_level(path: str, name: str, level: int, number: int = 0) -> CheckedArra
     reopen = partial(open_level, path, name, level, number)
     with tifffile.TiffFile(path) as tiff:
         pages = tiff.series[number].levels[level]
+        page = pages.keyframe
+        highest = 2**page.bitspersample - 1 if is_white_zero(tiff, page) else None
         if pages.dataoffset is not None and pages.size:
             pixels = np.memmap(
                 path,
@@ -195,9 +203,13 @@ def open_level(path: str, name: str, level: int, number: int = 0) -> CheckedArra
                 offset=pages.dataoffset,
                 shape=pages.shape,
             )
-            return CheckedArray(CheckedMap(pixels), name, reopen=reopen)
+            mapped = CheckedMap(pixels)
+            array = mapped if highest is None else InvertedPixels(mapped, highest)
+            return CheckedArray(array, name, reopen=reopen)
     store: Any = tifffile.imread(path, aszarr=True, series=number, level=level)
-    return CheckedArray(zarr.open_array(store, mode="r"), name, reopen=reopen, close=store.close)
+    stored: Any = zarr.open_array(store, mode="r")
+    array = stored if highest is None else InvertedPixels(stored, highest)
+    return CheckedArray(array, name, reopen=reopen, close=store.close)
 
 
 def _check_codec(tiff: tifffile.TiffFile, name: str) -> None:
@@ -219,8 +231,9 @@ def _channels(
 ) -> tuple[Channel, ...]:
     """Return the names and colours of the channels of a TIFF."""
     count = count_of(axes, shape) if len(axes) == len(shape) else 1
-    if tiff.pages.first.photometric == tifffile.PHOTOMETRIC.RGB and count > 1:
-        return of_samples(count)
+    samples = samples_of_page(tiff.series[number].keyframe, count)
+    if samples:
+        return samples
     with suppress(ElementTree.ParseError, ValueError, TypeError):
         if tiff.is_ome and tiff.ome_metadata:
             pixels = _pixels(tiff.ome_metadata, number)

@@ -1,0 +1,140 @@
+"""Colours and depth are what the file says: read as such, or refused with the reason."""
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image as pillow
+
+import napari_tilewise as tw
+from napari_tilewise.errors import SourceUnreadable, SourceWarning
+
+imagecodecs = pytest.importorskip("imagecodecs")
+RNG = np.random.default_rng(0)
+RGB = RNG.integers(0, 255, (40, 50, 3), np.uint8)
+COLOURS = ["Red", "Green", "Blue"]
+
+
+def names(image):
+    return [channel.name for channel in image.channels]
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix", "expected"),
+    [
+        ("RGB", "png", ["Red", "Green", "Blue"]),
+        ("RGBA", "png", ["Red", "Green", "Blue", "Alpha"]),
+        ("LA", "png", ["Gray", "Alpha"]),
+        ("P", "png", ["Red", "Green", "Blue"]),
+        ("CMYK", "jpg", ["Cyan", "Magenta", "Yellow", "Black"]),
+        ("L", "png", []),
+        ("1", "png", []),
+    ],
+)
+def test_samples_of_pictures_have_the_names_of_their_mode(tmp_path, mode, suffix, expected):
+    path = tmp_path / f"a.{suffix}"
+    pillow.fromarray(RGB).convert(mode).save(path)
+    image = tw.open(path)
+    assert names(image) == expected
+    assert image.axes == (("y", "x", "c") if expected else ("y", "x"))
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_frames_of_grey_are_no_samples(tmp_path, count):
+    frames = [pillow.fromarray(RNG.integers(0, 255, (count, count), np.uint8)) for _ in range(5)]
+    path = tmp_path / "a.gif"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    image = tw.open(path)
+    assert image.data.shape[0] == 5
+    assert image.axes[1:3] == ("y", "x")
+
+
+def deep_ppm(path):
+    path.write_bytes(b"P6\n# deep\n50 40\n65535\n" + RGB.astype(">u2").tobytes())
+
+
+def deep_jpeg_2000(path):
+    path.write_bytes(imagecodecs.jpeg2k_encode(RGB.astype(np.uint16) * 200, level=0))
+
+
+def deep_avif(path):
+    path.write_bytes(imagecodecs.avif_encode(RGB.astype(np.uint16) * 4, bitspersample=10))
+
+
+@pytest.mark.parametrize(
+    ("write", "suffix", "bits"),
+    [(deep_ppm, "ppm", 16), (deep_jpeg_2000, "jp2", 16), (deep_avif, "avif", 10)],
+)
+def test_deep_colours_that_would_be_cut_to_8_bits_are_refused(tmp_path, write, suffix, bits):
+    path = tmp_path / f"a.{suffix}"
+    write(path)
+    with pytest.raises(SourceUnreadable, match=f"{bits}-bit colours, which cannot be read in full"):
+        tw.open(path)
+    pillow.fromarray(RGB).save(path)
+    assert names(tw.open(path)) == ["Red", "Green", "Blue"]
+
+
+def test_deep_grey_is_read_in_full(tmp_path):
+    deep = RNG.integers(0, 65535, (40, 50), np.uint16)
+    pillow.fromarray(deep).save(tmp_path / "a.jp2")
+    (tmp_path / "a.pgm").write_bytes(b"P5\n50 40\n65535\n" + deep.astype(">u2").tobytes())
+    for name in ("a.jp2", "a.pgm"):
+        np.testing.assert_array_equal(tw.open(tmp_path / name).data[:], deep)
+
+
+def test_a_slide_with_luma_and_chroma_stays_a_colour_picture(tmp_path):
+    path, converted = tmp_path / "a.tif", tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, RGB, photometric="ycbcr", compression="jpeg", tile=(16, 16))
+    image = tw.open(path)
+    assert names(image) == ["Red", "Green", "Blue"]
+    np.testing.assert_array_equal(image.data[:], tifffile.imread(path))
+    tw.convert(path, converted)
+    with tifffile.TiffFile(converted) as tiff:
+        assert tiff.pages.first.photometric == tifffile.PHOTOMETRIC.RGB
+
+
+@pytest.mark.parametrize(
+    ("count", "options", "expected"),
+    [
+        (2, {"photometric": "minisblack", "extrasamples": ["unassalpha"]}, ["Gray", "Alpha"]),
+        (4, {"photometric": "separated"}, ["Cyan", "Magenta", "Yellow", "Black"]),
+        (
+            4,
+            {"photometric": "rgb", "extrasamples": ["unassalpha"]},
+            ["Red", "Green", "Blue", "Alpha"],
+        ),
+        (
+            4,
+            {"photometric": "rgb", "extrasamples": ["unspecified"]},
+            ["Red", "Green", "Blue", None],
+        ),
+        (4, {"photometric": "minisblack"}, []),
+        (3, {"photometric": "minisblack"}, []),
+    ],
+)
+def test_samples_of_tiffs_are_what_the_file_says(tmp_path, count, options, expected):
+    path = tmp_path / "a.tif"
+    pixels = RNG.integers(0, 255, (40, 50, count), np.uint8)
+    tifffile.imwrite(path, pixels, planarconfig="contig", metadata=None, **options)
+    image = tw.open(path)
+    assert names(image) == expected
+    assert image.axes == ("y", "x", "c")
+    np.testing.assert_array_equal(image.data[:], pixels)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_where_zero_is_white_it_is_read_as_black(tmp_path, dtype, compression):
+    path, pixels = tmp_path / "a.tif", RGB[..., 0].astype(dtype)
+    tifffile.imwrite(path, pixels, photometric="miniswhite", compression=compression)
+    image = tw.open(path)
+    np.testing.assert_array_equal(image.data[:], np.iinfo(dtype).max - pixels)
+    assert image.data.dtype == dtype
+    tw.run("filters.sobel", path, tmp_path / "b.ome.zarr", executor="threads")
+
+
+def test_a_palette_is_said(tmp_path):
+    path, pixels = tmp_path / "a.tif", RGB[..., 0]
+    colours = RNG.integers(0, 65535, (3, 256), np.uint16)
+    tifffile.imwrite(path, pixels, photometric="palette", colormap=colours)
+    with pytest.warns(SourceWarning, match="its pixels are numbers of colours"):
+        np.testing.assert_array_equal(tw.open(path).data[:], pixels)
