@@ -134,7 +134,7 @@ class _Grid:
             around.append(np.clip(np.stack([lower, lower + 1], axis=1), 0, n - 1))
             weights.append(np.stack([1 - distance, distance], axis=1))
         if _has_kernel(grays):
-            from napari_tilewise.kernels.blended_maps import blended_maps  # not the module
+            from napari_tilewise.kernels import blended_maps
 
             return blended_maps(grays, around, weights, maps)
         result = np.zeros(grays.shape, np.float32)
