@@ -239,6 +239,7 @@ def test_what_does_not_fit_is_refused(coins: Image) -> None:
         tw.apply("filters.gaussian", coins, cancel=cancel)
 
 
+@pytest.mark.gui
 def test_the_examples_of_the_page_run(make_napari_viewer: Any) -> None:
     page = (ROOT / "docs/scripting.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
