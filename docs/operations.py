@@ -14,7 +14,7 @@ from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations import BUILT_IN
 from napari_tilewise.operations.not_operations import NOT_OPERATIONS
 from napari_tilewise.operations.spec.docstrings import resolve
-from napari_tilewise.operations.spec.libraries import NUMPY_FUNCTIONS, function_path
+from napari_tilewise.operations.spec.libraries import NUMPY, function_path, library_of
 from napari_tilewise.operations.spec.operation import Exactness, Kind, Operation
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ MODULES = (
     "color",
     "util",
     "ndimage",
+    "numpy",
 )
 """The libraries' modules that hold image operations, in the page's order."""
 
@@ -43,8 +44,8 @@ HEAD = """\
 # Operations
 
 Every public function of scikit-image's modules {modules} and of `scipy.ndimage` that takes or \
-makes an image, and how it tiles. {count} operations; the other public names stand [at the \
-end](#not-operations), each with the reason why.
+makes an image, with some of NumPy's, and how it tiles. {count} operations; the other public \
+names stand [at the end](#not-operations), each with the reason why.
 
 - **kind**: how it tiles. `pointwise`: pixel by pixel. `neighbourhood`: with a finite halo. \
 `statistic`: numbers gathered over the whole image first. `connected`: pieces joined across tiles. \
@@ -122,8 +123,9 @@ def section(module: str, operations: Iterable[Operation]) -> Iterator[str]:
 
 def public_names() -> dict[str, object]:
     """Return every public name of the modules, by its path below `skimage` or `scipy`."""
-    found = {key: resolve(key) for key in NUMPY_FUNCTIONS}
-    for module in MODULES:
+    numpy_keys = (key for key in BUILT_IN if library_of(key) is NUMPY)
+    found: dict[str, object] = {key: resolve(key) for key in numpy_keys}
+    for module in MODULES[:-1]:
         origin = importlib.import_module(function_path(module))
         found |= {f"{module}.{name}": getattr(origin, name) for name in origin.__all__}
     return found
@@ -141,7 +143,7 @@ def aliases() -> dict[str, str]:
 
 def text() -> str:
     """Return the page."""
-    names = ", ".join(f"`{module}`" for module in MODULES if module != "ndimage")
+    names = ", ".join(f"`{module}`" for module in MODULES[:-2])
     lines = [HEAD.format(modules=names, count=len(BUILT_IN)), counts(BUILT_IN.values()), ""]
     for module in MODULES:
         chosen = [op for op in BUILT_IN.values() if op.category == module]

@@ -72,7 +72,7 @@ def test_every_public_module_has_the_same_names_signatures_and_docstrings(path):
                 assert line.strip() in ours.__doc__
 
 
-@pytest.mark.parametrize("key", list(tw.OPERATIONS))
+@pytest.mark.parametrize("key", [key for key in tw.OPERATIONS if not key.startswith("numpy.")])
 def test_every_operation_is_found_under_its_path(key):
     dropin = ndi if key.startswith("ndimage.") else ski
     for name in key.removeprefix("ndimage.").split("."):

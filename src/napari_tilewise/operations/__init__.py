@@ -124,6 +124,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "distance",
         "label_statistics",
         "quantiles",
+        "projections",
+        "arithmetic",
     ),
 }
 """The libraries' modules, and in each the modules here that declare its operations, in order."""

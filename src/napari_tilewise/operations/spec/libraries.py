@@ -1,7 +1,8 @@
 """The libraries whose functions are operations, told apart by an operation's key.
 
 A key is the dotted path of a function below `skimage`. Keys that begin with ``ndimage`` are the
-functions of `scipy.ndimage`, and a few of NumPy's that images of any size need beside them.
+functions of `scipy.ndimage`, and a few of NumPy's that images of any size need beside them; keys
+that begin with ``numpy`` are NumPy's.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def library_of(name: str) -> Library:
     name
         The operation's key.
     """
-    if name in NUMPY_FUNCTIONS:
+    if name in NUMPY_FUNCTIONS or name.partition(".")[0] == NUMPY.package:
         return NUMPY
     return SCIPY if name.partition(".")[0] == NDIMAGE else SCIKIT_IMAGE
 
@@ -56,6 +57,8 @@ def function_path(name: str) -> str:
     name
         The operation's key.
     """
+    if name.partition(".")[0] == NUMPY.package:
+        return name
     return NUMPY_FUNCTIONS.get(name) or f"{library_of(name).package}.{name}"
 
 

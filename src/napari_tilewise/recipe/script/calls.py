@@ -93,7 +93,10 @@ def function_call(
     module = user_module(operation)
     function = operation.raw_function.__name__
     path = script_path(operation.name) if module is None else f"{module}.{function}"
-    expression = call(path, image, *_keywords(further), *_keywords(texts))
+    arguments: dict[str, Code] = {**further, **texts}
+    positional = [n for n, p in default.items() if p.kind is p.POSITIONAL_ONLY and n in arguments]
+    by_position = [arguments.pop(name) for name in positional]
+    expression = call(path, image, *by_position, *_keywords(arguments))
     pick = operation.adapter.pick
     return expression if pick is None else wrap("", expression, f"[{pick}]")
 

@@ -1,0 +1,86 @@
+"""NumPy's reductions along one axis: a tile holds that axis whole, as it does channels.
+
+The axis is given by number, the first one unless said otherwise, and is gone from the result.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.operations.ndimage.nd_parameters import untiled
+from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.accuracy import IDENTICAL
+from napari_tilewise.operations.spec.operation import (
+    Accuracy,
+    Adapter,
+    Block,
+    Call,
+    Cost,
+    Kind,
+    Operation,
+    ResultSpec,
+    Tiles,
+    no_channel,
+)
+from napari_tilewise.operations.spec.parameters import ChannelAxis, Number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_tilewise.operations.spec.parameters import Spec
+
+LEAVE_OUT = "Leave it out."
+SUMS = Accuracy(tolerance=1e-12, single=1e-5)
+ROUNDING = (
+    "Exact for integers; floats are added up in another order where a tile is one pixel wide."
+)
+
+
+def _plan(call: Call) -> Tiles:
+    def compute(block: Block) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.asarray(call.function(block.data, axis=call.channel_axis))
+
+    return Tiles(compute)
+
+
+def _type(function: Callable[..., Any]) -> Callable[[Call], Any]:
+    return lambda call: np.asarray(function(np.ones((1, 1), call.dtype), axis=0)).dtype
+
+
+def _projection(
+    function: Callable[..., Any], accuracy: Accuracy = IDENTICAL, **further: Spec
+) -> Operation:
+    names = ("dtype", "keepdims", "initial", "where", "mean", "correction", "overwrite_input")
+    return Operation(
+        name=f"numpy.{function.__name__}",
+        family=families.PROJECTIONS,
+        kind=Kind.POINTWISE,
+        specs={"axis": ChannelAxis(optional=False), **further},
+        plan_of=_plan,
+        result=ResultSpec(
+            dtype=_type(function), shape=lambda call: call.spatial_shape, channel=no_channel
+        ),
+        accuracy=accuracy,
+        adapter=Adapter(
+            overrides={"axis": 0}, modernize=untiled(**dict.fromkeys(names, LEAVE_OUT))
+        ),
+        cost=Cost(memory=6.0),
+        note="Along the first axis unless axis= names another; a number of the whole image is what "
+        "ndimage.sum, ndimage.mean and others give."
+        + (f" {ROUNDING}" if accuracy is not IDENTICAL else ""),
+    )
+
+
+DDOF = Number(integer=True, minimum=0, usual=(0, 1), advanced=True)
+
+OPERATIONS = (
+    _projection(np.max),
+    _projection(np.min),
+    _projection(np.mean, SUMS),
+    _projection(np.sum, SUMS),
+    _projection(np.median, SUMS),
+    _projection(np.std, SUMS, ddof=DDOF),
+)
