@@ -13,6 +13,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "basket": ("--size", "128", "--rounds", "1"),
     "batch_backends": ("--case", "mean", "--share", "0.004", "--rounds", "1"),
     "batch_thousand": ("--files", "100"),
+    "counted_reads": ("--size", "256", "--only", "exposure.equalize_hist"),
     "decodes": (),
     "estimate_time": ("--sizes", "512", "--only", "pointwise"),
     "fused_chain": ("--size", "1024", "--rounds", "1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
@@ -296,7 +297,11 @@ def eager_image(image: Value) -> tuple[Value, bool]:
 
 def _result(stack: Stack, *, eager: bool, stored: Materialized | None = None) -> Value:
     if not stack.is_image and (eager or stack.plane_shape is None):
-        return stack.value()
+        if eager or "distributed" not in sys.modules:  # which a cluster's client is of
+            return stack.value()
+        from napari_tilewise.engine.lazy import value_of
+
+        return value_of(stack)
     if eager:
         array: Value = compute(stack, stored)
     else:

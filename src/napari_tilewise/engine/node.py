@@ -8,7 +8,6 @@ the first box that needs them.
 
 from __future__ import annotations
 
-import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.pass_runner import PassRunner
     from napari_tilewise.operations.spec.operation import Final, Part
     from napari_tilewise.types import DType
-
-_numbers = itertools.count()
 
 
 class Node:
@@ -52,7 +49,7 @@ class Node:
         self.dtype: DType = np.dtype(part.dtype)
         self.channel_axis = part.channel
         self._part = number
-        self._number = next(_numbers)
+        self._key = ("tile", *runner.key, number)
 
     def result_tile(self, tile: Sequence[int]) -> tuple[int, ...]:
         """Return the lengths of the result's tiles, channels whole.
@@ -158,7 +155,7 @@ class Node:
         for position in positions:
             tile = self.grid.region(position)
             pixels = cache.get(
-                ("tile", self._number, position),
+                (*self._key, position),
                 partial(self._compute, final, tile, position),
             )
             common = intersect(tile, region)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import threading
 from contextlib import contextmanager
-from functools import reduce
+from dataclasses import replace
+from functools import partial, reduce
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from napari_tilewise.engine.blocks import within_image
 from napari_tilewise.engine.sweeps import SweepRunner
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import available_memory
+from napari_tilewise.engine.system.prepared import Prepared, Swept, received
 from napari_tilewise.engine.tile_tasks import ReduceTask
 from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
 from napari_tilewise.grid import size
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.pass_results import PartialResult
     from napari_tilewise.engine.plane import Plane
+    from napari_tilewise.engine.session import Session
+    from napari_tilewise.engine.system.prepared import PlaneKey, Statistics
     from napari_tilewise.engine.tile_tasks import SweepTask, WorkerPool
     from napari_tilewise.grid import Position
     from napari_tilewise.operations.spec.operation import Plan
@@ -50,14 +55,21 @@ class PassRunner:
     ----------
     plane
         The operation, its images and its tiles.
+    key
+        The plane, as all processes that compute it know it.
     """
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: Plane, key: PlaneKey) -> None:
         self.plane = plane
+        self.key = key
+        self.statistics: Statistics | None = None
+        """What other operations on the same image may have computed."""
+        self._pool: WorkerPool | None = None
         self._lock = threading.RLock()
         self._plan: Plan | None = None
         self._passes: list[Reduce | Sweep] = []
         self._final: Final | None = None
+        self._results: list[bytes | Swept] | None = None
 
     def final(self) -> Final:
         """Return the last pass, after those before it were done."""
@@ -71,6 +83,65 @@ class PassRunner:
     def finished(self) -> Final | None:
         """The last pass, where those before it are done."""
         return self._final
+
+    def first_pass(self) -> Reduce | Sweep | None:
+        """Return the first pass before the last, without doing it; None where there is none.
+
+        What refuses the call is said by `final`.
+        """
+        with self._lock:
+            try:
+                self._walk(0)
+            except TilewiseError:
+                return None
+            return self._passes[0] if self._passes else None
+
+    def prepared(self, pool: WorkerPool | None = None, *, portable: bool) -> Prepared:
+        """Do the passes before the last; return their results.
+
+        Parameters
+        ----------
+        pool
+            Workers that compute reductions; this process unless given.
+        portable
+            Whether another process will use them; else this runner has all that is needed.
+        """
+        with self._lock:
+            if not portable:
+                self.final()
+                return Prepared(self.key, ())
+            if self._results is None:
+                self._forget()
+                self._results = []
+            self._pool = pool
+            try:
+                self.final()
+            finally:
+                self._pool = None
+            return Prepared(self.key, tuple(self._results))
+
+    def statistic(self, number: int, pool: WorkerPool) -> Any:
+        """Return the result of a reduction for other operations on the same image.
+
+        Parameters
+        ----------
+        number
+            The pass, from 0.
+        pool
+            Workers that compute it.
+        """
+        return self._reduced(self._reduction_at(number), number, pool)
+
+    @property
+    def done(self) -> Prepared:
+        """The results so far, where they are portable."""
+        return Prepared(self.key, tuple(self._results or ()))
+
+    def _forget(self) -> None:
+        """Begin anew at the next call."""
+        self._plan, self._passes, self._final = None, [], None
+        if self._results is not None:
+            self._results = []
 
     def sweep(self, task: SweepTask) -> list[Position]:
         """Do some tiles of a sweep for another process; return those that changed.
@@ -106,8 +177,16 @@ class PassRunner:
     def _name(self) -> str:
         return self.plane.operation.name
 
+    def _reduction_at(self, number: int) -> Reduce:
+        reduction = self._pass_at(number)
+        if not isinstance(reduction, Reduce):
+            raise OperationFailed(f"Pass {number} of {self._name} is not a reduction.")
+        return reduction
+
     def _pass_at(self, number: int) -> Reduce | Sweep:
         """Return one of the passes before the last, once those before it are done."""
+        if number < len(self._passes):  # the thread that does the passes may wait for this one
+            return self._passes[number]
         with self._lock:
             self._walk(number)
             return self._passes[number]
@@ -125,7 +204,7 @@ class PassRunner:
             while self._final is None and (number is None or len(self._passes) <= number):
                 self._send(plan, self._done(len(self._passes) - 1))
         except BaseException:
-            self._plan, self._passes, self._final = None, [], None  # a later call begins anew
+            self._forget()
             raise
         return self._final  # type: ignore[return-value]  # None only where a pass is asked for
 
@@ -150,10 +229,39 @@ class PassRunner:
             raise OperationFailed(f"{self._name} cannot take this image: {error}") from error
 
     def _done(self, number: int) -> Any:
+        """Return the result of a pass: another process's, where one has sent it, or its own."""
+        step, results = self._passes[number], received(self.key)
+        result = results[number] if number < len(results) else None
+        if result is None or (isinstance(result, Swept) and not result.is_readable()):
+            value = self._computed(number)
+            if self._results is None:
+                return value
+            # A plan may go on to change what it receives.
+            self._results.append(
+                Swept(value, step.name, self.plane.stored(step.name))
+                if isinstance(step, Sweep)
+                else pickle.dumps(value)
+            )
+            return value
+        if self._results is not None:
+            self._results.append(result)
+        if isinstance(result, Swept):
+            self.plane.store(result.name, result.image)
+            return result.count
+        return pickle.loads(result)
+
+    def _computed(self, number: int) -> Any:
         """Return the result of a pass; the checkpoint's, where an earlier run has it."""
         step = self._passes[number]
         if isinstance(step, Sweep):
             return SweepRunner(self.plane, step, number).run()
+        if self.statistics is not None and step.share is not None:
+            name = (self.key[1], step.share)
+            compute = partial(self._saved_or_reduced, step, number)
+            return self.statistics.get(name, number, compute)
+        return self._saved_or_reduced(step, number)
+
+    def _saved_or_reduced(self, step: Reduce, number: int) -> Any:
         name, checkpoint = self._checkpoint_name(step, number), self.plane.session.checkpoint
         if checkpoint is None or name is None:
             return self._reduced(step, number)
@@ -216,13 +324,15 @@ class PassRunner:
 
     # -- reductions --------------------------------------------------------------------------
 
-    def _reduced(self, reduction: Reduce, number: int) -> Any:
-        session, name = self.plane.session, self._checkpoint_name(reduction, number)
-        checkpoint, pool = session.checkpoint, session.worker_pool
+    def _reduced(self, reduction: Reduce, number: int, workers: WorkerPool | None = None) -> Any:
+        name, checkpoint = self._checkpoint_name(reduction, number), self.plane.session.checkpoint
+        workers = workers or self._pool
         partial_result = None
         if checkpoint is not None and name is not None:
             partial_result = checkpoint.partial_result(name)
         items = self._items(reduction, partial_result)
+        session = self._session_over(items, workers)
+        pool = session.worker_pool
         if reduction.regions is not None:
             largest = max(map(size, reduction.regions), default=0)
             session = session.one_by_one(self._bytes_of_region(largest))
@@ -233,15 +343,24 @@ class PassRunner:
                 self._merge(reduction, len(items)),
                 items,
                 partial_result,
-                None if pool is None else self._remote(pool, number),
+                None if pool is None else self._remote(pool, number, is_lent=pool is workers),
             )
         return total if reduction.finish is None else reduction.finish(total)
 
+    def _session_over(self, items: Sequence[Position], workers: WorkerPool | None) -> Session:
+        """Return the session of a reduction: with the pool that computes it, where there is one."""
+        session = self.plane.session
+        # What sweeps made may be in files that only this machine sees.
+        swept = any(isinstance(result, Swept) for result in self._results or ())
+        if workers is None or swept or len(items) < 2:
+            return session
+        return replace(session, worker_pool=workers)
+
     def _remote(
-        self, pool: WorkerPool, number: int
+        self, pool: WorkerPool, number: int, *, is_lent: bool
     ) -> Callable[[Sequence[Position]], Sequence[Any]] | None:
         """Return how workers find the contributions of some tiles."""
-        address = self.plane.address
+        address = (0, self.key[1]) if is_lent else self.plane.address
         if address is None:
             return None
 

@@ -10,6 +10,8 @@ import itertools
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from napari_tilewise.engine.pass_runner import PassRunner
 from napari_tilewise.engine.plane import Plane
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.source import Source
     from napari_tilewise.grid import Position
     from napari_tilewise.operations.spec.operation import Call
+
+
+_planes: WeakValueDictionary[str, Planes] = WeakValueDictionary()
+_copying = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +61,8 @@ class Planes:
         Tile lengths of the passes along the spatial axes, in pixels.
     session
         Workers, memory and control of the passes.
+    key
+        The same for all copies of these planes, in whatever process; a new one unless given.
     """
 
     def __init__(
@@ -64,7 +72,9 @@ class Planes:
         images: Mapping[str, Source],
         tile: tuple[int, ...],
         session: Session,
+        key: str | None = None,
     ) -> None:
+        self.key = key or uuid4().hex
         self.looped = looped
         self.source = source
         self.images = images
@@ -72,15 +82,22 @@ class Planes:
         self.session = session
         self._lock = threading.Lock()
         self._runners: dict[Position, PassRunner] = {}
+        _planes[self.key] = self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the arguments; another process runs the passes again."""
-        return Planes, (self.looped, self.source, dict(self.images), self.tile, self.session)
+        """Pickle the arguments: all copies in a process are one, with the same passes."""
+        images = dict(self.images)
+        return _copy, (self.looped, self.source, images, self.tile, self.session, self.key)
 
     @property
     def lengths(self) -> tuple[int, ...]:
         """Lengths of the looped axes."""
         return tuple(self.source.shape[axis] for axis in self.looped.loops)
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is a plane at all."""
+        return all(self.lengths)
 
     def indices(self) -> itertools.product[tuple[int, ...]]:
         """Return the positions along the looped axes, in order."""
@@ -105,7 +122,7 @@ class Planes:
                     self.session,
                     None if step is None else (step, index),
                 )
-                self._runners[index] = PassRunner(plane)
+                self._runners[index] = PassRunner(plane, (self.key, index))
             return self._runners[index]
 
     def _part(self, source: Source, index: Position, name: str | None = None) -> Source:
@@ -116,3 +133,9 @@ class Planes:
         if name is not None and isinstance(specs[name], OtherImage):
             return source
         return PlaneView(source, self.looped.loops, index)
+
+
+def _copy(looped: LoopedCall, source: Source, *arguments: Any) -> Planes:
+    with _copying:
+        planes = _planes.get(arguments[-1])
+        return Planes(looped, source, *arguments) if planes is None else planes

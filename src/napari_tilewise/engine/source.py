@@ -11,6 +11,7 @@ import time
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from uuid import uuid4
 
 import numpy as np
 
@@ -89,24 +90,31 @@ class ChunkedSource:
 
     Where reading waits, as the array says (`waits`) or as its first chunks show, the chunks of a
     box are fetched together.
+
+    Parameters
+    ----------
+    array
+        The array-like.
+    cache
+        Holds decoded chunks; the process's own unless given.
+    key
+        Tells its chunks apart in the cache; a new one unless given.
     """
 
-    _numbers = itertools.count()
-
-    def __init__(self, array: Any, cache: ChunkCache | None = None) -> None:
+    def __init__(self, array: Any, cache: ChunkCache | None = None, key: str | None = None) -> None:
         self.array = array
         self.shape = tuple(int(n) for n in array.shape)
         self.dtype = native_dtype(array.dtype)
         self.chunks = chunk_lengths(array)
         self._grid = Grid(self.shape, self.chunks)
         self._cache = cache
-        self._key = next(self._numbers)
+        self.key = key or uuid4().hex
         self._waits: bool | None = getattr(array, "waits", None)
         self._slow_reads = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the array; chunks are decoded again in the other process."""
-        return ChunkedSource, (self.array,)
+        """Pickle the array; all copies in another process share the chunks that are decoded."""
+        return ChunkedSource, (self.array, None, self.key)
 
     def read(self, region: Region) -> np.ndarray:
         """Return the box, assembled from decoded chunks."""
@@ -136,7 +144,7 @@ class ChunkedSource:
         for position in self._grid.covering(region):
             box = self._grid.region(position)
             nbytes = prod(extent(box)) * self.dtype.itemsize
-            if not self._chunks.fetch((self._key, position), nbytes, partial(self._load, box)):
+            if not self._chunks.fetch((self.key, position), nbytes, partial(self._load, box)):
                 return False
         return True
 
@@ -146,7 +154,7 @@ class ChunkedSource:
 
     def _chunk(self, position: tuple[int, ...]) -> np.ndarray:
         box = self._grid.region(position)
-        return self._chunks.get((self._key, position), partial(self._load, box))
+        return self._chunks.get((self.key, position), partial(self._load, box))
 
     def _load(self, box: Region) -> np.ndarray:
         if self._waits is not None:
@@ -211,8 +219,9 @@ class PlaneView:
 
     def __init__(self, stack: Source, loops: tuple[int, ...], index: tuple[int, ...]) -> None:
         self.stack = stack
-        self._fixed = dict(zip(loops, index, strict=True))
-        self.axes = [i for i in range(len(stack.shape)) if i not in self._fixed]
+        self.fixed = dict(zip(loops, index, strict=True))
+        """Positions by the looped axes of the stack."""
+        self.axes = [i for i in range(len(stack.shape)) if i not in self.fixed]
         """The stack's axis behind each of the plane."""
         self.shape = tuple(stack.shape[i] for i in self.axes)
         self.dtype = stack.dtype
@@ -225,7 +234,7 @@ class PlaneView:
     def _within_stack(self, region: Region) -> Region:
         boxes = iter(region)
         return tuple(
-            slice(self._fixed[i], self._fixed[i] + 1) if i in self._fixed else next(boxes)
+            slice(self.fixed[i], self.fixed[i] + 1) if i in self.fixed else next(boxes)
             for i in range(len(self.stack.shape))
         )
 

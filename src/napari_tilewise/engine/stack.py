@@ -44,9 +44,9 @@ class Stack:
         self.session = planes.session
         self._names = planes.looped.names
         parts = self.call.operation.parts(self.call)
-        self._number = number or 0 if parts is not None else None
+        self.number = number or 0 if parts is not None else None
         self.part: Part = (
-            self.call.operation.whole_part(self.call) if parts is None else parts[self._number or 0]
+            self.call.operation.whole_part(self.call) if parts is None else parts[self.number or 0]
         )
         self.count = None if parts is None else len(parts)
         self._lock = threading.Lock()
@@ -60,7 +60,7 @@ class Stack:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the planes and the number; another process runs the passes again."""
-        return Stack, (self.planes, self._number)
+        return Stack, (self.planes, self.number)
 
     def results(self) -> tuple[Stack, ...]:
         """Return one stack per result of an operation that gives several; the passes are shared."""
@@ -83,7 +83,7 @@ class Stack:
             Tile lengths along the spatial axes, in pixels; those of this stack unless given.
         """
         tile = self.planes.tile if tile is None else self.tile_within(tile)
-        return Stack(Planes(self.planes.looped, source, images, tile, self.session), self._number)
+        return Stack(Planes(self.planes.looped, source, images, tile, self.session), self.number)
 
     def tile_within(self, tile: Sequence[int]) -> tuple[int, ...]:
         """Return tile lengths that are no longer than the image.
@@ -136,6 +136,11 @@ class Stack:
     def looped(self) -> tuple[int, ...]:
         """The axes of the result along which each position is made on its own."""
         return tuple(i for i, item in enumerate(self._layout) if item < len(self.loops))
+
+    @property
+    def loop_of_axis(self) -> dict[int, int]:
+        """The number of the looped axis by the axis of the result that it is."""
+        return {axis: self._layout[axis] for axis in self.looped}
 
     @property
     def origins(self) -> tuple[int | None, ...]:
@@ -220,7 +225,7 @@ class Stack:
         """Return the node of one plane; the same one at every call."""
         with self._lock:
             if index not in self._nodes:
-                self._nodes[index] = Node(self.runner(index), self.part, self._number)
+                self._nodes[index] = Node(self.runner(index), self.part, self.number)
             return self._nodes[index]
 
     def prepare(self, region: Region | None = None) -> None:

@@ -8,10 +8,12 @@ finds the versions that it had noted.
 
 from __future__ import annotations
 
+import multiprocessing.util
 import shutil
 import tempfile
 import threading
 import weakref
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,7 +81,21 @@ class StoredImage:
             return folder
         folder = Path(tempfile.mkdtemp(prefix="napari-tilewise-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        if multiprocessing.parent_process() is not None:  # whose end runs no other finalizers
+            remove = partial(shutil.rmtree, folder, ignore_errors=True)
+            multiprocessing.util.Finalize(None, remove, exitpriority=0)
         return folder
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the tiles: pixels in memory, or the names of files that this machine sees."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
+    def is_readable(self) -> bool:
+        """Return whether this process can read the tiles."""
+        return self._in_memory or self._folder.is_dir()
 
     @property
     def versions(self) -> dict[Position, int]:

@@ -75,14 +75,12 @@ def _rescale_plan(call: Call) -> Plan:
 
 def _equalize_plan(call: Call) -> Plan:
     """Map pixels by the cumulative histogram of the whole image, as `equalize_hist` does."""
-    masked = call.params.get("mask") is not None
 
-    def pixels(block: Block) -> np.ndarray:
-        values = pixels_of(block)
-        if not masked:
-            return values
-        return np.asarray(values[block.images["mask"][block.core].astype(bool).ravel()])
+    def masked_pixels(block: Block) -> np.ndarray:
+        mask = block.images["mask"][block.core].astype(bool).ravel()
+        return np.asarray(pixels_of(block)[mask])
 
+    pixels = pixels_of if call.params.get("mask") is None else masked_pixels
     histogram = yield from gather_histogram(call, call["nbins"], pixels)
     shares = cumulative(histogram, call.dtype)
 

@@ -65,7 +65,13 @@ def extremes(call: Call, *, finite: bool = False) -> Passes[tuple[Any, Any]]:
     def merge(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:
         return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
 
-    low, high = yield Reduce(of, merge, in_groups=True, description="smallest and largest value")
+    low, high = yield Reduce(
+        of,
+        merge,
+        in_groups=True,
+        description="smallest and largest value",
+        share=None if finite or call.channel_axis is not None or call.dtype == bool else "range",
+    )
     return low, high
 
 

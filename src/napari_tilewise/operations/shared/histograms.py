@@ -60,7 +60,11 @@ def gather_range(call: Call, pixels: Pixels = pixels_of) -> Passes[tuple[Any, An
         return (values.min(), values.max()) if values.size else None
 
     limits: tuple[Any, Any] | None = yield Reduce(
-        of=of, merge=join_ranges, in_groups=True, description="range of the image"
+        of=of,
+        merge=join_ranges,
+        in_groups=True,
+        description="range of the image",
+        share="range" if pixels is pixels_of and call.channel_axis is None else None,
     )
     return limits
 
@@ -107,6 +111,7 @@ def gather_histogram(call: Call, bins: int, pixels: Pixels = pixels_of) -> Passe
         merge=np.add,
         in_groups=True,
         description="histogram",
+        share=("histogram", bins, low, high) if pixels is pixels_of else None,
     )
     edges = np.histogram_bin_edges(np.empty(0, np.asarray(low).dtype), bins, (low, high))
     return Histogram(counts, (edges[:-1] + edges[1:]) / 2.0, low, high)
@@ -124,6 +129,7 @@ def _gather_levels(call: Call, pixels: Pixels) -> Passes[Histogram]:
         merge=lambda a, b: np.add(a, b, out=a),
         in_groups=True,
         description="histogram",
+        share="levels" if pixels is pixels_of else None,
         form="levels",
     )
     levels = np.flatnonzero(counts)

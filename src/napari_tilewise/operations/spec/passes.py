@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -72,6 +72,9 @@ class Reduce:
     """Applied to the merged contributions before the plan receives them."""
     description: str = "statistics"
     """What is computed, in words, for progress."""
+    share: Hashable = None
+    """A name for what is computed from the image's pixels and nothing else, no further image: all
+    operations that name it so get the same result; None: nobody else's."""
     form: str = ""
     """A word for the form of the result, where the pass of this number had another result in an
     earlier release: what a checkpoint of that release holds is then not taken for it."""

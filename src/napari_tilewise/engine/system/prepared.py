@@ -1,0 +1,155 @@
+"""Results of passes travel: what one process found about a plane, others need not find again.
+
+A runner looks here before it runs a pass. Whoever holds a `Prepared` that came from another process
+keeps its results; when nobody does, they are gone.
+"""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from napari_tilewise.grid import Position
+
+PlaneKey = tuple[str, "Position"]
+"""An operation on an image, and the plane's position along the looped axes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Swept:
+    """The result of a sweep that is done."""
+
+    count: int
+    """How many sweeps changed something."""
+    name: str
+    """The name of the image that they left, as blocks have it."""
+    image: Any
+    """That image: its tiles are in memory, or in files of one machine."""
+
+    def is_readable(self) -> bool:
+        """Return whether this process can read the image."""
+        return self.image is not None and bool(self.image.is_readable())
+
+
+class Prepared:
+    """The results of the passes on one plane, in order, without the last pass.
+
+    Parameters
+    ----------
+    key
+        The plane.
+    results
+        The results of its passes, those of reductions pickled; fewer than there are passes where
+        only those are known.
+    """
+
+    def __init__(self, key: PlaneKey, results: tuple[bytes | Swept, ...]) -> None:
+        self.key = key
+        self.results = results
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the results; the other process has them for its runners."""
+        return _received, (self.key, self.results)
+
+
+_received_results: WeakValueDictionary[PlaneKey, Prepared] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def _received(key: PlaneKey, results: tuple[bytes | Swept, ...]) -> Prepared:
+    with _lock:
+        prepared = _received_results.get(key)
+        if prepared is None or len(prepared.results) < len(results):
+            prepared = _received_results[key] = Prepared(key, results)
+        return prepared
+
+
+def received(key: PlaneKey) -> tuple[bytes | Swept, ...]:
+    """Return the results of passes on a plane that another process sent; none where it did not.
+
+    Parameters
+    ----------
+    key
+        The plane.
+    """
+    prepared = _received_results.get(key)
+    return () if prepared is None else prepared.results
+
+
+class Statistics(Protocol):
+    """Results of passes that several operations on one image need."""
+
+    def get(self, name: Hashable, number: int, compute: Callable[[], Any]) -> Any:
+        """Return a result, computed when it is first asked for."""
+
+
+class SharedStatistics:
+    """Results of passes that several operations on one image need, computed once.
+
+    Parameters
+    ----------
+    key
+        Tells it apart, in other processes too.
+    """
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self._lock = threading.Lock()
+        self._results: dict[Hashable, _Once] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the key: all copies in a process are one."""
+        return _shared_statistics, (self.key,)
+
+    def get(self, name: Hashable, number: int, compute: Callable[[], Any]) -> Any:
+        """Return a result, computed when it is first asked for.
+
+        Parameters
+        ----------
+        name
+            What it is of which plane.
+        number
+            Which pass of the operation that asks computes it.
+        compute
+            Computes it.
+        """
+        with self._lock:
+            once = self._results.setdefault(name, _Once())
+        return once.get(compute)
+
+
+class _Once:
+    """A value that one thread computes, and others wait for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: list[Any] = []
+
+    def get(self, compute: Callable[[], Any]) -> Any:
+        with self._lock:
+            if not self._values:
+                self._values.append(compute())
+            return copy.deepcopy(self._values[0])  # plans may change what they receive
+
+
+_statistics: WeakValueDictionary[str, SharedStatistics] = WeakValueDictionary()
+
+
+def _shared_statistics(key: str) -> SharedStatistics:
+    with _lock:
+        statistics = _statistics.get(key)
+        if statistics is None:
+            statistics = _statistics[key] = SharedStatistics(key)
+        return statistics
+
+
+def is_child_process() -> bool:
+    """Return whether another process started this one, to compute for it."""
+    return multiprocessing.parent_process() is not None
