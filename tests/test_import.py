@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 HEAVY = {"napari", "qtpy", "magicgui", "dask", "distributed", "skimage", "scipy", "zarr", "numpy"}
@@ -21,7 +22,7 @@ def modules_after(code):
     out = subprocess.run(
         [sys.executable, "-c", PROBE.format(code=code)], capture_output=True, text=True, check=True
     )
-    seconds, modules = json.loads(out.stdout)
+    seconds, modules = json.loads(out.stdout.splitlines()[-1])
     print(f"{code}: {seconds * 1000:.1f} ms")  # noqa: T201 - a figure, never a condition
     return set(modules)
 
@@ -38,6 +39,18 @@ def test_the_command_line_imports_nothing_heavy():
 def test_declarations_and_recipes_need_no_dask_nor_zarr(name):
     heavy = {"napari", "qtpy", "magicgui", "dask", "distributed", "zarr"}
     assert not modules_after(f"from napari_tilewise import {name}") & heavy
+
+
+def test_help_imports_nothing_heavy():
+    assert (
+        not modules_after("from napari_tilewise.cli import main; main(['run', '--help'])") & HEAVY
+    )
+
+
+def test_info_needs_no_declarations(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((8, 9)))
+    code = f"from napari_tilewise.cli import main; main(['info', {str(tmp_path / 'a.npy')!r}])"
+    assert not modules_after(code) & (HEAVY - {"numpy", "zarr"})
 
 
 def test_a_run_needs_no_window():

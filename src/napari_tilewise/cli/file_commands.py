@@ -175,9 +175,22 @@ def info(
 
         print_json(image_info(path))
         return
-    from napari_tilewise.recipe.file import to_text
 
-    typer.echo(to_text(to_plain(image_info(path))).rstrip())
+    typer.echo(_yaml(to_plain(image_info(path))).rstrip())
+
+
+def _yaml(data: object) -> str:
+    """Return plain data as YAML; recipes have more rules, and take longer to import."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: object) -> bool:
+            return True
+
+    text: str = yaml.dump(
+        data, Dumper=Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=99
+    )
+    return text
 
 
 def script(

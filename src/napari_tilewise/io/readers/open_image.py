@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from napari_tilewise.engine.labelled import is_labelled
 from napari_tilewise.errors import (
     InvalidParameter,
     SourceNotFound,
@@ -186,7 +185,7 @@ def _from_array(source: Any) -> Image:
             return from_array(source, location)
         # Without a name that opens it, it is an array like others.
         return replace(from_array(source, f"zarr.Array {source.name}"), format="array")
-    if is_labelled(source):
+    if all(hasattr(source, name) for name in ("dims", "coords", "attrs")):
         from napari_tilewise.io.readers.labelled_arrays import open_labelled
 
         return open_labelled(source)

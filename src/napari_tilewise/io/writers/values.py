@@ -26,7 +26,6 @@ from napari_tilewise.errors import (
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.plain_data import to_plain
 from napari_tilewise.io.writers.staging import local_path
-from napari_tilewise.operations.spec.kinds import Output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,14 +33,16 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
+    from napari_tilewise.operations.spec.kinds import Output
     from napari_tilewise.types import Array
 
 SUFFIXES = (".csv", ".json")
 """The suffixes of files of values."""
 SIDECAR = ".provenance.json"
 """Suffix of the file with the record, after the name of the CSV or .npy."""
-ROWS = (Output.SCALAR, Output.POINTS, Output.CONTOURS, Output.TABLE)
-"""The kinds of results that a ``.csv`` holds; a ``.json`` holds any."""
+ROWS = ("scalar", "points", "contours", "table")
+"""The kinds of results that a ``.csv`` holds, by value: the declarations take a second to import.
+A ``.json`` holds any."""
 
 _Write = Callable[[TextIO], object]
 CONVERTED = 2**14
