@@ -135,6 +135,10 @@ class DestinationUnwritable(TilewiseError, OSError):
     """The destination cannot be written: permissions, space or an unknown format."""
 
 
+class DestinationUnreachable(DestinationUnwritable, ConnectionError):
+    """The destination is behind a network, and its server does not answer."""
+
+
 class DestinationBusy(TilewiseError, BlockingIOError):
     """Another run is writing to the same destination."""
 

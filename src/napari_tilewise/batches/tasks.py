@@ -329,11 +329,11 @@ def _run(task: ItemTask, recipe: Recipe) -> tuple[ItemRow, Value]:
     # Small items are recomputed faster than a checkpoint of their tiles is written.
     options |= {"overwrite": _overwrite(task), "resume": resources.is_alone, **task.batch.writing}
     with registry.unregistered():
-        result = run(recipe, source, destination, **options)
+        path = Path(run(recipe, source, destination, **options).path)
     return {
-        "output": _relative(task, result.path),
+        "output": _relative(task, path),
         "kind": str(recipe.output),
-        "values": _recorded_scalars(result.path),
+        "values": _recorded_scalars(path),
     }, None
 
 

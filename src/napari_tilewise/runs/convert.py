@@ -19,6 +19,7 @@ from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.stored_record import read_record
 from napari_tilewise.io.writers.create import OutputRequest
+from napari_tilewise.io.writers.outbox import checked_outbox
 from napari_tilewise.operations.copying import COPY
 from napari_tilewise.progress import listening
 from napari_tilewise.provenance import record
@@ -117,7 +118,9 @@ def convert(
         image = replace(image, labels=labels)
     if axes is not None:
         image = replace(image, axes=parse(axes, len(image.data.shape)) or ())
-    output = OutputRequest(destination, overwrite, pyramid, ome_zarr, shards)
+    outbox = checked_outbox(destination)
+    path = destination if outbox is None else outbox.path
+    output = OutputRequest(path, overwrite, pyramid, ome_zarr, shards)
     request = RunRequest(
         _recipe(image, dtype), image, resources=Resources.of(memory, workers),
         conversion={"level": level, "labels": labels, "axes": axes, "dtype": dtype},
@@ -129,7 +132,7 @@ def convert(
     with listening(progress) as listener:
         control = Control(listener, cancel, pause)
         run_plan = make_plan(request, control, is_lasting=resume, layout=layout)
-        job = RunJob(run_plan, output, history, guard)
+        job = RunJob(run_plan, output, history, guard, outbox)
         return job.execute(resume=resume, started=started)
 
 

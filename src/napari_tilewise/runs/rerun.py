@@ -62,8 +62,8 @@ class Rerun:
     """How the new output differs from the old one; as text, in a sentence."""
     notes: tuple[str, ...]
     """What has changed since the old output was computed: a sentence each."""
-    path: Path | None
-    """Path of the new output; None if it was removed after the comparison."""
+    path: Path | str | None
+    """Path or URL of the new output; None if it was removed after the comparison."""
 
     @property
     def identical(self) -> bool:
@@ -166,7 +166,7 @@ class Repetition:
             suffix = Path(self.output).suffix.lower()
             with _destination(self.output, suffix, to) as destination:
                 path = self._run(destination, options)
-                difference = compare_values(Path(self.output), path)
+                difference = compare_values(Path(self.output), Path(path))
         else:
             old = open_image(self.output)
             workers = 1 if options.get("executor") == "serial" else options.get("workers")
@@ -181,7 +181,7 @@ class Repetition:
                 difference = compare_images(old, open_image(path), session)
         return Rerun(difference, self.notes, None if to is None else path)
 
-    def _run(self, destination: str, options: Metadata, old: Image | None = None) -> Path:
+    def _run(self, destination: str, options: Metadata, old: Image | None = None) -> Path | str:
         """Compute the output again; `old` is the old one if it is an image."""
         arguments = {"inputs": self.inputs, **self.options, **options}
         pyramid = old is None or len(old.levels) > 1
@@ -190,7 +190,7 @@ class Repetition:
         )
         return result.path
 
-    def _run_and_convert(self, destination: str, options: Metadata, old: Image) -> Path:
+    def _run_and_convert(self, destination: str, options: Metadata, old: Image) -> Path | str:
         """Compute the output of `run` again, then convert that: a format may hold less."""
         name = f"again{_suffix_of(self.converted_from or '') or _ZARR}"
         with _temporary_folder(Path(destination)) as folder:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import reprlib
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from napari_tilewise.grid import extent
 from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.create import OutputRequest, create_writer
+from napari_tilewise.io.writers.outbox import checked_outbox
 from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 from napari_tilewise.io.writers.values import check_value, write_value
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from napari_tilewise.io.metadata.channels import Channel
     from napari_tilewise.io.plain_data import Metadata
     from napari_tilewise.io.writers.image_writer import ImageWriter
+    from napari_tilewise.io.writers.outbox import Outbox
     from napari_tilewise.runs.run_plan import RunPlan
     from napari_tilewise.types import AxisNames, MemorySize, PathLike, SpatialAxes, Value
 
@@ -65,8 +67,8 @@ if TYPE_CHECKING:
 class RunResult:
     """The output of a run and its figures."""
 
-    path: Path
-    """Path of the output."""
+    path: Path | str
+    """Path of the output, or its URL."""
     seconds: float
     """How long the run took."""
     peak_memory: int
@@ -133,7 +135,8 @@ def run(
     source
         A path, a URL, or anything with `shape`, `dtype` and slicing.
     destination
-        ``NAME.ome.zarr``, ``NAME.ome.tif``, ``.tif`` (ImageJ), ``.npy`` or ``.png`` for an image;
+        ``NAME.ome.zarr`` (a path or a URL), ``NAME.ome.tif``, ``.tif`` (ImageJ), ``.npy`` or
+        ``.png`` for an image;
         ``.csv`` for scalars, points, contours and tables; ``.json`` for these and all other values.
         A recipe that ends with a threshold writes its number into these instead of the mask.
     inputs
@@ -188,12 +191,15 @@ def run(
         For all other errors; the destination then has no incomplete output.
     """
     started = time.perf_counter()
-    recipe = with_seeds(Recipe.of(recipe), str(local_path(destination)))
-    output = OutputRequest(destination, overwrite, pyramid, ome_zarr, shards)
+    outbox = checked_outbox(destination)
+    final_name = str(local_path(destination)) if outbox is None else outbox.url
+    recipe = with_seeds(Recipe.of(recipe), final_name)
+    path = destination if outbox is None else outbox.path
+    output = OutputRequest(path, overwrite, pyramid, ome_zarr, shards)
     guard = SourceGuard((source, *(inputs or {}).values()))
     request = RunRequest(
         recipe, open_image(source), dict(inputs or {}), AxisSelection(axes, spatial),
-        Resources.of(memory, workers, executor), destination,
+        Resources.of(memory, workers, executor), path,
     )  # fmt: skip
     sources = RunSources(source, inputs or {}, axes, spatial)
     history = record(recipe, sources, output=destination)
@@ -201,7 +207,7 @@ def run(
     with listening(progress) as listener:
         control = Control(listener, cancel, pause)
         run_plan = make_plan(request, control, is_lasting=resume, layout=layout, measures=True)
-        job = RunJob(run_plan, output, history, guard)
+        job = RunJob(run_plan, output, history, guard, outbox)
         return job.execute(resume=resume, started=started)
 
 
@@ -215,6 +221,8 @@ class RunJob:
     """The record of how the output is computed."""
     guard: SourceGuard = field(default_factory=SourceGuard)
     """The sources as they were before the run; they are never written to."""
+    outbox: Outbox | None = None
+    """Sends the output to a URL when it is complete."""
 
     def execute(self, *, resume: bool, started: float) -> RunResult:
         """Run the plan.
@@ -226,6 +234,19 @@ class RunJob:
         started
             When the run started, by `time.perf_counter`.
         """
+        outbox = self.outbox
+        if outbox is None:
+            return self._compute(resume=resume, started=started)
+        if outbox.holds({**self.history, **self.output.record_entries}):
+            planned, tiles = self.plan.budget.total, self.plan.tiles
+            result = RunResult(outbox.path, 0.0, 0, planned, tiles, self.plan.last.shape)
+        else:
+            result = self._compute(resume=resume, started=started)
+        url = outbox.send()
+        return replace(result, path=url, seconds=time.perf_counter() - started)
+
+    def _compute(self, *, resume: bool, started: float) -> RunResult:
+        """Compute the output on this machine."""
         run_plan, output = self.plan, self.output
         last, session = run_plan.last, run_plan.session
         kind = self._output

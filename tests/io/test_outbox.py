@@ -1,0 +1,104 @@
+"""An output at a URL: nothing under its name before it is complete, nothing that looks finished."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import napari_tilewise as tw
+from napari_tilewise import errors
+from napari_tilewise.io import network
+from napari_tilewise.io.writers.outbox import FOLDER
+from tests.io.servers import Objects, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+s3fs = pytest.importorskip("s3fs")
+# aiobotocore leaves its sessions to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+NOISE = np.random.default_rng(0).integers(0, 60000, (200, 1200)).astype(np.uint16)
+GAUSSIAN = ("filters.gaussian", {"sigma": 1})
+URL = "s3://bucket/out/smooth.ome.zarr"
+
+
+@pytest.fixture
+def objects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Objects]:
+    """Return what a server that speaks S3 holds."""
+    objects = Objects()
+    monkeypatch.setattr(network, "PAUSES", [0.0] * 5)
+    monkeypatch.setenv(FOLDER, str(tmp_path / "outbox"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "name")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    for address in serve(objects):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+        s3fs.S3FileSystem.clear_instance_cache()
+        yield objects
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    np.save(tmp_path / "a.npy", NOISE)
+    return tmp_path / "a.npy"
+
+
+def run(source: Any, **options: Any) -> Any:
+    return tw.run(GAUSSIAN, source, URL, executor="serial", memory="4 GiB", **options)
+
+
+def stored(objects: Objects) -> list[str]:
+    return [path for path in objects.contents if path.startswith("bucket/out/")]
+
+
+def test_an_output_is_sent_whole_and_read_back(objects: Objects, source: Path) -> None:
+    objects.fails = lambda method, path, number: 503 if number == 1 and "/c/" in path else None
+    result = run(source)
+    assert result.path == URL
+    written = tw.open(URL)
+    expected = tw.apply("filters.gaussian", NOISE, sigma=1)
+    np.testing.assert_array_equal(written.data[:], expected)
+    assert written.recipe is not None
+    assert len(written.levels) > 1
+    assert list(objects.contents)[-1].endswith("smooth.ome.zarr/zarr.json"), "the root comes last"
+    with pytest.raises(errors.DestinationExists):
+        run(source, overwrite=True)
+    again = tw.apply("filters.gaussian", tw.open(URL).data, sigma=1)
+    np.testing.assert_array_equal(again.compute(), tw.apply("filters.gaussian", expected, sigma=1))
+
+
+def test_what_cannot_be_sent_leaves_nothing_and_is_sent_later(
+    objects: Objects, source: Path
+) -> None:
+    objects.fails = lambda method, path, number: (
+        503 if method == "PUT" and path.endswith("/0/c/0/1") else None
+    )
+    with pytest.raises(errors.DestinationUnreachable, match="start again"):
+        run(source)
+    assert not stored(objects)
+    objects.fails = lambda method, path, number: None
+    tiles: list[Any] = []
+    run(source, progress=tiles.append)
+    assert not any(type(event).__name__ == "TileDone" for event in tiles), "it was complete"
+    np.testing.assert_array_equal(
+        tw.open(URL).data[:], tw.apply("filters.gaussian", NOISE, sigma=1)
+    )
+
+
+def test_a_url_that_cannot_be_written_is_refused_first(objects: Objects, source: Path) -> None:
+    objects.fails = lambda method, path, number: 403 if method == "PUT" else None
+    events: list[Any] = []
+    with pytest.raises(errors.DestinationUnwritable, match="may write to"):
+        run(source, progress=events.append)
+    assert not events
+    for url in ("http://127.0.0.1:9/a.ome.zarr", "s3://bucket/a.ome.tif"):
+        with pytest.raises(errors.DestinationUnwritable, match="expected an OME-Zarr"):
+            tw.run(GAUSSIAN, source, url)
