@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import napari_tilewise as tw
 import napari_tilewise.skimage as ski
-from napari_tilewise.engine.labelled import is_in_memory
+from napari_tilewise.engine.images.labelled import is_in_memory
 from napari_tilewise.operations.spec.kinds import Kind
 from tests.strategies import Case, cases
 

@@ -11,7 +11,7 @@ import numpy as np
 from napari_tilewise import axes as _axes
 from napari_tilewise.engine.at_once import computed_at_once
 from napari_tilewise.engine.control import Control
-from napari_tilewise.engine.labelled import (
+from napari_tilewise.engine.images.labelled import (
     LabelledImage,
     is_labelled,
     is_lazy_labelled,

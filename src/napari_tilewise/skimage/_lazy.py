@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.engine.labelled import is_in_memory, is_labelled
+from napari_tilewise.engine.images.labelled import is_in_memory, is_labelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_tilewise.engine.labelled import even_spacing
+from napari_tilewise.engine.images.labelled import even_spacing
 from napari_tilewise.io.image import Image, bare
 from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.readers.checked_arrays import CheckedArray

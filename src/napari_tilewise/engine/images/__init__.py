@@ -1,0 +1,1 @@
+"""Kinds of images that bring more than pixels: names of axes, coordinates."""
