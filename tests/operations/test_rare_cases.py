@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from skimage import feature, filters
+from skimage import feature, filters, measure, morphology
 from skimage.filters import correlate_sparse
 
 import napari_tilewise as tw
@@ -289,3 +289,27 @@ def test_a_deconvolution_that_overflows_does_so_in_the_same_pixels() -> None:
     assert expected.max() > 1e20
     for length in (4, 10):
         assert_equal("restoration.richardson_lucy", image, (1, length), psf=psf, clip=False)
+
+
+@pytest.mark.parametrize("shape", [(7, 9, 1), (1, 9, 1), (7, 1, 9), (1, 7, 9)])
+def test_integers_in_volumes_with_an_axis_of_one_pixel(shape: tuple[int, ...]) -> None:
+    """scikit-image numbers their components along another axis where it is the last one."""
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        image = rng.integers(0, 3, shape)
+        expected, count = measure.label(image, return_num=True)
+        found = tw.apply("measure.label", image, tiles=(3, 4, 3), return_num=True)
+        np.testing.assert_array_equal(found[0], expected)
+        assert found[1] == count
+
+
+@pytest.mark.parametrize("name", ["erosion", "dilation", "opening", "white_tophat"])
+def test_nan_in_flat_morphology_is_refused_or_the_whole_images(name: str) -> None:
+    rng = np.random.default_rng(0)
+    image = rng.random((40, 50))
+    image[rng.random(image.shape) < 0.01] = np.nan
+    with pytest.raises(tw.TilewiseError, match="holds NaN, which boxes of the footprint carry"):
+        tw.apply(f"morphology.{name}", image, footprint=np.ones((9, 9)), tiles=(11, 13))
+    disk = morphology.disk(3)
+    found = tw.apply(f"morphology.{name}", image, footprint=disk, tiles=(11, 13))
+    np.testing.assert_array_equal(found, getattr(morphology, name)(image, disk))

@@ -38,6 +38,8 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import Flag, Number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import DTypeLike
 
 
@@ -54,12 +56,34 @@ def _label(call: Call) -> Plan:
     pieces = RetainedPieces(tile_components)
     components: Components = yield gather_components(pieces.first, connectivity)
     ids = np.arange(components.count + 1, dtype=_label_dtype(call))
+    if is_labelled and call.ndim == 3 and call.shape[-1] == 1:
+        ids[1:] = 1 + np.argsort(np.argsort((yield _first_in_columns(components, tile_components))))
 
     def compute(block: Block) -> np.ndarray:
         return components.look_up(ids, block.position, pieces.again(block))
 
     tiles = Tiles(compute, on_grid=True)
     return Parts((tiles, Value(int(components.count)))) if call["return_num"] else tiles
+
+
+def _first_in_columns(components: Components, pieces: Callable[[Block], Pieces]) -> Reduce:
+    """Return the pass that finds each component's first pixel, counted along the first axis.
+
+    So scikit-image numbers the components of integers in volumes whose last axis has one pixel.
+    """
+    numbers = np.arange(components.count + 1)
+
+    def of(block: Block) -> np.ndarray:
+        labels = components.look_up(numbers, block.position, pieces(block))
+        rows, columns, _ = np.nonzero(labels)
+        index = (columns + block.tile[1].start) * block.grid.shape[0] + rows + block.tile[0].start
+        first = np.full(components.count + 1, np.iinfo(np.int64).max)
+        np.minimum.at(first, labels[labels > 0], index)
+        return first
+
+    return Reduce(
+        of, np.minimum, in_groups=True, finish=lambda first: first[1:], description="first pixels"
+    )
 
 
 def _label_dtype(call: Call) -> DTypeLike:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage as ndi
 from skimage import morphology
 
-from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.measure import labelling as measure
 from napari_tilewise.operations.shared.common import CVAL, check_mirroring
 from napari_tilewise.operations.spec import families
@@ -111,6 +111,28 @@ def _check(call: Call) -> None:
             check_mirroring(call, [max(pair) for pair in reach(part, call.ndim)])
 
 
+def _refuse_carried_nan(call: Call, block: Block) -> None:
+    """Refuse NaN where SciPy's running minima and maxima carry it on from where a line begins."""
+    if block.data.dtype.kind != "f" or not np.isnan(block.data).any():
+        return
+    for part, _ in _parts(call):
+        padded = morphology.pad_footprint(part, pad_end=False)
+        if padded.size > 1 and np.all(padded):
+            raise InvalidImage(
+                f"{call.operation.name}: the image holds NaN, which boxes of the footprint carry "
+                "from where the filter begins: expected an image without. Replace NaN first, for "
+                "example with numpy.nan_to_num, or use a footprint that is not a full box."
+            )
+
+
+def _tiled_without_nan(call: Call) -> Tiles:
+    def compute(block: Block) -> np.ndarray:
+        _refuse_carried_nan(call, block)
+        return np.asarray(call.function(block.data))
+
+    return Tiles(compute, halo=call.operation.neighbourhood.halo(call))
+
+
 def _filter(name: str, halo: Callable[[Call], HaloLike], dtypes: str = "buif") -> Operation:
     return Operation(
         name=f"morphology.{name}",
@@ -118,6 +140,7 @@ def _filter(name: str, halo: Callable[[Call], HaloLike], dtypes: str = "buif") -
         kind=Kind.NEIGHBOURHOOD,
         specs={"footprint": Footprint(optional=True), "mode": MODES, "cval": CVAL},
         neighbourhood=Neighbourhood(halo=halo, border="mode"),
+        plan_of=_tiled_without_nan,
         limits=Limits(check=_check, dtypes=dtypes),
         adapter=Adapter(kernels=(f"skimage.morphology.{name}",)),
         cost=Cost(memory=4.0),
