@@ -36,6 +36,11 @@ def check_end(tiff: tifffile.TiffFile, name: str) -> None:
     """
     size, file = tiff.filehandle.size, tiff.filehandle
     form, pages = tiff.tiff, tiff.pages
+    if not len(pages):
+        raise SourceUnreadable(
+            f"{name!r} holds no page: expected a TIFF with an image. Copy it again from its "
+            "original."
+        )
     last = pages[len(pages) - 1]
     file.seek(last.offset)
     count = int.from_bytes(file.read(form.tagnosize), _order(tiff))
