@@ -33,6 +33,7 @@ from napari_tilewise.errors import (
 )
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
+from napari_tilewise.io.readers.hdf5 import dataset_location
 from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.readers.zarr_arrays import is_of_this_process
@@ -145,6 +146,9 @@ def portable_source(source: Any) -> Any:
         )
     if isinstance(source, zarr.Array):
         source = open_image(source)
+    location = dataset_location(source.data if isinstance(source, Image) else source)
+    if location is not None:
+        return location
     if isinstance(source, Image):
         if source.format == "array" or source.data is not source.levels[0]:
             return source

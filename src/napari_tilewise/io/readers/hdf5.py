@@ -7,6 +7,7 @@ attributes ``element_size_um`` and ``axistags``, and HDF5's own names of dimensi
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -24,6 +25,22 @@ SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 """Suffixes of files of this format."""
 MAGIC = b"\x89HDF\r\n\x1a\n"
 """The first bytes of the file."""
+
+
+def dataset_location(array: Any) -> str | None:
+    """Return the name under which any process opens an h5py dataset; None where there is none.
+
+    Parameters
+    ----------
+    array
+        Any array. A dataset in memory has no name; one that may be written to is locked.
+    """
+    if type(array).__module__.partition(".")[0] != "h5py":
+        return None
+    file = array.file
+    if file.mode != "r" or file.driver == "core" or not os.path.isfile(file.filename):
+        return None
+    return f"{os.path.abspath(file.filename)}::{array.name}"
 
 
 def open_hdf5(path: Path, name: str, inside: str = "") -> Image:
