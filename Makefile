@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check lint types imports manifest-valid format generate manifest \
-	dropin operations judge bench docs screenshots build native clean display
+	index dropin operations judge bench docs screenshots build native clean display
 MAKEFLAGS += --no-print-directory
 export PYTHON
 
@@ -51,7 +51,10 @@ format: $(STAMP) ## fix what ruff can fix
 	@$(BIN)/ruff format .
 
 # What is generated is committed, and a test compares it.
-generate: manifest dropin operations ## write again what is generated: the three below
+generate: index manifest dropin operations ## write again what is generated: the four below
+
+index: $(STAMP) ## the keys of the operations, each with the module that declares it
+	@$(BIN)/python -m napari_tilewise.operations.write_index
 
 manifest: $(STAMP) ## napari.yaml, in the package and its copy at the root
 	@$(BIN)/python -m napari_tilewise._napari.manifest.write_manifest

@@ -58,6 +58,31 @@ def test_a_run_needs_no_window():
     assert not modules_after("from napari_tilewise import apply, run") & gui
 
 
+DECLARING = """
+import json, sys
+{code}
+from napari_tilewise.operations import MODULES
+declaring = {{f"napari_tilewise.operations.{{a}}.{{b}}" for a, bs in MODULES.items() for b in bs}}
+print(json.dumps(sorted(declaring & set(sys.modules))))
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "modules"),
+    [
+        ("import napari_tilewise as tw; assert len(list(tw.OPERATIONS)) > 200", []),
+        ("import napari_tilewise as tw; 'filters.nope' in tw.OPERATIONS", []),
+        ("import napari_tilewise as tw; tw.OPERATIONS['measure.label']", ["measure.labelling"]),
+    ],
+)
+def test_an_operation_imports_its_own_module_only(code, modules):
+    out = subprocess.run(
+        [sys.executable, "-c", DECLARING.format(code=code)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(out.stdout) == [f"napari_tilewise.operations.{name}" for name in modules]
+
+
 RUN = """
 import numpy as np, napari_tilewise as tw
 np.save({source!r}, np.zeros((64, 64), np.uint8))

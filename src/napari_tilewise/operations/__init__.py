@@ -1,12 +1,14 @@
 """Declarations: what each function is and how it tiles; NumPy in, NumPy out.
 
 Each package here is one of scikit-image's modules, or `scipy.ndimage`; `MODULES` lists the modules
-that declare its operations, and is the only place to change where one is added. `OPERATIONS` holds
-users' functions too, behind the libraries'.
+that declare its operations, and is the only place to change where one is added (`make index` then
+writes `index.py`). `OPERATIONS` holds users' functions too, behind the libraries'.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -14,9 +16,10 @@ from typing import TYPE_CHECKING
 from napari_tilewise.errors import UnknownOperation, did_you_mean
 from napari_tilewise.operations.catalogue import Catalogue
 from napari_tilewise.operations.copying import COPY
+from napari_tilewise.operations.index import INDEX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.types import AnyFunction
@@ -131,13 +134,41 @@ MODULES: Mapping[str, tuple[str, ...]] = {
 """The libraries' modules, and in each the modules here that declare its operations, in order."""
 
 
-def _declared() -> Iterator[Operation]:
+class LibraryOperations(Mapping[str, "Operation"]):
+    """The libraries' operations by key; each is imported with its own module when it is asked for.
+
+    Keys and order come from `INDEX`, which is generated, so that a run of one operation does not
+    import all others.
+    """
+
+    def __getitem__(self, key: str) -> Operation:
+        """Return the operation of this key."""
+        return self._of_module(INDEX[key])[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in INDEX
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(INDEX)
+
+    def __len__(self) -> int:
+        return len(INDEX)
+
+    @staticmethod
+    @cache
+    def _of_module(module: str) -> dict[str, Operation]:
+        return {op.name: op for op in import_module(f"{__name__}.{module}").OPERATIONS}
+
+
+def declared() -> Iterator[tuple[str, str]]:
+    """Yield the key of every operation and the module that declares it, all imported."""
     for family, modules in MODULES.items():
         for module in modules:
-            yield from import_module(f"{__name__}.{family}.{module}").OPERATIONS
+            for operation in import_module(f"{__name__}.{family}.{module}").OPERATIONS:
+                yield operation.name, f"{family}.{module}"
 
 
-BUILT_IN: Mapping[str, Operation] = MappingProxyType({op.name: op for op in _declared()})
+BUILT_IN: Mapping[str, Operation] = LibraryOperations()
 """The libraries' operations, whatever users and plugins add."""
 
 OPERATIONS = Catalogue(BUILT_IN)
@@ -178,7 +209,7 @@ def _operation_of(function: AnyFunction) -> Operation:
 def _remedy(name: str) -> str:
     """Return how a user's function comes to be known, where a key looks like one's."""
     module, dot, _ = name.rpartition(".")
-    if not dot or module in {op.category for op in BUILT_IN.values()}:
+    if not dot or module in {key.rpartition(".")[0] for key in BUILT_IN}:
         return ""
     file = f"{module.rpartition('.')[2]}.py"
     return (

@@ -1,0 +1,12 @@
+"""The index of the operations says what the modules declare, in their order."""
+
+from napari_tilewise.operations import BUILT_IN, declared, write_index
+
+
+def test_the_committed_index_is_the_generated_one():
+    assert write_index.PATH.read_text(encoding="utf-8") == write_index.text(), "run: make index"
+
+
+def test_every_key_leads_to_its_operation():
+    assert list(BUILT_IN) == [key for key, _ in declared()]
+    assert all(BUILT_IN[key].name == key for key in BUILT_IN)
