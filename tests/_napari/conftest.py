@@ -48,7 +48,7 @@ def panel(viewer):
 
 @pytest.fixture
 def run(panel, qtbot):
-    """Apply an operation to the active layer and return the new layer (None: there is none)."""
+    """Apply an operation to the active layer and select the new layer (None: there is none)."""
 
     def apply(name, layer=None, **params):
         panel.choose(name)
@@ -59,6 +59,8 @@ def run(panel, qtbot):
         panel.run()
         qtbot.waitUntil(lambda: not panel.runner.is_running, timeout=TIMEOUT)
         new = [layer for layer in panel.viewer.layers if layer not in before]
+        if new:
+            panel.viewer.layers.selection.active = new[-1]
         return new[0] if new else None
 
     return apply

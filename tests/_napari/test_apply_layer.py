@@ -199,6 +199,41 @@ def test_further_images_are_layers_or_arrays(coins: Image) -> None:
     )
 
 
+def test_grey_images_need_no_channels() -> None:
+    for name in ("segmentation.slic", "segmentation.felzenszwalb"):
+        segments = tw.apply(name, Image(COINS))
+        expected = tw.apply(name, COINS, channel_axis=None)
+        np.testing.assert_array_equal(segments.data, expected)
+
+
+def test_signed_results_have_limits_that_show_them(coins: Image) -> None:
+    coins.contrast_limits = (0, 255)
+    edges = tw.apply("filters.laplace", coins)
+    assert edges.contrast_limits[0] == edges.data.min() < 0
+    assert tw.apply("filters.gaussian", coins).contrast_limits[0] == 0
+
+
+def test_blobs_have_their_size() -> None:
+    columns = np.arange(80)
+    spot = np.exp(-((columns[:, None] - 30) ** 2 + (columns - 50) ** 2) / (2 * 6**2))
+    for name, factor in (("feature.blob_log", np.sqrt(2)), ("feature.blob_doh", 1)):
+        blobs = tw.apply(name, Image(spot), min_sigma=2, max_sigma=12, threshold=0.01)
+        np.testing.assert_allclose(blobs.size, 2 * factor * blobs.features["value 1"])
+
+
+def test_each_position_has_its_surface() -> None:
+    balls = np.zeros((2, 12, 12, 12))
+    balls[0, 3:8, 3:8, 3:8] = balls[1, 2:10, 4:7, 4:7] = 1
+    layer = Image(balls, axis_labels=("t", "z", "y", "x"), scale=(1, 2, 3, 4))
+    surface = tw.apply("measure.marching_cubes", layer, level=0.5)
+    assert surface.ndim == 4
+    np.testing.assert_array_equal(surface.scale, layer.scale)
+    for time in (0, 1):
+        vertices = surface.data[0][surface.data[0][:, 0] == time, 1:]
+        np.testing.assert_array_equal(vertices, measure.marching_cubes(balls[time], 0.5)[0])
+    assert surface.data[1].max() == len(surface.data[0]) - 1
+
+
 def test_a_viewer_gets_the_layers(coins: Image) -> None:
     viewer = ViewerModel()
     viewer.add_layer(coins)

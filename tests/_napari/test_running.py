@@ -12,7 +12,7 @@ from window_work import Beats
 
 from napari_tilewise import OPERATIONS
 from napari_tilewise._napari.jobs import compute as compute_module
-from napari_tilewise._napari.jobs import result_layers
+from napari_tilewise._napari.jobs import result_layers, running
 from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 
 pytestmark = pytest.mark.gui
@@ -60,15 +60,17 @@ def done(panel):
     return lambda: not panel.runner.is_running
 
 
-def test_cancel_takes_effect_within_one_tile(panel, gated, qtbot, notes):
+def test_cancel_takes_effect_at_once_and_stops_within_one_tile(panel, gated, qtbot, notes):
     start(panel, qtbot, gated)
     assert not panel.apply.isEnabled()
     assert panel.cancel.isEnabled()
     assert len(progress._all_instances) == 1
     reads = gated.reads
     panel.stop()
+    assert done(panel)()  # while its tile is still being computed
+    (worker,) = running._abandoned
     gated.gate.set()
-    qtbot.waitUntil(done(panel), timeout=10_000)
+    qtbot.waitUntil(lambda: worker not in running._abandoned, timeout=10_000)
     assert gated.reads <= reads + 2
     assert panel.message.text() == "Cancelled."
     assert len(panel.viewer.layers) == 1
@@ -78,12 +80,11 @@ def test_cancel_takes_effect_within_one_tile(panel, gated, qtbot, notes):
     assert not notes
 
 
-def test_next_run_works_after_a_cancelled_one(panel, gated, qtbot):
+def test_next_run_works_beside_a_cancelled_one(panel, gated, qtbot):
     start(panel, qtbot, gated)
     panel.stop()
-    gated.gate.set()
-    qtbot.waitUntil(done(panel), timeout=10_000)
     panel.run()
+    gated.gate.set()
     qtbot.waitUntil(lambda: len(panel.viewer.layers) == 2, timeout=10_000)
 
 

@@ -20,6 +20,7 @@ from napari_tilewise._napari.layers.item_layers import (
     ViewState,
 )
 from napari_tilewise._napari.layers.layer_record import Origin, Record
+from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise.operations.spec.operation import Output
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ class ItemOpener(QObject):
             before.data = layer.data  # the items that failed before are in it now
             layer = before
         else:
-            self._viewer.add_layer(layer)
+            add_result(self._viewer, layer)
             self._stack = layer
         missing = len(work.items) - len(work.values)
         blank = f" {missing:,} of {len(work.items):,} items are blank in it." if missing else ""

@@ -19,6 +19,7 @@ from napari_tilewise._napari.jobs.compute import compute, outcomes_of
 from napari_tilewise._napari.jobs.job import Job
 from napari_tilewise._napari.layers import dimensions, recording, slicing, snapshot
 from napari_tilewise._napari.layers.recording import StepRequest
+from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise.engine.apply import StackLayout, build, eager_image, results_of
 from napari_tilewise.engine.apply import apply as apply_to_array
 from napari_tilewise.engine.control import Control
@@ -134,7 +135,7 @@ def _result(job: Job, outcome: JobOutcome, viewer: ViewerModel | None) -> Value:
     if viewer is not None:
         if outcome.lazy is not None:
             slicing.in_background(layer, viewer)
-        viewer.add_layer(layer)
+        add_result(viewer, layer)
     return layer
 
 

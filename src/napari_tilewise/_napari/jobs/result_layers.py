@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Limits = tuple[float, float]
 
+SIGNED = 0.02
+"""The part of a result's range below 0 from which it is signed: noise around 0 is not."""
+
 
 def layer(job: Job, outcome: JobOutcome) -> Layer | None:
     """Return the layer of a result, or None if the result is numbers. Computes nothing.
@@ -209,7 +212,8 @@ def contrast_limits(job: Job, values: Limits | None, dtype: np.dtype) -> Limits:
     if values is None:
         return limits
     low, high = values
-    if _visible_limits(limits, values) == limits:
+    is_signed = limits[0] >= 0 and low < -SIGNED * (high - low)
+    if not is_signed and _visible_limits(limits, values) == limits:
         return limits
     return (low, high) if high > low else (low, low + 1)
 
@@ -256,11 +260,15 @@ def _measured_on(job: Job, outcome: JobOutcome) -> tuple[Placement, int]:
 def _points(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Points:
     placement, longest = _measured_on(job, outcome)
     data, columns = _coordinates(outcome, outcome.data)
+    size: float | np.ndarray = min(10, max(2, longest / 60))
+    radius = job.operation.result.radius
+    if radius is not None and len(data):
+        size = 2 * radius(columns, len(_frame(outcome).over))
     return Points(
         data,
         ndim=len(placement.inner.scale),
         features={f"value {i}": column for i, column in enumerate(columns.T, start=1)},
-        size=min(10, max(2, longest / 60)),
+        size=size,
         face_color="transparent",
         border_color="#ffb000",
         border_width=0.15,
@@ -285,11 +293,23 @@ def _contours(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Shapes:
 
 
 def _mesh(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Surface:
+    """Return the surface; one per position along the looped axes, which the sliders show."""
     frame = _frame(outcome)
-    over = sorted(frame.over)
-    placement = _placement(job, [frame.axes[i] for i in over])
-    vertices, faces, _, values = outcome.data
-    return Surface((vertices, faces, values), **common, **placement.arguments())
+    loops = [axis for axis in range(len(frame.axes)) if axis not in frame.over]
+    axes = [*loops, *sorted(frame.over)]
+    meshes = outcome.data if loops else [outcome.data]
+    vertices, faces, values, count = [], [], [], 0
+    for index, mesh in zip(np.ndindex(*(frame.shape[i] for i in loops)), meshes, strict=True):
+        points = np.asarray(mesh[0])
+        prefix = np.broadcast_to(np.asarray(index, points.dtype), (len(points), len(index)))
+        vertices.append(np.concatenate([prefix, points], axis=1))
+        faces.append(np.asarray(mesh[1]) + count)
+        values.append(mesh[3])
+        count += len(points)
+    order = [axes.index(axis) for axis in range(len(axes))]
+    placement = _placement(job, [frame.axes[axis] for axis in range(len(axes))])
+    data = (np.concatenate(vertices)[:, order], np.concatenate(faces), np.concatenate(values))
+    return Surface(data, **common, **placement.arguments())
 
 
 def _table(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Labels:

@@ -75,6 +75,15 @@ class JobWorker(FunctionWorker):  # type: ignore[misc]  # napari has no types
             self.cancel.set()
 
 
+_abandoned: list[JobWorker] = []
+"""Workers of cancelled jobs whose threads compute their last tiles."""
+
+
+def _forget(worker: JobWorker) -> None:
+    if worker in _abandoned:
+        _abandoned.remove(worker)
+
+
 def _quit(workers: list[JobWorker], *_: object) -> None:
     for worker in workers:
         worker.quit()
@@ -114,6 +123,7 @@ class Runner(QObject):
         self._workers: list[JobWorker] = []
         parent.destroyed.connect(partial(_quit, self._workers))
         self._work: Any = None
+        self._is_job = False
         self._shown: Callable[[], Box] | None = None
         self.repeats = 0
         """How often the last job's results were computed for another view."""
@@ -140,6 +150,7 @@ class Runner(QObject):
             lazy result is ready, that part is computed too.
         """
         self.repeats = 0
+        self._is_job = True
         self._shown = shown
         self._start(job, _followed(job, partial(compute, job)))
 
@@ -152,6 +163,7 @@ class Runner(QObject):
             Called in a thread.
         """
         self._shown = None
+        self._is_job = False
         self._start(work, _followed(work, work))
 
     def _moved_on(self, outcomes: Outcomes) -> Box | None:
@@ -163,9 +175,27 @@ class Runner(QObject):
         return box if box != boxes[0] else None
 
     def cancel(self) -> None:
-        """Cancel the run; it ends within one tile's time."""
-        if self._worker is not None:
-            self._worker.quit()
+        """Cancel the run.
+
+        A job ends for the user at once: its thread stops within one tile's time, and its results
+        are dropped. Other work, which may write a file, ends when its thread has cleaned up.
+        """
+        worker = self._worker
+        if worker is None:
+            return
+        worker.quit()
+        if not self._is_job:
+            return
+        worker.returned.disconnect(self._returned)
+        worker.errored.disconnect(self._errored)
+        worker.finished.disconnect(self._ended)
+        _abandoned.append(worker)
+        worker.finished.connect(partial(_forget, worker))
+        memo = getattr(self._work, "memo", None)
+        if memo is not None:
+            memo.is_abandoned = True  # the thread still uses it
+        self._stop()
+        self.failed.emit(Cancelled("Cancelled: no layer was added."))
 
     def _start(self, work: object, call: Work) -> None:
         self._work = work

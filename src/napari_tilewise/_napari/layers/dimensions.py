@@ -160,8 +160,7 @@ def needed_channel(
     """
     axis = channel_axis(operation, labels, is_rgb=is_rgb)
     needs_channels = (
-        operation.channel is not None
-        and operation.parameters[operation.channel].default is not None
+        operation.channel is not None and not operation.specs[operation.channel].optional
     )
     if axis is None and needs_channels:
         raise InvalidImage(

@@ -158,9 +158,13 @@ def _takes_result(op: Operation, record: Record | None) -> bool:
     return record is None or not record.is_mask or "b" in op.limits.dtypes
 
 
-def _channel(op: Operation, axis: int | None, ndim: int) -> dict[str, int]:
-    """Return the channel axis as a parameter, counted from the end."""
-    return {} if op.channel is None or axis is None else {op.channel: axis - ndim}
+def _channel(op: Operation, axis: int | None, ndim: int) -> dict[str, int | None]:
+    """Return the channel axis as a parameter, counted from the end; None for a grey image."""
+    if op.channel is None:
+        return {}
+    if axis is not None:
+        return {op.channel: axis - ndim}
+    return {} if op.parameters[op.channel].default is None else {op.channel: None}
 
 
 def recorded_axes(

@@ -45,6 +45,8 @@ class StepMemo(Memo):
 
     def __init__(self) -> None:
         super().__init__()
+        self.is_abandoned = False
+        """Whether a cancelled job's thread may still use it, so that no other job may."""
         self._digests: dict[str, bytes] = {}
 
     def check(self, images: Mapping[str, ArrayLike], cancel: threading.Event) -> None:
@@ -137,4 +139,7 @@ class SnapshotCache:
         layer
             The layer that the recipe starts from; call `take` before.
         """
-        return self._memos.setdefault(layer, StepMemo())
+        memo = self._memos.get(layer)
+        if memo is None or memo.is_abandoned:
+            memo = self._memos[layer] = StepMemo()
+        return memo

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import napari
+from napari.layers import Image, Labels
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QCheckBox,
     QFrame,
     QHBoxLayout,
     QPushButton,
@@ -25,6 +27,7 @@ from napari_tilewise._napari.jobs import result_layers
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
 from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise._napari.layers import dimensions, recording, slicing, snapshot
+from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise._napari.operations_panel.form_check import FormCheck, check_form
 from napari_tilewise._napari.operations_panel.target import TargetChoice
 from napari_tilewise._napari.widgets import wording
@@ -85,6 +88,11 @@ class OperationsPanel(Panel):
         self._forms, self._advanced_forms = QVBoxLayout(), QVBoxLayout()
         self.reset, self.cancel, self.apply = map(QPushButton, ("Reset", "Cancel", "Apply"))
         self.reset.setToolTip("Reset the parameters to scikit-image's defaults")
+        self.go_on = QCheckBox("Go on from the result")
+        self.go_on.setToolTip(
+            "<qt>The next operation is applied to the result. Else every result starts from the "
+            "chosen layer, so that parameters can be tried.</qt>"
+        )
         self.cancel.setEnabled(False)
         self.reset.clicked.connect(self._reset)
         self.cancel.clicked.connect(self.stop)
@@ -114,6 +122,7 @@ class OperationsPanel(Panel):
         layout = QVBoxLayout(self)
         layout.addWidget(self.chooser)
         layout.addWidget(scroll, 1)
+        layout.addWidget(self.go_on)
         layout.addWidget(self.message)
         layout.addWidget(self.bar)
         layout.addLayout(buttons)
@@ -191,9 +200,9 @@ class OperationsPanel(Panel):
 
     def stop(self) -> None:
         """Cancel the run."""
-        self.runner.cancel()
         self.cancel.setEnabled(False)
         self.say("Cancelling ...")
+        self.runner.cancel()
 
     def _job(self) -> Job:
         layer, form = self.target.layer, self.form
@@ -248,6 +257,9 @@ class OperationsPanel(Panel):
             results = [(outcome, result_layers.layer(job, outcome)) for outcome in outcomes]
             lines = [self._show(job, outcome, layer, source) for outcome, layer in results]
             self.say(" ".join(lines))
+            layers = [layer for _, layer in results if isinstance(layer, Image | Labels)]
+            if self.go_on.isChecked() and layers:
+                self.viewer.layers.selection.active = layers[0]
 
     def _show(
         self, job: Job, outcome: JobOutcome, layer: Layer | None, source: Layer | None
@@ -259,7 +271,7 @@ class OperationsPanel(Panel):
             return line
         if outcome.lazy is not None:
             slicing.in_background(layer, self.viewer)
-        self.viewer.add_layer(layer)
+        add_result(self.viewer, layer)
         return f"Added {layer.name!r}."
 
     def _failed(self, error: TilewiseError) -> None:

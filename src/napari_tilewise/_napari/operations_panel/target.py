@@ -9,7 +9,7 @@ from napari.layers import Image, Labels, Layer
 
 from napari_tilewise._napari.layers import dimensions, layer_record
 from napari_tilewise._napari.layers.snapshot import displayed_axes
-from napari_tilewise._napari.layers.viewer_layers import layers_for
+from napari_tilewise._napari.layers.viewer_layers import is_arriving, layers_for
 from napari_tilewise._napari.widgets.elided import elided
 from napari_tilewise._napari.widgets.labelled_rows import rows, show_row
 from napari_tilewise.errors import InvalidAxes
@@ -123,9 +123,9 @@ class TargetChoice:
         self._changed()
 
     def _follow(self, event: object = None) -> None:
-        """Choose the active layer if it is an image or labels."""
+        """Choose the layer that the user selects, if it is an image or labels."""
         active = self._viewer.layers.selection.active
-        if isinstance(active, Image | Labels):
+        if not is_arriving() and isinstance(active, Image | Labels):
             if active not in self.layer_box.choices:
                 self._refresh()
             self.layer_box.value = active

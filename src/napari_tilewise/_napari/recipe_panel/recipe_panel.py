@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 from napari_tilewise._napari.forms.chooser import Chooser
 from napari_tilewise._napari.layers import layer_record
 from napari_tilewise._napari.layers.layer_record import Origin, Record
-from napari_tilewise._napari.layers.viewer_layers import layers_for
+from napari_tilewise._napari.layers.viewer_layers import is_arriving, layers_for
 from napari_tilewise._napari.recipe_panel.drafts import (
     Draft,
     DraftState,
@@ -205,7 +205,9 @@ class RecipePanel(Panel):
         return None if self.draft is None else self.runs.source(self.draft)
 
     def _follow(self, event: object = None) -> None:
-        """Show the recipe of the active layer."""
+        """Show the recipe of the layer that the user selects."""
+        if is_arriving():
+            return
         self.layer = self.viewer.layers.selection.active
         self.draft = None if self.layer is None else self._draft_of(self.layer)
         self._say_state()
@@ -367,9 +369,9 @@ class RecipePanel(Panel):
 
     def stop(self) -> None:
         """Cancel the run."""
-        self.runner.cancel()
         self.cancel.setEnabled(False)
         self.say("Cancelling ...")
+        self.runner.cancel()
 
     def _run_started(self, line: str) -> None:
         self.bar.setVisible(True)
@@ -388,6 +390,6 @@ class RecipePanel(Panel):
         self.enable()
 
     def _layer_updated(self, layer: Layer) -> None:
-        if self.layer is layer:  # else the user selected another one, or a new layer is active
+        if self.layer is layer:  # else the user selected another one
             self.show_draft(self.selected)
         self.enable()

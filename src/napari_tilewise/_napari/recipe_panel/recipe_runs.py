@@ -14,6 +14,7 @@ from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise._napari.layers import layer_record, slicing, snapshot
 from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise._napari.layers.snapshot_cache import SnapshotCache
+from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise._napari.recipe_panel.drafts import Draft, missing_layers
 from napari_tilewise._napari.recipe_panel.stored_run import StoredRun
 from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
@@ -207,12 +208,15 @@ class RecipeRuns(QObject):
     def _replace(self, outcome: JobOutcome, result: Layer, target: UpdateTarget) -> str:
         """Put a result in the place of a layer of another type; return a line that says so."""
         layers, layer = self._viewer.layers, target.layer
+        was_active = layers.selection.active is layer
         result.name, index = layer.name, layers.index(layer)
         self.layer_replaced.emit(result, target.draft)
         layers.remove(layer)
         result.name = layer.name
         self._add(outcome, result)
         layers.move(len(layers) - 1, index)
+        if was_active:
+            layers.selection.active = result
         kind = type(result).__name__.lower()
         return f"{result.name!r} is a new layer: its type is {kind} now."
 
@@ -235,4 +239,4 @@ class RecipeRuns(QObject):
     def _add(self, outcome: JobOutcome, layer: Layer) -> None:
         if outcome.lazy is not None:
             slicing.in_background(layer, self._viewer)
-        self._viewer.add_layer(layer)
+        add_result(self._viewer, layer)

@@ -20,6 +20,7 @@ from napari_tilewise._napari.jobs.running import INTERVAL, Runner
 from napari_tilewise._napari.jobs.session_runs import SESSION, SessionRuns, Status
 from napari_tilewise._napari.layers import slicing
 from napari_tilewise._napari.layers.item_layers import ImageLayerData, OpenItem, ViewState
+from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise._napari.runs_panel.run_queue import ResumedRun, RunQueue
 from napari_tilewise._napari.runs_panel.run_rows import RunRow, rows
 from napari_tilewise._napari.runs_panel.run_table import RunTableModel, view_of
@@ -240,7 +241,7 @@ class RunsPanel(Panel):
             layer = image.layer()
             if image.is_lazy:
                 slicing.in_background(layer, self.viewer)
-            self.viewer.add_layer(layer)
+            add_result(self.viewer, layer)
         self._enable()
 
     def _failed(self, error: Exception) -> None:

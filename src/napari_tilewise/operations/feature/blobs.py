@@ -316,7 +316,23 @@ LAST_SPECS: Mapping[str, Spec] = {
     "exclude_border": Border(advanced=True),
 }
 LOG_SCALE: Mapping[str, Spec] = {"log_scale": Flag(advanced=True)}
-BLOBS = ResultSpec(output=Output.POINTS, dtype=lambda call: np.float64, shape=lambda call: None)
+
+
+def _radius(sigmas: np.ndarray, ndim: int) -> np.ndarray:
+    """Return the radii of blobs from their standard deviations, as scikit-image states them."""
+    return np.asarray(np.sqrt(ndim) * sigmas.mean(axis=1))
+
+
+def _doh_radius(sigmas: np.ndarray, ndim: int) -> np.ndarray:
+    return np.asarray(sigmas.mean(axis=1))
+
+
+BLOBS = ResultSpec(
+    output=Output.POINTS,
+    dtype=lambda call: np.float64,
+    shape=lambda call: None,
+    radius=_radius,
+)
 
 OPERATIONS = (
     Operation(
@@ -354,7 +370,7 @@ OPERATIONS = (
             {"num_sigma": COUNT},
             {**LOG_SCALE, "threshold_rel": LAST_SPECS["threshold_rel"]},
         ),
-        result=BLOBS,
+        result=replace(BLOBS, radius=_doh_radius),
         neighbourhood=Neighbourhood(halo=_doh_halo),
         plan_of=_doh,
         limits=Limits(ndim=(2, 2), check=_check_doh),

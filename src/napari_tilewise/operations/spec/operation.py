@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.grid import Halo
     from napari_tilewise.operations.spec.pixel_positions import Samplings
-    from napari_tilewise.types import DType, Parameters
+    from napari_tilewise.types import Array, DType, Parameters
 
 
 __all__ = [
@@ -176,6 +176,9 @@ class ResultSpec:
     parts: Callable[[Call], tuple[Part, ...] | None] | None = None
     """Where scikit-image returns a tuple of different results: what each is (the plan then ends in
     `Parts`). None for a call that returns one result. `output` is the first's."""
+    radius: Callable[[Array, int], Array] | None = None
+    """Where points are blobs: their radii in pixels, from the columns behind the coordinates and
+    the number of spatial axes."""
     dtype_varies: bool = False
     """Whether scikit-image's dtype depends on the pixels (see `Tiles.dtype`). A lazy result, whose
     dtype is asked for before, has `dtype`'s whatever the pixels."""
