@@ -108,7 +108,7 @@ def test_an_answer_that_lasts_is_asked_for_once(objects: Objects, url: str, stat
     if status == 404:  # a chunk that was never written
         assert not image.data[:].any()
     else:
-        with pytest.raises(tw.TilewiseError) as caught:
+        with pytest.raises(tw.TilewiseError, match="check the address and the login") as caught:
             image.data[:]
         assert not isinstance(caught.value, SourceUnreachable)
     assert set(objects.requests.values()) == {1}

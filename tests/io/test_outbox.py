@@ -102,3 +102,11 @@ def test_a_url_that_cannot_be_written_is_refused_first(objects: Objects, source:
     for url in ("http://127.0.0.1:9/a.ome.zarr", "s3://bucket/a.ome.tif"):
         with pytest.raises(errors.DestinationUnwritable, match="expected an OME-Zarr"):
             tw.run(GAUSSIAN, source, url)
+
+
+def test_a_server_that_refuses_says_nothing_of_the_image(objects: Objects) -> None:
+    objects.fails = lambda method, path, number: 403
+    with pytest.raises(
+        errors.SourceUnreadable, match="status 403.*check the address and the login"
+    ):
+        tw.open(URL)

@@ -64,15 +64,18 @@ def is_transient(error: BaseException) -> bool:
     return _is_of_library(error) and not isinstance(error, ValueError)  # such as an invalid URL
 
 
-def is_of_network(error: BaseException) -> bool:
+def is_of_network(error: BaseException, name: str) -> bool:
     """Return whether a network, or a server behind it, is the cause of an error.
 
     Parameters
     ----------
     error
         What a request raised.
+    name
+        The path or URL that was read.
     """
-    return is_transient(error) or _is_of_library(error)
+    is_refusal = isinstance(error, PermissionError) and "://" in name
+    return is_refusal or is_transient(error) or _is_of_library(error)
 
 
 def _is_of_library(error: BaseException) -> bool:

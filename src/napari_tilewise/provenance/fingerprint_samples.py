@@ -163,7 +163,7 @@ def of_url(url: str) -> Iterator[object]:
         try:
             yield from patiently(partial(_fetch, url, paths))
         except Exception as error:
-            if is_of_network(error):
+            if is_of_network(error, url):
                 raise network_error(error, repr(url)) from error
             raise
 

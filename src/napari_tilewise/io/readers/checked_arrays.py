@@ -92,7 +92,7 @@ def read_error(exc: BaseException, name: str, region: str = "") -> SourceUnreada
     if isinstance(exc, SourceUnreadable):
         raise exc  # returned, it would become its own cause, which cannot be pickled
     subject = f"Region {region} of {name!r}" if region else f"{name!r}"
-    if is_of_network(exc):
+    if is_of_network(exc, name):
         return network_error(exc, subject)
     reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
     return SourceUnreadable(
@@ -168,7 +168,7 @@ class CheckedArray:
         except DECODE_ERRORS as exc:
             raise read_error(exc, self.name, show_region(key, self.shape)) from exc
         except Exception as exc:
-            if not is_of_network(exc):
+            if not is_of_network(exc, self.name):
                 raise
             raise read_error(exc, self.name, show_region(key, self.shape)) from exc
         return with_dtype(block, self.dtype)

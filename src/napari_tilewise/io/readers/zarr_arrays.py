@@ -71,7 +71,7 @@ def open_node(location: str) -> zarr.Group | ZarrArray:
             f"There is no Zarr at {location!r}; check the spelling of the path or URL."
         ) from exc
     except Exception as exc:
-        if is_of_network(exc):
+        if is_of_network(exc, location):
             raise network_error(exc, repr(location)) from exc
         if isinstance(exc, _BROKEN):
             raise _unreadable(location, f"{type(exc).__name__}: {exc}") from exc
@@ -104,7 +104,7 @@ def open_zarr(location: str) -> Image:
     except SourceUnreadable:
         raise
     except Exception as exc:
-        if is_of_network(exc):
+        if is_of_network(exc, location):
             raise network_error(exc, repr(location)) from exc
         if not isinstance(exc, _BROKEN):
             raise
