@@ -16,6 +16,8 @@ from uuid import uuid4
 import numpy as np
 
 from napari_tilewise.engine.system.cache import ChunkCache, shared_cache
+from napari_tilewise.engine.system.machine_chunks import MachineChunks, machine_chunks
+from napari_tilewise.engine.system.prepared import is_child_process
 from napari_tilewise.errors import InvalidImage, SourceUnreadable, TilewiseError
 from napari_tilewise.grid import Grid, Region, extent, format_region, intersect, within
 from napari_tilewise.types import native_dtype, with_dtype
@@ -109,6 +111,9 @@ class ChunkedSource:
         self._grid = Grid(self.shape, self.chunks)
         self._cache = cache
         self.key = key or uuid4().hex
+        # A copy in a process that others started has siblings that read the same chunks.
+        shares = key is not None and getattr(array, "shares", True) and is_child_process()
+        self._machine = machine_chunks(self.key) if shares else None
         self._waits: bool | None = getattr(array, "waits", None)
         self._slow_reads = 0
 
@@ -122,12 +127,20 @@ class ChunkedSource:
         if len(positions) == 1 and self._grid.region(positions[0]) == region:
             return self._chunk(positions[0])
         self.fetch(region)
+        machine = None if self._is_aligned(region) else self._machine
         out = np.empty(extent(region), self.dtype)
         for position in positions:
             box = self._grid.region(position)
             common = intersect(box, region)
-            out[within(common, region)] = self._chunk(position)[within(common, box)]
+            out[within(common, region)] = self._chunk(position, machine)[within(common, box)]
         return out
+
+    def _is_aligned(self, region: Region) -> bool:
+        """Return whether a box ends where chunks do: then no neighbour meets its chunks."""
+        return all(
+            span.start % chunk == 0 and (span.stop % chunk == 0 or span.stop == length)
+            for span, chunk, length in zip(region, self.chunks, self.shape, strict=True)
+        )
 
     def prepare(self, region: Region | None = None) -> None:
         """Nothing to do."""
@@ -152,9 +165,12 @@ class ChunkedSource:
     def _chunks(self) -> ChunkCache:
         return shared_cache() if self._cache is None else self._cache
 
-    def _chunk(self, position: tuple[int, ...]) -> np.ndarray:
+    def _chunk(self, position: tuple[int, ...], machine: MachineChunks | None = None) -> np.ndarray:
         box = self._grid.region(position)
-        return self._chunks.get((self.key, position), partial(self._load, box))
+        load = partial(self._load, box)
+        if machine is not None:
+            load = partial(machine.get, position, extent(box), self.dtype, load)
+        return self._chunks.get((self.key, position), load)
 
     def _load(self, box: Region) -> np.ndarray:
         if self._waits is not None:

@@ -38,6 +38,7 @@ class DaskBlocks:
         The array.
     """
 
+    shares = False  # a process that waits for another's block may be the one that it waits for
     waits = False  # what other blocks compute at the same time may take any amount of memory
 
     def __init__(self, array: da.Array) -> None:
