@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
+import fsspec
 import numpy as np
 import pytest
 import zarr
 
 import napari_tilewise as tw
+from napari_tilewise.engine.system.cache import shared_cache
 from napari_tilewise.errors import SourceUnreachable
 from napari_tilewise.io import network
 from napari_tilewise.provenance.fingerprint import fingerprint
@@ -19,12 +22,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytest.importorskip("aiohttp")
+# fsspec leaves the sessions that Zarr uses to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
 NOISE = np.random.default_rng(0).integers(0, 60000, (128, 128)).astype(np.uint16)
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(network, "PAUSES", [0.0] * 5)
+    yield
+    fsspec.get_filesystem_class("http").clear_instance_cache()
+    shared_cache().clear()
+    gc.collect()  # here, where the warnings of unclosed sessions are ignored
 
 
 @pytest.fixture

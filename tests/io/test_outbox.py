@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import napari_tilewise as tw
 from napari_tilewise import errors
+from napari_tilewise.engine.system.cache import shared_cache
 from napari_tilewise.io import network
 from napari_tilewise.io.writers.outbox import FOLDER
 from tests.io.servers import Objects, serve
@@ -43,6 +45,8 @@ def objects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Objects
         s3fs.S3FileSystem.clear_instance_cache()
         yield objects
     s3fs.S3FileSystem.clear_instance_cache()
+    shared_cache().clear()
+    gc.collect()  # here, where the warnings of unclosed sessions are ignored
 
 
 @pytest.fixture
@@ -107,6 +111,6 @@ def test_a_url_that_cannot_be_written_is_refused_first(objects: Objects, source:
 def test_a_server_that_refuses_says_nothing_of_the_image(objects: Objects) -> None:
     objects.fails = lambda method, path, number: 403
     with pytest.raises(
-        errors.SourceUnreadable, match="status 403.*check the address and the login"
+        errors.SourceUnreadable, match=r"status 403.*check the address and the login"
     ):
         tw.open(URL)
