@@ -102,6 +102,11 @@ def test_ome_tiff_is_valid_and_read_by_tifffile(tmp_path):
         assert len(page.subifds) == 1
         offsets = [offset for page in series.levels[0].pages for offset in page.dataoffsets]
         assert offsets == sorted(offsets)  # whole tiles in the order of the file
+        # For readers of slides, which know no OME-XML: pixels per centimeter, at each level.
+        assert page.tags["ResolutionUnit"].value == tifffile.RESUNIT.CENTIMETER
+        for level, factor in zip(series.levels, (1, 2), strict=True):
+            across, times = level.keyframe.tags["XResolution"].value
+            assert across / times == pytest.approx(1e4 / 0.5 / factor)
         xml = tiff.ome_metadata
     pixels = ome_types.from_xml(xml, validate=False).images[0].pixels
     assert (pixels.size_t, pixels.size_c, pixels.size_z) == PIXELS.shape[:3]

@@ -40,6 +40,13 @@ def test_a_stack_that_was_cut_short_is_refused(tmp_path, kind):
         assert "\n" not in str(error.value)
 
 
+def test_a_tiff_without_any_page_is_refused(tmp_path):
+    (tmp_path / "a.tif").write_bytes(b"II*\0\x08\0\0\0")
+    with pytest.raises(SourceUnreadable, match=r"a\.tif' holds no page"):
+        tw.open(tmp_path / "a.tif")
+    assert [item.source for item in tw.items(tmp_path)] == [str(tmp_path / "a.tif")]
+
+
 def test_imagej_promises_a_number_of_planes(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(
@@ -119,3 +126,16 @@ def test_a_zarr_of_version_2_without_any_chunk_is_warned_of(tmp_path):
         tw.open(tmp_path / "a.zarr")
     array[:10] = 1
     assert tw.open(tmp_path / "b.zarr").data[:].sum() == 300
+
+
+def test_a_plate_says_that_a_batch_takes_it(tmp_path):
+    plate = zarr.create_group(tmp_path / "p.zarr", zarr_format=3)
+    wells = [{"path": "A/1", "rowIndex": 0, "columnIndex": 0}]
+    plate.attrs["ome"] = {"version": "0.5", "plate": {"wells": wells}}
+    plate.create_group("A/1").attrs["ome"] = {"version": "0.5", "well": {"images": [{"path": "0"}]}}
+    with pytest.raises(
+        SourceUnreadable, match=r"a plate of 1 well, not .*p\.zarr/A/1/0', or a batch"
+    ):
+        tw.info(tmp_path / "p.zarr")
+    with pytest.raises(SourceUnreadable, match=r"a well of 1 field, not an image"):
+        tw.open(tmp_path / "p.zarr" / "A" / "1")

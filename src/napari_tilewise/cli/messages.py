@@ -27,12 +27,15 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class _Stderr(logging.Handler):
-    """Writes records to stderr, each on one line."""
+    """Writes records to stderr, each on one line; of our own, those from `threshold` on."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew, as a new process would."""
         self.threshold = logging.INFO
-        """Lowest level of our own records that are shown."""
         self._pending: list[str] = []
         self._shown: set[str] = set()
 
@@ -71,7 +74,7 @@ _STDERR = _Stderr()
 def messages() -> Iterator[None]:
     """Show messages while a command runs; then logging is as it was."""
     root, level = logging.getLogger(), _PACKAGE.level
-    _STDERR.__init__()  # type: ignore[misc]  # as for a new process
+    _STDERR.reset()
     root.addHandler(_STDERR)
     _PACKAGE.setLevel(logging.DEBUG)
     handlers = list(root.handlers)

@@ -22,6 +22,7 @@ from napari_tilewise.io.metadata.channels import count_of, from_omero
 from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.network import NEAR, is_of_network, network_error, patient
 from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, checked
+from napari_tilewise.sizes import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +97,7 @@ def open_zarr(location: str) -> Image:
             f"{location!r} is an unfinished output; expected a finished one: "
             "run it again to complete it, or delete it."
         )
+    _refuse_plate(ome_metadata(node), location)
     multiscales = ome_metadata(node).get("multiscales")
     try:
         if not multiscales:
@@ -267,6 +269,24 @@ def _transformation(item: Metadata, kind: str, ndim: int) -> tuple[float, ...] |
             if len(values) == ndim:
                 return values
     return None
+
+
+def _refuse_plate(metadata: Metadata, name: str) -> None:
+    """Say of a plate and of a well what they are, and what takes their fields."""
+    plate, well = metadata.get("plate"), metadata.get("well")
+    if isinstance(plate, dict):
+        wells = plate.get("wells") or []
+        first = f"{name}/{wells[0].get('path')}/0" if wells and isinstance(wells[0], dict) else name
+        raise SourceUnreadable(
+            f"{name!r} is a plate of {plural(len(wells), 'well')}, not an image; expected one of "
+            f"its fields, such as {first!r}, or a batch over the plate, which takes all fields."
+        )
+    if isinstance(well, dict):
+        fields = well.get("images") or []
+        raise SourceUnreadable(
+            f"{name!r} is a well of {plural(len(fields), 'field')}, not an image; expected one of "
+            f"its fields, such as {f'{name}/0'!r}."
+        )
 
 
 def _array(group: zarr.Group, path: str, name: str) -> ZarrArray:

@@ -14,7 +14,7 @@ import tifffile
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.metadata.channels import are_samples, to_ome
-from napari_tilewise.io.metadata.units import symbol
+from napari_tilewise.io.metadata.units import converted, symbol
 from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
 from napari_tilewise.io.writers.staged_file import StagedFileWriter, reported
 
@@ -38,6 +38,10 @@ _SIDE = 16  # TIFF: tiles are whole multiples of it
 _LONGEST = 512  # of tiles whose lines are chunks of their own
 _BATCH = 16 * 2**20
 _ATTRIBUTES = {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ"}
+
+
+_FEWEST, _MOST = 1e-3, 2**31
+"""Pixels per centimeter that a TIFF's tags can hold with all digits that matter."""
 
 
 class OmeTiffWriter(StagedFileWriter):
@@ -113,8 +117,24 @@ class OmeTiffWriter(StagedFileWriter):
                 boxes = reported(session, title, product(*pages), prod(map(len, pages)))
                 tiles = (self._tile(level, box, color) for box in boxes)
                 shape = self._shape(level.shape, color)
+                tags |= self._resolution(level.shape)
                 tiff.write(tiles, shape=shape, dtype=self.dtype, **tags, **options)
                 next(boxes, None)  # the last event: tifffile stops before the end of the iterator
+
+    def _resolution(self, shape: tuple[int, ...]) -> MetadataDict:
+        """Return the tags of the pixel size, for readers of slides, which know no OME-XML."""
+        finest = dict(zip(self.stored_axes, self.levels[0].shape, strict=True))
+        lengths = dict(zip(self.stored_axes, shape, strict=True))
+        resolution = []
+        for axis in "xy":
+            size, unit = self.sizes[axis]
+            length = None if unit is None else converted(size, unit, "centimeter")
+            if not length:
+                return {}
+            resolution.append(lengths[axis] / finest[axis] / length)
+        if not all(_FEWEST <= number < _MOST for number in resolution):
+            return {}
+        return {"resolution": tuple(resolution), "resolutionunit": tifffile.RESUNIT.CENTIMETER}
 
     def _is_color(self) -> bool:
         """Return whether channels are stored as the samples of pixels."""
