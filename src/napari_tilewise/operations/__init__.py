@@ -129,6 +129,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "quantiles",
         "projections",
         "arithmetic",
+        "resampling",
     ),
 }
 """The libraries' modules, and in each the modules here that declare its operations, in order."""

@@ -46,7 +46,6 @@ _ERROR = "an exception or a warning"
 _SPECTRUM = "works on a spectrum, of which no tile can be made"
 _PYTHON = "calls a function of Python's whose reach nobody knows"
 _RECURSION = "a recursion along whole lines, which every pixel depends on"
-_LATER = "affine_transform map_coordinates rotate shift zoom"
 
 _GROUPS: Iterable[Iterable[tuple[str, str]]] = (
     _all("filters", "gabor_kernel", _KERNEL),
@@ -121,7 +120,7 @@ _GROUPS: Iterable[Iterable[tuple[str, str]]] = (
         "ndimage", "distance_transform_bf", "slow by design; distance_transform_edt gives the same"
     ),
     _all("ndimage", "spline_filter spline_filter1d", _RECURSION),
-    _all("ndimage", _LATER, "not tiled yet"),
+    _all("ndimage", "map_coordinates", "takes any coordinates; transform.warp is tiled"),
 )
 
 NOT_OPERATIONS: Mapping[str, str] = MappingProxyType(

@@ -45,7 +45,7 @@ class PixelType(ChoiceSpec):
 
     choices: tuple[Any, ...] = (
         *("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
-        *("float32", "float64", "bool"),
+        *("float32", "float64"),
     )
     optional: bool = True
     advanced: bool = True

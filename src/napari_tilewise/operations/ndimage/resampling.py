@@ -1,0 +1,364 @@
+"""`scipy.ndimage`, geometry: output tiles from the part of the image that they are made of.
+
+A pixel's coordinates are computed as SciPy computes them, and moved to the region by whole pixels,
+which is exact. Splines of order 2 and more begin with a recursion along whole lines, and borders
+other than a constant or the nearest pixel bend coordinates at the image's end: these need the whole
+image.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage as ndi
+from scipy import special
+
+from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.ndimage.nd_parameters import (
+    CVAL,
+    OUTPUT,
+    check_type,
+    checked,
+    result_type,
+)
+from napari_tilewise.operations.shared.whole import gather_whole, handed_out
+from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.operation import (
+    Adapter,
+    Block,
+    Call,
+    Constraint,
+    Cost,
+    Kind,
+    Limits,
+    Operation,
+    Plan,
+    ResultSpec,
+    Tiles,
+)
+from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Flag, Number, Numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_tilewise.grid import Region
+    from napari_tilewise.operations.spec.parameters import Spec
+    from napari_tilewise.types import Parameters, Value
+
+MODES = ("reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror", "wrap")
+INTERPOLATION: dict[str, Spec] = {
+    "output": OUTPUT,
+    "order": Number(integer=True, minimum=0, maximum=5, usual=(0, 3)),
+    "mode": ChoiceSpec(choices=(*MODES, "grid-wrap"), advanced=True),
+    "cval": CVAL,
+    "prefilter": Flag(advanced=True),
+}
+MARGIN = 2
+"""Pixels read around the coordinates of a tile: what interpolation of order 1 needs, and one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Coordinates that depend on the pixel's own axis alone: ``(index + shift) * zoom``."""
+
+    shifts: np.ndarray
+    zooms: np.ndarray | None = None
+    grid_mode: bool = False
+
+    def of(self, box: Region) -> np.ndarray:
+        """Return the coordinates of a box's pixels in the image, shape (axes, *box)."""
+        lines = [self._line(axis, span.start, span.stop) for axis, span in enumerate(box)]
+        return np.stack(np.meshgrid(*lines, indexing="ij"))
+
+    def _line(self, axis: int, start: int, stop: int) -> np.ndarray:
+        index: np.ndarray = np.arange(start, stop, dtype=np.float64) + self.shifts[axis]
+        if self.zooms is None:
+            return index
+        if self.grid_mode:
+            return np.asarray((index + 0.5) * self.zooms[axis] - 0.5)
+        return np.asarray(index * self.zooms[axis])
+
+    def ends(self, box: Region) -> np.ndarray:
+        """Return the coordinates of a box's corners, shape (axes, corners)."""
+        pairs = [self._line(axis, s.start, s.stop)[[0, -1]] for axis, s in enumerate(box)]
+        return np.stack(pairs)
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """Coordinates that are an affine map of the pixel's."""
+
+    matrix: np.ndarray
+    offset: np.ndarray
+
+    def of(self, box: Region) -> np.ndarray:
+        """Return the coordinates of a box's pixels in the image, shape (axes, *box)."""
+        grids = np.ogrid[tuple(box)]
+        shape = [s.stop - s.start for s in box]
+        result = np.zeros((len(self.matrix), *shape))
+        for row, shift, coordinates in zip(self.matrix, self.offset, result, strict=True):
+            coordinates += shift  # SciPy adds the products to it, one by one
+            for factor, index in zip(row, grids, strict=True):
+                coordinates += index.astype(np.float64) * factor
+        return result
+
+    def ends(self, box: Region) -> np.ndarray:
+        """Return the coordinates of a box's corners, shape (axes, corners)."""
+        corners = np.meshgrid(*[(s.start, s.stop - 1) for s in box], indexing="ij")
+        points = np.stack([np.ravel(corner) for corner in corners]).astype(np.float64)
+        return np.asarray(self.matrix @ points + self.offset[:, None])
+
+
+def _is_local(call: Call) -> bool:
+    return call["order"] <= 1 and call["mode"] in ("constant", "nearest")
+
+
+def _resampled(map_of: Callable[[Call], Lines | Affine | None]) -> Callable[[Call], Plan]:
+    def plan(call: Call) -> Plan:
+        mapped = map_of(call) if _is_local(call) else None
+        if mapped is None:
+            result = yield gather_whole(call, lambda block: call.function(block.data))
+            return handed_out(call, result)
+        return _tiles(call, mapped)
+
+    return plan
+
+
+def _tiles(call: Call, mapped: Lines | Affine) -> Tiles:
+    def source(box: Region) -> Region:
+        ends = np.sort(mapped.ends(box), axis=1)
+        spans = []
+        for low, high, length in zip(ends[:, 0], ends[:, -1], call.shape, strict=True):
+            first = int(np.clip(np.floor(low) - MARGIN, 0, length - 1))
+            last = int(np.clip(np.ceil(high) + MARGIN, 0, length - 1))
+            spans.append(slice(first, last + 1))
+        return tuple(spans)
+
+    def compute(block: Block) -> np.ndarray:
+        coordinates = mapped.of(block.tile)
+        for axis, start in enumerate(block.start):
+            coordinates[axis] -= start
+        result = np.empty(coordinates.shape[1:], result_type(call))
+        ndi.map_coordinates(
+            block.data,
+            coordinates,
+            output=result,
+            order=call["order"],
+            mode=call["mode"],
+            cval=call["cval"],
+            prefilter=False,
+        )
+        return result
+
+    return Tiles(compute, source=source)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix(Array):
+    """An affine matrix, or the diagonal of one."""
+
+    ndim: int | None = 2
+
+    def _check(self, name: str, value: Value, ndim: int | None) -> Value:
+        if np.ndim(value) == 1:
+            return Array(ndim=1).check(name, value, ndim)
+        return super()._check(name, value, ndim)
+
+
+# -- maps ------------------------------------------------------------------------------------------
+
+
+def _shift_map(call: Call) -> Lines:
+    return Lines(-np.asarray(call.per_axis(call["shift"]), np.float64))
+
+
+def _zoomed_shape(call: Call) -> tuple[int, ...]:
+    factors = call.per_axis(call["zoom"])
+    return tuple(round(n * z) for n, z in zip(call.shape, factors, strict=True))
+
+
+def _zoom_map(call: Call) -> Lines | None:
+    if all(z == 1 for z in call.per_axis(call["zoom"])):
+        return None if not call["prefilter"] else Lines(np.zeros(call.ndim))
+    less = 0 if call["grid_mode"] else 1
+    before, after = np.array(call.shape) - less, np.array(_zoomed_shape(call)) - less
+    zooms = np.divide(before, after, out=np.ones(call.ndim), where=after != 0)
+    return Lines(np.zeros(call.ndim), zooms, call["grid_mode"])
+
+
+def _check_zoom(call: Call) -> None:
+    if min(_zoomed_shape(call)) < 1:
+        raise InvalidParameter(
+            f"ndimage.zoom: zoom={call['zoom']!r} leaves nothing of an image of shape "
+            f"{call.shape}: expected larger factors."
+        )
+
+
+def _enlarging(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
+    """Return a factor that leaves something of the image; a constraint's solution."""
+    factors = np.broadcast_to(params.get("zoom", 1.0), (image.ndim,))
+    is_gone = any(round(n * z) < 1 for n, z in zip(image.shape, factors, strict=True))
+    return {"zoom": 1.5} if is_gone else {}
+
+
+def _affine_map(call: Call) -> Lines | Affine:
+    matrix = np.asarray(call["matrix"], np.float64)
+    offset = np.asarray(call.per_axis(call["offset"]), np.float64)
+    if matrix.ndim == 1:
+        return Lines(offset / matrix, matrix)
+    if matrix.shape[1] == call.ndim + 1:
+        offset = matrix[: call.ndim, call.ndim]
+        matrix = matrix[: call.ndim, : call.ndim]
+    return Affine(matrix, offset)
+
+
+def _affine_shape(call: Call) -> tuple[int, ...]:
+    shape = call["output_shape"]
+    return call.shape if shape is None else tuple(int(n) for n in call.per_axis(shape))
+
+
+def _check_affine(call: Call) -> None:
+    n, matrix = call.ndim, np.asarray(call["matrix"])
+    is_homogeneous = matrix.shape == (n + 1, n + 1) and list(matrix[-1]) == [0] * n + [1]
+    if not (is_homogeneous or matrix.shape in ((n,), (n, n), (n, n + 1))):
+        raise InvalidParameter(
+            f"ndimage.affine_transform: matrix has shape {matrix.shape}: expected ({n},), "
+            f"({n}, {n}), ({n}, {n + 1}), or ({n + 1}, {n + 1}) with a last row of zeros and a one."
+        )
+    if len(_affine_shape(call)) != n:
+        raise InvalidParameter(
+            f"ndimage.affine_transform: output_shape={call['output_shape']!r}: expected {n} "
+            "lengths, one per axis."
+        )
+
+
+def _fitting(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
+    """Return a matrix of the image's number of axes; a constraint's solution."""
+    rng = np.random.default_rng(solution)
+    n = image.ndim
+    matrix = np.eye(n) + rng.uniform(-0.3, 0.3, (n, n))
+    if solution % 3 == 1:
+        matrix = np.diag(matrix)
+    elif solution % 3 == 2:
+        matrix = np.concatenate([matrix, rng.uniform(-3, 3, (n, 1))], axis=1)
+    shape = params.get("output_shape")
+    return {"matrix": matrix} | ({} if shape is None else {"output_shape": (9, 14, 6)[:n]})
+
+
+def _rotation(call: Call) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+    """Return the matrix, the offset and the plane's shape of a rotation, as SciPy computes them."""
+    cosine, sine = special.cosdg(call["angle"]), special.sindg(call["angle"])
+    matrix = np.array([[cosine, sine], [-sine, cosine]])
+    before = np.asarray(call.shape[:2])
+    after = before
+    if call["reshape"]:
+        rows, columns = before
+        bounds = matrix @ [[0, 0, rows, rows], [0, columns, 0, columns]]
+        after = (np.ptp(bounds, axis=1) + 0.5).astype(int)
+    offset = (before - 1) / 2 - matrix @ ((after - 1) / 2)
+    return matrix, offset, tuple(int(n) for n in after)
+
+
+def _rotation_map(call: Call) -> Affine | None:
+    if call.ndim > 2:
+        return None
+    matrix, offset, _ = _rotation(call)
+    return Affine(matrix, offset)
+
+
+def _rotated_shape(call: Call) -> tuple[int, ...]:
+    return _rotation(call)[2] + call.shape[2:]
+
+
+def _first_axes(params: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the plane of the first two axes; refuse others, whose name `apply` has taken."""
+    axes = params.pop("axes", (1, 0))
+    if sorted(axes) != [0, 1]:
+        raise InvalidParameter(
+            f"ndimage.rotate: axes={axes!r}: expected (1, 0), the first two. Name the plane to "
+            "rotate with spatial=."
+        )
+    return params
+
+
+# -- declarations ----------------------------------------------------------------------------------
+
+
+def _operation(
+    name: str,
+    specs: dict[str, Spec],
+    map_of: Callable[[Call], Lines | Affine | None],
+    shape: Callable[[Call], tuple[int, ...]],
+    **groups: Any,
+) -> Operation:
+    return Operation(
+        name=f"ndimage.{name}",
+        family=families.SIZES if name == "zoom" else families.WARPS,
+        kind=Kind.GEOMETRY,
+        specs=specs,
+        plan_of=_resampled(map_of),
+        result=ResultSpec(dtype=result_type, shape=shape),
+        cost=Cost(
+            memory=8.0,
+            largest_region=lambda call: (
+                0 if _is_local(call) and map_of(call) is not None else prod(call.shape)
+            ),
+        ),
+        note="Tile by tile with order=0 or 1 and mode='constant' or 'nearest', else on the whole "
+        "image: the default order=3 is a spline, a recursion along whole lines."
+        + (" Volumes need the whole image too: name a plane with spatial=." * (name == "rotate")),
+        **groups,
+    )
+
+
+OPERATIONS = (
+    _operation(
+        "shift",
+        {"shift": Number(per_axis=True, length=True, usual=(-8, 8)), **INTERPOLATION},
+        _shift_map,
+        lambda call: call.shape,
+        limits=Limits(check=check_type),
+    ),
+    _operation(
+        "zoom",
+        {
+            "zoom": Number(minimum=0, exclusive=True, per_axis=True, usual=(0.2, 2.5)),
+            **INTERPOLATION,
+            "grid_mode": Flag(advanced=True),
+        },
+        _zoom_map,
+        _zoomed_shape,
+        limits=Limits(check=checked(check_type, _check_zoom)),
+        constraints=(Constraint(names=("zoom",), satisfy=_enlarging),),
+    ),
+    _operation(
+        "affine_transform",
+        {
+            "matrix": Matrix(),
+            "offset": Number(per_axis=True, usual=(-8, 8)),
+            "output_shape": Numbers(
+                item=Number(integer=True, minimum=1, usual=(1, 20)), optional=True, advanced=True
+            ),
+            **INTERPOLATION,
+        },
+        _affine_map,
+        _affine_shape,
+        limits=Limits(check=checked(check_type, _check_affine)),
+        constraints=(Constraint(names=("matrix", "output_shape"), satisfy=_fitting),),
+    ),
+    _operation(
+        "rotate",
+        {
+            "angle": Number(usual=(-180, 180)),
+            "reshape": Flag(),
+            **INTERPOLATION,
+        },
+        _rotation_map,
+        _rotated_shape,
+        limits=Limits(check=check_type, ndim=(2, 8)),
+        adapter=Adapter(modernize=_first_axes),
+    ),
+)
