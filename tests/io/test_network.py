@@ -134,6 +134,18 @@ def test_the_chunks_of_a_tile_are_fetched_together(objects: Objects, url: str) -
     assert objects.most >= 12
 
 
+def test_the_chunks_of_the_next_tiles_of_a_sweep_are_fetched_ahead(
+    objects: Objects, url: str
+) -> None:
+    image = tw.open(url).data
+    objects.together = 12
+    params = {"seed_point": (0, 0), "tolerance": 9}
+    flooded = tw.apply("segmentation.flood", image, tiles=32, **params)
+    expected = tw.apply("segmentation.flood", NOISE, **params)
+    np.testing.assert_array_equal(flooded.compute(scheduler="synchronous"), expected)
+    assert objects.most >= 12
+
+
 def test_the_chunks_of_the_next_tiles_are_fetched_ahead(
     objects: Objects, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.engine.stored_image import IN_MEMORY, StoredImage
+from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.tile_tasks import SweepTask
 from napari_tilewise.errors import OperationFailed
 from napari_tilewise.grid import Halo, Position, Region, clip, grow
@@ -119,13 +120,20 @@ class SweepRunner:
                 new = self._run(pool, task)
                 stored.staged(map(self._stored_position, new))
             else:
+                if self.plane.blocks.waits:
+                    ahead.beyond(positions[0])
                 new = self._stage(stored, positions, starts=starts)
             changed.extend(new)
 
         groups = session.groups(todo, remote=pool is not None)
-        session.sweep(self.title, work, groups, size=len)
+        with LookAhead(todo, self._begin_reading) as ahead:
+            session.sweep(self.title, work, groups, size=len)
         stored.commit()
         return changed
+
+    def _begin_reading(self, position: Position) -> bool:
+        blocks = self.plane.blocks
+        return blocks.fetch(blocks.grown(self.plane.grid.region(position), self.halo, None))
 
     def _run(self, pool: WorkerPool, task: SweepTask) -> list[Position]:
         changed: list[Position] = pool.run(task)
