@@ -85,17 +85,20 @@ def _may_pay(operation: Operation, pixels: int) -> bool:
 
 def _takes_small(operation: Operation, pixels: int) -> bool:
     """Return whether the function itself may get an image whole: no plan checks it before."""
-    return operation.plan_of is tiled and pixels <= SMALL
+    most = operation.cost.at_once.function
+    return pixels <= (max(most, SMALL) if operation.plan_of is tiled else most)
 
 
 def _has_kernel(operation: Operation, pixels: int) -> bool:
     path = f"skimage.{operation.name}"
-    return path in operation.adapter.kernels and pixels <= operation.cost.at_once
+    return path in operation.adapter.kernels and pixels <= operation.cost.at_once.kernel
 
 
 def _pays(call: Call, pixels: Array, keywords: Parameters) -> bool:
-    """Return whether a kernel stands for the function, or the image is small."""
+    """Return whether a kernel stands for the function, or the image is small; the pixels suit."""
     operation = call.operation
+    if operation.limits.finite and pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        return False
     if _takes_small(operation, pixels.size):
         return True
     if not accepts(f"skimage.{operation.name}", pixels, **keywords):

@@ -33,6 +33,7 @@ class VariationIteration:
         tau = 1.0 / (2.0 * image.ndim)
         shape = image.shape if image.ndim == 3 else (image.shape[0], 1, image.shape[1])
         self._fixed = (image.ndim, integers(shape), tau, tau / weight)
+        self.shape = image.shape
         self.count = 0
         """Iterations done."""
 

@@ -18,6 +18,7 @@ from napari_tilewise.operations.shared.histograms import (
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -147,7 +148,7 @@ OPERATIONS = (
         plan_of=_equalize_plan,
         adapter=Adapter(kernels=(COUNTING, LOOK_UP)),
         limits=Limits(finite=True),
-        cost=Cost(memory=5.0),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
     ),
     Operation(
         name="exposure.equalize_adapthist",
@@ -164,6 +165,6 @@ OPERATIONS = (
         plan_of=clahe_plan,
         adapter=Adapter(kernels=(LOOK_UP,)),
         limits=Limits(finite=True),
-        cost=Cost(memory=20.0),
+        cost=Cost(memory=20.0, at_once=AtOnce(function=2**16)),
     ),
 )

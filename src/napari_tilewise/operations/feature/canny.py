@@ -29,6 +29,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -189,6 +190,6 @@ OPERATIONS = (
         plan_of=_plan,
         adapter=Adapter(kernels=(SMOOTHING, DERIVATIVE, LABELLING)),
         limits=Limits(ndim=(2, 2), check=_check),
-        cost=Cost(memory=10.0),
+        cost=Cost(memory=10.0, at_once=AtOnce(function=2**16)),
     ),
 )

@@ -22,6 +22,7 @@ from napari_tilewise.operations.shared.whole import handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -304,7 +305,7 @@ def _operation(
         plan_of=plan_of,
         limits=Limits(dtypes="uif", check=_check),
         adapter=Adapter(kernels=(HIGHEST,)),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
         note=note,
     )
 

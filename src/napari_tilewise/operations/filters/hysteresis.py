@@ -18,6 +18,7 @@ from napari_tilewise.operations.shared.components import (
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -71,6 +72,6 @@ OPERATIONS = (
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         plan_of=_hysteresis,
         adapter=Adapter(kernels=(LABELLING,)),
-        cost=Cost(memory=5.0),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
     ),
 )

@@ -21,6 +21,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.adapter import DIRECT
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -225,7 +226,7 @@ def _ridges(
         result=ResultSpec(dtype=as_float),
         plan_of=plan_of,
         limits=Limits(ndim=ndim, check=_check),
-        cost=Cost(memory=32.0, at_once=2**24),
+        cost=Cost(memory=32.0, at_once=AtOnce(kernel=2**24)),
         adapter=adapter,
     )
 

@@ -31,6 +31,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -227,7 +228,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         plan_of=_unsharp_plan,
         adapter=Adapter(kernels=(SHARPENING,)),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
     ),
     Operation(
         name="filters.median",

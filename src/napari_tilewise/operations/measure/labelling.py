@@ -20,6 +20,7 @@ from napari_tilewise.operations.shared.components import (
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -183,7 +184,7 @@ OPERATIONS = (
         limits=Limits(ndim=(1, 3)),
         plan_of=_label,
         adapter=Adapter(kernels=(LABELLING,)),
-        cost=Cost(memory=6.0, at_once=2**24),
+        cost=Cost(memory=6.0, at_once=AtOnce(kernel=2**24)),
     ),
     SHANNON_ENTROPY,
 )

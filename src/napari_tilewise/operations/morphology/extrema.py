@@ -33,6 +33,7 @@ from napari_tilewise.operations.shared.whole import whole, whole_halo
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -267,7 +268,7 @@ def _local_operation(name: str, values: Callable[[np.ndarray], np.ndarray]) -> O
         plan_of=_local_plan(values),
         limits=Limits(check=_check),
         adapter=Adapter(kernels=(f"skimage.morphology.{name}",)),
-        cost=Cost(memory=6.0, at_once=2**24),
+        cost=Cost(memory=6.0, at_once=AtOnce(kernel=2**24)),
         note="A footprint that does not match a connectivity (such as a line) needs the whole "
         "image.",
     )

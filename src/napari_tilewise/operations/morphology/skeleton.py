@@ -21,6 +21,7 @@ from napari_tilewise.operations.shared.whole import WHOLE, whole, whole_halo
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -243,7 +244,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_skeleton_halo),
         plan_of=_skeletonize,
         adapter=Adapter(kernels=(THINNING, "skimage.morphology.skeletonize")),
-        cost=Cost(memory=3.0, at_once=2**24),
+        cost=Cost(memory=3.0, at_once=AtOnce(kernel=2**24)),
         note="method='lee' (the only one in 3D) visits pixels in raster order, so it needs the "
         "whole image.",
     ),

@@ -19,6 +19,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deprecated_parameters import renamed
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -129,7 +130,7 @@ OPERATIONS = (
         result=ResultSpec(output=Output.LABELS),
         limits=Limits(dtypes="bui"),
         plan_of=_remove_small_objects,
-        cost=Cost(memory=3.0, at_once=2**24),
+        cost=Cost(memory=3.0, at_once=AtOnce(kernel=2**24)),
         adapter=Adapter(
             modernize=renamed("min_size", "max_size"),
             kernels=(LABELLING, "skimage.morphology.remove_small_objects"),
@@ -143,7 +144,7 @@ OPERATIONS = (
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         limits=Limits(dtypes="bui"),
         plan_of=_remove_small_holes,
-        cost=Cost(memory=3.0, at_once=2**24),
+        cost=Cost(memory=3.0, at_once=AtOnce(kernel=2**24)),
         adapter=Adapter(
             modernize=renamed("area_threshold", "max_size"),
             kernels=(LABELLING, "skimage.morphology.remove_small_holes"),

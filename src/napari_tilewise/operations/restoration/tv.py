@@ -19,6 +19,7 @@ from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -36,6 +37,7 @@ from napari_tilewise.operations.spec.parameters import Number
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from napari_tilewise.kernels import VariationIteration
     from napari_tilewise.operations.spec.passes import Passes
 
 FIRST_PASS = 16
@@ -138,18 +140,14 @@ def _rounding(call: Call) -> float:
 
 def _reduce_energies(call: Call, channels: int, iterations: int) -> Reduce:
     """Return the reduction to every channel's energies, and to whether it is constant."""
-    weight, pixels = call["weight"], prod(call.spatial_shape)
+    pixels = prod(call.spatial_shape)
 
     def tile_energies(block: Block) -> tuple[np.ndarray, np.ndarray]:
         totals = np.zeros((channels, iterations))
         is_flat = np.zeros(channels, bool)
         for channel in range(channels):
-            terms = _energy_terms(block, call, channel, iterations)
-            for i, (gradient, squares, norm) in enumerate(terms):
-                if i == 0:
-                    is_flat[channel] = not gradient.any()
-                energy = squares.sum(dtype=float) + weight * norm.sum(dtype=float)
-                totals[channel, i] = energy / pixels
+            energies, is_flat[channel] = _tile_energies(block, call, channel, iterations)
+            totals[channel] = energies / pixels
         return totals, is_flat
 
     def merge(a: Any, b: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -160,6 +158,53 @@ def _reduce_energies(call: Call, channels: int, iterations: int) -> Reduce:
     )
 
 
+def _tile_energies(
+    block: Block, call: Call, channel: int, iterations: int
+) -> tuple[np.ndarray, bool]:
+    """Return the energy of a tile after each iteration, and whether its gradients are all zero."""
+    weight, iteration = call["weight"], _kernel_iteration(block, call, channel)
+    if iteration is not None:
+        sums, is_flat = iteration.energies(iterations, block.core)
+        return sums[:, 0] + weight * sums[:, 1], is_flat
+    energies, is_flat = np.zeros(iterations), False
+    for i, (gradient, squares, norm) in enumerate(_energy_terms(block, call, channel, iterations)):
+        is_flat = not gradient.any() if i == 0 else is_flat
+        energies[i] = squares.sum(dtype=float) + weight * norm.sum(dtype=float)
+    return energies, is_flat
+
+
+def _energy_arrays(
+    block: Block, call: Call, channel: int, count: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield, per iteration, the squared divergence and the gradient norm on the tile."""
+    iteration = _kernel_iteration(block, call, channel)
+    if iteration is None:
+        for _, squares, norm in _energy_terms(block, call, channel, count):
+            yield squares, norm
+        return
+    squares, norm = np.empty((2, *iteration.shape), as_float(call))
+    for _ in range(count):
+        iteration.step(squares=squares, norms=norm)
+        yield squares[block.core], norm[block.core]
+
+
+def _kernel_iteration(block: Block, call: Call, channel: int) -> VariationIteration | None:
+    """Return the iteration on a channel by a kernel; None where there is none."""
+    from napari_tilewise.kernels import VariationIteration, available
+
+    image = _channel_pixels(block, call, channel)
+    is_known = available() and image.ndim in (2, 3)
+    return VariationIteration(image, call["weight"]) if is_known else None
+
+
+def _channel_pixels(block: Block, call: Call, channel: int) -> np.ndarray:
+    """Return one channel of a block in floating point."""
+    image = block.data[_channel(call, channel)]
+    if image.dtype.kind != "f":
+        image = img_as_float(image)
+    return np.asarray(image.astype(as_float(call), copy=False))
+
+
 def _exact_energies(call: Call, channels: int, iterations: int) -> Passes[list[list[Any]] | None]:
     """Return the energies with the function's own rounding; None if boxes are too large."""
     if size(_largest_box(call, iterations)) > LARGEST_BOX:
@@ -167,7 +212,7 @@ def _exact_energies(call: Call, channels: int, iterations: int) -> Passes[list[l
 
     def arrays(block: Block) -> Iterator[np.ndarray]:
         for channel in range(channels):
-            for _, squares, norm in _energy_terms(block, call, channel, iterations):
+            for squares, norm in _energy_arrays(block, call, channel, iterations):
                 yield np.ascontiguousarray(squares)
                 yield np.ascontiguousarray(norm)
 
@@ -203,12 +248,8 @@ def _energy_terms(
     block: Block, call: Call, channel: int, count: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield, per iteration, the gradient, squared divergence and gradient norm on the tile."""
-    image = block.data[_channel(call, channel)]
-    if image.dtype.kind != "f":
-        image = img_as_float(image)
-    for gradient, divergence, norm in _iterate(
-        image.astype(as_float(call), copy=False), call["weight"], count
-    ):
+    image = _channel_pixels(block, call, channel)
+    for gradient, divergence, norm in _iterate(image, call["weight"], count):
         yield gradient[(slice(None), *block.core)], divergence[block.core] ** 2, norm[block.core]
 
 
@@ -252,7 +293,7 @@ OPERATIONS = (
         },
         neighbourhood=Neighbourhood(halo=_halo, typical_halo=_typical_halo),
         adapter=Adapter(kernels=("skimage.restoration.denoise_tv_chambolle",)),
-        cost=Cost(largest_region=_largest, memory=20.0, at_once=2**24),
+        cost=Cost(largest_region=_largest, memory=20.0, at_once=AtOnce(kernel=2**24)),
         result=ResultSpec(dtype=as_float),
         plan_of=_plan,
     ),

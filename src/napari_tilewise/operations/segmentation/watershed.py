@@ -30,6 +30,7 @@ from napari_tilewise.operations.shared.whole import gather_whole, handed_out, wh
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Constraint,
@@ -322,7 +323,7 @@ OPERATIONS = (
         limits=Limits(check=_check),
         plan_of=_watershed,
         adapter=Adapter(kernels=("skimage.segmentation.watershed",)),
-        cost=Cost(memory=24.0, whole=8.5, at_once=2**24),
+        cost=Cost(memory=24.0, whole=8.5, at_once=AtOnce(kernel=2**24)),
         note="With mask=, each connected component of the mask is flooded in its own box. Without "
         "a mask, or if ties between seeds with different labels depend on the order in the whole "
         "image, the whole image is flooded at once.",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -73,6 +73,7 @@ __all__ = [
     "Accuracy",
     "Adapter",
     "AsStep",
+    "AtOnce",
     "Block",
     "BoundParameters",
     "Call",
@@ -218,6 +219,19 @@ class Limits:
     """The nearest shape that the function takes, where the lengths of axes depend on each other."""
 
 
+class AtOnce(NamedTuple):
+    """Up to how many pixels an image in memory goes through a function whole, in one call."""
+
+    function: int = 0
+    """Through the function itself: its plan checks nothing that the declaration does not. Where the
+    plan is `tiled`, 2**16 in any case."""
+    kernel: int = 2**18
+    """Through a kernel that stands for the function."""
+
+
+KERNELS_AT_ONCE = AtOnce()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cost:
     """What computing takes."""
@@ -228,8 +242,8 @@ class Cost:
     whole: float | None = None
     """The same where the whole image is computed at once, for an operation that may need that;
     measured, not guessed, as nothing else runs then. Unless given, it is what tiles take."""
-    at_once: int = 2**18
-    """Pixels up to which a kernel that stands for the function gets an image in memory whole."""
+    at_once: AtOnce = KERNELS_AT_ONCE
+    """Which images in memory go through the function in one call."""
     largest_region: Callable[[Call], int] | None = None
     """Pixels of the largest region that passes visit besides tiles, where that may be more."""
     holds_gil: bool = False

@@ -14,6 +14,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -266,7 +267,7 @@ def _operation(
         plan_of=_plan,
         limits=Limits(check=_check),
         adapter=Adapter(kernels=(SMOOTHING,)),
-        cost=Cost(memory=8.0),
+        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16)),
         note=note,
     )
 
