@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_tilewise.io.image import bare
+from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.views.axis_order import TransposedView, align_axes
 from napari_tilewise.io.views.cropped import CroppedView, crop_image
 
@@ -60,3 +61,25 @@ def test_scale_and_position_follow_the_pixels():
     assert (turned.axes, turned.scale) == (("x", "z", "y"), (0.5, 3.0, 2.0))
     assert turned.translate == (30.0, 10.0, 20.0)
     np.testing.assert_array_equal(turned.data, PIXELS.transpose(2, 0, 1))
+
+
+def test_a_tensorstore_that_begins_elsewhere_begins_at_0() -> None:
+    pixels = np.arange(12 * 9).reshape(12, 9)
+
+    class Type:
+        numpy_dtype = pixels.dtype
+
+    class Domain:
+        origin = (10, -2)
+
+    class Store:
+        shape, dtype, domain = pixels.shape, Type(), Domain()
+
+        def __getitem__(self, region: tuple[slice, ...]) -> np.ndarray:
+            rows, columns = region
+            assert rows.start >= 10
+            return pixels[rows.start - 10 : rows.stop - 10, columns.start + 2 : columns.stop + 2]
+
+    data = open_image(Store()).data
+    np.testing.assert_array_equal(data[2:5, 3:9], pixels[2:5, 3:9])
+    np.testing.assert_array_equal(data[:, :], pixels)

@@ -18,6 +18,7 @@ from napari_tilewise.errors import (
 from napari_tilewise.io.image import Image, bare, check_series
 from napari_tilewise.io.readers import hdf5, microscopes, npy, pictures, tiff
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
+from napari_tilewise.io.readers.from_zero import from_zero
 from napari_tilewise.io.readers.locations import Location, check_kind, split_location
 
 if TYPE_CHECKING:
@@ -191,5 +192,5 @@ def _from_array(source: Any) -> Image:
         return open_labelled(source)
     if hasattr(source.dtype, "numpy_dtype"):  # TensorStore's, which is not a data type of NumPy
         name = type(source).__name__
-        return bare(CheckedArray(source, name, waits=None), name, "array")
+        return bare(CheckedArray(from_zero(source), name, waits=None), name, "array")
     return bare(source, type(source).__name__, "array")
