@@ -260,9 +260,10 @@ def _lazy(level: ArrayLike, chunks: Any) -> da.Array:
 
 
 def _placed(image: OpenImage, item: Item, samples: int) -> dict[str, Any]:
-    """Return an image's placement; a window is placed in its image."""
+    """Return an image's placement; a window that does not say where it lies, in its image."""
     ndim = len(image.data.shape) - samples
-    spans = [span for span in item.parts or () if not isinstance(span, int)]
+    parts = () if image.level_positions else item.parts or ()
+    spans = [span for span in parts if not isinstance(span, int)]
     starts = [0 if span is None else span[0] for span in spans]
     starts = starts[:ndim] if len(starts) >= ndim else [0] * ndim
     scale = tuple(map(float, image.scale[:ndim]))
