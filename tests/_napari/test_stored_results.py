@@ -39,7 +39,7 @@ def job_of(layer, name, part=None, **params):
     axis = dimensions.channel_axis(op, layer.axis_labels, is_rgb=is_rgb)
     request = recording.StepRequest(op, params, {}, tuple(range(layer.ndim)), axis)
     made = recording.applied_step(request, layer)
-    shown = snapshot.shown_box(layer, viewer, channels_first=made.source.channels_first)
+    shown = snapshot.shown_box(layer, viewer, without=made.source.hidden_axis)
     roots = recording.source_arrays(made.record, viewer.layers)
     return Job(made.recipe, made.source, shown, made.record, made.inputs, roots, part)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -154,3 +155,25 @@ def test_steps_of_a_recipe_add_up(tmp_path: Any) -> None:
     small = tw.open(tmp_path / "small.ome.zarr")
     assert small.scale == (2, 4)
     assert small.translate == (8.5, 5.5)
+
+
+@pytest.mark.parametrize("is_lazy", [False, True])
+def test_a_consumed_channel_leaves_time_where_it_is(is_lazy: bool) -> None:
+    pixels = np.random.default_rng(0).random((4, 3, 20, 30))
+    layer = Image(
+        da.from_array(pixels, chunks=(1, 3, 20, 30)) if is_lazy else pixels,
+        axis_labels=("t", "c", "y", "x"), scale=(7, 1, 0.5, 0.5), units=("s", "", "um", "um"),
+    )  # fmt: skip
+    grey = tw.apply("color.rgb2gray", layer)
+    assert grey.data.shape == (4, 1, 20, 30)
+    np.testing.assert_array_equal(grey.scale, layer.scale)
+    assert grey.axis_labels == layer.axis_labels
+    expected = tw.apply("color.rgb2gray", pixels, channel_axis=1, spatial=(2, 3))
+    np.testing.assert_array_equal(np.asarray(grey.data)[:, 0], expected)
+    smooth = tw.apply("filters.gaussian", grey)  # the recipe's image has no such axis
+    assert smooth.data.shape == (4, 1, 20, 30)
+    np.testing.assert_array_equal(
+        np.asarray(smooth.data)[:, 0], tw.apply("filters.gaussian", expected, spatial=(1, 2))
+    )
+    numbers = tw.apply("filters.threshold_otsu", smooth)
+    assert numbers.shape == (4,)

@@ -14,6 +14,7 @@ from napari_tilewise.engine.stack import Stack
 from napari_tilewise.operations.spec.pixel_positions import UNMOVED, Sampling
 
 if TYPE_CHECKING:
+    from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.source import Source
 
 
@@ -65,18 +66,23 @@ def result_axes(stack: Stack) -> tuple[ResultAxis, ...]:
     stack
         The last operation of a chain, on the results of others or on an image.
     """
-    before = _axes_before(stack.source)
+    before = _axes_before(stack.source, stack.session)
     axes = own_axes(stack)
     return axes if before is None else tuple(_composed(axis, before) for axis in axes)
 
 
-def _axes_before(source: Source) -> tuple[ResultAxis, ...] | None:
-    """Return the axes of the result that a source reads from; None for an image."""
+def _axes_before(source: Source, session: Session) -> tuple[ResultAxis, ...] | None:
+    """Return the axes of the result that a source reads from; None for an image.
+
+    The lazy result of an earlier call, whose session is another, is an image of this one.
+    """
     if isinstance(source, PlaneView):
-        axes = _axes_before(source.stack)
+        axes = _axes_before(source.stack, session)
         return None if axes is None else tuple(axes[axis] for axis in source.axes)
     stack = source.stack if isinstance(source, Materialized) else source
-    return result_axes(stack) if isinstance(stack, Stack) else None
+    if isinstance(stack, Stack) and stack.session is session:
+        return result_axes(stack)
+    return None
 
 
 def _composed(axis: ResultAxis, before: tuple[ResultAxis, ...]) -> ResultAxis:

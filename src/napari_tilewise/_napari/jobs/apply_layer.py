@@ -277,4 +277,4 @@ class _LayerCall:
         """Return the part of the layer that is shown first."""
         if self.viewer is None or self.layer not in self.viewer.layers:
             return snapshot.first_box(source)
-        return snapshot.shown_box(self.layer, self.viewer, channels_first=source.channels_first)
+        return snapshot.shown_box(self.layer, self.viewer, without=source.hidden_axis)

@@ -11,6 +11,7 @@ import numpy as np
 from napari_tilewise._napari.jobs.job import Job, JobOutcome
 from napari_tilewise._napari.layers import prefetch
 from napari_tilewise.engine.result_axes import NEW_AXIS, ResultAxis
+from napari_tilewise.operations.spec.pixel_positions import UNMOVED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,6 +101,10 @@ def outcome(
     if channels_first:
         levels = [last_first(level) for level in levels]
         axes = (NEW_AXIS, *axes[:-1])
+    inserted, axis = (None, NEW_AXIS) if new_axes else _axis_in_place(job, axes)
+    if inserted is not None:
+        levels = [_with_axis(level, inserted) for level in levels]
+        axes = (*axes[:inserted], axis, *axes[inserted:])
     return JobOutcome(
         result.output,
         list(levels) if is_multiscale else levels[0],
@@ -110,9 +115,31 @@ def outcome(
         is_labels=is_labels,
         is_mask=is_mask,
         channels_first=channels_first,
+        inserted=inserted,
         values=values,
         result_axes=result.axes,
     )
+
+
+def _axis_in_place(job: Job, axes: Sequence[ResultAxis]) -> tuple[int | None, ResultAxis]:
+    """Return where an axis of length one keeps a result's axes in line with the source's sliders.
+
+    napari aligns layers at their last axes: without a channel axis that an operation consumed, time
+    would follow its slider. None if the result has all axes, or lacks the first.
+    """
+    source = job.source
+    missing = set(range(len(source.placement.inner.scale))) - {axis.origin for axis in axes}
+    if not missing:
+        return source.inserted, NEW_AXIS
+    if len(missing) > 1 or 0 in missing or source.inserted is not None:
+        return None, NEW_AXIS
+    index = missing.pop()
+    return index, ResultAxis(index, UNMOVED)
+
+
+def _with_axis(level: Any, index: int) -> Any:
+    """Return an array with a new axis of length one."""
+    return level[(slice(None),) * index + (None,)]
 
 
 def last_first(level: Any) -> Any:

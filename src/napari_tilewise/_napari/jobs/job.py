@@ -165,6 +165,8 @@ class JobOutcome:
     """Whether the pixels are booleans, shown as 0 and 1."""
     channels_first: bool = False
     """Whether the recipe's last axis, channels, comes first here."""
+    inserted: int | None = None
+    """The axis of length one in place of the source's that the recipe's result lacks."""
     values: tuple[float, float] | None = None
     """The range of the values that are in memory."""
     lazy: da.Array | None = None

@@ -64,6 +64,7 @@ def record(job: Job, outcome: JobOutcome) -> layer_record.Record:
         is_mask=outcome.is_mask,
         provenance=outcome.provenance,
         channels_first=outcome.channels_first,
+        inserted=outcome.inserted,
     )
 
 

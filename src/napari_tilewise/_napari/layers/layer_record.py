@@ -107,6 +107,8 @@ class Record:
     """Whether the recipe gives booleans, which the layer shows as 0 and 1."""
     channels_first: bool = False
     """Whether the layer has first the channels that the recipe gives last."""
+    inserted: int | None = None
+    """The layer's axis of length one that the recipe's result lacks."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -118,8 +120,9 @@ class Record:
         }
         if self.inputs:
             data["inputs"] = {name: origin.to_dict() for name, origin in self.inputs.items()}
-        if self.part is not None:
-            data["part"] = self.part
+        for name in ("part", "inserted"):
+            if getattr(self, name) is not None:
+                data[name] = getattr(self, name)
         for name in ("is_mask", "channels_first"):
             if getattr(self, name):
                 data[name] = True
@@ -150,6 +153,7 @@ class Record:
             part=data.get("part"),
             is_mask=data.get("is_mask", False),
             channels_first=data.get("channels_first", False),
+            inserted=data.get("inserted"),
             provenance=data.get("provenance", {}),
         )
 

@@ -75,7 +75,7 @@ def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
     source = snapshot.take(layer, as_result=as_result)
     over = tuple(source.axis(i) for i in request.spatial if i != channel)
     if channel is not None:
-        channel = source.axis(channel)
+        channel = None if channel == source.inserted else source.axis(channel)
     params = {
         **request.params,
         **calibration.spacing(op, request.params, source, over),

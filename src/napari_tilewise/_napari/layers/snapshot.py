@@ -41,6 +41,13 @@ class Snapshot:
     colormap: Any
     channels_first: bool = False
     """Whether the layer has first the channels that the arrays have last."""
+    inserted: int | None = None
+    """The layer's axis of length one that the arrays lack."""
+
+    @property
+    def hidden_axis(self) -> int | None:
+        """The layer's axis that is none of the placement's."""
+        return 0 if self.channels_first else self.inserted
 
     @property
     def finest(self) -> Any:
@@ -66,6 +73,8 @@ class Snapshot:
         of_layer
             An axis of the layer, from 0.
         """
+        if self.inserted is not None:
+            return of_layer - (of_layer > self.inserted)
         if not self.channels_first:
             return of_layer
         return len(self.shape) - 1 if of_layer == 0 else of_layer - 1
@@ -101,8 +110,11 @@ def take(layer: Layer, *, as_result: bool = True) -> Snapshot:
     record = layer_record.of(layer) if as_result else None
     placement = Placement.of(layer)
     channels_first = record is not None and record.channels_first
+    inserted = None if record is None else record.inserted
     if channels_first:
         placement = placement.for_axes(range(1, layer.ndim))
+    elif inserted is not None:
+        placement = placement.for_axes([i for i in range(layer.ndim) if i != inserted])
     is_image = isinstance(layer, Image)
     limits = map(float, layer.contrast_limits) if is_image else ()
     return Snapshot(
@@ -115,6 +127,7 @@ def take(layer: Layer, *, as_result: bool = True) -> Snapshot:
         limits=tuple(limits) or None,  # type: ignore[arg-type]  # a pair
         colormap=layer.colormap if is_image else None,
         channels_first=channels_first,
+        inserted=inserted,
     )
 
 
@@ -127,6 +140,8 @@ def _arrays(layer: Layer, record: layer_record.Record | None) -> tuple[Any, ...]
         return (lazy,)
     if record.is_mask:
         levels = tuple(map(_booleans, levels))
+    if record.inserted is not None:
+        return tuple(level[(slice(None),) * record.inserted + (0,)] for level in levels)
     return tuple(map(_channels_last, levels)) if record.channels_first else levels
 
 
@@ -176,7 +191,7 @@ def move_lazy(source: Layer, target: Layer) -> None:
         _lazy_results.pop(target, None)
 
 
-def shown_box(layer: Layer, viewer: ViewerModel, *, channels_first: bool = False) -> Box:
+def shown_box(layer: Layer, viewer: ViewerModel, *, without: int | None = None) -> Box:
     """Return the part of a layer's data that the viewer shows.
 
     Parameters
@@ -185,8 +200,8 @@ def shown_box(layer: Layer, viewer: ViewerModel, *, channels_first: bool = False
         A layer of the viewer.
     viewer
         The viewer.
-    channels_first
-        Whether the first axis holds the channels that the layer's snapshot has last.
+    without
+        The layer's axis that is none of its snapshot's placement.
     """
     dims = viewer.dims
     shape = np.shape(layer.data[0] if layer.multiscale else layer.data)
@@ -199,7 +214,7 @@ def shown_box(layer: Layer, viewer: ViewerModel, *, channels_first: bool = False
         else:
             index = min(max(round(float(point[axis])), 0), int(shape[axis]) - 1)
             box.append(slice(index, index + 1))
-    return tuple(box[1:] if channels_first else box)
+    return tuple(span for axis, span in enumerate(box) if axis != without)
 
 
 def first_box(source: Snapshot) -> Box:

@@ -193,8 +193,8 @@ class OperationsPanel(Panel):
         except TilewiseError as error:
             self.complain(str(error))
             return
-        layer, first = self._layer, job.source.channels_first
-        self.runner.start(job, lambda: snapshot.shown_box(layer, self.viewer, channels_first=first))
+        layer, hidden = self._layer, job.source.hidden_axis
+        self.runner.start(job, lambda: snapshot.shown_box(layer, self.viewer, without=hidden))
         self._set_running(True)
         self.say(f"{job} ...")
 
@@ -232,7 +232,7 @@ class OperationsPanel(Panel):
         return Job(
             recipe=step.recipe,
             source=step.source,
-            box=snapshot.shown_box(layer, self.viewer, channels_first=step.source.channels_first),
+            box=snapshot.shown_box(layer, self.viewer, without=step.source.hidden_axis),
             record=step.record,
             inputs=step.inputs,
             roots=recording.source_arrays(step.record, self.viewer.layers),
