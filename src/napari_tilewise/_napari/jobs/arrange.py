@@ -125,13 +125,15 @@ def _axis_in_place(job: Job, axes: Sequence[ResultAxis]) -> tuple[int | None, Re
     """Return where an axis of length one keeps a result's axes in line with the source's sliders.
 
     napari aligns layers at their last axes: without a channel axis that an operation consumed, time
-    would follow its slider. None if the result has all axes, or lacks the first.
+    would follow its slider. None if the result has all axes, or lacks the
+    first or the last.
     """
     source = job.source
-    missing = set(range(len(source.placement.inner.scale))) - {axis.origin for axis in axes}
+    count = len(source.placement.inner.scale)
+    missing = set(range(count)) - {axis.origin for axis in axes}
     if not missing:
         return source.inserted, NEW_AXIS
-    if len(missing) > 1 or 0 in missing or source.inserted is not None:
+    if len(missing) > 1 or missing & {0, count - 1} or source.inserted is not None:
         return None, NEW_AXIS
     index = missing.pop()
     return index, ResultAxis(index, UNMOVED)
