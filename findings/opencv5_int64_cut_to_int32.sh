@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 
 print("OpenCV", cv2.__version__)
+assert hasattr(cv2, "CV_64S") and hasattr(cv2, "CV_64U")
 for dtype in ("i8", "u8"):
     samples = np.array([[2**32 + 5, 3_000_000_000]], dtype)
     total = cv2.add(samples, np.zeros_like(samples))
