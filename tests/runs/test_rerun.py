@@ -316,6 +316,6 @@ def test_behind_a_url(made, shell, tmp_path):
     files = fsspec.filesystem("memory")
     files.put(str(made()), "/rerun/labels.ome.zarr", recursive=True)
     url = "memory://rerun/labels.ome.zarr"
-    with pytest.raises(DestinationUnwritable, match="--to"):
+    with pytest.raises(DestinationUnwritable, match="destination with to="):
         rerun(url)
     assert shell(url, "--to", tmp_path / "here.ome.zarr")[:2] == (0, "identical\n")

@@ -22,6 +22,7 @@ from napari_tilewise.errors import (
     InvalidParameter,
     SourceNotFound,
     TilewiseError,
+    option,
 )
 from napari_tilewise.io.compare import Difference, compare_images, compare_values
 from napari_tilewise.io.readers.locations import file_of
@@ -315,8 +316,8 @@ def _destination(output: str, suffix: str, to: PathLike | None) -> Iterator[str]
         return
     if "://" in output:
         raise DestinationUnwritable(
-            f"Nothing can be written next to {output!r}: give a local destination with to= (in "
-            "the shell: --to)."
+            f"Nothing can be written next to {output!r}: give a local destination with "
+            f"{option('to')}."
         )
     with _temporary_folder(Path(output)) as folder:
         yield str(folder / f"again{suffix}")
