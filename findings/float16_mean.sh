@@ -2,7 +2,8 @@
 # Packages: dask[array]==2026.8.0, xarray==2026.9.0, numpy==2.4.6
 #
 # Seen: The mean of 90,000 pixels of value 1 in float16 is 1.0 with NumPy, infinity with xarray, and
-# NaN with dask in any chunks: both add and count in float16, whose largest number is 65,504.
+# NaN with dask in any chunks: both add in float16, whose largest number is 65,504, and dask counts
+# in it too.
 #
 # A good guess: A wider intermediate type for float16, as NumPy's documentation promises of `mean`,
 # in libraries that otherwise copy its rules.

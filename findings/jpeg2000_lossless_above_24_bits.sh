@@ -8,8 +8,8 @@
 # A good guess: Lossless means lossless for the dtype that is accepted, as with 8 and 16 bits, or
 # the dtype is refused, as float is.
 #
-# Why it matters: Label images and sums in uint32 are destroyed on disk, while a test on small
-# values passes.
+# Why it matters: Sums, hashes and label ids above 2**24 in uint32 are destroyed on disk, while a
+# test on small values passes.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -5,11 +5,10 @@
 # is the quantity "one link", a surveyor's 201 mm. The package defines a line as inch / 12, but the
 # value that files hold, "li", is looked up by name and is another unit of pint's.
 #
-# A good guess: The quantity uses the package's own definition, as it does for the thousandth of an
-# inch and for the other units whose names clash.
+# A good guess: The quantity uses the package's own definition, as it does for the point, whose sign
+# `pt` means a volume in plain pint.
 #
-# Why it matters: The conversion succeeds and is wrong by a factor of 95; `pt`, which clashes as
-# well, is right.
+# Why it matters: The conversion succeeds, and is wrong by a factor of 95.
 set -euo pipefail
 
 folder=$(mktemp -d)

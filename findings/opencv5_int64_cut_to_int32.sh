@@ -3,7 +3,7 @@
 #
 # Seen: OpenCV 5 announces 64-bit integer matrices, but its Python functions turn NumPy arrays of
 # int64 and uint64 into int32 on the way in, modulo 2**32 and without a word: 2**32 + 5 plus 0 is 5,
-# the maximum of 3,000,000,000 is negative, and the result's dtype is int32.
+# 3,000,000,000 becomes negative, and the result's dtype is int32.
 #
 # A good guess: The result is int64, or the type is refused as other unsupported types are.
 #

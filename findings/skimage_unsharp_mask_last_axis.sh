@@ -5,8 +5,8 @@
 # three ROWS instead of the three channels, and returns the other rows as memory that was never
 # written. `channel_axis=2` on the same image is right.
 #
-# A good guess: -1 and 2 name the same axis of an image with three axes, as in every other function
-# with `channel_axis` (-1 is the usual spelling).
+# A good guess: -1 and 2 name the same axis of an image with three axes, as in other functions with
+# `channel_axis` (-1 is the usual spelling).
 #
 # Why it matters: The usual spelling returns whatever was in memory for nearly the whole picture, in
 # the right shape and dtype, and raises nothing.
