@@ -346,4 +346,8 @@ INDEX = {
     "numpy.divide": "ndimage.arithmetic",
     "numpy.minimum": "ndimage.arithmetic",
     "numpy.maximum": "ndimage.arithmetic",
+    "ndimage.shift": "ndimage.resampling",
+    "ndimage.zoom": "ndimage.resampling",
+    "ndimage.affine_transform": "ndimage.resampling",
+    "ndimage.rotate": "ndimage.resampling",
 }
