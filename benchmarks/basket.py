@@ -262,7 +262,8 @@ def page(rows: Sequence[Row], options: argparse.Namespace) -> str:
         "scikit-image over ours: above 1, we are faster.",
         "",
         f"{os.cpu_count()} processors, images of {options.size} x {options.size} pixels or the",
-        f"shape that the table names, the best of {options.rounds} rounds.",
+        f"shape that the table names, the best of {options.rounds} rounds. Other work may have",
+        "run beside it, which the milliseconds show and the ratios hardly.",
         "",
     ]
     lines += [f"- {name}: {number:.2f}" for name, number in summary(rows).items()]

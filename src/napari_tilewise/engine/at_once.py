@@ -103,7 +103,7 @@ def _pays(call: Call, pixels: Array, keywords: Parameters) -> bool:
         return True
     if not accepts(f"skimage.{operation.name}", pixels, **keywords):
         return False
-    memory = pixels.size * 8 * operation.cost.memory
+    memory = pixels.size * 8 * (operation.cost.whole or operation.cost.memory)
     return pixels.size <= SMALL or memory < available_memory() / 2
 
 
