@@ -60,6 +60,14 @@ class Grid:
             number = number * n + p
         return number
 
+    def position(self, number: int) -> tuple[int, ...]:
+        """Return the position of a raster number."""
+        position = []
+        for n in reversed(self.counts):
+            number, p = divmod(number, n)
+            position.append(p)
+        return tuple(reversed(position))
+
     def positions(self) -> Iterator[tuple[int, ...]]:
         """Yield every position in raster order."""
         return product(*map(range, self.counts))

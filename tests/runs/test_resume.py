@@ -264,7 +264,7 @@ class TestGoingOn:
     def test_a_table_goes_on_with_what_was_gathered(self, tmp_path: Path) -> None:
         recipe = [*CHAIN, ("measure.regionprops_table", {"properties": ("label", "area")})]
         path = tmp_path / "a.csv"
-        told = stopped_in(path, "measure.regionprops_table: boxes", at=2, recipe=recipe)
+        told = stopped_in(path, "measure.regionprops_table: sums", at=2, recipe=recipe)
         assert any(isinstance(event, RunLeft) for event in told)
         again: list[Any] = []
         done = tw.run(recipe, IMAGE, path, progress=again.append, **OPTIONS)

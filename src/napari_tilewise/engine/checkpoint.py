@@ -21,6 +21,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from napari_tilewise.engine.journal import Journal, leading_entries, repair
+from napari_tilewise.engine.many_tiles import PositionSet
 from napari_tilewise.engine.pass_results import PartialResult, PassResults, pickled
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationBusy, DestinationUnwritable
@@ -66,7 +67,7 @@ class Checkpoint(PassResults):
     def __init__(self, folder: Path, key: str, facts: Parameters) -> None:
         super().__init__(folder)
         self._lock = threading.Lock()
-        self._tiles: dict[str, set[Position]] = {}
+        self._tiles: dict[str, PositionSet] = {}
         self._facts: dict[str, Any] = {}
         self._file_lock = _locked(folder)
         with ExitStack() as undoing:
@@ -124,7 +125,7 @@ class Checkpoint(PassResults):
 
     # -- tiles ---------------------------------------------------------------------------------
 
-    def done(self, name: str) -> set[Position]:
+    def done(self, name: str) -> PositionSet:
         """Return the tiles of a pass that are done.
 
         Parameters
@@ -132,7 +133,7 @@ class Checkpoint(PassResults):
         name
             The checkpoint's name of the pass.
         """
-        return self._tiles.setdefault(name, set())
+        return self._tiles.setdefault(name, PositionSet())
 
     def mark_done(self, name: str, position: Position) -> None:
         """Note that a tile is done; its pixels must be written.

@@ -15,6 +15,7 @@ from napari_tilewise.engine import former_names
 from napari_tilewise.engine.system.disk import append, writing
 
 if TYPE_CHECKING:
+    from collections.abc import Set
     from io import FileIO
     from pathlib import Path
 
@@ -44,7 +45,7 @@ class PassResults:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def done(self, name: str) -> set[Position]:
+    def done(self, name: str) -> Set[Position]:
         """Return the tiles of a pass that are done: none that a worker knows of.
 
         Parameters

@@ -12,6 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.blocks import within_image
+from napari_tilewise.engine.many_tiles import LazySequence
 from napari_tilewise.engine.sweeps import SweepRunner
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import available_memory
@@ -370,13 +371,14 @@ class PassRunner:
 
         return contributions
 
-    def _items(self, reduction: Reduce, partial_result: PartialResult | None) -> list[Position]:
+    def _items(self, reduction: Reduce, partial_result: PartialResult | None) -> Sequence[Position]:
         """Return the positions of the tiles that a reduction visits, or numbers of its regions."""
         if reduction.regions is not None:
             self._refuse_too_large(max(map(size, reduction.regions), default=0))
             return [(number,) for number in range(len(reduction.regions))]
         if reduction.image is not None:
-            return list(self.plane.blocks.look_at(reduction.image)[0].positions())
+            grid = self.plane.blocks.look_at(reduction.image)[0]
+            return LazySequence(len(grid), grid.position)
         return self.plane.ordered(partial_result)
 
     def _contribution(self, reduction: Reduce, position: Position) -> Any:

@@ -12,7 +12,7 @@ from napari_tilewise.errors import OperationFailed, TilewiseError
 from napari_tilewise.grid import Grid, Region, format_region
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import TypeVar
 
     from napari_tilewise.engine.pass_results import PartialResult
@@ -75,7 +75,7 @@ class Plane:
         step, index = self.address
         return "-".join(map(str, ("step", step, *index, "pass", number)))
 
-    def ordered(self, partial: PartialResult | None = None) -> list[Position]:
+    def ordered(self, partial: PartialResult | None = None) -> Sequence[Position]:
         """Return the tiles in the order in which passes visit them.
 
         Parameters

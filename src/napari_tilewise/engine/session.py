@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import PassDone, PassStarted, TileDone
+from napari_tilewise.engine.many_tiles import LazySequence
 from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.engine.system.pool import sweep
 from napari_tilewise.engine.tile_tasks import task_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Sequence, Set
 
     from napari_tilewise.engine.events import Event
     from napari_tilewise.engine.pass_results import PartialResult, PassResults
@@ -123,7 +125,7 @@ class Session:
             Has the worker pool do some of the items; without it they are done in this process.
         """
         checkpoint = self.checkpoint
-        done = set() if checkpoint is None else checkpoint.done(name)
+        done: Set[Position] = frozenset() if checkpoint is None else checkpoint.done(name)
 
         def complete(group: Sequence[Position]) -> None:
             if self.worker_pool is not None and remote is not None:
@@ -135,11 +137,15 @@ class Session:
                 for item in group:
                     checkpoint.mark_done(name, item)
 
-        remaining = [item for item in items if item not in done]
+        remaining = items
+        if done:
+            numbers = np.fromiter((n for n, i in enumerate(items) if i not in done), np.int64)
+            remaining = LazySequence(len(numbers), lambda number: items[int(numbers[number])])
         groups = self.groups(remaining, remote=remote is not None)
-        self.sweep(title, complete, groups, before=len(items) - len(remaining), size=len)
+        before, tiles = len(items) - len(remaining), len(remaining)
+        self.sweep(title, complete, groups, before=before, size=len, tiles=tiles)
 
-    def groups(self, items: Sequence[T], *, remote: bool) -> list[Sequence[T]]:
+    def groups(self, items: Sequence[T], *, remote: bool) -> Sequence[Sequence[T]]:
         """Return items in runs of neighbours: one by one, or several for one task of a worker.
 
         Parameters
@@ -151,7 +157,7 @@ class Session:
         """
         pool = self.worker_pool
         size = task_size(len(items), pool.slots) if remote and pool is not None else 1
-        return [items[start : start + size] for start in range(0, len(items), size)]
+        return LazySequence(-(-len(items) // size), lambda n: items[n * size : (n + 1) * size])
 
     def sweep(
         self,
@@ -161,6 +167,7 @@ class Session:
         *,
         before: int = 0,
         size: Callable[[T], int] = lambda _: 1,
+        tiles: int | None = None,
     ) -> None:
         """Do `work` for every item in the pool of threads, and emit events.
 
@@ -176,9 +183,11 @@ class Session:
             Number of tiles that an earlier run finished.
         size
             Number of tiles of an item.
+        tiles
+            Number of tiles of all items, if the caller has it.
         """
         started = time.perf_counter()
-        count = sum(map(size, items)) + before
+        count = before + (sum(map(size, items)) if tiles is None else tiles)
         done = before
         self.emit(PassStarted(title, count))
 
@@ -245,10 +254,11 @@ class Session:
                     if partial is not None:
                         partial.save(next_number, total[0])
 
-        groups = self.groups(items[next_number:], remote=remote is not None)
-        starts = itertools.accumulate(map(len, groups), initial=next_number)
+        groups, before = self.groups(items[next_number:], remote=remote is not None), next_number
+        length = len(groups[0]) if groups else 1  # all are as long as the first, but the last
+        numbered = LazySequence(len(groups), lambda n: (before + n * length, groups[n]))
         self.sweep(
-            title, work, list(zip(starts, groups, strict=False)),
-            before=next_number, size=lambda numbered: len(numbered[1]),
+            title, work, numbered,
+            before=before, size=lambda group: len(group[1]), tiles=len(items) - before,
         )  # fmt: skip
         return total[0] if total else None

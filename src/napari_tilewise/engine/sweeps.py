@@ -89,7 +89,7 @@ class SweepRunner:
         if state is not None:
             count, todo, versions = state[0]
             return count, todo, self._view(versions)
-        tiles = self.plane.ordered()
+        tiles = list(self.plane.ordered())
         if self.sweep.start is None:
             image = self.plane.stored(self.sweep.name)
             if image is None:
@@ -166,7 +166,7 @@ class SweepRunner:
         """Return the tiles that see any of the changed ones, in the order of passes."""
         plane = self.plane
         if plane.call.wraps:
-            return plane.ordered() if changed else []
+            return list(plane.ordered()) if changed else []
         back = tuple((hi, lo) for lo, hi in self.halo)
         affected: set[Position] = set()
         for position in changed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 from math import prod
+from operator import le
 from typing import TYPE_CHECKING
 
 from napari_tilewise import axes as _axes
@@ -37,7 +38,7 @@ from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, named_spatial, recipe_images
 from napari_tilewise.pipeline.materialize import Decision, decide
 from napari_tilewise.runs.run_plan import OutputGeometry, RunPlan
-from napari_tilewise.runs.tile_time import measure_pace
+from napari_tilewise.runs.tile_time import LONGEST, measure_pace
 from napari_tilewise.sizes import format_size
 
 if TYPE_CHECKING:
@@ -264,24 +265,31 @@ class _Planner:
                 tiles.append(tile)
         while any(n > SMALL_CHUNK for n in tiles[-1]):  # the output's chunks are shorter then too
             tiles.append(tuple(n // 2 if n > SMALL_CHUNK else n for n in tiles[-1]))
-        return tiles if self.pace is None else self._quick(tiles, self.pace)
+        return tiles if self.pace is None else self._quick(tiles, unit, self.pace)
 
-    def _quick(self, tiles: list[tuple[int, ...]], pace: TilePace) -> list[tuple[int, ...]]:
-        """Return those of the tiles that take no longer than a tile should; else shorter ones."""
+    def _quick(
+        self, tiles: Sequence[tuple[int, ...]], unit: Sequence[int], pace: TilePace
+    ) -> Sequence[tuple[int, ...]]:
+        """Return those of the tiles that take no longer than a tile should.
+
+        Shorter ones than a chunk, which make the output's chunks shorter, are taken only if a chunk
+        lasts too long by far: the layout of an output is not a matter of how busy the machine is.
+        """
         last = self.pipeline.last
         shape = last.spatial_of(last.shape) if last.is_image else last.call.spatial_shape
-        planes = prod(last.planes.lengths)
-        limit = pace.limit(shape, planes, self.max_workers)
-        quick = [tile for tile in tiles if pace.of_tile(tile) <= limit]
-        tile = list(tiles[-1])
+        limit = pace.limit(shape, prod(last.planes.lengths), self.max_workers)
+        quick = [
+            tile
+            for tile in tiles
+            if pace.of_tile(tile) <= (LONGEST if all(map(le, tile, unit)) else limit)
+        ]
+        if quick:
+            return quick
+        tile = list(unit)
         least = max(SHORTEST_TILE.get(len(tile), 16), HALOS * pace.halo)
-        while not quick:
-            axis = max(range(len(tile)), key=tile.__getitem__)
-            if tile[axis] // 2 < least:
-                return [tuple(tile)]
-            tile[axis] //= 2
-            quick = [tuple(tile)] * (pace.of_tile(tile) <= limit)
-        return quick
+        while pace.of_tile(tile) > LONGEST and max(tile) // 2 >= least:
+            tile[tile.index(max(tile))] //= 2
+        return [tuple(tile)]
 
     def _budget(
         self, tile: Sequence[int], workers: int, decisions: Sequence[Decision], share: float

@@ -20,6 +20,7 @@ import numpy as np
 from napari_tilewise.axes import AxisSelection
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import DiskShort, FirstOnly, RunDone, RunStarted
+from napari_tilewise.engine.many_tiles import LazySequence
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.tile_order import band_width, banded
 from napari_tilewise.engine.tile_tasks import LevelTask, WriteTask
@@ -381,7 +382,7 @@ def _write_tiles(run_plan: RunPlan, writer: ImageWriter) -> None:
 def _write_level(session: Session, writer: ImageWriter, level: int) -> None:
     """Write one level of the pyramid."""
     tasks = writer.pyramid_tasks(level)
-    indices = [(index,) for index in range(len(tasks))]
+    indices = LazySequence(len(tasks), lambda number: (number,))
 
     def write(index: Position) -> None:
         tasks[index[0]]()

@@ -13,7 +13,7 @@ from napari_tilewise.io.writers.staging_zarr import StagingZarr
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from napari_tilewise.engine.session import Session
@@ -145,7 +145,7 @@ class ImageWriter(ABC):
         """Return the shape of every level, the finest first, in the order of `stored_axes`."""
         return tuple(self.zarr.shapes)
 
-    def pyramid_tasks(self, level: int) -> list[Callable[[], None]]:
+    def pyramid_tasks(self, level: int) -> Sequence[Callable[[], None]]:
         """Return the tasks that make a level from the one below, which must be complete.
 
         Parameters

@@ -15,6 +15,7 @@ import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
 
+from napari_tilewise.engine.many_tiles import LazySequence
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, TilewiseError
 from napari_tilewise.grid import Grid, extent
@@ -172,7 +173,7 @@ class StagingZarr:
 
     # Smaller levels --------------------------------------------------------------------------
 
-    def pyramid_tasks(self, level: int) -> list[Callable[[], None]]:
+    def pyramid_tasks(self, level: int) -> Sequence[Callable[[], None]]:
         """Return the tasks that make a level from the one below, which must be complete.
 
         One task makes one chunk, or one shard where there are any.
@@ -183,7 +184,9 @@ class StagingZarr:
             Number of the level, from 1.
         """
         grid = Grid(self.shapes[level], self.in_stored_order(self.shards or self.chunks))
-        return [partial(self._halve, level, grid.region(p)) for p in grid.positions()]
+        return LazySequence(
+            len(grid), lambda n: partial(self._halve, level, grid.region(grid.position(n)))
+        )
 
     def halved(self, level: int) -> tuple[bool, ...]:
         """Return which axes of a level are half as long as those of the level below.
