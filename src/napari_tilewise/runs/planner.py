@@ -250,7 +250,7 @@ class _Planner:
             int(smallest.process + (smallest.total - smallest.process) / SHARE) + MARGIN,
         )
 
-    def _tiles(self, chunks: Sequence[int]) -> list[tuple[int, ...]]:
+    def _tiles(self, chunks: Sequence[int]) -> Sequence[tuple[int, ...]]:
         """Return the tiles to try, the largest first: whole chunks of the output."""
         last = self.pipeline.last
         ndim = last.call.ndim
