@@ -14,3 +14,8 @@ TILEWISE_API std::int32_t tilewise_level() {
     return 0;
 #endif
 }
+
+// Counts up whenever a function's parameters change: Python takes no other library than its own.
+TILEWISE_API std::int32_t tilewise_interface() {
+    return 2;
+}

@@ -19,6 +19,9 @@ from scipy import ndimage as ndi
 LEVELS = ("baseline", "avx2", "avx512")
 """Instruction sets, each including the ones before it. On ARM the baseline includes NEON."""
 
+INTERFACE = 2
+"""What `tilewise_interface` of a library answers whose functions take what this code passes."""
+
 _NO_MEMORY = 1
 
 
@@ -32,11 +35,13 @@ def _file_of(level: str) -> Path:
 
 @cache
 def _load(level: str) -> ctypes.CDLL | None:
-    """Return the library for an instruction set, or None where it was not built."""
+    """Return the library for an instruction set, or None where it was not built for this code."""
     try:
-        return ctypes.CDLL(str(_file_of(level)))
+        library = ctypes.CDLL(str(_file_of(level)))
     except OSError:
         return None
+    interface = getattr(library, "tilewise_interface", None)
+    return library if interface is not None and interface() == INTERFACE else None
 
 
 @cache
