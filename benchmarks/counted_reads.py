@@ -36,7 +36,7 @@ OPERATIONS: dict[str, tuple[dict[str, Any], int]] = {
     # parameters, passes before the last
     "exposure.adjust_gamma": ({"gamma": 0.5}, 0),
     "filters.gaussian": ({"sigma": 2}, 0),
-    "transform.resize": ({"output_shape": (1500, 1500)}, 0),
+    "transform.resize": ({"output_shape": (1500, 1500)}, 1),
     "exposure.equalize_hist": ({}, 1),
     "exposure.rescale_intensity": ({}, 1),
     "filters.threshold_otsu": ({}, 1),

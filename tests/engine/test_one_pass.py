@@ -102,7 +102,7 @@ CASES: list[tuple[str, dict[str, Any], int]] = [
     ("filters.threshold_otsu", {}, 1),
     ("filters.threshold_li", {}, 1),
     ("filters.apply_hysteresis_threshold", {"low": 80, "high": 150}, 1),
-    ("transform.resize", {"output_shape": (100, 300)}, 0),
+    ("transform.resize", {"output_shape": (100, 300)}, 1),
     ("morphology.local_maxima", {}, 1),
     ("morphology.skeletonize", {}, 1),
     ("feature.peak_local_max", {"min_distance": 5}, 2),
