@@ -134,6 +134,13 @@ def test_a_table_is_in_the_units_of_the_layer(coins: Image) -> None:
     np.testing.assert_array_equal(in_pixels.features["area"], np.bincount(labels.flat)[1:])
 
 
+def test_properties_that_cannot_be_calibrated_are_refused_with_the_remedy() -> None:
+    layer = Labels(measure.label(COINS > 120), **PLACE)
+    with pytest.raises(InvalidParameter, match=r"perimeter with pixels of 0.5 x 0.25: set spacing"):
+        tw.apply("measure.regionprops_table", layer, properties=("perimeter",))
+    tw.apply("measure.regionprops_table", layer, properties=("perimeter",), spacing=1)
+
+
 def test_lengths_of_several_units_become_one() -> None:
     labels = Labels(np.pad(np.ones((4, 5), int), 2), scale=(1, 500), units=("um", "nm"))
     table = tw.apply("measure.regionprops_table", labels, properties=("area",))

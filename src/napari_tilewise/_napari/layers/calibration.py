@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.io.metadata.units import converted, unit_name
 from napari_tilewise.operations.spec.operation import Output
 
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.layers.snapshot import Snapshot
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.types import Parameters
+
+IN_PIXELS = {"moments_hu", "moments_weighted_hu", "weighted_moments_hu", "HuMoments",
+             "WeightedHuMoments"}  # fmt: skip
+"""Properties that scikit-image measures in pixels only."""
+OF_SQUARES = {"perimeter", "perimeter_crofton", "Perimeter", "CroftonPerimeter"}
+"""Properties that it measures only where pixels are as long as wide."""
 
 
 def spacing(
@@ -32,6 +39,11 @@ def spacing(
         The measured layer.
     over
         The axes of its arrays that the operation runs over.
+
+    Raises
+    ------
+    InvalidParameter
+        For a property that scikit-image does not measure with such pixels.
     """
     is_measured = operation.output is Output.TABLE and "spacing" in operation.specs
     if not is_measured or params.get("spacing") is not None:
@@ -45,4 +57,23 @@ def spacing(
     distances = tuple(
         size if length is None else length for size, length in zip(sizes, lengths, strict=True)
     )
-    return {} if set(distances) == {1.0} else {"spacing": distances}
+    if set(distances) == {1.0}:
+        return {}
+    _check_properties(operation, params.get("properties") or (), distances)
+    return {"spacing": distances}
+
+
+def _check_properties(
+    operation: Operation, properties: str | Sequence[str], distances: Sequence[float]
+) -> None:
+    """Refuse properties that scikit-image does not measure with these distances of pixels."""
+    names = {properties} if isinstance(properties, str) else set(properties)
+    refused = names & IN_PIXELS
+    if len(set(distances)) > 1:
+        refused |= names & OF_SQUARES
+    if refused:
+        sizes = " x ".join(f"{distance:g}" for distance in distances)
+        raise InvalidParameter(
+            f"{operation.name}: scikit-image does not measure {', '.join(sorted(refused))} with "
+            f"pixels of {sizes}: set spacing to 1 to measure in pixels, or leave this property out."
+        )
