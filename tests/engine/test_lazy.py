@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dask
 import dask.array as da
@@ -106,6 +106,21 @@ def test_dask_input_is_pulled_block_by_block(coins: np.ndarray) -> None:
     found = tw.apply("filters.median", source).compute()
     np.testing.assert_array_equal(found, filters.median(coins))
     assert len(computed) == len(set(computed)) == source.npartitions
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        lambda x: da.tile(x, (3, 2)),  # layers whose values are the keys of others
+        lambda x: da.concatenate([x, x[::-1]]).rechunk(70),
+        lambda x: da.roll(x, 9, axis=0),
+        lambda x: da.pad(x, 5, mode="reflect"),
+    ],
+)
+def test_any_dask_expression_is_a_source(coins: np.ndarray, expression: Any) -> None:
+    array = expression(da.from_array(coins, chunks=64))
+    lazy = tw.apply("measure.label", array > 120, tiles=50)
+    np.testing.assert_array_equal(lazy.compute(), measure.label(array.compute() > 120))
 
 
 def test_table_and_points_come_at_once(coins: np.ndarray) -> None:

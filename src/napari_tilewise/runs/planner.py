@@ -35,6 +35,7 @@ from napari_tilewise.grid import Grid
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.views.axis_order import open_inputs
 from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
+from napari_tilewise.operations import BUILT_IN
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, named_spatial, recipe_images
 from napari_tilewise.pipeline.materialize import Decision, decide
 from napari_tilewise.runs.run_plan import OutputGeometry, RunPlan
@@ -99,7 +100,7 @@ def make_plan(
     planner = _Planner(request, session, executor, is_lasting=is_lasting)
     if resources.executor == AUTO:
         planner.executor = better(executor, planner.pipeline, request.source)
-    if measures and layout is None:
+    if measures and layout is None and planner.may_be_tried:
         planner.pace = measure_pace(planner.pipeline, planner.images, control.cancel)
     return planner.plan(layout)
 
@@ -144,6 +145,16 @@ class _Planner:
     def pipeline(self) -> Pipeline:
         """The recipe bound to its images, nothing materialized yet."""
         return bind_recipe(self.request.recipe, self.images, self.session)
+
+    @property
+    def may_be_tried(self) -> bool:
+        """Whether a window may be computed in this process.
+
+        A user's function may end the process that it runs in, or needs what only workers have.
+        """
+        stacks = self.pipeline.order
+        is_here = not self.executor.processes
+        return is_here or all(stack.call.operation.name in BUILT_IN for stack in stacks)
 
     @cached_property
     def limit(self) -> int:

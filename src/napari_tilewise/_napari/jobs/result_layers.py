@@ -262,7 +262,7 @@ def _points(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Points:
     placement, longest = _measured_on(job, outcome)
     data, columns = _coordinates(outcome, outcome.data)
     size: float | np.ndarray = min(10, max(2, longest / 60))
-    radius = job.operation.result.radius
+    radius = job.operation.step.radius
     if radius is not None and len(data):
         size = 2 * radius(columns, len(_frame(outcome).over))
     return Points(

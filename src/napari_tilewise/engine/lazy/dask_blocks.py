@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import dask
 import dask.array as da
 import numpy as np
-from dask._task_spec import DataNode, GraphNode, convert_legacy_graph
+from dask._task_spec import Alias, DataNode, GraphNode, convert_legacy_graph
 from dask.blockwise import Blockwise, optimize_blockwise
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dask.local import get_sync
@@ -135,43 +135,50 @@ class _BlockGraph:
         for layer in self._layers:
             if not missing:
                 break
-            own = _tasks_of(layer, missing)
+            own = self._tasks_of(layer, missing)
             tasks |= own
             missing -= own.keys()
             missing |= {k for task in own.values() for k in task.dependencies} - tasks.keys()
         return tasks
 
+    def _tasks_of(self, layer: Any, keys: set[Any]) -> dict[Any, Any]:
+        """Return the tasks of a layer for those of its keys that are wanted, with all they need.
 
-def _tasks_of(layer: Any, keys: set[Any]) -> dict[Any, Any]:
-    """Return the tasks of a layer for those of its keys that are wanted, with all they need in it.
+        Parameters
+        ----------
+        layer
+            A layer of the graph.
+        keys
+            Keys of any layers.
+        """
+        if isinstance(layer, Blockwise):
+            own = {key for key in keys if key[0] == layer.output}
+            return dict(layer._cull({key[1:] for key in own})) if own else {}
+        tasks: dict[Any, Any] = {}
+        todo = [key for key in keys if key in layer]
+        while todo:
+            key = todo.pop()
+            if key in tasks:
+                continue
+            task = self._resolved(key, layer[key])
+            tasks[key] = task
+            todo.extend(k for k in task.dependencies if k in layer)
+        return tasks
 
-    Parameters
-    ----------
-    layer
-        A layer of a graph.
-    keys
-        Keys of any layers.
-    """
-    if isinstance(layer, Blockwise):
-        own = {key for key in keys if key[0] == layer.output}
-        return dict(layer._cull({key[1:] for key in own})) if own else {}
-    tasks: dict[Any, Any] = {}
-    todo = [key for key in keys if key in layer]
-    while todo:
-        key = todo.pop()
-        if key in tasks:
-            continue
-        task = _resolved(key, layer[key])
-        tasks[key] = task
-        todo.extend(k for k in task.dependencies if k in layer)
-    return tasks
+    def _resolved(self, key: Any, task: Any) -> Any:
+        """Return a task; a result that a cluster holds is fetched from there."""
+        if hasattr(task, "bind_client"):  # a `distributed.Future`
+            return DataNode(key, cluster_passes.fetched(task))
+        if isinstance(task, GraphNode):
+            return task
+        return Alias(key, task) if self._is_key(task) else DataNode(key, task)
 
-
-def _resolved(key: Any, task: Any) -> Any:
-    """Return a task; a result that a cluster holds is fetched from there."""
-    if hasattr(task, "bind_client"):  # a `distributed.Future`
-        return DataNode(key, cluster_passes.fetched(task))
-    return task if isinstance(task, GraphNode) else DataNode(key, task)
+    def _is_key(self, value: Any) -> bool:
+        """Return whether a value in the place of a task is another's key, as in a concatenation."""
+        return isinstance(value, str | tuple) and any(
+            value[0] == layer.output if isinstance(layer, Blockwise) else value in layer
+            for layer in self._layers
+        )
 
 
 def _has_legacy_tasks(layer: Any) -> bool:

@@ -35,6 +35,7 @@ from napari_tilewise.operations.shared.prefix_sums import (
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AsStep,
     Block,
     Call,
     Cost,
@@ -331,8 +332,8 @@ BLOBS = ResultSpec(
     output=Output.POINTS,
     dtype=lambda call: np.float64,
     shape=lambda call: None,
-    radius=_radius,
 )
+SHOWN = AsStep(radius=_radius)
 
 OPERATIONS = (
     Operation(
@@ -345,6 +346,7 @@ OPERATIONS = (
             LAST_SPECS,
         ),
         result=BLOBS,
+        step=SHOWN,
         neighbourhood=Neighbourhood(halo=_dog_halo),
         plan_of=_dog,
         limits=Limits(check=_check_dog),
@@ -356,6 +358,7 @@ OPERATIONS = (
         kind=Kind.STATISTIC,
         specs=_specs(SIGMA, {"num_sigma": COUNT}, {**LOG_SCALE, **LAST_SPECS}),
         result=BLOBS,
+        step=SHOWN,
         neighbourhood=Neighbourhood(halo=_log_halo),
         plan_of=_log,
         limits=Limits(check=_check_log),
@@ -370,7 +373,8 @@ OPERATIONS = (
             {"num_sigma": COUNT},
             {**LOG_SCALE, "threshold_rel": LAST_SPECS["threshold_rel"]},
         ),
-        result=replace(BLOBS, radius=_doh_radius),
+        result=BLOBS,
+        step=AsStep(radius=_doh_radius),
         neighbourhood=Neighbourhood(halo=_doh_halo),
         plan_of=_doh,
         limits=Limits(ndim=(2, 2), check=_check_doh),
