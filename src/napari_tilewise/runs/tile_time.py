@@ -104,7 +104,7 @@ def measure_pace(
         for pixels in SAMPLES:
             window = _window(pipeline.order[0], images, pixels)
             size, seconds = _timed(pipeline, window, pixels, cancel)
-            # Modules are imported once, and other programs hold up one of two.
+            # Modules are imported once.
             seconds = min(seconds, _timed(pipeline, window, pixels, cancel)[1])
             measured.append((size, seconds))
             if seconds * SAMPLES[1] / pixels > LONG:
@@ -157,12 +157,16 @@ def _cut(image: Any, boxes: dict[tuple[int, ...], Region]) -> Any:
 def _timed(
     pipeline: Pipeline, images: RecipeImages, pixels: int, cancel: threading.Event | None
 ) -> tuple[int, float]:
-    """Return how many pixels of the result of a window were computed, and in how many seconds."""
+    """Return how many pixels of the result of a window were computed, and in how many seconds.
+
+    Seconds of this thread's processor, which alone computes: what other programs take of the
+    machine at this moment must not decide about the layout of an output.
+    """
     last = bind_recipe(pipeline.recipe, images, Session(1, Control(cancel=cancel))).last
-    started = time.perf_counter()
+    started = time.thread_time()
     if not last.is_image:
         last.value()
-        return prod(last.call.spatial_shape), time.perf_counter() - started
+        return prod(last.call.spatial_shape), time.thread_time() - started
     side = max(1, round(pixels ** (1 / max(1, last.call.ndim))))
     spatial = set(last.spatial_of(range(len(last.shape))))
     box = tuple(
@@ -170,5 +174,5 @@ def _timed(
         for axis, n in enumerate(last.shape)
     )
     last.read(box)
-    seconds = time.perf_counter() - started
+    seconds = time.thread_time() - started
     return max(1, prod(box[axis].stop for axis in spatial)), seconds

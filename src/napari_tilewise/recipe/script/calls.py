@@ -87,7 +87,9 @@ def function_call(
     default = signature(operation.raw_function)
     fixed = {**operation.adapter.fixed, **operation.step.params}
     explicit = {key: value for key, value in {**operation.adapter.overrides, **params}.items()
-             if key not in fixed and not callable(value)}  # fmt: skip
+             if key not in fixed and not callable(value)
+             # None is often no value of a keyword, but what leaves it out.
+             and (value is not None or default[key].default is not None)}  # fmt: skip
     texts = {key: _argument(operation.specs[key], value) for key, value in explicit.items()}
     texts |= {key: literal(v) for key, v in fixed.items() if v != default[key].default}
     module = user_module(operation)
