@@ -67,7 +67,7 @@ def test_several_selected_layers_stay_selected(viewer, source, panel, wait):
 
 
 def test_the_user_can_go_on_from_the_result(viewer, source, panel, wait):
-    panel.go_on.setChecked(True)
+    panel.continues.setChecked(True)
     for name in ("filters.gaussian", "filters.sobel"):
         panel.choose(name)
         panel.run()

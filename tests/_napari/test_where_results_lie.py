@@ -64,6 +64,10 @@ MOVING: list[tuple[str, dict[str, Any], tuple[float, ...]]] = [
     ("transform.swirl", {"strength": 0, "output_shape": (80, 90)}, BLOB),
     ("transform.warp", {"inverse_map": np.eye(3), "output_shape": (50, 99)}, BLOB),
     ("transform.hough_circle", {"radius": 7, "full_output": True}, BLOB),
+    ("ndimage.zoom", {"zoom": (0.5, 1.5), "order": 1}, BLOB),
+    ("ndimage.zoom", {"zoom": (0.5, 1.5), "grid_mode": True, "mode": "nearest"}, BLOB),
+    ("ndimage.rotate", {"angle": 30, "order": 1}, CENTRE),
+    ("ndimage.affine_transform", {"matrix": np.eye(2), "output_shape": (50, 99)}, BLOB),
 ]
 
 

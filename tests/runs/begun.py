@@ -17,13 +17,13 @@ def run_and_die(event: str, at: int, *args: Any, **options: Any) -> None:
     tw.run(*args, progress=_counting(event, at, die), **options)
 
 
-def run_and_wait(begun: Any, go_on: Any, *args: Any, **options: Any) -> None:
+def run_and_wait(begun: Any, continues: Any, *args: Any, **options: Any) -> None:
     """Run with many small tiles; at the third, say so and wait."""
     _small_tiles()
 
     def wait() -> None:
         begun.set()
-        go_on.wait()
+        continues.wait()
 
     tw.run(*args, progress=_counting("TileDone", 3, wait), **options)
 

@@ -131,8 +131,8 @@ class TestRuns:
         self, children: Any, state: Path, source: Path, tmp_path: Path
     ) -> None:
         path = tmp_path / "a.ome.zarr"
-        begun, go_on = children.Event(), children.Event()
-        waits = (children_of.run_and_wait, begun, go_on)
+        begun, continues = children.Event(), children.Event()
+        waits = (children_of.run_and_wait, begun, continues)
         process = in_child(children, state, *waits, "filters.gaussian", source, path, workers=1)
         try:
             assert begun.wait(60)
@@ -144,7 +144,7 @@ class TestRuns:
             with pytest.raises(DestinationBusy):
                 alive.forget()
         finally:
-            go_on.set()
+            continues.set()
         process.join()
         assert process.exitcode == 0
         assert unfinished.unfinished_runs() == []

@@ -94,8 +94,8 @@ class PositionSet(Set[Position]):
         return inside and bool(flags[position])
 
     def __iter__(self) -> Iterator[Position]:
-        found = () if self._flags is None else zip(*np.nonzero(self._flags), strict=True)
-        return (tuple(map(int, position)) for position in found)
+        done = () if self._flags is None else zip(*np.nonzero(self._flags), strict=True)
+        return (tuple(map(int, position)) for position in done)
 
     def __len__(self) -> int:
         return self._count

@@ -163,8 +163,8 @@ class Sighting:
     """Whether the object reaches the end of the tile's region."""
 
 
-def _sighting(block: Block, found: TileLabels, shape: Sequence[int]) -> Sighting:
-    labels, count = found.pixels, found.count
+def _sighting(block: Block, local: TileLabels, shape: Sequence[int]) -> Sighting:
+    labels, count = local.pixels, local.count
     flat = labels.ravel()
     inside = np.flatnonzero(flat)[::-1]
     first = np.zeros(count + 1, np.int64)
@@ -395,11 +395,11 @@ def ids_depend_on_tile(call: Call, block: Block) -> bool | None:
     whole = call.function(block.data, **block.images)
     images = {name: np.ascontiguousarray(image[part]) for name, image in block.images.items()}
     alone = call.function(np.ascontiguousarray(block.data[part]), **images)
-    kept = (slice(cut + before, None), *(slice(None),) * (whole.ndim - 1))
+    compared = (slice(cut + before, None), *(slice(None),) * (whole.ndim - 1))
     inside = (slice(before, None), *(slice(None),) * (whole.ndim - 1))
-    if not whole[:cut].any() or not whole[kept].any():
+    if not whole[:cut].any() or not whole[compared].any():
         return None
-    return not np.array_equal(whole[kept], alone[inside])
+    return not np.array_equal(whole[compared], alone[inside])
 
 
 def boxes_to_try(call: Call) -> list[tuple[slice, ...]]:

@@ -88,8 +88,8 @@ class OperationsPanel(Panel):
         self._forms, self._advanced_forms = QVBoxLayout(), QVBoxLayout()
         self.reset, self.cancel, self.apply = map(QPushButton, ("Reset", "Cancel", "Apply"))
         self.reset.setToolTip("Reset the parameters to scikit-image's defaults")
-        self.go_on = QCheckBox("Go on from the result")
-        self.go_on.setToolTip(
+        self.continues = QCheckBox("Continue from the result")
+        self.continues.setToolTip(
             "<qt>The next operation is applied to the result. Else every result starts from the "
             "chosen layer, so that parameters can be tried.</qt>"
         )
@@ -122,7 +122,7 @@ class OperationsPanel(Panel):
         layout = QVBoxLayout(self)
         layout.addWidget(self.chooser)
         layout.addWidget(scroll, 1)
-        layout.addWidget(self.go_on)
+        layout.addWidget(self.continues)
         layout.addWidget(self.message)
         layout.addWidget(self.bar)
         layout.addLayout(buttons)
@@ -258,7 +258,7 @@ class OperationsPanel(Panel):
             lines = [self._show(job, outcome, layer, source) for outcome, layer in results]
             self.say(" ".join(lines))
             layers = [layer for _, layer in results if isinstance(layer, Image | Labels)]
-            if self.go_on.isChecked() and layers:
+            if self.continues.isChecked() and layers:
                 self.viewer.layers.selection.active = layers[0]
 
     def _show(

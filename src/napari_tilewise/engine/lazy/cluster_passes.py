@@ -69,7 +69,7 @@ def prepare(
             _direct, work, index, key=name, workers=[address], allow_other_workers=True
         )
         prepared: Prepared = future.result()
-    _held.add(name, future, sizeof(prepared.results))
+    _retained.add(name, future, sizeof(prepared.results))
     return prepared
 
 
@@ -213,7 +213,7 @@ def _statistic(
         return planes.runner(index).statistic(number, WorkerTasks(client, planes, upstream, done))
 
 
-class _HeldResults:
+class _RetainedResults:
     """Futures of the last results, so that the cluster keeps them."""
 
     def __init__(self) -> None:
@@ -231,4 +231,4 @@ class _HeldResults:
         return sum(nbytes for _, nbytes in self._futures.values())
 
 
-_held = _HeldResults()
+_retained = _RetainedResults()

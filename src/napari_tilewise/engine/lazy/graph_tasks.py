@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _thread = threading.local()
 
 _MOST_HELD = 8
-_held: list[Planes] = []
+_retained: list[Planes] = []
 """Operations whose passes a child process keeps from one task to the next."""
 
 
@@ -81,8 +81,8 @@ def prepare(
     if not getattr(_thread, "is_within", False) and cluster_passes.is_on_worker():
         return cluster_passes.prepare(planes, index, upstream, shared)
     is_child = is_child_process()
-    if is_child and planes not in _held:
-        _held[:] = [*_held, planes][-_MOST_HELD:]
+    if is_child and planes not in _retained:
+        _retained[:] = [*_retained, planes][-_MOST_HELD:]
     return runner.prepared(portable=is_child)
 
 

@@ -98,9 +98,9 @@ def check_planes(tiff: tifffile.TiffFile, number: int, name: str) -> None:
     series = tiff.series[number]
     if tiff.is_imagej and not tiff.is_ome and number == 0:
         promised = int((tiff.imagej_metadata or {}).get("images", 1))
-        found = prod(series.shape) // max(1, prod(tiff.pages.first.shape))
-        if found < promised:
-            raise _short(name, f"ImageJ's images={promised}", promised, found)
+        planes = prod(series.shape) // max(1, prod(tiff.pages.first.shape))
+        if planes < promised:
+            raise _short(name, f"ImageJ's images={promised}", promised, planes)
     if not tiff.is_ome:
         return
     with suppress(ElementTree.ParseError):
@@ -120,7 +120,7 @@ def _check_ome(
     series = tiff.series[number]
     sizes = {size: int(pixels.get(size, 1)) for size in _SIZES}
     plane = int(pixels.get("SizeY", 0)) * int(pixels.get("SizeX", 0))
-    promised, found = prod(sizes.values()), prod(shape) // plane if plane else 0
+    promised, planes = prod(sizes.values()), prod(shape) // plane if plane else 0
     missing = sum(page is None for page in series.pages)
     if missing:
         files = _missing_files(tiff, pixels)
@@ -132,17 +132,17 @@ def _check_ome(
                 "next to it."
             )
         raise _short(name, _text(sizes), promised, promised - missing)
-    if plane and found < promised:
-        raise _short(name, _text(sizes), promised, found)
+    if plane and planes < promised:
+        raise _short(name, _text(sizes), promised, planes)
 
 
 def _text(sizes: dict[str, int]) -> str:
     return ", ".join(f"{name}={size}" for name, size in sizes.items())
 
 
-def _short(name: str, promise: str, promised: int, found: int) -> SourceUnreadable:
+def _short(name: str, promise: str, promised: int, planes: int) -> SourceUnreadable:
     return SourceUnreadable(
-        f"{name!r} holds {found} of the {promised} planes that its metadata promise ({promise}): "
+        f"{name!r} holds {planes} of the {promised} planes that its metadata promise ({promise}): "
         "expected all of them. Copy it again from its original."
     )
 

@@ -129,10 +129,10 @@ def _gather_bounds(
         mask = np.ascontiguousarray(block.data[block.core] != 0)
         return {None: block.grid, block.position: np.inf if mask.all() else largest(mask)}
 
-    def finish(found: dict[Any, Any]) -> Bounds:
-        grid = found.pop(None)
+    def finish(bounds: dict[Any, Any]) -> Bounds:
+        grid = bounds.pop(None)
         within = np.empty(grid.counts)
-        for position, bound in found.items():
+        for position, bound in bounds.items():
             within[position] = bound
         return Bounds(grid, within, sampling)
 

@@ -200,8 +200,8 @@ def _positions(
         return first
 
     columns = {f"{name} position": Column(np.minimum, np.int64, beyond) for name in ("min", "max")}
-    found: dict[str, np.ndarray] = yield gather_groups(grouping, columns, measure, "positions")
-    return {name: np.where(index == beyond, 0, index) for name, index in found.items()}
+    indices: dict[str, np.ndarray] = yield gather_groups(grouping, columns, measure, "positions")
+    return {name: np.where(index == beyond, 0, index) for name, index in indices.items()}
 
 
 def _extreme(name: str) -> Callable[[Call], Plan]:

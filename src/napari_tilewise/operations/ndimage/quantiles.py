@@ -126,8 +126,8 @@ def _median_of_groups(call: Call, grouping: Grouping) -> Passes[np.ndarray]:
     step = (high - low) // 2
 
     def value_at(rank: np.ndarray) -> np.ndarray:
-        found = values[np.minimum(np.searchsorted(ends, rank, side="right"), len(values) - 1)]
-        return np.asarray(found if call.dtype.kind == "f" else found.astype(np.float64))
+        value = values[np.minimum(np.searchsorted(ends, rank, side="right"), len(values) - 1)]
+        return np.asarray(value if call.dtype.kind == "f" else value.astype(np.float64))
 
     # SciPy gives what it finds first, the smallest value of the smallest label, for a missing id.
     low, high = np.where(missing, 0, low + step), np.where(missing, 0, high - step)

@@ -34,18 +34,21 @@ from napari_tilewise.operations.spec.operation import (
     Cost,
     Kind,
     Limits,
+    Neighbourhood,
     Operation,
     Plan,
     ResultSpec,
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Flag, Number, Numbers
+from napari_tilewise.operations.spec.pixel_positions import UNMOVED, Sampling, resampled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_tilewise.grid import Region
     from napari_tilewise.operations.spec.parameters import Spec
+    from napari_tilewise.operations.spec.pixel_positions import Samplings
     from napari_tilewise.types import Parameters, Value
 
 MODES = ("reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror", "wrap")
@@ -284,6 +287,28 @@ def _first_axes(params: dict[str, Any]) -> dict[str, Any]:
     return params
 
 
+# -- where pixels lie ------------------------------------------------------------------------------
+
+
+def _zoomed_sampling(call: Call, shape: tuple[int, ...]) -> Samplings:
+    """Return where pixels lie: from the first to the last, or from edge to edge on a grid."""
+    if call["grid_mode"]:
+        return resampled(call, shape)
+    lengths = zip(call.spatial_shape, shape, strict=True)
+    return tuple(Sampling((n - 1) / (m - 1) if m > 1 else 1.0) for n, m in lengths)
+
+
+def _rotated_sampling(call: Call, shape: tuple[int, ...]) -> Samplings:
+    """Return where pixels lie if the rotation about the centre is undone."""
+    lengths = zip(call.spatial_shape, shape, strict=True)
+    return tuple(Sampling(1.0, (n - m) / 2) for n, m in lengths)
+
+
+def _same_corner(call: Call, shape: tuple[int, ...]) -> Samplings:
+    """Return where pixels lie in a frame of another size with the image's first corner."""
+    return (UNMOVED,) * len(shape)
+
+
 # -- declarations ----------------------------------------------------------------------------------
 
 
@@ -331,6 +356,7 @@ OPERATIONS = (
         },
         _zoom_map,
         _zoomed_shape,
+        neighbourhood=Neighbourhood(sampling=_zoomed_sampling),
         limits=Limits(check=checked(check_type, _check_zoom)),
         constraints=(Constraint(names=("zoom",), satisfy=_enlarging),),
     ),
@@ -346,6 +372,7 @@ OPERATIONS = (
         },
         _affine_map,
         _affine_shape,
+        neighbourhood=Neighbourhood(sampling=_same_corner),
         limits=Limits(check=checked(check_type, _check_affine)),
         constraints=(Constraint(names=("matrix", "output_shape"), satisfy=_fitting),),
     ),
@@ -358,6 +385,7 @@ OPERATIONS = (
         },
         _rotation_map,
         _rotated_shape,
+        neighbourhood=Neighbourhood(sampling=_rotated_sampling),
         limits=Limits(check=check_type, ndim=(2, 8)),
         adapter=Adapter(modernize=_first_axes),
     ),
