@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from napari_tilewise.engine.system.cache import shared_cache
+from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.runs.registry import STATE
 
 if TYPE_CHECKING:
@@ -53,6 +54,16 @@ def imported_modules_are_no_garbage() -> None:
     """Let the collector pass over what was imported: some collections follow each test's window."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def forget_users_operations() -> Iterator[None]:
+    """Take the operations that a test declares out of the catalogue, which all tests share."""
+    before = {operation.name for operation in OPERATIONS.users()}
+    yield
+    added = {operation.name for operation in OPERATIONS.users()} - before
+    if added:
+        OPERATIONS.forget(*added)
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from skimage import data, measure
 
 import napari_tilewise as tw
 from napari_tilewise.cli import main
-from napari_tilewise.operations import OPERATIONS
+from napari_tilewise.runs.registry import STATE
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```(python|bash|yaml)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -33,6 +33,7 @@ RECIPE = "version: 2"
 def folder(tmp_path, monkeypatch):
     """Return a folder with the files that the pages name."""
     monkeypatch.setattr("napari_tilewise.runs.planner.resident", lambda: 200 * 2**20)
+    monkeypatch.setenv(STATE, str(tmp_path / "state"))  # no page resumes other tests' runs
     monkeypatch.chdir(tmp_path)
     coins = data.coins()
     tw.convert(coins, "slide.ome.zarr")
@@ -46,15 +47,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def forgotten():
-    """Forget the operations that a page declares."""
-    before = {operation.name for operation in OPERATIONS.users()}
-    yield
-    OPERATIONS.forget(*({operation.name for operation in OPERATIONS.users()} - before))
-
-
-@pytest.mark.usefixtures("forgotten")
 @pytest.mark.parametrize("page", [page for page in PAGES if page != LAYERS])
 def test_a_page_runs(page, folder, capsys):
     text = (DOCS / page).read_text(encoding="utf-8").replace('"/data/', f'"{folder}/')

@@ -17,6 +17,12 @@ from napari_tilewise.runs.planner import SHORTEST_TILE, make_plan
 from napari_tilewise.runs.request import Resources, RunRequest
 
 
+@pytest.fixture(autouse=True)
+def small_process(monkeypatch):
+    """Plan as in a user's process; this one holds what all tests before it have imported."""
+    monkeypatch.setattr("napari_tilewise.runs.planner.resident", lambda: 200 * 2**20)
+
+
 @pytest.fixture
 def pace(monkeypatch):
     """Return a function that sets how long every pixel takes."""
