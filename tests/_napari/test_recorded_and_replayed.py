@@ -52,8 +52,9 @@ def click(panel, viewer, qtbot):
 
 
 @pytest.fixture
-def recorded(viewer, click):
+def recorded(viewer, panel, click):
     viewer.add_image(COINS, name="coins")
+    panel.continues.setChecked(True)
     for name, typed in CLICKS:
         layer = click(name, **typed)
     return layer
