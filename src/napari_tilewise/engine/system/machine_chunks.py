@@ -164,7 +164,7 @@ def _entered(folder: Path) -> Path:
     """Create a process's mark in a folder, which another one may remove at the same time."""
     mark = folder / f"{os.getpid()}-{uuid4().hex[:8]}.user"
     while True:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)  # nobody else's business
         try:
             mark.touch()
         except FileNotFoundError:
@@ -183,5 +183,6 @@ def _remove_abandoned() -> None:
     """Remove the folders whose processes were all killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         users = [mark.name.partition("-")[0] for mark in folder.glob("*.user")]
+        users = [user for user in users if user.isdecimal()]
         if users and not any(psutil.pid_exists(int(user)) for user in users):
             shutil.rmtree(folder, ignore_errors=True)
