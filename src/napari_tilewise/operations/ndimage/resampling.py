@@ -295,7 +295,8 @@ def _zoomed_sampling(call: Call, shape: tuple[int, ...]) -> Samplings:
     if call["grid_mode"]:
         return resampled(call, shape)
     lengths = zip(call.spatial_shape, shape, strict=True)
-    return tuple(Sampling((n - 1) / (m - 1) if m > 1 else 1.0) for n, m in lengths)
+    # A pixel has a size, also where one is the first and the last.
+    return tuple(Sampling((n - 1) / (m - 1) if min(n, m) > 1 else 1.0) for n, m in lengths)
 
 
 def _rotated_sampling(call: Call, shape: tuple[int, ...]) -> Samplings:

@@ -85,7 +85,11 @@ def between_ends(call: CallGeometry, shape: tuple[int, ...]) -> Samplings:
     """
     lengths = zip(call.spatial_shape, shape, strict=True)
     return tuple(
-        UNMOVED if before == after else Sampling((before - 1) / (after - 1)) if after > 1 else None
+        UNMOVED
+        if before == after or before == 1
+        else Sampling((before - 1) / (after - 1))
+        if after > 1
+        else None
         for before, after in lengths
     )
 
