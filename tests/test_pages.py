@@ -62,3 +62,9 @@ def test_a_page_runs(page, folder, capsys):
                     assert main(arguments) == 0, (command, capsys.readouterr().err)
             elif block.startswith(RECIPE):
                 (folder / "cells.yaml").write_text(block)
+
+
+def test_the_site_has_every_page():
+    index = (DOCS / "index.md").read_text(encoding="utf-8").splitlines()
+    pages = {page.stem for page in DOCS.glob("*.md")} - {"index"}
+    assert pages <= set(index)
