@@ -91,8 +91,10 @@ def main(directory: Path) -> None:
     viewer.window.resize(*SIZE)
     source = viewer.add_image(photograph(), name="coins")
     panel = open_panel(viewer, SHOWN)
+    panel.continues.setChecked(True)
     for name, params in CHAIN:
         apply(panel, name, params)
+    panel.continues.setChecked(False)
     source.visible = True
     for layer in list(viewer.layers)[1:-1]:
         layer.visible = False
