@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check lint types imports manifest-valid format generate manifest \
-	index dropin operations judge bench docs screenshots build native clean display
+	index dropin operations schema judge bench docs screenshots build native clean display
 MAKEFLAGS += --no-print-directory
 export PYTHON
 
@@ -51,7 +51,7 @@ format: $(STAMP) ## fix what ruff can fix
 	@$(BIN)/ruff format .
 
 # What is generated is committed, and a test compares it.
-generate: index manifest dropin operations ## write again what is generated: the four below
+generate: index manifest dropin operations schema ## write again what is generated: the five below
 
 index: $(STAMP) ## the keys of the operations, each with the module that declares it
 	@$(BIN)/python -m napari_tilewise.operations.write_index
@@ -65,6 +65,9 @@ dropin: $(STAMP) ## the modules and stubs of napari_tilewise.skimage and .ndimag
 
 operations: $(STAMP) ## docs/operations.md
 	@$(BIN)/python docs/operations.py
+
+schema: $(STAMP) ## docs/recipe.schema.json
+	@$(BIN)/python docs/recipe_schema.py
 
 judge: $(STAMP) $(KERNELS) ## scikit-image's own tests on the drop-in at small tiles; ARGS=--help
 	@$(BIN)/python -m tests.judge $(ARGS)
