@@ -5,7 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+import napari_tilewise as tw
 from napari_tilewise.io.writers.pyramid import halve, level_shapes
+from tests.io.test_formats import write
 
 RNG = np.random.default_rng(0)
 
@@ -61,3 +63,26 @@ def test_only_y_and_x_are_halved_until_small():
         (9, 2, 751, 375),
     ]
     assert level_shapes((1024, 1024), ("y", "x")) == [(1024, 1024)]
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("corner", [(0.0, 0.0), (3.0, -7.5)])
+def test_each_level_lies_where_its_values_do(tmp_path, version, labels, corner):
+    scale, across = (0.25, 0.5), np.arange(4096)
+    ramp = np.stack([across, across + 1]).astype(np.float32)
+    pixels = ramp.astype(np.int32) if labels else ramp
+    path = write(
+        tmp_path / "ramp.ome.zarr", pixels, "yx", scale=scale, translate=corner, labels=labels,
+        ome_zarr=version,
+    )  # fmt: skip
+    assert tw.open(path).translate == corner  # napari takes that of the finest level
+    for level in range(len(tw.open(path).levels)):
+        image = tw.open(path, level=level)
+        rows, columns = (
+            (np.arange(n) * size + start - first) / fine
+            for n, size, start, first, fine in zip(
+                image.data.shape, image.scale, image.translate, corner, scale, strict=True
+            )
+        )
+        np.testing.assert_array_equal(image.data[:], rows[:, None] + columns)

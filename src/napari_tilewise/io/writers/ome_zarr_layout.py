@@ -108,7 +108,7 @@ def multiscale(
     datasets = []
     for level, (scale, position) in enumerate(zip(scales, positions, strict=True)):
         transformations: list[dict[str, object]] = [{"type": "scale", "scale": scale}]
-        if any(positions[0]):
+        if any(map(any, positions)):  # of a level of means, though the finest lies at the origin
             transformations.append({"type": "translation", "translation": position})
         datasets.append({"path": str(level), "coordinateTransformations": transformations})
     rule = "the mean of 2 x 2 pixels" if average else "the top left of 2 x 2 pixels"
