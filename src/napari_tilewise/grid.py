@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
 
 Region: TypeAlias = tuple[slice, ...]
 """A box of pixels: one ``slice(start, stop)`` per axis, absolute image coordinates."""
@@ -137,3 +140,43 @@ def wrapped(region: Region, shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
 def format_region(region: Region) -> str:
     """Return a box as ``[0:512, 512:1024]``."""
     return "[" + ", ".join(f"{s.start}:{s.stop}" for s in region) + "]"
+
+
+class LazySequence(Sequence[T]):
+    """Items that are made when they are asked for.
+
+    Parameters
+    ----------
+    count
+        Number of items.
+    item
+        Returns the item of a number, from 0.
+    first
+        The number of the first item.
+    """
+
+    def __init__(self, count: int, item: Callable[[int], T], first: int = 0) -> None:
+        self._count = count
+        self._item = item
+        self._first = first
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[T]:
+        return map(self._item, range(self._first, self._first + self._count))
+
+    @overload
+    def __getitem__(self, number: int) -> T: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[T]: ...
+
+    def __getitem__(self, number: int | slice) -> T | Sequence[T]:
+        """Return an item, or those from a start to a stop."""
+        numbers = range(self._count)[number]
+        if isinstance(numbers, int):
+            return self._item(self._first + numbers)
+        if numbers.step == 1:
+            return LazySequence(len(numbers), self._item, self._first + numbers.start)
+        return [self._item(self._first + n) for n in numbers]

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import tracemalloc
 from itertools import product
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
-from napari_tilewise.engine.many_tiles import LazySequence, PositionSet
+from napari_tilewise.engine.many_tiles import PositionSet, not_done
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.tile_order import banded
-from napari_tilewise.grid import Grid
+from napari_tilewise.grid import Grid, LazySequence
+from napari_tilewise.operations.shared import global_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 16])
@@ -76,3 +82,43 @@ def test_passes_over_a_trillion_pixels_of_tiles_take_no_memory() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 2**20
+
+
+def test_what_is_not_done_is_found_without_looking_at_all() -> None:
+    grid = Grid((2**24, 2**24), (1024, 1024))
+    order = banded(grid, 16)
+    done = PositionSet(order[number] for number in (0, 1, 2, 5, 6, 9))
+    remaining = not_done(order, done)
+    assert len(remaining) == len(grid) - 6
+    expected = [order[number] for number in (3, 4, 7, 8, 10, 11)]
+    assert list(remaining[:6]) == expected
+    assert remaining[-1] == order[-1]
+    assert not_done(order, PositionSet()) is order
+    small = banded(Grid((4, 4), (1, 1)), 2)
+    assert list(not_done(small, PositionSet(small))) == []
+
+
+@pytest.mark.parametrize("count", [1, 7, 128, 129, 1000, 4097, 2**20 + 3])
+@pytest.mark.parametrize("piece", [128, 200, 5000])
+def test_runs_of_a_sum_are_numpys_halves(count: int, piece: int) -> None:
+    def halves(start: int, count: int) -> Iterator[tuple[int, int]]:
+        if count <= piece:
+            yield start, start + count
+        else:
+            half = count // 2 - count // 2 % 8
+            yield from halves(start, half)
+            yield from halves(start + half, count - half)
+
+    cuts = global_numbers.cuts_of(count, piece)
+    assert list(cuts) == list(halves(0, count))
+    values = np.random.default_rng(count).random(count).astype(np.float32)
+    parts = [[np.sum(values[start:stop])] for start, stop in cuts]
+    assert global_numbers.join_cuts(parts, cuts) == [np.sum(values)]
+
+
+def test_runs_of_a_trillion_values_are_not_listed() -> None:
+    cuts = global_numbers.cuts_of(2**48 + 5)
+    assert cuts[0][0] == 0
+    assert cuts[-1][1] == 2**48 + 5
+    middle = len(cuts) // 3
+    assert cuts[middle][1] == cuts[middle + 1][0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,15 +15,19 @@ import napari_tilewise as tw
 from napari_tilewise.operations.measure import marching, profile
 from napari_tilewise.operations.shared import global_numbers, selected_sums
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 RNG = np.random.default_rng(7)
 
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut sums where a huge image would be cut."""
+    cuts_of = global_numbers.cuts_of
 
-    def cuts(count: int, piece: int = 0) -> list[tuple[int, int]]:
-        return list(global_numbers._cuts(0, count, 200))
+    def cuts(count: int, piece: int = 0) -> Sequence[tuple[int, int]]:
+        return cuts_of(count, 200)
 
     monkeypatch.setattr(global_numbers, "cuts_of", cuts)
     monkeypatch.setattr(selected_sums, "cuts_of", cuts)

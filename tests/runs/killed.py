@@ -68,11 +68,11 @@ def run(
         if counted("note"):
             die()
 
-    def torn(self: Checkpoint, entry: dict[str, Any]) -> None:
+    def torn(self: Checkpoint, entry: dict[str, Any]) -> int:
         if counted("torn"):
             self._journal._file.write(b'{"pass": "ti')
             die()
-        append(self, entry)
+        return append(self, entry)
 
     Checkpoint.mark_done, Checkpoint._append = logged, torn  # type: ignore[method-assign]
     tw.run(recipe, Source(source, fatal.get("read")), destination, progress=listen, **options)

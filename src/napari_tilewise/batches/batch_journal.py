@@ -66,6 +66,26 @@ def interrupted_outputs(folder: str) -> frozenset[str]:
     return frozenset(started)
 
 
+def unfinished_outputs(folder: str) -> dict[str, str]:
+    """Return the outputs that were started and never finished, and the suffix of each as an image.
+
+    What they left beside their paths is of no use, once their process has ended.
+
+    Parameters
+    ----------
+    folder
+        The batch's folder.
+    """
+    started: dict[str, str] = {}
+    for entry in _entries(folder):
+        base = entry.get("begun") or entry.get("replaced")
+        if base is not None:
+            started[base] = entry.get("suffix", "")
+        elif "target" in entry:
+            started.pop(entry["target"], None)
+    return started
+
+
 def output_paths(folder: str, rows: Iterable[ItemRow]) -> frozenset[str]:
     """Return the paths of the outputs that rows name.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise.batches.batch_events import ItemDone, ItemStarted
 from napari_tilewise.batches.batch_journal import BatchJournal
+from napari_tilewise.batches.partials import is_in_use, remove_partials
 from napari_tilewise.batches.report import Report
 from napari_tilewise.batches.tasks import (
     CANCELLED,
@@ -70,10 +71,12 @@ class Collector:
         description = {**description, "items": len(selected), "time": started}
         self._journal = None if folder is None else BatchJournal(folder, description)
         if folder is not None:
+            if not is_in_use(folder):
+                remove_partials(folder)
             registry.enter(registry.BATCH, Path(folder))
 
     def start(self, index: int) -> None:
-        """Report that an item's task starts; the journal notes it if there is no output yet.
+        """Report that an item's task starts; the journal notes it, and whether there is an output.
 
         Parameters
         ----------
@@ -81,8 +84,10 @@ class Collector:
             The item's index.
         """
         task = self._selected[index]
-        if self._journal is not None and task.target is not None and existing_output(task) is None:
-            self._journal.add({"begun": task.target.base})
+        target = task.target
+        if self._journal is not None and target is not None:
+            start = "begun" if existing_output(task) is None else "replaced"
+            self._journal.add({start: target.base, "suffix": target.image_suffix})
         self._progress(ItemStarted(index))
 
     def add(self, outcome: ItemOutcome) -> None:

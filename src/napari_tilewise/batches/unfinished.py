@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.batches import batch, batch_journal
 from napari_tilewise.batches.batch_request import NOT_RESUMABLE, from_request_data
+from napari_tilewise.batches.partials import remove_partials
 from napari_tilewise.engine.checkpoint import is_locked, read_checkpoint
 from napari_tilewise.errors import InvalidParameter, TilewiseError
 from napari_tilewise.io.readers.locations import file_of
@@ -128,6 +129,8 @@ class UnfinishedRun:
             When it is running.
         """
         if self.is_batch:
+            if self.state is not RunState.RUNNING:
+                remove_partials(self.entry.destination, forgets=True)
             registry.remove(registry.BATCH, self.destination)
         else:
             resume.forget(self.destination)

@@ -12,22 +12,27 @@ import shutil
 import socket
 import threading
 import time
-from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psutil
 from filelock import FileLock, Timeout
 
-from napari_tilewise.engine.journal import Journal, leading_entries, repair
+from napari_tilewise.engine.journal import Journal, entry_at, leading_entries, repair
 from napari_tilewise.engine.many_tiles import PositionSet
-from napari_tilewise.engine.pass_results import PartialResult, PassResults, pickled
+from napari_tilewise.engine.pass_results import (
+    PartialResult,
+    PassResults,
+    packed,
+    pickled,
+    unpacked,
+)
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationBusy, DestinationUnwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from napari_tilewise.grid import Position
@@ -67,28 +72,29 @@ class Checkpoint(PassResults):
     def __init__(self, folder: Path, key: str, facts: Parameters) -> None:
         super().__init__(folder)
         self._lock = threading.Lock()
-        self._tiles: dict[str, PositionSet] = {}
-        self._facts: dict[str, Any] = {}
+        self._has_files = True
         self._file_lock = _locked(folder)
         with ExitStack() as undoing:
             undoing.callback(self._file_lock.release)
-            entries = repair(folder / JOURNAL)
-            self.is_new = not entries or entries[0].get("key") != key
-            self.was_another = bool(entries) and self.is_new
+            contents = _repaired(folder / JOURNAL)
+            self.is_new = contents.key != key
+            self.was_another = contents.count > 0 and self.is_new
+            first = {"version": VERSION, "key": key, "facts": dict(facts)}
             if self.is_new:
                 self._clear()
-                entries = [{"version": VERSION, "key": key, "facts": dict(facts)}]
-            self._take(entries)
+                contents = CheckpointContents()
+                contents.take(first)
+            self._contents = contents
             self._journal = Journal(folder / JOURNAL, sync_interval=SYNC)
             undoing.callback(self._journal.close)
             if self.is_new:
-                self._append(entries[0])
+                self._append(first)
             undoing.pop_all()
 
     @property
     def facts(self) -> Parameters:
         """Plain data that the first run noted."""
-        return self._facts
+        return self._contents.facts
 
     def add_facts(self, **facts: Any) -> None:
         """Note facts for the run that resumes this one.
@@ -99,24 +105,26 @@ class Checkpoint(PassResults):
             Plain data by name.
         """
         with self._lock:
-            self._facts = {**self._facts, **facts}
-            self._append({"facts": facts})
+            self._note({"facts": facts})
 
     def distrust_tiles(self) -> None:
         """Take no tile as done in this process; nothing is noted, as the disk may be full."""
         with self._lock:
-            self._tiles.clear()
+            self._contents.tiles.clear()
 
     def forget_tiles(self) -> None:
         """Note that no tile is done: the pixels are gone."""
         with self._lock:
-            if any(self._tiles.values()):
-                self._append({"forget": "tiles"})
-            self._tiles.clear()
+            if any(self._contents.tiles.values()):
+                self._note({"forget": "tiles"})
+            self._contents.tiles.clear()
 
     def forget(self) -> None:
         """Note that no tile and no pass is done: the pixels that were read are in doubt."""
         self.forget_tiles()
+        with self._lock:
+            if self._contents.results:
+                self._note({"forget": "results"})
         for path in self.folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -133,7 +141,7 @@ class Checkpoint(PassResults):
         name
             The checkpoint's name of the pass.
         """
-        return self._tiles.setdefault(name, PositionSet())
+        return self._contents.tiles.setdefault(name, PositionSet())
 
     def mark_done(self, name: str, position: Position) -> None:
         """Note that a tile is done; its pixels must be written.
@@ -146,10 +154,37 @@ class Checkpoint(PassResults):
             The tile's position in the grid.
         """
         with self._lock:
-            self.done(name).add(position)
-            self._append({"pass": name, "tile": list(position), "time": int(time.time())})
+            self._note({"pass": name, "tile": list(position), "time": int(time.time())})
 
     # -- results of passes ---------------------------------------------------------------------
+
+    def use_files(self, *, always: bool) -> None:
+        """Set whether short results have files too, where other processes look for them.
+
+        Parameters
+        ----------
+        always
+            Whether they have; else they are lines of the journal, which no disk is waited for.
+        """
+        self._has_files = always
+        for name in self._contents.results if always else ():
+            result = self.load(name)
+            if result is not None:
+                pickled(self._path(name, "found"), result)
+
+    def load(self, name: str) -> tuple[Any] | None:
+        """Return the result of a pass, in a tuple; None where the pass is not done.
+
+        Parameters
+        ----------
+        name
+            The checkpoint's name of the pass.
+        """
+        start = self._contents.results.get(name)
+        if start is None:
+            return super().load(name)
+        entry = entry_at(self.folder / JOURNAL, start)
+        return None if entry is None else unpacked(entry["packed"])
 
     def save(self, name: str, value: Any) -> None:
         """Save the result of a pass.
@@ -161,7 +196,14 @@ class Checkpoint(PassResults):
         value
             The result.
         """
-        pickled(self._path(name, "found"), (value,))
+        text = None if self._has_files else packed(value)
+        with self._lock:
+            if text is None:
+                self._contents.results.pop(name, None)
+            else:
+                self._note({"result": name, "packed": text})
+        if text is None:
+            pickled(self._path(name, "found"), (value,))
         self._path(name, "so-far").unlink(missing_ok=True)
 
     def partial_result(self, name: str) -> PartialResult:
@@ -194,24 +236,18 @@ class Checkpoint(PassResults):
 
     # -- journal -------------------------------------------------------------------------------
 
-    def _append(self, entry: Parameters) -> None:
+    def _note(self, entry: Parameters) -> None:
+        self._contents.take(entry, self._append(entry))
+
+    def _append(self, entry: Parameters) -> int:
         if self.is_gone:  # no later run would look there
             raise DestinationUnwritable(
                 f"The run's checkpoint {str(self.folder)!r} was removed or moved while it ran: "
                 "leave it in place and start the run again."
             )
-        self._journal.append({**entry, "host": socket.gethostname()} if "key" in entry else entry)
-
-    def _take(self, entries: list[dict[str, Any]]) -> None:
-        """Take the entries as true; after a restart of the machine, all but the very last ones."""
-        self._facts = _facts(entries)
-        tiles = _tiles(entries)
-        latest = max((entry["time"] for entry in tiles), default=0)
-        same_host = entries[0].get("host", socket.gethostname()) == socket.gethostname()
-        if not same_host or psutil.boot_time() > latest:
-            tiles = [entry for entry in tiles if entry["time"] < latest - SETTLED]
-        for entry in tiles:
-            self.done(entry["pass"]).add(tuple(entry["tile"]))
+        if "key" in entry:
+            entry = {**entry, "host": socket.gethostname()}
+        return self._journal.append(entry)
 
     # -- end -----------------------------------------------------------------------------------
 
@@ -224,7 +260,8 @@ class Checkpoint(PassResults):
     def is_empty(self) -> bool:
         """Whether nothing is done yet."""
         results = itertools.chain(self.folder.glob("*.found"), self.folder.glob("*.so-far"))
-        return not any(self._tiles.values()) and not any(results)
+        contents = self._contents
+        return not contents.results and not any(contents.tiles.values()) and not any(results)
 
     def close(self) -> None:
         """Release the checkpoint, for a later run to resume."""
@@ -249,15 +286,54 @@ class Checkpoint(PassResults):
                 path.unlink()
 
 
-@dataclass(frozen=True)
+@dataclass
 class CheckpointContents:
-    """The contents of the checkpoint of a run that may be alive."""
+    """What the journal of a checkpoint says: a byte for each tile, not an object."""
 
-    key: str
-    facts: Parameters
+    key: str | None = None
+    host: str | None = None
+    """The machine that its first run ran on; None in those of early releases."""
+    facts: dict[str, Any] = field(default_factory=dict)
     """Plain data for the run that resumes it."""
-    done: Mapping[str, int]
-    """How many tiles of each pass are done."""
+    tiles: dict[str, PositionSet] = field(default_factory=dict)
+    """The tiles of each pass that are done."""
+    results: dict[str, int] = field(default_factory=dict)
+    """Where in the journal the short results of passes are."""
+    latest: int = 0
+    """When the last tile was done, in seconds since the epoch."""
+    count: int = 0
+    """Number of entries."""
+
+    def take(self, entry: Parameters, start: int = 0) -> None:
+        """Take an entry as true.
+
+        Parameters
+        ----------
+        entry
+            The next entry.
+        start
+            Offset of its line.
+        """
+        if not self.count:
+            self.key, self.host = entry.get("key"), entry.get("host")
+        self.count += 1
+        self.facts.update(entry.get("facts", {}))
+        if "tile" in entry:
+            done = self.tiles.setdefault(entry["pass"], PositionSet())
+            done.add(tuple(entry["tile"]))
+            self.latest = max(self.latest, entry["time"])
+        elif "result" in entry:
+            self.results[entry["result"]] = start
+        elif entry.get("forget") == "results":
+            self.results.clear()
+        elif "forget" in entry:
+            self.tiles.clear()
+            self.latest = 0
+
+    @property
+    def done(self) -> Mapping[str, int]:
+        """How many tiles of each pass are done."""
+        return {name: len(positions) for name, positions in self.tiles.items()}
 
 
 def read_checkpoint(folder: Path) -> CheckpointContents | None:
@@ -269,13 +345,10 @@ def read_checkpoint(folder: Path) -> CheckpointContents | None:
         The checkpoint's folder.
     """
     try:
-        entries = leading_entries(folder / JOURNAL)
+        contents = _contents(leading_entries(folder / JOURNAL))
     except OSError:  # removed just now, as its run is complete
         return None
-    if not entries or "key" not in entries[0]:
-        return None
-    done = {(entry["pass"], tuple(entry["tile"])) for entry in _tiles(entries)}
-    return CheckpointContents(entries[0]["key"], _facts(entries), Counter(name for name, _ in done))
+    return None if contents.key is None else contents
 
 
 def is_locked(folder: Path) -> bool:
@@ -293,17 +366,25 @@ def is_locked(folder: Path) -> bool:
         return True
 
 
-def _facts(entries: Sequence[Parameters]) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
+def _contents(entries: Iterable[Parameters]) -> CheckpointContents:
+    contents = CheckpointContents()
     for entry in entries:
-        facts.update(entry.get("facts", {}))
-    return facts
+        contents.take(entry)
+    return contents
 
 
-def _tiles(entries: Sequence[Parameters]) -> list[Parameters]:
-    """Return the entries of tiles that were not forgotten later."""
-    forgotten = max((n for n, entry in enumerate(entries) if "forget" in entry), default=0)
-    return [entry for entry in entries[forgotten:] if "tile" in entry]
+def _repaired(path: Path) -> CheckpointContents:
+    """Return what a journal says; after a restart of the machine, but for the very last tiles."""
+    contents = CheckpointContents()
+    for line in repair(path):
+        contents.take(line.entry or {}, line.start)
+    this_host = socket.gethostname()
+    if (contents.host or this_host) == this_host and psutil.boot_time() <= contents.latest:
+        return contents
+    before = contents.latest - SETTLED
+    settled = (e for e in leading_entries(path) if "tile" not in e or e["time"] < before)
+    contents.tiles = _contents(settled).tiles
+    return contents
 
 
 def _locked(folder: Path) -> FileLock:

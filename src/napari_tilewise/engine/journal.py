@@ -40,6 +40,8 @@ class JournalLine(NamedTuple):
 
     number: int
     """Its number, from 1."""
+    start: int
+    """Offset in bytes of the line's first byte."""
     end: int
     """Offset in bytes of the line's end."""
     entry: JournalEntry | None
@@ -82,8 +84,8 @@ class Journal:
         except (FileNotFoundError, NotADirectoryError):
             return True
 
-    def append(self, entry: Parameters) -> None:
-        """Write one entry, so that it survives this process.
+    def append(self, entry: Parameters) -> int:
+        """Write one entry, so that it survives this process; return the offset of its line.
 
         Parameters
         ----------
@@ -99,10 +101,12 @@ class Journal:
         line = text[:-1] + _CHECKSUM % zlib.crc32(text.encode()) + "\n"
         now = time.monotonic()
         with writing(self.path):
+            start = self._file.seek(0, os.SEEK_END)
             append(self._file, line.encode())
             if self._sync_interval is not None and now - self._synced > self._sync_interval:
                 os.fsync(self._file.fileno())
                 self._synced = now
+        return start
 
     def close(self) -> None:
         """Close the file."""
@@ -124,13 +128,13 @@ def read_lines(path: Path) -> Iterator[JournalLine]:
     end, has_checksums = 0, False
     with file:
         for number, line in enumerate(file, start=1):
-            end += len(line)
+            start, end = end, end + len(line)
             is_torn = not line.endswith(b"\n")
             entry, is_checked = (None, False) if is_torn else _parse(line[:-1])
             if entry is not None and not is_checked and has_checksums:
                 entry = None  # only the journals of release 0.1 have lines without a checksum
             has_checksums = has_checksums or is_checked
-            yield JournalLine(number, end, entry, is_torn)
+            yield JournalLine(number, start, end, entry, is_torn)
 
 
 def read_entries(path: Path) -> Iterator[JournalEntry]:
@@ -148,46 +152,56 @@ def read_entries(path: Path) -> Iterator[JournalEntry]:
             _LOG.warning("Line %d of %s is damaged; it is ignored.", line.number, path)
 
 
-def leading_entries(path: Path) -> list[JournalEntry]:
-    """Return the entries before the first damaged or torn line.
+def leading_entries(path: Path) -> Iterator[JournalEntry]:
+    """Yield the entries before the first damaged or torn line.
 
     Parameters
     ----------
     path
         The file.
     """
-    return _leading(path)[0]
-
-
-def repair(path: Path) -> list[JournalEntry]:
-    """Return the entries before the first damaged or torn line, and cut the file there.
-
-    Parameters
-    ----------
-    path
-        The file.
-    """
-    entries, end, stop = _leading(path)
-    if stop is not None:
-        if not stop.is_torn:
-            _LOG.warning(
-                "Line %d of %s is damaged; it and what follows is ignored.", stop.number, path
-            )
-        with writing(path):
-            os.truncate(path, end)
-    return entries
-
-
-def _leading(path: Path) -> tuple[list[JournalEntry], int, JournalLine | None]:
-    """Return the leading entries, the offset of their end, and the line that follows them."""
-    entries: list[JournalEntry] = []
-    end = 0
     for line in read_lines(path):
         if line.entry is None:
-            return entries, end, line
-        entries.append(line.entry)
+            return
+        yield line.entry
+
+
+def entry_at(path: Path, start: int) -> JournalEntry | None:
+    """Return the entry of the line that begins at an offset; None where it is damaged.
+
+    Parameters
+    ----------
+    path
+        The file.
+    start
+        Offset in bytes, from `Journal.append` or `JournalLine.start`.
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        return _parse(file.readline().rstrip(b"\n"))[0]
+
+
+def repair(path: Path) -> Iterator[JournalLine]:
+    """Yield the lines before the first that is damaged or torn, and cut the file there.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+    end, stop = 0, None
+    for line in read_lines(path):
+        if line.entry is None:
+            stop = line
+            break
+        yield line
         end = line.end
-    return entries, end, None
+    if stop is None:
+        return
+    if not stop.is_torn:
+        _LOG.warning("Line %d of %s is damaged; it and what follows is ignored.", stop.number, path)
+    with writing(path):
+        os.truncate(path, end)
 
 
 def _parse(line: bytes) -> tuple[JournalEntry | None, bool]:

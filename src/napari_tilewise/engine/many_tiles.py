@@ -2,57 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from typing import TYPE_CHECKING, TypeVar, overload
+from array import array
+from collections.abc import Set
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.grid import Position
+from napari_tilewise.grid import LazySequence, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-T = TypeVar("T")
-
-
-class LazySequence(Sequence[T]):
-    """Items that are made when they are asked for.
-
-    Parameters
-    ----------
-    count
-        Number of items.
-    item
-        Returns the item of a number, from 0.
-    first
-        The number of the first item.
-    """
-
-    def __init__(self, count: int, item: Callable[[int], T], first: int = 0) -> None:
-        self._count = count
-        self._item = item
-        self._first = first
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[T]:
-        return map(self._item, range(self._first, self._first + self._count))
-
-    @overload
-    def __getitem__(self, number: int) -> T: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> Sequence[T]: ...
-
-    def __getitem__(self, number: int | slice) -> T | Sequence[T]:
-        """Return an item, or those from a start to a stop."""
-        numbers = range(self._count)[number]
-        if isinstance(numbers, int):
-            return self._item(self._first + numbers)
-        if numbers.step == 1:
-            return LazySequence(len(numbers), self._item, self._first + numbers.start)
-        return [self._item(self._first + n) for n in numbers]
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class PositionSet(Set[Position]):
@@ -113,3 +72,29 @@ class PositionSet(Set[Position]):
             larger[tuple(map(slice, flags.shape))] = flags
             flags = self._flags = larger
         return flags
+
+
+def not_done(items: Sequence[Position], done: Set[Position]) -> Sequence[Position]:
+    """Return the items that are not done, in order: eight bytes for each that is.
+
+    Parameters
+    ----------
+    items
+        Positions, each once. They are looked at up to the last that is done.
+    done
+        The positions that are done.
+    """
+    numbers = array("q")
+    for number, item in enumerate(items):
+        if len(numbers) == len(done):
+            break
+        if item in done:
+            numbers.append(number)
+    if not numbers:
+        return items
+    before = np.asarray(numbers) - np.arange(len(numbers))  # how many are not done before each
+
+    def item_of(number: int) -> Position:
+        return items[number + int(np.searchsorted(before, number, side="right"))]
+
+    return LazySequence(len(items) - len(numbers), item_of)

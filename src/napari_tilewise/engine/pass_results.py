@@ -1,10 +1,14 @@
-"""Results of passes are files, for a later run and for other processes.
+"""Results of passes outlast the process, for a later run and for other processes.
 
-Each file is whole or missing: it is written under another name, with its checksum.
+Each is a file, which is whole or missing: it is written under another name, with its checksum.
+A short one is a line of the journal instead, where no other process looks for it: a stack of
+ten thousand planes would be as many files, and as many times waiting for the disk.
 """
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import pickle
 import time
@@ -26,6 +30,12 @@ EARLIER_BAND = 64
 _CHECKSUM_LENGTH = 4
 _PART = 2**20
 """Bytes that are read at a time to check a file."""
+_LARGEST_PACKED = 2**16
+"""Bytes of a pickle that may become a line of the journal."""
+_LONGEST_TEXT = 2**12
+"""Length of its text there: what is longer has a file of its own."""
+_UNKNOWN = (ImportError, AttributeError, pickle.UnpicklingError)
+"""What unpickling raises for classes of another release."""
 INTERVAL = 5.0
 """Seconds between two times that the total of a reduction is saved."""
 
@@ -188,6 +198,37 @@ def pickled(path: Path, value: Any) -> None:
             raise
 
 
+def packed(value: Any) -> str | None:
+    """Return a value as a short text; None where it would be long.
+
+    Parameters
+    ----------
+    value
+        The value.
+    """
+    if getattr(value, "nbytes", 0) > _LARGEST_PACKED:
+        return None
+    parts = pickle.dumps(value, protocol=5)
+    if len(parts) > _LARGEST_PACKED:
+        return None
+    text = base64.b85encode(zlib.compress(parts, 1)).decode()
+    return text if len(text) <= _LONGEST_TEXT else None
+
+
+def unpacked(text: str) -> tuple[Any] | None:
+    """Return the value of a text, in a tuple; None where its classes are not there.
+
+    Parameters
+    ----------
+    text
+        What `packed` returned.
+    """
+    try:
+        return (former_names.load(io.BytesIO(zlib.decompress(base64.b85decode(text)))),)
+    except _UNKNOWN:
+        return None
+
+
 class _Checked:
     """A file that a pickle is written to part by part: no second copy of it is in memory."""
 
@@ -224,5 +265,5 @@ def unpickled(path: Path) -> Any:
         file.seek(_CHECKSUM_LENGTH)
         try:
             return former_names.load(file)
-        except (ImportError, AttributeError, pickle.UnpicklingError):
+        except _UNKNOWN:
             return None  # of a release whose classes this one does not have: the pass is done again

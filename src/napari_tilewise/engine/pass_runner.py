@@ -12,14 +12,13 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.blocks import within_image
-from napari_tilewise.engine.many_tiles import LazySequence
 from napari_tilewise.engine.sweeps import SweepRunner
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.engine.system.prepared import Prepared, Swept, received
 from napari_tilewise.engine.tile_tasks import ReduceTask
 from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
-from napari_tilewise.grid import size
+from napari_tilewise.grid import LazySequence, size
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import Final, Kind, Reduce, Sweep, normal_halo
 from napari_tilewise.sizes import format_size
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.system.prepared import PlaneKey, Statistics
     from napari_tilewise.engine.tile_tasks import SweepTask, WorkerPool
-    from napari_tilewise.grid import Position
+    from napari_tilewise.grid import Position, Region
     from napari_tilewise.operations.spec.operation import Plan
 
 UNNOTICED = 2**20
@@ -45,6 +44,8 @@ LEAST_SHARE = 1 / 64
 
 SOON = 2**22
 """Pixels of an image that is computed at once within about two seconds."""
+LOOKED_AT = 4096
+"""How many of the regions of a rule are looked at."""
 ALWAYS = 2**16
 """Pixels of a region that is read at once, whatever the memory."""
 
@@ -335,7 +336,7 @@ class PassRunner:
         session = self._session_over(items, workers)
         pool = session.worker_pool
         if reduction.regions is not None:
-            largest = max(map(size, reduction.regions), default=0)
+            largest = _largest(reduction.regions)
             session = session.one_by_one(self._bytes_of_region(largest))
         with self._look_ahead(reduction, items) as contribution:
             total = session.reduce(
@@ -374,8 +375,8 @@ class PassRunner:
     def _items(self, reduction: Reduce, partial_result: PartialResult | None) -> Sequence[Position]:
         """Return the positions of the tiles that a reduction visits, or numbers of its regions."""
         if reduction.regions is not None:
-            self._refuse_too_large(max(map(size, reduction.regions), default=0))
-            return [(number,) for number in range(len(reduction.regions))]
+            self._refuse_too_large(_largest(reduction.regions))
+            return LazySequence(len(reduction.regions), lambda number: (number,))
         if reduction.image is not None:
             grid = self.plane.blocks.look_at(reduction.image)[0]
             return LazySequence(len(grid), grid.position)
@@ -427,3 +428,9 @@ class PassRunner:
             return total
 
         return merge
+
+
+def _largest(regions: Sequence[Region]) -> int:
+    """Return the pixels of the largest region; the first of very many stand for the others."""
+    most = LOOKED_AT if isinstance(regions, LazySequence) else len(regions)
+    return max(map(size, itertools.islice(regions, most)), default=0)

@@ -7,14 +7,13 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import PassDone, PassStarted, TileDone
-from napari_tilewise.engine.many_tiles import LazySequence
+from napari_tilewise.engine.many_tiles import not_done
 from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.engine.system.pool import sweep
 from napari_tilewise.engine.tile_tasks import task_size
+from napari_tilewise.grid import LazySequence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Set
@@ -137,10 +136,7 @@ class Session:
                 for item in group:
                     checkpoint.mark_done(name, item)
 
-        remaining = items
-        if done:
-            numbers = np.fromiter((n for n, i in enumerate(items) if i not in done), np.int64)
-            remaining = LazySequence(len(numbers), lambda number: items[int(numbers[number])])
+        remaining = not_done(items, done)
         groups = self.groups(remaining, remote=remote is not None)
         before, tiles = len(items) - len(remaining), len(remaining)
         self.sweep(title, complete, groups, before=before, size=len, tiles=tiles)

@@ -10,7 +10,7 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
-from napari_tilewise.engine.many_tiles import LazySequence
+from napari_tilewise.grid import LazySequence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ import zarr
 
 from napari_tilewise.errors import SourceWarning
 from napari_tilewise.io.readers.locations import file_of, split_location
-from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.readers.open_image import open_header
 from napari_tilewise.io.readers.zarr_arrays import is_zarr, open_node, own_metadata
 from napari_tilewise.io.stored_record import read_record
 from napari_tilewise.io.writers.staging import is_partial
@@ -53,7 +53,7 @@ def image_info(path: str | os.PathLike[str]) -> MetadataDict:
             return _values(location, own)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* holds [0-9]+ images", SourceWarning)
-        image = open_image(location)
+        image = open_header(location)
     return {
         "path": location,
         "format": image.format,

@@ -100,7 +100,8 @@ def make_plan(
     planner = _Planner(request, session, executor, is_lasting=is_lasting)
     if resources.executor == AUTO:
         planner.executor = better(executor, planner.pipeline, request.source)
-    if measures and layout is None and planner.may_be_tried:
+    fits = planner.process <= planner.limit  # an image that is read whole may not
+    if measures and layout is None and fits and planner.may_be_tried:
         planner.pace = measure_pace(planner.pipeline, planner.images, control.cancel)
     return planner.plan(layout)
 
@@ -166,7 +167,13 @@ class _Planner:
         """Bytes that the computing process takes itself; with several, that of this run."""
         if self.executor.processes and not self.executor.is_local:
             return CHILD
-        return resident() + RUNTIME
+        return resident() + RUNTIME + self.undecoded
+
+    @cached_property
+    def undecoded(self) -> int:
+        """Bytes that decoding takes of images that are read whole, and are not yet."""
+        images = {id(image): image for image in (self.image.data, *self.images.by_name.values())}
+        return sum(getattr(image, "undecoded_bytes", 0) for image in images.values())
 
     @property
     def max_workers(self) -> int:
@@ -312,7 +319,8 @@ class _Planner:
         per_worker = working_bytes(stacks, tile, materialized)
         writing = 3 * prod(tile) * last.dtype.itemsize if last.is_image else 0
         tables = tables_bytes(stacks, self.limit - self.process, share)
-        child = CHILD if self.executor.processes and self.executor.is_local else 0
+        has_children = self.executor.processes and self.executor.is_local
+        child = CHILD + self.undecoded if has_children else 0
         spent = self.process + tables + in_memory + workers * (per_worker + writing + child)
         free, sharers = max(0, self.limit - spent), workers if child else 1
         cache = cache_bytes(stacks, tile, free, sharers)

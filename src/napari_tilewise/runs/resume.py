@@ -176,6 +176,7 @@ def attach(run_plan: RunPlan, checkpoint: Checkpoint) -> None:
     """
     session = run_plan.session
     session.checkpoint = checkpoint
+    checkpoint.use_files(always=run_plan.executor.processes > 0)
     for number, materialized in run_plan.pipeline.materialized.items():
         materialized.settle(checkpoint.subfolder(f"kept-{number}"))
     if checkpoint.was_another:

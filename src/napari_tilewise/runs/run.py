@@ -20,12 +20,11 @@ import numpy as np
 from napari_tilewise.axes import AxisSelection
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import DiskShort, FirstOnly, RunDone, RunStarted
-from napari_tilewise.engine.many_tiles import LazySequence
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.tile_order import band_width, banded
 from napari_tilewise.engine.tile_tasks import LevelTask, WriteTask
 from napari_tilewise.executors.selection import AUTO
-from napari_tilewise.grid import extent
+from napari_tilewise.grid import LazySequence, extent
 from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.create import OutputRequest, create_writer

@@ -160,6 +160,11 @@ class CheckedArray:
         """Bytes of all pixels, uncompressed."""
         return self.size * self.dtype.itemsize
 
+    @property
+    def undecoded_bytes(self) -> int:
+        """Bytes that the first read takes where it decodes the whole image; 0 for tiled formats."""
+        return int(getattr(self._array, "undecoded_bytes", 0))
+
     def __getitem__(self, key: Any) -> Array:
         try:
             block = np.asarray(self._array[key])

@@ -39,7 +39,7 @@ SUFFIXES = (
 
 
 def open_image(source: object, *, level: int = 0, series: int | None = None) -> Image:
-    """Open an image without reading its pixels (except PNG, JPEG and similar: read at once).
+    """Open an image without reading its pixels (except small PNGs, JPEGs and similar).
 
     Parameters
     ----------
@@ -89,6 +89,17 @@ def open_image(source: object, *, level: int = 0, series: int | None = None) -> 
     return image if level == 0 else _at_level(image, level)
 
 
+def open_header(location: str) -> Image:
+    """Open an image of which nothing but metadata is read: pictures too.
+
+    Parameters
+    ----------
+    location
+        A path or URL.
+    """
+    return _from_location(location, None, decodes=False)
+
+
 def _at_level(image: Image, level: int) -> Image:
     if not 0 <= level < len(image.levels):
         raise InvalidParameter(
@@ -104,10 +115,10 @@ def _at_level(image: Image, level: int) -> Image:
     return replace(image, data=data, scale=scale)
 
 
-def _from_location(location: str, series: int | None) -> Image:
+def _from_location(location: str, series: int | None, *, decodes: bool = True) -> Image:
     url = urlsplit(location)
     if url.scheme == "file":
-        return _from_location(unquote(url.path), series)
+        return _from_location(unquote(url.path), series, decodes=decodes)
     if "://" in location:
         from napari_tilewise.io.readers.zarr_arrays import open_zarr
 
@@ -132,7 +143,7 @@ def _from_location(location: str, series: int | None) -> Image:
             "change its permissions."
         ) from exc
     name = location if parts.series is None else location[: location.rindex("[")]
-    image = _from_file(parts, name, start, number or 0)
+    image = _from_file(parts, name, start, number or 0, decodes=decodes)
     count = sum(entry.is_main for entry in image.all_series)
     if number is not None and image.all_series:
         return replace(image, name=f"{name}[{number}]")
@@ -157,7 +168,7 @@ def _from_folder(path: Path, name: str) -> Image:
     )
 
 
-def _from_file(parts: Location, name: str, start: bytes, number: int) -> Image:
+def _from_file(parts: Location, name: str, start: bytes, number: int, *, decodes: bool) -> Image:
     path, inside = parts.path, parts.dataset
     if inside and not start.startswith(hdf5.MAGIC):
         raise SourceUnreadable(
@@ -174,7 +185,7 @@ def _from_file(parts: Location, name: str, start: bytes, number: int) -> Image:
     check_series(number, 1, name)
     if start.startswith(hdf5.MAGIC):
         return hdf5.open_hdf5(path, name.removesuffix(f"::{inside}"), inside)
-    return pictures.open_picture(path, name, FORMATS)
+    return pictures.open_picture(path, name, FORMATS, decodes=decodes)
 
 
 def _from_array(source: Any) -> Image:

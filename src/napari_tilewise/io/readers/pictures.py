@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import struct
+import threading
 from dataclasses import replace
+from functools import partial
+from math import prod
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +23,7 @@ from napari_tilewise.io.metadata.channels import (
     RED_GREEN_BLUE,
     Channel,
 )
-from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS
+from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, CheckedArray
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,12 +47,19 @@ _MODES: Mapping[str, tuple[Channel, ...]] = MappingProxyType(
 )
 """The samples of a pixel in each of Pillow's modes that have several."""
 _PALETTES = {"P", "PA"}
+_PLAIN = {"L", "LA", "RGB", "RGBA", "I;16"}
+"""The modes whose pixels are read as they are stored."""
+_ANIMATED = {"image/gif", "image/apng"}
+LARGE = 2**24
+"""Bytes of pixels from which on a picture is decoded only when it is read."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 """The first bytes of a PNG."""
 
 
-def open_picture(path: Path, name: str, expected: str) -> Image:
+def open_picture(path: Path, name: str, expected: str, *, decodes: bool = True) -> Image:
     """Open a picture, which these formats allow to read only as a whole.
+
+    A large one is decoded when its first pixel is read, so that a plan can say what that takes.
 
     Parameters
     ----------
@@ -59,15 +69,23 @@ def open_picture(path: Path, name: str, expected: str) -> Image:
         The source, as the user named it.
     expected
         The formats that can be read, for the message.
+    decodes
+        Whether a small one is decoded now; else only what its header says is read.
     """
     import imageio.v3 as iio
     from PIL import Image as pillow
 
     _refuse_depth(path, name)
+    data: np.ndarray | CheckedArray
     try:
         with pillow.open(path) as picture:
-            mode = picture.mode
-        data = np.asarray(iio.imread(path, plugin="pillow"))
+            mode, is_animated = picture.mode, picture.get_format_mimetype() in _ANIMATED
+            undecoded = _Undecoded(path, mode)
+        is_large = undecoded.nbytes > LARGE and mode in _PLAIN and not is_animated
+        if decodes and not is_large:
+            data = np.asarray(iio.imread(path, plugin="pillow"))
+        else:
+            data = CheckedArray(undecoded, name, reopen=partial(_reopened, path, name, mode))
     except (*DECODE_ERRORS, pillow.DecompressionBombError) as exc:
         reason = str(exc).partition("\n")[0]
         raise SourceUnreadable(
@@ -78,6 +96,54 @@ def open_picture(path: Path, name: str, expected: str) -> Image:
     axes = "q" * (data.ndim - 2 - bool(samples)) + "yx" + "c" * bool(samples)
     image = bare(data, name, path.suffix.lstrip(".").lower() or "picture", tuple(axes))
     return replace(image, channels=samples)
+
+
+class _Undecoded:
+    """A picture that is decoded, whole, when its first pixel is read."""
+
+    def __init__(self, path: Path, mode: str) -> None:
+        import imageio.v3 as iio
+
+        header = iio.improps(path, plugin="pillow")
+        self.shape: tuple[int, ...] = header.shape
+        # Pillow calls 16 bits of grey in a PNG so, and imageio reads them as what they are.
+        self.dtype = np.dtype(np.uint16 if mode == "I" and _is_png(path) else header.dtype)
+        self.nbytes = prod(self.shape) * self.dtype.itemsize
+        # Pillow has a pixel of several samples in four bytes, and hands out a copy.
+        of_pillow = prod(self.shape[:2]) * (4 if len(self.shape) > 2 else self.dtype.itemsize)
+        self._needed = self.nbytes + of_pillow
+        self._path = path
+        self._lock = threading.Lock()
+        self._pixels: np.ndarray | None = None
+
+    @property
+    def undecoded_bytes(self) -> int:
+        """What decoding takes; 0 once that is done."""
+        return self._needed if self._pixels is None else 0
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        import imageio.v3 as iio
+
+        with self._lock:
+            if self._pixels is None:
+                pixels = iio.imread(self._path, plugin="pillow", writeable_output=False)
+                if (pixels.shape, pixels.dtype) != (self.shape, self.dtype):
+                    raise ValueError(
+                        f"its header says {self.shape} {self.dtype}, its pixels are "
+                        f"{pixels.shape} {pixels.dtype}"
+                    )
+                self._pixels = pixels
+        return np.asarray(self._pixels[key])
+
+
+def _reopened(path: Path, name: str, mode: str) -> CheckedArray:
+    reopen = partial(_reopened, path, name, mode)
+    return CheckedArray(_Undecoded(path, mode), name, reopen=reopen)
+
+
+def _is_png(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
 
 
 def _samples(mode: str, count: int) -> tuple[Channel, ...]:

@@ -61,7 +61,7 @@ def unfinished(path: str | os.PathLike[str]) -> list[Path]:
     path
         The final name.
     """
-    return [p for p in stage.partials(stage.local_path(path)) if not _is_owned(p)]
+    return [p for p in stage.partials(stage.local_path(path)) if not is_owned(p)]
 
 
 def is_whole(staging: Path, levels: int) -> bool:
@@ -79,7 +79,14 @@ def is_whole(staging: Path, levels: int) -> bool:
     return all(map(is_zarr, (staging, *(staging / str(level) for level in range(levels)))))
 
 
-def _is_owned(staging: Path) -> bool:
+def is_owned(staging: Path) -> bool:
+    """Return whether a process that is alive, or may be, writes to a staging folder.
+
+    Parameters
+    ----------
+    staging
+        The folder.
+    """
     if staging in _live:
         return True
     try:

@@ -15,10 +15,9 @@ import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
 
-from napari_tilewise.engine.many_tiles import LazySequence
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, TilewiseError
-from napari_tilewise.grid import Grid, extent
+from napari_tilewise.grid import Grid, LazySequence, extent
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.plain_data import plain_mapping
 from napari_tilewise.io.writers.ome_zarr_layout import default_chunks, storage_rank

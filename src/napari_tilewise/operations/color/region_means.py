@@ -68,7 +68,7 @@ class _SequentialSums:
 class _PairwiseSum:
     """The pairwise sum of values that arrive in parts; their total number is known before."""
 
-    cuts: list[tuple[int, int]]
+    cuts: Sequence[tuple[int, int]]
     done: list[list[Any]] = field(default_factory=list)
     waiting: list[np.ndarray] = field(default_factory=list)
 

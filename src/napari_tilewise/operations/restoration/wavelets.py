@@ -7,6 +7,7 @@ a tile needs the coefficients around it, on a grid of two to the number of level
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from scipy.special import ndtri
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter, MissingExtra
-from napari_tilewise.grid import clip, grow, size
+from napari_tilewise.grid import LazySequence, clip, grow, size
 from napari_tilewise.grid import whole as whole_region
 from napari_tilewise.operations.shared import global_numbers
 from napari_tilewise.operations.shared.common import CHANNEL, as_float
@@ -43,7 +44,7 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Either, Flag, Number, Numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari_tilewise.grid import Region
     from napari_tilewise.operations.spec.passes import Passes
@@ -268,7 +269,7 @@ def _bayes(mean: Any, variance: Any) -> Any:
 # -- means of details ------------------------------------------------------------------------------
 
 
-def _summing_runs(call: Call, level: int) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
+def _summing_runs(call: Call, level: int) -> tuple[tuple[int, ...], Sequence[tuple[int, int]]]:
     """Return the shape of a level's coefficients, and the runs in which NumPy sums them."""
     length = _wavelet(call).dec_len
     shape = call.spatial_shape
@@ -277,22 +278,17 @@ def _summing_runs(call: Call, level: int) -> tuple[tuple[int, ...], list[tuple[i
     return shape, global_numbers.cuts_of(prod(shape), global_numbers.PIECE >> (call.ndim * level))
 
 
-def _boxes(call: Call, level: int) -> tuple[list[Region], list[Region]]:
+def _boxes(call: Call, level: int) -> tuple[Sequence[Region], Sequence[Region]]:
     """Return the runs as boxes of coefficients, and the boxes of pixels that they depend on."""
     shape, cuts = _summing_runs(call, level)
-    coefficients = [global_numbers.band(shape, start, stop) for start, stop in cuts]
+    coefficients = global_numbers.bands(shape, cuts)
     scale, margin = 2**level, 2 * _width(call) * 2**level
-    pixels = [
-        clip(
-            grow(
-                tuple(slice(s.start * scale, s.stop * scale) for s in box),
-                ((margin, margin),) * call.ndim,
-            ),
-            call.spatial_shape,
-        )
-        for box in coefficients
-    ]
-    return coefficients, pixels
+
+    def pixels(number: int) -> Region:
+        box = tuple(slice(s.start * scale, s.stop * scale) for s in coefficients[number])
+        return clip(grow(box, ((margin, margin),) * call.ndim), call.spatial_shape)
+
+    return coefficients, LazySequence(len(cuts), pixels)
 
 
 def _reduce_mean_squares(call: Call, channel: int, level: int) -> Passes[dict[str, Any]]:
@@ -301,7 +297,7 @@ def _reduce_mean_squares(call: Call, channel: int, level: int) -> Passes[dict[st
     boxes, pixels = _boxes(call, level)
     wavelet = _wavelet(call)
 
-    def run_sums(block: Block) -> dict[int, dict[str, Any]]:
+    def run_sums(block: Block) -> _DetailSums:
         index = block.position[0]
         plane = _pixels(call, _plane(block, call, channel))
         details = _pywt(call).wavedecn(plane, wavelet, level=level)[1]
@@ -315,16 +311,32 @@ def _reduce_mean_squares(call: Call, channel: int, level: int) -> Passes[dict[st
         for key, values in details.items():
             run_details = np.ascontiguousarray(values[box])
             sums[key] = np.sum((run_details * run_details).reshape(-1)[run])
-        return {index: sums}
+        run_totals = global_numbers.CutSums(prod(shape), cuts[index], list(sums.values()))
+        return _DetailSums(tuple(sums), run_totals)
 
-    sums = yield Reduce(
-        run_sums, lambda a, b: a | b, regions=pixels, description=f"details of level {level}"
-    )
-    keys = list(sums[0])
-    parts = [[sums[index][key] for key in keys] for index in range(len(cuts))]
-    totals = global_numbers.join_cuts(parts, cuts)
+    totals = yield Reduce(
+        run_sums, _DetailSums.extend, regions=pixels, finish=_DetailSums.totals,
+        description=f"details of level {level}", form="joined",
+    )  # fmt: skip
     count = np.intp(prod(shape))
-    return {key: total.dtype.type(total / count) for key, total in zip(keys, totals, strict=True)}
+    return {key: total.dtype.type(total / count) for key, total in totals.items()}
+
+
+@dataclass
+class _DetailSums:
+    """Sums over the details of each direction, by its name."""
+
+    keys: tuple[str, ...]
+    sums: global_numbers.CutSums
+
+    def extend(self, other: _DetailSums) -> _DetailSums:
+        """Add the sums of the next run."""
+        self.sums.extend(other.sums)
+        return self
+
+    def totals(self) -> dict[str, Any]:
+        """Return the sums of all runs."""
+        return dict(zip(self.keys, self.sums.totals(), strict=True))
 
 
 def _largest(call: Call) -> int:

@@ -7,16 +7,19 @@ single precision come out as they would from the whole image.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
+from napari_tilewise.grid import LazySequence
 from napari_tilewise.operations.spec.operation import Block, Call, HaloLike, Reduce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from napari_tilewise.grid import Region
     from napari_tilewise.operations.spec.passes import Passes
@@ -109,20 +112,35 @@ def sums(
     of values to sum at once.
     """
     shape = call.spatial_shape
-    cuts = cuts_of(prod(shape) * channels, piece)
-    boxes = [band(shape, start // channels, -(-stop // channels)) for start, stop in cuts]
+    count = prod(shape) * channels
+    cuts = cuts_of(count, piece)
+    boxes = bands(shape, cuts, channels)
 
-    def summed(block: Block) -> dict[int, list[Any]]:
+    def summed(block: Block) -> CutSums:
         number = block.position[0]
         start, stop = cuts[number]
         corner = np.ravel_multi_index([s.start for s in boxes[number]], shape) * channels
         part = slice(start - int(corner), stop - int(corner))
-        return {number: [np.sum(array.reshape(-1)[part]) for array in of(block)]}
+        return CutSums(count, cuts[number], [np.sum(a.reshape(-1)[part]) for a in of(block)])
 
-    sums_of_cuts = yield Reduce(
-        summed, lambda a, b: a | b, halo=halo, regions=boxes, description=description
-    )
-    return join_cuts([sums_of_cuts[number] for number in range(len(cuts))], cuts)
+    # Boxes are visited, and joined, in the order given.
+    totals: list[Any] = yield Reduce(
+        summed, CutSums.extend, halo=halo, regions=boxes, finish=CutSums.totals,
+        description=description, form="joined",
+    )  # fmt: skip
+    return totals
+
+
+def bands(
+    shape: Sequence[int], cuts: Sequence[tuple[int, int]], channels: int = 1
+) -> LazySequence[Region]:
+    """Return the smallest boxes that hold runs of values, `channels` of them to a pixel."""
+
+    def box(number: int) -> Region:
+        start, stop = cuts[number]
+        return band(shape, start // channels, -(-stop // channels))
+
+    return LazySequence(len(cuts), box)
 
 
 def band(shape: Sequence[int], start: int, stop: int) -> Region:
@@ -139,25 +157,99 @@ def _half(count: int) -> int:
     return count // 2 - count // 2 % 8
 
 
-def cuts_of(count: int, piece: int = PIECE) -> list[tuple[int, int]]:
+def cuts_of(count: int, piece: int = PIECE) -> Sequence[tuple[int, int]]:
     """Return the runs, of at most `piece` values, that NumPy sums alone on its way to the sum."""
-    return list(_cuts(0, count, piece))
+    return _Cuts(count, piece)
 
 
-def _cuts(start: int, count: int, piece: int) -> Iterator[tuple[int, int]]:
-    if count <= max(piece, 128):
-        yield start, start + count
-    else:
-        yield from _cuts(start, _half(count), piece)
-        yield from _cuts(start + _half(count), count - _half(count), piece)
+class _Cuts(Sequence[tuple[int, int]]):
+    """Runs of an array that are made when they are asked for, however long the array is."""
+
+    def __init__(self, count: int, piece: int) -> None:
+        self._count = count
+        self._longest = max(piece, 128)
+        self._numbers: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return self._number_of(self._count)
+
+    @overload
+    def __getitem__(self, number: int) -> tuple[int, int]: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[tuple[int, int]]: ...
+
+    def __getitem__(self, number: int | slice) -> tuple[int, int] | Sequence[tuple[int, int]]:
+        """Return a run, or several."""
+        numbers = range(len(self))[number]
+        if not isinstance(numbers, int):
+            return [self[n] for n in numbers]
+        start, count = 0, self._count
+        while count > self._longest:
+            half = _half(count)
+            before = self._number_of(half)
+            if numbers < before:
+                count = half
+            else:
+                start, numbers, count = start + half, numbers - before, count - half
+        return start, start + count
+
+    def _number_of(self, count: int) -> int:
+        """Return how many runs so many values have."""
+        if count <= self._longest:
+            return 1
+        if count not in self._numbers:  # of one length or another at each depth
+            half = _half(count)
+            self._numbers[count] = self._number_of(half) + self._number_of(count - half)
+        return self._numbers[count]
 
 
-def join_cuts(parts: list[list[Any]], cuts: list[tuple[int, int]]) -> list[Any]:
+class CutSums:
+    """Sums of such runs, added in order and joined along NumPy's tree as they come.
+
+    Parameters
+    ----------
+    count
+        Number of values of all runs.
+    cut
+        The first run.
+    sums
+        Its sums, one for each array.
+    """
+
+    def __init__(self, count: int, cut: tuple[int, int], sums: list[Any]) -> None:
+        self._count = count
+        self._cut = cut
+        self._sums = [sums]
+        self._join()
+
+    def extend(self, other: CutSums) -> CutSums:
+        """Add the sums of the next run: a reduction's merge."""
+        self._cut = other._cut
+        self._sums.extend(other._sums)
+        self._join()
+        return self
+
+    def totals(self) -> list[Any]:
+        """Return the sums of all runs, after the last was added."""
+        return self._sums[0]
+
+    def _join(self) -> None:
+        """Join what the last run completes: as often as it lies at the end of a half."""
+        start, count, ends = 0, self._count, 0
+        while count > self._cut[1] - self._cut[0]:
+            half = _half(count)
+            if self._cut[0] < start + half:
+                count, ends = half, 0
+            else:
+                start, count, ends = start + half, count - half, ends + 1
+        for _ in range(min(ends, len(self._sums) - 1)):
+            last = self._sums.pop()
+            self._sums[-1] = [a + b for a, b in zip(self._sums[-1], last, strict=True)]
+
+
+def join_cuts(parts: Iterable[list[Any]], cuts: Sequence[tuple[int, int]]) -> list[Any]:
     """Add up the sums of such runs along NumPy's tree."""
-    if len(parts) == 1:
-        return parts[0]
-    start, stop = cuts[0][0], cuts[-1][1]
-    middle = start + _half(stop - start)
-    split = next(i for i, cut in enumerate(cuts) if cut[0] == middle)
-    first, second = join_cuts(parts[:split], cuts[:split]), join_cuts(parts[split:], cuts[split:])
-    return [a + b for a, b in zip(first, second, strict=True)]
+    count = cuts[-1][1]
+    runs = (CutSums(count, cut, part) for cut, part in zip(cuts, parts, strict=True))
+    return reduce(CutSums.extend, runs).totals()

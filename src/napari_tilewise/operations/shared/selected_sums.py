@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.operations.shared.global_numbers import band, cuts_of, join_cuts
+from napari_tilewise.operations.shared.global_numbers import bands, cuts_of, join_cuts
 from napari_tilewise.operations.spec.operation import Block, Call, Reduce
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def selected_sums(
     """
     shape = call.spatial_shape
     cuts = cuts_of(prod(shape))
-    boxes = [band(shape, start, stop) for start, stop in cuts]
+    boxes = bands(shape, cuts)
 
     def piece(block: Block) -> _Line:
         start, stop = cuts[block.position[0]]
