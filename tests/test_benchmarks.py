@@ -17,6 +17,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "decodes": (),
     "estimate_time": ("--sizes", "512", "--only", "pointwise"),
     "fused_chain": ("--size", "1024", "--rounds", "1"),
+    "growth": ("--most", "100"),
     "import_time": ("napari_tilewise",),
     "kernels": ("--size", "256", "--rounds", "1", "--only", "label"),
     "lazy_view": (),
