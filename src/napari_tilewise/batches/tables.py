@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationExists, InvalidParameter, MissingExtra, option
+from napari_tilewise.io.csv_cells import from_cell, to_cell
 from napari_tilewise.io.writers.staging import local_path
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ class Table:
         def write(part: Path) -> None:
             with part.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
-                writer.writerow(columns)
+                writer.writerow(map(to_cell, columns))
                 for row in self:
-                    writer.writerow([_text(row.get(name)) for name in columns])
+                    writer.writerow([to_cell(_text(row.get(name))) for name in columns])
 
         return _replaced(path, ".csv", overwrite, write)
 
@@ -86,7 +87,9 @@ class Table:
             raise MissingExtra(
                 "Parquet needs the package pyarrow: pip install 'napari-tilewise[parquet]'."
             ) from error
-        schema = pyarrow.schema([(name, _arrow(kind)) for name, kind in self._kinds().items()])
+        schema = pyarrow.schema(
+            [(_encodable(name), _arrow(kind)) for name, kind in self._kinds().items()]
+        )
 
         def write(part: Path) -> None:
             with parquet.ParquetWriter(part, schema) as writer:
@@ -118,9 +121,17 @@ def _arrow(kinds: set[type]) -> str:
 def _fitted(row: TableRow, schema: Iterable[Any]) -> TableRow:
     texts = {field.name for field in schema if str(field.type) == "string"}
     return {
-        name: _text(value) if name in texts and value is not None else _plain(value)
+        _encodable(name): _encodable(_text(value))
+        if name in texts and value is not None
+        else _plain(value)
         for name, value in row.items()
     }
+
+
+def _encodable(value: Any) -> Any:
+    """Return a value whose text UTF-8 can encode; a name on a disk may have other bytes."""
+    is_text = isinstance(value, str)
+    return value.encode("utf-8", "backslashreplace").decode() if is_text else value
 
 
 def _chunks(rows: Iterable[TableRow]) -> Iterator[list[TableRow]]:
@@ -176,7 +187,7 @@ def read_csv(path: Path) -> Iterator[CsvRow]:
     """
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            yield {name: _number(text) for name, text in row.items()}
+            yield {from_cell(name): _number(text) for name, text in row.items()}
 
 
 def _number(text: str) -> str | int | float | bool:
@@ -185,7 +196,7 @@ def _number(text: str) -> str | int | float | bool:
             return kind(text)
         except ValueError:
             continue
-    return {"True": True, "False": False}.get(text, text)
+    return {"True": True, "False": False}.get(text, from_cell(text))
 
 
 def rows_of(value: Value) -> Iterator[TableRow]:

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QHeaderView, QTableView
 from napari_tilewise._napari.batch_panel.thumbnails import SIDE, Thumbnails
 from napari_tilewise._napari.tables.row_model import RowModel
 from napari_tilewise._napari.tables.table_view import column_header, table_view
+from napari_tilewise._napari.widgets import wording
 from napari_tilewise.batches.tasks import CANCELLED, DONE, FAILED, SKIPPED
 
 if TYPE_CHECKING:
@@ -202,7 +203,8 @@ class ItemTableModel(RowModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return self._text(row, column)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return self.items[row].input if column == NAME else self._rows[row].message
+            message = self.items[row].input if column == NAME else self._rows[row].message
+            return wording.plain_tooltip(message)
         if role == Qt.ItemDataRole.DecorationRole and column == NAME:
             return self.thumbnails.of(row)
         if role == Qt.ItemDataRole.ForegroundRole and column == STATE:

@@ -73,7 +73,7 @@ class OperationPart(QWidget):
         self._advanced_forms.addWidget(self.form.advanced)
         self.advanced.set_content(self.form.advanced, is_used=self.form.has_advanced)
         self.title.setText(op.title)
-        self.title.setToolTip(wording.function(op))
+        self.title.setToolTip(wording.plain_tooltip(wording.function(op)))
         self.refresh()
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSignalBlocker
+from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from napari_tilewise._napari.batch_panel.batch_settings import BatchRequest, request_of
@@ -41,6 +41,7 @@ class RecipePart(QWidget):
         self._inputs: dict[str, QComboBox] = {}
         self.file = PathEdit("Choose a recipe", wording.RECIPE_FILES, "file, or Send to Batch")
         self.steps = text_label()
+        self.steps.setTextFormat(Qt.TextFormat.RichText)
         self._images = LabelledRows()
         rows = LabelledRows()
         rows.add("recipe", self.file)

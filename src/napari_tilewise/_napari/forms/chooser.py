@@ -129,7 +129,7 @@ class Chooser(QWidget):
         for name, op in shown:  # the deprecated ones last
             item = QTreeWidgetItem([wording.title(op), wording.category(op.category)])
             item.setData(0, _KEY, name)
-            item.setToolTip(0, wording.function(op))
+            item.setToolTip(0, wording.plain_tooltip(wording.function(op)))
             item.setSizeHint(0, QSize(0, ROW_HEIGHT))
             item.setForeground(1, QColor(wording.FAINT))
             self.list.addTopLevelItem(item)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontDatabase
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPushButton, QVBoxLayout
 
@@ -83,6 +84,7 @@ class PlanDialog(QDialog):
         self.setWindowTitle(f"Plan of {path.name}")
         self._path = path
         self.text = QLabel("Planning ...")
+        self.text.setTextFormat(Qt.TextFormat.PlainText)  # names may look like markup
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.run = QPushButton("Run")

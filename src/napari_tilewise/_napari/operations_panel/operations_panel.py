@@ -155,7 +155,7 @@ class OperationsPanel(Panel):
         self._forms.addWidget(self.form.basic)
         self._advanced_forms.addWidget(self.form.advanced)
         self.title.setText(op.title)
-        self.title.setToolTip(wording.function(op))
+        self.title.setToolTip(wording.plain_tooltip(wording.function(op)))
         self.summary.setText(op.summary)
         self.advanced.setChecked(False)
         self.advanced.set_content(self.form.advanced, is_used=self.form.has_advanced)

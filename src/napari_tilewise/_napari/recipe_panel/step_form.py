@@ -113,7 +113,7 @@ class StepForm(QWidget):
         self._forms.addWidget(form.basic)
         self._advanced_forms.addWidget(form.advanced)
         self.title.setText(op.title)
-        self.title.setToolTip(wording.function(op))
+        self.title.setToolTip(wording.plain_tooltip(wording.function(op)))
         self.advanced.set_content(form.advanced, is_used=form.has_advanced)
         form.fit(self._ndim(step))
         form.set_values(

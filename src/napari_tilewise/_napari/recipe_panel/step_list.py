@@ -171,6 +171,7 @@ def _text(draft: Draft, number: int, step: Step) -> str:
 
 
 def _tooltip(step: Step) -> str:
-    values = html.escape(wording.values(step))
-    parts = [f"<b>{wording.function(step.op)}</b>", values, html.escape(wording.exactness(step.op))]
+    texts = (wording.function(step.op), wording.values(step), wording.exactness(step.op))
+    function, values, exactness = map(html.escape, texts)
+    parts = [f"<b>{function}</b>", values, exactness]
     return f"<qt>{'<br>'.join(filter(None, parts))}</qt>"

@@ -110,7 +110,7 @@ class RunTableModel(RowModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return texts(row)[column]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _tip(row, column)
+            return wording.plain_tooltip(_tip(row, column))
         if role == Qt.ItemDataRole.ForegroundRole and column == STATE:
             return QColor(COLOURS.get(row.state, wording.FAINT))
         if role == Qt.ItemDataRole.UserRole and column == PROGRESS:

@@ -9,7 +9,7 @@ from napari_tilewise._napari.widgets import wording
 
 
 def text_label(*, bold: bool = False, faint: bool = False) -> QLabel:
-    """Return a label whose text wraps and can be selected.
+    """Return a label whose text wraps and can be selected, and is shown as it is.
 
     Parameters
     ----------
@@ -19,6 +19,7 @@ def text_label(*, bold: bool = False, faint: bool = False) -> QLabel:
         Whether the text is less important than others.
     """
     label = QLabel()
+    label.setTextFormat(Qt.TextFormat.PlainText)  # names may look like markup
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)

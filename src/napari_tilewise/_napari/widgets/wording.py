@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,17 @@ def _halo(op: Operation, ndim: int, params: Parameters) -> str:
     same = len(set(reach)) == 1
     amount = str(reach[0]) if same else " × ".join(map(str, reach))
     return f": needs {amount} px around each tile"
+
+
+def plain_tooltip(text: str) -> str:
+    """Return a text for a tooltip, where Qt would interpret names that look like markup.
+
+    Parameters
+    ----------
+    text
+        Any text, such as the name of a file.
+    """
+    return f"<qt>{html.escape(text)}</qt>" if "<" in text else text
 
 
 def function(op: Operation) -> str:

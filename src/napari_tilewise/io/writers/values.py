@@ -23,6 +23,7 @@ from napari_tilewise.errors import (
     SourceUnreadable,
     option,
 )
+from napari_tilewise.io.csv_cells import to_cell
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.plain_data import to_plain
 from napari_tilewise.io.writers.staging import local_path
@@ -156,7 +157,7 @@ def read_json(path: Path) -> Metadata:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SourceUnreadable(
             f"{str(path)!r} cannot be read as JSON ({error}); restore it, or run the recipe again."
         ) from error
@@ -286,7 +287,7 @@ def _replace(files: Mapping[Path, _Write | None]) -> None:
 
 def _write_rows(file: TextIO, header: list[str], rows: Iterable[Sequence[object]]) -> None:
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow(map(to_cell, header))
     writer.writerows(rows)  # str of a Python float is its repr: all its digits
 
 
@@ -358,8 +359,13 @@ def _rows_of(columns: Sequence[Array]) -> Iterator[Sequence[object]]:
     """Yield the rows of columns, of which only some are Python objects at a time."""
     length = len(columns[0]) if columns else 0
     for start in range(0, length, CONVERTED):
-        parts = (column[start : start + CONVERTED].tolist() for column in columns)
+        parts = (_cells(column[start : start + CONVERTED]) for column in columns)
         yield from zip(*parts, strict=True)
+
+
+def _cells(column: Array) -> list[object]:
+    values: list[object] = column.tolist()
+    return [to_cell(value) for value in values] if column.dtype.kind in "OU" else values
 
 
 def _point_names(ndim: int) -> list[str]:
