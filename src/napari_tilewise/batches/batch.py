@@ -255,7 +255,12 @@ def _tasks(
     targets = targets_of(items, folder, naming.template, naming.recipe)
     return [
         ItemTask(
-            item, task, key, target, previous.get(target.base), is_retry=target.base in interrupted
+            replace(item, problem=item.problem or target.problem),
+            task,
+            key,
+            target,
+            previous.get(target.base),
+            is_retry=target.base in interrupted,
         )
         for item, target in zip(items, targets, strict=True)
     ]

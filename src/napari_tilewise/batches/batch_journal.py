@@ -5,11 +5,13 @@ A later batch into the same folder reads from it what is done.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from napari_tilewise.batches.inside import is_inside
 from napari_tilewise.engine.journal import Journal, read_entries
 from napari_tilewise.engine.system.disk import writing
 
@@ -19,8 +21,24 @@ if TYPE_CHECKING:
     from napari_tilewise.batches.rows import ItemRow
     from napari_tilewise.engine.journal import JournalEntry
 
+_LOG = logging.getLogger(__name__)
 NAME = "batch.jsonl"
 """Name of the journal in the batch's folder."""
+_OPTIONAL = type(None)
+_ROW_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "item": str,
+    "input": str,
+    "output": (str, _OPTIONAL),
+    "status": str,
+    "seconds": (int, float),
+    "error": (str, _OPTIONAL),
+    "values": (dict, _OPTIONAL),
+    "fields": (dict, _OPTIONAL),
+    "target": str,
+    "key": (str, _OPTIONAL),
+    "kind": (str, _OPTIONAL),
+}
+"""Types of the entries of a row; those that may be missing are optional."""
 LOG = "batch.log"
 """Name of the file with the traceback of each failure."""
 
@@ -124,7 +142,28 @@ def latest_batch(folder: str) -> tuple[JournalEntry, int] | None:
 
 
 def _entries(folder: str) -> Iterator[JournalEntry]:
-    return read_entries(Path(folder, NAME))
+    """Yield the entries that a batch can have written; others are logged and left out."""
+    path = Path(folder, NAME)
+    for entry in read_entries(path):
+        if _is_valid(entry):
+            yield entry
+        else:
+            _LOG.warning("An entry of %s was not written by a batch; it is ignored.", path)
+
+
+def _is_valid(entry: JournalEntry) -> bool:
+    """Return whether an entry is a row, a batch or an item's start, and stays in the folder."""
+    if "target" not in entry:
+        batch = entry.get("batch", {})
+        return (
+            isinstance(entry.get("begun", ""), str)
+            and isinstance(batch, dict)
+            and isinstance(batch.get("asked", {}), dict)
+            and isinstance(batch.get("items", 0), int)
+        )
+    has_types = all(isinstance(entry.get(name), kinds) for name, kinds in _ROW_TYPES.items())
+    paths = (entry["target"], entry.get("output")) if has_types else ()
+    return has_types and all(is_inside(path) for path in paths if path is not None)
 
 
 class BatchJournal:
@@ -163,7 +202,7 @@ class BatchJournal:
             Any number of lines.
         """
         path = self._journal.path.with_name(LOG)
-        with writing(path), path.open("a", encoding="utf-8") as file:
+        with writing(path), path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text.rstrip() + "\n\n")
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ import zarr
 
 from napari_tilewise.batches import batch_journal
 from napari_tilewise.batches.folder_search import LeftOut, fixed_folder, is_new, matches
+from napari_tilewise.batches.inside import NO_NAMES, is_inside
 from napari_tilewise.errors import (
     InvalidParameter,
     SourceNotFound,
@@ -40,6 +41,8 @@ class Discovered:
     source: Any
     folder: str = ""
     fields: Mapping[str, Plain] = field(default_factory=dict)
+    problem: str = ""
+    """Why it cannot be opened; empty if nothing is known to prevent it."""
 
 
 @dataclass(frozen=True)
@@ -283,7 +286,8 @@ def stem_of(location: str) -> str:
     # A backslash is a character like any other, except where it separates folders.
     name = location.replace(os.sep, "/").rstrip("/").rpartition("/")[2]
     suffix = next((s for s in SUFFIXES if name.lower().endswith(s)), Path(name).suffix)
-    return name[: len(name) - len(suffix)] or name
+    stem = name[: len(name) - len(suffix)]
+    return name if stem in NO_NAMES else stem  # such as of "...zarr"
 
 
 def _image_or_plate(location: str, folder: str) -> Iterator[Discovered]:
@@ -294,24 +298,57 @@ def _image_or_plate(location: str, folder: str) -> Iterator[Discovered]:
         return
     stem = stem_of(location)
     inside = f"{folder}/{stem}" if folder else stem
-    for well in plate["wells"]:
-        row, column = str(well["path"]).split("/")[:2]
-        well_location = f"{location}/{well['path']}"
-        for number in _fields(well_location):
-            fields = {"well": f"{row}{column}", "row": row, "column": column, "field": number}
-            name = f"{row}{column}_{number}"
-            yield Discovered(name, f"{well_location}/{number}", inside, fields)
+    wells = plate.get("wells")
+    if not isinstance(wells, list) or not wells:
+        problem = f"{location!r} is a plate that names no wells; expected a list of these."
+        yield Discovered(stem, location, folder, problem=problem)
+        return
+    paths: set[object] = set()
+    for number, well in enumerate(wells):
+        path = well.get("path") if isinstance(well, Mapping) else None
+        if not _is_path_inside(path) or str(path).count("/") != 1 or path in paths:
+            problem = (
+                f"{location!r} has the well {path!r}; expected its row and column, as 'A/1', once."
+            )
+            name = f"{stem}_well{number}"
+            yield Discovered(name, location, inside, {"well": number}, problem)
+        else:
+            paths.add(path)
+            yield from _fields_of(location, str(path), inside)
 
 
-def _fields(well: str) -> list[str]:
+def _fields_of(plate: str, well: str, folder: str) -> Iterator[Discovered]:
+    """Yield the fields of a well of a plate."""
+    location, (row, column) = f"{plate}/{well}", well.split("/")
+    names = {"well": f"{row}{column}", "row": row, "column": column}
+    paths: set[object] = set()
+    for number, path in enumerate(_field_paths(location)):
+        if _is_path_inside(path) and path not in paths:
+            paths.add(path)
+            stem = f"{row}{column}_{str(path).replace('/', '_')}"
+            yield Discovered(stem, f"{location}/{path}", folder, {**names, "field": str(path)})
+        else:
+            problem = f"{location!r} has the field {path!r}; expected a folder in it, as '0', once."
+            stem = f"{row}{column}_field{number}"
+            yield Discovered(stem, location, folder, {**names, "field": number}, problem)
+
+
+def _field_paths(well: str) -> list[object]:
     """Return the fields of a well; of an unreadable one the first, whose task reports it."""
     try:
         group = open_node(well)
         if isinstance(group, zarr.Group):
-            return [str(image["path"]) for image in ome_metadata(group)["well"]["images"]]
+            images = ome_metadata(group)["well"]["images"]
+            return [image.get("path") if isinstance(image, Mapping) else None for image in images]
     except (SourceNotFound, SourceUnreadable, KeyError, TypeError):
         pass
     return ["0"]
+
+
+def _is_path_inside(path: object) -> bool:
+    """Return whether a path in metadata leads into the folder that it is relative to."""
+    names = str(path).split("/")
+    return is_inside(path) and "\\" not in str(path) and not set(names) & set(NO_NAMES)
 
 
 def _plate(location: str) -> Parameters | None:

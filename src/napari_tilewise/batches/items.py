@@ -222,8 +222,8 @@ def _without_misfits(attempts: Iterable[_Attempt]) -> Iterator[Item]:
 def _attempts(image: Discovered, division: Division) -> Iterator[_Attempt]:
     """Yield the items of an image: its parts, or itself if it cannot be divided."""
     names = tuple(str(axis).lower() for axis in division.axes or ())
-    item = Item(0, image.stem, image.source, image.folder, None, names, image.fields)
-    if division.is_none:
+    item = Item(0, image.stem, image.source, image.folder, None, names, image.fields, image.problem)
+    if division.is_none or item.problem:
         yield item, None
         return
     try:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
+from napari_tilewise.batches.inside import is_inside
 from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, did_you_mean, option
 from napari_tilewise.io.writers import formats, values
 from napari_tilewise.io.writers.staging import local_path
@@ -39,6 +40,8 @@ class ItemTarget:
     """Path of the output in it, with ``/``, without a suffix."""
     image_suffix: str
     """Suffix that the output has if it is an image."""
+    problem: str = ""
+    """Why the item has no output; empty if it may have one."""
 
     def path(self, output: Output) -> Path | None:
         """Return the file for a result; None for a scalar, which only the report holds.
@@ -118,9 +121,13 @@ def targets_of(
     sources = {os.path.normcase(path) for item in items if (path := source_location(item.source))}
     targets = []
     for item in items:
-        base = PurePosixPath(item.folder, _filled(name, item, recipe)).as_posix()
-        target = ItemTarget(str(root), base, suffix)
-        key = os.path.normcase(root / base)
+        filled = "" if item.problem else _filled(name, item, recipe)
+        base = PurePosixPath(item.folder, filled)
+        if not filled or not is_inside(base.as_posix()):
+            targets.append(ItemTarget(str(root), f"item_{item.index}", suffix, _outside(base)))
+            continue
+        target = ItemTarget(str(root), base.as_posix(), suffix)
+        key = os.path.normcase(root / target.base)
         if key in first_items:
             raise InvalidParameter(
                 f"{first_items[key].input!r} and {item.input!r} would both be written to "
@@ -135,6 +142,13 @@ def targets_of(
             )
         targets.append(target)
     return tuple(targets)
+
+
+def _outside(base: PurePosixPath) -> str:
+    return (
+        f"Its output would be {str(base)!r}, which is not in the batch's folder; expected a name "
+        f"within it: give another {option('name')}."
+    )
 
 
 def _split(template: str) -> tuple[str, str]:
@@ -163,11 +177,12 @@ def _filled(template: str, item: Item, recipe: str) -> str:
             f"{option('name', template)} cannot be filled in ({error}): expected a name such as "
             "'{stem}_{recipe}'."
         ) from error
-    folders = PurePosixPath(text).parts
+    fields = ("" if field is None else "_" for _, field, *_ in parts)
+    without_values = "".join(map("".join, zip((part[0] for part in parts), fields, strict=True)))
     # A stem that its own file system allows is allowed there again: only Windows forbids more.
     checked = text if os.name == "nt" else "".join(literal for literal, *_ in parts)
     is_foreign = any(character in checked for character in _FOREIGN)
-    if not folders or ".." in folders or text.startswith("/") or is_foreign:
+    if not is_inside(without_values) or is_foreign:
         raise InvalidParameter(
             f"{option('name', template)} gives {text!r} for {item.input!r}: expected a name within "
             "the batch's folder."

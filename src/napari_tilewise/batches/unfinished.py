@@ -7,6 +7,7 @@ any process can resume what another one started.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -285,6 +286,10 @@ def _batch(entry: registry.RegistryEntry) -> UnfinishedRun:
 def _batch_task_name(description: Metadata) -> str:
     if "function" in description:
         return str(description["function"])
+    recipe = description.get("recipe")
+    steps = recipe.get("steps") if isinstance(recipe, Mapping) else None
+    if not isinstance(steps, list) or not all("operation" in step for step in steps):
+        return "a batch"  # another program wrote the journal
     return _task_name({"history": description})
 
 

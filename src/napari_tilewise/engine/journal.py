@@ -219,7 +219,7 @@ def _parse(line: bytes) -> tuple[JournalEntry | None, bool]:
 def _object(text: bytes) -> JournalEntry | None:
     try:
         entry = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return entry if isinstance(entry, dict) else None
 
