@@ -149,6 +149,7 @@ def test_a_plate_without_wells_costs_a_row(source, tmp_path, entry):
 
 FOREIGN = [
     {"target": 7}, {"target": "x"}, {"begun": ["x"]}, {"batch": 7}, {"batch": {"asked": 7}}, {},
+    {"begun": "../x"}, {"replaced": "/x"}, {"begun": "x", "suffix": "/../../y"}, {"begun": None},
     {"target": None, "item": "a"}, {"batch": {"items": "many", "asked": {}}},
 ]  # fmt: skip
 DAMAGED = [
@@ -181,4 +182,5 @@ def test_damaged_and_foreign_lines_of_a_journal_are_left_out(source, tmp_path):
     assert [entry["target"] for entry in batch_journal.each_row(str(out))] == ["plain"]
     assert statuses(tw.batch("util.invert", source, out, backend="serial")) == ["skipped"]
     assert batch_journal.latest_batch(str(out))[1] == 1
+    assert batch_journal.unfinished_outputs(str(out)) == {}
     assert main(["runs"]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from skimage import feature, filters, measure, morphology
 from skimage.filters import correlate_sparse
 
 import napari_tilewise as tw
+from napari_tilewise.operations.spec.value_specs import Number
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.random((13, 30))
@@ -313,3 +315,22 @@ def test_nan_in_flat_morphology_is_refused_or_the_whole_images(name: str) -> Non
     disk = morphology.disk(3)
     found = tw.apply(f"morphology.{name}", image, footprint=disk, tiles=(11, 13))
     np.testing.assert_array_equal(found, getattr(morphology, name)(image, disk))
+
+
+def numbers_alone() -> list[tuple[str, str]]:
+    """Return each operation with each of its numbers that can be given alone."""
+    cases = []
+    for op in tw.OPERATIONS.values():
+        required = {name for name, parameter in op.parameters.items() if parameter.required}
+        numbers = [name for name, spec in op.specs.items() if isinstance(spec, Number)]
+        alone = [name for name in numbers if not (required & op.specs.keys()) - {name}]
+        cases += [(op.name, name) for name in alone]
+    return cases
+
+
+@pytest.mark.parametrize(("name", "parameter"), numbers_alone())
+def test_infinity_is_computed_or_refused_in_a_sentence(name: str, parameter: str) -> None:
+    image = np.arange(24 * 25, dtype=float).reshape(24, 25)
+    with warnings.catch_warnings(), suppress(tw.TilewiseError):
+        warnings.simplefilter("ignore")  # scikit-image's own on infinite numbers
+        tw.apply(name, image, **{parameter: np.inf})

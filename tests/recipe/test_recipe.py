@@ -241,3 +241,52 @@ def test_numbers_as_people_write_them(tmp_path):
     path = tmp_path / "r.yaml"
     path.write_text("version: 1\nsteps:\n- {operation: filters.gaussian, parameters: {sigma: 1e1}}")
     assert Recipe.load(path).steps[0].parameters == {"sigma": 10.0}
+
+
+ENDLESS = "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 30))
+STEPS = "version: 2\nsteps:"
+GAUSSIAN_STEP = f"{STEPS}\n- operation: filters.gaussian\n  parameters:"
+UNCLEAR = {
+    f"{GAUSSIAN_STEP}\n    sigma: 1\n    sigma: 2\n": (
+        "line 6: the key 'sigma' occurs twice, first in line 5"
+    ),
+    f"{STEPS} [util.invert]\nsteps: [util.invert]\n": "line 3: the key 'steps'",
+    f"{STEPS} &a [*a]\n": r"line 2: \*a is a part of itself",
+    f"a0: &a0 [x, x]\n{ENDLESS}{STEPS} [util.invert]\n": "too many",
+    f"{STEPS} {'[' * 9999}": "line 2: its values are nested more than 32 deep",
+    f"{STEPS} {'{a: ' * 40}1{'}' * 40}": "nested more than 32 deep",
+    f"{STEPS} [{'util.invert, ' * 3000}]\n": "line 2: .* at most 100 steps.* has 3000",
+    f"{GAUSSIAN_STEP} {{sigma: .inf}}\n": "line 4: .*sigma",
+    f"{GAUSSIAN_STEP} {{sigma: 1e999}}\n": "line 4: .*sigma",
+}
+
+
+@pytest.mark.parametrize("text", UNCLEAR, ids=range(len(UNCLEAR)))
+def test_an_unclear_or_endless_file_is_refused_in_a_sentence(text, tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    with pytest.raises(errors.InvalidRecipe, match=UNCLEAR[text]) as refused:
+        Recipe.load(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_aliases_and_merged_mappings_are_yaml(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "version: 2\nsteps:\n- &first\n  operation: filters.gaussian\n  parameters: {sigma: &s 3}\n"
+        "- <<: *first\n  parameters: {sigma: *s, truncate: 2}\n"
+    )
+    assert Recipe.load(path) == Recipe(
+        [("filters.gaussian", {"sigma": 3}), ("filters.gaussian", {"sigma": 3, "truncate": 2})]
+    )
+
+
+def from_plain_data(steps):
+    return Recipe.from_dict({"version": 2, "steps": steps})
+
+
+@pytest.mark.parametrize("make", [Recipe, from_plain_data])
+def test_a_recipe_has_a_hundred_steps_at_most(make):
+    assert len(make(["util.invert"] * 100)) == 100
+    with pytest.raises(errors.InvalidRecipe, match="at most 100 steps"):
+        make(["util.invert"] * 3000)

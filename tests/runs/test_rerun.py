@@ -25,7 +25,7 @@ from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.formats import SUFFIXES
 from napari_tilewise.recipe import Step
 from napari_tilewise.runs.convert import convert
-from napari_tilewise.runs.rerun import NotRepeatable, rerun
+from napari_tilewise.runs.rerun import NotRepeatable, OutsideFolder, Repetition, rerun
 
 LABELS = tw.Recipe([("filters.gaussian", {"sigma": 2}), "filters.threshold_otsu", "measure.label"])
 TABLE = LABELS.then(("measure.regionprops_table", {"properties": ("label", "area", "centroid")}))
@@ -55,8 +55,8 @@ CASES = [
 @pytest.fixture
 def source(tmp_path):
     rng = np.random.default_rng(0)
-    path = tmp_path / "data" / "source.tif"
-    path.parent.mkdir()
+    path = tmp_path / "out" / "data" / "source.tif"  # in the folder of the outputs
+    path.parent.mkdir(parents=True)
     tifffile.imwrite(path, (filters.gaussian(rng.random((70, 90)), 2) * 4000).astype(np.uint16))
     return path
 
@@ -229,13 +229,12 @@ def test_moved_together(made, tmp_path, shell, source):
     here = tmp_path / "elsewhere"
     here.mkdir()
     shutil.copytree(tmp_path / "out", here / "out")
-    shutil.copytree(tmp_path / "data", here / "data")
     tifffile.imwrite(source, tifffile.imread(source)[::-1])  # the old one is not what it was
     code, out, err = shell(here / "out" / path.name)
     assert (code, out) == (0, "identical\n")
-    assert f"was found at {str(here / 'data' / source.name)!r}" in err
-    shutil.rmtree(tmp_path / "data")
-    shutil.move(here / "data" / source.name, here / "out" / source.name)
+    assert f"was found at {str(here / 'out' / 'data' / source.name)!r}" in err
+    shutil.rmtree(tmp_path / "out" / "data")
+    shutil.move(here / "out" / "data" / source.name, here / "out" / source.name)
     code, out, _ = shell(here / "out" / path.name)
     assert (code, out) == (0, "identical\n")
 
@@ -243,7 +242,7 @@ def test_moved_together(made, tmp_path, shell, source):
 def test_relative_paths(made, tmp_path, monkeypatch, source, shell):
     monkeypatch.chdir(source.parent)
     path = tw.run(LABELS, source.name, "../a.ome.zarr").path
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path / "out")
     assert shell("a.ome.zarr")[:2] == shell(path.as_uri())[:2] == (0, "identical\n")
 
 
@@ -252,7 +251,7 @@ def test_kept(made, shell, tmp_path, name):
     path = made(name)
     kept = tmp_path / "kept" / name
     assert shell(path, "--to", kept)[:2] == (0, "identical\n")
-    assert rerun(kept).identical
+    assert rerun(kept, allow_outside=True).identical
     with pytest.raises(DestinationExists):
         rerun(path, to=kept)
     with pytest.raises(DestinationExists):
@@ -316,6 +315,114 @@ def test_behind_a_url(made, shell, tmp_path):
     files = fsspec.filesystem("memory")
     files.put(str(made()), "/rerun/labels.ome.zarr", recursive=True)
     url = "memory://rerun/labels.ome.zarr"
-    with pytest.raises(DestinationUnwritable, match="destination with to="):
+    with pytest.raises(OutsideFolder):
         rerun(url)
-    assert shell(url, "--to", tmp_path / "here.ome.zarr")[:2] == (0, "identical\n")
+    with pytest.raises(DestinationUnwritable, match="destination with to="):
+        rerun(url, allow_outside=True)
+    arguments = (url, "--to", tmp_path / "here.ome.zarr", "--allow-outside")
+    assert shell(*arguments)[:2] == (0, "identical\n")
+
+
+# -- a record is data ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def outside(tmp_path, source):
+    """Return an output whose source is in another folder."""
+    return tw.run("measure.shannon_entropy", source, tmp_path / "other" / "e.json").path
+
+
+def edited(path, edit):
+    change(path, lambda content: edit(content[KEY]))
+    return path
+
+
+def test_what_is_outside_needs_a_word(outside, source, shell):
+    code, out, err = shell(outside)
+    assert (code, out) == (1, "")
+    assert f"the source {str(source)!r}" in err
+    assert "--allow-outside" in err
+    code, out, err = shell(outside, "--allow-outside")
+    assert (code, out) == (0, "identical\n")
+    assert f"The source is read from {str(source)!r}" in err
+    with pytest.raises(OutsideFolder, match="allow_outside=True"):
+        rerun(outside)
+    assert rerun(outside, allow_outside=True).identical
+
+
+@pytest.mark.parametrize("kind", ["url", "file"])
+@pytest.mark.parametrize("role", ["source", "inputs"])
+def test_no_url_is_read_without_a_word(outside, source, monkeypatch, kind, role):
+    url, opened = "https://example.org/secret.zarr", []
+    description = {"kind": kind, "location": url, "fingerprint": "blake2b-1:0"}
+    edit = {role: description if role == "source" else {"mask": description}}
+    edited(outside, lambda record: record.update(edit))
+    shutil.copy(source, outside.parent)
+
+    def fail(location, **options):
+        opened.append(str(location))
+        raise ConnectionError(location)
+
+    monkeypatch.setattr("napari_tilewise.runs.recorded_images.fingerprint", fail)
+    monkeypatch.setattr("napari_tilewise.runs.recorded_images.open_image", fail)
+    with pytest.raises(OutsideFolder, match=url):
+        Repetition.of(outside)
+    assert opened == []
+    sentences = []
+    with pytest.raises(ConnectionError):
+        Repetition.of(outside, allow_outside=True, announce=sentences.append)
+    assert any(url in sentence for sentence in sentences)  # said before
+
+
+@pytest.mark.parametrize("location", ["../out/data/source.tif", "link.tif", "file:///etc/passwd"])
+def test_a_path_that_leads_outside_is_outside(outside, source, location):
+    (outside.parent / "link.tif").symlink_to(source)
+    path = location if "://" in location else str(outside.parent / location)
+    edited(outside, lambda record: record["source"].update(location=path, from_output=location))
+    with pytest.raises(OutsideFolder):
+        rerun(outside)
+
+
+def test_a_record_cannot_replace_an_output(made, tmp_path, shell):
+    path, other = made("scalar.json"), tmp_path / "precious.json"
+    other.write_text("{}")
+    edited(path, lambda record: record["run"].update(overwrite=True, memory=1, resume=True))
+    with pytest.raises(DestinationExists):
+        rerun(path, to=other)
+    assert other.read_text() == "{}"
+    code, out, err = shell(path)
+    assert (code, out) == (0, "identical\n")
+    assert "cannot set 'overwrite', 'memory', 'resume'" in err
+
+
+DEEP = [[]]
+for _ in range(200):
+    DEEP = [DEEP]
+WRONG = {
+    "source": [None, 7, {}, {"kind": "file"}, {"location": 7}, {"location": "a\0b"},
+               {"part_of": 7, "part": []}, {"kind": "array", "shape": 7}],
+    "inputs": [None, [], {"mask": 7}],
+    "run": [None, [], {"axes": {"a": 1}}, {"spatial": [[0]]}, {"axes": 7}, {"spatial": "qq"}],
+    "versions": [None, []],
+    "functions": [7, {"no.such": "digest"}],
+    "recipe": [None, [], {}, {"version": 2, "steps": DEEP}, {"version": 2, "steps": [7]},
+               {"version": 2, "steps": ["util.invert"] * 3000},
+               {"version": 2, "steps": [{"operation": "filters.gaussian",
+                                         "parameters": {"sigma": float("inf")}}]}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), [(k, v) for k, values in WRONG.items() for v in values])
+def test_a_wrong_record_is_refused_in_a_sentence(made, shell, key, value):
+    path = edited(made("scalar.json"), lambda record: record.update({key: value}))
+    code, out, err = shell(path)
+    assert (code, out) in ((1, ""), (2, ""))
+    assert "unforeseen" not in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("key", ["source", "inputs", "run", "versions", "recipe"])
+def test_a_record_without_an_entry_is_refused_in_a_sentence(made, shell, key):
+    code, _, err = shell(edited(made("scalar.json"), lambda record: record.pop(key)))
+    assert code == 1
+    assert f"{key!r} is missing" in err

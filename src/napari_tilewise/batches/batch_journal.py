@@ -155,8 +155,11 @@ def _is_valid(entry: JournalEntry) -> bool:
     """Return whether an entry is a row, a batch or an item's start, and stays in the folder."""
     if "target" not in entry:
         batch = entry.get("batch", {})
+        starts = [entry[name] for name in ("begun", "replaced") if name in entry]
+        suffix = entry.get("suffix", "")
         return (
-            isinstance(entry.get("begun", ""), str)
+            all(is_inside(path) for path in starts)
+            and (suffix == "" or (is_inside(suffix) and "/" not in suffix))
             and isinstance(batch, dict)
             and isinstance(batch.get("asked", {}), dict)
             and isinstance(batch.get("items", 0), int)

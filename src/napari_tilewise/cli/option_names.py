@@ -11,6 +11,7 @@ _OTHER_NAMES = {
     "resume=False": "--no-resume",
     "pyramid=False": "--no-pyramid",
     "overwrite=True": "--overwrite",
+    "allow_outside=True": "--allow-outside",
     "overwrite='skip'": "--skip",
 }
 """Options whose names in the shell differ from those in Python, with their value if it matters."""

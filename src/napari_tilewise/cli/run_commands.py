@@ -152,18 +152,28 @@ def rerun(
     memory: Memory = None,
     workers: Workers = None,
     executor: Executor = "auto",
+    allow_outside: Annotated[
+        bool,
+        typer.Option(
+            "--allow-outside",
+            help="Read images that the record names at URLs or outside the output's folder.",
+        ),
+    ] = False,
     as_json: Json = False,
     functions: Functions = None,
 ) -> None:
     """Compute an output again and compare.
 
+    What is read from outside the output's own folder is said first, and needs --allow-outside.
     Prints whether the new output is identical, or how it differs; the exit code is 1 if it differs.
     """
     from napari_tilewise.cli.interrupts import cancellable, in_background
     from napari_tilewise.cli.progress import progress
     from napari_tilewise.runs.rerun import Repetition
 
-    repetition = Repetition.of(output)
+    repetition = Repetition.of(
+        output, allow_outside=allow_outside, announce=partial(SHELL.info, "%s")
+    )
     for note in repetition.notes:
         SHELL.info("%s", note)
     with cancellable() as cancel, progress() as listener:

@@ -38,7 +38,7 @@ def read_record(path: Path) -> Metadata | None:
     text = pictures.read_text(path)
     if text is None:
         return values.read_value_record(path)
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         record = json.loads(text)
         return record if isinstance(record, dict) else None
     return None

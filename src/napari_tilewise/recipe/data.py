@@ -12,10 +12,10 @@ from napari_tilewise.errors import InvalidRecipe, TilewiseError, UnknownOperatio
 from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.spec.parameters import is_image
 from napari_tilewise.recipe.links import LinkError, resolve
-from napari_tilewise.recipe.step import VERSION, Step, invalid_parameter
+from napari_tilewise.recipe.step import MOST_STEPS, VERSION, Step, check_count, invalid_parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from napari_tilewise.recipe.file import Document
     from napari_tilewise.types import Parameters, Value
@@ -88,6 +88,26 @@ def _lists(value: Value) -> Value:
     return [_lists(item) for item in value] if isinstance(value, tuple) else value
 
 
+DEEPEST = 32
+"""Most lists and mappings inside each other in a recipe's data."""
+
+
+def _check_depth(data: object) -> None:
+    """Refuse data that are nested so deeply that no recipe has them."""
+    level = [data]
+    for _ in range(DEEPEST + 1):
+        level = [item for container in level for item in _items(container)]
+        if not level:
+            return
+    raise InvalidRecipe(f"The recipe's values are nested more than {DEEPEST} deep.")
+
+
+def _items(container: object) -> Iterable[object]:
+    if isinstance(container, Mapping):
+        return container.values()
+    return container if isinstance(container, list | tuple) else ()
+
+
 def from_data(data: object) -> tuple[list[Step], tuple[str, ...]]:
     """Return the steps and inputs of a recipe from plain data.
 
@@ -96,6 +116,7 @@ def from_data(data: object) -> tuple[list[Step], tuple[str, ...]]:
     TilewiseError
         If the data are not a valid recipe.
     """
+    _check_depth(data)
     version, items, inputs = _check_top_level(data)
     return [_step_from(item, version) for item in items], inputs
 
@@ -142,6 +163,7 @@ def _check_top_level(data: object) -> tuple[int, Sequence[object], tuple[str, ..
     steps = data.get("steps")
     if not isinstance(steps, Sequence) or isinstance(steps, str) or not steps:
         raise InvalidRecipe(f"The recipe's 'steps' are {steps!r}: expected a list of steps.")
+    check_count(len(steps))
     return version, steps, _inputs_in(data)
 
 
@@ -203,8 +225,9 @@ def _wrong_entry(data: object) -> str:
     if type(version) is not int or version not in ENTRIES:
         return "version"
     steps = entries.get("steps")
-    wrong = not isinstance(steps, Sequence) or isinstance(steps, str) or not steps
-    return "steps" if wrong else "inputs"
+    if not isinstance(steps, Sequence) or isinstance(steps, str):
+        return "steps"
+    return "inputs" if 0 < len(steps) <= MOST_STEPS else "steps"
 
 
 def _error_keys(item: object, version: int) -> tuple[str, ...]:

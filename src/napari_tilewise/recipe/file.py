@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -23,8 +23,61 @@ if TYPE_CHECKING:
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?|[0-9]*\.[0-9]+)[eE][-+]?[0-9]+")
 
 
+_DEEPEST = 32
+"""Most lists and mappings inside each other, that of the steps included."""
+_MOST = 1_000_000
+"""Most values of a file, those that aliases repeat included."""
+
+
+_SHOWN = 120
+"""Characters of a value that a message shows."""
+
+
+class UnclearYaml(yaml.MarkedYAMLError):
+    """A file is YAML, but what it means is not clear, or it is endless."""
+
+
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, with numbers such as 1e-3."""
+    """PyYAML's safe loader, with numbers such as 1e-3; a key twice and endless data are refused."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = self._count = 0
+        self._sizes: dict[str, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Return the next value; aliases count as what they repeat."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        anchor, start = str(getattr(event, "anchor", None) or ""), self._count
+        is_alias = isinstance(event, yaml.AliasEvent)
+        if is_alias and anchor in self.anchors and anchor not in self._sizes:
+            raise _unclear(f"*{anchor} is a part of itself", event)
+        self._count += self._sizes.get(anchor, 0) if is_alias else 1
+        if self._depth > _DEEPEST or self._count > _MOST:
+            limit = f"nested more than {_DEEPEST} deep" if self._count <= _MOST else "too many"
+            raise _unclear(f"its values are {limit}", event)
+        self._depth += 1
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        if anchor and not is_alias:
+            self._sizes[anchor] = self._count - start
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Return a mapping, each of whose keys occurs once."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, object], int] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                line = lines.get((key.tag, key.value))
+                if line is not None:
+                    raise _unclear(f"the key {key.value!r} occurs twice, first in line {line}", key)
+                lines[key.tag, key.value] = key.start_mark.line + 1
+        return node
+
+
+def _unclear(problem: str, item: Any) -> UnclearYaml:
+    return UnclearYaml(None, None, problem, item.start_mark)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -77,6 +130,8 @@ def parse_value(text: str) -> Value:
     """
     try:
         return yaml.load(text, _Loader)
+    except UnclearYaml as error:
+        raise InvalidParameter(f"Invalid value {text[:_SHOWN]!r}: {error.problem}.") from error
     except (yaml.YAMLError, ValueError) as error:
         raise InvalidParameter(
             f"Invalid value {text!r}: expected a number, a word, [a, list] or {{a: mapping}}, as "
@@ -148,7 +203,9 @@ def read(path: PathLike) -> Document:
         mark = getattr(error, "problem_mark", None)
         location = f"{path}, line {mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InvalidRecipe(f"{location}: this is not YAML: {problem}.") from error
+        if not isinstance(error, UnclearYaml):
+            problem = f"this is not YAML: {problem}"
+        raise InvalidRecipe(f"{location}: {problem}.") from error
 
 
 def _line(node: yaml.Node | None, where: tuple[str | int, ...]) -> int | None:

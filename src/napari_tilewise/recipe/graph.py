@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import InvalidRecipe
 from napari_tilewise.recipe.links import Link, resolve
-from napari_tilewise.recipe.step import SOURCE, AnyStep, Step, is_name, step_output, to_step
+from napari_tilewise.recipe.step import (
+    SOURCE,
+    AnyStep,
+    Step,
+    check_count,
+    is_name,
+    step_output,
+    to_step,
+)
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Output
@@ -40,6 +48,8 @@ class StepGraph:
                 f"A recipe cannot be made from {steps!r}: expected a list of steps, such as "
                 "[('filters.gaussian', {'sigma': 2}), ('measure.label', {})]."
             )
+        steps = tuple(steps)
+        check_count(len(steps))
         self._steps = tuple(to_step(step) for step in steps)
         if not self._steps:
             raise InvalidRecipe("A recipe needs at least one step; this one has none.")

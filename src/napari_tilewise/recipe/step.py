@@ -145,6 +145,25 @@ class Step:
         return first_argument(self.op)
 
 
+MOST_STEPS = 100
+"""Most steps of a recipe: the engine follows an image from the last step to the first."""
+
+
+def check_count(count: int) -> None:
+    """Raise `InvalidRecipe` for more steps than a recipe may have.
+
+    Parameters
+    ----------
+    count
+        Number of steps.
+    """
+    if count > MOST_STEPS:
+        raise InvalidRecipe(
+            f"A recipe has at most {MOST_STEPS} steps, this one has {count}: divide it, and run "
+            "each part on the output of the one before."
+        )
+
+
 AnyStep: TypeAlias = StepLike | Step
 """An operation's key, a (key, parameters) pair, or a step."""
 

@@ -6,9 +6,11 @@ the run.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,14 +22,11 @@ from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import (
     DestinationUnwritable,
     InvalidParameter,
-    SourceNotFound,
     TilewiseError,
     option,
 )
 from napari_tilewise.io.compare import Difference, compare_images, compare_values
-from napari_tilewise.io.readers.locations import file_of
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.views.cropped import crop_image
 from napari_tilewise.io.writers.create import WRITERS
 from napari_tilewise.io.writers.formats import SAME_FORMAT
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
@@ -35,24 +34,31 @@ from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.copying import COPY
 from napari_tilewise.progress import listening
 from napari_tilewise.provenance import record as provenance
-from napari_tilewise.provenance.fingerprint import fingerprint, source_location
+from napari_tilewise.provenance.fingerprint import source_location
 from napari_tilewise.recipe import Recipe
+from napari_tilewise.runs.recorded_images import (
+    NotRepeatable,
+    OutsideFolder,
+    checked_entry,
+    recorded_images,
+    run_options,
+)
 from napari_tilewise.runs.run import run
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.io.image import Image
     from napari_tilewise.io.plain_data import Metadata
+    from napari_tilewise.runs.recorded_images import Announce
     from napari_tilewise.types import MemorySize, PathLike
 
+__all__ = ["NotRepeatable", "OutsideFolder", "Repetition", "Rerun", "rerun"]
+
+_LOG = logging.getLogger(__name__)
 _ZARR = ".ome.zarr"
-
-
-class NotRepeatable(TilewiseError, ValueError):
-    """An output's record lacks something that it takes to compute the output again."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,13 @@ def rerun(
     memory: MemorySize | None = None,
     workers: int | None = None,
     executor: object = "auto",
+    allow_outside: bool = False,
     progress: Listener | bool | None = None,
     cancel: threading.Event | None = None,
 ) -> Rerun:
     """Compute an output of `run` again and compare the two.
+
+    A record is data: it names the recipe and the images, and decides about nothing else.
 
     Parameters
     ----------
@@ -92,6 +101,9 @@ def rerun(
         Path of the new output; by default it is written next to the old one and removed.
     memory, workers, executor, progress, cancel
         See `run`.
+    allow_outside
+        Whether images may be read from URLs and from outside the output's own folder, which the
+        record names; each is logged before.
 
     Returns
     -------
@@ -106,12 +118,15 @@ def rerun(
         When the output or its source is gone.
     NotRepeatable
         When it was computed from an array in memory, or its recipe held an image or a function.
+    OutsideFolder
+        When its record names images outside its own folder, and these are not allowed.
     TilewiseError
         For all that `run` raises.
     """
     options = {"memory": memory, "workers": workers, "executor": executor, "cancel": cancel}
     with listening(progress) as listener:
-        return Repetition.of(output).run(to=to, progress=listener, **options)
+        repetition = Repetition.of(output, allow_outside=allow_outside)
+        return repetition.run(to=to, progress=listener, **options)
 
 
 @dataclass(frozen=True)
@@ -131,26 +146,40 @@ class Repetition:
     """Path of the output of `run` that was converted to this one."""
 
     @classmethod
-    def of(cls, output: PathLike) -> Self:
+    def of(
+        cls, output: PathLike, *, allow_outside: bool = False, announce: Announce = _LOG.info
+    ) -> Self:
         """Return how to compute an output again; see `rerun` for what is raised.
 
         Parameters
         ----------
         output
             Path of an output of `run` or `convert`.
+        allow_outside
+            Whether images may be read from URLs and from outside the output's own folder.
+        announce
+            Takes a sentence for each of these, before anything is read.
         """
         record = provenance.read(output)
         location = source_location(output) or os.fspath(output)
         recipe = _recipe(record, location)
-        source, notes = _find(record["source"], "source", location)
+        options, notes = run_options(record, location)
+        recorded_source, recorded_inputs = recorded_images(
+            record, location, allow_outside=allow_outside, announce=announce
+        )
+        source, source_notes = recorded_source.open()
+        notes += source_notes
         inputs = {}
-        for name, description in record["inputs"].items():
-            inputs[name], input_notes = _find(description, f"input {name!r}", location)
+        for name, image in recorded_inputs.items():
+            inputs[name], input_notes = image.open()
             notes += input_notes
-        notes += _changed_versions(record["versions"])
-        notes += _changed_functions(record.get("functions", {}))
-        converted_from = record.get("converted_from", {}).get("location")
-        options = record["run"]
+        notes += _changed_versions(checked_entry(record, "versions", Mapping, location))
+        if "functions" in record:
+            notes += _changed_functions(checked_entry(record, "functions", Mapping, location))
+        converted_from = None
+        if "converted_from" in record:
+            entry = checked_entry(record, "converted_from", Mapping, location)
+            converted_from = str(entry.get("location"))
         return cls(location, recipe, source, inputs, options, tuple(notes), converted_from)
 
     def run(self, *, to: PathLike | None = None, **options: Any) -> Rerun:
@@ -185,10 +214,9 @@ class Repetition:
     def _run(self, destination: str, options: Metadata, old: Image | None = None) -> Path | str:
         """Compute the output again; `old` is the old one if it is an image."""
         arguments = {"inputs": self.inputs, **self.options, **options}
-        pyramid = old is None or len(old.levels) > 1
-        result = run(
-            self.recipe, self.source, destination, pyramid=pyramid, resume=False, **arguments
-        )
+        arguments |= {"pyramid": old is None or len(old.levels) > 1}
+        arguments |= {"resume": False, "overwrite": False}
+        result = run(self.recipe, self.source, destination, **arguments)
         return result.path
 
     def _run_and_convert(self, destination: str, options: Metadata, old: Image) -> Path | str:
@@ -225,65 +253,12 @@ def _recipe(record: Metadata, output: str) -> Recipe:
     reason = record.get("not_repeatable")
     if reason is None:
         try:
-            return Recipe.from_dict(record["recipe"])
+            return Recipe.from_dict(checked_entry(record, "recipe", Mapping, output))
+        except NotRepeatable:
+            raise
         except TilewiseError as error:  # such as an operation of a user's module, not loaded here
             reason = str(error)
     raise NotRepeatable(f"{output!r} cannot be computed again from its record: {reason}")
-
-
-def _find(description: Metadata, role: str, output: str) -> tuple[PathLike | Image, list[str]]:
-    """Return one of an output's images, and notes if it has moved or changed.
-
-    `description` is that of the image in the record, `role` its name in messages.
-    """
-    if "part_of" in description:
-        whole, notes = _find(description["part_of"], role, output)
-        image = open_image(whole)
-        parts = [tuple(part) if isinstance(part, list) else part for part in description["part"]]
-        return crop_image(image, parts, image.name, None), notes
-    if description["kind"] == "array":
-        raise NotRepeatable(
-            f"{output!r} cannot be computed again from its record: its {role} was an array in "
-            f"memory ({description['type']} of shape {tuple(description['shape'])}), which no "
-            "record holds. Save the array to a file and run the recipe on that."
-        )
-    recorded = location = description["location"]
-    if description["kind"] != "url":
-        location = _nearest(description, role, output)
-    notes = []
-    if location != recorded:
-        notes.append(f"The {role} {recorded!r} was found at {location!r}.")
-    before = description["fingerprint"]
-    if before is not None and before != (now := fingerprint(location)):
-        notes.append(
-            f"The {role} {location!r} has changed: its fingerprint was {before}, is {now}."
-        )
-    level = description.get("level", 0)
-    return (open_image(location, level=level) if level else location), notes
-
-
-def _nearest(description: Metadata, role: str, output: str) -> str:
-    """Return where a source is now: where it was, or moved together with the output.
-
-    Of several candidates it is the one that has not changed.
-    """
-    recorded, folder = str(description["location"]), os.path.dirname(output)
-    relative = [description.get("from_output"), os.path.basename(recorded)]
-    if "://" in output:
-        relative = []
-    moved = [os.path.normpath(os.path.join(folder, path)) for path in relative if path]
-    candidates = list(dict.fromkeys([recorded, *moved]))
-    existing = [path for path in candidates if os.path.exists(file_of(path))]
-    if not existing:
-        others = f" or at {', '.join(map(repr, candidates[1:]))}" if candidates[1:] else ""
-        raise SourceNotFound(
-            f"The {role} of {output!r} is gone: there is nothing at {recorded!r}{others}. Put it "
-            "back, or next to the output."
-        )
-    if len(existing) == 1:
-        return existing[0]
-    unchanged = (path for path in existing if fingerprint(path) == description["fingerprint"])
-    return next(unchanged, existing[0])
 
 
 def _changed_versions(before: Mapping[str, str]) -> list[str]:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MARKERS = ("zarr.json", ".zgroup", ".zarray")
 """A folder that holds one of these is a Zarr."""
 
-_BROKEN = (*DECODE_ERRORS, KeyError, TypeError, AttributeError, IndexError)
+_BROKEN = (*DECODE_ERRORS, KeyError, TypeError, AttributeError, IndexError, RecursionError)
 _OLD_AXES = ("t", "c", "z", "y", "x")  # OME-Zarr 0.1 and 0.2 name none
 
 _V2_METADATA = {".zarray", ".zattrs", ".zmetadata"}

@@ -342,7 +342,7 @@ OPERATIONS = (
         kind=Kind.STATISTIC,
         specs=_specs(
             POSITIVE,
-            {"sigma_ratio": Number(minimum=1, exclusive=True, usual=(1.2, 2))},
+            {"sigma_ratio": Number(minimum=1, exclusive=True, finite=True, usual=(1.2, 2))},
             LAST_SPECS,
         ),
         result=BLOBS,

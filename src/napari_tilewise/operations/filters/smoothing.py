@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 SIGMA = Number(minimum=0, per_axis=True, length=True, usual=(0, 8))
-TRUNCATE = Number(minimum=0, usual=(1, 5), advanced=True)
+TRUNCATE = Number(minimum=0, finite=True, usual=(1, 5), advanced=True)
 
 
 def _gaussian_halo(call: Call) -> HaloLike:

@@ -343,7 +343,7 @@ def _operation(
 OPERATIONS = (
     _operation(
         "shift",
-        {"shift": Number(per_axis=True, length=True, usual=(-8, 8)), **INTERPOLATION},
+        {"shift": Number(per_axis=True, length=True, finite=False, usual=(-8, 8)), **INTERPOLATION},
         _shift_map,
         lambda call: call.shape,
         limits=Limits(check=check_type),
@@ -351,7 +351,7 @@ OPERATIONS = (
     _operation(
         "zoom",
         {
-            "zoom": Number(minimum=0, exclusive=True, per_axis=True, usual=(0.2, 2.5)),
+            "zoom": Number(minimum=0, exclusive=True, finite=True, per_axis=True, usual=(0.2, 2.5)),
             **INTERPOLATION,
             "grid_mode": Flag(advanced=True),
         },
@@ -380,7 +380,7 @@ OPERATIONS = (
     _operation(
         "rotate",
         {
-            "angle": Number(usual=(-180, 180)),
+            "angle": Number(finite=True, usual=(-180, 180)),
             "reshape": Flag(),
             **INTERPOLATION,
         },

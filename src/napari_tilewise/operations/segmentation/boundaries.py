@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 # -- clear_border ----------------------------------------------------------------------------------
 
+_FAR = 2**31
+"""A distance in pixels that no image is as long as; infinity reaches as far."""
+
 
 def _check_buffer(call: Call) -> None:
     if call["mask"] is None and call["buffer_size"] >= min(call.shape):
@@ -229,7 +232,7 @@ def _subpixel_marks(call: Call, block: Block) -> np.ndarray:
 
 
 def _expand_halo(call: Call) -> HaloLike:
-    return tuple(int(call["distance"] / s) for s in call.per_axis(call["spacing"]))
+    return tuple(int(min(call["distance"] / s, _FAR)) for s in call.per_axis(call["spacing"]))
 
 
 def _expand(call: Call) -> Plan | Tiles:
@@ -311,7 +314,7 @@ OPERATIONS = (
         family=families.LABELS,
         kind=Kind.NEIGHBOURHOOD,
         specs={
-            "distance": Number(minimum=0, length=True, usual=(0, 6)),
+            "distance": Number(minimum=0, length=True, finite=False, usual=(0, 6)),
             "spacing": Number(minimum=0, exclusive=True, per_axis=True, usual=(1, 3)),
         },
         result=ResultSpec(output=Output.LABELS),

@@ -81,6 +81,8 @@ class Number(Spec):
     per_axis: bool = False
     length: bool = False
     """Whether it is a length in pixels (forms show the unit, previews scale it)."""
+    finite: bool | None = None
+    """Whether infinity is refused; None: if it is a length."""
     usual: tuple[float, float] = (0, 10)
     """The range that a form's slider and a property test draw from."""
 
@@ -110,6 +112,8 @@ class Number(Spec):
         low = value <= self.minimum if self.exclusive else value < self.minimum
         if math.isnan(value) or low or value > self.maximum or (self.odd and value % 2 == 0):
             raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
+        if math.isinf(value) and (self.length if self.finite is None else self.finite):
+            raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}, and finite.")
         return value
 
     def describe(self) -> str:

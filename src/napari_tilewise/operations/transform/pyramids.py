@@ -256,7 +256,7 @@ def _as_tuple(function: AnyFunction) -> AnyFunction:
 
 def _specs(factor: str) -> dict[str, Spec]:
     return {
-        factor: Number(minimum=1, exclusive=True, usual=(1, 4)),
+        factor: Number(minimum=1, exclusive=True, finite=True, usual=(1, 4)),
         "sigma": Number(minimum=0, optional=True, length=True, usual=(0, 3)),
         "order": ChoiceSpec(choices=(0, 1, 2, 3, 4, 5)),
         "mode": ChoiceSpec(

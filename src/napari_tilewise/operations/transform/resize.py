@@ -283,7 +283,7 @@ OPERATIONS = (
     ),
     _operation(
         "rescale",
-        {"scale": Number(minimum=0, exclusive=True, per_axis=True, usual=(0.2, 3))},
+        {"scale": Number(minimum=0, exclusive=True, finite=True, per_axis=True, usual=(0.2, 3))},
         {"channel_axis": CHANNEL},
         shape=_scaled_shape,
         note="Orders 0 and 1 are identical bit for bit.",

@@ -350,7 +350,7 @@ OPERATIONS = (
         "rotate",
         rotate_view,
         {
-            "angle": Number(usual=(-180, 180)),
+            "angle": Number(finite=True, usual=(-180, 180)),
             "resize": Flag(),
             "center": POINT,
             **_SHARED,
@@ -364,7 +364,7 @@ OPERATIONS = (
         {
             "center": POINT,
             "strength": NUMBER,
-            "radius": Number(minimum=0, exclusive=True, length=True, usual=(1, 200)),
+            "radius": Number(minimum=0, exclusive=True, length=True, finite=False, usual=(1, 200)),
             "rotation": NUMBER,
             "output_shape": OutputShape(),
             **_SHARED,
