@@ -12,6 +12,7 @@ import pytest
 import zarr
 
 import napari_tilewise as tw
+from napari_tilewise.errors import MemoryBudgetExceeded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,3 +96,16 @@ def test_a_plan_holds_nothing_for_each_tile(step: object, tmp_path: Path) -> Non
     finally:
         tracemalloc.stop()
     assert peak < 2**22
+
+
+def test_a_chunk_that_cannot_be_decoded_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    source = zarr.create_array(
+        tmp_path / "in.zarr", shape=(2**24, 2**24), chunks=(2**24, 2**14), dtype="uint8"
+    )
+    with pytest.raises(MemoryBudgetExceeded):
+        tw.run("filters.gaussian", source, tmp_path / "out.ome.zarr", memory="4 GiB", axes="yx")
+    few = zarr.create_array(
+        tmp_path / "few.zarr", shape=(2**13, 2**13), chunks=(2**13, 2**13), dtype="uint8"
+    )
+    plan = tw.plan("filters.gaussian", few, memory="4 GiB", axes="yx")
+    assert plan.budget.per_worker > 2 * 2**26

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from math import prod
 from operator import le
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_tilewise import axes as _axes
 from napari_tilewise.engine.budget import (
@@ -43,7 +43,7 @@ from napari_tilewise.runs.tile_time import LONGEST, measure_pace
 from napari_tilewise.sizes import format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from napari_tilewise.engine.control import Control
     from napari_tilewise.executors.executor import Executor
@@ -60,6 +60,8 @@ SMALL_CHUNK = 256
 """Length of chunks that become no shorter for a tight budget."""
 HALOS = 4
 """A tile is at least this many halos long, however long it takes."""
+LARGE_CHUNK = 2**24
+"""Bytes of a decoded chunk of the source from which on the plan counts it."""
 CLUSTER_SHARE = 0.8
 """Share of a cluster worker's memory that a run plans with: dask moves data from 60 % on, but
 counts its own too; it stops at 80 %."""
@@ -100,10 +102,20 @@ def make_plan(
     planner = _Planner(request, session, executor, is_lasting=is_lasting)
     if resources.executor == AUTO:
         planner.executor = better(executor, planner.pipeline, request.source)
-    fits = planner.process <= planner.limit  # an image that is read whole may not
+    # An image that is read whole, or its chunks, may not.
+    fits = planner.process + planner.decoding <= planner.limit
     if measures and layout is None and fits and planner.may_be_tried:
         planner.pace = measure_pace(planner.pipeline, planner.images, control.cancel)
     return planner.plan(layout)
+
+
+def _chunk_bytes(image: Any) -> int:
+    """Return the bytes of an image's chunks; 0 where they are unknown, or an expression's."""
+    chunks = getattr(image, "chunks", None)
+    if not chunks or not all(isinstance(length, int) for length in chunks):
+        return 0
+    pixels: int = prod(map(min, chunks, image.shape))
+    return pixels * int(image.dtype.itemsize)
 
 
 def _limit(memory: int | None, executor: Executor) -> int:
@@ -172,8 +184,19 @@ class _Planner:
     @cached_property
     def undecoded(self) -> int:
         """Bytes that decoding takes of images that are read whole, and are not yet."""
-        images = {id(image): image for image in (self.image.data, *self.images.by_name.values())}
-        return sum(getattr(image, "undecoded_bytes", 0) for image in images.values())
+        return sum(getattr(image, "undecoded_bytes", 0) for image in self._read_images)
+
+    @cached_property
+    def decoding(self) -> int:
+        """Bytes that a worker takes to decode a chunk, where one is far larger than a tile."""
+        return max(
+            (2 * n for n in map(_chunk_bytes, self._read_images) if n > LARGE_CHUNK), default=0
+        )
+
+    @property
+    def _read_images(self) -> Collection[Any]:
+        images = (self.image.data, *self.images.by_name.values())
+        return {id(image): image for image in images}.values()
 
     @property
     def max_workers(self) -> int:
@@ -316,7 +339,7 @@ class _Planner:
         in_memory = sum(decision.size for decision in stored if decision.in_memory)
         stacks, last = self.pipeline.order, self.pipeline.last
         materialized = [self.pipeline.stacks[decision.step] for decision in stored]
-        per_worker = working_bytes(stacks, tile, materialized)
+        per_worker = working_bytes(stacks, tile, materialized) + self.decoding
         writing = 3 * prod(tile) * last.dtype.itemsize if last.is_image else 0
         tables = tables_bytes(stacks, self.limit - self.process, share)
         has_children = self.executor.processes and self.executor.is_local
