@@ -190,7 +190,7 @@ class BatchFailed(UserWarning):
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """Return a hint with the candidates closest to `name`, or an empty string."""
-    candidates = list(candidates)
+    name, candidates = str(name), list(candidates)  # a file's key may be a number
     matches = get_close_matches(name, candidates, n=3, cutoff=0.5)
     tails = {key.rsplit(".", 1)[-1]: key for key in candidates}
     tail = name.rsplit(".", 1)[-1]

@@ -256,6 +256,12 @@ UNCLEAR = {
     f"{STEPS} {'[' * 9999}": "line 2: its values are nested more than 32 deep",
     f"{STEPS} {'{a: ' * 40}1{'}' * 40}": "nested more than 32 deep",
     f"{STEPS} [{'util.invert, ' * 3000}]\n": "line 2: .* at most 100 steps.* has 3000",
+    f"{GAUSSIAN_STEP} {{sigma: !!bool x}}\n": "line 4: a value does not fit its tag",
+    f"{GAUSSIAN_STEP} {{sigma: !!timestamp x}}\n": "line 4: a value does not fit its tag",
+    f"{GAUSSIAN_STEP} {{sigma: !!int x}}\n": "line 4: a value does not fit its tag",
+    f"{GAUSSIAN_STEP} {{sigma: {'9' * 5000}}}\n": "line 4: a value does not fit its tag",
+    f"{GAUSSIAN_STEP} {{7: 1}}\n": "line [34]: .*7",
+    f"{GAUSSIAN_STEP} {{~: 1}}\n": "line [34]: .*None",
     f"{GAUSSIAN_STEP} {{sigma: .inf}}\n": "line 4: .*sigma",
     f"{GAUSSIAN_STEP} {{sigma: 1e999}}\n": "line 4: .*sigma",
 }

@@ -63,6 +63,13 @@ class _Loader(yaml.SafeLoader):
             self._sizes[anchor] = self._count - start
         return node
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Return the value of a node; one that does not fit its tag is an error with its line."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (KeyError, AttributeError, TypeError, ValueError, OverflowError) as error:
+            raise _unclear(f"a value does not fit its tag {node.tag!r}", node) from error
+
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Return a mapping, each of whose keys occurs once."""
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
