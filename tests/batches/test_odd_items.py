@@ -76,6 +76,15 @@ def test_a_name_that_is_not_utf8_goes_through_the_shell(source, tmp_path, capfd)
     assert json.loads(capfd.readouterr().out)["failed"] == 1
 
 
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".ome.tif", ".tif", ".npy", ".png"])
+def test_a_name_that_is_not_utf8_is_written_in_every_format(source, tmp_path, suffix):
+    path = source / os.fsdecode(b"caf\xe9.tif")
+    tifffile.imwrite(path, PIXELS)
+    output = tmp_path / f"{path.stem}{suffix}"
+    assert main(["run", "util.invert", str(path), str(output)]) == 0
+    np.testing.assert_array_equal(tw.open(output).data[:], 255 - PIXELS)
+
+
 # -- items and plates ------------------------------------------------------------------------------
 
 

@@ -140,7 +140,8 @@ def unregistered() -> Iterator[None]:
 
 
 def _path(kind: str, destination: Path) -> Path:
-    name = blake2b(f"{kind} {destination}".encode(), digest_size=12).hexdigest()
+    text = f"{kind} {destination}".encode(errors="surrogateescape")  # a path is any bytes
+    name = blake2b(text, digest_size=12).hexdigest()
     return folder() / f"{name}.json"
 
 

@@ -182,7 +182,8 @@ class OmeTiffWriter(StagedFileWriter):
         axes = "".join(axis for axis in self.stored_axes if not (axis == "c" and color)).upper()
         metadata: MetadataDict = {
             "axes": axes + "S" * color,
-            "Name": self.image.name,
+            # A name on a disk may have bytes that are not UTF-8, as XML is.
+            "Name": (self.image.name or "").encode(errors="backslashreplace").decode() or None,
             # The same output has the same bytes whenever it is written.
             "UUID": str(uuid5(NAMESPACE_URL, json.dumps(self.record, sort_keys=True))),
             "CommentAnnotation": {"Namespace": KEY, "Value": json.dumps(self.record)},
