@@ -12,6 +12,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 SMALL: dict[str, tuple[str, ...]] = {
     "basket": ("--size", "128", "--rounds", "1"),
     "batch_backends": ("--case", "mean", "--share", "0.004", "--rounds", "1"),
+    "batch_loop": ("--files", "8", "--side", "64", "--rounds", "1"),
     "batch_thousand": ("--files", "100"),
     "counted_reads": ("--size", "256", "--only", "exposure.equalize_hist"),
     "decodes": (),

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.axes import AxisSelection
 from napari_tilewise.batches import store_results
 from napari_tilewise.batches.function import BatchFunction, classify
 from napari_tilewise.engine.apply import compute
@@ -35,19 +36,23 @@ from napari_tilewise.errors import (
     option,
 )
 from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.writers.create import OutputRequest
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.provenance.fingerprint import fingerprint
 from napari_tilewise.provenance.record import read, scalars, versions
 from napari_tilewise.provenance.source_guard import SourceGuard
 from napari_tilewise.runs import registry
 from napari_tilewise.runs.plan import plan
+from napari_tilewise.runs.request import Resources, RunRequest
 from napari_tilewise.runs.run import run
+from napari_tilewise.runs.small_run import run_small
 
 if TYPE_CHECKING:
     from napari_tilewise.batches.items import Item
     from napari_tilewise.batches.outputs import ItemTarget
     from napari_tilewise.batches.rows import ItemRow, TableRow
     from napari_tilewise.recipe import Recipe
+    from napari_tilewise.runs.small_run import SmallResult
     from napari_tilewise.types import Parameters, SpatialAxes, Value
 
 DONE, FAILED, SKIPPED, CANCELLED = "done", "failed", "skipped", "cancelled"
@@ -327,6 +332,10 @@ def _run(task: ItemTask, recipe: Recipe) -> tuple[ItemRow, Value]:
     if destination is None:
         return _compute(recipe, source, options, is_row_only=task.target is not None)
     # Small items are recomputed faster than a checkpoint of their tiles is written.
+    small = _run_small(task, recipe, source, destination)
+    if small is not None:
+        output, values = _relative(task, small.path), small.values
+        return {"output": output, "kind": str(recipe.output), "values": values}, None
     options |= {"overwrite": _overwrite(task), "resume": resources.is_alone, **task.batch.writing}
     with registry.unregistered():
         path = Path(run(recipe, source, destination, **options).path)
@@ -335,6 +344,20 @@ def _run(task: ItemTask, recipe: Recipe) -> tuple[ItemRow, Value]:
         "kind": str(recipe.output),
         "values": _recorded_scalars(path),
     }, None
+
+
+def _run_small(
+    task: ItemTask, recipe: Recipe, source: object, destination: Path
+) -> SmallResult | None:
+    """Run a recipe on an item of one tile; None where the item is larger."""
+    resources, batch = task.resources, task.batch
+    axes = AxisSelection(task.item.declared_axes or None, batch.spatial)
+    request = RunRequest(
+        recipe, source, batch.inputs, axes, Resources(resources.limit, resources.workers),
+        destination,
+    )  # fmt: skip
+    output = OutputRequest(destination, overwrite=_overwrite(task), **batch.writing)
+    return run_small(request, output)
 
 
 def _recorded_scalars(path: Path) -> TableRow:

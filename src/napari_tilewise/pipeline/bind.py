@@ -98,16 +98,34 @@ class Pipeline:
             assembly.add(number, stack, materialized)
         return Pipeline(self.recipe, assembly.stacks, assembly.materialized)
 
+    def on(self, source: Source) -> Pipeline:
+        """Return the pipeline on another image; nothing is bound again.
+
+        Parameters
+        ----------
+        source
+            The image, of the same shape and data type; the recipe has no further ones.
+        """
+        assembly = _Assembly(self.recipe, source)
+        for number, stack in self.stacks.items():
+            placed, materialized = self._placed(number, stack, None, assembly), None
+            if number in self.materialized:
+                in_memory = self.materialized[number].in_memory
+                materialized = Materialized(placed, in_memory=in_memory, step=number)
+            assembly.add(number, placed, materialized)
+        return Pipeline(self.recipe, assembly.stacks, assembly.materialized)
+
     def _placed(
         self, number: int, stack: Stack, tile: tuple[int, ...] | None, assembly: _Assembly
     ) -> Stack:
-        """Return a stack on the results of an assembly's steps, where it was on those of others."""
+        """Return a stack on the images of an assembly, where it was on those of another."""
         links, first = self.recipe.links[number], self.recipe.steps[number].first
-        results = {
-            role: assembly.result(link.step, link.part)
-            for role, link in links.items()
-            if link.step is not None
-        }
+        results: dict[str, Source] = {}
+        for role, link in links.items():
+            if link.step is not None:
+                results[role] = assembly.result(link.step, link.part)
+            elif assembly.source is not None:
+                results[role] = assembly.source
         source = results.pop(first, stack.source)
         tile = None if tile is None else tile_over(tile, stack.call.ndim)
         return stack.on(source, {**stack.images, **results}, tile)
@@ -228,8 +246,10 @@ class StepResult(NamedTuple):
 class _Assembly:
     """The results of a pipeline's steps, and how later steps find them."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, source: Source | None = None) -> None:
         self.recipe = recipe
+        self.source = source
+        """The image, where it is not that which the stacks are bound to."""
         self.stacks: dict[int, Stack] = {}
         self.materialized: dict[int, Materialized] = {}
 

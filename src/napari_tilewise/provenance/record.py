@@ -24,11 +24,11 @@ from napari_tilewise.provenance.fingerprint import fingerprint, source_location
 from napari_tilewise.provenance.fingerprint_samples import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
     from napari_tilewise.recipe import Recipe
-    from napari_tilewise.types import AxisNames, SpatialAxes
+    from napari_tilewise.types import AxisNames
 
 VERSION = 1
 """Version of the record, stored under ``"record"``."""
@@ -46,7 +46,7 @@ class RunSources:
     """The recipe's further images by name, likewise."""
     axes: AxisNames | None = None
     """Names of the source's axes; None: not specified."""
-    spatial: SpatialAxes | None = None
+    spatial: str | int | Sequence[int] | Sequence[str] | None = None
     """The axes that the recipe runs over; None: not specified."""
     name: str | None = None
     """The user's name of a source that is an array, such as a layer's name."""

@@ -87,7 +87,7 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
             _check_codec(tiff, name)
             channels = _channels(tiff, axes, shape, number)
             record = _record(tiff)
-            levels = tuple(open_level(str(path), name, level, number) for level in range(count))
+            levels = tuple(_level(tiff, str(path), name, level, number) for level in range(count))
     except (MissingExtra, InvalidParameter):
         raise
     except _BROKEN as exc:
@@ -190,22 +190,27 @@ def open_level(path: str, name: str, level: int, number: int = 0) -> CheckedArra
     number
         The series.
     """
-    reopen = partial(open_level, path, name, level, number)
     with tifffile.TiffFile(path) as tiff:
-        pages = tiff.series[number].levels[level]
-        page = pages.keyframe
-        highest = 2**page.bitspersample - 1 if is_white_zero(tiff, page) else None
-        if pages.dataoffset is not None and pages.size:
-            pixels = np.memmap(
-                path,
-                dtype=pages.dtype.newbyteorder(tiff.byteorder),
-                mode="r",
-                offset=pages.dataoffset,
-                shape=pages.shape,
-            )
-            mapped = CheckedMap(pixels)
-            array = mapped if highest is None else InvertedPixels(mapped, highest)
-            return CheckedArray(array, name, reopen=reopen)
+        return _level(tiff, path, name, level, number)
+
+
+def _level(tiff: tifffile.TiffFile, path: str, name: str, level: int, number: int) -> CheckedArray:
+    """Return one level of a series of a TIFF that is open; it may be closed then."""
+    reopen = partial(open_level, path, name, level, number)
+    pages = tiff.series[number].levels[level]
+    page = pages.keyframe
+    highest = 2**page.bitspersample - 1 if is_white_zero(tiff, page) else None
+    if pages.dataoffset is not None and pages.size:
+        pixels = np.memmap(
+            path,
+            dtype=pages.dtype.newbyteorder(tiff.byteorder),
+            mode="r",
+            offset=pages.dataoffset,
+            shape=pages.shape,
+        )
+        mapped = CheckedMap(pixels)
+        array = mapped if highest is None else InvertedPixels(mapped, highest)
+        return CheckedArray(array, name, reopen=reopen)
     store: Any = tifffile.imread(path, aszarr=True, series=number, level=level)
     stored: Any = zarr.open_array(store, mode="r")
     array = stored if highest is None else InvertedPixels(stored, highest)

@@ -98,6 +98,8 @@ class OutputRequest:
     """Version of an OME-Zarr."""
     shards: bool = False
     """Whether an OME-Zarr has one file for each tile instead of one for each chunk."""
+    is_small: bool = False
+    """Whether the image stays in memory until it is complete, and is written at once."""
 
     @property
     def record_entries(self) -> dict[str, object]:
@@ -118,4 +120,6 @@ class OutputRequest:
             Pixels of a chunk along each axis; None: `default_chunks`.
         """
         shards = tile if self.shards else None
-        return OutputLayout(self.overwrite, self.pyramid, self.ome_zarr, chunks, shards)
+        return OutputLayout(
+            self.overwrite, self.pyramid, self.ome_zarr, chunks, shards, self.is_small
+        )

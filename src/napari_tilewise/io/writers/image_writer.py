@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise.io.metadata.channels import count_of, tidy
 from napari_tilewise.io.writers.ome_zarr_layout import SUFFIXES
+from napari_tilewise.io.writers.small_zarr import staged
 from napari_tilewise.io.writers.staging import local_path
-from napari_tilewise.io.writers.staging_zarr import StagingZarr
 
 if TYPE_CHECKING:
     import os
@@ -63,7 +63,7 @@ class ImageWriter(ABC):
         self.overwrite = layout.overwrite
         layout = self.check_layout(layout)
         self.check_vacant()
-        self.zarr = StagingZarr(self.path, self.image, layout, resume=resume)
+        self.zarr = staged(self.path, self.image, layout, resume)
 
     # The format ------------------------------------------------------------------------------
 

@@ -22,3 +22,5 @@ class OutputLayout:
     """Pixels of a chunk along each axis; None: `default_chunks`."""
     shards: tuple[int, ...] | None = None
     """Pixels of a shard along each axis, whole chunks; None: every chunk is a file of its own."""
+    is_small: bool = False
+    """Whether the levels stay in memory until the output is complete, and are written at once."""

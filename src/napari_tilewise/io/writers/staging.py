@@ -127,7 +127,9 @@ def partials(path: Path) -> list[Path]:
     prefix = f".{path.name}{_MARK}"
     if not path.parent.is_dir():
         return []
-    folders = [p for p in path.parent.iterdir() if p.name.startswith(prefix) and p.is_dir()]
+    with os.scandir(path.parent) as entries:  # of a batch there are thousands
+        folders = [Path(entry) for entry in entries if entry.name.startswith(prefix)]
+    folders = [folder for folder in folders if folder.is_dir()]
     return sorted(folders, key=lambda p: p.stat().st_mtime, reverse=True)
 
 

@@ -28,16 +28,21 @@ from napari_tilewise.io.writers.staging import new_staging
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from typing import TypeVar
+    from typing import Any, TypeAlias, TypeVar
 
     from napari_tilewise.grid import Region
     from napari_tilewise.io.image import ZarrArray
     from napari_tilewise.io.metadata.image_metadata import ImageMetadata
     from napari_tilewise.io.plain_data import Plain
     from napari_tilewise.io.writers.output_layout import OutputLayout
-    from napari_tilewise.types import Array
+    from napari_tilewise.types import Array, DType
 
     T = TypeVar("T")
+    LevelLayout: TypeAlias = "tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]"
+
+
+COMPRESSION = ZstdCodec(level=1, checksum=True)
+"""Zstandard with its checksum: unlike Blosc, a chunk cut short or flipped is always noticed."""
 
 
 class StagingZarr:
@@ -79,8 +84,7 @@ class StagingZarr:
         claim(self.staging)
         try:
             with writing(path):
-                self.group = self._create_group()
-                self.levels = [self._create_level(i) for i in range(len(self.shapes))]
+                self._create()
         except BaseException:
             if resume is None:
                 self.abort()
@@ -277,6 +281,11 @@ class StagingZarr:
 
     # Creation --------------------------------------------------------------------------------
 
+    def _create(self) -> None:
+        """Create what takes the pixels."""
+        self.group = self._create_group()
+        self.levels: list[Any] = [self._create_level(i) for i in range(len(self.shapes))]
+
     def _whole_chunks(self, shards: tuple[int, ...]) -> tuple[int, ...]:
         """Return the lengths of a shard: whole chunks, and not longer than the image needs."""
         lengths = []
@@ -297,8 +306,7 @@ class StagingZarr:
 
     def _create_level(self, level: int) -> ZarrArray:
         shape = self.shapes[level]
-        lengths = zip(self.in_stored_order(self.chunks), shape, strict=True)
-        chunks = tuple(max(1, min(c, n)) for c, n in lengths)
+        chunks = self._chunks_of(shape)
         old = self.group.get(str(level))
         if isinstance(old, zarr.Array):
             if (old.shape, old.chunks, old.dtype) == (shape, chunks, self.dtype):
@@ -318,17 +326,14 @@ class StagingZarr:
                 fill_value=0,
                 chunk_key_encoding={"name": "v2", "separator": "/"},
             )
-        # Zstandard with its checksum: unlike Blosc, a chunk cut short or flipped is always noticed.
-        return self.group.create_array(
-            str(level),
-            shape=shape,
-            chunks=chunks,
-            shards=self._shards_of(chunks, shape),
-            dtype=self.dtype,
-            compressors=ZstdCodec(level=1, checksum=True),
-            fill_value=0,
-            dimension_names=self.stored_axes,
-        )
+        shards = self._shards_of(chunks, shape)
+        layout = (shape, chunks, shards)
+        return create_level(self.group, str(level), layout, self.dtype, self.stored_axes)
+
+    def _chunks_of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the chunks of a level, in the order in which the axes are stored."""
+        lengths = zip(self.in_stored_order(self.chunks), shape, strict=True)
+        return tuple(max(1, min(c, n)) for c, n in lengths)
 
     def _shards_of(self, chunks: Sequence[int], shape: Sequence[int]) -> tuple[int, ...] | None:
         """Return the shards of a level: as many chunks as in the finest, if it has so many."""
@@ -336,3 +341,34 @@ class StagingZarr:
             return None
         lengths = zip(self.in_stored_order(self.shards), chunks, shape, strict=True)
         return tuple(min(-(-s // c), -(-n // c)) * c for s, c, n in lengths)
+
+
+def create_level(
+    group: zarr.Group, name: str, layout: LevelLayout, dtype: DType, axes: tuple[str, ...]
+) -> ZarrArray:
+    """Return a new level of a Zarr of the third version.
+
+    Parameters
+    ----------
+    group
+        The image's group.
+    name
+        Name of the level.
+    layout
+        Its shape, its chunks, and its shards if there are any.
+    dtype
+        Data type of its pixels.
+    axes
+        Names of its axes.
+    """
+    shape, chunks, shards = layout
+    return group.create_array(
+        name,
+        shape=shape,
+        chunks=chunks,
+        shards=shards,
+        dtype=dtype,
+        compressors=COMPRESSION,
+        fill_value=0,
+        dimension_names=axes,
+    )

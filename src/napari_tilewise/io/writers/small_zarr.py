@@ -1,0 +1,137 @@
+"""A small image stays in memory until it is complete; then all of its Zarr is written at once.
+
+Zarr opens, reads and writes each document and each chunk by itself, which takes longer than a
+small image does; the bytes on disk are the same.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+from numcodecs.zstd import Zstd
+from zarr.storage import MemoryStore
+
+from napari_tilewise.engine.system.disk import writing
+from napari_tilewise.grid import Grid
+from napari_tilewise.io.image import KEY
+from napari_tilewise.io.writers.output_layout import VERSIONS
+from napari_tilewise.io.writers.staging_zarr import COMPRESSION, StagingZarr, create_level
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from napari_tilewise.grid import Region
+    from napari_tilewise.io.metadata.image_metadata import ImageMetadata
+    from napari_tilewise.io.writers.output_layout import OutputLayout
+    from napari_tilewise.types import Array, DType
+
+_GROUP = {"zarr_format": 3, "node_type": "group"}
+
+
+class MemoryLevel:
+    """A level of a pyramid in memory, as much like a Zarr array as writers need.
+
+    Parameters
+    ----------
+    shape, chunks
+        Lengths of the level and of its chunks.
+    dtype
+        Data type of the pixels.
+    """
+
+    def __init__(self, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: DType) -> None:
+        self.shape = shape
+        self.chunks = chunks
+        self.dtype = dtype
+        self._pixels = np.empty(shape, dtype)
+
+    def __getitem__(self, key: Any) -> Array:
+        pixels: Array = self._pixels[key]
+        return pixels
+
+    def __setitem__(self, key: Region, block: Array) -> None:
+        self._pixels[key] = block
+
+
+class SmallZarr(StagingZarr):
+    """The levels of a small image, in memory; the staging folder gets them at the end.
+
+    See `StagingZarr`. It cannot be resumed: nothing of it is on disk before.
+    """
+
+    def _create(self) -> None:
+        self.levels = [
+            MemoryLevel(shape, self._chunks_of(shape), self.dtype) for shape in self.shapes
+        ]
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the staging folder still exists; somebody may remove it during the run."""
+        return self.staging.is_dir()
+
+    def complete(self, attributes: Mapping[str, object]) -> None:
+        """Write the levels and the attributes.
+
+        Parameters
+        ----------
+        attributes
+            The attributes of the format, written beside the record.
+        """
+        self.check_in_place()
+        with writing(self.path):
+            for number, level in enumerate(self.levels):
+                self._write_level(self.staging / str(number), level)
+            group = {"attributes": {**attributes, KEY: self.record}, **_GROUP}
+            (self.staging / "zarr.json").write_text(json.dumps(group, indent=2), encoding="utf-8")
+
+    def _write_level(self, folder: Path, level: MemoryLevel) -> None:
+        document = _level_document(level.shape, level.chunks, level.dtype, self.stored_axes)
+        folder.mkdir()
+        (folder / "zarr.json").write_bytes(document)
+        grid = Grid(level.shape, level.chunks)
+        codec = Zstd(level=COMPRESSION.level, checksum=COMPRESSION.checksum)
+        for position in grid.positions():
+            block = level[grid.region(position)]
+            missing = [(0, c - n) for c, n in zip(level.chunks, block.shape, strict=True)]
+            if any(after for _, after in missing):
+                block = np.pad(block, missing)
+            block = np.ascontiguousarray(block, level.dtype.newbyteorder("<"))
+            if not block.view(np.uint8).any():  # an absent chunk is one of zeros
+                continue
+            path = folder.joinpath("c", *map(str, position))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(codec.encode(block))
+
+
+@lru_cache(maxsize=64)
+def _level_document(
+    shape: tuple[int, ...], chunks: tuple[int, ...], dtype: DType, axes: tuple[str, ...]
+) -> bytes:
+    """Return the metadata of a level, as Zarr writes them."""
+    documents: dict[str, Any] = {}
+    group = zarr.open_group(MemoryStore(documents), mode="w", zarr_format=3)
+    create_level(group, "0", (shape, chunks, None), dtype, axes)
+    document: bytes = documents["0/zarr.json"].to_bytes()
+    return document
+
+
+def staged(
+    path: Path, image: ImageMetadata, layout: OutputLayout, resume: Path | None
+) -> StagingZarr:
+    """Return what holds an image until it is complete.
+
+    Parameters
+    ----------
+    path, image, layout, resume
+        See `StagingZarr`.
+    """
+    is_plain = layout.ome_zarr == VERSIONS[0] and layout.shards is None
+    is_small = (
+        layout.is_small and is_plain and resume is None and image.native_dtype.kind in "biufc"
+    )
+    return (SmallZarr if is_small else StagingZarr)(path, image, layout, resume=resume)

@@ -1,0 +1,167 @@
+"""A run of an image of one tile: planned once for all of a kind, in memory, and written once.
+
+What a run of many tiles needs costs more than a small image does: a checkpoint, its lock and its
+journal, a measured pace, an output that grows on disk. If such a run is ended it starts again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import replace
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from napari_tilewise.engine.budget import RUNTIME, resident
+from napari_tilewise.engine.control import Control
+from napari_tilewise.engine.source import ArraySource
+from napari_tilewise.io.readers.open_image import open_image
+from napari_tilewise.io.writers.staging import local_path
+from napari_tilewise.io.writers.values import check_value
+from napari_tilewise.provenance.record import RunSources, record, scalars
+from napari_tilewise.provenance.source_guard import SourceGuard
+from napari_tilewise.recipe import with_seeds
+from napari_tilewise.runs import registry
+from napari_tilewise.runs.planner import make_plan
+from napari_tilewise.runs.resume import forget, unfinished_output
+from napari_tilewise.runs.run import RunJob
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from pathlib import Path
+
+    from napari_tilewise.io.image import Image
+    from napari_tilewise.io.plain_data import Metadata, MetadataDict
+    from napari_tilewise.io.writers.create import OutputRequest
+    from napari_tilewise.runs.request import RunRequest
+    from napari_tilewise.runs.run_plan import RunPlan
+
+LARGEST = 2**20
+"""Pixels of an image that may be of one tile."""
+PLANS = 16
+"""Most plans that a process keeps."""
+
+_plans: OrderedDict[Hashable, RunPlan | None] = OrderedDict()
+_lock = threading.Lock()
+
+
+class SmallResult(NamedTuple):
+    """The output of a run of one tile."""
+
+    path: Path
+    values: MetadataDict
+    """Scalars of the recipe's steps, as the record has them."""
+
+
+def run_small(request: RunRequest, output: OutputRequest) -> SmallResult | None:
+    """Run a recipe on an image of one tile; None where the run is one for `run`.
+
+    Parameters
+    ----------
+    request
+        The recipe, its source and the resources.
+    output
+        Where the output goes.
+
+    Raises
+    ------
+    TilewiseError
+        For all that `run` raises; the destination then has no incomplete output.
+    """
+    recipe, source = request.recipe, request.source
+    if request.inputs or request.resources.workers != 1:
+        return None
+    if with_seeds(recipe, str(local_path(output.path))) is not recipe:
+        return None  # each destination has seeds of its own
+    guard = SourceGuard((source,))
+    with guard.watch(None):
+        image = open_image(source)
+        if prod(image.data.shape) > LARGEST or hasattr(image.data, "__dask_graph__"):
+            return None
+        sources = RunSources(source, {}, request.axes.names, request.axes.spatial)
+        history = record(recipe, sources, output=output.path)
+        if "not_repeatable" in history or "functions" in history:
+            return None  # no text tells its plan from another recipe's
+        plan = _plan(request, image, json.dumps(history["recipe"], sort_keys=True, default=str))
+        if plan is None:
+            return None
+        pixels = np.asarray(image.data[(slice(None),) * len(image.data.shape)])
+    pipeline = plan.pipeline.on(ArraySource(pixels))
+    plan = replace(plan, image=image, pipeline=pipeline)
+    if output.overwrite:  # what a process left there that was killed
+        _clear(output.path)
+    job = SmallRunJob(plan, replace(output, is_small=True), history, guard)
+    return SmallResult(job.compute(), scalars(pipeline.recorded()))
+
+
+def _clear(destination: Any) -> None:
+    """Remove what interrupted runs left beside a destination."""
+    with registry.unregistered():
+        forget(destination)
+    unfinished_output(destination, None)
+
+
+def _plan(request: RunRequest, image: Image, recipe: str) -> RunPlan | None:
+    """Return the plan for all images of this kind; None where they have more than one tile."""
+    data = image.data
+    kind = (
+        recipe, tuple(data.shape), str(np.dtype(data.dtype)), image.axes, image.scale, image.units,
+        image.translate, repr(request.axes),
+    )  # fmt: skip
+    with _lock:
+        if kind in _plans:
+            plan = _plans[kind]
+            if plan is None or _fits(plan, request.resources.memory):
+                _plans.move_to_end(kind)
+                return plan
+    # Nothing is read from it: planning sees shape and data type, and keeps no pixels.
+    template = np.broadcast_to(np.zeros((), data.dtype), tuple(data.shape))
+    planned = replace(image, data=template, levels=(template,))
+    plan = make_plan(replace(request, source=planned), Control())
+    if plan.executor.processes or any(len(stack.node_grid) > 1 for stack in plan.stacks):
+        plan = None
+    with _lock:
+        _plans[kind] = plan
+        while len(_plans) > PLANS:
+            _plans.popitem(last=False)
+    return plan
+
+
+def _fits(plan: RunPlan, memory: int | None) -> bool:
+    """Return whether a plan still fits a memory budget: the process has grown since it was made."""
+    budget = plan.budget
+    return memory is None or budget.total - budget.process + resident() + RUNTIME <= memory
+
+
+class SmallRunJob(RunJob):
+    """A planned run of one tile on pixels in memory."""
+
+    def compute(self) -> Path:
+        """Compute the output, write it, and return its path."""
+        output = self.output
+        kind = self._output
+        history = {**self.history, **output.record_entries}
+        if kind.is_image:
+            return self._write_at_once(history)
+        check_value(output.path, kind, overwrite=output.overwrite)
+        return self._write_value(history, None)[0]
+
+    def _write_at_once(self, history: Metadata) -> Path:
+        run_plan, last = self.plan, self.plan.last
+        writer = self._writer(history, None)
+        try:
+            for stack in run_plan.stacks:
+                stack.prepare()
+            region = tuple(slice(0, length) for length in last.shape)
+            writer.write(region, np.ascontiguousarray(last.read(region)))
+            for level in range(1, len(writer.pyramid_levels())):
+                for task in writer.pyramid_tasks(level):
+                    task()
+            writer.note(values={**history["values"], **scalars(run_plan.pipeline.recorded())})
+            return writer.finish(None)
+        except BaseException:
+            writer.abort()
+            raise
