@@ -176,8 +176,10 @@ class StoredImage:
         if not self._in_memory:
             self._write(self._path(position, version), pixels)
             return version
-        # a crop would keep its whole region alive
-        return pixels.copy() if pixels.base is not None else pixels
+        # A crop would keep its whole region alive; a view of everything would not.
+        base = pixels.base
+        is_whole = isinstance(base, np.ndarray) and base.nbytes == pixels.nbytes
+        return pixels if base is None or is_whole else pixels.copy()
 
     def _write(self, path: Path, pixels: np.ndarray) -> None:
         growing = path.with_name(f"{path.name}.{uuid4().hex[:12]}")  # another may write it too

@@ -18,8 +18,8 @@ import numpy as np
 from napari_tilewise.engine.budget import RUNTIME, resident
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.source import ArraySource
+from napari_tilewise.engine.system.allocator import keep_freed_memory
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.io.writers.values import check_value
 from napari_tilewise.provenance.record import RunSources, record, scalars
 from napari_tilewise.provenance.source_guard import SourceGuard
@@ -74,7 +74,7 @@ def run_small(request: RunRequest, output: OutputRequest) -> SmallResult | None:
     recipe, source = request.recipe, request.source
     if request.inputs or request.resources.workers != 1:
         return None
-    if with_seeds(recipe, str(local_path(output.path))) is not recipe:
+    if with_seeds(recipe, str(output.path)) is not recipe:
         return None  # each destination has seeds of its own
     guard = SourceGuard((source,))
     with guard.watch(None):
@@ -88,6 +88,7 @@ def run_small(request: RunRequest, output: OutputRequest) -> SmallResult | None:
         plan = _plan(request, image, json.dumps(history["recipe"], sort_keys=True, default=str))
         if plan is None:
             return None
+        keep_freed_memory()
         pixels = np.asarray(image.data[(slice(None),) * len(image.data.shape)])
     pipeline = plan.pipeline.on(ArraySource(pixels))
     plan = replace(plan, image=image, pipeline=pipeline)

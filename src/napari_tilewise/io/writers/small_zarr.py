@@ -7,6 +7,7 @@ small image does; the bytes on disk are the same.
 from __future__ import annotations
 
 import json
+import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -48,14 +49,23 @@ class MemoryLevel:
         self.shape = shape
         self.chunks = chunks
         self.dtype = dtype
-        self._pixels = np.empty(shape, dtype)
+        self._pixels: Array | None = None
 
     def __getitem__(self, key: Any) -> Array:
-        pixels: Array = self._pixels[key]
+        pixels: Array = self._array[key]
         return pixels
 
     def __setitem__(self, key: Region, block: Array) -> None:
-        self._pixels[key] = block
+        if self._pixels is None and block.shape == self.shape:
+            self._pixels = block  # all of it; nobody writes to it before it is on disk
+        else:
+            self._array[key] = block
+
+    @property
+    def _array(self) -> Array:
+        if self._pixels is None:
+            self._pixels = np.zeros(self.shape, self.dtype)
+        return self._pixels
 
 
 class SmallZarr(StagingZarr):
@@ -87,7 +97,7 @@ class SmallZarr(StagingZarr):
             for number, level in enumerate(self.levels):
                 self._write_level(self.staging / str(number), level)
             group = {"attributes": {**attributes, KEY: self.record}, **_GROUP}
-            (self.staging / "zarr.json").write_text(json.dumps(group, indent=2), encoding="utf-8")
+            (self.staging / "zarr.json").write_text(json.dumps(group), encoding="utf-8")
 
     def _write_level(self, folder: Path, level: MemoryLevel) -> None:
         document = _level_document(level.shape, level.chunks, level.dtype, self.stored_axes)
@@ -104,7 +114,7 @@ class SmallZarr(StagingZarr):
             if not block.view(np.uint8).any():  # an absent chunk is one of zeros
                 continue
             path = folder.joinpath("c", *map(str, position))
-            path.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(path.parent, exist_ok=True)
             path.write_bytes(codec.encode(block))
 
 

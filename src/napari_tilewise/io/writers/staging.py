@@ -111,8 +111,11 @@ def new_staging(path: Path) -> Path:
     """
     staging = path.parent / f".{path.name}{_MARK}{uuid4().hex[:12]}"
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staging.mkdir()
+        try:
+            staging.mkdir()
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staging.mkdir()
     return staging
 
 
