@@ -25,6 +25,7 @@ from napari_tilewise.operations.spec.value_specs import (
     Text,
 )
 from napari_tilewise.recipe.data import ENTRIES, STEP_ENTRIES
+from napari_tilewise.recipe.step import MOST_STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,7 +67,12 @@ def recipe_schema() -> Schema:
         "properties": {
             "version": {"const": VERSION},
             "inputs": {"type": ["array", "null"], "items": {"type": "string"}},
-            "steps": {"type": "array", "minItems": 1, "items": {"anyOf": [key, step]}},
+            "steps": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MOST_STEPS,
+                "items": {"anyOf": [key, step]},
+            },
         },
         "$defs": {name: _parameters(BUILT_IN[name]) for name in operations},
     }
