@@ -26,6 +26,17 @@ settings.register_profile("thorough", max_examples=400, **COMMON)
 settings.load_profile("quick")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[Any]:
+    """Write names that are no UTF-8 with escapes in what a test printed: xdist sends only UTF-8."""
+    report = yield
+    report.sections = [
+        (title, text.encode("utf-8", "backslashreplace").decode())
+        for title, text in report.sections
+    ]
+    return report
+
+
 @pytest.fixture(scope="session")
 def children() -> Any:
     """Return a context whose processes start at once, with everything imported."""
