@@ -6,8 +6,7 @@ import csv
 import json
 import os
 import zlib
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,6 +18,9 @@ from napari_tilewise.batches import Item, batch_journal
 from napari_tilewise.batches.tables import read_csv
 from napari_tilewise.cli import main
 from tests.io.test_formats import write
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PIXELS = np.arange(30, dtype=np.uint8).reshape(5, 6)
 
