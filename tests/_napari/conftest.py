@@ -13,9 +13,12 @@ from napari_tilewise._napari.operations_panel.operations_panel import Operations
 TIMEOUT = 30_000
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Let warnings of napari and Qt themselves pass."""
+    """Let warnings of napari and Qt themselves pass; what needs Qt needs a display."""
     for item in items:
+        if "qapp" in item.fixturenames:
+            item.add_marker(pytest.mark.gui)
         if "_napari" in str(item.path):
             item.add_marker(pytest.mark.filterwarnings("default"))
 
