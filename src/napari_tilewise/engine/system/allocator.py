@@ -12,7 +12,7 @@ from functools import cache
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Names of the options in glibc's malloc.h."""
-KEPT, LARGEST = 64 * 2**20, 16 * 2**20
+RETAINED, LARGEST = 64 * 2**20, 16 * 2**20
 """Most bytes that stay at the end of a heap, and of an array that lies there."""
 
 
@@ -24,4 +24,4 @@ def keep_freed_memory() -> None:
     option = getattr(ctypes.CDLL(None), "mallopt", None)
     if option is not None:
         option(_MMAP_THRESHOLD, LARGEST)
-        option(_TRIM_THRESHOLD, KEPT)
+        option(_TRIM_THRESHOLD, RETAINED)
