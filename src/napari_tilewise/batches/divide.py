@@ -12,8 +12,8 @@ from napari_tilewise.errors import InvalidAxes, InvalidParameter, option
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from napari_tilewise.engine.views.cropped import AxisPart
     from napari_tilewise.io.image import Image
-    from napari_tilewise.io.views.cropped import AxisPart
     from napari_tilewise.types import AxisNames
 
 Lengths: TypeAlias = "int | Sequence[int | None] | None"

@@ -15,6 +15,7 @@ import numpy as np
 from napari_tilewise import axes as _axes
 from napari_tilewise.batches.discover import discover
 from napari_tilewise.batches.divide import Division, divide
+from napari_tilewise.engine.views.cropped import AxisPart, of_remaining_axes
 from napari_tilewise.errors import (
     InvalidAxes,
     InvalidParameter,
@@ -22,9 +23,9 @@ from napari_tilewise.errors import (
     TilewiseError,
     option,
 )
+from napari_tilewise.io.cropped_image import crop_image
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.views.cropped import AxisPart, crop_image, of_remaining_axes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence, Set

@@ -22,12 +22,13 @@ from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.planes import LoopedCall, Planes
 from napari_tilewise.engine.result_axes import ResultAxis, result_axes
 from napari_tilewise.engine.session import Session
-from napari_tilewise.engine.source import PlaneView, array_source, is_dask
+from napari_tilewise.engine.source import array_source, is_dask
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.engine.tile_order import WIDEST, banded
 from napari_tilewise.engine.tile_size import choose_tile
+from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.errors import InvalidImage, InvalidParameter, InvalidParameterType
 from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.spec.docstrings import signature

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from napari_tilewise.engine.source import ChunkedSource, PlaneView
+from napari_tilewise.engine.source import ChunkedSource
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.tile_order import band_width
 from napari_tilewise.engine.tile_size import tile_over
+from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.operations.spec.operation import Kind
 
 if TYPE_CHECKING:

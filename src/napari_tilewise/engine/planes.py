@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from napari_tilewise.engine.pass_runner import PassRunner
 from napari_tilewise.engine.plane import Plane
-from napari_tilewise.engine.source import PlaneView
+from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.operations.spec.parameters import OtherImage
 
 if TYPE_CHECKING:

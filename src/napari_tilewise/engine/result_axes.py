@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_tilewise.engine.materialized import Materialized
-from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.stack import Stack
+from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.operations.spec.pixel_positions import UNMOVED, Sampling
 
 if TYPE_CHECKING:

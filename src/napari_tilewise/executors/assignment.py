@@ -31,13 +31,13 @@ from napari_tilewise.errors import (
     SourceUnreadable,
     option,
 )
+from napari_tilewise.io.axis_order import open_inputs
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from napari_tilewise.io.readers.hdf5 import dataset_location
 from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.readers.zarr_arrays import is_of_this_process
-from napari_tilewise.io.views.axis_order import open_inputs
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, recipe_images
 
 if TYPE_CHECKING:

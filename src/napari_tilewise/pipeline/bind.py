@@ -14,8 +14,8 @@ import numpy as np
 from napari_tilewise import axes as _axes
 from napari_tilewise.engine.apply import StackLayout, build
 from napari_tilewise.engine.materialized import Materialized
-from napari_tilewise.engine.source import PlaneView
 from napari_tilewise.engine.tile_size import tile_over
+from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, did_you_mean, option
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.recipe.step import SOURCE

@@ -23,12 +23,12 @@ from napari_tilewise.engine.checkpoint import Checkpoint
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.pool import sweep
+from napari_tilewise.engine.views.cropped import CroppedView
 from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.grid import extent
+from napari_tilewise.io.axis_order import align_axes, open_inputs
 from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.views.axis_order import align_axes, open_inputs
-from napari_tilewise.io.views.cropped import CroppedView
 from napari_tilewise.io.writers.create import OutputRequest
 from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
 from napari_tilewise.io.writers.output_layout import OutputLayout

@@ -32,8 +32,8 @@ from napari_tilewise.errors import InvalidImage, MemoryBudgetExceeded
 from napari_tilewise.executors import choose
 from napari_tilewise.executors.selection import AUTO, better
 from napari_tilewise.grid import Grid
+from napari_tilewise.io.axis_order import open_inputs
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.views.axis_order import open_inputs
 from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
 from napari_tilewise.operations import BUILT_IN
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, named_spatial, recipe_images

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from napari_tilewise.errors import SourceNotFound, TilewiseError, option
+from napari_tilewise.io.cropped_image import crop_image
 from napari_tilewise.io.readers.locations import file_of
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.views.cropped import crop_image
 from napari_tilewise.provenance.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from napari_tilewise.engine.views.cropped import AxisPart
     from napari_tilewise.io.image import Image
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
-    from napari_tilewise.io.views.cropped import AxisPart
     from napari_tilewise.types import PathLike
 
 Announce: TypeAlias = "Callable[[str], None]"

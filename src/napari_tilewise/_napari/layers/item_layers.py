@@ -17,9 +17,9 @@ from napari_tilewise._napari.layers import prefetch
 from napari_tilewise._napari.layers.layer_pyramids import LARGE
 from napari_tilewise._napari.widgets.wording import PLUGIN
 from napari_tilewise.batches.tables import read_csv
+from napari_tilewise.engine.views.cropped import CroppedView
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.views.cropped import CroppedView
 
 if TYPE_CHECKING:
     import threading

@@ -20,8 +20,9 @@ from napari_tilewise.engine.lazy.layers import LoneTask, PassLayer, ReadyLayer, 
 from napari_tilewise.engine.lazy.needed import PassNames
 from napari_tilewise.engine.lazy.tokens import planes_token, source_token
 from napari_tilewise.engine.materialized import Materialized
-from napari_tilewise.engine.source import ChunkedSource, PlaneView
+from napari_tilewise.engine.source import ChunkedSource
 from napari_tilewise.engine.stack import Stack
+from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.operations.spec.operation import Reduce
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.materialized import Materialized
-from napari_tilewise.engine.source import ChunkedSource, PlaneView
+from napari_tilewise.engine.source import ChunkedSource
 from napari_tilewise.engine.stack import Stack
+from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.operations.spec.parameters import OtherImage
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ import numpy as np
 from dask.base import normalize_token, tokenize
 
 from napari_tilewise.engine.lazy.dask_blocks import DaskBlocks
-from napari_tilewise.engine.source import ArraySource, ChunkedSource, PlaneView
+from napari_tilewise.engine.source import ArraySource, ChunkedSource
 from napari_tilewise.engine.stack import Stack
+from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.operations.spec.operation import Operation
 from napari_tilewise.operations.spec.parameters import Seed, is_image
 

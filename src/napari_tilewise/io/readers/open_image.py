@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from napari_tilewise.engine.views.from_zero import from_zero
 from napari_tilewise.errors import (
     InvalidParameter,
     SourceNotFound,
@@ -18,7 +19,6 @@ from napari_tilewise.errors import (
 from napari_tilewise.io.image import Image, bare, check_series
 from napari_tilewise.io.readers import hdf5, microscopes, npy, pictures, tiff
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
-from napari_tilewise.io.readers.from_zero import from_zero
 from napari_tilewise.io.readers.locations import Location, check_kind, split_location
 
 if TYPE_CHECKING:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tilewise.engine.views.transposed import TransposedView
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.types import native_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_tilewise.io.image import Image, Pixels
-    from napari_tilewise.types import Array
 
 
 def open_inputs(
@@ -72,31 +71,3 @@ def align_axes(image: Image, source: Image, axes: Sequence[str] | None) -> Image
         level_scales=(),
         level_positions=(tuple(image.translate[i] for i in order),),
     )
-
-
-class TransposedView:
-    """An array with its axes in another order, which is transposed as it is sliced.
-
-    Parameters
-    ----------
-    array
-        The array.
-    order
-        The array's axis that becomes each axis, as for `numpy.transpose`.
-    """
-
-    def __init__(self, array: Pixels, order: Sequence[int]) -> None:
-        self._array, self._order = array, tuple(order)
-        self.shape = tuple(array.shape[i] for i in self._order)
-        self.dtype = native_dtype(array.dtype)
-        chunks = getattr(array, "chunks", None)
-        self.chunks = None if chunks is None else tuple(chunks[i] for i in self._order)
-
-    @property
-    def waits(self) -> bool | None:
-        """Whether reading waits; None: unknown."""
-        return getattr(self._array, "waits", None)
-
-    def __getitem__(self, region: tuple[slice, ...]) -> Array:
-        source_region = tuple(region[self._order.index(axis)] for axis in range(len(self._order)))
-        return np.asarray(self._array[source_region]).transpose(self._order)

@@ -1,8 +1,7 @@
-"""A part of an image, one position or one window along each axis, which is read as it is sliced."""
+"""Part of an array, one position or one window along each axis, which is read as it is sliced."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, TypeVar
 
@@ -13,8 +12,7 @@ from napari_tilewise.types import native_dtype
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_tilewise.io.image import Image, Pixels
-    from napari_tilewise.types import Array, DType
+    from napari_tilewise.types import Array, ArrayLike, DType
 
 T = TypeVar("T")
 
@@ -35,7 +33,7 @@ class CroppedView:
         The source that `open_image` took, if the record of an output names it and the part.
     """
 
-    def __init__(self, array: Pixels, parts: Sequence[AxisPart], part_of: object = None) -> None:
+    def __init__(self, array: ArrayLike, parts: Sequence[AxisPart], part_of: object = None) -> None:
         self._array = array
         self.part_of = part_of
         self.parts = tuple(parts)
@@ -97,35 +95,3 @@ def of_remaining_axes(parts: Sequence[AxisPart], values: Sequence[T]) -> tuple[T
     """
     pairs = zip(parts, values, strict=True)
     return tuple(value for part, value in pairs if not isinstance(part, int))
-
-
-def crop_image(image: Image, parts: Sequence[AxisPart], name: str, source: object) -> Image:
-    """Return part of an open image, as an image.
-
-    Parameters
-    ----------
-    image
-        The whole image.
-    parts
-        The part of each of its axes.
-    name
-        Name of the part in messages.
-    source
-        The source that the image was opened from.
-    """
-    view = CroppedView(image.data, parts, source)
-    starts = (part[0] if isinstance(part, tuple) else part or 0 for part in parts)
-    calibration = zip(image.translate, starts, image.scale, strict=True)
-    positions = [origin + start * size for origin, start, size in calibration]
-    return replace(
-        image,
-        data=view,
-        axes=of_remaining_axes(parts, image.axes) if image.axes else (),
-        scale=of_remaining_axes(parts, image.scale),
-        units=of_remaining_axes(parts, image.units),
-        levels=(view,),
-        level_scales=(),
-        level_positions=(of_remaining_axes(parts, positions),),
-        name=name,
-        format="array",  # no file holds the part alone
-    )
