@@ -16,9 +16,12 @@ import pytest
 import zarr
 from distributed import Client, LocalCluster
 from skimage import data, exposure, filters, measure
+from zarr.storage import LocalStore
 
 import napari_tilewise as tw
+from napari_tilewise.engine.system import source_files
 from napari_tilewise.engine.system.cache import shared_cache
+from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from tests.sources import LoggedArray
 
 if TYPE_CHECKING:
@@ -93,7 +96,7 @@ def without_cache(client: Client) -> Iterator[None]:
         client.run(_capacity, next(iter(before.values())))
 
 
-LARGE = {"max_size": 64}
+BINARY = {"morphology.skeletonize", "measure.label", "morphology.remove_small_objects"}
 CASES: list[tuple[str, dict[str, Any], int]] = [
     # the operation, its parameters, its passes before the last
     ("exposure.adjust_gamma", {"gamma": 0.5}, 0),
@@ -105,12 +108,16 @@ CASES: list[tuple[str, dict[str, Any], int]] = [
     ("transform.resize", {"output_shape": (100, 300)}, 1),
     ("morphology.local_maxima", {}, 1),
     ("morphology.skeletonize", {}, 1),
+    ("measure.label", {}, 1),
+    ("morphology.remove_small_objects", {"max_size": 64}, 1),
     ("feature.peak_local_max", {"min_distance": 5}, 2),
 ]
 
 
+@pytest.mark.parametrize("by_chunk", [False, True], ids=["large tiles", "a tile per chunk"])
 @pytest.mark.parametrize(("name", "params", "passes"), CASES)
 def test_reads_do_not_grow_with_the_number_of_chunks(
+    by_chunk: bool,
     name: str,
     params: dict[str, Any],
     passes: int,
@@ -118,23 +125,14 @@ def test_reads_do_not_grow_with_the_number_of_chunks(
     scheduler: str,
     tmp_path: Path,
 ) -> None:
-    pixels = image > 120 if name == "morphology.skeletonize" else image
+    pixels = image > 120 if name in BINARY else image
     expected = tw.apply(name, pixels, **params)
     for count in CHUNKS:
         source = logged(pixels, count, tmp_path)
-        result = tw.apply(name, source, tiles=SIZE // 2, **params)
+        tiles = source.chunks[0] if by_chunk else SIZE // 2
+        result = tw.apply(name, source, tiles=tiles, **params)
         np.testing.assert_array_equal(np.asarray(result), expected)
         assert source.reads() <= passes + FINAL
-
-
-@pytest.mark.parametrize("count", CHUNKS)
-def test_small_tiles_share_what_they_read(
-    count: int, image: np.ndarray, scheduler: str, tmp_path: Path
-) -> None:
-    source = logged(image, count, tmp_path)
-    smooth = tw.apply("filters.gaussian", source, sigma=2, tiles=source.chunks[0])
-    np.testing.assert_array_equal(smooth.compute(), filters.gaussian(image, sigma=2))
-    assert source.reads() <= FINAL
 
 
 @pytest.mark.parametrize("count", CHUNKS)
@@ -214,6 +212,54 @@ def test_operations_share_the_statistics_of_their_source(
     assert results == tuple(tw.apply(name, pixels) for name in names)
     passes = 1 if dtype == "u1" else 2
     assert source.reads() <= passes
+
+
+class _CountedStore(LocalStore):
+    """A local store that counts the chunks that are read."""
+
+    reads = 0
+
+    async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        type(self).reads += "/c/" in f"/{key}"
+        return await super().get(key, *args, **kwargs)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+@pytest.mark.parametrize("is_looped", [False, True])
+def test_later_calls_find_the_statistics_of_a_source_that_did_not_change(
+    dtype: str,
+    is_looped: bool,
+    image: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source_files, "SETTLED", 0)
+    monkeypatch.setattr(_CountedStore, "reads", 0)
+    pixels = image.astype(dtype)
+    pixels = np.stack([pixels, pixels // 2]) if is_looped else pixels
+    chunks = (1, 64, 64)[-pixels.ndim :]
+    where: dict[str, Any] = {"spatial": "yx", "axes": "tyx"} if is_looped else {}
+    folder = tmp_path / "image.zarr"
+    zarr.create_array(folder, data=pixels, chunks=chunks)
+
+    def threshold(name: str, *, lazy: bool) -> tuple[Any, int]:
+        shared_cache().clear()
+        _CountedStore.reads = 0
+        array = zarr.open_array(_CountedStore(folder, read_only=True), mode="r")
+        source = array if lazy else CheckedArray(array, "image")
+        value = tw.apply(name, source, tiles=64, **where)
+        return np.asarray(value), _CountedStore.reads
+
+    names = ("filters.threshold_otsu", "filters.threshold_isodata")
+    for number, name in enumerate((*names, *names)):
+        value, reads = threshold(name, lazy=number % 2 == 0)
+        np.testing.assert_array_equal(value, tw.apply(name, pixels, **where))
+        assert (reads > 0) == (number == 0)
+    changed = zarr.open_array(folder, mode="r+")
+    changed[(0,) * (pixels.ndim - 1) + (slice(0, 32),)] = 255
+    value, reads = threshold(names[0], lazy=True)
+    np.testing.assert_array_equal(value, tw.apply(names[0], changed[...], **where))
+    assert reads > 0
 
 
 def test_the_same_call_on_the_same_source_has_the_same_keys(

@@ -59,13 +59,21 @@ class PassRunner:
         The operation, its images and its tiles.
     key
         The plane, as all processes that compute it know it.
+    retained
+        Returns what earlier calls computed of the same image, where there is such.
     """
 
-    def __init__(self, plane: Plane, key: PlaneKey) -> None:
+    def __init__(
+        self,
+        plane: Plane,
+        key: PlaneKey,
+        retained: Callable[[], Statistics | None] = lambda: None,
+    ) -> None:
         self.plane = plane
         self.key = key
         self.statistics: Statistics | None = None
         """What other operations on the same image may have computed."""
+        self._retained = retained
         self._pool: WorkerPool | None = None
         self._lock = threading.RLock()
         self._plan: Plan | None = None
@@ -257,22 +265,25 @@ class PassRunner:
         step = self._passes[number]
         if isinstance(step, Sweep):
             return SweepRunner(self.plane, step, number).run()
-        if self.statistics is not None and step.share is not None:
-            name = (self.key[1], step.share)
-            compute = partial(self._saved_or_reduced, step, number)
-            return self.statistics.get(name, number, compute)
-        return self._saved_or_reduced(step, number)
-
-    def _saved_or_reduced(self, step: Reduce, number: int) -> Any:
         name, checkpoint = self._checkpoint_name(step, number), self.plane.session.checkpoint
         if checkpoint is None or name is None:
-            return self._reduced(step, number)
+            return self._shared_or_reduced(step, number)
         saved = checkpoint.load(name)
         if saved is not None:
             return saved[0]
-        result = self._reduced(step, number)
+        result = self._shared_or_reduced(step, number)
         checkpoint.save(name, result)
         return result
+
+    def _shared_or_reduced(self, step: Reduce, number: int) -> Any:
+        """Return the result of a reduction; what other operations computed, where they did."""
+        compute = partial(self._reduced, step, number)
+        if step.share is None:
+            return compute()
+        statistics = self.statistics or self._retained()
+        if statistics is None:
+            return compute()
+        return statistics.get((self.key[1], step.share), number, compute)
 
     def _checkpoint_name(self, reduction: Reduce, number: int) -> str | None:
         """Return the checkpoint's name of a reduction, which tells forms of its result apart."""

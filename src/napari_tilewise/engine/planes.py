@@ -15,6 +15,8 @@ from weakref import WeakValueDictionary
 
 from napari_tilewise.engine.pass_runner import PassRunner
 from napari_tilewise.engine.plane import Plane
+from napari_tilewise.engine.source import pixels_token
+from napari_tilewise.engine.system.prepared import retained_statistics
 from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.operations.spec.parameters import OtherImage
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.source import Source
+    from napari_tilewise.engine.system.prepared import SharedStatistics
     from napari_tilewise.grid import Position
     from napari_tilewise.operations.spec.operation import Call
 
@@ -82,6 +85,7 @@ class Planes:
         self.session = session
         self._lock = threading.Lock()
         self._runners: dict[Position, PassRunner] = {}
+        self._pixels: str | None = None
         _planes[self.key] = self
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -122,8 +126,18 @@ class Planes:
                     self.session,
                     None if step is None else (step, index),
                 )
-                self._runners[index] = PassRunner(plane, (self.key, index))
+                self._runners[index] = PassRunner(plane, (self.key, index), self.statistics)
             return self._runners[index]
+
+    def statistics(self) -> SharedStatistics | None:
+        """Return what was computed of the same pixels; None where nothing tells that they are."""
+        with self._lock:
+            if self._pixels is None:
+                self._pixels = pixels_token(self.source) or ""
+        if not self._pixels:
+            return None
+        call = self.looped.call
+        return retained_statistics(f"{self._pixels}-{self.looped.loops}-{call.channel_axis}")
 
     def _part(self, source: Source, index: Position, name: str | None = None) -> Source:
         whole = self.source.shape

@@ -18,6 +18,7 @@ import numpy as np
 from napari_tilewise.engine.system.cache import ChunkCache, shared_cache
 from napari_tilewise.engine.system.machine_chunks import MachineChunks, machine_chunks
 from napari_tilewise.engine.system.prepared import is_child_process
+from napari_tilewise.engine.system.source_files import files_token
 from napari_tilewise.errors import InvalidImage, SourceUnreadable, TilewiseError
 from napari_tilewise.grid import Grid, Region, extent, format_region, intersect, within
 from napari_tilewise.types import native_dtype, with_dtype
@@ -228,6 +229,17 @@ def array_source(array: Any, cache: ChunkCache | None = None) -> Source:
             "anything with shape, dtype and slicing."
         )
     return ChunkedSource(array, cache)
+
+
+def pixels_token(source: Source) -> str | None:
+    """Return a token that is equal only for equal pixels; None where nothing cheap tells that.
+
+    Parameters
+    ----------
+    source
+        The source.
+    """
+    return files_token(source.array) if isinstance(source, ChunkedSource) else None
 
 
 def chunk_lengths(array: Any) -> tuple[int, ...]:

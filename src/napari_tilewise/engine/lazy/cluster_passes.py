@@ -191,15 +191,15 @@ class _ClusterStatistics:
 
     def __init__(self, workers: WorkerTasks, shared: SharedStatistics, index: Position) -> None:
         self._workers, self._shared, self._index = workers, shared, index
-        self._futures: list[Any] = []
 
     def get(self, name: Hashable, number: int, compute: Callable[[], Any]) -> Any:
         workers = self._workers
         done = workers.done_before(self._index, number)
         key = f"tilewise-statistic-{self._shared.key}-{tokenize(name)}"
         future = workers.client.submit(_statistic, workers.work, done, self._index, number, key=key)
-        self._futures.append(future)
-        return future.result()
+        result = future.result()
+        _retained.add(key, future, sizeof(result))
+        return result
 
 
 def _statistic(

@@ -51,9 +51,15 @@ def result(planes: Planes, number: int | None) -> Stack:
     return Stack(planes, number)
 
 
-def statistics() -> SharedStatistics:
-    """Return where operations on one image share what they compute of it."""
-    return SharedStatistics(uuid4().hex)
+def statistics(planes: Planes) -> SharedStatistics:
+    """Return where operations on one image share what they compute of it.
+
+    Parameters
+    ----------
+    planes
+        One of the operations.
+    """
+    return planes.statistics() or SharedStatistics(uuid4().hex)
 
 
 def prepare(

@@ -167,7 +167,7 @@ class _Graph:
         token = tokenize(source_token(planes.source), loops, call.channel_axis)
         name = f"tilewise-statistics-{token}"
         if name not in self._layers:
-            self.add_task(name, graph_tasks.statistics, [])
+            self.add_task(name, graph_tasks.statistics, [self._operation(planes)])
         return name
 
     def _passes_of_source(self, source: Source) -> list[str]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import pickle
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from napari_tilewise.grid import Position
+
+MOST_RETAINED, MOST_BYTES = 64, 2**25
+"""Number of images whose statistics a process keeps for later calls, and their bytes."""
+LARGEST_RETAINED = 2**20
+"""Bytes of a result from which on their sum is looked at."""
 
 PlaneKey = tuple[str, "Position"]
 """An operation on an image, and the plane's position along the looped axes."""
@@ -108,6 +115,12 @@ class SharedStatistics:
         """Pickle the key: all copies in a process are one."""
         return _shared_statistics, (self.key,)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the results."""
+        with self._lock:
+            return sum(once.nbytes for once in self._results.values())
+
     def get(self, name: Hashable, number: int, compute: Callable[[], Any]) -> Any:
         """Return a result, computed when it is first asked for.
 
@@ -122,7 +135,10 @@ class SharedStatistics:
         """
         with self._lock:
             once = self._results.setdefault(name, _Once())
-        return once.get(compute)
+        result = once.get(compute)
+        if once.nbytes > LARGEST_RETAINED:
+            _forget_beyond_room()
+        return result
 
 
 class _Once:
@@ -131,15 +147,20 @@ class _Once:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._values: list[Any] = []
+        self.nbytes = 0
 
     def get(self, compute: Callable[[], Any]) -> Any:
         with self._lock:
             if not self._values:
                 self._values.append(compute())
+                self.nbytes = len(pickle.dumps(self._values[0]))
             return copy.deepcopy(self._values[0])  # plans may change what they receive
 
 
 _statistics: WeakValueDictionary[str, SharedStatistics] = WeakValueDictionary()
+
+
+_retained: OrderedDict[str, SharedStatistics] = OrderedDict()
 
 
 def _shared_statistics(key: str) -> SharedStatistics:
@@ -148,6 +169,32 @@ def _shared_statistics(key: str) -> SharedStatistics:
         if statistics is None:
             statistics = _statistics[key] = SharedStatistics(key)
         return statistics
+
+
+def retained_statistics(key: str) -> SharedStatistics:
+    """Return where operations on an image share what they compute of it, for later calls too.
+
+    Parameters
+    ----------
+    key
+        Tells apart images, and states of them: equal keys mean equal pixels.
+    """
+    statistics = _shared_statistics(key)
+    with _lock:
+        _retained[key] = statistics
+        _retained.move_to_end(key)
+    _forget_beyond_room()
+    return statistics
+
+
+def _forget_beyond_room() -> None:
+    """Keep the last statistics, as far as they are few and small."""
+    with _lock:
+        while _retained and (
+            len(_retained) > MOST_RETAINED
+            or sum(statistics.nbytes for statistics in _retained.values()) > MOST_BYTES
+        ):
+            _retained.popitem(last=False)
 
 
 def is_child_process() -> bool:

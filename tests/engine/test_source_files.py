@@ -1,0 +1,90 @@
+"""Tokens of the files behind an array: equal ones only for equal pixels."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import zarr
+from zarr.storage import MemoryStore
+
+from napari_tilewise.engine.system import prepared, source_files
+from napari_tilewise.engine.system.prepared import retained_statistics
+from napari_tilewise.engine.system.source_files import files_token
+from napari_tilewise.io.readers.checked_arrays import checked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PIXELS = np.arange(64, dtype="u1").reshape(8, 8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(source_files, "SETTLED", 0)
+    zarr.create_array(tmp_path / "a.zarr", data=PIXELS, chunks=(4, 4))
+    return tmp_path / "a.zarr"
+
+
+def token(folder: Path) -> str | None:
+    return files_token(zarr.open_array(folder, mode="r"))
+
+
+def test_a_token_stays_as_long_as_the_files_do(folder: Path) -> None:
+    first = token(folder)
+    assert first is not None
+    assert first == token(folder) == files_token(checked(zarr.open_array(folder, mode="r"), "a"))
+
+
+@pytest.mark.parametrize("change", ["pixels", "removed", "time", "fill value", "moved"])
+def test_a_token_changes_with_the_files(change: str, folder: Path) -> None:
+    first, chunk = token(folder), folder / "c" / "0" / "1"
+    if change == "pixels":
+        zarr.open_array(folder, mode="r+")[0, 7] = 9
+    elif change == "removed":
+        chunk.unlink()
+    elif change == "time":
+        os.utime(chunk, ns=(0, 0))
+    elif change == "fill value":
+        document = folder / "zarr.json"
+        document.write_text(document.read_text().replace('"fill_value": 0', '"fill_value": 7'))
+    else:
+        folder = folder.rename(folder.with_name("b.zarr"))
+    assert token(folder) not in (first, None)
+
+
+def test_what_cannot_be_told_cheaply_has_no_token(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert files_token(PIXELS) is None
+    assert files_token(zarr.create_array(MemoryStore(), data=PIXELS)) is None
+    monkeypatch.setattr(source_files, "MOST_FILES", 3)
+    assert token(folder) is None
+
+
+def test_files_of_a_moment_ago_have_no_token(tmp_path: Path) -> None:
+    zarr.create_array(tmp_path / "a.zarr", data=PIXELS)
+    assert token(tmp_path / "a.zarr") is None
+
+
+def test_a_process_keeps_the_last_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared, "LARGEST_RETAINED", 0)
+    monkeypatch.setattr(prepared, "MOST_BYTES", 3000)
+    computed: list[str] = []
+
+    def count(key: str, nbytes: int) -> None:
+        def compute() -> bytes:
+            computed.append(key)
+            return bytes(nbytes)
+
+        retained_statistics(key).get("histogram", 0, compute)
+
+    for key in ("a", "b", "a", "b"):
+        count(key, 1000)
+    assert computed == ["a", "b"]
+    count("c", 1000)  # beyond the room with the others
+    count("b", 1000)
+    count("a", 1000)
+    assert computed == ["a", "b", "c", "a"]
