@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import zarr
 from skimage import data
@@ -12,8 +13,9 @@ from skimage import data
 import napari_tilewise as tw
 from napari_tilewise.errors import MemoryBudgetExceeded
 from napari_tilewise.operations.spec.operation import Operation
+from napari_tilewise.pipeline import bind
 from napari_tilewise.pipeline.apply_recipe import apply_recipe
-from napari_tilewise.pipeline.bind import Pipeline
+from napari_tilewise.runs.tile_time import WORTHWHILE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,27 +25,27 @@ STEPS = [("filters.gaussian", {"sigma": 2}), "filters.threshold_otsu", "measure.
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Count how often parameters are bound, and pipelines built."""
+    """Count how often parameters are bound, and steps built."""
     calls: Counter[str] = Counter()
 
-    def counted(owner: type, name: str) -> None:
-        method = getattr(owner, name)
+    def counted(owner: Any, name: str) -> None:
+        function = getattr(owner, name)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            calls[owner.__name__] += 1
-            return method(*args, **kwargs)
+            calls[name] += 1
+            return function(*args, **kwargs)
 
         monkeypatch.setattr(owner, name, call)
 
     counted(Operation, "bind")
-    counted(Pipeline, "__init__")
+    counted(bind, "build")
     return calls
 
 
 def assert_bound_once(calls: Counter[str]) -> None:
     """Tell that each of the steps was bound once, and the pipeline built twice at most."""
-    assert calls["Operation"] == len(STEPS)
-    assert 1 <= calls["Pipeline"] <= 2
+    assert calls["bind"] == len(STEPS)
+    assert len(STEPS) <= calls["build"] <= 2 * len(STEPS)
 
 
 @pytest.fixture
@@ -71,6 +73,16 @@ def test_a_run(calls: Counter[str], source: str, tmp_path: Path) -> None:
     assert_bound_once(calls)
 
 
+def test_a_run_of_an_image_whose_pace_is_measured(calls: Counter[str], tmp_path: Path) -> None:
+    path = str(tmp_path / "large.zarr")
+    pixels = np.tile(data.coins(), (3, 3))
+    assert pixels.size > WORTHWHILE
+    zarr.create_array(path, data=pixels, chunks=(256, 256))
+    tw.run(STEPS, path, tmp_path / "labels.ome.zarr")
+    assert_bound_once(calls)
+    assert calls["build"] == 2 * len(STEPS)  # for the image, and for the window that is timed
+
+
 def test_a_recipe_in_memory(calls: Counter[str]) -> None:
     apply_recipe(tw.Recipe(STEPS), data.coins())
     assert_bound_once(calls)
@@ -80,4 +92,4 @@ def test_a_recipe_binds_nothing_for_further_images(calls: Counter[str]) -> None:
     recipe = tw.Recipe(STEPS)
     for image in (data.coins(), data.camera()):
         apply_recipe(recipe, image)
-    assert calls["Operation"] == len(STEPS)
+    assert calls["bind"] == len(STEPS)

@@ -1,6 +1,7 @@
 """Tiles follow time as well as memory, and those of a begun run stay what they are."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,10 +29,7 @@ def pace(monkeypatch):
     """Return a function that sets how long every pixel takes."""
 
     def set_pace(seconds):
-        def timed(pipeline, images, pixels, cancel):
-            return pixels, pixels * seconds
-
-        monkeypatch.setattr(tile_time, "_timed", timed)
+        monkeypatch.setattr(tile_time, "_seconds_per_pixel", lambda *_: seconds)
 
     return set_pace
 
@@ -83,6 +81,23 @@ def test_a_busy_machine_does_not_change_the_layout_of_an_output(source, pace):
 )  # fmt: skip
 def test_every_kind_is_measured_on_a_window_or_not_at_all(step, source):
     assert planned(source, step).tile  # at once, whatever the size of the result
+
+
+@pytest.mark.parametrize("seconds", [1e-6, 0.01, 0.05])
+def test_a_window_is_left_as_soon_as_its_pace_is_known(seconds, source, monkeypatch):
+    """The clock goes on by so many seconds per 64 x 64 pixels that are computed."""
+    clock, pixels = [0.0], []
+
+    @tw.operation(dtype="same")
+    def slow(image):
+        clock[0] += seconds * image.size / tile_time.TILE
+        pixels.append(image.size)
+        return image.copy()
+
+    monkeypatch.setattr(tile_time, "time", SimpleNamespace(thread_time=lambda: clock[0]))
+    assert planned(source, "test_tile_time.slow").tile
+    assert clock[0] <= 2 * tile_time.LONG + seconds
+    assert max(pixels) == (tile_time.WINDOW if 16 * seconds < tile_time.LONG else tile_time.TILE)
 
 
 def test_the_tiles_of_a_begun_run_stay(source, pace, tmp_path):

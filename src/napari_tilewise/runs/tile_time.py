@@ -6,23 +6,27 @@ for a non-local mean as for a Gaussian, which is a thousand times faster.
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
 from dataclasses import dataclass, replace
-from math import prod
+from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.engine.control import Control
+from napari_tilewise.engine.events import PassStarted, TileDone
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import Cancelled, TilewiseError
+from napari_tilewise.grid import Grid
 from napari_tilewise.operations.spec.kinds import Kind
 from napari_tilewise.pipeline.bind import bind_recipe
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Sequence
 
+    from napari_tilewise.engine.events import Event
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.grid import Region
     from napari_tilewise.pipeline.bind import Pipeline, RecipeImages
@@ -33,14 +37,16 @@ SHORTEST = 0.25
 """Seconds that a tile may take however short the run is."""
 STEPS = 32
 """Tiles that a run consists of at least, unless they would be shorter than that."""
-SAMPLES = (2**12, 2**16)
-"""Pixels of the windows that are computed."""
+WINDOW = 2**16
+"""Pixels of the window that is computed."""
+TILE = 2**12
+"""Pixels of the tiles that show first whether a window takes long."""
 WORTHWHILE = 2**18
 """Pixels of an image below which nothing is measured."""
 CHEAP = 64 * 2**20
 """Bytes of a chunk above which nothing is read only to measure."""
-LONG = 0.6
-"""Seconds that the second window must not be expected to take."""
+LONG = 0.15
+"""Seconds after which the tiles that a window consists of have shown enough."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class TilePace:
 def measure_pace(
     pipeline: Pipeline, images: RecipeImages, cancel: threading.Event | None
 ) -> TilePace | None:
-    """Return what a pixel of the result takes; None where windows cannot tell it.
+    """Return what a pixel of the result takes; None where a window cannot tell it.
 
     Parameters
     ----------
@@ -99,25 +105,104 @@ def measure_pace(
     """
     if not _is_measurable(pipeline, images.source):
         return None
-    measured: list[tuple[int, float]] = []
+    halo = sum(max((h for pair in stack.halo for h in pair), default=0) for stack in pipeline.order)
     try:
-        for pixels in SAMPLES:
-            window = _window(pipeline.order[0], images, pixels)
-            size, seconds = _timed(pipeline, window, pixels, cancel)
-            # Modules are imported once.
-            seconds = min(seconds, _timed(pipeline, window, pixels, cancel)[1])
-            measured.append((size, seconds))
-            if seconds * SAMPLES[1] / pixels > LONG:
-                break
+        seconds = _seconds_per_pixel(pipeline, images, halo, cancel)
     except Cancelled:
         raise
     except (TilewiseError, OSError):
         return None  # the run itself says what is wrong, if the image is not just too small
-    halo = sum(max((h for pair in stack.halo for h in pair), default=0) for stack in pipeline.order)
-    (first, before), (last, after) = measured[0], measured[-1]
-    if last == first:
-        return TilePace(before / first, halo)
-    return TilePace(max(0.0, after - before) / (last - first), halo)
+    return TilePace(seconds, halo)
+
+
+def _seconds_per_pixel(
+    pipeline: Pipeline, images: RecipeImages, halo: int, cancel: threading.Event | None
+) -> float:
+    """Return the seconds of this thread's processor that a pixel of the result takes.
+
+    A window is bound, once, and computed in small tiles, then at one go unless it takes long. What
+    other programs take of the machine must not decide about the layout of an output, so that it is
+    the processor's time; this thread alone computes.
+    """
+    stopwatch = _Stopwatch(cancel)
+    session = Session(1, Control(progress=stopwatch, cancel=stopwatch.stop))
+    window = bind_recipe(pipeline.recipe, _window(pipeline.order[0], images), session)
+    side = max(1, round(TILE ** (1 / max(1, window.last.call.ndim))))
+    tiles = (side,) * window.last.call.ndim
+    modules = -1
+    while modules != len(sys.modules):  # modules are imported once
+        modules = len(sys.modules)
+        stopwatch.start(LONG)
+        try:
+            _compute(window.with_layout(tiles).last, side, stopwatch)
+        except Cancelled:
+            if cancel is not None and cancel.is_set():
+                raise
+    lengths = window.last.call.spatial_shape
+    if stopwatch.stop.is_set():
+        repeated = prod(min(n, side + 2 * halo) / min(n, side) for n in lengths)
+        return stopwatch.seconds / float(repeated * prod(lengths))
+    stopwatch.start()
+    started = time.thread_time()
+    pixels = _compute(window.with_layout(lengths).last, max(lengths), stopwatch)
+    return (time.thread_time() - started) / pixels
+
+
+class _Stopwatch:
+    """Listens to passes: times their tiles, and stops them after some seconds.
+
+    Parameters
+    ----------
+    cancel
+        Set by the caller to stop.
+    """
+
+    def __init__(self, cancel: threading.Event | None) -> None:
+        self.stop = threading.Event()
+        """Stops the passes."""
+        self._cancel = cancel
+        self._passes: list[_TimedPass] = []
+        self._end = inf
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that all tiles of the passes take, where some of them are done."""
+        return sum(part.seconds * part.tiles / part.done for part in self._passes if part.done)
+
+    def start(self, limit: float = inf) -> None:
+        """Start anew, to stop after so many seconds."""
+        self.stop.clear()
+        self._passes.clear()
+        self._end = time.thread_time() + limit
+
+    def begin(self, tiles: int) -> None:
+        """Begin a pass of so many tiles."""
+        self._passes.append(_TimedPass(tiles, time.thread_time()))
+
+    def tile_done(self) -> None:
+        """Note a tile of the pass that began last."""
+        now, current = time.thread_time(), self._passes[-1]
+        current.done += 1
+        current.seconds = now - current.started
+        if now > self._end or (self._cancel is not None and self._cancel.is_set()):
+            self.stop.set()
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, PassStarted):
+            self.begin(event.tiles)
+        elif isinstance(event, TileDone):
+            self.tile_done()
+
+
+@dataclass
+class _TimedPass:
+    """Tiles of a pass."""
+
+    tiles: int
+    started: float
+    done: int = 0
+    seconds: float = 0.0
+    """Of the tiles that are done."""
 
 
 def _is_measurable(pipeline: Pipeline, source: Any) -> bool:
@@ -130,12 +215,12 @@ def _is_measurable(pipeline: Pipeline, source: Any) -> bool:
     return chunks is None or prod(chunks) * np.dtype(source.dtype).itemsize <= CHEAP
 
 
-def _window(first: Stack, images: RecipeImages, pixels: int) -> RecipeImages:
+def _window(first: Stack, images: RecipeImages) -> RecipeImages:
     """Return the images of a recipe cut down to a window in the middle of one plane."""
     shape = first.source.shape
     plane = [axis for axis in range(len(shape)) if axis not in first.loops]
     spatial = [plane[axis] for axis in first.call.spatial_axes]
-    side = max(1, round(pixels ** (1 / len(spatial))))
+    side = max(1, round(WINDOW ** (1 / len(spatial))))
     chunks = first.source.chunks or (1,) * len(shape)
     box = [slice(0, 1) if axis in first.loops else slice(0, n) for axis, n in enumerate(shape)]
     for axis in spatial:
@@ -154,25 +239,22 @@ def _cut(image: Any, boxes: dict[tuple[int, ...], Region]) -> Any:
     return image if box is None else np.asarray(image[box])
 
 
-def _timed(
-    pipeline: Pipeline, images: RecipeImages, pixels: int, cancel: threading.Event | None
-) -> tuple[int, float]:
-    """Return how many pixels of the result of a window were computed, and in how many seconds.
-
-    Seconds of this thread's processor, which alone computes: what other programs take of the
-    machine at this moment must not decide about the layout of an output.
-    """
-    last = bind_recipe(pipeline.recipe, images, Session(1, Control(cancel=cancel))).last
-    started = time.thread_time()
+def _compute(last: Stack, side: int, stopwatch: _Stopwatch) -> int:
+    """Compute the result of a window, an image in boxes of a side; return its pixels."""
+    spatial_shape = last.call.spatial_shape
     if not last.is_image:
         last.value()
-        return prod(last.call.spatial_shape), time.thread_time() - started
-    side = max(1, round(pixels ** (1 / max(1, last.call.ndim))))
+        return prod(spatial_shape)
     spatial = set(last.spatial_of(range(len(last.shape))))
-    box = tuple(
-        slice(0, min(n, side)) if axis in spatial else slice(0, n)
-        for axis, n in enumerate(last.shape)
+    shape = tuple(
+        min(n, max(spatial_shape)) if axis in spatial else n for axis, n in enumerate(last.shape)
     )
-    last.read(box)
-    seconds = time.thread_time() - started
-    return max(1, prod(box[axis].stop for axis in spatial)), seconds
+    boxes = Grid(shape, tuple(side if axis in spatial else n for axis, n in enumerate(shape)))
+    last.prepare(tuple(slice(0, n) for n in shape))
+    stopwatch.begin(len(boxes))
+    for position in boxes.positions():
+        last.read(boxes.region(position))
+        stopwatch.tile_done()
+        if stopwatch.stop.is_set():
+            raise Cancelled("Cancelled.")
+    return max(1, int(prod(shape[axis] for axis in spatial)))
