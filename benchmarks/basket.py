@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy import ndimage as ndi
-from skimage import data, morphology
+from _cases import Case, planes, volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,81 +29,6 @@ REPOSITORY = Path(__file__).parents[1]
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 CAP = 20.0
 """Largest ratio that counts in the second mean."""
-
-
-class Case(NamedTuple):
-    """What is measured."""
-
-    name: str
-    label: str
-    image: np.ndarray
-    params: dict[str, Any]
-
-
-def photograph(size: int) -> np.ndarray:
-    """Return a real picture, repeated and mirrored to the size, with a little noise."""
-    coins = data.coins()
-    pads = [(0, max(0, size - n)) for n in coins.shape]
-    grey = np.pad(coins, pads, mode="symmetric")[:size, :size]
-    noise = np.random.default_rng(0).normal(0, 4, grey.shape)
-    return np.clip(grey + noise, 0, 255).astype(np.uint8)
-
-
-def cases(size: int) -> Iterator[Case]:
-    """Yield the basket: operation, label, image, parameters."""
-    u1 = photograph(size)
-    u2, f4 = u1.astype(np.uint16) * 257, (u1 / 255).astype(np.float32)
-    smooth = ndi.gaussian_filter(f4, 2)
-    mask = smooth > 0.45
-    labels = ndi.label(mask)[0]
-    half, quarter = np.s_[: size // 2, : size // 2], np.s_[: size // 4, : size // 4]
-    length = max(16, size // 16)
-    volume = np.stack([np.roll(f4[:length, :length], z, 0) for z in range(length)])
-    disk, box = morphology.disk(7), np.ones((5, 5), np.uint8)
-    yield Case("filters.gaussian", "uint16", u2, {"sigma": 2})
-    yield Case("filters.gaussian", "float32", f4, {"sigma": 2})
-    yield Case("filters.gaussian", "float32 3-D", volume, {"sigma": 2})
-    yield Case("filters.difference_of_gaussians", "float32", f4, {"low_sigma": 1, "high_sigma": 4})
-    yield Case("filters.unsharp_mask", "float32", f4, {"radius": 2})
-    yield Case("filters.median", "uint8 5x5", u1, {"footprint": box})
-    yield Case("filters.median", "uint8 disk 7", u1[half], {"footprint": disk})
-    yield Case("filters.rank.mean", "uint8 disk 7", u1, {"footprint": disk})
-    yield Case("filters.rank.median", "uint8 disk 7", u1, {"footprint": disk})
-    yield Case("filters.sobel", "uint8", u1, {})
-    yield Case("filters.scharr", "float32", f4, {})
-    yield Case("filters.sato", "float32", f4[half], {"sigmas": (1, 2), "black_ridges": False})
-    yield Case("filters.frangi", "float32", f4[half], {"sigmas": (1, 2), "black_ridges": False})
-    yield Case("filters.threshold_local", "uint8", u1, {"block_size": 35})
-    yield Case("filters.threshold_sauvola", "uint8", u1, {"window_size": 25})
-    yield Case("filters.threshold_otsu", "uint16", u2, {})
-    yield Case("filters.apply_hysteresis_threshold", "float32", f4, {"low": 0.4, "high": 0.7})
-    yield Case("exposure.equalize_hist", "uint8", u1, {})
-    yield Case("exposure.equalize_adapthist", "uint8", u1, {})
-    yield Case("morphology.erosion", "uint8 disk 7", u1, {"footprint": disk})
-    yield Case("morphology.opening", "uint8 disk 7", u1, {"footprint": disk})
-    yield Case("morphology.white_tophat", "uint8 disk 7", u1, {"footprint": disk})
-    yield Case("restoration.rolling_ball", "uint8 r25", u1[quarter], {"radius": 25})
-    yield Case("restoration.denoise_tv_chambolle", "float32", f4, {})
-    yield Case("restoration.denoise_nl_means", "float32", f4[quarter], {"patch_distance": 7})
-    yield Case("restoration.denoise_bilateral", "float32", f4[quarter], {"sigma_spatial": 2})
-    yield Case("measure.label", "mask", mask, {})
-    yield Case("measure.label", "uint8", mask.view(np.uint8), {})
-    yield Case("morphology.remove_small_objects", "mask", mask, {})
-    yield Case("morphology.remove_small_holes", "mask", mask, {})
-    columns = ("label", "area", "centroid", "bbox", "mean_intensity")
-    params = {"intensity_image": u2, "properties": columns}
-    yield Case("measure.regionprops_table", "uint16", labels, params)
-    yield Case("morphology.local_maxima", "uint8", u1, {})
-    yield Case("morphology.local_maxima", "float32", smooth, {})
-    yield Case("morphology.skeletonize", "mask", mask, {})
-    yield Case("feature.canny", "float32", f4, {"sigma": 2})
-    yield Case("feature.peak_local_max", "float32", smooth, {"min_distance": 5})
-    yield Case("feature.hog", "float32", f4, {})
-    yield Case("transform.rescale", "float32", f4, {"scale": 0.5, "anti_aliasing": True})
-    yield Case("segmentation.expand_labels", "int32", labels, {"distance": 5})
-    seeds = ndi.label(morphology.local_minima(ndi.gaussian_filter(f4, 3)))[0]
-    yield Case("segmentation.watershed", "float32", smooth, {"markers": seeds})
-    yield Case("segmentation.watershed", "mask", -smooth, {"markers": labels, "mask": mask})
 
 
 # -- one build in a process of its own -------------------------------------------------------------
@@ -131,12 +55,19 @@ def compare(case: Case, calls: Sequence[Callable[[], Any]], tolerance: float) ->
     np.testing.assert_allclose(result, expected, rtol=0, atol=tolerance * scale)
 
 
-def serve(size: int) -> None:
+def cases(options: argparse.Namespace) -> Iterator[Case]:
+    """Yield what is measured: planes, then volumes, then other images and parameters."""
+    for kind, length in ((planes, options.size), (volumes, options.volumes)):
+        if length:
+            yield from kind(length)
+
+
+def serve(options: argparse.Namespace) -> None:
     """Answer each line with seconds of a call: scikit-image's, ours, or one after comparing."""
     import napari_tilewise as tw
 
     warnings.simplefilter("ignore")  # of rank filters on deep images
-    for case in cases(size):
+    for case in cases(options):
         operation = tw.OPERATIONS[case.name]
         defaults = {key: p.default for key, p in operation.parameters.items() if not p.required}
         reference = getattr(operation, "reference", operation.function)
@@ -159,15 +90,16 @@ class Build:
     ----------
     source
         The folder that holds the package.
-    size
-        Length of the images in pixels.
+    options
+        Of the command line: which images.
     kernels
         ``TILEWISE_KERNELS`` there.
     """
 
-    def __init__(self, source: Path, size: int, kernels: str = "") -> None:
+    def __init__(self, source: Path, options: argparse.Namespace, kernels: str = "") -> None:
         environment = {**os.environ, "TILEWISE_KERNELS": kernels, "PYTHONPATH": str(source)}
-        command = [sys.executable, __file__, "--serve", "--size", str(size)]
+        images = [f"--{name}={getattr(options, name)}" for name in ("size", "volumes")]
+        command = [sys.executable, __file__, "--serve", *images]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
             command, env=environment, stdin=pipe, stdout=pipe, text=True
@@ -215,7 +147,7 @@ class Row(NamedTuple):
 
 def measure(build: Build, earlier: Build | None, options: argparse.Namespace) -> Iterator[Row]:
     """Yield the rows; the builds take turns."""
-    for case in cases(options.size):
+    for case in cases(options):
         if options.only in f"{case.name} {case.label}":
             build.ask("compare")
             yield _row(case, build, earlier, options.rounds)
@@ -285,7 +217,8 @@ def page(rows: Sequence[Row], options: argparse.Namespace) -> str:
 def main() -> int:
     """Measure, print, and write the page where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=1024, help="length of the images in pixels")
+    parser.add_argument("--size", type=int, default=1024, help="length of the planes in pixels")
+    parser.add_argument("--volumes", type=int, default=0, help="length of the volumes in pixels")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="part of an operation's name and label")
     parser.add_argument("--kernels", default="", help="TILEWISE_KERNELS: 0, baseline, avx2, avx512")
@@ -295,11 +228,11 @@ def main() -> int:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.size)
+        serve(options)
         return 0
     rows = []
-    with closing(Build(REPOSITORY / "src", options.size, options.kernels)) as build:
-        earlier = None if options.earlier is None else Build(options.earlier / "src", options.size)
+    with closing(Build(REPOSITORY / "src", options, options.kernels)) as build:
+        earlier = None if options.earlier is None else Build(options.earlier / "src", options)
         for row in measure(build, earlier, options):
             rows.append(row)
             before = "" if row.earlier is None else f"{row.earlier / row.tilewise:8.2f}"

@@ -55,6 +55,70 @@ inline void block(const Filter& filter, const Tap& tap, i64 x, double* out) {
     for (int k = 0; k < vectors; ++k) store(out + x + k * lanes, sums[k]);
 }
 
+// How many rows of a sum over rows are made at once: each loaded value serves all of them.
+constexpr i64 together = 4;
+
+// One tap pair for all rows; low[(k + turn) % together] is what lies under it for row k.
+template <int symmetry, int turn>
+inline void add_pair(const double* const* rows, i64 j, i64 x, double weight, V* low, V* high, V* sums) {
+    V w = spread(weight);
+    for (int k = 0; k < together; ++k) {
+        const V& a = low[(k + turn) % together];
+        const V& b = high[(k + together - turn) % together];
+        sums[k] += (symmetry > 0 ? a + b : a - b) * w;
+    }
+    // The next pair lies one row nearer: one row enters from either side.
+    low[turn] = load(rows[j + together] + x);
+    high[together - 1 - turn] = load(rows[-j - 1] + x);
+}
+
+// Sums over taps for rows 0 to `together` - 1 of a pointer table that reaches that much further.
+template <int symmetry>
+inline void rows_block(const Filter& filter, const double* const* rows, i64 x, double* const* out) {
+    const double* weights = filter.weights;
+    V sums[together];
+    if (symmetry == 0) {
+        V w = spread(weights[filter.radius]);
+        for (int k = 0; k < together; ++k) sums[k] = load(rows[filter.radius + k] + x) * w;
+        for (i64 j = -filter.radius; j < filter.radius; ++j) {
+            w = spread(weights[j]);
+            for (int k = 0; k < together; ++k) sums[k] += load(rows[j + k] + x) * w;
+        }
+    } else {
+        V w = spread(weights[0]);
+        for (int k = 0; k < together; ++k) sums[k] = load(rows[k] + x) * w;
+        i64 j = -filter.radius;
+        for (; j % together != 0; ++j) {
+            w = spread(weights[j]);
+            for (int k = 0; k < together; ++k) {
+                V a = load(rows[j + k] + x), b = load(rows[k - j] + x);
+                sums[k] += (symmetry > 0 ? a + b : a - b) * w;
+            }
+        }
+        V low[together], high[together];
+        for (int k = 0; k < together; ++k) {
+            low[k] = load(rows[j + k] + x);
+            high[k] = load(rows[k - j] + x);
+        }
+        for (; j < 0; j += together) {
+            add_pair<symmetry, 0>(rows, j, x, weights[j], low, high, sums);
+            add_pair<symmetry, 1>(rows, j + 1, x, weights[j + 1], low, high, sums);
+            add_pair<symmetry, 2>(rows, j + 2, x, weights[j + 2], low, high, sums);
+            add_pair<symmetry, 3>(rows, j + 3, x, weights[j + 3], low, high, sums);
+        }
+    }
+    for (int k = 0; k < together; ++k) store(out[k] + x, sums[k]);
+}
+
+inline void correlate_rows(const Filter& filter, const double* const* rows, i64 n, double* const* out) {
+    if (filter.symmetry > 0)
+        for (i64 x = 0; x < n; x += lanes) rows_block<1>(filter, rows, x, out);
+    else if (filter.symmetry < 0)
+        for (i64 x = 0; x < n; x += lanes) rows_block<-1>(filter, rows, x, out);
+    else
+        for (i64 x = 0; x < n; x += lanes) rows_block<0>(filter, rows, x, out);
+}
+
 // Lines are padded by this many doubles, so that a block may run past the end.
 constexpr i64 slack = 8 * 8;
 
@@ -127,9 +191,9 @@ template <class S>
 class Ring {
   public:
     Ring(i64 radius, i64 width)
-        : radius_(radius), width_(width), stride_(width + slack),
-          values_((2 * radius + 1) * stride_), rows_(2 * radius + 1) {
-        std::fill(values_.get(), values_.get() + (2 * radius + 1) * stride_, 0.0);
+        : radius_(radius), count_(2 * radius + together), width_(width), stride_(width + slack),
+          values_(count_ * stride_), rows_(static_cast<std::size_t>(count_)) {
+        std::fill(values_.get(), values_.get() + count_ * stride_, 0.0);
     }
     // Take in the row at index v, which may lie outside.
     void enter(const S* from, i64 v, i64 n, i64 step, double scale, const Border& border) {
@@ -140,22 +204,31 @@ class Ring {
         else
             convert(from + inside * step, width_, scale, row);
     }
+    // The rows around i, and those around the rows that follow it.
     const double* const* around(i64 i) {
-        for (i64 j = -radius_; j <= radius_; ++j)
-            rows_[j + radius_] = values_ + slot(i + j) * stride_;
+        for (i64 k = 0; k < count_; ++k)
+            rows_[static_cast<std::size_t>(k)] = values_ + slot(i - radius_ + k) * stride_;
         return rows_.data() + radius_;
     }
 
   private:
-    i64 slot(i64 v) const { return (v + radius_) % (2 * radius_ + 1); }
-    i64 radius_, width_, stride_;
+    i64 slot(i64 v) const { return (v + radius_) % count_; }
+    i64 radius_, count_, width_, stride_;
     Scratch<double> values_;
     std::vector<const double*> rows_;
 };
 
+// The sums over rows for the first `count` rows of a ring.
+inline void column_sums(const Filter& filter, const double* const* rows, i64 count, i64 width,
+                        double* const* out) {
+    if (count == together) return correlate_rows(filter, rows, width, out);
+    for (i64 k = 0; k < count; ++k)
+        correlate_line(filter, [&](i64 j) { return rows[j + k]; }, width, out[k]);
+}
+
 // Pieces of this width keep a ring in the second-level cache.
 inline i64 strip_width(i64 radius, i64 width) {
-    i64 fits = 40000 / (2 * radius + 1);
+    i64 fits = 40000 / (2 * radius + together);
     i64 least = std::max<i64>(64, 4 * lanes);
     return std::min(width, std::max(least, fits));
 }
@@ -165,7 +238,9 @@ template <class S, class T>
 void along_columns(const S* from, T* to, i64 outer, i64 n, i64 inner, double scale,
                    const Filter& filter, const Border& border) {
     i64 radius = filter.radius, strip = strip_width(radius, inner);
-    Scratch<double> out(strip + slack);
+    Scratch<double> out(together * (strip + slack));
+    double* lines[together];
+    for (i64 k = 0; k < together; ++k) lines[k] = out + k * (strip + slack);
     for (i64 block = 0; block < outer; ++block) {
         for (i64 x = 0; x < inner; x += strip) {
             i64 width = std::min(strip, inner - x);
@@ -173,14 +248,27 @@ void along_columns(const S* from, T* to, i64 outer, i64 n, i64 inner, double sca
             T* target = to + block * n * inner + x;
             Ring<S> ring(radius, width);
             for (i64 v = -radius; v < radius; ++v) ring.enter(source, v, n, inner, scale, border);
-            for (i64 i = 0; i < n; ++i) {
-                ring.enter(source, i + radius, n, inner, scale, border);
-                const double* const* rows = ring.around(i);
-                correlate_line(filter, [&](i64 j) { return rows[j]; }, width, out.get());
-                round_to(out.get(), width, target + i * inner);
+            for (i64 i = 0; i < n; i += together) {
+                i64 count = std::min(together, n - i);
+                for (i64 k = 0; k < count; ++k)
+                    ring.enter(source, i + k + radius, n, inner, scale, border);
+                column_sums(filter, ring.around(i), count, width, lines);
+                for (i64 k = 0; k < count; ++k) round_to(lines[k], width, target + (i + k) * inner);
             }
         }
     }
+}
+
+// Fill a line of nx values, which holds those from `low` to `high`, from `begin` to `end`. Outside the
+// image, what the line holds suffices but for `wrap`, whose lines are whole.
+inline void fill_sides(double* line, i64 nx, i64 begin, i64 low, i64 high, i64 end,
+                       const Border& border) {
+    auto fill = [&](i64 k) {
+        i64 inside = mapped(k, nx, border.mode);
+        line[k] = inside < 0 ? border.value : line[inside];
+    };
+    for (i64 k = low - 1; k >= begin; --k) fill(k);
+    for (i64 k = high; k < end; ++k) fill(k);
 }
 
 // Along the last two axes in one sweep. The strips of a wide plane overlap by the row's radius,
@@ -192,8 +280,9 @@ void along_both(const S* from, T* to, i64 planes, i64 ny, i64 nx, double scale,
     i64 strip = strip_width(ry, nx + 2 * rx) - 2 * rx;
     if (strip < 4 * rx) strip = std::max<i64>(64, 4 * rx);
     if (border.mode == wrap || strip > nx || nx <= strip + strip / 2) strip = nx;
-    Scratch<double> padded(strip + 4 * rx + 2 * slack), out(strip + slack);
-    std::fill(padded.get(), padded.get() + strip + 4 * rx + 2 * slack, 0.0);
+    i64 room = strip + 4 * rx + 2 * slack;
+    Scratch<double> padded(together * room), out(strip + slack);
+    std::fill(padded.get(), padded.get() + together * room, 0.0);
     for (i64 plane = 0; plane < planes; ++plane) {
         for (i64 x = 0; x < nx; x += strip) {
             i64 width = std::min(strip, nx - x);
@@ -204,26 +293,23 @@ void along_both(const S* from, T* to, i64 planes, i64 ny, i64 nx, double scale,
             const S* source = from + plane * ny * nx + low;
             T* target = to + plane * ny * nx + x;
             Ring<S> ring(ry, high - low);
-            double* line = padded + rx;  // the value at index x
+            double *lines[together], *sums[together];  // the value at index x; at index low
+            for (i64 k = 0; k < together; ++k) {
+                lines[k] = padded + k * room + rx;
+                sums[k] = lines[k] + (low - x);
+            }
             for (i64 v = -ry; v < ry; ++v) ring.enter(source, v, ny, nx, scale, border);
-            for (i64 i = 0; i < ny; ++i) {
-                ring.enter(source, i + ry, ny, nx, scale, border);
-                const double* const* rows = ring.around(i);
-                double* sums = line + (low - x);
-                correlate_line(column, [&](i64 j) { return rows[j]; }, high - low, sums);
-                through<T>(sums, high - low);
-                // Outside the image: what the strip holds suffices but for `wrap`, whose strips
-                // are whole rows.
-                for (i64 k = low - 1; k >= x - rx; --k) {
-                    i64 inside = mapped(k, nx, border.mode);
-                    line[k - x] = inside < 0 ? border.value : line[inside - x];
+            for (i64 i = 0; i < ny; i += together) {
+                i64 count = std::min(together, ny - i);
+                for (i64 k = 0; k < count; ++k) ring.enter(source, i + k + ry, ny, nx, scale, border);
+                column_sums(column, ring.around(i), count, high - low, sums);
+                for (i64 k = 0; k < count; ++k) {
+                    through<T>(sums[k], high - low);
+                    fill_sides(lines[k] - x, nx, x - rx, low, high, x + width + rx, border);
+                    double* line = lines[k];
+                    correlate_line(row, [&](i64 j) { return line + j; }, width, out.get());
+                    round_to(out.get(), width, target + (i + k) * nx);
                 }
-                for (i64 k = high; k < x + width + rx; ++k) {
-                    i64 inside = mapped(k, nx, border.mode);
-                    line[k - x] = inside < 0 ? border.value : line[inside - x];
-                }
-                correlate_line(row, [&](i64 j) { return line + j; }, width, out.get());
-                round_to(out.get(), width, target + i * nx);
             }
         }
     }

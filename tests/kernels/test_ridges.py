@@ -51,6 +51,25 @@ def test_ridges(dtype: str, instruction_set: str) -> None:
         compare("skimage.filters.frangi", filters.frangi, image, **params)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "uint16"])
+def test_ridges_in_volumes(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([3, len(dtype)])
+    for trial in range(6):
+        image = image_of(rng, shape_of(rng, 3, 17), dtype)
+        image = np.clip(image, -1, 1) if image.dtype.kind == "f" else image
+        params = {
+            "sigmas": ([1], [2, 4], (0.7, 1.5))[trial % 3],
+            "black_ridges": bool(rng.integers(2)),
+            "mode": MODES[trial % 5],
+        }
+        compare("skimage.filters.sato", filters.sato, image, **params)
+        params |= {"alpha": float(rng.choice([0.5, 0.3])), "gamma": (None, 15)[trial % 2]}
+        compare("skimage.filters.frangi", filters.frangi, image, **params)
+        if dtype.startswith("float"):
+            border = params["mode"], 0.5
+            compare(EIGENVALUES, hessian_eigenvalues, image, 1.5, *border)
+
+
 def test_hessian(instruction_set: str) -> None:
     rng = np.random.default_rng(2)
     image = rng.random((30, 40)).astype("f4")
@@ -70,7 +89,7 @@ def test_what_is_left_to_the_function(instruction_set: str) -> None:
     sato, frangi = KERNELS["skimage.filters.sato"], KERNELS["skimage.filters.frangi"]
     assert sato.accepts(image)
     assert not sato.accepts(image, sigmas=np.arange(1, 3))
-    assert not sato.accepts(np.ones((9, 9, 9), "f4"))
+    assert not sato.accepts(np.ones((3, 3, 3, 3), "f4"))
     assert not sato.accepts(image.astype("i4"))
     assert not frangi.accepts(image, gamma=np.float64(15))
     image[2, 2] = np.inf

@@ -6,17 +6,20 @@ is faster on the whole than several passes over tiles are; the declaration says 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.engine.system.machine import available_memory
+from napari_tilewise.engine.system.machine import available_memory, processors
 from napari_tilewise.operations.spec.operation import tiled
 from napari_tilewise.operations.spec.parameters import OtherImage
 from napari_tilewise.operations.spec.substitution import accepts
 from napari_tilewise.types import native_dtype, with_dtype
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from napari_tilewise.operations.spec.operation import Call, Operation, Part
     from napari_tilewise.types import Array, Parameters, Value
 
@@ -51,10 +54,20 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
     if not _pays(call, pixels, {**keywords, **images}):
         return None
     try:
-        result = operation.function(pixels, **keywords, **images)
+        with _threads(pixels.size):
+            result = operation.function(pixels, **keywords, **images)
     except Exception:  # noqa: BLE001 - tiles have more room, or refuse in the operation's words
         return None
     return _as_declared(call, image, result)
+
+
+def _threads(pixels: int) -> AbstractContextManager[None]:
+    """Return the context in which a kernel uses every processor, for an image worth it."""
+    if pixels <= SMALL:
+        return nullcontext()
+    from napari_tilewise.kernels.threads import several_threads
+
+    return several_threads(processors())
 
 
 def _further_images(call: Call) -> dict[str, Value] | None:

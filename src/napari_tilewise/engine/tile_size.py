@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 TARGET = {1: 2**20, 2: 1024, 3: 128}
 """Preferred tile length by number of spatial axes (64 beyond three)."""
 
+MOST_VOXELS = 2**22
+"""Pixels of a tile of a volume that is in memory."""
+
 HALO_FACTOR = 4
 """A tile is at least this many halos long: its overhead stays below (1 + 2/4) per axis."""
 
@@ -69,12 +72,33 @@ def _auto(call: Call, chunks: Sequence[int] | None, workers: int) -> tuple[int, 
             min(n, whole_chunks(length, chunk))
             for n, length, chunk in zip(shape, lengths, along, strict=True)
         )
+    if call.ndim > 2:
+        return _halved(shape, halo, least, workers)
     while _count(shape, lengths) < 2 * workers:
         axis = max(range(call.ndim), key=lambda i: min(lengths[i], shape[i]) - least[i])
         if min(lengths[axis], shape[axis]) // 2 < least[axis]:
             break
         lengths[axis] = -(-min(lengths[axis], shape[axis]) // 2)
     return tuple(min(n, length) for n, length in zip(shape, lengths, strict=True))
+
+
+def _halved(
+    shape: Sequence[int], halo: Sequence[int], least: Sequence[int], workers: int
+) -> tuple[int, ...]:
+    """Return the lengths of equal tiles of a volume in memory, cut along the first axes.
+
+    Few cuts make few halos: a tile is whole along the last axes where the volume is not large.
+    """
+    lengths = list(shape)
+    while prod(lengths) > MOST_VOXELS or _count(shape, lengths) < 2 * workers:
+        # For every worker to find work, a halo may take more of a tile.
+        idle = _count(shape, lengths) < workers
+        limits = [min(n, 2 * h + 1) if idle else n for n, h in zip(least, halo, strict=True)]
+        axis = max(range(len(lengths)), key=lambda i: lengths[i] - limits[i])
+        if -(-lengths[axis] // 2) < limits[axis]:
+            break
+        lengths[axis] = -(-lengths[axis] // 2)
+    return tuple(lengths)
 
 
 def whole_chunks(length: int, chunk: int) -> int:

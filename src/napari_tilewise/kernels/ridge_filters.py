@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,10 @@ from napari_tilewise.kernels.footprint_windows import is_moderate
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
 from napari_tilewise.kernels.separable import correlate_axes, float_dtype, gaussian_weights
+from napari_tilewise.kernels.threads import run_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
 _FLOATS = (np.dtype("f4"), np.dtype("f8"))
 _PIECE = 2**15
@@ -111,23 +113,41 @@ def hessian(image: np.ndarray, sigma: float, mode: str, cval: float) -> list[np.
     def derived(source: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
         return gaussian_filter(source, scaled, order, None, mode, cval, truncate)
 
-    gradients = [derived(image, order) for order in orders]
+    gradients = run_parts([partial(derived, image, order) for order in orders])
     pairs = combinations_with_replacement(range(ndim), 2)
-    return [derived(gradients[first], orders[second]) for first, second in pairs]
+    return run_parts(
+        [partial(derived, gradients[first], orders[second]) for first, second in pairs]
+    )
 
 
 def eigenvalues(elements: list[np.ndarray]) -> np.ndarray:
-    """Return the eigenvalues of 2 x 2 matrices, the larger first, shape (2, rows, columns).
+    """Return the eigenvalues of symmetric matrices, the largest first: one more axis, in front.
 
     Parameters
     ----------
     elements
-        The matrices' upper diagonal, three images of one data type.
+        The matrices' upper diagonal: three images of one data type, or six volumes.
     """
-    first, second, third = map(contiguous, elements)
-    result = np.empty((2, *first.shape), first.dtype)
-    call("eigenvalues", first, second, third, type_code(first.dtype), first.size, result)
-    return result
+    elements = [contiguous(element) for element in elements]
+    shape, dtype = elements[0].shape, elements[0].dtype
+    if len(elements) == 3:
+        result = np.empty((2, *shape), dtype)
+        call("eigenvalues", *elements, type_code(dtype), elements[0].size, result)
+        return result
+    lines = [element.reshape(-1) for element in elements]
+    result = np.empty((3, lines[0].size), dtype)
+
+    def solve(piece: slice) -> None:
+        # NumPy's own, in whose LAPACK nearly all of the time goes.
+        matrices = np.empty((piece.stop - piece.start, 3, 3), dtype)
+        for line, (row, column) in zip(
+            lines, combinations_with_replacement(range(3), 2), strict=True
+        ):
+            matrices[:, row, column] = matrices[:, column, row] = line[piece]
+        result[:, piece] = np.linalg.eigvalsh(matrices)[:, ::-1].T
+
+    _in_pieces(solve, lines[0].size)
+    return result.reshape(3, *shape)
 
 
 # -- ridge filters ---------------------------------------------------------------------------------
@@ -141,7 +161,7 @@ def _plain(*numbers: Any) -> bool:
 def _suits(image: np.ndarray, sigma: Any, mode: str, cval: float) -> bool:
     return (
         image.dtype in GREY
-        and image.ndim == 2
+        and image.ndim in (2, 3)
         and image.size > 0
         and mode in MODES
         and abs(cval) < 1e15
@@ -158,7 +178,7 @@ def _exact_for_hessian(image: np.ndarray, sigma: Any, mode: str, cval: float) ->
 
 
 def hessian_eigenvalues(image: np.ndarray, sigma: float, mode: str, cval: float) -> np.ndarray:
-    """Return the eigenvalues of a plane's Hessians, as the operation's function does.
+    """Return the eigenvalues of an image's Hessians, as the operation's function does.
 
     Parameters
     ----------
@@ -212,8 +232,21 @@ def sato(
     code = type_code(image.dtype)
     for sigma in sigmas:
         elements = hessian(image, sigma, mode, cval)
-        call("tubes", *elements, code, image.size, float(sigma**2), best)
+        if image.ndim == 2:
+            call("tubes", *elements, code, image.size, float(sigma**2), best)
+        else:
+            _widen(best.reshape(-1), eigenvalues(elements).reshape(3, -1), sigma)
     return best
+
+
+def _widen(best: np.ndarray, values: np.ndarray, sigma: float) -> None:
+    """Raise the best response to that of a volume's scale, where that is larger."""
+
+    def raise_piece(piece: slice) -> None:
+        tubes = np.prod(np.maximum(values[:-1, piece], 0), 0) ** (1 / 2)
+        np.maximum(best[piece], sigma**2 * tubes, out=best[piece])
+
+    _in_pieces(raise_piece, best.size)
 
 
 def _exact_for_frangi(
@@ -240,9 +273,10 @@ def _exact_for_frangi(
     )
 
 
-def _pieces(size: int) -> Iterator[slice]:
-    for begin in range(0, size, _PIECE):
-        yield slice(begin, min(begin + _PIECE, size))
+def _in_pieces(function: Callable[[slice], None], size: int) -> None:
+    """Call a function for every piece of the pixels."""
+    pieces = [slice(begin, min(begin + _PIECE, size)) for begin in range(0, size, _PIECE)]
+    run_parts([partial(function, piece) for piece in pieces])
 
 
 def frangi(
@@ -267,30 +301,50 @@ def frangi(
     image = _dark_ridges(image, black_ridges)
     best = np.zeros(image.size, image.dtype)
     for sigma in sigmas:
-        pair = eigenvalues(hessian(image, sigma, mode, cval)).reshape(2, -1)
+        values = eigenvalues(hessian(image, sigma, mode, cval)).reshape(image.ndim, -1)
         strength = np.empty(image.size, image.dtype)
-        for piece in _pieces(image.size):
-            np.sqrt((pair[:, piece] ** 2).sum(0), out=strength[piece])
+        _in_pieces(partial(_sort_by_magnitude, values, strength), image.size)
         if gamma is None:
             gamma = strength.max() / 2
             if gamma == 0:
                 gamma = 1
-        for piece in _pieces(image.size):
-            values = _vesselness(pair[:, piece], strength[piece], beta, gamma)
-            np.maximum(best[piece], values, out=best[piece])
+        widths = alpha, beta, gamma
+        _in_pieces(partial(_raise_vesselness, best, values, strength, widths), image.size)
     return best.reshape(image.shape)
 
 
-def _vesselness(pair: np.ndarray, strength: np.ndarray, beta: float, gamma: Any) -> np.ndarray:
-    """Return the product of the factors for blobs and structure; an image has no plates."""
-    dtype = pair.dtype
-    swaps = abs(pair[1]) < abs(pair[0])
-    small = np.where(swaps, pair[1], pair[0])
-    large = np.maximum(np.where(swaps, pair[0], pair[1]), 1e-10)
-    ratio = abs(small) / large
-    values: np.ndarray = np.exp(-(ratio**2) / (2 * beta**2), dtype=dtype)
-    values *= 1.0 - np.exp(-(strength**2) / (2 * gamma**2), dtype=dtype)
-    return values
+def _sort_by_magnitude(values: np.ndarray, strength: np.ndarray, piece: slice) -> None:
+    """Sort a piece's eigenvalues by magnitude, and store their norm."""
+    part = values[:, piece]
+    if len(part) == 2:
+        swaps = abs(part[1]) < abs(part[0])
+        part[:] = np.where(swaps, part[1], part[0]), np.where(swaps, part[0], part[1])
+    else:
+        part[:] = np.take_along_axis(part, abs(part).argsort(0), 0)
+    np.sqrt((part**2).sum(0), out=strength[piece])
+
+
+def _raise_vesselness(
+    best: np.ndarray,
+    values: np.ndarray,
+    strength: np.ndarray,
+    widths: tuple[Any, Any, Any],
+    piece: slice,
+) -> None:
+    """Raise the best response of a piece to the product of a scale's factors."""
+    alpha, beta, gamma = widths
+    dtype = values.dtype
+    small, *large = values[:, piece]
+    large = [np.maximum(value, 1e-10) for value in large]
+    if len(large) == 1:  # an image has no plates
+        ratio = abs(small) / large[0]
+        product: np.ndarray = np.exp(-(ratio**2) / (2 * beta**2), dtype=dtype)
+    else:
+        ratio = abs(small) / np.sqrt(large[0] * large[1])
+        product = 1.0 - np.exp(-((large[0] / large[1]) ** 2) / (2 * alpha**2), dtype=dtype)
+        product *= np.exp(-(ratio**2) / (2 * beta**2), dtype=dtype)
+    product *= 1.0 - np.exp(-(strength[piece] ** 2) / (2 * gamma**2), dtype=dtype)
+    np.maximum(best[piece], product, out=best[piece])
 
 
 GAUSSIAN_FILTER = Kernel(
