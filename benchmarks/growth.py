@@ -1,8 +1,9 @@
-"""What a tile, and a plane, takes when there are many: seconds and memory of each.
+"""What a tile, a plane and an item take when there are many: seconds and memory of each.
 
-The images are empty Zarrs, so that little but the engine's own work is measured: passes, the
-journal of a run that can be resumed, progress. Each count runs in a process of its own. Time of
-each should not grow with their number, nor should the memory of the run.
+The images are empty Zarrs, and the items' are tiny, so that little but our own work is measured:
+passes, the journal of a run that can be resumed, progress, a batch's rows. Each count runs in a
+process of its own. Time of each should not grow with their number, nor memory; the processor's
+time is hardly touched by what else the machine does.
 """
 
 from __future__ import annotations
@@ -14,24 +15,39 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zarr
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 LENGTH = 64
-"""Pixels along a side of a tile and of a plane."""
-CASES: dict[str, tuple[Any, str, int]] = {
-    "tiles that are read": ("filters.threshold_mean", "out.json", 10**6),
-    "tiles that are written": ("exposure.adjust_gamma", "out.ome.zarr", 10**6),
-    "planes": ("exposure.rescale_intensity", "out.ome.zarr", 10**4),
+"""Pixels along a side of a tile, of a plane and of an item."""
+
+
+class Case(NamedTuple):
+    """An operation that is run over many of something."""
+
+    operation: str
+    output: str
+    least: int
+    """The smallest count."""
+    most: int
+    """The largest."""
+
+
+CASES = {
+    "tiles that are read": Case("filters.threshold_mean", "out.json", 10**3, 10**6),
+    "tiles that are written": Case("exposure.adjust_gamma", "out.ome.zarr", 10**3, 10**6),
+    "planes": Case("exposure.rescale_intensity", "out.ome.zarr", 10**2, 10**5),
+    "items": Case("exposure.adjust_gamma", "{stem}.ome.zarr", 10**2, 10**5),
 }
-"""The operation, the output and the largest count of each."""
 
 
-def run_one(case: str, count: int, folder: Path) -> None:
-    """Print how long a run of so many tiles or planes takes, and what it adds to the memory."""
+def run_tiles(case: Case, count: int, folder: Path, *, are_planes: bool) -> Callable[[], Any]:
+    """Return a run of so many tiles or planes; its imports are done."""
     import napari_tilewise as tw
-    from napari_tilewise.engine.budget import peak_resident
     from napari_tilewise.runs import planner
 
     planner.LONGEST_TILE = {2: LENGTH}  # type: ignore[misc]
@@ -41,38 +57,67 @@ def run_one(case: str, count: int, folder: Path) -> None:
         LENGTH,
     )
     planner.cache_bytes = lambda *_: 0  # type: ignore[attr-defined]  # nothing is read again
-    operation, output, _ = CASES[case]
     side = math.isqrt(count)
-    shape = (count, LENGTH, LENGTH) if case == "planes" else (side * LENGTH, side * LENGTH)
-    axes = "tyx"[-len(shape) :]
+    shape = (count, LENGTH, LENGTH) if are_planes else (side * LENGTH, side * LENGTH)
+    chunks = (*[1] * (len(shape) - 2), LENGTH, LENGTH)
     source = folder / "in.zarr"
-    zarr.create_array(
-        source, shape=shape, chunks=(*[1] * (len(shape) - 2), LENGTH, LENGTH), dtype="uint8"
-    )
-    small = zarr.create_array(
-        zarr.storage.MemoryStore(), shape=(*[1] * (len(shape) - 2), LENGTH, LENGTH), dtype="uint8"
-    )
-    options = {"axes": axes, "spatial": "yx", "workers": 2, "pyramid": False}
-    tw.run(operation, small, folder / f"small-{output}", **options)  # imports
-    before, started = peak_resident(), time.perf_counter()
-    tw.run(operation, source, folder / output, memory="4 GiB", **options)
-    print(time.perf_counter() - started, peak_resident() - before)
+    zarr.create_array(source, shape=shape, chunks=chunks, dtype="uint8")
+    small = zarr.create_array(zarr.storage.MemoryStore(), shape=chunks, dtype="uint8")
+    options: dict[str, Any] = {"axes": "tyx"[-len(shape) :], "spatial": "yx"}
+    options |= {"workers": 2, "pyramid": False, "memory": "4 GiB"}
+    tw.run(case.operation, small, folder / f"small-{case.output}", **options)
+    return lambda: tw.run(case.operation, source, folder / case.output, **options)
 
 
-def main(most: int) -> None:
-    """Print a table for each case."""
-    for case, (_, _, largest) in CASES.items():
-        count = 100
-        while count <= min(most, largest):
+def run_items(case: Case, count: int, folder: Path) -> Callable[[], Any]:
+    """Return a batch of so many items; its imports are done."""
+    import numpy as np
+    import tifffile
+
+    import napari_tilewise as tw
+
+    (folder / "in").mkdir()
+    tifffile.imwrite(folder / "in" / "0.tif", np.zeros((LENGTH, LENGTH), np.uint8))
+    content = (folder / "in" / "0.tif").read_bytes()
+    for number in range(1, count):
+        (folder / "in" / f"{number}.tif").write_bytes(content)
+    options: dict[str, Any] = {"name": case.output, "backend": "threading", "n_jobs": 2}
+    options |= {"memory": "4 GiB", "pyramid": False}
+    tw.batch(case.operation, folder / "in" / "0.tif", folder / "small", **options)
+    return lambda: tw.batch(case.operation, folder / "in" / "*.tif", folder / "out", **options)
+
+
+def run_one(name: str, count: int, folder: Path) -> None:
+    """Print the seconds of a run, those of the processor, and what it adds to the memory."""
+    from napari_tilewise.engine.budget import peak_resident
+
+    case = CASES[name]
+    if name == "items":
+        run = run_items(case, count, folder)
+    else:
+        run = run_tiles(case, count, folder, are_planes=name == "planes")
+    before, started, computed = peak_resident(), time.perf_counter(), time.process_time()
+    run()
+    seconds, busy = time.perf_counter() - started, time.process_time() - computed
+    print(seconds, busy, peak_resident() - before)
+
+
+def main(most: int, only: str | None) -> None:
+    """Print the table."""
+    print("| many | count | each (ms) | processor, each (ms) | memory added (MiB) | each (bytes) |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, case in CASES.items():
+        count = min(case.least, most)
+        while count <= min(most, case.most) and only in (None, name):
             with tempfile.TemporaryDirectory() as folder:
-                command = [sys.executable, __file__, "--case", case, "--count", str(count)]
+                command = [sys.executable, __file__, "--case", name, "--count", str(count)]
                 child = subprocess.run(
                     [*command, "--folder", folder], capture_output=True, text=True, check=True
                 )
-            seconds, extra = map(float, child.stdout.split())
+            seconds, busy, extra = map(float, child.stdout.split())
             print(
-                f"{case}: {count:>8,}: {1e3 * seconds / count:8.3f} ms each, "
-                f"{extra / 2**20:6.1f} MiB more, {extra / count:10.0f} bytes each",
+                f"| {name} | {count:,} | {1e3 * seconds / count:.2f} | {1e3 * busy / count:.2f} | "
+                f"{extra / 2**20:.1f} | {extra / count:.0f} |",
                 flush=True,
             )
             count *= 10
@@ -81,11 +126,12 @@ def main(most: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--most", type=int, default=10**4, help="the largest count")
+    parser.add_argument("--only", choices=CASES, help="one of the rows")
     parser.add_argument("--case", choices=CASES, help=argparse.SUPPRESS)
     parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.case is None:
-        main(arguments.most)
+        main(arguments.most, arguments.only)
     else:
         run_one(arguments.case, arguments.count, arguments.folder)

@@ -46,6 +46,8 @@ SOON = 2**22
 """Pixels of an image that is computed at once within about two seconds."""
 LOOKED_AT = 4096
 """How many of the regions of a rule are looked at."""
+LONG = 2**16
+"""Bytes of a result that is not pickled only to forget its runner."""
 ALWAYS = 2**16
 """Pixels of a region that is read at once, whatever the memory."""
 
@@ -61,6 +63,10 @@ class PassRunner:
         The plane, as all processes that compute it know it.
     retained
         Returns what earlier calls computed of the same image, where there is such.
+    earlier
+        Results of its passes in another runner of this process; None where the checkpoint has one.
+    is_one_of_many
+        Whether it may be replaced by its results when it is done.
     """
 
     def __init__(
@@ -68,6 +74,9 @@ class PassRunner:
         plane: Plane,
         key: PlaneKey,
         retained: Callable[[], Statistics | None] = lambda: None,
+        earlier: Sequence[bytes | Swept | None] = (),
+        *,
+        is_one_of_many: bool = False,
     ) -> None:
         self.plane = plane
         self.key = key
@@ -79,7 +88,11 @@ class PassRunner:
         self._plan: Plan | None = None
         self._passes: list[Reduce | Sweep] = []
         self._final: Final | None = None
-        self._results: list[bytes | Swept] | None = None
+        self._earlier = earlier
+        self._is_portable = False
+        self._results: list[bytes | Swept | None] | None = [] if is_one_of_many else None
+        self.nbytes = 0
+        """Bytes that the results of its passes take, about."""
 
     def final(self) -> Final:
         """Return the last pass, after those before it were done."""
@@ -93,6 +106,18 @@ class PassRunner:
     def finished(self) -> Final | None:
         """The last pass, where those before it are done."""
         return self._final
+
+    @property
+    def outline(self) -> tuple[bytes | Swept | None, ...] | None:
+        """The results of all passes before the last; None for those that a checkpoint has.
+
+        None where passes are not done, or where only this runner has their results.
+        """
+        results = self._results
+        if self._final is None or results is None:
+            return None
+        is_noted = self.plane.session.checkpoint is not None and self.plane.address is not None
+        return tuple(results) if is_noted or None not in results else None
 
     def first_pass(self) -> Reduce | Sweep | None:
         """Return the first pass before the last, without doing it; None where there is none.
@@ -120,15 +145,16 @@ class PassRunner:
             if not portable:
                 self.final()
                 return Prepared(self.key, ())
-            if self._results is None:
-                self._forget()
+            if self._results is None or (not self._is_portable and None in self._results):
                 self._results = []
+                self._forget()
+            self._is_portable = True
             self._pool = pool
             try:
                 self.final()
             finally:
                 self._pool = None
-            return Prepared(self.key, tuple(self._results))
+            return self.done
 
     def statistic(self, number: int, pool: WorkerPool) -> Any:
         """Return the result of a reduction for other operations on the same image.
@@ -145,11 +171,13 @@ class PassRunner:
     @property
     def done(self) -> Prepared:
         """The results so far, where they are portable."""
-        return Prepared(self.key, tuple(self._results or ()))
+        results = itertools.takewhile(lambda result: result is not None, self._results or ())
+        return Prepared(self.key, tuple(results))  # type: ignore[arg-type]  # none of them is None
 
     def _forget(self) -> None:
         """Begin anew at the next call."""
         self._plan, self._passes, self._final = None, [], None
+        self.nbytes = 0
         if self._results is not None:
             self._results = []
 
@@ -240,18 +268,12 @@ class PassRunner:
 
     def _done(self, number: int) -> Any:
         """Return the result of a pass: another process's, where one has sent it, or its own."""
-        step, results = self._passes[number], received(self.key)
+        step, results = self._passes[number], received(self.key) or self._earlier
         result = results[number] if number < len(results) else None
         if result is None or (isinstance(result, Swept) and not result.is_readable()):
             value = self._computed(number)
-            if self._results is None:
-                return value
-            # A plan may go on to change what it receives.
-            self._results.append(
-                Swept(value, step.name, self.plane.stored(step.name))
-                if isinstance(step, Sweep)
-                else pickle.dumps(value)
-            )
+            if self._results is not None:  # a plan may go on to change what it receives
+                self._results.append(self._compact(step, value))
             return value
         if self._results is not None:
             self._results.append(result)
@@ -259,6 +281,23 @@ class PassRunner:
             self.plane.store(result.name, result.image)
             return result.count
         return pickle.loads(result)
+
+    def _compact(self, step: Reduce | Sweep, value: Any) -> bytes | Swept | None:
+        """Return the result of a pass for others; None where the checkpoint has it, or it is long.
+
+        What other processes need is returned however long it is.
+        """
+        if isinstance(step, Sweep):
+            swept = Swept(value, step.name, self.plane.stored(step.name))
+            self.nbytes += 0 if swept.image is None else swept.image.in_memory
+            return swept
+        nbytes = int(getattr(value, "nbytes", 0))
+        self.nbytes += nbytes
+        is_noted = self.plane.session.checkpoint is not None and self.plane.address is not None
+        if not self._is_portable and (is_noted or nbytes > LONG):
+            return None
+        pickled = pickle.dumps(value)
+        return pickled if self._is_portable or len(pickled) <= LONG else None
 
     def _computed(self, number: int) -> Any:
         """Return the result of a pass; the checkpoint's, where an earlier run has it."""

@@ -13,6 +13,7 @@ from napari_tilewise.grid import Grid, Region, format_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
     from typing import TypeVar
 
     from napari_tilewise.engine.pass_results import PartialResult
@@ -74,6 +75,30 @@ class Plane:
             return None
         step, index = self.address
         return "-".join(map(str, ("step", step, *index, "pass", number)))
+
+    def folder_of(self, name: str) -> Path | None:
+        """Return the folder of an image that passes store; None where no checkpoint has one.
+
+        Parameters
+        ----------
+        name
+            The image's name, as blocks have it.
+        """
+        checkpoint = self.session.checkpoint
+        if checkpoint is None or self.address is None:
+            return None
+        return checkpoint.subfolder(self.folder_name(name))
+
+    def folder_name(self, name: str) -> str:
+        """Return the name of that folder in a checkpoint.
+
+        Parameters
+        ----------
+        name
+            The image's name, as blocks have it.
+        """
+        step, index = self.address or (0, ())
+        return "-".join(map(str, ("step", step, *index, name)))
 
     def ordered(self, partial: PartialResult | None = None) -> Sequence[Position]:
         """Return the tiles in the order in which passes visit them.

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from napari_tilewise.engine.pass_runner import PassRunner
 from napari_tilewise.engine.plane import Plane
 from napari_tilewise.engine.source import pixels_token
-from napari_tilewise.engine.system.prepared import retained_statistics
+from napari_tilewise.engine.stored_image import IN_MEMORY
+from napari_tilewise.engine.system.prepared import Swept, retained_statistics
 from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.operations.spec.parameters import OtherImage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.source import Source
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from napari_tilewise.grid import Position
     from napari_tilewise.operations.spec.operation import Call
 
+
+MOST_RUNNERS = 128
+"""Planes whose runners stay as they are; of more, only the results of their passes are kept."""
 
 _planes: WeakValueDictionary[str, Planes] = WeakValueDictionary()
 _copying = threading.Lock()
@@ -47,6 +52,18 @@ class LoopedCall:
     step: int | None = None
     """Its number among the steps of a pipeline, by which a checkpoint and workers know its passes;
     without one they are not noted, and run in this process."""
+
+
+class Outline(NamedTuple):
+    """What stays of a runner that is done, so that another one need not do its passes."""
+
+    results: tuple[bytes | Swept | None, ...] = ()
+    """The results of its passes; None for those that the checkpoint has."""
+    scalar: Any = None
+    """The number that they tell."""
+
+
+NO_OUTLINE = Outline()
 
 
 class Planes:
@@ -84,7 +101,8 @@ class Planes:
         self.tile = tile
         self.session = session
         self._lock = threading.Lock()
-        self._runners: dict[Position, PassRunner] = {}
+        self._runners: OrderedDict[Position, PassRunner] = OrderedDict()
+        self._outlines: dict[Position, Outline] = {}
         self._pixels: str | None = None
         _planes[self.key] = self
 
@@ -108,7 +126,7 @@ class Planes:
         return itertools.product(*map(range, self.lengths))
 
     def runner(self, index: Position) -> PassRunner:
-        """Return what runs the passes on one plane, the same object at every call.
+        """Return what runs the passes on one plane: the same object until they are done.
 
         Parameters
         ----------
@@ -116,18 +134,66 @@ class Planes:
             The plane's position along the looped axes.
         """
         with self._lock:
-            if index not in self._runners:
-                step = self.looped.step
-                plane = Plane(
-                    self.looped.call,
-                    self._part(self.source, index),
-                    {name: self._part(image, index, name) for name, image in self.images.items()},
-                    self.tile,
-                    self.session,
-                    None if step is None else (step, index),
+            runner = self._runners.get(index)
+            if runner is None:
+                earlier = self._outlines.get(index, NO_OUTLINE).results
+                many = bool(self.looped.loops)
+                plane = self._plane(index)
+                runner = PassRunner(
+                    plane, (self.key, index), self.statistics, earlier, is_one_of_many=many
                 )
-                self._runners[index] = PassRunner(plane, (self.key, index), self.statistics)
-            return self._runners[index]
+                self._runners[index] = runner
+                retired = list(self._retire())
+            else:
+                retired = []
+            self._runners.move_to_end(index)
+        for done, outline in retired:  # reading them goes on meanwhile
+            for result in outline.results:
+                if isinstance(result, Swept) and result.image is not None:
+                    result.image.move_to_disk(done.plane.folder_of(result.name))
+        return runner
+
+    def scalar(self, index: Position) -> Any:
+        """Return the number that the passes on a plane tell; None where there is none.
+
+        Parameters
+        ----------
+        index
+            The plane's position along the looped axes.
+        """
+        with self._lock:
+            outline = self._outlines.get(index)
+        if outline is not None and outline.scalar is not None:
+            return outline.scalar
+        return getattr(self.runner(index).final(), "scalar", None)
+
+    def _retire(self) -> Iterator[tuple[PassRunner, Outline]]:
+        """Replace the runners that were not used for long by the results of their passes."""
+        nbytes = sum(runner.nbytes for runner in self._runners.values())
+        for index in list(itertools.islice(self._runners, len(self._runners) - 1)):
+            if len(self._runners) <= MOST_RUNNERS and nbytes <= IN_MEMORY:
+                return
+            runner = self._runners[index]
+            results = runner.outline
+            if results is None:
+                continue
+            nbytes -= runner.nbytes
+            del self._runners[index]
+            outline = Outline(results, getattr(runner.final(), "scalar", None))
+            if any(part is not None for part in (*results, outline.scalar)):
+                self._outlines[index] = outline
+            yield runner, outline
+
+    def _plane(self, index: Position) -> Plane:
+        step = self.looped.step
+        return Plane(
+            self.looped.call,
+            self._part(self.source, index),
+            {name: self._part(image, index, name) for name, image in self.images.items()},
+            self.tile,
+            self.session,
+            None if step is None else (step, index),
+        )
 
     def statistics(self) -> SharedStatistics | None:
         """Return what was computed of the same pixels; None where nothing tells that they are."""

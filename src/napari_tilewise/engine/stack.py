@@ -6,7 +6,6 @@ It is a source like any other. Each plane has its own node.
 from __future__ import annotations
 
 import itertools
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,13 +48,11 @@ class Stack:
             self.call.operation.whole_part(self.call) if parts is None else parts[self.number or 0]
         )
         self.count = None if parts is None else len(parts)
-        self._lock = threading.Lock()
-        self._nodes: dict[tuple[int, ...], Node] = {}
-        probe = self.node((0,) * len(self.loops))
-        self.dtype: DType = probe.dtype
-        self.plane_shape = probe.shape
+        self._probe = self.node((0,) * len(self.loops))
+        self.dtype: DType = self._probe.dtype
+        self.plane_shape = self._probe.shape
         self._layout = self._arrange()
-        self.shape = self._order(planes.lengths, probe.shape or ())
+        self.shape = self._order(planes.lengths, self._probe.shape or ())
         self.chunks = self.chunks_of(planes.tile)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -184,7 +181,7 @@ class Stack:
         tile
             Tile lengths of the passes along the spatial axes, in pixels.
         """
-        probe = self.node((0,) * len(self.loops))
+        probe = self._probe
         plane: Sequence[int] = [max(1, n) for n in probe.shape or ()]
         if self.is_image:
             plane = probe.result_tile(tile)
@@ -222,11 +219,8 @@ class Stack:
         return self.planes.runner(index)
 
     def node(self, index: tuple[int, ...]) -> Node:
-        """Return the node of one plane; the same one at every call."""
-        with self._lock:
-            if index not in self._nodes:
-                self._nodes[index] = Node(self.runner(index), self.part, self.number)
-            return self._nodes[index]
+        """Return the node of one plane."""
+        return Node(self.runner(index), self.part, self.number)
 
     def prepare(self, region: Region | None = None) -> None:
         """Find what is global for the planes that a box meets.
@@ -290,8 +284,7 @@ class Stack:
         """
         if tile is None:
             return Grid(self.shape, self.chunks)
-        probe = self.node((0,) * len(self.loops))
-        lengths = self._order([1] * len(self.loops), probe.tile_for(tile))
+        lengths = self._order([1] * len(self.loops), self._probe.tile_for(tile))
         return Grid(self.shape, tuple(min(t, n) for t, n in zip(lengths, self.shape, strict=True)))
 
     @property
@@ -309,13 +302,18 @@ class Stack:
 
         With looped axes, an array over them.
         """
-        values = [
-            getattr(self.node(index).final(), "scalar", None) for index in self.planes.indices()
-        ]
-        if not self.loops or not values or values[0] is None:
-            return values[0] if values else None
+        scalars = map(self._scalar, self.planes.indices())
+        first = next(scalars, None)
+        if not self.loops or first is None:
+            return first
+        values = [first, *scalars]
         array = np.stack([np.asarray(value) for value in values])
         return array.reshape(*self.planes.lengths, *np.shape(values[0]))
+
+    def _scalar(self, index: tuple[int, ...]) -> Any:
+        if self.number is None:
+            return self.planes.scalar(index)
+        return getattr(self.node(index).final(), "scalar", None)
 
     def value(self) -> Any:
         """Return the result that is not an image, the planes' gathered into one.

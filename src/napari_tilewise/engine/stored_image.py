@@ -98,6 +98,30 @@ class StoredImage:
         return self._in_memory or self._folder.is_dir()
 
     @property
+    def in_memory(self) -> int:
+        """Bytes of its tiles that are in memory."""
+        return sum(tile.nbytes for tile in self._tiles.values() if not isinstance(tile, int))
+
+    def move_to_disk(self, folder: Path | None) -> None:
+        """Keep the tiles in files from now on; they can be read meanwhile.
+
+        Parameters
+        ----------
+        folder
+            A folder for them; None: a temporary one.
+        """
+        with self._lock:
+            if not self._in_memory:
+                return
+            self._elsewhere = ELSEWHERE if folder is not None else TEMPORARY
+            self._folder = self._created(folder)
+            self._in_memory = False
+            for position, tile in self._tiles.items():
+                if not isinstance(tile, int):
+                    self._write(self._path(position, 0), tile)
+                    self._tiles[position] = 0
+
+    @property
     def versions(self) -> dict[Position, int]:
         """The version of each tile that is on disk."""
         return {p: tile for p, tile in self._tiles.items() if isinstance(tile, int)}

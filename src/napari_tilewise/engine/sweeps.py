@@ -187,8 +187,7 @@ class SweepRunner:
         plane, checkpoint = self.plane, self._checkpoint
         if checkpoint is None or plane.address is None:
             return None
-        step, index = plane.address
-        name = "-".join(map(str, ("step", step, *index, self.sweep.name)))
+        name = plane.folder_name(self.sweep.name)
         size = prod(plane.call.shape) * np.dtype(self.sweep.dtype).itemsize
         is_alone = plane.session.worker_pool is None and not checkpoint.is_shared
         # A run that worker processes began has tiles there, whoever resumes it.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_RETAINED, MOST_BYTES = 64, 2**25
 """Number of images whose statistics a process keeps for later calls, and their bytes."""
+OVERHEAD = 512
+"""Bytes that a result takes besides: its name, its lock."""
 LARGEST_RETAINED = 2**20
 """Bytes of a result from which on their sum is looked at."""
 
@@ -110,16 +112,12 @@ class SharedStatistics:
         self.key = key
         self._lock = threading.Lock()
         self._results: dict[Hashable, _Once] = {}
+        self.nbytes = 0
+        """Bytes of the results, with what each takes besides."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the key: all copies in a process are one."""
         return _shared_statistics, (self.key,)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the results."""
-        with self._lock:
-            return sum(once.nbytes for once in self._results.values())
 
     def get(self, name: Hashable, number: int, compute: Callable[[], Any]) -> Any:
         """Return a result, computed when it is first asked for.
@@ -135,8 +133,10 @@ class SharedStatistics:
         """
         with self._lock:
             once = self._results.setdefault(name, _Once())
-        result = once.get(compute)
-        if once.nbytes > LARGEST_RETAINED:
+        result, nbytes = once.get(compute)
+        with self._lock:
+            self.nbytes += nbytes
+        if nbytes > LARGEST_RETAINED:
             _forget_beyond_room()
         return result
 
@@ -147,14 +147,15 @@ class _Once:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._values: list[Any] = []
-        self.nbytes = 0
 
-    def get(self, compute: Callable[[], Any]) -> Any:
+    def get(self, compute: Callable[[], Any]) -> tuple[Any, int]:
+        """Return a copy, as plans may change what they receive, and the bytes that are added."""
         with self._lock:
+            nbytes = 0
             if not self._values:
                 self._values.append(compute())
-                self.nbytes = len(pickle.dumps(self._values[0]))
-            return copy.deepcopy(self._values[0])  # plans may change what they receive
+                nbytes = len(pickle.dumps(self._values[0])) + OVERHEAD
+            return copy.deepcopy(self._values[0]), nbytes
 
 
 _statistics: WeakValueDictionary[str, SharedStatistics] = WeakValueDictionary()
