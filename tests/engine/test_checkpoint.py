@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -117,20 +116,63 @@ def test_a_torn_file_is_not_believed(tmp_path: Path) -> None:
     checkpoint.close()
 
 
+class Machine:
+    """A clock, and the time at which the machine was started."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_000_000.0
+        self.started = self.now - 5000
+        module = "napari_tilewise.engine.checkpoint"
+        monkeypatch.setattr(f"{module}.time.time", lambda: self.now)
+        monkeypatch.setattr(f"{module}.psutil.boot_time", lambda: self.started)
+
+    def restart(self) -> None:
+        self.started = self.now = self.now + 60
+
+
 def test_after_a_restart_the_last_tiles_are_done_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = time.time()
-    monkeypatch.setattr("napari_tilewise.engine.checkpoint.time.time", lambda: now - 1000)
+    machine = Machine(monkeypatch)
+    checkpoint = Checkpoint(tmp_path / "run", "key", {})
+    checkpoint.use_files(always=False)
+    checkpoint.mark_done("tiles", (0,))
+    checkpoint.save("step-0-pass-0", 7)
+    machine.now += 500
+    checkpoint.mark_done("tiles", (1,))
+    checkpoint.save("step-1-pass-0-state", (3, [], {}))
+    checkpoint.close()
+    machine.restart()
+    again = Checkpoint(tmp_path / "run", "key", {})
+    assert not again.is_new
+    assert again.done("tiles") == {(0,)}
+    assert again.load("step-0-pass-0") == (7,)
+    assert again.load("step-1-pass-0-state") is None
+    again.close()
+
+
+def test_after_a_restart_and_another_interruption_the_last_tiles_are_still_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch)
     checkpoint = Checkpoint(tmp_path / "run", "key", {})
     checkpoint.mark_done("tiles", (0,))
-    monkeypatch.setattr("napari_tilewise.engine.checkpoint.time.time", lambda: now - 500)
+    machine.now += 500
     checkpoint.mark_done("tiles", (1,))
     checkpoint.close()
-    monkeypatch.setattr("napari_tilewise.engine.checkpoint.psutil.boot_time", lambda: now - 400)
+    machine.restart()
     again = Checkpoint(tmp_path / "run", "key", {})
-    assert again.done("tiles") == {(0,)}
-    again.close()
+    machine.now += 1000
+    again.mark_done("tiles", (2,))
+    again.close()  # interrupted, before tile 1 is done again
+    third = Checkpoint(tmp_path / "run", "key", {})
+    assert third.done("tiles") == {(0,), (2,)}
+    third.close()
+    machine.restart()
+    for _ in range(2):  # what was looked at once is not doubted once more
+        fourth = Checkpoint(tmp_path / "run", "key", {})
+        assert fourth.done("tiles") == {(0,)}
+        fourth.close()
 
 
 GATHERS = [n for n, op in tw.OPERATIONS.items() if op.kind.value in ("statistic", "connected")]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from filelock import FileLock, Timeout
 
-from napari_tilewise.engine.journal import Journal, entry_at, leading_entries, repair
+from napari_tilewise.engine.journal import Journal, entry_at, leading_entries, repair, rewrite
 from napari_tilewise.engine.many_tiles import PositionSet
 from napari_tilewise.engine.pass_results import (
     PartialResult,
@@ -201,7 +201,7 @@ class Checkpoint(PassResults):
             if text is None:
                 self._contents.results.pop(name, None)
             else:
-                self._note({"result": name, "packed": text})
+                self._note({"result": name, "packed": text, "time": int(time.time())})
         if text is None:
             pickled(self._path(name, "found"), (value,))
         self._path(name, "so-far").unlink(missing_ok=True)
@@ -300,7 +300,8 @@ class CheckpointContents:
     results: dict[str, int] = field(default_factory=dict)
     """Where in the journal the short results of passes are."""
     latest: int = 0
-    """When the last tile was done, in seconds since the epoch."""
+    """When the last tile or pass was done, or what is on disk was looked at after a restart of the
+    machine, in seconds since the epoch."""
     count: int = 0
     """Number of entries."""
 
@@ -322,8 +323,11 @@ class CheckpointContents:
             done = self.tiles.setdefault(entry["pass"], PositionSet())
             done.add(tuple(entry["tile"]))
             self.latest = max(self.latest, entry["time"])
+        elif "settled" in entry:
+            self.latest = max(self.latest, entry["settled"])
         elif "result" in entry:
             self.results[entry["result"]] = start
+            self.latest = max(self.latest, entry.get("time", 0))
         elif entry.get("forget") == "results":
             self.results.clear()
         elif "forget" in entry:
@@ -374,16 +378,54 @@ def _contents(entries: Iterable[Parameters]) -> CheckpointContents:
 
 
 def _repaired(path: Path) -> CheckpointContents:
-    """Return what a journal says; after a restart of the machine, but for the very last tiles."""
+    """Return what a journal says; after a restart of the machine, but for the very last entries.
+
+    Those are removed: a run that resumes this one, if it is interrupted too, does not trust them.
+    """
+    contents = _repaired_contents(path)
+    this_host, boot = socket.gethostname(), psutil.boot_time()
+    is_of_this_host = (contents.host or this_host) == this_host
+    if not contents.count or not is_of_this_host or boot <= contents.latest:
+        return contents
+    before = contents.latest - SETTLED
+    lost = {
+        _plane_of(found.stem)
+        for found in path.parent.glob("*.found")
+        if _is_of_sweeps(found.stem) and boot - SETTLED < found.stat().st_mtime < boot
+    } | {
+        _plane_of(entry["result"])
+        for entry in leading_entries(path)
+        if _is_of_sweeps(entry.get("result", "")) and entry.get("time", 0) >= before
+    }
+
+    def is_settled(entry: Parameters) -> bool:
+        if "tile" in entry:
+            return bool(entry["time"] < before)
+        name = entry.get("result", "")
+        return not _is_of_sweeps(name) or _plane_of(name) not in lost
+
+    settled = filter(is_settled, leading_entries(path))
+    rewrite(path, itertools.chain(settled, [{"settled": int(time.time())}]))
+    for found in path.parent.glob("*.found"):
+        if _is_of_sweeps(found.stem) and _plane_of(found.stem) in lost:
+            found.unlink()
+    return _repaired_contents(path)
+
+
+def _is_of_sweeps(name: str) -> bool:
+    """Return whether a result names tiles on disk that sweeps wrote shortly before."""
+    return name.endswith(("-state", "-end"))
+
+
+def _plane_of(name: str) -> str:
+    """Return the step and the plane of a result: one sweep goes on with the tiles of another."""
+    return name.partition("-pass-")[0]
+
+
+def _repaired_contents(path: Path) -> CheckpointContents:
     contents = CheckpointContents()
     for line in repair(path):
         contents.take(line.entry or {}, line.start)
-    this_host = socket.gethostname()
-    if (contents.host or this_host) == this_host and psutil.boot_time() <= contents.latest:
-        return contents
-    before = contents.latest - SETTLED
-    settled = (e for e in leading_entries(path) if "tile" not in e or e["time"] < before)
-    contents.tiles = _contents(settled).tiles
     return contents
 
 

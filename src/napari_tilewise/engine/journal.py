@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from napari_tilewise.engine.system.disk import append, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from io import FileIO
     from pathlib import Path
 
@@ -97,12 +97,11 @@ class Journal:
         DestinationUnwritable
             When the disk does not take it; the journal is then as it was before.
         """
-        text = json.dumps(entry, default=str)
-        line = text[:-1] + _CHECKSUM % zlib.crc32(text.encode()) + "\n"
+        line = _line(entry)
         now = time.monotonic()
         with writing(self.path):
             start = self._file.seek(0, os.SEEK_END)
-            append(self._file, line.encode())
+            append(self._file, line)
             if self._sync_interval is not None and now - self._synced > self._sync_interval:
                 os.fsync(self._file.fileno())
                 self._synced = now
@@ -202,6 +201,31 @@ def repair(path: Path) -> Iterator[JournalLine]:
         _LOG.warning("Line %d of %s is damaged; it and what follows is ignored.", stop.number, path)
     with writing(path):
         os.truncate(path, end)
+
+
+def rewrite(path: Path, entries: Iterable[Parameters]) -> None:
+    """Replace a journal by one of some entries; it is one or the other, whatever happens meanwhile.
+
+    Parameters
+    ----------
+    path
+        The file, which may be read while the entries are asked for.
+    entries
+        The entries.
+    """
+    growing = path.with_name(f"{path.name}.new")
+    with writing(path):
+        with growing.open("wb") as file:
+            for entry in entries:
+                file.write(_line(entry))
+            file.flush()
+            os.fsync(file.fileno())
+        growing.replace(path)
+
+
+def _line(entry: Parameters) -> bytes:
+    text = json.dumps(entry, default=str)
+    return (text[:-1] + _CHECKSUM % zlib.crc32(text.encode()) + "\n").encode()
 
 
 def _parse(line: bytes) -> tuple[JournalEntry | None, bool]:
