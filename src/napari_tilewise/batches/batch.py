@@ -22,6 +22,7 @@ from napari_tilewise.batches.batch_events import BatchDone, BatchStarted
 from napari_tilewise.batches.batch_request import Naming, request_data
 from napari_tilewise.batches.collect import Collector
 from napari_tilewise.batches.discover import natural
+from napari_tilewise.batches.divide import Division
 from napari_tilewise.batches.folder_search import LeftOut
 from napari_tilewise.batches.function import BatchFunction
 from napari_tilewise.batches.item_progress import item_progress
@@ -152,9 +153,9 @@ def batch(
     naming = Naming(name, _recipe_name(recipe, task.recipe))
     folder = None if destination is None else folder_of(destination)
     previous = {} if folder is None else batch_journal.last_rows(folder)
-    division = {"over": over, "window": window, "step": step, "axes": axes}
+    division = Division(over, window, step, axes)
     left_out = LeftOut()
-    items = _items(source, folder, previous, left_out=left_out, **division)
+    items = _items(source, division, folder, previous, left_out)
     tasks = _tasks(items, task, naming, folder, previous)
     selected = tasks if only is None else _selected(tasks, only)
     options = {
@@ -228,7 +229,11 @@ def _recipe_name(argument: object, recipe: Recipe | BatchFunction) -> str:
 
 
 def _items(
-    source: Any, folder: str | None, previous: Mapping[str, ItemRow], **options: Any
+    source: Any,
+    division: Division,
+    folder: str | None,
+    previous: Mapping[str, ItemRow],
+    left_out: LeftOut,
 ) -> tuple[Item, ...]:
     is_list = isinstance(source, Sequence) and not isinstance(source, str)
     if is_list and source and all(isinstance(member, Item) for member in source):
@@ -236,7 +241,7 @@ def _items(
     outputs: frozenset[str] = frozenset()
     if folder is not None:
         outputs = batch_journal.output_paths(folder, previous.values())
-    return tuple(each_item(source, excluded=outputs, **options))
+    return tuple(each_item(source, division, excluded=outputs, left_out=left_out))
 
 
 def _tasks(

@@ -29,10 +29,20 @@ class Division:
     step: Lengths = None
     axes: AxisNames | None = None
 
+    def __post_init__(self) -> None:
+        if self.step is not None and self.window is None:
+            raise InvalidParameter(
+                f"{option('step', self.step)} is the step of a window: give {option('window')} too."
+            )
+
     @property
     def is_none(self) -> bool:
         """Whether every image stays whole."""
         return self.over is None and self.window is None
+
+
+WHOLE_IMAGES = Division()
+"""Every image is one item."""
 
 
 @dataclass(frozen=True)

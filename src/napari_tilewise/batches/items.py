@@ -14,14 +14,13 @@ import numpy as np
 
 from napari_tilewise import axes as _axes
 from napari_tilewise.batches.discover import discover
-from napari_tilewise.batches.divide import Division, divide
+from napari_tilewise.batches.divide import WHOLE_IMAGES, Division, divide
 from napari_tilewise.engine.views.cropped import AxisPart, of_remaining_axes
 from napari_tilewise.errors import (
     InvalidAxes,
     InvalidParameter,
     SourceUnreadable,
     TilewiseError,
-    option,
 )
 from napari_tilewise.io.cropped_image import crop_image
 from napari_tilewise.io.image import Image
@@ -157,16 +156,13 @@ def items_of(
         When the axes or the window fit no image; an image that they do not fit among others that
         they do is an item of its own, which reports it when it is opened.
     """
-    return tuple(each_item(source, over=over, window=window, step=step, axes=axes))
+    return tuple(each_item(source, Division(over, window, step, axes)))
 
 
 def each_item(
     source: object,
+    division: Division = WHOLE_IMAGES,
     *,
-    over: str | int | Sequence[str | int] | None = None,
-    window: int | Sequence[int | None] | None = None,
-    step: int | Sequence[int | None] | None = None,
-    axes: AxisNames | None = None,
     excluded: Set[str] = frozenset(),
     recursive: bool = True,
     left_out: LeftOut | None = None,
@@ -175,8 +171,10 @@ def each_item(
 
     Parameters
     ----------
-    source, over, window, step, axes
+    source
         See `items_of`, which also documents what is raised.
+    division
+        How images are divided.
     excluded
         Paths that are not items: earlier outputs of the batch.
     recursive
@@ -184,12 +182,7 @@ def each_item(
     left_out
         Counts the files that are no items.
     """
-    if step is not None and window is None:
-        raise InvalidParameter(
-            f"{option('step', step)} is the step of a window: give {option('window')} too."
-        )
     images = discover(source, excluded=excluded, recursive=recursive, left_out=left_out)
-    division = Division(over, window, step, axes)
     attempts = chain.from_iterable(_attempts(image, division) for image in images)
     for number, item in enumerate(_without_misfits(attempts)):
         yield replace(item, index=number)

@@ -13,7 +13,12 @@ from napari_tilewise.kernels.arrays import GREY, MODES, contiguous, type_code
 from napari_tilewise.kernels.footprint_windows import is_moderate
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
-from napari_tilewise.kernels.separable import correlate_axes, float_dtype, gaussian_weights
+from napari_tilewise.kernels.separable import (
+    Border,
+    correlate_axes,
+    float_dtype,
+    gaussian_weights,
+)
 from napari_tilewise.kernels.threads import run_parts
 
 if TYPE_CHECKING:
@@ -85,7 +90,7 @@ def gaussian_filter(
         _trimmed(gaussian_weights(s, o, truncate)) if s > 1e-15 else None
         for s, o in zip(sigmas, orders, strict=True)
     ]
-    return correlate_axes(input, weights, input.dtype, mode=mode, cval=cval)
+    return correlate_axes(input, weights, input.dtype, Border(mode, cval))
 
 
 # -- Hessian matrices ------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -67,13 +67,20 @@ def gaussian_weights(sigma: float, order: int, truncate: float) -> np.ndarray:
     return answer[::-1].copy()
 
 
+class Border(NamedTuple):
+    """What lies beyond an image."""
+
+    mode: str
+    """The mode in ndimage's spelling."""
+    cval: float = 0.0
+    """The value, for ``mode="constant"``."""
+
+
 def correlate_axes(
     image: np.ndarray,
     weights: Sequence[np.ndarray | None],
     dtype: Any,
-    *,
-    mode: str,
-    cval: float = 0.0,
+    border: Border,
     scale: float = 1.0,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -87,10 +94,8 @@ def correlate_axes(
         Per axis an odd number of weights, or None for an axis that is left alone.
     dtype
         Of the result: float32 or float64.
-    mode
-        Border mode in ndimage's spelling.
-    cval
-        Beyond the border, for ``mode="constant"``.
+    border
+        What lies beyond the image.
     scale
         Each pixel of an integer image is multiplied by this first.
     out
@@ -113,8 +118,8 @@ def correlate_axes(
         integers([-1 if w is None else len(w) // 2 for w in weights]),
         integers([0 if w is None else symmetry(w) for w in weights]),
         np.concatenate([*present, np.zeros(1)]),
-        MODES[mode],
-        float(cval),
+        MODES[border.mode],
+        float(border.cval),
     )
     return delivered(target, out)
 
@@ -205,8 +210,7 @@ def gaussian(
         image,
         weights,
         float_dtype(image.dtype),
-        mode=mode,
-        cval=cval,
+        Border(mode, cval),
         scale=1.0 if preserve_range else float_scale(image.dtype),
         out=out,
     )

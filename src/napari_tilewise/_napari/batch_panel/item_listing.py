@@ -6,9 +6,8 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
@@ -18,6 +17,7 @@ from napari_tilewise._napari.layers import snapshot
 from napari_tilewise._napari.layers.layer_record import Origin
 from napari_tilewise.batches import Item, each_item
 from napari_tilewise.batches.batch_journal import last_rows, output_paths
+from napari_tilewise.batches.divide import WHOLE_IMAGES, Division
 from napari_tilewise.errors import Cancelled, InvalidParameter, SourceNotFound, TilewiseError
 from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.readers.open_image import open_image
@@ -82,14 +82,16 @@ class Listing:
 
     source: Any
     """As `napari_tilewise.batch` takes it."""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Keywords of `each_item`."""
+    division: Division = WHOLE_IMAGES
+    """How images are divided."""
     folder: str = ""
     """The folder of the outputs, which are not items of the next batch; may be empty."""
     layers: tuple[LayerImage, ...] = ()
     """The layers, if the items are layers or their parts."""
     required_folder: str = ""
     """The folder that is searched and must exist; may be empty."""
+    recursive: bool = True
+    """Whether a folder includes the folders below it."""
 
     def __call__(self, progress: Listener, cancel: threading.Event) -> tuple[Item, ...]:
         """Return the items; raises `Cancelled` if `cancel` is set."""
@@ -103,7 +105,9 @@ class Listing:
         folder = str(local_path(self.folder)) if self.folder else ""
         excluded = output_paths(folder, last_rows(folder).values()) if folder else frozenset()
         items: list[Item] = []
-        for item in each_item(self.source, excluded=excluded, **self.options):
+        for item in each_item(
+            self.source, self.division, excluded=excluded, recursive=self.recursive
+        ):
             if cancel.is_set():
                 raise Cancelled("Cancelled: no items were listed.")
             if len(items) == MOST:
@@ -134,15 +138,15 @@ class Listing:
         return next(origins, None)
 
 
-def of_layers(layers: Iterable[Layer], options: Mapping[str, Any], folder: str) -> Listing:
+def of_layers(layers: Iterable[Layer], division: Division, folder: str) -> Listing:
     """Return the listing of layers; reads no pixel.
 
     Parameters
     ----------
     layers
         Image and labels layers.
-    options
-        Keywords of `each_item`.
+    division
+        How images are divided.
     folder
         The folder of the outputs; may be empty.
     """
@@ -151,7 +155,7 @@ def of_layers(layers: Iterable[Layer], options: Mapping[str, Any], folder: str) 
         image = _image(snapshot.take(layer))
         sources[_stem(layer.name, sources)] = LayerImage(image, Origin.of(layer))
     images = {name: source.image for name, source in sources.items()}
-    return Listing(images, options, folder, tuple(sources.values()))
+    return Listing(images, division, folder, tuple(sources.values()))
 
 
 def _image(source: snapshot.Snapshot) -> Image:

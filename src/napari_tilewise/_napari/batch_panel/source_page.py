@@ -22,6 +22,7 @@ from napari_tilewise._napari.batch_panel.page_widgets import (
     choose,
 )
 from napari_tilewise._napari.layers.viewer_layers import layers_for
+from napari_tilewise.batches.divide import Division
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.io.readers.zarr_arrays import is_zarr
 
@@ -262,15 +263,18 @@ class SourcePage(QWidget):
         kind = self.kind.currentData()
         if kind == LAYERS:
             ticked = self.ticked
-            return of_layers(ticked, self._cut(), folder) if ticked else None
+            return of_layers(ticked, self._division(None), folder) if ticked else None
         source = self._files() if kind == FILES else self.plate.path
         if not source:
             return None
-        options = {**self._cut(), "recursive": self.recursive.isChecked()}
-        if kind == FILES and self.axes.text().strip():
-            options["axes"] = self.axes.text().strip()
-        required = self.folder.path if kind == FILES else ""
-        return Listing(source, options, folder, required_folder=required)
+        axes = self.axes.text().strip() if kind == FILES else ""
+        return Listing(
+            source,
+            self._division(axes or None),
+            folder,
+            required_folder=self.folder.path if kind == FILES else "",
+            recursive=self.recursive.isChecked(),
+        )
 
     def _files(self) -> str:
         """Return the folder, or a pattern of paths."""
@@ -280,15 +284,17 @@ class SourcePage(QWidget):
         parts = ("**", pattern) if self.recursive.isChecked() else (pattern,)
         return os.path.join(glob.escape(folder), *parts)
 
-    def _cut(self) -> dict[str, Any]:
-        """Return the keywords of `each_item` that cut images; an empty field cuts nothing."""
+    def _division(self, axes: str | None) -> Division:
+        """Return how images of these axes are divided; an empty field divides nothing."""
         part = self.part.currentData()
         if part == OVER and (parts := self.over.text().replace(",", " ").split()):
             letters = "".join(parts)
-            return {"over": letters if letters.isalpha() else [_integer("axes", p) for p in parts]}
+            over = letters if letters.isalpha() else [_integer("axes", p) for p in parts]
+            return Division(over, axes=axes)
         if part == WINDOW and (window := _lengths("window", self.window_size.text())):
-            return {"window": window, "step": _lengths("step", self.step.text())}
-        return {}
+            step = _lengths("step", self.step.text())
+            return Division(window=window, step=step, axes=axes)
+        return Division(axes=axes)
 
 
 def _is_ticked(item: QListWidgetItem) -> bool:
