@@ -20,6 +20,8 @@ from napari_tilewise.operations.spec.operation import Exactness, Kind, Operation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from napari_tilewise.operations.spec.deviation import Deviation
+
 PAGE = Path(__file__).with_suffix(".md")
 
 MODULES = (
@@ -121,6 +123,31 @@ def section(module: str, operations: Iterable[Operation]) -> Iterator[str]:
     yield ""
 
 
+DEVIATIONS = """\
+## Where the library's answer is not repeatable
+
+For these calls the library's answer is not a function of the arguments: it depends on memory that \
+nobody wrote, on an earlier call, or on how pixels lie in memory. Ours is the documented answer, \
+from `tw.apply`, recipes and forms, and from the drop-in for NumPy arrays too. A test says when a \
+release of the library no longer differs.
+
+| functions | calls | the library | ours | seen in |
+|---|---|---|---|---|"""
+
+
+def deviations() -> Iterator[str]:
+    """Yield the table of calls for which ours is not the library's answer."""
+    users: dict[Deviation, list[str]] = {}
+    for key, operation in BUILT_IN.items():
+        for item in operation.accuracy.deviations:
+            users.setdefault(item, []).append(f"`{key}`")
+    yield DEVIATIONS
+    for item, keys in users.items():
+        cells = (", ".join(keys), item.calls, item.library, item.ours, item.versions)
+        yield "| " + " | ".join(cells) + " |"
+    yield ""
+
+
 def public_names() -> dict[str, object]:
     """Return every public name of the modules, by its path below `skimage` or `scipy`."""
     numpy_keys = (key for key in BUILT_IN if library_of(key) is NUMPY)
@@ -149,6 +176,7 @@ def text() -> str:
         chosen = [op for op in BUILT_IN.values() if op.category == module]
         if chosen:
             lines += section(module, chosen)
+    lines += deviations()
     lines += ["## Not operations\n", "| name | reason |", "|---|---|"]
     reasons = dict(NOT_OPERATIONS) | {
         name: f"another name of `{key}`" for name, key in aliases().items()

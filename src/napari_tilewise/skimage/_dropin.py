@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.errors import InvalidImage, InvalidParameter, TilewiseError, UnknownParameter
 from napari_tilewise.operations import BUILT_IN
 from napari_tilewise.operations.not_operations import NOT_OPERATIONS
@@ -36,6 +37,7 @@ from napari_tilewise.skimage._lazy import (
     has_lazy,
     is_lazy,
     is_named_in_memory,
+    lazy_arrays,
 )
 from napari_tilewise.skimage._tiling import TILING, Tiling
 
@@ -54,6 +56,10 @@ EXECUTION = frozenset({"workers", "num_workers"})
 
 SAFE_FUNCTIONS = frozenset({"util.dtype_limits", "util.apply_parallel"})
 """Functions without an operation that read no pixels of a lazy image, or support it."""
+
+WORKING_COPIES = 16
+"""How many times an image's own size a function without an operation is taken to need: some images
+in double precision, made of small integers."""
 
 _DIRECT = object()
 
@@ -98,7 +104,7 @@ def tiled(operation: Operation) -> Callable[..., Any]:
 
 
 def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that is not an operation, guarded against loading a lazy image by accident.
+    """Return a function that is not an operation, guarded against lazy images beyond the memory.
 
     Parameters
     ----------
@@ -211,13 +217,17 @@ class _Route:
         """Return the arguments for the library, and the engine's result or `_DIRECT`."""
         image = args[0] if args else kwargs.get(self._first)
         lazy = has_lazy(args) or has_lazy(kwargs.values())
-        if not lazy and not self._uses_engine(image):
+        if not lazy and not self._uses_engine(image) and not self.operation.accuracy.deviations:
             return args, kwargs, _DIRECT
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError:
             return args, kwargs, _DIRECT  # the library raises its own error
         if not lazy:
+            if self._deviates(image, bound):
+                return args, kwargs, self._apply(image, bound, "auto")
+            if not self._uses_engine(image):
+                return args, kwargs, _DIRECT
             return args, kwargs, self._from_numpy(bound)
         images = {self._first, *self.operation.images}
         for name, value in bound.arguments.items():
@@ -231,6 +241,14 @@ class _Route:
         args, kwargs = bound.args, bound.kwargs
         uses_engine = self._uses_engine(bound.arguments.get(self._first))
         return args, kwargs, self._from_numpy(bound) if uses_engine else _DIRECT
+
+    def _deviates(self, image: Any, bound: inspect.BoundArguments) -> bool:
+        """Return whether the library's own answer to a call is not a function of its input."""
+        if type(image) not in (np.ndarray, np.memmap):
+            return False
+        defaults = {name: self._default(name) for name in self.operation.specs}
+        params = defaults | dict(bound.arguments)
+        return any(item.applies(image, params) for item in self.operation.accuracy.deviations)
 
     def _uses_engine(self, image: Any) -> bool:
         """Return whether a NumPy array goes to the engine."""
@@ -348,18 +366,22 @@ class _Route:
 def _computed_arguments(
     path: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return arguments with lazy scalars computed; refuse lazy arrays."""
+    """Return arguments with lazy arrays computed; refuse those that do not fit into memory."""
     if path in SAFE_FUNCTIONS or not (has_lazy(args) or has_lazy(kwargs.values())):
         return args, kwargs
-    for value in (*args, *kwargs.values()):
-        if is_lazy(value) and value.shape != () and not is_named_in_memory(value):
-            reason = NOT_OPERATIONS.get(path, "")
-            reason = reason and f" ({reason})"
-            raise InvalidImage(
-                f"{function_path(path)} is not computed tile by tile{reason}: it would load "
-                f"{describe(value)}, {format_size(_nbytes(value))}, into memory. If it fits, "
-                "pass numpy.asarray(image)."
-            )
+    arrays = [array for value in (*args, *kwargs.values()) for array in lazy_arrays(value)]
+    size = sum(map(_nbytes, arrays))
+    available = available_memory()
+    if size * WORKING_COPIES > available:
+        reason = NOT_OPERATIONS.get(path, "")
+        reason = reason and f" ({reason})"
+        raise InvalidImage(
+            f"{function_path(path)} is not computed tile by tile{reason}: it would load "
+            f"{describe(max(arrays, key=_nbytes))}, {format_size(size)} in all, and needs about "
+            f"{WORKING_COPIES} times as much: expected arrays of "
+            f"{format_size(available // WORKING_COPIES)} or less on this machine now. If it fits "
+            "all the same, pass numpy.asarray(image)."
+        )
     return tuple(map(computed, args)), {name: computed(v) for name, v in kwargs.items()}
 
 

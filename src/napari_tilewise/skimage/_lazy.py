@@ -58,6 +58,18 @@ def has_lazy(values: Iterable[Any]) -> bool:
     )
 
 
+def lazy_arrays(value: Any) -> list[Any]:
+    """Return the lazy arrays that a value is or, as a list or tuple, holds.
+
+    Parameters
+    ----------
+    value
+        An argument of any type.
+    """
+    items = value if isinstance(value, list | tuple) else [value]
+    return [item for item in items if is_lazy(item) and not is_named_in_memory(item)]
+
+
 def computed(value: Any) -> Any:
     """Return a value with its lazy arrays computed; a lazy scalar becomes a NumPy scalar.
 

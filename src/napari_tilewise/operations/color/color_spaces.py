@@ -10,6 +10,7 @@ anywhere).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +18,14 @@ import numpy as np
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.common import AnyCase, as_float, as_float_type
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.accuracy import IDENTICAL
+from napari_tilewise.operations.spec.adapter import DIRECT
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
+    Adapter,
     Call,
     Cost,
+    Deviation,
     Kind,
     Limits,
     Neighbourhood,
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike
 
+    from napari_tilewise.operations.spec.adapter import Function
     from napari_tilewise.operations.spec.passes import HaloLike
 
 
@@ -114,6 +121,31 @@ def spatial(call: Call) -> tuple[int, ...]:
     return call.spatial_shape
 
 
+# -- hue -------------------------------------------------------------------------------------------
+
+
+def _black_without_number(function: Function) -> Function:
+    """Return `rgb2hsv` with 0 for pixels that hold NaN, whose hue scikit-image never writes."""
+
+    @wraps(function)
+    def rgb2hsv(rgb: np.ndarray, *, channel_axis: int = -1) -> np.ndarray:
+        hsv: np.ndarray = function(rgb, channel_axis=channel_axis)
+        if np.asarray(rgb).dtype.kind == "f":
+            missing = np.isnan(rgb).any(axis=channel_axis, keepdims=True)
+            hsv[np.broadcast_to(missing, hsv.shape)] = 0
+        return hsv
+
+    return rgb2hsv
+
+
+UNWRITTEN_HUE = Deviation(
+    calls="images with NaN",
+    library="returns unwritten memory as the hue of pixels with NaN",
+    ours="0, as for their saturation and value",
+    versions="0.26",
+    applies=lambda image, params: image.dtype.kind == "f" and bool(np.isnan(image).any()),
+)
+
 # -- conversions -----------------------------------------------------------------------------------
 
 
@@ -129,6 +161,8 @@ class Conversion:
     channel: Channels = COLOR
     dtype_of: Callable[[Call], Any] = as_float
     check: Callable[[Call], None] = check_channels
+    adapter: Adapter = DIRECT
+    accuracy: Accuracy = IDENTICAL
 
     def operation(self) -> Operation:
         """Return the declaration."""
@@ -141,12 +175,14 @@ class Conversion:
             result=ResultSpec(dtype=self.dtype_of),
             limits=Limits(check=self.check),
             cost=Cost(memory=self.working),
+            adapter=self.adapter,
+            accuracy=self.accuracy,
         )
 
 
 def _product_dtype(call: Call) -> DTypeLike:
     """Return the dtype of float64 logarithms times `conv_matrix`."""
-    return np.result_type(np.float64, call["conv_matrix"].dtype)
+    return np.result_type(np.float64, call.image_dtype("conv_matrix"))
 
 
 def _is_same(call: Call) -> bool:
@@ -178,7 +214,12 @@ CONVERSIONS = (
         dtype_of=_converted_dtype,
         check=_check_converted,
     ),
-    Conversion(name="rgb2hsv", working=6.0),
+    Conversion(
+        name="rgb2hsv",
+        working=6.0,
+        adapter=Adapter(wrap=_black_without_number),
+        accuracy=Accuracy(deviations=(UNWRITTEN_HUE,)),
+    ),
     Conversion(name="hsv2rgb", working=15.0),
     Conversion(name="rgb2xyz", product=True, working=5.0),
     Conversion(name="xyz2rgb", product=True, working=5.0),
@@ -268,7 +309,7 @@ NEW_AXIS = Number(integer=True, usual=(-2, 1), advanced=True)
 
 
 def _difference_dtype(call: Call) -> DTypeLike:
-    return np.result_type(as_float(call), as_float_type(call["lab2"].dtype))
+    return np.result_type(as_float(call), as_float_type(call.image_dtype("lab2")))
 
 
 def _difference(name: str, working: float, **weights: Spec) -> Operation:

@@ -167,7 +167,7 @@ def _base_image(call: Call, block: Block) -> np.ndarray | None:
 
 
 def _averages(call: Call, tally: Tally, means: np.ndarray) -> Callable[[Block], np.ndarray]:
-    colors = np.zeros((len(tally.values), 3), call["image"].dtype)
+    colors = np.zeros((len(tally.values), 3), call.image_dtype("image"))
     colors[:] = means if means.ndim == 2 else means[:, np.newaxis]
     background = np.flatnonzero(tally.values == call["bg_label"])
     if background.size:
@@ -190,7 +190,7 @@ def _plan(call: Call) -> Plan:
 
 
 def _dtype(call: Call) -> DTypeLike:
-    return np.float64 if call["kind"] == "overlay" else call["image"].dtype
+    return np.float64 if call["kind"] == "overlay" else call.image_dtype("image")
 
 
 def _check(call: Call) -> None:

@@ -124,7 +124,7 @@ def reduce_means(call: Call, image: str, regions: Tally, excluded: Any) -> Passe
     excluded
         The label whose mean is not needed.
     """
-    dtype = np.dtype(call[image].dtype)
+    dtype = call.image_dtype(image)
     sum_dtype: Any = dtype if dtype.kind == "f" else np.float64
     if dtype == np.float16:
         sum_dtype = np.float32  # as NumPy's means of float16

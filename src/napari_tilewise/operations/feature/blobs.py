@@ -18,7 +18,7 @@ import numpy as np
 from scipy import ndimage as ndi
 from skimage.util import img_as_float
 
-from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.feature.peaks import (
     Border,
     Candidates,
@@ -73,7 +73,7 @@ def _space_and_scale_peaks(
 
     def tile_candidates(block: Block) -> Candidates:
         scale_candidates = []
-        for scale, (layer, largest) in enumerate(_neighbourhoods(layers(block))):
+        for scale, (layer, largest) in enumerate(_neighbourhoods(call, layers(block))):
             pixels = layer[block.core]
             is_peak = pixels == largest[block.core]
             is_flat = bool(is_peak.all()) and not single
@@ -93,7 +93,9 @@ def _space_and_scale_peaks(
     return candidates.ordered((*call.shape, count))[0]
 
 
-def _neighbourhoods(layers: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _neighbourhoods(
+    call: Call, layers: Iterable[np.ndarray]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield every layer with the largest value around each pixel, in it and adjacent layers."""
     window: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=3)
 
@@ -104,6 +106,12 @@ def _neighbourhoods(layers: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, 
         return window[index][0], largest
 
     for layer in layers:
+        if np.isnan(layer).any():
+            raise InvalidImage(
+                f"{call.operation.name}: the image holds NaN or infinite values, which SciPy's "
+                "running maxima carry from where the filter begins: expected finite ones. Replace "
+                "them first, for example with numpy.nan_to_num."
+            )
         window.append((layer, ndi.maximum_filter(layer, size=3, mode="nearest")))
         if len(window) > 1:
             yield neighbourhood(len(window) - 2)

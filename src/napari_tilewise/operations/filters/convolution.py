@@ -166,7 +166,7 @@ OPERATIONS = (
             dtype=_gabor_dtype, shape=lambda call: (2, *call.shape), channel=first_axis, split=tuple
         ),
         plan_of=_gabor,
-        limits=Limits(check=_check_gabor, ndim=(2, 2), shortest=2),
+        limits=Limits(check=_check_gabor, ndim=(2, 2)),
         cost=Cost(memory=6.0),
         note="The real and the imaginary response. An image of integers gives integers.",
     ),

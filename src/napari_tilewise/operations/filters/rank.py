@@ -17,7 +17,9 @@ from napari_tilewise.operations.shared.narrowing import narrow, needs_maximum
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import docstrings, families
 from napari_tilewise.operations.spec.adapter import DIRECT
+from napari_tilewise.operations.spec.deviation import SWAPPED_LEVELS
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Adapter,
     Block,
     Call,
@@ -267,6 +269,7 @@ def _rank(
         plan_of=plan,
         limits=Limits(check=check_footprint, ndim=(2, 3) if specs is None else (2, 2)),
         adapter=adapter,
+        accuracy=Accuracy(deviations=(SWAPPED_LEVELS,) if dtype is None else ()),
         cost=Cost(memory=4.0),
     )
 

@@ -30,11 +30,13 @@ from napari_tilewise.operations.shared.common import (
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Adapter,
     AtOnce,
     Block,
     Call,
     Cost,
+    Deviation,
     HaloLike,
     Kind,
     Limits,
@@ -86,6 +88,16 @@ def _check_dog(call: Call) -> None:
 # -- unsharp mask ----------------------------------------------------------------------------------
 
 SHARPENING = "skimage.filters._unsharp_mask._unsharp_mask_single_channel"
+
+
+UNWRITTEN_ROWS = Deviation(
+    calls="`channel_axis` counted from the last axis, such as -1",
+    library="writes only as many rows as there are channels, and returns unwritten memory for the "
+    "rest",
+    ours="that of the same axis counted from the first",
+    versions="0.24 to 0.26",
+    applies=lambda image, params: (params["channel_axis"] or 0) < 0,
+)
 
 
 def _unsharp_halo(call: Call) -> HaloLike:
@@ -228,6 +240,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         plan_of=_unsharp_plan,
         adapter=Adapter(kernels=(SHARPENING,)),
+        accuracy=Accuracy(deviations=(UNWRITTEN_ROWS,)),
         cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
     ),
     Operation(

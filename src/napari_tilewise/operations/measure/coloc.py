@@ -151,7 +151,7 @@ def _manders_overlap(call: Call) -> Plan:
         a, b = _pair(call, block, "image1")
         return [np.square(a), np.square(b), np.multiply(a, b)]
 
-    exact = call.dtype.kind in "bui" and call["image1"].dtype.kind in "bui"
+    exact = call.dtype.kind in "bui" and call.image_dtype("image1").kind in "bui"
     square_sum_1, square_sum_2, shared = yield from _reduce_sums(call, products, count, exact=exact)
     return Value(shared / (square_sum_1 * square_sum_2) ** 0.5)
 
@@ -176,7 +176,7 @@ root of 1 - r."""
 
 
 def _pearson(call: Call) -> Plan:
-    dtype = np.result_type(call.dtype, call["image1"].dtype)
+    dtype = np.result_type(call.dtype, call.image_dtype("image1"))
     dtype = dtype if dtype.kind == "f" else np.dtype(float)
     count = yield from _reduce_count(call, "image1")
     if count <= FEW:

@@ -130,6 +130,10 @@ def _moments_dtype(call: Call) -> DTypeLike:
     return np.result_type(as_float(call), *_powers(single_pixel, center, 0))
 
 
+def _inertia_dtype(call: Call) -> DTypeLike:
+    return _moments_dtype(call) if call["mu"] is None else call.image_dtype("mu")
+
+
 ORDER = Number(integer=True, minimum=0, usual=(0, 4))
 SPACING = Number(per_axis=True, optional=True, usual=(0.5, 3), advanced=True)
 CENTER = Number(per_axis=True, optional=True, usual=(0, 40))
@@ -191,7 +195,7 @@ OPERATIONS = (
         result=ResultSpec(
             output=Output.VALUES,
             shape=lambda call: (call.ndim, call.ndim),
-            dtype=lambda call: _moments_dtype(call) if call["mu"] is None else call["mu"].dtype,
+            dtype=_inertia_dtype,
         ),
         plan_of=_inertia,
         note=RELATIVE,

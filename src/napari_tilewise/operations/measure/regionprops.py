@@ -235,7 +235,7 @@ def _columns_of_sums(
     if call["spacing"] is not None and np.any(np.asarray(call["spacing"]) != 1):
         return {}
     shape = (2,) * call.ndim
-    intensity = np.zeros(shape, call["intensity_image"].dtype) if has_intensity else None
+    intensity = np.zeros(shape, call.image_dtype("intensity_image")) if has_intensity else None
     sample = reach("measure._regionprops", "RegionProperties")(
         (slice(0, 2),) * call.ndim, 1, np.ones(shape, int), intensity, False
     )

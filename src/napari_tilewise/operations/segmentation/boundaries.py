@@ -53,9 +53,9 @@ def _check_buffer(call: Call) -> None:
             f"{call.operation.name}: buffer_size={call['buffer_size']} is too large for an image "
             f"of shape {call.shape}: expected less than its shortest side."
         )
-    if call["mask"] is not None and call["mask"].dtype != bool:
+    if call["mask"] is not None and call.image_dtype("mask").kind != "b":
         raise InvalidImage(
-            f"{call.operation.name}: the mask has dtype {call['mask'].dtype}: expected bool."
+            f"{call.operation.name}: the mask has dtype {call.image_dtype('mask')}: expected bool."
         )
 
 

@@ -26,10 +26,12 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Adapter,
     Block,
     Call,
     Cost,
+    Deviation,
     HaloLike,
     Kind,
     Limits,
@@ -302,10 +304,23 @@ ITERATIONS = Number(integer=True, minimum=0, usual=(0, 8))
 SMOOTHING = Number(integer=True, minimum=0, usual=(0, 3))
 CALLBACK = FunctionSpec(advanced=True, samples=(no_callback,))
 
+CONTINUED_SMOOTHING = Deviation(
+    calls="every call with `smoothing` above 0 but the first of a process",
+    library="continues with the smoothing operator at which the previous call stopped, on whatever "
+    "image",
+    ours="that of a fresh process",
+    versions="0.24 to 0.26",
+    applies=lambda image, params: params["smoothing"] > 0,
+)
+
 SNAKES: dict[str, Any] = {
     "kind": Kind.ITERATIVE,
     "result": ResultSpec(output=Output.MASK, dtype=lambda call: np.int8),
-    "adapter": Adapter(wrap=_as_in_a_fresh_process, overrides={"iter_callback": no_callback}),
+    "adapter": Adapter(
+        wrap=_as_in_a_fresh_process,
+        overrides={"iter_callback": no_callback},
+    ),
+    "accuracy": Accuracy(deviations=(CONTINUED_SMOOTHING,)),
     "note": "The result is that of a fresh process: scikit-image's function continues with the "
     "smoothing operator at which the previous call stopped. With iter_callback= the whole image "
     "is read at once.",

@@ -78,11 +78,11 @@ LabelPairs: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 def _joined_dtype(call: Call) -> DTypeLike:
     # scikit-image adds an unsigned byte to the largest label of s2, which widens int8.
-    return np.result_type(call.dtype, call["s2"].dtype, np.uint8)
+    return np.result_type(call.dtype, call.image_dtype("s2"), np.uint8)
 
 
 def _check_join(call: Call) -> None:
-    if (dtype := call["s2"].dtype).kind not in "ui":
+    if (dtype := call.image_dtype("s2")).kind not in "ui":
         raise InvalidImage(f"{call.operation.name}: s2 has dtype {dtype}: expected integer labels.")
 
 

@@ -43,15 +43,18 @@ from napari_tilewise.operations.spec.parameters import (
 
 
 def _is_gray_with_channel_axis(call: Call) -> bool:
-    """Return whether a 2D image has its last axis as channel axis.
+    """Return whether a 2D image has a channel axis.
 
-    scikit-image treats it as a gray image, because channel_axis=-1 is the default.
+    scikit-image treats it as a gray image, because channel_axis=-1 is the default, and returns the
+    axis that another channel_axis names as the last one.
     """
-    return len(call.shape) == 2 and call.channel_axis == 1
+    return len(call.shape) == 2 and call.channel_axis is not None
 
 
 def _segments_shape(call: Call) -> tuple[int, ...]:
-    return call.shape if _is_gray_with_channel_axis(call) else call.spatial_shape
+    if call.channel_axis is not None and _is_gray_with_channel_axis(call):
+        return (*call.spatial_shape, call.shape[call.channel_axis])
+    return call.spatial_shape
 
 
 def _segments_channel(call: Call) -> int | None:
@@ -112,7 +115,7 @@ def _check_slic(call: Call) -> None:
 
 
 def _labels_dtype(call: Call) -> Any:
-    return call["labels"].dtype
+    return call.image_dtype("labels")
 
 
 def _walker_output(call: Call) -> Output:
@@ -125,7 +128,7 @@ def _walker_shape(call: Call) -> tuple[int, ...] | None:
 
 
 def _check_walker(call: Call) -> None:
-    if (dtype := call["labels"].dtype).kind not in "buif":
+    if (dtype := call.image_dtype("labels")).kind not in "buif":
         raise InvalidImage(f"{call.operation.name}: labels has dtype {dtype}: expected numbers.")
     spacing = call["spacing"]
     if spacing is not None and np.size(spacing) != call.ndim:

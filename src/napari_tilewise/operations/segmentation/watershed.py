@@ -29,12 +29,14 @@ from napari_tilewise.operations.shared.components import Components, gather_comp
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out, whole, whole_halo
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Adapter,
     AtOnce,
     Block,
     Call,
     Constraint,
     Cost,
+    Deviation,
     HaloLike,
     Kind,
     Limits,
@@ -295,6 +297,18 @@ class _FloodedTiles:
         np.copyto(out[tuple(tile_slices)], pasted, where=pasted != 0)
 
 
+MEMORY_ORDER = Deviation(
+    calls="`compactness` above 0 and an image that is not contiguous in C's order, such as a "
+    "transposed one",
+    library="measures distances to the wrong pixels, as it computes coordinates from the places in "
+    "memory",
+    ours="that of the same pixels in C's order",
+    versions="0.26",
+    applies=lambda image, params: (
+        params["compactness"] > 0 and not image.flags.c_contiguous and image.ndim > 1
+    ),
+)
+
 OPERATIONS = (
     Operation(
         name="segmentation.watershed",
@@ -323,6 +337,7 @@ OPERATIONS = (
         limits=Limits(check=_check),
         plan_of=_watershed,
         adapter=Adapter(kernels=("skimage.segmentation.watershed",)),
+        accuracy=Accuracy(deviations=(MEMORY_ORDER,)),
         cost=Cost(memory=24.0, whole=8.5, at_once=AtOnce(kernel=2**24)),
         note="With mask=, each connected component of the mask is flooded in its own box. Without "
         "a mask, or if ties between seeds with different labels depend on the order in the whole "

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike
 
+    from napari_tilewise.operations.spec.deviation import Deviation
     from napari_tilewise.types import Parameters
 
 
@@ -34,6 +35,8 @@ class Accuracy:
     """A factor of the tolerance that depends on parameters (a template's contrast)."""
     approximate: bool = False
     """Whether there is no such bound."""
+    deviations: tuple[Deviation, ...] = ()
+    """Calls for which the library's answer is not repeatable, and ours is."""
 
     @property
     def exactness(self) -> Exactness:

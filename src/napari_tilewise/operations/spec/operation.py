@@ -31,6 +31,7 @@ from napari_tilewise.operations.spec.call import (
 )
 from napari_tilewise.operations.spec.consistency import checked_part
 from napari_tilewise.operations.spec.constraint import Constraint
+from napari_tilewise.operations.spec.deviation import Deviation
 from napari_tilewise.operations.spec.families import Family
 from napari_tilewise.operations.spec.kinds import Exactness, Kind, Output
 from napari_tilewise.operations.spec.libraries import function_path
@@ -58,6 +59,7 @@ from napari_tilewise.operations.spec.passes import (
 )
 from napari_tilewise.operations.spec.pixel_positions import unmoved
 from napari_tilewise.operations.spec.substitution import run_fastest
+from napari_tilewise.types import native_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,6 +81,7 @@ __all__ = [
     "Call",
     "Constraint",
     "Cost",
+    "Deviation",
     "Exactness",
     "Family",
     "Final",
@@ -118,6 +121,10 @@ class Call(CallGeometry):
     def __getitem__(self, name: str) -> Any:
         """Return a parameter's value."""
         return self.params[name]
+
+    def image_dtype(self, name: str) -> DType:
+        """Return a further image's or array's data type in this machine's byte order."""
+        return native_dtype(self.params[name].dtype)
 
     @property
     def wraps(self) -> bool:
@@ -479,7 +486,9 @@ class Operation:
         """Return the operation bound to parameters and an image's shape and dtype, checked."""
         params = params or {}
         axis = self._channel_axis(tuple(shape), params)
-        bound = self.bound_for(params, len(shape) - (axis is not None))
+        bound: Parameters = self.bound_for(params, len(shape) - (axis is not None))
+        if axis is not None and self.channel is not None:
+            bound = {**bound, self.channel: axis}  # functions must not see it counted from the end
         call = Call(self, bound, tuple(shape), np.dtype(dtype), axis)
         self._check_image(call)
         return call

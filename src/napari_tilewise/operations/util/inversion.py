@@ -40,7 +40,7 @@ def _compared_dtype(call: Call) -> DTypeLike:
     image_dtype = float_dtype(call.dtype)
     if call["method"] == "checkerboard":
         return image_dtype
-    return np.result_type(image_dtype, float_dtype(call["image1"].dtype))
+    return np.result_type(image_dtype, float_dtype(call.image_dtype("image1")))
 
 
 def _check_compared(call: Call) -> None:
@@ -129,7 +129,7 @@ OPERATIONS = (
             "input_vals": Array(ndim=1, integer=True, usual=(0, 9), longest=1),
             "output_vals": Array(ndim=1, usual=(0, 9), longest=1),
         },
-        result=ResultSpec(dtype=lambda call: call["output_vals"].dtype),
+        result=ResultSpec(dtype=lambda call: call.image_dtype("output_vals")),
         limits=Limits(check=_check_mapping, dtypes="ui"),
         cost=Cost(memory=3.0),
     ),

@@ -1,0 +1,58 @@
+"""Where an operation differs from its library on purpose: the library's answer is not repeatable.
+
+It then depends on something that is not an argument: memory that nobody wrote, an earlier call, the
+order in which pixels lie in memory. Ours is the answer that the library documents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from napari_tilewise.types import Parameters
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Deviation:
+    """The calls for which the library's answer is not a function of its input."""
+
+    calls: str
+    """Which calls, in words."""
+    library: str
+    """What the library returns."""
+    ours: str
+    """What we return, through every door: `apply`, recipes, the drop-in."""
+    versions: str
+    """The library's releases that were seen to do so."""
+    applies: Callable[[np.ndarray, Parameters], bool]
+    """Whether a call with this image in memory and these parameters, defaults included, is one."""
+
+
+def is_swapped(image: np.ndarray, params: Parameters) -> bool:
+    """Return whether an image of 16-bit integers has the other machines' byte order.
+
+    Parameters
+    ----------
+    image
+        The image.
+    params
+        The call's parameters.
+    """
+    return image.dtype.kind == "u" and image.dtype.itemsize == 2 and not image.dtype.isnative
+
+
+SWAPPED_LEVELS = Deviation(
+    calls="an image of uint16 whose bytes are swapped (`>u2` on most machines, as TIFF and FITS "
+    "files may hold)",
+    library="takes the type for an unknown one: up to 255 the result is uint8, above that a "
+    "`TypeError`",
+    ours="that of the same numbers in the machine's byte order",
+    versions="0.26 with NumPy 2",
+    applies=is_swapped,
+)
+"""`skimage.filters.rank` compares data types with those of this machine."""
