@@ -8,43 +8,72 @@
 namespace tilewise {
 namespace {
 
-struct Entry {
-    double value;
-    std::int32_t age, pixel;
-    bool before(const Entry& other) const {
-        return value != other.value ? value < other.value : age < other.age;
+// Level and age in one number that orders them, for levels of up to 32 bits.
+struct NarrowKey {
+    std::uint64_t number;
+    template <class S>
+    static NarrowKey of(S level, std::uint32_t age) {
+        std::uint32_t bits;
+        if constexpr (std::is_same<S, float>::value) {
+            level += 0.0f;  // zeros are equal
+            std::memcpy(&bits, &level, sizeof bits);
+            bits ^= bits >> 31 ? 0xffffffffu : 0x80000000u;
+        } else {
+            bits = level;
+        }
+        return {static_cast<std::uint64_t>(bits) << 32 | age};
+    }
+    bool before(const NarrowKey& other) const { return number < other.number; }
+};
+
+struct WideKey {
+    double level;
+    std::uint32_t age;
+    static WideKey of(double level, std::uint32_t age) { return {level, age}; }
+    // Without branches, which nothing could foretell.
+    bool before(const WideKey& other) const {
+        return bool(int(level < other.level) | (int(level == other.level) & int(age < other.age)));
     }
 };
 
+template <class S>
+struct Entry {
+    using Key = std::conditional_t<std::is_same<S, double>::value, WideKey, NarrowKey>;
+    Key key;
+    std::int32_t pixel;
+    S level;
+};
+
+template <class S>
 class Heap {
   public:
     bool empty() const { return entries_.empty(); }
-    void push(const Entry& entry) {
+    void push(S level, std::uint32_t age, i64 pixel) {
+        Entry<S> entry{Entry<S>::Key::of(level, age), static_cast<std::int32_t>(pixel), level};
         entries_.push_back(entry);
         std::size_t child = entries_.size() - 1;
         while (child > 0) {
             std::size_t parent = (child + 1) / 2 - 1;
-            if (!entry.before(entries_[parent])) break;
+            if (!entry.key.before(entries_[parent].key)) break;
             entries_[child] = entries_[parent];
             child = parent;
         }
         entries_[child] = entry;
     }
-    Entry pop() {
-        Entry first = entries_[0], moved = entries_.back();
+    Entry<S> pop() {
+        Entry<S> first = entries_[0], moved = entries_.back();
         entries_.pop_back();
         std::size_t size = entries_.size();
         if (!size) return first;
-        std::size_t place = 0;
-        for (;;) {
-            std::size_t left = 2 * place + 1, right = left + 1;
-            if (left >= size) break;
-            // Of equal entries the one higher up stays, and of the children the left one goes.
-            bool down = entries_[left].before(moved);
-            std::size_t next = down ? left : place;
-            const Entry& best = down ? entries_[left] : moved;
-            if (right < size && entries_[right].before(best)) next = right;
-            if (next == place) break;
+        std::size_t place = 0, next = 1;
+        // Of equal entries the one higher up stays, and of equal children the left one goes.
+        for (; next + 1 < size; next = 2 * place + 1) {
+            next += entries_[next + 1].key.before(entries_[next].key);
+            if (!entries_[next].key.before(moved.key)) break;
+            entries_[place] = entries_[next];
+            place = next;
+        }
+        if (next + 1 == size && next == 2 * place + 1 && entries_[next].key.before(moved.key)) {
             entries_[place] = entries_[next];
             place = next;
         }
@@ -53,26 +82,23 @@ class Heap {
     }
 
   private:
-    std::vector<Entry> entries_;
+    std::vector<Entry<S>> entries_;
 };
 
 template <class S, class L>
 void flood(const S* image, const std::uint8_t* mask, L* labels, i64 pixels, const i64* steps, i64 count) {
-    Heap heap;
+    Heap<S> heap;
     for (i64 pixel = 0; pixel < pixels; ++pixel)
-        if (labels[pixel])
-            heap.push({static_cast<double>(image[pixel]), 0, static_cast<std::int32_t>(pixel)});
-    std::int32_t age = 1;
+        if (labels[pixel]) heap.push(image[pixel], 0, pixel);
+    std::uint32_t age = 1;
     while (!heap.empty()) {
-        Entry entry = heap.pop();
+        Entry<S> entry = heap.pop();
         for (i64 k = 0; k < count; ++k) {
             i64 next = entry.pixel + steps[k];
             if (!mask[next] || labels[next]) continue;
-            ++age;
             labels[next] = labels[entry.pixel];
             // Water does not run below the level that it has risen to.
-            double level = std::max(entry.value, static_cast<double>(image[next]));
-            heap.push({level, age, static_cast<std::int32_t>(next)});
+            heap.push(std::max(entry.level, image[next]), ++age, next);
         }
     }
 }

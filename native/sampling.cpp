@@ -1,4 +1,4 @@
-// Samples of a plane between its pixels, linear along both axes, and points that keep a distance.
+// Samples of an image between its pixels, linear along its two or three axes, and points that keep a distance.
 #include <cmath>
 #include <unordered_map>
 #include <vector>
@@ -21,28 +21,51 @@ struct Axis {
     }
 };
 
-// Products with the row's weight first, added up in raster order from zero.
+// Products with the plane's weight first, then the row's, added up in raster order from zero. A plane
+// on its own has no weights: `planes` of its samples is null.
 template <class T>
-void sample(const T* image, i64 width, const Axis& rows, const Axis& columns, T* to, i64 stride) {
+void sample(const T* image, i64 height, i64 width, const Axis* planes, const Axis& rows,
+            const Axis& columns, T* to) {
     auto n = static_cast<i64>(columns.first.size());
     const i64* __restrict first = columns.first.data();
     const double* __restrict near = columns.near.data();
     const double* __restrict far = columns.far.data();
-    for (std::size_t y = 0; y < rows.first.size(); ++y) {
-        const T* above = image + rows.first[y] * width;
-        const T* below = above + width;
-        double up = rows.near[y], down = rows.far[y];
-        T* __restrict line = to + static_cast<i64>(y) * stride;
-        for (i64 x = 0; x < n; ++x) {
-            i64 k = first[x];
-            double sum = 0.0;
-            sum += static_cast<double>(above[k]) * up * near[x];
-            sum += static_cast<double>(above[k + 1]) * up * far[x];
-            sum += static_cast<double>(below[k]) * down * near[x];
-            sum += static_cast<double>(below[k + 1]) * down * far[x];
-            line[x] = static_cast<T>(sum);
+    std::size_t depth = planes ? planes->first.size() : 1;
+    for (std::size_t z = 0; z < depth; ++z)
+        for (std::size_t y = 0; y < rows.first.size(); ++y, to += n) {
+            const T* above = image + rows.first[y] * width;
+            const T* below = above + width;
+            double up = rows.near[y], down = rows.far[y];
+            T* __restrict line = to;
+            if (!planes) {
+                for (i64 x = 0; x < n; ++x) {
+                    i64 k = first[x];
+                    double sum = 0.0;
+                    sum += static_cast<double>(above[k]) * up * near[x];
+                    sum += static_cast<double>(above[k + 1]) * up * far[x];
+                    sum += static_cast<double>(below[k]) * down * near[x];
+                    sum += static_cast<double>(below[k + 1]) * down * far[x];
+                    line[x] = static_cast<T>(sum);
+                }
+                continue;
+            }
+            i64 plane = height * width, offset = planes->first[z] * plane;
+            double front = planes->near[z], back = planes->far[z];
+            for (i64 x = 0; x < n; ++x) {
+                i64 k = first[x] + offset;
+                double sum = 0.0;
+                sum += static_cast<double>(above[k]) * front * up * near[x];
+                sum += static_cast<double>(above[k + 1]) * front * up * far[x];
+                sum += static_cast<double>(below[k]) * front * down * near[x];
+                sum += static_cast<double>(below[k + 1]) * front * down * far[x];
+                k += plane;
+                sum += static_cast<double>(above[k]) * back * up * near[x];
+                sum += static_cast<double>(above[k + 1]) * back * up * far[x];
+                sum += static_cast<double>(below[k]) * back * down * near[x];
+                sum += static_cast<double>(below[k + 1]) * back * down * far[x];
+                line[x] = static_cast<T>(sum);
+            }
         }
-    }
 }
 
 constexpr int most_axes = 3;
@@ -91,16 +114,18 @@ i64 spread_out(const i64* points, i64 count, i64 axes, i64 spacing, i64 norm, i6
 
 using namespace tilewise;
 
-// Positions lie between the first and the last pixel; rows of the result are `stride` apart.
-TILEWISE_API std::int32_t tilewise_sample(const void* image, i64 type, i64 width, const double* rows,
-                                          i64 row_count, const double* columns, i64 column_count, void* to,
-                                          i64 stride) {
+// Positions lie between the first and the last pixel along each axis; an image that is one plane has
+// no positions of planes (null). height, width: of the image's planes.
+TILEWISE_API std::int32_t tilewise_sample(const void* image, i64 type, i64 height, i64 width,
+                                          const double* planes, i64 plane_count, const double* rows,
+                                          i64 row_count, const double* columns, i64 column_count, void* to) {
     return guarded([&]() -> std::int32_t {
-        Axis down(rows, row_count), right(columns, column_count);
+        Axis in(planes, planes ? plane_count : 0), down(rows, row_count), right(columns, column_count);
+        const Axis* depth = planes ? &in : nullptr;
         if (type == type_f32)
-            sample(static_cast<const float*>(image), width, down, right, static_cast<float*>(to), stride);
+            sample(static_cast<const float*>(image), height, width, depth, down, right, static_cast<float*>(to));
         else if (type == type_f64)
-            sample(static_cast<const double*>(image), width, down, right, static_cast<double*>(to), stride);
+            sample(static_cast<const double*>(image), height, width, depth, down, right, static_cast<double*>(to));
         else
             return no_such_type;
         return ok;

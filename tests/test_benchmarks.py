@@ -10,7 +10,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SMALL: dict[str, tuple[str, ...]] = {
-    "basket": ("--size", "128", "--rounds", "1"),
+    "basket": ("--size", "128", "--volumes", "32", "--rounds", "1"),
     "batch_backends": ("--case", "mean", "--share", "0.004", "--rounds", "1"),
     "batch_loop": ("--files", "8", "--side", "64", "--rounds", "1"),
     "batch_thousand": ("--files", "100"),
@@ -23,6 +23,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "kernels": ("--size", "256", "--rounds", "1", "--only", "label"),
     "lazy_view": (),
     "lock": ("--name", "feature.hog", "--all"),
+    "peers": ("--size", "128", "--rounds", "1"),
     "run_memory": ("--size", "512"),
 }
 

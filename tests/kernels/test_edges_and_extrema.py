@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage as ndi
 from skimage import filters, morphology
 
 from napari_tilewise.kernels import KERNELS
+from napari_tilewise.operations.feature.canny import THINNING, thinned_magnitude
 from tests.kernels.comparing import compare, image_of, shape_of
 
 GREY = ("uint8", "uint16", "float32", "float64")
@@ -71,3 +73,20 @@ def test_what_is_left_to_the_function(instruction_set: str) -> None:
     assert not maxima.accepts(image[:2], allow_borders=False)
     image[2, 2] = np.nan
     assert not maxima.accepts(image)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_thinned_edges(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([4, len(dtype)])
+    for trial in range(40):
+        image = image_of(rng, shape_of(rng, 2, 100), dtype)
+        if trial % 3 == 0:
+            image = ndi.gaussian_filter(image, 1)
+        mask = None
+        if trial % 2:  # none of the pixels at the border
+            mask = np.zeros(image.shape, bool)
+            mask[1:-1, 1:-1] = rng.random(image.shape)[1:-1, 1:-1] > 0.2
+        low = float(rng.choice([0, 0.1, 2, 1e-50]))
+        compare(THINNING, thinned_magnitude, image, mask, low)
+    image[0] = np.nan
+    assert not KERNELS[THINNING].accepts(image, None, 0.1)

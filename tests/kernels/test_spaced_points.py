@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage as ndi
 
-from napari_tilewise.kernels import keeps_distance, plane_samples, samples_plane, spaced
+from napari_tilewise.kernels import keeps_distance, linear_samples, samples_between, spaced
 from napari_tilewise.operations.shared.private import reach
 from tests.kernels.comparing import equal, image_of
 
@@ -30,16 +30,17 @@ def test_points(axes: int, instruction_set: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_samples(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([2, np.dtype(dtype).itemsize])
-    for _ in range(20):
-        image = image_of(rng, rng.integers(2, 40, 2), dtype, special=True)
+    for trial in range(24):
+        ndim, most = ((2, 40), (3, 9))[trial % 2]
+        image = image_of(rng, rng.integers(2, most, ndim), dtype, special=True)
         lines = [
             np.where(rng.random(n) < 0.2, np.floor(line), line)
-            for line, n in ((rng.random(50) * (n - 1), 50) for n in image.shape)
+            for line, n in ((rng.random(n + 9) * (n - 1), n + 9) for n in image.shape)
         ]
-        assert samples_plane(image, lines)
+        assert samples_between(image, lines)
         grid = np.stack(np.meshgrid(*lines, indexing="ij"))
-        out = np.empty((50, 50), dtype)
-        plane_samples(image, lines, out)
+        out = np.empty(grid.shape[1:], dtype)
+        linear_samples(image, lines, out)
         expected = ndi.map_coordinates(image, grid, order=1, prefilter=False)
         equal(out, expected)
-        assert not samples_plane(image, [lines[0], lines[1] + image.shape[1] - 1])
+        assert not samples_between(image, [*lines[:-1], lines[-1] + image.shape[-1] - 1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from skimage import filters, measure, restoration, segmentation
@@ -75,7 +77,12 @@ def test_local_thresholds(dtype: str, instruction_set: str) -> None:
         )
         path = "skimage.filters.threshold_niblack"
         compare(path, filters.threshold_niblack, image, window_size=window)
+    for window in (1, 3, 7, (3, 5, 1), (1, 5, 9), (9, 1, 1)):
+        image = image_of(rng, shape_of(rng, 3, 17), dtype)
+        path = "skimage.filters.threshold_sauvola"
+        compare(path, filters.threshold_sauvola, image, window_size=window)
     kernel = KERNELS["skimage.filters.threshold_sauvola"]
+    image = np.zeros((9, 9), "u1")
     assert not kernel.accepts(np.full((2000, 2000), 65535, "u2"))
     assert not kernel.accepts(image, window_size=4)
 
@@ -170,32 +177,36 @@ def test_grown_labels(dtype: str, instruction_set: str) -> None:
 def test_blended_maps(instruction_set: str) -> None:
     # What `skimage.exposure._adapthist._clahe` does to inner pixels, written out.
     rng = np.random.default_rng(8)
-    for _ in range(20):
-        ny, nx, k, bins = *rng.integers(1, 70, 2), int(rng.integers(1, 20)), 256
-        counts = ny // k + 2, nx // k + 2
+    for trial in range(24):
+        ndim, most = ((2, 70), (3, 20))[trial % 2]
+        shape, k, bins = rng.integers(1, most, ndim), int(rng.integers(1, 20)), 256
+        counts = [n // k + 2 for n in shape]
         maps = rng.integers(0, 2**14, (*counts, bins))
-        image = rng.integers(0, bins, (ny, nx)).astype("u2")
+        image = rng.integers(0, bins, shape).astype("u2")
         blocks, weights = [], []
-        for n, count in zip((ny, nx), counts, strict=True):
+        for n, count in zip(shape, counts, strict=True):
             shifted = np.arange(n) + k // 2
             far = (shifted % k) / k
             first = shifted // k - 1
             blocks.append(np.clip(np.stack([first, first + 1], axis=1), 0, count - 1))
             weights.append(np.stack([1 - far, far], axis=1))
-        expected = np.zeros((ny, nx), np.float32)
-        for row in (0, 1):
-            for column in (0, 1):
-                weight = 1.0 * weights[1][None, :, column] * weights[0][:, None, row]
-                levels = maps[blocks[0][:, None, row], blocks[1][None, :, column], image]
-                expected += (levels * weight).astype(np.float32)
+        expected = np.zeros(shape, np.float32)
+        for corner in product((0, 1), repeat=ndim):
+            weight = 1.0
+            for axis in reversed(range(ndim)):
+                along = [-1 if other == axis else 1 for other in range(ndim)]
+                weight = weight * weights[axis][:, corner[axis]].reshape(along)
+            chosen = np.ix_(*(part[:, side] for part, side in zip(blocks, corner, strict=True)))
+            expected += (maps[(*chosen, image)] * weight).astype(np.float32)
         equal(blended_maps(image, blocks, weights, maps), expected.astype(np.uint16))
 
 
 def test_block_counts(instruction_set: str) -> None:
     rng = np.random.default_rng(9)
-    for _ in range(10):
-        image = rng.integers(0, 30, rng.integers(1, 70, 2)).astype("u2")
-        positions = [rng.integers(0, n, rng.integers(1, 90)) for n in image.shape]
+    for trial in range(12):
+        ndim, most = ((2, 70), (3, 20))[trial % 2]
+        image = rng.integers(0, 30, rng.integers(1, most, ndim)).astype("u2")
+        positions = [rng.integers(0, n, rng.integers(1, most)) for n in image.shape]
         blocks = [np.sort(rng.integers(0, 4, len(part))) for part in positions]
         expected = np.zeros([part.max() + 1 for part in blocks] + [30], np.int64)
         np.add.at(expected, (*np.ix_(*blocks), image[np.ix_(*positions)]), 1)

@@ -181,3 +181,13 @@ def test_extreme_filters(dtype: str, instruction_set: str) -> None:
                 continue
             path = f"scipy.ndimage.{function.__name__}"
             compare(path, function, image, mode=MODES[trial % 5], **params)
+
+
+def test_boxes_axis_by_axis(instruction_set: str) -> None:
+    rng = np.random.default_rng(9)
+    for trial, lengths in enumerate(((8, 5), (7, 1), (3, 4, 5), (9, 1, 1), (1, 8, 1), (2, 1, 7))):
+        for dtype in GREY:
+            image = image_of(rng, [int(rng.integers(n, 20)) for n in lengths], dtype)
+            params = {"footprint": np.ones(lengths), "mode": MODES[trial % 5], "cval": 1.0}
+            for function in (ndi.maximum_filter, ndi.minimum_filter):
+                compare(f"scipy.ndimage.{function.__name__}", function, image, **params)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from napari_tilewise.kernels.run_lists import RunLists
     from napari_tilewise.kernels.spaced_points import (
         keeps_distance,
-        plane_samples,
-        samples_plane,
+        linear_samples,
+        samples_between,
         spaced,
     )
     from napari_tilewise.kernels.thinning_tables import thinned
@@ -36,6 +36,7 @@ _STANDS_FOR = {
     "background_balls": ("skimage.restoration.rolling_ball",),
     "bilateral_weights": ("skimage.restoration.denoise_bilateral",),
     "edge_magnitudes": (
+        "napari_tilewise.operations.feature.canny.thinned_magnitude",
         "skimage.filters.farid",
         "skimage.filters.farid_h",
         "skimage.filters.farid_v",
@@ -119,8 +120,8 @@ _HOMES = {
     "region_columns": "whole_number_sums",
     "sums_regions": "whole_number_sums",
     "keeps_distance": "spaced_points",
-    "plane_samples": "spaced_points",
-    "samples_plane": "spaced_points",
+    "linear_samples": "spaced_points",
+    "samples_between": "spaced_points",
     "spaced": "spaced_points",
     "thinned": "thinning_tables",
 }
@@ -171,9 +172,9 @@ __all__ = [
     "keeps_distance",
     "level",
     "levels",
-    "plane_samples",
+    "linear_samples",
     "region_columns",
-    "samples_plane",
+    "samples_between",
     "spaced",
     "sums_regions",
     "thinned",

@@ -1,4 +1,4 @@
-"""Sobel, Scharr, Prewitt and Farid edges: small kernels, one per axis, in one sweep."""
+"""Sobel, Scharr, Prewitt and Farid edges in one sweep, and the thin ones of Canny."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.kernels.arrays import GREY, MODES, contiguous, integers, type_code
-from napari_tilewise.kernels.footprint_windows import volume_shape, volume_sizes
+from napari_tilewise.kernels.footprint_windows import is_moderate, volume_shape, volume_sizes
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
 from napari_tilewise.kernels.separable import float_dtype, float_scale
@@ -146,4 +146,45 @@ def _along(name: str, axis: int) -> Kernel:
 EDGES = (
     *(Kernel(f"skimage.filters.{name}", _exact, _magnitude(name)) for name in _WEIGHTS),
     *(_along(name, axis) for name in _WEIGHTS for axis in (0, 1)),
+)
+
+
+# -- Canny -----------------------------------------------------------------------------------------
+
+_FLOATS = (np.dtype("f4"), np.dtype("f8"))
+_LEAST = 1e-14
+"""The magnitude that stands for a threshold of 0, as scikit-image has it."""
+
+
+def _exact_for_thinning(smooth: np.ndarray, mask: Any, low: float) -> bool:
+    return (
+        smooth.dtype in _FLOATS
+        and smooth.ndim == 2
+        and smooth.size > 0
+        and 0 <= low < 1e30
+        and is_moderate(smooth, 1e15)  # squares are taken
+        and rounds_alike()
+    )
+
+
+def thinned_magnitude(smooth: np.ndarray, mask: np.ndarray | None, low: float) -> np.ndarray:
+    """Return the gradient's magnitude where it is the largest along the gradient, else 0.
+
+    Parameters
+    ----------
+    smooth, mask, low
+        As in `napari_tilewise.operations.feature.canny.thinned_magnitude`.
+    """
+    smooth = contiguous(smooth)
+    result = np.empty_like(smooth)
+    pixels = None if mask is None else contiguous(mask)
+    least = np.float32(low) or _LEAST
+    call("thinned_edges", smooth, type_code(smooth.dtype), *smooth.shape, pixels, least, result)
+    return result
+
+
+THINNED_MAGNITUDE = Kernel(
+    "napari_tilewise.operations.feature.canny.thinned_magnitude",
+    _exact_for_thinning,
+    thinned_magnitude,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,8 @@ Steps = list[tuple[np.ndarray, int]]
 """Footprints, each with how often it is applied."""
 
 _EXTREME = ("max", "min", "ignore")
+_FEW_ROWS = 5
+"""Rows of a box that are put together in registers; more are done axis by axis."""
 
 
 def extreme_filter(
@@ -60,7 +63,43 @@ def extreme_filter(
     out
         Where to write the result.
     """
+    border = MODES[mode], float(cval)
+    axes = _box_axes(window)
+    if not axes:
+        return _extremes(contiguous(image), window, largest, border, out)
+    for axis in axes:
+        image = _along_axis(image, window.pixels.shape[axis], axis - 3, largest, border)
+    return delivered(image, out)
+
+
+def _box_axes(window: FootprintWindow) -> list[int]:
+    """Return the axes to go along one after the other, for a box with many rows; else none."""
+    planes, rows, _ = lengths = window.pixels.shape
+    if (planes == 1 and rows <= _FEW_ROWS) or not window.pixels.all():
+        return []
+    return [axis for axis in range(3) if lengths[axis] > 1]
+
+
+def _along_axis(
+    image: np.ndarray, length: int, axis: int, largest: bool, border: tuple[int, float]
+) -> np.ndarray:
+    """Return the extremes over lines along an axis: all that is behind it lies in one row."""
     image = contiguous(image)
+    if axis == -1:
+        return _extremes(image, FootprintWindow.of(np.ones((1, 1, length))), largest, border)
+    shape = image.shape[: image.ndim + axis + 1]
+    lines = image.reshape(-1, shape[-1], image.size // prod(shape))
+    window = FootprintWindow.of(np.ones((1, length, 1)))
+    return _extremes(lines, window, largest, border).reshape(image.shape)
+
+
+def _extremes(
+    image: np.ndarray,
+    window: FootprintWindow,
+    largest: bool,
+    border: tuple[int, float],
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     target = result_array(image.shape, image.dtype, out)
     if np.may_share_memory(target, image):
         target = np.empty_like(image)
@@ -74,8 +113,7 @@ def extreme_filter(
         window.reach,
         runs,
         len(runs),
-        MODES[mode],
-        float(cval),
+        *border,
         int(largest),
     )
     return delivered(target, out)

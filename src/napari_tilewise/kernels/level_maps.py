@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.kernels.arrays import contiguous
+from napari_tilewise.kernels.arrays import contiguous, integers
+from napari_tilewise.kernels.footprint_windows import volume_shape, volume_sizes
 from napari_tilewise.kernels.library import call
 
 if TYPE_CHECKING:
@@ -19,41 +20,39 @@ def blended_maps(
     weights: Sequence[np.ndarray],
     maps: np.ndarray,
 ) -> np.ndarray:
-    """Return grey levels mapped by the four blocks around each pixel.
+    """Return grey levels mapped by the blocks around each pixel: four, or eight in a volume.
 
     A level is the sum over the blocks of map times weight, each rounded to single precision, added
-    up in single precision from the block above left to the one below right, without its fraction.
+    up in single precision in the raster order of the blocks, without its fraction.
 
     Parameters
     ----------
     bins
-        Bin of each pixel, uint16, shape (rows, columns).
+        Bin of each pixel, uint16, of two or three axes.
     blocks
-        For the rows and for the columns the numbers of the two blocks around, shape (n, 2).
+        For each axis the numbers of the two blocks around its pixels, shape (n, 2).
     weights
         Their weights, shape (n, 2).
     maps
-        Level of each bin by block, shape (block rows, block columns, bins).
+        Level of each bin by block: an axis of blocks for each axis of the image, then the bins.
 
     Returns
     -------
     numpy.ndarray
         uint16.
     """
-    rows, columns = (contiguous(np.asarray(part, np.int64)) for part in blocks)
-    row_weights, column_weights = (contiguous(np.asarray(part, np.float64)) for part in weights)
+    axes: list[np.ndarray | None] = [None, None] if bins.ndim == 2 else []
+    for around, shares in zip(blocks, weights, strict=True):
+        axes.append(contiguous(np.asarray(around, np.int64)))
+        axes.append(contiguous(np.asarray(shares, np.float64)))
     result = np.empty(bins.shape, np.uint16)
     call(
         "blend",
         contiguous(bins.astype(np.uint16, copy=False)),
-        *bins.shape,
-        rows,
-        row_weights,
-        columns,
-        column_weights,
+        volume_sizes(bins),
+        *axes,
         contiguous(maps.astype(np.float64, copy=False)),
-        maps.shape[1],
-        maps.shape[2],
+        integers([*volume_shape(maps.shape[:-1]), maps.shape[-1]]),
         result,
     )
     return result
@@ -67,9 +66,9 @@ def block_counts(
     Parameters
     ----------
     bins
-        Bin of each pixel, uint16 below `count`, shape (rows, columns).
+        Bin of each pixel, uint16 below `count`, of two or three axes.
     positions
-        The rows, and the columns, whose crossings are counted.
+        Along each axis the pixels whose crossings are counted.
     blocks
         The block of each of them, from 0.
     count
@@ -78,24 +77,15 @@ def block_counts(
     Returns
     -------
     numpy.ndarray
-        int64, shape (block rows, block columns, count).
+        int64: an axis of blocks for each axis of the image, then the bins.
     """
-    rows, columns = (contiguous(np.asarray(part, np.int64)) for part in positions)
-    row_blocks, column_blocks = (contiguous(np.asarray(part, np.int64)) for part in blocks)
-    shape = (int(row_blocks.max(initial=-1)) + 1, int(column_blocks.max(initial=-1)) + 1, count)
-    counts = np.zeros(shape, np.int64)
-    call(
-        "block_counts",
-        contiguous(bins),
-        bins.shape[1],
-        rows,
-        row_blocks,
-        len(rows),
-        columns,
-        column_blocks,
-        len(columns),
-        shape[1],
-        count,
-        counts,
-    )
+    one_plane = [np.zeros(1, np.int64)] * 2 + [1] if bins.ndim == 2 else []
+    axes: list[np.ndarray | int] = list(one_plane)
+    for pixels, numbers in zip(positions, blocks, strict=True):
+        axes += [contiguous(np.asarray(part, np.int64)) for part in (pixels, numbers)]
+        axes.append(len(pixels))
+    lengths = [int(np.max(numbers, initial=-1)) + 1 for numbers in blocks]
+    counts = np.zeros((*lengths, count), np.int64)
+    sizes = integers([*volume_shape(lengths), count])
+    call("block_counts", contiguous(bins), volume_sizes(bins), *axes, sizes, counts)
     return counts

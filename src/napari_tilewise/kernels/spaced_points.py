@@ -1,4 +1,4 @@
-"""Points that keep a distance, and samples between the pixels of a plane."""
+"""Points that keep a distance, and samples between the pixels of an image."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.kernels.arrays import contiguous, type_code
+from napari_tilewise.kernels.arrays import contiguous, delivered, result_array, type_code
 from napari_tilewise.kernels.library import available, call, rounds_alike
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def spaced(
     return points[chosen[: int(used[0])]]
 
 
-def samples_plane(image: np.ndarray, positions: Sequence[np.ndarray]) -> bool:
-    """Return whether `plane_samples` has the bits of `scipy.ndimage.map_coordinates`.
+def samples_between(image: np.ndarray, positions: Sequence[np.ndarray]) -> bool:
+    """Return whether `linear_samples` has the bits of `scipy.ndimage.map_coordinates`.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def samples_plane(image: np.ndarray, positions: Sequence[np.ndarray]) -> bool:
     return (
         available()
         and rounds_alike()
-        and image.ndim == 2
+        and image.ndim in (2, 3)
         and image.dtype in _FLOATS
         and all(
             bool((axis >= 0).all() and (np.floor(axis) < n - 1).all())
@@ -84,21 +84,24 @@ def samples_plane(image: np.ndarray, positions: Sequence[np.ndarray]) -> bool:
     )
 
 
-def plane_samples(image: np.ndarray, positions: Sequence[np.ndarray], out: np.ndarray) -> None:
-    """Write linear samples at the crossings of rows and columns.
+def linear_samples(image: np.ndarray, positions: Sequence[np.ndarray], out: np.ndarray) -> None:
+    """Write linear samples at the crossings of lines.
 
     Parameters
     ----------
     image
-        float32 or float64.
+        float32 or float64, of two or three axes.
     positions
-        Of the rows and of the columns, in pixels; all between the first pixel and the last.
+        Along each axis, in pixels; all between the first pixel and the last.
     out
-        Where to write, of the image's data type; its rows are contiguous.
+        Where to write, of the image's data type.
     """
     image = contiguous(image)
-    rows, columns = (contiguous(np.asarray(part, np.float64)) for part in positions)
-    target = np.empty((len(rows), len(columns)), image.dtype)
-    axes = rows, len(rows), columns, len(columns)
-    call("sample", image, type_code(image.dtype), image.shape[1], *axes, target, len(columns))
-    out[...] = target
+    lines = [contiguous(np.asarray(part, np.float64)) for part in positions]
+    shape = [len(line) for line in lines]
+    target = result_array(shape, image.dtype, out)
+    axes: list[np.ndarray | int | None] = [None, 0] if image.ndim == 2 else []
+    for line in lines:
+        axes += [line, len(line)]
+    call("sample", image, type_code(image.dtype), *image.shape[-2:], *axes, target)
+    delivered(target, out)

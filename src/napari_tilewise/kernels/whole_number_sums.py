@@ -7,8 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from napari_tilewise.kernels.arrays import contiguous, delivered, result_array, type_code
-from napari_tilewise.kernels.footprint_windows import volume_sizes
+from napari_tilewise.kernels.arrays import (
+    contiguous,
+    delivered,
+    integers,
+    result_array,
+    type_code,
+)
+from napari_tilewise.kernels.footprint_windows import volume_shape, volume_sizes
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
 
@@ -31,7 +37,7 @@ def _window_sizes(window_size: Any, ndim: int) -> tuple[int, ...] | None:
 
 def _exact_for_thresholds(image: np.ndarray, window_size: Any = 15, **weights: Any) -> bool:
     sizes = _window_sizes(window_size, image.ndim)
-    if image.dtype not in _BYTES or image.ndim != 2 or not image.size or sizes is None:
+    if image.dtype not in _BYTES or image.ndim not in (2, 3) or not image.size or sizes is None:
         return False
     if any(isinstance(value, complex) for value in weights.values()) or weights.get("r") == 0:
         return False
@@ -47,7 +53,8 @@ def _thresholds(image: np.ndarray, window_size: Any, k: float, r: float) -> np.n
     image = contiguous(image)
     result = np.empty(image.shape)
     code = type_code(image.dtype)
-    call("thresholds", image, code, result, volume_sizes(image), *sizes, float(k), float(r))
+    window = integers(volume_shape(sizes))
+    call("thresholds", image, code, result, volume_sizes(image), window, float(k), float(r))
     return result
 
 

@@ -151,7 +151,7 @@ class _Grid:
 
 
 def _has_kernel(grays: np.ndarray) -> bool:
-    return grays.ndim == 2 and instruction_set() is not None
+    return grays.ndim in (2, 3) and instruction_set() is not None
 
 
 def _grid(call: Call) -> _Grid:

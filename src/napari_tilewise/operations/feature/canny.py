@@ -7,7 +7,7 @@ before the gradient, which always mirrors at the image's border.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy import ndimage as ndi
@@ -48,18 +48,8 @@ from napari_tilewise.operations.spec.substitution import run_fastest
 
 SMOOTHING = "skimage.filters.gaussian"
 DERIVATIVE = "scipy.ndimage.sobel"
+THINNING = "napari_tilewise.operations.feature.canny.thinned_magnitude"
 FULL = np.ones((3, 3), bool)
-
-
-class Edges(NamedTuple):
-    """The gradient in the part of a block that is inside the image."""
-
-    rows: np.ndarray
-    columns: np.ndarray
-    magnitude: np.ndarray
-    mask: np.ndarray
-    core: Region
-    """The tile's box within these arrays."""
 
 
 def _halo(call: Call) -> HaloLike:
@@ -112,30 +102,55 @@ def _smooth(call: Call, image: np.ndarray, mask: np.ndarray | None) -> np.ndarra
     return smooth
 
 
-def _gradient(call: Call, block: Block) -> Edges:
-    """Run the steps of `canny` up to the gradient's magnitude."""
+def _smoothed(call: Call, block: Block) -> tuple[np.ndarray, np.ndarray | None, Region]:
+    """Return the smoothed part of a block inside the image, where it may have edges, and the core.
+
+    Pixels whose neighbourhoods leave the image have none anyway: without a mask there is None.
+    """
     mask = block.images.get("mask")
     smooth = _smooth(call, block.data, mask)
     inside = clip(block.region, call.spatial_shape)
     box = within(inside, block.region)
     smooth = np.ascontiguousarray(smooth[box])
-    mask = np.ones(smooth.shape, bool) if mask is None else mask[box].astype(bool)
+    if mask is not None:
+        mask = ndi.binary_erosion(mask[box].astype(bool), FULL, border_value=0)
+    return smooth, mask, within(block.tile, inside)
+
+
+def _gradient(smooth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the derivatives along rows and columns, and their magnitude, as `canny` has them."""
     columns = run_fastest(DERIVATIVE, ndi.sobel, smooth, axis=1)
     rows = run_fastest(DERIVATIVE, ndi.sobel, smooth, axis=0)
     magnitude = rows * rows
     magnitude += columns * columns
     np.sqrt(magnitude, out=magnitude)
-    eroded = ndi.binary_erosion(mask, FULL, border_value=0)
-    return Edges(rows, columns, magnitude, eroded, within(block.tile, inside))
+    return rows, columns, magnitude
+
+
+def thinned_magnitude(smooth: np.ndarray, mask: np.ndarray | None, low: float) -> np.ndarray:
+    """Return the gradient's magnitude where it is the largest along the gradient, else 0.
+
+    Parameters
+    ----------
+    smooth
+        The smoothed image, float32 or float64.
+    mask
+        Which pixels may be edges; None: all but those at the border.
+    low
+        Smallest magnitude of an edge.
+    """
+    if mask is None:
+        mask = ndi.binary_erosion(np.ones(smooth.shape, bool), FULL, border_value=0)
+    suppress = reach("feature._canny_cy", "_nonmaximum_suppression_bilinear")
+    return np.asarray(suppress(*_gradient(smooth), mask, low))
 
 
 def _thin_edges(call: Call, block: Block, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a tile's thinned edges above the low threshold, and those above the high one."""
-    edges = _gradient(call, block)
-    suppress = reach("feature._canny_cy", "_nonmaximum_suppression_bilinear")
-    suppressed = suppress(edges.rows, edges.columns, edges.magnitude, edges.mask, low)[edges.core]
-    weak = suppressed > 0
-    return weak, weak & (suppressed >= high)
+    smooth, mask, core = _smoothed(call, block)
+    thinned = run_fastest(THINNING, thinned_magnitude, smooth, mask, low)[core]
+    weak = thinned > 0
+    return weak, weak & (thinned >= high)
 
 
 def _plan(call: Call) -> Plan:
@@ -167,8 +182,8 @@ def _plan(call: Call) -> Plan:
 
 
 def _magnitude(call: Call, block: Block) -> Any:
-    edges = _gradient(call, block)
-    return edges.magnitude[edges.core]
+    smooth, _, core = _smoothed(call, block)
+    return _gradient(smooth)[-1][core]
 
 
 OPERATIONS = (
@@ -188,7 +203,7 @@ OPERATIONS = (
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         neighbourhood=Neighbourhood(halo=_halo, border="mode"),
         plan_of=_plan,
-        adapter=Adapter(kernels=(SMOOTHING, DERIVATIVE, LABELLING)),
+        adapter=Adapter(kernels=(SMOOTHING, THINNING, DERIVATIVE, LABELLING)),
         limits=Limits(ndim=(2, 2), check=_check),
         cost=Cost(memory=10.0, at_once=AtOnce(function=2**16)),
     ),

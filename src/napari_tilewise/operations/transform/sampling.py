@@ -207,35 +207,33 @@ class Zoom:
         image, pad = spline_filter(image, self.order, MODES[self.mode], self.cval)
         # ndimage adds the padding to the coordinates, which rounds them: it must precede the shift.
         lines = [(samples + pad) - first_pixel for samples, first_pixel in axis_samples]
-        for rows, columns in self._sample_between(image, lines, out):
-            self._map([image, lines[0][rows], lines[1][columns]], out[rows, columns])
-        if len(lines) != 2:
-            self._map([image, *lines], out)
+        for box in self._sample_between(image, lines, out):
+            parts = [line[part] for line, part in zip(lines, box, strict=True)]
+            self._map([image, *parts], out[box])
         return out
 
     def _sample_between(
         self, image: np.ndarray, lines: list[np.ndarray], out: np.ndarray
     ) -> list[Region]:
-        """Sample a plane where all samples lie between pixels; return the boxes around that part.
+        """Sample an image where all samples lie between pixels; return the boxes around that part.
 
         The border mode decides the others, which `ndimage` samples.
         """
-        if len(lines) != 2:
-            return []
-        from napari_tilewise.kernels import plane_samples, samples_plane
+        everything = (slice(None),) * len(lines)
+        inside = tuple(_between(line, n) for line, n in zip(lines, image.shape, strict=True))
+        inner = [line[part] for line, part in zip(lines, inside, strict=True)]
+        if self.order != 1 or not all(map(len, inner)):
+            return [everything]
+        from napari_tilewise.kernels import linear_samples, samples_between
 
-        rows, columns = (_between(line, n) for line, n in zip(lines, image.shape, strict=True))
-        inner = [lines[0][rows], lines[1][columns]]
-        everything = slice(None)
-        if self.order != 1 or not all(map(len, inner)) or not samples_plane(image, inner):
-            return [(everything, everything)]
-        plane_samples(image, inner, out[rows, columns])
-        return [
-            (slice(0, rows.start), everything),
-            (slice(rows.stop, None), everything),
-            (rows, slice(0, columns.start)),
-            (rows, slice(columns.stop, None)),
-        ]
+        if not samples_between(image, inner):
+            return [everything]
+        linear_samples(image, inner, out[inside])
+        boxes = []
+        for axis, part in enumerate(inside):
+            for side in (slice(0, part.start), slice(part.stop, None)):
+                boxes.append((*inside[:axis], side, *everything[axis + 1 :]))
+        return boxes
 
     def _map(self, image_and_lines: list[np.ndarray], out: np.ndarray) -> None:
         """Sample an image at the crossings of lines by `ndimage`, in slabs."""

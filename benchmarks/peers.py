@@ -1,0 +1,274 @@
+"""The operations that other libraries offer too, against theirs, in turns in one run.
+
+libvips, OpenCV, SimpleITK and dask-image need not be installed here: ``--python`` names the
+interpreter of an environment that has them (and scikit-image, whose pictures are measured). Each
+side is a process of its own, with its library's own number of threads, and only one computes at a
+time. NumPy arrays go in and come out. What is printed is the best wall time of the peer over that
+of `tw.apply`: above 1, we are faster. The peers' numbers are their own: nothing is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from _cases import photograph
+from scipy import ndimage as ndi
+from skimage import morphology
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+REPOSITORY = Path(__file__).parents[1]
+MODULES = {
+    "libvips": "pyvips",
+    "OpenCV": "cv2",
+    "SimpleITK": "SimpleITK",
+    "dask-image": "dask_image.ndfilters",
+}
+"""The module of each peer."""
+
+
+class Comparison(NamedTuple):
+    """An operation of ours, and what peers have in its place."""
+
+    name: str
+    label: str
+    image: np.ndarray
+    params: dict[str, Any]
+    peers: Mapping[str, Callable[[Any, np.ndarray], Any]]
+    """By peer, a function of its module and the image."""
+
+
+def _vips(method: str, *args: Any, **params: Any) -> Callable[[Any, np.ndarray], Any]:
+    def run(vips: Any, image: np.ndarray) -> Any:
+        return getattr(vips.Image.new_from_array(image), method)(*args, **params).numpy()
+
+    return run
+
+
+def _itk(name: str, *args: Any, **params: Any) -> Callable[[Any, np.ndarray], Any]:
+    def run(itk: Any, image: np.ndarray) -> Any:
+        result = getattr(itk, name)(itk.GetImageFromArray(image), *args, **params)
+        return itk.GetArrayFromImage(result)
+
+    return run
+
+
+def _dask(module: str, name: str, *args: Any, **params: Any) -> Callable[[Any, np.ndarray], Any]:
+    def run(_: Any, image: np.ndarray) -> Any:
+        import dask.array as da
+
+        function = getattr(importlib.import_module(f"dask_image.{module}"), name)
+        result = function(da.from_array(image, chunks=1024), *args, **params)
+        return (result[0] if isinstance(result, tuple) else result).compute()
+
+    return run
+
+
+def _morphology(operation: str, footprint: np.ndarray) -> Callable[[Any, np.ndarray], Any]:
+    def run(cv2: Any, image: np.ndarray) -> Any:
+        return cv2.morphologyEx(image, getattr(cv2, f"MORPH_{operation}"), footprint)
+
+    return run
+
+
+def _median(length: int) -> Callable[[Any, np.ndarray], Any]:
+    return lambda cv2, image: cv2.medianBlur(image, length)
+
+
+def _hysteresis(itk: Any, image: np.ndarray) -> Any:
+    result = itk.DoubleThreshold(itk.GetImageFromArray(image), 0.4, 0.7, 9.0, 9.0)
+    return itk.GetArrayFromImage(result)
+
+
+def _otsu(cv2: Any, image: np.ndarray) -> Any:
+    return cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)[0]
+
+
+def comparisons(size: int) -> Iterator[Comparison]:
+    """Yield what is compared, on planes of a length."""
+    u1 = photograph(size)
+    u2, f4 = u1.astype(np.uint16) * 257, (u1 / 255).astype(np.float32)
+    mask = ndi.gaussian_filter(f4, 2) > 0.45
+    disk, box = morphology.disk(7), np.ones((5, 5), np.uint8)
+    for label, image in (("uint8", u1), ("uint16", u2), ("float32", f4)):
+        for sigma in (2, 5):
+            peers = {
+                "libvips": _vips("gaussblur", sigma, precision="float"),
+                "OpenCV": lambda cv2, image, sigma=sigma: cv2.GaussianBlur(image, (0, 0), sigma),
+                "SimpleITK": _itk("DiscreteGaussian", sigma**2),
+                "dask-image": _dask("ndfilters", "gaussian_filter", sigma),
+            }
+            title = f"{label} sigma {sigma}"
+            yield Comparison("filters.gaussian", title, image, {"sigma": sigma}, peers)
+    for label, image in (("uint8", u1), ("uint16", u2)):
+        for length in (3, 5):
+            peers = {
+                "libvips": _vips("median", length),
+                "OpenCV": _median(length),
+                "SimpleITK": _itk("Median", [length // 2] * 2),
+                "dask-image": _dask("ndfilters", "median_filter", length),
+            }
+            params = {"footprint": np.ones((length, length))}
+            yield Comparison("filters.median", f"{label} {length}x{length}", image, params, peers)
+    peers = {
+        "libvips": _vips("median", 15),
+        "OpenCV": _median(15),
+        "SimpleITK": _itk("Median", [7, 7]),
+    }
+    params = {"footprint": np.ones((15, 15))}
+    yield Comparison("filters.median", "uint8 15x15", u1, params, peers)
+    for label, image in (("uint8", u1), ("float32", f4)):
+        for title, footprint in (("5x5", box), ("disk 7", disk)):
+            for name, operation in (("erosion", "ERODE"), ("opening", "OPEN")):
+                peers = {"OpenCV": _morphology(operation, footprint)}
+                if name == "erosion" and title == "5x5":
+                    peers["libvips"] = _vips("rank", 5, 5, 0)
+                    peers["SimpleITK"] = _itk("GrayscaleErode", [2, 2], 3)
+                if name == "erosion" and title == "disk 7":
+                    peers["SimpleITK"] = _itk("GrayscaleErode", [7, 7], 1)
+                params = {"footprint": footprint}
+                yield Comparison(f"morphology.{name}", f"{label} {title}", image, params, peers)
+    yield Comparison(
+        "filters.sobel", "float32", f4, {}, {"dask-image": _dask("ndfilters", "sobel")}
+    )
+    peers = {"SimpleITK": _hysteresis}
+    params = {"low": 0.4, "high": 0.7}
+    yield Comparison("filters.apply_hysteresis_threshold", "float32", f4, params, peers)
+    yield Comparison("filters.threshold_otsu", "uint8", u1, {}, {"OpenCV": _otsu})
+    bytes_of_mask = mask.view(np.uint8)
+    peers = {
+        "OpenCV": lambda cv2, image: cv2.connectedComponents(image)[1],
+        "SimpleITK": _itk("ConnectedComponent", True),
+        "dask-image": _dask("ndmeasure", "label"),
+    }
+    yield Comparison("measure.label", "mask", bytes_of_mask, {}, peers)
+    part = f4[: size // 4, : size // 4]
+    peers = {
+        "OpenCV": lambda cv2, image: cv2.bilateralFilter(image, 13, 0.1, 2),
+        "SimpleITK": _itk("Bilateral", 2, 0.1),
+    }
+    params = {"sigma_color": 0.1, "sigma_spatial": 2}
+    yield Comparison("restoration.denoise_bilateral", "float32", part, params, peers)
+    peers = {"OpenCV": lambda cv2, image: cv2.resize(image, None, fx=0.5, fy=0.5)}
+    params = {"scale": 0.5, "anti_aliasing": False}
+    yield Comparison("transform.rescale", "float32", f4, params, peers)
+
+
+# -- one side in a process of its own --------------------------------------------------------------
+
+
+def serve(side: str, size: int) -> None:
+    """Answer each line, the name of a peer or ``tilewise``, with the seconds of a call."""
+    for case in comparisons(size):
+        while (line := sys.stdin.readline().strip()) != "next":
+            try:
+                print(_seconds(case, line), flush=True)
+            except (ImportError, AttributeError):
+                print("nan", flush=True)
+            except Exception as error:  # noqa: BLE001 - a peer that does not take the image
+                print(f"{side}: {case.name} {case.label}: {line}: {error}", file=sys.stderr)
+                print("nan", flush=True)
+
+
+def _seconds(case: Comparison, name: str) -> float:
+    if name == "tilewise":
+        import napari_tilewise as tw
+
+        begin = time.perf_counter()
+        tw.apply(case.name, case.image, **case.params)
+    else:
+        module = importlib.import_module(MODULES[name])
+        begin = time.perf_counter()
+        case.peers[name](module, case.image)
+    return time.perf_counter() - begin
+
+
+class Side:
+    """A process that holds the images.
+
+    Parameters
+    ----------
+    python
+        Its interpreter.
+    name
+        ``ours`` or ``peers``.
+    size
+        Length of the images in pixels.
+    """
+
+    def __init__(self, python: str, name: str, size: int) -> None:
+        command = [python, __file__, "--serve", name, "--size", str(size)]
+        source = str(REPOSITORY / "src") if name == "ours" else ""
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            command, env={**os.environ, "PYTHONPATH": source}, stdin=pipe, stdout=pipe, text=True
+        )
+
+    def ask(self, line: str) -> float:
+        """Return the seconds of one call of the present comparison, NaN where there is none."""
+        self.tell(line)
+        assert self._process.stdout is not None
+        return float(self._process.stdout.readline())
+
+    def tell(self, line: str) -> None:
+        """Send a line that has no answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def _best(case: Comparison, ours: Side, theirs: Side, rounds: int) -> dict[str, float]:
+    """Return the best seconds of each, the calls in turns."""
+    names = ["tilewise", *case.peers]
+    best = dict.fromkeys(names, float("inf"))
+    for _ in range(rounds):
+        for name in names:
+            best[name] = np.fmin(best[name], (ours if name == "tilewise" else theirs).ask(name))
+    return best
+
+
+def main() -> int:
+    """Print a row per operation: our milliseconds, and each peer's ratio to them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--python", default=sys.executable, help="the interpreter of the peers")
+    parser.add_argument("--size", type=int, default=2048, help="length of the images in pixels")
+    parser.add_argument("--rounds", type=int, default=5, help="of which the best counts")
+    parser.add_argument("--only", default="", help="part of an operation's name and label")
+    parser.add_argument("--serve", default="", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(options.serve, options.size)
+        return 0
+    print(f"{'operation':36s}{'image':16s}{'ms':>8s}" + "".join(f"{name:>12s}" for name in MODULES))
+    ours = Side(sys.executable, "ours", options.size)
+    with closing(ours), closing(Side(options.python, "peers", options.size)) as theirs:
+        for case in comparisons(options.size):
+            if options.only in f"{case.name} {case.label}":
+                best = _best(case, ours, theirs, options.rounds)
+                own = best["tilewise"]
+                cells = [best.get(name, float("inf")) / own for name in MODULES]
+                texts = ["" if np.isinf(ratio) else f"{ratio:.2f}" for ratio in cells]
+                row = "".join(f"{text:>12s}" for text in texts)
+                print(f"{case.name:36s}{case.label:16s}{own * 1e3:8.1f}{row}", flush=True)
+            for side in (ours, theirs):
+                side.tell("next")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
