@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
 )
 NOISE = np.random.default_rng(0).integers(0, 60000, (200, 1200)).astype(np.uint16)
+PART = NOISE[:40, :60]
 GAUSSIAN = ("filters.gaussian", {"sigma": 1})
 URL = "s3://bucket/out/smooth.ome.zarr"
 
@@ -114,3 +117,89 @@ def test_a_server_that_refuses_says_nothing_of_the_image(objects: Objects) -> No
         errors.SourceUnreadable, match=r"status 403.*check the address and the login"
     ):
         tw.open(URL)
+
+
+def is_chunk(method: str, path: str) -> bool:
+    return method == "PUT" and "/c/" in path
+
+
+class Gated:
+    """An array-like whose last rows are read once a server was asked to take one of the first."""
+
+    shape, dtype, chunks = PART.shape, PART.dtype, (10, 60)
+
+    def __init__(self, objects: Objects) -> None:
+        self.has_waited = False
+        self.has_sent = threading.Event()
+        objects.fails = self.look
+
+    def look(self, method: str, path: str, number: int) -> None:
+        """Look at a request, and let it succeed."""
+        if is_chunk(method, path):
+            self.has_sent.set()
+
+    def __getitem__(self, region: tuple[slice, ...]) -> np.ndarray:
+        if region[0].start >= 30 and not self.has_waited:
+            self.has_waited = self.has_sent.wait(30)
+            assert self.has_waited
+        return PART[region]
+
+
+@pytest.fixture
+def _small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut the image into tiles of a chunk each."""
+    monkeypatch.setattr("napari_tilewise.runs.planner.LONGEST_TILE", {2: 20})
+    monkeypatch.setattr("napari_tilewise.runs.planner.default_chunks", lambda *_: (10, 20))
+
+
+@pytest.mark.usefixtures("_small_tiles")
+def test_chunks_are_sent_while_others_are_read_and_computed(objects: Objects) -> None:
+    source = Gated(objects)
+    run(source, pyramid=False)
+    assert source.has_waited
+    np.testing.assert_array_equal(tw.open(URL).data[:], tw.apply("filters.gaussian", PART, sigma=1))
+    sent = Counter({r[1]: n for r, n in objects.requests.items() if is_chunk(*r)})
+    assert set(sent.values()) == {1}
+    assert len(sent) == 4 * 3
+
+
+def stop_after_chunks(objects: Objects) -> Any:
+    """Return a listener that ends the run when a chunk is sent and tiles are left."""
+
+    def stop(event: object) -> None:
+        if type(event).__name__ == "TileDone" and any(is_chunk(*r) for r in objects.requests):
+            raise KeyboardInterrupt
+
+    return stop
+
+
+@pytest.mark.usefixtures("_small_tiles")
+def test_an_interrupted_run_leaves_nothing_at_the_url(objects: Objects) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(Gated(objects), progress=stop_after_chunks(objects))
+    assert not stored(objects)
+    run(Gated(objects))
+    np.testing.assert_array_equal(tw.open(URL).data[:], tw.apply("filters.gaussian", PART, sigma=1))
+
+
+@pytest.mark.usefixtures("_small_tiles")
+@pytest.mark.parametrize("sigma", [1, 3])
+def test_what_a_killed_run_has_sent_is_not_sent_again_unless_it_is_another_output(
+    sigma: int, objects: Objects, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("napari_tilewise.io.writers.outbox.Outbox._withdraw", lambda *_: None)
+        with pytest.raises(KeyboardInterrupt):
+            run(Gated(objects), progress=stop_after_chunks(objects))
+    sent = {request for request in objects.requests if is_chunk(*request)}
+    assert sent
+    objects.contents["bucket/out/smooth.ome.zarr/0/c/9/9"] = b"of that run"
+    recipe = ("filters.gaussian", {"sigma": sigma})
+    tw.run(recipe, Gated(objects), URL, executor="serial", memory="4 GiB")
+    np.testing.assert_array_equal(
+        tw.open(URL).data[:], tw.apply("filters.gaussian", PART, sigma=sigma)
+    )
+    times = {objects.requests[request] for request in sent}
+    is_same_output = sigma == 1
+    assert times == {1 if is_same_output else 2}
+    assert ("bucket/out/smooth.ome.zarr/0/c/9/9" in objects.contents) is is_same_output

@@ -388,10 +388,10 @@ def _repaired(path: Path) -> CheckpointContents:
     if not contents.count or not is_of_this_host or boot <= contents.latest:
         return contents
     before = contents.latest - SETTLED
-    lost = {
-        _plane_of(found.stem)
-        for found in path.parent.glob("*.found")
-        if _is_of_sweeps(found.stem) and boot - SETTLED < found.stat().st_mtime < boot
+    doubtful = {
+        _plane_of(file.stem)
+        for file in path.parent.glob("*.found")
+        if _is_of_sweeps(file.stem) and boot - SETTLED < file.stat().st_mtime < boot
     } | {
         _plane_of(entry["result"])
         for entry in leading_entries(path)
@@ -402,13 +402,13 @@ def _repaired(path: Path) -> CheckpointContents:
         if "tile" in entry:
             return bool(entry["time"] < before)
         name = entry.get("result", "")
-        return not _is_of_sweeps(name) or _plane_of(name) not in lost
+        return not _is_of_sweeps(name) or _plane_of(name) not in doubtful
 
     settled = filter(is_settled, leading_entries(path))
     rewrite(path, itertools.chain(settled, [{"settled": int(time.time())}]))
-    for found in path.parent.glob("*.found"):
-        if _is_of_sweeps(found.stem) and _plane_of(found.stem) in lost:
-            found.unlink()
+    for file in path.parent.glob("*.found"):
+        if _is_of_sweeps(file.stem) and _plane_of(file.stem) in doubtful:
+            file.unlink()
     return _repaired_contents(path)
 
 

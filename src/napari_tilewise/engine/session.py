@@ -16,7 +16,7 @@ from napari_tilewise.engine.tile_tasks import task_size
 from napari_tilewise.grid import LazySequence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence, Set
+    from collections.abc import Callable, Iterable, Sequence, Set
 
     from napari_tilewise.engine.events import Event
     from napari_tilewise.engine.pass_results import PartialResult, PassResults
@@ -107,6 +107,7 @@ class Session:
         work: Callable[[Position], None],
         items: Sequence[Position],
         remote: Callable[[Sequence[Position]], Any] | None = None,
+        after: Callable[[Position], None] | None = None,
     ) -> None:
         """Do `work` for every item that the checkpoint does not list as done, and note each.
 
@@ -122,6 +123,8 @@ class Session:
             Positions of all items, in order.
         remote
             Has the worker pool do some of the items; without it they are done in this process.
+        after
+            Called in this process with each item that is done, by an earlier run too.
         """
         checkpoint = self.checkpoint
         done: Set[Position] = frozenset() if checkpoint is None else checkpoint.done(name)
@@ -135,7 +138,14 @@ class Session:
             if checkpoint is not None:
                 for item in group:
                     checkpoint.mark_done(name, item)
+            tell(group)
 
+        def tell(items: Iterable[Position]) -> None:
+            if after is not None:
+                for item in items:
+                    after(item)
+
+        tell(done)
         remaining = not_done(items, done)
         groups = self.groups(remaining, remote=remote is not None)
         before, tiles = len(items) - len(remaining), len(remaining)

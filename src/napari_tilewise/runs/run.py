@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import reprlib
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from numbers import Number
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from napari_tilewise.grid import Position
     from napari_tilewise.io.metadata.channels import Channel
     from napari_tilewise.io.plain_data import Metadata
+    from napari_tilewise.io.writers.chunk_sender import ChunkSender
     from napari_tilewise.io.writers.image_writer import ImageWriter
     from napari_tilewise.io.writers.outbox import Outbox
     from napari_tilewise.runs.run_plan import RunPlan
@@ -289,15 +290,20 @@ class RunJob:
                 levels = len(writer.pyramid_levels())
                 checkpoint.add_facts(staging=writer.staging.name, levels=levels)
             session.emit(RunStarted(None, len(run_plan.grid), run_plan.budget.total))
-            with self.guard.watch(checkpoint), _worker_pool(run_plan, writer):
-                for stack in run_plan.stacks:
-                    stack.prepare()
-                _write_tiles(run_plan, writer)
-                for level in range(1, len(writer.pyramid_levels())):
-                    _write_level(session, writer, level)
-            # The record of a conversion has the values of the run that computed its source.
-            writer.note(values={**history["values"], **scalars(run_plan.pipeline.recorded())})
-            return writer.finish(session)
+            sending = nullcontext() if self.outbox is None else self.outbox.sending(writer)
+            with sending as sender:
+                with self.guard.watch(checkpoint), _worker_pool(run_plan, writer):
+                    for stack in run_plan.stacks:
+                        stack.prepare()
+                    _write_tiles(run_plan, writer, sender)
+                    for level in range(1, len(writer.pyramid_levels())):
+                        _write_level(session, writer, level, sender)
+                # The record of a conversion has the values of the run that computed its source.
+                values = scalars(run_plan.pipeline.recorded())
+                writer.note(values={**history["values"], **values})
+                if sender is not None:
+                    sender.close()
+                return writer.finish(session)
         except BaseException:
             if checkpoint is not None and not writer.is_in_place:
                 checkpoint.distrust_tiles()
@@ -356,7 +362,7 @@ def _channels(run_plan: RunPlan) -> Sequence[Channel]:
     return () if are_mixed else run_plan.image.channels
 
 
-def _write_tiles(run_plan: RunPlan, writer: ImageWriter) -> None:
+def _write_tiles(run_plan: RunPlan, writer: ImageWriter, sender: ChunkSender | None) -> None:
     grid, last, session = run_plan.grid, run_plan.last, run_plan.session
     item_size = run_plan.stacks[0].source.dtype.itemsize
     width = band_width(grid.tile, item_size, run_plan.budget.cache)
@@ -373,12 +379,18 @@ def _write_tiles(run_plan: RunPlan, writer: ImageWriter) -> None:
             last.prepare(grid.region(position))
         return WriteTask(positions)
 
+    def send(position: Position) -> None:
+        if sender is not None:
+            sender.wrote(0, writer.zarr.in_stored_order(grid.region(position)))
+
     name, remote = last.call.operation.name, _remote(session.worker_pool, task)
     with LookAhead(positions, lambda position: last.fetch(grid.region(position))) as ahead:
-        session.once("tiles", name, compute, positions, remote)
+        session.once("tiles", name, compute, positions, remote, send)
 
 
-def _write_level(session: Session, writer: ImageWriter, level: int) -> None:
+def _write_level(
+    session: Session, writer: ImageWriter, level: int, sender: ChunkSender | None
+) -> None:
     """Write one level of the pyramid."""
     tasks = writer.pyramid_tasks(level)
     indices = LazySequence(len(tasks), lambda number: (number,))
@@ -386,8 +398,12 @@ def _write_level(session: Session, writer: ImageWriter, level: int) -> None:
     def write(index: Position) -> None:
         tasks[index[0]]()
 
+    def send(index: Position) -> None:
+        if sender is not None:
+            sender.wrote(level, writer.zarr.level_region(level, index[0]))
+
     remote = _remote(session.worker_pool, lambda part: LevelTask(part, level))
-    session.once(f"level-{level}", f"pyramid level {level}", write, indices, remote)
+    session.once(f"level-{level}", f"pyramid level {level}", write, indices, remote, send)
 
 
 def _remote(

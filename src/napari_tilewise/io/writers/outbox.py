@@ -1,9 +1,9 @@
-"""An output at a URL is completed in a local folder, and then sent.
+"""An output at a URL grows in a local folder, and is sent from there.
 
-Object stores have no folder that takes its final name in one step. So nothing is sent before the
-output is complete, and the metadata at its root, without which it is no Zarr, comes last: what was
-sent in part never looks finished. A run that is interrupted, while it computes or while it sends,
-resumes from the local folder.
+Object stores have no folder that takes its final name in one step. So the metadata of the output,
+without which it is no Zarr, comes last: what was sent in part never looks finished. Chunks are sent
+as they are computed. A run that is interrupted, while it computes or while it sends, resumes from
+the local folder.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,10 +30,13 @@ from napari_tilewise.errors import (
 from napari_tilewise.io.network import NEAR, is_transient, patiently
 from napari_tilewise.io.plain_data import plain_mapping
 from napari_tilewise.io.readers.zarr_arrays import MARKERS, open_node, own_metadata
+from napari_tilewise.io.writers.chunk_sender import ChunkSender, SentChunks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import TypeVar
+
+    from napari_tilewise.io.writers.image_writer import ImageWriter
 
     T = TypeVar("T")
 
@@ -82,6 +86,7 @@ class Outbox:
         digest = hashlib.blake2b(self.url.encode(), digest_size=8).hexdigest()
         self.path = (Path(configured) if configured else folder) / digest / self._name
         """The complete output on this machine."""
+        self._sent = SentChunks(self.path.parent / "sent")
 
     def check(self) -> None:
         """Refuse a URL that cannot be written, before anything is computed.
@@ -101,7 +106,7 @@ class Outbox:
                 "there."
             )
         files, root = self._files()
-        if self._try(lambda: files.exists(root)):
+        if self._try(lambda: files.exists(root)) and not self._is_ours(files, root):
             raise DestinationExists(
                 f"{self.url!r} exists, and a run replaces nothing at a URL: give another "
                 "destination, or remove it yourself."
@@ -109,6 +114,33 @@ class Outbox:
         probe = f"{root.rpartition('/')[0]}/.{self._name}.probe"
         self._try(lambda: files.pipe_file(probe, b"napari-tilewise"))
         self._try(lambda: files.rm_file(probe))
+
+    def _is_ours(self, files: Any, root: str) -> bool:
+        """Return whether a run that was killed sent what is there: chunks, and no metadata."""
+        if self._sent.owner is None:
+            return False
+        return not any(self._try(partial(files.exists, f"{root}/{name}")) for name in _ROOT)
+
+    @contextmanager
+    def sending(self, writer: ImageWriter) -> Iterator[ChunkSender]:
+        """Send chunks within the block, as they are written; nothing stays there after an error.
+
+        Parameters
+        ----------
+        writer
+            Writes the output on this machine.
+        """
+        files, root = self._files()
+        if self._sent.owner not in (None, writer.staging.name):
+            self._try(partial(self._remove, files, root))  # of a run that is not resumed
+        sender = ChunkSender(writer.zarr, self._sent, partial(self._put, files, root))
+        try:
+            yield sender
+        except BaseException as error:
+            sender.close()
+            self._withdraw(files, root, error)
+            raise
+        sender.close()
 
     def holds(self, history: Mapping[str, object]) -> bool:
         """Return whether the output is complete on this machine, and only has to be sent.
@@ -138,7 +170,7 @@ class Outbox:
         DestinationUnwritable
             When it cannot be sent; nothing is left there that looks finished.
         """
-        paths = sorted(path for path in self.path.rglob("*") if path.is_file())
+        paths = sorted(path for path in self.path.rglob("*") if self._is_unsent(path))
         last = [path for path in paths if path.parent == self.path and path.name in _ROOT]
         files, root = self._files()
         try:
@@ -150,10 +182,15 @@ class Outbox:
         shutil.rmtree(self.path.parent)
         return self.url
 
+    def _is_unsent(self, path: Path) -> bool:
+        return path.is_file() and not self._sent.holds_file(path.relative_to(self.path))
+
+    def _put(self, files: Any, root: str, path: Path, name: str) -> None:
+        self._try(partial(files.put_file, str(path), f"{root}/{name}"))
+
     def _send(self, files: Any, root: str, paths: list[Path]) -> None:
         def put(path: Path) -> None:
-            target = f"{root}/{path.relative_to(self.path).as_posix()}"
-            self._try(partial(files.put_file, str(path), target))
+            self._put(files, root, path, path.relative_to(self.path).as_posix())
 
         pool = ThreadPoolExecutor(FETCHERS, thread_name_prefix="tilewise-send")
         try:
@@ -164,12 +201,17 @@ class Outbox:
 
     def _withdraw(self, files: Any, root: str, error: BaseException) -> None:
         try:
-            files.invalidate_cache()
-            files.rm(root, recursive=True)
-        except FileNotFoundError:
-            pass
+            patiently(partial(self._remove, files, root))
         except Exception as second:  # noqa: BLE001 - said with the error that is raised
             error.add_note(f"Parts of the output, without its metadata, stay there: {second}")
+
+    def _remove(self, files: Any, root: str) -> None:
+        """Remove what is sent, and the note of it."""
+        files.invalidate_cache()
+        with suppress(FileNotFoundError):
+            files.rm(root, recursive=True)
+        self._sent.path.unlink(missing_ok=True)
+        self._sent = SentChunks(self._sent.path)
 
     def _files(self) -> tuple[Any, str]:
         """Return the file system of the URL, and the path in it."""

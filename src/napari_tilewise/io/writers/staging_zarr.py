@@ -186,10 +186,26 @@ class StagingZarr:
         level
             Number of the level, from 1.
         """
-        grid = Grid(self.shapes[level], self.in_stored_order(self.shards or self.chunks))
         return LazySequence(
-            len(grid), lambda n: partial(self._halve, level, grid.region(grid.position(n)))
+            len(self._level_grid(level)),
+            lambda number: partial(self._halve, level, self.level_region(level, number)),
         )
+
+    def level_region(self, level: int, number: int) -> Region:
+        """Return the box of a level that one of its tasks makes.
+
+        Parameters
+        ----------
+        level
+            Number of the level, from 1.
+        number
+            The task, from 0.
+        """
+        grid = self._level_grid(level)
+        return grid.region(grid.position(number))
+
+    def _level_grid(self, level: int) -> Grid:
+        return Grid(self.shapes[level], self.in_stored_order(self.shards or self.chunks))
 
     def halved(self, level: int) -> tuple[bool, ...]:
         """Return which axes of a level are half as long as those of the level below.
