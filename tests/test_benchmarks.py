@@ -25,6 +25,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "lock": ("--name", "feature.hog", "--all"),
     "peers": ("--size", "128", "--rounds", "1"),
     "run_memory": ("--size", "512"),
+    "stated_memory": ("--size", "512", "--only", "table"),
 }
 
 

@@ -141,6 +141,11 @@ class PartialResult:
         self._merged: tuple[int, Any] = (count, total)
         self._band: int | None = band[0] if band else EARLIER_BAND if count else None
 
+    @property
+    def folder(self) -> Path:
+        """Where rows go that are too many for memory; the file refers to them."""
+        return self._path.with_suffix(".rows")
+
     def band(self, width: int) -> int:
         """Return how many tiles wide the bands are in which the merged tiles were visited.
 

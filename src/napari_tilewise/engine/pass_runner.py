@@ -12,13 +12,16 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.blocks import within_image
+from napari_tilewise.engine.stored_image import TEMPORARY
 from napari_tilewise.engine.sweeps import SweepRunner
+from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.engine.system.prepared import Prepared, Swept, received
 from napari_tilewise.engine.tile_tasks import ReduceTask
 from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
 from napari_tilewise.grid import LazySequence, size
+from napari_tilewise.operations.shared.stored_columns import Shelf
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import Final, Kind, Reduce, Sweep, normal_halo
 from napari_tilewise.sizes import format_size
@@ -382,7 +385,7 @@ class PassRunner:
         partial_result = None
         if checkpoint is not None and name is not None:
             partial_result = checkpoint.partial_result(name)
-        items = self._items(reduction, partial_result)
+        items, shelf = self._items(reduction, partial_result), self._shelf(partial_result)
         session = self._session_over(items, workers)
         pool = session.worker_pool
         if reduction.regions is not None:
@@ -392,12 +395,15 @@ class PassRunner:
             total = session.reduce(
                 f"{self._name}: {reduction.description}",
                 contribution,
-                self._merge(reduction, len(items)),
+                self._merge(reduction, len(items), shelf),
                 items,
                 partial_result,
                 None if pool is None else self._remote(pool, number, is_lent=pool is workers),
             )
-        return total if reduction.finish is None else reduction.finish(total)
+        if reduction.finish is None:
+            return total
+        with writing(shelf.place, TEMPORARY):
+            return reduction.finish(total)
 
     def _session_over(self, items: Sequence[Position], workers: WorkerPool | None) -> Session:
         """Return the session of a reduction: with the pool that computes it, where there is one."""
@@ -468,16 +474,37 @@ class PassRunner:
 
             yield contribution
 
-    def _merge(self, reduction: Reduce, count: int = 1) -> Callable[[Any, Any], Any]:
+    def _merge(
+        self, reduction: Reduce, count: int = 1, shelf: Shelf | None = None
+    ) -> Callable[[Any, Any], Any]:
         """Return what merges two contributions, of so many, and watches the total grow."""
         merges = itertools.count(2)
 
         def merge(total: Any, part: Any) -> Any:
             total = reduction.merge(total, part)
+            if shelf is not None:
+                self._store_large_total(total, shelf)
             self._refuse_large_total(total, reduction.description, next(merges) / count)
             return total
 
         return merge
+
+    def _shelf(self, partial_result: PartialResult | None) -> Shelf:
+        """Return where rows of a total go that outgrow their share of memory."""
+        room = self.plane.session.tables or available_memory()
+        folder = None if partial_result is None else partial_result.folder
+        return Shelf(room, folder)
+
+    def _store_large_total(self, total: Any, shelf: Shelf) -> None:
+        """Have a total store its rows, where it can, before it takes more than half of its share.
+
+        The other half is for making use of them.
+        """
+        if hasattr(total, "spill"):
+            total.shelf = shelf
+            if total.nbytes > max(UNNOTICED, shelf.room // 2):
+                with writing(shelf.place, TEMPORARY):
+                    total.spill()
 
 
 def _largest(regions: Sequence[Region]) -> int:

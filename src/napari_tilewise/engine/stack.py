@@ -13,6 +13,7 @@ import numpy as np
 from napari_tilewise.engine.node import Node
 from napari_tilewise.engine.planes import Planes
 from napari_tilewise.grid import Grid, Halo, Region, extent
+from napari_tilewise.operations.shared.stored_columns import in_memory
 from napari_tilewise.operations.spec.operation import Output, Part
 
 if TYPE_CHECKING:
@@ -316,7 +317,13 @@ class Stack:
         return getattr(self.node(index).final(), "scalar", None)
 
     def value(self) -> Any:
+        """Return the result that is not an image, in memory."""
+        return in_memory(self.stored_value())
+
+    def stored_value(self) -> Any:
         """Return the result that is not an image, the planes' gathered into one.
+
+        Columns of a table that outgrow their share of memory are files.
 
         Scalars become an array over the looped axes; points, contours and tables get one leading
         column per looped axis; anything else becomes a list, one item per plane.
@@ -344,7 +351,7 @@ class Stack:
             for k, name in enumerate(names)
         }
         for column in parts[0][1]:
-            joined[column] = np.concatenate([table[column] for _, table in parts])
+            joined[column] = np.concatenate([np.asarray(table[column]) for _, table in parts])
         return joined
 
 

@@ -38,7 +38,9 @@ def to_plain(value: object) -> Plain:
         return [to_plain(item) for item in value]
     if isinstance(value, complex):
         return {"real": value.real, "imag": value.imag}
-    return value if isinstance(value, bool | int | float | str | None) else str(value)
+    if isinstance(value, bool | int | float | str | None):
+        return value
+    return to_plain(np.asarray(value)) if hasattr(value, "__array__") else str(value)
 
 
 def plain_mapping(values: Mapping[str, object]) -> dict[str, Plain]:

@@ -82,7 +82,8 @@ class RunResult:
     shape: tuple[int, ...]
     """Shape of the output; empty for scalars, tables and points."""
     value: Value = None
-    """The result if it is not an image: a scalar, points or a table."""
+    """The result if it is not an image: a scalar, points or a table. Columns of a table that
+    outgrew its share of memory are files: `numpy.asarray` reads one, a slice some rows."""
 
     def __repr__(self) -> str:
         value = "" if self.value is None else f", value={_short(self.value)}"
@@ -333,7 +334,7 @@ class RunJob:
         last = run_plan.last
         run_plan.session.emit(RunStarted(None, len(last.node_grid), run_plan.budget.total))
         with self.guard.watch(checkpoint), _worker_pool(run_plan, None):
-            value = last.recorded() if last.is_image else last.value()
+            value = last.recorded() if last.is_image else last.stored_value()
         history = {**history, "values": scalars(run_plan.pipeline.recorded())}
         along = _looped_axes(run_plan) if self._output is Output.SCALAR else None
         path = write_value(output.path, value, output.overwrite, provenance=history, along=along)

@@ -27,6 +27,7 @@ from napari_tilewise.io.csv_cells import to_cell
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.plain_data import to_plain
 from napari_tilewise.io.writers.staging import local_path
+from napari_tilewise.operations.shared.stored_columns import Column, StoredColumn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -320,12 +321,15 @@ def _shape(value: ArrayLike) -> tuple[int, ...] | None:
         return None
 
 
-def _equally_long(table: Mapping[Any, Any], path: Path) -> dict[str, Array]:
+def _equally_long(table: Mapping[Any, Any], path: Path) -> dict[str, Column]:
     """Return the columns of a table as arrays; refuse columns of different lengths."""
     for name, column in table.items():
         if _shape(column) is None:
             raise _no_rows(path, f"the column {name!r}, a {type(column).__name__} of unequal parts")
-    columns = {str(name): np.atleast_1d(column) for name, column in table.items()}
+    columns: dict[str, Column] = {
+        str(name): column if isinstance(column, StoredColumn) else np.atleast_1d(column)
+        for name, column in table.items()
+    }
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise DestinationUnwritable(
@@ -350,12 +354,12 @@ def _tidy(scalars: ArrayLike, along: Sequence[str]) -> dict[str, Array]:
     return columns
 
 
-def _columns(columns: Mapping[str, Array]) -> _Rows:
+def _columns(columns: Mapping[str, Column]) -> _Rows:
     """Return the header and the rows of columns of one length."""
     return list(columns), _rows_of(list(columns.values()))
 
 
-def _rows_of(columns: Sequence[Array]) -> Iterator[Sequence[object]]:
+def _rows_of(columns: Sequence[Column]) -> Iterator[Sequence[object]]:
     """Yield the rows of columns, of which only some are Python objects at a time."""
     length = len(columns[0]) if columns else 0
     for start in range(0, length, CONVERTED):

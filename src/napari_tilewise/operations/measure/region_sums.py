@@ -8,13 +8,25 @@ Sums below 2**53 are integers that float64 represents exactly, in whatever order
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.operations.shared.collected import Collected
+from napari_tilewise.operations.shared.stored_columns import (
+    GROUP,
+    ColumnWriter,
+    Shelf,
+    remove,
+    row_groups,
+)
 from napari_tilewise.operations.spec.operation import Block, Call, Reduce
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 JOINING = 160
 """Bytes that joining takes for each part of an object, and the table after it; measured."""
@@ -26,22 +38,43 @@ EXACT = 2**53
 class RegionSums:
     """What is summed over an image's objects, one row per object in the order of labels."""
 
-    labels: np.ndarray
-    boxes: np.ndarray
+    labels: Any
+    boxes: Any
     """First pixel and one past the last, shape (n, axis, 2)."""
-    areas: np.ndarray
-    coordinates: np.ndarray
+    areas: Any
+    coordinates: Any
     """Sums of the pixels' coordinates, shape (n, axis)."""
-    intensities: np.ndarray | None
+    intensities: Any = None
     """Sum, smallest and largest of each object's pixels, shape (n, 3); None: not summed."""
+    shelf: Shelf | None = None
+    """Where a table goes that outgrows its share of memory."""
 
-    def columns(self, name: str) -> list[np.ndarray] | None:
+    def groups(self) -> Iterator[RegionSums]:
+        """Yield the objects in groups of rows in memory; all at once where they are there."""
+        if isinstance(self.labels, np.ndarray):
+            yield self
+            return
+        columns = [self.labels, self.boxes, self.areas, self.coordinates, self.intensities]
+        for rows in row_groups(len(self.labels)):
+            yield RegionSums(*(None if column is None else column[rows] for column in columns))
+
+    @cached_property
+    def is_exact(self) -> bool:
+        """Whether float64 represents the sums of intensities, whatever the order of adding."""
+        return self.intensities is not None and all(
+            (group.areas * abs(group.intensities[:, 1:]).max(axis=1) < EXACT).all()
+            for group in self.groups()
+        )
+
+    def columns(self, name: str, *, is_exact: bool) -> list[np.ndarray] | None:
         """Return the columns of a property, by scikit-image's present name; None: not from sums.
 
         Parameters
         ----------
         name
             The property.
+        is_exact
+            Whether sums of intensities are exact, for all objects of the image.
         """
         areas, lengths = self.areas.astype(float), np.diff(self.boxes)[..., 0].prod(axis=1)
         match name:
@@ -60,7 +93,6 @@ class RegionSums:
         if self.intensities is None:
             return None
         sums, lowest, highest = self.intensities.T
-        is_exact = (self.areas * np.maximum(abs(lowest), abs(highest)) < EXACT).all()
         if name == "intensity_mean" and is_exact:
             return [sums / areas]
         return {"intensity_min": [lowest], "intensity_max": [highest]}.get(name)
@@ -87,13 +119,35 @@ def reduce_region_sums(intensity: bool = False) -> Reduce:
         Whether to sum the further image ``intensity_image``.
     """
 
-    def of(block: Block) -> Collected:
+    def of(block: Block) -> ObjectParts:
         return _tile_sums(block, intensity)
 
-    return Reduce(of, Collected.extend, finish=_joined, description="sums", form="sums")
+    return Reduce(of, ObjectParts.extend, finish=_whole_sums, description="sums", form="rows")
 
 
-def _tile_sums(block: Block, has_intensity: bool) -> Collected:
+class ObjectParts(Collected):
+    """The sums of parts of objects, of which those that outgrow memory are joined and stored."""
+
+    shelf: Shelf | None = None
+    """Where they go."""
+
+    def __init__(self, *arrays: np.ndarray) -> None:
+        super().__init__(*arrays, overhead=JOINING)
+        self.runs: list[list[Any]] = []
+        """Columns of rows in the order of labels, each label once in a run."""
+
+    def spill(self) -> None:
+        """Store what is in memory."""
+        writer = ColumnWriter(self.shelf)
+        columns = _joined(self.joined())
+        for rows in row_groups(len(columns[0])):
+            writer.append({str(n): column[rows] for n, column in enumerate(columns)})
+        if len(columns[0]):
+            self.runs.append(list(writer.columns().values()))
+        self.clear(*(column[:0] for column in columns))
+
+
+def _tile_sums(block: Block, has_intensity: bool) -> ObjectParts:
     """Return the labels in a tile, and a row of sums for each."""
     labels, ordinals, least = _ordinals(block.data[block.core])
     intensity = None
@@ -111,7 +165,7 @@ def _tile_sums(block: Block, has_intensity: bool) -> Collected:
     columns = [labels[present - 1], boxes, areas, coordinates[present] + areas[:, None] * start]
     if has_intensity:
         columns.append(np.stack([column[present] for column in intensities], axis=1))
-    return Collected(*columns, overhead=JOINING)
+    return ObjectParts(*columns)
 
 
 def _ordinals(tile: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
@@ -176,9 +230,90 @@ def _sums(
     return [areas, coordinates, boxes, totals, lowest, highest]
 
 
-def _joined(collected: Collected) -> RegionSums:
+def _whole_sums(parts: ObjectParts) -> RegionSums:
     """Return the sums of whole objects from those of their parts."""
-    labels, boxes, areas, coordinates, *intensities = collected.joined()
+    if not parts.runs:
+        return _region_sums(_joined(parts.joined()), parts.shelf)
+    parts.spill()
+    writer = ColumnWriter(parts.shelf)
+    for part in _label_ranges(parts.runs, rows=_rows_in_memory(parts)):
+        columns = _joined([np.concatenate(column) for column in zip(*part, strict=True)])
+        for rows in row_groups(len(columns[0])):
+            writer.append({str(n): column[rows] for n, column in enumerate(columns)})
+    sums = _region_sums(list(writer.columns().values()), parts.shelf)
+    for run in parts.runs:
+        remove(run)
+    return sums
+
+
+def _region_sums(columns: Sequence[Any], shelf: Shelf | None) -> RegionSums:
+    labels, boxes, areas, coordinates, *rest = columns
+    return RegionSums(labels, boxes, areas, coordinates, rest[0] if rest else None, shelf)
+
+
+def _rows_in_memory(parts: ObjectParts) -> int:
+    """Return how many rows can be joined at a time."""
+    room = 0 if parts.shelf is None else parts.shelf.room
+    row: int = sum(column.dtype.itemsize * prod(column.shape[1:]) for column in parts.runs[0])
+    return max(GROUP, room // (2 * (row + JOINING)))
+
+
+def _label_ranges(runs: Sequence[Sequence[Any]], rows: int) -> Iterator[list[list[np.ndarray]]]:
+    """Yield the rows of all runs, some labels at a time, in the order of labels.
+
+    Parameters
+    ----------
+    runs
+        Columns of rows in the order of labels, which are the first column.
+    rows
+        About how many rows at a time.
+    """
+    step = max(1, rows // (2 * len(runs)))
+    # Between two of these labels a run has at most `step` rows.
+    samples = [
+        labels[group.stop - 1 : group.stop][0]
+        for labels, *_ in runs
+        for group in row_groups(len(labels), step)
+    ]
+    ends = np.unique(samples)[len(runs) - 1 :: len(runs)]
+    starts = [0] * len(runs)
+    for end in (*ends, None):
+        part = []
+        for number, run in enumerate(runs):
+            start, stop = starts[number], _first_above(run[0], end, starts[number])
+            part.append([column[start:stop] for column in run])
+            starts[number] = stop
+        if any(len(columns[0]) for columns in part):
+            yield part
+
+
+def _first_above(labels: Any, end: Any, start: int) -> int:
+    """Return the number of the first row from a start on whose label is above another; all: None.
+
+    Parameters
+    ----------
+    labels
+        Labels in order.
+    end
+        The label; None for none.
+    start
+        The number of a row.
+    """
+    length = len(labels)
+    if end is None:
+        return length
+    while start < length:
+        group = labels[start : start + GROUP]
+        count = int(np.searchsorted(group, end, "right"))
+        start += count
+        if count < len(group):
+            break
+    return start
+
+
+def _joined(columns: Sequence[Any]) -> list[Any]:
+    """Return the sums of objects from those of their parts, in the order of labels."""
+    labels, boxes, areas, coordinates, *intensities = columns
     labels, inverse = np.unique(labels, return_inverse=True)
     bounds = np.empty((len(labels), *boxes.shape[1:]), np.int64)
     bounds[..., 0] = _combined(np.minimum, boxes[..., 0], inverse, len(labels))
@@ -186,12 +321,12 @@ def _joined(collected: Collected) -> RegionSums:
     areas, coordinates = (
         _combined(np.add, part, inverse, len(labels)) for part in (areas, coordinates)
     )
-    columns: Any = None
+    joined = [labels, bounds, areas, coordinates]
     if intensities:
         ufuncs: list[np.ufunc] = [np.add, np.minimum, np.maximum]
         parts = zip(ufuncs, intensities[0].T, strict=True)
-        columns = np.stack([_combined(*part, inverse, len(labels)) for part in parts], axis=1)
-    return RegionSums(labels, bounds, areas, coordinates, columns)
+        joined.append(np.stack([_combined(*part, inverse, len(labels)) for part in parts], axis=1))
+    return joined
 
 
 def _combined(ufunc: np.ufunc, parts: np.ndarray, inverse: np.ndarray, count: int) -> np.ndarray:

@@ -4,13 +4,13 @@ A reduction sums what every object's box, area, centroid and intensities follow 
 properties are measured by scikit-image's own code on objects that are read, each in its own box.
 The whole image is never needed, but a whole object is for those.
 
-Memory grows with the number of objects: their labels and sums, 16 bytes plus 24 per axis, and 24
-with intensities (twice while tiles are merged); a table's columns; and, for `regionprops`, about 2
-kB and the pixels of each region.
+Sums and a table's columns that outgrow their share of memory are files. What `regionprops` returns
+stays in memory: about 2 kB and the pixels of each region.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -24,6 +24,7 @@ from napari_tilewise.operations.measure.region_sums import (
     sums_intensity,
 )
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.shared.stored_columns import ColumnWriter, row_groups
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
@@ -57,11 +58,35 @@ PROPERTIES = tuple(reach("measure._regionprops", "COL_DTYPES")) + tuple(
     reach("measure._regionprops", "PROPS")
 )
 
+OBJECTS = 2**20
+"""Objects that are measured in one pass over their pixels."""
+VALUE = 2 * 8
+"""Bytes that a value takes while its column is put together."""
+OBJECT = 2**11
+"""Bytes of scikit-image's description of a region."""
+
 # -- objects and their boxes -----------------------------------------------------------------------
 
 
-def _extend(total: list[Any], part: list[Any]) -> list[Any]:
+class _Measured(list[Any]):
+    """What was measured of objects, read one window after the other."""
+
+    nbytes = 0
+
+    def add(self, indices: np.ndarray, measured: Any, pixels: int) -> None:
+        """Add the objects of a window, and what each of them takes beside its pixels."""
+        self.append((indices, measured))
+        self.nbytes += indices.nbytes
+        if isinstance(measured, list):
+            self.nbytes += OBJECT * len(measured) + pixels
+        else:
+            tables = measured.values()
+            self.nbytes += sum(column.nbytes for table in tables for column in table.values())
+
+
+def _extend(total: _Measured, part: _Measured) -> _Measured:
     total.extend(part)
+    total.nbytes += part.nbytes
     return total
 
 
@@ -72,13 +97,14 @@ def _windows(boxes: np.ndarray, grid_tile: Sequence[int]) -> list[tuple[Region, 
     larger object is read on its own.
     """
     fits_tile = ((boxes[..., 1] - boxes[..., 0]) <= np.array(grid_tile)).all(axis=1)
-    start_tiles = boxes[..., 0] // np.array(grid_tile)
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for index, (fits, start_tile) in enumerate(zip(fits_tile, start_tiles.tolist(), strict=True)):
-        groups.setdefault((*start_tile, -1) if fits else (*start_tile, index), []).append(index)
+    own = np.where(fits_tile, -1, np.arange(len(boxes)))
+    keys = np.column_stack([boxes[..., 0] // np.array(grid_tile), own])
+    _, first, group_of = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    by_group = np.argsort(group_of.ravel(), kind="stable")
+    groups = np.split(by_group, np.cumsum(np.bincount(group_of.ravel()))[:-1])
     windows = []
-    for members in groups.values():
-        member_indices = np.array(members)
+    for number in np.argsort(first):  # as their first objects come
+        member_indices = groups[number]
         low, high = boxes[member_indices, :, 0].min(axis=0), boxes[member_indices, :, 1].max(axis=0)
         region = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
         windows.append((region, member_indices))
@@ -101,14 +127,17 @@ def _read_objects(
     """Return (indices of objects, ``measure(block, objects)``) for boxes with whole objects."""
     windows = _windows(boxes, _tile_of(call))
 
-    def measure_window(block: Block) -> list[tuple[np.ndarray, Any]]:
+    def measure_window(block: Block) -> _Measured:
         indices = windows[block.position[0]][1]
         objects = [
             (int(labels[k]), tuple(slice(int(a), int(b)) for a, b in boxes[k])) for k in indices
         ]
-        return [(indices, measure(block, objects))]
+        measured = _Measured()
+        pixels = sum(size(box) for _, box in objects) * block.data.itemsize
+        measured.add(indices, measure(block, objects), min(pixels, block.data.nbytes))
+        return measured
 
-    results: list[tuple[np.ndarray, Any]] = yield Reduce(
+    results: _Measured = yield Reduce(
         measure_window,
         _extend,
         regions=[region for region, _ in windows],
@@ -171,7 +200,7 @@ REGION_KEYWORDS = ("extra_properties", "spacing", "offset")
 
 def _regionprops(call: Call) -> Plan:
     sums: RegionSums = yield reduce_region_sums()
-    labels, boxes = sums.labels, sums.boxes
+    labels, boxes = np.asarray(sums.labels), np.asarray(sums.boxes)
     if len(labels) == 0:
         return Value([])
     parts = yield from _read_objects(
@@ -221,8 +250,46 @@ def _regionprops_table(call: Call) -> Plan:
     return Value({key: column for name in names for key, column in columns[name].items()})
 
 
-Columns: TypeAlias = dict[str, dict[str, np.ndarray]]
+Columns: TypeAlias = dict[str, dict[str, Any]]
 """The columns of each property by their names in the table."""
+
+
+class _TableWriter:
+    """The columns of properties, as they are computed: files, where they outgrow memory.
+
+    Parameters
+    ----------
+    sums
+        The objects.
+    columns
+        Number of columns of the whole table.
+    """
+
+    def __init__(self, sums: RegionSums, columns: int) -> None:
+        shelf = sums.shelf
+        if shelf is not None:
+            is_large = len(sums.labels) * columns * VALUE > shelf.room // 2
+            shelf = shelf.temporary() if is_large else None
+        self._writer = ColumnWriter(shelf)
+        self._properties: dict[str, tuple[str, str]] = {}
+
+    def append(self, tables: Columns) -> None:
+        """Add some objects."""
+        rows = {}
+        for name, columns in tables.items():
+            for key, column in columns.items():
+                rows[f"{name}\0{key}"] = column
+                self._properties[f"{name}\0{key}"] = name, key
+        if rows:
+            self._writer.append(rows)
+
+    def columns(self) -> Columns:
+        """Return all objects."""
+        tables: Columns = {name: {} for name, _ in self._properties.values()}
+        for identifier, column in self._writer.columns().items():
+            name, key = self._properties[identifier]
+            tables[name][key] = column
+        return tables
 
 
 def _columns_of_sums(
@@ -242,16 +309,25 @@ def _columns_of_sums(
     aliases = reach("measure._regionprops", "PROPS")
     to_dict = reach("measure._regionprops", "_props_to_dict")
     extra = {function.__name__ for function in call["extra_properties"] or ()}
-    columns = {}
-    for name in dict.fromkeys(names):
-        values = None if name in extra else sums.columns(aliases.get(name, name))
-        if values is not None:
-            samples = to_dict([sample], [name], call["separator"])
+    is_exact = sums.is_exact
+    (first,) = itertools.islice(sums.groups(), 1)
+    samples = {
+        name: to_dict([sample], [name], call["separator"])
+        for name in dict.fromkeys(names)
+        if name not in extra
+        and first.columns(aliases.get(name, name), is_exact=is_exact) is not None
+    }
+    writer = _TableWriter(sums, sum(map(len, samples.values())))
+    for group in sums.groups():
+        columns: Columns = {}
+        for name, keys in samples.items():
+            values = group.columns(aliases.get(name, name), is_exact=is_exact) or ()
             columns[name] = {
                 key: value.astype(column.dtype)
-                for (key, column), value in zip(samples.items(), values, strict=True)
+                for (key, column), value in zip(keys.items(), values, strict=True)
             }
-    return columns
+        writer.append(columns)
+    return writer.columns()
 
 
 def _computed_columns(call: Call, sums: RegionSums, names: Sequence[str]) -> Passes[Columns]:
@@ -270,7 +346,17 @@ def _computed_columns(call: Call, sums: RegionSums, names: Sequence[str]) -> Pas
         rows = [sample, *measure(block, objects)]
         return {name: to_dict(rows, [name], call["separator"]) for name in names}
 
-    parts = yield from _read_objects(call, labels, boxes, table, "columns")
+    keys = to_dict([sample], list(names), call["separator"])
+    writer = _TableWriter(sums, len(keys))
+    for rows in row_groups(len(labels), OBJECTS):
+        form = f"columns-{rows.start}" if rows.start else "columns"
+        parts = yield from _read_objects(call, labels[rows], boxes[rows], table, form)
+        writer.append(_in_order(parts, names))
+    return writer.columns()
+
+
+def _in_order(parts: list[tuple[np.ndarray, Any]], names: Sequence[str]) -> Columns:
+    """Return the columns of objects that were measured in windows; each begins with a sample."""
     order = np.argsort(np.concatenate([indices for indices, _ in parts]))
     columns: Columns = {}
     for name in dict.fromkeys(names):
@@ -279,6 +365,10 @@ def _computed_columns(call: Call, sums: RegionSums, names: Sequence[str]) -> Pas
             key: np.concatenate([table[key][1:] for table in tables])[order] for key in tables[0]
         }
     return columns
+
+
+def _first(table: dict[str, np.ndarray], _: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return table
 
 
 def _empty_table(call: Call) -> Reduce:
@@ -295,7 +385,7 @@ def _empty_table(call: Call) -> Reduce:
         return table
 
     return Reduce(
-        empty_columns, _extend, regions=[(slice(0, 1),) * call.ndim], description="columns"
+        empty_columns, _first, regions=[(slice(0, 1),) * call.ndim], description="columns"
     )
 
 

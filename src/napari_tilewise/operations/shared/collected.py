@@ -32,6 +32,16 @@ class Collected:
         self.nbytes += other.nbytes
         return self
 
+    def clear(self, *empty: np.ndarray) -> None:
+        """Forget all rows.
+
+        Parameters
+        ----------
+        empty
+            Arrays like the others, without rows.
+        """
+        self._parts, self.nbytes = [empty], 0
+
     def joined(self) -> Sequence[Any]:
         """Return the arrays of all tiles joined along their first axis, and forget the parts."""
         columns = list(zip(*self._parts, strict=True))
