@@ -7,7 +7,7 @@ import pytest
 import skimage as ski
 from napari.layers import Labels
 
-from napari_tilewise._napari.layers import layer_record
+from napari_tilewise._napari.layers import layer_record, object_table
 from napari_tilewise.pipeline.apply_recipe import apply_recipe
 from napari_tilewise.provenance.fingerprint import fingerprint
 from napari_tilewise.recipe import Recipe
@@ -103,10 +103,12 @@ def test_masks_go_on_as_booleans(coins, run):
 
 def test_a_mask_that_an_operation_takes_for_labels_is_a_new_beginning(coins, run):
     mask = run("filters.threshold_otsu")
-    table = run("measure.regionprops_table", properties=("label", "area"))
-    assert operations(table) == ["measure.regionprops_table"]
-    assert layer_record.of(table).source.name == mask.name
-    assert table.features["area"].tolist() == [np.count_nonzero(mask.data)]
+    assert run("measure.regionprops_table", properties=("label", "area")) is None
+    record = object_table.of(mask).recipe
+    assert [step.operation for step in record.recipe.steps] == ["measure.regionprops_table"]
+    assert record.source.name == mask.name
+    assert mask.features["area"].tolist()[1:] == [np.count_nonzero(mask.data)]
+    assert operations(mask) == ["filters.threshold_otsu"], "the mask has its own recipe"
 
 
 def test_volume_plane_by_plane(viewer, run, panel):
@@ -185,15 +187,17 @@ def test_a_step_on_the_source_itself_with_what_was_result_of_it(coins, run):
 
 def test_a_table_with_the_source_as_intensities(coins, run):
     labels = run("measure.label", run("filters.threshold_otsu", coins))
-    table = run(
+    run(
         "measure.regionprops_table", labels, properties=("label", "intensity_mean"),
         intensity_image=coins,
     )  # fmt: skip
-    recipe = layer_record.of(table).recipe
+    recipe = object_table.of(labels).recipe.recipe
     assert recipe.steps[-1].inputs == {"intensity_image": "source"}
-    expected = replay(table, COINS)
-    np.testing.assert_array_equal(table.features["intensity_mean"], expected["intensity_mean"])
-    grown = run("segmentation.expand_labels", table, distance=3)
+    (expected,) = apply_recipe(recipe, COINS)
+    np.testing.assert_array_equal(
+        labels.features["intensity_mean"][1:], expected.value["intensity_mean"]
+    )
+    grown = run("segmentation.expand_labels", labels, distance=3)
     assert "measure.regionprops_table" not in operations(grown)
     same(grown, COINS)
 

@@ -63,7 +63,7 @@ class Table:
                 for row in self:
                     writer.writerow([to_cell(_text(row.get(name))) for name in columns])
 
-        return _replaced(path, ".csv", overwrite, write)
+        return replaced_file(path, ".csv", overwrite, write)
 
     def to_parquet(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the table to a Parquet file.
@@ -97,7 +97,7 @@ class Table:
                     plain = [_fitted(row, schema) for row in rows]
                     writer.write_table(pyarrow.Table.from_pylist(plain, schema))
 
-        return _replaced(path, ".parquet", overwrite, write)
+        return replaced_file(path, ".parquet", overwrite, write)
 
     def _kinds(self) -> dict[str, set[type]]:
         """Return the types of the values in each column."""
@@ -154,10 +154,22 @@ def _text(value: object) -> Any:
     return json.dumps(value) if isinstance(value, list | tuple | dict) else value
 
 
-def _replaced(
+def replaced_file(
     path: str | os.PathLike[str], suffix: str, overwrite: bool, write: Callable[[Path], None]
 ) -> Path:
-    """Write a file under another name first, so that it appears complete or not at all."""
+    """Write a file under another name first, so that it appears complete or not at all.
+
+    Parameters
+    ----------
+    path
+        The file.
+    suffix
+        The end that its name must have.
+    overwrite
+        Whether an existing file is replaced.
+    write
+        Writes the file under the name it is passed.
+    """
     file = local_path(path)
     if file.suffix.lower() != suffix:
         raise InvalidParameter(f"{str(file)!r}: expected a name that ends in {suffix!r}.")

@@ -110,7 +110,7 @@ def apply(
     call = _LayerCall(operation, image, operation.modern(params), viewer)
     job = call.job(axes, spatial, tiles)
     outcomes = call.outcomes(job, control)
-    results = [_result(job, outcome, viewer) for outcome in outcomes]
+    results = [_result(job, outcome, image, viewer) for outcome in outcomes]
     if operation.result.split is not None:
         return operation.result.split(results)
     return tuple(results) if call.gives_several(job) else results[0]
@@ -127,8 +127,15 @@ def _pixels(value: Value) -> Value:
     return value.data if isinstance(value, Layer) else value
 
 
-def _result(job: Job, outcome: JobOutcome, viewer: ViewerModel | None) -> Value:
-    """Return an outcome's layer, added to the viewer if there is one; or its numbers."""
+def _result(job: Job, outcome: JobOutcome, source: Layer, viewer: ViewerModel | None) -> Value:
+    """Return an outcome's layer, added to the viewer if there is one; or its numbers.
+
+    A table belongs to the labels in the viewer that were measured.
+    """
+    if viewer is not None:
+        labels = result_layers.measured(job, outcome, source, viewer)
+        if labels is not None:
+            return labels
     layer = result_layers.layer(job, outcome)
     if layer is None:
         return outcome.data

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels, Points, Shapes, Surface
 
-from napari_tilewise._napari.jobs import arrange
-from napari_tilewise._napari.layers import layer_record
+from napari_tilewise._napari.jobs import arrange, object_tables
+from napari_tilewise._napari.layers import layer_record, object_table
 from napari_tilewise._napari.layers.snapshot import move_lazy, remember_lazy
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec.operation import Output
@@ -17,6 +17,7 @@ from napari_tilewise.operations.spec.operation import Output
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from napari.components import ViewerModel
     from napari.layers import Layer
     from numpy.typing import ArrayLike
 
@@ -45,7 +46,36 @@ def layer(job: Job, outcome: JobOutcome) -> Layer | None:
     result = _layer_of(job, outcome, common)
     if result is not None and job.record.is_storable:
         layer_record.write(result, record(job, outcome))
+    if outcome.output is Output.TABLE and isinstance(result, Labels):
+        object_table.attach(result, object_tables.table_of(job, outcome))
     return result
+
+
+def measured(
+    job: Job, outcome: JobOutcome, source: Layer | None, viewer: ViewerModel
+) -> Labels | None:
+    """Return the labels that a table was measured on, which keep it; None if it has no layer yet.
+
+    Parameters
+    ----------
+    job
+        The finished job.
+    outcome
+        One of its outcomes.
+    source
+        The measured layer; None if it was removed.
+    viewer
+        The viewer that shows the layer.
+    """
+    is_table = outcome.output is Output.TABLE and outcome.measured is None
+    if not is_table or not isinstance(source, Labels) or source not in viewer.layers:
+        return None
+    table = object_tables.table_of(job, outcome)
+    if table is None:
+        return None
+    object_table.attach(source, table)
+    object_table.follow(source, viewer)
+    return source
 
 
 def record(job: Job, outcome: JobOutcome) -> layer_record.Record:
@@ -111,6 +141,7 @@ def update(layer: Layer, result: Layer) -> bool:
         _set(layer, name, getattr(result, name))
     if isinstance(layer, Labels):
         layer.features = result.features
+        object_table.attach(layer, object_table.of(result))
     elif not layer.rgb:
         limits = _visible_limits(tuple(layer.contrast_limits), tuple(result.contrast_limits))
         _set(layer, "contrast_limits_range", result.contrast_limits_range)
@@ -314,10 +345,7 @@ def _mesh(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Surface:
 
 
 def _table(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Labels:
-    """Return labels with the measured labels' data, and one row of features per object."""
-    features = {key: np.asarray(column) for key, column in outcome.data.items()}
-    if "label" in features:
-        features = {"index": features["label"], **features}  # napari's column of label ids
+    """Return labels with the measured labels' data."""
     measured, source = outcome.measured, job.source
     if measured is None:
         levels, is_rgb, placement = list(source.levels), source.is_rgb, source.placement
@@ -331,7 +359,7 @@ def _table(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Labels:
         placement = placement.with_axis(0, "c")
     return Labels(
         levels if is_multiscale else levels[0],
-        multiscale=is_multiscale, features=features, **common, **placement.arguments(),
+        multiscale=is_multiscale, **common, **placement.arguments(),
     )  # fmt: skip
 
 

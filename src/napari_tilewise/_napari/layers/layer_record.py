@@ -248,7 +248,50 @@ def store_value(layer: Layer, name: str, number: int, value: Value) -> None:
     """
     metadata = _metadata(layer)
     values = metadata.get("values", {})
-    _put(layer, {**metadata, "values": {**values, name: {**values.get(name, {}), number: value}}})
+    earlier = {key: numbers for key, numbers in values.items() if key != name}
+    newest = {name: {**values.get(name, {}), number: value}}  # comes last
+    _put(layer, {**metadata, "values": {**earlier, **newest}, "newest": "values"})
+
+
+def stored_part(layer: Layer, key: str) -> Any:
+    """Return what is stored with a layer under a key; None if nothing is.
+
+    Parameters
+    ----------
+    layer
+        Any layer.
+    key
+        As passed to `store_part`.
+    """
+    return _metadata(layer).get(key)
+
+
+def store_part(layer: Layer, key: str, data: Any) -> None:
+    """Store plain data with a layer; None removes them.
+
+    Parameters
+    ----------
+    layer
+        Any layer.
+    key
+        A name that no field of a record has.
+    data
+        Replaces what is stored under the key.
+    """
+    metadata = {name: value for name, value in _metadata(layer).items() if name != key}
+    _put(layer, metadata if data is None else {**metadata, key: data, "newest": key})
+
+
+def edits(layer: Layer) -> int:
+    """Return how often a layer's pixels were changed; they are watched from now on.
+
+    Parameters
+    ----------
+    layer
+        Any layer.
+    """
+    watch(layer)
+    return _edits.get(layer, 0)
 
 
 def watch(layer: Layer) -> None:
@@ -304,7 +347,7 @@ def _put(layer: Layer, metadata: Mapping[str, Any]) -> None:
 
 
 def _without_record(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in metadata.items() if key == "values"}
+    return {key: value for key, value in metadata.items() if key in ("values", "objects")}
 
 
 def _read(layer: Layer) -> Record | None:

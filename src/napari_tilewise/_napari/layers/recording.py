@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Layer
 
-from napari_tilewise._napari.layers import calibration, dimensions, layer_record, snapshot
+from napari_tilewise._napari.layers import (
+    calibration,
+    dimensions,
+    layer_record,
+    positions,
+    snapshot,
+)
 from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.recipe.links import format_link
@@ -93,9 +99,10 @@ def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
     }
     builder = _RecipeBuilder(layer, layer_record.of(layer) if as_result else None)
     recipe = builder.extend(step, request.images)
+    located = replace(step, parameters=positions.with_positions(op, step.parameters))
     return AppliedStep(
         source,
-        Recipe([step], inputs),
+        Recipe([located], inputs),
         inputs,
         Record(recipe, builder.source, builder.inputs, spatial=over),
     )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Image, Labels, Layer
 
+from napari_tilewise._napari.layers import object_table
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,16 +45,17 @@ def add_result(viewer: ViewerModel, layer: Layer) -> None:
     """
     selection = viewer.layers.selection
     active, selected = selection.active, set(selection)
-    if not selected:
+    if selected:
+        with _arrival(layer):
+            viewer.add_layer(layer)
+            if active is not None:
+                selection.active = active
+            else:
+                selection.clear()
+                selection.update(selected)
+    else:
         viewer.add_layer(layer)
-        return
-    with _arrival(layer):
-        viewer.add_layer(layer)
-        if active is not None:
-            selection.active = active
-        else:
-            selection.clear()
-            selection.update(selected)
+    object_table.follow(layer, viewer)
 
 
 def is_arriving() -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_tilewise._napari.batch_panel.batch_panel import BatchPanel
+    from napari_tilewise._napari.measurements.measurements_panel import MeasurementsPanel
     from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
     from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
     from napari_tilewise._napari.runs_panel.runs_panel import RunsPanel
@@ -49,6 +50,17 @@ def open_recipe(viewer: Viewer) -> RecipePanel:
         The viewer whose window holds the panel.
     """
     return cast("RecipePanel", docks.open_panel(viewer, PanelTitle.RECIPE))
+
+
+def open_measurements(viewer: Viewer) -> MeasurementsPanel:
+    """Show the Measurements panel.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose window holds the panel.
+    """
+    return cast("MeasurementsPanel", docks.open_panel(viewer, PanelTitle.MEASUREMENTS))
 
 
 def open_batch(viewer: Viewer) -> BatchPanel:

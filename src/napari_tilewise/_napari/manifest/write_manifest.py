@@ -27,6 +27,7 @@ HEADER = (
 _PYTHON_NAMES = {
     PanelTitle.OPERATIONS: "operations_panel.operations_panel:OperationsPanel",
     PanelTitle.RECIPE: "recipe_panel.recipe_panel:RecipePanel",
+    PanelTitle.MEASUREMENTS: "measurements.measurements_panel:MeasurementsPanel",
     PanelTitle.BATCH: "batch_panel.batch_panel:BatchPanel",
     PanelTitle.RUNS: "runs_panel.runs_panel:RunsPanel",
 }

@@ -26,16 +26,23 @@ from napari_tilewise._napari.forms.form import Form
 from napari_tilewise._napari.jobs import result_layers
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
 from napari_tilewise._napari.jobs.running import Runner
-from napari_tilewise._napari.layers import dimensions, recording, slicing, snapshot
+from napari_tilewise._napari.layers import (
+    dimensions,
+    object_table,
+    recording,
+    slicing,
+    snapshot,
+)
 from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise._napari.operations_panel.form_check import FormCheck, check_form
 from napari_tilewise._napari.operations_panel.target import TargetChoice
-from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets import docks, wording
 from napari_tilewise._napari.widgets.fold import Fold
 from napari_tilewise._napari.widgets.panel_base import Panel
 from napari_tilewise._napari.widgets.small_widgets import progress_bar, text_label
 from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
 from napari_tilewise.operations import OPERATIONS
+from napari_tilewise.operations.spec.operation import Output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -254,25 +261,40 @@ class OperationsPanel(Panel):
         source, self._layer = self._layer, None
         self._set_running(False)
         with reporting_errors(job, self.complain):
-            results = [(outcome, result_layers.layer(job, outcome)) for outcome in outcomes]
-            lines = [self._show(job, outcome, layer, source) for outcome, layer in results]
-            self.say(" ".join(lines))
-            layers = [layer for _, layer in results if isinstance(layer, Image | Labels)]
+            shown = [self._show(job, outcome, source) for outcome in outcomes]
+            self.say(" ".join(line for line, _ in shown))
+            layers = [layer for _, layer in shown if isinstance(layer, Image | Labels)]
             if self.continues.isChecked() and layers:
                 self.viewer.layers.selection.active = layers[0]
 
     def _show(
-        self, job: Job, outcome: JobOutcome, layer: Layer | None, source: Layer | None
-    ) -> str:
-        """Add a result's layer, or store its numbers with the source; return a line."""
+        self, job: Job, outcome: JobOutcome, source: Layer | None
+    ) -> tuple[str, Layer | None]:
+        """Show a result: as a layer, or with the measured one; return a line and the new layer."""
+        labels = result_layers.measured(job, outcome, source, self.viewer)
+        if labels is not None:
+            return self._show_table(labels), None
+        layer = result_layers.layer(job, outcome)
         if layer is None:
-            line = result_layers.note(job, outcome, source)
-            show_info(line)
-            return line
+            return self._show_numbers(job, outcome, source), None
         if outcome.lazy is not None:
             slicing.in_background(layer, self.viewer)
         add_result(self.viewer, layer)
-        return f"Added {layer.name!r}."
+        is_table = object_table.of(layer) is not None
+        return self._show_table(layer) if is_table else f"Added {layer.name!r}.", layer
+
+    def _show_table(self, layer: Layer) -> str:
+        table = object_table.of(layer)
+        docks.show_measurements(self.viewer, layer)
+        count = 0 if table is None else len(table)
+        return f"Measured {wording.count(count, 'objects')} of {layer.name!r}."
+
+    def _show_numbers(self, job: Job, outcome: JobOutcome, source: Layer | None) -> str:
+        line = result_layers.note(job, outcome, source)
+        show_info(line)
+        if source is not None and outcome.output is not Output.SCALAR:
+            docks.show_measurements(self.viewer, source)
+        return line
 
     def _failed(self, error: TilewiseError) -> None:
         self._set_running(False)

@@ -38,7 +38,7 @@ from napari_tilewise._napari.recipe_panel.step_form import StepForm
 from napari_tilewise._napari.recipe_panel.step_list import StepList
 from napari_tilewise._napari.recipe_panel.step_tools import StepTools
 from napari_tilewise._napari.widgets import wording
-from napari_tilewise._napari.widgets.docks import open_panel
+from napari_tilewise._napari.widgets.docks import open_panel, show_measurements
 from napari_tilewise._napari.widgets.panel_base import Panel
 from napari_tilewise._napari.widgets.small_widgets import progress_bar
 from napari_tilewise._napari.widgets.wording import PanelTitle
@@ -178,6 +178,7 @@ class RecipePanel(Panel):
         self.runs.layer_updated.connect(self._layer_updated)
         self.runs.layer_replaced.connect(self._drafts.__setitem__)
         self.runs.stored.connect(self.files.offer)
+        self.runs.measured.connect(lambda layer: show_measurements(self.viewer, layer))
         self.files.loaded.connect(self.set_recipe)
         for helper in (self.runs, self.files):
             helper.said.connect(self.say)

@@ -11,13 +11,14 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from napari_tilewise._napari.jobs import result_layers
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
 from napari_tilewise._napari.jobs.running import Runner
-from napari_tilewise._napari.layers import layer_record, slicing, snapshot
+from napari_tilewise._napari.layers import layer_record, object_table, slicing, snapshot
 from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise._napari.layers.snapshot_cache import SnapshotCache
 from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise._napari.recipe_panel.drafts import Draft, missing_layers
 from napari_tilewise._napari.recipe_panel.stored_run import StoredRun
 from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
+from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class RecipeRuns(QObject):
     """The layer whose recipe was computed."""
     layer_replaced = Signal(object, object)
     """A new layer takes the place of a draft's layer: the new layer and the draft."""
+    measured = Signal(object)
+    """The layer that a table or numbers were measured on."""
     stored = Signal(object, object)
     """A `StoredRun` and its outcomes."""
 
@@ -189,8 +192,11 @@ class RecipeRuns(QObject):
         """Show a result in its layer or in a new one; return a line that says so."""
         result, layers = result_layers.layer(job, outcome), self._viewer.layers
         if result is None:
-            line = result_layers.note(job, outcome, job.record.source.find(layers))
+            source = job.record.source.find(layers)
+            line = result_layers.note(job, outcome, source)
             show_info(line)
+            if source is not None and outcome.output is not Output.SCALAR:
+                self.measured.emit(source)
             return line
         layer = target.layer
         if target.as_new or layer not in layers or layer_record.problem(layer):  # was painted on
@@ -202,6 +208,9 @@ class RecipeRuns(QObject):
         target.draft.computed = job.recipe
         if is_updated:
             layer_record.write(layer, result_layers.record(job, outcome))
+            object_table.follow(layer, self._viewer)
+            if object_table.of(layer) is not None:
+                self.measured.emit(layer)
             return f"Updated {layer.name!r}."
         return self._replace(outcome, result, target)
 
@@ -240,3 +249,5 @@ class RecipeRuns(QObject):
         if outcome.lazy is not None:
             slicing.in_background(layer, self._viewer)
         add_result(self._viewer, layer)
+        if object_table.of(layer) is not None:
+            self.measured.emit(layer)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_tilewise._napari.widgets.wording import PLUGIN, PanelTitle
 
 if TYPE_CHECKING:
+    from napari.layers import Layer
     from napari.viewer import Viewer
 
 PANEL_HEIGHT = 550
@@ -30,6 +31,32 @@ def open_panel(viewer: Viewer, title: PanelTitle) -> QWidget:
     dock.raise_()
     widget: QWidget = getattr(panel, "__wrapped__", panel)
     return widget
+
+
+class LayerReceiver(Protocol):
+    """The panel that shows what was measured on a layer."""
+
+    def show_layer(self, layer: Layer) -> None:
+        """Show the table and the numbers that were measured on a layer.
+
+        Parameters
+        ----------
+        layer
+            A layer of the viewer.
+        """
+
+
+def show_measurements(viewer: Viewer, layer: Layer) -> None:
+    """Show the Measurements panel with what was measured on a layer.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose window holds the panel.
+    layer
+        A layer of the viewer.
+    """
+    cast("LayerReceiver", open_panel(viewer, PanelTitle.MEASUREMENTS)).show_layer(layer)
 
 
 def tabify_when_low(panel: QWidget, kind: type[QWidget]) -> None:

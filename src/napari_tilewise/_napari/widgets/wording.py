@@ -29,6 +29,7 @@ class PanelTitle(StrEnum):
 
     OPERATIONS = "Operations"
     RECIPE = "Recipe"
+    MEASUREMENTS = "Measurements"
     BATCH = "Batch"
     RUNS = "Runs"
 
@@ -130,6 +131,19 @@ def progress(done: int, total: int, unit: str = "tiles") -> str:
         The plural of the unit.
     """
     return f"{done:,} of {total:,} {unit.removesuffix('s') if total == 1 else unit}"
+
+
+def count(number: int, unit: str) -> str:
+    """Return a number of things: ``1,024 objects``, ``1 object``.
+
+    Parameters
+    ----------
+    number
+        How many.
+    unit
+        Their plural.
+    """
+    return f"{number:,} {unit.removesuffix('s') if number == 1 else unit}"
 
 
 def label(parameter: str) -> str:

@@ -1,0 +1,104 @@
+"""Results that are numbers: what a plot or a small table shows of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise._napari.measurements.plot import PlotData
+from napari_tilewise._napari.tables.columns import TableColumn, plain_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+SHORTEST_CURVE = 13
+"""Shorter rows of numbers are read better as a table."""
+MOST_CELLS = 10_000
+"""The most numbers of an array whose columns are shown one by one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """A result as a table, and as a plot if it is a curve or a picture."""
+
+    columns: list[TableColumn]
+    plot: PlotData | None = None
+    picture: NDArray[np.float64] | None = None
+    """A plane of numbers, such as an accumulator."""
+
+
+def numbers_of(value: Any, names: Sequence[str] = ()) -> Numbers:
+    """Return how a result is shown.
+
+    Parameters
+    ----------
+    value
+        A number, an array, a dict of columns, or a sequence of such.
+    names
+        The names of a sequence's parts, in order.
+    """
+    if isinstance(value, dict):
+        return Numbers(plain_columns(value))
+    parts = list(value) if isinstance(value, tuple | list) else [value]
+    if not all(_is_array(part) for part in parts):
+        texts = [str(part) for part in parts]
+        return Numbers([TableColumn("value", "value", np.array(texts, object))])
+    arrays = [np.asarray(part) for part in parts]
+    titles = list(names) if len(names) == len(arrays) else _plain_names(len(arrays))
+    if len(arrays) > 1 and all(array.ndim == 0 for array in arrays):
+        return Numbers([TableColumn("value", "value", np.array(arrays))])
+    if arrays[0].ndim == 2 and all(array.ndim == 1 for array in arrays[1:]) and len(arrays) > 1:
+        return Numbers(_stacked(arrays[1:], titles[1:]), picture=arrays[0].astype(float))
+    if all(array.ndim == 1 for array in arrays):
+        return Numbers(_stacked(arrays, titles), _curve(arrays, titles))
+    array = arrays[0]
+    if len(arrays) > 1 or array.ndim > 2:
+        array = np.concatenate([np.ravel(item) for item in arrays])
+    if array.ndim == 2 and array.size <= MOST_CELLS:
+        columns = {str(index): array[:, index] for index in range(array.shape[1])}
+        return Numbers(plain_columns(columns))
+    picture = array.astype(float) if array.ndim == 2 and array.dtype.kind in "biuf" else None
+    return Numbers(plain_columns({titles[0]: np.atleast_1d(array.ravel())}), picture=picture)
+
+
+def _is_array(value: Any) -> bool:
+    if isinstance(value, int | float | complex | np.generic | np.ndarray):
+        return True
+    if not isinstance(value, tuple | list):
+        return False
+    return all(isinstance(item, int | float | np.generic) for item in value)
+
+
+def _plain_names(count: int) -> list[str]:
+    return ["value"] if count == 1 else [f"value {number}" for number in range(1, count + 1)]
+
+
+def _stacked(arrays: Sequence[NDArray[Any]], titles: Sequence[str]) -> list[TableColumn]:
+    """Return one column per array; shorter ones end with missing values."""
+    longest = max(len(array) for array in arrays)
+    columns = {}
+    for title, array in zip(titles, arrays, strict=True):
+        if len(array) < longest:
+            filled = np.full(longest, np.nan)
+            filled[: len(array)] = array
+            array = filled
+        columns[title] = array
+    return plain_columns(columns)
+
+
+def _curve(arrays: Sequence[NDArray[Any]], titles: Sequence[str]) -> PlotData | None:
+    """Return a curve: of the first array, over the second if there are two of one length."""
+    y = arrays[0]
+    if len(y) < SHORTEST_CURVE or y.dtype.kind not in "biuf" or len(arrays) > 2:
+        return None
+    if len(arrays) == 2:
+        x = arrays[1]
+        if len(x) != len(y) or x.dtype.kind not in "biuf":
+            return None
+        return PlotData(x.astype(float), y.astype(float), titles[1], titles[0], is_curve=True)
+    x = np.arange(len(y), dtype=float)
+    return PlotData(x, y.astype(float), "index", titles[0], is_curve=True)

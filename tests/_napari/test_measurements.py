@@ -1,0 +1,260 @@
+"""The Measurements panel: a table of objects linked with the canvas, and other numbers."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+from qtpy.QtCore import QItemSelectionModel, Qt
+from qtpy.QtWidgets import QApplication
+from skimage import data, exposure, feature, measure
+from window_work import WindowWork
+
+import napari_tilewise as tw
+from napari_tilewise._napari.layers import object_table
+from napari_tilewise._napari.manifest.commands import open_measurements
+from napari_tilewise._napari.measurements.measurements_panel import MeasurementsPanel
+from napari_tilewise._napari.tables.columns import plain_columns
+
+pytestmark = pytest.mark.gui
+
+COINS = data.coins()[:150, :200]
+LABELS = measure.label(COINS > 120)
+PROPERTIES = ("label", "area", "eccentricity")
+
+
+@pytest.fixture
+def labels(viewer):
+    return viewer.add_labels(LABELS, name="coins", scale=(0.5, 0.5), units=("um", "um"))
+
+
+@pytest.fixture
+def measured(viewer, labels, run):
+    run("measure.regionprops_table", labels, properties=PROPERTIES)
+    return open_measurements(viewer)
+
+
+def click(panel, position, *modifiers):
+    """Press and release the mouse over a world position, as napari tells it to the viewer."""
+    event = SimpleNamespace(
+        type="mouse_press", pos=(5, 5), position=position, modifiers=modifiers,
+        view_direction=None, dims_displayed=list(panel.viewer.dims.displayed),
+    )  # fmt: skip
+    (callback,) = [
+        one for one in panel.viewer.mouse_drag_callbacks if getattr(one, "__self__", None) is panel
+    ]
+    clicking = callback(panel.viewer, event)
+    next(clicking)
+    event.type = "mouse_release"
+    assert list(clicking) == []
+
+
+def select(panel, *rows):
+    """Select visible rows of the table, as a click does."""
+    model = panel.objects.model
+    flags = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+    panel.objects.table.clearSelection()
+    for row in rows:
+        panel.objects.table.selectionModel().select(model.index(row, 0), flags)
+
+
+def test_the_table_belongs_to_the_labels_and_napari_s_rows_are_the_label_ids(
+    viewer, labels, measured
+):
+    assert list(viewer.layers) == [labels]
+    expected = measure.regionprops_table(LABELS, properties=PROPERTIES, spacing=(0.5, 0.5))
+    assert labels.features["label"].tolist() == list(range(LABELS.max() + 1))
+    np.testing.assert_array_equal(labels.features["area"][expected["label"]], expected["area"])
+    assert np.isnan(labels.features["area"][0])
+    assert measured.layer is labels
+    titles = [column.title for column in measured.objects.model.columns]
+    assert titles == ["label", "area (µm²)", "area (px²)", "eccentricity"]
+    pixels = measured.objects.column("area (px²)").values
+    np.testing.assert_allclose(pixels, np.bincount(LABELS.flat)[1:])
+    assert object_table.of(labels).recipe.recipe.steps[-1].parameters["properties"] == PROPERTIES
+
+
+def test_a_row_leads_to_its_object(viewer, labels, measured):
+    viewer.scene.camera.zoom = 4
+    row = int(np.flatnonzero(measured.objects.column("area (px²)").values > 300)[0])
+    select(measured, row)
+    (region,) = [one for one in measure.regionprops(LABELS) if one.label == row + 1]
+    box = np.array(region.bbox)
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], (box[:2] + box[2:] - 1) / 4)
+    shown = labels.colormap.map(np.arange(LABELS.max() + 1))
+    opaque = np.flatnonzero(shown[:, 3] > 0.9)
+    assert opaque.tolist() == [row + 1], "the object stands out"
+    measured.objects.choose(np.arange(3))
+    shown = labels.colormap.map(np.arange(LABELS.max() + 1))
+    assert np.flatnonzero(shown[:, 3] > 0.9).tolist() == [1, 2, 3]
+    measured.objects.choose(np.zeros(0, int))
+    assert labels.colormap.map(np.arange(1, 4))[:, 3].min() > 0.9
+
+
+def test_an_object_leads_to_its_row(viewer, labels, measured):
+    (first, second) = [tuple(np.argwhere(LABELS == label)[0] * 0.5) for label in (5, 9)]
+    measured.show()
+    click(measured, first)
+    table = measured.objects.table
+    assert [index.row() for index in table.selectionModel().selectedRows()] == [4]
+    click(measured, second, "Shift")
+    assert measured.objects.chosen.tolist() == [4, 8]
+    click(measured, tuple(np.argwhere(LABELS == 0)[0] * 0.5))
+    assert measured.objects.chosen.tolist() == []
+
+
+def test_sorting_and_filters_keep_rows_and_objects_together(measured):
+    view, model = measured.objects, measured.objects.model
+    area = view.column("area (µm²)").values
+    view.choose(np.array([6]))
+    view.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+    assert model.order.tolist() == np.argsort(-area, kind="stable").tolist()
+    (index,) = view.table.selectionModel().selectedRows()
+    assert model.order[index.row()] == 6
+    view.filter.setText("area_px > 50 and eccentricity < 0.8")
+    view.filter.returnPressed.emit()
+    keep = (view.column("area (px²)").values > 50) & (view.column("eccentricity").values < 0.8)
+    assert sorted(model.order) == np.flatnonzero(keep).tolist()
+    assert f"{keep.sum()} of {len(area)} objects" in view.count.text()
+    view.filter.setText("wings > 2")
+    view.filter.returnPressed.emit()
+    assert "no column 'wings'" in measured.message.text()
+    assert model.rowCount() == keep.sum(), "what was shown stays"
+
+
+def test_colours_by_a_column(labels, measured):
+    view = measured.objects
+    own = labels.colormap
+    view.colour.setCurrentText("area (µm²)")
+    assert view.legend.isVisibleTo(view)
+    area = view.column("area (µm²)").values
+    assert view.legend.limits == (area.min(), area.max())
+    colours = labels.colormap.map(np.arange(LABELS.max() + 1))
+    assert colours[0, 3] == 0
+    np.testing.assert_allclose(colours[1 + area.argmax(), :3], (0.993, 0.906, 0.144), atol=0.01)
+    view.colour.setCurrentIndex(0)
+    assert labels.colormap is own
+    assert not view.legend.isVisibleTo(view)
+
+
+def test_a_drag_over_the_plot_chooses_objects(measured):
+    view = measured.objects
+    view.across.setCurrentText("area (µm²)")
+    area = view.column("area (µm²)").values
+    view.plot.brushed.emit((5.0, 20.0), None)
+    assert view.chosen.tolist() == np.flatnonzero((area >= 5) & (area <= 20)).tolist()
+    view.up.setCurrentText("eccentricity")
+    view.plot.brushed.emit((5.0, 20.0), (0.0, 0.5))
+    round_ones = view.column("eccentricity").values <= 0.5
+    keep = np.flatnonzero((area >= 5) & (area <= 20) & round_ones)
+    assert view.chosen.tolist() == keep.tolist()
+    view.only_chosen.setChecked(True)
+    assert view.model.order.tolist() == keep.tolist()
+    view.plot.resize(300, 200)
+    assert not view.plot.grab().isNull()
+
+
+def test_export_and_copy(measured, qtbot, tmp_path):
+    view = measured.objects
+    view.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+    view.copy.click()
+    lines = QApplication.clipboard().text().splitlines()
+    assert lines[0] == "label\tarea (µm²)\tarea (px²)\teccentricity"
+    assert len(lines) == LABELS.max() + 1
+    for name in ("table.csv", "table.parquet"):
+        view.save_rows(tmp_path / name)
+        qtbot.waitUntil(lambda: not view.writer.is_running, timeout=30_000)
+    assert f"Saved {'table.parquet'!r}" in measured.message.text()
+    rows = (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()
+    assert rows[1].split(",")[0] == lines[1].split("\t")[0]
+    parquet = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / "table.parquet")
+    np.testing.assert_array_equal(
+        parquet["area (µm²)"], view.column("area (µm²)").values[view.model.order]
+    )
+
+
+def test_changes_by_hand_are_said(labels, measured):
+    labels.paint((5, 5), 3)
+    measured.show_layer(labels)
+    assert "was changed by hand after it was measured" in measured.message.text()
+
+
+def test_a_time_series_shows_the_row_of_its_frame(viewer, run):
+    series = np.zeros((3, 30, 30), np.uint8)
+    series[0, 2:5, 2:5], series[1, 2:8, 2:8], series[2, 2:4, 2:4] = 1, 1, 1
+    series[2, 20:24, 20:24] = 3
+    labels = viewer.add_labels(series, name="cells", axis_labels=("t", "y", "x"))
+    viewer.dims.set_point(0, 0)
+    run("measure.regionprops_table", labels, properties=("label", "area"))
+    assert labels.features["area"].tolist()[1:] == [9]
+    viewer.dims.set_point(0, 1)
+    assert labels.features["area"].tolist()[1:] == [36]
+    assert "36" in labels.get_status((1, 3, 3), world=True, dims_displayed=[1, 2])["value"]
+    panel = open_measurements(viewer)
+    panel.show()
+    click(panel, (1, 3, 3))
+    assert panel.objects.chosen.tolist() == [1]
+    select(panel, 3)
+    assert viewer.dims.current_step[0] == 2
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], (21.5, 21.5))
+
+
+def test_a_million_rows_are_shown_without_work_per_row(viewer):
+    view = MeasurementsPanel(viewer).objects
+    random = np.random.default_rng(0)
+    count = 1_000_000
+    columns = {"label": np.arange(1, count + 1), "area": random.random(count)}
+    with WindowWork() as work:
+        view.show_table(plain_columns(columns), None)
+        view.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+        view.filter.setText("area > 0.5")
+        view.filter.returnPressed.emit()
+        view.choose(np.arange(0, count, 3))
+        view.up.setCurrentText("area")
+        view.plot.resize(300, 200)
+        view.plot.grab()
+    assert view.model.rowCount() == np.count_nonzero(columns["area"] > 0.5)
+    assert sum(work.lines.values()) < 5_000
+
+
+def test_scripts_measure_the_layer_in_the_viewer(viewer, labels):
+    table = tw.apply("measure.regionprops_table", labels, properties=PROPERTIES, viewer=viewer)
+    assert table is labels
+    assert list(viewer.layers) == [labels]
+    apart = tw.apply("measure.regionprops_table", Labels(LABELS), properties=("area",))
+    assert apart.features["area"].tolist()[1:] == np.bincount(LABELS.flat)[1:].tolist()
+
+
+def test_points_have_a_table_too(viewer, run):
+    image = viewer.add_image(COINS, name="coins")
+    blobs = run("feature.blob_dog", image, max_sigma=10.0, threshold=0.1)
+    panel = open_measurements(viewer)
+    panel.show_layer(blobs)
+    assert len(panel.objects.model.order) == len(
+        feature.blob_dog(COINS, max_sigma=10, threshold=0.1)
+    )
+    select(panel, 2)
+    assert blobs.selected_data == {2}
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], blobs.data[2])
+
+
+def test_curves_pictures_and_small_tables(viewer, run):
+    image = viewer.add_image(COINS, name="coins")
+    run("exposure.histogram", image)
+    panel = open_measurements(viewer)
+    numbers = panel.numbers
+    counts, centers = exposure.histogram(COINS)
+    assert panel.tabs.currentWidget() is numbers
+    assert numbers.choice.currentText() == "Histogram"
+    np.testing.assert_array_equal(numbers.plot._data.x, centers)
+    np.testing.assert_array_equal(numbers.plot._data.y, counts)
+    numbers.copy.click()
+    assert len(QApplication.clipboard().text().splitlines()) == len(counts) + 1
+    run("transform.hough_line", viewer.add_image((COINS > 150).astype(float), name="edges"))
+    assert numbers.picture.isVisibleTo(numbers)
+    run("measure.moments", image)
+    assert numbers.model.rowCount() == numbers.model.columnCount() == 4
+    assert not numbers.plot.isVisibleTo(numbers)
+    assert numbers.model.data(numbers.model.index(0, 0)) == str(int(COINS.sum()))
