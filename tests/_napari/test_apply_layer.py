@@ -19,7 +19,7 @@ from skimage import color, data, feature, filters, measure
 from tests.strategies import cases
 
 import napari_tilewise as tw
-from napari_tilewise._napari.layers import layer_record
+from napari_tilewise._napari.layers import layer_record, object_table
 from napari_tilewise.errors import Cancelled, InvalidImage, InvalidParameter, UnknownParameter
 
 if TYPE_CHECKING:
@@ -47,8 +47,13 @@ def check_agrees(result: Any, expected: Any) -> None:
     elif isinstance(result, Shapes):
         assert len(result.data) == len(expected)
     elif isinstance(result, Labels) and isinstance(expected, dict):
+        table = object_table.of(result)
+        assert list(table.columns) == list(expected)
         for name, column in expected.items():
-            np.testing.assert_array_equal(result.features[name], column)
+            np.testing.assert_array_equal(table.columns[name], column)
+        if len(table.frames) == 0 and len(result.features) > 0:
+            for name, column in expected.items():
+                np.testing.assert_array_equal(result.features[name][table.labels], column)
     elif isinstance(result, Image | Labels):
         pixels, expected = np.asarray(result.data), np.asarray(expected)
         record = layer_record.of(result)  # None if the call passed a function

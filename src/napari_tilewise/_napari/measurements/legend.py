@@ -44,9 +44,9 @@ class Legend(QWidget):
         painter = QPainter(self)
         bar = QRectF(1, 1, self.width() - 2, 10)
         gradient = QLinearGradient(bar.topLeft(), bar.topRight())
-        for place in np.linspace(0, 1, STOPS):
-            colour = ensure_colormap(COLORMAP).map(place)[0]
-            gradient.setColorAt(float(place), QColor.fromRgbF(*map(float, colour)))
+        for position in np.linspace(0, 1, STOPS):
+            colour = ensure_colormap(COLORMAP).map(position)[0]
+            gradient.setColorAt(float(position), QColor.fromRgbF(*map(float, colour)))
         painter.fillRect(bar, gradient)
         painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
         below = QRectF(1, 13, self.width() - 2, 16)

@@ -125,10 +125,10 @@ class _Filter:
     def _compared(self, node: ast.Compare) -> Any:
         values = [self.value(part) for part in (node.left, *node.comparators)]
         result: Any = True
-        for op, left, right in zip(node.ops, values, values[1:], strict=False):
+        for op, first, second in zip(node.ops, values, values[1:], strict=False):
             if type(op) not in _COMPARISONS:
                 raise InvalidParameter("The filter compares with <, <=, >, >=, == and != only.")
-            result = np.logical_and(result, _COMPARISONS[type(op)](left, right))
+            result = np.logical_and(result, _COMPARISONS[type(op)](first, second))
         return result
 
     def _column(self, identifier: str) -> NDArray[Any]:
