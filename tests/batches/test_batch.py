@@ -22,7 +22,6 @@ from napari_tilewise.batches import (
     each_item,
     items_of,
 )
-from napari_tilewise.batches.discover import natural
 from napari_tilewise.errors import (
     BatchFailed,
     DestinationUnwritable,
@@ -32,6 +31,7 @@ from napari_tilewise.errors import (
     InvalidRecipe,
     SourceNotFound,
 )
+from napari_tilewise.io.readers.natural_order import natural
 from napari_tilewise.io.readers.open_image import open_image
 from tests.batches import functions
 

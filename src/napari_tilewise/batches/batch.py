@@ -21,10 +21,10 @@ from napari_tilewise.batches.backends import AUTO, BACKENDS
 from napari_tilewise.batches.batch_events import BatchDone, BatchStarted
 from napari_tilewise.batches.batch_request import Naming, request_data
 from napari_tilewise.batches.collect import Collector
-from napari_tilewise.batches.discover import natural
 from napari_tilewise.batches.divide import Division
 from napari_tilewise.batches.folder_search import LeftOut
 from napari_tilewise.batches.function import BatchFunction
+from napari_tilewise.batches.item_inputs import check_inputs
 from napari_tilewise.batches.item_progress import item_progress
 from napari_tilewise.batches.items import Item, each_item
 from napari_tilewise.batches.outputs import folder_of, targets_of
@@ -33,6 +33,7 @@ from napari_tilewise.batches.tasks import ERROR, OVERWRITE, SKIP, BatchTask, Ite
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import BatchFailed, InvalidParameter, option
+from napari_tilewise.io.readers.natural_order import natural
 from napari_tilewise.pipeline.bind import recipe_images
 from napari_tilewise.progress import listening
 from napari_tilewise.recipe import SUFFIXES, Recipe
@@ -109,7 +110,10 @@ def batch(
         Name of the outputs: ``{stem}``, ``{recipe}``, ``{index}`` and the fields of an item, such
         as ``{t}`` or ``{well}``. Its suffix is the format of images; OME-Zarr by default.
     inputs
-        Further images of a recipe by name, the same for every item.
+        Further images of a recipe by name: the same for every item, or a path with fields such as
+        ``"masks/{stem}.tif"``. Fields are those of `name`, and ``{folder}``, ``{parent}`` (the name
+        of the item's folder) and ``{image}``: the stem of the image that an item is a part of, with
+        which the same part of the further image is taken. An item without its file fails.
     memory
         Peak memory of all items that are processed at a time, in bytes or as text such as
         ``"2 GiB"``; half of what is available by default.
@@ -157,6 +161,7 @@ def batch(
     left_out = LeftOut()
     items = _items(source, division, folder, previous, left_out)
     tasks = _tasks(items, task, naming, folder, previous)
+    check_inputs(task.inputs, items)
     selected = tasks if only is None else _selected(tasks, only)
     options = {
         "n_jobs": n_jobs, "backend": backend, "overwrite": overwrite, "memory": resources.memory,

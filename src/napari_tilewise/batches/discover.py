@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -24,6 +23,7 @@ from napari_tilewise.errors import (
 )
 from napari_tilewise.io.readers.file_contents import NOTHING_SPECIAL, FileContents, contents_of
 from napari_tilewise.io.readers.locations import Location, is_readable_kind, split_location
+from napari_tilewise.io.readers.natural_order import natural
 from napari_tilewise.io.readers.open_image import SUFFIXES
 from napari_tilewise.io.readers.zarr_arrays import is_zarr, ome_metadata, open_node
 from napari_tilewise.provenance.fingerprint import source_location
@@ -251,28 +251,6 @@ def _stem_of_part(location: str, parts: Location) -> str:
     if parts.series is not None:
         return f"{stem}_series{parts.series}"
     return f"{stem}_{parts.dataset.strip('/').replace('/', '_')}"
-
-
-def natural(text: str) -> str:
-    """Return a sort key that puts ``a2`` before ``a10``.
-
-    Parameters
-    ----------
-    text
-        A path or a name.
-
-    Returns
-    -------
-    str
-        Text too, so that a million paths are sorted quickly.
-    """
-    return f"{re.sub('[0-9]+', _by_length, text)}\0{text}"
-
-
-def _by_length(match: re.Match[str]) -> str:
-    """Return a number after its length; it sorts before any other character."""
-    digits = match[0].lstrip("0")
-    return f"\1{len(digits):04}{digits}"
 
 
 def stem_of(location: str) -> str:

@@ -56,6 +56,8 @@ class Item:
     """What else is known of it, such as its position along an axis or its well."""
     problem: str = ""
     """Why the image cannot be divided as requested; empty if it can."""
+    whole: str = ""
+    """The stem of the whole image, if it is a part of one."""
 
     def __repr__(self) -> str:
         return f"<Item {self.index}: {self.input}>"
@@ -232,8 +234,10 @@ def _part(item: Item, part: ImagePart) -> Item:
     stem = "_".join([item.stem, *(f"{name}{start}" for name, start in part.starts.items())])
     fields = {**item.fields, **part.starts}
     if not isinstance(item.source, np.ndarray):
-        return replace(item, stem=stem, parts=part.parts, fields=fields)
+        return replace(item, stem=stem, parts=part.parts, fields=fields, whole=item.stem)
     # A view: another process receives this part alone.
     key = tuple(slice(*(p or (None,))) if not isinstance(p, int) else p for p in part.parts)
     axes = of_remaining_axes(part.parts, item.axes) if item.axes else ()
-    return replace(item, stem=stem, source=item.source[key], axes=axes, fields=fields)
+    return replace(
+        item, stem=stem, source=item.source[key], axes=axes, fields=fields, whole=item.stem
+    )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_tilewise.types import Array, Value
 
 _TABLES = (Output.TABLE, Output.POINTS, Output.CONTOURS)
-_COLUMNS = ("item", "input", "output", "status", "seconds", "error", "peak_memory")
+_COLUMNS = ("item", "input", "output", "status", "seconds", "error", "peak_memory", "objects")
 """The report's own columns: no measurement replaces them."""
 
 SHOWN = 20
@@ -61,7 +61,9 @@ class Report:
 
     @property
     def rows(self) -> list[TableRow]:
-        """One row per item: input, output, status, seconds, error, and all its scalars.
+        """One row per item: input, output, status, seconds, error, objects, and all its scalars.
+
+        Objects are counted where the result is labels, a table or points.
 
         A scalar that has the name of another column is in the column ``NAME (result)``.
         """

@@ -35,5 +35,7 @@ class ItemRow(TypedDict, total=False):
     """Path of its output without a suffix."""
     key: str
     """Digest that changes when the result would."""
+    objects: int
+    """Number of objects, where the result is labels, a table or points."""
     kind: str
     """Kind of the result."""

@@ -24,6 +24,7 @@ import numpy as np
 from napari_tilewise.axes import AxisSelection
 from napari_tilewise.batches import store_results
 from napari_tilewise.batches.function import BatchFunction, classify
+from napari_tilewise.batches.item_inputs import inputs_of, is_template
 from napari_tilewise.engine.apply import compute
 from napari_tilewise.engine.budget import peak_resident, resident
 from napari_tilewise.engine.system.pool import hold_libraries, single_threaded_libraries
@@ -42,6 +43,7 @@ from napari_tilewise.provenance.fingerprint import fingerprint
 from napari_tilewise.provenance.record import read, scalars, versions
 from napari_tilewise.provenance.source_guard import SourceGuard
 from napari_tilewise.runs import registry
+from napari_tilewise.runs.object_count import count_labels, count_rows
 from napari_tilewise.runs.plan import plan
 from napari_tilewise.runs.request import Resources, RunRequest
 from napari_tilewise.runs.run import run
@@ -89,7 +91,10 @@ class BatchTask:
             except InvalidRecipe as error:  # a step holds an image or a function
                 data = self.recipe.to_dict(images=False)
                 description = {"recipe": data, "not_repeatable": str(error)}
-        inputs = {name: fingerprint(image) for name, image in self.inputs.items()}
+        inputs = {
+            name: os.fspath(image) if is_template(image) else fingerprint(image)
+            for name, image in self.inputs.items()
+        }
         spatial = list(self.spatial) if isinstance(self.spatial, tuple) else self.spatial
         description |= {"inputs": inputs, "spatial": spatial, "versions": versions()}
         unusual = {
@@ -134,6 +139,11 @@ class ItemTask:
     """Whether there was no output when the batch came to this item."""
     is_retry: bool = False
     """Whether its process ended the first time: what that one wrote may be replaced."""
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The item's further images; raises `SourceNotFound` where one is missing."""
+        return inputs_of(self.item, self.batch.inputs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +246,7 @@ def _run_or_skip(task: ItemTask) -> tuple[ItemRow, Value]:
     previous = task.previous
     if previous is not None and task.batch.existing != OVERWRITE and _is_done(task, key, previous):
         skipped: ItemRow = {"status": SKIPPED}
-        for name in ("output", "values", "key", "seconds", "kind"):
+        for name in ("output", "values", "key", "seconds", "kind", "objects"):
             if name in previous:
                 skipped[name] = previous[name]
         return skipped, None
@@ -259,7 +269,10 @@ def item_key(task: ItemTask) -> str:
         The item's task.
     """
     item = task.item
-    parts = (task.key, fingerprint(item.source), item.parts, item.axes)
+    parts: tuple[Any, ...] = (task.key, fingerprint(item.source), item.parts, item.axes)
+    own = {name for name, image in task.batch.inputs.items() if is_template(image)}
+    if own:
+        parts += ({name: fingerprint(task.inputs[name]) for name in sorted(own)},)
     return blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
@@ -325,7 +338,7 @@ def _relative(task: ItemTask, path: Path) -> str:
 def _run(task: ItemTask, recipe: Recipe) -> tuple[ItemRow, Value]:
     destination = _destination(task, recipe.output)
     resources, source = task.resources, task.item.open()
-    options: dict[str, Any] = {"inputs": task.batch.inputs, "spatial": task.batch.spatial}
+    options: dict[str, Any] = {"inputs": task.inputs, "spatial": task.batch.spatial}
     # The record needs axes that the caller declared: the file does not name them.
     options |= {"axes": task.item.declared_axes or None}
     options |= {"memory": resources.limit, "workers": resources.workers}
@@ -334,16 +347,30 @@ def _run(task: ItemTask, recipe: Recipe) -> tuple[ItemRow, Value]:
     # Small items are recomputed faster than a checkpoint of their tiles is written.
     small = _run_small(task, recipe, source, destination)
     if small is not None:
-        output, values = _relative(task, small.path), small.values
-        return {"output": output, "kind": str(recipe.output), "values": values}, None
+        entries: ItemRow = {
+            "output": _relative(task, small.path),
+            "kind": str(recipe.output),
+            "values": small.values,
+        }
+        return _with_objects(entries, small.objects), None
     options |= {"overwrite": _overwrite(task), "resume": resources.is_alone, **task.batch.writing}
     with registry.unregistered():
-        path = Path(run(recipe, source, destination, **options).path)
-    return {
+        result = run(recipe, source, destination, **options)
+    path = Path(result.path)
+    entries = {
         "output": _relative(task, path),
         "kind": str(recipe.output),
         "values": _recorded_scalars(path),
-    }, None
+    }
+    objects = count_rows(result.value, recipe.output)
+    if recipe.output is Output.LABELS:
+        objects = count_labels(open_image(path).data)
+    return _with_objects(entries, objects), None
+
+
+def _with_objects(entries: ItemRow, objects: int | None) -> ItemRow:
+    """Return a row's entries with the number of objects, where the result has any."""
+    return entries if objects is None else {**entries, "objects": objects}
 
 
 def _run_small(
@@ -353,7 +380,7 @@ def _run_small(
     resources, batch = task.resources, task.batch
     axes = AxisSelection(task.item.declared_axes or None, batch.spatial)
     request = RunRequest(
-        recipe, source, batch.inputs, axes, Resources(resources.limit, resources.workers),
+        recipe, source, task.inputs, axes, Resources(resources.limit, resources.workers),
         destination,
     )  # fmt: skip
     output = OutputRequest(destination, overwrite=_overwrite(task), **batch.writing)
@@ -380,7 +407,10 @@ def _compute(
     values = scalars(run_plan.pipeline.recorded())
     if recipe.output is Output.SCALAR:
         values |= scalars({"result": value})
-    return {"values": values, "kind": str(recipe.output)}, None if is_row_only else value
+    is_labels = recipe.output is Output.LABELS
+    objects = count_labels(value) if is_labels else count_rows(value, recipe.output)
+    entries: ItemRow = {"values": values, "kind": str(recipe.output)}
+    return _with_objects(entries, objects), None if is_row_only else value
 
 
 # -- functions -------------------------------------------------------------------------------------
@@ -399,12 +429,14 @@ def _call(task: ItemTask, function: BatchFunction) -> tuple[ItemRow, Value]:
         return {"values": scalars(value or {}), "kind": "scalar"}, value
     output = Output.IMAGE if kind == "image" else Output.TABLE
     destination = _destination(task, output)
+    objects = count_rows(value, output)
     if destination is None:
-        return {"kind": str(output)}, value
+        return _with_objects({"kind": str(output)}, objects), value
     record = {**task.batch.describe(), "source": task.item.input}
     if kind == "image":
         origin = store_results.ResultOrigin(image, source, record)
         path = store_results.write_image(destination, value, origin, overwrite=_overwrite(task))
     else:
         path = store_results.write_table(destination, value, record, overwrite=_overwrite(task))
-    return {"output": _relative(task, path), "kind": str(output)}, None
+    entries: ItemRow = {"output": _relative(task, path), "kind": str(output)}
+    return _with_objects(entries, objects), None

@@ -17,6 +17,7 @@ import zarr
 from napari_tilewise.errors import SourceNotFound
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.checked_arrays import read_error
+from napari_tilewise.io.readers.file_series import is_series, series_files
 from napari_tilewise.io.readers.locations import file_of, home_path
 from napari_tilewise.io.readers.zarr_arrays import array_location
 from napari_tilewise.provenance import fingerprint_samples
@@ -34,6 +35,7 @@ def fingerprint(source: object) -> str:
     """Return a short text that stays the same as long as the source does; a copy has the same one.
 
     - A file: its size, its first and last MiB and 32 evenly spaced blocks of 16 KiB.
+    - A series of files: names and sizes of all, the contents of 16 evenly spaced ones as above.
     - A folder: names and sizes of its files (where there are more than 8192, of so many evenly
       spaced ones at each depth), the contents of up to 64 files of Zarr metadata and of 16 evenly
       spaced chunks.
@@ -69,6 +71,8 @@ def fingerprint(source: object) -> str:
         return _digest(SAMPLED, "array", samples)
     if "://" in location:
         return _digest(SAMPLED, "url", fingerprint_samples.of_url(location))
+    if is_series(location):
+        return _digest(SAMPLED, "series", fingerprint_samples.of_files(series_files(location)))
     path = Path(file_of(location))  # a dataset has the fingerprint of its file
     try:
         if path.is_dir():

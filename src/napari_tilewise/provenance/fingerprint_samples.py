@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,6 @@ from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from napari_tilewise.io.image import ZarrArray
     from napari_tilewise.types import Array, ArrayLike
@@ -68,6 +68,19 @@ def of_file(path: Path) -> Iterator[object]:
         for start, stop in _spans(size):
             file.seek(start)
             yield file.read(stop - start)
+
+
+def of_files(files: Sequence[str]) -> Iterator[object]:
+    """Yield the names and sizes of files, and samples of evenly spaced ones.
+
+    Parameters
+    ----------
+    files
+        Their paths, in order.
+    """
+    yield [(os.path.basename(file), os.stat(file).st_size) for file in files]
+    for number in spaced(len(files), CHUNKS):
+        yield from of_file(Path(files[number]))
 
 
 def _spans(size: int) -> list[tuple[int, int]]:

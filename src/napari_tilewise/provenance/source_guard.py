@@ -7,6 +7,7 @@ pixels: a Zarr without its chunks would otherwise be read as an image of fill va
 from __future__ import annotations
 
 import json
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ import zarr
 
 from napari_tilewise.errors import SourceChanged, SourceNotFound, SourceUnreachable, TilewiseError
 from napari_tilewise.io.image import Image
+from napari_tilewise.io.readers.file_series import is_series, series_files
 from napari_tilewise.io.readers.locations import file_of
 from napari_tilewise.io.readers.zarr_arrays import MARKERS, is_zarr, ome_metadata, open_node
 from napari_tilewise.provenance.fingerprint import fingerprint, source_location
@@ -162,17 +164,24 @@ def source_state(location: str) -> SourceState | None:
     try:
         if "://" in location:
             return SourceState({"": (fingerprint(location),)})
+        if is_series(location):
+            return SourceState(dict(map(_of_file, series_files(location))))
         path = Path(file_of(location))
         if is_zarr(path):
             return SourceState(dict(_of_zarr(path)), _identity(path))
         if path.is_dir():
             return SourceState(_of_folder(path, "", FILES))
-        status = path.stat()
+        _, entry = _of_file(path)
     except SourceUnreachable:
         raise  # not a sign that anything is gone
     except (OSError, TilewiseError):
         return None
-    return SourceState({"": (status.st_size, status.st_mtime_ns, status.st_ino)})
+    return SourceState({"": entry})
+
+
+def _of_file(path: str | Path) -> tuple[str, tuple[int, int, int]]:
+    status = os.stat(path)
+    return str(path), (status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def _of_zarr(root: Path) -> Iterator[tuple[str, tuple[object, ...]]]:

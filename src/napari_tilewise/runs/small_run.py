@@ -21,10 +21,12 @@ from napari_tilewise.engine.source import ArraySource
 from napari_tilewise.engine.system.allocator import keep_freed_memory
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.values import check_value
+from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.provenance.record import RunSources, record, scalars
 from napari_tilewise.provenance.source_guard import SourceGuard
 from napari_tilewise.recipe import with_seeds
 from napari_tilewise.runs import registry
+from napari_tilewise.runs.object_count import count_labels, count_rows
 from napari_tilewise.runs.planner import make_plan
 from napari_tilewise.runs.resume import forget, unfinished_output
 from napari_tilewise.runs.run import RunJob
@@ -54,6 +56,8 @@ class SmallResult(NamedTuple):
     path: Path
     values: MetadataDict
     """Scalars of the recipe's steps, as the record has them."""
+    objects: int | None = None
+    """Number of objects, where the output is labels, a table or points."""
 
 
 def run_small(request: RunRequest, output: OutputRequest) -> SmallResult | None:
@@ -95,7 +99,8 @@ def run_small(request: RunRequest, output: OutputRequest) -> SmallResult | None:
     if output.overwrite:  # what a process left there that was killed
         _clear(output.path)
     job = SmallRunJob(plan, replace(output, is_small=True), history, guard)
-    return SmallResult(job.compute(), scalars(pipeline.recorded()))
+    path, objects = job.compute()
+    return SmallResult(path, scalars(pipeline.recorded()), objects)
 
 
 def _clear(destination: Any) -> None:
@@ -140,29 +145,31 @@ def _fits(plan: RunPlan, memory: int | None) -> bool:
 class SmallRunJob(RunJob):
     """A planned run of one tile on pixels in memory."""
 
-    def compute(self) -> Path:
-        """Compute the output, write it, and return its path."""
+    def compute(self) -> tuple[Path, int | None]:
+        """Compute the output, write it, and return its path and its number of objects."""
         output = self.output
         kind = self._output
         history = {**self.history, **output.record_entries}
         if kind.is_image:
-            return self._write_at_once(history)
+            return self._write_at_once(history, counts=kind is Output.LABELS)
         check_value(output.path, kind, overwrite=output.overwrite)
-        return self._write_value(history, None)[0]
+        path, value = self._write_value(history, None)
+        return path, count_rows(value, kind)
 
-    def _write_at_once(self, history: Metadata) -> Path:
+    def _write_at_once(self, history: Metadata, *, counts: bool) -> tuple[Path, int | None]:
         run_plan, last = self.plan, self.plan.last
         writer = self._writer(history, None)
         try:
             for stack in run_plan.stacks:
                 stack.prepare()
             region = tuple(slice(0, length) for length in last.shape)
-            writer.write(region, np.ascontiguousarray(last.read(region)))
+            pixels = np.ascontiguousarray(last.read(region))
+            writer.write(region, pixels)
             for level in range(1, len(writer.pyramid_levels())):
                 for task in writer.pyramid_tasks(level):
                     task()
             writer.note(values={**history["values"], **scalars(run_plan.pipeline.recorded())})
-            return writer.finish(None)
+            return writer.finish(None), count_labels(pixels) if counts else None
         except BaseException:
             writer.abort()
             raise

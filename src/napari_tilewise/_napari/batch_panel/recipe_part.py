@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.layers.layer_record import Origin
 
 
+FURTHER_IMAGE = (
+    "A further image: a layer, the same for every item, or the path of a file for each, such as "
+    "masks/{stem}.tif"
+)
+
+
 class RecipePart(QWidget):
     """Chooses a recipe, and the layers of its further images.
 
@@ -82,16 +88,21 @@ class RecipePart(QWidget):
         self._inputs = {}
         for name in () if recipe is None else recipe.inputs:
             box = self._inputs[name] = QComboBox()
-            self._images.add(name, box, "A further image, the same for every item")
+            box.setEditable(True)
+            box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+            self._images.add(name, box, FURTHER_IMAGE)
             layer = origins[name].find(self._viewer.layers) if name in origins else None
             self._fill(box, None if layer is None else str(layer.unique_id))
 
     def _fill(self, box: QComboBox, layer_id: str | None) -> None:
+        path = _typed(box)
         box.clear()
         box.addItem("choose a layer", None)
         for layer in layers_for(self._viewer):
             box.addItem(layer.name, str(layer.unique_id))
         box.setCurrentIndex(max(0, box.findData(layer_id)))
+        if path:
+            box.setEditText(path)
 
     def refresh(self) -> None:
         """Offer the viewer's current layers as further images."""
@@ -109,16 +120,27 @@ class RecipePart(QWidget):
         if self._recipe is None:
             raise InvalidRecipe(self._problem)
         layers = {str(layer.unique_id): layer for layer in self._viewer.layers}
+        paths = {name: path for name, box in self._inputs.items() if (path := _typed(box))}
         chosen = {name: layers.get(box.currentData()) for name, box in self._inputs.items()}
-        images = {name: layer for name, layer in chosen.items() if layer is not None}
+        images = {
+            name: layer for name, layer in chosen.items() if layer is not None and name not in paths
+        }
         for name in chosen:
-            if name not in images:
+            if name not in images and name not in paths:
                 raise InvalidRecipe(
-                    f"The recipe's further image {name!r} is missing: choose a layer for it."
+                    f"The recipe's further image {name!r} is missing: choose a layer for it, or "
+                    "type the path of a file, such as masks/{stem}.tif."
                 )
         request = request_of(self._recipe, images)
+        request = replace(request, inputs={**request.inputs, **paths})
         # The path, not the recipe: outputs can be named after the file.
         return replace(request, task=self.file.path) if self.file.path else request
+
+
+def _typed(box: QComboBox) -> str:
+    """Return the path that the user typed instead of choosing a layer; empty if none."""
+    text = box.currentText().strip()
+    return text if box.findText(text) < 0 else ""
 
 
 def _steps(recipe: Recipe) -> str:

@@ -19,6 +19,7 @@ from napari_tilewise.errors import (
 from napari_tilewise.io.image import Image, bare, check_series
 from napari_tilewise.io.readers import hdf5, microscopes, npy, pictures, tiff
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
+from napari_tilewise.io.readers.file_series import is_series, open_series
 from napari_tilewise.io.readers.locations import Location, check_kind, split_location
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def open_image(source: object, *, level: int = 0, series: int | None = None) -> 
     ----------
     source
         A path (``file.h5::/dataset`` within HDF5, ``slide.ome.tif[1]`` for the second image of a
-        file), a URL, an `Image`, or anything with `shape`, `dtype` and slicing.
+        file), a pattern (``frames/*.tif``: the files in natural order are the first axis), a URL,
+        an `Image`, or anything with `shape`, `dtype` and slicing.
     level
         Level of the pyramid that becomes `data`, with its `scale`; 0 is the finest.
     series
@@ -116,6 +118,9 @@ def _at_level(image: Image, level: int) -> Image:
 
 
 def _from_location(location: str, series: int | None, *, decodes: bool = True) -> Image:
+    if is_series(location):
+        check_series(series or 0, 1, location)
+        return open_series(location, open_image)
     url = urlsplit(location)
     if url.scheme == "file":
         return _from_location(unquote(url.path), series, decodes=decodes)
