@@ -64,6 +64,8 @@ def parse(axes: str | Sequence[str] | None, ndim: int) -> tuple[str, ...] | None
     ndim
         Number of axes of the image.
     """
+    if axes is not None and not isinstance(axes, str | Sequence):
+        raise InvalidAxes(f"{option('axes', axes)}: expected letters, one per axis.")
     if not axes:
         return None
     letters = tuple(str(axis).lower() for axis in axes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from math import prod
 from pathlib import Path
 
 import h5py
@@ -12,6 +13,7 @@ import zarr
 
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.metadata.channels import Channel
+from napari_tilewise.io.metadata.details import Details, PlaneDetails
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.formats import FEATURES, HOLDS, SUFFIXES, table
 from napari_tilewise.provenance import record
@@ -22,7 +24,15 @@ RNG = np.random.default_rng(0)
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
 SIZES = {"t": 2.5, "c": 1.0, "z": 0.8, "y": 0.25, "x": 0.5}
 UNITS = {"t": "second", "c": None, "z": "micrometer", "y": "micrometer", "x": "micrometer"}
-CHANNELS = (Channel("DAPI", "0000FF"), Channel("GFP é", "00FF00"), Channel("Cy5", "FF8000"))
+CHANNELS = (
+    Channel("DAPI", "0000FF", (7.0, 800.0), (0.0, 4095.0)),
+    Channel("GFP é", "00FF00", (0.0, 60000.0), (0.0, 65535.0), active=False),
+    Channel("Cy5", "FF8000", (100.0, 20000.0), (0.0, 65535.0)),
+)
+POSITION = {"t": 0.0, "c": 0.0, "z": 4.0, "y": -3.0, "x": 2.5}
+COLOURS = {"colors": [{"label-value": 1, "rgba": [255, 0, 0, 255]}], "properties": [{"area": 7}]}
+NAMES = {"z": "depth", "y": "row", "x": "column"}
+ATTRIBUTES = {"microscope": {"objective": 40, "notes": ["dry", None]}}
 STACK = RNG.integers(0, 60000, (2, 3, 4, 40, 1030)).astype(np.uint16)
 PLANE = STACK[1, 2, 3]
 AXES = {5: "tczyx", 2: "yx"}
@@ -44,6 +54,23 @@ def layout(form):
     return {"ome_zarr": "0.4"} if form == "OME-Zarr 0.4" else {}
 
 
+def details(axes, shape):
+    """Return all that is carried along with an image."""
+    lengths = dict(zip(axes, shape, strict=True))
+    counts = tuple(lengths.get(axis, 1) for axis in "tcz")
+    times = [f"{number / 4}" for number in range(prod(counts))]
+    return Details(
+        title="Sample 7",
+        axes={a: {"name": NAMES[a], "type": "space"} for a in axes if a in NAMES},
+        rendering={"rdefs": {"model": "color"}},
+        label_entries=COLOURS,
+        attributes=ATTRIBUTES,
+        planes=PlaneDetails(counts, {"DeltaT": times, "DeltaTUnit": ["s"] * len(times)}),
+        annotations={"MapAnnotation": [{"Namespace": "lab", "Value": {"mouse": "12 é"}}]},
+        info="Stained on Monday.\nTwice.",
+    )
+
+
 def original(folder, form, pixels):
     """Write an image with all that is known of it, as far as the format holds it."""
     axes = AXES[pixels.ndim]
@@ -51,7 +78,9 @@ def original(folder, form, pixels):
     if form in SUFFIXES:
         return write(
             path, pixels, tuple(axes), scale=tuple(SIZES[a] for a in axes), labels=True,
-            units=tuple(UNITS[a] for a in axes), channels=CHANNELS if "c" in axes else CHANNELS[:1],
+            units=tuple(UNITS[a] for a in axes),
+            channels=CHANNELS if "c" in axes else CHANNELS[1:2],
+            translate=tuple(POSITION[a] for a in axes), details=details(axes, pixels.shape),
             record={"record": record.VERSION, "values": {"t": 7}}, **layout(form),
         )  # fmt: skip
     if form == "HDF5":
@@ -61,11 +90,12 @@ def original(folder, form, pixels):
             for dimension, axis in zip(file["image"].dims, axes, strict=True):
                 dimension.label = axis
     elif form == "Zarr 2":
-        zarr.create_array(path, data=pixels, zarr_format=2)
+        zarr.create_array(path, data=pixels, zarr_format=2, attributes=ATTRIBUTES)
     else:
         chunks = (*pixels.shape[:-2], 20, 103)
         shards = (*pixels.shape[:-2], 40, 206)
-        zarr.create_array(path, data=pixels, chunks=chunks, shards=shards, dimension_names=axes)
+        options = {"shards": shards, "dimension_names": axes, "attributes": ATTRIBUTES}
+        zarr.create_array(path, data=pixels, chunks=chunks, **options)
     return path
 
 
@@ -97,6 +127,16 @@ def told(path):
         "labels": image.labels,
         "pyramid": len(image.levels) > 1,
         "record": values,
+        "position": {a: round(p, 6) for a, p in zip(image.axes, image.translate, strict=False)},
+        "name": image.details.title,
+        "display windows": [channel.window for channel in image.channels],
+        "visible channels": [channel.active for channel in image.channels],
+        "label colours": image.details.label_entries,
+        "axis names": {a: entry["name"] for a, entry in image.details.axes.items()},
+        "attributes": image.details.attributes,
+        "plane times": image.details.planes and image.details.planes.values.get("DeltaT"),
+        "annotations": image.details.annotations,
+        "info text": image.details.info,
     }
 
 
@@ -113,6 +153,7 @@ def test_each_format_holds_what_the_table_says(originals, form):
     path = originals[form, image.ndim]
     opened, found = open_image(path), told(path)
     np.testing.assert_array_equal(pixels_of(opened, image.ndim), image)
+    known = details(axes, image.shape)
     spatial = "zyx" if form == "HDF5" else axes
     expected = {
         "axes": set(axes),
@@ -123,6 +164,16 @@ def test_each_format_holds_what_the_table_says(originals, form):
         "labels": True,
         "pyramid": True,
         "record": {"t": 7},
+        "position": {a: POSITION[a] for a in axes},
+        "name": "Sample 7",
+        "display windows": [channel.window for channel in CHANNELS],
+        "visible channels": [channel.active for channel in CHANNELS],
+        "label colours": COLOURS,
+        "axis names": {a: NAMES.get(a, a) for a in axes},
+        "attributes": ATTRIBUTES,
+        "plane times": known.planes.values["DeltaT"],
+        "annotations": known.annotations,
+        "info text": known.info,
     }
     assert {word for word in FEATURES if found[word] == expected[word]} == HOLDS[form]
 

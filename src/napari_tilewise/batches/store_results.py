@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_tilewise.axes import default_axes
+from napari_tilewise.axes import default_axes, kind
 from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.writers.create import create_writer
 from napari_tilewise.io.writers.output_layout import OutputLayout
 from napari_tilewise.io.writers.values import write_value
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from napari_tilewise.io.image import Image
     from napari_tilewise.types import Array, Parameters
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,17 @@ def write_image(path: Path, pixels: Array, origin: ResultOrigin, *, overwrite: b
         The final path.
     """
     image, shape = origin.image, tuple(pixels.shape)
-    has_same_axes = len(shape) == len(image.data.shape)
-    has_same_shape = shape == tuple(image.data.shape)
+    remaining = _remaining_axes(image, shape)
+    has_same_axes = len(shape) == len(image.data.shape) and bool(image.axes)
+    axes = image.axes if has_same_axes else default_axes(len(shape))
+    channels = [replace(channel, window=None, limits=None) for channel in image.channels]
     metadata = ImageMetadata(
         shape, pixels.dtype,
-        axes=image.axes if has_same_axes and image.axes else default_axes(len(shape)),
-        scale=image.scale if has_same_shape else None,
-        translate=image.translate if has_same_shape else None,
-        units=image.units if has_same_shape else None,
+        axes=axes if remaining is None or not image.axes else _pick(image.axes, remaining),
+        scale=None if remaining is None else _pick(image.scale, remaining),
+        translate=None if remaining is None else _pick(image.translate, remaining),
+        units=None if remaining is None else _pick(image.units, remaining),
+        channels=channels, details=image.details.of_result(has_same_labels=False),
         labels=pixels.dtype.kind == "b", record=origin.record,
     )  # fmt: skip
     layout = OutputLayout(overwrite=overwrite)
@@ -70,6 +77,29 @@ def write_image(path: Path, pixels: Array, origin: ResultOrigin, *, overwrite: b
     except BaseException:
         writer.abort()
         raise
+
+
+def _remaining_axes(image: Image, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return which axes of an image a result has, by their lengths; None where that is not clear.
+
+    A result that lacks axes, such as a projection, lacks those that are not of space if it can.
+    """
+    lengths = image.data.shape
+    if shape == tuple(lengths):
+        return tuple(range(len(lengths)))
+    choices = [
+        axes
+        for axes in combinations(range(len(lengths)), len(shape))
+        if image.axes and _pick(lengths, axes) == shape
+    ]
+    spatial = {axis for axis, letter in enumerate(image.axes) if kind(letter) == "space"}
+    planes = [axes for axes in choices if len(spatial & set(axes)) >= 2]
+    best = [axes for axes in planes if spatial <= set(axes)] or planes
+    return best[0] if len(best) == 1 else None
+
+
+def _pick(values: Sequence[T], axes: tuple[int, ...]) -> tuple[T, ...]:
+    return tuple(values[axis] for axis in axes)
 
 
 def write_table(path: Path, columns: Parameters, record: Parameters, *, overwrite: bool) -> Path:

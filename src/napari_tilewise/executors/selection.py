@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import prod
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.engine.system.machine import processors
-from napari_tilewise.errors import InvalidParameter, did_you_mean, option
+from napari_tilewise.errors import InvalidParameter, InvalidParameterType, did_you_mean, option
 from napari_tilewise.executors.assignment import belongs_to_process
 from napari_tilewise.executors.executor import Executor, ThisProcess
 from napari_tilewise.executors.processes import Processes
@@ -30,6 +31,22 @@ WORTH = 2**23
 """Pixels from which starting other processes pays, for an operation that holds the lock."""
 
 
+def check_workers(workers: object) -> None:
+    """Raise `InvalidParameter` unless a number of workers is a positive integer, or None.
+
+    Parameters
+    ----------
+    workers
+        The number.
+    """
+    if workers is None:
+        return
+    if not isinstance(workers, Integral) or isinstance(workers, bool):
+        raise InvalidParameterType(f"{option('workers', workers)}: expected an integer.")
+    if workers < 1:
+        raise InvalidParameter(f"{option('workers', workers)}: expected at least 1.")
+
+
 def choose(executor: Any, workers: int | None) -> Executor:
     """Return where tiles are computed.
 
@@ -49,8 +66,7 @@ def choose(executor: Any, workers: int | None) -> Executor:
     MissingExtra
         When a package for it is not installed.
     """
-    if workers is not None and workers < 1:
-        raise InvalidParameter(f"{option('workers', workers)}: expected at least 1.")
+    check_workers(workers)
     if isinstance(executor, Executor):
         return executor
     if executor in (AUTO, THREADS):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.views.cropped import AxisPart
     from napari_tilewise.io.image import Image
+    from napari_tilewise.io.metadata.channels import Channel
 
 
 def crop_image(image: Image, parts: Sequence[AxisPart], name: str, source: object) -> Image:
@@ -35,6 +36,7 @@ def crop_image(image: Image, parts: Sequence[AxisPart], name: str, source: objec
     return replace(
         image,
         data=view,
+        channels=_channels(image, parts),
         axes=of_remaining_axes(parts, image.axes) if image.axes else (),
         scale=of_remaining_axes(parts, image.scale),
         units=of_remaining_axes(parts, image.units),
@@ -44,3 +46,12 @@ def crop_image(image: Image, parts: Sequence[AxisPart], name: str, source: objec
         name=name,
         format="array",  # no file holds the part alone
     )
+
+
+def _channels(image: Image, parts: Sequence[AxisPart]) -> tuple[Channel, ...]:
+    """Return the channels that a part still has."""
+    channels = image.channels
+    part = dict(zip(image.axes, parts, strict=True)).get("c") if image.axes else None
+    if part is None or len(channels) != image.data.shape[image.axes.index("c")]:
+        return channels
+    return channels[part : part + 1] if isinstance(part, int) else channels[slice(*part)]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from napari_tilewise.errors import InvalidParameter, option
+from napari_tilewise.io.metadata.details import NO_DETAILS, Details
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +87,8 @@ class Image:
     """Number of the image in a file that holds several, from 0."""
     all_series: tuple[SeriesEntry, ...] = ()
     """All images of the file, if it holds several."""
+    details: Details = NO_DETAILS
+    """What else the file says, which is carried to formats that hold it."""
 
     def __repr__(self) -> str:
         shape, axes = " x ".join(map(str, self.data.shape)), "".join(self.axes) or "unknown"

@@ -125,7 +125,7 @@ def _values(location: str, record: Metadata) -> MetadataDict:
 
 def _made_by(own: Metadata) -> MetadataDict:
     """Return how an image was made, apart from its recipe."""
-    skipped = {"record", "recipe", "labels", "complete", "owner"}
+    skipped = {"record", "recipe", "labels", "complete", "owner", "windows"}
     shown = {key: value for key, value in own.items() if key not in skipped}
     return {key: value for key, value in shown.items() if value not in ({}, None)}
 

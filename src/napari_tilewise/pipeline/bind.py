@@ -162,6 +162,22 @@ class Pipeline:
             holds[number] = same_type or stack.part.output is not Output.IMAGE
         return holds[max(holds)]
 
+    @property
+    def keeps_label_ids(self) -> bool:
+        """Whether a label of the source has the same number in the result."""
+        return all(
+            stack.dtype == stack.source.dtype and stack.part.output is Output.IMAGE
+            for stack in self.stacks.values()
+        )
+
+    @property
+    def keeps_intensities(self) -> bool:
+        """Whether the values of the result are on the scale of the source's."""
+        families = [self.recipe.steps[number].op.family for number in self.stacks]
+        return self.keeps_label_ids and all(
+            family is not None and family.keeps_intensities for family in families
+        )
+
 
 def recipe_images(
     recipe: Recipe,

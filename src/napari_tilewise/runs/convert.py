@@ -157,5 +157,7 @@ def _with_past(history: MetadataDict, name: str, level: int) -> MetadataDict:
     past = read_record(Path(location)) if location is not None and level == 0 else None
     if not past or "record" not in past:
         return history
-    copied = {key: value for key, value in past.items() if key not in ("complete", "labels")}
+    copied = {
+        key: value for key, value in past.items() if key not in ("complete", "labels", "windows")
+    }
     return {**copied, "converted_from": history["source"]}

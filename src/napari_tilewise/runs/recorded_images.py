@@ -205,7 +205,7 @@ def _locations(
     """Return the URL of an image, or where it exists: where it was, or moved with the output."""
     recorded = checked_entry(description, "location", str, output)
     level, before = description.get("level", 0), description.get("fingerprint")
-    if "\0" in recorded or type(level) is not int or not isinstance(before, str | None):
+    if not _is_path(recorded) or type(level) is not int or not isinstance(before, str | None):
         raise _wrong(output, f"its {role} has an odd location, level or fingerprint")
     if "://" in recorded:
         return (recorded,)
@@ -216,7 +216,7 @@ def _locations(
     moved = [
         os.path.normpath(os.path.join(folder, path))
         for path in relative
-        if isinstance(path, str) and path and "\0" not in path
+        if isinstance(path, str) and path and _is_path(path)
     ]
     candidates = list(dict.fromkeys([recorded, *moved]))
     outside = [] if allow_outside else [path for path in candidates if _is_outside(path, output)]
@@ -230,6 +230,14 @@ def _locations(
             "back, or next to the output."
         )
     return tuple(existing or outside[:1])
+
+
+def _is_path(text: str) -> bool:
+    """Return whether a text can be a path of this system."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_outside(location: str, output: str) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from napari_tilewise.axes import AxisSelection
+from napari_tilewise.errors import InvalidParameterType, option
 from napari_tilewise.executors.selection import AUTO
+from napari_tilewise.io.image import Image
 from napari_tilewise.sizes import parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
     from napari_tilewise.recipe import Recipe
     from napari_tilewise.types import MemorySize, PathLike
@@ -53,6 +55,27 @@ class Resources:
         # A client or a cluster object exists only in this process.
         executor = self.executor if isinstance(self.executor, str) else AUTO
         return {"memory": self.memory, "workers": self.workers, "executor": executor}
+
+
+def check_inputs(inputs: object) -> None:
+    """Raise `InvalidParameterType` unless the inputs of a recipe are a mapping, or None.
+
+    Parameters
+    ----------
+    inputs
+        See `run`.
+    """
+    is_mapping = isinstance(inputs, Mapping)
+    images = tuple(inputs.values()) if isinstance(inputs, Mapping) else ()
+    is_valid = all(isinstance(image, str | os.PathLike) or _is_array(image) for image in images)
+    if inputs is not None and not (is_mapping and is_valid):
+        raise InvalidParameterType(
+            f"{option('inputs', inputs)}: expected a mapping of names to paths, URLs or arrays."
+        )
+
+
+def _is_array(image: object) -> bool:
+    return isinstance(image, Image) or hasattr(image, "shape")
 
 
 @dataclass(frozen=True, eq=False)

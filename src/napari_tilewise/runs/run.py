@@ -32,6 +32,7 @@ from napari_tilewise.io.writers.outbox import checked_outbox
 from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 from napari_tilewise.io.writers.values import check_value, write_value
+from napari_tilewise.operations.copying import COPY
 from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.operations.spec.notebook import html_table
 from napari_tilewise.progress import listening
@@ -40,7 +41,7 @@ from napari_tilewise.provenance.source_guard import SourceGuard
 from napari_tilewise.recipe import Recipe, with_seeds
 from napari_tilewise.runs.peak_memory import PeakMemory
 from napari_tilewise.runs.planner import make_plan
-from napari_tilewise.runs.request import Resources, RunRequest
+from napari_tilewise.runs.request import Resources, RunRequest, check_inputs
 from napari_tilewise.runs.resume import checkpointed, unfinished_layout, unfinished_output
 from napari_tilewise.runs.traffic import shortage
 from napari_tilewise.sizes import duration, format_size
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.tile_tasks import WorkerPool
     from napari_tilewise.grid import Position
     from napari_tilewise.io.metadata.channels import Channel
+    from napari_tilewise.io.metadata.details import Details
     from napari_tilewise.io.plain_data import Metadata
     from napari_tilewise.io.writers.chunk_sender import ChunkSender
     from napari_tilewise.io.writers.image_writer import ImageWriter
@@ -193,6 +195,7 @@ def run(
         For all other errors; the destination then has no incomplete output.
     """
     started = time.perf_counter()
+    check_inputs(inputs)
     outbox = checked_outbox(destination)
     final_name = str(local_path(destination)) if outbox is None else outbox.url
     recipe = with_seeds(Recipe.of(recipe), final_name)
@@ -320,7 +323,7 @@ class RunJob:
         image = ImageMetadata(
             last.shape, last.dtype, geometry.axes, scale=geometry.scale, units=geometry.units,
             translate=geometry.translate,
-            channels=_channels(run_plan),
+            channels=_channels(run_plan), details=_details(run_plan),
             labels=run_plan.pipeline.holds_labels(run_plan.image.labels), record=history,
         )  # fmt: skip
         tile = extent(run_plan.grid.region((0,) * len(last.shape)))
@@ -358,9 +361,23 @@ def _worker_pool(run_plan: RunPlan, writer: ImageWriter | None) -> Iterator[None
 
 
 def _channels(run_plan: RunPlan) -> Sequence[Channel]:
-    """Return names and colours of the output's channels: the source's if none were mixed."""
-    are_mixed = any(stack.call.channel_axis is not None for stack in run_plan.stacks)
-    return () if are_mixed else run_plan.image.channels
+    """Return the output's channels: the source's if none were mixed.
+
+    Their display windows are those of a result whose values mean what the source's do.
+    """
+    if any(stack.call.channel_axis is not None for stack in run_plan.stacks):
+        return ()
+    channels = run_plan.image.channels
+    if run_plan.request.conversion is not None and run_plan.recipe.steps[0].op is COPY:
+        return channels
+    if run_plan.pipeline.keeps_intensities:
+        return channels
+    return [replace(channel, window=None, limits=None) for channel in channels]
+
+
+def _details(run_plan: RunPlan) -> Details:
+    """Return what else the source says that is true of the output."""
+    return run_plan.image.details.of_result(has_same_labels=run_plan.pipeline.keeps_label_ids)
 
 
 def _write_tiles(run_plan: RunPlan, writer: ImageWriter, sender: ChunkSender | None) -> None:

@@ -5,7 +5,9 @@ A colour is six hexadecimal digits here, ``"00FF00"``; each format has its own n
 
 from __future__ import annotations
 
+import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,12 @@ class Channel:
     name: str | None = None
     color: str | None = None
     """``"RRGGBB"``."""
+    window: tuple[float, float] | None = None
+    """Lowest and highest value to show."""
+    limits: tuple[float, float] | None = None
+    """Lowest and highest value that the window may have."""
+    active: bool = True
+    """Whether it is shown."""
 
 
 RED_GREEN_BLUE = (
@@ -38,12 +46,12 @@ RED_GREEN_BLUE = (
 )
 """The samples of a colour picture, as channels."""
 ALPHA = Channel("Alpha")
+"""The fourth sample of a colour picture."""
 GRAY = Channel("Gray")
 INKS = (Channel("Cyan"), Channel("Magenta"), Channel("Yellow"), Channel("Black"))
 """The samples of a picture for print."""
 LUMA_CHROMA = (Channel("Y"), Channel("Cb"), Channel("Cr"))
 """Brightness and colour differences."""
-"""The fourth sample of a colour picture."""
 
 
 def of_samples(count: int) -> tuple[Channel, ...]:
@@ -111,34 +119,56 @@ def from_omero(metadata: Metadata, count: int) -> tuple[Channel, ...]:
     if not isinstance(entries, list):
         return ()
     mappings = [entry if isinstance(entry, dict) else {} for entry in entries]
-    return tidy((Channel(_name(e.get("label")), _hex(e.get("color"))) for e in mappings), count)
+    return tidy(map(_of_entry, mappings), count)
+
+
+def _of_entry(entry: Metadata) -> Channel:
+    """Return the channel that an entry of ``omero`` describes."""
+    window = entry.get("window")
+    window = window if isinstance(window, dict) else {}
+    return Channel(
+        _name(entry.get("label")), _hex(entry.get("color")),
+        window=_span(window.get("start"), window.get("end")),
+        limits=_span(window.get("min"), window.get("max")), active=entry.get("active") is not False,
+    )  # fmt: skip
+
+
+def _span(low: object, high: object) -> tuple[float, float] | None:
+    """Return two numbers, the first not above the second; None where they are something else."""
+    if not all(isinstance(n, int | float) and not isinstance(n, bool) for n in (low, high)):
+        return None
+    with suppress(OverflowError):  # an integer of hundreds of digits
+        span = float(low), float(high)  # type: ignore[arg-type]  # numbers, as was just seen
+        return span if all(map(math.isfinite, span)) and span[0] <= span[1] else None
+    return None
 
 
 def to_omero(
-    channels: Sequence[Channel],
-    ranges: Sequence[tuple[float, float]],
-    limits: tuple[float, float] | None,
-) -> MetadataDict:
-    """Return ``omero`` metadata, which require a colour and a contrast window for every channel.
+    channels: Sequence[Channel], limits: tuple[float, float] | None, more: Sequence[Metadata] = ()
+) -> list[MetadataDict]:
+    """Return the channels of ``omero`` metadata, which require a colour and a window for each.
 
     Parameters
     ----------
     channels
-        The channels.
-    ranges
-        Lowest and highest value to show, for each.
+        The channels, each with its window.
     limits
         Lowest and highest value of the data type; None for floats.
+    more
+        What else is said of each channel.
     """
     entries = []
-    for channel, (start, end) in zip(channels, ranges, strict=True):
-        low, high = limits if limits is not None else (start, end)
+    others = more if len(more) == len(channels) else [{}] * len(channels)
+    for channel, other in zip(channels, others, strict=True):
+        start, end = channel.window or (0.0, 1.0)
+        low, high = channel.limits or limits or (start, end)
         window = {"start": start, "end": end, "min": low, "max": high}
-        entry: MetadataDict = {"color": channel.color or _WHITE, "window": window, "active": True}
+        entry: MetadataDict = {**other, "color": channel.color or _WHITE, "window": window}
+        entry["active"] = channel.active
         if channel.name is not None:
             entry["label"] = channel.name
         entries.append(entry)
-    return {"channels": entries}
+    return entries
 
 
 # OME-XML -------------------------------------------------------------------------------------
@@ -210,7 +240,19 @@ def from_imagej(metadata: Metadata, count: int) -> tuple[Channel, ...]:
     per_channel = [set(labels[i::count]) for i in range(count)] if count else []
     if len(labels) >= count and all(len(texts) == 1 for texts in per_channel):
         names = [_name(texts.pop()) for texts in per_channel]
-    return tidy((Channel(n, c) for n, c in zip(names, colors, strict=True)), count)
+    windows = _imagej_ranges(metadata, count)
+    rows = zip(names, colors, windows, strict=True)
+    return tidy((Channel(name, color, window) for name, color, window in rows), count)
+
+
+def _imagej_ranges(metadata: Metadata, count: int) -> list[tuple[float, float] | None]:
+    """Return the display range of each channel that ImageJ's metadata have."""
+    ranges = list(metadata.get("Ranges") or ())
+    if not ranges and count == 1:
+        ranges = [metadata.get("min"), metadata.get("max")]
+    if len(ranges) != 2 * count:
+        return [None] * count
+    return [_span(*ranges[2 * number : 2 * number + 2]) for number in range(count)]
 
 
 def to_imagej(channels: Sequence[Channel], planes: int) -> MetadataDict:
@@ -229,6 +271,10 @@ def to_imagej(channels: Sequence[Channel], planes: int) -> MetadataDict:
     if any(channel.name is not None for channel in channels):
         names = [channel.name or f"Channel {i + 1}" for i, channel in enumerate(channels)]
         metadata["Labels"] = names * (planes // len(names))
+    if all(channel.window is not None for channel in channels):
+        windows = [channel.window or (0.0, 0.0) for channel in channels]
+        metadata["Ranges"] = tuple(limit for window in windows for limit in window)
+        metadata["min"], metadata["max"] = windows[0]
     return metadata
 
 

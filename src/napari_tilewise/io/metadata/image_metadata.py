@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from napari_tilewise import types
+from napari_tilewise.io.metadata.details import NO_DETAILS, Details
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +39,9 @@ class ImageMetadata:
     labels: bool = False
     """Whether the values are label ids, which smaller levels never average."""
     name: str | None = None
-    """Name of the image; None: the name of its file."""
+    """Name of the image; None: that of its source, or of its file."""
+    details: Details = NO_DETAILS
+    """What else its source says, for formats that hold it."""
     record: Metadata = field(default_factory=dict)
     """How the image is made, such as its recipe and versions."""
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-_NAMES = {
+_PREFIXES = {
+    "yotta": ("Y", 24), "zetta": ("Z", 21), "exa": ("E", 18), "peta": ("P", 15), "tera": ("T", 12),
+    "giga": ("G", 9), "mega": ("M", 6), "kilo": ("k", 3), "hecto": ("h", 2), "deca": ("da", 1),
+    "deci": ("d", -1), "centi": ("c", -2), "milli": ("m", -3), "micro": ("µ", -6),
+    "nano": ("n", -9), "pico": ("p", -12), "femto": ("f", -15), "atto": ("a", -18),
+    "zepto": ("z", -21), "yocto": ("y", -24),
+}  # fmt: skip
+"""The prefixes of units, each with its symbol and its power of ten."""
+_COMMON = {
     "angstrom": ("å", "ångström", "ångstrom"),
     "nanometer": ("nm", "nanometre"),
     "micrometer": ("um", "µm", "μm", "micron", "microns", "micrometre"),
@@ -22,17 +30,23 @@ _NAMES = {
     "day": ("d",),
 }
 
+_NAMES = {
+    **{f"{name}meter": (f"{letter}m",) for name, (letter, _) in _PREFIXES.items()},
+    **{f"{name}second": (f"{letter}s",) for name, (letter, _) in _PREFIXES.items()},
+    "yard": ("yd", "yards"),
+    "mile": ("mi", "miles"),
+    "parsec": ("pc", "parsecs"),
+    **_COMMON,
+}
+
 _METERS = {
+    **{f"{name}meter": float(f"1e{power}") for name, (_, power) in _PREFIXES.items()},
     "angstrom": 1e-10,
-    "picometer": 1e-12,
-    "nanometer": 1e-9,
-    "micrometer": 1e-6,
-    "millimeter": 1e-3,
-    "centimeter": 1e-2,
     "meter": 1.0,
-    "kilometer": 1e3,
     "inch": 0.0254,
     "foot": 0.3048,
+    "yard": 0.9144,
+    "mile": 1609.344,
 }
 
 _LOOKUP = {alias: name for name, aliases in _NAMES.items() for alias in (name, *aliases)}

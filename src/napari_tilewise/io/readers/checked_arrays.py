@@ -43,7 +43,8 @@ DECODE_ERRORS = (
     RuntimeError,
     ValueError,
     EOFError,
-    OverflowError,
+    ArithmeticError,  # a length of zero
+    AssertionError,
     SyntaxError,  # what Pillow raises for a broken PNG
     struct.error,
     zlib.error,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -30,6 +31,7 @@ from napari_tilewise.io.readers.checked_arrays import (
     read_error,
 )
 from napari_tilewise.io.readers.library_messages import library_messages
+from napari_tilewise.io.readers.tiff_details import read_text, split_info
 from napari_tilewise.io.readers.tiff_integrity import check_end, check_planes, file_names
 from napari_tilewise.io.readers.tiff_samples import (
     InvertedPixels,
@@ -86,6 +88,7 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
             kind = next((k for k in ("ome", "imagej") if getattr(tiff, f"is_{k}")), "")
             _check_codec(tiff, name)
             channels = _channels(tiff, axes, shape, number)
+            text = read_text(tiff, number, sizes)
             record = _record(tiff)
             levels = tuple(_level(tiff, str(path), name, level, number) for level in range(count))
     except (MissingExtra, InvalidParameter):
@@ -96,6 +99,10 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
         axes = ()
     unknown = (1.0, None)
     calibration = [sizes.get(axis, unknown) for axis in axes] or [unknown] * len(shape)
+    details = text.details
+    if details.title == (path.name.partition(".")[0] or None):
+        details = replace(details, title=None)
+    position = tuple(text.position.get(axis, 0.0) for axis in axes)
     return Image(
         data=levels[0],
         axes=axes,
@@ -109,6 +116,8 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
         channels=channels,
         series=number,
         all_series=entries if len(entries) > 1 else (),
+        level_positions=(position,) if any(position) else (),
+        details=details,
     )
 
 
@@ -257,8 +266,7 @@ def _record(tiff: tifffile.TiffFile) -> MetadataDict:
             value = root.find(f".//{{*}}CommentAnnotation[@Namespace='{KEY}']/{{*}}Value")
             text = None if value is None else value.text
         elif tiff.is_imagej:
-            info = json.loads((tiff.imagej_metadata or {}).get("Info", ""))
-            text = json.dumps(info[KEY]) if isinstance(info, dict) and KEY in info else None
+            return dict(split_info((tiff.imagej_metadata or {}).get("Info", ""))[0])
         record = None if text is None else json.loads(text)
         return record if isinstance(record, dict) else {}
     return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,15 @@ from napari_tilewise.errors import (
 )
 from napari_tilewise.io.image import KEY, Image
 from napari_tilewise.io.metadata.channels import count_of, from_omero
+from napari_tilewise.io.metadata.details import Details
 from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.network import NEAR, is_of_network, network_error, patient
 from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, checked
+from napari_tilewise.io.readers.zarr_details import (
+    details_of,
+    other_attributes,
+    without_found_windows,
+)
 from napari_tilewise.sizes import plural
 
 if TYPE_CHECKING:
@@ -40,6 +47,22 @@ _OLD_AXES = ("t", "c", "z", "y", "x")  # OME-Zarr 0.1 and 0.2 name none
 
 _V2_METADATA = {".zarray", ".zattrs", ".zmetadata"}
 """Names in the folder of an array of version 2 that are not chunks."""
+
+
+SUFFIXES = (".ome.zarr", ".zarr")
+"""What the name of a Zarr usually ends in."""
+
+
+def stem_of_zarr(location: str) -> str:
+    """Return the name of a Zarr without its folders and suffix.
+
+    Parameters
+    ----------
+    location
+        A path or URL.
+    """
+    name = location.rstrip("/").rpartition("/")[2]
+    return next((name.removesuffix(s) for s in SUFFIXES if name.endswith(s)), name)
 
 
 def is_zarr(path: Path) -> bool:
@@ -136,6 +159,7 @@ def from_array(array: ZarrArray, name: str) -> Image:
         name=name,
         recipe=None,
         format=f"zarr {array.metadata.zarr_format}",
+        details=Details(attributes=other_attributes(_attributes(array))),
     )
 
 
@@ -183,15 +207,24 @@ def _innermost(store: Store) -> Store:
 
 def ome_metadata(group: zarr.Group) -> Metadata:
     """Return a group's OME-Zarr metadata, which 0.5 keeps under one key and 0.4 does not."""
-    attributes = group.attrs.asdict()
+    attributes = _attributes(group)
     ome = attributes.get("ome")
     return ome if isinstance(ome, dict) else attributes
 
 
 def own_metadata(node: zarr.Group | ZarrArray) -> Metadata:
     """Return the record of a Zarr that this package wrote; empty where there is none."""
-    own = node.attrs.asdict().get(KEY)
+    own = _attributes(node).get(KEY)
     return own if isinstance(own, dict) else {}
+
+
+def _attributes(node: zarr.Group | ZarrArray) -> Metadata:
+    """Return the attributes of a group or an array."""
+    try:
+        attributes: Metadata = node.attrs.asdict()
+    except (ValueError, TypeError) as exc:  # they are a list, or a text
+        raise _unreadable(str(node.store_path), "its attributes are not a mapping") from exc
+    return attributes
 
 
 def axis_letters(axes: Sequence[Metadata]) -> tuple[str, ...]:
@@ -233,6 +266,14 @@ def _from_multiscales(group: zarr.Group, multiscale: Metadata, name: str) -> Ima
     metadata = ome_metadata(group)
     version = metadata.get("version") or multiscale.get("version") or "0.4"
     letters = axis_letters(axes)
+    channels = from_omero(metadata, count_of(letters, levels[0].shape))
+    if own and "windows" not in own:
+        channels = without_found_windows(channels)
+    details = details_of(
+        _attributes(group), metadata, multiscale, dict(zip(letters, axes, strict=True))
+    )
+    if details.title == stem_of_zarr(name):
+        details = replace(details, title=None)
     return Image(
         data=levels[0],
         axes=letters,
@@ -245,7 +286,8 @@ def _from_multiscales(group: zarr.Group, multiscale: Metadata, name: str) -> Ima
         format=f"ome-zarr {version}",
         level_scales=scales,
         level_positions=positions,
-        channels=from_omero(metadata, count_of(letters, levels[0].shape)),
+        channels=channels,
+        details=details,
     )
 
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 FEATURES = (
     "axes",
@@ -17,21 +17,36 @@ FEATURES = (
     "labels",
     "pyramid",
     "record",
+    "position",
+    "name",
+    "display windows",
+    "visible channels",
+    "label colours",
+    "axis names",
+    "attributes",
+    "plane times",
+    "annotations",
+    "info text",
 )
 """What a format can hold beside the pixels; the record says how an image was made."""
+
+OF_RUNS = frozenset({"labels", "pyramid", "record"})
+"""The features that say what a result is and how it was made, and do not come from the source."""
+_OF_TIFF = frozenset({"plane times", "annotations", "info text"})
+_OF_ZARR = frozenset({"visible channels", "label colours", "axis names", "attributes"})
 
 _ALL = frozenset(FEATURES)
 
 HOLDS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "OME-Zarr 0.5": _ALL,
-        "OME-Zarr 0.4": _ALL,
-        "OME-TIFF": _ALL,
-        "ImageJ TIFF": _ALL - {"pyramid"},
+        "OME-Zarr 0.5": _ALL - _OF_TIFF,
+        "OME-Zarr 0.4": _ALL - _OF_TIFF,
+        "OME-TIFF": _ALL - _OF_ZARR - {"display windows", "info text"},
+        "ImageJ TIFF": _ALL - _OF_ZARR - {"pyramid", "name", "plane times", "annotations"},
         "NumPy": frozenset({"record"}),
         "PNG": frozenset({"axes", "record"}),
-        "Zarr 3": frozenset({"axes"}),
-        "Zarr 2": frozenset(),
+        "Zarr 3": frozenset({"axes", "attributes"}),
+        "Zarr 2": frozenset({"attributes"}),
         "HDF5": frozenset({"axes", "pixel size", "units"}),
     }
 )
@@ -56,16 +71,28 @@ SAME_FORMAT: Mapping[str, str] = MappingProxyType(
 
 
 def table() -> str:
-    """Return the table of formats as Markdown."""
-    rows = [["format", "written as", *FEATURES]]
+    """Return the table of formats as Markdown: a row for each feature, a column for each format."""
+    rows = [["", *HOLDS]]
+    rows.append(["written as", *(_code(SUFFIXES.get(name, "")) for name in HOLDS)])
     rows += [
-        [
-            name,
-            f"`{SUFFIXES[name]}`" if name in SUFFIXES else "",
-            *("yes" if feature in features else "" for feature in FEATURES),
-        ]
-        for name, features in HOLDS.items()
+        [feature, *("yes" if feature in HOLDS[name] else "" for name in HOLDS)]
+        for feature in FEATURES
     ]
+    return markdown(rows)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows, of which the first is the heading, as a table in Markdown.
+
+    Parameters
+    ----------
+    rows
+        The cells.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"

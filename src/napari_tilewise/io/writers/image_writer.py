@@ -58,7 +58,7 @@ class ImageWriter(ABC):
             image,
             axes=self.axes,
             channels=self.channels,
-            name=_stem(self.path.name) if image.name is None else image.name,
+            name=image.name or image.details.title or _stem(self.path.name),
         )
         self.overwrite = layout.overwrite
         layout = self.check_layout(layout)

@@ -95,11 +95,16 @@ class ImageJWriter(StagedFileWriter):
         return converted(size, unit, self.sizes["x"][1]) or size
 
     def _metadata(self, axes: str, shape: tuple[int, ...], color: bool) -> MetadataDict:
-        upper = axes.upper()
+        upper, details = axes.upper(), self.image.details
         metadata: MetadataDict = {
             "axes": upper.replace("C", "S") if color else upper,
-            "Info": json.dumps({KEY: self.record}),
+            "Info": "\n".join(filter(None, (json.dumps({KEY: self.record}), details.info))),
         }
+        positions = dict(zip(self.axes, self.image.position, strict=True))
+        for axis in "xyz":
+            size, position = self.sizes.get(axis, (1.0, None))[0], positions.get(axis, 0.0)
+            if position and size:
+                metadata[f"{axis}origin"] = 0.0 - position / size  # in pixels
         unit = symbol(self.sizes["x"][1], ascii_only=True)
         if unit is not None:
             metadata["unit"] = unit

@@ -14,7 +14,7 @@ import tifffile
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.metadata.channels import are_samples, to_ome
-from napari_tilewise.io.metadata.units import converted, symbol
+from napari_tilewise.io.metadata.units import converted, symbol, unit_name
 from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
 from napari_tilewise.io.writers.staged_file import StagedFileWriter, reported
 
@@ -177,6 +177,38 @@ class OmeTiffWriter(StagedFileWriter):
         block = block.reshape(-1, *block.shape[-2:])
         return np.ascontiguousarray(np.moveaxis(block, 0, -1)) if color else block[0]
 
+    def _planes(self, color: bool) -> MetadataDict:
+        """Return what is said of each plane: its position, and what its source says of it."""
+        lengths = dict(zip(self.stored_axes, self.levels[0].shape, strict=True))
+        if color:
+            lengths["c"] = 1
+        counts = tuple(lengths.get(axis, 1) for axis in "tcz")
+        source = self.image.details.planes
+        values: MetadataDict = {}
+        if source is not None and source.lengths == counts:
+            values = dict(source.values)
+        positions = dict(zip(self.axes, self.image.position, strict=True))
+        if not any(positions.values()):
+            return values
+        depths = np.indices(counts)[2].ravel()
+        for axis in "xyz":
+            size, unit = self.sizes.get(axis, (1.0, None))
+            position = positions.get(axis, 0.0) + size * (depths if axis == "z" else 0 * depths)
+            if axis not in self.stored_axes or self._is_first(values, axis, positions[axis]):
+                continue
+            values[f"Position{axis.upper()}"] = [float(p) for p in position]
+            values[f"Position{axis.upper()}Unit"] = [symbol(unit) or "pixel"] * len(depths)
+        return values
+
+    def _is_first(self, values: MetadataDict, axis: str, position: float) -> bool:
+        """Return whether planes already have positions, of which the first is the image's."""
+        name = f"Position{axis.upper()}"
+        if name not in values or f"{name}Unit" not in values:
+            return False
+        unit = unit_name(values[f"{name}Unit"][0])
+        first = converted(float(values[name][0]), unit, self.sizes[axis][1])
+        return first is not None and abs(first - position) <= 1e-9 * max(1.0, abs(position))
+
     def _metadata(self) -> MetadataDict:
         color = self._is_color()
         axes = "".join(axis for axis in self.stored_axes if not (axis == "c" and color)).upper()
@@ -186,8 +218,14 @@ class OmeTiffWriter(StagedFileWriter):
             "Name": (self.image.name or "").encode(errors="backslashreplace").decode() or None,
             # The same output has the same bytes whenever it is written.
             "UUID": str(uuid5(NAMESPACE_URL, json.dumps(self.record, sort_keys=True))),
-            "CommentAnnotation": {"Namespace": KEY, "Value": json.dumps(self.record)},
+            **self.image.details.annotations,
         }
+        comments = list(self.image.details.annotations.get("CommentAnnotation", ()))
+        own = {"Namespace": KEY, "Value": json.dumps(self.record)}
+        metadata["CommentAnnotation"] = [own, *comments] if comments else own
+        planes = self._planes(color)
+        if planes:
+            metadata["Plane"] = planes
         for axis, (size, unit) in self.sizes.items():
             if axis in _ATTRIBUTES and (size, unit) != (1.0, None):
                 metadata[_ATTRIBUTES[axis]] = size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from napari_tilewise.errors import InvalidParameter, option
 from napari_tilewise.io.metadata.channels import to_omero
 from napari_tilewise.io.writers import staging as stage
 from napari_tilewise.io.writers.image_writer import ImageWriter
-from napari_tilewise.io.writers.ome_zarr_layout import check_axes, multiscale
+from napari_tilewise.io.writers.ome_zarr_layout import axis_entries, check_axes, multiscale
 from napari_tilewise.io.writers.output_layout import VERSIONS
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from napari_tilewise.io.plain_data import MetadataDict
     from napari_tilewise.io.writers.output_layout import OutputLayout
     from napari_tilewise.io.writers.staging_zarr import StagingZarr
+
+CARRIED = "the source's"
+"""What the record says of display windows that were not found from the pixels."""
 
 
 class OmeZarrWriter(ImageWriter):
@@ -74,7 +78,10 @@ class OmeZarrWriter(ImageWriter):
             metadata = ome_metadata(self.zarr, self._version)
         if self._version == "0.5":
             metadata = {"ome": {"version": "0.5", **metadata}}
-        self.zarr.complete(metadata)
+        if any(channel.window is not None for channel in self.channels):
+            self.note(windows=CARRIED)
+        others = {k: v for k, v in self.image.details.attributes.items() if k not in metadata}
+        self.zarr.complete({**others, **metadata})
         stage.publish(self.staging, self.path, overwrite=self.overwrite)
         self.close()
         return self.path
@@ -95,20 +102,24 @@ def ome_metadata(staged: StagingZarr, version: str) -> MetadataDict:
     levels = range(len(staged.shapes))
     scales = [staged.level_scale(level) for level in levels]
     positions = [staged.level_position(level) for level in levels]
-    pyramid = multiscale(
-        image.name or "", staged.stored_axes, units, scales, positions, average=staged.averages
-    )
+    entries = axis_entries(staged.stored_axes, units, image.details.axes)
+    pyramid = multiscale(image.name or "", entries, scales, positions, average=staged.averages)
     if version == "0.4":
         pyramid["version"] = "0.4"
     metadata: MetadataDict = {"multiscales": [pyramid]}
     is_integer = staged.dtype.kind in "iu"
     if image.labels and is_integer:
-        metadata["image-label"] = {"version": "0.4"} if version == "0.4" else {}
+        own = {"version": "0.4"} if version == "0.4" else {}
+        metadata["image-label"] = {**image.details.label_entries, **own}
     if image.channels:
         limits = np.iinfo(staged.dtype) if is_integer else None
         span = None if limits is None else (float(limits.min), float(limits.max))
-        ranges = [_contrast_range(staged, number) for number in range(len(image.channels))]
-        metadata["omero"] = to_omero(image.channels, ranges, span)
+        channels = [
+            replace(channel, window=channel.window or _contrast_range(staged, number))
+            for number, channel in enumerate(image.channels)
+        ]
+        entries = to_omero(channels, span, image.details.channels)
+        metadata["omero"] = {**image.details.rendering, "channels": entries}
     return metadata
 
 

@@ -8,10 +8,10 @@ from napari_tilewise.axes import kind, parse
 from napari_tilewise.errors import InvalidAxes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from napari_tilewise.io.plain_data import MetadataDict
+    from napari_tilewise.io.plain_data import Metadata, MetadataDict
 
 SUFFIXES = (".ome.zarr", ".zarr")
 """What a destination's name may end in."""
@@ -71,10 +71,37 @@ def storage_rank(axis: str) -> tuple[int, int]:
     return order[kind(axis)], "zyx".find(axis)
 
 
+def axis_entries(
+    axes: Sequence[str], units: Sequence[str | None], declared: Mapping[str, Metadata]
+) -> list[MetadataDict]:
+    """Return OME-Zarr's entries of axes: a name, a type and a unit each.
+
+    Parameters
+    ----------
+    axes
+        One letter per axis, in the order of OME-Zarr.
+    units
+        Unit of each axis.
+    declared
+        The entries of the source by letter, whose names and types stay.
+    """
+    entries: list[MetadataDict] = []
+    for axis, unit in zip(axes, units, strict=True):
+        entry: MetadataDict = {"name": axis}
+        if kind(axis) != "other":
+            entry["type"] = kind(axis)
+        entry |= declared.get(axis, {})
+        if unit is not None and kind(axis) in {"space", "time"}:
+            entry["unit"] = unit
+        entries.append(entry)
+    if len({entry["name"] for entry in entries}) == len(entries):
+        return entries
+    return axis_entries(axes, units, {})
+
+
 def multiscale(
     name: str,
-    axes: tuple[str, ...],
-    units: tuple[str | None, ...],
+    axes: list[MetadataDict],
     scales: list[list[float]],
     positions: list[list[float]],
     *,
@@ -87,9 +114,7 @@ def multiscale(
     name
         Name of the image.
     axes
-        One letter per axis, in the order of OME-Zarr.
-    units
-        Unit of each axis.
+        See `axis_entries`.
     scales
         Size of a pixel along each axis, for every level.
     positions
@@ -97,14 +122,6 @@ def multiscale(
     average
         Whether smaller levels are averages.
     """
-    entries: list[dict[str, str]] = []
-    for axis, unit in zip(axes, units, strict=True):
-        entry = {"name": axis}
-        if kind(axis) != "other":
-            entry["type"] = kind(axis)
-        if unit is not None and kind(axis) in {"space", "time"}:
-            entry["unit"] = unit
-        entries.append(entry)
     datasets = []
     for level, (scale, position) in enumerate(zip(scales, positions, strict=True)):
         transformations: list[dict[str, object]] = [{"type": "scale", "scale": scale}]
@@ -114,7 +131,7 @@ def multiscale(
     rule = "the mean of 2 x 2 pixels" if average else "the top left of 2 x 2 pixels"
     return {
         "name": name,
-        "axes": entries,
+        "axes": axes,
         "datasets": datasets,
         "type": "mean" if average else "nearest",
         "metadata": {

@@ -100,7 +100,7 @@ class SmallZarr(StagingZarr):
             (self.staging / "zarr.json").write_text(json.dumps(group), encoding="utf-8")
 
     def _write_level(self, folder: Path, level: MemoryLevel) -> None:
-        document = _level_document(level.shape, level.chunks, level.dtype, self.stored_axes)
+        document = _level_document(level.shape, level.chunks, level.dtype, self.axis_names)
         folder.mkdir()
         (folder / "zarr.json").write_bytes(document)
         grid = Grid(level.shape, level.chunks)

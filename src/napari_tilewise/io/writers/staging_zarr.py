@@ -20,7 +20,7 @@ from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, Tile
 from napari_tilewise.grid import Grid, LazySequence, extent
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.plain_data import plain_mapping
-from napari_tilewise.io.writers.ome_zarr_layout import default_chunks, storage_rank
+from napari_tilewise.io.writers.ome_zarr_layout import axis_entries, default_chunks, storage_rank
 from napari_tilewise.io.writers.partial_output import OWNER, claim, is_whole, owner, release
 from napari_tilewise.io.writers.pyramid import halve, level_shapes
 from napari_tilewise.io.writers.staging import new_staging
@@ -95,6 +95,13 @@ class StagingZarr:
     def record(self) -> dict[str, Plain]:
         """The record of how the image is made, as plain data."""
         return {**self._record, "complete": True}
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """The names of the axes in the file, in the order in which they are stored."""
+        units = self.in_stored_order(self.image.pixel_units)
+        entries = axis_entries(self.stored_axes, units, self.image.details.axes)
+        return tuple(str(entry["name"]) for entry in entries)
 
     @property
     def averages(self) -> bool:
@@ -344,7 +351,7 @@ class StagingZarr:
             )
         shards = self._shards_of(chunks, shape)
         layout = (shape, chunks, shards)
-        return create_level(self.group, str(level), layout, self.dtype, self.stored_axes)
+        return create_level(self.group, str(level), layout, self.dtype, self.axis_names)
 
     def _chunks_of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the chunks of a level, in the order in which the axes are stored."""

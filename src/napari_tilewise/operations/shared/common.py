@@ -37,9 +37,13 @@ class AnyCase(ChoiceSpec):
         return super()._check(name, value, ndim)
 
 
+_FARTHEST = 2.0**53
+"""Pixels beyond every image."""
+
+
 def gaussian_radius(sigma: float, truncate: float = 4.0) -> int:
     """Return the reach of `scipy.ndimage.gaussian_filter`'s kernel in pixels."""
-    return int(float(truncate) * float(sigma) + 0.5)
+    return int(min(float(truncate) * float(sigma) + 0.5, _FARTHEST))
 
 
 def as_float(call: Call) -> DTypeLike:

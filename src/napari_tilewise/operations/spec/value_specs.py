@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.errors import InvalidParameter, InvalidParameterType
+from napari_tilewise.errors import InvalidParameter, InvalidParameterType, TilewiseError
 
 if TYPE_CHECKING:
     from napari_tilewise.types import Value
@@ -58,7 +58,13 @@ class Spec:
             if self.optional:
                 return None
             raise InvalidParameterType(f"{name}=None: expected {self.describe()}.")
-        return self._check(name, value, ndim)
+        try:
+            return self._check(name, value, ndim)
+        except TilewiseError:
+            raise
+        except (TypeError, ValueError, OverflowError, AttributeError, IndexError) as error:
+            # What Python or NumPy says of a value of no use: lists of unequal lengths, infinities.
+            raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.") from error
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         raise NotImplementedError

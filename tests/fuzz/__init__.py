@@ -1,0 +1,1 @@
+"""Seeded mutations of valid input through every door: files, recipes, records, journals, ..."""
