@@ -79,7 +79,9 @@ class Blocks:
             for span, n in zip(region, shape, strict=True)
         )
 
-    def block(self, tile: Region, region: Region | None, position: Position) -> Block:
+    def block(
+        self, tile: Region, region: Region | None, position: Position, *, copies: bool = True
+    ) -> Block:
         """Return a tile with the pixels of a region.
 
         Parameters
@@ -90,13 +92,15 @@ class Blocks:
             The tile with its surroundings; None: no pixels are read.
         position
             Where the tile is in the grid.
+        copies
+            Whether the function may change and keep the pixels; else they may be the source's own.
         """
         if region is None:
             empty = np.empty((0,) * len(self.call.shape), self.source.dtype)
             return Block(empty, {}, tile, tile, self.grid, position)
-        data = self._fetch(self.source, self._in_source(region, self.source))
+        data = self._fetch(self.source, self._in_source(region, self.source), copies=copies)
         images = {
-            name: self._fetch(image, self._in_source(region, image))
+            name: self._fetch(image, self._in_source(region, image), copies=copies)
             for name, image in self.aligned.items()
         }
         return Block(data, images, tile, region, self.grid, position)
@@ -146,12 +150,14 @@ class Blocks:
         # An aligned image with channels behind the spatial axes, such as an RGB intensity image.
         return (*region, *(slice(0, n) for n in source.shape[len(region) :]))
 
-    def _fetch(self, source: Source, region: Region) -> np.ndarray:
-        """Return pixels that a function may keep and write to: contiguous, and never the input."""
+    def _fetch(self, source: Source, region: Region, *, copies: bool = True) -> np.ndarray:
+        """Return contiguous pixels: a function may keep and change them, unless it only reads."""
         inside = all(
             s.start >= 0 and s.stop <= n for s, n in zip(region, source.shape, strict=True)
         )
         pixels = source.read(region) if inside else read_wrapped(source, region)
+        if not copies:
+            return np.ascontiguousarray(pixels)
         if pixels.flags.c_contiguous and pixels.flags.owndata and pixels.flags.writeable:
             return pixels
         return np.array(pixels, order="C")

@@ -181,7 +181,8 @@ class Node:
         return clip(region, self.call.spatial_shape)
 
     def _compute(self, final: Tiles, tile: Region, position: tuple[int, ...]) -> np.ndarray:
-        block = self.plane.blocks.block(tile, self._region_of(final, tile), position)
+        region, copies = self._region_of(final, tile), not final.only_reads
+        block = self.plane.blocks.block(tile, region, position, copies=copies)
         result: np.ndarray = self.plane.guard(lambda: final.compute(block), tile)
         if final.source is None and not final.on_grid:
             result = result[self._with_channel(block.core)]

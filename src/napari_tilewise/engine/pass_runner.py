@@ -445,7 +445,8 @@ class PassRunner:
         if reduction.image is None:
             grid = self.plane.grid
             tile = grid.region(position) if regions is None else regions[position[0]]
-            block = blocks.block(tile, blocks.grown(tile, halo, None), position)
+            region, copies = blocks.grown(tile, halo, None), not reduction.only_reads
+            block = blocks.block(tile, region, position, copies=copies)
         else:
             grid, block_of = blocks.look_at(reduction.image)
             tile = grid.region(position) if regions is None else regions[position[0]]

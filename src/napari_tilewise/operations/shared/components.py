@@ -277,18 +277,25 @@ class Joined:
     def components(self) -> Components:
         """Return the whole image's components."""
         first = np.concatenate([np.zeros(1, np.int64), *self._first])
-        pairs = np.concatenate([np.zeros((2, 0), np.int64), *self._pairs], axis=1)
-        graph = coo_array(
-            (np.ones(pairs.shape[1], np.int8), (pairs[0], pairs[1])),
-            shape=(self.total + 1, self.total + 1),
-        )
-        count, group = connected_components(graph, directed=False)
+        count, group = self._groups()
         begins = np.full(count, np.iinfo(np.int64).max)
         np.minimum.at(begins, group, first)
         begins[group[0]] = -1  # the background is number 0
         ids = np.empty(count, np.int64)
         ids[np.argsort(begins, kind="stable")] = np.arange(count)
         return Components(self.offsets, ids[group], count - 1, self._join_measures(ids[group]))
+
+    def _groups(self) -> tuple[int, np.ndarray]:
+        """Return how many components there are, the background included, and that of each piece."""
+        if not self._pairs:  # such as of an image of one tile
+            return self.total + 1, np.arange(self.total + 1)
+        pairs = np.concatenate(self._pairs, axis=1)
+        graph = coo_array(
+            (np.ones(pairs.shape[1], np.int8), (pairs[0], pairs[1])),
+            shape=(self.total + 1, self.total + 1),
+        )
+        count, group = connected_components(graph, directed=False)
+        return int(count), group
 
     def _join_measures(self, ids: np.ndarray) -> dict[str, np.ndarray]:
         joined = {}

@@ -72,6 +72,7 @@ def extremes(call: Call, *, finite: bool = False) -> Passes[tuple[Any, Any]]:
         of,
         merge,
         in_groups=True,
+        only_reads=True,
         description="smallest and largest value",
         share=None if finite or call.channel_axis is not None or call.dtype == bool else "range",
     )

@@ -63,6 +63,7 @@ def gather_range(call: Call, pixels: Pixels = pixels_of) -> Passes[tuple[Any, An
         of=of,
         merge=join_ranges,
         in_groups=True,
+        only_reads=True,
         description="range of the image",
         share="range" if pixels is pixels_of and call.channel_axis is None else None,
     )
@@ -110,6 +111,7 @@ def gather_histogram(call: Call, bins: int, pixels: Pixels = pixels_of) -> Passe
         of=lambda block: np.histogram(pixels(block), bins=bins, range=(low, high))[0],
         merge=np.add,
         in_groups=True,
+        only_reads=True,
         description="histogram",
         share=("histogram", bins, low, high) if pixels is pixels_of else None,
     )
@@ -128,6 +130,7 @@ def _gather_levels(call: Call, pixels: Pixels) -> Passes[Histogram]:
         of=of,
         merge=lambda a, b: np.add(a, b, out=a),
         in_groups=True,
+        only_reads=True,
         description="histogram",
         share="levels" if pixels is pixels_of else None,
         form="levels",
@@ -183,6 +186,7 @@ def gather_sum(call: Call) -> Passes[int]:
         of=lambda block: int(block.data[block.core].sum(dtype=wide)),
         merge=lambda a, b: a + b,
         in_groups=True,
+        only_reads=True,
         description="sum",
     )
     return total

@@ -266,7 +266,7 @@ class AsStep:
     """How an operation differs as a step of a recipe, or in a form."""
 
     apply: Callable[[np.ndarray, Any], np.ndarray] | None = None
-    """Makes an image from the input's pixels and the result (thresholds)."""
+    """Makes an image from the input's pixels and the result (thresholds); it only reads them."""
     output: Output = Output.MASK
     """What `apply` makes."""
     text: str = "{call}"
@@ -565,7 +565,11 @@ class Operation:
         def plan(call: Call) -> Plan:
             inner = yield from self.plan(call)
             if isinstance(inner, Value):
-                return Tiles(lambda block: apply(block.data, inner.value), scalar=inner.value)
+                return Tiles(
+                    lambda block: apply(block.data, inner.value),
+                    scalar=inner.value,
+                    only_reads=True,
+                )
             tiles = tiles_of(inner, self.name)
             return replace(tiles, compute=lambda block: apply(block.data, tiles.compute(block)))
 

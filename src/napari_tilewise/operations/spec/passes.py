@@ -72,6 +72,9 @@ class Reduce:
     """Applied to the merged contributions before the plan receives them."""
     description: str = "statistics"
     """What is computed, in words, for progress."""
+    only_reads: bool = False
+    """Whether `of` neither changes the block's pixels nor keeps any: it may get the source's own,
+    uncopied."""
     share: Hashable = None
     """A name for what is computed from the image's pixels and nothing else, no further image: all
     operations that name it so get the same result; None: nobody else's."""
@@ -122,6 +125,9 @@ class Tiles:
     """The dtype, where the pixels decided it; None: the declared one."""
     on_grid: bool = False
     """Whether `compute` must see the very tiles of the passes before (connected pieces)."""
+    only_reads: bool = False
+    """Whether `compute` neither changes the block's pixels nor returns or keeps any of them: it may
+    get the source's own, uncopied."""
     scalar: Any = None
     """A number that earlier passes computed and a record states, such as a threshold."""
 
