@@ -87,6 +87,33 @@ def test_local_thresholds(dtype: str, instruction_set: str) -> None:
     assert not kernel.accepts(image, window_size=4)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_bins_of_equal_width(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([14, len(dtype)])
+    kernel = KERNELS["numpy.histogram"]
+    for trial in range(40):
+        bins = int(rng.choice([1, 2, 10, 255, 256, 1000]))
+        scale = 10.0 ** int(rng.integers(-30, 30))
+        image = (rng.normal(size=shape_of(rng, 2, 300)) * scale).astype(dtype)
+        low, high = image.min() - image.dtype.type(scale), image.max()
+        if trial % 2:  # many values upon the edges of bins, and beside them
+            edges = np.histogram_bin_edges(image, bins, (low, high))
+            ends = np.array([-np.inf, np.inf], dtype)
+            image = np.nextafter(rng.choice(edges, image.shape), rng.choice(ends, image.shape))
+        if trial % 3 == 0:
+            image.flat[:: int(rng.integers(2, 50))] = rng.choice([-0.0, np.nan, np.inf, -np.inf])
+            low, high = low + (high - low) / 4, high - (high - low) / 5
+        image = strided(rng, image)
+        assert kernel.accepts(image, bins=bins, range=(low, high))
+        expected = np.histogram(image, bins=bins, range=(low, high))
+        for actual, other in zip(kernel.run(image, bins, (low, high)), expected, strict=True):
+            equal(actual, other)
+    for ends in ((0.0, np.nan), (1.0, 1.0), (-np.inf, 1.0), (np.finfo(dtype).min, np.finfo(dtype).max)):
+        assert not kernel.accepts(image, bins=10, range=tuple(map(image.dtype.type, ends)))
+    assert not kernel.accepts(image, bins=10, range=(0, 1))
+    assert not kernel.accepts(np.zeros((3, 4), int), bins=10, range=(0, 1))
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_counts_and_tables(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([4, len(dtype)])

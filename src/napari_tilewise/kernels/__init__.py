@@ -50,6 +50,7 @@ _STANDS_FOR = {
         "skimage.filters.sobel_h",
         "skimage.filters.sobel_v",
     ),
+    "equal_bins": ("numpy.histogram",),
     "extrema_plateaus": (
         "skimage.morphology.local_maxima",
         "skimage.morphology.local_minima",

@@ -10,6 +10,7 @@ from napari_tilewise.operations.exposure.clahe import LOOK_UP, clahe_dtype, clah
 from napari_tilewise.operations.exposure.intensity_histogram import cumulative
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.histograms import (
+    BINNING,
     COUNTING,
     gather_histogram,
     gather_range,
@@ -146,7 +147,7 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=as_float),
         plan_of=_equalize_plan,
-        adapter=Adapter(kernels=(COUNTING, LOOK_UP)),
+        adapter=Adapter(kernels=(BINNING, COUNTING, LOOK_UP)),
         limits=Limits(finite=True),
         cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
     ),

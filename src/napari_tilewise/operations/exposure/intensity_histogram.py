@@ -14,6 +14,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.common import as_float_type
 from napari_tilewise.operations.shared.histograms import (
+    BINNING,
     COUNTING,
     MOST_BINS,
     Histogram,
@@ -213,7 +214,7 @@ OPERATIONS = (
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         specs={"nbins": BINS},
         plan_of=_cumulative_plan,
-        adapter=Adapter(kernels=(COUNTING,)),
+        adapter=Adapter(kernels=(BINNING, COUNTING)),
         limits=Limits(finite=True),
         cost=Cost(memory=6.0),
     ),

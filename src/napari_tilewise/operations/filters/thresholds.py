@@ -18,6 +18,7 @@ from napari_tilewise.errors import InvalidImage, InvalidParameterType
 from napari_tilewise.operations.filters.li import li_dtype, li_plan
 from napari_tilewise.operations.shared.global_numbers import extremes, largest_cut
 from napari_tilewise.operations.shared.histograms import (
+    BINNING,
     COUNTING,
     Histogram,
     gather_histogram,
@@ -269,7 +270,7 @@ def _threshold(
         family=families.THRESHOLDS,
         kind=Kind.STATISTIC,
         specs={"nbins": NBINS, **(specs or {})},
-        adapter=Adapter(kernels=(COUNTING,)),
+        adapter=Adapter(kernels=(BINNING, COUNTING)),
         result=result,
         plan_of=plan_of,
         step=step,
@@ -321,7 +322,7 @@ OPERATIONS = (
         },
         limits=Limits(dtypes="uif"),
         plan_of=li_plan,
-        adapter=Adapter(kernels=(COUNTING,)),
+        adapter=Adapter(kernels=(BINNING, COUNTING)),
         cost=Cost(largest_region=largest_cut, memory=5.0),
         step=MASK_ABOVE,
         note=ROUNDING + " A function as initial_guess receives all pixels of the image at once.",
