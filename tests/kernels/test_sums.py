@@ -108,7 +108,12 @@ def test_bins_of_equal_width(dtype: str, instruction_set: str) -> None:
         expected = np.histogram(image, bins=bins, range=(low, high))
         for actual, other in zip(kernel.run(image, bins, (low, high)), expected, strict=True):
             equal(actual, other)
-    for ends in ((0.0, np.nan), (1.0, 1.0), (-np.inf, 1.0), (np.finfo(dtype).min, np.finfo(dtype).max)):
+    for ends in (
+        (0.0, np.nan),
+        (1.0, 1.0),
+        (-np.inf, 1.0),
+        (np.finfo(dtype).min, np.finfo(dtype).max),
+    ):
         assert not kernel.accepts(image, bins=10, range=tuple(map(image.dtype.type, ends)))
     assert not kernel.accepts(image, bins=10, range=(0, 1))
     assert not kernel.accepts(np.zeros((3, 4), int), bins=10, range=(0, 1))

@@ -242,7 +242,8 @@ def _failure(error: BaseException, status: str) -> tuple[ItemRow, str]:
 def _run_or_skip(task: ItemTask) -> tuple[ItemRow, Value]:
     """Return the entries of the row of an item that is done or skipped, and its result."""
     task.item.check()
-    key = item_key(task)
+    source_fingerprint = fingerprint(task.item.source)
+    key = item_key(task, source_fingerprint)
     previous = task.previous
     if previous is not None and task.batch.existing != OVERWRITE and _is_done(task, key, previous):
         skipped: ItemRow = {"status": SKIPPED}
@@ -256,20 +257,22 @@ def _run_or_skip(task: ItemTask) -> tuple[ItemRow, Value]:
     if isinstance(recipe, BatchFunction):
         entries, value = _call(task, recipe)
     else:
-        entries, value = _run(task, recipe)
+        entries, value = _run(task, recipe, source_fingerprint)
     return {"key": key, **entries}, value
 
 
-def item_key(task: ItemTask) -> str:
+def item_key(task: ItemTask, source_fingerprint: str) -> str:
     """Return a digest that changes when an item's result would: its pixels, or the task.
 
     Parameters
     ----------
     task
         The item's task.
+    source_fingerprint
+        The fingerprint of the item's source.
     """
     item = task.item
-    parts: tuple[Any, ...] = (task.key, fingerprint(item.source), item.parts, item.axes)
+    parts: tuple[Any, ...] = (task.key, source_fingerprint, item.parts, item.axes)
     own = {name for name, image in task.batch.inputs.items() if is_template(image)}
     if own:
         parts += ({name: fingerprint(task.inputs[name]) for name in sorted(own)},)
@@ -335,7 +338,7 @@ def _relative(task: ItemTask, path: Path) -> str:
 # -- recipes ---------------------------------------------------------------------------------------
 
 
-def _run(task: ItemTask, recipe: Recipe) -> tuple[ItemRow, Value]:
+def _run(task: ItemTask, recipe: Recipe, source_fingerprint: str) -> tuple[ItemRow, Value]:
     destination = _destination(task, recipe.output)
     resources, source = task.resources, task.item.open()
     options: dict[str, Any] = {"inputs": task.inputs, "spatial": task.batch.spatial}
@@ -345,7 +348,8 @@ def _run(task: ItemTask, recipe: Recipe) -> tuple[ItemRow, Value]:
     if destination is None:
         return _compute(recipe, source, options, is_row_only=task.target is not None)
     # Small items are recomputed faster than a checkpoint of their tiles is written.
-    small = _run_small(task, recipe, source, destination)
+    is_item = source is task.item.source  # not a part of it, or with other axes
+    small = _run_small(task, recipe, source, destination, source_fingerprint if is_item else None)
     if small is not None:
         entries: ItemRow = {
             "output": _relative(task, small.path),
@@ -374,7 +378,11 @@ def _with_objects(entries: ItemRow, objects: int | None) -> ItemRow:
 
 
 def _run_small(
-    task: ItemTask, recipe: Recipe, source: object, destination: Path
+    task: ItemTask,
+    recipe: Recipe,
+    source: object,
+    destination: Path,
+    source_fingerprint: str | None,
 ) -> SmallResult | None:
     """Run a recipe on an item of one tile; None where the item is larger."""
     resources, batch = task.resources, task.batch
@@ -384,7 +392,7 @@ def _run_small(
         destination,
     )  # fmt: skip
     output = OutputRequest(destination, overwrite=_overwrite(task), **batch.writing)
-    return run_small(request, output)
+    return run_small(request, output, source_fingerprint)
 
 
 def _recorded_scalars(path: Path) -> TableRow:

@@ -7,9 +7,11 @@ step begins: the peak is the largest step, not their sum.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +89,13 @@ class Budget:
 
 def resident() -> int:
     """Return the resident memory of this process now, in bytes."""
-    return int(psutil.Process().memory_info().rss)
+    return int(_process(os.getpid()).memory_info().rss)
+
+
+@lru_cache(maxsize=1)
+def _process(pid: int) -> psutil.Process:
+    """Return this process: to look it up takes longer than to ask it."""
+    return psutil.Process(pid)
 
 
 def peak_resident() -> int:

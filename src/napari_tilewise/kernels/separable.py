@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ def symmetry(weights: np.ndarray) -> int:
     return -1 if np.all(np.abs(high + low) <= _EPSILON) else 0
 
 
+@lru_cache(maxsize=64)
 def gaussian_weights(sigma: float, order: int, truncate: float) -> np.ndarray:
     """Return the weights of `scipy.ndimage.gaussian_filter1d`, in the order of correlation.
 
@@ -57,6 +59,11 @@ def gaussian_weights(sigma: float, order: int, truncate: float) -> np.ndarray:
         Of the derivative.
     truncate
         Radius in standard deviations.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same at every call, read-only.
     """
     radius = int(float(truncate) * float(sigma) + 0.5)
     impulse = np.zeros(2 * radius + 1)
@@ -64,7 +71,9 @@ def gaussian_weights(sigma: float, order: int, truncate: float) -> np.ndarray:
     answer: np.ndarray = gaussian_filter1d(
         impulse, sigma, order=order, truncate=truncate, mode="constant"
     )
-    return answer[::-1].copy()
+    weights = answer[::-1].copy()
+    weights.flags.writeable = False
+    return weights
 
 
 class Border(NamedTuple):

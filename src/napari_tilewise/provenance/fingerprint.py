@@ -101,9 +101,8 @@ def source_location(source: object) -> str | None:
     if not isinstance(source, (str, os.PathLike)):
         return None
     text = str(os.fspath(source))
-    url = urlsplit(text)
-    if url.scheme == "file":
-        return str(Path(unquote(url.path)).absolute())
+    if text.startswith("file:"):
+        return str(Path(unquote(urlsplit(text).path)).absolute())
     return text if "://" in text else os.path.abspath(home_path(text))
 
 

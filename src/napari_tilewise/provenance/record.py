@@ -50,6 +50,8 @@ class RunSources:
     """The axes that the recipe runs over; None: not specified."""
     name: str | None = None
     """The user's name of a source that is an array, such as a layer's name."""
+    fingerprint: str | None = None
+    """The source's fingerprint, where the caller has just taken it."""
 
 
 def record(
@@ -95,7 +97,11 @@ def record(
     if functions:
         entries["functions"] = functions
     name = {} if sources.name is None else {"name": sources.name}
-    entries["source"] = describe(sources.source) | name
+    if sources.fingerprint is None:
+        entries["source"] = describe(sources.source) | name
+    else:
+        source = describe_source(sources.source, output_path=output_path, fingerprints=False)
+        entries["source"] = source | {"fingerprint": sources.fingerprint} | name
     entries["inputs"] = {key: describe(image) for key, image in sources.inputs.items()}
     axes = {"axes": sources.axes, "spatial": sources.spatial}
     entries["run"] = {key: to_plain(value) for key, value in axes.items() if value}

@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from numbers import Number
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -283,7 +284,7 @@ class RunJob:
         """What is written: into a file of values, a threshold itself instead of its mask."""
         operation = self.plan.recipe.steps[max(self.plan.pipeline.stacks)].op
         has_mask = operation.step.apply is not None and not operation.output.is_image
-        is_file_of_values = local_path(self.output.path).suffix.lower() in VALUES
+        is_file_of_values = PurePath(self.output.path).suffix.lower() in VALUES
         return operation.output if has_mask and is_file_of_values else self.plan.last.part.output
 
     def _write_image(self, history: Metadata, checkpoint: Checkpoint | None) -> Path:

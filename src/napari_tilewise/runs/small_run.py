@@ -60,7 +60,9 @@ class SmallResult(NamedTuple):
     """Number of objects, where the output is labels, a table or points."""
 
 
-def run_small(request: RunRequest, output: OutputRequest) -> SmallResult | None:
+def run_small(
+    request: RunRequest, output: OutputRequest, source_fingerprint: str | None = None
+) -> SmallResult | None:
     """Run a recipe on an image of one tile; None where the run is one for `run`.
 
     Parameters
@@ -69,6 +71,8 @@ def run_small(request: RunRequest, output: OutputRequest) -> SmallResult | None:
         The recipe, its source and the resources.
     output
         Where the output goes.
+    source_fingerprint
+        The source's fingerprint, where the caller has just taken it.
 
     Raises
     ------
@@ -85,7 +89,8 @@ def run_small(request: RunRequest, output: OutputRequest) -> SmallResult | None:
         image = open_image(source)
         if prod(image.data.shape) > LARGEST or hasattr(image.data, "__dask_graph__"):
             return None
-        sources = RunSources(source, {}, request.axes.names, request.axes.spatial)
+        axes = request.axes
+        sources = RunSources(source, {}, axes.names, axes.spatial, fingerprint=source_fingerprint)
         history = record(recipe, sources, output=output.path)
         if "not_repeatable" in history or "functions" in history:
             return None  # no text tells its plan from another recipe's

@@ -43,7 +43,9 @@ def home_path(text: str | os.PathLike[str]) -> Path:
     text
         A path; ``~name`` is a name like any other.
     """
-    path = Path(text)
+    path = text if isinstance(text, Path) else Path(text)
+    if "~" not in os.fspath(text):
+        return path
     return path.expanduser() if path.parts[:1] == ("~",) else path
 
 

@@ -32,6 +32,7 @@ from napari_tilewise.io.readers.checked_arrays import (
 )
 from napari_tilewise.io.readers.library_messages import library_messages
 from napari_tilewise.io.readers.tiff_details import read_text, split_info
+from napari_tilewise.io.readers.tiff_header import is_one_plain_page
 from napari_tilewise.io.readers.tiff_integrity import check_end, check_planes, file_names
 from napari_tilewise.io.readers.tiff_samples import (
     InvertedPixels,
@@ -134,6 +135,8 @@ def contents_of_tiff(path: Path) -> tuple[tuple[SeriesEntry, ...], frozenset[str
     SourceUnreadable
         When it is damaged.
     """
+    if is_one_plain_page(path):
+        return (), frozenset()
     try:
         with library_messages(str(path), warn=False), tifffile.TiffFile(path) as tiff:
             if tiff.is_ome and tiff.ome_metadata:

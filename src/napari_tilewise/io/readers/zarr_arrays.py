@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import suppress
 from dataclasses import replace
@@ -67,7 +68,7 @@ def stem_of_zarr(location: str) -> str:
 
 def is_zarr(path: Path) -> bool:
     """Return whether a folder holds a Zarr array or group."""
-    return any((path / marker).is_file() for marker in MARKERS)
+    return os.path.isdir(path) and any((path / marker).is_file() for marker in MARKERS)
 
 
 def open_node(location: str) -> zarr.Group | ZarrArray:

@@ -6,6 +6,7 @@ small image does; the bytes on disk are the same.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from functools import lru_cache
@@ -94,15 +95,17 @@ class SmallZarr(StagingZarr):
         """
         self.check_in_place()
         with writing(self.path):
+            staging = str(self.staging)
             for number, level in enumerate(self.levels):
-                self._write_level(self.staging / str(number), level)
+                self._write_level(os.path.join(staging, str(number)), level)
             group = {"attributes": {**attributes, KEY: self.record}, **_GROUP}
-            (self.staging / "zarr.json").write_text(json.dumps(group), encoding="utf-8")
+            _write(os.path.join(staging, "zarr.json"), json.dumps(group).encode())
 
-    def _write_level(self, folder: Path, level: MemoryLevel) -> None:
+    def _write_level(self, folder: str, level: MemoryLevel) -> None:
         document = _level_document(level.shape, level.chunks, level.dtype, self.axis_names)
-        folder.mkdir()
-        (folder / "zarr.json").write_bytes(document)
+        os.mkdir(folder)
+        _write(os.path.join(folder, "zarr.json"), document)
+        folders = set[str]()
         grid = Grid(level.shape, level.chunks)
         codec = Zstd(level=COMPRESSION.level, checksum=COMPRESSION.checksum)
         for position in grid.positions():
@@ -113,9 +116,19 @@ class SmallZarr(StagingZarr):
             block = np.ascontiguousarray(block, level.dtype.newbyteorder("<"))
             if not block.view(np.uint8).any():  # an absent chunk is one of zeros
                 continue
-            path = folder.joinpath("c", *map(str, position))
-            os.makedirs(path.parent, exist_ok=True)
-            path.write_bytes(codec.encode(block))
+            names = ("c", *map(str, position))
+            for depth in range(1, len(names)):
+                parent = os.path.join(folder, *names[:depth])
+                if parent not in folders:
+                    os.mkdir(parent)
+                    folders.add(parent)
+            _write(os.path.join(folder, *names), codec.encode(block))
+
+
+def _write(path: str, content: bytes) -> None:
+    with open(path, "xb", buffering=0) as file:
+        if file.write(content) != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @lru_cache(maxsize=64)

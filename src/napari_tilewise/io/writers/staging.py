@@ -33,9 +33,8 @@ def local_path(destination: object) -> Path:
             f"A destination of type {type(destination).__name__} cannot be written; give a path."
         )
     text = str(os.fspath(destination))
-    url = urlsplit(text)
-    if url.scheme == "file":
-        text = unquote(url.path)
+    if text.startswith("file:"):
+        text = unquote(urlsplit(text).path)
     elif "://" in text:
         raise DestinationUnwritable(
             f"{text!r} is a URL, and only local folders can be written; "
@@ -43,7 +42,9 @@ def local_path(destination: object) -> Path:
         )
     # Links in the parents are followed, the last name is not: a link is replaced, not its target.
     path = home_path(text)
-    return path.parent.resolve() / path.name if path.name not in {"", ".."} else path.resolve()
+    if path.name in {"", ".."}:
+        return path.resolve()
+    return Path(os.path.realpath(path.parent), path.name)
 
 
 def same_location(a: object, b: object) -> bool:
@@ -69,7 +70,9 @@ def _location(source: object) -> Path | None:
         text = str(os.fspath(source))
         if "://" in text and not text.startswith("file://"):
             return None
-        return local_path(text if "://" in text else file_of(text)).resolve()
+        if "://" in text:
+            return local_path(text).resolve()
+        return Path(os.path.realpath(file_of(text)))
     root = getattr(getattr(source, "store", None), "root", None)  # a Zarr array's
     if isinstance(root, (str, os.PathLike)):
         return (Path(root) / str(getattr(source, "path", ""))).resolve()
