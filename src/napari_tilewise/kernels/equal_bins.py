@@ -18,10 +18,8 @@ _MOST_BINS = 2**20
 """Bins of which four tables still are in the processor's cache, or near it."""
 
 
-def _exact_for_histogram(
-    a: np.ndarray, bins: Any = 10, range: Sequence[Any] | None = None, **others: Any
-) -> bool:
-    if others or a.dtype not in _FLOATS or range is None or type(bins) is not int:
+def _exact_for_histogram(a: np.ndarray, bins: Any = 10, range: Sequence[Any] | None = None) -> bool:
+    if a.dtype not in _FLOATS or range is None or type(bins) is not int:
         return False
     ends = [np.asarray(end) for end in range]
     if any(end.ndim or end.dtype != a.dtype or not np.isfinite(end) for end in ends):
@@ -32,7 +30,7 @@ def _exact_for_histogram(
 
 
 def histogram(
-    a: np.ndarray, bins: int = 10, range: Sequence[Any] = (0.0, 1.0)
+    a: np.ndarray, bins: int = 10, range: Sequence[Any] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Count pixels in bins of equal width, as `numpy.histogram` does.
 
@@ -41,8 +39,10 @@ def histogram(
     a
         float32 or float64, of any shape.
     bins, range
-        As there; the ends of the range are of the image's data type.
+        As there; a range is given, and its ends are of the image's data type.
     """
+    if range is None:
+        raise ValueError("This kernel needs a range: ask Kernel.accepts before calling one.")
     low, high = range
     edges = contiguous(np.histogram_bin_edges(np.empty(0, a.dtype), bins, (low, high)))
     counts = np.zeros(bins, np.int64)
