@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Recipe
     from napari_tilewise.runs.convert import convert
+    from napari_tilewise.runs.label_table import label_table
     from napari_tilewise.runs.plan import plan
     from napari_tilewise.runs.run import run
 
@@ -32,6 +33,7 @@ _HOMES = {
     "convert": ("runs.convert", "convert"),
     "info": ("io.info", "image_info"),
     "items": ("batches.items", "items_of"),
+    "label_table": ("runs.label_table", "label_table"),
     "open": ("io.readers.open_image", "open_image"),
     "operation": ("functions", "operation"),
     "plan": ("runs.plan", "plan"),
@@ -50,6 +52,7 @@ __all__ = [
     "convert",
     "info",
     "items",
+    "label_table",
     "open",
     "operation",
     "plan",

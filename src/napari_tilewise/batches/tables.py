@@ -99,6 +99,20 @@ class Table:
 
         return replaced_file(path, ".parquet", overwrite, write)
 
+    def to_pandas(self) -> Any:
+        """Return the table as a pandas DataFrame, in memory.
+
+        Raises
+        ------
+        MissingExtra
+            When pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtra("A DataFrame needs pandas: pip install pandas.") from error
+        return pandas.DataFrame(list(self), columns=list(self.columns))
+
     def _kinds(self) -> dict[str, set[type]]:
         """Return the types of the values in each column."""
         kinds: dict[str, set[type]] = {}

@@ -17,6 +17,7 @@ from zarr.storage import MemoryStore
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.network import is_of_network, network_error, patiently
 from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
+from napari_tilewise.io.tables.anndata_groups import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,7 +116,7 @@ def of_folder(root: Path) -> Iterator[object]:
 def walk(root: Path, below: str, most: int) -> Iterator[tuple[str, int, int]]:
     """Yield files with size and time, and folders (``name/``) with their numbers of entries.
 
-    Of a folder with more than `most` entries, evenly spaced ones are listed; the folders in it
+    Tables beside the pixels of a Zarr are left out. Of a folder with more than `most` entries, evenly spaced ones are listed; the folders in it
     share the remainder of `most`.
 
     Parameters
@@ -135,6 +136,8 @@ def walk(root: Path, below: str, most: int) -> Iterator[tuple[str, int, int]]:
     """
     with os.scandir(root / below) as entries:
         listed = sorted((e for e in entries if not _is_litter(e.name)), key=lambda e: e.name)
+    if not below and any(entry.name in _METADATA for entry in listed):
+        listed = [entry for entry in listed if entry.name != TABLES]  # measured of the pixels
     yield below or "/", len(listed), 0
     if len(listed) > most:
         metadata = [entry for entry in listed if entry.name in _METADATA]

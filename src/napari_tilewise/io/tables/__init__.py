@@ -1,0 +1,1 @@
+"""Tables beside labels in an OME-Zarr."""
