@@ -16,7 +16,7 @@ from window_work import Beats
 
 from napari_tilewise import OPERATIONS
 from napari_tilewise._napari.jobs import result_layers
-from napari_tilewise._napari.layers import layer_record
+from napari_tilewise._napari.layers import layer_record, object_table
 from napari_tilewise._napari.manifest.commands import open_panel
 from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
 from napari_tilewise.engine.system.cache import shared_cache
@@ -251,7 +251,7 @@ def test_tables_points_and_numbers(viewer, chain, recipes, update, notes):
     recipes.add_step("measure.regionprops_table")
     update()
     made = viewer.layers[-1]
-    assert list(made.features["label"]) == list(np.unique(expected())[1:])
+    assert list(object_table.of(made).labels) == list(np.unique(expected())[1:])
     np.testing.assert_array_equal(made.data, expected())
     viewer.layers.selection.active = viewer.layers["coins"]
     recipes.add_step("filters.gaussian")

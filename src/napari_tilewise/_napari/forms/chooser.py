@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QColor
+from qtpy.QtCore import (  # type: ignore[attr-defined]
+    QEvent,
+    QObject,
+    QSignalBlocker,
+    QSize,
+    Qt,
+    Signal,
+)
+from qtpy.QtGui import QColor, QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -22,7 +29,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_tilewise._napari.forms.synonyms import matches
 from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets.remembered import recall, remember
+from napari_tilewise._napari.widgets.small_widgets import text_label
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.functions import load_file
 
@@ -31,7 +41,10 @@ if TYPE_CHECKING:
 
     from napari_tilewise.operations.spec.operation import Operation
 
-ALL = "All categories"
+ALL, FAVOURITES, RECENT = "All categories", "Favourites", "Recent"
+REMEMBERED = {FAVOURITES: "chooser/favourites", RECENT: "chooser/recent"}
+"""Where the operations of a group are remembered."""
+MOST_RECENT = 12
 FEWEST, ROWS, ROW_HEIGHT = 3, 7, 20
 """The fewest and the most rows that are visible without scrolling, and their height in pixels."""
 _KEY = Qt.ItemDataRole.UserRole
@@ -67,24 +80,35 @@ class Chooser(QWidget):
             "<qt>Add your own functions from a Python file.<br>The file is executed: choose only a "
             "file that you trust.</qt>"
         )
+        self.favourite = QToolButton()
+        self.favourite.setText("\N{BLACK STAR}")
+        self.favourite.setCheckable(True)
+        self.favourite.setToolTip("Whether the chosen operation is among the favourites")
+        self.nothing = text_label(faint=True)
+        self.nothing.hide()
+        self._groups = {group: set(recall(key, [])) for group, key in REMEMBERED.items()}
         self._fill()
         top = QHBoxLayout()
         top.addWidget(self.search, 3)
         top.addWidget(self.category, 2)
+        top.addWidget(self.favourite)
         top.addWidget(self.add_own)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(top)
         layout.addWidget(self.list)
+        layout.addWidget(self.nothing)
         policy = self.sizePolicy()
         policy.setVerticalPolicy(QSizePolicy.Policy.Maximum)
         policy.setVerticalStretch(1)  # the form below gets its share of the space at once
         self.setSizePolicy(policy)
         self.search.textChanged.connect(self._narrow)
         self.search.returnPressed.connect(self._choose_first)
+        self.search.installEventFilter(self)
         self.category.currentIndexChanged.connect(self._narrow)
         self.list.currentItemChanged.connect(self._current_changed)
         self.add_own.clicked.connect(self._ask_file)
+        self.favourite.clicked.connect(self._set_favourite)
         self.grew.connect(self._refill)
         listeners = getattr(operations, "listeners", None)
         if listeners is not None:
@@ -121,7 +145,8 @@ class Chooser(QWidget):
 
     def _fill(self) -> None:
         self.category.clear()
-        self.category.addItem(ALL, "")
+        for group in (ALL, FAVOURITES, RECENT):
+            self.category.addItem(group, group)
         for category in dict.fromkeys(op.category for op in self._operations.values()):
             self.category.addItem(wording.category(category), category)
         self.list.clear()
@@ -183,20 +208,83 @@ class Chooser(QWidget):
                 items[str(item.data(0, _KEY))] = item
         return items
 
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Let the arrow keys of the search box move through the list."""
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+            step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key()), 0)
+            if step:
+                self._move(step)
+                return True
+        return super().eventFilter(watched, event)
+
+    def _move(self, step: int) -> None:
+        """Choose the next visible operation, or the one before."""
+        names = self.visible()
+        if names:
+            index = names.index(self.current) + step if self.current in names else 0
+            self.choose(names[min(max(index, 0), len(names) - 1)])
+
     def _narrow(self) -> None:
         terms = self.search.text().lower().split()
-        category = self.category.currentData()
+        also = set(matches(self.search.text()))
+        group = self.category.currentData()
         for name, item in self._items().items():
             text = f"{name.replace('.', ' ').replace('_', ' ')} {name} {item.text(0)}".lower()
-            matches = all(term in text for term in terms)
-            item.setHidden(
-                not matches or bool(category and self._operations[name].category != category)
-            )
+            is_match = name in also or all(term in text for term in terms)
+            item.setHidden(not is_match or not self._is_in(name, group))
+        is_empty = not self.visible()
+        self.nothing.setVisible(is_empty)
+        if is_empty and terms:
+            self.nothing.setText(f"No operation is called {self.search.text()!r}. {self._remedy}")
+        elif is_empty:
+            self.nothing.setText("Nothing yet: the star adds the chosen operation to favourites.")
+
+    @property
+    def _remedy(self) -> str:
+        if self.category.currentIndex() > 0:
+            return "Search in all categories, or with another word."
+        return "Try another word, such as blur, threshold or distance."
+
+    def _is_in(self, name: str, group: str) -> bool:
+        if group in self._groups:
+            return name in self._groups[group]
+        return group in (ALL, self._operations[name].category)
 
     def _choose_first(self) -> None:
-        if names := self.visible():
-            self.choose(names[0])
+        """Choose the best match: by title, by another name, else the first."""
+        names, text = self.visible(), self.search.text().strip().lower()
+        if not names:
+            return
+        by_title = [n for n in names if self._operations[n].title.lower().startswith(text)]
+        others = [name for name in matches(text) if name in names]
+        exact = [name for name in by_title if self._operations[name].title.lower() == text]
+        self.choose([*exact, *others, *by_title, *names][0])
+
+    def _set_favourite(self, is_favourite: bool) -> None:
+        if self.current is None:
+            return
+        group = self._groups[FAVOURITES]
+        if is_favourite:
+            group.add(self.current)
+        else:
+            group.discard(self.current)
+        remember(REMEMBERED[FAVOURITES], sorted(group))
+
+    def used(self, name: str) -> None:
+        """Remember that an operation was applied.
+
+        Parameters
+        ----------
+        name
+            Its key.
+        """
+        earlier = [other for other in recall(REMEMBERED[RECENT], []) if other != name]
+        recent = [name, *earlier][:MOST_RECENT]
+        remember(REMEMBERED[RECENT], recent)
+        self._groups[RECENT] = set(recent)
 
     def _current_changed(self, item: QTreeWidgetItem | None, _: QTreeWidgetItem | None) -> None:
         if item is not None:
-            self.chosen.emit(str(item.data(0, _KEY)))
+            name = str(item.data(0, _KEY))
+            self.favourite.setChecked(name in self._groups[FAVOURITES])
+            self.chosen.emit(name)

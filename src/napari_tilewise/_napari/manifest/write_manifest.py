@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from napari_tilewise._napari.manifest import menus
+from napari_tilewise._napari.manifest.samples import SAMPLES, Sample
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.wording import PanelTitle
 from napari_tilewise.operations import BUILT_IN
@@ -71,10 +72,13 @@ def manifest(operations: Iterable[Operation]) -> dict[str, Any]:
         "display_name": wording.PLUGIN,  # equal to the name: napari keys docked panels by both
         "visibility": "public",
         "categories": [
-            "Image Processing", "Segmentation", "Measurement", "Transformations",
+            "Image Processing", "Segmentation", "Measurement", "Transformations", "Dataset",
         ],
         "contributions": {
-            "commands": [*PANELS, *map(_command, operations)],
+            "commands": [
+                *PANELS, *map(_sample_command, SAMPLES), *map(_command, operations),
+            ],
+            "sample_data": list(map(_sample, SAMPLES)),
             "widgets": [
                 {"command": panel["id"], "display_name": panel["title"]} for panel in PANELS
             ],
@@ -82,6 +86,22 @@ def manifest(operations: Iterable[Operation]) -> dict[str, Any]:
             "menus": entries,
         },
     }  # fmt: skip
+
+
+def _sample_command(sample: Sample) -> dict[str, str]:
+    return {
+        "id": f"{wording.PLUGIN}.sample_{sample.function}",
+        "title": sample.title,
+        "python_name": f"napari_tilewise._napari.manifest.samples:{sample.function}",
+    }
+
+
+def _sample(sample: Sample) -> dict[str, str]:
+    return {
+        "key": sample.function,
+        "display_name": sample.title,
+        "command": f"{wording.PLUGIN}.sample_{sample.function}",
+    }
 
 
 def _command(op: Operation) -> dict[str, str]:

@@ -39,7 +39,7 @@ from napari_tilewise._napari.operations_panel.target import TargetChoice
 from napari_tilewise._napari.widgets import docks, wording
 from napari_tilewise._napari.widgets.fold import Fold
 from napari_tilewise._napari.widgets.panel_base import Panel
-from napari_tilewise._napari.widgets.small_widgets import progress_bar, text_label
+from napari_tilewise._napari.widgets.small_widgets import link_label, progress_bar, text_label
 from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
 from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.operations.spec.operation import Output
@@ -91,6 +91,7 @@ class OperationsPanel(Panel):
     def _build(self) -> None:
         self.title, self.summary = text_label(bold=True), text_label()
         self.kind, self.bar = text_label(faint=True), progress_bar()
+        self.page = link_label()
         self.advanced = Fold("Advanced")
         self._forms, self._advanced_forms = QVBoxLayout(), QVBoxLayout()
         self.reset, self.cancel, self.apply = map(QPushButton, ("Reset", "Cancel", "Apply"))
@@ -110,7 +111,7 @@ class OperationsPanel(Panel):
         inner = QWidget()
         body = QVBoxLayout(inner)
         body.setContentsMargins(0, 0, 4, 0)
-        for item in (self.title, self.summary, self.kind, self.target.box):
+        for item in (self.title, self.summary, self.kind, self.page, self.target.box):
             body.addWidget(item)
         body.addLayout(self._forms)
         body.addWidget(self.advanced)
@@ -164,6 +165,7 @@ class OperationsPanel(Panel):
         self.title.setText(op.title)
         self.title.setToolTip(wording.plain_tooltip(wording.function(op)))
         self.summary.setText(op.summary)
+        self.page.setText(wording.page_link(op))
         self.advanced.setChecked(False)
         self.advanced.set_content(self.form.advanced, is_used=self.form.has_advanced)
         self._refresh()
@@ -201,6 +203,7 @@ class OperationsPanel(Panel):
             self.complain(str(error))
             return
         layer, hidden = self._layer, job.source.hidden_axis
+        self.chooser.used(job.operation.name)
         self.runner.start(job, lambda: snapshot.shown_box(layer, self.viewer, without=hidden))
         self._set_running(True)
         self.say(f"{job} ...")

@@ -30,6 +30,16 @@ def text_label(*, bold: bool = False, faint: bool = False) -> QLabel:
     return label
 
 
+def link_label() -> QLabel:
+    """Return a label for rich text whose links open in the browser."""
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setOpenExternalLinks(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label
+
+
 def message_label() -> QLabel:
     """Return a panel's label for messages, two lines high."""
     label = text_label()

@@ -24,6 +24,14 @@ RECIPE_FILES = "Recipes (*.yaml *.yml)"
 """The filter of dialogs that ask for a recipe."""
 
 
+PAGES = {
+    "skimage": "https://scikit-image.org/docs/stable/api/{module}.html#{path}",
+    "scipy": "https://docs.scipy.org/doc/scipy/reference/generated/{path}.html",
+    "numpy": "https://numpy.org/doc/stable/reference/generated/{path}.html",
+}
+"""The pages of functions, by their packages."""
+
+
 class PanelTitle(StrEnum):
     """The panels of this plugin, by the titles in its manifest."""
 
@@ -106,6 +114,27 @@ def plain_tooltip(text: str) -> str:
 def function(op: Operation) -> str:
     """Return the dotted name of an operation's function."""
     return op.name if op.adapter.digest else function_path(op.name)
+
+
+def page(op: Operation) -> str:
+    """Return the address of the page that documents an operation's function; empty for a user's.
+
+    Parameters
+    ----------
+    op
+        An operation of the catalogue.
+    """
+    if op.adapter.digest:
+        return ""
+    path, library = function_path(op.name), library_of(op.name)
+    return PAGES[library.package].format(path=path, module=path.rpartition(".")[0])
+
+
+def page_link(op: Operation) -> str:
+    """Return a link to an operation's page as rich text; empty for a user's function."""
+    address = page(op)
+    library = library_of(op.name).title
+    return address and f'<a href="{address}">{function(op)}</a> in the pages of {library}'
 
 
 def exactness(op: Operation) -> str:
