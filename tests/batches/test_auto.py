@@ -194,3 +194,10 @@ def test_processes_are_not_judged_by_their_start(clock: SimpleNamespace) -> None
     # The third item still pays for what its process imports.
     times = iter([2.0, 0.1, 0.2, *[0.010] * 1000])
     assert len(list(auto.measure(LOKY, (done(clock, next(times), n) for n in got)))) == 1000
+
+
+def test_processes_that_have_started_pay_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    auto = shown(0.020, 0.020, 0.020, (0.021, 0.021))
+    assert auto.choose(100)[0] == THREADING
+    monkeypatch.setattr(module, "have_started", lambda n_jobs: n_jobs == 2)
+    assert auto.choose(100)[0] == LOKY

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psutil
 
-from napari_tilewise.batches.backends import LOKY, SERIAL, THREADING
+from napari_tilewise.batches.backends import LOKY, SERIAL, THREADING, have_started
 from napari_tilewise.batches.tasks import DONE
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ LARGE = 32 * 2**20
 """Bytes of an image that has enough tiles for all threads."""
 STARTING = 2.5
 """Seconds that processes take to start and to import what they need, on idle processors."""
+STARTED = 0.05
+"""Seconds that those of an earlier batch take."""
 TRIAL = 0.1
 """Seconds for which items are processed one after another, to compare."""
 TRIAL_SHARE = 1 / 40
@@ -198,7 +200,8 @@ class Auto:
             per_item = max(serial.cpu / serial.items / usable, serial.per_item / self.n_jobs)
         else:
             per_item = first.cpu / first.items / usable
-        return STARTING * self.n_jobs / usable + remaining * per_item
+        starting = STARTED if have_started(self.n_jobs) else STARTING
+        return starting * self.n_jobs / usable + remaining * per_item
 
     def take(self, mode: str, count: int, queue: deque[T]) -> Iterator[T]:
         """Yield tasks that run in one mode until another is better; each leaves the queue.

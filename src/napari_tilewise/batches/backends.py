@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
@@ -36,6 +37,20 @@ if TYPE_CHECKING:
 
 SERIAL, THREADING, LOKY, DASK, AUTO = "serial", "threading", "loky", "dask", "auto"
 BACKENDS = (AUTO, SERIAL, THREADING, LOKY, DASK)
+
+_worked: set[int] = set()
+"""The processes that worked for the last batch in processes; joblib keeps them for some minutes."""
+
+
+def have_started(n_jobs: int) -> bool:
+    """Return whether so many processes of an earlier batch wait for tasks.
+
+    Parameters
+    ----------
+    n_jobs
+        Number of processes.
+    """
+    return len(_worked) == n_jobs and all(map(psutil.pid_exists, _worked))
 
 
 class TaskSupply:
@@ -123,7 +138,10 @@ def _in_processes(supply: TaskSupply, n_jobs: int) -> Iterator[ItemOutcome]:
                 with _without_worker_warnings():
                     ends = {"initializer": subprocesses.end_with, "initargs": (os.getpid(),)}
                     options = {"n_jobs": n_jobs, "backend": LOKY, **ends}
-                    yield from _parallel(run_task_in_worker, supply, **options)
+                    _worked.clear()
+                    for outcome in _parallel(run_task_in_worker, supply, **options):
+                        _worked.add(outcome.process)
+                        yield outcome
                 return
             except BrokenProcessPool:
                 single = single or stack.enter_context(_SingleProcess())

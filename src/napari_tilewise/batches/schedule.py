@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from napari_tilewise.engine.control import Control
+
+
+TURN = 0.0005
+"""Seconds after which a thread that runs Python lets another run; the default is ten times that."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,10 @@ class _Scheduler:
                 yield replace(task, resources=resources, is_vacant=is_vacant)
 
         # Limited once: every pass over every small item would set the limits and lift them.
-        with single_threaded_libraries() if mode in (SERIAL, THREADING) else nullcontext():
+        with (
+            single_threaded_libraries() if mode in (SERIAL, THREADING) else nullcontext(),
+            _short_turns() if mode == THREADING else nullcontext(),
+        ):
             supply = TaskSupply(started(), self.control)
             for outcome in outcomes(backend, self.n_jobs, supply):
                 task = running.pop(outcome.index)
@@ -134,6 +142,17 @@ class _Scheduler:
             while self._has_more(queue):
                 mode, count = auto.choose(len(queue))
                 yield from auto.measure(mode, self.leg(mode, auto.take(mode, count, queue)))
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Let threads take turns more often: one that returns from a kernel waits for its turn."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(min(interval, TURN))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def _popped(queue: deque[ItemTask], count: int) -> Iterator[ItemTask]:

@@ -156,6 +156,8 @@ class ItemOutcome:
     """The result, if it returns to the caller."""
     trace: str = ""
     """The traceback of a failure."""
+    process: int = field(default_factory=os.getpid)
+    """The process that ran the task."""
 
     @property
     def status(self) -> str:
