@@ -17,6 +17,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "counted_reads": ("--size", "256", "--only", "exposure.equalize_hist"),
     "decodes": (),
     "estimate_time": ("--sizes", "512", "--only", "pointwise"),
+    "file_to_file": ("--size", "512", "--rounds", "1"),
     "fused_chain": ("--size", "1024", "--rounds", "1"),
     "growth": ("--most", "100"),
     "import_time": ("napari_tilewise",),

@@ -21,7 +21,7 @@ from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.writers.output_layout import VERSIONS
-from napari_tilewise.io.writers.staging_zarr import COMPRESSION, StagingZarr, create_level
+from napari_tilewise.io.writers.staging_zarr import StagingZarr, compression, create_level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +107,8 @@ class SmallZarr(StagingZarr):
         _write(os.path.join(folder, "zarr.json"), document)
         folders = set[str]()
         grid = Grid(level.shape, level.chunks)
-        codec = Zstd(level=COMPRESSION.level, checksum=COMPRESSION.checksum)
+        chosen = compression(level.dtype)
+        codec = Zstd(level=chosen.level, checksum=chosen.checksum)
         for position in grid.positions():
             block = level[grid.region(position)]
             missing = [(0, c - n) for c, n in zip(level.chunks, block.shape, strict=True)]

@@ -41,8 +41,26 @@ if TYPE_CHECKING:
     LevelLayout: TypeAlias = "tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]"
 
 
-COMPRESSION = ZstdCodec(level=1, checksum=True)
-"""Zstandard with its checksum: unlike Blosc, a chunk cut short or flipped is always noticed."""
+_LEVELS = {"f": -3, "c": -3}
+"""Zstandard's level by kind of data type: the digits of fractions hardly compress, and looking for
+what repeats in them takes longer than computing and writing them does."""
+_USUAL_LEVEL = 1
+
+
+def compression(dtype: DType) -> ZstdCodec:
+    """Return the codec of chunks of a data type.
+
+    Parameters
+    ----------
+    dtype
+        Data type of the pixels.
+
+    Returns
+    -------
+    ZstdCodec
+        With its checksum: unlike Blosc, a chunk cut short or flipped is always noticed.
+    """
+    return ZstdCodec(level=_LEVELS.get(dtype.kind, _USUAL_LEVEL), checksum=True)
 
 
 class StagingZarr:
@@ -391,7 +409,7 @@ def create_level(
         chunks=chunks,
         shards=shards,
         dtype=dtype,
-        compressors=COMPRESSION,
+        compressors=compression(dtype),
         fill_value=0,
         dimension_names=axes,
     )
