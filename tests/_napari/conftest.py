@@ -7,6 +7,7 @@ import functools
 import napari
 import pytest
 from npe2 import PluginManifest
+from qtpy.QtCore import QSettings
 
 from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 
@@ -75,3 +76,10 @@ def notes():
     manager = napari.utils.notifications.notification_manager
     manager.records.clear()
     return manager.records
+
+
+@pytest.fixture(autouse=True)
+def settings_of_this_test(tmp_path):
+    """What panels remember goes to a file of this test."""
+    scope, form = QSettings.Scope.UserScope, QSettings.Format.IniFormat
+    QSettings.setPath(form, scope, str(tmp_path / "settings"))

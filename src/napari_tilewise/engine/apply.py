@@ -29,6 +29,7 @@ from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.engine.tile_order import WIDEST, banded
 from napari_tilewise.engine.tile_size import choose_tile
 from napari_tilewise.engine.views.plane_view import PlaneView
+from napari_tilewise.engine.views.window_source import WindowSource
 from napari_tilewise.errors import InvalidImage, InvalidParameter, InvalidParameterType
 from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.spec.docstrings import signature
@@ -369,7 +370,7 @@ def build(
 
 
 def _source(image: Value, session: Session) -> Source:
-    if isinstance(image, Stack | Materialized | PlaneView):
+    if isinstance(image, Stack | Materialized | PlaneView | WindowSource):
         return image
     if not is_dask(image):
         return array_source(image, session.cache)

@@ -161,9 +161,24 @@ def _set(layer: Layer, name: str, value: object) -> None:
 
 def _visible_limits(limits: Limits, values: Limits) -> Limits:
     """Return the limits if a range of values is visible with them, else that range."""
+    return limits if is_visible(limits, values, least=0.5) else values
+
+
+def is_visible(limits: Limits, values: Limits, *, least: float = 0.05) -> bool:
+    """Return whether a range of values is visible with contrast limits.
+
+    Parameters
+    ----------
+    limits
+        The contrast limits.
+    values
+        The range of the values.
+    least
+        The least part of the limits that it covers.
+    """
     (low, high), span = values, limits[1] - limits[0]
     overlap = low <= limits[1] and high >= limits[0]
-    return limits if overlap and span / 2 <= high - low <= 20 * span else values
+    return overlap and span * least <= high - low <= 20 * span
 
 
 def note(job: Job, outcome: JobOutcome, source: Layer | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from napari.layers import Image, Labels, Layer
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 _arrivals: list[Layer] = []
 """The results that are being added."""
+_temporary: WeakSet[Layer] = WeakSet()
+"""The layers that show previews."""
 _TYPES: dict[str, type[Layer]] = {"mask": Labels, "labels": Labels, "seeds": Labels}
 
 
@@ -30,7 +33,55 @@ def layers_for(viewer: ViewerModel, role: str = "") -> list[Layer]:
         ``mask``, ``labels`` or ``seeds``: labels layers; other roles: images too.
     """
     types = _TYPES.get(role, Image | Labels)
-    return [layer for layer in reversed(viewer.layers) if isinstance(layer, types)]
+    return [
+        layer
+        for layer in reversed(viewer.layers)
+        if isinstance(layer, types) and not is_temporary(layer)
+    ]
+
+
+def is_temporary(layer: Layer | None) -> bool:
+    """Return whether a layer shows a preview, which no panel works on."""
+    return layer in _temporary
+
+
+def add_temporary(viewer: ViewerModel, layer: Layer, *, above: Layer) -> None:
+    """Add a layer that shows a preview; the selection stays.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    layer
+        The layer.
+    above
+        The layer to show it above.
+    """
+    _temporary.add(layer)
+    selection = viewer.layers.selection
+    active, selected = selection.active, set(selection)
+    with _arrival(layer):
+        viewer.layers.insert(viewer.layers.index(above) + 1, layer)
+        if active is not None:
+            selection.active = active
+        else:
+            selection.clear()
+            selection.update(selected)
+
+
+def remove_temporary(viewer: ViewerModel, layer: Layer) -> None:
+    """Remove a layer that shows a preview; the selection stays.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    layer
+        The layer.
+    """
+    with _arrival(layer):
+        viewer.layers.selection.discard(layer)
+        viewer.layers.remove(layer)
 
 
 def add_result(viewer: ViewerModel, layer: Layer) -> None:

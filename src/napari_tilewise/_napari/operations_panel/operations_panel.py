@@ -5,12 +5,13 @@ It knows no operation by name: the form, the texts and the choices come from the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import napari
 from napari.layers import Image, Labels
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -36,6 +37,7 @@ from napari_tilewise._napari.layers import (
 from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise._napari.operations_panel.form_check import FormCheck, check_form
 from napari_tilewise._napari.operations_panel.target import TargetChoice
+from napari_tilewise._napari.preview.preview import Preview, PreviewSource
 from napari_tilewise._napari.widgets import docks, wording
 from napari_tilewise._napari.widgets.fold import Fold
 from napari_tilewise._napari.widgets.panel_base import Panel
@@ -78,6 +80,7 @@ class OperationsPanel(Panel):
         self.runner = Runner(self)
         self.chooser = Chooser(operations, self)
         self.target = TargetChoice(self.viewer, self._refresh)
+        self.preview = Preview(self.viewer, "operations", self._previewed, self)
         self._build()
         self.chooser.chosen.connect(self._show_form)
         self.runner.progressed.connect(self._show_progress)
@@ -130,6 +133,7 @@ class OperationsPanel(Panel):
         layout = QVBoxLayout(self)
         layout.addWidget(self.chooser)
         layout.addWidget(scroll, 1)
+        layout.addWidget(self.preview.bar)
         layout.addWidget(self.continues)
         layout.addWidget(self.message)
         layout.addWidget(self.bar)
@@ -190,6 +194,17 @@ class OperationsPanel(Panel):
         self.apply.setEnabled(not problem and not self.runner.is_running)
         if not self.runner.is_running:
             self.say(problem)
+        self.preview.refresh()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Show the preview, if it is on."""
+        super().showEvent(event)
+        self.preview.resume()
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Remove the preview while the panel is not seen."""
+        super().hideEvent(event)
+        self.preview.pause()
 
     # ------------------------------------------------------------------ running
 
@@ -202,7 +217,8 @@ class OperationsPanel(Panel):
         except TilewiseError as error:
             self.complain(str(error))
             return
-        layer, hidden = self._layer, job.source.hidden_axis
+        layer, hidden = self.target.layer, job.source.hidden_axis
+        self._layer = layer
         self.chooser.used(job.operation.name)
         self.runner.start(job, lambda: snapshot.shown_box(layer, self.viewer, without=hidden))
         self._set_running(True)
@@ -213,6 +229,11 @@ class OperationsPanel(Panel):
         self.cancel.setEnabled(False)
         self.say("Cancelling ...")
         self.runner.cancel()
+
+    def _previewed(self) -> PreviewSource:
+        """Return what Apply would run."""
+        job = self._job()
+        return PreviewSource(job, cast("Layer", self.target.layer))
 
     def _job(self) -> Job:
         layer, form = self.target.layer, self.form
@@ -238,7 +259,6 @@ class OperationsPanel(Panel):
             ),
             layer,
         )
-        self._layer = layer
         return Job(
             recipe=step.recipe,
             source=step.source,

@@ -9,7 +9,7 @@ from napari.layers import Image, Labels, Layer
 
 from napari_tilewise._napari.layers import dimensions, layer_record
 from napari_tilewise._napari.layers.snapshot import displayed_axes
-from napari_tilewise._napari.layers.viewer_layers import is_arriving, layers_for
+from napari_tilewise._napari.layers.viewer_layers import is_arriving, is_temporary, layers_for
 from napari_tilewise._napari.widgets.elided import elided
 from napari_tilewise._napari.widgets.labelled_rows import rows, show_row
 from napari_tilewise.errors import InvalidAxes
@@ -115,6 +115,8 @@ class TargetChoice:
 
     def _refresh(self, event: object = None) -> None:
         layer = getattr(event, "value", None)
+        if is_temporary(layer):
+            return
         if isinstance(layer, Layer) and getattr(event, "type", "") == "inserted":
             layer.events.name.connect(self._refresh)
             layer_record.watch(layer)
@@ -125,7 +127,9 @@ class TargetChoice:
     def _follow(self, event: object = None) -> None:
         """Choose the layer that the user selects, if it is an image or labels."""
         active = self._viewer.layers.selection.active
-        if not is_arriving() and isinstance(active, Image | Labels):
+        if is_arriving() or is_temporary(active):
+            return
+        if isinstance(active, Image | Labels):
             if active not in self.layer_box.choices:
                 self._refresh()
             self.layer_box.value = active

@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 from napari_tilewise._napari.forms.chooser import Chooser
 from napari_tilewise._napari.layers import layer_record
 from napari_tilewise._napari.layers.layer_record import Origin, Record
-from napari_tilewise._napari.layers.viewer_layers import is_arriving, layers_for
+from napari_tilewise._napari.layers.viewer_layers import is_arriving, is_temporary, layers_for
 from napari_tilewise._napari.recipe_panel.drafts import (
     Draft,
     DraftState,
@@ -207,7 +207,7 @@ class RecipePanel(Panel):
 
     def _follow(self, event: object = None) -> None:
         """Show the recipe of the layer that the user selects."""
-        if is_arriving():
+        if is_arriving() or is_temporary(self.viewer.layers.selection.active):
             return
         self.layer = self.viewer.layers.selection.active
         self.draft = None if self.layer is None else self._draft_of(self.layer)

@@ -46,10 +46,14 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from napari_tilewise.operations.spec.passes import Passes
+    from napari_tilewise.operations.spec.value_specs import Factors
 
 
 HIGHEST = "scipy.ndimage.maximum_filter"
 """The function that finds the largest pixel of each neighbourhood."""
+
+
+BORDER_WIDTH = Number(minimum=0, integer=True, per_axis=True, length=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +63,12 @@ class Border(Flag):
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         if isinstance(value, bool | np.bool_):
             return bool(value)
-        width = Number(minimum=0, integer=True, per_axis=True)
-        return width.check(name, value, ndim)
+        return BORDER_WIDTH.check(name, value, ndim)
+
+    def scaled(self, value: Any, factors: Factors) -> Any:
+        """Return a width in larger pixels; True and False as they are."""
+        is_width = not isinstance(value, bool | np.bool_)
+        return BORDER_WIDTH.scaled(value, factors) if is_width else value
 
     def describe(self) -> str:
         """Return the expected values in words."""
@@ -290,7 +298,7 @@ def _operation(
         kind=Kind.STATISTIC,
         specs={
             "min_distance": Number(minimum=0, integer=True, length=True, usual=(1, 8)),
-            "threshold_abs": Number(optional=True, usual=(0, 1)),
+            "threshold_abs": Number(optional=True, intensity=True, usual=(0, 1)),
             "threshold_rel": Number(optional=True, usual=(0, 1)),
             "exclude_border": Border(),
             **(specs or {}),

@@ -68,7 +68,10 @@ OPERATIONS = (
         name="filters.apply_hysteresis_threshold",
         family=families.THRESHOLDS,
         kind=Kind.CONNECTED,
-        specs={"low": NumberOrImage(usual=(0, 0.6)), "high": NumberOrImage(usual=(0.2, 1))},
+        specs={
+            "low": NumberOrImage(intensity=True, usual=(0, 0.6)),
+            "high": NumberOrImage(intensity=True, usual=(0.2, 1)),
+        },
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         plan_of=_hysteresis,
         adapter=Adapter(kernels=(LABELLING,)),

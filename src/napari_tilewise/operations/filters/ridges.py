@@ -216,7 +216,7 @@ def _ridges(
         family=families.RIDGES,
         kind=kind,
         specs={
-            "sigmas": Numbers(item=Number(minimum=0, usual=(0.5, 4))),
+            "sigmas": Numbers(item=Number(minimum=0, length=True, finite=False, usual=(0.5, 4))),
             **(specs or {}),
             "black_ridges": Flag(),
             "mode": BORDER,

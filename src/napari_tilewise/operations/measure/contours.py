@@ -181,7 +181,7 @@ OPERATIONS = (
         ),
         kind=Kind.CONNECTED,
         specs={
-            "level": Number(optional=True, usual=(0, 1)),
+            "level": Number(optional=True, intensity=True, usual=(0, 1)),
             "fully_connected": ENDS,
             "positive_orientation": ENDS,
             "mask": AlignedImage(),

@@ -373,7 +373,7 @@ OPERATIONS = (
         family=families.REGIONS,
         kind=Kind.CONNECTED,
         specs={
-            "level": Number(optional=True, usual=(0, 1)),
+            "level": Number(optional=True, intensity=True, usual=(0, 1)),
             "spacing": Number(per_axis=True, minimum=0, exclusive=True, usual=(0.5, 3)),
             "gradient_direction": ChoiceSpec(choices=("descent", "ascent"), advanced=True),
             "step_size": Number(integer=True, minimum=1, usual=(1, 4)),

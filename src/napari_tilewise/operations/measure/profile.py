@@ -133,8 +133,8 @@ OPERATIONS = (
         family=families.WHOLE_IMAGE,
         kind=Kind.STATISTIC,
         specs={
-            "src": Array(shape=(2,), usual=(-9, 50)),
-            "dst": Array(shape=(2,), usual=(-9, 50)),
+            "src": Array(shape=(2,), position=True, usual=(-9, 50)),
+            "dst": Array(shape=(2,), position=True, usual=(-9, 50)),
             "linewidth": Number(integer=True, minimum=1, length=True, usual=(1, 5)),
             "order": Number(
                 integer=True, minimum=0, maximum=5, optional=True, usual=(0, 5), advanced=True

@@ -102,7 +102,13 @@ def _filter(
         family=families.MORPHOLOGY_BY_AREA,
         kind=Kind.NEIGHBOURHOOD,
         specs={
-            threshold: Number(integer=True, minimum=0, usual=usual),
+            threshold: Number(
+                integer=True,
+                minimum=0,
+                usual=usual,
+                area=threshold.startswith("area"),
+                length=threshold.startswith("diameter"),
+            ),
             "connectivity": CONNECTIVITY,
             **TREE,
         },

@@ -34,7 +34,7 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import Number
 
-MAX_SIZE = Number(minimum=0, usual=(0, 200))
+MAX_SIZE = Number(minimum=0, area=True, usual=(0, 200))
 CONNECTIVITY = Number(integer=True, minimum=1, usual=(1, 2))
 
 

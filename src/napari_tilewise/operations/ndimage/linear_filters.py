@@ -60,7 +60,9 @@ if TYPE_CHECKING:
 SIGMA = Number(minimum=0, per_axis=True, length=True, usual=(0, 4))
 ORDER = Number(integer=True, minimum=0, per_axis=True, usual=(0, 2), advanced=True)
 TRUNCATE = Number(minimum=0, finite=True, usual=(1, 5), advanced=True)
-RADIUS = Number(integer=True, minimum=0, per_axis=True, optional=True, usual=(0, 6), advanced=True)
+RADIUS = Number(
+    integer=True, minimum=0, per_axis=True, optional=True, length=True, usual=(0, 6), advanced=True
+)
 NO_KEYWORDS = Adapter(modernize=untiled(axes=AXES, kwargs="Leave them out."))
 BORDER: dict[str, Spec] = {"mode": MODE, "cval": CVAL}
 
@@ -221,7 +223,9 @@ OPERATIONS = (
             "output": OUTPUT,
             **BORDER,
             "truncate": TRUNCATE,
-            "radius": Number(integer=True, minimum=0, optional=True, usual=(0, 6), advanced=True),
+            "radius": Number(
+                integer=True, minimum=0, optional=True, length=True, usual=(0, 6), advanced=True
+            ),
         },
         _line_halo,
         checked(check_type, check_axis),

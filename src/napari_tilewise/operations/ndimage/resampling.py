@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from napari_tilewise.grid import Region
     from napari_tilewise.operations.spec.parameters import Spec
     from napari_tilewise.operations.spec.pixel_positions import Samplings
+    from napari_tilewise.operations.spec.value_specs import Factors
     from napari_tilewise.types import Parameters, Value
 
 MODES = ("reflect", "grid-mirror", "constant", "grid-constant", "nearest", "mirror", "wrap")
@@ -169,6 +170,14 @@ class Matrix(Array):
         if np.ndim(value) == 1:
             return Array(ndim=1).check(name, value, ndim)
         return super()._check(name, value, ndim)
+
+    def scaled(self, value: Value, factors: Factors) -> Value:
+        """Return the matrix between larger pixels: a translation, if it has one, is divided."""
+        if np.ndim(value) != 2 or np.shape(value)[1] == len(factors):
+            return value
+        matrix = np.array(value, float)
+        matrix[: len(factors), -1] /= factors
+        return matrix
 
 
 # -- maps ------------------------------------------------------------------------------------------
@@ -365,9 +374,11 @@ OPERATIONS = (
         "affine_transform",
         {
             "matrix": Matrix(),
-            "offset": Number(per_axis=True, usual=(-8, 8)),
+            "offset": Number(per_axis=True, length=True, finite=False, usual=(-8, 8)),
             "output_shape": Numbers(
-                item=Number(integer=True, minimum=1, usual=(1, 20)), optional=True, advanced=True
+                item=Number(integer=True, minimum=1, length=True, usual=(1, 20)),
+                optional=True,
+                advanced=True,
             ),
             **INTERPOLATION,
         },

@@ -192,7 +192,7 @@ OPERATIONS = (
         specs={
             "scale": Number(minimum=0, usual=(0, 200)),
             "sigma": Number(minimum=0, length=True, usual=(0, 3)),
-            "min_size": Number(integer=True, minimum=0, usual=(0, 60)),
+            "min_size": Number(integer=True, minimum=0, area=True, usual=(0, 60)),
             "channel_axis": ChannelAxis(advanced=True),
         },
         cost=Cost(memory=44.0),
@@ -249,7 +249,7 @@ OPERATIONS = (
         family=families.SEGMENTATION,
         **WHOLE,
         specs={
-            "snake": Array(ndim=2, usual=(0, 40), longest=12),
+            "snake": Array(ndim=2, position=True, usual=(0, 40), longest=12),
             "alpha": Number(usual=(0, 0.1)),
             "beta": Number(usual=(0, 1)),
             "w_line": Number(usual=(-1, 1)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from napari_tilewise.errors import InvalidParameter, InvalidParameterType
 from napari_tilewise.operations.spec.value_specs import Number, Spec, shown
 
 if TYPE_CHECKING:
+    from napari_tilewise.operations.spec.value_specs import Factors
     from napari_tilewise.types import Parameters, Value
 
 # -- footprints ------------------------------------------------------------------------------------
@@ -52,10 +54,35 @@ class Footprint(Spec):
             )
         return array
 
+    def scaled(self, value: Value, factors: Factors) -> Value:
+        """Return the footprint in larger pixels: its size divided, or its items sampled."""
+        if value is None or all(factor == 1 for factor in factors):
+            return value
+        if isinstance(value, Mapping):
+            name = FOOTPRINTS[str(value["shape"])]
+            size = value[name] / prod(factors) ** (1 / len(factors))
+            whole = 2 * round((size - 1) / 2) + 1 if name == "width" else round(size)
+            return {"shape": value["shape"], name: max(whole, name == "width")}
+        if isinstance(value, Sequence) and value and all(map(_is_repeated, value)):
+            return tuple((_sampled(array, factors), count) for array, count in value)
+        return _sampled(value, factors)
+
     def describe(self) -> str:
         """Return the expected values in words."""
         text = "an array, or a shape such as {'shape': 'disk', 'radius': 3}"
         return text + (" or None" if self.optional else "")
+
+
+def _sampled(footprint: Any, factors: Factors) -> np.ndarray:
+    """Return the items of a footprint that larger pixels meet, its centre among them."""
+    array = np.asarray(footprint)
+    for axis, factor in enumerate(factors):
+        centre = array.shape[axis] // 2
+        reach = int(centre / factor)
+        steps = np.arange(-reach, reach + 1) * factor
+        items = np.clip(np.rint(centre + steps).astype(int), 0, array.shape[axis] - 1)
+        array = array.take(items, axis)
+    return array
 
 
 def _is_repeated(item: Any) -> bool:
@@ -111,6 +138,8 @@ class Array(Spec):
     longest: int = 5
     """The longest axis that a property test draws."""
     integer: bool = False
+    position: bool = False
+    """Whether it holds coordinates of pixels along the spatial axes (previews scale them)."""
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         try:
@@ -126,6 +155,12 @@ class Array(Spec):
         if array.size == 0 or not fits:
             raise InvalidParameter(f"{name} has shape {array.shape}: expected {self.describe()}.")
         return array
+
+    def scaled(self, value: Value, factors: Factors) -> Value:
+        """Return positions in larger pixels; any other array as it is."""
+        if value is None or not self.position:
+            return value
+        return (np.asarray(value, float) + 0.5) / prod(factors) ** (1 / len(factors)) - 0.5
 
     def describe(self) -> str:
         """Return the expected values in words."""
@@ -184,6 +219,10 @@ class ImageOr(AlignedImage):
                 f"{shown(name, value)}: expected {self.describe()}."
             ) from None
 
+    def scaled(self, value: Value, factors: Factors) -> Value:
+        """Return a value of the other kind in larger pixels."""
+        return value if is_image(self, value) else self.other.scaled(value, factors)
+
     def describe(self) -> str:
         """Return the expected values in words."""
         text = f"{self.other.describe()}, or an array of the image's shape"
@@ -196,6 +235,10 @@ class NumberOrImage(Number):
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         return value if is_image(self, value) else super()._check(name, value, ndim)
+
+    def scaled(self, value: Value, factors: Factors) -> Value:
+        """Return a number in larger pixels."""
+        return value if is_image(self, value) else super().scaled(value, factors)
 
     def describe(self) -> str:
         """Return the expected values in words."""

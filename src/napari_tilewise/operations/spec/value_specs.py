@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from napari_tilewise.errors import InvalidParameter, InvalidParameterType, Tilew
 
 if TYPE_CHECKING:
     from napari_tilewise.types import Value
+
+Factors: TypeAlias = Sequence[float]
+"""Lengths of larger pixels along the spatial axes, in pixels of the image."""
 
 SHOWN = 120
 """Characters of a value that a message shows."""
@@ -69,6 +72,18 @@ class Spec:
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         raise NotImplementedError
 
+    def scaled(self, value: Value, factors: Factors) -> Value:
+        """Return the value for the same image in larger pixels, as an overview shows it.
+
+        Parameters
+        ----------
+        value
+            A valid value.
+        factors
+            Lengths of the larger pixels along the spatial axes, in pixels of the image.
+        """
+        return value
+
     def describe(self) -> str:
         """Return the expected values in words."""
         raise NotImplementedError
@@ -87,6 +102,10 @@ class Number(Spec):
     per_axis: bool = False
     length: bool = False
     """Whether it is a length in pixels (forms show the unit, previews scale it)."""
+    area: bool = False
+    """Whether it counts the pixels of an area or a volume (previews scale it)."""
+    intensity: bool = False
+    """Whether it is a value of the image's pixels (forms show it on their histogram)."""
     finite: bool | None = None
     """Whether infinity is refused; None: if it is a length."""
     usual: tuple[float, float] = (0, 10)
@@ -121,6 +140,32 @@ class Number(Spec):
         if math.isinf(value) and (self.length if self.finite is None else self.finite):
             raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}, and finite.")
         return value
+
+    def scaled(self, value: Value, factors: Factors) -> Value:
+        """Return a length or an area in larger pixels; any other number as it is."""
+        if value is None or not (self.length or self.area):
+            return value
+        if self.per_axis and isinstance(value, Sequence | np.ndarray):
+            pairs = zip(value, factors, strict=True)
+            return tuple(self._divided(item, factor) for item, factor in pairs)
+        if self.area:
+            return self._divided(value, math.prod(factors))
+        if self.per_axis and len(set(factors)) > 1:
+            return tuple(self._divided(value, factor) for factor in factors)
+        return self._divided(value, math.prod(factors) ** (1 / len(factors)))
+
+    def _divided(self, value: Any, factor: float) -> Any:
+        """Return the nearest valid number to a quotient."""
+        if math.isinf(value) or factor == 1:
+            return value
+        quotient = value / factor
+        if self.odd:
+            quotient = 2 * round((quotient - 1) / 2) + 1
+        elif self.integer:
+            quotient = round(quotient)
+        if self.exclusive and quotient <= self.minimum:
+            return value
+        return min(max(quotient, self.minimum), self.maximum)
 
     def describe(self) -> str:
         """Return the expected values in words."""
@@ -185,6 +230,14 @@ class Numbers(Spec):
         if isinstance(value, range):
             return value
         return tuple(self.item.check(name, item, None) for item in value)
+
+    def scaled(self, value: Value, factors: Factors) -> Value:
+        """Return lengths in larger pixels; other numbers as they are."""
+        if value is None or not (self.item.length or self.item.area):
+            return value
+        if isinstance(value, Sequence | range | np.ndarray):
+            return tuple(self.scaled(item, factors) for item in value)
+        return self.item.scaled(value, factors)
 
     def describe(self) -> str:
         """Return the expected values in words."""
@@ -314,6 +367,16 @@ class Either(Spec):
             except InvalidParameter:
                 continue
         raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
+
+    def scaled(self, value: Value, factors: Factors) -> Value:
+        """Return the value in larger pixels, as the kind that takes it says."""
+        for option in self.options:
+            try:
+                option.check("value", value, None)
+            except InvalidParameter:
+                continue
+            return option.scaled(value, factors)
+        return value
 
     def describe(self) -> str:
         """Return the expected values in words."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from napari_tilewise.grid import Region
+    from napari_tilewise.operations.spec.value_specs import Factors
     from napari_tilewise.types import Value
 
 SPLINES = ChoiceSpec(choices=(0, 1, 2, 3, 4, 5), optional=True)
@@ -71,6 +72,13 @@ class Lengths(Numbers):
                 "more axes, add them to the image first (image[..., None])."
             )
         return shape
+
+    def scaled(self, value: Value, factors: Factors) -> Value:
+        """Return the shape in larger pixels; the length of another axis as it is."""
+        if value is None:
+            return None
+        spatial = [max(1, round(n / f)) for n, f in zip(value, factors, strict=False)]
+        return (*spatial, *value[len(spatial) :])
 
     def describe(self) -> str:
         """Return the expected values in words."""

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from napari_tilewise.grid import Region
+    from napari_tilewise.operations.spec.value_specs import Factors
     from napari_tilewise.types import AnyFunction, Value
 
 
@@ -97,6 +98,13 @@ class OutputShape(Array):
             raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
         return tuple(int(n) for n in array)
 
+    def scaled(self, value: Value, factors: Factors) -> Value:
+        """Return the shape in larger pixels."""
+        if value is None:
+            return None
+        lengths = zip(value[:2], factors, strict=True)
+        return (*(max(1, round(n / factor)) for n, factor in lengths), *value[2:])
+
     def describe(self) -> str:
         """Return the expected values in words."""
         return "the numbers of rows and columns, or None"
@@ -115,6 +123,10 @@ class InverseMap(FunctionSpec):
             return value
         return super()._check(name, value, ndim)
 
+    def scaled(self, value: Value, factors: Factors) -> Value:
+        """Return a matrix between larger pixels; any other map as it is."""
+        return matrix_between(value, factors) if np.shape(value) == (3, 3) else value
+
     def describe(self) -> str:
         """Return the expected values in words."""
         return (
@@ -123,7 +135,23 @@ class InverseMap(FunctionSpec):
         )
 
 
-POINT = Array(shape=(2,), usual=(0, 40), optional=True)
+def matrix_between(matrix: Value, factors: Factors) -> np.ndarray:
+    """Return a homogeneous matrix as it maps larger pixels, all as long as they are wide.
+
+    Parameters
+    ----------
+    matrix
+        Maps coordinates of pixels.
+    factors
+        Lengths of the larger pixels, in pixels.
+    """
+    scaled = np.array(matrix, float)
+    scaled[:-1, -1] /= factors[0]
+    scaled[-1, :-1] *= factors[0]
+    return scaled
+
+
+POINT = Array(shape=(2,), position=True, usual=(0, 40), optional=True)
 
 
 # -- pixels ----------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ OPERATIONS = (
         family=families.PIXEL_TYPES,
         kind=Kind.GEOMETRY,
         specs={
-            "crop_width": Pairs(item=Number(integer=True, minimum=0, usual=(0, 2))),
+            "crop_width": Pairs(item=Number(integer=True, minimum=0, length=True, usual=(0, 2))),
             "copy": COPY,
             "order": ChoiceSpec(choices=("K", "C", "F", "A"), advanced=True),
         },

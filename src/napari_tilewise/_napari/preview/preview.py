@@ -1,0 +1,311 @@
+"""The live preview of one panel: requests from its form and the camera, results to the viewer."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Labels
+from qtpy.QtCore import QObject, QTimer
+
+from napari_tilewise._napari.jobs.running import LatestProgress
+from napari_tilewise._napari.layers.snapshot import displayed_axes
+from napari_tilewise._napari.preview.bar import PreviewBar
+from napari_tilewise._napari.preview.compare import HeldKey, SplitLine, right_of
+from napari_tilewise._napari.preview.compute import Previewer
+from napari_tilewise._napari.preview.request import (
+    Basis,
+    GatherRequest,
+    PreviewRequest,
+    PreviewResult,
+)
+from napari_tilewise._napari.preview.shown import ShownPreview
+from napari_tilewise._napari.preview.view import camera_of, view_of
+from napari_tilewise._napari.preview.worker import LatestWorker
+from napari_tilewise._napari.widgets.remembered import recall, remember
+from napari_tilewise.errors import TilewiseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+    from qtpy.QtWidgets import QWidget
+
+    from napari_tilewise._napari.jobs.job import Job
+
+PAUSE = 60
+"""Milliseconds for which the camera rests before the preview follows it."""
+POLL = 200
+"""Milliseconds between two looks at the progress of gathering."""
+OUTSIDE = "The layer is outside the view, or shown in 3-D: nothing to preview."
+
+
+@dataclass(frozen=True)
+class PreviewSource:
+    """What a panel offers for a preview."""
+
+    job: Job
+    layer: Layer
+    """The layer of the job's source."""
+
+
+class Preview(QObject):
+    """Shows what a panel's job would give, in the visible region.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    name
+        The panel's name, under which it is remembered whether the preview is on.
+    offer
+        Returns the panel's job and its layer; raises `TilewiseError` if there is none.
+    parent
+        The panel; its end removes the preview.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        name: str,
+        offer: Callable[[], PreviewSource],
+        parent: QWidget,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._offer = viewer, offer
+        self._key = f"{name}/preview"
+        self.bar = PreviewBar()
+        self.previewer = Previewer()
+        self.worker = LatestWorker(self.previewer.compute, parent)
+        self.gatherer = LatestWorker(self._gather, parent)
+        self.shown = ShownPreview(viewer)
+        self.line = SplitLine(viewer)
+        self._held = HeldKey(viewer, self.shown.hide)
+        self._last: tuple[PreviewSource, PreviewRequest, PreviewResult] | None = None
+        self._watched: Layer | None = None
+        self._gathering: Any = None
+        self._is_following = self._is_paused = False
+        self._progress = LatestProgress()
+        self._soon, self._later, self._poll = QTimer(self), QTimer(self), QTimer(self)
+        self._build_timers()
+        self.worker.ready.connect(self._show)
+        self.gatherer.ready.connect(self._gathered)
+        self.bar.on.toggled.connect(self._switch)
+        self.bar.before.pressed.connect(lambda: self.shown.hide(True))
+        self.bar.before.released.connect(lambda: self.shown.hide(False))
+        self.bar.splits.toggled.connect(lambda *_: self._show_again())
+        self.bar.split.valueChanged.connect(lambda *_: self._show_again())
+        parent.destroyed.connect(self.pause)
+        self.bar.on.setChecked(recall(self._key, False))
+
+    def _build_timers(self) -> None:
+        for timer, milliseconds in ((self._soon, 0), (self._later, PAUSE)):
+            timer.setSingleShot(True)
+            timer.setInterval(milliseconds)
+            timer.timeout.connect(self._request)
+        self._poll.setInterval(POLL)
+        self._poll.timeout.connect(self._say_progress)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the preview is on."""
+        return bool(self.bar.on.isChecked())
+
+    def refresh(self) -> None:
+        """Compute the preview again, as soon as the window's thread is free."""
+        if self._is_following:
+            self._soon.start()
+
+    def pause(self) -> None:
+        """Remove the preview and stop following the viewer, until `resume`."""
+        self._is_paused = True
+        self._follow()
+
+    def resume(self) -> None:
+        """Show the preview again, if it is on."""
+        self._is_paused = False
+        self._follow()
+
+    # -- on and off ----------------------------------------------------------------------------
+
+    def _switch(self, is_on: bool) -> None:
+        remember(self._key, is_on)
+        self.bar.enable()
+        self._follow()
+
+    def _follow(self) -> None:
+        """Follow the viewer if the preview is on and not paused."""
+        follows = self.is_on and not self._is_paused
+        if follows == self._is_following:
+            return
+        self._is_following = follows
+        for emitter in self._emitters():
+            (emitter.connect if follows else emitter.disconnect)(self._moved)
+        removed = self._viewer.layers.events.removed
+        (removed.connect if follows else removed.disconnect)(self._layer_removed)
+        if follows:
+            self._held.bind()
+            self.refresh()
+            return
+        self._held.release()
+        self._soon.stop()
+        self._later.stop()
+        self.clear()
+        self.previewer.forget()
+
+    def clear(self) -> None:
+        """Remove what is shown, and drop what is computed."""
+        self.worker.drop()
+        self.gatherer.drop()
+        self._gathering = None
+        self._poll.stop()
+        self._watch(None)
+        self._last = None
+        self.shown.remove()
+        self.line.remove()
+        self.bar.note.setText("")
+
+    def _emitters(self) -> list[Any]:
+        camera, dims = camera_of(self._viewer).events, self._viewer.dims.events
+        return [camera.center, camera.zoom, dims.current_step, dims.ndisplay, dims.order]
+
+    def _moved(self, event: object = None) -> None:
+        self._later.start()
+
+    def _layer_removed(self, event: Any) -> None:
+        layer = event.value
+        if self._last is not None and layer is self._last[0].layer:
+            self.clear()
+        elif layer is self.shown.layer:  # the user deleted it
+            self.bar.on.setChecked(False)
+
+    def _watch(self, layer: Layer | None) -> None:
+        """Notice when the pixels of the source change."""
+        if layer is self._watched:
+            return
+        for watched, act in ((self._watched, "disconnect"), (layer, "connect")):
+            if isinstance(watched, Image | Labels):
+                for name in ("data", "labels_update", "paint"):
+                    if name in watched.events.emitters:
+                        getattr(watched.events[name], act)(self._changed)
+        self._watched = layer
+
+    def _changed(self, event: object = None) -> None:
+        self.previewer.forget()
+        self.refresh()
+
+    # -- requests and results ------------------------------------------------------------------
+
+    def _request(self) -> None:
+        try:
+            source = self._offer()
+        except TilewiseError as error:
+            self._say(str(error))
+            return
+        view = view_of(source.layer, self._viewer, without=source.job.source.hidden_axis)
+        if view is None:
+            self._say(OUTSIDE)
+            return
+        self._watch(source.layer)
+        self.worker.submit(_LayerRequest(source.job, view, source))
+
+    def _show(self) -> None:
+        done = self.worker.take()
+        if done is None:
+            self.worker.acknowledge()
+            return
+        request, result = done
+        if not self._is_following or request.source.layer not in self._viewer.layers:
+            self.worker.acknowledge()
+            return
+        if isinstance(result, TilewiseError):
+            self._say(str(result))
+        else:
+            self._last = (request.source, request, result)
+            self._show_again()
+            self._say(describe(result))
+            self._begin_to_gather(result.gather)
+        QTimer.singleShot(0, self.worker.acknowledge)  # once it is painted
+
+    def _show_again(self) -> None:
+        """Show the last result, beyond the line if there is one."""
+        if self._last is None:
+            return
+        source, request, result = self._last
+        part, box = self.bar.part, request.view.box
+        layer_axes = displayed_axes(source.layer, self._viewer)
+        hidden = source.job.source.hidden_axis
+        axes = [axis - (hidden is not None and axis > hidden) for axis in layer_axes[-2:]]
+        if part is None or len(axes) < 2:
+            self.line.remove()
+        else:
+            span = box[axes[1]]
+            position = span.start + part * (span.stop - span.start)
+            result = right_of(result, position, axes[1])
+            self.line.show(source.job.source.placement, box, (axes[0], axes[1]), position)
+        self.shown.show(source.job, result, source.layer)
+
+    def _say(self, text: str) -> None:
+        self.bar.note.setText(text)
+
+    # -- global numbers ------------------------------------------------------------------------
+
+    def _begin_to_gather(self, request: GatherRequest | None) -> None:
+        if request is None:
+            return
+        if self._gathering != request.key:
+            self.gatherer.drop()
+            self._gathering = request.key
+            self._progress = LatestProgress()
+            self.gatherer.submit((request, self._progress))
+            self._poll.start()
+        self._say_progress()
+
+    def _gather(self, work: tuple[GatherRequest, LatestProgress], cancel: threading.Event) -> bool:
+        request, progress = work
+        self.previewer.gather(request, progress, cancel)
+        return True
+
+    def _gathered(self) -> None:
+        done = self.gatherer.take()
+        self.gatherer.acknowledge()
+        self._poll.stop()
+        if done is None or not self._is_following:
+            return
+        if isinstance(done[1], TilewiseError):
+            self._say(f"Estimated from what is visible: {done[1]}")
+            return
+        self._gathering = None
+        self.refresh()
+
+    def _say_progress(self) -> None:
+        _, done, tiles = self._progress.state
+        if self._last is None or self._gathering is None:
+            return
+        part = f" ({100 * done // tiles} %)" if tiles else ""
+        self._say(f"{describe(self._last[2])} Reading the whole image{part} ...")
+
+
+@dataclass(frozen=True, eq=False)
+class _LayerRequest(PreviewRequest):
+    """A request with the layer that it is for, which the worker does not touch."""
+
+    source: PreviewSource
+
+
+def describe(result: PreviewResult) -> str:
+    """Return what a preview shows, in a sentence or two.
+
+    Parameters
+    ----------
+    result
+        A preview.
+    """
+    texts = {
+        Basis.EXACT: "Exact: as Apply will give it.",
+        Basis.OVERVIEW: f"Overview at 1:{result.factor:g}: zoom in for exact pixels.",
+        Basis.ESTIMATE: "Estimated from what is visible.",
+    }
+    return " ".join(filter(None, (texts[result.basis], result.remark)))

@@ -1,0 +1,196 @@
+"""The preview's layer: above its source, in no panel's choice, written to without a new layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels, Points, Vectors
+
+from napari_tilewise._napari.jobs import result_layers
+from napari_tilewise._napari.layers import viewer_layers
+from napari_tilewise._napari.preview.request import Basis, PreviewResult, Shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from napari_tilewise._napari.jobs.job import Job
+
+HIGHLIGHT = "#ffb000"
+MARKS = {Basis.EXACT: "", Basis.OVERVIEW: " (overview)", Basis.ESTIMATE: " (estimate)"}
+
+
+class ShownPreview:
+    """Shows results in one layer of a viewer.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    """
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = viewer
+        self.layer: Layer | None = None
+        self._kind: tuple[Any, ...] = ()
+        self._buffer: np.ndarray | None = None
+        self.is_hidden = False
+        """Whether the user looks at the image before."""
+
+    def show(self, job: Job, result: PreviewResult, source: Layer) -> None:
+        """Show a result above its source.
+
+        Parameters
+        ----------
+        job
+            The recipe.
+        result
+            A part of its result.
+        source
+            The layer that it was computed from.
+        """
+        kind = (result.shown, source, job.operation.name, result.pixels.dtype)
+        if kind != self._kind or not self.is_shown:
+            self.remove()
+            self._add(job, result, source)
+            self._kind = kind
+        else:
+            self._update(job, result)
+        if self.layer is not None:
+            _set(self.layer, "name", f"Preview of {source.name}{MARKS[result.basis]}")
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is a preview in the viewer."""
+        return self.layer is not None and self.layer in self._viewer.layers
+
+    def hide(self, is_hidden: bool) -> None:
+        """Hide the preview, or show it again.
+
+        Parameters
+        ----------
+        is_hidden
+            Whether to hide it.
+        """
+        self.is_hidden = is_hidden
+        if self.layer is not None:
+            _set(self.layer, "visible", not is_hidden)
+
+    def remove(self) -> None:
+        """Remove the layer from the viewer."""
+        layer, self.layer, self._buffer, self._kind = self.layer, None, None, ()
+        if layer is not None and layer in self._viewer.layers:
+            viewer_layers.remove_temporary(self._viewer, layer)
+
+    # -- layers --------------------------------------------------------------------------------
+
+    def _add(self, job: Job, result: PreviewResult, source: Layer) -> None:
+        layer = _LAYERS[result.shown](job, result)
+        layer.visible = not self.is_hidden
+        if result.shown in (Shown.IMAGE, Shown.COLOURS, Shown.OUTLINES):
+            self._buffer = result.pixels
+        self.layer = layer
+        viewer_layers.add_temporary(self._viewer, layer, above=source)
+
+    def _update(self, job: Job, result: PreviewResult) -> None:
+        layer: Any = self.layer
+        if result.shown in (Shown.POINTS, Shown.LINES):
+            layer.data = result.pixels
+            if result.sizes is not None and len(result.pixels):
+                layer.size = result.sizes
+            return
+        buffer = self._buffer
+        if buffer is not None and buffer.shape == result.pixels.shape:
+            buffer[...] = result.pixels
+            is_moved = _place(layer, job, result)
+            if not is_moved:
+                layer.refresh(thumbnail=False, extent=False, highlight=False)
+        else:
+            self._buffer = result.pixels
+            layer.data = result.pixels
+            _place(layer, job, result)
+        if result.shown is Shown.IMAGE and result.values is not None:
+            shown = tuple(layer.contrast_limits)
+            if not result_layers.is_visible(shown, result.values):
+                layer.contrast_limits = result_layers.contrast_limits(
+                    job, result.values, np.dtype(result.dtype)
+                )
+
+
+def _placement(job: Job, result: PreviewResult) -> dict[str, Any]:
+    return job.source.placement.sampled(result.samplings).arguments()
+
+
+def _place(layer: Layer, job: Job, result: PreviewResult) -> bool:
+    """Move a layer to where the pixels lie; return whether it was moved."""
+    values, is_moved = _placement(job, result), False
+    for name in ("scale", "translate"):
+        is_moved |= _set(layer, name, values[name])
+    return is_moved
+
+
+def _set(layer: Layer, name: str, value: object) -> bool:
+    if np.array_equal(np.asarray(getattr(layer, name)), np.asarray(value)):
+        return False
+    setattr(layer, name, value)
+    return True
+
+
+def _image(job: Job, result: PreviewResult) -> Layer:
+    limits = result_layers.contrast_limits(job, result.values, np.dtype(result.dtype))
+    return Image(
+        result.pixels,
+        rgb=False,
+        contrast_limits=limits,
+        colormap=job.source.colormap or "gray",
+        name="Preview",
+        **_placement(job, result),
+    )
+
+
+def _colours(job: Job, result: PreviewResult) -> Layer:
+    return Image(result.pixels, rgb=True, name="Preview", **_placement(job, result))
+
+
+def _outlines(job: Job, result: PreviewResult) -> Layer:
+    return Labels(result.pixels, opacity=0.9, name="Preview", **_placement(job, result))
+
+
+def _points(job: Job, result: PreviewResult) -> Layer:
+    placement = job.source.placement
+    size = 8.0 * result.factor if result.sizes is None else result.sizes
+    return Points(
+        result.pixels,
+        ndim=len(placement.inner.scale),
+        size=size,
+        face_color="transparent",
+        border_color=HIGHLIGHT,
+        border_width=0.15,
+        name="Preview",
+        **placement.arguments(),
+    )
+
+
+def _lines(job: Job, result: PreviewResult) -> Layer:
+    placement = job.source.placement
+    return Vectors(
+        result.pixels,
+        ndim=len(placement.inner.scale),
+        edge_color=HIGHLIGHT,
+        edge_width=max(0.5, result.factor),
+        vector_style="line",
+        name="Preview",
+        **placement.arguments(),
+    )
+
+
+_LAYERS: dict[Shown, Callable[[Job, PreviewResult], Layer]] = {
+    Shown.IMAGE: _image,
+    Shown.COLOURS: _colours,
+    Shown.OUTLINES: _outlines,
+    Shown.POINTS: _points,
+    Shown.LINES: _lines,
+}

@@ -1,0 +1,167 @@
+"""One thread that computes the newest request; the window's thread takes what is ready.
+
+Requests that come while one is computed replace each other: only the newest waits. A slow
+computation that is stale is cancelled, unless the one before it was: a drag would show nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_tilewise._napari.jobs.job import as_error
+from napari_tilewise.errors import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE = 0.25
+"""Seconds after which a stale computation is cancelled."""
+IDLE = 2.0
+"""Seconds without a request after which the thread ends."""
+
+
+class LatestWorker(QObject):
+    """Computes requests in a thread, the newest first and only.
+
+    Parameters
+    ----------
+    compute
+        Called in the thread with a request and an event that is set if it need not go on.
+    parent
+        Its end stops the thread.
+    """
+
+    ready = Signal()
+    """A result can be taken; emitted once until it is acknowledged."""
+
+    def __init__(self, compute: Callable[[Any, threading.Event], Any], parent: QObject) -> None:
+        super().__init__(parent)
+        self._compute = compute
+        self._state = _State()
+        parent.destroyed.connect(self._state.stop)
+
+    @property
+    def computed(self) -> int:
+        """How many requests were computed to their end."""
+        return self._state.computed
+
+    def submit(self, request: Any) -> None:
+        """Compute a request; one that waits is dropped.
+
+        Parameters
+        ----------
+        request
+            The request.
+        """
+        state = self._state
+        with state.condition:
+            state.next = request
+            state.cancel_stale()
+            if state.thread is None and not state.is_stopped:
+                state.thread = threading.Thread(
+                    target=_work, args=(state, self._compute, self._announce),
+                    name="tilewise-preview", daemon=True,
+                )  # fmt: skip
+                state.thread.start()
+            state.condition.notify()
+
+    def drop(self) -> None:
+        """Drop the request that waits, the one that is computed, and what is ready."""
+        state = self._state
+        with state.condition:
+            state.next, state.done = None, None
+            state.generation += 1
+            state.cancel.set()
+
+    def take(self) -> tuple[Any, Any] | None:
+        """Return the newest request that is done, and its result or error; None if none is."""
+        with self._state.condition:
+            done, self._state.done = self._state.done, None
+            return done
+
+    def acknowledge(self) -> None:
+        """Say that what was taken is painted: the next result is announced."""
+        state = self._state
+        with state.condition:
+            state.is_announced = state.done is not None
+            again = state.is_announced
+        if again:
+            self.ready.emit()
+
+    def _announce(self) -> None:
+        self.ready.emit()
+
+
+class _State:
+    """What the thread and its owner share; it outlives the owner."""
+
+    def __init__(self) -> None:
+        self.condition = threading.Condition()
+        self.thread: threading.Thread | None = None
+        self.next: Any = None
+        self.done: tuple[Any, Any] | None = None
+        self.cancel = threading.Event()
+        self.started = 0.0
+        self.generation = 0
+        self.computed = 0
+        self.is_announced = False
+        self.was_cancelled = False
+        self.is_stopped = False
+
+    def cancel_stale(self) -> None:
+        """Cancel what is computed if that is slow, and the one before it was not cancelled."""
+        if self.started and not self.was_cancelled:
+            if time.perf_counter() - self.started > PATIENCE:
+                self.cancel.set()
+
+    def stop(self) -> None:
+        """Let the thread end soon."""
+        with self.condition:
+            self.is_stopped = True
+            self.next = None
+            self.cancel.set()
+            self.condition.notify()
+
+
+def _work(
+    state: _State,
+    compute: Callable[[Any, threading.Event], Any],
+    announce: Callable[[], None],
+) -> None:
+    while True:
+        with state.condition:
+            if state.next is None and not state.is_stopped:
+                state.condition.wait(IDLE)
+            if state.next is None:
+                state.thread = None
+                return
+            request, state.next = state.next, None
+            cancel = state.cancel = threading.Event()
+            state.started, generation = time.perf_counter(), state.generation
+        result = _outcome(request, compute, cancel)
+        with state.condition:
+            state.started = 0.0
+            state.was_cancelled = isinstance(result, Cancelled)
+            is_dropped = state.is_stopped or generation != state.generation
+            if is_dropped or state.was_cancelled:
+                continue
+            state.computed += 1
+            state.done = (request, result)
+            is_first, state.is_announced = not state.is_announced, True
+        if is_first:
+            announce()
+
+
+def _outcome(
+    request: Any, compute: Callable[[Any, threading.Event], Any], cancel: threading.Event
+) -> Any:
+    try:
+        return compute(request, cancel)
+    except Cancelled as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - functions may raise anything
+        return as_error("The preview", error)

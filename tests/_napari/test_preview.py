@@ -1,0 +1,227 @@
+"""The preview in a window: when it computes, what it shows, and what it leaves alone."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from napari.layers import Labels, Points, Vectors
+from tests._napari.conftest import TIMEOUT
+from tests._napari.previews import speckles
+
+import napari_tilewise as tw
+from napari_tilewise._napari.preview import bound, worker
+from napari_tilewise._napari.preview.compute import Previewer
+from napari_tilewise._napari.preview.view import camera_of, view_of
+from napari_tilewise._napari.preview.worker import LatestWorker
+
+IMAGE = speckles((200, 240))
+
+
+@pytest.fixture
+def source(viewer):
+    return viewer.add_image(IMAGE, name="spots")
+
+
+@pytest.fixture
+def shown(panel, qtbot):
+    """Show the preview of an operation, and return its layer."""
+
+    def show(name, **params):
+        if panel.operation.name != name:
+            panel.choose(name)
+        panel.form.set_values(params)
+        panel.preview.bar.on.setChecked(True)
+        settle(panel, qtbot)
+        return panel.preview.shown.layer
+
+    return show
+
+
+def settle(panel, qtbot):
+    """Wait until nothing is asked for, computed, or ready."""
+    preview = panel.preview
+
+    def is_still():
+        state = preview.worker._state
+        timers = preview._soon.isActive() or preview._later.isActive()
+        busy = state.next is not None or state.started or state.is_announced
+        return not timers and not busy and preview._gathering is None
+
+    qtbot.waitUntil(is_still, timeout=TIMEOUT)
+
+
+def test_it_shows_the_pixels_of_apply_above_the_layer(viewer, source, shown):
+    layer = shown("filters.gaussian", sigma=3)
+    box = view_of(source, viewer).box
+    expected = tw.apply("filters.gaussian", IMAGE, sigma=3)[box].astype(np.float32)
+    np.testing.assert_array_equal(layer.data, expected)
+    assert list(viewer.layers) == [source, layer]
+    assert viewer.layers.selection.active is source
+
+
+def test_it_is_no_target_and_goes_when_switched_off(viewer, source, panel, shown):
+    layer = shown("filters.gaussian", sigma=3)
+    viewer.layers.selection.active = layer
+    assert panel.target.layer is source
+    assert panel.target.layer_box.choices == (source,)
+    panel.preview.bar.on.setChecked(False)
+    assert list(viewer.layers) == [source]
+
+
+def test_parameters_move_the_same_layer(source, panel, shown, qtbot):
+    layer = shown("filters.gaussian", sigma=1)
+    before = layer.data.copy()
+    assert shown("filters.gaussian", sigma=4) is layer
+    assert (layer.data != before).any()
+
+
+def test_many_moves_cost_few_computations(source, panel, shown, qtbot):
+    shown("filters.gaussian", sigma=1)
+    first = panel.preview.worker.computed
+    for step in range(50):
+        panel.form.set_values({"sigma": 1 + step / 10})
+    settle(panel, qtbot)
+    assert panel.preview.worker.computed - first == 1
+    expected = tw.apply("filters.gaussian", IMAGE, sigma=5.9).astype(np.float32)
+    box = panel.preview._last[1].view.box
+    np.testing.assert_array_equal(panel.preview.shown.layer.data, expected[box])
+
+
+def test_the_last_good_result_stays(source, panel, shown, qtbot):
+    layer = shown("filters.gaussian", sigma=2)
+    before = layer.data.copy()
+    panel.form.editors["sigma"].widget.value = "nonsense"
+    settle(panel, qtbot)
+    np.testing.assert_array_equal(panel.preview.shown.layer.data, before)
+    assert "sigma" in panel.preview.bar.note.text()
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "kind"),
+    [
+        ("filters.threshold_otsu", {}, Labels),
+        ("measure.label", {}, Labels),
+        ("feature.peak_local_max", {}, Points),
+        ("feature.blob_dog", {"threshold": 0.01, "max_sigma": 4}, Points),
+        ("measure.find_contours", {"level": 100}, Vectors),
+    ],
+)
+def test_objects_are_outlines_points_and_lines(source, shown, name, params, kind):
+    layer = shown(name, **params)
+    assert type(layer) is kind
+    assert np.count_nonzero(layer.data)
+
+
+def test_zoomed_out_it_is_an_overview(viewer, source, panel, shown, monkeypatch, qtbot):
+    monkeypatch.setattr("napari_tilewise._napari.preview.view.FEWEST", 1)
+    monkeypatch.setattr("napari_tilewise._napari.preview.view.MOST", 100 * 120)
+    layer = shown("filters.gaussian", sigma=4)
+    assert "overview" in layer.name
+    assert panel.preview.bar.note.text().startswith("Overview at 1:2")
+    np.testing.assert_array_equal(layer.scale, (2, 2))
+    camera_of(viewer).zoom *= 4
+    settle(panel, qtbot)
+    assert panel.preview.bar.note.text().startswith("Exact")
+    assert "overview" not in panel.preview.shown.layer.name
+
+
+def test_a_key_and_a_button_show_the_image_before(viewer, source, panel, shown):
+    layer = shown("filters.gaussian", sigma=4)
+    held = panel.preview._held._held(viewer)
+    next(held)
+    assert not layer.visible
+    next(held, None)
+    assert layer.visible
+    panel.preview.bar.before.pressed.emit()
+    assert not layer.visible
+    panel.preview.bar.before.released.emit()
+    assert layer.visible
+
+
+def test_a_line_splits_before_and_after(viewer, source, panel, shown):
+    whole = shown("filters.gaussian", sigma=4).data.copy()
+    panel.preview.bar.splits.setChecked(True)
+    half = panel.preview.shown.layer
+    width = half.data.shape[1]
+    assert abs(width - whole.shape[1] / 2) <= 1
+    np.testing.assert_array_equal(half.data, whole[:, -width:])
+    assert panel.preview.line.layer in viewer.layers
+    panel.preview.bar.splits.setChecked(False)
+    np.testing.assert_array_equal(panel.preview.shown.layer.data, whole)
+    assert panel.preview.line.layer is None
+
+
+def test_an_estimate_becomes_exact(source, panel, shown, monkeypatch, qtbot):
+    monkeypatch.setattr(bound, "SMALL", 64)
+    notes = []
+    say = panel.preview._say
+    monkeypatch.setattr(panel.preview, "_say", lambda text: (notes.append(text), say(text)))
+    shown("filters.threshold_otsu")
+    settle(panel, qtbot)
+    assert any(note.startswith("Estimated from what is visible.") for note in notes)
+    assert panel.preview.bar.note.text().startswith("Exact")
+
+
+def test_painted_pixels_are_noticed(source, panel, shown, qtbot):
+    before = shown("filters.threshold_otsu").data.copy()
+    source.data = 255 - IMAGE
+    settle(panel, qtbot)
+    assert (panel.preview.shown.layer.data != before).any()
+
+
+def test_it_is_remembered(viewer, source, panel, shown):
+    from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
+
+    shown("filters.gaussian", sigma=3)
+    panel.preview.pause()
+    other = OperationsPanel(viewer)
+    viewer.window.add_dock_widget(other, name="Other")
+    assert other.preview.is_on
+    other.preview.bar.on.setChecked(False)
+    third = OperationsPanel(viewer)
+    viewer.window.add_dock_widget(third, name="Third")
+    assert not third.preview.is_on
+
+
+def test_removing_the_source_removes_the_preview(viewer, source, shown):
+    shown("filters.gaussian", sigma=3)
+    viewer.layers.remove(source)
+    assert not list(viewer.layers)
+
+
+def test_it_stops_when_the_panel_is_hidden(viewer, source, panel, shown, qtbot):
+    shown("filters.gaussian", sigma=3)
+    panel.preview.pause()
+    assert list(viewer.layers) == [source]
+    panel.preview.resume()
+    settle(panel, qtbot)
+    assert len(viewer.layers) == 2
+
+
+def test_a_slow_stale_request_is_cancelled_but_not_twice(qtbot, qapp, monkeypatch):
+    """During a drag something is always shown."""
+    from qtpy.QtCore import QObject
+
+    monkeypatch.setattr(worker, "PATIENCE", 0)
+    parent, begun, go_on = QObject(), threading.Semaphore(0), threading.Event()
+    cancelled = []
+
+    def compute(request, cancel):
+        begun.release()
+        while not cancel.wait(0.001) and not go_on.is_set():
+            pass
+        if cancel.is_set():
+            cancelled.append(request)
+            raise tw.errors.Cancelled("stale")
+        return request
+
+    latest = LatestWorker(compute, parent)
+    for request in range(3):
+        latest.submit(request)
+        assert begun.acquire(timeout=10) or request
+    go_on.set()
+    qtbot.waitUntil(lambda: latest.computed >= 1, timeout=TIMEOUT)
+    assert len(cancelled) == 1
+    assert isinstance(Previewer().gathered.number("nothing"), list)
