@@ -7,6 +7,11 @@ def test_the_committed_index_is_the_generated_one():
     assert write_index.PATH.read_text(encoding="utf-8") == write_index.text(), "run: make index"
 
 
+def test_the_committed_summaries_are_the_generated_ones():
+    path = write_index.SUMMARIES_PATH
+    assert path.read_text(encoding="utf-8") == write_index.summaries_text(), "run: make index"
+
+
 def test_every_key_leads_to_its_operation():
     assert list(BUILT_IN) == [key for key, _ in declared()]
     assert all(BUILT_IN[key].name == key for key in BUILT_IN)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_tilewise.batches.report import Report
     from napari_tilewise.batches.unfinished import UnfinishedRun
     from napari_tilewise.operations.spec.operation import Operation
+    from napari_tilewise.operations.summary import OperationSummary
     from napari_tilewise.runs.run import RunResult
 
 
@@ -39,23 +40,23 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def operation_entry(op: Operation) -> dict[str, Any]:
-    """Return an operation as an entry of ``list``.
+def summary_entry(summary: OperationSummary) -> dict[str, Any]:
+    """Return the summary of an operation as an entry of ``list``.
 
     Parameters
     ----------
-    op
-        The operation.
+    summary
+        The summary.
     """
     return {
-        "name": op.name,
-        "title": op.title,
-        "category": op.category,
-        "kind": str(op.kind),
-        "exactness": str(op.exactness),
-        "tolerance": op.tolerance,
-        "output": str(op.output),
-        "deprecated": bool(op.deprecated),
+        "name": summary.name,
+        "title": summary.title,
+        "category": summary.category,
+        "kind": summary.kind,
+        "exactness": summary.exactness,
+        "tolerance": summary.tolerance,
+        "output": summary.output,
+        "deprecated": summary.deprecated,
     }
 
 
@@ -68,9 +69,10 @@ def operation_document(op: Operation) -> dict[str, Any]:
         The operation.
     """
     from napari_tilewise.operations.spec.substitution import instruction_set
+    from napari_tilewise.operations.summary import summary_of
 
     return {
-        **operation_entry(op),
+        **summary_entry(summary_of(op)),
         "summary": op.summary,
         "note": op.note or None,
         "images": list(op.images),

@@ -29,36 +29,37 @@ def list_operations(
     functions: Functions = None,
 ) -> None:
     """List the operations."""
-    from napari_tilewise.operations import OPERATIONS
-    from napari_tilewise.operations.spec.operation import Kind
+    from napari_tilewise.operations.spec.kinds import Kind
+    from napari_tilewise.operations.summary import summaries
 
     kinds = [item.value for item in Kind]
     if kind is not None and kind not in kinds:
         _refuse("kind", kind, kinds)
-    categories = {op.category for op in OPERATIONS.values()}
+    entries = sorted(summaries(), key=lambda entry: entry.deprecated)
+    categories = {entry.category for entry in entries}
     families = sorted(categories | {name.partition(".")[0] for name in categories})
     if category is not None and category not in families:
         _refuse("category", category, families)
-    operations = [
-        op
-        for op in sorted(OPERATIONS.values(), key=lambda op: bool(op.deprecated))
-        if kind in (None, op.kind)
-        and (category is None or f"{op.category}.".startswith(f"{category}."))
+    entries = [
+        entry
+        for entry in entries
+        if kind in (None, entry.kind)
+        and (category is None or f"{entry.category}.".startswith(f"{category}."))
     ]
     if as_json:
-        from napari_tilewise.cli.documents import operation_entry, print_json
+        from napari_tilewise.cli.documents import print_json, summary_entry
 
-        print_json([operation_entry(op) for op in operations])
+        print_json([summary_entry(entry) for entry in entries])
         return
     rows = [
         (
-            op.name,
-            op.kind,
-            op.exactness,
-            op.output,
-            op.title + (" (deprecated)" * bool(op.deprecated)),
+            entry.name,
+            entry.kind,
+            entry.exactness,
+            entry.output,
+            entry.title + " (deprecated)" * entry.deprecated,
         )
-        for op in operations
+        for entry in entries
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
