@@ -1,6 +1,11 @@
 """The index of the operations says what the modules declare, in their order."""
 
+import inspect
+
+import numpy as np
+
 from napari_tilewise.operations import BUILT_IN, declared, write_index
+from napari_tilewise.operations.spec import docstrings
 
 
 def test_the_committed_index_is_the_generated_one():
@@ -15,3 +20,16 @@ def test_the_committed_summaries_are_the_generated_ones():
 def test_every_key_leads_to_its_operation():
     assert list(BUILT_IN) == [key for key, _ in declared()]
     assert all(BUILT_IN[key].name == key for key in BUILT_IN)
+
+
+def test_a_ufunc_has_the_signature_that_numpy_tells_from_2_4_on(monkeypatch):
+    expected = list(docstrings.signature.__wrapped__(np.add))
+
+    def unsupported(function):
+        if function is np.add:
+            raise ValueError
+        return inspect.Signature.from_callable(function)
+
+    monkeypatch.setattr(docstrings.inspect, "signature", unsupported)
+    assert list(docstrings.signature.__wrapped__(np.add)) == expected
+    assert expected[:2] == ["x1", "x2"]

@@ -116,8 +116,8 @@ def of_folder(root: Path) -> Iterator[object]:
 def walk(root: Path, below: str, most: int) -> Iterator[tuple[str, int, int]]:
     """Yield files with size and time, and folders (``name/``) with their numbers of entries.
 
-    Tables beside the pixels of a Zarr are left out. Of a folder with more than `most` entries, evenly spaced ones are listed; the folders in it
-    share the remainder of `most`.
+    Tables beside the pixels of a Zarr are left out. Of a folder with more than `most` entries,
+    evenly spaced ones are listed; the folders in it share the remainder of `most`.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from docstring_parser import DocstringStyle, parse
 
 from napari_tilewise.operations.spec.libraries import SCIKIT_IMAGE, function_path, library_of
@@ -55,7 +56,28 @@ def resolve(name: str) -> AnyFunction:
 @cache
 def signature(function: AnyFunction) -> Mapping[str, inspect.Parameter]:
     """Return the function's parameters by name."""
-    return inspect.signature(function).parameters
+    try:
+        return inspect.signature(function).parameters
+    except ValueError:
+        if not isinstance(function, np.ufunc) or function.nin != 2:
+            raise
+        return inspect.signature(_ufunc_of_two).parameters
+
+
+def _ufunc_of_two(
+    x1: Any,
+    x2: Any,
+    /,
+    out: Any = None,
+    *,
+    where: Any = True,
+    casting: str = "same_kind",
+    order: str = "K",
+    dtype: Any = None,
+    subok: bool = True,
+    signature: Any = None,
+) -> None:
+    """Have the signature of a ufunc of two arrays, which NumPy before 2.4 does not tell."""
 
 
 def title(name: str) -> str:
