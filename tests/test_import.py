@@ -53,6 +53,15 @@ def test_info_needs_no_declarations(tmp_path):
     assert not modules_after(code) & (HEAVY - {"numpy", "zarr"})
 
 
+def test_a_run_in_threads_needs_no_pool_of_processes_nor_graphs(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((64, 64), "u1"))
+    code = (
+        "import napari_tilewise as tw; "
+        f"tw.run('filters.gaussian', {str(tmp_path / 'a.npy')!r}, {str(tmp_path / 'b.npy')!r})"
+    )
+    assert not modules_after(code) & {"joblib", "cloudpickle", "dask", "distributed", "pandas"}
+
+
 def test_a_run_needs_no_window():
     gui = {"napari", "qtpy", "magicgui", "superqt", "vispy", "PyQt6", "PySide6"}
     assert not modules_after("from napari_tilewise import apply, run") & gui

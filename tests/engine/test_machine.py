@@ -64,6 +64,20 @@ def test_processors_are_those_that_may_be_used() -> None:
     assert 1 <= processors() <= (psutil.cpu_count() or 1)
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_processors_are_limited_by_quotas(version: int, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.write_text("4:cpu,cpuacct:/job/step\n" if version == 1 else "0::/job/step\n")
+    root = tmp_path / "cpu" if version == 1 else tmp_path
+    quotas = {"job": (150_000, 100_000), "job/step": ("max" if version == 2 else -1, 100_000)}
+    for name, (quota, period) in quotas.items():
+        if version == 1:
+            made(root / name, cpu__cfs_quota_us=quota, cpu__cfs_period_us=period)
+        else:
+            made(root / name, cpu__max=f"{quota} {period}")
+    assert processors(tmp_path, own) == min(2, processors())
+
+
 @pytest.fixture
 def group() -> Iterator[Path]:
     """Return a cgroup of half a gibibyte."""

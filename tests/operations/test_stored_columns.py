@@ -41,6 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(region_sums, "GROUP", 64)
     monkeypatch.setattr(stored_columns.row_groups, "__defaults__", (64,))
     monkeypatch.setattr(pass_runner, "UNNOTICED", 0)
+    monkeypatch.setattr("napari_tilewise.engine.total_limits.UNNOTICED", 0)
     return tmp_path / "temporary"
 
 

@@ -10,6 +10,7 @@ from skimage import measure, segmentation
 import napari_tilewise as tw
 from napari_tilewise import OPERATIONS, errors
 from napari_tilewise.cli import main
+from napari_tilewise.engine.total_limits import TotalLimit
 from napari_tilewise.operations.spec.kinds import Kind
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.runs import planner
@@ -61,9 +62,9 @@ def small_budget(monkeypatch):
     """Plan as if the process took next to nothing, so that small images fill a budget."""
     monkeypatch.setattr(planner, "RUNTIME", 0)
     monkeypatch.setattr(planner, "resident", lambda: MIB)
-    monkeypatch.setattr("napari_tilewise.engine.session.MARGIN", MIB)
+    monkeypatch.setattr("napari_tilewise.runs.planner.MARGIN", MIB)
     monkeypatch.setattr("napari_tilewise.engine.budget.LEAST_TABLES", MIB // 8)
-    monkeypatch.setattr("napari_tilewise.engine.pass_runner.UNNOTICED", 0)
+    monkeypatch.setattr("napari_tilewise.engine.total_limits.UNNOTICED", 0)
     monkeypatch.setattr("napari_tilewise.engine.pass_runner.ALWAYS", 0)
 
 
@@ -110,6 +111,41 @@ def test_gathered_numbers_take_what_is_free(small_budget, tmp_path, monkeypatch)
         tw.run("measure.label", source, out, memory=5 * MIB, **options)
     tw.run("measure.label", source, out, memory=caught.value.sufficient, **options)
     np.testing.assert_array_equal(zarr.open_group(out, mode="r")["0"][:], measure.label(image))
+
+
+@pytest.mark.parametrize("dense", ["everywhere", "at the start", "at the end"])
+def test_a_refusal_of_pieces_comes_early_and_names_no_more_than_it_takes(
+    dense, small_budget, tmp_path, monkeypatch
+):
+    image = np.zeros((1024, 1024), np.uint8)
+    rows = {"everywhere": slice(0, 1024), "at the start": slice(0, 128)}.get(
+        dense, slice(512, 1024)
+    )
+    image[rows][::2, ::2] = 1
+    monkeypatch.setattr(planner, "default_chunks", lambda shape, *_: (64,) * len(shape))
+    source, out = tmp_path / "a.npy", tmp_path / "out.ome.zarr"
+    np.save(source, image)
+    sizes, tiles = [], []
+    check = TotalLimit.check
+
+    def checked(limit, total, merged):
+        sizes.append(total.nbytes)
+        check(limit, total, merged)
+
+    monkeypatch.setattr(TotalLimit, "check", checked)
+    options = {"workers": 1, "executor": "threads", "overwrite": True, "resume": False}
+    with pytest.raises(errors.MemoryBudgetExceeded, match="of this image take") as caught:
+        tw.run("measure.label", source, out, memory=4 * MIB, progress=tiles.append, **options)
+    merged = max(getattr(event, "done", 0) for event in tiles)
+    assert merged < (16**2 if dense == "at the end" else 16**2 / 4)
+    enough = caught.value.sufficient
+    sizes.clear()
+    tw.run("measure.label", source, out, memory=enough, **options)
+    needed = max(sizes)
+    tables = tw.plan("measure.label", source, memory=enough, workers=1, resume=False).budget.tables
+    assert needed <= tables < 1.6 * needed + 2 * MIB  # MARGIN, and what a tile's edge adds
+    with pytest.raises(errors.MemoryBudgetExceeded):
+        tw.run("measure.label", source, out, memory=enough // 2, **options)
 
 
 def test_the_shell_names_its_own_option(source, tmp_path, capfd):

@@ -18,7 +18,8 @@ from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.engine.system.prepared import Prepared, Swept, received
-from napari_tilewise.engine.tile_tasks import ReduceTask
+from napari_tilewise.engine.tile_tasks import ReduceTask, task_size
+from napari_tilewise.engine.total_limits import UNNOTICED, TotalLimit
 from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
 from napari_tilewise.grid import LazySequence, size
 from napari_tilewise.operations.shared.stored_columns import Shelf
@@ -36,14 +37,6 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.tile_tasks import SweepTask, WorkerPool
     from napari_tilewise.grid import Position, Region
     from napari_tilewise.operations.spec.operation import Plan
-
-UNNOTICED = 2**20
-"""Bytes of a total below which the available memory is not looked up."""
-
-UNEVEN = 1.5
-"""Factor by which the tiles to come may contribute more than those that are merged."""
-LEAST_SHARE = 1 / 64
-"""Share of the tiles from which on their total foretells that of all."""
 
 SOON = 2**22
 """Pixels of an image that is computed at once within about two seconds."""
@@ -360,23 +353,6 @@ class PassRunner:
             session.sufficient(needed),
         )
 
-    def _refuse_large_total(self, total: Any, title: str, share: float) -> None:
-        """Stop before a total, whose size only the pixels decide, takes more than was stated."""
-        needed = getattr(total, "nbytes", 0)
-        if needed < UNNOTICED:
-            return
-        session = self.plane.session
-        limit = session.tables or available_memory()
-        if needed > limit:
-            raise MemoryBudgetExceeded(
-                f"{self._name}: the {title} of this image take more than {format_size(needed)}; "
-                f"{format_size(limit)} of the budget are there for them. Smooth the image so that "
-                "it has fewer.",
-                session.sufficient(
-                    int(UNEVEN * needed / max(share, LEAST_SHARE)), beside_tiles=True
-                ),
-            )
-
     # -- reductions --------------------------------------------------------------------------
 
     def _reduced(self, reduction: Reduce, number: int, workers: WorkerPool | None = None) -> Any:
@@ -385,24 +361,27 @@ class PassRunner:
         partial_result = None
         if checkpoint is not None and name is not None:
             partial_result = checkpoint.partial_result(name)
-        items, shelf = self._items(reduction, partial_result), self._shelf(partial_result)
+        items = self._items(reduction, partial_result)
         session = self._session_over(items, workers)
         pool = session.worker_pool
         if reduction.regions is not None:
             largest = _largest(reduction.regions)
             session = session.one_by_one(self._bytes_of_region(largest))
+        per_part = 1
+        if pool is not None and reduction.in_groups:
+            per_part = task_size(len(items), pool.slots)
         with self._look_ahead(reduction, items) as contribution:
             total = session.reduce(
                 f"{self._name}: {reduction.description}",
                 contribution,
-                self._merge(reduction, len(items), shelf),
+                self._watched_merge(reduction, items, partial_result, contribution, per_part),
                 items,
                 partial_result,
                 None if pool is None else self._remote(pool, number, is_lent=pool is workers),
             )
         if reduction.finish is None:
             return total
-        with writing(shelf.place, TEMPORARY):
+        with writing(self._shelf(partial_result).place, TEMPORARY):
             return reduction.finish(total)
 
     def _session_over(self, items: Sequence[Position], workers: WorkerPool | None) -> Session:
@@ -475,20 +454,54 @@ class PassRunner:
 
             yield contribution
 
-    def _merge(
-        self, reduction: Reduce, count: int = 1, shelf: Shelf | None = None
-    ) -> Callable[[Any, Any], Any]:
-        """Return what merges two contributions, of so many, and watches the total grow."""
-        merges = itertools.count(2)
+    def _merge(self, reduction: Reduce) -> Callable[[Any, Any], Any]:
+        """Return what merges two contributions of neighbours, and watches their total."""
+        limit = TotalLimit(self._total_title(reduction), self.plane.session, 1, lambda _: 0)
 
         def merge(total: Any, part: Any) -> Any:
             total = reduction.merge(total, part)
-            if shelf is not None:
-                self._store_large_total(total, shelf)
-            self._refuse_large_total(total, reduction.description, next(merges) / count)
+            limit.check(total, 1)
             return total
 
         return merge
+
+    def _watched_merge(
+        self,
+        reduction: Reduce,
+        items: Sequence[Position],
+        partial_result: PartialResult | None,
+        contribution: Callable[[Position], Any],
+        per_part: int,
+    ) -> Callable[[Any, Any], Any]:
+        """Return what merges the contributions of all tiles, and watches their total grow.
+
+        Each part that is merged is the contribution of `per_part` tiles.
+        """
+        shelf = self._shelf(partial_result)
+
+        def sample(numbers: list[int]) -> int:
+            parts = [contribution(items[number]) for number in numbers]
+            total = reduce(reduction.merge, parts)
+            return int(getattr(total, "nbytes", 0))
+
+        title = self._total_title(reduction)
+        limit = TotalLimit(title, self.plane.session, len(items), sample)
+        before = 0 if partial_result is None else partial_result.load()[0]
+        merged = itertools.count(before + (1 if before else 2) * per_part, per_part)
+
+        def merge(total: Any, part: Any) -> Any:
+            total = reduction.merge(total, part)
+            count = next(merged)
+            if hasattr(total, "spill"):
+                self._store_large_total(total, shelf)
+            else:
+                limit.check(total, count)
+            return total
+
+        return merge
+
+    def _total_title(self, reduction: Reduce) -> str:
+        return f"{self._name}: the {reduction.description}"
 
     def _shelf(self, partial_result: PartialResult | None) -> Shelf:
         """Return where rows of a total go that outgrow their share of memory."""
@@ -497,15 +510,14 @@ class PassRunner:
         return Shelf(room, folder)
 
     def _store_large_total(self, total: Any, shelf: Shelf) -> None:
-        """Have a total store its rows, where it can, before it takes more than half of its share.
+        """Have a total store its rows before it takes more than half of its share.
 
         The other half is for making use of them.
         """
-        if hasattr(total, "spill"):
-            total.shelf = shelf
-            if total.nbytes > max(UNNOTICED, shelf.room // 2):
-                with writing(shelf.place, TEMPORARY):
-                    total.spill()
+        total.shelf = shelf
+        if total.nbytes > max(UNNOTICED, shelf.room // 2):
+            with writing(shelf.place, TEMPORARY):
+                total.spill()
 
 
 def _largest(regions: Sequence[Region]) -> int:

@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.tile_tasks import WorkerPool
     from napari_tilewise.grid import Position
 
-SHARE = 0.8
-"""Least share of a budget, less the process itself, that is there for what tiles do not need."""
-MARGIN = 64 * 2**20
-"""Bytes by which the process may have grown until it is asked again."""
-
 T = TypeVar("T")
 V = TypeVar("V")
 
@@ -47,8 +42,9 @@ class Session:
     """Bytes that an operation on the whole image may take; what is available unless given."""
     tables: int | None = None
     """Bytes that the totals of reductions may take; what is available unless given."""
-    process: int | None = None
-    """Bytes of a memory budget that the process itself takes; None where there is no budget."""
+    budget_for: Callable[[int, bool], int] | None = field(default=None, repr=False)
+    """Returns the memory budget that leaves so many bytes, for tables beside tiles or for one
+    region alone; None where there is no budget."""
     in_tiles: int = 0
     """Bytes that the tiles in work take together: up to these, what may need the whole image at
     once takes it from the start."""
@@ -72,10 +68,7 @@ class Session:
         beside_tiles
             Whether tiles are in work at the same time.
         """
-        if self.process is None:
-            return None
-        rest = 2 * (needed + self.in_tiles) if beside_tiles else needed
-        return self.process + int(rest / SHARE) + MARGIN
+        return None if self.budget_for is None else self.budget_for(needed, beside_tiles)
 
     def one_by_one(self, needed: int) -> Session:
         """Return the session with as many workers as may take so many bytes each.

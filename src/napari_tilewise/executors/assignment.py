@@ -19,7 +19,6 @@ from uuid import uuid4
 
 import numpy as np
 import zarr
-from cloudpickle import Pickler
 
 from napari_tilewise.engine.pass_results import PassResults
 from napari_tilewise.engine.session import Session
@@ -176,7 +175,7 @@ def write_assignment(assignment: Assignment) -> str:
     buffer = io.BytesIO()
     buffer.write(json.dumps(_versions()).encode() + b"\n")
     try:
-        _Pickler(buffer, path).dump(assignment)
+        _pickle(assignment, buffer, path)
         path.write_bytes(buffer.getvalue())
     except OSError as error:
         raise DestinationUnwritable(
@@ -222,20 +221,20 @@ def read_assignment(folder: str, name: str) -> Assignment:
     return assignment
 
 
-class _Pickler(Pickler):  # type: ignore[misc]  # cloudpickle has no types
-    """Writes large arrays to files of their own."""
+def _pickle(assignment: Assignment, buffer: io.BytesIO, path: Path) -> None:
+    """Pickle an assignment, large arrays to files of their own."""
+    from cloudpickle import Pickler  # most runs need none
 
-    def __init__(self, buffer: io.BytesIO, path: Path) -> None:
-        super().__init__(buffer)
-        self._path = path
+    class _Pickler(Pickler):  # type: ignore[misc]  # cloudpickle has no types
+        def persistent_id(self, item: Any) -> tuple[Any, ...] | None:
+            """Write a large array to a file; return its name, data type and shape."""
+            if not isinstance(item, np.ndarray) or item.nbytes < LARGE or item.dtype.hasobject:
+                return None
+            file = path.with_name(f"{path.name}-{uuid4().hex[:12]}.raw")
+            np.ascontiguousarray(item).tofile(file)
+            return file.name, item.dtype, item.shape
 
-    def persistent_id(self, item: Any) -> tuple[Any, ...] | None:
-        """Write a large array to a file; return its name, data type and shape."""
-        if not isinstance(item, np.ndarray) or item.nbytes < LARGE or item.dtype.hasobject:
-            return None
-        file = self._path.with_name(f"{self._path.name}-{uuid4().hex[:12]}.raw")
-        np.ascontiguousarray(item).tofile(file)
-        return file.name, item.dtype, item.shape
+    _Pickler(buffer).dump(assignment)
 
 
 class _AssignmentUnpickler(pickle.Unpickler):

@@ -12,7 +12,6 @@ from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import InvalidParameter, InvalidParameterType, did_you_mean, option
 from napari_tilewise.executors.assignment import belongs_to_process
 from napari_tilewise.executors.executor import Executor, ThisProcess
-from napari_tilewise.executors.processes import Processes
 from napari_tilewise.io.image import Image
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def choose(executor: Any, workers: int | None) -> Executor:
     if executor == SERIAL:
         return ThisProcess(1)
     if executor == PROCESSES:
-        return Processes(workers or processors())
+        return _processes(workers or processors())
     return _cluster(executor, workers)
 
 
@@ -118,10 +117,16 @@ def better(executor: Executor, pipeline: Pipeline, source: Any) -> Executor:
     stacks = [stack for stack in pipeline.order if stack.call.operation.cost.holds_gil]
     pixels = max((prod(stack.source.shape) for stack in stacks), default=0)
     if executor.threads > 1 and pixels >= WORTH and not _is_in_memory(source):
-        return Processes(executor.threads)
+        return _processes(executor.threads)
     return executor
 
 
 def _is_in_memory(source: Any) -> bool:
     data = source.data if isinstance(source, Image) else source
     return isinstance(data, np.ndarray) or belongs_to_process(source)
+
+
+def _processes(count: int) -> Executor:
+    from napari_tilewise.executors.processes import Processes  # imports joblib
+
+    return Processes(count)

@@ -16,8 +16,6 @@ from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from napari_tilewise.errors import InvalidFunction
 from napari_tilewise.functions.user_function import plan_tiles
@@ -255,6 +253,9 @@ class JoinedObjects:
         ]
         edges.append(_same_first_pixel(first, is_cut))
         pairs = np.concatenate(edges, axis=1)
+        from scipy.sparse import coo_array  # takes a tenth of a second to import
+        from scipy.sparse.csgraph import connected_components
+
         graph = coo_array((np.ones(pairs.shape[1], np.int8), tuple(pairs)), shape=(total, total))
         count, group = connected_components(graph, directed=False)
         begins = np.full(count, np.iinfo(np.int64).max)

@@ -5,6 +5,7 @@ If not even the smallest tiles do, the run is refused with the number that it ne
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from math import prod
@@ -25,7 +26,7 @@ from napari_tilewise.engine.budget import (
     working_bytes,
 )
 from napari_tilewise.engine.result_axes import result_axes
-from napari_tilewise.engine.session import MARGIN, SHARE, Session
+from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.cache import ChunkCache
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.errors import InvalidImage, MemoryBudgetExceeded
@@ -52,6 +53,12 @@ if TYPE_CHECKING:
     from napari_tilewise.runs.run_plan import Layout
     from napari_tilewise.runs.tile_time import TilePace
 
+SHARE = 0.8
+"""Least share of a budget, less the process itself, that is there for the smallest tiles."""
+MARGIN = 64 * 2**20
+"""Bytes by which the process may have grown until it is asked again."""
+NEARLY = 1.02
+"""How close a budget that is asked for comes to the least that suffices."""
 LONGEST_TILE = {1: 2**22, 2: 1024, 3: 128}
 """Longest tile by number of spatial axes, unless a halo needs more: it would only cost memory."""
 SHORTEST_TILE = {1: 4096, 2: 64, 3: 32}
@@ -214,13 +221,8 @@ class _Planner:
 
     def _plan(self, layout: Layout | None) -> RunPlan:
         decisions = self._decisions(layout)
-        shape = self._output_shape()
-        axes = self._output_axes()
-        tiles = self._tiles(self._chunks(shape, axes)) if layout is None else [layout.tile]
-        try:
-            tile, budget = self._fitting(tiles, decisions, TABLES[0])
-        except MemoryBudgetExceeded:
-            tile, budget = self._fitting(tiles, decisions, TABLES[1])
+        shape, axes = self._output_shape(), self._output_axes()
+        tile, budget = self._largest(layout, decisions)
         self._allot(budget)
         materialized = {d.step: d.in_memory for d in decisions if d.keep}
         return RunPlan(
@@ -228,6 +230,46 @@ class _Planner:
             decisions, tile, self._geometry(axes, self._chunks(shape, axes, tile)),
             budget, self.limit, self.session, self.executor,
         )  # fmt: skip
+
+    def _largest(
+        self, layout: Layout | None, decisions: Sequence[Decision]
+    ) -> tuple[tuple[int, ...], Budget]:
+        """Return the largest tiles and most workers; a layout's tiles, where one is given."""
+        tiles: Sequence[tuple[int, ...]] = [] if layout is None else [layout.tile]
+        if layout is None:
+            tiles = self._tiles(self._chunks(self._output_shape(), self._output_axes()))
+        try:
+            return self._fitting(tiles, decisions, TABLES[0])
+        except MemoryBudgetExceeded:
+            return self._fitting(tiles, decisions, TABLES[1])
+
+    def budget_for(self, needed: int, beside_tiles: bool) -> int:
+        """Return a memory budget whose plan leaves so many bytes for one purpose.
+
+        Parameters
+        ----------
+        needed
+            The bytes.
+        beside_tiles
+            Whether they are for tables, while tiles are in work; else for one region alone.
+        """
+
+        def suffices(limit: int) -> bool:
+            other = copy(self)
+            other.__dict__["limit"] = limit
+            try:
+                _, budget = other._largest(None, other._decisions(None))
+            except MemoryBudgetExceeded:
+                return False
+            return (budget.tables if beside_tiles else other._region(budget)) >= needed
+
+        low, high = self.limit, 2 * self.limit
+        while not suffices(high):
+            low, high = high, 2 * high
+        while high > NEARLY * low:
+            middle = (low + high) // 2
+            low, high = (low, middle) if suffices(middle) else (middle, high)
+        return high + MARGIN
 
     def _decisions(self, layout: Layout | None) -> tuple[Decision, ...]:
         """Return which results are materialized: on disk for a later run or other processes."""
@@ -364,15 +406,17 @@ class _Planner:
     def _allot(self, budget: Budget) -> None:
         """Set what the session may use."""
         session = self.session
-        session.workers, session.process = budget.workers, budget.process
+        session.workers, session.budget_for = budget.workers, self.budget_for
         if session.cache is not None:
             session.cache.capacity = budget.cache
-        session.tables = budget.tables
-        # While a region as large as the image is computed, nothing else is.
+        session.tables, session.memory = budget.tables, self._region(budget)
+        session.in_tiles = budget.workers * (budget.per_worker + budget.writing + budget.child)
+
+    def _region(self, budget: Budget) -> int:
+        """Return what a region as large as the image may take: nothing else is computed then."""
         tables = tables_bytes(self.pipeline.order, self.limit - budget.process, TABLES[1])
         rest = budget.process + budget.cache + budget.materialized + min(tables, budget.tables)
-        session.memory = max(budget.workers * budget.per_worker, self.limit - rest)
-        session.in_tiles = budget.workers * (budget.per_worker + budget.writing + budget.child)
+        return max(budget.workers * budget.per_worker, self.limit - rest)
 
     def _geometry(self, axes: tuple[str, ...], chunks: tuple[int, ...]) -> OutputGeometry:
         """Return where the output's pixels lie, from the source's and the operations'."""

@@ -5,7 +5,10 @@ A container or a batch job is told the whole machine's memory, and ended when it
 
 from __future__ import annotations
 
+import os
+import sys
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,20 +19,47 @@ if TYPE_CHECKING:
 
 UNLIMITED = 2**60
 """Bytes from which a limit is none: the first version writes a number there."""
-FILES = {
-    "": ("memory.max", "memory.current", "inactive_file"),
-    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-}
+FILES = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
 """A cgroup's limit, its use, and the field of ``memory.stat`` that counts pages of files that the
-system drops when it needs them, by controller: the second version of cgroups has one for all."""
+system drops when it needs them: in the second version of cgroups, and in the first."""
 
 
 @cache
-def processors() -> int:
-    """Return the number of processors that this process may use: affinity, quota of its cgroup."""
-    from joblib.externals.loky import cpu_count  # takes a tenth of a second to import
+def processors(groups: Path = Path("/sys/fs/cgroup"), own: Path | None = None) -> int:
+    """Return the number of processors that this process may use.
 
-    return max(1, int(cpu_count()))
+    Affinity, the quotas of its cgroups and joblib's ``LOKY_MAX_CPU_COUNT`` limit it.
+
+    Parameters
+    ----------
+    groups
+        Where cgroups are mounted.
+    own
+        The file that tells this process's.
+    """
+    counts = [os.cpu_count() or 1]
+    if sys.platform == "linux":
+        counts.append(len(os.sched_getaffinity(0)))
+    if os.environ.get("LOKY_MAX_CPU_COUNT", "").isdecimal():
+        counts.append(int(os.environ["LOKY_MAX_CPU_COUNT"]))
+    counts += [ceil(quota) for folder in _folders(groups, own, "cpu") if (quota := _quota(folder))]
+    return max(1, min(counts))
+
+
+def _quota(folder: Path) -> float | None:
+    """Return how many processors a cgroup may use; None where it may use all."""
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text().strip()
+            period = (folder / "cpu.cfs_period_us").read_text().strip()
+    except OSError:
+        return None
+    return int(quota) / int(period) if quota.isdecimal() and int(period) else None
 
 
 def available_memory(groups: Path = Path("/sys/fs/cgroup"), own: Path | None = None) -> int:
@@ -62,17 +92,22 @@ def total_memory(groups: Path = Path("/sys/fs/cgroup"), own: Path | None = None)
 
 def _limits(groups: Path, own: Path | None) -> Iterator[tuple[int, int]]:
     """Yield the limit and the use, in bytes, of each cgroup that limits this process."""
+    for folder in _folders(groups, own, "memory"):
+        for files in FILES:
+            if (limit := _limit(folder, *files)) is not None:
+                yield limit
+
+
+def _folders(groups: Path, own: Path | None, controller: str) -> Iterator[Path]:
+    """Yield the folders of this process's cgroups for a controller, and those above them."""
     try:
         lines = (own or Path("/proc/self/cgroup")).read_text().splitlines()
     except OSError:  # no Linux
         return
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        for controller in {"", "memory"} & set(controllers.split(",")):
-            root = groups / controller
-            for folder in _upwards(root, path):
-                if (limit := _limit(folder, *FILES[controller])) is not None:
-                    yield limit
+        for name in {"", controller} & set(controllers.split(",")):
+            yield from _upwards(groups / name, path)
 
 
 def _upwards(root: Path, path: str) -> Iterator[Path]:
