@@ -18,6 +18,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "decodes": (),
     "estimate_time": ("--sizes", "512", "--only", "pointwise"),
     "file_to_file": ("--size", "512", "--rounds", "1"),
+    "far_away": ("--chunks", "8", "--delay", "0.01"),
     "fused_chain": ("--size", "1024", "--rounds", "1"),
     "growth": ("--most", "100"),
     "import_time": ("napari_tilewise",),

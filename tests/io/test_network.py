@@ -11,6 +11,7 @@ import pytest
 import zarr
 
 import napari_tilewise as tw
+from napari_tilewise.engine.events import PassDone, PassStarted
 from napari_tilewise.engine.system.cache import shared_cache
 from napari_tilewise.errors import SourceUnreachable
 from napari_tilewise.io import network
@@ -157,3 +158,27 @@ def test_the_chunks_of_the_next_tiles_are_fetched_ahead(
     assert float(threshold.compute(scheduler="synchronous")) == NOISE.mean()
     assert objects.most >= 12
     assert set(objects.requests.values()) == {1}
+
+
+def test_a_run_fetches_the_chunks_of_many_tiles_ahead(
+    objects: Objects, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_tilewise.runs.planner.LONGEST_TILE", {2: 32})
+    monkeypatch.setattr("napari_tilewise.runs.planner.default_chunks", lambda *_: (32, 32))
+    out = tmp_path / "out.ome.zarr"
+
+    most: list[int] = []
+
+    def hold_chunks(event: object) -> None:  # those of the pass: samples are fetched together, too
+        if isinstance(event, PassStarted):
+            objects.most, objects.together = 0, 16
+        elif isinstance(event, PassDone):
+            most.append(objects.most)
+            objects.together = 0
+
+    tw.run(
+        "util.invert", url, out, executor="serial", memory="4 GiB", pyramid=False,
+        progress=hold_chunks,
+    )  # fmt: skip
+    np.testing.assert_array_equal(tw.open(out).data[:], ~NOISE)
+    assert most == [16]

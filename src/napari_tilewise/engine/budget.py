@@ -20,6 +20,7 @@ import psutil
 
 from napari_tilewise.engine.source import ChunkedSource
 from napari_tilewise.engine.stack import Stack
+from napari_tilewise.engine.system.fetchers import FETCHERS
 from napari_tilewise.engine.tile_order import band_width
 from napari_tilewise.engine.tile_size import tile_over
 from napari_tilewise.engine.views.plane_view import PlaneView
@@ -270,7 +271,9 @@ def cache_bytes(stacks: Sequence[Stack], tile: Sequence[int], free: int, sharers
         for n, length, chunk in zip(first.call.spatial_shape, lengths, spatial, strict=True)
     ]
     row[0] = min(first.call.spatial_shape[0], box[0])
-    rows = min(most, sharers * ROWS * prod(row) * item)
+    # Of chunks that are fetched ahead the cache takes as many as half of it holds.
+    ahead = 4 * FETCHERS * prod(chunks) * item if first.source.waits else 0
+    rows = min(most, sharers * max(ahead, ROWS * prod(row) * item))
     pixels = sharers * _read_again(stacks)
     return pixels if rows < pixels <= most else rows
 
