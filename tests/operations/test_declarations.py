@@ -24,6 +24,7 @@ from napari_tilewise.operations.spec.operation import (
     AsStep,
     Cost,
     Exactness,
+    Kind,
     Limits,
     Neighbourhood,
     Operation,
@@ -54,6 +55,15 @@ def test_words_and_defaults_are_scikit_images(name: str) -> None:
         if not parameter.required and parameter.default is not None:
             parameter.spec.check(parameter.name, parameter.default, None)
     assert (op.exactness is Exactness.CLOSE) == (op.tolerance > 0)
+
+
+def test_what_needs_the_whole_image_says_why() -> None:
+    silent = [
+        key
+        for key, op in tw.OPERATIONS.items()
+        if op.kind is Kind.WHOLE and not op.note.startswith(("Needs the whole", "Needs all"))
+    ]
+    assert silent == []
 
 
 def test_a_declaration_is_a_few_groups() -> None:

@@ -346,6 +346,7 @@ INDEX = {
     "numpy.divide": "ndimage.arithmetic",
     "numpy.minimum": "ndimage.arithmetic",
     "numpy.maximum": "ndimage.arithmetic",
+    "numpy.where": "ndimage.arithmetic",
     "ndimage.shift": "ndimage.resampling",
     "ndimage.zoom": "ndimage.resampling",
     "ndimage.affine_transform": "ndimage.resampling",

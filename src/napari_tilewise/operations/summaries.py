@@ -346,6 +346,7 @@ SUMMARIES = {
     "numpy.divide": "pointwise identical 0.0 image False",
     "numpy.minimum": "pointwise identical 0.0 image False",
     "numpy.maximum": "pointwise identical 0.0 image False",
+    "numpy.where": "pointwise identical 0.0 image False",
     "ndimage.shift": "geometry identical 0.0 image False",
     "ndimage.zoom": "geometry identical 0.0 image False",
     "ndimage.affine_transform": "geometry identical 0.0 image False",

@@ -98,6 +98,9 @@ def _one_response(params: Parameters, image: np.ndarray, solution: int) -> Param
     return {} if any(params.get(name) for name in names) else {"impulse_response": _blur}
 
 
+FOURIER = "Needs the whole image: in a Fourier transform every pixel depends on every other one."
+
+
 def _filter(name: str, working: float, specs: dict[str, Spec]) -> Operation:
     samples: tuple[AnyFunction, ...] = (_blur, _delta)
     return Operation(
@@ -114,6 +117,7 @@ def _filter(name: str, working: float, specs: dict[str, Spec]) -> Operation:
         limits=Limits(check=_check, ndim=(2, 2)),
         constraints=(Constraint(names=("impulse_response",), satisfy=_one_response),),
         cost=Cost(memory=working),
+        note=FOURIER,
     )
 
 
@@ -132,6 +136,7 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=as_float),
         cost=Cost(memory=8.0),
+        note=FOURIER,
     ),
     _filter("filter_forward", 40.0, {}),
     _filter("filter_inverse", 60.0, {"max_gain": Number(usual=(0.5, 4), advanced=True)}),

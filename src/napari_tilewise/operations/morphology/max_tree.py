@@ -142,5 +142,7 @@ OPERATIONS = (
         ),
         limits=Limits(check=reject_float16),
         cost=Cost(memory=6.0),
+        note="Needs the whole image: the tree links each pixel to a parent anywhere in it. The "
+        "filters that use a tree do without it.",
     ),
 )

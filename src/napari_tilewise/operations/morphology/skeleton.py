@@ -272,6 +272,8 @@ OPERATIONS = (
         result=ResultSpec(output=Output.MASK, dtype=_bool, parts=_axis_parts),
         limits=Limits(ndim=(2, 2)),
         cost=Cost(memory=16.0),
-        note="Ties are broken at random: set rng for a reproducible result.",
+        note="Needs the whole image: pixels are removed one by one in the order of all distances,"
+        " ties in a random order of all pixels. Ties are broken at random: set rng for a "
+        "reproducible result.",
     ),
 )

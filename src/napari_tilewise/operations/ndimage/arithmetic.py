@@ -78,6 +78,44 @@ def _operation(ufunc: np.ufunc) -> Operation:
     )
 
 
-OPERATIONS = tuple(
-    map(_operation, (np.add, np.subtract, np.multiply, np.divide, np.minimum, np.maximum))
+# -- choice between two images ---------------------------------------------------------------------
+
+
+def _with_names(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return NumPy's `where` with names for its arguments, of which it has none."""
+
+    @functools.wraps(function)
+    def where(condition: Any, x: Any, y: Any) -> Any:
+        return function(condition, x, y)
+
+    return where
+
+
+def _chosen_type(call: Call) -> Any:
+    return np.where(True, *(_sample(call[name]) for name in ("x", "y"))).dtype
+
+
+def _sample(operand: Any) -> Any:
+    """Return a number as it is, and an image as one pixel of its type."""
+    return np.ones(1, operand.dtype) if hasattr(operand, "dtype") else operand
+
+
+CHOICE = ImageOr(other=Number(usual=(-50, 50)), role="intensity", optional=False)
+
+WHERE = Operation(
+    name="numpy.where",
+    family=families.PIXEL_TYPES,
+    kind=Kind.POINTWISE,
+    specs={"x": CHOICE, "y": CHOICE},
+    result=ResultSpec(dtype=_chosen_type),
+    adapter=Adapter(wrap=_with_names),
+    cost=Cost(memory=4.0),
+    note="The image is the condition: where it is not 0 the result is x, elsewhere y, each an "
+    "image "
+    "of the same shape or a number. The form with the condition alone is not an operation.",
+)
+
+OPERATIONS = (
+    *map(_operation, (np.add, np.subtract, np.multiply, np.divide, np.minimum, np.maximum)),
+    WHERE,
 )

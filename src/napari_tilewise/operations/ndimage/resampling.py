@@ -72,6 +72,11 @@ class Lines:
     zooms: np.ndarray | None = None
     grid_mode: bool = False
 
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shifts)
+
     def of(self, box: Region) -> np.ndarray:
         """Return the coordinates of a box's pixels in the image, shape (axes, *box)."""
         lines = [self._line(axis, span.start, span.stop) for axis, span in enumerate(box)]
@@ -97,6 +102,11 @@ class Affine:
 
     matrix: np.ndarray
     offset: np.ndarray
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.matrix)
 
     def of(self, box: Region) -> np.ndarray:
         """Return the coordinates of a box's pixels in the image, shape (axes, *box)."""
@@ -132,29 +142,33 @@ def _resampled(map_of: Callable[[Call], Lines | Affine | None]) -> Callable[[Cal
 
 
 def _tiles(call: Call, mapped: Lines | Affine) -> Tiles:
+    """Return the last pass: maps of fewer axes than the image has are those of its first ones."""
+
     def source(box: Region) -> Region:
-        ends = np.sort(mapped.ends(box), axis=1)
+        ends = np.sort(mapped.ends(box[: mapped.ndim]), axis=1)
         spans = []
-        for low, high, length in zip(ends[:, 0], ends[:, -1], call.shape, strict=True):
+        for low, high, length in zip(ends[:, 0], ends[:, -1], call.shape, strict=False):
             first = int(np.clip(np.floor(low) - MARGIN, 0, length - 1))
             last = int(np.clip(np.ceil(high) + MARGIN, 0, length - 1))
             spans.append(slice(first, last + 1))
-        return tuple(spans)
+        return (*spans, *box[mapped.ndim :])
 
     def compute(block: Block) -> np.ndarray:
-        coordinates = mapped.of(block.tile)
-        for axis, start in enumerate(block.start):
+        coordinates = mapped.of(block.tile[: mapped.ndim])
+        for axis, start in enumerate(block.start[: mapped.ndim]):
             coordinates[axis] -= start
-        result = np.empty(coordinates.shape[1:], result_type(call))
-        ndi.map_coordinates(
-            block.data,
-            coordinates,
-            output=result,
-            order=call["order"],
-            mode=call["mode"],
-            cval=call["cval"],
-            prefilter=False,
-        )
+        planes = block.data.shape[mapped.ndim :]
+        result = np.empty((*coordinates.shape[1:], *planes), result_type(call))
+        for index in np.ndindex(planes):
+            ndi.map_coordinates(
+                block.data[(..., *index)],
+                coordinates,
+                output=result[(..., *index)],
+                order=call["order"],
+                mode=call["mode"],
+                cval=call["cval"],
+                prefilter=False,
+            )
         return result
 
     return Tiles(compute, source=source)
@@ -274,9 +288,8 @@ def _rotation(call: Call) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
     return matrix, offset, tuple(int(n) for n in after)
 
 
-def _rotation_map(call: Call) -> Affine | None:
-    if call.ndim > 2:
-        return None
+def _rotation_map(call: Call) -> Affine:
+    """Return the map of the planes of the first two axes."""
     matrix, offset, _ = _rotation(call)
     return Affine(matrix, offset)
 
@@ -329,9 +342,9 @@ def _operation(
     shape: Callable[[Call], tuple[int, ...]],
     **groups: Any,
 ) -> Operation:
+    groups = {"family": families.WARPS, "note": SPLINES, **groups}
     return Operation(
         name=f"ndimage.{name}",
-        family=families.SIZES if name == "zoom" else families.WARPS,
         kind=Kind.GEOMETRY,
         specs=specs,
         plan_of=_resampled(map_of),
@@ -342,12 +355,15 @@ def _operation(
                 0 if _is_local(call) and map_of(call) is not None else prod(call.shape)
             ),
         ),
-        note="Tile by tile with order=0 or 1 and mode='constant' or 'nearest', else on the whole "
-        "image: the default order=3 is a spline, a recursion along whole lines."
-        + (" Volumes need the whole image too: name a plane with spatial=." * (name == "rotate")),
         **groups,
     )
 
+
+SPLINES = (
+    "Tile by tile with order=0 or 1 and mode='constant' or 'nearest', else on the whole image: the "
+    "default order=3 is a spline, a recursion along whole lines whose last bits depend on where a "
+    "line begins."
+)
 
 OPERATIONS = (
     _operation(
@@ -366,6 +382,7 @@ OPERATIONS = (
         },
         _zoom_map,
         _zoomed_shape,
+        family=families.SIZES,
         neighbourhood=Neighbourhood(sampling=_zoomed_sampling),
         limits=Limits(check=checked(check_type, _check_zoom)),
         constraints=(Constraint(names=("zoom",), satisfy=_enlarging),),
@@ -397,6 +414,7 @@ OPERATIONS = (
         },
         _rotation_map,
         _rotated_shape,
+        note=f"{SPLINES} Of a volume the planes of the first two axes are rotated.",
         neighbourhood=Neighbourhood(sampling=_rotated_sampling),
         limits=Limits(check=check_type, ndim=(2, 8)),
         adapter=Adapter(modernize=_first_axes),

@@ -160,6 +160,8 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=_dtype),
         cost=Cost(memory=16.0),
+        note="Needs the whole image: in a Fourier transform every pixel depends on every other "
+        "one.",
     ),
     Operation(
         name="restoration.unsupervised_wiener",
@@ -179,7 +181,9 @@ OPERATIONS = (
         result=ResultSpec(dtype=_dtype, parts=_parts),
         limits=Limits(ndim=(2, 2)),
         cost=Cost(trial_length=24, memory=30.0),
-        note="Returns the image and the Gibbs sampler's chains. The result is random: set rng to "
+        note="Needs the whole image: in a Fourier transform every pixel depends on every other "
+        "one. Returns the image and the Gibbs sampler's chains. The result is random: set "
+        "rng to "
         "reproduce it.",
     ),
 )

@@ -193,7 +193,9 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         limits=Limits(check=_check_bregman, ndim=(2, 3), shortest=2),
         cost=Cost(memory=10.0),
-        note="A third axis that is not the channel axis is not smoothed, as in scikit-image.",
+        note="Needs the whole image: an iteration changes pixels one after the other, each from "
+        "those before it. A third axis that is not the channel axis is not smoothed, as in "
+        "scikit-image.",
     ),
     Operation(
         name="restoration.denoise_bilateral",
@@ -283,7 +285,9 @@ OPERATIONS = (
         result=ResultSpec(dtype=lambda call: np.float64),
         limits=Limits(check=_check_phase, ndim=(1, 3)),
         cost=Cost(memory=20.0),
-        note="Does not take masked arrays. With rng= the result differs at every call, as in "
+        note="Needs the whole image: regions are merged in the order of all pixels' "
+        "reliabilities. Does not take masked arrays. With rng= the result differs at every "
+        "call, as in "
         "scikit-image.",
     ),
 )

@@ -133,7 +133,8 @@ OPERATIONS = (
         },
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         cost=Cost(trial_length=24, memory=16.0),
-        note="Returns a function; with extra_output also the tested parameters and their losses.",
+        note="Needs the whole image, as the function of Python's that it tries may. Returns a "
+        "function; with extra_output also the tested parameters and their losses.",
     ),
     Operation(
         name="restoration.cycle_spin",
@@ -161,6 +162,8 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float, dtype_varies=True),
         cost=Cost(memory=16.0),
         adapter=Adapter(modernize=renamed("num_workers", "workers")),
-        note="The result has the dtype that the function returns; a lazy result is floating point.",
+        note="Needs the whole image: shifts wrap around its ends, and the function is one of "
+        "Python's. The result has the dtype that the function returns; a lazy result is "
+        "floating point.",
     ),
 )

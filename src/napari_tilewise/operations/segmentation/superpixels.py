@@ -182,6 +182,8 @@ OPERATIONS = (
         limits=Limits(ndim=(2, 3), check=_check_slic),
         result=SEGMENTS,
         cost=Cost(memory=7.0),
+        note="Needs the whole image: means of clusters are sums of floats in the order of all "
+        "pixels, and connectivity is enforced by one walk through them.",
     ),
     Operation(
         name="segmentation.felzenszwalb",
@@ -196,6 +198,7 @@ OPERATIONS = (
             "channel_axis": ChannelAxis(advanced=True),
         },
         cost=Cost(memory=44.0),
+        note="Needs the whole image: regions are merged in the order of all edges' weights.",
     ),
     Operation(
         name="segmentation.quickshift",
@@ -214,6 +217,8 @@ OPERATIONS = (
         result=replace(SEGMENTS_OF_PLANE, parts=_tree),
         limits=Limits(ndim=(1, 2), check=_check_quickshift),
         cost=Cost(memory=9.0),
+        note="Needs the whole image: ties are broken by random numbers drawn for all pixels in "
+        "order.",
     ),
     Operation(
         name="segmentation.random_walker",
@@ -239,7 +244,8 @@ OPERATIONS = (
         ),
         limits=Limits(ndim=(2, 3), check=_check_walker),
         cost=Cost(trial_length=16, memory=110.0),
-        note="The labels are never overwritten, whatever the value of copy. With return_full_prob "
+        note="Needs the whole image: one system of equations couples all pixels. The labels are "
+        "never overwritten, whatever the value of copy. With return_full_prob "
         "the result is computed at once, because the number of labels is known only once the "
         "labels have been read. Each label beyond thirty takes the memory of three more images "
         "than stated.",
@@ -263,6 +269,7 @@ OPERATIONS = (
         result=ResultSpec(output=Output.POINTS, dtype=as_float, shape=lambda call: None),
         limits=Limits(ndim=(2, 3)),
         cost=Cost(memory=16.0),
-        note="An image with three axes is treated as (rows, columns, red-green-blue).",
+        note="Needs the whole image: the contour reads a spline through all pixels wherever it "
+        "moves. An image with three axes is treated as (rows, columns, red-green-blue).",
     ),
 )

@@ -203,7 +203,8 @@ OPERATIONS = (
         result=VALUES,
         limits=Limits(ndim=(2, 2)),
         cost=Cost(memory=6.0),
-        note="The image must be the votes that hough_line returns.",
+        note="Needs all votes, which are sorted. The image must be the votes that hough_line "
+        "returns.",
     ),
     Operation(
         name="transform.probabilistic_hough_line",
@@ -219,6 +220,7 @@ OPERATIONS = (
         result=VALUES,
         limits=Limits(ndim=(2, 2), check=_check_theta),
         cost=Cost(memory=30.0),
+        note="Needs the whole image: edge pixels are drawn at random from all that remain.",
     ),
     Operation(
         name="transform.hough_circle",
@@ -251,7 +253,8 @@ OPERATIONS = (
         result=VALUES,
         limits=Limits(ndim=(3, 3)),
         cost=Cost(memory=6.0),
-        note="The image must be the votes that hough_circle returns, one plane per radius.",
+        note="Needs all votes, which are sorted. The image must be the votes that hough_circle "
+        "returns, one plane per radius.",
     ),
     Operation(
         name="transform.hough_ellipse",
@@ -267,7 +270,8 @@ OPERATIONS = (
         },
         result=VALUES,
         limits=Limits(ndim=(2, 2)),
-        note="The time grows with the third power of the number of edge pixels, in scikit-image "
+        note="Needs the whole image: every pair of edge pixels votes. The time grows with the "
+        "third power of the number of edge pixels, in scikit-image "
         "too.",
         cost=Cost(trial_length=8),
     ),

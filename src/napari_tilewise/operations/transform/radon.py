@@ -128,6 +128,7 @@ OPERATIONS = (
         result=ResultSpec(shape=_radon_shape, dtype=as_float),
         limits=Limits(ndim=(2, 2)),
         cost=Cost(memory=12.0),
+        note="Needs the whole image: every projection adds up the image rotated as a whole.",
     ),
     Operation(
         name="transform.iradon",
@@ -148,7 +149,8 @@ OPERATIONS = (
         result=ResultSpec(shape=lambda call: (_image_length(call),) * 2, dtype=as_float),
         limits=Limits(ndim=(2, 2), check=_check_theta),
         cost=Cost(memory=40.0),
-        note="The image is a sinogram, one column per angle.",
+        note="Needs the whole sinogram: every pixel lies on a line of each projection. The image "
+        "is a sinogram, one column per angle.",
     ),
     Operation(
         name="transform.iradon_sart",
@@ -166,7 +168,8 @@ OPERATIONS = (
         result=ResultSpec(shape=lambda call: (call.shape[0],) * 2, dtype=_sart_dtype),
         limits=Limits(ndim=(2, 2), check=_check_sart),
         cost=Cost(memory=10.0),
-        note="The image is a sinogram, one column per angle; `image` is the initial "
+        note="Needs the whole sinogram: every projection updates the reconstruction of those "
+        "before. The image is a sinogram, one column per angle; `image` is the initial "
         "reconstruction, which scikit-image overwrites and tiled processing does not.",
     ),
     Operation(
@@ -178,6 +181,7 @@ OPERATIONS = (
         ),
         limits=Limits(ndim=(2, 2), check=_check_frt2, nearest_shape=_square),
         cost=Cost(memory=5.0),
+        note="Needs the whole image: every sum runs through all rows.",
     ),
     Operation(
         name="transform.ifrt2",
@@ -186,5 +190,6 @@ OPERATIONS = (
         result=ResultSpec(shape=lambda call: (call.shape[1],) * 2, dtype=lambda call: np.float64),
         limits=Limits(ndim=(2, 2), check=_check_ifrt2, nearest_shape=_one_row_more),
         cost=Cost(memory=5.0),
+        note="Needs the whole image: every sum runs through all rows.",
     ),
 )

@@ -100,6 +100,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=_dtype),
         limits=Limits(check=_check),
         cost=Cost(memory=8.0),
-        note="Without rng= the noise differs at every call, as in scikit-image.",
+        note="Needs the whole image: random numbers are drawn for all pixels in order. Without "
+        "rng= the noise differs at every call, as in scikit-image.",
     ),
 )
