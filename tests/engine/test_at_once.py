@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from skimage import measure
+from skimage import data, filters, measure
 
 import napari_tilewise as tw
 from napari_tilewise.engine import at_once
+from napari_tilewise.errors import Cancelled
 from napari_tilewise.kernels import available
 
 if TYPE_CHECKING:
@@ -63,3 +65,16 @@ def test_the_result_is_never_the_input(calls: list[bool]) -> None:
     result = tw.apply("util.img_as_float", image)
     assert calls == [True]
     assert not np.shares_memory(result, image)
+
+
+def test_one_tile_needs_no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("a sweep over one tile")
+
+    coins = data.coins()
+    monkeypatch.setattr("napari_tilewise.engine.session.sweep", refused)
+    assert tw.apply("filters.threshold_mean", coins) == filters.threshold_mean(coins)
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        tw.apply("filters.threshold_mean", coins, cancel=cancel)

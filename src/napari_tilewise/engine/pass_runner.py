@@ -7,7 +7,7 @@ import pickle
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +22,14 @@ from napari_tilewise.engine.tile_tasks import ReduceTask, task_size
 from napari_tilewise.engine.total_limits import UNNOTICED, TotalLimit
 from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
 from napari_tilewise.grid import LazySequence, size
-from napari_tilewise.operations.shared.stored_columns import Shelf
+from napari_tilewise.operations.shared.stored_columns import Shelf, place_of
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import Final, Kind, Reduce, Sweep, normal_halo
 from napari_tilewise.sizes import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from napari_tilewise.engine.pass_results import PartialResult
     from napari_tilewise.engine.plane import Plane
@@ -381,7 +382,7 @@ class PassRunner:
             )
         if reduction.finish is None:
             return total
-        with writing(self._shelf(partial_result).place, TEMPORARY):
+        with writing(place_of(_folder_of(partial_result)), TEMPORARY):
             return reduction.finish(total)
 
     def _session_over(self, items: Sequence[Position], workers: WorkerPool | None) -> Session:
@@ -477,7 +478,7 @@ class PassRunner:
 
         Each part that is merged is the contribution of `per_part` tiles.
         """
-        shelf = self._shelf(partial_result)
+        shelf = cache(partial(self._shelf, partial_result))  # asks for the memory available
 
         def sample(numbers: list[int]) -> int:
             parts = [contribution(items[number]) for number in numbers]
@@ -493,7 +494,7 @@ class PassRunner:
             total = reduction.merge(total, part)
             count = next(merged)
             if hasattr(total, "spill"):
-                self._store_large_total(total, shelf)
+                self._store_large_total(total, shelf())
             else:
                 limit.check(total, count)
             return total
@@ -506,8 +507,7 @@ class PassRunner:
     def _shelf(self, partial_result: PartialResult | None) -> Shelf:
         """Return where rows of a total go that outgrow their share of memory."""
         room = self.plane.session.tables or available_memory()
-        folder = None if partial_result is None else partial_result.folder
-        return Shelf(room, folder)
+        return Shelf(room, _folder_of(partial_result))
 
     def _store_large_total(self, total: Any, shelf: Shelf) -> None:
         """Have a total store its rows before it takes more than half of its share.
@@ -518,6 +518,10 @@ class PassRunner:
         if total.nbytes > max(UNNOTICED, shelf.room // 2):
             with writing(shelf.place, TEMPORARY):
                 total.spill()
+
+
+def _folder_of(partial_result: PartialResult | None) -> Path | None:
+    return None if partial_result is None else partial_result.folder
 
 
 def _largest(regions: Sequence[Region]) -> int:

@@ -11,7 +11,7 @@ from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import PassDone, PassStarted, TileDone
 from napari_tilewise.engine.many_tiles import not_done
 from napari_tilewise.engine.system.machine import processors
-from napari_tilewise.engine.system.pool import sweep
+from napari_tilewise.engine.system.pool import alone, sweep
 from napari_tilewise.engine.tile_tasks import task_size
 from napari_tilewise.grid import LazySequence
 
@@ -199,7 +199,10 @@ class Session:
                     self.control.progress(TileDone(title, done, count))
 
         control = self.control
-        sweep(step, items, workers=self.threads, cancel=control.cancel, pause=control.pause)
+        if len(items) == 1 and self.worker_pool is None:
+            alone(lambda: step(0, items[0]), control.cancel, control.pause)
+        else:
+            sweep(step, items, workers=self.threads, cancel=control.cancel, pause=control.pause)
         self.emit(PassDone(title, time.perf_counter() - started))
 
     def reduce(

@@ -28,6 +28,7 @@ T = TypeVar("T")
 LOOK = 0.1
 """Seconds between two looks at whether a pause is over; a cancel ends it at once."""
 _NEVER = threading.Event()
+_CANCELLED = "Cancelled: nothing was changed by the part done so far."
 
 
 class _Pool:
@@ -52,6 +53,31 @@ class _Pool:
 
 
 _POOL = _Pool()
+
+
+def alone(
+    work: Callable[[], None], cancel: threading.Event | None, pause: threading.Event | None
+) -> None:
+    """Call `work` in this thread: there is nothing else that it could do meanwhile.
+
+    Other libraries may use their threads, which have no others to share the processors with.
+
+    Parameters
+    ----------
+    work
+        All there is to do.
+    cancel, pause
+        See `sweep`.
+
+    Raises
+    ------
+    Cancelled
+        When `cancel` is set before it begins.
+    """
+    wait_while(lambda: pause is not None and pause.is_set(), cancel)
+    if cancel is not None and cancel.is_set():
+        raise Cancelled(_CANCELLED)
+    work()
 
 
 class _InnerThreads:
@@ -199,7 +225,7 @@ class _Sweep(Generic[T]):
         with self._lock:
             if self._cancel is not None and self._cancel.is_set() and self.error is None:
                 self.is_over = True
-                self.error = Cancelled("Cancelled: nothing was changed by the part done so far.")
+                self.error = Cancelled(_CANCELLED)
             if self.is_over or self.is_paused():
                 return None
             step = next(self._items, None)

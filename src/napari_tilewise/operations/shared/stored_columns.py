@@ -29,6 +29,17 @@ GROUP = 2**16
 """Rows that are read or written at a time."""
 
 
+def place_of(folder: Path | None) -> Path:
+    """Return where columns go.
+
+    Parameters
+    ----------
+    folder
+        A folder that outlasts the process; None: a temporary one.
+    """
+    return folder or Path(tempfile.gettempdir())
+
+
 class Shelf:
     """A place for columns that are too large for memory.
 
@@ -53,7 +64,7 @@ class Shelf:
     @property
     def place(self) -> Path:
         """The folder, or where it will be created."""
-        return self._folder or Path(tempfile.gettempdir())
+        return place_of(self._folder)
 
     @property
     def folder(self) -> Path:
