@@ -85,10 +85,11 @@ def write_touching(path: Path, side: int) -> int:
 def table(path: Path, memory: str) -> dict[str, Any]:
     """Label a mask and measure its objects, from files to a file."""
     import napari_tilewise as tw
+    from napari_tilewise.recipe.step import Step
 
     options: dict[str, Any] = {"memory": memory, "pyramid": False, "overwrite": True}
     labels = tw.run("measure.label", path / "mask.zarr", path / "labels.ome.zarr", **options)
-    step = tw.recipe.Step(
+    step = Step(
         "measure.regionprops_table",
         {"properties": PROPERTIES},
         inputs={"intensity_image": "intensity"},
@@ -115,15 +116,16 @@ def distances(path: Path, memory: str) -> dict[str, Any]:
 def watershed(path: Path, memory: str) -> dict[str, Any]:
     """Split touching disks as scikit-image's example does: distances, peaks, watershed."""
     import napari_tilewise as tw
+    from napari_tilewise.recipe.step import Step
 
     recipe = tw.Recipe(
         [
-            tw.recipe.Step("ndimage.distance_transform_edt", name="distances"),
-            tw.recipe.Step("filters.gaussian", {"sigma": 2}, name="smooth"),
-            tw.recipe.Step("morphology.local_maxima", name="peaks"),
-            tw.recipe.Step("measure.label", name="markers"),
-            tw.recipe.Step("util.invert", inputs={"image": "smooth"}, name="depth"),
-            tw.recipe.Step(
+            Step("ndimage.distance_transform_edt", name="distances"),
+            Step("filters.gaussian", {"sigma": 2}, name="smooth"),
+            Step("morphology.local_maxima", name="peaks"),
+            Step("measure.label", name="markers"),
+            Step("util.invert", inputs={"image": "smooth"}, name="depth"),
+            Step(
                 "segmentation.watershed",
                 inputs={"image": "depth", "markers": "markers", "mask": "source"},
             ),

@@ -26,6 +26,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "lazy_view": (),
     "lock": ("--name", "feature.hog", "--all"),
     "peers": ("--size", "128", "--rounds", "1"),
+    "object_peers": ("--size", "1024"),
     "objects": ("--table", "1024", "--watershed", "1024"),
     "run_memory": ("--size", "512"),
     "stated_memory": ("--size", "512", "--only", "table"),
