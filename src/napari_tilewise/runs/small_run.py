@@ -18,7 +18,6 @@ import numpy as np
 from napari_tilewise.engine.budget import RUNTIME, resident
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.source import ArraySource
-from napari_tilewise.engine.system.allocator import keep_freed_memory
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.values import check_value
 from napari_tilewise.operations.spec.operation import Output
@@ -97,7 +96,6 @@ def run_small(
         plan = _plan(request, image, json.dumps(history["recipe"], sort_keys=True, default=str))
         if plan is None:
             return None
-        keep_freed_memory()
         pixels = np.asarray(image.data[(slice(None),) * len(image.data.shape)])
     pipeline = plan.pipeline.on(ArraySource(pixels))
     plan = replace(plan, image=image, pipeline=pipeline)
