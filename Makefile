@@ -63,6 +63,9 @@ manifest: $(STAMP) ## napari.yaml, in the package and its copy at the root
 dropin: $(STAMP) ## the modules and stubs of napari_tilewise.skimage and .ndimage
 	@$(BIN)/python -m napari_tilewise.skimage._generate
 
+sources: $(STAMP) ## docs/sources.md: every source with every executor, some minutes
+	@$(BIN)/python docs/sources.py
+
 operations: $(STAMP) ## docs/operations.md
 	@$(BIN)/python docs/operations.py
 

@@ -12,10 +12,14 @@ import tifffile
 from skimage import data
 
 import napari_tilewise as tw
+from napari_tilewise.engine.checkpoint import Checkpoint
+from napari_tilewise.errors import BatchFailed, DestinationExists
 from napari_tilewise.io.image import KEY
+from napari_tilewise.io.writers.staging import publish
 from napari_tilewise.provenance.record import read
 from napari_tilewise.runs import small_run
 from napari_tilewise.runs.planner import make_plan
+from napari_tilewise.runs.resume import checkpoint_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,3 +101,32 @@ def test_a_kind_of_image_is_planned_once(
     monkeypatch.setattr(small_run, "resident", lambda: 2**50)  # the process has grown
     tw.batch(CHAIN, sources, tmp_path / "again", backend="serial", spatial="yx")
     assert len(shapes) == 5
+
+
+def test_an_item_whose_output_another_run_writes_is_refused(sources: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    checkpoint = Checkpoint(checkpoint_folder(out / "0.ome.zarr"), "key", {})
+    try:
+        with pytest.raises(BatchFailed, match="Another run is writing to the same destination"):
+            tw.batch(RECIPES["labels"], [sources / "0.tif"], out, n_jobs=1)
+    finally:
+        checkpoint.remove()
+    report = tw.batch(RECIPES["labels"], [sources / "0.tif"], out, n_jobs=1)
+    assert [row["status"] for row in report.rows] == ["done"]
+
+
+def test_the_slower_of_two_outputs_of_one_name_says_that_it_exists(tmp_path: Path) -> None:
+    path, stagings = tmp_path / "a.zarr", [tmp_path / "b", tmp_path / "c"]
+    for staging in stagings:
+        (staging / "0").mkdir(parents=True)
+
+    class Slow(type(path)):  # type: ignore[misc]
+        """A path that looks vacant once more after another output took it."""
+
+        def exists(self, **options: Any) -> bool:
+            publish(stagings[0], path, overwrite=False)
+            return False
+
+    with pytest.raises(DestinationExists):
+        publish(stagings[1], Slow(path), overwrite=False)
+    assert stagings[1].is_dir()

@@ -437,8 +437,29 @@ def _locked(folder: Path) -> FileLock:
         try:
             lock.acquire()
         except Timeout:
-            raise DestinationBusy(
-                f"Another run is writing to the same destination (it uses {str(folder)!r}): wait "
-                "for it, cancel it, or give another destination."
-            ) from None
+            raise _busy(folder) from None
     return lock
+
+
+def check_unlocked(folder: Path) -> None:
+    """Refuse a destination that a run which is alive writes to; a run without a checkpoint asks.
+
+    Parameters
+    ----------
+    folder
+        The checkpoint's folder.
+
+    Raises
+    ------
+    DestinationBusy
+        When there is such a run.
+    """
+    if folder.is_dir() and is_locked(folder):
+        raise _busy(folder)
+
+
+def _busy(folder: Path) -> DestinationBusy:
+    return DestinationBusy(
+        f"Another run is writing to the same destination (it uses {str(folder)!r}): wait "
+        "for it, cancel it, or give another destination."
+    )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_tilewise.engine.budget import RUNTIME, resident
+from napari_tilewise.engine.checkpoint import check_unlocked
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.source import ArraySource
 from napari_tilewise.io.readers.open_image import open_image
@@ -27,7 +28,7 @@ from napari_tilewise.recipe import with_seeds
 from napari_tilewise.runs import registry
 from napari_tilewise.runs.object_count import count_labels, count_rows
 from napari_tilewise.runs.planner import make_plan
-from napari_tilewise.runs.resume import forget, unfinished_output
+from napari_tilewise.runs.resume import checkpoint_folder, forget, unfinished_output
 from napari_tilewise.runs.run import RunJob
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def run_small(
         pixels = np.asarray(image.data[(slice(None),) * len(image.data.shape)])
     pipeline = plan.pipeline.on(ArraySource(pixels))
     plan = replace(plan, image=image, pipeline=pipeline)
+    check_unlocked(checkpoint_folder(output.path))
     if output.overwrite:  # what a process left there that was killed
         _clear(output.path)
     job = SmallRunJob(plan, replace(output, is_small=True), history, guard)

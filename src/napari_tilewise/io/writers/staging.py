@@ -159,7 +159,11 @@ def publish(staging: Path, path: Path, *, overwrite: bool) -> None:
     check_vacant(path, overwrite=overwrite)
     with writing(path):
         if not path.exists():
-            staging.rename(path)
+            try:
+                staging.rename(path)
+            except OSError:
+                check_vacant(path, overwrite=False)  # another run was faster
+                raise
             return
         old = path.parent / f".{path.name}.old-{uuid4().hex[:12]}"
         path.rename(old)
