@@ -9,7 +9,7 @@ from napari_tilewise.operations.spec import docstrings
 from napari_tilewise.operations.summaries import SUMMARIES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari_tilewise.operations.spec.operation import Operation
 
@@ -52,6 +52,21 @@ def summary_of(operation: Operation) -> OperationSummary:
         str(operation.output),
         bool(operation.deprecated),
     )
+
+
+def summary(operations: Mapping[str, Operation], name: str) -> OperationSummary:
+    """Return the summary of one operation, without importing it if it is in the catalogue.
+
+    Parameters
+    ----------
+    operations
+        The operations by key.
+    name
+        One of the keys.
+    """
+    if operations is OPERATIONS and name in SUMMARIES:
+        return _parsed(name, SUMMARIES[name].split())
+    return summary_of(operations[name])
 
 
 def summaries() -> list[OperationSummary]:

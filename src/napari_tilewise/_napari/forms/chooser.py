@@ -34,7 +34,8 @@ from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.remembered import recall, remember
 from napari_tilewise._napari.widgets.small_widgets import text_label
 from napari_tilewise.errors import TilewiseError
-from napari_tilewise.functions import load_file
+from napari_tilewise.operations.spec.libraries import function_path
+from napari_tilewise.operations.summary import summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,6 +125,8 @@ class Chooser(QWidget):
         path
             The file, which is executed.
         """
+        from napari_tilewise.functions import load_file
+
         try:
             load_file(path)
         except TilewiseError as error:
@@ -147,14 +150,16 @@ class Chooser(QWidget):
         self.category.clear()
         for group in (ALL, FAVOURITES, RECENT):
             self.category.addItem(group, group)
-        for category in dict.fromkeys(op.category for op in self._operations.values()):
+        summaries = {name: summary(self._operations, name) for name in self._operations}
+        for category in dict.fromkeys(item.category for item in summaries.values()):
             self.category.addItem(wording.category(category), category)
         self.list.clear()
-        shown = sorted(self._operations.items(), key=lambda item: bool(item[1].deprecated))
-        for name, op in shown:  # the deprecated ones last
-            item = QTreeWidgetItem([wording.title(op), wording.category(op.category)])
+        self._summaries = summaries
+        for name in sorted(summaries, key=lambda name: summaries[name].deprecated):
+            title = wording.title(summaries[name])
+            item = QTreeWidgetItem([title, wording.category(summaries[name].category)])
             item.setData(0, _KEY, name)
-            item.setToolTip(0, wording.plain_tooltip(wording.function(op)))
+            item.setToolTip(0, wording.plain_tooltip(function_path(name)))
             item.setSizeHint(0, QSize(0, ROW_HEIGHT))
             item.setForeground(1, QColor(wording.FAINT))
             self.list.addTopLevelItem(item)
@@ -248,16 +253,17 @@ class Chooser(QWidget):
     def _is_in(self, name: str, group: str) -> bool:
         if group in self._groups:
             return name in self._groups[group]
-        return group in (ALL, self._operations[name].category)
+        return group in (ALL, self._summaries[name].category)
 
     def _choose_first(self) -> None:
         """Choose the best match: by title, by another name, else the first."""
         names, text = self.visible(), self.search.text().strip().lower()
         if not names:
             return
-        by_title = [n for n in names if self._operations[n].title.lower().startswith(text)]
+        titles = {name: self._summaries[name].title.lower() for name in names}
+        by_title = [name for name in names if titles[name].startswith(text)]
         others = [name for name in matches(text) if name in names]
-        exact = [name for name in by_title if self._operations[name].title.lower() == text]
+        exact = [name for name in by_title if titles[name] == text]
         self.choose([*exact, *others, *by_title, *names][0])
 
     def _set_favourite(self, is_favourite: bool) -> None:

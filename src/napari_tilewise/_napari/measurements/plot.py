@@ -67,7 +67,7 @@ class Plot(QWidget):
         self._limits: tuple[Limits, Limits] = ((0, 1), (0, 1))
         self._image: QImage | None = None
         self._drag: tuple[QPointF, QPointF] | None = None
-        self.setMinimumHeight(150)
+        self.setMinimumHeight(100)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
 
     def sizeHint(self) -> QSize:

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_tilewise.operations.spec.operation import Operation
+    from napari_tilewise.operations.summary import OperationSummary
     from napari_tilewise.recipe import Step
     from napari_tilewise.types import Parameters, Value
 
 PLUGIN = "napari-tilewise"
 FAINT = "#8b8f98"
 """A grey that is readable on napari's dark and light themes."""
+LINK = "#4c9be8"
+"""A blue that is readable on both."""
 RECIPE_FILES = "Recipes (*.yaml *.yml)"
 """The filter of dialogs that ask for a recipe."""
 
@@ -67,7 +70,7 @@ def category(name: str) -> str:
     return CATEGORIES.get(name, text[:1].upper() + text[1:])
 
 
-def title(op: Operation) -> str:
+def title(op: Operation | OperationSummary) -> str:
     """Return an operation's title as lists show it."""
     return f"{op.title} (deprecated)" if op.deprecated else op.title
 
@@ -134,7 +137,7 @@ def page_link(op: Operation) -> str:
     """Return a link to an operation's page as rich text; empty for a user's function."""
     address = page(op)
     library = library_of(op.name).title
-    return address and f'<a href="{address}">{function(op)}</a> in the pages of {library}'
+    return address and f'<a style="color: {LINK}" href="{address}">{function(op)}</a> ({library})'
 
 
 def exactness(op: Operation) -> str:

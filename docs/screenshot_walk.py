@@ -1,0 +1,278 @@
+"""Take the pictures of the whole way, from opening an image to reading an object's numbers.
+
+Run by ``make screenshots``, on a display without a screen. Writes ``docs/images/walk/``, the
+animation ``docs/images/walk.webp`` for the README, and the page ``docs/walk.md`` with how long each
+step takes until it is painted, beside plain napari doing the same change of the view.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import napari
+import numpy as np
+from PIL import Image, ImageOps
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+from screenshot import photograph, wait
+
+from napari_tilewise._napari.manifest.commands import open_measurements
+from napari_tilewise._napari.manifest.samples import huge_plane
+from napari_tilewise._napari.widgets import docks
+from napari_tilewise._napari.widgets.wording import PanelTitle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = Path(__file__).parent
+SIZE = (1400, 860)
+WIDTH = 900
+"""Pixels of the animation's width."""
+CHAIN = (
+    ("top hat", {"footprint": {"shape": "square", "width": 71}}),
+    ("blur", {"sigma": 2}),
+    ("otsu", {}),
+    ("connected components", {}),
+    ("analyze particles", {"properties": ("label", "area", "eccentricity", "solidity")}),
+)
+"""What a user types into the search box, and the parameters."""
+
+
+@dataclass
+class Step:
+    """One step of the way."""
+
+    title: str
+    milliseconds: float
+    plain: float | None
+    """What plain napari takes for the same change of the view; None if it has no such step."""
+    picture: str
+
+
+@dataclass
+class Walk:
+    """A walk through a window."""
+
+    viewer: napari.Viewer
+    directory: Path
+    steps: list[Step] = field(default_factory=list)
+    frames: list[np.ndarray] = field(default_factory=list)
+
+    def step(
+        self,
+        title: str,
+        action: Callable[[], object],
+        *,
+        until: Callable[[], bool] = lambda: True,
+        plain: float | None = None,
+    ) -> None:
+        """Do something, wait until it is painted, and take a picture.
+
+        Parameters
+        ----------
+        title
+            What the user does.
+        action
+            Does it.
+        until
+            Whether its result is there.
+        plain
+            Milliseconds of plain napari.
+        """
+        taken = painted(self.viewer, action, until)
+        settle()
+        picture = self.viewer.window.screenshot(canvas_only=False, flash=False)
+        name = f"{len(self.steps) + 1:02d}.webp"
+        Image.fromarray(picture[..., :3]).save(self.directory / name, quality=80, method=6)
+        self.frames.append(picture[..., :3])
+        self.steps.append(Step(title, taken, plain, name))
+        beside = "" if plain is None else f"; plain napari: {plain:.0f} ms"
+        print(f"{name} {title}: {taken:.0f} ms{beside}")
+
+    def write_animation(self, path: Path) -> None:
+        """Write the pictures as an animation.
+
+        Parameters
+        ----------
+        path
+            A WebP file.
+        """
+        height = WIDTH * self.frames[0].shape[0] // self.frames[0].shape[1]
+        frames = [ImageOps.pad(Image.fromarray(frame), (WIDTH, height)) for frame in self.frames]
+        look = {"quality": 60, "method": 6, "duration": 1600, "loop": 0}
+        frames[0].save(path, save_all=True, append_images=frames[1:], **look)
+        print(f"{path}: {len(frames)} frames, {path.stat().st_size // 1024} KiB")
+
+
+def painted(
+    viewer: napari.Viewer, action: Callable[[], object], until: Callable[[], bool] = lambda: True
+) -> float:
+    """Return the milliseconds until an action's result is painted in the canvas.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    action
+        Changes what is shown.
+    until
+        Whether its result is there.
+    """
+    start = time.perf_counter()
+    action()
+    wait(until, 120)
+    QApplication.processEvents()
+    viewer.screenshot(canvas_only=True, flash=False)
+    return (time.perf_counter() - start) * 1000
+
+
+def settle(seconds: float = 0.8) -> None:
+    """Keep the window alive for a moment."""
+    end = time.monotonic() + seconds
+    wait(lambda: time.monotonic() > end)
+
+
+def look_at(viewer: napari.Viewer, center: tuple[float, float], zoom: float) -> None:
+    """Move the view."""
+    viewer.scene.camera.center = (0, *center)
+    viewer.scene.camera.zoom = zoom
+
+
+def plain_times() -> dict[str, float]:
+    """Return the milliseconds of plain napari, without a panel, for the changes of the view."""
+    ((levels, arguments, _),) = huge_plane()
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    painted(viewer, lambda: viewer.add_image(photograph()))  # a canvas's first picture takes long
+    viewer.layers.clear()
+    times = {"open": painted(viewer, lambda: viewer.add_image(levels, **arguments))}
+    times["zoom"] = painted(viewer, lambda: look_at(viewer, (16384, 16384), 4))
+    viewer.layers.clear()
+    labels = (photograph() > 120).astype(np.int32)
+    viewer.add_image(photograph(), name="coins")
+    viewer.add_labels(labels)
+    viewer.reset_view()
+    settle()
+    times["move"] = painted(viewer, lambda: look_at(viewer, (200, 300), 3))
+    viewer.close()
+    return times
+
+
+def main(directory: Path) -> None:
+    """Write the pictures, the animation and the page.
+
+    Parameters
+    ----------
+    directory
+        Where to write the pictures.
+    """
+    folder = directory / "walk"
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = plain_times()
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    walk = Walk(viewer, folder)
+    huge(walk, plain)
+    measure(walk, plain)
+    walk.write_animation(directory / "walk.webp")
+    write_page(walk.steps)
+    viewer.close()
+
+
+def huge(walk: Walk, plain: dict[str, float]) -> None:
+    """Open the huge sample, and look at it."""
+    viewer = walk.viewer
+    walk.step(
+        "File > Open Sample: a lazy plane of 131072 x 131072",
+        lambda: viewer.open_sample("napari-tilewise", "huge_plane"),
+        plain=plain["open"],
+    )
+    walk.step(
+        "Plugins > napari-tilewise > Operations, for the first time",
+        lambda: docks.open_panel(viewer, PanelTitle.OPERATIONS),
+    )
+    walk.step("Zoom in", lambda: look_at(viewer, (16384, 16384), 4), plain=plain["zoom"])
+    panel = docks.open_panel(viewer, PanelTitle.OPERATIONS)
+    search(panel, "blur")
+    shown = panel.preview.shown
+    walk.step(
+        "Type “blur”, Enter, tick Preview: the part in view, exact",
+        lambda: panel.preview.bar.on.setChecked(True),
+        until=lambda: shown.layer is not None,
+    )
+    before = float(np.asarray(shown.layer.data).std())
+    walk.step(
+        "Set sigma to 8",
+        lambda: panel.form.set_values({"sigma": 8}),
+        until=lambda: float(np.asarray(shown.layer.data).std()) != before,
+    )
+    walk.step("Tick Split: before and after", lambda: panel.preview.bar.splits.setChecked(True))
+    panel.preview.bar.splits.setChecked(False)
+    panel.preview.bar.on.setChecked(False)
+
+
+def measure(walk: Walk, plain: dict[str, float]) -> None:
+    """Segment coins, measure them, and look at one."""
+    viewer = walk.viewer
+    panel = docks.open_panel(viewer, PanelTitle.OPERATIONS)
+    viewer.layers.clear()
+    image = viewer.add_image(photograph(), name="coins", scale=(0.5, 0.5), units=("um", "um"))
+    viewer.reset_view()
+    panel.continues.setChecked(True)
+    for words, params in CHAIN:
+        search(panel, words)
+        panel.form.set_values(params)
+        walk.step(
+            f"Type “{words}”, Enter, Apply: {panel.operation.title}",
+            panel.apply.click,
+            until=lambda: not panel.runner.is_running,
+        )
+    for layer in viewer.layers[1:-1]:
+        layer.visible = False
+    image.visible = True
+    view = open_measurements(viewer).objects
+    walk.step("Colour the objects by area", lambda: view.colour.setCurrentText("area (µm²)"))
+    walk.step("Plot area against solidity", lambda: view.up.setCurrentText("solidity"))
+    walk.step("Drag over the large ones", lambda: view.plot.brushed.emit((450, 900), (0, 2)))
+    view.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+    walk.step("Click a row: the view goes to the object", lambda: view.table.selectRow(6),
+              plain=plain["move"])  # fmt: skip
+
+
+def search(panel: object, words: str) -> None:
+    """Type words into the search box, and choose what comes first, as a user does."""
+    panel.chooser.search.clear()
+    QTest.keyClicks(panel.chooser.search, words)
+    QTest.keyClick(panel.chooser.search, Qt.Key.Key_Return)
+
+
+def write_page(steps: list[Step]) -> None:
+    """Write the page that shows the way."""
+    lines = [
+        "# A walk through the window",
+        "",
+        "`python docs/screenshot_walk.py` (part of `make screenshots`) walks through a real",
+        "window, takes these pictures and writes this page. Each time is that until the canvas is",
+        "painted, software rendering and the reading of its pixels included, beside plain napari's",
+        "for the same change of the view. Other work may have shared the machine.",
+        "",
+        "| step | ms | plain napari, ms |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {step.title} | {step.milliseconds:.0f} | "
+        f"{'' if step.plain is None else f'{step.plain:.0f}'} |"
+        for step in steps
+    ]
+    for number, step in enumerate(steps, start=1):
+        lines += ["", f"## {number}. {step.title}", "", f"![{step.title}](images/walk/{step.picture})"]
+    (HERE / "walk.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(*sys.argv[1:] or [HERE / "images"]))
