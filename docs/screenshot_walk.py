@@ -270,7 +270,8 @@ def write_page(steps: list[Step]) -> None:
         for step in steps
     ]
     for number, step in enumerate(steps, start=1):
-        lines += ["", f"## {number}. {step.title}", "", f"![{step.title}](images/walk/{step.picture})"]
+        picture = f"![{step.title}](images/walk/{step.picture})"
+        lines += ["", f"## {number}. {step.title}", "", picture]
     (HERE / "walk.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
