@@ -19,10 +19,10 @@ _MOST_TAGS = 4096
 class _Form(NamedTuple):
     """How numbers are stored: formats of `struct`, and the length of a tag in bytes."""
 
-    first: int
-    """Where the offset of the first page stands."""
+    page: int
+    """Where the offset of the page stands."""
     offset: str
-    number: str
+    count_format: str
     tag: str
 
 
@@ -53,17 +53,17 @@ def _is_plain(file: BinaryIO) -> bool:
     form = _FORMS.get(struct.unpack(f"{order}H", start[2:])[0])
     if form is None:
         return False
-    file.seek(form.first)
+    file.seek(form.page)
     file.seek(_number(file, order, form.offset))
-    count = _number(file, order, form.number)
+    count = _number(file, order, form.count_format)
     if not 0 < count <= _MOST_TAGS:
         return False
     layout = struct.Struct(order + form.tag)
     tags = layout.iter_unpack(file.read(count * layout.size))
-    following = _number(file, order, form.offset)
-    return following == 0 and not any(
-        tag == _DESCRIPTION and _may_be_ome(file, length, place, layout.size)
-        for tag, _, length, place in tags
+    next_page = _number(file, order, form.offset)
+    return next_page == 0 and not any(
+        tag == _DESCRIPTION and _may_be_ome(file, length, offset, layout.size)
+        for tag, _, length, offset in tags
     )
 
 
@@ -73,11 +73,11 @@ def _number(file: BinaryIO, order: str, form: str) -> int:
     return int(value)
 
 
-def _may_be_ome(file: BinaryIO, length: int, place: int, tag_size: int) -> bool:
+def _may_be_ome(file: BinaryIO, length: int, offset: int, tag_size: int) -> bool:
     """Return whether a description may be OME's: it is too long to look at, or names it."""
     if length <= (4 if tag_size == 12 else 8):
         return False  # so short that it stands in the tag itself
     if length > _LONGEST:
         return True
-    file.seek(place)
+    file.seek(offset)
     return b"OME" in file.read(length)
