@@ -23,13 +23,14 @@ def test_every_key_leads_to_its_operation():
 
 
 def test_a_ufunc_has_the_signature_that_numpy_tells_from_2_4_on(monkeypatch):
-    expected = list(docstrings.signature.__wrapped__(np.add))
+    function = BUILT_IN["numpy.add"].raw_function
+    expected = list(docstrings.signature.__wrapped__(function))
 
     def unsupported(function):
-        if function is np.add:
+        if inspect.unwrap(function) is np.add:
             raise ValueError
         return inspect.Signature.from_callable(function)
 
     monkeypatch.setattr(docstrings.inspect, "signature", unsupported)
-    assert list(docstrings.signature.__wrapped__(np.add)) == expected
+    assert list(docstrings.signature.__wrapped__(function)) == expected
     assert expected[:2] == ["x1", "x2"]

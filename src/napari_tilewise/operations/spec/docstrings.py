@@ -59,7 +59,8 @@ def signature(function: AnyFunction) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(function).parameters
     except ValueError:
-        if not isinstance(function, np.ufunc) or function.nin != 2:
+        ufunc = inspect.unwrap(function)
+        if not isinstance(ufunc, np.ufunc) or ufunc.nin != 2:
             raise
         return inspect.signature(_ufunc_of_two).parameters
 
