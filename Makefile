@@ -75,8 +75,9 @@ schema: $(STAMP) ## docs/recipe.schema.json
 judge: $(STAMP) $(KERNELS) ## scikit-image's own tests on the drop-in at small tiles; ARGS=--help
 	@$(BIN)/python -m tests.judge $(ARGS)
 
-bench: $(STAMP) $(KERNELS) ## the benchmarks
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(STAMP) $(KERNELS) ## planes, volumes and file to file against scikit-image; writes docs/benchmarks.md
+	@$(BIN)/python -m benchmarks basket --size 2048 --volumes 128 --write $(ARGS)
+	@$(BIN)/python -m benchmarks peers file_to_file
 
 docs: $(STAMP) $(KERNELS) ## the documentation's site, in docs/_build/html; a warning is an error
 	@$(BIN)/python -c 'import sphinx_gallery, numpydoc' 2>/dev/null || $(BIN)/python -m pip install -qq --group docs

@@ -38,12 +38,9 @@ def planes(size: int) -> Iterator[Case]:
     mask = smooth > 0.45
     labels = ndi.label(mask)[0]
     half, quarter = np.s_[: size // 2, : size // 2], np.s_[: size // 4, : size // 4]
-    length = max(16, size // 16)
-    volume = np.stack([np.roll(f4[:length, :length], z, 0) for z in range(length)])
     disk, box = morphology.disk(7), np.ones((5, 5), np.uint8)
     yield Case("filters.gaussian", "uint16", u2, {"sigma": 2})
     yield Case("filters.gaussian", "float32", f4, {"sigma": 2})
-    yield Case("filters.gaussian", "float32 3-D", volume, {"sigma": 2})
     yield Case("filters.difference_of_gaussians", "float32", f4, {"low_sigma": 1, "high_sigma": 4})
     yield Case("filters.unsharp_mask", "float32", f4, {"radius": 2})
     yield Case("filters.median", "uint8 5x5", u1, {"footprint": box})

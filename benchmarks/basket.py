@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from _cases import Case, planes, volumes
+from _where import floor, shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -79,6 +80,11 @@ def serve(options: argparse.Namespace) -> None:
             if line == "compare":
                 compare(case, list(calls.values()), operation.tolerance)
                 print(0.0, flush=True)
+            elif line == "floor":
+                print(floor(case.image, calls["tilewise"]()), flush=True)
+            elif line == "where":
+                places = shares(calls["tilewise"])
+                print(", ".join(f"{name} {share:.0%}" for name, share in places), flush=True)
             else:
                 print(seconds(calls[line]), flush=True)
 
@@ -107,12 +113,16 @@ class Build:
 
     def ask(self, line: str) -> float:
         """Return the seconds of one call of the present case."""
+        return float(self.answer(line))
+
+    def answer(self, line: str) -> str:
+        """Return the answer to a line."""
         self.tell(line)
         assert self._process.stdout is not None
         answer = self._process.stdout.readline()
         if not answer:
             raise SystemExit(1)
-        return float(answer)
+        return answer.strip()
 
     def tell(self, line: str) -> None:
         """Send a line that has no answer."""
@@ -138,6 +148,10 @@ class Row(NamedTuple):
     scikit_image: float
     earlier: float | None
     tilewise: float
+    floor: float
+    """Seconds to read the image and to write the result, in one thread."""
+    where: str
+    """The functions that most of our time goes into, with their shares."""
 
     @property
     def ratio(self) -> float:
@@ -163,7 +177,8 @@ def _row(case: Case, build: Build, earlier: Build | None, rounds: int) -> Row:
         if earlier is not None:
             best[2] = min(best[2], earlier.ask("tilewise"))
     before = None if earlier is None else best[2]
-    return Row(case.name, case.label, case.image.shape, best[0], before, best[1])
+    seconds = best[0], before, best[1], build.ask("floor")
+    return Row(case.name, case.label, case.image.shape, *seconds, build.answer("where"))
 
 
 def mean(ratios: Sequence[float]) -> float:
@@ -183,24 +198,9 @@ def summary(rows: Sequence[Row]) -> dict[str, float]:
     return {**numbers, "against the earlier build": mean(before)} if before else numbers
 
 
-def page(rows: Sequence[Row], options: argparse.Namespace) -> str:
-    """Return docs/benchmarks.md."""
-    lines = [
-        "# Benchmarks",
-        "",
-        "`python -m benchmarks basket --write` measures this table and writes this page. Each",
-        "operation runs through `tw.apply` and through scikit-image's function in turns, on the",
-        "same NumPy image; results are compared first. Ratios are the best wall time of",
-        "scikit-image over ours: above 1, we are faster.",
-        "",
-        f"{os.cpu_count()} processors, images of {options.size} x {options.size} pixels or the",
-        f"shape that the table names, the best of {options.rounds} rounds. Other work may have",
-        "run beside it, which the milliseconds show and the ratios hardly.",
-        "",
-    ]
-    lines += [f"- {name}: {number:.2f}" for name, number in summary(rows).items()]
-    if options.earlier:
-        lines += ["", f"The earlier build is commit {options.commit}, in the same run."]
+def table(rows: Sequence[Row]) -> list[str]:
+    """Return the rows' seconds and ratios, with their means."""
+    lines = [f"- {name}: {number:.2f}" for name, number in summary(rows).items()]
     lines += [
         "",
         "| operation | image | scikit-image (ms) | tilewise (ms) | ratio | to the earlier build |",
@@ -211,6 +211,47 @@ def page(rows: Sequence[Row], options: argparse.Namespace) -> str:
         before = "" if row.earlier is None else f"{row.earlier / row.tilewise:.2f}"
         times = f"{row.scikit_image * 1e3:.1f} | {row.tilewise * 1e3:.1f} | {row.ratio:.2f}"
         lines.append(f"| `{row.name}` | {row.label}, {shape} | {times} | {before} |")
+    return lines
+
+
+def slowest(rows: Sequence[Row]) -> list[str]:
+    """Return where the time of the five least ratios goes."""
+    lines = [
+        "The floor is the time to read the image and to write a result, in one thread; the shares",
+        "are those of samples of the running threads, by the kernel or the function of ours.",
+        "",
+        "| operation | image | ratio | times the floor | where the time goes |",
+        "|---|---|---:|---:|---|",
+    ]
+    for row in sorted(rows, key=lambda row: row.ratio)[:5]:
+        figures = f"{row.ratio:.2f} | {row.tilewise / row.floor:.0f}"
+        lines.append(f"| `{row.name}` | {row.label} | {figures} | {row.where} |")
+    return lines
+
+
+def page(rows: Sequence[Row], options: argparse.Namespace) -> str:
+    """Return docs/benchmarks.md."""
+    lines = [
+        "# Benchmarks",
+        "",
+        "`make bench` measures these tables and writes this page. Each operation runs through",
+        "`tw.apply` and through scikit-image's function in turns, on the same NumPy image; results",
+        "are compared first. Ratios are the best wall time of scikit-image over ours: above 1, we",
+        "are faster.",
+        "",
+        f"{os.cpu_count()} processors, the best of {options.rounds} rounds. Other work may have",
+        "run beside it, which the milliseconds show and the ratios hardly.",
+    ]
+    if options.earlier:
+        lines += ["", f"The earlier build is commit {options.commit}, in the same run."]
+    groups = {
+        f"Planes of {options.size} x {options.size}": [r for r in rows if len(r.shape) == 2],
+        f"Volumes of up to {options.volumes} pixels a side": [r for r in rows if len(r.shape) == 3],
+    }
+    for title, part in groups.items():
+        if part:
+            lines += ["", f"## {title}", "", *table(part)]
+            lines += ["", "### The five slowest", "", *slowest(part)]
     return "\n".join(lines) + "\n"
 
 
@@ -241,6 +282,7 @@ def main() -> int:
             earlier.close()
     for name, number in summary(rows).items():
         print(f"{name:51s} {number:8.2f}")
+    print("\n".join(["", *slowest(rows)]))
     if options.write:
         PAGE.write_text(page(rows, options))
     return 0

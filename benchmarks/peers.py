@@ -4,7 +4,8 @@ libvips, OpenCV, SimpleITK and dask-image need not be installed here: ``--python
 interpreter of an environment that has them (and scikit-image, whose pictures are measured). Each
 side is a process of its own, with its library's own number of threads, and only one computes at a
 time. NumPy arrays go in and come out. What is printed is the best wall time of the peer over that
-of `tw.apply`: above 1, we are faster. The peers' numbers are their own: nothing is compared.
+of `tw.apply`: above 1, we are faster. The peers' numbers are their own: nothing is compared. On a
+machine that others use, ``--processor`` compares the processor time of all threads instead.
 """
 
 from __future__ import annotations
@@ -167,30 +168,31 @@ def comparisons(size: int) -> Iterator[Comparison]:
 # -- one side in a process of its own --------------------------------------------------------------
 
 
-def serve(side: str, size: int) -> None:
+def serve(options: argparse.Namespace) -> None:
     """Answer each line, the name of a peer or ``tilewise``, with the seconds of a call."""
-    for case in comparisons(size):
+    clock = time.process_time if options.processor else time.perf_counter
+    for case in comparisons(options.size):
         while (line := sys.stdin.readline().strip()) != "next":
             try:
-                print(_seconds(case, line), flush=True)
+                print(_seconds(case, line, clock), flush=True)
             except (ImportError, AttributeError):
                 print("nan", flush=True)
             except Exception as error:  # noqa: BLE001 - a peer that does not take the image
-                print(f"{side}: {case.name} {case.label}: {line}: {error}", file=sys.stderr)
+                print(f"{case.name} {case.label}: {line}: {error}", file=sys.stderr)
                 print("nan", flush=True)
 
 
-def _seconds(case: Comparison, name: str) -> float:
+def _seconds(case: Comparison, name: str, clock: Callable[[], float]) -> float:
     if name == "tilewise":
         import napari_tilewise as tw
 
-        begin = time.perf_counter()
+        begin = clock()
         tw.apply(case.name, case.image, **case.params)
     else:
         module = importlib.import_module(MODULES[name])
-        begin = time.perf_counter()
+        begin = clock()
         case.peers[name](module, case.image)
-    return time.perf_counter() - begin
+    return clock() - begin
 
 
 class Side:
@@ -200,15 +202,15 @@ class Side:
     ----------
     python
         Its interpreter.
-    name
-        ``ours`` or ``peers``.
-    size
-        Length of the images in pixels.
+    options
+        Of the command line.
+    source
+        Where our package is, on our own side.
     """
 
-    def __init__(self, python: str, name: str, size: int) -> None:
-        command = [python, __file__, "--serve", name, "--size", str(size)]
-        source = str(REPOSITORY / "src") if name == "ours" else ""
+    def __init__(self, python: str, options: argparse.Namespace, source: str = "") -> None:
+        command = [python, __file__, "--serve", "--size", str(options.size)]
+        command += ["--processor"] * options.processor
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
             command, env={**os.environ, "PYTHONPATH": source}, stdin=pipe, stdout=pipe, text=True
@@ -249,14 +251,15 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=2048, help="length of the images in pixels")
     parser.add_argument("--rounds", type=int, default=5, help="of which the best counts")
     parser.add_argument("--only", default="", help="part of an operation's name and label")
-    parser.add_argument("--serve", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--processor", action="store_true", help="compare processor time")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve, options.size)
+        serve(options)
         return 0
     print(f"{'operation':36s}{'image':16s}{'ms':>8s}" + "".join(f"{name:>12s}" for name in MODULES))
-    ours = Side(sys.executable, "ours", options.size)
-    with closing(ours), closing(Side(options.python, "peers", options.size)) as theirs:
+    ours = Side(sys.executable, options, str(REPOSITORY / "src"))
+    with closing(ours), closing(Side(options.python, options)) as theirs:
         for case in comparisons(options.size):
             if options.only in f"{case.name} {case.label}":
                 best = _best(case, ours, theirs, options.rounds)

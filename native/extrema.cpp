@@ -1,5 +1,9 @@
-// Local maxima: neighbours are compared as lanes, and only pixels that are level with a neighbour
-// are flooded.
+// Local maxima: neighbours are compared as lanes, and pixels that are level with a neighbour are joined
+// to plateaus, a row's run at a time.
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
 #include "windows.h"
 
 namespace tilewise {
@@ -12,6 +16,114 @@ inline void judge(const T* __restrict values, const T* __restrict best, i64 n,
                   std::uint8_t* __restrict states) {
     for (i64 x = 0; x < n; ++x)
         states[x] = static_cast<std::uint8_t>((best[x] < values[x]) | ((best[x] == values[x]) << 1));
+}
+
+// Level pixels of one value beside each other in a row.
+struct LevelRun {
+    i64 begin, end;  // places in the padded image
+    i64 parent;
+    bool is_lower;  // whether an equal pixel beside it has a higher neighbour
+};
+
+// Which runs of an earlier row touch those of a row.
+struct RowStep {
+    i64 rows, places, reach;  // back in the list of rows and in the padded image; along the row
+};
+
+template <class T>
+class Plateaus {
+  public:
+    Plateaus(const T* values, std::uint8_t* states, std::vector<i64> steps)
+        : values_(values), states_(states), steps_(std::move(steps)), starts_(1, 0) {}
+
+    // Take in the runs of the next row, whose n pixels begin at this place.
+    void add_row(i64 place, i64 n, const std::vector<RowStep>& before) {
+        i64 end = place + n;
+        for (i64 x = place; (x = next_level(x, end)) < end;) {
+            LevelRun run{x, x + 1, static_cast<i64>(runs_.size()), false};
+            while (run.end < end && states_[run.end] == level && values_[run.end] == values_[x]) ++run.end;
+            run.is_lower = touches_lower(run);
+            runs_.push_back(run);
+            x = run.end;
+        }
+        auto row = static_cast<i64>(starts_.size()) - 1;
+        starts_.push_back(static_cast<i64>(runs_.size()));
+        for (const RowStep& step : before)
+            if (row >= step.rows) join(row, step);
+    }
+
+    // Tell the pixels of maxima from those of other plateaus.
+    void finish() {
+        for (i64 k = 0; k < static_cast<i64>(runs_.size()); ++k) {
+            const LevelRun& run = runs_[static_cast<std::size_t>(k)];
+            bool is_lower = runs_[static_cast<std::size_t>(root(k))].is_lower;
+            std::fill(states_ + run.begin, states_ + run.end, std::uint8_t(is_lower ? lower : highest));
+        }
+    }
+
+  private:
+    i64 next_level(i64 x, i64 end) const {
+        const void* place = std::memchr(states_ + x, level, static_cast<std::size_t>(end - x));
+        return place ? static_cast<const std::uint8_t*>(place) - states_ : end;
+    }
+
+    bool touches_lower(const LevelRun& run) const {
+        T value = values_[run.begin];
+        for (i64 step : steps_) {
+            int found = 0;
+            for (i64 x = run.begin + step; x < run.end + step; ++x)
+                found |= int(values_[x] == value) & int(states_[x] == lower);
+            if (found) return true;
+        }
+        return false;
+    }
+
+    i64 root(i64 k) {
+        for (;;) {
+            i64& parent = runs_[static_cast<std::size_t>(k)].parent;
+            if (parent == k) return k;
+            parent = runs_[static_cast<std::size_t>(parent)].parent;
+            k = parent;
+        }
+    }
+
+    void join(i64 row, const RowStep& step) {
+        i64 other = starts_[static_cast<std::size_t>(row - step.rows)];
+        i64 last = starts_[static_cast<std::size_t>(row - step.rows) + 1];
+        for (i64 k = starts_[static_cast<std::size_t>(row)]; k < static_cast<i64>(runs_.size()); ++k) {
+            const LevelRun& run = runs_[static_cast<std::size_t>(k)];
+            i64 begin = run.begin - step.places - step.reach, end = run.end - step.places + step.reach;
+            while (other < last && runs_[static_cast<std::size_t>(other)].end <= begin) ++other;
+            for (i64 m = other; m < last && runs_[static_cast<std::size_t>(m)].begin < end; ++m) {
+                if (values_[runs_[static_cast<std::size_t>(m)].begin] != values_[run.begin]) continue;
+                i64 one = root(m), two = root(k);
+                LevelRun& first = runs_[static_cast<std::size_t>(std::min(one, two))];
+                LevelRun& second = runs_[static_cast<std::size_t>(std::max(one, two))];
+                first.is_lower = first.is_lower || second.is_lower;
+                second.parent = std::min(one, two);
+            }
+        }
+    }
+
+    const T* values_;
+    std::uint8_t* states_;
+    std::vector<i64> steps_, starts_;
+    std::vector<LevelRun> runs_;
+};
+
+// The earlier rows that hold neighbours.
+template <class T>
+std::vector<RowStep> rows_before(const Padded<T>& image, const Volume& volume, const i64* offsets, i64 count) {
+    std::vector<RowStep> before;
+    for (i64 k = 0; k < count; ++k, offsets += 3) {
+        i64 rows = -(offsets[0] * volume.ny + offsets[1]), places = -image.offset(offsets[0], offsets[1], 0);
+        if (offsets[0] > 0 || (offsets[0] == 0 && offsets[1] >= 0)) continue;
+        auto same = std::find_if(before.begin(), before.end(),
+                                 [&](const RowStep& step) { return step.places == places; });
+        if (same == before.end()) same = before.insert(before.end(), RowStep{rows, places, 0});
+        same->reach = std::max(same->reach, std::abs(offsets[2]));
+    }
+    return before;
 }
 
 template <class T>
@@ -45,32 +157,12 @@ void maxima(const T* from, std::uint8_t* to, const Volume& volume, const Reach& 
             row_states[0] = row_states[volume.nx - 1] = lower;
         }
     // A plateau is a maximum where none of its pixels has a higher neighbour.
-    std::vector<i64> plateau;
-    const std::uint8_t* end = states.data() + places;
-    for (const std::uint8_t* place = states.data();; ++place) {
-        place = static_cast<const std::uint8_t*>(
-            std::memchr(place, level, static_cast<std::size_t>(end - place)));
-        if (!place) break;
-        i64 start = place - states.data();
-        T value = origin[start];
-        bool maximum = true;
-        plateau.assign(1, start);
-        states[static_cast<std::size_t>(start)] = highest;
-        for (std::size_t k = 0; k < plateau.size(); ++k)
-            for (i64 step : steps) {
-                i64 next = plateau[k] + step;
-                if (origin[next] != value) continue;
-                std::uint8_t& state = states[static_cast<std::size_t>(next)];
-                if (state == level) {
-                    state = highest;
-                    plateau.push_back(next);
-                } else if (state == lower) {
-                    maximum = false;
-                }
-            }
-        if (!maximum)
-            for (i64 pixel : plateau) states[static_cast<std::size_t>(pixel)] = lower;
-    }
+    Plateaus<T> plateaus(origin, states.data(), steps);
+    auto before = rows_before(image, volume, offsets, count);
+    for (i64 z = 0; z < volume.nz; ++z)
+        for (i64 y = 0; y < volume.ny; ++y)
+            plateaus.add_row(image.row(z, y) - origin, volume.nx, before);
+    plateaus.finish();
     for (i64 z = 0; z < volume.nz; ++z)
         for (i64 y = 0; y < volume.ny; ++y)
             std::memcpy(to + (z * volume.ny + y) * volume.nx,

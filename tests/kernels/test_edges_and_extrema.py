@@ -60,6 +60,21 @@ def test_infinite_extrema(instruction_set: str) -> None:
     compare("skimage.morphology.local_minima", morphology.local_minima, image)
 
 
+def test_plateaus(instruction_set: str) -> None:
+    # Few levels in blocks: plateaus that wind, and touch each other and the border.
+    rng = np.random.default_rng(5)
+    for trial in range(30):
+        ndim, dtype = (2, 3, 1)[trial % 3], GREY[trial % 4]
+        image = rng.integers(0, 3 + trial % 3, rng.integers(1, 14 if ndim < 3 else 7, ndim))
+        for axis in range(ndim):
+            image = np.repeat(image, int(rng.integers(1, 4)), axis)
+        connectivity = int(rng.integers(1, ndim + 1))
+        for name in ("local_maxima", "local_minima"):
+            function = getattr(morphology, name)
+            path = f"skimage.morphology.{name}"
+            compare(path, function, image.astype(dtype), connectivity=connectivity)
+
+
 def test_what_is_left_to_the_function(instruction_set: str) -> None:
     sobel = KERNELS["skimage.filters.sobel"]
     image = np.ones((5, 5), "f4")

@@ -241,7 +241,7 @@ OPERATIONS = (
         plan_of=_unsharp_plan,
         adapter=Adapter(kernels=(SHARPENING,)),
         accuracy=Accuracy(deviations=(UNWRITTEN_ROWS,)),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**18)),
     ),
     Operation(
         name="filters.median",

@@ -252,7 +252,7 @@ def _scalar(call: Call) -> tuple[int, ...]:
 THRESHOLD = ResultSpec(output=Output.SCALAR, dtype=_centers_dtype, shape=_scalar, dtype_varies=True)
 HIST: Mapping[str, Spec] = {"hist": HISTOGRAM}
 MASK_ABOVE = AsStep(apply=above, text=ABOVE)
-CHEAP = Cost(memory=4.0, at_once=AtOnce(function=2**16))
+CHEAP = Cost(memory=4.0, at_once=AtOnce(function=2**18))
 
 
 def _threshold(
