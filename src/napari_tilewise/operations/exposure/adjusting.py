@@ -149,7 +149,7 @@ OPERATIONS = (
         plan_of=_equalize_plan,
         adapter=Adapter(kernels=(BINNING, COUNTING, LOOK_UP)),
         limits=Limits(finite=True),
-        cost=Cost(memory=5.0, at_once=AtOnce(function=2**18)),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
     ),
     Operation(
         name="exposure.equalize_adapthist",
@@ -166,6 +166,6 @@ OPERATIONS = (
         plan_of=clahe_plan,
         adapter=Adapter(kernels=(LOOK_UP,)),
         limits=Limits(finite=True),
-        cost=Cost(memory=20.0, at_once=AtOnce(function=2**18)),
+        cost=Cost(memory=20.0, at_once=AtOnce(function=2**16)),
     ),
 )

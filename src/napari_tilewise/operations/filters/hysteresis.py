@@ -75,6 +75,6 @@ OPERATIONS = (
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         plan_of=_hysteresis,
         adapter=Adapter(kernels=(LABELLING,)),
-        cost=Cost(memory=5.0, at_once=AtOnce(function=2**18)),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
     ),
 )

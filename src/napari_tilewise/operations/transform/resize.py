@@ -275,7 +275,7 @@ def _operation(
         plan_of=_plan,
         limits=Limits(check=_check),
         adapter=Adapter(kernels=(SMOOTHING,)),
-        cost=Cost(memory=8.0, at_once=AtOnce(function=2**18)),
+        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16)),
         note=note,
     )
 
