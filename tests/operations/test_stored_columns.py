@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(region_sums, "GROUP", 64)
     monkeypatch.setattr(stored_columns.row_groups, "__defaults__", (64,))
     monkeypatch.setattr(pass_runner, "UNNOTICED", 0)
-    monkeypatch.setattr("napari_tilewise.engine.total_limits.UNNOTICED", 0)
+    monkeypatch.setattr("napari_tilewise.engine.system.total_limits.UNNOTICED", 0)
     return tmp_path / "temporary"
 
 
@@ -150,6 +150,7 @@ def test_a_run_writes_and_resumes_what_it_stored(
     rows = np.genfromtxt(tmp_path / "table.csv", delimiter=",", names=True, deletechars="")
     for name, column in expected.items():
         np.testing.assert_array_equal(rows[name], column)
+    gc.collect()
     assert not list(tmp_path.rglob("*.column"))
 
 

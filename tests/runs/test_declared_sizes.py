@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import tracemalloc
 from typing import TYPE_CHECKING
 
+import h5py
 import pytest
 import zarr
 
 import napari_tilewise as tw
-from napari_tilewise.errors import MemoryBudgetExceeded
+from napari_tilewise.errors import MemoryBudgetExceeded, SourceUnreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 BUDGET = 2**30
@@ -95,6 +98,51 @@ def test_a_plan_holds_nothing_for_each_tile(step: object, tmp_path: Path) -> Non
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
+    assert peak < 2**22
+
+
+def tiff_of_strips(path: Path, count: int) -> Path:
+    """Write a BigTIFF whose page lists so many strips, in a file of holes."""
+    page = 8 + 8 + 8 + 7 * 20 + 8
+    tags = [
+        (256, 4, 1, count), (257, 4, 1, count), (258, 3, 1, 8), (262, 3, 1, 1),
+        (273, 16, count, page), (278, 4, 1, 1), (279, 16, count, page + 8 * count),
+    ]  # fmt: skip
+    with path.open("wb") as file:
+        file.write(struct.pack("<2sHHHQQ", b"II", 43, 8, 0, 16, len(tags)))
+        file.write(b"".join(struct.pack("<HHQQ", *tag) for tag in tags) + bytes(8))
+        file.truncate(page + 16 * count)
+    return path
+
+
+@pytest.mark.parametrize("call", [tw.open, tw.info, lambda path: tw.plan("filters.gaussian", path)])
+def test_a_list_of_strips_that_would_fill_memory_is_refused_unread(
+    call: Callable[[Path], object], tmp_path: Path
+) -> None:
+    tw.open(tiff_of_strips(tmp_path / "few.tif", 8))  # imports
+    source = tiff_of_strips(tmp_path / "many.tif", 2**24)
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceUnreadable, match="16777216 strips or tiles"):
+            call(source)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**24
+
+
+def test_an_hdf5_of_any_declared_size_is_planned(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file.create_dataset("image", (2**24, 2**24), "u1", chunks=(1024, 1024))
+    source = tmp_path / "in.h5"
+    tw.plan("filters.gaussian", source, memory="8 GiB", axes="yx")  # imports
+    tracemalloc.start()
+    try:
+        plan = tw.plan("filters.gaussian", source, memory="8 GiB", axes="yx")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert plan.tiles > 2**26
     assert peak < 2**22
 
 

@@ -10,7 +10,7 @@ from skimage import measure, segmentation
 import napari_tilewise as tw
 from napari_tilewise import OPERATIONS, errors
 from napari_tilewise.cli import main
-from napari_tilewise.engine.total_limits import TotalLimit
+from napari_tilewise.engine.system.total_limits import TotalLimit
 from napari_tilewise.operations.spec.kinds import Kind
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.runs import planner
@@ -64,7 +64,7 @@ def small_budget(monkeypatch):
     monkeypatch.setattr(planner, "resident", lambda: MIB)
     monkeypatch.setattr("napari_tilewise.runs.planner.MARGIN", MIB)
     monkeypatch.setattr("napari_tilewise.engine.budget.LEAST_TABLES", MIB // 8)
-    monkeypatch.setattr("napari_tilewise.engine.total_limits.UNNOTICED", 0)
+    monkeypatch.setattr("napari_tilewise.engine.system.total_limits.UNNOTICED", 0)
     monkeypatch.setattr("napari_tilewise.engine.pass_runner.ALWAYS", 0)
 
 

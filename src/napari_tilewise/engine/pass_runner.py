@@ -18,8 +18,8 @@ from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.engine.system.prepared import Prepared, Swept, received
+from napari_tilewise.engine.system.total_limits import UNNOTICED, TotalLimit
 from napari_tilewise.engine.tile_tasks import ReduceTask, task_size
-from napari_tilewise.engine.total_limits import UNNOTICED, TotalLimit
 from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
 from napari_tilewise.grid import LazySequence, size
 from napari_tilewise.operations.shared.stored_columns import Shelf, place_of
@@ -457,7 +457,7 @@ class PassRunner:
 
     def _merge(self, reduction: Reduce) -> Callable[[Any, Any], Any]:
         """Return what merges two contributions of neighbours, and watches their total."""
-        limit = TotalLimit(self._total_title(reduction), self.plane.session, 1, lambda _: 0)
+        limit = self._total_limit(reduction, 1)
 
         def merge(total: Any, part: Any) -> Any:
             total = reduction.merge(total, part)
@@ -485,8 +485,7 @@ class PassRunner:
             total = reduce(reduction.merge, parts)
             return int(getattr(total, "nbytes", 0))
 
-        title = self._total_title(reduction)
-        limit = TotalLimit(title, self.plane.session, len(items), sample)
+        limit = self._total_limit(reduction, len(items), sample)
         before = 0 if partial_result is None else partial_result.load()[0]
         merged = itertools.count(before + (1 if before else 2) * per_part, per_part)
 
@@ -501,8 +500,12 @@ class PassRunner:
 
         return merge
 
-    def _total_title(self, reduction: Reduce) -> str:
-        return f"{self._name}: the {reduction.description}"
+    def _total_limit(
+        self, reduction: Reduce, count: int, sample: Callable[[list[int]], int] = lambda _: 0
+    ) -> TotalLimit:
+        session, title = self.plane.session, f"{self._name}: the {reduction.description}"
+        sufficient = partial(session.sufficient, beside_tiles=True)
+        return TotalLimit(title, session.tables, sufficient, count, sample)
 
     def _shelf(self, partial_result: PartialResult | None) -> Shelf:
         """Return where rows of a total go that outgrow their share of memory."""

@@ -33,7 +33,12 @@ from napari_tilewise.io.readers.checked_arrays import (
 from napari_tilewise.io.readers.library_messages import library_messages
 from napari_tilewise.io.readers.tiff_details import read_text, split_info
 from napari_tilewise.io.readers.tiff_header import is_one_plain_page
-from napari_tilewise.io.readers.tiff_integrity import check_end, check_planes, file_names
+from napari_tilewise.io.readers.tiff_integrity import (
+    check_end,
+    check_places,
+    check_planes,
+    file_names,
+)
 from napari_tilewise.io.readers.tiff_samples import (
     InvertedPixels,
     is_white_zero,
@@ -75,6 +80,7 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
         The series.
     """
     try:
+        check_places(path, name)
         with library_messages(name), tifffile.TiffFile(path) as tiff:
             check_end(tiff, name)
             check_series(number, len(tiff.series), name)
@@ -138,6 +144,7 @@ def contents_of_tiff(path: Path) -> tuple[tuple[SeriesEntry, ...], frozenset[str
     if is_one_plain_page(path):
         return (), frozenset()
     try:
+        check_places(path, str(path))
         with library_messages(str(path), warn=False), tifffile.TiffFile(path) as tiff:
             if tiff.is_ome and tiff.ome_metadata:
                 names = frozenset(file_names(ElementTree.fromstring(tiff.ome_metadata)))
@@ -182,6 +189,7 @@ def read_tiff_record(path: Path) -> Metadata | None:
         An existing file.
     """
     try:
+        check_places(path, str(path))
         with library_messages(str(path), warn=False), tifffile.TiffFile(path) as tiff:
             return _record(tiff) or None
     except _BROKEN as exc:

@@ -6,22 +6,67 @@ is missing from an OME-TIFF set as black.
 
 from __future__ import annotations
 
+import os
 import struct
 from contextlib import suppress
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 from xml.etree import ElementTree
 
 import tifffile
 
 from napari_tilewise.errors import SourceUnreadable
-from napari_tilewise.sizes import plural
+from napari_tilewise.sizes import format_size, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _SIZES = ("SizeT", "SizeC", "SizeZ")
+PLACES = {273, 279, 324, 325}
+"""Codes of the tags that list where strips or tiles are, and their lengths."""
+MOST_PLACES, PER_PLACE, MOST_TAGS = 2**22, 80, 2**12
+"""Strips or tiles of a page, bytes of memory that one takes, and tags that are looked at."""
+
+
+def check_places(path: Path, name: str) -> None:
+    """Raise `SourceUnreadable` if the list of the first page's strips or tiles would fill memory.
+
+    tifffile reads the whole list when it opens a file, as Python's integers.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+    name
+        The source, as the user named it.
+    """
+    with path.open("rb") as file:
+        count = max(_counts_of_places(file), default=0)
+    if count > MOST_PLACES:
+        raise SourceUnreadable(
+            f"{name!r} is stored in {count} strips or tiles, whose list alone takes "
+            f"{format_size(PER_PLACE * count)} of memory: expected at most {MOST_PLACES}. Convert "
+            "it to one with larger tiles, or to an OME-Zarr, with the program that wrote it."
+        )
+
+
+def _counts_of_places(file: BinaryIO) -> Iterator[int]:
+    """Yield how many strips or tiles each tag of the first page lists."""
+    magic = file.read(4)
+    order: Literal["little", "big"] = "little" if magic[:2] == b"II" else "big"
+    is_big = 43 in magic[2:]  # BigTIFF
+
+    def number(length: int) -> int:
+        return int.from_bytes(file.read(length), order)
+
+    file.seek(8 if is_big else 4)
+    file.seek(number(8 if is_big else 4))
+    for _ in range(min(number(8 if is_big else 2), MOST_TAGS)):
+        code, _kind, count = number(2), number(2), number(8 if is_big else 4)
+        file.seek(8 if is_big else 4, os.SEEK_CUR)
+        if code in PLACES:
+            yield count
 
 
 def check_end(tiff: tifffile.TiffFile, name: str) -> None:

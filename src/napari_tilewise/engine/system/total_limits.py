@@ -16,8 +16,6 @@ from napari_tilewise.sizes import format_size
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_tilewise.engine.session import Session
-
 UNNOTICED = 2**20
 """Bytes of a total below which the available memory is not looked up."""
 UNEVEN = 1.25
@@ -37,8 +35,10 @@ class TotalLimit:
     ----------
     title
         The operation and what it reduces to, for messages.
-    session
-        The limits.
+    limit
+        Bytes that it may take; None: those that are available.
+    sufficient
+        Returns a memory budget that leaves so many bytes; None where there is no budget.
     count
         Number of tiles.
     sample
@@ -46,9 +46,14 @@ class TotalLimit:
     """
 
     def __init__(
-        self, title: str, session: Session, count: int, sample: Callable[[list[int]], int]
+        self,
+        title: str,
+        limit: int | None,
+        sufficient: Callable[[int], int | None],
+        count: int,
+        sample: Callable[[list[int]], int] = lambda _: 0,
     ) -> None:
-        self._title, self._session = title, session
+        self._title, self._limit, self._sufficient = title, limit, sufficient
         self._count, self._sample = count, sample
         self._is_sampled = False
 
@@ -65,7 +70,7 @@ class TotalLimit:
         needed = getattr(total, "nbytes", 0)
         if needed < UNNOTICED:
             return
-        limit = self._session.tables or available_memory()
+        limit = self._limit or available_memory()
         share = min(1.0, merged / self._count)
         if needed > limit:
             foretold = self._foretold(needed, merged)
@@ -97,7 +102,7 @@ class TotalLimit:
         raise MemoryBudgetExceeded(
             f"{self._title} of this image take {amount}; {format_size(limit)} of the budget are "
             "there for them. Smooth the image so that it has fewer.",
-            self._session.sufficient(int(UNEVEN * foretold), beside_tiles=True),
+            self._sufficient(int(UNEVEN * foretold)),
         )
 
 
