@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_tilewise._napari.forms.editors import editor_of
 from napari_tilewise._napari.forms.form_values import initial_value, takes_layer
+from napari_tilewise._napari.forms.sliders import NumberSlider
 from napari_tilewise._napari.layers import snapshot
 from napari_tilewise._napari.widgets.labelled_rows import rows
 from napari_tilewise._napari.widgets.wording import label
@@ -65,8 +66,14 @@ class Form:
             editor.widget.label = _label(parameter)
             editor.widget.tooltip = _tooltip(parameter)
             cast("Any", editor.widget).changed.connect(lambda *_: changed())
-        self.basic = rows(self._widgets(advanced=False))
-        self.advanced = rows(self._widgets(advanced=True))
+        self.sliders = {
+            name: NumberSlider(editor, spec)
+            for name, editor in self.editors.items()
+            if isinstance(spec := operation.specs[name], Number)
+        }
+        beside = {self.editors[name].widget: slider for name, slider in self.sliders.items()}
+        self.basic = rows(self._widgets(advanced=False), beside)
+        self.advanced = rows(self._widgets(advanced=True), beside)
 
     def _widgets(self, *, advanced: bool) -> list[Widget]:
         return [
@@ -142,15 +149,19 @@ class Form:
         for name, editor in self.editors.items():
             editor.write(initial_value(self.operation.parameters[name], self._ndim))
 
-    def fit(self, ndim: int) -> None:
-        """Update the choices to a number of spatial axes and to the viewer's layers.
+    def fit(self, ndim: int, layer: Layer | None = None) -> None:
+        """Update choices and sliders to a number of spatial axes and to the viewer's layers.
 
         Parameters
         ----------
         ndim
             Number of spatial axes.
+        layer
+            The layer to process, if it is chosen.
         """
         self._ndim = ndim
+        for slider in self.sliders.values():
+            slider.fit(layer)
         for editor in self.editors.values():
             editor.fit(ndim)
 

@@ -21,7 +21,7 @@ from napari_tilewise.axes import AxisSelection, default_axes
 from napari_tilewise.engine.apply import Result, StackLayout
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.result_axes import ResultAxis, result_axes
-from napari_tilewise.errors import InvalidImage
+from napari_tilewise.errors import DestinationUnwritable, InvalidImage
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.operations.spec.pixel_positions import UNMOVED
@@ -129,12 +129,51 @@ def compute_shown(
     return tuple(computed)
 
 
+def check_space(plan: RunPlan, path: Path) -> None:
+    """Refuse a run whose result may not fit on the disk.
+
+    Parameters
+    ----------
+    plan
+        The run's plan.
+    path
+        The file of the result.
+
+    Raises
+    ------
+    DestinationUnwritable
+        If the disk is too small.
+    """
+    from napari_tilewise.runs.traffic import shortage
+
+    short = shortage(plan, path)
+    if short is not None:
+        raise DestinationUnwritable(
+            f"Not enough space: {short}. Crop the image, or run the recipe into a file on a larger "
+            "disk (Recipe panel, Run to file)."
+        )
+
+
 def streams(job: Job) -> bool:
     """Return whether a job's result is stored on disk, rather than in memory or lazily."""
     source = job.source
     small = source.in_memory and prod(source.shape) < LARGE
     large_plane = not source.in_memory and _pixels(job.box) > LARGE
     return (source.is_multiscale and not small) or large_plane
+
+
+def stored_bytes(job: Job) -> int:
+    """Return about how many bytes a result takes that is stored on disk; 0 if none is.
+
+    Parameters
+    ----------
+    job
+        A recipe on a layer.
+    """
+    if not (job.output.is_image and streams(job)):
+        return 0
+    size = 8 if job.output is Output.IMAGE else 4
+    return prod(job.source.shape) * size
 
 
 def plan_store(job: Job, path: Path, cancel: threading.Event) -> RunPlan:
@@ -302,6 +341,7 @@ class _JobRun:
         """Stream the results to disk, and return them with their pyramids."""
         plan = self.plan(path)  # reads no pixel
         self._check_part(plan.last)
+        check_space(plan, path)
         self.write(path, resume=resume)
         image = open_image(path)
         if not layer_pyramids.can_show(image):

@@ -13,7 +13,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontDatabase
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPushButton, QVBoxLayout
 
-from napari_tilewise._napari.jobs.compute import plan_store
+from napari_tilewise._napari.jobs.compute import check_space, plan_store
 from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.runs.estimate import estimate
@@ -77,10 +77,13 @@ class PlanDialog(QDialog):
         The run.
     path
         The file of the result.
+    must_fit
+        Whether the run is refused if the disk may be too small.
     """
 
-    def __init__(self, parent: QWidget, job: Job, path: Path) -> None:
+    def __init__(self, parent: QWidget, job: Job, path: Path, *, must_fit: bool = False) -> None:
         super().__init__(parent)
+        self._must_fit = must_fit
         self.setWindowTitle(f"Plan of {path.name}")
         self._path = path
         self.text = QLabel("Planning ...")
@@ -104,11 +107,23 @@ class PlanDialog(QDialog):
     def _show(self, work: _Planning | _Timing, result: RunPlan | str) -> None:
         if not isinstance(result, str):
             self._plan = result.describe()
+            if self._must_fit and not self._fits(result):
+                return
             self.text.setText(f"{self._plan}\n{WAITING}")
             if self.isVisible():
                 self.runner.start_work(_Timing(result, self._path))
             return
         self.text.setText(f"{self._plan}\n{result}")
+
+    def _fits(self, plan: RunPlan) -> bool:
+        """Return whether the result fits on the disk; say so if it does not."""
+        try:
+            check_space(plan, self._path)
+        except TilewiseError as error:
+            self.text.setText(f"{self._plan}\nrefused {error}")
+            self.run.setEnabled(False)
+            return False
+        return True
 
     def _failed(self, error: TilewiseError) -> None:
         if isinstance(error, Cancelled):

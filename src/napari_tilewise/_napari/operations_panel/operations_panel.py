@@ -25,10 +25,13 @@ from qtpy.QtWidgets import (
 from napari_tilewise._napari.forms.chooser import Chooser
 from napari_tilewise._napari.forms.form import Form
 from napari_tilewise._napari.jobs import result_layers
+from napari_tilewise._napari.jobs.compute import stored_bytes
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
+from napari_tilewise._napari.jobs.plan_dialog import PlanDialog
 from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise._napari.layers import (
     dimensions,
+    layer_pyramids,
     object_table,
     recording,
     slicing,
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
 
     from napari_tilewise.operations.spec.operation import Operation
 
+ASKED = 2**31
+"""Bytes of a stored result from which the plan is shown, and the user asked."""
 NO_IMAGE = "Open an image to begin."
 
 
@@ -76,6 +81,7 @@ class OperationsPanel(Panel):
         self._operations = operations
         self._layer: Layer | None = None
         self._check: FormCheck | None = None
+        self.plan: PlanDialog | None = None
         self.form: Form | None = None
         self.runner = Runner(self)
         self.chooser = Chooser(operations, self)
@@ -185,7 +191,7 @@ class OperationsPanel(Panel):
             return
         problem = self.target.fit(self.form.operation)
         ndim = len(self.target.spatial) or 2
-        self.form.fit(ndim)
+        self.form.fit(ndim, self.target.layer)
         self._check = check_form(self.form, ndim, self._check)
         self.kind.setText(self._check.description)
         problem = problem or str(self._check.error or "")
@@ -217,6 +223,15 @@ class OperationsPanel(Panel):
         except TilewiseError as error:
             self.complain(str(error))
             return
+        if stored_bytes(job) > ASKED:
+            self.plan = PlanDialog(self, job, layer_pyramids.new_store(), must_fit=True)
+            self.plan.accepted.connect(lambda: self._start(job))
+            self.plan.open()
+            return
+        self._start(job)
+
+    def _start(self, job: Job) -> None:
+        """Run a job, in the background."""
         layer, hidden = self.target.layer, job.source.hidden_axis
         self._layer = layer
         self.chooser.used(job.operation.name)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from magicgui.widgets import Widget
 
 LABEL_WIDTH, FIELD_WIDTH = 92, 150
 
 
-def rows(widgets: Iterable[Widget]) -> QWidget:
+def rows(
+    widgets: Iterable[Widget], beside: Mapping[Widget, QWidget] = MappingProxyType({})
+) -> QWidget:
     """Return a widget with one row for each magicgui widget.
 
     Parameters
     ----------
     widgets
         Widgets with labels and tooltips.
+    beside
+        Widgets to the left of some of them, such as sliders.
     """
     box = QWidget()
     layout = QFormLayout(box)
@@ -36,8 +41,20 @@ def rows(widgets: Iterable[Widget]) -> QWidget:
         field = widget.native
         field.setMinimumWidth(FIELD_WIDTH)
         field.setSizePolicy(QSizePolicy.Policy.Ignored, field.sizePolicy().verticalPolicy())
-        layout.addRow(label, field)
+        layout.addRow(label, _pair(beside[widget], field) if widget in beside else field)
     return box
+
+
+def _pair(slider: QWidget, field: QWidget) -> QWidget:
+    """Return a slider and a field side by side."""
+    pair = QWidget()
+    layout = QHBoxLayout(pair)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(slider, 3)
+    layout.addWidget(field, 2)
+    field.setMinimumWidth(60)
+    pair.setMinimumWidth(FIELD_WIDTH)
+    return pair
 
 
 def show_row(box: QWidget, widget: Widget, visible: bool) -> None:
