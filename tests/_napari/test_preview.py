@@ -15,6 +15,7 @@ from napari_tilewise._napari.preview import bound, worker
 from napari_tilewise._napari.preview.compute import Previewer
 from napari_tilewise._napari.preview.view import camera_of, view_of
 from napari_tilewise._napari.preview.worker import LatestWorker
+from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
 
 IMAGE = speckles((200, 240))
 
@@ -225,3 +226,26 @@ def test_a_slow_stale_request_is_cancelled_but_not_twice(qtbot, qapp, monkeypatc
     qtbot.waitUntil(lambda: latest.computed >= 1, timeout=TIMEOUT)
     assert len(cancelled) == 1
     assert isinstance(Previewer().gathered.number("nothing"), list)
+
+
+def test_a_recipe_is_previewed_up_to_the_selected_step(viewer, source, run, qtbot):
+    blurred = run("filters.gaussian", source, sigma=2)
+    mask = run("filters.threshold_otsu", blurred)
+    recipes = RecipePanel(viewer)
+    viewer.window.add_dock_widget(recipes, name="Recipe")
+    viewer.layers.selection.active = mask
+    recipes.preview.bar.on.setChecked(True)
+    settle(recipes, qtbot)
+    assert isinstance(recipes.preview.shown.layer, Labels)
+    recipes.list.setCurrentRow(0)
+    settle(recipes, qtbot)
+    layer, box = recipes.preview.shown.layer, view_of(source, viewer).box
+    expected = tw.apply("filters.gaussian", IMAGE, sigma=2)[box].astype(np.float32)
+    np.testing.assert_array_equal(layer.data, expected)
+    recipes.step.form.set_values({"sigma": 5})
+    settle(recipes, qtbot)
+    expected = tw.apply("filters.gaussian", IMAGE, sigma=5)[box].astype(np.float32)
+    np.testing.assert_array_equal(recipes.preview.shown.layer.data, expected)
+    recipes._edit(lambda draft: draft.switch(0, False))
+    settle(recipes, qtbot)
+    assert "switched off" in recipes.preview.bar.note.text()

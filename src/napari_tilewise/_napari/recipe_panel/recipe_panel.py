@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import napari
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -25,6 +26,7 @@ from napari_tilewise._napari.forms.chooser import Chooser
 from napari_tilewise._napari.layers import layer_record
 from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise._napari.layers.viewer_layers import is_arriving, is_temporary, layers_for
+from napari_tilewise._napari.preview.preview import Preview, PreviewSource
 from napari_tilewise._napari.recipe_panel.drafts import (
     Draft,
     DraftState,
@@ -33,7 +35,7 @@ from napari_tilewise._napari.recipe_panel.drafts import (
 )
 from napari_tilewise._napari.recipe_panel.recipe_files import RecipeFiles
 from napari_tilewise._napari.recipe_panel.recipe_heading import RecipeHeading
-from napari_tilewise._napari.recipe_panel.recipe_runs import RecipeRuns
+from napari_tilewise._napari.recipe_panel.recipe_runs import RecipeRuns, up_to
 from napari_tilewise._napari.recipe_panel.step_form import StepForm
 from napari_tilewise._napari.recipe_panel.step_list import StepList
 from napari_tilewise._napari.recipe_panel.step_tools import StepTools
@@ -42,7 +44,7 @@ from napari_tilewise._napari.widgets.docks import open_panel, show_measurements
 from napari_tilewise._napari.widgets.panel_base import Panel
 from napari_tilewise._napari.widgets.small_widgets import progress_bar
 from napari_tilewise._napari.widgets.wording import PanelTitle
-from napari_tilewise.errors import TilewiseError
+from napari_tilewise.errors import InvalidImage, TilewiseError
 from napari_tilewise.operations import OPERATIONS
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ class RecipePanel(Panel):
         self.draft: Draft | None = None
         self.runs = RecipeRuns(self.viewer, self)
         self.runner = self.runs.runner
+        self.preview = Preview(self.viewer, "recipe", self._previewed, self)
         self._build()
         self._lay_out()
         self._connect()
@@ -139,6 +142,7 @@ class RecipePanel(Panel):
             layout.addWidget(top)
         layout.addWidget(self._choosing, 1)
         layout.addWidget(scroll, 1)
+        layout.addWidget(self.preview.bar)
         for bottom in (self.message, self.bar, self.files, self.batch):
             layout.addWidget(bottom)
         layout.addLayout(buttons)
@@ -254,8 +258,27 @@ class RecipePanel(Panel):
             new = draft is not None and draft.state.is_new
             self.say((READY if new else EDITED) if edited else "")
 
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Show the preview, if it is on."""
+        super().showEvent(event)
+        self.preview.resume()
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Remove the preview while the panel is not seen."""
+        super().hideEvent(event)
+        self.preview.pause()
+
+    def _previewed(self) -> PreviewSource:
+        """Return the recipe up to the selected step; the steps after it do not matter."""
+        source = self.source
+        job = self.runs.job(self.draft, memo=False)
+        if source is None:
+            raise InvalidImage("There is no recipe: select a layer that has one.")
+        return PreviewSource(up_to(job, self.selected), source)
+
     def enable(self) -> None:
         """Enable the buttons that can be used now."""
+        self.preview.refresh()
         draft, is_running = self.draft, self.runner.is_running
         has_recipe, can_run, is_new = False, False, False
         if draft is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_info
@@ -19,6 +19,7 @@ from napari_tilewise._napari.recipe_panel.drafts import Draft, missing_layers
 from napari_tilewise._napari.recipe_panel.stored_run import StoredRun
 from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
 from napari_tilewise.operations.spec.operation import Output
+from napari_tilewise.recipe import Recipe
 from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
@@ -251,3 +252,30 @@ class RecipeRuns(QObject):
         add_result(self._viewer, layer)
         if object_table.of(layer) is not None:
             self.measured.emit(layer)
+
+
+def up_to(job: Job, number: int) -> Job:
+    """Return the job of a recipe's first steps.
+
+    Parameters
+    ----------
+    job
+        The job of the whole recipe.
+    number
+        The last step, from 0; -1 or the last one: the whole recipe.
+
+    Raises
+    ------
+    InvalidImage
+        If all those steps are switched off.
+    """
+    recipe = job.recipe
+    if not 0 <= number < len(recipe) - 1:
+        return job
+    steps = recipe.steps[: number + 1]
+    if not any(step.enabled for step in steps):
+        raise InvalidImage("All steps up to the selected one are switched off.")
+    linked = {link.input for links in recipe.links[: number + 1] for link in links.values()}
+    names = [name for name in recipe.inputs if name in linked]
+    inputs = {name: job.inputs[name] for name in names}
+    return replace(job, recipe=Recipe(steps, names), inputs=inputs, part=None)
