@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
+NEEDS_DISPLAY = ("preview",)
+"""Those that open a window: they run with the tests of windows."""
 SMALL: dict[str, tuple[str, ...]] = {
     "basket": ("--size", "128", "--volumes", "32", "--rounds", "1"),
     "batch_backends": ("--case", "mean", "--share", "0.004", "--rounds", "1"),
@@ -28,6 +30,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "peers": ("--size", "128", "--rounds", "1"),
     "object_peers": ("--size", "1024"),
     "objects": ("--table", "1024", "--watershed", "1024"),
+    "preview": ("--moves", "2", "--size", "2048"),
     "run_memory": ("--size", "512"),
     "stated_memory": ("--size", "512", "--only", "table"),
 }
@@ -38,7 +41,10 @@ def test_none_is_forgotten() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.gui] * (n in NEEDS_DISPLAY)) for n in SMALL],
+)
 def test_figures_are_printed(name: str) -> None:
     found = subprocess.run(
         [sys.executable, FOLDER / f"{name}.py", *SMALL[name]],
