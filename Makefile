@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check lint types imports manifest-valid format generate manifest \
-	index dropin operations schema judge bench docs screenshots build native clean display
+	index dropin operations sources schema judge bench docs screenshots build native clean display
 MAKEFLAGS += --no-print-directory
 export PYTHON
 

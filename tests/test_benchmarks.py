@@ -16,6 +16,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "batch_backends": ("--case", "mean", "--share", "0.004", "--rounds", "1"),
     "batch_loop": ("--files", "8", "--side", "64", "--rounds", "1"),
     "batch_thousand": ("--files", "100"),
+    "cancel_time": ("--size", "64", "--delay", "0.01", "--executors", "threads"),
     "counted_reads": ("--size", "256", "--only", "exposure.equalize_hist"),
     "decodes": (),
     "estimate_time": ("--sizes", "512", "--only", "pointwise"),
