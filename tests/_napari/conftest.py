@@ -79,7 +79,7 @@ def notes():
 
 
 @pytest.fixture(autouse=True)
-def settings_of_this_test(tmp_path):
+def settings_of_this_test(tmp_path_factory):
     """What panels remember goes to a file of this test."""
     scope, form = QSettings.Scope.UserScope, QSettings.Format.IniFormat
-    QSettings.setPath(form, scope, str(tmp_path / "settings"))
+    QSettings.setPath(form, scope, str(tmp_path_factory.mktemp("settings")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QSettings, Qt
+from qtpy.QtCore import Qt
 from skimage import data
 
 from napari_tilewise import OPERATIONS
@@ -24,15 +24,6 @@ WORDS = {
     "median": "filters.median",
     "otsu": "filters.threshold_otsu",
 }
-
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path):
-    """Keep what panels remember in a temporary folder."""
-    scope = QSettings.Scope.UserScope
-    QSettings.setPath(QSettings.Format.IniFormat, scope, str(tmp_path))
-    yield
-    QSettings.setPath(QSettings.Format.IniFormat, scope, "")
 
 
 @pytest.mark.gui
