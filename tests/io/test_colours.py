@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image as pillow
 
 import napari_tilewise as tw
-from napari_tilewise.errors import SourceUnreadable, SourceWarning
+from napari_tilewise.errors import SourceUnreadable
+from napari_tilewise.io.metadata.channels import RED_GREEN_BLUE
 
 imagecodecs = pytest.importorskip("imagecodecs")
 RNG = np.random.default_rng(0)
@@ -132,9 +134,42 @@ def test_where_zero_is_white_it_is_read_as_black(tmp_path, dtype, compression):
     tw.run("filters.sobel", path, tmp_path / "b.ome.zarr", executor="threads")
 
 
-def test_a_palette_is_said(tmp_path):
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib", "tile": (16, 16)}])
+@pytest.mark.parametrize("depth", [8, 16])
+def test_a_palette_is_read_as_its_colours(tmp_path, options, depth):
     path, pixels = tmp_path / "a.tif", RGB[..., 0]
-    colours = RNG.integers(0, 65535, (3, 256), np.uint16)
-    tifffile.imwrite(path, pixels, photometric="palette", colormap=colours)
-    with pytest.warns(SourceWarning, match="its pixels are numbers of colours"):
-        np.testing.assert_array_equal(tw.open(path).data[:], pixels)
+    colours = RNG.integers(0, 2**depth, (3, 256)).astype(np.uint16)
+    table = colours * 257 if depth == 8 else colours
+    tifffile.imwrite(path, pixels, photometric="palette", colormap=table, **options)
+    image = tw.open(path)
+    expected = colours.T[pixels].astype(f"u{depth // 8}")
+    np.testing.assert_array_equal(image.data[...], expected)
+    np.testing.assert_array_equal(image.data[3, 2:9, 1], expected[3, 2:9, 1])
+    assert (image.data.dtype, image.axes) == (expected.dtype, ("y", "x", "c"))
+    assert image.channels == RED_GREEN_BLUE
+    with tifffile.TiffFile(tw.convert(path, tmp_path / "b.ome.tif").path) as tiff:
+        assert tiff.pages.first.photometric == tifffile.PHOTOMETRIC.RGB
+        np.testing.assert_array_equal(tiff.asarray(), expected)
+
+
+def test_a_palette_of_imagej_is_a_lookup_table(tmp_path):
+    ramp = np.zeros((3, 256), np.uint16)
+    ramp[1] = np.arange(256) * 257
+    tifffile.imwrite(tmp_path / "a.tif", RGB[..., 0], imagej=True, colormap=ramp)
+    np.testing.assert_array_equal(tw.open(tmp_path / "a.tif").data[:], RGB[..., 0])
+
+
+@pytest.mark.parametrize("step", ["filters.gaussian", "util.img_as_float32"])
+def test_a_colour_picture_of_floats_is_one_for_others(tmp_path, step):
+    tifffile.imwrite(tmp_path / "a.tif", RGB, photometric="rgb")
+    for name in ("b.ome.tif", "b.ome.zarr"):
+        tw.run(step, tmp_path / "a.tif", tmp_path / name, spatial="yx")
+    with tifffile.TiffFile(tmp_path / "b.ome.tif") as tiff:
+        assert tiff.pages.first.photometric == tifffile.PHOTOMETRIC.RGB
+        assert tiff.asarray().shape == RGB.shape
+    channels = zarr.open_group(tmp_path / "b.ome.zarr").attrs["ome"]["omero"]["channels"]
+    assert {(c["window"]["start"], c["window"]["end"]) for c in channels} == {(0, 1)}
+    np.testing.assert_array_equal(
+        tw.open(tmp_path / "b.ome.tif").data[...],
+        np.moveaxis(tw.open(tmp_path / "b.ome.zarr").data[...], 0, -1),
+    )

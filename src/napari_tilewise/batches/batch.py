@@ -32,7 +32,7 @@ from napari_tilewise.batches.schedule import BatchResources, run_tasks
 from napari_tilewise.batches.tasks import ERROR, OVERWRITE, SKIP, BatchTask, ItemTask
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.system.machine import processors
-from napari_tilewise.errors import BatchFailed, InvalidParameter, option
+from napari_tilewise.errors import BatchFailed, InvalidParameter, InvalidParameterType, option
 from napari_tilewise.io.readers.natural_order import natural
 from napari_tilewise.pipeline.bind import recipe_images
 from napari_tilewise.progress import listening
@@ -147,6 +147,7 @@ def batch(
     """
     started = time.perf_counter()
     _check(backend, overwrite)
+    _check_types(name, inputs, only)
     resources = BatchResources(
         backend, _jobs(n_jobs), None if memory is None else parse_size(memory)
     )
@@ -193,6 +194,17 @@ def batch(
             stacklevel=2,
         )
     return report
+
+
+def _check_types(name: object, inputs: object, only: object) -> None:
+    """Raise `InvalidParameterType` for arguments of `batch` of the wrong type."""
+    if not isinstance(name, str):
+        raise InvalidParameterType(f"{option('name', name)}: expected a text such as '{{stem}}'.")
+    if inputs is not None and not isinstance(inputs, Mapping):
+        raise InvalidParameterType(f"{option('inputs', inputs)}: expected images by name.")
+    is_number = all(isinstance(n, int) for n in only) if isinstance(only, Collection) else False
+    if only is not None and not is_number:
+        raise InvalidParameterType(f"{option('only', only)}: expected the indices of items.")
 
 
 def _processed(

@@ -22,7 +22,12 @@ from napari_tilewise.errors import (
     TilewiseError,
 )
 from napari_tilewise.io.readers.file_contents import NOTHING_SPECIAL, FileContents, contents_of
-from napari_tilewise.io.readers.locations import Location, is_readable_kind, split_location
+from napari_tilewise.io.readers.locations import (
+    Location,
+    checked_path,
+    is_readable_kind,
+    split_location,
+)
 from napari_tilewise.io.readers.natural_order import natural
 from napari_tilewise.io.readers.open_image import SUFFIXES
 from napari_tilewise.io.readers.zarr_arrays import is_zarr, ome_metadata, open_node
@@ -100,7 +105,7 @@ def discover(
 
 def _discover(source: object, name: str, search: _Search) -> Iterator[Discovered]:
     if isinstance(source, str | os.PathLike):
-        yield from _at_location(os.fspath(source), search)
+        yield from _at_location(checked_path(source), search)
     elif isinstance(source, Mapping):
         for key, value in source.items():
             yield from _renamed(_discover(value, str(key), search), str(key))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from numbers import Integral
 from typing import TYPE_CHECKING, TypeAlias
 
 from napari_tilewise import axes as _axes
-from napari_tilewise.errors import InvalidAxes, InvalidParameter, option
+from napari_tilewise.errors import InvalidAxes, InvalidParameter, InvalidParameterType, option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from napari_tilewise.engine.views.cropped import AxisPart
     from napari_tilewise.io.image import Image
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
 
 Lengths: TypeAlias = "int | Sequence[int | None] | None"
 """One length in pixels, or one per axis; None for the whole axis."""
+
+
+_EXPECTED = {
+    "over": "expected an axis, or several",
+    "window": "expected a length in pixels, or one per axis",
+    "step": "expected a length in pixels, or one per axis",
+    "axes": "expected letters, one per axis",
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,12 @@ class Division:
     axes: AxisNames | None = None
 
     def __post_init__(self) -> None:
+        for name in ("over", "window", "step", "axes"):
+            value = getattr(self, name)
+            is_number = isinstance(value, Integral) and name != "axes"
+            is_list = isinstance(value, Sequence) and not isinstance(value, bytes)
+            if value is not None and not is_number and not is_list:
+                raise InvalidParameterType(f"{option(name, value)}: {_EXPECTED[name]}.")
         if self.step is not None and self.window is None:
             raise InvalidParameter(
                 f"{option('step', self.step)} is the step of a window: give {option('window')} too."

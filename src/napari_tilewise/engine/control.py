@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_tilewise.errors import InvalidParameterType, option
+
 if TYPE_CHECKING:
     import threading
 
@@ -21,6 +23,14 @@ class Control:
     """Set by the caller to stop within the time of one tile or item."""
     pause: threading.Event | None = None
     """Set by the caller to start no more tiles or items until it is cleared."""
+
+    def __post_init__(self) -> None:
+        for name in ("cancel", "pause"):
+            event = getattr(self, name)
+            if event is not None and not hasattr(event, "is_set"):
+                raise InvalidParameterType(
+                    f"{option(name, event)}: expected an event, such as threading.Event()."
+                )
 
     @property
     def is_cancelled(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import numpy as np
 import zarr
 
 from napari_tilewise.errors import SourceWarning
-from napari_tilewise.io.readers.locations import file_of, split_location
+from napari_tilewise.io.readers.locations import checked_path, file_of, split_location
 from napari_tilewise.io.readers.open_image import open_header
 from napari_tilewise.io.readers.zarr_arrays import is_zarr, open_node, own_metadata
 from napari_tilewise.io.stored_record import read_record
@@ -20,6 +19,8 @@ from napari_tilewise.io.writers.staging import is_partial
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 
 if TYPE_CHECKING:
+    import os
+
     from napari_tilewise.io.image import Image
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
 
@@ -38,7 +39,7 @@ def image_info(path: str | os.PathLike[str]) -> MetadataDict:
     path
         A path or URL.
     """
-    location = os.fspath(path)
+    location = checked_path(path)
     local = split_location(location).path
     if "://" not in location and local.is_dir() and is_zarr(local):
         node = open_node(str(local))

@@ -30,7 +30,7 @@ CONVERSIONS: Mapping[str, str] = MappingProxyType(
 """The operation that converts to each data type."""
 
 
-def conversion_to(dtype: str) -> str:
+def conversion_to(dtype: object) -> str:
     """Return the operation that converts to a data type.
 
     Parameters
@@ -43,7 +43,7 @@ def conversion_to(dtype: str) -> str:
     InvalidParameter
         When there is none.
     """
-    if dtype in CONVERSIONS:
+    if isinstance(dtype, str) and dtype in CONVERSIONS:
         return CONVERSIONS[dtype]
     raise InvalidParameter(
         f"{option('dtype', dtype)}: expected one of {', '.join(CONVERSIONS)}."

@@ -5,6 +5,7 @@ Only plain data is ever read (PyYAML's safe loader): a recipe file cannot run co
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +155,17 @@ def to_text(data: object) -> str:
     return text
 
 
+def _path(path: PathLike) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidRecipe(f"A recipe is read from a path, not from a {type(path).__name__}.")
+    try:
+        if b"\0" not in os.fsencode(path):
+            return Path(path)
+    except UnicodeEncodeError:
+        pass
+    raise InvalidRecipe(f"The path {os.fspath(path)!r} has a character that no file name has.")
+
+
 def write(data: Mapping[str, object], path: PathLike) -> Path:
     """Write plain data to a YAML file and return its path.
 
@@ -169,7 +181,7 @@ def write(data: Mapping[str, object], path: PathLike) -> Path:
     DestinationUnwritable
         If the file cannot be written.
     """
-    path = Path(path)
+    path = _path(path)
     try:
         path.write_text(to_text(data), encoding="utf-8")
     except OSError as error:
@@ -193,7 +205,7 @@ def read(path: PathLike) -> Document:
     InvalidRecipe
         If the file cannot be read or is not YAML.
     """
-    path = Path(path)
+    path = _path(path)
     try:
         loader = _Loader(path.read_text(encoding="utf-8"))
         root = loader.get_single_node()

@@ -261,6 +261,34 @@ class _PresenceChecked(WrapperStore[Store]):
         return value
 
 
+def _refuse_unpickling(array: ZarrArray, name: str) -> None:
+    """Refuse an array whose chunks are pickles: reading one runs what its author wants.
+
+    Parameters
+    ----------
+    array
+        An open array.
+    name
+        The source, as the user named it.
+    """
+    pending: list[object] = [array.metadata.to_dict()]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            codec = value.get("id", value.get("name"))
+            if isinstance(codec, str) and "pickle" in codec.lower():
+                raise SourceUnreadable(
+                    f"{name!r} is encoded with {codec!r}, which runs code of whoever wrote it; "
+                    "expected a codec of numbers: let its author write it without."
+                )
+            pending.extend(value.values())
+        elif isinstance(value, list | tuple):
+            pending.extend(value)
+        else:
+            config = getattr(value, "get_config", None)
+            pending.append({} if config is None else config())
+
+
 def checked(array: ZarrArray, name: str) -> CheckedArray:
     """Return a Zarr array whose damage is noticed.
 
@@ -271,6 +299,7 @@ def checked(array: ZarrArray, name: str) -> CheckedArray:
     name
         The source, as the user named it.
     """
+    _refuse_unpickling(array, name)
     store = patient(array.store)
     if isinstance(store, LocalStore):
         document = "zarr.json" if array.metadata.zarr_format == 3 else ".zarray"

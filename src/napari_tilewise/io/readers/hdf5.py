@@ -77,8 +77,21 @@ def open_hdf5(path: Path, name: str, inside: str = "") -> Image:
 
 def _open_dataset(path: str, key: str, name: str) -> CheckedArray:
     file = _h5py(name).File(path, "r")
+    _refuse_outside(file[key], name)
     reopen = partial(_open_dataset, path, key, name)
     return CheckedArray(file[key], name, reopen=reopen, close=file.close)
+
+
+def _refuse_outside(dataset: Any, name: str) -> None:
+    """Refuse a dataset whose pixels are in other files, which the file alone decides about."""
+    files = [file for file, *_ in dataset.external or ()]
+    if dataset.is_virtual:
+        files += [part.file_name for part in dataset.virtual_sources() if part.file_name != "."]
+    if files:
+        raise SourceUnreadable(
+            f"{name!r} has its pixels in {files[0]!r}, another file; expected pixels in the file "
+            "itself: open that file, or copy the dataset with h5repack."
+        )
 
 
 def _h5py(name: str) -> Any:
@@ -100,6 +113,12 @@ def _dataset(h5py: Any, file: Any, name: str, inside: str) -> str:
         return requested
     if not inside and len(paths) == 1:
         return paths[0]
+    link = _external(h5py, file, inside)
+    if link is not None:
+        raise SourceUnreadable(
+            f"{name!r} has only a link to {link.filename!r} at {requested!r}, and links to other "
+            f"files are not followed: open {f'{link.filename}::{link.path}'!r}."
+        )
     shown = ", ".join(map(repr, paths[:8])) + (", ..." if len(paths) > 8 else "")
     content = f"holds the arrays {shown}" if paths else "holds no array of numbers"
     example = paths[0] if paths else "/path"
@@ -107,6 +126,19 @@ def _dataset(h5py: Any, file: Any, name: str, inside: str) -> str:
         f"{name!r} {content}{f', not {requested!r}' if inside else ''}; expected the name of one "
         f"of them: give it as in {f'{name}::{example}'!r}."
     )
+
+
+def _external(h5py: Any, file: Any, inside: str) -> Any:
+    """Return the first link to another file on the way to a dataset; None where there is none."""
+    group, parts = file, inside.strip("/").split("/")
+    for part in parts if inside else ():
+        link = group.get(part, getlink=True) if part and part in group.keys() else None
+        if isinstance(link, h5py.ExternalLink):
+            return link
+        if link is None or not isinstance(group[part], h5py.Group):
+            return None
+        group = group[part]
+    return None
 
 
 def _datasets(h5py: Any, file: Any) -> list[str]:

@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_tilewise.errors import SourceUnreadable
+from napari_tilewise.errors import SourceNotFound, SourceUnreadable
 
 _SERIES = re.compile(r"(.+)\[(\d+)\]", re.DOTALL)
 _KINDS = {
@@ -21,6 +21,56 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+
+
+_LONGEST = 255
+"""Bytes of a name, on the usual file systems."""
+_SHOWN = 200
+
+
+def odd_path(text: str) -> str | None:
+    """Return why a text cannot be a local path; None where it can.
+
+    Parameters
+    ----------
+    text
+        The text.
+    """
+    try:
+        encoded = os.fsencode(text)
+    except UnicodeEncodeError:
+        return f"The path {text[:_SHOWN]!r} has a character that no file name has"
+    if b"\0" in encoded:
+        return f"The path {text[:_SHOWN]!r} has a null character, which no file name has"
+    if any(len(name) > _LONGEST for name in encoded.split(b"/")):
+        return f"The path {text[:_SHOWN]!r}... has a name of more than {_LONGEST} bytes"
+    return None
+
+
+def checked_path(source: object) -> str:
+    """Return the text of a path or URL; raise `SourceNotFound` if no file can have it.
+
+    Parameters
+    ----------
+    source
+        A path or URL, as the user named it.
+
+    Raises
+    ------
+    SourceNotFound
+        When no file can have this name.
+    SourceUnreadable
+        When it is something else.
+    """
+    if not isinstance(source, str | os.PathLike):
+        raise SourceUnreadable(
+            f"A source of type {type(source).__name__} cannot be read; expected a path or a URL."
+        )
+    text = os.fspath(source)
+    problem = None if "://" in text else odd_path(text)
+    if problem is not None:
+        raise SourceNotFound(f"{problem}; expected the path of a file or a folder.")
+    return text
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,19 @@ from napari_tilewise.errors import (
     SourceNotFound,
     SourceUnreadable,
     SourceWarning,
+    TilewiseError,
     option,
 )
 from napari_tilewise.io.image import Image, bare, check_series
 from napari_tilewise.io.readers import hdf5, microscopes, npy, pictures, tiff
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from napari_tilewise.io.readers.file_series import is_series, open_series
-from napari_tilewise.io.readers.locations import Location, check_kind, split_location
+from napari_tilewise.io.readers.locations import (
+    Location,
+    check_kind,
+    checked_path,
+    split_location,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +80,7 @@ def open_image(source: object, *, level: int = 0, series: int | None = None) -> 
         When the file holds several images and none was chosen, or a library found it odd.
     """
     if isinstance(source, (str, os.PathLike)):
-        image = _from_location(os.fspath(source), series)
+        image = _from_location(checked_path(source), series)
     elif series not in (None, getattr(source, "series", 0)):
         raise InvalidParameter(
             f"{option('series', series)}: an array has no series; expected a path: omit it."
@@ -103,7 +109,7 @@ def open_header(location: str) -> Image:
 
 
 def _at_level(image: Image, level: int) -> Image:
-    if not 0 <= level < len(image.levels):
+    if level not in range(len(image.levels)):
         raise InvalidParameter(
             f"{option('level', level)} is not a level of {image.name!r}; "
             f"expected 0 to {len(image.levels) - 1}."
@@ -146,6 +152,13 @@ def _from_location(location: str, series: int | None, *, decodes: bool = True) -
         raise SourceUnreadable(
             f"{location!r} cannot be opened ({exc.strerror}); expected a file that you may read: "
             "change its permissions."
+        ) from exc
+    except TilewiseError:
+        raise
+    except OSError as exc:
+        raise SourceUnreadable(
+            f"{location!r} cannot be opened ({exc.strerror}); expected a file or a folder that "
+            "this system can open."
         ) from exc
     name = location if parts.series is None else location[: location.rindex("[")]
     image = _from_file(parts, name, start, number or 0, decodes=decodes)

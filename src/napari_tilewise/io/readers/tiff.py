@@ -18,6 +18,7 @@ from napari_tilewise.axes import KINDS
 from napari_tilewise.errors import InvalidParameter, MissingExtra
 from napari_tilewise.io.image import KEY, Image, SeriesEntry, check_series
 from napari_tilewise.io.metadata.channels import (
+    RED_GREEN_BLUE,
     Channel,
     count_of,
     from_imagej,
@@ -35,21 +36,24 @@ from napari_tilewise.io.readers.tiff_details import read_text, split_info
 from napari_tilewise.io.readers.tiff_header import is_one_plain_page
 from napari_tilewise.io.readers.tiff_integrity import (
     check_end,
+    check_folder,
     check_places,
     check_planes,
     file_names,
 )
 from napari_tilewise.io.readers.tiff_samples import (
     InvertedPixels,
+    PalettePixels,
     is_white_zero,
+    palette_of,
     samples_of_page,
-    warn_of_palette,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
+    from napari_tilewise.types import Array
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """The first bytes of a TIFF and of a BigTIFF."""
@@ -83,18 +87,19 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
         check_places(path, name)
         with library_messages(name), tifffile.TiffFile(path) as tiff:
             check_end(tiff, name)
+            check_folder(tiff, name)
             check_series(number, len(tiff.series), name)
             check_planes(tiff, number, name)
             series = tiff.series[number]
-            warn_of_palette(tiff, series.keyframe, name)
+            palette = palette_of(tiff, series.keyframe)
             entries = series_entries(tiff)
-            axes = _letters(series.axes)
+            axes = _letters(series.axes + "S" * (palette is not None))
             sizes = _sizes(tiff, number)
             count = len(series.levels)
-            shape = series.shape
+            shape = (*series.shape, *(() if palette is None else (3,)))
             kind = next((k for k in ("ome", "imagej") if getattr(tiff, f"is_{k}")), "")
             _check_codec(tiff, name)
-            channels = _channels(tiff, axes, shape, number)
+            channels = _channels(tiff, axes, shape, number) if palette is None else RED_GREEN_BLUE
             text = read_text(tiff, number, sizes)
             record = _record(tiff)
             levels = tuple(_level(tiff, str(path), name, level, number) for level in range(count))
@@ -146,6 +151,7 @@ def contents_of_tiff(path: Path) -> tuple[tuple[SeriesEntry, ...], frozenset[str
     try:
         check_places(path, str(path))
         with library_messages(str(path), warn=False), tifffile.TiffFile(path) as tiff:
+            check_folder(tiff, str(path))
             if tiff.is_ome and tiff.ome_metadata:
                 names = frozenset(file_names(ElementTree.fromstring(tiff.ome_metadata)))
                 return series_entries(tiff), names if len(names) > 1 else frozenset()
@@ -220,6 +226,7 @@ def _level(tiff: tifffile.TiffFile, path: str, name: str, level: int, number: in
     pages = tiff.series[number].levels[level]
     page = pages.keyframe
     highest = 2**page.bitspersample - 1 if is_white_zero(tiff, page) else None
+    palette = palette_of(tiff, page)
     if pages.dataoffset is not None and pages.size:
         pixels = np.memmap(
             path,
@@ -229,12 +236,19 @@ def _level(tiff: tifffile.TiffFile, path: str, name: str, level: int, number: in
             shape=pages.shape,
         )
         mapped = CheckedMap(pixels)
-        array = mapped if highest is None else InvertedPixels(mapped, highest)
+        array = _as_shown(mapped, highest, palette)
         return CheckedArray(array, name, reopen=reopen)
     store: Any = tifffile.imread(path, aszarr=True, series=number, level=level)
     stored: Any = zarr.open_array(store, mode="r")
-    array = stored if highest is None else InvertedPixels(stored, highest)
+    array = _as_shown(stored, highest, palette)
     return CheckedArray(array, name, reopen=reopen, close=store.close)
+
+
+def _as_shown(pixels: Any, highest: int | None, palette: Array | None) -> Any:
+    """Return pixels with 0 as black, and as the colours that they are numbers of."""
+    if palette is not None:
+        return PalettePixels(pixels, palette)
+    return pixels if highest is None else InvertedPixels(pixels, highest)
 
 
 def _check_codec(tiff: tifffile.TiffFile, name: str) -> None:

@@ -10,7 +10,7 @@ import os
 import struct
 from contextlib import suppress
 from math import prod
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, BinaryIO, Literal
 from xml.etree import ElementTree
 
@@ -126,6 +126,28 @@ def _has_tag_behind(tiff: tifffile.TiffFile, number: int, size: int) -> bool:
             if length > form.offsetsize and value + length > size:
                 return True
     return False
+
+
+def check_folder(tiff: tifffile.TiffFile, name: str) -> None:
+    """Raise `SourceUnreadable` if the planes of an OME-TIFF are said to be outside its folder.
+
+    Parameters
+    ----------
+    tiff
+        The file, open; its series were not asked for yet.
+    name
+        The source, as the user named it.
+    """
+    if not tiff.is_ome or not tiff.ome_metadata:
+        return
+    with suppress(ElementTree.ParseError):
+        for file in file_names(ElementTree.fromstring(tiff.ome_metadata)):
+            parts = PureWindowsPath(file)  # which knows both kinds of separators, and drives
+            if parts.is_absolute() or parts.root or parts.drive or ".." in parts.parts:
+                raise SourceUnreadable(
+                    f"{name!r} says that planes of it are in {file!r}, outside its folder; "
+                    "expected the files of its set next to it: put them there, and save it anew."
+                )
 
 
 def check_planes(tiff: tifffile.TiffFile, number: int, name: str) -> None:

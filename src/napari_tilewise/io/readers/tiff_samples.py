@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
-from napari_tilewise.errors import SourceWarning
 from napari_tilewise.io.metadata.channels import (
     ALPHA,
     GRAY,
@@ -102,8 +100,39 @@ def is_white_zero(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> bool:
     return page.photometric == _PHOTOMETRIC.MINISWHITE and is_unsigned and not tiff.is_imagej
 
 
-def warn_of_palette(tiff: tifffile.TiffFile, page: tifffile.TiffPage, name: str) -> None:
-    """Warn that pixels are numbers of colours; ImageJ's lookup tables show intensities.
+class PalettePixels:
+    """Pixels that are stored as numbers of colours, as these colours: red, green, blue.
+
+    Parameters
+    ----------
+    array
+        The numbers.
+    colours
+        A row for each colour.
+    """
+
+    def __init__(self, array: Any, colours: Array) -> None:
+        self._array, self._colours = array, colours
+        self.shape, self.dtype = (*array.shape, 3), colours.dtype
+        chunks = getattr(array, "chunks", None)
+        self.chunks = None if chunks is None else (*chunks, 3)
+
+    def __getitem__(self, key: Any) -> Array:
+        keys = key if isinstance(key, tuple) else (key,)
+        if Ellipsis in keys:
+            return np.asarray(self[(slice(None),) * len(self.shape)][key])
+        numbers = np.asarray(self._array[keys[: len(self.shape) - 1]])
+        samples = keys[len(self.shape) - 1] if len(keys) == len(self.shape) else slice(None)
+        if numbers.size and numbers.max() >= len(self._colours):
+            raise ValueError(f"its palette has {len(self._colours)} colours, and pixels have more")
+        pixels: Array = self._colours[numbers][..., samples]
+        return pixels
+
+
+def palette_of(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Array | None:
+    """Return the colours whose numbers a page's pixels are, a row each; None where they are values.
+
+    ImageJ's and OME's lookup tables show intensities.
 
     Parameters
     ----------
@@ -111,13 +140,16 @@ def warn_of_palette(tiff: tifffile.TiffFile, page: tifffile.TiffPage, name: str)
         The file.
     page
         The page.
-    name
-        The source, as the user named it.
     """
-    if page.photometric == _PHOTOMETRIC.PALETTE and not (tiff.is_imagej or tiff.is_ome):
-        warnings.warn(
-            f"{name!r} has a palette: its pixels are numbers of colours, not intensities, and are "
-            "read as these numbers. Convert it to RGB for the picture.",
-            SourceWarning,
-            stacklevel=4,
-        )
+    is_palette = page.photometric == _PHOTOMETRIC.PALETTE and page.samplesperpixel == 1
+    if not is_palette or tiff.is_imagej or tiff.is_ome or page.dtype not in ("uint8", "uint16"):
+        return None
+    table = page.tags.valueof("ColorMap")
+    values = np.asarray(() if table is None else table, np.uint16).ravel()
+    if not values.size or values.size % 3:
+        return None
+    colours = values.reshape(3, -1).T
+    # Eight bits are written as 0, 257, 514, ... or, by some programs, as 0, 256, 512, ...
+    if (colours % 257 == 0).all() or (colours % 256 == 0).all():
+        return (colours >> 8).astype(np.uint8)
+    return np.ascontiguousarray(colours)

@@ -40,6 +40,8 @@ _BATCH = 16 * 2**20
 _ATTRIBUTES = {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ"}
 
 
+_COLOURS = {"uint8", "uint16", "float32", "float64"}
+"""The data types of the samples of a colour picture."""
 _FEWEST, _MOST = 1e-3, 2**31
 """Pixels per centimeter that a TIFF's tags can hold with all digits that matter."""
 
@@ -138,7 +140,7 @@ class OmeTiffWriter(StagedFileWriter):
 
     def _is_color(self) -> bool:
         """Return whether channels are stored as the samples of pixels."""
-        return self.dtype.name in {"uint8", "uint16"} and are_samples(self.channels)
+        return self.dtype.name in _COLOURS and are_samples(self.channels)
 
     def _options(self, tile: tuple[int, ...], color: bool, workers: int | None) -> MetadataDict:
         options: MetadataDict = {

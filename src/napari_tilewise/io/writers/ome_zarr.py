@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import InvalidParameter, option
-from napari_tilewise.io.metadata.channels import to_omero
+from napari_tilewise.io.metadata.channels import are_samples, to_omero
 from napari_tilewise.io.writers import staging as stage
 from napari_tilewise.io.writers.image_writer import ImageWriter
 from napari_tilewise.io.writers.ome_zarr_layout import axis_entries, check_axes, multiscale
@@ -114,13 +114,29 @@ def ome_metadata(staged: StagingZarr, version: str) -> MetadataDict:
     if image.channels:
         limits = np.iinfo(staged.dtype) if is_integer else None
         span = None if limits is None else (float(limits.min), float(limits.max))
-        channels = [
-            replace(channel, window=channel.window or _contrast_range(staged, number))
+        windows = [
+            channel.window or _contrast_range(staged, number)
             for number, channel in enumerate(image.channels)
+        ]
+        if are_samples(image.channels):  # which one range for all does not turn into other colours
+            windows = [_colour_range(windows, span)] * len(windows)
+        channels = [
+            replace(channel, window=window)
+            for channel, window in zip(image.channels, windows, strict=True)
         ]
         entries = to_omero(channels, span, image.details.channels)
         metadata["omero"] = {**image.details.rendering, "channels": entries}
     return metadata
+
+
+def _colour_range(
+    ranges: list[tuple[float, float]], limits: tuple[float, float] | None
+) -> tuple[float, float]:
+    """Return the range of red, green and blue: of the data type, of 0 to 1, or of the values."""
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    if limits is not None:
+        return limits
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
 
 
 def _contrast_range(staged: StagingZarr, channel: int) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from uuid import uuid4
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable, option
 from napari_tilewise.io.image import Image
-from napari_tilewise.io.readers.locations import file_of, home_path
+from napari_tilewise.io.readers.locations import file_of, home_path, odd_path
 from napari_tilewise.io.readers.zarr_arrays import is_zarr
 
 _MARK = ".partial-"
@@ -33,6 +33,9 @@ def local_path(destination: object) -> Path:
             f"A destination of type {type(destination).__name__} cannot be written; give a path."
         )
     text = str(os.fspath(destination))
+    problem = odd_path(text)
+    if problem is not None:
+        raise DestinationUnwritable(f"{problem}: give another destination.")
     if text.startswith("file:"):
         text = unquote(urlsplit(text).path)
     elif "://" in text:

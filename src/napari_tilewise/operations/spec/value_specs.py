@@ -26,6 +26,10 @@ SHOWN = 120
 """Characters of a value that a message shows."""
 
 
+LONGEST = 2**31 - 1
+"""Pixels of the longest length: many functions compute with 32 bits, and end in a crash beyond."""
+
+
 def shown(name: str, value: Any) -> str:
     """Return a parameter with its value in words, an array's shape instead of its items.
 
@@ -139,6 +143,10 @@ class Number(Spec):
             raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
         if math.isinf(value) and (self.length if self.finite is None else self.finite):
             raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}, and finite.")
+        if self.length and abs(value) > LONGEST:
+            raise InvalidParameter(
+                f"{shown(name, value)}: expected {self.describe()}, and at most {LONGEST} pixels."
+            )
         return value
 
     def scaled(self, value: Value, factors: Factors) -> Value:
