@@ -30,7 +30,10 @@ CHANNELS = (
     Channel("Cy5", "FF8000", (100.0, 20000.0), (0.0, 65535.0)),
 )
 POSITION = {"t": 0.0, "c": 0.0, "z": 4.0, "y": -3.0, "x": 2.5}
-COLOURS = {"colors": [{"label-value": 1, "rgba": [255, 0, 0, 255]}], "properties": [{"area": 7}]}
+COLOURS = {
+    "colors": [{"label-value": 1, "rgba": [255, 0, 0, 255]}],
+    "properties": [{"label-value": 1, "area": 7}],
+}
 NAMES = {"z": "depth", "y": "row", "x": "column"}
 ATTRIBUTES = {"microscope": {"objective": 40, "notes": ["dry", None]}}
 STACK = RNG.integers(0, 60000, (2, 3, 4, 40, 1030)).astype(np.uint16)

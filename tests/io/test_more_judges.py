@@ -1,0 +1,172 @@
+"""Readers and writers that install everywhere: theirs read ours, ours read theirs, both the same.
+
+The libraries are in the group `test` of pyproject.toml; a test whose library is missing is skipped.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import ome_types
+import pytest
+import tifffile
+import zarr
+
+import napari_tilewise as tw
+from napari_tilewise.io.metadata.channels import of_samples
+from tests.io.test_formats import CHANNELS, SIZES, UNITS, details, write
+
+RNG = np.random.default_rng(0)
+STACK = RNG.integers(0, 60000, (3, 4, 60, 1100)).astype(np.uint16)
+COLOURS = RNG.integers(0, 255, (600, 1200, 3), np.uint8)
+AXES = "czyx"
+OPTIONS = {
+    "scale": tuple(SIZES[axis] for axis in AXES),
+    "units": tuple(UNITS[axis] for axis in AXES),
+    "translate": (0.0, 4.0, -3.0, 2.5),
+    "channels": CHANNELS,
+}
+LAYOUTS = {
+    "0.5": {},
+    "0.4": {"ome_zarr": "0.4"},
+    "sharded": {"shards": (1, 4, 60, 512), "chunks": (1, 2, 60, 256)},
+}
+LABELS = (STACK[0] % 50).astype(np.int32)
+
+
+@pytest.fixture(params=LAYOUTS)
+def ours(request, tmp_path):
+    """A stack with all that is known of it, as OME-Zarr."""
+    known = details(AXES, STACK.shape)
+    return write(
+        tmp_path / "a.ome.zarr", STACK, AXES, details=known, **OPTIONS, **LAYOUTS[request.param]
+    )
+
+
+# OME-Zarr ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["0.5", "0.4"])
+def test_yaozarrs_finds_nothing_wrong(tmp_path, layout):
+    yaozarrs = pytest.importorskip("yaozarrs")
+    known = details("zyx", LABELS.shape)
+    options = {"details": known, **LAYOUTS[layout]}
+    image = write(tmp_path / "a.ome.zarr", STACK, AXES, **OPTIONS, **options)
+    labels = write(tmp_path / "l.ome.zarr", LABELS, "zyx", labels=True, **options)
+    colours = np.moveaxis(COLOURS / 255, -1, 0)
+    picture = write(tmp_path / "c.ome.zarr", colours, "cyx", channels=of_samples(3))
+    for path in (image, labels, picture):
+        yaozarrs.validate_zarr_store(str(path))
+
+
+def test_ngff_zarr_sees_the_same(ours):
+    ngff_zarr = pytest.importorskip("ngff_zarr")
+    images = ngff_zarr.from_ngff_zarr(str(ours)).images
+    levels = tw.open(ours)
+    assert [image.data.shape for image in images] == [level.shape for level in levels.levels]
+    for number, image in enumerate(images):
+        np.testing.assert_array_equal(np.asarray(image.data), levels.levels[number][...])
+        assert tuple(image.scale.values()) == levels.level_scales[number]
+        assert tuple(image.translation.values()) == levels.level_positions[number]
+
+
+def test_tensorstore_reads_ours(ours):
+    tensorstore = pytest.importorskip("tensorstore")
+    for level, expected in enumerate(tw.open(ours).levels):
+        driver = "zarr" if (ours / str(level) / ".zarray").is_file() else "zarr3"
+        spec = {"driver": driver, "kvstore": {"driver": "file", "path": str(ours / str(level))}}
+        array = tensorstore.open(spec, open=True, read=True).result()
+        np.testing.assert_array_equal(array.read().result(), expected[...])
+
+
+@pytest.mark.parametrize("driver", ["zarr", "zarr3"])
+def test_what_tensorstore_writes_is_read(tmp_path, driver):
+    tensorstore = pytest.importorskip("tensorstore")
+    spec = {"driver": driver, "kvstore": {"driver": "file", "path": str(tmp_path / "a.zarr")}}
+    options = {"create": True, "dtype": "uint16", "shape": STACK.shape}
+    tensorstore.open(spec, **options).result().write(STACK).result()
+    np.testing.assert_array_equal(tw.open(tmp_path / "a.zarr").data[...], STACK)
+
+
+def test_zarrs_decodes_ours_and_encodes_the_same(ours, tmp_path):
+    pytest.importorskip("zarrs")
+    expected = tw.open(ours).data[...]
+    with zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"}):
+        np.testing.assert_array_equal(zarr.open_array(ours / "0", mode="r")[...], expected)
+        zarr.create_array(tmp_path / "z.zarr", data=STACK, chunks=(1, 2, 30, 256))
+    np.testing.assert_array_equal(tw.open(tmp_path / "z.zarr").data[...], STACK)
+
+
+# TIFF --------------------------------------------------------------------------------------------
+
+
+def test_ome_types_reads_positions_times_and_annotations(tmp_path):
+    known = details(AXES, STACK.shape)
+    path = write(tmp_path / "a.ome.tif", STACK, AXES, details=known, **OPTIONS)
+    ome = ome_types.from_tiff(path)
+    planes = ome.images[0].pixels.planes
+    assert ome.images[0].name == "Sample 7"
+    assert [plane.delta_t for plane in planes] == [number / 4 for number in range(12)]
+    assert {(p.position_x, p.position_y, p.position_x_unit.value) for p in planes} == {
+        (2.5, -3.0, "µm")
+    }
+    assert [p.position_z for p in planes[:4]] == pytest.approx([4.0, 4.8, 5.6, 6.4])
+    notes = ome.structured_annotations.map_annotations
+    assert [(note.namespace, dict(note.value)) for note in notes] == [("lab", {"mouse": "12 é"})]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_pyvips_sees_the_same_picture(tmp_path, dtype):
+    pyvips = pytest.importorskip("pyvips")
+    pixels = COLOURS.astype(dtype)
+    sizes = {"scale": (0.5, 0.25, 1.0), "units": ("micrometer", "micrometer", None)}
+    path = write(tmp_path / "a.ome.tif", pixels, "yxc", channels=of_samples(3), **sizes)
+    picture = pyvips.Image.new_from_file(str(path))
+    np.testing.assert_array_equal(picture.numpy(), pixels)
+    assert (picture.bands, picture.get("n-subifds")) == (3, 1)
+    assert (picture.xres, picture.yres) == pytest.approx((1000 / 0.25, 1000 / 0.5))
+    smaller = pyvips.Image.new_from_file(str(path), subifd=0)
+    assert (smaller.width, smaller.height) == (600, 300)
+
+
+@pytest.mark.parametrize("compression", ["none", "deflate", "lzw", "jpeg"])
+def test_what_pyvips_writes_is_read(tmp_path, compression):
+    pyvips = pytest.importorskip("pyvips")
+    pytest.importorskip("imagecodecs")
+    path = str(tmp_path / "a.tif")
+    options = {"tile": True, "pyramid": True, "compression": compression, "Q": 95}
+    picture = pyvips.Image.new_from_array(COLOURS).copy(xres=4000, yres=2000)
+    picture.tiffsave(path, **options, resunit="cm")
+    image = tw.open(path)
+    theirs = pyvips.Image.new_from_file(path).numpy()
+    difference = np.abs(image.data[...].astype(int) - theirs)
+    assert difference.max() <= (1 if compression == "jpeg" else 0)  # two decoders round apart
+    assert [channel.name for channel in image.channels] == ["Red", "Green", "Blue"]
+    assert image.scale[:2] == pytest.approx((0.5, 0.25))
+
+
+def test_tiffslide_takes_ours_for_a_slide(tmp_path):
+    tiffslide = pytest.importorskip("tiffslide")
+    sizes = {"scale": (0.5, 0.25, 1.0), "units": ("micrometer", "micrometer", None)}
+    path = write(tmp_path / "a.ome.tif", COLOURS, "yxc", channels=of_samples(3), **sizes)
+    with tiffslide.TiffSlide(path) as slide:
+        assert (slide.dimensions, slide.level_count) == ((1200, 600), 2)
+        region = np.asarray(slide.read_region((100, 50), 0, (300, 200)))
+        np.testing.assert_array_equal(region[..., :3], COLOURS[50:250, 100:400])
+        size = [float(slide.properties[f"tiffslide.mpp-{axis}"]) for axis in "xy"]
+        assert size == pytest.approx([0.25, 0.5])
+
+
+def test_ink_and_white_zero_of_others(tmp_path):
+    pyvips = pytest.importorskip("pyvips")
+    inks = RNG.integers(0, 255, (40, 50, 4), np.uint8)
+    picture = pyvips.Image.new_from_array(inks).copy(interpretation="cmyk")
+    picture.tiffsave(str(tmp_path / "inks.tif"), compression="lzw")
+    picture = pyvips.Image.new_from_array(inks[..., 0]).copy(interpretation="b-w")
+    picture.tiffsave(str(tmp_path / "white.tif"), miniswhite=True)
+    image = tw.open(tmp_path / "inks.tif")
+    np.testing.assert_array_equal(image.data[...], inks)
+    names = ["Cyan", "Magenta", "Yellow", "Black"]
+    assert [channel.name for channel in image.channels] == names
+    with tifffile.TiffFile(tmp_path / "white.tif") as tiff:
+        assert tiff.pages.first.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+    np.testing.assert_array_equal(tw.open(tmp_path / "white.tif").data[...], inks[..., 0])
