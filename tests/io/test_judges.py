@@ -189,6 +189,18 @@ def test_what_a_format_cannot_hold_is_refused_before_the_start(tmp_path, name, s
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("dtype", ["i8", "u8"])
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.npy", "a.ome.tif", "a.tif", "a.png"])
+def test_integers_of_64_bits_go_where_they_fit(tmp_path, name, dtype):
+    pixels = np.array([[0, np.iinfo(dtype).max], [np.iinfo(dtype).min, 7]], dtype)
+    if name in ("a.ome.zarr", "a.npy"):
+        path = write(tmp_path / name, pixels, "yx")
+        np.testing.assert_array_equal(open_image(path).data[...], pixels)
+    else:
+        with pytest.raises(InvalidImage, match=r"write NAME.ome.zarr or NAME.npy"):
+            new_writer(tmp_path / name, shape=(2, 2), dtype=dtype, axes="yx")
+
+
 @pytest.mark.parametrize("name", ["a.ome.tif", "a.tif", "a.npy", "a.png", "a.ome.zarr"])
 def test_the_same_image_has_the_same_bytes(tmp_path, name):
     def content(folder):

@@ -43,7 +43,7 @@ class ImageJWriter(StagedFileWriter):
         axes
             One letter per axis of the image.
         """
-        remedy = "write NAME.ome.tif or NAME.ome.zarr"
+        remedy = self.other_formats
         if self._written.name not in DTYPES:
             step = ", or convert to one of these first (util.img_as_float32, ...)"
             raise self.refuse(f"it holds {', '.join(DTYPES)}", remedy + step)

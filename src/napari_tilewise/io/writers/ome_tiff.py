@@ -16,6 +16,7 @@ from napari_tilewise.io.image import KEY
 from napari_tilewise.io.metadata.channels import are_samples, to_ome
 from napari_tilewise.io.metadata.units import converted, symbol, unit_name
 from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
+from napari_tilewise.io.writers.staged_file import OME_DTYPES as DTYPES
 from napari_tilewise.io.writers.staged_file import StagedFileWriter, reported
 
 if TYPE_CHECKING:
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from napari_tilewise.io.plain_data import MetadataDict
     from napari_tilewise.types import Array
 
-DTYPES = (
-    "bool", "int8", "int16", "int32", "uint8", "uint16", "uint32",
-    "float32", "float64", "complex64", "complex128",
-)  # fmt: skip
-"""The data types of OME-XML."""
 AXES = "tczyx"
 
 _SIDE = 16  # TIFF: tiles are whole multiples of it
@@ -61,7 +57,7 @@ class OmeTiffWriter(StagedFileWriter):
             One letter per axis of the image.
         """
         if self.dtype.name not in DTYPES:
-            remedy = "write NAME.ome.zarr"
+            remedy = self.other_formats
             if self.dtype.kind not in "iu":  # such a step would scale 64-bit label ids
                 remedy += ", or convert to one of these with a step such as util.img_as_float32"
             raise self.refuse(f"it holds {', '.join(DTYPES)}", remedy)

@@ -39,7 +39,7 @@ class PngWriter(StagedFileWriter):
         axes
             One letter per axis of the image.
         """
-        remedy = "write NAME.ome.tif or NAME.ome.zarr"
+        remedy = self.other_formats
         lengths = dict(zip(axes, self.shape, strict=True))
         samples = lengths.pop("c", 1)
         planes = [n for axis, n in lengths.items() if axis not in "yx"]

@@ -50,6 +50,13 @@ _FILE = "poured"
 """Name of the growing file in the staging folder, the same in every release."""
 
 
+OME_DTYPES = (
+    "bool", "int8", "int16", "int32", "uint8", "uint16", "uint32",
+    "float32", "float64", "complex64", "complex128",
+)  # fmt: skip
+"""The data types of OME-XML."""
+
+
 class StagedFileWriter(ImageWriter):
     """A destination that is one file; a subclass knows its format."""
 
@@ -91,6 +98,13 @@ class StagedFileWriter(ImageWriter):
             The chunks requested, if any.
         """
         return chunks
+
+    @property
+    def other_formats(self) -> str:
+        """What to do instead: write a format that holds the data type."""
+        if self.dtype.name in OME_DTYPES:
+            return "write NAME.ome.tif or NAME.ome.zarr"
+        return "write NAME.ome.zarr or NAME.npy"
 
     def refuse(self, limit: str, remedy: str) -> InvalidImage:
         """Return the error that says why the format cannot hold the image, and what can.
