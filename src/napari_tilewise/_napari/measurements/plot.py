@@ -28,7 +28,7 @@ from napari_tilewise._napari.tables.columns import format_value
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEFT, TOP, RIGHT, BOTTOM = 46, 8, 10, 34
+LEFT_MARGIN, TOP_MARGIN, RIGHT_MARGIN, BOTTOM_MARGIN = 46, 8, 10, 34
 BINS = 60
 MANY, LARGEST = 2000, 5
 """Number of points from which dots are small, and the largest dot's length in pixels."""
@@ -108,8 +108,11 @@ class Plot(QWidget):
     @property
     def area(self) -> QRectF:
         """The part of the widget inside the axes."""
-        width, height = self.width() - LEFT - RIGHT, self.height() - TOP - BOTTOM
-        return QRectF(LEFT, TOP, max(width, 1), max(height, 1))
+        width, height = (
+            self.width() - LEFT_MARGIN - RIGHT_MARGIN,
+            self.height() - TOP_MARGIN - BOTTOM_MARGIN,
+        )
+        return QRectF(LEFT_MARGIN, TOP_MARGIN, max(width, 1), max(height, 1))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Paint the plot."""
@@ -139,7 +142,7 @@ class Plot(QWidget):
         painter.drawText(below, Qt.AlignmentFlag.AlignRight, _tick(x_high))
         title = below.translated(0, 14)
         painter.drawText(title, Qt.AlignmentFlag.AlignHCenter, data.x_title)
-        beside = QRectF(0, area.top() - 4, LEFT - 4, area.height() + 8)
+        beside = QRectF(0, area.top() - 4, LEFT_MARGIN - 4, area.height() + 8)
         right = Qt.AlignmentFlag.AlignRight
         painter.drawText(beside, right | Qt.AlignmentFlag.AlignTop, _tick(y_high))
         painter.drawText(beside, right | Qt.AlignmentFlag.AlignBottom, _tick(y_low))

@@ -63,7 +63,7 @@ def matching(text: str, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_
     if len(text) > LONGEST:
         raise InvalidParameter(f"The filter is longer than {LONGEST} characters: shorten it.")
     names = {_identifier(name): name for name in columns}
-    plain = _NAME.sub(lambda match: _known(match[0], columns), text.strip())
+    plain = _NAME.sub(lambda match: _column_identifier(match[0], columns), text.strip())
     plain = re.sub(r"(?<![<>=!])=(?!=)", "==", plain)
     try:
         tree = ast.parse(plain, mode="eval")
@@ -85,7 +85,7 @@ def _identifier(name: str) -> str:
     return re.sub(r"\W", "_", name)
 
 
-def _known(name: str, columns: Mapping[str, object]) -> str:
+def _column_identifier(name: str, columns: Mapping[str, object]) -> str:
     """Return a column's name as an identifier; ``centroid-0`` is one name if it is a column."""
     return _identifier(name) if name in columns else name
 
