@@ -14,7 +14,18 @@ GENERATED = {"skimage"}
 """Packages whose modules mirror another library's."""
 MIRRORED = {"kernels", "operations/util/noise.py"}
 """Where functions have the signature of the function that they stand in for."""
-PUBLIC = {"apply", "batch", "convert", "each_item", "items", "operation", "plan", "rerun", "run"}
+PUBLIC = {
+    "apply",
+    "batch",
+    "convert",
+    "each_item",
+    "items",
+    "label_table",
+    "operation",
+    "plan",
+    "rerun",
+    "run",
+}
 """Public functions, which keep their keywords, in Python and in the shell."""
 SHELL = "cli/"
 """A command's options are its parameters: typer reads them from the signature."""

@@ -9,7 +9,7 @@ import numpy as np
 from napari_tilewise.kernels.arrays import MODES
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import rounds_alike
-from napari_tilewise.kernels.separable import Border, correlate_axes
+from napari_tilewise.kernels.separable import BorderMode, correlate_axes
 
 _FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
@@ -17,7 +17,7 @@ _FLOATS = (np.dtype("f4"), np.dtype("f8"))
 def _along(input: np.ndarray, weights: Any, axis: int, mode: str, cval: float) -> np.ndarray:
     per_axis: list[np.ndarray | None] = [None] * input.ndim
     per_axis[axis] = np.asarray(weights, np.float64)
-    return correlate_axes(input, per_axis, input.dtype, Border(mode, cval))
+    return correlate_axes(input, per_axis, input.dtype, BorderMode(mode, cval))
 
 
 def _claimed(input: np.ndarray, axis: int, output: Any, mode: Any, cval: float) -> bool:

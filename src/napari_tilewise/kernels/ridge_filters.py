@@ -14,7 +14,7 @@ from napari_tilewise.kernels.footprint_windows import is_moderate
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
 from napari_tilewise.kernels.separable import (
-    Border,
+    BorderMode,
     correlate_axes,
     float_dtype,
     gaussian_weights,
@@ -90,7 +90,7 @@ def gaussian_filter(
         _trimmed(gaussian_weights(s, o, truncate)) if s > 1e-15 else None
         for s, o in zip(sigmas, orders, strict=True)
     ]
-    return correlate_axes(input, weights, input.dtype, Border(mode, cval))
+    return correlate_axes(input, weights, input.dtype, BorderMode(mode, cval))
 
 
 # -- Hessian matrices ------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def hessian(image: np.ndarray, sigma: float, mode: str, cval: float) -> list[np.
     sigma
         In pixels.
     mode
-        Border mode in ndimage's spelling.
+        BorderMode mode in ndimage's spelling.
     cval
         Beyond the border, for ``mode="constant"``.
     """

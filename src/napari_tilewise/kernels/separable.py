@@ -76,7 +76,7 @@ def gaussian_weights(sigma: float, order: int, truncate: float) -> np.ndarray:
     return weights
 
 
-class Border(NamedTuple):
+class BorderMode(NamedTuple):
     """What lies beyond an image."""
 
     mode: str
@@ -89,7 +89,7 @@ def correlate_axes(
     image: np.ndarray,
     weights: Sequence[np.ndarray | None],
     dtype: Any,
-    border: Border,
+    border: BorderMode,
     scale: float = 1.0,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -219,7 +219,7 @@ def gaussian(
         image,
         weights,
         float_dtype(image.dtype),
-        Border(mode, cval),
+        BorderMode(mode, cval),
         scale=1.0 if preserve_range else float_scale(image.dtype),
         out=out,
     )

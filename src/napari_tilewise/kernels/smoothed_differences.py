@@ -10,7 +10,7 @@ from napari_tilewise.kernels.arrays import GREY
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.separable import (
     GAUSSIAN,
-    Border,
+    BorderMode,
     correlate_axes,
     float_dtype,
     gaussian_weights,
@@ -170,7 +170,7 @@ def threshold_local(
     sigmas = np.broadcast_to(np.asarray(sigma, float), image.ndim).tolist()
     weights = [gaussian_weights(s, 0, 4.0) if s > 1e-15 else None for s in sigmas]
     # Integers are taken as they are: no scale to [0, 1].
-    result = correlate_axes(image, weights, float_dtype(image.dtype), Border(mode, cval))
+    result = correlate_axes(image, weights, float_dtype(image.dtype), BorderMode(mode, cval))
     result -= offset
     return result
 

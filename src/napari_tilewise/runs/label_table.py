@@ -293,14 +293,14 @@ def _units(
     if spacing is None or len(units) != 1:
         return {}
     unit, power = units.pop(), len(image.data.shape)
-    found: MetadataDict = {}
+    unit_of: MetadataDict = {}
     for name in columns:
         stem = name.split("-")[0]
         if stem.startswith("area"):
-            found[name] = f"{unit}^{power}"
+            unit_of[name] = f"{unit}^{power}"
         elif stem in LENGTHS:
-            found[name] = unit
-    return found
+            unit_of[name] = unit
+    return unit_of
 
 
 LENGTHS = frozenset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from functools import cache
 from importlib import import_module
+from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +46,21 @@ SPACES = {
 """Colour spaces, which titles spell as ``RGB to Lab`` for ``rgb2lab``."""
 
 
+UFUNC_OF_TWO = (
+    Parameter("x1", Parameter.POSITIONAL_ONLY),
+    Parameter("x2", Parameter.POSITIONAL_ONLY),
+    Parameter("out", Parameter.POSITIONAL_OR_KEYWORD, default=None),
+    *(
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default)
+        for name, default in {
+            "where": True, "casting": "same_kind", "order": "K", "dtype": None, "subok": True,
+            "signature": None,
+        }.items()
+    ),
+)  # fmt: skip
+"""The parameters of a ufunc of two arrays, which NumPy before 2.4 does not tell."""
+
+
 @cache
 def resolve(name: str) -> AnyFunction:
     """Return the library's function from an operation's key."""
@@ -62,23 +78,7 @@ def signature(function: AnyFunction) -> Mapping[str, inspect.Parameter]:
         ufunc = inspect.unwrap(function)
         if not isinstance(ufunc, np.ufunc) or ufunc.nin != 2:
             raise
-        return inspect.signature(_ufunc_of_two).parameters
-
-
-def _ufunc_of_two(
-    x1: Any,
-    x2: Any,
-    /,
-    out: Any = None,
-    *,
-    where: Any = True,
-    casting: str = "same_kind",
-    order: str = "K",
-    dtype: Any = None,
-    subok: bool = True,
-    signature: Any = None,
-) -> None:
-    """Have the signature of a ufunc of two arrays, which NumPy before 2.4 does not tell."""
+        return {parameter.name: parameter for parameter in UFUNC_OF_TWO}
 
 
 def title(name: str) -> str:
