@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_tilewise._napari.jobs.job import Job
 from napari_tilewise._napari.layers import dimensions, recording, snapshot
-from napari_tilewise._napari.preview.request import PreviewRequest, PreviewResult
+from napari_tilewise._napari.preview.preview_request import PreviewRequest, PreviewResult
 from napari_tilewise._napari.preview.view import View
 from napari_tilewise.operations import OPERATIONS
 

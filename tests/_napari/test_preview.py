@@ -11,10 +11,10 @@ from tests._napari.conftest import TIMEOUT
 from tests._napari.previews import speckles
 
 import napari_tilewise as tw
-from napari_tilewise._napari.preview import bound, worker
-from napari_tilewise._napari.preview.compute import Previewer
+from napari_tilewise._napari.preview import bound, latest_worker
+from napari_tilewise._napari.preview.latest_worker import LatestWorker
+from napari_tilewise._napari.preview.previewer import Previewer
 from napari_tilewise._napari.preview.view import camera_of, view_of
-from napari_tilewise._napari.preview.worker import LatestWorker
 from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
 
 IMAGE = speckles((200, 240))
@@ -205,7 +205,7 @@ def test_a_slow_stale_request_is_cancelled_but_not_twice(qtbot, qapp, monkeypatc
     """During a drag something is always shown."""
     from qtpy.QtCore import QObject
 
-    monkeypatch.setattr(worker, "PATIENCE", 0)
+    monkeypatch.setattr(latest_worker, "PATIENCE", 0)
     parent, begun, go_on = QObject(), threading.Semaphore(0), threading.Event()
     cancelled = []
 

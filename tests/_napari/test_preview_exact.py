@@ -18,9 +18,10 @@ from tests.strategies import typical
 from tests.test_exact import assert_same
 
 import napari_tilewise as tw
-from napari_tilewise._napari.preview import bound, compute
-from napari_tilewise._napari.preview.compute import Previewer
-from napari_tilewise._napari.preview.request import Basis, PreviewRequest, Shown
+from napari_tilewise._napari.preview import bound
+from napari_tilewise._napari.preview import previewer as compute
+from napari_tilewise._napari.preview.preview_request import Basis, PreviewRequest, Shown
+from napari_tilewise._napari.preview.previewer import Previewer
 from napari_tilewise._napari.preview.scaling import scaled
 from napari_tilewise._napari.preview.view import View
 from napari_tilewise.axes import AxisSelection

@@ -30,13 +30,13 @@ into a type that napari uploads as it is. The layer is no target of any panel, i
 selection, and goes when the preview is switched off.
 
     view        the visible box, and the screenful
-    levels      which array stands for the source at that size
+    source_level  which array stands for the source at that size
     scaling     a recipe in larger pixels
     gathered    global numbers, and pipelines whose passes are done
-    compute     from a request to pixels, points or lines: runs in the worker
+    previewer     from a request to pixels, points or lines: runs in the worker
     outlines    objects as what is shown of them
-    worker      the thread that takes the newest request
+    latest_worker  the thread that takes the newest request
     shown       the preview's layer
-    compare     before and after: a key, and a split line
+    before_after  before and after: a key, and a split line
     preview     the above for one panel, with its row of controls
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
-from napari_tilewise._napari.preview.compare import KEY
+from napari_tilewise._napari.preview.before_after import KEY
 from napari_tilewise._napari.widgets.small_widgets import text_label
 
 STEPS = 1000

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise._napari.preview.levels import EveryNth
 from napari_tilewise._napari.preview.scaling import scaled
+from napari_tilewise._napari.preview.source_level import EveryNth
 from napari_tilewise.axes import AxisSelection, parse
 from napari_tilewise.engine.apply import StackLayout
 from napari_tilewise.engine.lazy import as_source
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise._napari.jobs.job import Job
     from napari_tilewise._napari.preview.gathered import Gathered
-    from napari_tilewise._napari.preview.levels import Level
+    from napari_tilewise._napari.preview.source_level import Level
     from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.grid import Region

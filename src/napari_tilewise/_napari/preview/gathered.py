@@ -26,7 +26,7 @@ class Gathered:
         self._numbers: OrderedDict[Hashable, Any] = OrderedDict()
         self._pipelines: OrderedDict[Hashable, Pipeline] = OrderedDict()
 
-    def numbers(self, prefix: Hashable, *, stores: bool) -> Numbers:
+    def numbers(self, prefix: Hashable, *, stores: bool) -> GatheredNumbers:
         """Return the shared reductions over one image.
 
         Parameters
@@ -36,7 +36,7 @@ class Gathered:
         stores
             Whether what is computed is of the whole image, and stored.
         """
-        return Numbers(self, prefix, stores=stores)
+        return GatheredNumbers(self, prefix, stores=stores)
 
     def number(self, key: Hashable) -> list[Any]:
         """Return a number in a list of its own; an empty list if it was not gathered."""
@@ -72,7 +72,7 @@ class Gathered:
             self._pipelines.clear()
 
 
-class Numbers:
+class GatheredNumbers:
     """The shared reductions over one image, as a pass runner asks for them.
 
     Parameters

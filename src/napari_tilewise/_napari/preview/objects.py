@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_tilewise._napari.preview.bound import planes
 from napari_tilewise._napari.preview.outlines import segments
-from napari_tilewise._napari.preview.request import PreviewResult, Shown
+from napari_tilewise._napari.preview.preview_request import PreviewResult, Shown
 from napari_tilewise.engine.result_axes import ResultAxis, result_axes
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.operations.spec.pixel_positions import UNMOVED

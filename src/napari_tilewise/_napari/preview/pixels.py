@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_tilewise._napari.layers import prefetch
 from napari_tilewise._napari.preview.outlines import outlines
-from napari_tilewise._napari.preview.request import Basis, PreviewResult, Shown
+from napari_tilewise._napari.preview.preview_request import Basis, PreviewResult, Shown
 from napari_tilewise.engine.result_axes import NEW_AXIS, ResultAxis
 from napari_tilewise.operations.spec.pixel_positions import Sampling
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_tilewise._napari.jobs.job import Job
-    from napari_tilewise._napari.preview.levels import Level
-    from napari_tilewise._napari.preview.request import PreviewRequest
+    from napari_tilewise._napari.preview.preview_request import PreviewRequest
+    from napari_tilewise._napari.preview.source_level import Level
 
 UPLOADED = {"uint8", "uint16", "float32"}
 """Types that are not converted on the window's thread."""

@@ -12,17 +12,17 @@ from qtpy.QtCore import QObject, QTimer
 from napari_tilewise._napari.jobs.running import LatestProgress
 from napari_tilewise._napari.layers.snapshot import displayed_axes
 from napari_tilewise._napari.preview.bar import PreviewBar
-from napari_tilewise._napari.preview.compare import HeldKey, SplitLine, right_of
-from napari_tilewise._napari.preview.compute import Previewer
-from napari_tilewise._napari.preview.request import (
+from napari_tilewise._napari.preview.before_after import HeldKey, SplitLine, right_of
+from napari_tilewise._napari.preview.latest_worker import LatestWorker
+from napari_tilewise._napari.preview.preview_request import (
     Basis,
     GatherRequest,
     PreviewRequest,
     PreviewResult,
 )
+from napari_tilewise._napari.preview.previewer import Previewer
 from napari_tilewise._napari.preview.shown import ShownPreview
 from napari_tilewise._napari.preview.view import camera_of, view_of
-from napari_tilewise._napari.preview.worker import LatestWorker
 from napari_tilewise._napari.widgets.remembered import recall, remember
 from napari_tilewise.errors import TilewiseError
 

@@ -9,7 +9,7 @@ from napari.layers import Image, Labels, Points, Vectors
 
 from napari_tilewise._napari.jobs import result_layers
 from napari_tilewise._napari.layers import viewer_layers
-from napari_tilewise._napari.preview.request import Basis, PreviewResult, Shown
+from napari_tilewise._napari.preview.preview_request import Basis, PreviewResult, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

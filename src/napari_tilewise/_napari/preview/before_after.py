@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Vectors
 
 from napari_tilewise._napari.layers import viewer_layers
-from napari_tilewise._napari.preview.request import Shown
+from napari_tilewise._napari.preview.preview_request import Shown
 from napari_tilewise._napari.preview.view import camera_of
 from napari_tilewise.operations.spec.pixel_positions import Sampling
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise._napari.layers.placement import Placement
     from napari_tilewise._napari.layers.snapshot import Box
-    from napari_tilewise._napari.preview.request import PreviewResult
+    from napari_tilewise._napari.preview.preview_request import PreviewResult
 
 KEY = "H"
 """Held, it shows the image before."""

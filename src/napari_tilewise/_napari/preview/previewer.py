@@ -19,15 +19,15 @@ from napari_tilewise._napari.preview.bound import (
     planes,
 )
 from napari_tilewise._napari.preview.gathered import Gathered
-from napari_tilewise._napari.preview.levels import Level, level_of
 from napari_tilewise._napari.preview.outlines import strips
 from napari_tilewise._napari.preview.pixels import Frame
-from napari_tilewise._napari.preview.request import (
+from napari_tilewise._napari.preview.preview_request import (
     Basis,
     GatherRequest,
     PreviewRequest,
     PreviewResult,
 )
+from napari_tilewise._napari.preview.source_level import Level, level_of
 from napari_tilewise.engine.apply import Result
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.result_axes import result_axes
