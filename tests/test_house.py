@@ -15,16 +15,8 @@ GENERATED = {"skimage"}
 MIRRORED = {"kernels", "operations/util/noise.py"}
 """Where functions have the signature of the function that they stand in for."""
 PUBLIC = {
-    "apply",
-    "batch",
-    "convert",
-    "each_item",
-    "items",
-    "label_table",
-    "operation",
-    "plan",
-    "rerun",
-    "run",
+    *("apply", "batch", "convert", "items", "label_table"),
+    *("operation", "plan", "rerun", "run"),
 }
 """Public functions, which keep their keywords, in Python and in the shell."""
 SHELL = "cli/"

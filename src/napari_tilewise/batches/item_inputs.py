@@ -51,16 +51,16 @@ def check_inputs(inputs: Parameters, items: Sequence[Item]) -> None:
     InvalidParameter
         When a path has a field that no item has, or its braces do not match.
     """
-    known = set().union(*map(_values, items)) if items else set()
+    fields = set().union(*map(_values, items)) if items else set()
     for name, image in inputs.items():
         if not is_template(image):
             continue
         for field in _fields(os.fspath(image)):
-            if items and field not in known:
+            if items and field not in fields:
                 raise InvalidParameter(
                     f"{option('inputs', {name: image})} has the unknown field {{{field}}}: "
-                    f"expected {', '.join(f'{{{key}}}' for key in sorted(known))}."
-                    f"{did_you_mean(field, known)}"
+                    f"expected {', '.join(f'{{{key}}}' for key in sorted(fields))}."
+                    f"{did_you_mean(field, fields)}"
                 )
 
 
@@ -108,7 +108,7 @@ def _filled(item: Item, name: str, template: str) -> Any:
 
 
 def _values(item: Item) -> dict[str, Any]:
-    """Return the fields of an item: those of its name, and what else is known of it."""
+    """Return the fields of an item: those of its name, and what else is fields of it."""
     source = item.source if isinstance(item.source, str) else item.stem
     return {
         **item.fields,

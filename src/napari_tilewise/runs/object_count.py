@@ -79,8 +79,8 @@ class _Ids:
     def add(self, block: Array) -> None:
         """Note the ids of a block."""
         if not block.size or self._ids is not None or not _is_flagged(block):
-            known = np.flatnonzero(self._flags) if self._ids is None else self._ids
-            self._ids = np.union1d(known.astype(block.dtype), np.unique(block))
+            ids = np.flatnonzero(self._flags) if self._ids is None else self._ids
+            self._ids = np.union1d(ids.astype(block.dtype), np.unique(block))
             return
         highest = int(block.max())
         if highest >= len(self._flags):

@@ -149,8 +149,8 @@ def read_table(labels: Path, name: str) -> tuple[dict[str, Array], MetadataDict]
     path = labels / TABLES / name
     if not path.is_dir():
         others = sorted(table_names(labels))
-        known = ", ".join(map(repr, others)) or "none"
-        raise SourceNotFound(f"{str(labels)!r} has no table {name!r}; it has {known}.")
+        names = ", ".join(map(repr, others)) or "none"
+        raise SourceNotFound(f"{str(labels)!r} has no table {name!r}; it has {names}.")
     try:
         group: Any = zarr.open_group(path, mode="r")
         facts = dict(group.attrs[KEY])
