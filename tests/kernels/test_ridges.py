@@ -8,7 +8,7 @@ from scipy import ndimage as ndi
 from skimage import feature, filters
 
 from napari_tilewise.kernels import KERNELS
-from napari_tilewise.kernels.ridge_filters import eigenvalues, hessian
+from napari_tilewise.kernels.smoothing.ridge_filters import eigenvalues, hessian
 from napari_tilewise.operations.filters.ridges import EIGENVALUES, hessian_eigenvalues
 from tests.kernels.comparing import compare, equal, image_of, shape_of
 

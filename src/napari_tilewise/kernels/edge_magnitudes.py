@@ -11,7 +11,7 @@ from napari_tilewise.kernels.arrays import GREY, MODES, contiguous, integers, ty
 from napari_tilewise.kernels.footprint_windows import is_moderate, volume_shape, volume_sizes
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
-from napari_tilewise.kernels.separable import float_dtype, float_scale
+from napari_tilewise.kernels.smoothing.separable import float_dtype, float_scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable

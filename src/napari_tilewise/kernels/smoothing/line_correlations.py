@@ -9,7 +9,7 @@ import numpy as np
 from napari_tilewise.kernels.arrays import MODES
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import rounds_alike
-from napari_tilewise.kernels.separable import BorderMode, correlate_axes
+from napari_tilewise.kernels.smoothing.separable import BorderMode, correlate_axes
 
 _FLOATS = (np.dtype("f4"), np.dtype("f8"))
 

@@ -13,7 +13,7 @@ from napari_tilewise.kernels.arrays import GREY, MODES, contiguous, type_code
 from napari_tilewise.kernels.footprint_windows import is_moderate
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
-from napari_tilewise.kernels.separable import (
+from napari_tilewise.kernels.smoothing.separable import (
     BorderMode,
     correlate_axes,
     float_dtype,

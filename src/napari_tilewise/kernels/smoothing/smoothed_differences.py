@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_tilewise.kernels.arrays import GREY
 from napari_tilewise.kernels.kernel import Kernel
-from napari_tilewise.kernels.separable import (
+from napari_tilewise.kernels.smoothing.separable import (
     GAUSSIAN,
     BorderMode,
     correlate_axes,

@@ -1,0 +1,1 @@
+"""Correlations along axes, and what is made of them: Gaussians, differences, ridges."""
