@@ -67,7 +67,7 @@ _STANDS_FOR = {
         "skimage.morphology.white_tophat",
     ),
     "grown_labels": ("skimage.segmentation.expand_labels",),
-    "line_correlations": (
+    "smoothing.line_correlations": (
         "scipy.ndimage.correlate1d",
         "scipy.ndimage.sobel",
     ),
@@ -78,7 +78,7 @@ _STANDS_FOR = {
         "skimage.filters.rank.mean",
         "skimage.filters.rank.median",
     ),
-    "ridge_filters": (
+    "smoothing.ridge_filters": (
         "napari_tilewise.operations.filters.ridges.hessian_eigenvalues",
         "scipy.ndimage.gaussian_filter",
         "skimage.filters.frangi",
@@ -90,8 +90,8 @@ _STANDS_FOR = {
         "skimage.morphology.remove_small_holes",
         "skimage.morphology.remove_small_objects",
     ),
-    "separable": ("skimage.filters.gaussian",),
-    "smoothed_differences": (
+    "smoothing.separable": ("skimage.filters.gaussian",),
+    "smoothing.smoothed_differences": (
         "skimage.filters._unsharp_mask._unsharp_mask_single_channel",
         "skimage.filters.difference_of_gaussians",
         "skimage.filters.threshold_local",

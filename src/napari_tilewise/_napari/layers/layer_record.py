@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
 import zarr
@@ -183,6 +183,19 @@ class Record:
     def part_of_pixels(self) -> int:
         """The index of the shown result among those of `of_pixels`."""
         return (self.part or 0) if self.recipe.output.is_image else 0
+
+
+class RecipeReceiver(Protocol):
+    """The panel that runs recipes on many images."""
+
+    def receive(self, record: Record) -> None:
+        """Choose a recipe and the image that it was made on.
+
+        Parameters
+        ----------
+        record
+            The recipe, its source and its further images.
+        """
 
 
 def of(layer: Layer) -> Record | None:

@@ -14,7 +14,7 @@ LayerTuples: TypeAlias = list[tuple[Any, dict[str, Any], str]]
 """Layers as napari takes them from a plugin."""
 
 
-class Sample(NamedTuple):
+class SampleImage(NamedTuple):
     """A sample image."""
 
     function: str
@@ -23,12 +23,12 @@ class Sample(NamedTuple):
 
 
 SAMPLES = (
-    Sample("coins", "Coins (scikit-image)"),
-    Sample("cell", "A cell (scikit-image)"),
-    Sample("tissue", "Stained tissue, in colours (scikit-image)"),
-    Sample("retina", "A retina with vessels (scikit-image)"),
-    Sample("page", "A page with uneven light (scikit-image)"),
-    Sample("huge_plane", "A lazy plane of 131072 x 131072 pixels"),
+    SampleImage("coins", "Coins (scikit-image)"),
+    SampleImage("cell", "A cell (scikit-image)"),
+    SampleImage("tissue", "Stained tissue, in colours (scikit-image)"),
+    SampleImage("retina", "A retina with vessels (scikit-image)"),
+    SampleImage("page", "A page with uneven light (scikit-image)"),
+    SampleImage("huge_plane", "A lazy plane of 131072 x 131072 pixels"),
 )
 LENGTH, LEVELS, CHUNK = 131_072, 8, 1024
 """Pixels along an axis of the huge plane, its levels, and pixels along an axis of its chunks."""

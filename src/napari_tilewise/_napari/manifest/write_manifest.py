@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from napari_tilewise._napari.manifest import menus
-from napari_tilewise._napari.manifest.samples import SAMPLES, Sample
+from napari_tilewise._napari.manifest.samples import SAMPLES, SampleImage
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.wording import PanelTitle
 from napari_tilewise.operations import BUILT_IN
@@ -88,7 +88,7 @@ def manifest(operations: Iterable[Operation]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _sample_command(sample: Sample) -> dict[str, str]:
+def _sample_command(sample: SampleImage) -> dict[str, str]:
     return {
         "id": f"{wording.PLUGIN}.sample_{sample.function}",
         "title": sample.title,
@@ -96,7 +96,7 @@ def _sample_command(sample: Sample) -> dict[str, str]:
     }
 
 
-def _sample(sample: Sample) -> dict[str, str]:
+def _sample(sample: SampleImage) -> dict[str, str]:
     return {
         "key": sample.function,
         "display_name": sample.title,

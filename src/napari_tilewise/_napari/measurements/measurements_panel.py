@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import napari
 from magicgui.widgets import ComboBox
@@ -24,7 +24,7 @@ from napari_tilewise._napari.widgets.wording import PanelTitle
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_tilewise._napari.layers.layer_record import Record
+    from napari_tilewise._napari.layers.layer_record import RecipeReceiver
 
 NOTHING = (
     "Nothing was measured on this layer: apply an operation such as Region properties table to "
@@ -33,13 +33,6 @@ NOTHING = (
 CHANGED = "{} was changed by hand after it was measured: measure it again."
 CLICK = 4
 """Pixels that the mouse may move during a click."""
-
-
-class RecipeReceiver(Protocol):
-    """The panel that runs recipes on many images."""
-
-    def receive(self, record: Record) -> None:
-        """Choose a recipe and the image that it was made on."""
 
 
 class MeasurementsPanel(Panel):

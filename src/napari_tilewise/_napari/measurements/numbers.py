@@ -22,7 +22,7 @@ MOST_CELLS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class Numbers:
+class NumberTable:
     """A result as a table, and as a plot if it is a curve or a picture."""
 
     columns: list[TableColumn]
@@ -31,7 +31,7 @@ class Numbers:
     """A plane of numbers, such as an accumulator."""
 
 
-def numbers_of(value: Any, names: Sequence[str] = ()) -> Numbers:
+def numbers_of(value: Any, names: Sequence[str] = ()) -> NumberTable:
     """Return how a result is shown.
 
     Parameters
@@ -42,27 +42,27 @@ def numbers_of(value: Any, names: Sequence[str] = ()) -> Numbers:
         The names of a sequence's parts, in order.
     """
     if isinstance(value, dict):
-        return Numbers(plain_columns(value))
+        return NumberTable(plain_columns(value))
     parts = list(value) if isinstance(value, tuple | list) else [value]
     if not all(_is_array(part) for part in parts):
         texts = [str(part) for part in parts]
-        return Numbers([TableColumn("value", "value", np.array(texts, object))])
+        return NumberTable([TableColumn("value", "value", np.array(texts, object))])
     arrays = [np.asarray(part) for part in parts]
     titles = list(names) if len(names) == len(arrays) else _plain_names(len(arrays))
     if len(arrays) > 1 and all(array.ndim == 0 for array in arrays):
-        return Numbers([TableColumn("value", "value", np.array(arrays))])
+        return NumberTable([TableColumn("value", "value", np.array(arrays))])
     if arrays[0].ndim == 2 and all(array.ndim == 1 for array in arrays[1:]) and len(arrays) > 1:
-        return Numbers(_stacked(arrays[1:], titles[1:]), picture=arrays[0].astype(float))
+        return NumberTable(_stacked(arrays[1:], titles[1:]), picture=arrays[0].astype(float))
     if all(array.ndim == 1 for array in arrays):
-        return Numbers(_stacked(arrays, titles), _curve(arrays, titles))
+        return NumberTable(_stacked(arrays, titles), _curve(arrays, titles))
     array = arrays[0]
     if len(arrays) > 1 or array.ndim > 2:
         array = np.concatenate([np.ravel(item) for item in arrays])
     if array.ndim == 2 and array.size <= MOST_CELLS:
         columns = {str(index): array[:, index] for index in range(array.shape[1])}
-        return Numbers(plain_columns(columns))
+        return NumberTable(plain_columns(columns))
     picture = array.astype(float) if array.ndim == 2 and array.dtype.kind in "biuf" else None
-    return Numbers(plain_columns({titles[0]: np.atleast_1d(array.ravel())}), picture=picture)
+    return NumberTable(plain_columns({titles[0]: np.atleast_1d(array.ravel())}), picture=picture)
 
 
 def _is_array(value: Any) -> bool:

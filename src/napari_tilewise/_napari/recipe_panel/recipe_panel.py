@@ -6,7 +6,7 @@ invalid recipe is refused with the reason, and changes nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
 import napari
@@ -50,23 +50,11 @@ from napari_tilewise.operations import OPERATIONS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_tilewise._napari.layers.layer_record import RecipeReceiver
     from napari_tilewise.recipe import Recipe
 
 EDITED = "Edited: press Update to compute the layer again."
 READY = "Press Update to compute the result."
-
-
-class RecipeReceiver(Protocol):
-    """The panel that runs recipes on many images."""
-
-    def receive(self, record: Record) -> None:
-        """Choose a recipe and the image that it was made on.
-
-        Parameters
-        ----------
-        record
-            The recipe, its source and its further images.
-        """
 
 
 class RecipePanel(Panel):
