@@ -1,8 +1,6 @@
 """The index of the operations says what the modules declare, in their order."""
 
-import inspect
-
-import numpy as np
+import pytest
 
 from napari_tilewise.operations import BUILT_IN, declared, write_index
 from napari_tilewise.operations.spec import docstrings
@@ -22,15 +20,13 @@ def test_every_key_leads_to_its_operation():
     assert all(BUILT_IN[key].name == key for key in BUILT_IN)
 
 
-def test_a_ufunc_has_the_signature_that_numpy_tells_from_2_4_on(monkeypatch):
-    function = BUILT_IN["numpy.add"].raw_function
-    expected = list(docstrings.signature.__wrapped__(function))
+@pytest.mark.parametrize("key", ["numpy.add", "numpy.maximum", "numpy.where"])
+def test_numpy_before_2_4_tells_no_signature_of_what_is_written_in_c(key, monkeypatch):
+    function = BUILT_IN[key].raw_function
+    expected = docstrings.signature.__wrapped__(function)
 
     def unsupported(function):
-        if inspect.unwrap(function) is np.add:
-            raise ValueError
-        return inspect.Signature.from_callable(function)
+        raise ValueError
 
     monkeypatch.setattr(docstrings.inspect, "signature", unsupported)
-    assert list(docstrings.signature.__wrapped__(function)) == expected
-    assert expected[:2] == ["x1", "x2"]
+    assert dict(docstrings.signature.__wrapped__(function)) == dict(expected)

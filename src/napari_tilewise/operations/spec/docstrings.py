@@ -58,7 +58,14 @@ UFUNC_OF_TWO = (
         }.items()
     ),
 )  # fmt: skip
-"""The parameters of a ufunc of two arrays, which NumPy before 2.4 does not tell."""
+"""The parameters of a ufunc of two arrays."""
+
+WHERE = (
+    Parameter("condition", Parameter.POSITIONAL_ONLY),
+    Parameter("x", Parameter.POSITIONAL_ONLY, default=None),
+    Parameter("y", Parameter.POSITIONAL_ONLY, default=None),
+)
+"""The parameters of `numpy.where`."""
 
 
 @cache
@@ -75,10 +82,17 @@ def signature(function: AnyFunction) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(function).parameters
     except ValueError:
-        ufunc = inspect.unwrap(function)
-        if not isinstance(ufunc, np.ufunc) or ufunc.nin != 2:
+        parameters = _untold(inspect.unwrap(function))
+        if parameters is None:
             raise
-        return {parameter.name: parameter for parameter in UFUNC_OF_TWO}
+        return {parameter.name: parameter for parameter in parameters}
+
+
+def _untold(function: AnyFunction) -> tuple[Parameter, ...] | None:
+    """Return the parameters of a function of NumPy's that NumPy before 2.4 does not tell."""
+    if isinstance(function, np.ufunc) and function.nin == 2:
+        return UFUNC_OF_TWO
+    return WHERE if function is inspect.unwrap(np.where) else None
 
 
 def title(name: str) -> str:
