@@ -8,6 +8,7 @@ import pytest
 from napari_tilewise.engine.source import ArraySource
 from napari_tilewise.engine.views.cropped import CroppedView
 from napari_tilewise.engine.views.plane_view import PlaneView
+from napari_tilewise.engine.views.strided import StridedView
 from napari_tilewise.engine.views.transposed import TransposedView
 
 PIXELS = np.arange(4 * 6 * 5).reshape(4, 6, 5)
@@ -50,3 +51,12 @@ def test_a_plane_is_a_source_of_the_pixels_at_its_positions() -> None:
     plane = PlaneView(ArraySource(PIXELS), (0, 2), (3, 1))
     assert (plane.shape, plane.dtype, plane.axes) == ((6,), PIXELS.dtype, [1])
     np.testing.assert_array_equal(plane.read((slice(2, 5),)), PIXELS[3, 2:5, 1])
+
+
+def test_a_strided_view_reads_every_nth_pixel() -> None:
+    view = StridedView(PIXELS, (1, 2, 3))
+    expected = PIXELS[:, ::2, ::3]
+    assert (view.shape, view.dtype) == (expected.shape, expected.dtype)
+    region = (slice(1, 3), slice(0, 2), slice(1, 2))
+    np.testing.assert_array_equal(view[region], expected[region])
+    np.testing.assert_array_equal(view.view(), expected)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise._napari.preview.scaling import scaled
-from napari_tilewise._napari.preview.source_level import EveryNth
 from napari_tilewise.axes import AxisSelection, parse
 from napari_tilewise.engine.apply import StackLayout
 from napari_tilewise.engine.lazy import as_source
+from napari_tilewise.engine.views.strided import StridedView
 from napari_tilewise.engine.views.window_source import WindowSource
 from napari_tilewise.operations.spec.operation import Kind
 from napari_tilewise.pipeline.apply_recipe import keys_of
@@ -119,7 +119,7 @@ class Binding:
         steps = self.along(array, self.level.steps)
         if steps is None or all(step == 1 for step in steps):
             return array
-        strided = EveryNth(array, steps)
+        strided = StridedView(array, steps)
         return strided.view() if isinstance(array, np.ndarray) else strided
 
     def along(self, array: Any, items: tuple[Any, ...]) -> tuple[Any, ...] | None:

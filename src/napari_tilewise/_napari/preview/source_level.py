@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.engine.views.strided import StridedView
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.grid import Region, extent
 
@@ -30,7 +31,7 @@ class Level:
     number: int = 0
     """The level of the pyramid."""
     steps: tuple[int, ...] = ()
-    """Every how manieth pixel of that level, along each axis."""
+    """The step between the pixels that are taken of that level, along each axis."""
 
     @property
     def is_full(self) -> bool:
@@ -89,7 +90,7 @@ def level_of(source: Snapshot, box: Box, most: int, *, alone: bool) -> Level:
     step = ceil((visible / most) ** (1 / max(1, sum(shown))))
     steps = tuple(step if is_shown else 1 for is_shown in shown)
     steps += (1,) * (len(source.shape) - len(steps))
-    strided = EveryNth(levels[number], steps)
+    strided = StridedView(levels[number], steps)
     array = strided.view() if in_memory else strided
     factors = tuple(f * s for f, s in zip(level.factors, steps, strict=True))
     return Level(array, factors, number, steps)
@@ -97,32 +98,3 @@ def level_of(source: Snapshot, box: Box, most: int, *, alone: bool) -> Level:
 
 def _factors(shape: Sequence[int], coarse: Sequence[int]) -> tuple[float, ...]:
     return tuple(1.0 if n == m else n / m for n, m in zip(shape, coarse, strict=True))
-
-
-class EveryNth:
-    """Every n-th pixel of an array, read when asked for.
-
-    Parameters
-    ----------
-    array
-        Anything with shape, dtype and slicing.
-    steps
-        Every how manieth pixel, along each axis.
-    """
-
-    def __init__(self, array: Any, steps: tuple[int, ...]) -> None:
-        self._array, self._steps = array, steps
-        self.dtype = np.dtype(array.dtype)
-        self.shape = tuple(-(-n // s) for n, s in zip(np.shape(array), steps, strict=True))
-        self.ndim = len(self.shape)
-
-    def view(self) -> Any:
-        """Return the pixels of an array in memory, without a copy."""
-        return self._array[tuple(slice(None, None, step) for step in self._steps)]
-
-    def __getitem__(self, region: Region) -> np.ndarray:
-        """Return a box."""
-        pairs = list(zip(region, self._steps, strict=True))
-        box = tuple(slice(s.start * n, (s.stop - 1) * n + 1) for s, n in pairs)
-        pixels = np.asarray(self._array[box])
-        return pixels[tuple(slice(None, None, step) for step in self._steps)]
