@@ -45,8 +45,10 @@ WORTHWHILE = 2**18
 """Pixels of an image below which nothing is measured."""
 CHEAP = 64 * 2**20
 """Bytes of a chunk above which nothing is read only to measure."""
-LONG = 0.15
-"""Seconds after which the tiles that a window consists of have shown enough."""
+SLOW_TILE = 0.01
+"""Seconds of one of these tiles that show that the window would take long."""
+LONG = 0.6
+"""Seconds after which what is computed has shown enough."""
 
 
 @dataclass(frozen=True)
@@ -127,29 +129,38 @@ def _seconds_per_pixel(
     stopwatch = _Stopwatch(cancel)
     session = Session(1, Control(progress=stopwatch, cancel=stopwatch.stop))
     window = bind_recipe(pipeline.recipe, _window(pipeline.order[0], images), session)
-    side = max(1, round(TILE ** (1 / max(1, window.last.call.ndim))))
-    tiles = (side,) * window.last.call.ndim
+    lengths = window.last.call.spatial_shape
+    side = max(1, round(TILE ** (1 / max(1, len(lengths)))))
     modules = -1
     while modules != len(sys.modules):  # modules are imported once
         modules = len(sys.modules)
-        stopwatch.start(LONG)
-        try:
-            _compute(window.with_layout(tiles).last, side, stopwatch)
-        except Cancelled:
-            if cancel is not None and cancel.is_set():
-                raise
-    lengths = window.last.call.spatial_shape
-    if stopwatch.stop.is_set():
-        repeated = prod(min(n, side + 2 * halo) / min(n, side) for n in lengths)
-        return stopwatch.seconds / float(repeated * prod(lengths))
-    stopwatch.start()
+        _compute_until_known(window, side, stopwatch, cancel)
+    if stopwatch.slow_tile is not None:
+        computed = prod(min(n, side + 2 * halo) for n in lengths)
+        return stopwatch.slow_tile / float(computed)
     started = time.thread_time()
-    pixels = _compute(window.with_layout(lengths).last, max(lengths), stopwatch)
+    pixels = _compute_until_known(window, max(lengths), stopwatch, cancel)
+    if pixels is None:
+        return stopwatch.seconds / float(prod(lengths))
     return (time.thread_time() - started) / pixels
 
 
+def _compute_until_known(
+    window: Pipeline, side: int, stopwatch: _Stopwatch, cancel: threading.Event | None
+) -> int | None:
+    """Compute a window anew in tiles of a side; return the pixels, or None if it was stopped."""
+    is_whole = side >= max(window.last.call.spatial_shape)
+    stopwatch.start(inf if is_whole else SLOW_TILE)
+    try:
+        return _compute(window.with_layout((side,) * window.last.call.ndim).last, side, stopwatch)
+    except Cancelled:
+        if cancel is not None and cancel.is_set():
+            raise
+        return None
+
+
 class _Stopwatch:
-    """Listens to passes: times their tiles, and stops them after some seconds.
+    """Listens to passes: times their tiles, and stops them where they take long.
 
     Parameters
     ----------
@@ -160,20 +171,25 @@ class _Stopwatch:
     def __init__(self, cancel: threading.Event | None) -> None:
         self.stop = threading.Event()
         """Stops the passes."""
+        self.slow_tile: float | None = None
+        """Seconds of a tile, if two in a row were slow: one may be slow by accident."""
         self._cancel = cancel
         self._passes: list[_TimedPass] = []
-        self._end = inf
+        self._end = self._slow = inf
+        self._last_tile = 0.0
 
     @property
     def seconds(self) -> float:
         """Seconds that all tiles of the passes take, where some of them are done."""
         return sum(part.seconds * part.tiles / part.done for part in self._passes if part.done)
 
-    def start(self, limit: float = inf) -> None:
-        """Start anew, to stop after so many seconds."""
+    def start(self, slow: float) -> None:
+        """Start anew, to stop after `LONG` seconds, or when tiles take so many."""
         self.stop.clear()
+        self.slow_tile = None
         self._passes.clear()
-        self._end = time.thread_time() + limit
+        self._end, self._slow = time.thread_time() + LONG, slow
+        self._last_tile = 0.0
 
     def begin(self, tiles: int) -> None:
         """Begin a pass of so many tiles."""
@@ -183,8 +199,14 @@ class _Stopwatch:
         """Note a tile of the pass that began last."""
         now, current = time.thread_time(), self._passes[-1]
         current.done += 1
-        current.seconds = now - current.started
-        if now > self._end or (self._cancel is not None and self._cancel.is_set()):
+        seconds = now - current.started - current.seconds
+        current.seconds += seconds
+        both = min(seconds, self._last_tile)
+        self._last_tile = seconds
+        if both > self._slow:
+            self.slow_tile = both
+        is_over = self.slow_tile is not None or now > self._end
+        if is_over or (self._cancel is not None and self._cancel.is_set()):
             self.stop.set()
 
     def __call__(self, event: Event) -> None:
