@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from napari_tilewise.errors import InvalidParameterType, option
+from napari_tilewise.errors import InvalidParameterType
 from napari_tilewise.progress.displays import StderrMessages
 from napari_tilewise.progress.run_progress import run_progress
 
@@ -34,7 +34,7 @@ def listening(
             yield listener  # type: ignore[misc]
     elif progress and not callable(progress):
         raise InvalidParameterType(
-            f"{option('progress', progress)}: expected a function of an event, or True."
+            f"progress={progress!r}: expected a function of an event, or True."
         )
     else:
         yield progress or None

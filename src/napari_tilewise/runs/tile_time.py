@@ -59,6 +59,8 @@ class TilePace:
     """Seconds per pixel in one thread."""
     halo: int
     """Pixels on every side of a tile that are computed beside it."""
+    shape: tuple[int, ...]
+    """Lengths of the image, beyond which nothing is computed."""
 
     def of_tile(self, tile: Sequence[int]) -> float:
         """Return the seconds that a tile takes.
@@ -68,7 +70,8 @@ class TilePace:
         tile
             Its lengths in pixels.
         """
-        return self.seconds * prod(length + 2 * self.halo for length in tile)
+        lengths = zip(tile, self.shape, strict=True)
+        return self.seconds * prod(min(t + 2 * self.halo, max(t, n)) for t, n in lengths)
 
     def limit(self, shape: Sequence[int], planes: int, workers: int) -> float:
         """Return the seconds that a tile should take at most.
@@ -114,7 +117,7 @@ def measure_pace(
         raise
     except (TilewiseError, OSError):
         return None  # the run itself says what is wrong, if the image is not just too small
-    return TilePace(seconds, halo)
+    return TilePace(seconds, halo, tuple(pipeline.last.call.spatial_shape))
 
 
 def _seconds_per_pixel(

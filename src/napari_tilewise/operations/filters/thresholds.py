@@ -322,7 +322,7 @@ OPERATIONS = (
         },
         limits=Limits(dtypes="uif"),
         plan_of=li_plan,
-        adapter=Adapter(kernels=(BINNING, COUNTING)),
+        adapter=Adapter(kernels=(COUNTING,)),
         cost=Cost(largest_region=largest_cut, memory=5.0),
         step=MASK_ABOVE,
         note=ROUNDING + " A function as initial_guess receives all pixels of the image at once.",

@@ -60,12 +60,10 @@ UFUNC_OF_TWO = (
 )  # fmt: skip
 """The parameters of a ufunc of two arrays."""
 
-WHERE = (
-    Parameter("condition", Parameter.POSITIONAL_ONLY),
-    Parameter("x", Parameter.POSITIONAL_ONLY, default=None),
-    Parameter("y", Parameter.POSITIONAL_ONLY, default=None),
-)
-"""The parameters of `numpy.where`."""
+WRITTEN_HERE = {
+    np.where: tuple(Parameter(n, Parameter.POSITIONAL_ONLY) for n in ("condition", "x", "y"))
+}
+"""The parameters of functions of which an operation is one of several forms."""
 
 
 @cache
@@ -79,6 +77,9 @@ def resolve(name: str) -> AnyFunction:
 @cache
 def signature(function: AnyFunction) -> Mapping[str, inspect.Parameter]:
     """Return the function's parameters by name."""
+    written = WRITTEN_HERE.get(inspect.unwrap(function, stop=WRITTEN_HERE.__contains__))
+    if written is not None:
+        return {parameter.name: parameter for parameter in written}
     try:
         return inspect.signature(function).parameters
     except ValueError:
@@ -90,9 +91,8 @@ def signature(function: AnyFunction) -> Mapping[str, inspect.Parameter]:
 
 def _untold(function: AnyFunction) -> tuple[Parameter, ...] | None:
     """Return the parameters of a function of NumPy's that NumPy before 2.4 does not tell."""
-    if isinstance(function, np.ufunc) and function.nin == 2:
-        return UFUNC_OF_TWO
-    return WHERE if function is inspect.unwrap(np.where) else None
+    is_of_two = isinstance(function, np.ufunc) and function.nin == 2
+    return UFUNC_OF_TWO if is_of_two else None
 
 
 def title(name: str) -> str:
