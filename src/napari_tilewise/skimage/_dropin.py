@@ -244,11 +244,12 @@ class _Route:
 
     def _deviates(self, image: Any, bound: inspect.BoundArguments) -> bool:
         """Return whether the library's own answer to a call is not a function of its input."""
-        if type(image) not in (np.ndarray, np.memmap):
+        deviations = self.operation.accuracy.deviations
+        if not deviations or type(image) not in (np.ndarray, np.memmap):
             return False
         defaults = {name: self._default(name) for name in self.operation.specs}
         params = defaults | dict(bound.arguments)
-        return any(item.applies(image, params) for item in self.operation.accuracy.deviations)
+        return any(item.applies(image, params) for item in deviations)
 
     def _uses_engine(self, image: Any) -> bool:
         """Return whether a NumPy array goes to the engine."""
