@@ -114,7 +114,8 @@ def _sweep_reconstruction(
 
 def _float_type(call: Call, dtype: Any) -> DTypeLike:
     """Return scikit-image's float dtype: single for half and single precision, otherwise double."""
-    return np.float32 if np.dtype(dtype) in (np.float16, np.float32) else np.float64
+    native = np.dtype(dtype).newbyteorder("=")
+    return np.float32 if native in (np.float16, np.float32) else np.float64
 
 
 # -- reconstruction --------------------------------------------------------------------------------
