@@ -170,7 +170,7 @@ def stored_bytes(job: Job) -> int:
     job
         A recipe on a layer.
     """
-    if not (job.output.is_image and streams(job)):
+    if not (streams(job) and job.output.is_image):  # what stays in memory is not bound for it
         return 0
     size = 8 if job.output is Output.IMAGE else 4
     return prod(job.source.shape) * size

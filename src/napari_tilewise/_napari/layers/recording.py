@@ -99,7 +99,9 @@ def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
     }
     builder = _RecipeBuilder(layer, layer_record.of(layer) if as_result else None)
     recipe = builder.extend(step, request.images)
-    located = replace(step, parameters=positions.with_positions(op, step.parameters))
+    located = step
+    if positions.requested(op, step.parameters):  # other steps are bound once
+        located = replace(step, parameters=positions.with_positions(op, step.parameters))
     return AppliedStep(
         source,
         Recipe([located], inputs),

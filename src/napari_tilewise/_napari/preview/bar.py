@@ -12,6 +12,10 @@ STEPS = 1000
 """Positions of the split line."""
 
 
+LINE = 16
+"""Height of the controls in pixels: two panels must fit a low window."""
+
+
 class PreviewBar(QWidget):
     """Controls of a preview."""
 
@@ -32,10 +36,12 @@ class PreviewBar(QWidget):
         self.note = text_label(faint=True)
         row = QHBoxLayout()
         for widget in (self.on, self.before, self.splits):
+            widget.setFixedHeight(LINE)
             row.addWidget(widget)
         row.addWidget(self.split, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
         layout.addLayout(row)
         layout.addWidget(self.note)
         self.splits.toggled.connect(lambda *_: self.enable())
