@@ -98,5 +98,7 @@ class _Ids:
 
 
 def _is_flagged(block: Array) -> bool:
+    if block.dtype.kind not in "biu":  # labels that an operation returns as floats
+        return False
     is_signed = block.dtype.kind == "i"
     return int(block.max()) < FLAGS and not (is_signed and int(block.min()) < 0)
