@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 import warnings
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from _cases import Case, planes, volumes
+from _side import Side
 from _where import floor, shares
 
 if TYPE_CHECKING:
@@ -89,51 +89,14 @@ def serve(options: argparse.Namespace) -> None:
                 print(seconds(calls[line]), flush=True)
 
 
-class Build:
-    """A process that holds the basket, of one build of the package.
+def _build(source: Path, options: argparse.Namespace, kernels: str = "") -> Side:
+    """Return a process that holds the basket, of the build in a folder.
 
-    Parameters
-    ----------
-    source
-        The folder that holds the package.
-    options
-        Of the command line: which images.
-    kernels
-        ``TILEWISE_KERNELS`` there.
+    `kernels` is its ``TILEWISE_KERNELS``.
     """
-
-    def __init__(self, source: Path, options: argparse.Namespace, kernels: str = "") -> None:
-        environment = {**os.environ, "TILEWISE_KERNELS": kernels, "PYTHONPATH": str(source)}
-        images = [f"--{name}={getattr(options, name)}" for name in ("size", "volumes")]
-        command = [sys.executable, __file__, "--serve", *images]
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            command, env=environment, stdin=pipe, stdout=pipe, text=True
-        )
-
-    def ask(self, line: str) -> float:
-        """Return the seconds of one call of the present case."""
-        return float(self.answer(line))
-
-    def answer(self, line: str) -> str:
-        """Return the answer to a line."""
-        self.tell(line)
-        assert self._process.stdout is not None
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise SystemExit(1)
-        return answer.strip()
-
-    def tell(self, line: str) -> None:
-        """Send a line that has no answer."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{line}\n")
-        self._process.stdin.flush()
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.communicate()
+    images = [f"--{name}={getattr(options, name)}" for name in ("size", "volumes")]
+    command = [sys.executable, __file__, "--serve", *images]
+    return Side(command, {"TILEWISE_KERNELS": kernels, "PYTHONPATH": str(source)})
 
 
 # -- the measurement -------------------------------------------------------------------------------
@@ -159,7 +122,7 @@ class Row(NamedTuple):
         return self.scikit_image / self.tilewise
 
 
-def measure(build: Build, earlier: Build | None, options: argparse.Namespace) -> Iterator[Row]:
+def measure(build: Side, earlier: Side | None, options: argparse.Namespace) -> Iterator[Row]:
     """Yield the rows; the builds take turns."""
     for case in cases(options):
         if options.only in f"{case.name} {case.label}":
@@ -169,16 +132,16 @@ def measure(build: Build, earlier: Build | None, options: argparse.Namespace) ->
             process.tell("next")
 
 
-def _row(case: Case, build: Build, earlier: Build | None, rounds: int) -> Row:
+def _row(case: Case, build: Side, earlier: Side | None, rounds: int) -> Row:
     best = [float("inf")] * 3
     for _ in range(rounds):
-        best[0] = min(best[0], build.ask("scikit-image"))
-        best[1] = min(best[1], build.ask("tilewise"))
+        best[0] = min(best[0], build.seconds("scikit-image"))
+        best[1] = min(best[1], build.seconds("tilewise"))
         if earlier is not None:
-            best[2] = min(best[2], earlier.ask("tilewise"))
+            best[2] = min(best[2], earlier.seconds("tilewise"))
     before = None if earlier is None else best[2]
-    seconds = best[0], before, best[1], build.ask("floor")
-    return Row(case.name, case.label, case.image.shape, *seconds, build.answer("where"))
+    seconds = best[0], before, best[1], build.seconds("floor")
+    return Row(case.name, case.label, case.image.shape, *seconds, build.ask("where"))
 
 
 def mean(ratios: Sequence[float]) -> float:
@@ -272,8 +235,8 @@ def main() -> int:
         serve(options)
         return 0
     rows = []
-    with closing(Build(REPOSITORY / "src", options, options.kernels)) as build:
-        earlier = None if options.earlier is None else Build(options.earlier / "src", options)
+    with closing(_build(REPOSITORY / "src", options, options.kernels)) as build:
+        earlier = None if options.earlier is None else _build(options.earlier / "src", options)
         for row in measure(build, earlier, options):
             rows.append(row)
             before = "" if row.earlier is None else f"{row.earlier / row.tilewise:8.2f}"

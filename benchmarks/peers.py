@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
-import subprocess
 import sys
 import time
 from contextlib import closing
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from _cases import photograph
+from _side import Side
 from scipy import ndimage as ndi
 from skimage import morphology
 
@@ -195,43 +194,10 @@ def _seconds(case: Comparison, name: str, clock: Callable[[], float]) -> float:
     return clock() - begin
 
 
-class Side:
-    """A process that holds the images.
-
-    Parameters
-    ----------
-    python
-        Its interpreter.
-    options
-        Of the command line.
-    source
-        Where our package is, on our own side.
-    """
-
-    def __init__(self, python: str, options: argparse.Namespace, source: str = "") -> None:
-        command = [python, __file__, "--serve", "--size", str(options.size)]
-        command += ["--processor"] * options.processor
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            command, env={**os.environ, "PYTHONPATH": source}, stdin=pipe, stdout=pipe, text=True
-        )
-
-    def ask(self, line: str) -> float:
-        """Return the seconds of one call of the present comparison, NaN where there is none."""
-        self.tell(line)
-        assert self._process.stdout is not None
-        return float(self._process.stdout.readline())
-
-    def tell(self, line: str) -> None:
-        """Send a line that has no answer."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{line}\n")
-        self._process.stdin.flush()
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.communicate()
+def _side(python: str, options: argparse.Namespace, source: str = "") -> Side:
+    """Return a process that holds the images, with our package on our own side."""
+    command = [python, __file__, "--serve", "--size", str(options.size)]
+    return Side(command + ["--processor"] * options.processor, {"PYTHONPATH": source})
 
 
 def _best(case: Comparison, ours: Side, theirs: Side, rounds: int) -> dict[str, float]:
@@ -240,7 +206,7 @@ def _best(case: Comparison, ours: Side, theirs: Side, rounds: int) -> dict[str, 
     best = dict.fromkeys(names, float("inf"))
     for _ in range(rounds):
         for name in names:
-            best[name] = np.fmin(best[name], (ours if name == "tilewise" else theirs).ask(name))
+            best[name] = np.fmin(best[name], (ours if name == "tilewise" else theirs).seconds(name))
     return best
 
 
@@ -258,8 +224,8 @@ def main() -> int:
         serve(options)
         return 0
     print(f"{'operation':36s}{'image':16s}{'ms':>8s}" + "".join(f"{name:>12s}" for name in MODULES))
-    ours = Side(sys.executable, options, str(REPOSITORY / "src"))
-    with closing(ours), closing(Side(options.python, options)) as theirs:
+    ours = _side(sys.executable, options, str(REPOSITORY / "src"))
+    with closing(ours), closing(_side(options.python, options)) as theirs:
         for case in comparisons(options.size):
             if options.only in f"{case.name} {case.label}":
                 best = _best(case, ours, theirs, options.rounds)

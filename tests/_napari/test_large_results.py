@@ -12,7 +12,7 @@ from napari_tilewise.runs import traffic
 
 @pytest.fixture
 def pyramid(viewer, monkeypatch):
-    monkeypatch.setattr(operations_panel, "ASKED", 0)
+    monkeypatch.setattr(operations_panel, "LARGE_RESULT", 0)
     monkeypatch.setattr("napari_tilewise._napari.jobs.compute.LARGE", 1)
     image = np.arange(60_000, dtype=np.uint16).reshape(200, 300)
     return viewer.add_image([image, image[::2, ::2]], multiscale=True, name="slide")
@@ -43,7 +43,7 @@ def test_what_does_not_fit_is_refused(viewer, pyramid, panel, qtbot, monkeypatch
 
 
 def test_a_run_that_was_not_asked_for_is_refused_too(viewer, pyramid, panel, qtbot, monkeypatch):
-    monkeypatch.setattr(operations_panel, "ASKED", 2**40)
+    monkeypatch.setattr(operations_panel, "LARGE_RESULT", 2**40)
     monkeypatch.setattr(traffic, "free_bytes", lambda path: 1000)
     panel.choose("filters.gaussian")
     panel.run()

@@ -130,7 +130,7 @@ def test_zoomed_out_it_is_an_overview(viewer, source, panel, shown, monkeypatch,
 
 def test_a_key_and_a_button_show_the_image_before(viewer, source, panel, shown):
     layer = shown("filters.gaussian", sigma=4)
-    held = panel.preview._held._held(viewer)
+    held = panel.preview._held._while_pressed(viewer)
     next(held)
     assert not layer.visible
     next(held, None)

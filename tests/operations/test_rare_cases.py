@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from skimage import feature, filters, measure, morphology
+from skimage import feature, filters, measure, morphology, restoration
 from skimage.filters import correlate_sparse
 
 import napari_tilewise as tw
@@ -334,3 +334,41 @@ def test_infinity_is_computed_or_refused_in_a_sentence(name: str, parameter: str
     with warnings.catch_warnings(), suppress(tw.TilewiseError):
         warnings.simplefilter("ignore")  # scikit-image's own on infinite numbers
         tw.apply(name, image, **{parameter: np.inf})
+
+
+# -- phases ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_phase_that_is_no_number_is_refused(bad: float) -> None:
+    """Refused before scikit-image is called."""
+    image = NOISE.copy()
+    image[2, 3] = bad
+    with pytest.raises(tw.TilewiseError, match=r"unwrap_phase: the image holds NaN or infinite"):
+        tw.apply("restoration.unwrap_phase", image)
+
+
+@pytest.mark.parametrize(
+    ("shape", "wrap_around", "refused"),
+    [
+        ((1, 21), True, True),
+        ((1, 21), (False, True), False),
+        ((21, 1), (False, True), True),
+        ((4, 5, 1), (True, False, True), True),
+        ((2, 5), True, False),
+    ],
+)
+def test_no_phase_is_wrapped_around_one_pixel(
+    shape: tuple[int, ...], wrap_around: Any, refused: bool
+) -> None:
+    """scikit-image reads beyond the image there: its answers differ from call to call."""
+    image = RNG.random(shape)
+    if refused:
+        with pytest.raises(tw.TilewiseError, match="False along an axis of one pixel"):
+            tw.apply("restoration.unwrap_phase", image, wrap_around=wrap_around)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-image's own on axes of one pixel
+        expected = restoration.unwrap_phase(image, wrap_around)
+        found = tw.apply("restoration.unwrap_phase", image, wrap_around=wrap_around)
+    np.testing.assert_array_equal(found, expected)

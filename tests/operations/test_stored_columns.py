@@ -21,12 +21,12 @@ from napari_tilewise.errors import Cancelled
 from napari_tilewise.operations.measure import region_sums, regionprops
 from napari_tilewise.operations.measure.region_sums import ObjectParts
 from napari_tilewise.operations.shared import stored_columns
-from napari_tilewise.operations.shared.stored_columns import ColumnWriter, Shelf, StoredColumn
+from napari_tilewise.operations.shared.stored_columns import ColumnStore, ColumnWriter, StoredColumn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROOM = 2**14
+LIMIT = 2**14
 """Bytes for tables: less than the objects of `labels` take."""
 PROPERTIES = ("label", "bbox", "area", "centroid", "extent", "intensity_mean", "intensity_max")
 COMPUTED = ("perimeter", "moments_hu", "eccentricity")
@@ -75,9 +75,9 @@ def intensity() -> np.ndarray:
     return np.random.default_rng(6).integers(0, 60000, (240, 240)).astype("u2")
 
 
-def table_of(labels: np.ndarray, intensity: np.ndarray, names: tuple[str, ...], room: int) -> Any:
+def table_of(labels: np.ndarray, intensity: np.ndarray, names: tuple[str, ...], limit: int) -> Any:
     params = {"intensity_image": intensity, "properties": names}
-    session = Session(2, tables=room)
+    session = Session(2, tables=limit)
     op = tw.OPERATIONS["measure.regionprops_table"]
     return build(op, labels, params, session, StackLayout(tiles=24)).stored_value()
 
@@ -100,9 +100,9 @@ def test_a_table_that_outgrows_its_share_is_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(regionprops, "OBJECTS", 300)
-    room = 2**17 if len(names) > len(PROPERTIES) else ROOM
-    table = table_of(labels, intensity, names, room)
-    assert max(held) < room
+    limit = 2**17 if len(names) > len(PROPERTIES) else LIMIT
+    table = table_of(labels, intensity, names, limit)
+    assert max(held) < limit
     assert all(isinstance(column, StoredColumn) for column in table.values())
     expect(table, labels, intensity, names)
     del table
@@ -122,7 +122,9 @@ def test_a_run_writes_and_resumes_what_it_stored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pass_results, "INTERVAL", 0.0)
-    monkeypatch.setattr(pass_runner, "Shelf", lambda room, folder: Shelf(ROOM, folder))
+    monkeypatch.setattr(
+        pass_runner, "ColumnStore", lambda limit, folder: ColumnStore(LIMIT, folder)
+    )
     monkeypatch.setattr("napari_tilewise.runs.planner.LONGEST_TILE", {2: 24})
     monkeypatch.setattr("napari_tilewise.runs.planner.SHORTEST_TILE", {2: 24})
     zarr.create_array(tmp_path / "labels.zarr", data=labels, chunks=(24, 24))
@@ -144,7 +146,7 @@ def test_a_run_writes_and_resumes_what_it_stored(
     tiles.clear()
     cancel.clear()
     run(progress=lambda event: listen(event) or cancel.clear())
-    assert max(held) < ROOM
+    assert max(held) < LIMIT
     assert tiles[0] > done > 0
     expected = measure.regionprops_table(labels, properties=PROPERTIES[:5])
     rows = np.genfromtxt(tmp_path / "table.csv", delimiter=",", names=True, deletechars="")
@@ -156,8 +158,8 @@ def test_a_run_writes_and_resumes_what_it_stored(
 
 def test_columns_outlast_pickling(folder: Path, tmp_path: Path) -> None:
     rows = np.arange(300.0).reshape(100, 3)
-    for shelf in (Shelf(0), Shelf(0, tmp_path / "lasting")):
-        writer = ColumnWriter(shelf)
+    for store in (ColumnStore(0), ColumnStore(0, tmp_path / "lasting")):
+        writer = ColumnWriter(store)
         for start in range(0, 100, 30):
             writer.append({"rows": rows[start : start + 30], "number": np.arange(100)[start:][:30]})
         columns = writer.columns()
@@ -165,10 +167,10 @@ def test_columns_outlast_pickling(folder: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(columns["rows"][95:200], rows[95:])
         np.testing.assert_array_equal(columns["rows"][rows[:, 0] > 200], rows[rows[:, 0] > 200])
         packed = pickle.dumps(columns)
-        assert (len(packed) < 2000) == shelf.is_lasting
+        assert (len(packed) < 2000) == store.is_lasting
         copy = pickle.loads(packed)
         np.testing.assert_array_equal(np.asarray(copy["rows"]), rows)
-        if shelf.is_lasting:
+        if store.is_lasting:
             columns["number"].path.write_bytes(b"short")
             with pytest.raises(pickle.UnpicklingError):
                 pickle.loads(packed)

@@ -14,6 +14,7 @@ import numpy as np
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationExists, InvalidParameter, MissingExtra, option
 from napari_tilewise.io.csv_cells import from_cell, to_cell
+from napari_tilewise.io.tables.data_frame import to_data_frame
 from napari_tilewise.io.writers.staging import local_path
 
 if TYPE_CHECKING:
@@ -107,11 +108,7 @@ class Table:
         MissingExtra
             When pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingExtra("A DataFrame needs pandas: pip install pandas.") from error
-        return pandas.DataFrame(list(self), columns=list(self.columns))
+        return to_data_frame(list(self), list(self.columns))
 
     def _kinds(self) -> dict[str, set[type]]:
         """Return the types of the values in each column."""

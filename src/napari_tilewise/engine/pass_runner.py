@@ -22,7 +22,7 @@ from napari_tilewise.engine.system.total_limits import UNNOTICED, TotalLimit
 from napari_tilewise.engine.tile_tasks import ReduceTask, task_size
 from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
 from napari_tilewise.grid import LazySequence, size
-from napari_tilewise.operations.shared.stored_columns import Shelf, place_of
+from napari_tilewise.operations.shared.stored_columns import ColumnStore, root_of
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import Final, Kind, Reduce, Sweep, normal_halo
 from napari_tilewise.sizes import format_size
@@ -382,7 +382,7 @@ class PassRunner:
             )
         if reduction.finish is None:
             return total
-        with writing(place_of(_folder_of(partial_result)), TEMPORARY):
+        with writing(root_of(_folder_of(partial_result)), TEMPORARY):
             return reduction.finish(total)
 
     def _session_over(self, items: Sequence[Position], workers: WorkerPool | None) -> Session:
@@ -478,7 +478,7 @@ class PassRunner:
 
         Each part that is merged is the contribution of `per_part` tiles.
         """
-        shelf = cache(partial(self._shelf, partial_result))  # asks for the memory available
+        store = cache(partial(self._column_store, partial_result))  # asks for the memory available
 
         def sample(numbers: list[int]) -> int:
             parts = [contribution(items[number]) for number in numbers]
@@ -493,7 +493,7 @@ class PassRunner:
             total = reduction.merge(total, part)
             count = next(merged)
             if hasattr(total, "spill"):
-                self._store_large_total(total, shelf())
+                self._store_large_total(total, store())
             else:
                 limit.check(total, count)
             return total
@@ -507,19 +507,19 @@ class PassRunner:
         sufficient = partial(session.sufficient, beside_tiles=True)
         return TotalLimit(title, session.tables, sufficient, count, sample)
 
-    def _shelf(self, partial_result: PartialResult | None) -> Shelf:
+    def _column_store(self, partial_result: PartialResult | None) -> ColumnStore:
         """Return where rows of a total go that outgrow their share of memory."""
-        room = self.plane.session.tables or available_memory()
-        return Shelf(room, _folder_of(partial_result))
+        limit = self.plane.session.tables or available_memory()
+        return ColumnStore(limit, _folder_of(partial_result))
 
-    def _store_large_total(self, total: Any, shelf: Shelf) -> None:
+    def _store_large_total(self, total: Any, store: ColumnStore) -> None:
         """Have a total store its rows before it takes more than half of its share.
 
         The other half is for making use of them.
         """
-        total.shelf = shelf
-        if total.nbytes > max(UNNOTICED, shelf.room // 2):
-            with writing(shelf.place, TEMPORARY):
+        total.store = store
+        if total.nbytes > max(UNNOTICED, store.limit // 2):
+            with writing(store.root, TEMPORARY):
                 total.spill()
 
 

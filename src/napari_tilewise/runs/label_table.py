@@ -14,7 +14,6 @@ import zarr
 from napari_tilewise.errors import (
     InvalidImage,
     InvalidParameter,
-    MissingExtra,
     SourceChanged,
     SourceNotFound,
     TilewiseError,
@@ -25,6 +24,7 @@ from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.readers.zarr_arrays import is_zarr, ome_metadata, open_node
 from napari_tilewise.io.tables.anndata_groups import LABEL, TABLES, read_table, write_table
+from napari_tilewise.io.tables.data_frame import to_data_frame
 from napari_tilewise.provenance.fingerprint import fingerprint
 from napari_tilewise.recipe import Recipe
 from napari_tilewise.recipe.step import Step
@@ -88,11 +88,7 @@ class LabelTable(Mapping[str, "Array"]):
         MissingExtra
             When pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingExtra("A DataFrame needs pandas: pip install pandas.") from error
-        frame = pandas.DataFrame(dict(self.columns))
+        frame = to_data_frame(dict(self.columns))
         frame.attrs["units"] = dict(self.units)
         return frame
 

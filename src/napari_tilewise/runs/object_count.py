@@ -42,14 +42,16 @@ def _rows(value: Value) -> int:
     return len(value)
 
 
-def count_labels(labels: ArrayLike) -> int:
+def count_labels(labels: ArrayLike) -> int | None:
     """Return the number of ids in an image of labels, reading a block at a time.
 
     Parameters
     ----------
     labels
-        Integers; 0 is the background.
+        Integers; 0 is the background. An image of another type holds no ids: None is returned.
     """
+    if labels.dtype.kind not in "iu":
+        return None
     shape = tuple(labels.shape)
     if not shape:
         return 0
@@ -98,7 +100,5 @@ class _Ids:
 
 
 def _is_flagged(block: Array) -> bool:
-    if block.dtype.kind not in "biu":  # labels that an operation returns as floats
-        return False
     is_signed = block.dtype.kind == "i"
     return int(block.max()) < FLAGS and not (is_signed and int(block.min()) < 0)

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.operations.spec.operation import Operation
 
-ASKED = 2**31
+LARGE_RESULT = 2**31
 """Bytes of a stored result from which the plan is shown, and the user asked."""
 NO_IMAGE = "Open an image to begin."
 
@@ -223,7 +223,7 @@ class OperationsPanel(Panel):
         except TilewiseError as error:
             self.complain(str(error))
             return
-        if stored_bytes(job) > ASKED:
+        if stored_bytes(job) > LARGE_RESULT:
             self.plan = PlanDialog(self, job, layer_pyramids.new_store(), must_fit=True)
             self.plan.accepted.connect(lambda: self._start(job))
             self.plan.open()

@@ -45,13 +45,13 @@ class HeldKey:
 
     def bind(self) -> None:
         """Take the key."""
-        self._viewer.bind_key(KEY, self._held, overwrite=True)
+        self._viewer.bind_key(KEY, self._while_pressed, overwrite=True)
 
     def release(self) -> None:
         """Give the key back."""
         self._viewer.bind_key(KEY, None, overwrite=True)
 
-    def _held(self, viewer: Any) -> Iterator[None]:
+    def _while_pressed(self, viewer: Any) -> Iterator[None]:
         """Show the image before, until the key is released."""
         self._hide(True)
         yield

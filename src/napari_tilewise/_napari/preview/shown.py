@@ -105,13 +105,13 @@ class ShownPreview:
         buffer = self._buffer
         if buffer is not None and buffer.shape == result.pixels.shape:
             buffer[...] = result.pixels
-            is_moved = _place(layer, job, result)
+            is_moved = _move(layer, job, result)
             if not is_moved:
                 layer.refresh(thumbnail=False, extent=False, highlight=False)
         else:
             self._buffer = result.pixels
             layer.data = result.pixels
-            _place(layer, job, result)
+            _move(layer, job, result)
         if result.shown is Shown.IMAGE and result.values is not None:
             shown = tuple(layer.contrast_limits)
             if not result_layers.is_visible(shown, result.values):
@@ -124,7 +124,7 @@ def _placement(job: Job, result: PreviewResult) -> dict[str, Any]:
     return job.source.placement.sampled(result.samplings).arguments()
 
 
-def _place(layer: Layer, job: Job, result: PreviewResult) -> bool:
+def _move(layer: Layer, job: Job, result: PreviewResult) -> bool:
     """Move a layer to where the pixels lie; return whether it was moved."""
     values, is_moved = _placement(job, result), False
     for name in ("scale", "translate"):

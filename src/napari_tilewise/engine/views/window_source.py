@@ -47,7 +47,7 @@ class WindowSource:
             By how many pixels it is grown along each axis longer than one, unless it is held
             already: the view moves, and neighbourhoods grow.
         """
-        if self._held(region) is not None:
+        if self._in_memory(region) is not None:
             return
         spans = [(margin, margin) if span.stop - span.start > 1 else (0, 0) for span in region]
         box = clip(grow(region, tuple(spans)), self.shape)
@@ -57,10 +57,10 @@ class WindowSource:
 
     def read(self, region: Region) -> np.ndarray:
         """Return a box."""
-        pixels = self._held(region)
+        pixels = self._in_memory(region)
         return self.inner.read(region) if pixels is None else pixels
 
-    def _held(self, region: Region) -> np.ndarray | None:
+    def _in_memory(self, region: Region) -> np.ndarray | None:
         with self._lock:
             for box, pixels in self._boxes:
                 if intersect(region, box) == region:
@@ -78,4 +78,4 @@ class WindowSource:
 
     def fetch(self, region: Region) -> bool:
         """Begin to read a box, unless it is in memory."""
-        return self._held(region) is not None or self.inner.fetch(region)
+        return self._in_memory(region) is not None or self.inner.fetch(region)

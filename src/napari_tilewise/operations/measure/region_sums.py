@@ -18,8 +18,8 @@ from scipy import ndimage as ndi
 from napari_tilewise.operations.shared.collected import Collected
 from napari_tilewise.operations.shared.stored_columns import (
     GROUP,
+    ColumnStore,
     ColumnWriter,
-    Shelf,
     remove,
     row_groups,
 )
@@ -46,7 +46,7 @@ class RegionSums:
     """Sums of the pixels' coordinates, shape (n, axis)."""
     intensities: Any = None
     """Sum, smallest and largest of each object's pixels, shape (n, 3); None: not summed."""
-    shelf: Shelf | None = None
+    store: ColumnStore | None = None
     """Where a table goes that outgrows its share of memory."""
 
     def groups(self) -> Iterator[RegionSums]:
@@ -128,7 +128,7 @@ def reduce_region_sums(intensity: bool = False) -> Reduce:
 class ObjectParts(Collected):
     """The sums of parts of objects, of which those that outgrow memory are joined and stored."""
 
-    shelf: Shelf | None = None
+    store: ColumnStore | None = None
     """Where they go."""
 
     def __init__(self, *arrays: np.ndarray) -> None:
@@ -138,7 +138,7 @@ class ObjectParts(Collected):
 
     def spill(self) -> None:
         """Store what is in memory."""
-        writer = ColumnWriter(self.shelf)
+        writer = ColumnWriter(self.store)
         columns = _joined(self.joined())
         for rows in row_groups(len(columns[0])):
             writer.append({str(n): column[rows] for n, column in enumerate(columns)})
@@ -233,29 +233,29 @@ def _sums(
 def _whole_sums(parts: ObjectParts) -> RegionSums:
     """Return the sums of whole objects from those of their parts."""
     if not parts.runs:
-        return _region_sums(_joined(parts.joined()), parts.shelf)
+        return _region_sums(_joined(parts.joined()), parts.store)
     parts.spill()
-    writer = ColumnWriter(parts.shelf)
+    writer = ColumnWriter(parts.store)
     for part in _label_ranges(parts.runs, rows=_rows_in_memory(parts)):
         columns = _joined([np.concatenate(column) for column in zip(*part, strict=True)])
         for rows in row_groups(len(columns[0])):
             writer.append({str(n): column[rows] for n, column in enumerate(columns)})
-    sums = _region_sums(list(writer.columns().values()), parts.shelf)
+    sums = _region_sums(list(writer.columns().values()), parts.store)
     for run in parts.runs:
         remove(run)
     return sums
 
 
-def _region_sums(columns: Sequence[Any], shelf: Shelf | None) -> RegionSums:
+def _region_sums(columns: Sequence[Any], store: ColumnStore | None) -> RegionSums:
     labels, boxes, areas, coordinates, *rest = columns
-    return RegionSums(labels, boxes, areas, coordinates, rest[0] if rest else None, shelf)
+    return RegionSums(labels, boxes, areas, coordinates, rest[0] if rest else None, store)
 
 
 def _rows_in_memory(parts: ObjectParts) -> int:
     """Return how many rows can be joined at a time."""
-    room = 0 if parts.shelf is None else parts.shelf.room
+    limit = 0 if parts.store is None else parts.store.limit
     row: int = sum(column.dtype.itemsize * prod(column.shape[1:]) for column in parts.runs[0])
-    return max(GROUP, room // (2 * (row + JOINING)))
+    return max(GROUP, limit // (2 * (row + JOINING)))
 
 
 def _label_ranges(runs: Sequence[Sequence[Any]], rows: int) -> Iterator[list[list[np.ndarray]]]:

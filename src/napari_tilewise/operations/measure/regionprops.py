@@ -266,11 +266,11 @@ class _TableWriter:
     """
 
     def __init__(self, sums: RegionSums, columns: int) -> None:
-        shelf = sums.shelf
-        if shelf is not None:
-            is_large = len(sums.labels) * columns * VALUE > shelf.room // 2
-            shelf = shelf.temporary() if is_large else None
-        self._writer = ColumnWriter(shelf)
+        store = sums.store
+        if store is not None:
+            is_large = len(sums.labels) * columns * VALUE > store.limit // 2
+            store = store.temporary() if is_large else None
+        self._writer = ColumnWriter(store)
         self._properties: dict[str, tuple[str, str]] = {}
 
     def append(self, tables: Columns) -> None:

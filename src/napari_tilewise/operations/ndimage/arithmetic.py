@@ -84,10 +84,12 @@ def _operation(ufunc: np.ufunc) -> Operation:
 def _with_names(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return NumPy's `where` with names for its arguments, of which it has none."""
 
-    @functools.wraps(function)
+    @functools.wraps(function, updated=())
     def where(condition: Any, x: Any, y: Any) -> Any:
         return function(condition, x, y)
 
+    # NumPy 2.4 tells a signature in which x and y may be left out
+    del where.__wrapped__
     return where
 
 

@@ -7,7 +7,7 @@ deviation: reductions compute them and pass them to its kernel. The others need 
 from __future__ import annotations
 
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from skimage.util import img_as_float
@@ -19,6 +19,7 @@ from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import WHOLE
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.constraint import Constraint
 from napari_tilewise.operations.spec.deprecated_parameters import without
 from napari_tilewise.operations.spec.keyword_specs import Flags
 from napari_tilewise.operations.spec.operation import (
@@ -38,6 +39,9 @@ from napari_tilewise.operations.spec.operation import (
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Either, Flag, Footprint, Number
+
+if TYPE_CHECKING:
+    from napari_tilewise.types import Parameters
 
 # -- bilateral -------------------------------------------------------------------------------------
 
@@ -163,6 +167,26 @@ def _check_phase(call: Call) -> None:
         raise InvalidParameter(
             f"{call.operation.name}: wrap_around={wrap_around!r} is not supported for one axis."
         )
+    # scikit-image looks for the neighbours of a wrapped axis two lines away, and reads what lies
+    # beside the image in memory where there is one line only: another answer at every call
+    if _wraps_single(wrap_around, call.spatial_shape):
+        raise InvalidParameter(
+            f"{call.operation.name}: wrap_around={wrap_around!r}: expected False along an axis of "
+            f"one pixel (shape {call.spatial_shape}), which is its own neighbour. Name the axes to "
+            f"wrap one by one, for example "
+            f"wrap_around={[bool(n > 1) for n in call.spatial_shape]!r}."
+        )
+
+
+def _wraps_single(wrap_around: Any, shape: tuple[int, ...]) -> bool:
+    wrapped = [wrap_around] * len(shape) if np.isscalar(wrap_around) else wrap_around
+    return any(wraps and n == 1 for wraps, n in zip(wrapped, shape, strict=False))
+
+
+def _open_where_single(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
+    """Return a value that wraps no axis of one pixel; a constraint's solution."""
+    wraps = _wraps_single(params.get("wrap_around", False), image.shape)
+    return {"wrap_around": False} if wraps else {}
 
 
 # -- rolling ball ----------------------------------------------------------------------------------
@@ -283,11 +307,13 @@ OPERATIONS = (
             ),
         },
         result=ResultSpec(dtype=lambda call: np.float64),
-        limits=Limits(check=_check_phase, ndim=(1, 3)),
+        # a phase is a finite number
+        limits=Limits(check=_check_phase, ndim=(1, 3), finite=True),
         cost=Cost(memory=20.0),
+        constraints=(Constraint(names=("wrap_around",), satisfy=_open_where_single),),
         note="Needs the whole image: regions are merged in the order of all pixels' "
         "reliabilities. Does not take masked arrays. With rng= the result differs at every "
-        "call, as in "
-        "scikit-image.",
+        "call, as in scikit-image. Refuses NaN, infinity, and wrap_around along an axis of one "
+        "pixel.",
     ),
 )

@@ -46,6 +46,21 @@ def largest_cut(call: Call) -> int:
     return min(prod(call.shape), PIECE)
 
 
+def refuse_unless_finite(call: Call, low: Any, high: Any) -> None:
+    """Raise for an image whose smallest or largest value is NaN or infinite.
+
+    Raises
+    ------
+    InvalidImage
+        If one of the two is.
+    """
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InvalidImage(
+            f"{call.operation.name}: the image holds NaN or infinite values: expected finite "
+            "ones. Replace them first, for example with numpy.nan_to_num."
+        )
+
+
 def extremes(call: Call, *, finite: bool = False) -> Passes[tuple[Any, Any]]:
     """Compute the smallest and largest value, in the image's dtype; NaN if there is any.
 
@@ -58,11 +73,8 @@ def extremes(call: Call, *, finite: bool = False) -> Passes[tuple[Any, Any]]:
     def of(block: Block) -> tuple[Any, Any]:
         data = pixels(block, call)
         low, high = data.min(), data.max()
-        if finite and not (np.isfinite(low) and np.isfinite(high)):
-            raise InvalidImage(
-                f"{call.operation.name}: the image holds NaN or infinite values: expected finite "
-                "ones. Replace them first, for example with numpy.nan_to_num."
-            )
+        if finite:
+            refuse_unless_finite(call, low, high)
         return low, high
 
     def merge(a: tuple[Any, Any], b: tuple[Any, Any]) -> tuple[Any, Any]:

@@ -1,6 +1,6 @@
 """Columns of a table that outgrow their share of memory are files, read and written in row groups.
 
-A shelf says where such files go and from which size on. A column of one is read like an array:
+A store says where such files go and from which size on. A column of one is read like an array:
 slices of rows from the file, anything else by reading it whole.
 """
 
@@ -29,7 +29,7 @@ GROUP = 2**16
 """Rows that are read or written at a time."""
 
 
-def place_of(folder: Path | None) -> Path:
+def root_of(folder: Path | None) -> Path:
     """Return where columns go.
 
     Parameters
@@ -40,31 +40,31 @@ def place_of(folder: Path | None) -> Path:
     return folder or Path(tempfile.gettempdir())
 
 
-class Shelf:
+class ColumnStore:
     """A place for columns that are too large for memory.
 
     Parameters
     ----------
-    room
+    limit
         Bytes that columns may take in memory.
     folder
         A folder that outlasts the process; a temporary one, created when it is needed and removed
         with the last of its columns, unless given.
     """
 
-    def __init__(self, room: int, folder: Path | None = None) -> None:
-        self.room = room
+    def __init__(self, limit: int, folder: Path | None = None) -> None:
+        self.limit = limit
         self.is_lasting = folder is not None
         self._folder = folder
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the room and a lasting folder."""
-        return Shelf, (self.room, self._folder if self.is_lasting else None)
+        """Pickle the limit and a lasting folder."""
+        return ColumnStore, (self.limit, self._folder if self.is_lasting else None)
 
     @property
-    def place(self) -> Path:
+    def root(self) -> Path:
         """The folder, or where it will be created."""
-        return place_of(self._folder)
+        return root_of(self._folder)
 
     @property
     def folder(self) -> Path:
@@ -75,9 +75,9 @@ class Shelf:
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder
 
-    def temporary(self) -> Shelf:
-        """Return a shelf of the same room that is removed with its columns."""
-        return Shelf(self.room)
+    def temporary(self) -> ColumnStore:
+        """Return a store of the same limit that is removed with its columns."""
+        return ColumnStore(self.limit)
 
 
 class StoredColumn:
@@ -85,7 +85,7 @@ class StoredColumn:
 
     Parameters
     ----------
-    shelf
+    store
         Where the file is.
     path
         The file: the rows one after the other.
@@ -93,8 +93,10 @@ class StoredColumn:
         The column's.
     """
 
-    def __init__(self, shelf: Shelf, path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> None:
-        self._shelf, self.path = shelf, path
+    def __init__(
+        self, store: ColumnStore, path: Path, dtype: DTypeLike, shape: tuple[int, ...]
+    ) -> None:
+        self._store, self.path = store, path
         self.dtype, self.shape = np.dtype(dtype), shape
 
     @property
@@ -123,17 +125,19 @@ class StoredColumn:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the name of a lasting file; the values of a temporary one."""
-        if self._shelf.is_lasting:
-            return _reopened, (self._shelf, self.path, self.dtype, self.shape)
+        if self._store.is_lasting:
+            return _reopened, (self._store, self.path, self.dtype, self.shape)
         return np.asarray, (np.asarray(self),)
 
 
-def _reopened(shelf: Shelf, path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> StoredColumn:
+def _reopened(
+    store: ColumnStore, path: Path, dtype: DTypeLike, shape: tuple[int, ...]
+) -> StoredColumn:
     """Return a column of a file that an earlier run wrote, if it is whole."""
     length = prod(shape) * np.dtype(dtype).itemsize
     if not path.is_file() or path.stat().st_size != length:
         raise pickle.UnpicklingError(f"{str(path)!r} is not the file of {length} bytes that it was")
-    return StoredColumn(shelf, path, dtype, shape)
+    return StoredColumn(store, path, dtype, shape)
 
 
 Column = np.ndarray | StoredColumn
@@ -145,12 +149,12 @@ class ColumnWriter:
 
     Parameters
     ----------
-    shelf
+    store
         Where files go; None: the columns stay in memory.
     """
 
-    def __init__(self, shelf: Shelf | None) -> None:
-        self._shelf = shelf
+    def __init__(self, store: ColumnStore | None) -> None:
+        self._store = store
         self._parts: dict[str, list[np.ndarray]] = {}
         self._paths: dict[str, Path] = {}
         self._rows = 0
@@ -165,11 +169,11 @@ class ColumnWriter:
         """
         for name, values in columns.items():
             parts = self._parts.setdefault(name, [])
-            if self._shelf is None or values.dtype.hasobject:
+            if self._store is None or values.dtype.hasobject:
                 parts.append(values)
                 continue
             parts[:] = [values[:0]]
-            path = self._paths.setdefault(name, self._shelf.folder / f"{uuid4().hex}.column")
+            path = self._paths.setdefault(name, self._store.folder / f"{uuid4().hex}.column")
             with path.open("ab") as file:
                 np.ascontiguousarray(values).tofile(file)
         self._rows += len(next(iter(columns.values())))
@@ -179,13 +183,13 @@ class ColumnWriter:
         columns: dict[str, Any] = {}
         for name in list(self._parts):
             parts, path = self._parts.pop(name), self._paths.get(name)
-            if self._shelf is None or path is None:
+            if self._store is None or path is None:
                 columns[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
                 continue
             _flush(path)
             (empty,) = parts
             shape = (self._rows, *empty.shape[1:])
-            columns[name] = StoredColumn(self._shelf, path, empty.dtype, shape)
+            columns[name] = StoredColumn(self._store, path, empty.dtype, shape)
         return columns
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.operations.shared.global_numbers import refuse_unless_finite
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
@@ -34,7 +35,13 @@ def whole_halo(call: Call) -> HaloLike:
 
 def whole(call: Call) -> Plan:
     """Call scikit-image's function once, on the whole image, and hand out what it returns."""
-    result = yield gather_whole(call, lambda block: call.function(block.data, **block.images))
+
+    def compute(block: Block) -> Any:
+        if call.operation.limits.finite and block.data.size:
+            refuse_unless_finite(call, block.data.min(), block.data.max())
+        return call.function(block.data, **block.images)
+
+    result = yield gather_whole(call, compute)
     return handed_out(call, result)
 
 

@@ -58,12 +58,7 @@ UFUNC_OF_TWO = (
         }.items()
     ),
 )  # fmt: skip
-"""The parameters of a ufunc of two arrays."""
-
-WRITTEN_HERE = {
-    np.where: tuple(Parameter(n, Parameter.POSITIONAL_ONLY) for n in ("condition", "x", "y"))
-}
-"""The parameters of functions of which an operation is one of several forms."""
+"""The parameters of a ufunc of two arrays, which NumPy tells from 2.4 on."""
 
 
 @cache
@@ -77,22 +72,13 @@ def resolve(name: str) -> AnyFunction:
 @cache
 def signature(function: AnyFunction) -> Mapping[str, inspect.Parameter]:
     """Return the function's parameters by name."""
-    written = WRITTEN_HERE.get(inspect.unwrap(function, stop=WRITTEN_HERE.__contains__))
-    if written is not None:
-        return {parameter.name: parameter for parameter in written}
     try:
         return inspect.signature(function).parameters
     except ValueError:
-        parameters = _untold(inspect.unwrap(function))
-        if parameters is None:
+        ufunc = inspect.unwrap(function)
+        if not (isinstance(ufunc, np.ufunc) and ufunc.nin == 2):
             raise
-        return {parameter.name: parameter for parameter in parameters}
-
-
-def _untold(function: AnyFunction) -> tuple[Parameter, ...] | None:
-    """Return the parameters of a function of NumPy's that NumPy before 2.4 does not tell."""
-    is_of_two = isinstance(function, np.ufunc) and function.nin == 2
-    return UFUNC_OF_TWO if is_of_two else None
+        return {parameter.name: parameter for parameter in UFUNC_OF_TWO}
 
 
 def title(name: str) -> str:
