@@ -309,6 +309,35 @@ def test_a_recipe_file_with_a_further_image(ready, viewer, run, notes, tmp_path)
     np.testing.assert_array_equal(found, expected)
 
 
+def test_an_operation_and_a_function_with_an_image_per_item(ready, run, tmp_path, folder):
+    (tmp_path / "masks").mkdir()
+    masks = [(crop(number) > 90).astype(np.uint8) for number in range(4)]
+    for number in (0, 1, 2):
+        tifffile.imwrite(tmp_path / "masks" / f"cell{number}.tif", masks[number])
+    choose(ready.task.kind, "operation")
+    part = ready.task.operation
+    part.chooser.choose("filters.sobel")
+    part.images._lines["mask"].setText(str(tmp_path / "masks/{stem}.tif"))
+    ready.output.name.setText("{stem}_{recipe}")
+    run()
+    for number in (0, 2):
+        expected = ski.filters.sobel(crop(number), mask=masks[number])
+        found = pixels(tmp_path / "out" / f"cell{number}_sobel.ome.zarr")
+        np.testing.assert_array_equal(found, expected)
+    assert "no 'mask'" in text(ready, 4, MESSAGE)
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "def inside(image, mask, weights=None, scale=2, *, other=None):\n"
+        "    return {'sum': (image * mask).sum() * scale}\n"
+    )
+    choose(ready.task.kind, "function")
+    ready.task.function.file.path = str(file)
+    assert list(ready.task.function.images._lines) == ["mask", "weights", "other"]
+    ready.task.function.images._lines["mask"].setText(str(tmp_path / "masks/{stem}.tif"))
+    run()
+    assert text(ready, 1, MESSAGE) == f"sum {(crop(1) * masks[1]).sum() * 2}"
+
+
 def test_closing_the_viewer_cancels(make_napari_viewer, qtbot, tmp_path):
     viewer, gate = make_napari_viewer(show=False), tmp_path / "gate"
     made = BatchPanel(viewer)

@@ -108,6 +108,67 @@ def test_the_shell_takes_a_path_with_fields(
     ]
 
 
+@pytest.mark.parametrize("operation", ["filters.sobel", ("filters.sobel", {"mode": "nearest"})])
+def test_an_operation_has_an_image_per_item_too(
+    folders: tuple[Path, dict[str, tuple[np.ndarray, np.ndarray]]], operation: object
+) -> None:
+    root, pairs = folders
+    inputs = {"mask": str(root / "masks" / "{stem}.tif")}
+    report = tw.batch(operation, str(root / "images/*.tif"), inputs=inputs, spatial="yx", n_jobs=1)
+    assert [row["status"] for row in report.rows] == ["done", "failed", "done"]
+    image, mask = pairs["c"]
+    mode = "reflect" if isinstance(operation, str) else "nearest"
+    expected = [
+        filters.sobel(frame, mask=inside, mode=mode)
+        for frame, inside in zip(image, mask, strict=True)
+    ]
+    np.testing.assert_array_equal(report.results[2], expected)
+    tw.run(operation, image[0], root / "run.npy", inputs={"mask": mask[0]})
+    np.testing.assert_array_equal(np.load(root / "run.npy"), expected[0])
+    with pytest.raises(InvalidParameter, match=r"no further image 'maks'.*Did you mean 'mask'"):
+        tw.batch(operation, str(root / "images/*.tif"), inputs={"maks": "m.tif"})
+
+
+def masked_sum(image: np.ndarray, mask: np.ndarray, scale: float = 1) -> float:
+    """Return the sum of the pixels within a mask."""
+    return float((image * (mask > 0)).sum() * scale)
+
+
+@pytest.mark.parametrize("function", [masked_sum, f"{__file__}:masked_sum"])
+def test_a_function_has_an_image_per_item_too(
+    folders: tuple[Path, dict[str, tuple[np.ndarray, np.ndarray]]], function: object
+) -> None:
+    root, pairs = folders
+    inputs = {"mask": str(root / "masks" / "{image}.tif")}
+    source = str(root / "images/*.tif")
+    report = tw.batch(function, source, inputs=inputs, over="t", n_jobs=1)
+    assert [row["status"] for row in report.rows] == ["done"] * 4 + ["failed"] * 4 + ["done"] * 4
+    image, mask = pairs["a"]
+    assert report.rows[1]["result"] == masked_sum(image[1], mask[1])
+    out = root / "out"
+    tw.batch(function, source, out, inputs=inputs, n_jobs=1)
+    tifffile.imwrite(root / "masks/a.tif", np.ones((4, 20, 30), np.uint8), photometric="minisblack")
+    again = tw.batch(function, source, out, inputs=inputs, n_jobs=1)
+    assert [row["status"] for row in again.rows] == ["done", "failed", "skipped"]
+    with pytest.raises(InvalidParameter, match=r"no further image 'image'.*'mask', 'scale'"):
+        tw.batch(function, source, inputs={"image": "m.tif"})
+
+
+def test_the_shell_passes_a_function_its_images(
+    folders: tuple[Path, dict[str, tuple[np.ndarray, np.ndarray]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root, _ = folders
+    monkeypatch.chdir(root)
+    call = ["batch", f"{__file__}:masked_sum", "images/*.tif", "out"]
+    result = CliRunner().invoke(app, [*call, "-i", "mask=masks/{stem}.tif", "--jobs", "1"])
+    assert result.exit_code == 1
+    report = (root / "out/report.csv").read_text().splitlines()
+    assert [",done," in line for line in report[1:]] == [True, False, True]
+    result = CliRunner().invoke(app, [*call, "-i", "maks=masks/{stem}.tif"])
+    assert "no further image 'maks'" in str(result.exception) + result.output
+
+
 @pytest.mark.parametrize("destination", [None, "out"])
 @pytest.mark.parametrize("key", ["measure.label", "measure.regionprops_table"])
 def test_rows_say_how_many_objects(tmp_path: Path, key: str, destination: str | None) -> None:

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from json import dumps
@@ -110,10 +110,11 @@ def batch(
         Name of the outputs: ``{stem}``, ``{recipe}``, ``{index}`` and the fields of an item, such
         as ``{t}`` or ``{well}``. Its suffix is the format of images; OME-Zarr by default.
     inputs
-        Further images of a recipe by name: the same for every item, or a path with fields such as
-        ``"masks/{stem}.tif"``. Fields are those of `name`, and ``{folder}``, ``{parent}`` (the name
-        of the item's folder) and ``{image}``: the stem of the image that an item is a part of, with
-        which the same part of the further image is taken. An item without its file fails.
+        Further images by name, those of a recipe's inputs, of an operation's parameters or of a
+        function's (which gets them as arrays): the same for every item, or a path with fields such
+        as ``"masks/{stem}.tif"``. Fields are those of `name`, and ``{folder}``, ``{parent}`` (the
+        name of the item's folder) and ``{image}``: the stem of the image that an item is a part of,
+        with which the same part of the further image is taken. An item without its file fails.
     memory
         Peak memory of all items that are processed at a time, in bytes or as text such as
         ``"2 GiB"``; half of what is available by default.
@@ -152,9 +153,12 @@ def batch(
         backend, _jobs(n_jobs), None if memory is None else parse_size(memory)
     )
     writing = {"pyramid": pyramid, "ome_zarr": ome_zarr, "shards": shards}
-    task = BatchTask(task_recipe(recipe), dict(inputs or {}), spatial, _policy(overwrite), writing)
+    inputs = dict(inputs or {})
+    task = BatchTask(task_recipe(recipe, inputs), inputs, spatial, _policy(overwrite), writing)
     if isinstance(task.recipe, Recipe):
         recipe_images(task.recipe, None, inputs)
+    else:
+        task.recipe.check_inputs(inputs)
     naming = Naming(name, _recipe_name(recipe, task.recipe))
     folder = None if destination is None else folder_of(destination)
     previous = {} if folder is None else batch_journal.last_rows(folder)
@@ -221,19 +225,21 @@ def _processed(
     return report
 
 
-def task_recipe(recipe: object) -> Recipe | BatchFunction:
+def task_recipe(recipe: object, inputs: Iterable[str] = ()) -> Recipe | BatchFunction:
     """Return the recipe or the function from what `batch` takes.
 
     Parameters
     ----------
     recipe
         See `batch`.
+    inputs
+        Names of the further images.
     """
     if isinstance(recipe, str) and ":" in recipe and not recipe.lower().endswith(SUFFIXES):
         return BatchFunction.of(recipe)
     if isinstance(recipe, BatchFunction):
         return recipe
-    return BatchFunction.of(recipe) if callable(recipe) else Recipe.of(recipe)
+    return BatchFunction.of(recipe) if callable(recipe) else Recipe.of(recipe, inputs)
 
 
 def _recipe_name(argument: object, recipe: Recipe | BatchFunction) -> str:

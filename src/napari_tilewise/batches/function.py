@@ -9,7 +9,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -22,7 +22,13 @@ from typing import TYPE_CHECKING, Any, Self, Union, get_args, get_origin
 
 import numpy as np
 
-from napari_tilewise.errors import InvalidFunction, InvalidImage, SourceNotFound
+from napari_tilewise.errors import (
+    InvalidFunction,
+    InvalidImage,
+    InvalidParameter,
+    SourceNotFound,
+    did_you_mean,
+)
 from napari_tilewise.io.readers.open_image import open_image
 
 if TYPE_CHECKING:
@@ -33,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class BatchFunction:
-    """A function of one image.
+    """A function of an image, and of further ones if it is given any.
 
     Parameters
     ----------
@@ -107,16 +113,52 @@ class BatchFunction:
         digest = blake2b(text.encode(), digest_size=16).hexdigest()
         return {"function": self.name, "module": self.module, "source": digest}
 
-    def __call__(self, image: object) -> Value:
-        """Read an image and return the function's result."""
-        data = open_image(image).data
-        pixels = data[(slice(None),) * len(data.shape)]
+    def check_inputs(self, inputs: Iterable[str]) -> None:
+        """Check that the function takes further images of these names.
+
+        Parameters
+        ----------
+        inputs
+            Names of arguments.
+
+        Raises
+        ------
+        InvalidParameter
+            When it has no parameter of a name, or its first one, the image itself, has it.
+        """
         try:
-            return self.function(pixels)
+            parameters = inspect.signature(self.function).parameters
+        except (TypeError, ValueError):
+            return  # compiled functions may not tell
+        names = [
+            name
+            for name, parameter in [*parameters.items()][1:]
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        ]
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        for name in inputs:
+            if name not in names and not (takes_any and name not in parameters):
+                expected = ", ".join(map(repr, names)) or "none"
+                raise InvalidParameter(
+                    f"The function {self.name!r} has no further image {name!r}; its parameters "
+                    f"after the image are {expected}.{did_you_mean(name, names)}"
+                )
+
+    def __call__(self, image: object, inputs: Mapping[str, Any] | None = None) -> Value:
+        """Read an image and the further ones, and return the function's result."""
+        pixels = _pixels(image)
+        further = {name: _pixels(other) for name, other in (inputs or {}).items()}
+        try:
+            return self.function(pixels, **further)
         except (TypeError, ValueError, AttributeError, OSError) as error:
             if _PATH_EXPECTED.search(str(error)) or _first_parameter(self.function) in _PATHS:
                 raise _not_a_path(self.name, f" ({error})") from error
             raise
+
+
+def _pixels(image: object) -> Any:
+    data = open_image(image).data
+    return data[(slice(None),) * len(data.shape)]
 
 
 _PATH_EXPECTED = re.compile(

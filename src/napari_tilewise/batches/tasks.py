@@ -428,12 +428,14 @@ def _compute(
 
 def _call(task: ItemTask, function: BatchFunction) -> tuple[ItemRow, Value]:
     source, resources = task.item.open(), task.resources
-    guard = SourceGuard((source,))
+    inputs = task.inputs
+    guard = SourceGuard((source, *inputs.values()))
     image = open_image(source)
-    size = prod(image.data.shape) * np.dtype(image.data.dtype).itemsize
+    images = (image, *map(open_image, inputs.values()))
+    size = sum(prod(i.data.shape) * np.dtype(i.data.dtype).itemsize for i in images)
     if not resources.is_alone and resources.memory is not None and size > resources.memory // 4:
         raise MemoryBudgetExceeded("The image is too large for several tasks at a time.")
-    kind, value = classify(function(image))
+    kind, value = classify(function(image, inputs))
     guard.check()
     if kind in ("nothing", "numbers"):
         return {"values": scalars(value or {}), "kind": "scalar"}, value

@@ -7,9 +7,11 @@ where an operation takes several images. An edit returns a new recipe, which is 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from napari_tilewise.errors import InvalidParameter, did_you_mean
+from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.spec.notebook import html_table
 from napari_tilewise.recipe import data as _data
 from napari_tilewise.recipe import edit, file
@@ -20,7 +22,7 @@ from napari_tilewise.recipe.step import AnyStep, Step
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_tilewise.types import AxisNames, PathLike, SpatialAxes, Value
+    from napari_tilewise.types import AxisNames, Parameters, PathLike, SpatialAxes, Value
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -49,7 +51,7 @@ class Recipe(StepGraph):
     __slots__ = ()
 
     @classmethod
-    def of(cls, definition: Any) -> Self:
+    def of(cls, definition: Any, inputs: Iterable[str] = ()) -> Self:
         """Return the recipe that a definition stands for.
 
         Parameters
@@ -57,6 +59,9 @@ class Recipe(StepGraph):
         definition
             A recipe, an operation's key, an (operation, parameters) pair, a step, a list of steps,
             or the path of a ``.yaml`` file.
+        inputs
+            Names of the further images that it is run with. Those of a single operation are its
+            parameters; a recipe names its own.
 
         Raises
         ------
@@ -69,14 +74,30 @@ class Recipe(StepGraph):
             return cls.load(definition)
         if isinstance(definition, str):
             is_file = definition.lower().endswith(SUFFIXES)
-            return cls.load(definition) if is_file else cls([definition])
-        if isinstance(definition, Step) or (
+            return cls.load(definition) if is_file else cls._of_operation(definition, {}, inputs)
+        if isinstance(definition, Step):
+            return cls([definition])
+        if (
             isinstance(definition, tuple)
             and len(definition) == 2
             and isinstance(definition[1], Mapping)
         ):
-            return cls([definition])
+            return cls._of_operation(*definition, inputs)
         return cls(definition)
+
+    @classmethod
+    def _of_operation(cls, name: str, params: Parameters, inputs: Iterable[str]) -> Self:
+        """Return the recipe of one operation, whose further images are inputs of its name."""
+        names = tuple(inputs)
+        op = get_operation(name)
+        for image in names:
+            if image not in op.images:
+                expected = ", ".join(map(repr, op.images)) or "none"
+                raise InvalidParameter(
+                    f"{op.name} has no further image {image!r}; it has {expected}."
+                    f"{did_you_mean(image, op.images)}"
+                )
+        return cls([Step(name, params, inputs={image: image for image in names})], names)
 
     # -- data ----------------------------------------------------------------------------------
 

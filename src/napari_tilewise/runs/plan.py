@@ -60,7 +60,7 @@ def plan(
         For all other errors that `run` raises before it starts.
     """
     request = RunRequest(
-        Recipe.of(recipe), source, dict(inputs or {}), AxisSelection(axes, spatial),
+        Recipe.of(recipe, inputs or ()), source, dict(inputs or {}), AxisSelection(axes, spatial),
         Resources.of(memory, workers, executor), destination,
     )  # fmt: skip
     return make_plan(request, Control(progress, cancel, pause), is_lasting=resume)

@@ -199,7 +199,7 @@ def run(
     check_inputs(inputs)
     outbox = checked_outbox(destination)
     final_name = str(local_path(destination)) if outbox is None else outbox.url
-    recipe = with_seeds(Recipe.of(recipe), final_name)
+    recipe = with_seeds(Recipe.of(recipe, inputs or ()), final_name)
     path = destination if outbox is None else outbox.path
     output = OutputRequest(path, overwrite, pyramid, ome_zarr, shards)
     guard = SourceGuard((source, *(inputs or {}).values()))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_tilewise._napari.batch_panel.batch_settings import BatchRequest, request_of
-from napari_tilewise._napari.batch_panel.page_widgets import LabelledRows, choice
+from napari_tilewise._napari.batch_panel.page_widgets import ItemImages, LabelledRows, choice
 from napari_tilewise._napari.forms.chooser import Chooser
 from napari_tilewise._napari.forms.form import Form
 from napari_tilewise._napari.layers import recording
@@ -45,6 +46,7 @@ class OperationPart(QWidget):
         self.chooser = Chooser(OPERATIONS, self)
         self.title, self.kind = text_label(bold=True), text_label(faint=True)
         self.process = choice(SPATIAL)
+        self.images = ItemImages()
         self._forms, self._advanced_forms = QVBoxLayout(), QVBoxLayout()
         axes = LabelledRows()
         axes.add(
@@ -57,11 +59,13 @@ class OperationPart(QWidget):
         for widget in (self.chooser, self.title, self.kind, axes):
             layout.addWidget(widget)
         layout.addLayout(self._forms)
+        layout.addWidget(self.images)
         self.advanced = Fold("Advanced")
         layout.addWidget(self.advanced)
         layout.addLayout(self._advanced_forms)
         self.chooser.chosen.connect(self._show_form)
         self.process.currentIndexChanged.connect(self.refresh)
+        self.images.changed.connect(self._describe)
         self.chooser.choose(next(iter(OPERATIONS)))
 
     def _show_form(self, name: str) -> None:
@@ -69,6 +73,7 @@ class OperationPart(QWidget):
             self.form.discard()
         op = OPERATIONS[name]
         self.form = Form(op, lambda role: layers_for(self._viewer, role), self._describe)
+        self.images.set_names(op.images)
         self._forms.addWidget(self.form.basic)
         self._advanced_forms.addWidget(self.form.advanced)
         self.advanced.set_content(self.form.advanced, is_used=self.form.has_advanced)
@@ -111,12 +116,16 @@ class OperationPart(QWidget):
         if self.form is None:
             raise InvalidRecipe("Choose an operation.")
         step, images = self._step(self.form)
-        return request_of(Recipe([step], step.inputs.values()), images)
+        request = request_of(Recipe([step], step.inputs.values()), images)
+        paths = {step.inputs[role]: path for role, path in self.images.paths.items()}
+        return replace(request, inputs={**request.inputs, **paths})
 
     def _step(self, form: Form) -> tuple[Step, dict[str, Layer]]:
         """Return the form's step, and its further images by the names of the recipe's inputs."""
-        op, values = form.operation, form.read()
-        inputs = {role: recording.free_name(role, ()) for role in values.images}
+        op, values, paths = form.operation, form.read(), self.images.paths
+        inputs = {role: recording.free_name(role, ()) for role in (*values.images, *paths)}
         params = recording.without_defaults(op, values.params)
+        params = {name: value for name, value in params.items() if name not in paths}
         step = Step(op.name, params, inputs=inputs, spatial=self.process.currentData())
-        return step, {inputs[role]: layer for role, layer in values.images.items()}
+        layers = {role: layer for role, layer in values.images.items() if role not in paths}
+        return step, {inputs[role]: layer for role, layer in layers.items()}

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 from napari_tilewise._napari.widgets.labelled_rows import LABEL_WIDTH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class PathEdit(QWidget):
@@ -146,6 +146,47 @@ class LabelledRows(QWidget):
         """Remove all fields."""
         while self._form.rowCount():
             self._form.removeRow(0)
+
+
+class ItemImages(LabelledRows):
+    """Paths of further images that differ from item to item, a row for each name."""
+
+    changed = Signal()
+    """A path changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: dict[str, QLineEdit] = {}
+
+    def set_names(self, names: Iterable[str]) -> None:
+        """Show a row for each name; a path that was typed for it stays.
+
+        Parameters
+        ----------
+        names
+            The names of the further images.
+        """
+        paths = self.paths
+        self.clear()
+        self._lines = {}
+        for name in names:
+            line = self._lines[name] = QLineEdit(paths.get(name, ""))
+            line.setPlaceholderText(f"{name}/{{stem}}.tif")
+            line.textChanged.connect(lambda _: self.changed.emit())
+            self.add(f"{name} per item", line, ITEM_IMAGE)
+        self.setVisible(bool(self._lines))
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """The paths that were typed, by name."""
+        texts = {name: str(line.text()).strip() for name, line in self._lines.items()}
+        return {name: text for name, text in texts.items() if text}
+
+
+ITEM_IMAGE = (
+    "The path of a file for each item, such as masks/{stem}.tif; it counts, not a chosen layer, "
+    "which is the same for every item"
+)
 
 
 def scrolled(page: QWidget) -> QScrollArea:

@@ -103,12 +103,15 @@ def _flood_plan(call: Call) -> Generator[Any, Any, Tiles]:
         return (yield from _sweep_flood(call, is_similar, point, footprint))
 
     def tile_components(block: Block) -> Pieces:
-        labels, count = ndi.label(is_similar(block.data[block.core]), footprint)
+        similar = is_similar(block.data[block.core])
+        has_seed = all(s.start <= p < s.stop for p, s in zip(point, block.tile, strict=True))
+        seed = tuple(p - s.start for p, s in zip(point, block.tile, strict=True))
+        if has_seed:
+            similar[seed] = True  # NaN is not similar to itself, but flooded where it is the seed
+        labels, count = ndi.label(similar, footprint)
         contains_seed = np.zeros(count + 1, bool)
-        if all(s.start <= p < s.stop for p, s in zip(point, block.tile, strict=True)):
-            contains_seed[
-                labels[tuple(p - s.start for p, s in zip(point, block.tile, strict=True))]
-            ] = True
+        if has_seed:
+            contains_seed[labels[seed]] = True
         return Pieces(labels, count, measures={"seed": contains_seed})
 
     components: Components = yield gather_components(
