@@ -62,6 +62,7 @@ def cases(image: dict[str, np.ndarray]) -> Iterator[Case]:
         yield "skimage.filters.sobel", f"sobel {name}", filters.sobel, (grey,), {}
         yield "skimage.morphology.local_maxima", f"local_maxima {name}", maxima, (grey,), {}
     yield from parts(image)
+    yield from volumes(image["volume"])
     variation = restoration.denoise_tv_chambolle
     path = "skimage.restoration.denoise_tv_chambolle"
     yield path, "denoise_tv_chambolle f4", variation, (image["f4"][:512, :512],), {}
@@ -102,6 +103,19 @@ def parts(image: dict[str, np.ndarray]) -> Iterator[Case]:
         seeds = ndi.label(morphology.local_minima(ndi.gaussian_filter(grey, 3)))[0]
         flood = segmentation.watershed
         yield "skimage.segmentation.watershed", f"watershed {name}", flood, (grey, seeds), {}
+
+
+def volumes(image: np.ndarray) -> Iterator[Case]:
+    """Yield what volumes have a kernel of their own for."""
+    mask = image > np.median(image)
+    labels = ndi.label(image > np.quantile(image, 0.9))[0]
+    thin, expand = morphology.skeletonize, segmentation.expand_labels
+    means = restoration.denoise_nl_means
+    near = {"patch_size": 3, "patch_distance": 3}
+    part = image[:32, :32, :32].copy()
+    yield "skimage.morphology.skeletonize", "skeletonize 3-D", thin, (mask,), {}
+    yield "skimage.segmentation.expand_labels", "expand_labels 3-D", expand, (labels, 5), {}
+    yield "skimage.restoration.denoise_nl_means", "denoise_nl_means 3-D f4", means, (part,), near
 
 
 def gaussian(grey: np.ndarray, label: str, sigma: float) -> Case:

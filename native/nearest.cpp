@@ -1,5 +1,6 @@
 // Labels grown to the nearest one up to a distance, with SciPy's choice among equally near ones: the
-// feature transform along columns, then along rows by a lower envelope, in whole numbers.
+// feature transform along planes, rows and columns in turn, the latter two by a lower envelope, in
+// whole numbers.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -12,100 +13,153 @@ namespace {
 using Index = std::int32_t;
 constexpr Index nowhere = -1;
 
-// For each row the row of the nearest label in each column, the upper of two equally near ones.
+// For each position of the first axis that of the nearest label in its line, the first of two equally
+// near ones.
 template <class T>
-void nearest_rows(const T* labels, i64 ny, i64 nx, Index* rows) {
-    for (i64 x = 0; x < nx; ++x) rows[x] = labels[x] ? 0 : nowhere;
-    for (i64 y = 1; y < ny; ++y) {
-        const Index* __restrict above = rows + (y - 1) * nx;
-        const T* __restrict line = labels + y * nx;
-        Index* __restrict row = rows + y * nx;
-        auto here = static_cast<Index>(y);
-        for (i64 x = 0; x < nx; ++x) row[x] = line[x] ? here : above[x];
+void nearest_along_first(const T* labels, i64 n, i64 size, Index* nearest) {
+    for (i64 k = 0; k < size; ++k) nearest[k] = labels[k] ? 0 : nowhere;
+    for (i64 at = 1; at < n; ++at) {
+        const Index* __restrict before = nearest + (at - 1) * size;
+        const T* __restrict line = labels + at * size;
+        Index* __restrict row = nearest + at * size;
+        auto here = static_cast<Index>(at);
+        for (i64 k = 0; k < size; ++k) row[k] = line[k] ? here : before[k];
     }
-    for (i64 y = ny - 2; y >= 0; --y) {
-        const Index* __restrict below = rows + (y + 1) * nx;
-        Index* __restrict row = rows + y * nx;
-        auto here = static_cast<Index>(y);
-        for (i64 x = 0; x < nx; ++x) {
-            // From below comes the nearest of all rows below or, where none is nearer, one above.
-            Index up = row[x], down = below[x];
+    for (i64 at = n - 2; at >= 0; --at) {
+        const Index* __restrict after = nearest + (at + 1) * size;
+        Index* __restrict row = nearest + at * size;
+        auto here = static_cast<Index>(at);
+        for (i64 k = 0; k < size; ++k) {
+            // From behind comes the nearest of all that follow or, where none is nearer, one before.
+            Index up = row[k], down = after[k];
             bool nearer = down > here && (up == nowhere || down - here < here - up);
-            row[x] = nearer ? down : up;
+            row[k] = nearer ? down : up;
         }
     }
 }
 
-// The envelope of one row: sites are columns with a label near enough.
-template <class T>
+// The sites of a line, each with the square of its distance from it, of which none is hidden by
+// others: a pixel's nearest one is the first that the next one is not nearer than.
 class Envelope {
   public:
-    Envelope(const T* labels, i64 nx, i64 most) : labels_(labels), nx_(nx), most_(most), sites_(nx), squares_(nx) {}
+    explicit Envelope(i64 n) : sites_(n), squares_(n) {}
 
-    void row(const Index* rows, i64 y, double distance, T* to) {
-        i64 last = -1;
-        for (i64 x = 0; x < nx_; ++x) {
-            if (rows[x] == nowhere) continue;
-            i64 step = rows[x] - y, square = step * step;
-            if (square > most_) continue;
-            while (last >= 1) {
-                i64 a = sites_[last] - sites_[last - 1], b = x - sites_[last], c = a + b;
-                if (c * squares_[last] - b * squares_[last - 1] - a * square - a * b * c <= 0) break;
-                --last;
-            }
-            sites_[++last] = x;
-            squares_[last] = square;
+    void start() { last_ = -1, site_ = 0; }
+    void add(i64 x, i64 square) {
+        while (last_ >= 1) {
+            i64 a = sites_[last_] - sites_[last_ - 1], b = x - sites_[last_], c = a + b;
+            if (c * squares_[last_] - b * squares_[last_ - 1] - a * square - a * b * c <= 0) break;
+            --last_;
         }
-        i64 site = 0;
-        for (i64 x = 0; x < nx_; ++x) {
-            T label = 0;
-            if (last >= 0) {
-                i64 best = distance_to(site, x);
-                while (site < last) {
-                    i64 next = distance_to(site + 1, x);
-                    if (best <= next) break;
-                    best = next;
-                    ++site;
-                }
-                if (best <= most_ && std::sqrt(static_cast<double>(best)) <= distance)
-                    label = labels_[rows[sites_[site]] * nx_ + sites_[site]];
-            }
-            to[x] = label;
-        }
+        sites_[++last_] = x;
+        squares_[last_] = square;
     }
+    bool is_empty() const { return last_ < 0; }
+    // The square of the distance of the nearest site from a pixel; pixels are asked for in order.
+    i64 nearest(i64 x) {
+        i64 best = distance_to(site_, x);
+        while (site_ < last_) {
+            i64 next = distance_to(site_ + 1, x);
+            if (best <= next) break;
+            best = next;
+            ++site_;
+        }
+        return best;
+    }
+    i64 site() { return sites_[site_]; }
 
   private:
     i64 distance_to(i64 site, i64 x) {
         i64 step = sites_[site] - x;
         return step * step + squares_[site];
     }
-    const T* labels_;
-    i64 nx_, most_;
+    i64 last_ = -1, site_ = 0;
     Scratch<i64> sites_, squares_;
 };
 
 template <class T>
-void expand(const T* labels, T* to, i64 ny, i64 nx, double distance) {
-    Scratch<Index> rows(ny * nx);
-    nearest_rows(labels, ny, nx, rows.get());
-    double largest = std::min(distance, 3e4) + 1;
-    auto most = static_cast<i64>(largest * largest);
-    Envelope<T> envelope(labels, nx, most);
-    for (i64 y = 0; y < ny; ++y) envelope.row(rows + y * nx, y, distance, to + y * nx);
-}
+class Growing {
+  public:
+    Growing(const T* labels, const i64* sizes, double distance)
+        : labels_(labels), nz_(sizes[0]), ny_(sizes[1]), nx_(sizes[2]), distance_(distance),
+          most_(most_of(distance)), planes_(nz_ * ny_ * nx_), rows_(ny_ * nx_), squares_(ny_ * nx_) {}
+
+    void run(T* to) {
+        nearest_along_first(labels_, nz_, ny_ * nx_, planes_.get());
+        Envelope columns(ny_), row(nx_);
+        for (i64 z = 0; z < nz_; ++z) {
+            for (i64 x = 0; x < nx_; ++x) column(columns, z, x);
+            for (i64 y = 0; y < ny_; ++y) grow(row, z, y, to + (z * ny_ + y) * nx_);
+        }
+    }
+
+  private:
+    // Sites farther than the distance are nobody's: a pixel that is nearest to one gets no label.
+    static i64 most_of(double distance) {
+        double largest = std::min(distance, 3e4) + 1;
+        return static_cast<i64>(largest * largest);
+    }
+
+    // The row of the nearest label to each pixel of a column of a plane, and its square.
+    void column(Envelope& envelope, i64 z, i64 x) {
+        const Index* planes = planes_ + z * ny_ * nx_ + x;
+        envelope.start();
+        for (i64 y = 0; y < ny_; ++y) {
+            Index plane = planes[y * nx_];
+            i64 square = (plane - z) * (plane - z);
+            if (plane != nowhere && square <= most_) envelope.add(y, square);
+        }
+        for (i64 y = 0; y < ny_; ++y) {
+            i64 square = envelope.is_empty() ? most_ + 1 : envelope.nearest(y);
+            bool is_near = square <= most_;
+            rows_[y * nx_ + x] = is_near ? static_cast<Index>(envelope.site()) : nowhere;
+            squares_[y * nx_ + x] = square;
+        }
+    }
+
+    void grow(Envelope& envelope, i64 z, i64 y, T* to) {
+        const Index* rows = rows_ + y * nx_;
+        const i64* squares = squares_ + y * nx_;
+        envelope.start();
+        for (i64 x = 0; x < nx_; ++x)
+            if (rows[x] != nowhere) envelope.add(x, squares[x]);
+        if (envelope.is_empty()) {
+            std::fill_n(to, nx_, T(0));
+            return;
+        }
+        for (i64 x = 0; x < nx_; ++x) {
+            i64 best = envelope.nearest(x);
+            bool is_near = best <= most_ && std::sqrt(static_cast<double>(best)) <= distance_;
+            to[x] = is_near ? label(z, rows[envelope.site()], envelope.site()) : T(0);
+        }
+    }
+
+    T label(i64 z, i64 y, i64 x) {
+        i64 plane = planes_[(z * ny_ + y) * nx_ + x];
+        return labels_[(plane * ny_ + y) * nx_ + x];
+    }
+
+    const T* labels_;
+    i64 nz_, ny_, nx_;
+    double distance_;
+    i64 most_;
+    Scratch<Index> planes_, rows_;
+    Scratch<i64> squares_;
+};
 
 }  // namespace
 }  // namespace tilewise
 
 using namespace tilewise;
 
-// Labels are looked at as whole numbers of this many bytes.
-TILEWISE_API std::int32_t tilewise_expand(const void* labels, void* to, i64 bytes, i64 ny, i64 nx,
+// sizes: planes, rows, columns; a plane alone is given as (rows, 1, columns). Labels are looked at as
+// whole numbers of this many bytes.
+TILEWISE_API std::int32_t tilewise_expand(const void* labels, void* to, i64 bytes, const i64* sizes,
                                           double distance) {
     return guarded([&]() -> std::int32_t {
         auto body = [&](auto tag) {
             using T = typename decltype(tag)::type;
-            expand(static_cast<const T*>(labels), static_cast<T*>(to), ny, nx, distance);
+            Growing<T>(static_cast<const T*>(labels), sizes, distance).run(static_cast<T*>(to));
         };
         switch (bytes) {
             case 1: return body(Tag<std::uint8_t>()), ok;

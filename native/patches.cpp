@@ -5,37 +5,14 @@
 // weights are turned round, so that pixels do when they are added up.
 #include <algorithm>
 
-#include "tilewise.h"
+#include "patches.h"
 
 namespace tilewise {
 namespace {
 
 using Wide = Vector<double>;
+using Mask = PatchLanes<Wide>::Mask;
 constexpr int lanes = Lanes<double>::count;
-typedef i64 Mask __attribute__((vector_size(vector_bytes)));
-typedef std::int32_t Half __attribute__((vector_size(vector_bytes / 2)));
-
-constexpr double cutoff = 5.0;
-constexpr double exponent_scale = 1048576 / 0.69314718055994530942;
-constexpr std::int32_t exponent_bias = 1072693248 - 60801;
-
-// The exponential by its exponent's bits, as scikit-image has it; exact nowhere.
-inline Wide rough_exp(const Wide& values) {
-    Half high = __builtin_convertvector(values * exponent_scale, Half) + exponent_bias;
-    Mask bits = __builtin_convertvector(high, Mask) << 32;
-    Wide result;
-    __builtin_memcpy(&result, &bits, sizeof result);
-    return result;
-}
-
-inline Wide selected(const Mask& mask, const Wide& values) {
-    Mask bits;
-    __builtin_memcpy(&bits, &values, sizeof bits);
-    bits &= mask;
-    Wide result;
-    __builtin_memcpy(&result, &bits, sizeof result);
-    return result;
-}
 
 struct Plane {
     const double* pixels;  // padded by `pad` all around; rows are `stride` apart, zeros behind them
@@ -99,7 +76,7 @@ class Means {
         i64 r = p.radius * lanes;
         const double* above = integral(row - p.radius);
         const double* below = integral(row + p.radius);
-        Wide factors = spread(1.0), area = spread(p.area), far = spread(p.area * (cutoff * 1.001));
+        Wide factors = spread(1.0), area = spread(p.area), far = spread(far_from(p.area));
         if (right == 0) factors[0] = 0.5;
         constexpr i64 block = 32;
         double turned[block * lanes];
@@ -109,12 +86,7 @@ class Means {
                 i64 at = (x + k) * lanes;
                 Wide distance = load(below + at + r) + load(above + at - r) - load(above + at + r) -
                                 load(below + at - r);
-                Mask near = distance <= far;
-                Wide share = Wide{};
-                if (any(near)) {
-                    distance = selected(~(distance < Wide{}), distance) / area;
-                    share = selected(near & (distance <= spread(cutoff)), factors * rough_exp(-distance));
-                }
+                Wide share = share_of(distance, factors, area, far);
                 store(turned + k * lanes, share);
             }
             for (int lane = 0; lane < lanes; ++lane) {
@@ -122,12 +94,6 @@ class Means {
                 for (i64 k = 0; k < n; ++k) to[k] = turned[k * lanes + lane];
             }
         }
-    }
-
-    static bool any(const Mask& mask) {
-        i64 bits = 0;
-        for (int lane = 0; lane < lanes; ++lane) bits |= mask[lane];
-        return bits != 0;
     }
 
     // Add the shares of the patch here, and of the patch that this one is the shifted one of, in the

@@ -72,8 +72,29 @@ def test_skeletons(instruction_set: str) -> None:
     wide = mask_of(rng, (40, 1200))
     compare("skimage.morphology.skeletonize", morphology.skeletonize, wide)
     kernel = KERNELS["skimage.morphology.skeletonize"]
-    assert not kernel.accepts(wide, method="lee")
-    assert not kernel.accepts(np.zeros((3, 3, 3), bool))
+    assert kernel.accepts(wide, method="lee")
+    assert kernel.accepts(np.zeros((3, 3, 3), bool))
+    assert not kernel.accepts(np.zeros((3, 3, 3), bool), method="zhang")
+    assert not kernel.accepts(wide.astype("u1"))
+
+
+def test_skeletons_by_simple_points(instruction_set: str) -> None:
+    rng = np.random.default_rng(2)
+    for trial in range(60):
+        ndim = 2 + trial % 2
+        mask = mask_of(rng, shape_of(rng, ndim, 100 if ndim == 2 else 17))
+        method = "lee" if trial % 4 < 3 or ndim == 2 else None
+        compare("skimage.morphology.skeletonize", morphology.skeletonize, mask, method=method)
+    mask = mask_of(rng, (5, 7, 200))
+    compare("skimage.morphology.skeletonize", morphology.skeletonize, mask)
+
+
+def test_many_small_neighbourhoods(instruction_set: str) -> None:
+    # Many small neighbourhoods beside each other, each of its own 27 pixels.
+    rng = np.random.default_rng(3)
+    cubes = rng.random((3, 30 * 5, 40 * 5)) < rng.random(200)
+    cubes[:, ::5] = cubes[:, :, ::5] = False
+    compare("skimage.morphology.skeletonize", morphology.skeletonize, np.pad(cubes, 1))
 
 
 def test_every_neighbourhood_is_thinned_alike(instruction_set: str) -> None:

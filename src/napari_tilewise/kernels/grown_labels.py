@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_tilewise.kernels.arrays import contiguous
+from napari_tilewise.kernels.arrays import contiguous, integers
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
 
@@ -16,7 +16,7 @@ _LONGEST = 20000
 def _exact(label_image: np.ndarray, distance: Any = 1, spacing: Any = 1) -> bool:
     return (
         label_image.dtype.kind in "iu"
-        and label_image.ndim == 2
+        and label_image.ndim in (2, 3)
         and max(label_image.shape) < _LONGEST
         and np.ndim(distance) == 0
         and bool(distance >= 0)
@@ -36,7 +36,8 @@ def expand_labels(label_image: np.ndarray, distance: Any = 1, spacing: Any = 1) 
     """
     labels = contiguous(label_image)
     result = np.empty_like(labels)
-    call("expand", labels, result, labels.dtype.itemsize, *labels.shape, float(distance))
+    shape = labels.shape if labels.ndim == 3 else (labels.shape[0], 1, labels.shape[1])
+    call("expand", labels, result, labels.dtype.itemsize, integers(shape), float(distance))
     return result
 
 

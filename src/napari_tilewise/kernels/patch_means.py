@@ -1,11 +1,11 @@
-"""Fast non-local means of a grey plane."""
+"""Fast non-local means of a grey plane or volume."""
 
 from __future__ import annotations
 
 import numpy as np
 from skimage.util import img_as_float
 
-from napari_tilewise.kernels.arrays import GREY, contiguous
+from napari_tilewise.kernels.arrays import GREY, contiguous, integers
 from napari_tilewise.kernels.footprint_windows import is_moderate
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
@@ -27,7 +27,7 @@ def _exact(
 ) -> bool:
     return (
         image.dtype in GREY
-        and image.ndim == 2
+        and image.ndim in (2, 3)
         and min(image.shape) > 1
         and 1 <= patch_size < 100
         and 0 <= patch_distance < 100
@@ -63,12 +63,17 @@ def denoise_nl_means(
     reach, size = int(patch_distance), int(patch_size) // 2 * 2 + 1
     pad = size // 2 + reach + 1
     padded = np.pad(image, pad, mode="reflect").astype(np.float64)
-    rows, columns = padded.shape
-    pixels = contiguous(np.pad(padded, ((0, 0), (0, reach + _WIDEST))))
+    behind = [(0, 0)] * (image.ndim - 1) + [(0, reach + _WIDEST)]
+    pixels = contiguous(np.pad(padded, behind))
     weights, sums = np.zeros((2, *image.shape))
-    area, variance = float(h) * h * size * size, float(sigma * sigma) * 2
-    sizes = rows, columns, pixels.shape[1], pad, reach, size // 2
-    call("patch_means", pixels, *sizes, area, variance, weights, sums)
+    area, variance = float(h) * h, float(sigma * sigma) * 2
+    for _ in range(image.ndim):  # in the function's order: rounded after every factor
+        area *= size
+    sizes = [*padded.shape, pixels.shape[-1], pad, reach, size // 2]
+    if image.ndim == 2:
+        call("patch_means", pixels, *sizes, area, variance, weights, sums)
+    else:
+        call("volume_means", pixels, integers(sizes), area, variance, weights, sums)
     sums /= weights
     return np.asarray(sums, image.dtype)
 

@@ -1,4 +1,4 @@
-"""Thinning by tables of neighbourhoods, 64 pixels at a time."""
+"""Thinning by tables of neighbourhoods, 64 pixels at a time, and pixel by pixel in volumes."""
 
 from __future__ import annotations
 
@@ -149,9 +149,17 @@ def zhang_tables() -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
+def _is_zhang(image: np.ndarray, method: str | None) -> bool:
+    return method == "zhang" or (method is None and image.ndim == 2)
+
+
 def _exact(image: np.ndarray, *, method: str | None = None) -> bool:
+    axes = (2,) if _is_zhang(image, method) else (2, 3)
     return (
-        image.dtype == np.bool_ and image.ndim == 2 and image.size > 0 and method in (None, "zhang")
+        image.dtype == np.bool_
+        and image.ndim in axes
+        and image.size > 0
+        and method in (None, "zhang", "lee")
     )
 
 
@@ -163,6 +171,12 @@ def skeletonize(image: np.ndarray, *, method: str | None = None) -> np.ndarray:
     image, method
         As there.
     """
+    if not _is_zhang(image, method):
+        mask = contiguous(image)
+        result = np.empty(mask.shape, bool)
+        planes = 1 if mask.ndim == 2 else mask.shape[0]
+        call("thin_simple", mask, result, planes, *mask.shape[-2:])
+        return result
     return thinned(image, zhang_tables(), _CLOCKWISE)
 
 
