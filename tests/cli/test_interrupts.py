@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import psutil
 import pytest
 import zarr
 
@@ -41,7 +42,7 @@ def run(tmp_path):
             [sys.executable, "-m", "napari_tilewise", "run", "--functions", "mine.py",
              "mine.slow", "a.npy", "out.ome.zarr", *options],
             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=tmp_path, text=True,
-            env=os.environ | {"QUICK_TILES": str(quick_tiles)} | variables,
+            env=os.environ | {"QUICK_TILES": str(quick_tiles)} | variables, start_new_session=True,
         )  # fmt: skip
         processes.append(process)
         return process
@@ -70,6 +71,23 @@ def test_the_first_ctrl_c_is_answered_and_the_second_ends_the_process(run, execu
     assert says(process, "Interrupted")
     process.wait(timeout=10)
     assert process.returncode == (-signal.SIGKILL if variables else 1)
+
+
+@pytest.mark.parametrize(
+    ("executor", "variables"),
+    [("threads", {}), ("serial", {"HOLDS_THE_LOCK": "1"}), ("processes", {}),
+     ("distributed", {"HOLDS_THE_LOCK": "1"})],
+)  # fmt: skip
+def test_one_ctrl_c_ends_a_run_whose_tiles_never_end(run, executor, variables):
+    process = run("--executor", executor, "--workers", "1", **variables)
+    assert says(process, "computing")
+    workers = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all processes of a command
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == (-signal.SIGKILL if executor == "serial" else 1)
+    assert "Traceback" not in stderr
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
 
 
 def test_sigterm_ends_a_process_that_cannot_answer(run):

@@ -101,6 +101,9 @@ def test_a_scheduler_that_is_lost(
     count = 0
 
     class Lost:
+        def add_done_callback(self, callback: Any) -> None:
+            callback(self)
+
         def result(self) -> None:
             raise distributed.client.FutureCancelledError("do-1", "scheduler-connection-lost")
 

@@ -50,7 +50,7 @@ CASES = [
 @pytest.fixture(autouse=True)
 def several_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have small images make several tiles a task, cells and bands, as only large ones do."""
-    monkeypatch.setattr(engine_session, "task_size", lambda tiles, slots: 3)
+    monkeypatch.setattr(engine_session, "task_size", lambda *_: 3)
     monkeypatch.setattr(integral, "CELL", {2: 32, 3: 24})
     for module in (prefix_sums, window_sums, global_numbers):
         monkeypatch.setattr(module, "PIECE", 2**11)

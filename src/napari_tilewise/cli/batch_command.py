@@ -98,10 +98,10 @@ def batch(
         else parse_recipe(recipe, param or [], input_ or [], dtype=dtype)
     )
     from napari_tilewise.batches import batch as run_batch
-    from napari_tilewise.cli.interrupts import cancellable, in_background
+    from napari_tilewise.cli.interrupts import ITEMS, cancellable, in_background
     from napari_tilewise.cli.progress import item_progress
 
-    with cancellable() as cancel, item_progress() as listener:
+    with cancellable(ITEMS) as cancel, item_progress() as listener:
         compute = partial(
             run_batch,
             task,

@@ -142,13 +142,13 @@ def _convert_each(
 ) -> None:
     """Convert the images of a folder or a pattern."""
     from napari_tilewise.batches import batch
-    from napari_tilewise.cli.interrupts import cancellable, in_background
+    from napari_tilewise.cli.interrupts import ITEMS, cancellable, in_background
     from napari_tilewise.cli.progress import item_progress
     from napari_tilewise.operations.copying import COPY
     from napari_tilewise.recipe import Recipe, conversion_to
 
     recipe = Recipe.of(COPY.name if dtype is None else conversion_to(dtype))
-    with cancellable() as cancel, item_progress() as listener:
+    with cancellable(ITEMS) as cancel, item_progress() as listener:
         compute = partial(
             batch, recipe, source, folder, progress=listener, cancel=cancel, **options
         )

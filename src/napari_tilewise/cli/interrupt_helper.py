@@ -21,21 +21,34 @@ GRACE = 0.6
 """Seconds after SIGTERM at which the command ends itself, if the tiles still are not done."""
 LIMIT = 0.9
 """Seconds after the second signal, or after SIGTERM, at which this process ends the command."""
-CANCELLING = (
-    "Cancelling: tiles that are being computed finish first. Press Ctrl-C again to end at once."
-)
+TILES = 2.0
+"""Seconds after the first signal at which a run ends, if its tiles still are not done."""
 ENDED = "napari-tilewise: Interrupted."
 _LOOK = 2.0
 """Seconds between two looks at whether the command is still there."""
 
 
-def main(command: int) -> None:
+def cancelling(patience: float) -> str:
+    """Return the answer to the first signal.
+
+    Parameters
+    ----------
+    patience
+        Seconds that what is being computed has to finish.
+    """
+    text = "finishes first" if patience == float("inf") else f"has {patience:g} s to finish"
+    return f"Cancelling: what is being computed {text}. Press Ctrl-C again to end at once."
+
+
+def main(command: int, patience: float) -> None:
     """Read signals from stdin until the command ends.
 
     Parameters
     ----------
     command
         Process id of the command, which started this one.
+    patience
+        Seconds after the first signal at which the command ends itself.
     """
     interrupts = 0
     is_acknowledged = False
@@ -47,7 +60,7 @@ def main(command: int) -> None:
             os.kill(command, signal.SIGKILL)
             return
         if now >= answer_at:
-            _write(CANCELLING)
+            _write(cancelling(patience))
             is_acknowledged, answer_at = True, float("inf")
         if not select.select([0], [], [], min(_LOOK, answer_at - now, end_at - now))[0]:
             continue
@@ -63,6 +76,8 @@ def main(command: int) -> None:
             answer_at = min(answer_at, now + PATIENCE)
         if interrupts > 1 or is_terminated:
             end_at = min(end_at, now + LIMIT)
+        elif interrupts:
+            end_at = min(end_at, now + patience + LIMIT - GRACE)
 
 
 def _write(line: str) -> None:
@@ -70,4 +85,4 @@ def _write(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), float(sys.argv[2]))

@@ -1,5 +1,8 @@
 """Ctrl-C in the shell: the first is answered at once and cancels, the second ends the process.
 
+A run that has been cancelled ends within two seconds, as tiles take no longer; a batch finishes the
+items that it computes.
+
 A command computes in a thread of its own while the main thread, which alone handles signals,
 waits. SIGTERM cancels too, and ends the process if that takes long: batch systems kill soon after
 it. A run that ends like this is resumed by the same command, as after a crash.
@@ -20,7 +23,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import typer
 
 from napari_tilewise.cli import interrupt_helper
-from napari_tilewise.cli.interrupt_helper import ACKNOWLEDGED, CANCELLING, ENDED, GRACE
+from napari_tilewise.cli.interrupt_helper import ACKNOWLEDGED, ENDED, GRACE, TILES, cancelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,32 +33,44 @@ T = TypeVar("T")
 
 LOOK = 0.1
 """Seconds between two looks at a command: Windows handles no signal while a lock is waited for."""
+ITEMS = float("inf")
+"""Seconds that a batch gives the items that it computes when it is cancelled."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def cancellable() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C or SIGTERM sets; a second Ctrl-C ends the process."""
+def cancellable(patience: float = TILES) -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C or SIGTERM sets; a second Ctrl-C ends the process.
+
+    Parameters
+    ----------
+    patience
+        Seconds after the first Ctrl-C at which the process ends in any case.
+    """
     cancel = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield cancel
         return
     timers: list[threading.Timer] = []
-    with _helper_process() as helper:
+
+    def end_after(seconds: float) -> None:
+        if seconds != float("inf"):
+            timers.append(threading.Timer(seconds, end_process))
+            timers[-1].daemon = True
+            timers[-1].start()
+
+    with _helper_process(patience) as helper:
 
         def handle(number: int, frame: FrameType | None) -> None:
             if cancel.is_set() and number == signal.SIGINT:
                 end_process()
-            if number == signal.SIGTERM:
-                timers.append(threading.Timer(GRACE, end_process))
-                timers[-1].daemon = True
-                timers[-1].start()
+            end_after(GRACE if number == signal.SIGTERM else patience)
             if not cancel.is_set():
                 cancel.set()
                 with suppress(OSError):
                     if helper is not None:
                         os.write(helper, ACKNOWLEDGED)
-                typer.echo(CANCELLING, err=True)
+                typer.echo(cancelling(patience), err=True)
 
         handlers = {number: signal.signal(number, handle) for number in SIGNALS}
         try:
@@ -106,12 +121,13 @@ def end_process() -> NoReturn:
 
 
 @contextmanager
-def _helper_process() -> Iterator[int | None]:
+def _helper_process(patience: float) -> Iterator[int | None]:
     """Start the process that answers where this one cannot; yield what is written to for it."""
     if sys.platform == "win32" or not sys.executable:
         yield None
         return
-    command = [sys.executable, "-I", "-S", interrupt_helper.__file__, str(os.getpid())]
+    arguments = [interrupt_helper.__file__, str(os.getpid()), str(patience)]
+    command = [sys.executable, "-I", "-S", *arguments]
     reading, descriptor = os.pipe()
     try:
         process = subprocess.Popen(

@@ -237,11 +237,13 @@ def list_runs(
 
 def _resume(unfinished: UnfinishedRun, options: Mapping[str, Any], *, as_json: bool) -> None:
     """Resume a run or a batch, and print what the command that started it prints."""
-    from napari_tilewise.cli.interrupts import cancellable, in_background
+    from napari_tilewise.cli.interrupt_helper import TILES
+    from napari_tilewise.cli.interrupts import ITEMS, cancellable, in_background
     from napari_tilewise.cli.progress import item_progress, progress
 
     listening = item_progress() if unfinished.is_batch else progress()
-    with cancellable() as cancel, listening as listener:
+    patience = ITEMS if unfinished.is_batch else TILES
+    with cancellable(patience) as cancel, listening as listener:
         compute = partial(unfinished.resume, progress=listener, cancel=cancel, **options)
         result = in_background(compute)
     if unfinished.is_batch:

@@ -19,7 +19,7 @@ from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.engine.system.prepared import Prepared, Swept, received
 from napari_tilewise.engine.system.total_limits import UNNOTICED, TotalLimit
-from napari_tilewise.engine.tile_tasks import ReduceTask, task_size
+from napari_tilewise.engine.tile_tasks import ReduceTask
 from napari_tilewise.errors import MemoryBudgetExceeded, OperationFailed, TilewiseError
 from napari_tilewise.grid import LazySequence, size
 from napari_tilewise.operations.shared.stored_columns import ColumnStore, root_of
@@ -370,7 +370,7 @@ class PassRunner:
             session = session.one_by_one(self._bytes_of_region(largest))
         per_part = 1
         if pool is not None and reduction.in_groups:
-            per_part = task_size(len(items), pool.slots)
+            per_part = session.task_size(len(items))
         with self._look_ahead(reduction, items) as contribution:
             total = session.reduce(
                 f"{self._name}: {reduction.description}",

@@ -48,6 +48,8 @@ class Session:
     in_tiles: int = 0
     """Bytes that the tiles in work take together: up to these, what may need the whole image at
     once takes it from the start."""
+    seconds_of_tile: float | None = None
+    """Seconds that a tile takes; None: unknown."""
     checkpoint: PassResults | None = None
     """Where finished tiles and passes are noted, for a run that may be killed."""
     worker_pool: WorkerPool | None = None
@@ -144,6 +146,11 @@ class Session:
         before, tiles = len(items) - len(remaining), len(remaining)
         self.sweep(title, complete, groups, before=before, size=len, tiles=tiles)
 
+    def task_size(self, count: int) -> int:
+        """Return how many of so many tiles one task of the worker pool holds."""
+        pool = self.worker_pool
+        return 1 if pool is None else task_size(count, pool.slots, self.seconds_of_tile)
+
     def groups(self, items: Sequence[T], *, remote: bool) -> Sequence[Sequence[T]]:
         """Return items in runs of neighbours: one by one, or several for one task of a worker.
 
@@ -154,8 +161,7 @@ class Session:
         remote
             Whether a worker pool can do them.
         """
-        pool = self.worker_pool
-        size = task_size(len(items), pool.slots) if remote and pool is not None else 1
+        size = self.task_size(len(items)) if remote else 1
         return LazySequence(-(-len(items) // size), lambda n: items[n * size : (n + 1) * size])
 
     def sweep(

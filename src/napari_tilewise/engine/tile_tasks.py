@@ -22,6 +22,10 @@ TASKS_PER_SLOT = 8
 process that is killed, and the last ones do not wait for one another."""
 LONGEST_TASK = 16
 """Most tiles of a task."""
+MOST_UNTIMED = 4
+"""Most tiles of a task if nobody knows how long a tile takes."""
+SECONDS = 2.0
+"""Seconds that a task of several tiles takes at most: so much is lost when it is cancelled."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class WorkerPool(Protocol):
         """Have a worker do a task, and return its answer."""
 
 
-def task_size(tiles: int, slots: int) -> int:
+def task_size(tiles: int, slots: int, seconds: float | None = None) -> int:
     """Return how many tiles one task should hold.
 
     Parameters
@@ -97,5 +101,8 @@ def task_size(tiles: int, slots: int) -> int:
         Number of tiles of the pass.
     slots
         How many tasks run at a time.
+    seconds
+        Seconds that a tile takes; None: unknown.
     """
-    return max(1, min(LONGEST_TASK, tiles // (slots * TASKS_PER_SLOT)))
+    most = MOST_UNTIMED if seconds is None else SECONDS / max(seconds, SECONDS / LONGEST_TASK)
+    return max(1, min(int(most), tiles // (slots * TASKS_PER_SLOT)))

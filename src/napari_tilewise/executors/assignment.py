@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +24,9 @@ import zarr
 from napari_tilewise.engine.pass_results import PassResults
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.cache import ChunkCache
+from napari_tilewise.engine.system.pool import CANCELLED
 from napari_tilewise.errors import (
+    Cancelled,
     DestinationUnwritable,
     InvalidParameter,
     InvalidParameterType,
@@ -188,6 +191,39 @@ def write_assignment(assignment: Assignment) -> str:
             f"and functions that can be imported, or use {option('executor', 'threads')}."
         ) from error
     return path.name
+
+
+def remove_assignment(folder: str, name: str) -> None:
+    """Remove the file of an assignment: workers that still compute for it write nothing more.
+
+    Parameters
+    ----------
+    folder
+        The checkpoint's folder.
+    name
+        Name of its file, as `write_assignment` returned it.
+    """
+    with suppress(OSError):  # the folder may be gone
+        Path(folder, name).unlink()
+
+
+def check_assignment(folder: str, name: str) -> None:
+    """Refuse to compute for a run that has ended.
+
+    Parameters
+    ----------
+    folder
+        The checkpoint's folder.
+    name
+        Name of its file, as `write_assignment` returned it.
+
+    Raises
+    ------
+    Cancelled
+        When the assignment was removed.
+    """
+    if not Path(folder, name).exists():
+        raise Cancelled(CANCELLED)
 
 
 def read_assignment(folder: str, name: str) -> Assignment:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import shutil
 import threading
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import dask
+import psutil
 from dask.utils import parse_timedelta
 
 from napari_tilewise.engine.events import WorkersStarted
@@ -28,7 +29,8 @@ from napari_tilewise.errors import (
     TilewiseError,
     option,
 )
-from napari_tilewise.executors.assignment import write_assignment
+from napari_tilewise.executors.answers import LOOK, Answers
+from napari_tilewise.executors.assignment import remove_assignment, write_assignment
 from napari_tilewise.executors.executor import Executor
 from napari_tilewise.executors.main_guard import check_main_guard, unguarded
 from napari_tilewise.executors.worker import do
@@ -95,12 +97,16 @@ class Cluster(Executor):
     @contextmanager
     def worker_pool(self, assignment: Assignment, session: Session) -> Iterator[WorkerPool]:
         """Connect to the workers; those that are started for this run end with it."""
+        answers = Answers(session.control.cancel)
         with ExitStack() as stack:
-            client = self._opened(stack)
+            client = answers.opened(self._opened, stack)
             session.emit(WorkersStarted(str(self), str(client.dashboard_link or "")))
-            client.wait_for_workers(1)
-            _check_packages(client)
-            yield ClusterPool(client, assignment.folder, write_assignment(assignment), self.slots)
+            _wait_for_workers(client, answers)
+            answers.opened(lambda _: _check_packages(client), stack)
+            folder, name = assignment.folder, write_assignment(assignment)
+            stack.callback(remove_assignment, folder, name)
+            stack.callback(answers.stop)
+            yield ClusterPool(client, folder, name, self.slots, answers)
 
     def __str__(self) -> str:
         """Return the executor in words."""
@@ -120,10 +126,13 @@ class ClusterPool:
         Name of the assignment's file in it.
     slots
         How many tasks the workers run at a time.
+    answers
+        Waits for what they answer.
     """
 
-    def __init__(self, client: Any, folder: str, name: str, slots: int) -> None:
+    def __init__(self, client: Any, folder: str, name: str, slots: int, answers: Answers) -> None:
         self._client, self._folder, self._name = client, folder, name
+        self._answers = answers
         self.slots = 2 * slots  # so that each worker has its next task already
         self._alone = threading.Lock()
 
@@ -149,7 +158,7 @@ class ClusterPool:
         try:
             future = self._client.submit(do, self._folder, self._name, task, pure=False)
             try:
-                return future.result().open(Path(self._folder))
+                return self._answers.of(future).open(Path(self._folder))
             finally:
                 future.release()
         except Exception as error:
@@ -179,6 +188,17 @@ def _missing_there(address: str, package: str) -> MissingExtra:
         "packages there as here. Install napari-tilewise, and what your functions import, in the "
         "environment of the workers."
     )
+
+
+def _wait_for_workers(client: Any, answers: Answers) -> None:
+    """Wait for the first worker: a batch system may start it hours later."""
+    while True:
+        try:
+            client.wait_for_workers(1, timeout=LOOK)
+        except TimeoutError:
+            answers.check_cancel()
+        else:
+            return
 
 
 def _check_packages(client: Any) -> None:
@@ -299,9 +319,24 @@ def local(workers: int | None) -> Cluster:
             )
         except RuntimeError as error:
             raise unguarded(request, str(error)) from error
-        return stack.enter_context(distributed.Client(stack.enter_context(cluster)))
+        client = stack.enter_context(distributed.Client(stack.enter_context(cluster)))
+        stack.push(partial(_end_workers, cluster))
+        return client
 
     return Cluster(opened, count, 1, None, f"a dask cluster of {count} processes", is_local=True)
+
+
+def _end_workers(cluster: Any, error: type[BaseException] | None, *_: object) -> None:
+    """End the workers of a run that failed or was cancelled, whatever they compute.
+
+    A cluster that is closed waits seconds for each, and they complain of what they lose.
+    """
+    if error is None:
+        return
+    for nanny in cluster.workers.values():
+        nanny.auto_restart = False
+        with suppress(psutil.Error, TypeError):  # it may have ended, or never begun
+            psutil.Process(nanny.pid).kill()
 
 
 def of_jobs(system: str, jobs: int | None) -> Cluster:

@@ -19,7 +19,8 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from napari_tilewise.engine.events import WorkersStarted
 from napari_tilewise.engine.system import subprocesses
 from napari_tilewise.errors import OperationFailed, option
-from napari_tilewise.executors.assignment import write_assignment
+from napari_tilewise.executors.answers import Answers
+from napari_tilewise.executors.assignment import remove_assignment, write_assignment
 from napari_tilewise.executors.executor import Executor
 from napari_tilewise.executors.worker import do
 
@@ -54,7 +55,8 @@ class Processes(Executor):
     def worker_pool(self, assignment: Assignment, session: Session) -> Iterator[WorkerPool]:
         """Start the processes for this run, and end them with it."""
         count = session.workers or self.processes
-        pool = ProcessPool(assignment.folder, write_assignment(assignment), count)
+        name, answers = write_assignment(assignment), Answers(session.control.cancel)
+        pool = ProcessPool(assignment.folder, name, count, answers)
         session.emit(WorkersStarted(f"{count} processes"))
         try:
             yield pool
@@ -77,10 +79,13 @@ class ProcessPool:
         Name of the assignment's file in it.
     processes
         Their number.
+    answers
+        Waits for what they answer.
     """
 
-    def __init__(self, folder: str, name: str, processes: int) -> None:
+    def __init__(self, folder: str, name: str, processes: int, answers: Answers) -> None:
         self._folder, self._name, self._processes = folder, name, processes
+        self._answers = answers
         self.slots = processes + 1  # so that one task waits where the next is done
         self._lock = threading.Lock()
         self._alone = threading.Lock()
@@ -93,6 +98,7 @@ class ProcessPool:
             try:
                 return self._submit(pool, task).open(Path(self._folder))
             except BrokenProcessPool:
+                self._answers.check()
                 self._discard(pool)
         return self._run_alone(task).open(Path(self._folder))
 
@@ -100,7 +106,8 @@ class ProcessPool:
         with warnings.catch_warnings():
             # loky replaces a process that grew large, as images make them grow.
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-            answer: Answer = pool.submit(do, self._folder, self._name, task).result()
+            future = pool.submit(do, self._folder, self._name, task)
+        answer: Answer = self._answers.of(future)
         return answer
 
     def _run_alone(self, task: TileTask) -> Answer:
@@ -122,6 +129,7 @@ class ProcessPool:
 
     def _running(self) -> Any:
         with self._lock:
+            self._answers.check()
             if self._pool is None:
                 self._pool = subprocesses.pool(self._processes)
             return self._pool
@@ -135,9 +143,11 @@ class ProcessPool:
         pool.shutdown(wait=True, kill_workers=True)
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes, whatever they compute."""
+        self._answers.stop()
         with self._lock:
             pool, self._pool = self._pool, None
+        remove_assignment(self._folder, self._name)
         if pool is not None:
             pool.shutdown(wait=True, kill_workers=True)
 

@@ -9,7 +9,7 @@ import pickle
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import singledispatchmethod
+from functools import partial, singledispatchmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -27,9 +27,11 @@ from napari_tilewise.engine.tile_tasks import (
     WriteTask,
 )
 from napari_tilewise.errors import OperationFailed
-from napari_tilewise.executors.assignment import read_assignment
+from napari_tilewise.executors.assignment import check_assignment, read_assignment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_tilewise.engine.pass_runner import PassRunner
     from napari_tilewise.executors.assignment import Assignment
     from napari_tilewise.grid import Grid
@@ -78,6 +80,7 @@ def do(folder: str, name: str, task: TileTask) -> Answer:
     """
     worker = _worker(folder, name)
     with worker.slots, single_threaded_libraries():
+        check_assignment(folder, name)  # it may have waited while the run was cancelled
         pickled = pickle.dumps(worker.do(task))
     if len(pickled) <= SENT:
         return Answer(pickled)
@@ -93,7 +96,9 @@ _lock = threading.Lock()
 def _worker(folder: str, name: str) -> Worker:
     with _lock:
         if name not in _workers:
-            _workers[name] = Worker(read_assignment(folder, name))
+            _workers[name] = Worker(
+                read_assignment(folder, name), partial(check_assignment, folder, name)
+            )
             while len(_workers) > MOST_WORKERS:
                 _workers.popitem(last=False)
         _workers.move_to_end(name)
@@ -107,10 +112,12 @@ class Worker:
     ----------
     assignment
         Describes the run.
+    check
+        Raises an error when the run has ended.
     """
 
-    def __init__(self, assignment: Assignment) -> None:
-        self.assignment = assignment
+    def __init__(self, assignment: Assignment, check: Callable[[], None] = lambda: None) -> None:
+        self.assignment, self._check = assignment, check
         self.pipeline = assignment.pipeline()
         self.slots = threading.BoundedSemaphore(assignment.threads)
 
@@ -147,7 +154,9 @@ class Worker:
                 region = grid.region(position)
                 if last.waits:
                     ahead.beyond(position)
-                writer.write(region, np.ascontiguousarray(last.read(region)))
+                pixels = np.ascontiguousarray(last.read(region))
+                self._check()  # another run may write there by now
+                writer.write(region, pixels)
 
     @do.register
     def _level(self, task: LevelTask) -> None:

@@ -223,7 +223,7 @@ class _Planner:
         decisions = self._decisions(layout)
         shape, axes = self._output_shape(), self._output_axes()
         tile, budget = self._largest(layout, decisions)
-        self._allot(budget)
+        self._allot(budget, tile)
         materialized = {d.step: d.in_memory for d in decisions if d.keep}
         return RunPlan(
             self.request, self.image, self.axes, self.pipeline.with_layout(tile, materialized),
@@ -403,10 +403,11 @@ class _Planner:
         growth = min(self.limit - budget.total, most_tables(stacks) - tables)
         return replace(budget, tables=tables + max(0, growth))
 
-    def _allot(self, budget: Budget) -> None:
+    def _allot(self, budget: Budget, tile: Sequence[int]) -> None:
         """Set what the session may use."""
         session = self.session
         session.workers, session.budget_for = budget.workers, self.budget_for
+        session.seconds_of_tile = None if self.pace is None else self.pace.of_tile(tile)
         if session.cache is not None:
             session.cache.capacity = budget.cache
         session.tables, session.memory = budget.tables, self._region(budget)

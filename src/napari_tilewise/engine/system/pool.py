@@ -28,7 +28,8 @@ T = TypeVar("T")
 LOOK = 0.1
 """Seconds between two looks at whether a pause is over; a cancel ends it at once."""
 _NEVER = threading.Event()
-_CANCELLED = "Cancelled: nothing was changed by the part done so far."
+CANCELLED = "Cancelled: nothing was changed by the part done so far."
+"""What a caller reads whose run was cancelled."""
 
 
 class _Pool:
@@ -76,7 +77,7 @@ def alone(
     """
     wait_while(lambda: pause is not None and pause.is_set(), cancel)
     if cancel is not None and cancel.is_set():
-        raise Cancelled(_CANCELLED)
+        raise Cancelled(CANCELLED)
     work()
 
 
@@ -225,7 +226,7 @@ class _Sweep(Generic[T]):
         with self._lock:
             if self._cancel is not None and self._cancel.is_set() and self.error is None:
                 self.is_over = True
-                self.error = Cancelled(_CANCELLED)
+                self.error = Cancelled(CANCELLED)
             if self.is_over or self.is_paused():
                 return None
             step = next(self._items, None)
