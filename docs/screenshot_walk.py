@@ -24,7 +24,7 @@ from screenshot import photograph, wait
 from napari_tilewise._napari.manifest.commands import open_measurements
 from napari_tilewise._napari.manifest.samples import huge_plane
 from napari_tilewise._napari.widgets import docks
-from napari_tilewise._napari.widgets.wording import PanelTitle
+from napari_tilewise._napari.widgets.panel_titles import PanelTitle
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -621,4 +621,4 @@ def test_full_run_of_a_table(chain, recipes, qtbot, tmp_path):
 def test_the_menu_opens_the_panel(viewer, coins):
     open_panel(viewer, "filters.gaussian")
     _, panel = viewer.window.add_plugin_dock_widget("napari-tilewise", "Recipe")
-    assert isinstance(getattr(panel, "__wrapped__", panel), RecipePanel)
+    assert isinstance(panel.panel, RecipePanel)

@@ -32,6 +32,7 @@ from napari_tilewise._napari.widgets.small_widgets import progress_bar, text_lab
 from napari_tilewise.batches.batch import REPORT
 from napari_tilewise.batches.tasks import DONE, FAILED, SKIPPED
 from napari_tilewise.errors import Cancelled, TilewiseError
+from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.operations.spec.operation import Output
 
 if TYPE_CHECKING:
@@ -82,6 +83,12 @@ class BatchPanel(Panel):
         self.say(NO_SOURCE)
         self.source.tick_selected()
         self.enable()
+
+    @classmethod
+    def prepare(cls) -> None:
+        """Import the operation of the first form, and with it what every form needs."""
+        super().prepare()
+        _ = next(iter(OPERATIONS.values())).parameters
 
     # ------------------------------------------------------------------ widgets
 

@@ -13,7 +13,7 @@ from napari.layers import Image, Labels, Layer
 
 from napari_tilewise._napari.layers.placement import Placement
 from napari_tilewise._napari.layers.prefetch import value_range
-from napari_tilewise._napari.widgets.wording import PLUGIN
+from napari_tilewise._napari.widgets.panel_titles import PLUGIN
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.io.readers.open_image import open_image
 

@@ -15,7 +15,7 @@ from napari.layers import Image, Labels, Layer, Points
 
 from napari_tilewise._napari.layers import prefetch
 from napari_tilewise._napari.layers.layer_pyramids import LARGE
-from napari_tilewise._napari.widgets.wording import PLUGIN
+from napari_tilewise._napari.widgets.panel_titles import PLUGIN
 from napari_tilewise.batches.tables import read_csv
 from napari_tilewise.engine.views.cropped import CroppedView
 from napari_tilewise.errors import InvalidImage

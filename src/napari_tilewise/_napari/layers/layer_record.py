@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
 import zarr
 
-from napari_tilewise._napari.widgets.wording import PLUGIN
+from napari_tilewise._napari.widgets.panel_titles import PLUGIN
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.io.readers.zarr_arrays import array_location
 from napari_tilewise.recipe import Recipe
@@ -183,19 +183,6 @@ class Record:
     def part_of_pixels(self) -> int:
         """The index of the shown result among those of `of_pixels`."""
         return (self.part or 0) if self.recipe.output.is_image else 0
-
-
-class RecipeReceiver(Protocol):
-    """The panel that runs recipes on many images."""
-
-    def receive(self, record: Record) -> None:
-        """Choose a recipe and the image that it was made on.
-
-        Parameters
-        ----------
-        record
-            The recipe, its source and its further images.
-        """
 
 
 def of(layer: Layer) -> Record | None:

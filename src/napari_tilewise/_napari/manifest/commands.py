@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 from napari.viewer import Viewer
 
-from napari_tilewise._napari.manifest.write_manifest import attribute
+from napari_tilewise._napari.manifest.command_names import attribute
 from napari_tilewise._napari.widgets import docks
-from napari_tilewise._napari.widgets.wording import PanelTitle
+from napari_tilewise._napari.widgets.panel_titles import PanelTitle
 from napari_tilewise.operations import BUILT_IN
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def __getattr__(command: str) -> Callable[[Viewer], None]:
         raise AttributeError(f"module {__name__!r} has no attribute {command!r}")
 
     def run(viewer: Viewer) -> None:
-        open_panel(viewer, _KEYS[command])
+        docks.with_panel(viewer, PanelTitle.OPERATIONS, lambda panel: panel.choose(_KEYS[command]))
 
     run.__name__ = run.__qualname__ = command
     run.__doc__ = f"Open the Operations panel on {_KEYS[command]}."

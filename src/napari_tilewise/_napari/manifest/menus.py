@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets.panel_titles import PLUGIN
 from napari_tilewise.operations.spec.families import Family
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def submenus(operations: Iterable[Operation]) -> Iterator[Submenu]:
         groups.setdefault(family_of(op), []).append(op)
     for (menu, title, _), family_members in groups.items():
         members = sorted(family_members, key=lambda op: bool(op.deprecated))
-        base = f"{wording.PLUGIN}/{menu}/{title.lower().replace(' ', '_')}"
+        base = f"{PLUGIN}/{menu}/{title.lower().replace(' ', '_')}"
         parts = _split(members)
         for number, part in enumerate(parts):
             many = len(parts) > 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import napari
 from magicgui.widgets import ComboBox
@@ -15,16 +15,15 @@ from napari_tilewise._napari.measurements.numbers_view import NumbersView
 from napari_tilewise._napari.measurements.object_link import link_to
 from napari_tilewise._napari.measurements.objects_view import ObjectsView
 from napari_tilewise._napari.tables.columns import object_columns, plain_columns
-from napari_tilewise._napari.widgets.docks import open_panel
+from napari_tilewise._napari.widgets.docks import with_panel
 from napari_tilewise._napari.widgets.elided import elided
 from napari_tilewise._napari.widgets.labelled_rows import rows
 from napari_tilewise._napari.widgets.panel_base import Panel
-from napari_tilewise._napari.widgets.wording import PanelTitle
+from napari_tilewise._napari.widgets.panel_titles import PanelTitle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_tilewise._napari.layers.layer_record import RecipeReceiver
 
 NOTHING = (
     "Nothing was measured on this layer: apply an operation such as Region properties table to "
@@ -160,8 +159,7 @@ class MeasurementsPanel(Panel):
         table = None if self.layer is None else object_table.of(self.layer)
         record = None if table is None else table.recipe
         if record is not None:
-            receiver = cast("RecipeReceiver", open_panel(self.viewer, PanelTitle.BATCH))
-            receiver.receive(record)
+            with_panel(self.viewer, PanelTitle.BATCH, lambda panel: panel.receive(record))
 
     # ------------------------------------------------------------------ the canvas
 

@@ -95,6 +95,12 @@ class OperationsPanel(Panel):
         self.destroyed.connect(self.target.disconnect)
         self.choose(next(iter(operations)))
 
+    @classmethod
+    def prepare(cls) -> None:
+        """Import the operation of the first form, and with it what every form needs."""
+        super().prepare()
+        _ = next(iter(OPERATIONS.values())).parameters
+
     # ------------------------------------------------------------------ widgets
 
     def _build(self) -> None:

@@ -6,7 +6,7 @@ invalid recipe is refused with the reason, and changes nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import napari
@@ -40,17 +40,16 @@ from napari_tilewise._napari.recipe_panel.step_form import StepForm
 from napari_tilewise._napari.recipe_panel.step_list import StepList
 from napari_tilewise._napari.recipe_panel.step_tools import StepTools
 from napari_tilewise._napari.widgets import wording
-from napari_tilewise._napari.widgets.docks import open_panel, show_measurements
+from napari_tilewise._napari.widgets.docks import show_measurements, with_panel
 from napari_tilewise._napari.widgets.panel_base import Panel
+from napari_tilewise._napari.widgets.panel_titles import PanelTitle
 from napari_tilewise._napari.widgets.small_widgets import progress_bar
-from napari_tilewise._napari.widgets.wording import PanelTitle
 from napari_tilewise.errors import InvalidImage, TilewiseError
 from napari_tilewise.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_tilewise._napari.layers.layer_record import RecipeReceiver
     from napari_tilewise.recipe import Recipe
 
 EDITED = "Edited: press Update to compute the layer again."
@@ -363,8 +362,8 @@ class RecipePanel(Panel):
         """Open the Batch panel with the recipe and the image that it was made on."""
         draft = self.draft
         if draft is not None and draft.recipe is not None:
-            receiver = cast("RecipeReceiver", open_panel(self.viewer, PanelTitle.BATCH))
-            receiver.receive(Record(draft.recipe, draft.state.source, draft.state.inputs))
+            record = Record(draft.recipe, draft.state.source, draft.state.inputs)
+            with_panel(self.viewer, PanelTitle.BATCH, lambda panel: panel.receive(record))
 
     # ------------------------------------------------------------------ running
 

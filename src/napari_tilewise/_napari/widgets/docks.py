@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
-from napari_tilewise._napari.widgets.wording import PLUGIN, PanelTitle
+from napari_tilewise._napari.widgets.panel_titles import PLUGIN, PanelTitle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.layers import Layer
     from napari.viewer import Viewer
+
+    from napari_tilewise._napari.widgets.panel_dock import PanelDock
 
 PANEL_HEIGHT = 550
 """Pixels of a window's height that a panel needs to show its form."""
 
 
 def open_panel(viewer: Viewer, title: PanelTitle) -> QWidget:
-    """Show one of our panels, and return it; napari creates it if it is not open.
+    """Show one of our panels, and return it; waits until its modules are imported.
 
     Parameters
     ----------
@@ -26,24 +30,32 @@ def open_panel(viewer: Viewer, title: PanelTitle) -> QWidget:
     title
         The panel.
     """
-    dock, panel = viewer.window.add_plugin_dock_widget(PLUGIN, title.value)
+    panel: QWidget = _shown_dock(viewer, title).panel
+    return panel
+
+
+def with_panel(viewer: Viewer, title: PanelTitle, act: Callable[[Any], object]) -> None:
+    """Show one of our panels, and call a function with it as soon as it is there.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose window holds the panel.
+    title
+        The panel.
+    act
+        Called once with the panel.
+    """
+    _shown_dock(viewer, title).when_ready(act)
+
+
+def _shown_dock(viewer: Viewer, title: PanelTitle) -> PanelDock:
+    """Return the contents of a panel's dock, shown; napari creates it if it is not open."""
+    dock, contents = viewer.window.add_plugin_dock_widget(PLUGIN, title.value)
     dock.show()
     dock.raise_()
-    widget: QWidget = getattr(panel, "__wrapped__", panel)
-    return widget
-
-
-class LayerReceiver(Protocol):
-    """The panel that shows what was measured on a layer."""
-
-    def show_layer(self, layer: Layer) -> None:
-        """Show the table and the numbers that were measured on a layer.
-
-        Parameters
-        ----------
-        layer
-            A layer of the viewer.
-        """
+    inner: PanelDock = getattr(contents, "__wrapped__", contents)
+    return inner
 
 
 def show_measurements(viewer: Viewer, layer: Layer) -> None:
@@ -56,7 +68,7 @@ def show_measurements(viewer: Viewer, layer: Layer) -> None:
     layer
         A layer of the viewer.
     """
-    cast("LayerReceiver", open_panel(viewer, PanelTitle.MEASUREMENTS)).show_layer(layer)
+    with_panel(viewer, PanelTitle.MEASUREMENTS, lambda panel: panel.show_layer(layer))
 
 
 def tabify_when_low(panel: QWidget, kind: type[QWidget]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
@@ -29,6 +31,11 @@ class Panel(QWidget):
         self.viewer: napari.viewer.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.message = message_label()
         self._was_shown = False
+
+    @classmethod
+    def prepare(cls) -> None:
+        """Import what the panel imports when it is first shown; called in a thread."""
+        import_module("magicgui.backends._qtpy")
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Share a tab with the other panels, when shown for the first time."""

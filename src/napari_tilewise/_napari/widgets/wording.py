@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import TilewiseError
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from napari_tilewise.recipe import Step
     from napari_tilewise.types import Parameters, Value
 
-PLUGIN = "napari-tilewise"
 FAINT = "#8b8f98"
 """A grey that is readable on napari's dark and light themes."""
 LINK = "#4c9be8"
@@ -33,17 +31,6 @@ PAGES = {
     "numpy": "https://numpy.org/doc/stable/reference/generated/{path}.html",
 }
 """The pages of functions, by their packages."""
-
-
-class PanelTitle(StrEnum):
-    """The panels of this plugin, by the titles in its manifest."""
-
-    OPERATIONS = "Operations"
-    RECIPE = "Recipe"
-    MEASUREMENTS = "Measurements"
-    BATCH = "Batch"
-    RUNS = "Runs"
-
 
 KINDS: Mapping[Kind, str] = {
     Kind.POINTWISE: "Pointwise: each pixel on its own.",
