@@ -34,6 +34,8 @@ from napari_tilewise.operations.spec.parameters import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_tilewise.operations.spec.operation import Operation
 
 DTYPES = ("bool", "uint8", "uint16", "float32", "float64")
@@ -65,7 +67,13 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, operation: Operation, *, defaults: bool = False) -> Case:
+def cases(
+    draw: st.DrawFn,
+    operation: Operation,
+    *,
+    defaults: bool = False,
+    dtypes: Sequence[str] = DTYPES,
+) -> Case:
     """Draw an image, parameters (or none but the required ones) and a tile grid."""
     low, high = operation.limits.ndim
     ndim = draw(st.sampled_from([n for n in (2, 2, 3) if low <= n <= high] or [low]))
@@ -80,7 +88,7 @@ def cases(draw: st.DrawFn, operation: Operation, *, defaults: bool = False) -> C
     if channel is not None:
         full.insert(channel, draw(st.sampled_from((3, 3, 2, 4))))
     dtype = draw(
-        st.sampled_from([d for d in DTYPES if np.dtype(d).kind in operation.limits.dtypes])
+        st.sampled_from([d for d in dtypes if np.dtype(d).kind in operation.limits.dtypes])
     )
     content = draw(st.sampled_from(CONTENTS))
     seed = draw(st.integers(0, 2**16))

@@ -26,6 +26,7 @@ from napari_tilewise.operations.color.color_spaces import (
 from napari_tilewise.operations.color.region_means import reduce_means
 from napari_tilewise.operations.exposure.matching import Tally, reduce_tallies
 from napari_tilewise.operations.shared.common import as_float_type
+from napari_tilewise.operations.shared.global_numbers import refuse_unless_finite
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
@@ -180,6 +181,7 @@ def _averages(call: Call, tally: Tally, means: np.ndarray) -> Callable[[Block], 
 
 def _plan(call: Call) -> Plan:
     (tally,) = yield reduce_tallies(call, lambda block: [block.data])
+    refuse_unless_finite(call, tally.values[0], tally.values[-1])  # sorted, NaN last
     if call["kind"] == "overlay":
         colored = _overlay(call, tally.values)
     else:
@@ -235,6 +237,7 @@ OPERATIONS = (
         plan_of=_plan,
         limits=Limits(check=_check),
         cost=Cost(memory=17.0),
-        note="The channels of `image` must be its last axis.",
+        note="The channels of `image` must be its last axis. Labels that are NaN or infinite are "
+        "refused.",
     ),
 )

@@ -176,6 +176,7 @@ OPERATIONS = (
         note="In textured areas both results agree to many digits. In flat areas scikit-image "
         "divides one rounding error by another, which the tolerance allows for; it is multiplied "
         "by the template's root mean square over its standard deviation, if that is more than 1. A "
-        "pass over the whole image adds up the sums over windows first, pixel by pixel.",
+        "pass over the whole image adds up the sums over windows first, pixel by pixel; it refuses "
+        "NaN and infinity, which would stay in them.",
     ),
 )

@@ -162,7 +162,7 @@ def reduce_maxima(call: Call, *, of_image: bool = False) -> Passes[list[Any]]:
 
     maxima: list[Any] = yield Reduce(
         of=largest,
-        merge=lambda a, b: [max(pair) for pair in zip(a, b, strict=True)],
+        merge=lambda a, b: [np.maximum(*pair) for pair in zip(a, b, strict=True)],
         description="largest pixel",
     )
     return maxima

@@ -57,6 +57,11 @@ def _plan(call: Call) -> Plan:
     bins = call["n_bins"]
     is_deep = call.dtype == np.uint16
     maxima = yield from reduce_maxima(call, of_image=is_deep or bins is None)
+    if bins is None and np.isnan(maxima[0]):
+        raise InvalidImage(
+            f"{call.operation.name}: the image holds NaN, which tells no number of bins: expected "
+            "numbers, or n_bins. Replace NaN first, for example with numpy.nan_to_num."
+        )
     levels = int(max(3, maxima[0])) + 1 if is_deep else 256
     depth = int(maxima[0]) + 1 if bins is None else bins
     if depth < 1:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.ndimage.label_groups import (
     GROUPED,
     POSITIONED,
@@ -161,8 +161,9 @@ def _gather_extrema(
     def measure(selected: Selected, block: Block) -> dict[str, np.ndarray]:
         low = np.full(len(selected.groups), start, call.dtype)
         high = np.full(len(selected.groups), lowest, call.dtype)
-        smaller.at(low, selected.members, selected.pixels)
-        np.maximum.at(high, selected.members, selected.pixels)
+        with np.errstate(invalid="ignore"):  # NumPy warns of NaN in `ufunc.at` only
+            smaller.at(low, selected.members, selected.pixels)
+            np.maximum.at(high, selected.members, selected.pixels)
         return {"count": selected.summed(), "min": low, "max": high}
 
     columns = {
@@ -175,6 +176,12 @@ def _gather_extrema(
     missing = table["count"] == 0
     table["min"][missing] = table["max"][missing] = 0
     if with_positions:
+        # NaN equals nothing: SciPy finds no position, or that of any NaN
+        if np.isnan(table["max"]).any():
+            raise InvalidImage(
+                f"{call.operation.name}: the image holds NaN, which has no order among the values: "
+                "expected numbers. Replace NaN first, for example with numpy.nan_to_num."
+            )
         table |= yield from _positions(call, grouping, table)
     return table
 
@@ -311,7 +318,7 @@ EXACT_FOR_INTEGERS = (
 )
 FIRST = (
     "The first pixel in raster order. Among several labels SciPy's own choice between equal pixels "
-    "follows from an unstable sort."
+    "follows from an unstable sort. NaN is refused."
 )
 
 OPERATIONS = (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.operations.shared.common import require_finite
 from napari_tilewise.operations.spec.operation import Block, Call, Reduce
 
 if TYPE_CHECKING:
@@ -259,6 +260,7 @@ def gather_window_sums(call: Call, padding: Padding, first: Sequence[int]) -> Pa
         box = (slice(start, stop), *(slice(0, n) for n in padding.shape[1:]))
 
         def walk(block: Block, box: Region = box, tails: list[Any] = tails) -> list[WindowBand]:
+            require_finite(call, block.data, "sums of windows carry on")
             return sums.walk(padding.of(block, box), box[0].start, tails)
 
         # The whole band travels and is kept: no other process, and no later run, has these sums.
