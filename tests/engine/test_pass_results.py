@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.engine.pass_results import pickled, unpickled
+from napari_tilewise.engine.pass_results import read_value, write_value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,13 +17,13 @@ def test_what_is_saved_takes_no_more_memory(tmp_path: Path) -> None:
     value = [np.arange(2**17) + number for number in range(16)]
     tracemalloc.start()
     try:
-        pickled(tmp_path / "a.found", value)
+        write_value(tmp_path / "a.found", value)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < sum(column.nbytes for column in value) / 4
-    np.testing.assert_array_equal(unpickled(tmp_path / "a.found"), value)
+    np.testing.assert_array_equal(read_value(tmp_path / "a.found"), value)
     content = bytearray((tmp_path / "a.found").read_bytes())
     content[1000] ^= 1
     (tmp_path / "a.found").write_bytes(content)
-    assert unpickled(tmp_path / "a.found") is None
+    assert read_value(tmp_path / "a.found") is None

@@ -24,9 +24,9 @@ from napari_tilewise.engine.many_tiles import PositionSet
 from napari_tilewise.engine.pass_results import (
     PartialResult,
     PassResults,
-    packed,
-    pickled,
-    unpacked,
+    text_value,
+    value_text,
+    write_value,
 )
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationBusy, DestinationUnwritable
@@ -170,7 +170,7 @@ class Checkpoint(PassResults):
         for name in self._contents.results if always else ():
             result = self.load(name)
             if result is not None:
-                pickled(self._path(name, "found"), result)
+                write_value(self._path(name, "found"), result)
 
     def load(self, name: str) -> tuple[Any] | None:
         """Return the result of a pass, in a tuple; None where the pass is not done.
@@ -184,7 +184,7 @@ class Checkpoint(PassResults):
         if start is None:
             return super().load(name)
         entry = entry_at(self.folder / JOURNAL, start)
-        return None if entry is None else unpacked(entry["packed"])
+        return None if entry is None else text_value(entry["packed"], self.folder)
 
     def save(self, name: str, value: Any) -> None:
         """Save the result of a pass.
@@ -196,14 +196,14 @@ class Checkpoint(PassResults):
         value
             The result.
         """
-        text = None if self._has_files else packed(value)
+        text = None if self._has_files else value_text(value, self.folder)
         with self._lock:
             if text is None:
                 self._contents.results.pop(name, None)
             else:
                 self._note({"result": name, "packed": text, "time": int(time.time())})
         if text is None:
-            pickled(self._path(name, "found"), (value,))
+            write_value(self._path(name, "found"), (value,))
         self._path(name, "so-far").unlink(missing_ok=True)
 
     def partial_result(self, name: str) -> PartialResult:

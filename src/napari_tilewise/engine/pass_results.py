@@ -2,7 +2,8 @@
 
 Each is a file, which is whole or missing: it is written under another name, with its checksum.
 A short one is a line of the journal instead, where no other process looks for it: a stack of
-ten thousand planes would be as many files, and as many times waiting for the disk.
+ten thousand planes would be as many files, and as many times waiting for the disk. A result that
+is not data (see `stored_values`) is not stored: a run that is resumed computes it again.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 import base64
 import io
 import os
-import pickle
 import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.engine import former_names
+from napari_tilewise.engine import stored_values
+from napari_tilewise.engine.stored_values import InvalidStoredValue, NotStorable
 from napari_tilewise.engine.system.disk import append, writing
 
 if TYPE_CHECKING:
@@ -25,17 +26,13 @@ if TYPE_CHECKING:
 
     from napari_tilewise.grid import Position
 
-EARLIER_BAND = 64
-"""Width of the bands of releases that did not note it, unless memory was short."""
 _CHECKSUM_LENGTH = 4
 _PART = 2**20
 """Bytes that are read at a time to check a file."""
 _LARGEST_PACKED = 2**16
-"""Bytes of a pickle that may become a line of the journal."""
+"""Bytes of a value that may become a line of the journal."""
 _LONGEST_TEXT = 2**12
 """Length of its text there: what is longer has a file of its own."""
-_UNKNOWN = (ImportError, AttributeError, pickle.UnpicklingError)
-"""What unpickling raises for classes of another release."""
 INTERVAL = 5.0
 """Seconds between two times that the total of a reduction is saved."""
 
@@ -84,8 +81,8 @@ class PassResults:
         name
             The checkpoint's name of the pass.
         """
-        result: tuple[Any] | None = unpickled(self._path(name, "found"))
-        return result
+        result = read_value(self._path(name, "found"))
+        return result if isinstance(result, tuple) and len(result) == 1 else None
 
     def save(self, name: str, value: Any) -> None:
         """Do nothing: the process that writes the checkpoint saves results.
@@ -137,9 +134,12 @@ class PartialResult:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._last = time.monotonic()
-        count, total, *band = unpickled(path) or (0, None)
+        partial = read_value(path)
+        if not isinstance(partial, tuple) or len(partial) != 3:
+            partial = (0, None, None)
+        count, total, band = partial
         self._merged: tuple[int, Any] = (count, total)
-        self._band: int | None = band[0] if band else EARLIER_BAND if count else None
+        self._band: int | None = band
 
     @property
     def folder(self) -> Path:
@@ -173,12 +173,14 @@ class PartialResult:
         """
         if time.monotonic() - self._last < INTERVAL:
             return
-        pickled(self._path, (count, total, self._band))
+        write_value(self._path, (count, total, self._band))
         self._last = time.monotonic()
 
 
-def pickled(path: Path, value: Any) -> None:
+def write_value(path: Path, value: Any) -> None:
     """Write a value to a file, which is whole or not there, whatever becomes of the machine.
+
+    A value that is not data is not written.
 
     Parameters
     ----------
@@ -193,49 +195,60 @@ def pickled(path: Path, value: Any) -> None:
             with growing.open("w+b", buffering=0) as file:
                 append(file, bytes(_CHECKSUM_LENGTH))
                 stream = _Checked(file)
-                pickle.dump(value, stream, protocol=5)
+                stored_values.dump(value, stream.write, path.parent)
                 file.seek(0)
                 file.write(stream.checksum.to_bytes(_CHECKSUM_LENGTH, "big"))
                 os.fsync(file.fileno())
             growing.replace(path)
+        except NotStorable:
+            growing.unlink(missing_ok=True)
         except BaseException:
             growing.unlink(missing_ok=True)
             raise
 
 
-def packed(value: Any) -> str | None:
-    """Return a value as a short text; None where it would be long.
+def value_text(value: Any, folder: Path) -> str | None:
+    """Return a value as a short text; None where it would be long, or is not data.
 
     Parameters
     ----------
     value
         The value.
+    folder
+        The checkpoint's folder.
     """
     if getattr(value, "nbytes", 0) > _LARGEST_PACKED:
         return None
-    parts = pickle.dumps(value, protocol=5)
-    if len(parts) > _LARGEST_PACKED:
+    stream = io.BytesIO()
+    try:
+        stored_values.dump(value, stream.write, folder)
+    except NotStorable:
         return None
-    text = base64.b85encode(zlib.compress(parts, 1)).decode()
+    if stream.tell() > _LARGEST_PACKED:
+        return None
+    text = base64.b85encode(zlib.compress(stream.getvalue(), 1)).decode()
     return text if len(text) <= _LONGEST_TEXT else None
 
 
-def unpacked(text: str) -> tuple[Any] | None:
-    """Return the value of a text, in a tuple; None where its classes are not there.
+def text_value(text: str, folder: Path) -> tuple[Any] | None:
+    """Return the value of a text, in a tuple; None where it is not one of this release.
 
     Parameters
     ----------
     text
-        What `packed` returned.
+        What `value_text` returned.
+    folder
+        The checkpoint's folder.
     """
     try:
-        return (former_names.load(io.BytesIO(zlib.decompress(base64.b85decode(text)))),)
-    except _UNKNOWN:
-        return None
+        data = zlib.decompressobj().decompress(base64.b85decode(text), _LARGEST_PACKED)
+        return (stored_values.load(io.BytesIO(data), folder),)
+    except (ValueError, zlib.error):
+        return None  # the pass is done again
 
 
 class _Checked:
-    """A file that a pickle is written to part by part: no second copy of it is in memory."""
+    """A file that a value is written to part by part: no second copy of it is in memory."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file
@@ -249,7 +262,7 @@ class _Checked:
         return len(part)
 
 
-def unpickled(path: Path) -> Any:
+def read_value(path: Path) -> Any:
     """Return the value that a file holds; None where there is none, or a part of one.
 
     Parameters
@@ -269,6 +282,6 @@ def unpickled(path: Path) -> Any:
             return None  # cut short when the machine stopped: the pass is done again
         file.seek(_CHECKSUM_LENGTH)
         try:
-            return former_names.load(file)
-        except _UNKNOWN:
-            return None  # of a release whose classes this one does not have: the pass is done again
+            return stored_values.load(file, path.parent)
+        except InvalidStoredValue:
+            return None  # another release's, or not ours: the pass is done again

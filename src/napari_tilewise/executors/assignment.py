@@ -30,9 +30,9 @@ from napari_tilewise.errors import (
     DestinationUnwritable,
     InvalidParameter,
     InvalidParameterType,
-    SourceUnreadable,
     option,
 )
+from napari_tilewise.executors.sent_files import read_sent, write_sent
 from napari_tilewise.io.axis_order import open_inputs
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
@@ -174,15 +174,15 @@ def write_assignment(assignment: Assignment) -> str:
     InvalidParameterType
         When something in it cannot be pickled.
     """
-    path = Path(assignment.folder) / f"assignment-{uuid4().hex[:12]}"
+    folder = Path(assignment.folder)
     buffer = io.BytesIO()
     buffer.write(json.dumps(_versions()).encode() + b"\n")
     try:
-        _pickle(assignment, buffer, path)
-        path.write_bytes(buffer.getvalue())
+        _pickle(assignment, buffer, folder)
+        return write_sent(folder, "assignment", buffer.getvalue())
     except OSError as error:
         raise DestinationUnwritable(
-            f"{str(path.parent)!r} cannot be written ({error.strerror or error}): make room or "
+            f"{str(folder)!r} cannot be written ({error.strerror or error}): make room or "
             "give a destination on another disk."
         ) from error
     except Exception as error:
@@ -190,7 +190,6 @@ def write_assignment(assignment: Assignment) -> str:
             f"This run cannot be sent to other processes ({error}): give the images by their paths "
             f"and functions that can be imported, or use {option('executor', 'threads')}."
         ) from error
-    return path.name
 
 
 def remove_assignment(folder: str, name: str) -> None:
@@ -236,15 +235,7 @@ def read_assignment(folder: str, name: str) -> Assignment:
     name
         Name of its file, as `write_assignment` returned it.
     """
-    path = Path(folder) / name
-    try:
-        line, _, data = path.read_bytes().partition(b"\n")
-    except OSError as error:
-        raise SourceUnreadable(
-            f"The process on {socket.gethostname()!r} cannot read {str(path)!r} "
-            f"({error.strerror}): expected a folder that all workers see under this path. Put the "
-            "output, and the source, on a file system that they share."
-        ) from error
+    line, _, data = read_sent(Path(folder), name).partition(b"\n")
     expected, versions = json.loads(line), _versions()
     if expected != versions:
         raise InvalidParameter(
@@ -257,7 +248,7 @@ def read_assignment(folder: str, name: str) -> Assignment:
     return assignment
 
 
-def _pickle(assignment: Assignment, buffer: io.BytesIO, path: Path) -> None:
+def _pickle(assignment: Assignment, buffer: io.BytesIO, folder: Path) -> None:
     """Pickle an assignment, large arrays to files of their own."""
     from cloudpickle import Pickler  # most runs need none
 
@@ -266,7 +257,7 @@ def _pickle(assignment: Assignment, buffer: io.BytesIO, path: Path) -> None:
             """Write a large array to a file; return its name, data type and shape."""
             if not isinstance(item, np.ndarray) or item.nbytes < LARGE or item.dtype.hasobject:
                 return None
-            file = path.with_name(f"{path.name}-{uuid4().hex[:12]}.raw")
+            file = folder / f"assignment-{uuid4().hex[:12]}.raw"
             np.ascontiguousarray(item).tofile(file)
             return file.name, item.dtype, item.shape
 

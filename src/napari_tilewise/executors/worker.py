@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial, singledispatchmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from napari_tilewise.engine.tile_tasks import (
 )
 from napari_tilewise.errors import OperationFailed
 from napari_tilewise.executors.assignment import check_assignment, read_assignment
+from napari_tilewise.executors.sent_files import read_sent, write_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,9 +60,8 @@ class Answer:
         """
         if not self.file:
             return pickle.loads(self.pickled)
-        path = folder / self.file
-        answer = pickle.loads(path.read_bytes())
-        path.unlink()
+        answer = pickle.loads(read_sent(folder, self.file))
+        (folder / self.file).unlink()
         return answer
 
 
@@ -84,9 +83,7 @@ def do(folder: str, name: str, task: TileTask) -> Answer:
         pickled = pickle.dumps(worker.do(task))
     if len(pickled) <= SENT:
         return Answer(pickled)
-    file = f"answer-{uuid4().hex[:12]}"
-    (Path(folder) / file).write_bytes(pickled)
-    return Answer(b"", file)
+    return Answer(b"", write_sent(Path(folder), "answer", pickled))
 
 
 _workers: OrderedDict[str, Worker] = OrderedDict()

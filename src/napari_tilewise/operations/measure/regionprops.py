@@ -50,7 +50,7 @@ from napari_tilewise.operations.spec.parameters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from napari_tilewise.operations.spec.passes import Passes
 
@@ -147,6 +147,10 @@ def _read_objects(
     return results
 
 
+ObjectPixels: TypeAlias = "tuple[Region, int, ObjectWindow, ObjectWindow | None]"
+"""An object's box, its label, and windows of the image and of the intensities that hold it."""
+
+
 # -- scikit-image's objects on windows of the image ------------------------------------------------
 
 
@@ -169,10 +173,10 @@ class ObjectWindow:
         return ObjectWindow(self[box].copy(), box, self.shape[: len(box)])
 
 
-def _properties(
+def _object_pixels(
     call: Call, block: Block, objects: list[tuple[int, Region]], *, keep: bool
-) -> list[Any]:
-    """Return scikit-image's `RegionProperties` of the objects.
+) -> list[ObjectPixels]:
+    """Return the pixels of the objects.
 
     With `keep` they outlive the block: each then owns a copy of its pixels, unless the copies
     together would be larger than the block, which they then share.
@@ -181,18 +185,22 @@ def _properties(
     intensity = block.images.get("intensity_image")
     values = None if intensity is None else ObjectWindow(intensity, block.region, call.shape)
     owns_pixels = keep and sum(size(box) for _, box in objects) < size(block.region)
-    keywords = {k: v for k, v in call.keywords.items() if k in REGION_KEYWORDS}
     return [
-        reach("measure._regionprops", "RegionProperties")(
+        (
             box,
             label,
             image.cropped(box) if owns_pixels else image,
             values.cropped(box) if owns_pixels and values is not None else values,
-            call["cache"],
-            **keywords,
         )
         for label, box in objects
     ]
+
+
+def _properties(call: Call, objects: Iterable[ObjectPixels]) -> list[Any]:
+    """Return scikit-image's `RegionProperties` of objects."""
+    keywords = {k: v for k, v in call.keywords.items() if k in REGION_KEYWORDS}
+    region_properties = reach("measure._regionprops", "RegionProperties")
+    return [region_properties(*item, call["cache"], **keywords) for item in objects]
 
 
 REGION_KEYWORDS = ("extra_properties", "spacing", "offset")
@@ -204,11 +212,11 @@ def _regionprops(call: Call) -> Plan:
     if len(labels) == 0:
         return Value([])
     parts = yield from _read_objects(
-        call, labels, boxes, lambda block, objects: _properties(call, block, objects, keep=True)
+        call, labels, boxes, lambda block, objects: _object_pixels(call, block, objects, keep=True)
     )
     regions: list[Any] = [None] * len(labels)
-    for indices, regions_read in parts:
-        for index, region in zip(indices, regions_read, strict=True):
+    for indices, pixels in parts:
+        for index, region in zip(indices, _properties(call, pixels), strict=True):
             regions[index] = region
     return Value(regions)
 
@@ -335,7 +343,7 @@ def _computed_columns(call: Call, sums: RegionSums, names: Sequence[str]) -> Pas
     labels, boxes = sums.labels, sums.boxes
 
     def measure(block: Block, objects: list[tuple[int, Region]]) -> Any:
-        return _properties(call, block, objects, keep=False)
+        return _properties(call, _object_pixels(call, block, objects, keep=False))
 
     _, (region,) = (yield from _read_objects(call, labels[:1], boxes[:1], measure))[0]
     sample = _SampleRegion(region, names)

@@ -7,7 +7,6 @@ slices of rows from the file, anything else by reading it whole.
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 import tempfile
 import weakref
@@ -96,7 +95,7 @@ class StoredColumn:
     def __init__(
         self, store: ColumnStore, path: Path, dtype: DTypeLike, shape: tuple[int, ...]
     ) -> None:
-        self._store, self.path = store, path
+        self.store, self.path = store, path
         self.dtype, self.shape = np.dtype(dtype), shape
 
     @property
@@ -125,19 +124,9 @@ class StoredColumn:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the name of a lasting file; the values of a temporary one."""
-        if self._store.is_lasting:
-            return _reopened, (self._store, self.path, self.dtype, self.shape)
+        if self.store.is_lasting:
+            return StoredColumn, (self.store, self.path, self.dtype, self.shape)
         return np.asarray, (np.asarray(self),)
-
-
-def _reopened(
-    store: ColumnStore, path: Path, dtype: DTypeLike, shape: tuple[int, ...]
-) -> StoredColumn:
-    """Return a column of a file that an earlier run wrote, if it is whole."""
-    length = prod(shape) * np.dtype(dtype).itemsize
-    if not path.is_file() or path.stat().st_size != length:
-        raise pickle.UnpicklingError(f"{str(path)!r} is not the file of {length} bytes that it was")
-    return StoredColumn(store, path, dtype, shape)
 
 
 Column = np.ndarray | StoredColumn
