@@ -79,7 +79,7 @@ def apply(panel: OperationsPanel, name: str, params: dict[str, object]) -> None:
 
 
 def main(directory: Path) -> None:
-    """Write ``panel.png`` and ``recipe.png``.
+    """Write ``panel.png``, ``parameters.png`` and ``recipe.png``.
 
     Parameters
     ----------
@@ -101,9 +101,10 @@ def main(directory: Path) -> None:
     viewer.layers[-1].opacity = 0.6
     viewer.layers.selection.active = source
     panel.choose(SHOWN)
-    panel.advanced.setChecked(True)
+    panel.form_box.advanced.setChecked(True)
     viewer.reset_view()
     take(viewer, directory / "panel.png")
+    take_form(panel, directory / "parameters.png")
     panel.parent().close()
     viewer.layers.selection.active = viewer.layers[-1]
     recipes = open_recipe(viewer)
@@ -113,6 +114,25 @@ def main(directory: Path) -> None:
     recipes.list.setCurrentRow(1)
     take(viewer, directory / "recipe.png")
     viewer.close()
+
+
+def take_form(panel: OperationsPanel, path: Path) -> None:
+    """Write a picture of a form with thresholds on a histogram.
+
+    Parameters
+    ----------
+    panel
+        The Operations panel.
+    path
+        The file.
+    """
+    panel.choose("filters.apply_hysteresis_threshold")
+    form = panel.form_box.form
+    if form is not None:
+        wait(lambda: form.lines.histogram is not None)
+        form.set_values({"low": 90, "high": 150})
+    wait(lambda: form is None or form.lines.isVisible())
+    panel.form_box.grab().save(str(path))
 
 
 def take(viewer: napari.Viewer, path: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_first_shape_has_a_length_per_axis(viewer, panel, name):
     ways = panel.target.process_box
     for way, ndim in (*zip(ways.choices, (3, 2), strict=True), (ways.choices[0], 3)):
         ways.value = way
-        panel.reset.click()
+        panel.form_box.reset.click()
         assert len(panel.form.values()["output_shape"]) == ndim
         assert panel.apply.isEnabled()
     panel.form.set_values({"output_shape": (5, 6, 7)})

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_tilewise import OPERATIONS
+from napari_tilewise._napari.forms import remembered_values
 from napari_tilewise._napari.forms.editors import editor_of
 from napari_tilewise._napari.forms.form import Form
 from napari_tilewise._napari.forms.form_values import takes_layer
@@ -64,6 +65,9 @@ def test_untouched_form_gives_the_operations_own_defaults(name):
             checked = [parameter.spec.check(key, item, None) for item in (value, default)]
             np.testing.assert_equal(*checked)
     form.reset()
+    np.testing.assert_equal(form.values(), values)
+    remembered_values.remember_last(op, values)  # also tuples and arrays, which no file holds
+    form.set_values(remembered_values.last_values(op, ndim))
     np.testing.assert_equal(form.values(), values)
 
 

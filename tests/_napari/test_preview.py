@@ -11,8 +11,9 @@ from tests._napari.conftest import TIMEOUT
 from tests._napari.previews import speckles
 
 import napari_tilewise as tw
-from napari_tilewise._napari.preview import bound, latest_worker
-from napari_tilewise._napari.preview.latest_worker import LatestWorker
+from napari_tilewise._napari.jobs import latest_worker
+from napari_tilewise._napari.jobs.latest_worker import LatestWorker
+from napari_tilewise._napari.preview import bound
 from napari_tilewise._napari.preview.previewer import Previewer
 from napari_tilewise._napari.preview.view import camera_of, view_of
 from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
@@ -249,3 +250,41 @@ def test_a_recipe_is_previewed_up_to_the_selected_step(viewer, source, run, qtbo
     recipes._edit(lambda draft: draft.switch(0, False))
     settle(recipes, qtbot)
     assert "switched off" in recipes.preview.bar.note.text()
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("filters.gaussian", {"sigma": 1}),
+        ("filters.gaussian", {"sigma": 8}),
+        ("filters.sobel", {}),
+        ("filters.laplace", {}),
+        ("filters.median", {}),
+    ],
+)
+def test_contrast_limits_are_those_of_the_result(viewer, source, panel, shown, run, name, params):
+    limits = shown(name, **params).contrast_limits
+    panel.preview.bar.on.setChecked(False)
+    np.testing.assert_allclose(run(name, **params).contrast_limits, limits, rtol=1e-6)
+
+
+def test_contrast_limits_follow_the_view_and_the_parameters(viewer, panel, shown, qtbot):
+    """Zoomed out, spots are smaller than a pixel: their limits would cut off the spots at 1:1."""
+    image = np.full((4096, 4096), 1000, np.uint16)
+    image[32::64, 32::64] = 60_000
+    image[::8] += 50
+    pyramid = [image, image[8::16, 8::16]]
+    source = viewer.add_image(pyramid, multiscale=True, contrast_limits=(0, 65535))
+    layer = shown("filters.gaussian", sigma=4, preserve_range=True)
+    overview = tuple(layer.contrast_limits)
+    assert overview[1] < 1100
+    camera_of(viewer).center = (0, 2048, 2048)
+    camera_of(viewer).zoom = 8
+    settle(panel, qtbot)
+    assert panel.preview.shown.layer is layer
+    assert layer.contrast_limits[1] == pytest.approx(layer.data.max(), rel=1e-6)
+    assert layer.contrast_limits[1] > overview[1] + 200
+    layer.contrast_limits = (0, 500)
+    shown("filters.gaussian", sigma=1)
+    assert layer.contrast_limits == [0, 500], "the user's own limits stay"
+    assert source in viewer.layers

@@ -255,6 +255,7 @@ def test_tables_points_and_numbers(viewer, chain, recipes, update, notes):
     np.testing.assert_array_equal(made.data, expected())
     viewer.layers.selection.active = viewer.layers["coins"]
     recipes.add_step("filters.gaussian")
+    write(recipes, sigma=1)  # the step starts with what the form had last
     recipes.add_step("feature.peak_local_max")
     choose(recipes, 1)
     write(recipes, min_distance=20)

@@ -156,7 +156,7 @@ def test_values_that_do_not_fit_are_told_before_anything_runs(panel, viewer, run
     panel.run()
     assert not panel.runner.is_running
     assert "at least 0" in notes[-1].message
-    panel.reset.click()
+    panel.form_box.reset.click()
     assert panel.apply.isEnabled()
     assert panel.message.text() == ""
 

@@ -10,11 +10,10 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_tilewise._napari.batch_panel.batch_settings import BatchRequest, request_of
 from napari_tilewise._napari.batch_panel.page_widgets import ItemImages, LabelledRows, choice
 from napari_tilewise._napari.forms.chooser import Chooser
-from napari_tilewise._napari.forms.form import Form
+from napari_tilewise._napari.forms.form_box import FormBox
 from napari_tilewise._napari.layers import recording
 from napari_tilewise._napari.layers.viewer_layers import layers_for
 from napari_tilewise._napari.widgets import wording
-from napari_tilewise._napari.widgets.fold import Fold
 from napari_tilewise._napari.widgets.small_widgets import text_label
 from napari_tilewise.errors import InvalidRecipe, TilewiseError
 from napari_tilewise.operations import OPERATIONS
@@ -23,6 +22,8 @@ from napari_tilewise.recipe import Recipe, Step
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
+
+    from napari_tilewise._napari.forms.form import Form
 
 SPATIAL = {
     "as the images' axes say": None, "plane by plane (yx)": "yx", "volume (zyx)": "zyx",
@@ -42,12 +43,11 @@ class OperationPart(QWidget):
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self._viewer = viewer
-        self.form: Form | None = None
+        self.form_box = FormBox(lambda role: layers_for(self._viewer, role))
         self.chooser = Chooser(OPERATIONS, self)
         self.title, self.kind = text_label(bold=True), text_label(faint=True)
         self.process = choice(SPATIAL)
         self.images = ItemImages()
-        self._forms, self._advanced_forms = QVBoxLayout(), QVBoxLayout()
         axes = LabelledRows()
         axes.add(
             "process",
@@ -56,30 +56,28 @@ class OperationPart(QWidget):
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.chooser, self.title, self.kind, axes):
+        for widget in (self.chooser, self.title, self.kind, axes, self.form_box):
             layout.addWidget(widget)
-        layout.addLayout(self._forms)
         layout.addWidget(self.images)
-        self.advanced = Fold("Advanced")
-        layout.addWidget(self.advanced)
-        layout.addLayout(self._advanced_forms)
+        self.form_box.changed.connect(self._describe)
+        self.form_box.refused.connect(self.kind.setText)
         self.chooser.chosen.connect(self._show_form)
         self.process.currentIndexChanged.connect(self.refresh)
         self.images.changed.connect(self._describe)
         self.chooser.choose(next(iter(OPERATIONS)))
 
     def _show_form(self, name: str) -> None:
-        if self.form is not None:
-            self.form.discard()
         op = OPERATIONS[name]
-        self.form = Form(op, lambda role: layers_for(self._viewer, role), self._describe)
         self.images.set_names(op.images)
-        self._forms.addWidget(self.form.basic)
-        self._advanced_forms.addWidget(self.form.advanced)
-        self.advanced.set_content(self.form.advanced, is_used=self.form.has_advanced)
+        self.form_box.show_operation(op, self._ndim)
         self.title.setText(op.title)
         self.title.setToolTip(wording.plain_tooltip(wording.function(op)))
         self.refresh()
+
+    @property
+    def form(self) -> Form | None:
+        """The form of the chosen operation."""
+        return self.form_box.form
 
     @property
     def _ndim(self) -> int:
@@ -88,7 +86,7 @@ class OperationPart(QWidget):
     def refresh(self, *_: object) -> None:
         """Update the choices to the viewer's layers and the spatial axes."""
         if self.form is not None:
-            self.form.fit(self._ndim)
+            self.form_box.fit(self._ndim)
             self._describe()
 
     def _describe(self) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from magicgui.widgets import CheckBox, ComboBox, Select, SpinBox
 from qtpy.QtCore import Qt
 
 from napari_tilewise._napari.forms.editor import AUTO, LIMIT, Editor, choice_of, row_of, set_value
+from napari_tilewise._napari.forms.footprint_picture import FootprintPicture
 from napari_tilewise._napari.forms.form_values import takes_layer
 from napari_tilewise._napari.forms.text_editors import array_text_editor, as_text
 from napari_tilewise._napari.widgets.elided import elided
@@ -19,6 +20,8 @@ from napari_tilewise.operations.spec.parameters import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from magicgui.widgets import Widget
 
     from napari_tilewise._napari.forms.editor import LayersOf
@@ -77,18 +80,22 @@ def names_editor(spec: Names, parameter: Parameter, layers: LayersOf) -> Editor:
 
 
 def footprint_editor(spec: Footprint, parameter: Parameter, layers: LayersOf) -> Editor:
-    """Return a chooser of a footprint's shape with a spin box of its size in pixels."""
+    """Return a chooser of a footprint's shape with a spin box of its size, and its picture."""
     default = [AUTO] if spec.optional else []
     shape = ComboBox(choices=[*default, *SHAPES[2]])
     size = SpinBox(min=0, max=LIMIT, value=3)
+    picture = FootprintPicture()
     row = row_of(shape, size)
+    row.native.layout().addWidget(picture)
 
     def follow(name: str) -> None:
         size.enabled = name != AUTO
         size.min = 1 if FOOTPRINTS.get(name) == "width" else 0
         size.tooltip = f"{FOOTPRINTS.get(name, '')} in pixels"
+        picture.show_footprint(name, size.value)
 
     shape.changed.connect(follow)
+    size.changed.connect(lambda _: picture.show_footprint(shape.value, size.value))
 
     def read() -> Value:
         name = shape.value
@@ -97,7 +104,7 @@ def footprint_editor(spec: Footprint, parameter: Parameter, layers: LayersOf) ->
     def write(value: Value) -> None:
         if isinstance(value, dict):
             set_value(size, value[FOOTPRINTS[value["shape"]]])
-            set_value(shape, value["shape"])
+            set_value(shape, _counterpart(value["shape"], shape.choices))
         elif not value:
             set_value(size, 3)
             set_value(shape, shape.choices[0])
@@ -112,6 +119,13 @@ def footprint_editor(spec: Footprint, parameter: Parameter, layers: LayersOf) ->
             follow(shape.value)
 
     return Editor(row, read, write, fit)
+
+
+def _counterpart(name: str, choices: Sequence[Any]) -> Any:
+    """Return the offered shape that stands for one of another number of axes: a disk, a ball."""
+    shapes = next((names for names in SHAPES.values() if name in names), ())
+    others = (names[shapes.index(name)] for names in SHAPES.values() if name in shapes)
+    return name if name in choices else next((n for n in others if n in choices), choices[0])
 
 
 def image_editor(spec: AlignedImage, parameter: Parameter, layers: LayersOf) -> Editor:

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_tilewise._napari.forms.editors import editor_of
 from napari_tilewise._napari.forms.form_values import initial_value, takes_layer
+from napari_tilewise._napari.forms.intensity_lines import IntensityLines, lines_of
 from napari_tilewise._napari.forms.sliders import NumberSlider
 from napari_tilewise._napari.layers import snapshot
 from napari_tilewise._napari.widgets.labelled_rows import rows
@@ -72,7 +73,8 @@ class Form:
             if isinstance(spec := operation.specs[name], Number)
         }
         beside = {self.editors[name].widget: slider for name, slider in self.sliders.items()}
-        self.basic = rows(self._widgets(advanced=False), beside)
+        self.lines = IntensityLines(lines_of(operation.specs, self.editors))
+        self.basic = rows(self._widgets(advanced=False), beside, above=self.lines)
         self.advanced = rows(self._widgets(advanced=True), beside)
 
     def _widgets(self, *, advanced: bool) -> list[Widget]:
@@ -144,10 +146,14 @@ class Form:
         for name, value in values.items():
             self.editors[name].write(value)
 
+    def defaults(self) -> dict[str, Value]:
+        """Return the values that the form starts with."""
+        parameters = self.operation.parameters
+        return {name: initial_value(parameters[name], self._ndim) for name in self.editors}
+
     def reset(self) -> None:
         """Set all parameters to their defaults."""
-        for name, editor in self.editors.items():
-            editor.write(initial_value(self.operation.parameters[name], self._ndim))
+        self.set_values(self.defaults())
 
     def fit(self, ndim: int, layer: Layer | None = None) -> None:
         """Update choices and sliders to a number of spatial axes and to the viewer's layers.
@@ -162,6 +168,7 @@ class Form:
         self._ndim = ndim
         for slider in self.sliders.values():
             slider.fit(layer)
+        self.lines.fit(layer)
         for editor in self.editors.values():
             editor.fit(ndim)
 

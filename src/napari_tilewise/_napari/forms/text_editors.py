@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.transform.resize import Lengths
     from napari_tilewise.types import Value
 
-CUSTOM = "low, high:"
+CUSTOM = "range"
 
 
 def literal_editor(spec: Spec, parameter: Parameter, layers: LayersOf) -> Editor:
@@ -105,6 +105,7 @@ def range_editor(spec: Range, parameter: Parameter, layers: LayersOf) -> Editor:
 
     def follow(name: str) -> None:
         pair.enabled = name == CUSTOM
+        pair.native.setVisible(name == CUSTOM)
 
     names.changed.connect(follow)
 

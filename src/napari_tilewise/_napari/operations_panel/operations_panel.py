@@ -11,7 +11,6 @@ import napari
 from napari.layers import Image, Labels
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -23,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tilewise._napari.forms.chooser import Chooser
-from napari_tilewise._napari.forms.form import Form
+from napari_tilewise._napari.forms.form_box import FormBox
 from napari_tilewise._napari.jobs import result_layers
 from napari_tilewise._napari.jobs.compute import stored_bytes
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
@@ -42,7 +41,6 @@ from napari_tilewise._napari.operations_panel.form_check import FormCheck, check
 from napari_tilewise._napari.operations_panel.target import TargetChoice
 from napari_tilewise._napari.preview.preview import Preview, PreviewSource
 from napari_tilewise._napari.widgets import docks, wording
-from napari_tilewise._napari.widgets.fold import Fold
 from napari_tilewise._napari.widgets.panel_base import Panel
 from napari_tilewise._napari.widgets.small_widgets import link_label, progress_bar, text_label
 from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
@@ -54,6 +52,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
+    from napari_tilewise._napari.forms.form import Form
     from napari_tilewise.operations.spec.operation import Operation
 
 LARGE_RESULT = 2**31
@@ -82,7 +81,6 @@ class OperationsPanel(Panel):
         self._layer: Layer | None = None
         self._check: FormCheck | None = None
         self.plan: PlanDialog | None = None
-        self.form: Form | None = None
         self.runner = Runner(self)
         self.chooser = Chooser(operations, self)
         self.target = TargetChoice(self.viewer, self._refresh)
@@ -107,17 +105,16 @@ class OperationsPanel(Panel):
         self.title, self.summary = text_label(bold=True), text_label()
         self.kind, self.bar = text_label(faint=True), progress_bar()
         self.page = link_label()
-        self.advanced = Fold("Advanced")
-        self._forms, self._advanced_forms = QVBoxLayout(), QVBoxLayout()
-        self.reset, self.cancel, self.apply = map(QPushButton, ("Reset", "Cancel", "Apply"))
-        self.reset.setToolTip("Reset the parameters to scikit-image's defaults")
+        self.form_box = FormBox(self.target.layers)
+        self.cancel, self.apply = map(QPushButton, ("Cancel", "Apply"))
         self.continues = QCheckBox("Continue from the result")
         self.continues.setToolTip(
             "<qt>The next operation is applied to the result. Else every result starts from the "
             "chosen layer, so that parameters can be tried.</qt>"
         )
         self.cancel.setEnabled(False)
-        self.reset.clicked.connect(self._reset)
+        self.form_box.changed.connect(self._refresh)
+        self.form_box.refused.connect(self.complain)
         self.cancel.clicked.connect(self.stop)
         self.apply.clicked.connect(self.run)
         self._lay_out()
@@ -126,11 +123,9 @@ class OperationsPanel(Panel):
         inner = QWidget()
         body = QVBoxLayout(inner)
         body.setContentsMargins(0, 0, 4, 0)
-        for item in (self.title, self.summary, self.kind, self.page, self.target.box):
-            body.addWidget(item)
-        body.addLayout(self._forms)
-        body.addWidget(self.advanced)
-        body.addLayout(self._advanced_forms)
+        parts = (self.title, self.summary, self.kind, self.page, self.target.box, self.form_box)
+        for part in parts:
+            body.addWidget(part)
         body.addStretch()
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -138,7 +133,6 @@ class OperationsPanel(Panel):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inner)
         buttons = QHBoxLayout()
-        buttons.addWidget(self.reset)
         buttons.addStretch()
         buttons.addWidget(self.cancel)
         buttons.addWidget(self.apply)
@@ -165,30 +159,25 @@ class OperationsPanel(Panel):
         self.chooser.choose(name)
 
     @property
+    def form(self) -> Form | None:
+        """The form of the chosen operation."""
+        return self.form_box.form
+
+    @property
     def operation(self) -> Operation | None:
         """The operation that is shown."""
         return None if self.form is None else self.form.operation
 
     def _show_form(self, name: str) -> None:
-        if self.form is not None:
-            if self.form.operation is self._operations[name]:
-                return
-            self.form.discard()
         op = self._operations[name]
-        self.form = Form(op, self.target.layers, self._refresh)
-        self._forms.addWidget(self.form.basic)
-        self._advanced_forms.addWidget(self.form.advanced)
+        if self.operation is op:
+            return
+        self.target.fit(op)
+        self.form_box.show_operation(op, len(self.target.spatial) or 2)
         self.title.setText(op.title)
         self.title.setToolTip(wording.plain_tooltip(wording.function(op)))
         self.summary.setText(op.summary)
         self.page.setText(wording.page_link(op))
-        self.advanced.setChecked(False)
-        self.advanced.set_content(self.form.advanced, is_used=self.form.has_advanced)
-        self._refresh()
-
-    def _reset(self) -> None:
-        if self.form is not None:
-            self.form.reset()
         self._refresh()
 
     def _refresh(self) -> None:
@@ -197,7 +186,7 @@ class OperationsPanel(Panel):
             return
         problem = self.target.fit(self.form.operation)
         ndim = len(self.target.spatial) or 2
-        self.form.fit(ndim, self.target.layer)
+        self.form_box.fit(ndim, self.target.layer)
         self._check = check_form(self.form, ndim, self._check)
         self.kind.setText(self._check.description)
         problem = problem or str(self._check.error or "")
@@ -207,16 +196,6 @@ class OperationsPanel(Panel):
         if not self.runner.is_running:
             self.say(problem)
         self.preview.refresh()
-
-    def showEvent(self, event: QShowEvent | None) -> None:
-        """Show the preview, if it is on."""
-        super().showEvent(event)
-        self.preview.resume()
-
-    def hideEvent(self, event: QHideEvent | None) -> None:
-        """Remove the preview while the panel is not seen."""
-        super().hideEvent(event)
-        self.preview.pause()
 
     # ------------------------------------------------------------------ running
 

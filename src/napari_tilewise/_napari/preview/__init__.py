@@ -16,12 +16,13 @@ marked. If only statistics are missing (ranges, histograms), a second thread gat
 once: pipelines whose passes are done stay here, and what a reduction shares with others (its
 `share`) is reused whatever the parameters, for overviews too.
 
-**Order of work.** The window's thread makes a request, hands it to one worker thread and returns.
-The worker takes the newest request only (moves that come meanwhile replace each other), but shows
-each result that it finishes: dropping all stale ones would show nothing during a drag. A slow
-computation that is stale is cancelled, but never two in a row, for the same reason. Parameters
-start a request at once, the camera when it pauses. A result waits until the one before it is
-painted, so that repaints cannot flood the window's loop. The last good result stays.
+**Order of work.** The window's thread makes a request, hands it to one worker thread
+(`jobs.latest_worker`) and returns. The worker takes the newest request only (moves that come
+meanwhile replace each other), but shows each result that it finishes: dropping all stale ones would
+show nothing during a drag. A slow computation that is stale is cancelled, but never two in a row,
+for the same reason. Parameters start a request at once, the camera when it pauses. A result waits
+until the one before it is painted, so that repaints cannot flood the window's loop. The last good
+result stays.
 
 **What is shown.** A layer of its own above the source: an image, outlines of masks and labels,
 points, or lines. Its pixels are written into its own buffer as long as their shape stays, because
@@ -35,7 +36,6 @@ selection, and goes when the preview is switched off.
     gathered    global numbers, and pipelines whose passes are done
     previewer     from a request to pixels, points or lines: runs in the worker
     outlines    objects as what is shown of them
-    latest_worker  the thread that takes the newest request
     shown       the preview's layer
     before_after  before and after: a key, and a split line
     preview     the above for one panel, with its row of controls

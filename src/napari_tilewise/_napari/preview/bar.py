@@ -26,6 +26,7 @@ class PreviewBar(QWidget):
             "<qt>Compute the visible part while parameters move, and show it above the layer</qt>"
         )
         self.before = QPushButton("Before")
+        self.before.setStyleSheet("padding: 0px 6px;")  # its text fits the line
         self.before.setToolTip(f"Hold to see the image before (or hold {KEY} over the image)")
         self.splits = QCheckBox("Split")
         self.splits.setToolTip("Show the image before to the left of a line")

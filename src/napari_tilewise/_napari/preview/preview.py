@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QEvent, QObject, QTimer
 
+from napari_tilewise._napari.jobs.latest_worker import LatestWorker
 from napari_tilewise._napari.jobs.running import LatestProgress
 from napari_tilewise._napari.layers.snapshot import displayed_axes
 from napari_tilewise._napari.preview.bar import PreviewBar
 from napari_tilewise._napari.preview.before_after import HeldKey, SplitLine, right_of
-from napari_tilewise._napari.preview.latest_worker import LatestWorker
 from napari_tilewise._napari.preview.preview_request import (
     Basis,
     GatherRequest,
@@ -63,7 +63,7 @@ class Preview(QObject):
     offer
         Returns the panel's job and its layer; raises `TilewiseError` if there is none.
     parent
-        The panel; its end removes the preview.
+        The panel; the preview goes while it is hidden, and when it ends.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Preview(QObject):
         self._watched: Layer | None = None
         self._gathering: Any = None
         self._is_following = self._is_paused = False
+        self._acts = {QEvent.Type.Show: self.resume, QEvent.Type.Hide: self.pause}
         self._progress = LatestProgress()
         self._soon, self._later, self._poll = QTimer(self), QTimer(self), QTimer(self)
         self._build_timers()
@@ -98,6 +99,7 @@ class Preview(QObject):
         self.bar.splits.toggled.connect(lambda *_: self._show_again())
         self.bar.split.valueChanged.connect(lambda *_: self._show_again())
         parent.destroyed.connect(self.pause)
+        parent.installEventFilter(self)
         self.bar.on.setChecked(recall(self._key, False))
 
     def _build_timers(self) -> None:
@@ -117,6 +119,13 @@ class Preview(QObject):
         """Compute the preview again, as soon as the window's thread is free."""
         if self._is_following:
             self._soon.start()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Show the preview with its panel only."""
+        act = None if event is None else self._acts.get(event.type())
+        if act is not None:
+            act()
+        return super().eventFilter(watched, event)
 
     def pause(self) -> None:
         """Remove the preview and stop following the viewer, until `resume`."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.jobs.job import Job
 
 HIGHLIGHT = "#ffb000"
+SLACK = 0.1
+"""The part of the contrast limits by which values may exceed them before new ones are taken."""
 MARKS = {Basis.EXACT: "", Basis.OVERVIEW: " (overview)", Basis.ESTIMATE: " (estimate)"}
 
 
@@ -37,6 +39,7 @@ class ShownPreview:
         self.layer: Layer | None = None
         self._kind: tuple[Any, ...] = ()
         self._buffer: np.ndarray | None = None
+        self._limits: tuple[float, float] | None = None
         self.is_hidden = False
         """Whether the user looks at the image before."""
 
@@ -93,6 +96,7 @@ class ShownPreview:
         if result.shown in (Shown.IMAGE, Shown.COLOURS, Shown.OUTLINES):
             self._buffer = result.pixels
         self.layer = layer
+        self._limits = _limits_of(layer)
         viewer_layers.add_temporary(self._viewer, layer, above=source)
 
     def _update(self, job: Job, result: PreviewResult) -> None:
@@ -113,11 +117,37 @@ class ShownPreview:
             layer.data = result.pixels
             _move(layer, job, result)
         if result.shown is Shown.IMAGE and result.values is not None:
-            shown = tuple(layer.contrast_limits)
-            if not result_layers.is_visible(shown, result.values):
-                layer.contrast_limits = result_layers.contrast_limits(
-                    job, result.values, np.dtype(result.dtype)
-                )
+            self._show_values(job, layer, result)
+
+    def _show_values(self, job: Job, layer: Image, result: PreviewResult) -> None:
+        """Take the contrast limits of the result's layer if the ones before do not show it well.
+
+        That costs a repaint, so that each move of a parameter must not do it. Limits that the user
+        set stay.
+        """
+        values, shown = result.values, _limits_of(layer)
+        if values is None or shown is None or shown != self._limits or _shows(shown, values):
+            return
+        limits = result_layers.contrast_limits(job, values, np.dtype(result.dtype))
+        low, high = layer.contrast_limits_range
+        layer.contrast_limits_range = (min(low, limits[0]), max(high, limits[1]))
+        layer.contrast_limits = limits
+        self._limits = _limits_of(layer)
+
+
+def _limits_of(layer: Layer) -> tuple[float, float] | None:
+    """Return the contrast limits of an image that has some."""
+    if not isinstance(layer, Image) or layer.rgb:
+        return None
+    low, high = map(float, layer.contrast_limits)
+    return low, high
+
+
+def _shows(limits: tuple[float, float], values: tuple[float, float]) -> bool:
+    """Return whether contrast limits cut off little of a range, and are not much wider."""
+    slack = SLACK * (limits[1] - limits[0])
+    is_inside = limits[0] - slack <= values[0] and values[1] <= limits[1] + slack
+    return is_inside and result_layers.is_visible(limits, values, least=0.5)
 
 
 def _placement(job: Job, result: PreviewResult) -> dict[str, Any]:

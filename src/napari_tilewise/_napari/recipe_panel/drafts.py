@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from napari_tilewise._napari.forms.form_values import initial_value
+from napari_tilewise._napari.forms.remembered_values import last_values
 from napari_tilewise._napari.layers.layer_record import Origin
-from napari_tilewise._napari.layers.recording import free_name, named_step
+from napari_tilewise._napari.layers.recording import free_name, named_step, without_defaults
+from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations.spec.parameters import ChannelAxis
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.recipe.links import format_link
@@ -68,13 +70,15 @@ class StepEdit:
     """The axes that the step runs over; None for all."""
 
 
-def default_step(op: Operation) -> Step:
-    """Return a step with an operation's usual values; further images are the source.
+def default_step(op: Operation, ndim: int = 2) -> Step:
+    """Return a step with the values that its form had last; further images are the source.
 
     Parameters
     ----------
     op
         Any operation of the catalogue.
+    ndim
+        Number of the source's axes.
     """
     params, inputs = {}, {}
     for name, parameter in op.parameters.items():
@@ -84,7 +88,11 @@ def default_step(op: Operation) -> Step:
             inputs[name] = SOURCE
         elif not isinstance(parameter.spec, ChannelAxis):
             params[name] = initial_value(parameter)
-    return Step(op.name, params, inputs=inputs)
+    last = without_defaults(op, last_values(op, ndim))
+    try:
+        return Step(op.name, {**params, **last}, inputs=inputs)
+    except TilewiseError:  # what the form had last does not fit together
+        return Step(op.name, params, inputs=inputs)
 
 
 class Draft:

@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 import napari
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -245,16 +244,6 @@ class RecipePanel(Panel):
             new = draft is not None and draft.state.is_new
             self.say((READY if new else EDITED) if edited else "")
 
-    def showEvent(self, event: QShowEvent | None) -> None:
-        """Show the preview, if it is on."""
-        super().showEvent(event)
-        self.preview.resume()
-
-    def hideEvent(self, event: QHideEvent | None) -> None:
-        """Remove the preview while the panel is not seen."""
-        super().hideEvent(event)
-        self.preview.pause()
-
     def _previewed(self) -> PreviewSource:
         """Return the recipe up to the selected step; the steps after it do not matter."""
         source = self.source
@@ -343,7 +332,9 @@ class RecipePanel(Panel):
         if key is None:
             return
         index = self.selected + 1
-        self._edit(lambda draft: draft.insert(index, default_step(OPERATIONS[key])), index)
+        ndim = 2 if self.source is None else int(self.source.ndim)
+        op = OPERATIONS[key]
+        self._edit(lambda draft: draft.insert(index, default_step(op, ndim)), index)
         self.tools.add.setChecked(False)
 
     def set_recipe(self, recipe: Recipe) -> None:

@@ -8,7 +8,7 @@ from magicgui.widgets import ComboBox
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_tilewise._napari.forms.form import Form
+from napari_tilewise._napari.forms.form_box import FormBox
 from napari_tilewise._napari.layers import dimensions, recording, snapshot
 from napari_tilewise._napari.recipe_panel.drafts import (
     PREVIOUS_STEP,
@@ -17,7 +17,6 @@ from napari_tilewise._napari.recipe_panel.drafts import (
     StepEdit,
 )
 from napari_tilewise._napari.widgets import wording
-from napari_tilewise._napari.widgets.fold import Fold
 from napari_tilewise._napari.widgets.labelled_rows import rows, show_row
 from napari_tilewise._napari.widgets.small_widgets import text_label
 from napari_tilewise.errors import InvalidAxes, TilewiseError
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
+    from napari_tilewise._napari.forms.form import Form
     from napari_tilewise.recipe import Step
 
 DEFAULT_AXES = "as the image's axes say"
@@ -59,7 +59,6 @@ class StepForm(QWidget):
         self._index = -1
         self._is_filling = False
         self._axes: dict[str, Spatial] = {}
-        self.form: Form | None = None
         self.title, self.kind = text_label(bold=True), text_label(faint=True)
         self.image = ComboBox(label="image", choices=[])
         self.image.tooltip = "The image that the step processes"
@@ -69,20 +68,23 @@ class StepForm(QWidget):
         )
         for box in (self.image, self.process):
             box.changed.connect(lambda *_: self._change())
-        self.advanced = Fold("Advanced")
-        self._forms, self._advanced_forms = QVBoxLayout(), QVBoxLayout()
+        self.form_box = FormBox(self._image_choices)
+        self.form_box.changed.connect(self._change)
+        self.form_box.refused.connect(self.refused)
         self._choices_box = rows([self.image, self.process])
         self._lay_out()
 
     def _lay_out(self) -> None:
         body = QVBoxLayout(self)
         body.setContentsMargins(0, 0, 4, 0)
-        for item in (self.title, self.kind, self._choices_box):
-            body.addWidget(item)
-        body.addLayout(self._forms)
-        body.addWidget(self.advanced)
-        body.addLayout(self._advanced_forms)
+        for part in (self.title, self.kind, self._choices_box, self.form_box):
+            body.addWidget(part)
         body.addStretch()
+
+    @property
+    def form(self) -> Form | None:
+        """The form of the step."""
+        return self.form_box.form
 
     def show_step(self, draft: Draft, index: int) -> None:
         """Show a step of a draft.
@@ -107,22 +109,13 @@ class StepForm(QWidget):
 
     def _fill(self, draft: Draft, step: Step) -> None:
         op = step.op
-        if self.form is not None:
-            self.form.discard()
-        self.form = form = Form(op, self._image_choices, self._change)
-        self._forms.addWidget(form.basic)
-        self._advanced_forms.addWidget(form.advanced)
         self.title.setText(op.title)
         self.title.setToolTip(wording.plain_tooltip(wording.function(op)))
-        self.advanced.set_content(form.advanced, is_used=form.has_advanced)
-        form.fit(self._ndim(step))
-        form.set_values(
-            {key: value for key, value in step.parameters.items() if key in form.editors}
-        )
-        for role in op.images:
-            choice = draft.chosen_image(self._index, role)
-            if choice is not None and role in form.editors:
-                form.editors[role].write(choice)
+        chosen = {role: draft.chosen_image(self._index, role) for role in op.images}
+        images = {role: choice for role, choice in chosen.items() if choice is not None}
+        self.form_box.show_operation(op, self._ndim(step), {**step.parameters, **images})
+        if not self._index and step.first not in step.inputs:
+            self.form_box.fit(self._ndim(step), self._source())
         first = draft.chosen_image(self._index, step.first)
         self.image.choices = [(choice.name, choice) for choice in self._first_images(draft, first)]
         self.image.value = first

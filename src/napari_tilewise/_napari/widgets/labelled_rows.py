@@ -17,7 +17,9 @@ LABEL_WIDTH, FIELD_WIDTH = 92, 150
 
 
 def rows(
-    widgets: Iterable[Widget], beside: Mapping[Widget, QWidget] = MappingProxyType({})
+    widgets: Iterable[Widget],
+    beside: Mapping[Widget, QWidget] = MappingProxyType({}),
+    above: QWidget | None = None,
 ) -> QWidget:
     """Return a widget with one row for each magicgui widget.
 
@@ -27,12 +29,16 @@ def rows(
         Widgets with labels and tooltips.
     beside
         Widgets to the left of some of them, such as sliders.
+    above
+        A widget above them that takes the whole width.
     """
     box = QWidget()
     layout = QFormLayout(box)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    if above is not None:
+        layout.addRow(above)
     for widget in widgets:
         label = QLabel(widget.label)
         label.setWordWrap(True)

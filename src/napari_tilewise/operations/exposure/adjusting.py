@@ -130,7 +130,7 @@ OPERATIONS = (
         family=families.INTENSITY,
         kind=Kind.STATISTIC,
         specs={
-            "in_range": Range(names=("image", "dtype", *TYPES)),
+            "in_range": Range(names=("image", "dtype", *TYPES), intensity=True),
             "out_range": Range(names=("dtype", "image", *TYPES)),
         },
         result=ResultSpec(dtype=_rescaled_dtype),

@@ -257,6 +257,8 @@ class Range(Spec):
     """A (low, high) pair of numbers, a named range, or a data type's name."""
 
     names: tuple[str, ...] = ()
+    intensity: bool = False
+    """Whether it is a range of the image's pixels (forms show it on their histogram)."""
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, str):

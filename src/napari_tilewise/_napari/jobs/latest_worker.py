@@ -33,14 +33,21 @@ class LatestWorker(QObject):
         Called in the thread with a request and an event that is set if it need not go on.
     parent
         Its end stops the thread.
+    title
+        What is computed, as messages of errors name it.
     """
 
     ready = Signal()
     """A result can be taken; emitted once until it is acknowledged."""
 
-    def __init__(self, compute: Callable[[Any, threading.Event], Any], parent: QObject) -> None:
+    def __init__(
+        self,
+        compute: Callable[[Any, threading.Event], Any],
+        parent: QObject,
+        title: str = "The preview",
+    ) -> None:
         super().__init__(parent)
-        self._compute = compute
+        self._compute, self._title = compute, title
         self._state = _State()
         parent.destroyed.connect(self._state.stop)
 
@@ -63,7 +70,7 @@ class LatestWorker(QObject):
             state.cancel_stale()
             if state.thread is None and not state.is_stopped:
                 state.thread = threading.Thread(
-                    target=_work, args=(state, self._compute, self._announce),
+                    target=_work, args=(state, self._outcome, self._announce),
                     name="tilewise-preview", daemon=True,
                 )  # fmt: skip
                 state.thread.start()
@@ -94,6 +101,15 @@ class LatestWorker(QObject):
 
     def _announce(self) -> None:
         self.ready.emit()
+
+    def _outcome(self, request: Any, cancel: threading.Event) -> Any:
+        """Return what a request gives, or the error that it ends with."""
+        try:
+            return self._compute(request, cancel)
+        except Cancelled as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - functions may raise anything
+            return as_error(self._title, error)
 
 
 class _State:
@@ -142,7 +158,7 @@ def _work(
             request, state.next = state.next, None
             cancel = state.cancel = threading.Event()
             state.started, generation = time.perf_counter(), state.generation
-        result = _outcome(request, compute, cancel)
+        result = compute(request, cancel)
         with state.condition:
             state.started = 0.0
             state.was_cancelled = isinstance(result, Cancelled)
@@ -154,14 +170,3 @@ def _work(
             is_first, state.is_announced = not state.is_announced, True
         if is_first:
             announce()
-
-
-def _outcome(
-    request: Any, compute: Callable[[Any, threading.Event], Any], cancel: threading.Event
-) -> Any:
-    try:
-        return compute(request, cancel)
-    except Cancelled as error:
-        return error
-    except Exception as error:  # noqa: BLE001 - functions may raise anything
-        return as_error("The preview", error)

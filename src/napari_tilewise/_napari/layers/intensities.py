@@ -1,0 +1,131 @@
+"""The histogram of a layer's intensities, from a bounded sample that is spread over the layer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_tilewise.engine.lazy.sources import as_source
+from napari_tilewise.errors import Cancelled
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_tilewise._napari.layers.snapshot import Snapshot
+    from napari_tilewise.grid import Region
+
+BINS = 128
+MOST_PIXELS = 2**20
+"""The most pixels of a sample."""
+COARSE = 20
+"""Range of integers from which a threshold between two of them makes no difference to see."""
+WINDOW = 256
+"""The side of a window that is read of a lazy image: whole chunks of it are decoded anyway."""
+
+
+@dataclass(frozen=True, eq=False)
+class IntensityHistogram:
+    """How many pixels have which intensities."""
+
+    counts: NDArray[np.int64]
+    low: float
+    high: float
+    is_integer: bool
+    """Whether the pixels are integers."""
+
+    def rounded(self, value: float) -> float:
+        """Return a number with as many digits as the range needs.
+
+        Parameters
+        ----------
+        value
+            Any number.
+        """
+        if self.is_integer and self.high - self.low > COARSE:
+            return round(value)
+        return round(value, max(0, 2 - math.floor(math.log10(self.high - self.low))))
+
+
+def histogram(source: Snapshot, cancel: threading.Event) -> IntensityHistogram | None:
+    """Return the histogram of a sample of a layer's finest pixels.
+
+    It is None for labels and masks, which have no intensities, and where all pixels are missing.
+
+    Parameters
+    ----------
+    source
+        The layer's arrays.
+    cancel
+        Set to stop soon.
+
+    Raises
+    ------
+    Cancelled
+        If `cancel` is set.
+    """
+    array = source.finest
+    if source.is_labels or np.dtype(array.dtype).kind not in "uif":
+        return None
+    values = _strided(array) if isinstance(array, np.ndarray) else _windows(array, cancel)
+    is_integer = values.dtype.kind in "ui"
+    numbers = values.astype(np.float64)
+    if not is_integer:
+        numbers = numbers[np.isfinite(numbers)]
+    if not numbers.size:
+        return None
+    low, high = float(numbers.min()), float(numbers.max())
+    if high <= low:
+        high = low + 1
+    bins = min(BINS, int(high - low) + 1) if is_integer else BINS
+    counts, _ = np.histogram(numbers, bins=bins, range=(low, high))
+    return IntensityHistogram(counts, low, high, is_integer)
+
+
+def _strided(array: NDArray[Any]) -> NDArray[Any]:
+    """Return every n-th pixel of an image in memory."""
+    axes = max(1, sum(length > 1 for length in array.shape))
+    step = max(1, math.ceil((array.size / MOST_PIXELS) ** (1 / axes)))
+    return array[(slice(None, None, step),) * array.ndim].ravel()
+
+
+def _windows(array: Any, cancel: threading.Event) -> NDArray[Any]:
+    """Return the pixels of windows that are spread evenly over a lazy image."""
+    source = as_source(array)
+    parts = []
+    for region in _regions(tuple(int(length) for length in array.shape)):
+        if cancel.is_set():
+            raise Cancelled("The histogram is not needed any more.")
+        parts.append(np.asarray(source.read(region)).ravel())
+    return np.concatenate(parts)
+
+
+def _regions(shape: tuple[int, ...]) -> Iterator[Region]:
+    """Return windows: the longest axes are cut into windows, the shorter ones taken whole."""
+    lengths = [1] * len(shape)
+    for axis in sorted(range(len(shape)), key=lambda axis: -shape[axis])[:2]:
+        lengths[axis] = min(shape[axis], WINDOW)
+    counts = [1] * len(shape)
+    while True:  # one more window along the axis of which the least is covered
+        rest = [
+            axis
+            for axis, count in enumerate(counts)
+            if count * lengths[axis] < shape[axis]
+            and math.prod(counts) // count * (count + 1) * math.prod(lengths) <= MOST_PIXELS
+        ]
+        if not rest:
+            break
+        counts[min(rest, key=lambda axis: counts[axis] * lengths[axis] / shape[axis])] += 1
+    for index in np.ndindex(*counts):
+        yield tuple(
+            slice(start, start + length)
+            for start, length in (
+                (round((n + 0.5) / count * size - length / 2), length)
+                for n, count, size, length in zip(index, counts, shape, lengths, strict=True)
+            )
+        )
