@@ -1,4 +1,4 @@
-"""What the README shows works: its Python runs, its shell commands end with 0, its links lead."""
+"""What the README shows works: its Python runs, its shell commands end with 0."""
 
 import re
 import shlex
@@ -52,13 +52,6 @@ def test_the_shell_commands_run(after_python, monkeypatch, capsys):
         program, *args = shlex.split(command, comments=True)
         assert program == "napari-tilewise"
         assert main(args) == 0, (command, capsys.readouterr().err)
-
-
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))])
-def test_links_lead_somewhere(page):
-    text = (ROOT / page).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
-        assert ((ROOT / page).parent / target).exists(), target
 
 
 def test_the_make_targets_exist():

@@ -100,6 +100,19 @@ def test_numbers_of_no_items_are_refused(source: Path, only: Any, shown: str) ->
     assert not (source / "out").exists()
 
 
+def test_names_that_differ_by_case_are_one_where_the_file_system_says_so(tmp_path: Path) -> None:
+    for folder, name in (("x", "cell"), ("y", "CELL")):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / f"{name}.tif", FILM[0])
+    items = [tmp_path / "x" / "cell.tif", tmp_path / "y" / "CELL.tif"]
+    (tmp_path / "Out").mkdir()
+    if not (tmp_path / "oUT").exists():
+        assert run("util.invert", items, tmp_path / "Out").done == 2
+        (tmp_path / "oUT").symlink_to("Out")  # as such a file system answers
+    with pytest.raises(InvalidParameter, match=r"both be written.*name="):
+        tw.batch("util.invert", items, tmp_path / "Out" / "new")
+
+
 def test_outputs_of_another_batch_are_no_items(source: Path, tmp_path: Path) -> None:
     run("util.invert", source, source / "one")
     with pytest.warns(BatchFailed):

@@ -5,17 +5,9 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import ome_types
 import pytest
 import tifffile
 import zarr
-from ome_zarr.io import parse_url
-from ome_zarr.reader import Reader
-from ome_zarr_models.v04 import Image as Image04
-from ome_zarr_models.v04 import ImageLabel as ImageLabel04
-from ome_zarr_models.v04.omero import Omero
-from ome_zarr_models.v05 import Image as Image05
-from ome_zarr_models.v05 import ImageLabel as ImageLabel05
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.io.metadata.channels import of_samples
@@ -39,12 +31,14 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("labels", [False, True])
 def test_ome_zarr_is_valid_by_the_models(tmp_path, layout, labels):
+    package = pytest.importorskip("ome_zarr_models")
     path = write(tmp_path / "a.zarr", PIXELS, "tczyx", labels=labels, **OPTIONS, **LAYOUTS[layout])
-    models = {"0.4": (Image04, ImageLabel04)}.get(layout, (Image05, ImageLabel05))
+    models = package.v04 if layout == "0.4" else package.v05
     group = zarr.open_group(path, mode="r")
-    models[labels].from_zarr(group)
+    (models.ImageLabel if labels else models.Image).from_zarr(group)
     metadata = group.attrs.asdict()
-    found = Omero.model_validate(metadata.get("ome", metadata)["omero"]).channels
+    omero = pytest.importorskip("ome_zarr_models.v04.omero").Omero
+    found = omero.model_validate(metadata.get("ome", metadata)["omero"]).channels
     assert [(channel.label, channel.color) for channel in found] == [
         (channel.name, channel.color) for channel in CHANNELS
     ]
@@ -53,8 +47,10 @@ def test_ome_zarr_is_valid_by_the_models(tmp_path, layout, labels):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_ome_zarr_is_read_by_ome_zarr(tmp_path, layout):
+    reader = pytest.importorskip("ome_zarr.reader").Reader
+    parse_url = pytest.importorskip("ome_zarr.io").parse_url
     path = write(tmp_path / "a.zarr", PIXELS, "tczyx", **OPTIONS, **LAYOUTS[layout])
-    node = next(iter(Reader(parse_url(path, mode="r"))()))
+    node = next(iter(reader(parse_url(path, mode="r"))()))
     assert [level.shape for level in node.data] == [level.shape for level in LEVELS]
     for level, expected in zip(node.data, LEVELS, strict=True):
         np.testing.assert_array_equal(np.asarray(level), expected)
@@ -108,6 +104,7 @@ def test_ome_tiff_is_valid_and_read_by_tifffile(tmp_path):
             across, times = level.keyframe.tags["XResolution"].value
             assert across / times == pytest.approx(1e4 / 0.5 / factor)
         xml = tiff.ome_metadata
+    ome_types = pytest.importorskip("ome_types")
     pixels = ome_types.from_xml(xml, validate=False).images[0].pixels
     assert (pixels.size_t, pixels.size_c, pixels.size_z) == PIXELS.shape[:3]
     assert (pixels.physical_size_x, pixels.physical_size_x_unit.value) == (0.5, "µm")

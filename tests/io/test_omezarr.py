@@ -9,8 +9,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import zarr
-from ome_zarr_models.v05 import Image as ModelImage
-from ome_zarr_models.v05 import ImageLabel
 
 from napari_tilewise.errors import (
     DestinationExists,
@@ -80,13 +78,18 @@ def test_round_trip_of_pixels_and_metadata(tmp_path, plane):
     assert own["versions"] == {"scikit-image": "0.26"}
 
 
+@pytest.fixture
+def models():
+    return pytest.importorskip("ome_zarr_models.v05")
+
+
 @pytest.mark.parametrize("axes", ["yx", "zyx", "cyx", "tyx", "tzyx", "czyx", "tczyx", "qyx"])
 @pytest.mark.parametrize("labels", [False, True])
-def test_valid_by_the_models_of_ome_zarr(tmp_path, axes, labels):
+def test_valid_by_the_models_of_ome_zarr(tmp_path, models, axes, labels):
     image = RNG.integers(0, 9, (2,) * (len(axes) - 2) + (30, 40)).astype(np.int32)
     path = make(tmp_path / "a.zarr", image, axes, labels=labels, units=("pixel",) * len(axes))
     group = zarr.open_group(path, mode="r")
-    model = (ImageLabel if labels else ModelImage).from_zarr(group)
+    model = (models.ImageLabel if labels else models.Image).from_zarr(group)
     assert [axis.name for axis in model.attributes.ome.multiscales[0].axes] == list(axes)
     assert ("image-label" in group.attrs["ome"]) == labels
     assert open_image(path).labels == labels
@@ -94,14 +97,14 @@ def test_valid_by_the_models_of_ome_zarr(tmp_path, axes, labels):
 
 
 @pytest.mark.parametrize(("axes", "stored"), [("yxc", "cyx"), ("zcyx", "czyx"), ("xy", "yx")])
-def test_axes_are_stored_in_the_order_of_the_format(tmp_path, axes, stored):
+def test_axes_are_stored_in_the_order_of_the_format(tmp_path, models, axes, stored):
     shape = {"c": 3, "z": 4, "y": 50, "x": 60}
     image = RNG.random([shape[axis] for axis in axes])
     sizes = {"c": 1.0, "z": 4.0, "y": 3.0, "x": 2.0}
     chunks = tuple({"c": 3, "z": 2, "y": 20, "x": 30}[axis] for axis in axes)
     scale = tuple(sizes[axis] for axis in axes)
     path = make(tmp_path / "a.zarr", image, axes, scale=scale, chunks=chunks)
-    ModelImage.from_zarr(zarr.open_group(path, mode="r"))
+    models.Image.from_zarr(zarr.open_group(path, mode="r"))
     out = open_image(path)
     assert "".join(out.axes) == stored
     assert out.scale == tuple(sizes[axis] for axis in stored)
@@ -117,14 +120,14 @@ def test_axes_that_the_format_cannot_hold(tmp_path):
 
 
 @pytest.mark.parametrize(("dtype", "labels"), [("i4", True), ("?", False), ("?", True)])
-def test_labels_and_masks_are_never_averaged(tmp_path, dtype, labels):
+def test_labels_and_masks_are_never_averaged(tmp_path, models, dtype, labels):
     image = RNG.integers(0, 2 if dtype == "?" else 1000, (3, 1025, 30)).astype(dtype)
     path = make(tmp_path / "a.zarr", image, "zyx", labels=labels, chunks=(2, 100, 30))
     levels = open_image(path).levels
     assert len(levels) == 2
     np.testing.assert_array_equal(levels[1][:], image[:, ::2, ::2])
     assert open_image(path).labels == labels
-    ModelImage.from_zarr(zarr.open_group(path, mode="r"))
+    models.Image.from_zarr(zarr.open_group(path, mode="r"))
 
 
 def test_without_pyramid(tmp_path, plane):

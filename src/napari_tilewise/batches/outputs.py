@@ -17,7 +17,7 @@ from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.provenance.fingerprint import source_location
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_tilewise.batches.items import Item
 
@@ -118,7 +118,8 @@ def targets_of(
     root = local_path(folder)
     name, suffix = _split(template)
     first_items: dict[str, Item] = {}
-    sources = {os.path.normcase(path) for item in items if (path := source_location(item.source))}
+    one_name = _one_name(root)
+    sources = {one_name(path) for item in items if (path := source_location(item.source))}
     targets = []
     for item in items:
         filled = "" if item.problem else _filled(name, item, recipe)
@@ -127,7 +128,7 @@ def targets_of(
             targets.append(ItemTarget(str(root), f"item_{item.index}", suffix, _outside(base)))
             continue
         target = ItemTarget(str(root), base.as_posix(), suffix)
-        key = os.path.normcase(root / target.base)
+        key = one_name(str(root / target.base))
         if key in first_items:
             raise InvalidParameter(
                 f"{first_items[key].input!r} and {item.input!r} would both be written to "
@@ -135,13 +136,28 @@ def targets_of(
                 "such as '{stem}_{index}'."
             )
         first_items[key] = item
-        if os.path.normcase(str(target.path(Output.IMAGE))) in sources:
+        if one_name(str(target.path(Output.IMAGE))) in sources:
             raise DestinationUnwritable(
                 f"The output of {item.input!r} would replace a source, and sources are never "
                 f"written to: give another folder, or another {option('name')}."
             )
         targets.append(target)
     return tuple(targets)
+
+
+def _one_name(folder: Path) -> Callable[[str], str]:
+    """Return what makes one text of all names of a file: some file systems know no case.
+
+    macOS has such file systems and others, and Linux can mount either: asked is the file system, by
+    the name of the nearest folder that is there.
+    """
+    for place in (folder, *folder.parents):
+        other = place.with_name(place.name.swapcase()) if place.name else place
+        if other != place and place.exists():
+            if other.exists() and place.samefile(other):
+                return str.casefold
+            break
+    return os.path.normcase
 
 
 def _outside(base: PurePosixPath) -> str:

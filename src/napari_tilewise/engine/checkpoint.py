@@ -12,7 +12,7 @@ import shutil
 import socket
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 VERSION = 1
 JOURNAL = "journal"
 """Name of the journal's file."""
+LOCK = "lock"
+"""Name of the file that the run that uses a checkpoint holds locked."""
 SETTLED = 120
 """Seconds after which a written file has reached the disk, whatever becomes of the machine."""
 SYNC = 1.0
@@ -273,17 +275,29 @@ class Checkpoint(PassResults):
         gone = self.is_gone  # a folder in its place is another run's
         self._journal.close()
         if not gone:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            with suppress(OSError):
+                self._clear()
+                self._remove_lock()
+                self.folder.rmdir()  # unless another run has locked it by now
         self._file_lock.release()
 
     def _clear(self) -> None:
         for path in self.folder.iterdir():
-            if path.name == "lock":
+            if path.name == LOCK:
                 continue
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+    def _remove_lock(self) -> None:
+        """Remove the lock's file while it is locked; on Windows, which keeps open files, after."""
+        lock = self.folder / LOCK
+        try:
+            lock.unlink(missing_ok=True)
+        except PermissionError:
+            self._file_lock.release()
+            lock.unlink(missing_ok=True)  # refused if another run has opened it by now
 
 
 @dataclass
@@ -364,7 +378,7 @@ def is_locked(folder: Path) -> bool:
         The checkpoint's folder.
     """
     try:
-        with FileLock(folder / "lock", blocking=False):
+        with FileLock(folder / LOCK, blocking=False):
             return False
     except (Timeout, OSError):
         return True
@@ -433,7 +447,7 @@ def _locked(folder: Path) -> FileLock:
     """Lock a checkpoint and return the lock; the system lifts it however the process ends."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "lock", blocking=False)
+        lock = FileLock(folder / LOCK, blocking=False)
         try:
             lock.acquire()
         except Timeout:

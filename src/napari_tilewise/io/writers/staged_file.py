@@ -299,5 +299,5 @@ def check_file_vacant(path: Path, *, overwrite: bool) -> None:
 
 def _sync(path: Path) -> None:
     """Have the file on the disk before its name says that it is complete."""
-    with path.open("rb") as file:
+    with path.open("rb+") as file:  # Windows flushes only what is open for writing
         os.fsync(file.fileno())
