@@ -135,6 +135,10 @@ class DestinationUnwritable(TilewiseError, OSError):
     """The destination cannot be written: permissions, space or an unknown format."""
 
 
+class ChunksRemoved(DestinationUnwritable, FileNotFoundError):
+    """Somebody removed chunks of the output while it grew."""
+
+
 class DestinationUnreachable(DestinationUnwritable, ConnectionError):
     """The destination is behind a network, and its server does not answer."""
 

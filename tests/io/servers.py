@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+SILENT = -1
 MODIFIED = "Mon, 01 Jan 2024 00:00:00 GMT"
 
 
@@ -25,7 +26,10 @@ class Objects:
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Number of requests by method and path, failed ones included."""
     fails: Callable[[str, str, int], int | None] = lambda method, path, number: None
-    """Returns a status to fail with (0: the connection is cut) for the n-th request of a path."""
+    """Returns a status to fail with (0: the connection is cut; SILENT: no answer comes) for the
+    n-th request of a path."""
+    silence: threading.Event = field(default_factory=threading.Event)
+    """Set when the test is over: requests without an answer end."""
     together: int = 0
     """The first chunks are answered once so many were asked for at a time; 0: at once."""
     most: int = 0
@@ -61,6 +65,10 @@ class Handler(BaseHTTPRequestHandler):
         objects.requests[method, path] += 1
         status = objects.fails(method, path, objects.requests[method, path])
         if status == 0:
+            self.close_connection = True
+            return
+        if status == SILENT:
+            objects.silence.wait(60)
             self.close_connection = True
             return
         if status is not None:
@@ -159,6 +167,7 @@ def serve(objects: Objects) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
+    objects.silence.set()
     server.shutdown()
     thread.join()
     server.server_close()

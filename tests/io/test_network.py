@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 import numpy as np
@@ -15,8 +15,9 @@ from napari_tilewise.engine.events import PassDone, PassStarted
 from napari_tilewise.engine.system.cache import shared_cache
 from napari_tilewise.errors import SourceUnreachable
 from napari_tilewise.io import network
+from napari_tilewise.provenance import fingerprint_samples
 from napari_tilewise.provenance.fingerprint import fingerprint
-from tests.io.servers import Objects, serve
+from tests.io.servers import SILENT, Objects, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,6 +106,61 @@ def test_what_remains_is_a_network_error_and_resumable(
     np.testing.assert_array_equal(
         tw.open(out).data[:], tw.apply("filters.gaussian", NOISE, sigma=1)
     )
+
+
+def silent_once(method: str, path: str, number: int) -> int | None:
+    """Leave the first request of some paths without an answer: metadata and a chunk."""
+    return SILENT if number == 1 and path.endswith(("/0/zarr.json", "/c/0/0")) else None
+
+
+@pytest.mark.parametrize("protocol", ["http", "s3"])
+def test_a_request_that_is_not_answered_is_made_again(
+    objects: Objects, url: str, protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = url
+    if protocol == "http":
+        import aiohttp
+
+        options: dict[str, Any] = {"client_kwargs": {"timeout": aiohttp.ClientTimeout(total=0.3)}}
+    else:
+        s3fs = pytest.importorskip("s3fs")
+        server, _, location = url.rpartition("/")
+        location = f"s3://{location}"
+        monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+        once = {"read_timeout": 0.3, "retries": {"max_attempts": 0}}
+        options = {"anon": True, "endpoint_url": server, "config_kwargs": once}
+    monkeypatch.setitem(fsspec.config.conf, protocol, options)
+    fsspec.get_filesystem_class(protocol).clear_instance_cache()
+    objects.fails = silent_once
+    out = tmp_path / "out.ome.zarr"
+    tw.run("util.invert", location, out, executor="serial", memory="4 GiB", pyramid=False)
+    np.testing.assert_array_equal(tw.open(out).data[:], ~NOISE)
+    objects.fails = lambda method, path, number: SILENT if "/c/3/3" in path else None
+    monkeypatch.setattr(network, "PAUSES", [0.0])
+    with pytest.raises(SourceUnreachable, match="start again when it does"):
+        tw.open(location).data[:]
+    fsspec.get_filesystem_class(protocol).clear_instance_cache()
+
+
+@pytest.mark.parametrize("starts", ["run", "convert", "batch"])
+def test_the_fingerprint_of_a_url_is_taken_once_before_and_once_after(
+    starts: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    of_url = fingerprint_samples.of_url
+
+    def counted(location: str) -> Iterator[object]:
+        taken.append(location)
+        return of_url(location)
+
+    monkeypatch.setattr(fingerprint_samples, "of_url", counted)
+    if starts == "run":
+        tw.run("util.invert", url, tmp_path / "a.ome.zarr", executor="serial", memory="4 GiB")
+    elif starts == "convert":
+        tw.convert(url, tmp_path / "a.ome.zarr", memory="4 GiB")
+    else:
+        tw.batch("util.invert", [url], tmp_path / "many", n_jobs=1)
+    assert taken == [url] * 2
 
 
 def test_a_server_that_does_not_answer_at_all() -> None:

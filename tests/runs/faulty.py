@@ -96,6 +96,11 @@ def remove(folder: Path, pattern: str) -> None:
     shutil.rmtree(found, ignore_errors=True)
 
 
+def remove_file(folder: Path, pattern: str) -> None:
+    """Remove the first file."""
+    min(folder.glob(pattern)).unlink()
+
+
 def flip(path: Path, offset: int) -> None:
     """Flip the bits of 16 bytes of a file."""
     with path.open("r+b") as file:

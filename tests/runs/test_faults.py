@@ -342,6 +342,24 @@ def test_what_the_run_needs_is_removed(
     assert lost < 6
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("a.ome.zarr", []), ("a.ome.zarr", ["--no-pyramid"]), ("a.ome.tif", [])]
+)
+def test_a_chunk_of_the_growing_output_is_removed(
+    name: str, options: list[str], shell: Shell, source: Path, chain: Path, tmp_path: Path
+) -> None:
+    """The pyramid would be made of zeros, and the output would have a hole."""
+    path = tmp_path / "out" / name
+    fault = partial(faulty.remove_file, path.parent, ".a.*.partial-*/0/c/0/*")
+    told = shell.refused("log", "run", chain, source, path, *options, fault=fault)
+    assert re.search(r"chunk '.*' was removed .* start again", told)
+    assert not path.exists()
+    assert shell("log", "run", chain, source, path, *options) == 0
+    assert shell("whole", "run", chain, source, tmp_path / "whole" / name, *options) == 0
+    assert content(path) == content(tmp_path / "whole" / name)
+    assert entries(path.parent) == [name]
+
+
 # -- another run -----------------------------------------------------------------------------------
 
 

@@ -39,7 +39,7 @@ from napari_tilewise.errors import (
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.create import OutputRequest
 from napari_tilewise.operations.spec.operation import Output
-from napari_tilewise.provenance.fingerprint import fingerprint
+from napari_tilewise.provenance.fingerprint import fingerprint, taken_once
 from napari_tilewise.provenance.record import read, scalars, versions
 from napari_tilewise.provenance.source_guard import SourceGuard
 from napari_tilewise.runs import registry
@@ -241,6 +241,7 @@ def _failure(error: BaseException, status: str) -> tuple[ItemRow, str]:
     return {"status": status, "error": " ".join(text.split())}, traceback.format_exc()
 
 
+@taken_once()
 def _run_or_skip(task: ItemTask) -> tuple[ItemRow, Value]:
     """Return the entries of the row of an item that is done or skipped, and its result."""
     task.item.check()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
+from contextvars import ContextVar
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +25,16 @@ from napari_tilewise.io.readers.zarr_arrays import array_location
 from napari_tilewise.provenance import fingerprint_samples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 SAMPLED = "blake2b-1"
 """Scheme of a fingerprint of sampled bytes."""
 NAMED = "name-1"
 """Scheme of a fingerprint of only the name of an array, its shape and its data type."""
+
+
+_taken: ContextVar[dict[str, str] | None] = ContextVar("taken", default=None)
+"""The fingerprints of URLs that were taken in a block of `taken_once`."""
 
 
 def fingerprint(source: object) -> str:
@@ -70,7 +76,13 @@ def fingerprint(source: object) -> str:
             return _digest(NAMED, "array", fingerprint_samples.of_name(array))
         return _digest(SAMPLED, "array", samples)
     if "://" in location:
-        return _digest(SAMPLED, "url", fingerprint_samples.of_url(location))
+        taken = _taken.get()
+        if taken is not None and location in taken:
+            return taken[location]
+        text = _digest(SAMPLED, "url", fingerprint_samples.of_url(location))
+        if taken is not None:
+            taken[location] = text
+        return text
     if is_series(location):
         return _digest(SAMPLED, "series", fingerprint_samples.of_files(series_files(location)))
     path = Path(file_of(location))  # a dataset has the fingerprint of its file
@@ -84,6 +96,23 @@ def fingerprint(source: object) -> str:
         ) from None
     except OSError as error:
         raise read_error(error, location) from error
+
+
+@contextmanager
+def taken_once(*, anew: bool = False) -> Iterator[None]:
+    """Take the fingerprint of each URL once in the block, as it takes some twenty requests.
+
+    Parameters
+    ----------
+    anew
+        Whether those that were taken in a block around this one are taken again.
+    """
+    around = _taken.get()
+    token = _taken.set({} if anew or around is None else around)
+    try:
+        yield
+    finally:
+        _taken.reset(token)
 
 
 def source_location(source: object) -> str | None:

@@ -20,7 +20,7 @@ from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.file_series import is_series, series_files
 from napari_tilewise.io.readers.locations import file_of
 from napari_tilewise.io.readers.zarr_arrays import MARKERS, is_zarr, ome_metadata, open_node
-from napari_tilewise.provenance.fingerprint import fingerprint, source_location
+from napari_tilewise.provenance.fingerprint import fingerprint, source_location, taken_once
 from napari_tilewise.provenance.fingerprint_samples import FILES, levels_of, walk
 
 if TYPE_CHECKING:
@@ -74,8 +74,10 @@ class SourceGuard:
 
     def check(self) -> None:
         """Raise `SourceChanged` when a source is no longer what it was."""
+        with taken_once(anew=True):
+            states = {location: source_state(location) for location in self._before}
         for location, before in self._before.items():
-            now = source_state(location)
+            now = states[location]
             if before is not None and now is None:
                 raise SourceChanged(
                     f"The source {location!r} was removed or renamed while it was read; expected "
@@ -111,7 +113,8 @@ class SourceGuard:
     def _settle(self, checkpoint: Checkpoint, *, is_changed: bool) -> None:
         for location, before in self._before.items():
             try:
-                now = source_state(location)
+                with taken_once(anew=True):
+                    now = source_state(location)
             except SourceUnreachable:
                 continue  # its pixels were read while it answered
             if before is None or now == before:

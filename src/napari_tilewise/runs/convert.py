@@ -23,7 +23,7 @@ from napari_tilewise.io.writers.outbox import checked_outbox
 from napari_tilewise.operations.copying import COPY
 from napari_tilewise.progress import listening
 from napari_tilewise.provenance import record
-from napari_tilewise.provenance.fingerprint import source_location
+from napari_tilewise.provenance.fingerprint import source_location, taken_once
 from napari_tilewise.provenance.source_guard import SourceGuard
 from napari_tilewise.recipe import Recipe, conversion_to
 from napari_tilewise.runs.planner import make_plan
@@ -112,20 +112,23 @@ def convert(
         For all other errors; the destination then has no incomplete output.
     """
     started = time.perf_counter()
-    guard = SourceGuard((source,))
-    image = open_image(source, level=level)
-    if labels is not None:
-        image = replace(image, labels=labels)
-    if axes is not None:
-        image = replace(image, axes=parse(axes, len(image.data.shape)) or ())
-    outbox = checked_outbox(destination)
-    path = destination if outbox is None else outbox.path
-    output = OutputRequest(path, overwrite, pyramid, ome_zarr, shards)
-    request = RunRequest(
-        _recipe(image, dtype), image, resources=Resources.of(memory, workers),
-        conversion={"level": level, "labels": labels, "axes": axes, "dtype": dtype},
-    )  # fmt: skip
-    history = record.record(request.recipe, record.RunSources(image, axes=axes), output=destination)
+    with taken_once():
+        guard = SourceGuard((source,))
+        image = open_image(source, level=level)
+        if labels is not None:
+            image = replace(image, labels=labels)
+        if axes is not None:
+            image = replace(image, axes=parse(axes, len(image.data.shape)) or ())
+        outbox = checked_outbox(destination)
+        path = destination if outbox is None else outbox.path
+        output = OutputRequest(path, overwrite, pyramid, ome_zarr, shards)
+        request = RunRequest(
+            _recipe(image, dtype), image, resources=Resources.of(memory, workers),
+            conversion={"level": level, "labels": labels, "axes": axes, "dtype": dtype},
+        )  # fmt: skip
+        history = record.record(
+            request.recipe, record.RunSources(image, axes=axes), output=destination
+        )
     if dtype is None:
         history = _with_past(history, image.name, level)
     layout = unfinished_layout(history, output) if resume else None

@@ -24,6 +24,7 @@ from napari_tilewise.engine.events import DiskShort, FirstOnly, RunDone, RunStar
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.tile_order import band_width, banded
 from napari_tilewise.engine.tile_tasks import LevelTask, WriteTask
+from napari_tilewise.errors import ChunksRemoved
 from napari_tilewise.executors.selection import AUTO
 from napari_tilewise.grid import LazySequence, extent
 from napari_tilewise.io.metadata.image_metadata import ImageMetadata
@@ -37,6 +38,7 @@ from napari_tilewise.operations.copying import COPY
 from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.operations.spec.notebook import html_table
 from napari_tilewise.progress import listening
+from napari_tilewise.provenance.fingerprint import taken_once
 from napari_tilewise.provenance.record import RunSources, record, scalars
 from napari_tilewise.provenance.source_guard import SourceGuard
 from napari_tilewise.recipe import Recipe, with_seeds
@@ -202,13 +204,14 @@ def run(
     recipe = with_seeds(Recipe.of(recipe, inputs or ()), final_name)
     path = destination if outbox is None else outbox.path
     output = OutputRequest(path, overwrite, pyramid, ome_zarr, shards)
-    guard = SourceGuard((source, *(inputs or {}).values()))
-    request = RunRequest(
-        recipe, open_image(source), dict(inputs or {}), AxisSelection(axes, spatial),
-        Resources.of(memory, workers, executor), path,
-    )  # fmt: skip
-    sources = RunSources(source, inputs or {}, axes, spatial)
-    history = record(recipe, sources, output=destination)
+    with taken_once():
+        guard = SourceGuard((source, *(inputs or {}).values()))
+        request = RunRequest(
+            recipe, open_image(source), dict(inputs or {}), AxisSelection(axes, spatial),
+            Resources.of(memory, workers, executor), path,
+        )  # fmt: skip
+        sources = RunSources(source, inputs or {}, axes, spatial)
+        history = record(recipe, sources, output=destination)
     layout = unfinished_layout(history, output) if resume else None
     with listening(progress) as listener:
         control = Control(listener, cancel, pause)
@@ -309,8 +312,10 @@ class RunJob:
                 if sender is not None:
                     sender.close()
                 return writer.finish(session)
-        except BaseException:
-            if checkpoint is not None and not writer.is_in_place:
+        except BaseException as error:
+            if checkpoint is not None and isinstance(error, ChunksRemoved):
+                checkpoint.forget_tiles()
+            elif checkpoint is not None and not writer.is_in_place:
                 checkpoint.distrust_tiles()
             if checkpoint is None or checkpoint.is_empty or checkpoint.is_gone:
                 writer.abort()

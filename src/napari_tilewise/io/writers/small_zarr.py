@@ -79,6 +79,7 @@ class SmallZarr(StagingZarr):
         self.levels = [
             MemoryLevel(shape, self._chunks_of(shape), self.dtype) for shape in self.shapes
         ]
+        self._written = []
 
     @property
     def is_in_place(self) -> bool:

@@ -175,6 +175,7 @@ class StagedFileWriter(ImageWriter):
             growing.unlink(missing_ok=True)  # half a file is of no use, and takes room
             raise
         self.zarr.check_in_place()
+        self.zarr.check_chunks()
         self.check_vacant()
         with writing(self.path):
             self.publish(growing)

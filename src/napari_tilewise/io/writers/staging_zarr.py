@@ -24,6 +24,7 @@ from napari_tilewise.io.writers.ome_zarr_layout import axis_entries, default_chu
 from napari_tilewise.io.writers.partial_output import OWNER, claim, is_whole, owner, release
 from napari_tilewise.io.writers.pyramid import halve, level_shapes
 from napari_tilewise.io.writers.staging import new_staging
+from napari_tilewise.io.writers.written_chunks import WrittenChunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -181,8 +182,13 @@ class StagingZarr:
         self._check_block(region, block)
         stored_region = tuple(region[i] for i in self._order)
         with writing(self.path):
-            self.levels[0][stored_region] = block.transpose(self._order)
+            self._put(0, stored_region, block.transpose(self._order))
         self.check_in_place()
+
+    def _put(self, level: int, region: Region, block: Array) -> None:
+        self.levels[level][region] = block
+        for written in self._written[level : level + 1]:  # none, if nothing is on disk
+            written.note(region, block)
 
     def _check_block(self, region: Region, block: Array) -> None:
         shape, units = self.image.shape, self.shards or self.chunks
@@ -246,7 +252,7 @@ class StagingZarr:
     def _halve(self, level: int, region: Region) -> None:
         pixels = self._half_region if self.shards is None else self._half_shard
         with writing(self.path):
-            self.levels[level][region] = pixels(level, region)
+            self._put(level, region, pixels(level, region))
         self.check_in_place()
 
     def _half_shard(self, level: int, region: Region) -> Array:
@@ -269,6 +275,8 @@ class StagingZarr:
             for s, n, h in zip(region, below, halved, strict=True)
         )
         block = np.asarray(self.levels[level - 1][source])
+        for written in self._written[level - 1 : level]:
+            written.check(source)
         return halve(block, halved, average=self.averages)
 
     # End -------------------------------------------------------------------------------------
@@ -291,7 +299,10 @@ class StagingZarr:
         attributes
             The attributes of the format, written beside the record.
         """
+        self.check_chunks()
         with writing(self.path):
+            for written in self._written:
+                written.remove()
             self.group.update_attributes({**attributes, KEY: self.record})
             if self.is_resumed:
                 for scrap in self.staging.rglob("*.partial"):  # chunks whose writer was killed
@@ -320,12 +331,20 @@ class StagingZarr:
                 "was removed or moved during the run; leave it in place and start again."
             )
 
+    def check_chunks(self) -> None:
+        """Refuse to complete an output that somebody removed chunks of."""
+        for written in self._written:
+            written.check()
+
     # Creation --------------------------------------------------------------------------------
 
     def _create(self) -> None:
         """Create what takes the pixels."""
         self.group = self._create_group()
         self.levels: list[Any] = [self._create_level(i) for i in range(len(self.shapes))]
+        self._written: list[WrittenChunks] = [
+            WrittenChunks(self.path, self.staging, level) for level in self.levels
+        ]
 
     def _whole_chunks(self, shards: tuple[int, ...]) -> tuple[int, ...]:
         """Return the lengths of a shard: whole chunks, and not longer than the image needs."""

@@ -1,0 +1,108 @@
+"""A list of the chunk files of a growing Zarr: one that somebody removes would be read as zeros.
+
+Zarr writes no file for a chunk of fill values, so that a file that is absent says nothing. The list
+is a file of one byte per chunk in the staging folder, which workers and resumed runs share.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tilewise.errors import ChunksRemoved
+from napari_tilewise.grid import Grid, whole, within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from napari_tilewise.grid import Position, Region
+    from napari_tilewise.io.image import ZarrArray
+    from napari_tilewise.types import Array
+
+PART = 2**20
+"""Number of chunks that are looked at together."""
+
+
+class WrittenChunks:
+    """Which chunks of a level have a file.
+
+    Parameters
+    ----------
+    output
+        The final name of the output, for messages.
+    staging
+        The staging folder.
+    array
+        The level.
+    """
+
+    def __init__(self, output: Path, staging: Path, array: ZarrArray) -> None:
+        self._output = output
+        self._grid = Grid(array.shape, array.shards or array.chunks)
+        self._folder, self._key = staging / array.path, array.metadata.encode_chunk_key
+        self._list = self._folder / ".chunks"  # no object of the group
+        if not self._list.exists():
+            with self._list.open("ab") as file:
+                file.truncate(len(self._grid))
+
+    def note(self, region: Region, block: Array) -> None:
+        """Note which chunks of a box have files, after it was written.
+
+        Parameters
+        ----------
+        region
+            The box, in the order of the stored axes.
+        block
+            Its pixels.
+        """
+        with self._list.open("r+b", buffering=0) as file:
+            for position in self._grid.covering(region):
+                file.seek(self._grid.index(position))
+                pixels = block[within(self._grid.region(position), region)]
+                file.write(bytes([bool(np.any(pixels))]))
+
+    def check(self, region: Region | None = None) -> None:
+        """Raise `ChunksRemoved` if a file of a box has been removed.
+
+        Parameters
+        ----------
+        region
+            The box, in the order of the stored axes; all unless given.
+        """
+        everything = whole(self._grid.shape)
+        box = everything if region is None else region
+        is_part = box != everything
+        for position in self._listed(self._grid.covering(box)) if is_part else self._all():
+            if not self._exists(position):
+                raise ChunksRemoved(
+                    f"{str(self._output)!r} cannot be written: the chunk "
+                    f"{self._key(position)!r} was removed from its staging folder "
+                    f"{str(self._folder)!r} during the run; leave them in place and start again: "
+                    "all tiles are computed anew."
+                )
+
+    def remove(self) -> None:
+        """Remove the list: the output is complete."""
+        self._list.unlink(missing_ok=True)
+
+    def _exists(self, position: Position) -> bool:
+        return (self._folder / self._key(position)).exists()
+
+    def _listed(self, positions: Iterable[Position]) -> Iterator[Position]:
+        """Yield those of some chunks that have files."""
+        with self._list.open("rb", buffering=0) as file:
+            for position in positions:
+                file.seek(self._grid.index(position))
+                if file.read(1) == b"\1":
+                    yield position
+
+    def _all(self) -> Iterator[Position]:
+        """Yield all chunks that have files."""
+        with self._list.open("rb") as file:
+            start = 0
+            while part := file.read(PART):
+                numbers = start + np.flatnonzero(np.frombuffer(part, np.uint8))
+                yield from map(self._grid.position, numbers.tolist())
+                start += len(part)
