@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import zarr
+from scipy import ndimage as ndi
 from skimage import measure
+from typer.testing import CliRunner
 
 import napari_tilewise as tw
+from napari_tilewise.cli import app
 from napari_tilewise.errors import DestinationExists, InvalidImage, SourceChanged, SourceNotFound
 from napari_tilewise.provenance.fingerprint import fingerprint
+from napari_tilewise.provenance.record import read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +95,48 @@ def test_objects_for_a_look_are_listed(tmp_path: Path) -> None:
     edge = [*pixels[0], *pixels[-1], *pixels[:, 0], *pixels[:, -1]]
     np.testing.assert_array_equal(table.at_border(), np.unique(edge)[1:])
     assert table.odd_sizes().tolist() == [21]
+
+
+def by_threshold(image: np.ndarray) -> np.ndarray:
+    """Label what is bright."""
+    return ndi.label(image > 0.5)[0]
+
+
+def test_objects_that_tiles_do_not_see_alike_are_listed(tmp_path: Path) -> None:
+    """The record of a run says which; the ids are those of the labels, whatever follows them."""
+    image = np.zeros((130, 2300))
+    for row in range(3):
+        for column in range(160):
+            image[row * 40 + 4 : row * 40 + 10, column * 14 + 3 : column * 14 + 9] = 1
+    image[17, 5:2250] = 1  # longer than the halo
+    image[124:130, 5:11] = 1
+    tw.operation(output="instances", halo=16)(by_threshold)
+    (key,) = {operation.name for operation in tw.OPERATIONS.users()}
+    path, expected = tmp_path / "labels.ome.zarr", ndi.label(image)[0]
+    with pytest.warns(UserWarning, match="1 is longer than the halo"):
+        tw.run(key, image, path)
+    values = read(path)["values"]
+    long = expected[17, 30]
+    assert values == {f"step 1: {key}": expected.max(), f"step 1: {key} merged": [long]}
+    tw.OPERATIONS.forget(key)  # another process, which has no such function
+    table = tw.label_table(path, ())
+    assert table.merged().tolist() == [long]
+    assert table.one_sided().tolist() == []
+    rows = table.for_review()
+    assert dict(zip(rows["label"].tolist(), rows["reason"].tolist(), strict=True)) == {
+        long: "merged, size",
+        expected[125, 7]: "border",
+    }
+    index = rows["label"].tolist().index(long)
+    assert [rows[f"bbox-{n}"][index] for n in range(4)] == [17, 5, 18, 2250]
+    assert tw.label_table(path).for_review()["reason"].tolist() == rows["reason"].tolist()
+    result = CliRunner().invoke(app, ["objects", str(path), "--json"])
+    document = json.loads(result.stdout)
+    assert document["objects"] == expected.max()
+    assert [row["reason"] for row in document["review"]] == rows["reason"].tolist()
+    shown = CliRunner().invoke(app, ["objects", str(path)]).stdout.splitlines()
+    assert shown[0].split() == ["label", "reason", "area", *(f"bbox-{n}" for n in range(4))]
+    assert len(shown) == 3
 
 
 def test_lengths_are_in_the_units_of_the_labels(tmp_path: Path) -> None:

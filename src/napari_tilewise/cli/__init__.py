@@ -17,6 +17,7 @@ from napari_tilewise.cli.batch_command import batch
 from napari_tilewise.cli.common_options import Log, Quiet, Verbose, with_common_options
 from napari_tilewise.cli.file_commands import convert, info, script
 from napari_tilewise.cli.messages import SHELL, messages, show_error
+from napari_tilewise.cli.object_commands import list_objects
 from napari_tilewise.cli.operation_commands import check, describe, list_operations
 from napari_tilewise.cli.option_names import shell_option
 from napari_tilewise.cli.options import Functions, Version
@@ -64,6 +65,7 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "convert": convert,
     "runs": list_runs,
     "info": info,
+    "objects": list_objects,
     "rerun": rerun,
     "check": check,
     "script": script,

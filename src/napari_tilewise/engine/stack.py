@@ -6,6 +6,7 @@ It is a source like any other. Each plane has its own node.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from napari_tilewise.operations.shared.stored_columns import in_memory
 from napari_tilewise.operations.spec.operation import Output, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from napari_tilewise.engine.pass_runner import PassRunner
     from napari_tilewise.engine.source import Source
@@ -301,13 +302,17 @@ class Stack:
     def recorded(self) -> Any:
         """Return the numbers that the passes values and a record tells; None where there are none.
 
-        With looped axes, an array over them.
+        With looped axes, an array over them; several by name are a mapping, of lists over all
+        planes.
         """
         scalars = map(self._scalar, self.planes.indices())
         first = next(scalars, None)
         if not self.loops or first is None:
             return first
         values = [first, *scalars]
+        if isinstance(first, Mapping):
+            names = dict.fromkeys(name for value in values for name in value)
+            return {name: [value.get(name) for value in values] for name in names}
         array = np.stack([np.asarray(value) for value in values])
         return array.reshape(*self.planes.lengths, *np.shape(values[0]))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -35,6 +35,9 @@ OVERLAP = 0.5
 of pixels along their common face, is more than this share of the union."""
 PER_OBJECT = 80
 """Bytes per object of a tile while objects are joined."""
+
+MERGED, ONE_SIDED = "merged", "one-sided"
+"""What a record calls the ids of objects that tiles do not see alike."""
 
 Seam: TypeAlias = tuple[int, tuple[int, ...]]
 """The face of a tile, by axis and position, towards the next tile along that axis."""
@@ -71,7 +74,7 @@ def plan_instances(call: Call) -> Plan:
             labels = TileLabels.of(block, _labels(call, block)).cropped(block)
         return instances.look_up(block.position, labels)
 
-    return Tiles(compute, halo=halo, on_grid=True, scalar=instances.count)
+    return Tiles(compute, halo=halo, on_grid=True, scalar=instances.recorded())
 
 
 def plan_labels(call: Call) -> Plan:
@@ -205,6 +208,7 @@ class JoinedObjects:
         self._faces: dict[Seam, tuple[Position, Array]] = {}
         self._matches: list[tuple[Position, Position, Array]] = []
         self._alone = 0
+        self._one_sided: list[tuple[Position, Array]] = []
         self._objects = 0
 
     @classmethod
@@ -232,10 +236,12 @@ class JoinedObjects:
             own_position, own_rows = self._faces.pop(seam)
             pairs, alone = matches(own_rows, rows)
             self._matches.append((own_position, position, pairs))
-            self._alone += alone
+            self._alone += max(numbers.size for numbers in alone)
+            self._one_sided += zip((own_position, position), alone, strict=True)
         self._tiles |= other._tiles
         self._matches += other._matches
         self._alone += other._alone
+        self._one_sided += other._one_sided
         self._objects += other._objects
         return self
 
@@ -262,9 +268,11 @@ class JoinedObjects:
         np.minimum.at(begins, group, first)
         ids = np.empty(count, np.int32)
         ids[np.argsort(begins, kind="stable")] = np.arange(1, count + 1)
-        longer = int(np.unique(group[is_cut]).size)
         ranges = {p: (start, len(self._tiles[p].first)) for p, start in offsets.items()}
-        return Instances(ranges, ids[group], int(count), longer, self._alone)
+        sides = [offsets[position] + numbers - 1 for position, numbers in self._one_sided]
+        one_sided = np.concatenate([np.zeros(0, np.int64), *sides])
+        merged, seen_once = (np.unique(ids[group[part]]) for part in (is_cut, one_sided))
+        return Instances(ranges, ids[group], int(count), merged, seen_once, self._alone)
 
 
 def _same_first_pixel(first: Array, is_cut: Array) -> Array:
@@ -275,7 +283,7 @@ def _same_first_pixel(first: Array, is_cut: Array) -> Array:
     return np.stack([ordered[:-1][same], ordered[1:][same]])
 
 
-def matches(rows: Array, others: Array) -> tuple[Array, int]:
+def matches(rows: Array, others: Array) -> tuple[Array, list[Array]]:
     """Return which objects of two tiles are the same, from what both see of the same pixels.
 
     Parameters
@@ -288,8 +296,8 @@ def matches(rows: Array, others: Array) -> tuple[Array, int]:
     -------
     Array
         Pairs of numbers, shape (2, pairs).
-    int
-        How many objects that lie on both rows have no partner.
+    list of Array
+        The numbers of each view's objects that lie on both rows and have no partner.
     """
     a, b = rows.ravel().astype(np.int64), others.ravel().astype(np.int64)
     sizes, other_sizes = np.bincount(a), np.bincount(b)
@@ -302,10 +310,10 @@ def matches(rows: Array, others: Array) -> tuple[Array, int]:
     pairs = np.stack([first[same], second[same]])
     crossing = (np.intersect1d(*view) for view in (rows, others))
     alone = [
-        np.setdiff1d(numbers[numbers > 0], partners).size
+        np.setdiff1d(numbers[numbers > 0], partners)
         for numbers, partners in zip(crossing, pairs, strict=True)
     ]
-    return pairs, max(alone)
+    return pairs, alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,8 +324,10 @@ class Instances:
     """The number of objects in the tiles before, and in the tile."""
     _ids: Array
     count: int
-    longer: int
-    """Objects that are longer than the halo."""
+    merged: Array
+    """The ids of objects that are longer than the halo, in ascending order."""
+    one_sided: Array
+    """The ids of objects that one of two tiles does not see across their common face."""
     alone: int
     """Objects that only one of two tiles sees across their common face."""
 
@@ -340,12 +350,17 @@ class Instances:
         table = np.concatenate([np.zeros(1, np.int32), self._ids[offset : offset + expected]])
         return np.asarray(table[labels.pixels])
 
+    def recorded(self) -> dict[str, Any]:
+        """Return what a record tells: the number of objects, and the ids of doubtful ones."""
+        doubtful = {MERGED: self.merged, ONE_SIDED: self.one_sided}
+        return {"": self.count} | {name: ids.tolist() for name, ids in doubtful.items() if ids.size}
+
     def report(self, call: Call) -> None:
         """Warn of objects that the halo is too short for."""
         reasons = []
-        if self.longer:
+        if self.merged.size:
             reasons.append(
-                f"{_objects(self.longer)} longer than the halo; the parts that tiles see are "
+                f"{_objects(self.merged.size)} longer than the halo; the parts that tiles see are "
                 f"joined where they overlap by more than {OVERLAP:.0%}"
             )
         if self.alone:

@@ -6,6 +6,7 @@ that several passes pull may be materialized instead of computed again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,10 +19,10 @@ from napari_tilewise.engine.tile_size import tile_over
 from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, did_you_mean, option
 from napari_tilewise.operations.spec.operation import Output
-from napari_tilewise.recipe.step import SOURCE
+from napari_tilewise.recipe.step import SOURCE, record_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.source import Source
@@ -136,12 +137,15 @@ class Pipeline:
         They are called by the step's name, or its operation's with the step's number. To be asked
         after the run: what was not gathered yet is gathered now.
         """
-        values = {}
+        values: dict[str, Any] = {}
         for number, stack in self.stacks.items():
             value = stack.recorded()
-            if value is not None:
-                step = self.recipe.steps[number]
-                values[step.name or f"step {number + 1}: {step.operation}"] = value
+            step = self.recipe.steps[number]
+            name = record_name(step.name, step.operation, number)
+            if isinstance(value, Mapping):
+                values |= {f"{name} {key}".strip(): item for key, item in value.items()}
+            elif value is not None:
+                values[name] = value
         return values
 
     def holds_labels(self, source: bool) -> bool:

@@ -197,6 +197,11 @@ def step_output(op: Operation) -> Output:
     return op.as_step().output
 
 
+def record_name(name: str | None, operation: str, number: int) -> str:
+    """Return what a record calls a step: its name, or its operation's with the step's number."""
+    return name or f"step {number + 1}: {operation}"
+
+
 def first_argument(op: Operation) -> str:
     """Return scikit-image's name of the argument that is the image."""
     return next(iter(signature(op.raw_function)))

@@ -19,6 +19,7 @@ from napari_tilewise.errors import (
     TilewiseError,
     option,
 )
+from napari_tilewise.functions.instances import MERGED, ONE_SIDED
 from napari_tilewise.io.plain_data import to_plain
 from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.open_image import open_image
@@ -26,8 +27,9 @@ from napari_tilewise.io.readers.zarr_arrays import is_zarr, ome_metadata, open_n
 from napari_tilewise.io.tables.anndata_groups import LABEL, TABLES, read_table, write_table
 from napari_tilewise.io.tables.data_frame import to_data_frame
 from napari_tilewise.provenance.fingerprint import fingerprint
+from napari_tilewise.provenance.record import read
 from napari_tilewise.recipe import Recipe
-from napari_tilewise.recipe.step import Step
+from napari_tilewise.recipe.step import Step, record_name
 from napari_tilewise.runs.plan import plan
 
 if TYPE_CHECKING:
@@ -100,6 +102,47 @@ class LabelTable(Mapping[str, "Array"]):
             is_cut |= self.columns[f"bbox-{axis}"] == 0
             is_cut |= self.columns[f"bbox-{axis + len(shape)}"] == length
         return np.asarray(self.columns[LABEL][is_cut])
+
+    def merged(self) -> Array:
+        """Return the labels of the objects that were merged where tiles meet.
+
+        They are longer than the halo of the function that found them; see `operation`.
+        """
+        return np.asarray(self.facts.get(MERGED, ()), self.columns[LABEL].dtype)
+
+    def one_sided(self) -> Array:
+        """Return the labels of the objects that one of two tiles does not see where they meet."""
+        return np.asarray(self.facts.get(ONE_SIDED, ()), self.columns[LABEL].dtype)
+
+    def for_review(self, spread: float = SPREAD) -> dict[str, Array]:
+        """Return the objects that deserve a look, as columns: label, reason, area and box.
+
+        Parameters
+        ----------
+        spread
+            See `odd_sizes`.
+
+        Returns
+        -------
+        dict of Array
+            A row per object, in the order of the table. Reasons are ``border``, ``merged``,
+            ``one-sided`` and ``size``, joined by commas.
+        """
+        labels = self.columns[LABEL]
+        reasons = np.full(len(labels), "", object)
+        groups = {
+            "border": self.at_border(),
+            MERGED: self.merged(),
+            ONE_SIDED: self.one_sided(),
+            "size": self.odd_sizes(spread),
+        }
+        for reason, members in groups.items():
+            chosen = np.isin(labels, members)
+            reasons[chosen] += np.where(reasons[chosen] == "", reason, f", {reason}").astype(object)
+        rows = np.flatnonzero(reasons != "")
+        boxes = [f"bbox-{number}" for number in range(2 * len(self.facts["shape"]))]
+        columns = {LABEL: labels[rows], "reason": reasons[rows].astype(str)}
+        return columns | {name: self.columns[name][rows] for name in ("area", *boxes)}
 
     def odd_sizes(self, spread: float = SPREAD) -> Array:
         """Return the labels of the objects whose size is unusual, the most unusual first.
@@ -192,6 +235,7 @@ def label_table(
         "request": request,
         "shape": [int(length) for length in image.data.shape],
         "units": _units(columns, image, sizes),
+        **_doubtful(path),
     }
     write_table(path, name, columns, facts, overwrite=overwrite)
     return _stored(path, name, digest)
@@ -254,6 +298,19 @@ def _same(path: Path, name: str, digest: str, request: MetadataDict) -> LabelTab
     except TilewiseError:
         return None
     return table if table.facts.get("request") == to_plain(request) else None
+
+
+def _doubtful(path: Path) -> MetadataDict:
+    """Return the ids of the objects that tiles did not see alike, from the record of the labels."""
+    try:
+        record = read(path)
+        steps: Any = record["recipe"]["steps"]  # as plain data: its function may not be loaded
+        name = record_name(steps[-1].get("name"), steps[-1]["operation"], len(steps) - 1)
+        values: Any = record["values"]
+    except (TilewiseError, KeyError, TypeError, AttributeError, IndexError):
+        return {}  # labels of another origin
+    entries = {key: values.get(f"{name} {key}") for key in (MERGED, ONE_SIDED)}
+    return {key: ids for key, ids in entries.items() if isinstance(ids, list)}
 
 
 def _spacing(image: Image, spacing: Sequence[float] | None) -> tuple[float, ...] | None:
