@@ -313,8 +313,17 @@ def test_a_left_run_is_listed_gone_on_with_and_opened(viewer, panel, source, tmp
     assert row.progress == f"5 of {TILES} tiles"
     assert row.fraction == pytest.approx(0.2)
     assert not panel.open.isEnabled()
+    follow("another")
+    panel.refresh()
+    panel.view.selectRow(1)
     panel.resume.click()
-    wait(qtbot, panel, Status.DONE)
+    (row,) = panel.selected  # it stays selected, and its buttons work
+    assert row.output == path
+    assert row.run in session_runs.SESSION.all()
+    assert panel.pause.isEnabled() or row.state.is_over
+    qtbot.waitUntil(lambda: row.run.state is Status.DONE, timeout=8_000)
+    panel.refresh()
+    assert [row.run for row in panel.selected] == [row.run]
     panel.open.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=8_000)
     assert isinstance(viewer.layers[0], Image)

@@ -18,6 +18,7 @@ from napari_tilewise.batches.batch_request import NOT_RESUMABLE, from_request_da
 from napari_tilewise.batches.partials import remove_partials
 from napari_tilewise.engine.checkpoint import is_locked, read_checkpoint
 from napari_tilewise.errors import InvalidParameter, TilewiseError
+from napari_tilewise.io.cropped_image import crop_image
 from napari_tilewise.io.readers.locations import file_of
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.staging import local_path
@@ -209,6 +210,7 @@ def _source(facts: Metadata) -> Metadata:
 
 
 def _source_name(source: Metadata) -> str:
+    source = _whole(source)
     return str(source.get("location") or source.get("name") or f"an array of {source.get('shape')}")
 
 
@@ -229,10 +231,11 @@ def _obstacle(facts: Metadata) -> str:
     images = {"source": _source(facts)}
     images |= {f"input {name!r}": image for name, image in history["inputs"].items()}
     for name, image in images.items():
-        if image["kind"] == "array":
+        whole = _whole(image)
+        if whole["kind"] == "array":
             return f"its {name} was in memory, and only its own process had it"
-        location = image["location"]
-        if image["kind"] != "url" and not os.path.exists(file_of(location)):
+        location = whole["location"]
+        if whole["kind"] != "url" and not os.path.exists(file_of(location)):
             return f"its {name} {location!r} is gone"
     return ""
 
@@ -255,9 +258,25 @@ def _resume_run(facts: Metadata, destination: Path, options: Metadata) -> Any:
     return run(recipe, image, destination, inputs=inputs, **history["run"], **arguments)
 
 
+def _whole(image: Metadata) -> Metadata:
+    """Return the description of the image that an image is a part of; its own if it is whole."""
+    while "part_of" in image:
+        image = image["part_of"]
+    return image
+
+
 def _open(image: Metadata) -> Image:
-    """Open an image from its description in a record."""
-    return open_image(image["location"], level=image.get("level", 0))
+    """Open an image, or a part of one, from its description in a record."""
+    if "part_of" not in image:
+        return open_image(image["location"], level=image.get("level", 0))
+    whole = _open(image["part_of"])
+    parts = [tuple(part) if isinstance(part, list) else part for part in image["part"]]
+    return crop_image(whole, parts, whole.name, _part_source(image["part_of"], whole))
+
+
+def _part_source(description: Metadata, whole: Image) -> object:
+    """Return what a part's record names as its whole, as the interrupted run named it."""
+    return whole if "part_of" in description or "level" in description else description["location"]
 
 
 # -- batches ---------------------------------------------------------------------------------------

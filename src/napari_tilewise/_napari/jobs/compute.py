@@ -7,6 +7,7 @@ Pyramids, and planes too large to show without one, are streamed into a temporar
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from napari_tilewise import axes as _axes
 from napari_tilewise._napari.jobs import arrange
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, LayerFrame
 from napari_tilewise._napari.layers import layer_pyramids, prefetch
+from napari_tilewise._napari.layers.layer_file import image_behind
 from napari_tilewise.axes import AxisSelection, default_axes
 from napari_tilewise.engine.apply import Result, StackLayout
 from napari_tilewise.engine.control import Control
@@ -389,6 +391,11 @@ class _JobRun:
             cancel=self.cancel, resume=True, destination=path,
         )  # fmt: skip
 
+    @cached_property
+    def _file_image(self) -> Image | None:
+        """The image in the file behind the layer."""
+        return image_behind(self.job.source)
+
     def _image(self) -> Image:
         """Return the layer's pixels with the layer's axes, scale and units."""
         from napari_tilewise.io.metadata.units import unit_name
@@ -396,7 +403,11 @@ class _JobRun:
         source = self.job.source
         inner = source.placement.inner
         samples = len(source.shape) - len(inner.scale)
-        image, path = open_image(source.finest), source_location(source.finest)
+        image = self._file_image
+        if image is None:
+            image, path = open_image(source.finest), source_location(source.finest)
+        else:
+            path = source_location(image)
         # An image with a format is reopened by its name, which a layer's name is not.
         name, kind = (source.name, "array") if path is None else (path, image.format)
         return replace(

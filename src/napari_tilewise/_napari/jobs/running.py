@@ -6,13 +6,15 @@ ten times a second and updates napari's activity dock, however many tiles there 
 
 from __future__ import annotations
 
+import atexit
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakSet
 
 from napari.qt.threading import FunctionWorker, create_worker
 from napari.utils import progress
-from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_tilewise._napari.jobs.compute import compute, compute_shown
 from napari_tilewise._napari.jobs.job import as_error
@@ -33,6 +35,8 @@ MOST_REPEATS = 3
 """How often a lazy result is computed for another view because the viewer moved meanwhile."""
 INTERVAL = 100
 """Milliseconds between two looks at the progress."""
+LONGEST_END = 30_000
+"""Milliseconds that the end of the program waits for cancelled workers."""
 
 
 class LatestProgress:
@@ -63,10 +67,19 @@ class JobTask:
         return self._text
 
 
+_started: WeakSet[JobWorker] = WeakSet()
+"""The workers of this process."""
+
+
 class JobWorker(FunctionWorker):  # type: ignore[misc]  # napari has no types
     """A worker that stops when napari calls `quit`, as it does when its window closes."""
 
     cancel: threading.Event | None = None
+
+    def start(self) -> None:
+        """Start the worker's thread; it is stopped when the program ends."""
+        _started.add(self)
+        super().start()
 
     def quit(self) -> None:
         """Ask the engine to stop within one tile's time."""
@@ -74,6 +87,19 @@ class JobWorker(FunctionWorker):  # type: ignore[misc]  # napari has no types
         if self.cancel is not None:
             self.cancel.set()
 
+
+def _end_all() -> None:
+    """Cancel all workers, and wait until their runs can be resumed."""
+    for worker in list(_started):
+        worker.quit()
+    pool = QThreadPool.globalInstance()
+    if pool is not None and _started:
+        pool.waitForDone(LONGEST_END)
+
+
+# A script may end while a worker runs. After the threads of Python's executors are gone, and then
+# Qt's objects, a worker cannot end any more: it would abort the process. `atexit` is too late.
+getattr(threading, "_register_atexit", atexit.register)(_end_all)
 
 _abandoned: list[JobWorker] = []
 """Workers of cancelled jobs whose threads compute their last tiles."""

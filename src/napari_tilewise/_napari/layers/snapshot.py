@@ -43,6 +43,8 @@ class Snapshot:
     """Whether the layer has first the channels that the arrays have last."""
     inserted: int | None = None
     """The layer's axis of length one that the arrays lack."""
+    path: str | None = None
+    """The file, folder or URL that napari opened the layer from; None for a result."""
 
     @property
     def hidden_axis(self) -> int | None:
@@ -128,6 +130,7 @@ def take(layer: Layer, *, as_result: bool = True) -> Snapshot:
         colormap=layer.colormap if is_image else None,
         channels_first=channels_first,
         inserted=inserted,
+        path=None if layer.source.path is None else str(layer.source.path),
     )
 
 

@@ -33,6 +33,7 @@ from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_tilewise._napari.jobs.session_runs import SessionRun
     from napari_tilewise.batches.unfinished import UnfinishedRun
 
 OTHERS = 5000
@@ -190,7 +191,8 @@ class RunsPanel(Panel):
         self.refresh()
 
     def resume_runs(self) -> None:
-        """Resume the selected runs, one after another."""
+        """Resume the selected runs, one after another; they stay selected."""
+        resumed = []
         for row in self.selected:
             if not row.can_resume:
                 continue
@@ -200,8 +202,18 @@ class RunsPanel(Panel):
             if work is None and row.unfinished is not None:
                 work = ResumedRun(row.unfinished)
             if work is not None:
-                self.queue.start(work)
+                resumed.append(self.queue.start(work))
         self.refresh()
+        self._select(resumed)
+
+    def _select(self, runs: Sequence[SessionRun]) -> None:
+        """Select the rows of runs."""
+        flags = QItemSelectionModel.SelectionFlag
+        self._selection.clearSelection()
+        for number in range(self.table.rowCount()):
+            if self.table.row(number).run in runs:
+                self._selection.select(self.table.index(number, 0), flags.Select | flags.Rows)
+        self._enable()
 
     def forget_runs(self) -> None:
         """Remove the selected runs from the list, and delete their unfinished outputs."""
