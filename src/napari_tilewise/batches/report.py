@@ -114,7 +114,7 @@ class Report:
     @property
     def table(self) -> Table:
         """The tables and points of all items in one table, with the item's name in each row."""
-        return Table(self._measured)
+        return Table(self._measured, self._fields | {"item"})
 
     def _measured(self) -> Iterator[TableRow]:
         columns = self._fields | {"item"}

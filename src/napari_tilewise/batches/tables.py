@@ -18,11 +18,11 @@ from napari_tilewise.io.tables.data_frame import to_data_frame
 from napari_tilewise.io.writers.staging import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from napari_tilewise.batches.rows import CsvRow, TableRow
-    from napari_tilewise.types import Value
+    from napari_tilewise.types import Array, Value
 
 _ROWS_PER_CHUNK = 65536
 """Number of rows of a Parquet file that are in memory at a time."""
@@ -33,6 +33,8 @@ class Table:
     """Rows that are read again at each iteration, so that they need not fit into memory."""
 
     rows: Callable[[], Iterable[TableRow]]
+    origins: Collection[str] = ()
+    """Names of the columns that say where a row is from, beside those of axes and labels."""
 
     def __iter__(self) -> Iterator[TableRow]:
         return iter(self.rows())
@@ -44,6 +46,16 @@ class Table:
         for row in self:
             names.update(dict.fromkeys(row))
         return tuple(names)
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the names of the columns: ``dict(table)`` has the columns as arrays."""
+        return self.columns
+
+    def __getitem__(self, name: str) -> Array:
+        """Return a column as an array; a row without a value has None."""
+        if name not in self.columns:
+            raise KeyError(name)
+        return np.array([_plain(row.get(name)) for row in self])
 
     def to_csv(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the table to a CSV.
@@ -110,6 +122,35 @@ class Table:
         """
         return to_data_frame(list(self), list(self.columns))
 
+    def to_anndata(self) -> Any:
+        """Return the table as an AnnData, in memory.
+
+        Measurements are the matrix ``X``, named in ``var``. ``obs`` has what says where a row is
+        from (``item``, ``well``, ``field``, ``t``, ``c``, ``label``, ...), and texts.
+
+        Raises
+        ------
+        MissingExtra
+            When anndata is not installed.
+        """
+        try:
+            from anndata import AnnData
+        except ImportError as error:
+            raise MissingExtra("An AnnData needs anndata: pip install anndata.") from error
+        frame = self.to_pandas()
+        frame.index = frame.index.astype(str)
+        measured = [
+            name
+            for name in frame
+            if not (name in self.origins or name == "label" or _is_axis(name))
+            and frame[name].dtype.kind in "buif"
+        ]
+        return AnnData(
+            X=frame[measured].to_numpy(float),
+            obs=frame.drop(columns=measured),
+            var=to_data_frame({}).reindex(measured),
+        )
+
     def _kinds(self) -> dict[str, set[type]]:
         """Return the types of the values in each column."""
         kinds: dict[str, set[type]] = {}
@@ -117,6 +158,11 @@ class Table:
             for name, value in row.items():
                 kinds.setdefault(name, set()).add(type(_plain(value)))
         return kinds
+
+
+def _is_axis(name: str) -> bool:
+    """Return whether a column has the positions along an axis, such as ``t``."""
+    return len(name) == 1 and name.isalpha()
 
 
 def _arrow(kinds: set[type]) -> str:

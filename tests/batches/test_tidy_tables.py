@@ -1,0 +1,96 @@
+"""Tables of many items: the same columns, whatever makes a row an item; for pandas and AnnData."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from skimage import measure
+
+import napari_tilewise as tw
+from napari_tilewise.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RECIPE = tw.Recipe(
+    ["measure.label", ("measure.regionprops_table", {"properties": ("label", "area")})]
+)
+FRAMES = np.random.default_rng(0).random((2, 3, 20, 24)) > 0.7
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    path = tmp_path / "s.tif"
+    pixels = FRAMES.astype(np.uint8)
+    tifffile.imwrite(path, pixels, metadata={"axes": "TCYX"}, imagej=True)
+    return path
+
+
+@pytest.mark.parametrize("folder", [None, "out"])
+@pytest.mark.parametrize("over", [None, "t", "tc"])
+def test_columns_do_not_depend_on_what_is_an_item(
+    stack: Path, tmp_path: Path, over: str | None, folder: str | None
+) -> None:
+    out = None if folder is None else tmp_path / folder
+    table = tw.batch(RECIPE, str(stack), out, over=over, n_jobs=1).table
+    assert table.columns == ("item", "t", "c", "label", "area")
+    expected = [
+        {"t": t, "c": c, "label": region.label, "area": region.area}
+        for t, channels in enumerate(FRAMES)
+        for c, frame in enumerate(channels)
+        for region in measure.regionprops(measure.label(frame))
+    ]
+    for name in ("t", "c", "label", "area"):
+        np.testing.assert_array_equal(table[name], [row[name] for row in expected])
+    assert list(dict(table)) == list(table.columns)
+    with pytest.raises(KeyError):
+        table["volume"]
+
+
+@pytest.fixture
+def plate(tmp_path: Path) -> Path:
+    """Return a plate of two wells with two fields each, which are time series."""
+    path = tmp_path / "p.zarr"
+    root = zarr.open_group(path, mode="w")
+    wells = [{"path": f"A/{n}", "rowIndex": 0, "columnIndex": n - 1} for n in (1, 2)]
+    root.attrs["ome"] = {"version": "0.5", "plate": {"wells": wells}}
+    for well in wells:
+        group = root.create_group(well["path"])
+        images = [{"path": "0"}, {"path": "1"}]
+        group.attrs["ome"] = {"version": "0.5", "well": {"images": images}}
+        for number in range(2):
+            field = path / well["path"] / str(number)
+            tw.convert(FRAMES[number].astype(np.uint8), field.with_suffix(".ome.zarr"), axes="tyx")
+            field.with_suffix(".ome.zarr").rename(field)
+    return path
+
+
+@pytest.mark.parametrize("over", [None, "t"])
+def test_wells_and_fields_come_first(plate: Path, over: str | None) -> None:
+    table = tw.batch(RECIPE, str(plate), over=over, n_jobs=1).table
+    assert table.columns == ("item", "well", "row", "column", "field", "t", "label", "area")
+    assert sorted(set(table["well"].tolist())) == ["A1", "A2"]
+    assert sorted(set(table["field"].tolist())) == ["0", "1"]
+
+
+def test_anndata_has_measurements_apart(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pandas")
+    table = tw.batch(RECIPE, str(stack), n_jobs=1).table
+    monkeypatch.setitem(sys.modules, "anndata", None)
+    with pytest.raises(MissingExtra, match="pip install anndata"):
+        table.to_anndata()
+
+    def data(**parts: Any) -> SimpleNamespace:
+        return SimpleNamespace(**parts)
+
+    monkeypatch.setitem(sys.modules, "anndata", SimpleNamespace(AnnData=data))
+    result = table.to_anndata()
+    assert list(result.obs) == ["item", "t", "c", "label"]
+    assert list(result.var.index) == ["area"]
+    np.testing.assert_array_equal(result.X[:, 0], table["area"])
