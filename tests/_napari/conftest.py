@@ -83,3 +83,11 @@ def settings_of_this_test(tmp_path_factory):
     """What panels remember goes to a file of this test."""
     scope, form = QSettings.Scope.UserScope, QSettings.Format.IniFormat
     QSettings.setPath(form, scope, str(tmp_path_factory.mktemp("settings")))
+
+
+@pytest.fixture(autouse=True)
+def preferences_of_this_test(monkeypatch, tmp_path_factory):
+    """What napari's preferences hold of plugins goes to a folder of this test."""
+    folder = tmp_path_factory.mktemp("preferences")
+    monkeypatch.setattr(napari.settings, "_PLUGIN_SETTINGS", {})
+    monkeypatch.setattr(napari.settings, "_CFG_PATH", str(folder / "settings.yaml"))

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise.axes import AxisSelection
 from napari_tilewise.errors import InvalidParameterType, option
-from napari_tilewise.executors.selection import AUTO
+from napari_tilewise.executors.selection import AUTO, PROCESSES, SERIAL, THREADS
 from napari_tilewise.io.image import Image
+from napari_tilewise.runs.preferences import preferences
 from napari_tilewise.sizes import parse_size
 
 if TYPE_CHECKING:
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
     from napari_tilewise.recipe import Recipe
     from napari_tilewise.types import MemorySize, PathLike
+
+LOCAL = (AUTO, THREADS, PROCESSES, SERIAL)
+"""Executors of this computer."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Resources:
     def of(
         cls, memory: MemorySize | None = None, workers: int | None = None, executor: object = AUTO
     ) -> Resources:
-        """Return resources from the arguments of `run`.
+        """Return resources from the arguments of `run`, else from the window's preferences.
 
         Parameters
         ----------
@@ -48,7 +52,15 @@ class Resources:
         InvalidParameter
             When the memory cannot be parsed.
         """
-        return cls(None if memory is None else parse_size(memory), workers, executor)
+        limit = None if memory is None else parse_size(memory)
+        if executor not in LOCAL:  # memory and workers are those of a cluster
+            return cls(limit, workers, executor)
+        preferred = preferences()
+        return cls(
+            preferred.memory if limit is None else limit,
+            preferred.workers if workers is None else workers,
+            preferred.executor if executor == AUTO else executor,
+        )
 
     def to_dict(self) -> MetadataDict:
         """Return plain data from which another process can resume the run."""

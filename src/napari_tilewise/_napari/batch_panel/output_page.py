@@ -10,6 +10,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
 from napari_tilewise._napari.batch_panel.page_widgets import LabelledRows, PathEdit, choice
+from napari_tilewise._napari.widgets import settings
 from napari_tilewise.batches.backends import AUTO, DASK, LOKY, SERIAL, THREADING
 from napari_tilewise.batches.tasks import ERROR, OVERWRITE, SKIP
 from napari_tilewise.errors import InvalidParameter
@@ -71,6 +72,8 @@ class OutputPage(QWidget):
         self.backend = choice(BACKENDS)
         self.memory = QLineEdit()
         self.memory.setPlaceholderText("half of the free memory")
+        self.jobs.setValue(settings.workers() or 0)
+        self.memory.setText(settings.memory_text())
         self._lay_out()
         self.kind.currentIndexChanged.connect(self._show_fields)
         self.folder.changed.connect(self.changed.emit)

@@ -19,6 +19,7 @@ from napari_tilewise._napari.jobs import arrange
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, LayerFrame
 from napari_tilewise._napari.layers import layer_pyramids, prefetch
 from napari_tilewise._napari.layers.layer_file import image_behind
+from napari_tilewise._napari.widgets.settings import LOCATION
 from napari_tilewise.axes import AxisSelection, default_axes
 from napari_tilewise.engine.apply import Result, StackLayout
 from napari_tilewise.engine.control import Control
@@ -151,8 +152,9 @@ def check_space(plan: RunPlan, path: Path) -> None:
     short = shortage(plan, path)
     if short is not None:
         raise DestinationUnwritable(
-            f"Not enough space: {short}. Crop the image, or run the recipe into a file on a larger "
-            "disk (Recipe panel, Run to file)."
+            f"Not enough space: {short}. Crop the image, or choose a folder on a larger disk in "
+            f"{LOCATION}, or run the recipe into a file there (Recipe panel, Run on the full "
+            "image)."
         )
 
 

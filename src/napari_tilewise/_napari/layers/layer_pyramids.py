@@ -1,6 +1,6 @@
 """Pyramids of results: computed in memory for small images, read from a run's output for large.
 
-Stored pyramids are in one temporary directory per process, which is deleted when it ends.
+Stored pyramids are in a temporary directory per process, which is deleted when it ends.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
+
+from napari_tilewise._napari.widgets.settings import results_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,18 +32,24 @@ _SAMPLE = 2**22
 
 _lock = threading.Lock()
 _numbers = count(1)
-_directory: tempfile.TemporaryDirectory[str] | None = None
+_directories: dict[Path, tempfile.TemporaryDirectory[str]] = {}
 
 
 def new_store() -> Path:
-    """Return the path of a new temporary OME-Zarr."""
-    global _directory
+    """Return the path of a new temporary OME-Zarr, in the folder that the user prefers.
+
+    Raises
+    ------
+    DestinationUnwritable
+        If nothing can be written there.
+    """
     with _lock:
-        if _directory is None:
-            _directory = tempfile.TemporaryDirectory(
-                prefix="napari-tilewise-", ignore_cleanup_errors=True
+        folder = results_folder()
+        if folder not in _directories:
+            _directories[folder] = tempfile.TemporaryDirectory(
+                prefix="napari-tilewise-", dir=folder, ignore_cleanup_errors=True
             )
-        return Path(_directory.name) / f"{next(_numbers)}.ome.zarr"
+        return Path(_directories[folder].name) / f"{next(_numbers)}.ome.zarr"
 
 
 def can_show(image: Image) -> bool:

@@ -13,7 +13,7 @@ import yaml
 from napari_tilewise._napari.manifest import menus
 from napari_tilewise._napari.manifest.command_names import attribute, command_id
 from napari_tilewise._napari.manifest.samples import SAMPLES, SampleImage
-from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets import settings, wording
 from napari_tilewise._napari.widgets.panel_titles import PLUGIN, PanelTitle
 from napari_tilewise.operations import BUILT_IN
 
@@ -68,6 +68,7 @@ def manifest(operations: Iterable[Operation]) -> dict[str, Any]:
             ],
             "submenus": [{"id": menu.id, "label": menu.label} for menu in submenus],
             "menus": entries,
+            "configurations": settings.CONFIGURATIONS,
         },
     }  # fmt: skip
 

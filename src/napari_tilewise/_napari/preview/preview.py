@@ -24,6 +24,7 @@ from napari_tilewise._napari.preview.previewer import Previewer
 from napari_tilewise._napari.preview.shown import ShownPreview
 from napari_tilewise._napari.preview.view import camera_of, view_of
 from napari_tilewise._napari.widgets.remembered import recall, remember
+from napari_tilewise._napari.widgets.settings import preview_is_on
 from napari_tilewise.errors import TilewiseError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Preview(QObject):
         self.bar.split.valueChanged.connect(lambda *_: self._show_again())
         parent.destroyed.connect(self.pause)
         parent.installEventFilter(self)
-        self.bar.on.setChecked(recall(self._key, False))
+        self.bar.on.setChecked(preview_is_on(recall(self._key, False)))
 
     def _build_timers(self) -> None:
         for timer, milliseconds in ((self._soon, 0), (self._later, PAUSE)):
