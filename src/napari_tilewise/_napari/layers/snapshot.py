@@ -178,6 +178,17 @@ def remember_lazy(layer: Layer, lazy: da.Array) -> None:
     _lazy_results[layer] = (layer.data.name, lazy)
 
 
+def forget_lazy(layer: Layer) -> None:
+    """Forget the lazy result of a layer, whose pixels are computed now.
+
+    Parameters
+    ----------
+    layer
+        Any layer.
+    """
+    _lazy_results.pop(layer, None)
+
+
 def move_lazy(source: Layer, target: Layer) -> None:
     """Store the lazy result of one layer with another layer, which has the same data.
 

@@ -85,6 +85,17 @@ def open_runs(viewer: Viewer) -> RunsPanel:
     return cast("RunsPanel", docks.open_panel(viewer, PanelTitle.RUNS))
 
 
+def compute_layer(viewer: Viewer) -> None:
+    """Compute all pixels of the selected lazy layer, in the Operations panel.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose selected layer is computed.
+    """
+    docks.with_panel(viewer, PanelTitle.OPERATIONS, lambda panel: panel.compute_layer())
+
+
 def __getattr__(command: str) -> Callable[[Viewer], None]:
     """Return the command of an operation, such as ``filters_gaussian``."""
     if command not in _KEYS:

@@ -35,6 +35,13 @@ PANELS = tuple(
     for title in PanelTitle
 )
 
+COMPUTE = {
+    "id": f"{PLUGIN}.compute_layer",
+    "title": "Compute a lazy layer",
+    "python_name": "napari_tilewise._napari.manifest.commands:compute_layer",
+}
+COMPUTE_MENU = "napari/layers/data"
+
 
 def manifest(operations: Iterable[Operation]) -> dict[str, Any]:
     """Return the plugin's manifest as plain data.
@@ -49,6 +56,7 @@ def manifest(operations: Iterable[Operation]) -> dict[str, Any]:
     entries: dict[str, list[dict[str, str]]] = {}
     for menu in submenus:
         entries.setdefault(menu.menu, []).append({"submenu": menu.id})
+    entries.setdefault(COMPUTE_MENU, []).append({"command": COMPUTE["id"]})
     for menu in submenus:
         entries[menu.id] = [{"command": command_id(op.name)} for op in menu.operations]
     return {
@@ -60,7 +68,7 @@ def manifest(operations: Iterable[Operation]) -> dict[str, Any]:
         ],
         "contributions": {
             "commands": [
-                *PANELS, *map(_sample_command, SAMPLES), *map(_command, operations),
+                *PANELS, *map(_sample_command, SAMPLES), COMPUTE, *map(_command, operations),
             ],
             "sample_data": list(map(_sample, SAMPLES)),
             "widgets": [

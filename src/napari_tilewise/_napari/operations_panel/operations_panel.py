@@ -5,7 +5,7 @@ It knows no operation by name: the form, the texts and the choices come from the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import napari
 from napari.layers import Image, Labels
@@ -26,6 +26,7 @@ from napari_tilewise._napari.forms.form_box import FormBox
 from napari_tilewise._napari.jobs import result_layers
 from napari_tilewise._napari.jobs.compute import stored_bytes
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
+from napari_tilewise._napari.jobs.layer_pixels import LayerPixels, is_lazy
 from napari_tilewise._napari.jobs.plan_dialog import PlanDialog
 from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise._napari.layers import (
@@ -37,6 +38,7 @@ from napari_tilewise._napari.layers import (
     snapshot,
 )
 from napari_tilewise._napari.layers.viewer_layers import add_result
+from napari_tilewise._napari.operations_panel.compute_lazy import ComputeButton
 from napari_tilewise._napari.operations_panel.form_check import FormCheck, check_form
 from napari_tilewise._napari.operations_panel.target import TargetChoice
 from napari_tilewise._napari.preview.preview import Preview, PreviewSource
@@ -106,6 +108,8 @@ class OperationsPanel(Panel):
         self.kind, self.bar = text_label(faint=True), progress_bar()
         self.page = link_label()
         self.form_box = FormBox(self.target.layers)
+        self.compute = ComputeButton(self.viewer, self.runner, self)
+        self.compute.started.connect(self._started)
         self.cancel, self.apply = map(QPushButton, ("Cancel", "Apply"))
         self.continues = QCheckBox("Continue from the result")
         self.continues.setToolTip(
@@ -133,6 +137,7 @@ class OperationsPanel(Panel):
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inner)
         buttons = QHBoxLayout()
+        buttons.addWidget(self.compute)
         buttons.addStretch()
         buttons.addWidget(self.cancel)
         buttons.addWidget(self.apply)
@@ -193,6 +198,7 @@ class OperationsPanel(Panel):
         if self.target.layer is None:
             problem = NO_IMAGE
         self.apply.setEnabled(not problem and not self.runner.is_running)
+        self.compute.fit(self.target.layer)
         if not self.runner.is_running:
             self.say(problem)
         self.preview.refresh()
@@ -221,8 +227,18 @@ class OperationsPanel(Panel):
         self._layer = layer
         self.chooser.used(job.operation.name)
         self.runner.start(job, lambda: snapshot.shown_box(layer, self.viewer, without=hidden))
+        self._started(f"{job} ...")
+
+    def _started(self, line: str) -> None:
         self._set_running(True)
-        self.say(f"{job} ...")
+        self.say(line)
+
+    def compute_layer(self) -> None:
+        """Compute all pixels of the chosen layer, if it is lazy."""
+        if is_lazy(self.target.layer):
+            self.compute.compute()
+        else:
+            self.say("All pixels of this layer are in memory." if self.target.layer else NO_IMAGE)
 
     def stop(self) -> None:
         """Cancel the run."""
@@ -280,9 +296,13 @@ class OperationsPanel(Panel):
         if self.cancel.isEnabled():
             self.say(f"{step}: {wording.progress(done, tiles)}")
 
-    def _finished(self, job: Job, outcomes: tuple[JobOutcome, ...]) -> None:
+    def _finished(self, job: Job | LayerPixels, outcomes: Any) -> None:
         source, self._layer = self._layer, None
         self._set_running(False)
+        if isinstance(job, LayerPixels):
+            with reporting_errors(job, self.complain):
+                self.say(self.compute.show_pixels(outcomes))
+            return
         with reporting_errors(job, self.complain):
             shown = [self._show(job, outcome, source) for outcome in outcomes]
             self.say(" ".join(line for line, _ in shown))
