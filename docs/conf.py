@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import socket
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +15,10 @@ import napari_tilewise
 from napari_tilewise.cli import app
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
 GENERATED = HERE / "_generated"
+
+import operation_pages  # noqa: E402 - a module of this folder
 
 project = "napari-tilewise"
 author = "napari-tilewise developers"
@@ -90,3 +94,4 @@ def write_command_line() -> None:
 
 
 write_command_line()
+operation_pages.write_pages(GENERATED / "operations")
