@@ -78,3 +78,22 @@ def test_one_tile_needs_no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     cancel.set()
     with pytest.raises(Cancelled):
         tw.apply("filters.threshold_mean", coins, cancel=cancel)
+
+
+FINITE = [op.name for op in tw.OPERATIONS.values() if op.cost.at_once.finite]
+
+
+@pytest.mark.parametrize("name", FINITE)
+def test_plans_answer_to_nan(calls: list[bool], name: str) -> None:
+    image = np.random.default_rng(2).random((20, 30))
+    expected = tw.OPERATIONS[name].function(image)
+    np.testing.assert_array_equal(tw.apply(name, image), expected)
+    image[3, 4] = np.nan
+    answers = []
+    for tiles in ("auto", 32):
+        try:
+            answers.append(repr(tw.apply(name, image, tiles=tiles)))
+        except tw.TilewiseError as error:
+            answers.append(str(error))
+    assert calls == [True, False]
+    assert answers[0] == answers[1]

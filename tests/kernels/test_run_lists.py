@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage as ndi
-from skimage import measure, morphology
+from skimage import filters, measure, morphology
 
 from napari_tilewise.kernels import KERNELS
 from napari_tilewise.kernels.run_lists import RunLists
@@ -87,6 +87,21 @@ def test_out_may_be_the_mask_itself(instruction_set: str) -> None:
         same = mask.copy()
         assert KERNELS[f"skimage.morphology.{name}"].run(same, max_size=5, out=same) is same
         np.testing.assert_array_equal(same, expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+def test_hysteresis(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([6, len(dtype)])
+    path = "skimage.filters.apply_hysteresis_threshold"
+    for trial in range(30):
+        ndim = 1 + trial % 3
+        image = image_of(rng, shape_of(rng, ndim, 70 if ndim < 3 else 9), dtype, trial % 5 == 0)
+        least, most = np.nanquantile(image[np.isfinite(image)], [0.3, 0.8])
+        low, high = (float(least), float(most)) if trial % 4 else (int(most), int(least))
+        compare(path, filters.apply_hysteresis_threshold, image, low, high)
+    kernel = KERNELS[path]
+    assert not kernel.accepts(image, image, 2)
+    assert not kernel.accepts(image, np.nan, 2)
 
 
 def test_what_is_left_to_the_function(instruction_set: str) -> None:

@@ -104,6 +104,17 @@ def test_what_is_made_of_gaussians(dtype: str, instruction_set: str) -> None:
             limits = (None, [0.0, 1.0], [-1.0, 1.0])[trial % 3]
             path = "skimage.filters._unsharp_mask._unsharp_mask_single_channel"
             compare(path, sharpen, image, (1.0, 2.5)[trial % 2], 1.5, limits)
+        compare(
+            "skimage.filters.unsharp_mask",
+            filters.unsharp_mask,
+            image,
+            radius=(1, 2.5)[trial % 2],
+            amount=(1.5, -2, 0)[trial % 3],
+            preserve_range=trial % 4 == 0,
+        )
+    kernel = KERNELS["skimage.filters.unsharp_mask"]
+    assert not kernel.accepts(image, channel_axis=-1)
+    assert not kernel.accepts(image.astype("i4"))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from skimage import filters, measure, restoration, segmentation
+from skimage import exposure, filters, measure, restoration, segmentation
 
 from napari_tilewise.kernels import (
     KERNELS,
@@ -15,6 +15,7 @@ from napari_tilewise.kernels import (
     region_columns,
     sums_regions,
 )
+from napari_tilewise.kernels.threads import several_threads
 from tests.kernels.comparing import compare, equal, image_of, shape_of, strided
 
 GREY = ("uint8", "uint16", "float32", "float64")
@@ -189,6 +190,27 @@ def test_watershed(dtype: str, instruction_set: str) -> None:
     assert not kernel.accepts(image, markers, watershed_line=True)
     assert not kernel.accepts(image, markers, compactness=1)
     assert not kernel.accepts(image, 0)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_levels_that_are_counted(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([9, len(dtype)])
+    otsu, equal_levels = "skimage.filters.threshold_otsu", "skimage.exposure.equalize_hist"
+    for trial in range(40):
+        ndim = 1 + trial % 3
+        shape = shape_of(rng, ndim, 70 if ndim < 3 else 9)
+        if trial % 5 == 0:  # large enough for several threads
+            shape = (1500, 1500) if trial == 0 else shape
+        image = image_of(rng, shape, dtype)
+        if ndim == 3 and shape[-1] <= 4:
+            assert not KERNELS[otsu].accepts(image)
+            continue
+        with several_threads(2):
+            compare(otsu, filters.threshold_otsu, image, nbins=int(rng.integers(2, 300)))
+            compare(equal_levels, exposure.equalize_hist, image)
+    assert not KERNELS[otsu].accepts(image.astype("f4"))
+    assert not KERNELS[otsu].accepts(image, hist=np.ones(3))
+    assert not KERNELS[equal_levels].accepts(image, mask=image > 3)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "int64"])

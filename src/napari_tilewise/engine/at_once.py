@@ -110,7 +110,8 @@ def _has_kernel(operation: Operation, pixels: int) -> bool:
 def _pays(call: Call, pixels: Array, keywords: Parameters) -> bool:
     """Return whether a kernel stands for the function, or the image is small; the pixels suit."""
     operation = call.operation
-    if operation.limits.finite and pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+    finite = operation.limits.finite or operation.cost.at_once.finite
+    if finite and pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         return False
     if _takes_small(operation, pixels.size):
         return True

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 _STANDS_FOR = {
     "background_balls": ("skimage.restoration.rolling_ball",),
     "bilateral_weights": ("skimage.restoration.denoise_bilateral",),
+    "counted_levels": (
+        "skimage.exposure.equalize_hist",
+        "skimage.filters.threshold_otsu",
+    ),
     "edge_magnitudes": (
         "napari_tilewise.operations.feature.canny.thinned_magnitude",
         "skimage.filters.farid",
@@ -86,6 +90,7 @@ _STANDS_FOR = {
     ),
     "run_lists": (
         "scipy.ndimage.label",
+        "skimage.filters.apply_hysteresis_threshold",
         "skimage.measure.label",
         "skimage.morphology.remove_small_holes",
         "skimage.morphology.remove_small_objects",
@@ -95,6 +100,7 @@ _STANDS_FOR = {
         "skimage.filters._unsharp_mask._unsharp_mask_single_channel",
         "skimage.filters.difference_of_gaussians",
         "skimage.filters.threshold_local",
+        "skimage.filters.unsharp_mask",
     ),
     "thinning_tables": (
         "napari_tilewise.operations.morphology.skeleton.thinned",

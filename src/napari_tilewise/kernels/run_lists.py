@@ -247,6 +247,32 @@ def ndimage_label(
 NDIMAGE_LABEL = Kernel("scipy.ndimage.label", _exact_for_ndimage_label, ndimage_label)
 
 
+# -- hysteresis ------------------------------------------------------------------------------------
+
+
+def _exact_for_hysteresis(image: np.ndarray, low: Any, high: Any) -> bool:
+    numbers = (type(value) in (int, float) and value == value for value in (low, high))
+    return image.dtype.kind in "uif" and all(numbers) and _labelable(image, 1)
+
+
+def apply_hysteresis_threshold(image: np.ndarray, low: Any, high: Any) -> np.ndarray:
+    """Return the parts above a low threshold that hold pixels above a high one, as `skimage` does.
+
+    Parameters
+    ----------
+    image, low, high
+        As in `skimage.filters.apply_hysteresis_threshold`.
+    """
+    low = np.clip(low, a_min=None, a_max=high)
+    runs = RunLists(image > low, 1)
+    return runs.look_up(runs.touched(image > high))
+
+
+HYSTERESIS = Kernel(
+    "skimage.filters.apply_hysteresis_threshold", _exact_for_hysteresis, apply_hysteresis_threshold
+)
+
+
 # -- small objects and holes -----------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from skimage.util import img_as_float
 
 from napari_tilewise.kernels.arrays import GREY
 from napari_tilewise.kernels.kernel import Kernel
@@ -60,6 +61,48 @@ UNSHARP_MASK = Kernel(
     _exact_for_unsharp,
     unsharp_mask_single_channel,
 )
+
+
+def _exact_for_sharpening(
+    image: np.ndarray,
+    radius: Any = 1.0,
+    amount: float = 1.0,
+    preserve_range: bool = False,
+    *,
+    channel_axis: int | None = None,
+) -> bool:
+    return (
+        image.dtype in GREY
+        and channel_axis is None
+        and type(amount) in (int, float)
+        and GAUSSIAN.exact_for(image, sigma=radius, mode="reflect")
+    )
+
+
+def unsharp_mask(
+    image: np.ndarray,
+    radius: Any = 1.0,
+    amount: float = 1.0,
+    preserve_range: bool = False,
+    *,
+    channel_axis: int | None = None,
+) -> np.ndarray:
+    """Sharpen an image, as `skimage.filters.unsharp_mask` does.
+
+    Parameters
+    ----------
+    image, radius, amount, preserve_range, channel_axis
+        As there.
+    """
+    if preserve_range:
+        image = image.astype(float_dtype(image.dtype), copy=False)
+        return unsharp_mask_single_channel(image, radius, amount, None)
+    image = img_as_float(image)
+    lowest = -1.0 if np.any(image < 0) else 0.0
+    return unsharp_mask_single_channel(image, radius, amount, [lowest, 1.0])
+
+
+SHARPEN = Kernel("skimage.filters.unsharp_mask", _exact_for_sharpening, unsharp_mask)
 
 
 # -- difference_of_gaussians -----------------------------------------------------------------------

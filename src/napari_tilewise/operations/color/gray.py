@@ -14,6 +14,7 @@ from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -54,6 +55,6 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float, shape=spatial, channel=no_channel),
         plan_of=_rgb2gray,
         limits=Limits(check=check_channels),
-        cost=Cost(memory=4.0),
+        cost=Cost(memory=4.0, at_once=AtOnce(function=2**18)),
     ),
 )

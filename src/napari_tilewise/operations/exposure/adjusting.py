@@ -135,7 +135,7 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=_rescaled_dtype),
         plan_of=_rescale_plan,
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
     ),
     Operation(
         name="exposure.equalize_hist",
@@ -147,7 +147,7 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=as_float),
         plan_of=_equalize_plan,
-        adapter=Adapter(kernels=(BINNING, COUNTING, LOOK_UP)),
+        adapter=Adapter(kernels=("skimage.exposure.equalize_hist", BINNING, COUNTING, LOOK_UP)),
         limits=Limits(finite=True),
         cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
     ),

@@ -14,6 +14,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.adapter import DIRECT
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -69,7 +70,7 @@ def _edge(name: str, radius: int = 1) -> Operation:
         plan_of=_plan,
         limits=Limits(check=_check_axes),
         adapter=Adapter(kernels=(f"skimage.filters.{name}",)),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
     )
 
 

@@ -74,7 +74,7 @@ OPERATIONS = (
         },
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         plan_of=_hysteresis,
-        adapter=Adapter(kernels=(LABELLING,)),
-        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
+        adapter=Adapter(kernels=("skimage.filters.apply_hysteresis_threshold", LABELLING)),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16, kernel=2**24)),
     ),
 )

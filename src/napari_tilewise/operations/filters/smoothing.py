@@ -239,7 +239,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_unsharp_halo),
         result=ResultSpec(dtype=as_float),
         plan_of=_unsharp_plan,
-        adapter=Adapter(kernels=(SHARPENING,)),
+        adapter=Adapter(kernels=("skimage.filters.unsharp_mask", SHARPENING)),
         accuracy=Accuracy(deviations=(UNWRITTEN_ROWS,)),
         cost=Cost(memory=6.0, at_once=AtOnce(function=2**18)),
     ),

@@ -295,7 +295,11 @@ dtype, with a relative error of up to (16 + log2(pixels)) units in the last plac
 precision."""
 
 OPERATIONS = (
-    _threshold("otsu", _histogram_plan(_otsu), HIST),
+    replace(
+        _threshold("otsu", _histogram_plan(_otsu), HIST),
+        adapter=Adapter(kernels=("skimage.filters.threshold_otsu", BINNING, COUNTING)),
+        cost=Cost(memory=4.0, at_once=AtOnce(function=2**18, kernel=2**24)),
+    ),
     _threshold("yen", _histogram_plan(_from_histogram), HIST),
     _threshold(
         "isodata",
@@ -342,7 +346,7 @@ OPERATIONS = (
         kind=Kind.STATISTIC,
         result=ResultSpec(output=Output.SCALAR, dtype=_mean_dtype, shape=_scalar),
         plan_of=_mean_plan,
-        cost=Cost(largest_region=largest_cut, memory=3.0),
+        cost=Cost(largest_region=largest_cut, memory=3.0, at_once=AtOnce(function=2**16)),
         step=MASK_ABOVE,
         note="Results for float16 images, and for integers whose sum exceeds 2**53, may differ in "
         "the last place.",

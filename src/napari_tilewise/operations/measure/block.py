@@ -11,6 +11,7 @@ from napari_tilewise.errors import InvalidParameter, did_you_mean
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -145,6 +146,6 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(sampling=lambda call, shape: in_blocks(_blocks(call))),
         plan_of=_block_reduce,
         limits=Limits(check=_check),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
     ),
 )

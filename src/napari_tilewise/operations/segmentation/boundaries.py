@@ -18,6 +18,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -265,7 +266,7 @@ OPERATIONS = (
         ),
         limits=Limits(ndim=(1, 3), check=_check_buffer),
         plan_of=_clear_border,
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, finite=True)),
     ),
     Operation(
         name="segmentation.find_boundaries",

@@ -26,17 +26,20 @@ class CallGeometry:
     @property
     def spatial_axes(self) -> tuple[int, ...]:
         """The array axes that are tiled."""
-        return tuple(i for i in range(len(self.shape)) if i != self.channel_axis)
+        axes = tuple(range(len(self.shape)))
+        channel = self.channel_axis
+        return axes if channel is None else axes[:channel] + axes[channel + 1 :]
 
     @property
     def spatial_shape(self) -> tuple[int, ...]:
         """The shape along the tiled axes."""
-        return tuple(self.shape[i] for i in self.spatial_axes)
+        shape, channel = self.shape, self.channel_axis
+        return shape if channel is None else shape[:channel] + shape[channel + 1 :]
 
     @property
     def ndim(self) -> int:
         """The number of spatial axes."""
-        return len(self.spatial_axes)
+        return len(self.shape) - (self.channel_axis is not None)
 
     def per_axis(self, value: Any) -> tuple[Any, ...]:
         """Return a scalar-or-sequence parameter value as one value per spatial axis."""

@@ -231,6 +231,8 @@ class AtOnce(NamedTuple):
     plan is `tiled`, 2**16 in any case."""
     kernel: int = 2**18
     """Through a kernel that stands for the function."""
+    finite: bool = False
+    """Whether the plan has its own answer to NaN and infinity: such images get tiles."""
 
 
 KERNELS_AT_ONCE = AtOnce()
