@@ -47,6 +47,22 @@ def test_hdf5(hdf5, inside):
     assert fingerprint(image) == fingerprint(hdf5)
 
 
+def test_hdf5_sizes_without_axes_are_those_of_zyx_or_of_the_axes_that_the_user_names(tmp_path):
+    path = tmp_path / "file.h5"
+    with h5py.File(path, "w") as file:
+        file["volume"], file["series"] = PIXELS, PIXELS[None]
+        for dataset in file.values():
+            dataset.attrs["element_size_um"] = [2.0, 0.5, 0.25]
+    image = open_image(f"{path}::volume")
+    assert (image.axes, image.scale) == (("z", "y", "x"), (2.0, 0.5, 0.25))
+    assert open_image(f"{path}::series").scale == (1.0,) * 4
+    tw.convert(f"{path}::series", tmp_path / "a.ome.zarr", axes="tzyx")
+    copy = open_image(tmp_path / "a.ome.zarr")
+    assert (copy.scale, copy.units) == ((1.0, 2.0, 0.5, 0.25), (None, *["micrometer"] * 3))
+    tw.convert(f"{path}::volume", tmp_path / "b.ome.zarr", axes="tyx")
+    assert open_image(tmp_path / "b.ome.zarr").scale == (1.0, 0.5, 0.25)
+
+
 def test_hdf5_of_several_arrays_names_them(hdf5):
     with h5py.File(hdf5, "a") as file:
         file["other"] = PIXELS
@@ -192,3 +208,21 @@ def test_zarr_behind_a_url_that_fsspec_knows(tmp_path, protocol):
     image = open_image(url)
     np.testing.assert_array_equal(image.data[:, 3:65], PIXELS[:, 3:65])
     assert image.data.chunks == (1, 30, 30)
+
+
+def test_a_microscopes_overview_is_not_taken_for_its_image(tmp_path):
+    """A .vsi file is a TIFF of an overview; the pixels are in files beside it."""
+    path = tmp_path / "slide.vsi"
+    tifffile.imwrite(path, PIXELS[0])
+    plugin = microscopes.PLUGINS[".vsi"]
+    with pytest.raises((MissingExtra, SourceUnreadable), match=plugin):
+        open_image(path)
+
+
+def test_a_dataset_of_a_microscopes_file_is_opened_by_its_name(tmp_path):
+    """An Imaris file is HDF5: without a plugin its arrays can be named."""
+    path = tmp_path / "cells.ims"
+    with h5py.File(path, "w") as file:
+        file["DataSet/Data"] = PIXELS
+    image = open_image(f"{path}::/DataSet/Data")
+    np.testing.assert_array_equal(image.data[...], PIXELS)

@@ -95,6 +95,10 @@ def test_plain_zarr_by_path_url_or_array(tmp_path, zarr_format):
 
 
 def test_zarr_array_that_names_its_axes(tmp_path):
+    for names in (("time", "y", "x"), ("band", "Y", "X")):
+        zarr.create_array(tmp_path / f"{names[0]}.zarr", data=PIXELS, dimension_names=names)
+        letter = {"time": "t", "band": "c"}[names[0]]
+        assert open_image(tmp_path / f"{names[0]}.zarr").axes == (letter, "y", "x")
     zarr.create_array(tmp_path / "a.zarr", data=PIXELS, dimension_names=("t", "y", "x"))
     assert open_image(tmp_path / "a.zarr").axes == ("t", "y", "x")
 
@@ -113,11 +117,14 @@ TIFFS = {
     "ome-big": {"ome": True, "metadata": OME, "bigtiff": True},
     "imagej": {"imagej": True, "metadata": IMAGEJ, "resolution": (4, 2)},
     "plain": {"resolution": (40000, 20000), "resolutionunit": 3, "photometric": "minisblack"},
+    "plain-inch": {"resolution": (101600, 50800), "resolutionunit": 2, "photometric": "minisblack"},
+    "printed": {"resolution": (300, 300), "resolutionunit": 2, "photometric": "minisblack"},
 }
 SIZES = {
     "ome": ((800.0, 0.5, 0.25), ("nanometer", UM, UM)),
     "imagej": ((1.5, 0.5, 0.25), (UM,) * 3),
     "plain": ((1.0, 0.5, 0.25), (None, UM, UM)),
+    "printed": ((1.0, 1.0, 1.0), (None, None, None)),
 }
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from napari_tilewise.errors import InvalidParameter, option
 from napari_tilewise.io.metadata.details import NO_DETAILS, Details
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import zarr
 
@@ -81,6 +81,8 @@ class Image:
     """Names and colours along the axis ``c``, or of the only channel; empty where unknown."""
     has_guessed_axes: bool = False
     """Whether nothing says which axes these are, so that two are taken for ``yx``."""
+    sizes_by_axis: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    """Pixel size and unit by the letters of axes, where the file does not say which axes it has."""
     level_positions: tuple[tuple[float, ...], ...] = ()
     """Position of the first pixel of each level, where the source declares it."""
     series: int = 0
@@ -93,6 +95,21 @@ class Image:
     def __repr__(self) -> str:
         shape, axes = " x ".join(map(str, self.data.shape)), "".join(self.axes) or "unknown"
         return f"<Image {self.name!r}: {shape} {self.data.dtype}, axes {axes}>"
+
+    def named(self, axes: Sequence[str] | None) -> Image:
+        """Return the image with the pixel sizes that the file gives for these axes.
+
+        Parameters
+        ----------
+        axes
+            The names under which the axes are used; None: unknown.
+        """
+        if not axes or not self.sizes_by_axis:
+            return self
+        unknown: tuple[float, str | None] = (1.0, None)
+        sizes = [self.sizes_by_axis.get(axis, unknown) for axis in axes]
+        scale, units = tuple(size for size, _ in sizes), tuple(unit for _, unit in sizes)
+        return replace(self, scale=scale, units=units)
 
     @property
     def translate(self) -> tuple[float, ...]:

@@ -143,9 +143,10 @@ class _Planner:
         self.executor = executor
         self.session = session
         self.is_lasting = is_lasting
-        self.image = image = open_image(request.source)
+        image = open_image(request.source)
         ndim = len(image.data.shape)
         self.axes = _axes.parse(request.axes.names, ndim) or image.axes or None
+        self.image = image.named(self.axes)
         spatial = request.axes.spatial
         if spatial is None:
             spatial = named_spatial(self.axes, ndim)

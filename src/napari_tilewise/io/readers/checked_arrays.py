@@ -12,6 +12,7 @@ from __future__ import annotations
 import lzma
 import os
 import struct
+import tokenize
 import weakref
 import zlib
 from contextlib import suppress
@@ -46,6 +47,7 @@ DECODE_ERRORS = (
     ArithmeticError,  # a length of zero
     AssertionError,
     SyntaxError,  # what Pillow raises for a broken PNG
+    tokenize.TokenError,  # what NumPy raises for a broken header
     struct.error,
     zlib.error,
     lzma.LZMAError,

@@ -1,7 +1,8 @@
 """Reading HDF5 lazily: one dataset of a file, named unless it is the only one.
 
 Its axes and pixel size are known from what ImageJ's and ilastik's plugins write: the
-attributes ``element_size_um`` and ``axistags``, and HDF5's own names of dimensions.
+attributes ``element_size_um`` and ``axistags``, and HDF5's own names of dimensions. Three sizes of
+three axes are those of ``zyx``; other axes get them once the user names them.
 """
 
 from __future__ import annotations
@@ -64,15 +65,12 @@ def open_hdf5(path: Path, name: str, inside: str = "") -> Image:
         data = _open_dataset(str(path), key, full_name)
     except DECODE_ERRORS as exc:
         raise read_error(exc, name) from exc
+    if not axes and len(sizes) == len(data.shape) == 3:
+        axes = ("z", "y", "x")
     image = bare(data, full_name, "hdf5", axes or None)
-    by_axis = dict(zip("zyx", sizes, strict=True)) if len(sizes) == 3 else {}
-    if not image.axes:
-        return image
-    return replace(
-        image,
-        scale=tuple(by_axis.get(axis, 1.0) for axis in image.axes),
-        units=tuple("micrometer" if axis in by_axis else None for axis in image.axes),
-    )
+    known = dict(zip("zyx", sizes, strict=True)) if len(sizes) == 3 else {}
+    by_axis = {axis: (size, "micrometer") for axis, size in known.items()}
+    return replace(image, sizes_by_axis=by_axis).named(image.axes)
 
 
 def _open_dataset(path: str, key: str, name: str) -> CheckedArray:

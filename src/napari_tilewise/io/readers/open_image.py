@@ -193,14 +193,14 @@ def _from_file(parts: Location, name: str, start: bytes, number: int, *, decodes
             f"{name!r} is not an HDF5 file, so it has no dataset {inside!r}; expected an HDF5 "
             "file before '::': remove '::' and what follows."
         )
+    # Some of them are HDF5 inside, or a TIFF of an overview whose pixels are in other files.
+    if path.suffix.lower() in microscopes.PLUGINS and not inside:
+        return microscopes.open_with_bioio(path, name, number)
     if start[:4] in tiff.MAGIC:
         return tiff.open_tiff(path, name, number)
-    if start.startswith(npy.MAGIC):
-        check_series(number, 1, name)
-        return npy.open_npy(path, name)
-    if path.suffix.lower() in microscopes.PLUGINS:  # some of them are HDF5 inside
-        return microscopes.open_with_bioio(path, name, number)
     check_series(number, 1, name)
+    if start.startswith(npy.MAGIC):
+        return npy.open_npy(path, name)
     if start.startswith(hdf5.MAGIC):
         return hdf5.open_hdf5(path, name.removesuffix(f"::{inside}"), inside)
     return pictures.open_picture(path, name, FORMATS, decodes=decodes)

@@ -66,7 +66,11 @@ SUFFIXES = (
     ".tf8", ".lsm", ".stk", ".svs", ".ndpi", ".qptiff", ".scn", ".bif", ".zif",
 )  # fmt: skip
 """Suffixes of files of this format."""
-_CENTIMETER = 3
+_INCH = 2
+_MICROMETRES = {_INCH: 25_400.0, 3: 10_000.0}
+"""Length of TIFF's units of resolution: inch and centimetre."""
+_PRINTED = frozenset({1.0, 72.0, 96.0, 300.0})
+"""Pixels per inch that programs write where they know no pixel size."""
 _BROKEN = (*DECODE_ERRORS, KeyError, TypeError, AttributeError, IndexError)
 _Sizes = dict[str, tuple[float, str | None]]
 
@@ -318,11 +322,11 @@ def _sizes(tiff: tifffile.TiffFile, number: int) -> _Sizes:
             match = re.search(r"MPP\s*=\s*([0-9.]+)", tiff.pages.first.description)
             return {} if match is None else _square(float(match[1]), "micrometer")
         page = tiff.pages.first
-        if page.tags.valueof("ResolutionUnit") == _CENTIMETER:
-            return {
-                axis: (10_000.0 / resolution, "micrometer")
-                for axis, resolution in _resolution(page).items()
-            }
+        unit, resolution = page.tags.valueof("ResolutionUnit"), _resolution(page)
+        is_default = unit == _INCH and _PRINTED.issuperset(resolution.values())
+        if unit in _MICROMETRES and not is_default:
+            length = _MICROMETRES[unit]
+            return {axis: (length / number, "micrometer") for axis, number in resolution.items()}
     return {}
 
 

@@ -228,6 +228,10 @@ def _attributes(node: zarr.Group | ZarrArray) -> Metadata:
     return attributes
 
 
+_WORDS = {"time": "t", "channel": "c", "band": "c"}
+"""Axes that xarray and programs for satellite images name by words."""
+
+
 def axis_letters(axes: Sequence[Metadata]) -> tuple[str, ...]:
     """Return one distinct letter per axis of an OME-Zarr, whatever the names of its axes.
 
@@ -239,7 +243,8 @@ def axis_letters(axes: Sequence[Metadata]) -> tuple[str, ...]:
     letters: list[str] = []
     spaces = [axis for axis in axes if axis.get("type") == "space"]
     for axis in axes:
-        letter = str(axis.get("name", "")).lower()
+        name = str(axis.get("name", "")).lower()
+        letter = _WORDS.get(name, name)
         if letter not in KINDS:
             by_type = {"time": "t", "channel": "c"}.get(str(axis.get("type")), "q")
             letter = "zyx"[-len(spaces) :][spaces.index(axis)] if axis in spaces[:3] else by_type
