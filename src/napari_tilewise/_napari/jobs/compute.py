@@ -273,8 +273,13 @@ class _JobRun:
             return outcome
         before = self._before()
         measured = None
+        source = self.job.source
         if before is not None and result.output is Output.TABLE:
             measured = self.outcome(before)
+        elif source.is_part and result.output is Output.TABLE:
+            # The table of a part is not one of the whole layer.
+            axes = tuple(ResultAxis(axis, UNMOVED) for axis in range(len(source.shape)))
+            measured = self.outcome(Result(Output.LABELS, source.finest, axes, None))
         return replace(outcome, frame=self._frame(before), measured=measured)
 
     def _before(self) -> Result | None:

@@ -7,7 +7,7 @@ input of the recipe.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,6 +59,8 @@ class StepRequest:
     """The layer's axes to run over."""
     channel: int | None
     """The layer's channel axis; the axis after its last one for an RGB layer's samples."""
+    region: Mapping[int, slice] = field(default_factory=dict)
+    """The part of the layer to process, along some of its axes; it is cropped to that first."""
 
 
 def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
@@ -79,6 +81,10 @@ def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
     op, channel = request.operation, request.channel
     as_result = _takes_result(op, layer_record.of(layer))
     source = snapshot.take(layer, as_result=as_result)
+    record = layer_record.of(layer) if as_result else None
+    if request.region:
+        record = _cropped(layer, record, source, request.region)
+        source = snapshot.limited(source, request.region)
     over = tuple(source.axis(i) for i in request.spatial if i != channel)
     if channel is not None:
         channel = None if channel == source.inserted else source.axis(channel)
@@ -97,7 +103,7 @@ def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
         step.inputs[role]: snapshot.take(image).finest if isinstance(image, Layer) else image
         for role, image in request.images.items()
     }
-    builder = _RecipeBuilder(layer, layer_record.of(layer) if as_result else None)
+    builder = _RecipeBuilder(layer, record)
     recipe = builder.extend(step, request.images)
     located = step
     if positions.requested(op, step.parameters):  # other steps are bound once
@@ -108,6 +114,18 @@ def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
         inputs,
         Record(recipe, builder.source, builder.inputs, spatial=over),
     )
+
+
+def _cropped(
+    layer: Layer, record: Record | None, source: Snapshot, region: Mapping[int, slice]
+) -> Record:
+    """Return the record of a layer that is cropped to a region."""
+    spans = {source.axis(axis): span for axis, span in region.items()}
+    over = tuple(sorted(spans))
+    width = tuple((spans[i].start, source.shape[i] - spans[i].stop) for i in over)
+    step = Step("util.crop", {"crop_width": width}, spatial=recorded_axes(over, None, source))
+    builder = _RecipeBuilder(layer, record)
+    return Record(builder.extend(step, {}), builder.source, builder.inputs, spatial=over)
 
 
 def source_arrays(record: Record, layers: Iterable[Layer]) -> dict[str, ArrayLike]:

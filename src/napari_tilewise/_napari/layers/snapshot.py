@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -13,8 +13,11 @@ from napari.layers import Image, Labels, Layer
 from napari_tilewise._napari.layers import dimensions, layer_record
 from napari_tilewise._napari.layers.placement import Placement
 from napari_tilewise.axes import default_axes
+from napari_tilewise.operations.spec.pixel_positions import Sampling
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari.components import ViewerModel
 
 Box: TypeAlias = tuple[slice, ...]
@@ -45,6 +48,8 @@ class Snapshot:
     """The layer's axis of length one that the arrays lack."""
     path: str | None = None
     """The file, folder or URL that napari opened the layer from; None for a result."""
+    is_part: bool = False
+    """Whether a region limits it: the arrays are a part of the layer's."""
 
     @property
     def hidden_axis(self) -> int | None:
@@ -229,6 +234,54 @@ def shown_box(layer: Layer, viewer: ViewerModel, *, without: int | None = None) 
             index = min(max(round(float(point[axis])), 0), int(shape[axis]) - 1)
             box.append(slice(index, index + 1))
     return tuple(span for axis, span in enumerate(box) if axis != without)
+
+
+def limited(source: Snapshot, region: Mapping[int, slice]) -> Snapshot:
+    """Return a part of a snapshot at full resolution, which lies where its pixels are.
+
+    Parameters
+    ----------
+    source
+        The snapshot.
+    region
+        The part along some of the layer's axes, in pixels.
+    """
+    data = source.finest
+    if not isinstance(data, np.ndarray | da.Array):
+        data = da.from_array(data, name=False)
+    key, starts = [slice(None)] * len(source.shape), [0] * len(source.placement.inner.scale)
+    for axis, span in region.items():
+        key[source.axis(axis)] = span
+        starts[_placed(source, axis)] = span.start
+    samplings = [Sampling(1.0, float(start)) for start in starts]
+    return replace(
+        source,
+        levels=(data[tuple(key)],),
+        is_multiscale=False,
+        placement=source.placement.sampled(samplings),
+        path=None,
+        is_part=True,
+    )
+
+
+def _placed(source: Snapshot, axis: int) -> int:
+    """Return the placement's axis for an axis of the layer."""
+    hidden = source.hidden_axis
+    return axis if hidden is None else axis - (axis > hidden)
+
+
+def within(box: Box, source: Snapshot) -> Box:
+    """Return a shown part of a layer as a part of what a region limits.
+
+    Parameters
+    ----------
+    box
+        A part of the layer, whole along the displayed axes.
+    source
+        The layer's snapshot, or a part of it.
+    """
+    lengths = source.shape[: len(box)]
+    return tuple(slice(s.start, min(s.stop, n)) for s, n in zip(box, lengths, strict=True))
 
 
 def first_box(source: Snapshot) -> Box:

@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_tilewise._napari.forms.form import Form
+    from napari_tilewise._napari.layers.regions import Region
+    from napari_tilewise._napari.layers.snapshot import Box, Snapshot
     from napari_tilewise.operations.spec.operation import Operation
 
 LARGE_RESULT = 2**31
@@ -210,7 +212,7 @@ class OperationsPanel(Panel):
         if self.runner.is_running:
             return
         try:
-            job = self._job()
+            job = self._job(self.target.region)
         except TilewiseError as error:
             self.complain(str(error))
             return
@@ -223,10 +225,10 @@ class OperationsPanel(Panel):
 
     def _start(self, job: Job) -> None:
         """Run a job, in the background."""
-        layer, hidden = self.target.layer, job.source.hidden_axis
+        layer, source = self.target.layer, job.source
         self._layer = layer
         self.chooser.used(job.operation.name)
-        self.runner.start(job, lambda: snapshot.shown_box(layer, self.viewer, without=hidden))
+        self.runner.start(job, lambda: self._shown(layer, source))
         self._started(f"{job} ...")
 
     def _started(self, line: str) -> None:
@@ -251,7 +253,12 @@ class OperationsPanel(Panel):
         job = self._job()
         return PreviewSource(job, cast("Layer", self.target.layer))
 
-    def _job(self) -> Job:
+    def _shown(self, layer: Layer, source: Snapshot) -> Box:
+        """Return the part of a source that the viewer shows."""
+        box = snapshot.shown_box(layer, self.viewer, without=source.hidden_axis)
+        return snapshot.within(box, source)
+
+    def _job(self, region: Region | None = None) -> Job:
         layer, form = self.target.layer, self.form
         if layer is None or form is None:
             raise InvalidImage("No image or labels layer is open: open an image first.")
@@ -272,13 +279,14 @@ class OperationsPanel(Panel):
                     layer.axis_labels,
                     is_rgb=bool(getattr(layer, "rgb", False)),
                 ),
+                region or {},
             ),
             layer,
         )
         return Job(
             recipe=step.recipe,
             source=step.source,
-            box=snapshot.shown_box(layer, self.viewer, without=step.source.hidden_axis),
+            box=self._shown(layer, step.source),
             record=step.record,
             inputs=step.inputs,
             roots=recording.source_arrays(step.record, self.viewer.layers),

@@ -8,6 +8,7 @@ from magicgui.widgets import ComboBox
 from napari.layers import Image, Labels, Layer
 
 from napari_tilewise._napari.layers import dimensions, layer_record
+from napari_tilewise._napari.layers.regions import region_layers, region_of
 from napari_tilewise._napari.layers.snapshot import displayed_axes
 from napari_tilewise._napari.layers.viewer_layers import is_arriving, is_temporary, layers_for
 from napari_tilewise._napari.widgets.elided import elided
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
+    from napari_tilewise._napari.layers.regions import Region
     from napari_tilewise.operations.spec.operation import Operation
+
+WHOLE = "the whole layer"
 
 
 class TargetChoice:
@@ -44,10 +48,18 @@ class TargetChoice:
             "<qt>Whether the operation processes one plane at a time or whole volumes. "
             "Each time point and channel is processed on its own.</qt>"
         )
+        self.region_box = ComboBox(label="region", choices=self._region_choices)
+        self.region_box.tooltip = (
+            "<qt>Process only the box around the shapes of a layer (the selected ones, else all), "
+            "or around its labels. The layer is cropped to it first, so the operation sees nothing "
+            "else; the preview shows the whole view.</qt>"
+        )
         elided(self.layer_box.native)
-        self.box = rows([self.layer_box, self.process_box])
+        elided(self.region_box.native)
+        self.box = rows([self.layer_box, self.region_box, self.process_box])
         self.layer_box.changed.connect(lambda *_: changed())
         self.process_box.changed.connect(lambda *_: changed())
+        self.region_box.changed.connect(lambda *_: changed())
         events = viewer.layers.events
         for emitter in (events.inserted, events.removed, events.reordered):
             emitter.connect(self._refresh)
@@ -75,6 +87,20 @@ class TargetChoice:
     def spatial(self) -> dimensions.Axes:
         """The chosen spatial axes."""
         return self._axes.get(self.process_box.value, ())
+
+    @property
+    def region(self) -> Region:
+        """The part of the layer that is processed; empty for all of it.
+
+        Raises
+        ------
+        InvalidImage
+            If the region is empty, or lies beside the layer.
+        """
+        limits = self.region_box.value
+        if limits is None or self.layer is None:
+            return {}
+        return region_of(limits, self.layer, self._viewer)
 
     def layers(self, role: str = "") -> list[Layer]:
         """Return the viewer's layers that suit a role, the topmost first.
@@ -108,10 +134,19 @@ class TargetChoice:
             with self.process_box.changed.blocked():
                 self.process_box.choices = list(self._axes)
         show_row(self.box, self.process_box, len(self._axes) > 1)
+        regions = [layer for _, layer in self._region_choices()]
+        if list(self.region_box.choices) != regions:
+            with self.region_box.changed.blocked():
+                self.region_box.reset_choices()
+        show_row(self.box, self.region_box, len(regions) > 1)
         return problem
 
     def _choices(self, _: object) -> list[tuple[str, Layer]]:
         return [(layer.name, layer) for layer in self.layers()]
+
+    def _region_choices(self, _: object = None) -> list[tuple[str, Layer | None]]:
+        layers = [] if self.layer is None else region_layers(self._viewer, self.layer)
+        return [(WHOLE, None), *((layer.name, layer) for layer in layers)]
 
     def _refresh(self, event: object = None) -> None:
         layer = getattr(event, "value", None)
@@ -120,8 +155,9 @@ class TargetChoice:
         if isinstance(layer, Layer) and getattr(event, "type", "") == "inserted":
             layer.events.name.connect(self._refresh)
             layer_record.watch(layer)
-        with self.layer_box.changed.blocked():
+        with self.layer_box.changed.blocked(), self.region_box.changed.blocked():
             self.layer_box.reset_choices()
+            self.region_box.reset_choices()
         self._changed()
 
     def _follow(self, event: object = None) -> None:
