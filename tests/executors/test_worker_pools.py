@@ -12,7 +12,7 @@ import pytest
 import napari_tilewise as tw
 from napari_tilewise.engine import session as engine_session
 from napari_tilewise.engine.checkpoint import Checkpoint
-from napari_tilewise.engine.pass_runner import PassRunner
+from napari_tilewise.engine.passes.pass_runner import PassRunner
 from napari_tilewise.engine.session import Session
 from napari_tilewise.executors.assignment import Assignment, write_assignment
 from napari_tilewise.executors.worker import Worker, read_assignment

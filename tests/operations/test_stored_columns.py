@@ -14,9 +14,10 @@ import zarr
 from skimage import measure
 
 import napari_tilewise as tw
-from napari_tilewise.engine import pass_results, pass_runner
+from napari_tilewise.engine import pass_results
 from napari_tilewise.engine.apply import StackLayout, build
 from napari_tilewise.engine.pass_results import read_value, write_value
+from napari_tilewise.engine.passes import reductions
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import Cancelled
 from napari_tilewise.operations.measure import region_sums, regionprops
@@ -41,7 +42,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(stored_columns, "GROUP", 64)
     monkeypatch.setattr(region_sums, "GROUP", 64)
     monkeypatch.setattr(stored_columns.row_groups, "__defaults__", (64,))
-    monkeypatch.setattr(pass_runner, "UNNOTICED", 0)
+    monkeypatch.setattr(reductions, "UNNOTICED", 0)
     monkeypatch.setattr("napari_tilewise.engine.system.total_limits.UNNOTICED", 0)
     return tmp_path / "temporary"
 
@@ -123,9 +124,7 @@ def test_a_run_writes_and_resumes_what_it_stored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pass_results, "INTERVAL", 0.0)
-    monkeypatch.setattr(
-        pass_runner, "ColumnStore", lambda limit, folder: ColumnStore(LIMIT, folder)
-    )
+    monkeypatch.setattr(reductions, "ColumnStore", lambda limit, folder: ColumnStore(LIMIT, folder))
     monkeypatch.setattr("napari_tilewise.runs.planner.LONGEST_TILE", {2: 24})
     monkeypatch.setattr("napari_tilewise.runs.planner.SHORTEST_TILE", {2: 24})
     zarr.create_array(tmp_path / "labels.zarr", data=labels, chunks=(24, 24))

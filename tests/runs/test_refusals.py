@@ -65,7 +65,7 @@ def small_budget(monkeypatch):
     monkeypatch.setattr("napari_tilewise.runs.planner.MARGIN", MIB)
     monkeypatch.setattr("napari_tilewise.engine.budget.LEAST_TABLES", MIB // 8)
     monkeypatch.setattr("napari_tilewise.engine.system.total_limits.UNNOTICED", 0)
-    monkeypatch.setattr("napari_tilewise.engine.pass_runner.ALWAYS", 0)
+    monkeypatch.setattr("napari_tilewise.engine.passes.whole_regions.ALWAYS", 0)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import psutil
 from napari_tilewise.engine.source import ChunkedSource
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.system.fetchers import FETCHERS
+from napari_tilewise.engine.system.total_limits import UNEVEN
 from napari_tilewise.engine.tile_order import band_width
 from napari_tilewise.engine.tile_size import tile_over
 from napari_tilewise.engine.views.plane_view import PlaneView
@@ -36,8 +37,6 @@ TABLES = (0.5, 0.1)
 """Shares of the budget, less the process itself, for gathered numbers (histograms, pieces of
 labels): the least that is planned for, and where tiles do not fit beside it; they may take what
 nothing else does."""
-MOST_NUMBERS = 32
-"""Bytes that are gathered per pixel at most."""
 LEAST_TABLES = 16 * 2**20
 FEW_NUMBERS = frozenset({Kind.POINTWISE, Kind.NEIGHBOURHOOD})
 """Kinds of operations that gather a few numbers at most, however large the image."""
@@ -222,7 +221,11 @@ def most_tables(stacks: Sequence[Stack]) -> int:
         The steps.
     """
     growing = [stack for stack in stacks if stack.call.operation.kind not in FEW_NUMBERS]
-    return max(LEAST_TABLES, sum(MOST_NUMBERS * prod(stack.source.shape) for stack in growing))
+    return max(LEAST_TABLES, sum(map(_most_numbers, growing)))
+
+
+def _most_numbers(stack: Stack) -> int:
+    return int(stack.call.operation.cost.numbers * UNEVEN * prod(stack.source.shape))
 
 
 def fallback_bytes(stack: Stack) -> int:

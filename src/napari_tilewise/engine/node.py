@@ -21,7 +21,7 @@ from napari_tilewise.operations.spec.operation import Parts, Tiles, Value, norma
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_tilewise.engine.pass_runner import PassRunner
+    from napari_tilewise.engine.passes.pass_runner import PassRunner
     from napari_tilewise.operations.spec.operation import Final, Part
     from napari_tilewise.types import DType
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-from napari_tilewise.engine.pass_runner import PassRunner
+from napari_tilewise.engine.passes.pass_runner import PassRunner
 from napari_tilewise.engine.plane import Plane
 from napari_tilewise.engine.source import pixels_token
 from napari_tilewise.engine.stored_image import IN_MEMORY

@@ -42,7 +42,7 @@ class Session:
     """Bytes that an operation on the whole image may take; what is available unless given."""
     tables: int | None = None
     """Bytes that the totals of reductions may take; what is available unless given."""
-    budget_for: Callable[[int, bool], int] | None = field(default=None, repr=False)
+    budget_for: Callable[[int, bool], int | None] | None = field(default=None, repr=False)
     """Returns the memory budget that leaves so many bytes, for tables beside tiles or for one
     region alone; None where there is no budget."""
     in_tiles: int = 0

@@ -20,7 +20,7 @@ from napari_tilewise.operations.spec.operation import Output, Part
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_tilewise.engine.pass_runner import PassRunner
+    from napari_tilewise.engine.passes.pass_runner import PassRunner
     from napari_tilewise.engine.source import Source
     from napari_tilewise.types import DType
 

@@ -32,7 +32,7 @@ from napari_tilewise.executors.sent_files import read_sent, write_sent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_tilewise.engine.pass_runner import PassRunner
+    from napari_tilewise.engine.passes.pass_runner import PassRunner
     from napari_tilewise.executors.assignment import Assignment
     from napari_tilewise.grid import Grid
     from napari_tilewise.io.writers.image_writer import ImageWriter

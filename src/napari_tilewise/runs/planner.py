@@ -57,6 +57,8 @@ SHARE = 0.8
 """Least share of a budget, less the process itself, that is there for the smallest tiles."""
 MARGIN = 64 * 2**20
 """Bytes by which the process may have grown until it is asked again."""
+MOST = 2**60
+"""Bytes of a budget that no machine has."""
 NEARLY = 1.02
 """How close a budget that is asked for comes to the least that suffices."""
 LONGEST_TILE = {1: 2**22, 2: 1024, 3: 128}
@@ -244,8 +246,8 @@ class _Planner:
         except MemoryBudgetExceeded:
             return self._fitting(tiles, decisions, TABLES[1])
 
-    def budget_for(self, needed: int, beside_tiles: bool) -> int:
-        """Return a memory budget whose plan leaves so many bytes for one purpose.
+    def budget_for(self, needed: int, beside_tiles: bool) -> int | None:
+        """Return a memory budget whose plan leaves so many bytes for one purpose; None: no such.
 
         Parameters
         ----------
@@ -266,6 +268,8 @@ class _Planner:
 
         low, high = self.limit, 2 * self.limit
         while not suffices(high):
+            if high > MOST:
+                return None
             low, high = high, 2 * high
         while high > NEARLY * low:
             middle = (low + high) // 2

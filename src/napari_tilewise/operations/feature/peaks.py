@@ -53,6 +53,9 @@ HIGHEST = "scipy.ndimage.maximum_filter"
 """The function that finds the largest pixel of each neighbourhood."""
 
 
+ORDERING = 40
+"""Bytes per candidate beyond its coordinates and value while they are sorted and spaced."""
+
 BORDER_WIDTH = Number(minimum=0, integer=True, per_axis=True, length=True)
 
 
@@ -105,7 +108,8 @@ class Candidates:
         indices = np.nonzero(is_candidate)
         coordinates = np.transpose(indices) + np.asarray(start, np.intp)
         values = pixels[indices]
-        return cls(flat, [coordinates], [values], coordinates.nbytes + values.nbytes)
+        nbytes = coordinates.nbytes + values.nbytes + ORDERING * len(values)
+        return cls(flat, [coordinates], [values], nbytes)
 
     def extend(self, other: Candidates) -> Candidates:
         """Add another tile's candidates, and return this object, as a reduction's `merge` does."""
@@ -116,12 +120,22 @@ class Candidates:
         return self
 
     def ordered(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return coordinates and values, brightest first, equal ones in raster order."""
-        coordinates, values = np.concatenate(self.places), np.concatenate(self.values)
-        raster = np.argsort(np.ravel_multi_index(tuple(coordinates.T), shape))
-        coordinates, values = coordinates[raster], values[raster]
+        """Return coordinates and values, brightest first, equal ones in raster order.
+
+        The candidates are forgotten: there may be millions, and each copy of them takes its room.
+        """
+        numbers = [np.ravel_multi_index(tuple(part.T), shape) for part in self.places]
+        self.places = []
+        raster, values = np.concatenate(numbers), np.concatenate(self.values)
+        self.values = []
+        del numbers
+        order = np.argsort(raster)
+        raster, values = raster[order], values[order]
+        del order
         order = np.argsort(-values, kind="stable")
-        return coordinates[order], values[order]
+        raster, values = raster[order], values[order]
+        del order
+        return np.transpose(np.unravel_index(raster, shape)), values
 
 
 # -- peaks of the whole image ----------------------------------------------------------------------

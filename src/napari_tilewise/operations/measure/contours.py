@@ -178,6 +178,7 @@ OPERATIONS = (
         cost=Cost(
             holds_gil=True,
             memory=30.0,  # a square of noise has up to two segments
+            numbers=2 * (40 + ASSEMBLY),
         ),
         kind=Kind.CONNECTED,
         specs={

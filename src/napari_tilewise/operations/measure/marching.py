@@ -387,6 +387,7 @@ OPERATIONS = (
         plan_of=_plan,
         cost=Cost(
             memory=80.0,  # every voxel of noise has three vertices
+            numbers=660,
         ),
         note="Memory grows with the mesh: about 220 bytes per vertex.",
     ),

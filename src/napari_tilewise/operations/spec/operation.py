@@ -248,6 +248,9 @@ class Cost:
     whole: float | None = None
     """The same where the whole image is computed at once, for an operation that may need that;
     measured, not guessed, as nothing else runs then. Unless given, it is what tiles take."""
+    numbers: int = 32
+    """Bytes that reductions gather per pixel of the image at most, for those that gather more than
+    a few numbers."""
     at_once: AtOnce = KERNELS_AT_ONCE
     """Which images in memory go through the function in one call."""
     largest_region: Callable[[Call], int] | None = None

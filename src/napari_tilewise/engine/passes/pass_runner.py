@@ -1,0 +1,310 @@
+"""A pass runner does the passes of one operation on one plane, once, up to the last."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import threading
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from napari_tilewise.engine.passes.reductions import ReductionRunner
+from napari_tilewise.engine.passes.sweeps import SweepRunner
+from napari_tilewise.engine.passes.whole_regions import bytes_of_region, refuse_too_large
+from napari_tilewise.engine.system.prepared import Prepared, Swept, received
+from napari_tilewise.errors import OperationFailed, TilewiseError
+from napari_tilewise.operations.shared.whole import whole
+from napari_tilewise.operations.spec.operation import Final, Kind, Reduce, Sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_tilewise.engine.plane import Plane
+    from napari_tilewise.engine.system.prepared import PlaneKey, Statistics
+    from napari_tilewise.engine.tile_tasks import SweepTask, WorkerPool
+    from napari_tilewise.grid import Position
+    from napari_tilewise.operations.spec.operation import Plan
+
+SOON = 2**22
+"""Pixels of an image that is computed at once within about two seconds."""
+LONG = 2**16
+"""Bytes of a result that is not pickled only to forget its runner."""
+
+
+class PassRunner:
+    """The passes of one operation on one plane or volume.
+
+    Parameters
+    ----------
+    plane
+        The operation, its images and its tiles.
+    key
+        The plane, as all processes that compute it know it.
+    retained
+        Returns what earlier calls computed of the same image, where there is such.
+    earlier
+        Results of its passes in another runner of this process; None where the checkpoint has one.
+    is_one_of_many
+        Whether it may be replaced by its results when it is done.
+    """
+
+    def __init__(
+        self,
+        plane: Plane,
+        key: PlaneKey,
+        retained: Callable[[], Statistics | None] = lambda: None,
+        earlier: Sequence[bytes | Swept | None] = (),
+        *,
+        is_one_of_many: bool = False,
+    ) -> None:
+        self.plane = plane
+        self.key = key
+        self.statistics: Statistics | None = None
+        """What other operations on the same image may have computed."""
+        self._retained = retained
+        self._pool: WorkerPool | None = None
+        self._lock = threading.RLock()
+        self._plan: Plan | None = None
+        self._passes: list[Reduce | Sweep] = []
+        self._final: Final | None = None
+        self._earlier = earlier
+        self._is_portable = False
+        self._results: list[bytes | Swept | None] | None = [] if is_one_of_many else None
+        self.nbytes = 0
+        """Bytes that the results of its passes take, about."""
+
+    def final(self) -> Final:
+        """Return the last pass, after those before it were done."""
+        with self._lock:
+            if self._final is None:
+                self.plane.blocks.prepare()
+                return self._walk(None)
+            return self._final
+
+    @property
+    def finished(self) -> Final | None:
+        """The last pass, where those before it are done."""
+        return self._final
+
+    @property
+    def outline(self) -> tuple[bytes | Swept | None, ...] | None:
+        """The results of all passes before the last; None for those that a checkpoint has.
+
+        None where passes are not done, or where only this runner has their results.
+        """
+        results = self._results
+        if self._final is None or results is None:
+            return None
+        is_noted = self.plane.session.checkpoint is not None and self.plane.address is not None
+        return tuple(results) if is_noted or None not in results else None
+
+    def first_pass(self) -> Reduce | Sweep | None:
+        """Return the first pass before the last, without doing it; None where there is none.
+
+        What refuses the call is said by `final`.
+        """
+        with self._lock:
+            try:
+                self._walk(0)
+            except TilewiseError:
+                return None
+            return self._passes[0] if self._passes else None
+
+    def prepared(self, pool: WorkerPool | None = None, *, portable: bool) -> Prepared:
+        """Do the passes before the last; return their results.
+
+        Parameters
+        ----------
+        pool
+            Workers that compute reductions; this process unless given.
+        portable
+            Whether another process will use them; else this runner has all that is needed.
+        """
+        with self._lock:
+            if not portable:
+                self.final()
+                return Prepared(self.key, ())
+            if self._results is None or (not self._is_portable and None in self._results):
+                self._results = []
+                self._forget()
+            self._is_portable = True
+            self._pool = pool
+            try:
+                self.final()
+            finally:
+                self._pool = None
+            return self.done
+
+    def statistic(self, number: int, pool: WorkerPool) -> Any:
+        """Return the result of a reduction for other operations on the same image.
+
+        Parameters
+        ----------
+        number
+            The pass, from 0.
+        pool
+            Workers that compute it.
+        """
+        return self._reduced(ReductionRunner(self.plane, self._reduction_at(number), number), pool)
+
+    @property
+    def done(self) -> Prepared:
+        """The results so far, where they are portable."""
+        results = itertools.takewhile(lambda result: result is not None, self._results or ())
+        return Prepared(self.key, tuple(results))  # type: ignore[arg-type]  # none of them is None
+
+    def _forget(self) -> None:
+        """Begin anew at the next call."""
+        self._plan, self._passes, self._final = None, [], None
+        self.nbytes = 0
+        if self._results is not None:
+            self._results = []
+
+    def sweep(self, task: SweepTask) -> list[Position]:
+        """Do some tiles of a sweep for another process; return those that changed.
+
+        Parameters
+        ----------
+        task
+            The tiles, and the versions of those around them.
+        """
+        sweep = self._pass_at(task.number)
+        if not isinstance(sweep, Sweep):
+            raise OperationFailed(f"Pass {task.number} of {self._name} is not a sweep.")
+        return SweepRunner(self.plane, sweep, task.number).do_task(task)
+
+    def contributions(self, number: int, positions: Sequence[Position]) -> list[Any]:
+        """Return what some tiles contribute to a reduction, merged as far as possible.
+
+        Parameters
+        ----------
+        number
+            The pass, from 0.
+        positions
+            The tiles, neighbours in the order of the pass.
+        """
+        reduction = self._reduction_at(number)
+        return ReductionRunner(self.plane, reduction, number).contributions(positions)
+
+    @property
+    def _name(self) -> str:
+        return self.plane.operation.name
+
+    def _reduction_at(self, number: int) -> Reduce:
+        reduction = self._pass_at(number)
+        if not isinstance(reduction, Reduce):
+            raise OperationFailed(f"Pass {number} of {self._name} is not a reduction.")
+        return reduction
+
+    def _pass_at(self, number: int) -> Reduce | Sweep:
+        """Return one of the passes before the last, once those before it are done."""
+        if number < len(self._passes):  # the thread that does the passes may wait for this one
+            return self._passes[number]
+        with self._lock:
+            self._walk(number)
+            return self._passes[number]
+
+    def _walk(self, number: int | None) -> Final:
+        """Go through the plan up to a pass (not doing that one), or to its end."""
+        operation = self.plane.operation
+        try:
+            plan = self._plan
+            if plan is None:
+                if operation.kind is Kind.WHOLE:
+                    refuse_too_large(self.plane, prod(self.plane.call.spatial_shape))
+                plan = self._plan = self._begun_plan()
+                self._send(plan, None)
+            while self._final is None and (number is None or len(self._passes) <= number):
+                self._send(plan, self._done(len(self._passes) - 1))
+        except BaseException:
+            self._forget()
+            raise
+        return self._final  # type: ignore[return-value]  # None only where a pass is asked for
+
+    def _begun_plan(self) -> Plan:
+        """Return the operation's plan: on the whole image at once, if that may be needed anyway."""
+        operation, call = self.plane.operation, self.plane.call
+        pixels = prod(call.spatial_shape)
+        if operation.kind is not Kind.WHOLE and operation.cost.whole is not None:
+            if (
+                pixels <= SOON
+                and bytes_of_region(self.plane, pixels) <= self.plane.session.in_tiles
+            ):
+                return whole(call)
+        return operation.plan(call)
+
+    def _send(self, plan: Plan, result: Any) -> None:
+        """Give the plan the result of a pass; take the next pass from it, or the last."""
+        try:
+            self._passes.append(plan.send(result))
+        except StopIteration as stop:
+            self._final = stop.value
+        except TilewiseError:
+            raise
+        except Exception as error:
+            raise OperationFailed(f"{self._name} cannot take this image: {error}") from error
+
+    def _done(self, number: int) -> Any:
+        """Return the result of a pass: another process's, where one has sent it, or its own."""
+        step, results = self._passes[number], received(self.key) or self._earlier
+        result = results[number] if number < len(results) else None
+        if result is None or (isinstance(result, Swept) and not result.is_readable()):
+            value = self._computed(number)
+            if self._results is not None:  # a plan may go on to change what it receives
+                self._results.append(self._compact(step, value))
+            return value
+        if self._results is not None:
+            self._results.append(result)
+        if isinstance(result, Swept):
+            self.plane.store(result.name, result.image)
+            return result.count
+        return pickle.loads(result)
+
+    def _compact(self, step: Reduce | Sweep, value: Any) -> bytes | Swept | None:
+        """Return the result of a pass for others; None where the checkpoint has it, or it is long.
+
+        What other processes need is returned however long it is.
+        """
+        if isinstance(step, Sweep):
+            swept = Swept(value, step.name, self.plane.stored(step.name))
+            self.nbytes += 0 if swept.image is None else swept.image.in_memory
+            return swept
+        nbytes = int(getattr(value, "nbytes", 0))
+        self.nbytes += nbytes
+        is_noted = self.plane.session.checkpoint is not None and self.plane.address is not None
+        if not self._is_portable and (is_noted or nbytes > LONG):
+            return None
+        pickled = pickle.dumps(value)
+        return pickled if self._is_portable or len(pickled) <= LONG else None
+
+    def _computed(self, number: int) -> Any:
+        """Return the result of a pass; the checkpoint's, where an earlier run has it."""
+        step = self._passes[number]
+        if isinstance(step, Sweep):
+            return SweepRunner(self.plane, step, number).run()
+        runner = ReductionRunner(self.plane, step, number)
+        name, checkpoint = runner.checkpoint_name, self.plane.session.checkpoint
+        if checkpoint is None or name is None:
+            return self._shared_or_reduced(runner)
+        saved = checkpoint.load(name)
+        if saved is not None:
+            return saved[0]
+        result = self._shared_or_reduced(runner)
+        checkpoint.save(name, result)
+        return result
+
+    def _shared_or_reduced(self, runner: ReductionRunner) -> Any:
+        """Return the result of a reduction; what other operations computed, where they did."""
+        compute, share = partial(self._reduced, runner), runner.reduction.share
+        if share is None:
+            return compute()
+        statistics = self.statistics or self._retained()
+        if statistics is None:
+            return compute()
+        return statistics.get((self.key[1], share), runner.number, compute)
+
+    def _reduced(self, runner: ReductionRunner, pool: WorkerPool | None = None) -> Any:
+        # What sweeps made may be in files that only this machine sees.
+        swept = any(isinstance(result, Swept) for result in self._results or ())
+        return runner.run(None if swept else pool or self._pool, self.key[1])
