@@ -16,6 +16,7 @@ from napari_tilewise.io.plain_data import to_plain
 if TYPE_CHECKING:
     from napari_tilewise.batches.report import Report
     from napari_tilewise.batches.unfinished import UnfinishedRun
+    from napari_tilewise.io.plain_data import MetadataDict
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.operations.summary import OperationSummary
     from napari_tilewise.runs.run import RunResult
@@ -40,7 +41,7 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def summary_entry(summary: OperationSummary) -> dict[str, Any]:
+def summary_entry(summary: OperationSummary) -> MetadataDict:
     """Return the summary of an operation as an entry of ``list``.
 
     Parameters
@@ -60,7 +61,7 @@ def summary_entry(summary: OperationSummary) -> dict[str, Any]:
     }
 
 
-def operation_document(op: Operation) -> dict[str, Any]:
+def operation_document(op: Operation) -> MetadataDict:
     """Return an operation as ``describe`` shows it.
 
     Parameters
@@ -91,7 +92,7 @@ def operation_document(op: Operation) -> dict[str, Any]:
     }
 
 
-def result_document(result: RunResult) -> dict[str, Any]:
+def result_document(result: RunResult) -> MetadataDict:
     """Return the result of a run or a conversion.
 
     Parameters
@@ -110,7 +111,7 @@ def result_document(result: RunResult) -> dict[str, Any]:
     }
 
 
-def report_document(report: Report) -> dict[str, Any]:
+def report_document(report: Report) -> MetadataDict:
     """Return what a batch did.
 
     Parameters
@@ -129,7 +130,7 @@ def report_document(report: Report) -> dict[str, Any]:
     }
 
 
-def unfinished_entry(unfinished: UnfinishedRun) -> dict[str, Any]:
+def unfinished_entry(unfinished: UnfinishedRun) -> MetadataDict:
     """Return an unfinished run or batch as an entry of ``runs``.
 
     Parameters

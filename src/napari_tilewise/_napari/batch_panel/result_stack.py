@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Mapping, Sequence
 
+    from napari_tilewise._napari.layers.placement import LayerArguments
     from napari_tilewise.batches import Item
     from napari_tilewise.engine.events import Listener
+    from napari_tilewise.io.plain_data import Metadata
     from napari_tilewise.types import Array, Value
 
 BATCH = f"{PLUGIN} batch"
@@ -37,13 +39,13 @@ class ResultStack:
 
     name: str
     pixels: Array
-    arguments: Mapping[str, Any]
+    arguments: LayerArguments
     """Scale, axes and units, as napari takes them."""
     is_labels: bool
     """Whether the pixels are labels or a mask."""
     is_rgb: bool
     limits: tuple[float, float]
-    provenance: Mapping[str, Any]
+    provenance: Metadata
     """What the layer stores about the batch."""
 
     def layer(self, source: Layer | None) -> Layer:
@@ -78,7 +80,7 @@ class StackResults:
     """Results by the items' numbers."""
     is_labels: bool
     """Whether the results are labels."""
-    provenance: Mapping[str, Any]
+    provenance: Metadata
     """What the layer stores about the batch."""
 
     def __str__(self) -> str:
@@ -126,7 +128,7 @@ class StackResults:
             pixels = np.moveaxis(pixels, -1, -3)
             axes, scale, units = map(_last_third, (axes, scale, units))
         ndim = pixels.ndim - is_rgb
-        arguments: dict[str, Any] = {
+        arguments: LayerArguments = {
             "scale": scale[:ndim],
             "units": tuple(unit or "pixel" for unit in units[:ndim]),
         }

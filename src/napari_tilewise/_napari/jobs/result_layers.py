@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image, Labels, Points, Shapes, Surface
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_tilewise._napari.jobs.job import Job, JobOutcome, LayerFrame
-    from napari_tilewise._napari.layers.placement import Placement
+    from napari_tilewise._napari.layers.placement import LayerArguments, Placement
     from napari_tilewise.engine.result_axes import ResultAxis
 
 Limits = tuple[float, float]
@@ -42,7 +42,7 @@ def layer(job: Job, outcome: JobOutcome) -> Layer | None:
         One of its outcomes.
     """
     number = "" if outcome.number is None else f" {outcome.number + 1}"
-    common: dict[str, Any] = {"name": f"{job.source.name} - {job.operation.title}{number}"}
+    common: LayerArguments = {"name": f"{job.source.name} - {job.operation.title}{number}"}
     result = _layer_of(job, outcome, common)
     if result is not None and job.record.is_storable:
         layer_record.write(result, record(job, outcome))
@@ -98,7 +98,7 @@ def record(job: Job, outcome: JobOutcome) -> layer_record.Record:
     )
 
 
-def _layer_of(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Layer | None:
+def _layer_of(job: Job, outcome: JobOutcome, common: LayerArguments) -> Layer | None:
     make = _LAYERS.get(outcome.output)
     if make is not None:
         return make(job, outcome, common)
@@ -224,7 +224,7 @@ def _placement(job: Job, axes: Sequence[ResultAxis], *, is_rgb: bool = False) ->
     return placement
 
 
-def _image(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Image:
+def _image(job: Job, outcome: JobOutcome, common: LayerArguments) -> Image:
     dtype = np.dtype(outcome.finest.dtype)
     if outcome.is_rgb:
         return Image(outcome.data, rgb=True, **common)
@@ -304,7 +304,7 @@ def _measured_on(job: Job, outcome: JobOutcome) -> tuple[Placement, int]:
     return placement, max(frame.shape[axis] for axis in frame.over)
 
 
-def _points(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Points:
+def _points(job: Job, outcome: JobOutcome, common: LayerArguments) -> Points:
     placement, longest = _measured_on(job, outcome)
     data, columns = _coordinates(outcome, outcome.data)
     size: float | np.ndarray = min(10, max(2, longest / 60))
@@ -324,7 +324,7 @@ def _points(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Points:
     )
 
 
-def _contours(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Shapes:
+def _contours(job: Job, outcome: JobOutcome, common: LayerArguments) -> Shapes:
     placement, longest = _measured_on(job, outcome)
     lines = [_coordinates(outcome, line)[0] for line in outcome.data]
     return Shapes(
@@ -339,7 +339,7 @@ def _contours(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Shapes:
     )
 
 
-def _mesh(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Surface:
+def _mesh(job: Job, outcome: JobOutcome, common: LayerArguments) -> Surface:
     """Return the surface; one per position along the looped axes, which the sliders show."""
     frame = _frame(outcome)
     loops = [axis for axis in range(len(frame.axes)) if axis not in frame.over]
@@ -359,7 +359,7 @@ def _mesh(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Surface:
     return Surface(data, **common, **placement.arguments())
 
 
-def _table(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Labels:
+def _table(job: Job, outcome: JobOutcome, common: LayerArguments) -> Labels:
     """Return labels with the measured labels' data."""
     measured, source = outcome.measured, job.source
     if measured is None:
@@ -378,7 +378,7 @@ def _table(job: Job, outcome: JobOutcome, common: dict[str, Any]) -> Labels:
     )  # fmt: skip
 
 
-_LAYERS: Mapping[Output, Callable[[Job, JobOutcome, dict[str, Any]], Layer]] = {
+_LAYERS: Mapping[Output, Callable[[Job, JobOutcome, LayerArguments], Layer]] = {
     Output.POINTS: _points,
     Output.TABLE: _table,
     Output.CONTOURS: _contours,

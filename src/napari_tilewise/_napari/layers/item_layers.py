@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from napari_tilewise._napari.layers.placement import LayerArguments
     from napari_tilewise.batches import Item
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.io.image import Image as OpenImage
@@ -54,7 +55,7 @@ class ImageLayerData:
 
     name: str
     levels: Sequence[ArrayLike]
-    arguments: Mapping[str, Any]
+    arguments: LayerArguments
     """Scale, position, axes and units, as napari's layers take them."""
     is_labels: bool = False
     is_mask: bool = False
@@ -89,7 +90,7 @@ class PointsLayerData:
     name: str
     points: Array
     features: Mapping[str, Any]
-    arguments: Mapping[str, Any]
+    arguments: LayerArguments
     key: str = ""
 
     def layer(self) -> Layer:
@@ -170,7 +171,7 @@ class OpenItem:
     def _loaded(
         self,
         level: ArrayLike,
-        arguments: Mapping[str, Any],
+        arguments: LayerArguments,
         samples: int,
         name: str,
         cancel: threading.Event,
@@ -193,7 +194,7 @@ class OpenItem:
         lazy, _ = prefetch.with_shown(_lazy(level, chunks), tuple(box), cancel)
         return lazy
 
-    def _position(self, axis: int, ndim: int, length: int, arguments: Mapping[str, Any]) -> int:
+    def _position(self, axis: int, ndim: int, length: int, arguments: LayerArguments) -> int:
         """Return the index along an axis that the viewer shows."""
         point = self.view.point[len(self.view.point) - ndim + axis :]
         if axis >= ndim or len(point) != ndim - axis:
@@ -259,7 +260,7 @@ def _lazy(level: ArrayLike, chunks: Any) -> da.Array:
     return lazy
 
 
-def _placed(image: OpenImage, item: Item, samples: int) -> dict[str, Any]:
+def _placed(image: OpenImage, item: Item, samples: int) -> LayerArguments:
     """Return an image's placement; a window that does not say where it lies, in its image."""
     ndim = len(image.data.shape) - samples
     parts = () if image.level_positions else item.parts or ()
@@ -267,7 +268,7 @@ def _placed(image: OpenImage, item: Item, samples: int) -> dict[str, Any]:
     starts = [0 if span is None else span[0] for span in spans]
     starts = starts[:ndim] if len(starts) >= ndim else [0] * ndim
     scale = tuple(map(float, image.scale[:ndim]))
-    placement: dict[str, Any] = {
+    placement: LayerArguments = {
         "scale": scale,
         "translate": tuple(
             float(position) + start * size

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
+    from napari_tilewise.io.plain_data import Metadata, MetadataDict
     from napari_tilewise.types import Value
 
 _edits: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()
@@ -80,9 +81,9 @@ class Origin:
         """
         return str(layer.unique_id) != self.id or _edits.get(layer, 0) == self.edits
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> MetadataDict:
         """Return plain data."""
-        data: dict[str, Any] = {"name": self.name, "id": self.id}
+        data: MetadataDict = {"name": self.name, "id": self.id}
         if self.edits:
             data["edits"] = self.edits
         if self.path is not None:
@@ -109,11 +110,11 @@ class Record:
     """Whether the layer has first the channels that the recipe gives last."""
     inserted: int | None = None
     """The layer's axis of length one that the recipe's result lacks."""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Metadata = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> MetadataDict:
         """Return plain data, as stored in the layer's metadata."""
-        data: dict[str, Any] = {
+        data: MetadataDict = {
             "recipe": self.recipe.to_dict(),
             "source": self.source.to_dict(),
             "spatial": list(self.spatial),
@@ -131,7 +132,7 @@ class Record:
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Record:
+    def from_dict(cls, data: Metadata) -> Record:
         """Return the record from plain data; the inverse of `to_dict`.
 
         Parameters
@@ -336,17 +337,17 @@ def _changed(event: Any) -> None:
         _put(layer, {**_metadata(layer), "edited": True})
 
 
-def _metadata(layer: Layer) -> Mapping[str, Any]:
+def _metadata(layer: Layer) -> Metadata:
     metadata = layer.metadata.get(PLUGIN, {})
     return metadata if isinstance(metadata, dict) else {}
 
 
-def _put(layer: Layer, metadata: Mapping[str, Any]) -> None:
+def _put(layer: Layer, metadata: Metadata) -> None:
     """Replace our part of the metadata; copies of a layer share the old one."""
     layer.metadata = {**layer.metadata, PLUGIN: dict(metadata)}
 
 
-def _without_record(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _without_record(metadata: Metadata) -> MetadataDict:
     return {key: value for key, value in metadata.items() if key in ("values", "objects")}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from napari.utils.transforms import Affine, CompositeAffine
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_tilewise.operations.spec.pixel_positions import Sampling
+
+LayerArguments: TypeAlias = dict[str, Any]
+"""Keyword arguments of a layer's class: scale, position, axes, units and the like."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Placement:
         )
         return Placement(inner, Affine(affine_matrix=np.eye(ndim + 1)))
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> LayerArguments:
         """Return the placement as a layer's constructor takes it."""
         return {
             "scale": self.inner.scale,

@@ -12,6 +12,7 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.axes import KINDS
@@ -21,6 +22,9 @@ from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, CheckedArra
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import ModuleType
+
+    import h5py
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 """Suffixes of files of this format."""
@@ -80,7 +84,7 @@ def _open_dataset(path: str, key: str, name: str) -> CheckedArray:
     return CheckedArray(file[key], name, reopen=reopen, close=file.close)
 
 
-def _refuse_outside(dataset: Any, name: str) -> None:
+def _refuse_outside(dataset: h5py.Dataset, name: str) -> None:
     """Refuse a dataset whose pixels are in other files, which the file alone decides about."""
     files = [file for file, *_ in dataset.external or ()]
     if dataset.is_virtual:
@@ -92,18 +96,17 @@ def _refuse_outside(dataset: Any, name: str) -> None:
         )
 
 
-def _h5py(name: str) -> Any:
+def _h5py(name: str) -> ModuleType:
     try:
-        import h5py
+        return import_module("h5py")
     except ImportError as exc:
         raise MissingExtra(
             f"{name!r} is an HDF5 file, which needs h5py; install it: "
             "pip install 'napari-tilewise[hdf5]'."
         ) from exc
-    return h5py
 
 
-def _dataset(h5py: Any, file: Any, name: str, inside: str) -> str:
+def _dataset(h5py: ModuleType, file: h5py.File, name: str, inside: str) -> str:
     """Return the path of the dataset that is requested, or of the only one."""
     paths = _datasets(h5py, file)
     requested = f"/{inside.strip('/')}"
@@ -126,7 +129,7 @@ def _dataset(h5py: Any, file: Any, name: str, inside: str) -> str:
     )
 
 
-def _external(h5py: Any, file: Any, inside: str) -> Any:
+def _external(h5py: ModuleType, file: h5py.File, inside: str) -> h5py.ExternalLink | None:
     """Return the first link to another file on the way to a dataset; None where there is none."""
     group, parts = file, inside.strip("/").split("/")
     for part in parts if inside else ():
@@ -139,11 +142,11 @@ def _external(h5py: Any, file: Any, inside: str) -> Any:
     return None
 
 
-def _datasets(h5py: Any, file: Any) -> list[str]:
+def _datasets(h5py: ModuleType, file: h5py.File) -> list[str]:
     """Return the paths of the arrays of numbers in a file."""
     paths: list[str] = []
 
-    def look(key: str, item: Any) -> None:
+    def look(key: str, item: object) -> None:
         if isinstance(item, h5py.Dataset) and item.ndim and item.dtype.kind in "biufc":
             paths.append(f"/{key}")
 
@@ -164,7 +167,7 @@ def datasets_of(path: Path) -> list[str]:
         return _datasets(h5py, file)
 
 
-def _axes(dataset: Any) -> tuple[str, ...]:
+def _axes(dataset: h5py.Dataset) -> tuple[str, ...]:
     """Return one letter per axis; empty where the dataset does not name its axes."""
     names = [str(dimension.label) for dimension in dataset.dims]
     with suppress(KeyError, ValueError, TypeError):
@@ -175,7 +178,7 @@ def _axes(dataset: Any) -> tuple[str, ...]:
     return letters if is_valid else ()
 
 
-def _sizes(dataset: Any) -> tuple[float, ...]:
+def _sizes(dataset: h5py.Dataset) -> tuple[float, ...]:
     """Return the size of a pixel along z, y and x in micrometres; empty where unknown."""
     with suppress(KeyError, ValueError, TypeError):
         return tuple(float(size) for size in dataset.attrs["element_size_um"])
