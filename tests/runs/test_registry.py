@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -392,6 +393,16 @@ class TestShell:
         assert main(["runs", "--forget", str(other)]) == 0
         assert not checkpoint_folder(other).exists()
         assert not list(tmp_path.glob(".b*"))
+
+    def test_a_run_whose_checkpoint_is_gone_says_no_more(
+        self, source: Path, tmp_path: Path, capfd: Any
+    ) -> None:
+        path = tmp_path / "a.ome.zarr"
+        cancelled_run(source, path)
+        shutil.rmtree(checkpoint_folder(path))
+        assert main(["runs"]) == 0
+        gone = "(its checkpoint next to 'a.ome.zarr' is gone)"
+        assert capfd.readouterr().out == f"not resumable  {path}  run {gone}\n"
 
     def test_what_is_not_known_is_refused(self, tmp_path: Path, capfd: Any) -> None:
         assert main(["runs", "--forget", str(tmp_path / "x")]) == 2

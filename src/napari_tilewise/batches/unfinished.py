@@ -89,12 +89,11 @@ class UnfinishedRun:
     def __str__(self) -> str:
         """Return a line of text."""
         progress, unit = self.progress, "items" if self.is_batch else "tiles"
+        source = f" of {progress.source}" if progress.source else ""
         total = f" of {progress.total}" if progress.total else ""
+        done = f", {progress.done}{total} {unit}" if progress.done or total else ""
         reason = f" ({self.reason})" if self.reason else ""
-        return (
-            f"{self.state}  {self.destination}  {progress.task} of {progress.source}, "
-            f"{progress.done}{total} {unit}{reason}"
-        )
+        return f"{self.state}  {self.destination}  {progress.task}{source}{done}{reason}"
 
     def resume(self, **options: Any) -> Any:
         """Resume it; return what `run`, `convert` or `batch` returns.

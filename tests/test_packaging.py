@@ -1,0 +1,28 @@
+"""What other packagers are told is what `pyproject.toml` says."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FORGE = {"dask": "dask-core"}
+"""Packages that conda-forge calls otherwise."""
+
+
+def requirements(lines: list[str]) -> dict[str, str]:
+    """Return the versions that a list of requirements names, by package."""
+    matches = [re.match(r"([\w-]+)(?:\[\w+\])?\s*(.*)", line) for line in lines]
+    return {match[1].replace("_", "-").lower(): match[2] for match in matches if match}
+
+
+def test_the_draft_for_conda_forge_asks_for_the_same_versions() -> None:
+    text = (ROOT / "packaging/conda-forge/recipe.yaml").read_text(encoding="utf-8")
+    theirs = requirements(yaml.safe_load(text)["requirements"]["run"])
+    ours = requirements(PROJECT["project"]["dependencies"])
+    assert theirs.pop("python") == PROJECT["project"]["requires-python"]
+    assert theirs == {FORGE.get(name, name): version for name, version in ours.items()}
