@@ -35,11 +35,15 @@ class Case(NamedTuple):
     """The smallest count."""
     most: int
     """The largest."""
+    executor: str = "threads"
+    """What computes."""
 
 
 CASES = {
     "tiles that are read": Case("filters.threshold_mean", "out.json", 10**3, 10**6),
     "tiles that are written": Case("exposure.adjust_gamma", "out.ome.zarr", 10**3, 10**6),
+    "tiles by processes": Case("exposure.adjust_gamma", "out.ome.zarr", 10**3, 10**6, "processes"),
+    "tiles of sweeps": Case("morphology.skeletonize", "out.ome.zarr", 10**3, 10**6),
     "planes": Case("exposure.rescale_intensity", "out.ome.zarr", 10**2, 10**5),
     "items": Case("exposure.adjust_gamma", "{stem}.ome.zarr", 10**2, 10**5),
 }
@@ -65,6 +69,7 @@ def run_tiles(case: Case, count: int, folder: Path, *, are_planes: bool) -> Call
     small = zarr.create_array(zarr.storage.MemoryStore(), shape=chunks, dtype="uint8")
     options: dict[str, Any] = {"axes": "tyx"[-len(shape) :], "spatial": "yx"}
     options |= {"workers": 2, "pyramid": False, "memory": "4 GiB"}
+    options |= {"executor": case.executor}
     tw.run(case.operation, small, folder / f"small-{case.output}", **options)
     return lambda: tw.run(case.operation, source, folder / case.output, **options)
 

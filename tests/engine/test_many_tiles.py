@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from napari_tilewise.engine.many_tiles import PositionSet, not_done
+from napari_tilewise.engine.many_tiles import PositionSet, TileVersions, not_done, positions_of
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.stored_image import StoredImage
 from napari_tilewise.engine.tile_order import banded
 from napari_tilewise.grid import Grid, LazySequence
 from napari_tilewise.operations.shared import global_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 16])
@@ -122,3 +124,39 @@ def test_runs_of_a_trillion_values_are_not_listed() -> None:
     assert cuts[-1][1] == 2**48 + 5
     middle = len(cuts) // 3
     assert cuts[middle][1] == cuts[middle + 1][0]
+
+
+def test_versions_are_those_of_a_dict() -> None:
+    versions, expected = TileVersions((4, 5)), {}
+    for position, number in [((0, 0), 0), ((3, 4), 7), ((0, 0), 1)]:
+        versions[position] = expected[position] = number
+    assert dict(versions) == expected
+    assert len(versions) == 2
+    assert (1, 1) not in versions
+    other = TileVersions((4, 5))
+    other[1, 1] = 3
+    other.update(versions.array)
+    assert dict(other) == expected | {(1, 1): 3}
+
+
+def test_versions_of_an_image_of_many_tiles_take_a_few_bytes_each(tmp_path: Path) -> None:
+    grid = Grid((300, 300), (1, 1))
+    image = StoredImage(grid.shape, np.uint8, grid.tile, folder=tmp_path)
+    tracemalloc.start()
+    try:
+        for _ in range(3):  # another process writes all of them, again and again
+            image.staged(grid.positions())
+            image.commit()
+        assert tracemalloc.get_traced_memory()[0] < 40 * len(grid)
+    finally:
+        tracemalloc.stop()
+    assert image.versions_of((slice(7, 8), slice(9, 10))) == {(7, 9): 2}
+    another = StoredImage(grid.shape, np.uint8, grid.tile, folder=tmp_path)
+    another.see(image.versions)
+    assert another.versions_of((slice(7, 8), slice(9, 10))) == {(7, 9): 2}
+
+
+def test_positions_are_made_of_rows_when_they_are_asked_for() -> None:
+    rows = np.array([[1, 2], [3, 4]], np.int32)
+    assert list(positions_of(rows)) == list(positions_of([(1, 2), (3, 4)])) == [(1, 2), (3, 4)]
+    assert all(type(n) is int for position in positions_of(rows) for n in position)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,6 +72,76 @@ class PositionSet(Set[Position]):
             larger[tuple(map(slice, flags.shape))] = flags
             flags = self._flags = larger
         return flags
+
+
+class TileVersions(Mapping[Position, int]):
+    """A number for some tiles of a grid, in four bytes each.
+
+    Parameters
+    ----------
+    counts
+        Number of tiles along each axis.
+    """
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        # Zeros take no memory before something else is written beside them.
+        self.array = np.zeros(tuple(counts), np.int32)
+        """The numbers, each larger by one; 0: none."""
+
+    def __getitem__(self, position: Position) -> int:
+        number = int(self.array[position])
+        if not number:
+            raise KeyError(position)
+        return number - 1
+
+    def __setitem__(self, position: Position, number: int) -> None:
+        self.array[position] = number + 1
+
+    def __iter__(self) -> Iterator[Position]:
+        return map(as_position, np.argwhere(self.array))
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self.array))
+
+    def update(self, numbers: Mapping[Position, int] | np.ndarray) -> None:
+        """Take numbers of tiles.
+
+        Parameters
+        ----------
+        numbers
+            By position, or those of all tiles as `array` has them.
+        """
+        if isinstance(numbers, np.ndarray):
+            np.copyto(self.array, numbers, where=numbers > 0)
+            return
+        for position, number in numbers.items():
+            self[position] = number
+
+    def clear(self) -> None:
+        """Remove all numbers."""
+        self.array = np.zeros_like(self.array)
+
+
+def as_position(row: Iterable[int]) -> Position:
+    """Return a row of an array of positions.
+
+    Parameters
+    ----------
+    row
+        A number along each axis.
+    """
+    return tuple(map(int, row))
+
+
+def positions_of(rows: Sequence[Iterable[int]] | np.ndarray) -> Sequence[Position]:
+    """Return the positions in the rows of an array, each made when it is asked for.
+
+    Parameters
+    ----------
+    rows
+        A number along each axis, in each row.
+    """
+    return LazySequence(len(rows), lambda number: as_position(rows[number]))
 
 
 def not_done(items: Sequence[Position], done: Set[Position]) -> Sequence[Position]:

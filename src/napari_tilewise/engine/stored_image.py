@@ -21,6 +21,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from napari_tilewise.engine.many_tiles import TileVersions
 from napari_tilewise.engine.system.disk import ELSEWHERE, writing
 from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.grid import Grid, Position, Region, extent, intersect, within
@@ -65,9 +66,11 @@ class StoredImage:
         self.chunks = tuple(tile)
         self._grid = Grid(shape, self.chunks)
         self._lock = threading.Lock()
-        self._tiles: dict[Position, np.ndarray | int] = {}
-        self._staged: dict[Position, np.ndarray | int] = {}
-        self._replaced: list[Path] = []
+        self._held: dict[Position, np.ndarray] = {}
+        self._held_staged: dict[Position, np.ndarray] = {}
+        self._versions = TileVersions(self._grid.counts)
+        self._staged = TileVersions(self._grid.counts)
+        self._replaced: list[tuple[np.ndarray, np.ndarray]] = []
         self._elsewhere = ELSEWHERE if folder is not None else TEMPORARY
         is_small = prod(shape) * self.dtype.itemsize <= IN_MEMORY
         self._in_memory = folder is None and (is_small if in_memory is None else in_memory)
@@ -98,9 +101,14 @@ class StoredImage:
         return self._in_memory or self._folder.is_dir()
 
     @property
+    def is_on_disk(self) -> bool:
+        """Whether its tiles are in files."""
+        return not self._in_memory
+
+    @property
     def in_memory(self) -> int:
         """Bytes of its tiles that are in memory."""
-        return sum(tile.nbytes for tile in self._tiles.values() if not isinstance(tile, int))
+        return sum(tile.nbytes for tile in self._held.values())
 
     def move_to_disk(self, folder: Path | None) -> None:
         """Keep the tiles in files from now on; they can be read meanwhile.
@@ -116,15 +124,16 @@ class StoredImage:
             self._elsewhere = ELSEWHERE if folder is not None else TEMPORARY
             self._folder = self._created(folder)
             self._in_memory = False
-            for position, tile in self._tiles.items():
-                if not isinstance(tile, int):
-                    self._write(self._path(position, 0), tile)
-                    self._tiles[position] = 0
+            for position, tile in self._held.items():
+                self._write(self._path(position, 0), tile)
+                self._versions[position] = 0
+            self._held = {}
 
     @property
-    def versions(self) -> dict[Position, int]:
-        """The version of each tile that is on disk."""
-        return {p: tile for p, tile in self._tiles.items() if isinstance(tile, int)}
+    def versions(self) -> np.ndarray | None:
+        """The versions of the tiles on disk, each larger by one, 0 for others; None if none is."""
+        versions = self._versions.array
+        return versions.copy() if versions.any() else None
 
     def versions_of(self, region: Region) -> dict[Position, int]:
         """Return the versions of the tiles that hold a box.
@@ -134,26 +143,30 @@ class StoredImage:
         region
             The box.
         """
-        tiles = ((p, self._tiles.get(p)) for p in self._grid.covering(region))
-        return {p: tile for p, tile in tiles if isinstance(tile, int)}
+        versions = ((p, self._versions.get(p)) for p in self._grid.covering(region))
+        return {p: version for p, version in versions if version is not None}
 
-    def see(self, versions: Mapping[Position, int]) -> None:
+    def see(self, versions: Mapping[Position, int] | np.ndarray) -> None:
         """Take these versions of tiles, which another process wrote or an earlier run.
 
         Parameters
         ----------
         versions
-            By position.
+            By position, or of all tiles.
         """
         with self._lock:
-            self._tiles.update(versions)
+            self._versions.update(versions)
 
     def stage(self, position: Position, pixels: np.ndarray) -> None:
         """Take a tile's new pixels, to be seen after `commit`."""
-        before = self._tiles.get(position)
-        tile = self._keep(position, pixels, before + 1 if isinstance(before, int) else 0)
+        version = self._versions.get(position, -1) + 1
+        if self._in_memory:
+            with self._lock:
+                self._held_staged[position] = _unshared(pixels)
+            return
+        self._write(self._path(position, version), pixels)
         with self._lock:
-            self._staged[position] = tile
+            self._staged[position] = version
 
     def staged(self, positions: Iterable[Position]) -> None:
         """Note that another process staged these tiles.
@@ -165,18 +178,21 @@ class StoredImage:
         """
         with self._lock:
             for position in positions:
-                before = self._tiles.get(position)
-                self._staged[position] = before + 1 if isinstance(before, int) else 0
+                self._staged[position] = self._versions.get(position, -1) + 1
 
     def put(self, position: Position, pixels: np.ndarray) -> None:
         """Take a tile's pixels, to be seen at once."""
-        tile = self._keep(position, pixels, 0)
+        if not self._in_memory:
+            self._write(self._path(position, 0), pixels)
         with self._lock:
-            self._tiles[position] = tile
+            if self._in_memory:
+                self._held[position] = _unshared(pixels)
+            else:
+                self._versions[position] = 0
 
     def __contains__(self, position: Position) -> bool:
         """Tell whether a tile is there, or its whole first version in the folder."""
-        if position in self._tiles:
+        if position in self._held or position in self._versions:
             return True
         if self._in_memory:
             return False
@@ -196,15 +212,6 @@ class StoredImage:
     def _path(self, position: Position, version: int) -> Path:
         return self._folder / f"{'-'.join(map(str, position))}.{version}.raw"
 
-    def _keep(self, position: Position, pixels: np.ndarray, version: int) -> np.ndarray | int:
-        if not self._in_memory:
-            self._write(self._path(position, version), pixels)
-            return version
-        # A crop would keep its whole region alive; a view of everything would not.
-        base = pixels.base
-        is_whole = isinstance(base, np.ndarray) and base.nbytes == pixels.nbytes
-        return pixels if base is None or is_whole else pixels.copy()
-
     def _write(self, path: Path, pixels: np.ndarray) -> None:
         growing = path.with_name(f"{path.name}.{uuid4().hex[:12]}")  # another may write it too
         with writing(path, self._elsewhere):
@@ -218,19 +225,23 @@ class StoredImage:
     def commit(self) -> None:
         """Make visible what was staged; `tidy` removes what it replaced."""
         with self._lock:
-            for position, tile in self._staged.items():
-                before = self._tiles.get(position)
-                self._tiles[position] = tile
-                if isinstance(before, int):
-                    self._replaced.append(self._path(position, before))
-            self._staged = {}
+            self._held.update(self._held_staged)
+            self._held_staged = {}
+            versions, staged = self._versions.array, self._staged.array
+            numbers = np.flatnonzero((staged > 0) & (versions > 0))
+            if len(numbers):
+                self._replaced.append((numbers, versions.flat[numbers] - 1))
+            self._versions.update(staged)
+            self._staged.clear()
 
     def tidy(self) -> None:
         """Remove the versions that were replaced."""
         with self._lock:
             replaced, self._replaced = self._replaced, []
-        for path in replaced:
-            path.unlink(missing_ok=True)
+        for numbers, versions in replaced:
+            for number, version in zip(numbers, versions, strict=True):
+                path = self._path(self._grid.position(int(number)), int(version))
+                path.unlink(missing_ok=True)
 
     def read(self, region: Region) -> np.ndarray:
         """Return the pixels of a box; the array may be one of the tiles, not to be written to."""
@@ -245,11 +256,12 @@ class StoredImage:
 
     def _box(self, position: Position, region: Region) -> np.ndarray:
         """Return a box of one tile; from disk, only the pages that hold it are read."""
-        tile = self._tiles[position]
+        tile = self._held.get(position)
         box = within(region, self._grid.region(position))
-        if isinstance(tile, int):
+        if tile is None:
             # Not an .npy file: its header is parsed by `ast`, which threads crash in Python 3.11.
-            path, shape = self._path(position, tile), extent(self._grid.region(position))
+            path = self._path(position, self._versions[position])
+            shape = extent(self._grid.region(position))
             try:
                 return np.array(np.memmap(path, self.dtype, "r", shape=shape)[box])
             except OSError as error:
@@ -268,3 +280,10 @@ class StoredImage:
 
     def prepare(self, region: Region | None = None) -> None:
         """Nothing to do."""
+
+
+def _unshared(pixels: np.ndarray) -> np.ndarray:
+    """Return pixels that keep nothing else alive: a crop would keep its whole region."""
+    base = pixels.base
+    is_whole = isinstance(base, np.ndarray) and base.nbytes == pixels.nbytes
+    return pixels if base is None or is_whole else pixels.copy()

@@ -7,17 +7,21 @@ run to resume.
 
 from __future__ import annotations
 
+import threading
 import time
+from array import array
+from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tilewise.engine.many_tiles import PositionSet, positions_of
 from napari_tilewise.engine.stored_image import IN_MEMORY, StoredImage
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.tile_tasks import SweepTask
 from napari_tilewise.errors import OperationFailed
-from napari_tilewise.grid import Halo, Position, Region, clip, grow
+from napari_tilewise.grid import Halo, LazySequence, Position, Region, clip, grow
 from napari_tilewise.operations.spec.operation import normal_halo
 
 if TYPE_CHECKING:
@@ -68,13 +72,13 @@ class SweepRunner:
             return int(count)
         count, todo, stored = self._begin()
         most = self.sweep.most
-        while todo and (most is None or count < most):
+        while len(todo) and (most is None or count < most):
             changed = self._sweep_once(stored, todo, starts=False)
             count += bool(changed)
             todo = self._affected(changed)
             self._save_state(count, todo, stored)
-        if checkpoint is not None and stored.versions:
-            checkpoint.save(f"{self._name}-end", (count, stored.versions))
+        if checkpoint is not None and (versions := stored.versions) is not None:
+            checkpoint.save(f"{self._name}-end", (count, versions))
         stored.tidy()
         return count
 
@@ -82,14 +86,14 @@ class SweepRunner:
     def _checkpoint(self) -> PassResults | None:
         return None if self._name is None else self.plane.session.checkpoint
 
-    def _begin(self) -> tuple[int, list[Position], StoredImage]:
+    def _begin(self) -> tuple[int, Sequence[Position], StoredImage]:
         """Return how many sweeps had changes, the tiles of the next one, and the image."""
         checkpoint = self._checkpoint
         state = None if checkpoint is None else checkpoint.load(f"{self._name}-state")
         if state is not None:
             count, todo, versions = state[0]
-            return count, todo, self._view(versions)
-        tiles = list(self.plane.ordered())
+            return count, positions_of(todo), self._view(versions)
+        tiles = self.plane.ordered()
         if self.sweep.start is None:
             image = self.plane.stored(self.sweep.name)
             if image is None:
@@ -107,11 +111,12 @@ class SweepRunner:
 
     def _sweep_once(
         self, stored: StoredImage, todo: Sequence[Position], *, starts: bool
-    ) -> list[Position]:
+    ) -> Sequence[Position]:
         """Do one sweep over some tiles; return those that changed."""
         session, address = self.plane.session, self.plane.address
         pool = None if address is None else session.worker_pool
-        changed: list[Position] = []
+        changed = array("i")  # their numbers along each axis
+        lock = threading.Lock()
 
         def work(positions: Sequence[Position]) -> None:
             if pool is not None and address is not None:
@@ -123,13 +128,14 @@ class SweepRunner:
                 if self.plane.blocks.waits:
                     ahead.beyond(positions[0])
                 new = self._stage(stored, positions, starts=starts)
-            changed.extend(new)
+            with lock:
+                changed.extend(chain.from_iterable(new))
 
         groups = session.groups(todo, remote=pool is not None)
         with LookAhead(todo, self._begin_reading) as ahead:
             session.sweep(self.title, work, groups, size=len)
         stored.commit()
-        return changed
+        return positions_of(np.asarray(changed, np.int32).reshape(-1, self.plane.call.ndim))
 
     def _begin_reading(self, position: Position) -> bool:
         blocks = self.plane.blocks
@@ -152,27 +158,34 @@ class SweepRunner:
             versions |= stored.versions_of(plane.blocks.whole_channels(region))
         return versions
 
-    def _save_state(self, count: int, todo: list[Position], stored: StoredImage) -> None:
+    def _save_state(self, count: int, todo: Sequence[Position], stored: StoredImage) -> None:
         """Save the state where it is time; replaced versions of tiles are removed only then."""
         checkpoint = self._checkpoint
-        if checkpoint is None or not stored.versions:
+        if checkpoint is None or not stored.is_on_disk:
             stored.tidy()
         elif time.monotonic() - self._saved >= INTERVAL:
-            checkpoint.save(f"{self._name}-state", (count, todo, stored.versions))
+            rows = np.fromiter(chain.from_iterable(todo), np.int32)
+            rows = rows.reshape(-1, self.plane.call.ndim)
+            checkpoint.save(f"{self._name}-state", (count, rows, stored.versions))
             stored.tidy()
             self._saved = time.monotonic()
 
-    def _affected(self, changed: Sequence[Position]) -> list[Position]:
+    def _affected(self, changed: Sequence[Position]) -> Sequence[Position]:
         """Return the tiles that see any of the changed ones, in the order of passes."""
         plane = self.plane
         if plane.call.wraps:
-            return list(plane.ordered()) if changed else []
+            return plane.ordered() if len(changed) else ()
         back = tuple((hi, lo) for lo, hi in self.halo)
-        affected: set[Position] = set()
+        affected = PositionSet()
         for position in changed:
             region = clip(grow(plane.grid.region(position), back), plane.grid.shape)
-            affected.update(plane.grid.covering(region))
-        return [tile for tile in plane.ordered() if tile in affected] if affected else []
+            for tile in plane.grid.covering(region):
+                affected.add(tile)
+        if not affected:
+            return ()
+        tiles = plane.ordered()
+        numbers = array("q", (n for n, tile in enumerate(tiles) if tile in affected))
+        return LazySequence(len(numbers), lambda n: tiles[numbers[n]])
 
     # -- the stored image ------------------------------------------------------------------------
 
@@ -195,7 +208,7 @@ class SweepRunner:
             return None
         return checkpoint.subfolder(name)
 
-    def _view(self, versions: Mapping[Position, int]) -> StoredImage:
+    def _view(self, versions: Mapping[Position, int] | np.ndarray) -> StoredImage:
         """Return the image with these versions of its tiles, as blocks of later passes have it."""
         stored = self.plane.stored(self.sweep.name) or self._new()
         stored.see(versions)
