@@ -130,6 +130,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
         "projections",
         "arithmetic",
         "resampling",
+        "sampled_coordinates",
     ),
 }
 """The libraries' modules, and in each the modules here that declare its operations, in order."""

@@ -351,4 +351,5 @@ INDEX = {
     "ndimage.zoom": "ndimage.resampling",
     "ndimage.affine_transform": "ndimage.resampling",
     "ndimage.rotate": "ndimage.resampling",
+    "ndimage.map_coordinates": "ndimage.sampled_coordinates",
 }

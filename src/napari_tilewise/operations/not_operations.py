@@ -120,7 +120,6 @@ _GROUPS: Iterable[Iterable[tuple[str, str]]] = (
         "ndimage", "distance_transform_bf", "slow by design; distance_transform_edt gives the same"
     ),
     _all("ndimage", "spline_filter spline_filter1d", _RECURSION),
-    _all("ndimage", "map_coordinates", "takes any coordinates; transform.warp is tiled"),
 )
 
 NOT_OPERATIONS: Mapping[str, str] = MappingProxyType(

@@ -351,4 +351,5 @@ SUMMARIES = {
     "ndimage.zoom": "geometry identical 0.0 image False",
     "ndimage.affine_transform": "geometry identical 0.0 image False",
     "ndimage.rotate": "geometry identical 0.0 image False",
+    "ndimage.map_coordinates": "geometry identical 0.0 values False",
 }

@@ -126,13 +126,14 @@ class Affine:
         return np.asarray(self.matrix @ points + self.offset[:, None])
 
 
-def _is_local(call: Call) -> bool:
+def is_local(call: Call) -> bool:
+    """Return whether an interpolated pixel follows from the nearest ones, at any border."""
     return call["order"] <= 1 and call["mode"] in ("constant", "nearest")
 
 
 def _resampled(map_of: Callable[[Call], Lines | Affine | None]) -> Callable[[Call], Plan]:
     def plan(call: Call) -> Plan:
-        mapped = map_of(call) if _is_local(call) else None
+        mapped = map_of(call) if is_local(call) else None
         if mapped is None:
             result = yield gather_whole(call, lambda block: call.function(block.data))
             return handed_out(call, result)
@@ -352,7 +353,7 @@ def _operation(
         cost=Cost(
             memory=8.0,
             largest_region=lambda call: (
-                0 if _is_local(call) and map_of(call) is not None else prod(call.shape)
+                0 if is_local(call) and map_of(call) is not None else prod(call.shape)
             ),
         ),
         **groups,
