@@ -34,13 +34,67 @@ SIZE = (1400, 860)
 WIDTH = 900
 """Pixels of the animation's width."""
 CHAIN = (
-    ("top hat", {"footprint": {"shape": "square", "width": 71}}),
-    ("blur", {"sigma": 2}),
-    ("otsu", {}),
-    ("connected components", {}),
-    ("analyze particles", {"properties": ("label", "area", "eccentricity", "solidity")}),
+    ("top hat", {"footprint": {"shape": "square", "width": 71}},
+     "The uneven light is gone. The result is a new layer, with the pixel size of its source."),
+    ("blur", {"sigma": 2},
+     "With *Continue from the result*, each operation starts from the last result."),
+    ("otsu", {}, "A threshold gives a mask, as a labels layer."),
+    ("connected components", {},
+     "Every coin has a number, the same as without tiles."),
+    ("analyze particles", {"properties": ("label", "area", "eccentricity", "solidity")},
+     "The Measurements panel opens with a row for each object. The table belongs to the labels "
+     "layer: no second layer appears."),
+)  # fmt: skip
+"""What a user types into the search box, the parameters, and what there is to see."""
+REGION = np.array([[30, 40], [30, 110], [100, 110], [100, 40]])
+"""A rectangle over some coins, in micrometres."""
+INTRODUCTION = (
+    "# A walk through the window",
+    "",
+    "One session in napari, from opening an image to the measurements of an object.",
+    "`make screenshots` repeats it in a real window, takes these pictures and writes this page.",
+    "",
+    "The table says how long each step takes until its result is painted, and how long plain",
+    "napari takes for the same change of the view. The window is drawn by software on a machine",
+    "that other work shares, so compare the two columns rather than the numbers.",
+    "",
+    "| step | ms | plain napari, ms |",
+    "|---|---|---|",
 )
-"""What a user types into the search box, and the parameters."""
+TRIED = (
+    "## What was tried by hand, and changed because of it",
+    "",
+    "| tried | what happened | now |",
+    "|---|---|---|",
+)
+MENDED = (
+    ("Open a panel right after napari has started",
+     "The window stood still for seconds while a thousand modules were imported",
+     "The dock opens at once, and the modules are imported in a thread"),
+    ("Make four results in a row, and look for one in the list",
+     "“Coins - Gaussian - Threshold Otsu - Label” was cut off in the middle",
+     "“Coins - Label”; the tooltip lists the steps with their parameters"),
+    ("Look for a filter in **Layers > Filter**",
+     "Seventeen lines of this plugin, each ending in “(tilewise)”, hid those of others",
+     "One line in each menu, with the families below it. napari itself adds the plugin's name to "
+     "each command"),
+    ("Threshold only the part of an image that matters",
+     "The image had to be cropped first, by numbers",
+     "Draw a rectangle and choose it as region"),
+    ("Move through a lazy result again and again",
+     "Every view was computed anew",
+     "**Compute** turns it into pixels: in memory, or in an OME-Zarr whose plan is shown before"),
+    ("Resume an interrupted run in the Runs panel",
+     "The row lost its selection, and all buttons went grey",
+     "The row stays selected"),
+    ("Run on a layer of napari-ome-zarr, close napari, come back",
+     "The run was “not resumable”: only its own process had the image",
+     "The run reads the file behind the layer, and any process resumes it"),
+    ("End a script while a run goes on",
+     "The process aborted (exit code 134)",
+     "Exit code 0, and a run that can be resumed"),
+)  # fmt: skip
+"""What was tried, what happened, and what happens now."""
 
 
 @dataclass
@@ -52,6 +106,8 @@ class Step:
     plain: float | None
     """What plain napari takes for the same change of the view; None if it has no such step."""
     picture: str
+    text: str
+    """What there is to see, in a sentence or two."""
 
 
 @dataclass
@@ -67,6 +123,7 @@ class Walk:
         self,
         title: str,
         action: Callable[[], object],
+        text: str,
         *,
         until: Callable[[], bool] = lambda: True,
         plain: float | None = None,
@@ -79,6 +136,8 @@ class Walk:
             What the user does.
         action
             Does it.
+        text
+            What there is to see.
         until
             Whether its result is there.
         plain
@@ -90,7 +149,7 @@ class Walk:
         name = f"{len(self.steps) + 1:02d}.webp"
         Image.fromarray(picture[..., :3]).save(self.directory / name, quality=80, method=6)
         self.frames.append(picture[..., :3])
-        self.steps.append(Step(title, taken, plain, name))
+        self.steps.append(Step(title, taken, plain, name, text))
         beside = "" if plain is None else f"; plain napari: {plain:.0f} ms"
         print(f"{name} {title}: {taken:.0f} ms{beside}")
 
@@ -188,30 +247,56 @@ def huge(walk: Walk, plain: dict[str, float]) -> None:
     """Open the huge sample, and look at it."""
     viewer = walk.viewer
     walk.step(
-        "File > Open Sample: a lazy plane of 131072 x 131072",
+        "Open a huge image",
         lambda: viewer.open_sample("napari-tilewise", "huge_plane"),
+        "**File > Open Sample > napari-tilewise** has a lazy plane of 131072 x 131072 pixels. "
+        "Nothing of it is in memory but what is in view.",
         plain=plain["open"],
     )
+    docks_before = set(viewer.window.dock_widgets)
     walk.step(
-        "Plugins > napari-tilewise > Operations, for the first time",
-        lambda: docks.open_panel(viewer, PanelTitle.OPERATIONS),
+        "Open the Operations panel, for the first time",
+        lambda: viewer.window.add_plugin_dock_widget("napari-tilewise", "Operations"),
+        "**Plugins > napari-tilewise > Operations**. The dock opens at once and says that the "
+        "panel is loading; the window can be used meanwhile.",
     )
-    walk.step("Zoom in", lambda: look_at(viewer, (16384, 16384), 4), plain=plain["zoom"])
+    (title,) = set(viewer.window.dock_widgets) - docks_before
+    dock = viewer.window.dock_widgets[title]
+    ready: list[object] = []
+    walk.step(
+        "The panel has loaded",
+        lambda: dock.when_ready(ready.append),
+        "Its modules were imported in a thread. A second panel takes a fraction of the time.",
+        until=lambda: bool(ready),
+    )
+    walk.step(
+        "Zoom in",
+        lambda: look_at(viewer, (16384, 16384), 4),
+        "As in plain napari: the panel costs nothing while nothing is applied.",
+        plain=plain["zoom"],
+    )
     panel = docks.open_panel(viewer, PanelTitle.OPERATIONS)
     search(panel, "blur")
     shown = panel.preview.shown
     walk.step(
-        "Type “blur”, Enter, tick Preview: the part in view, exact",
+        "Search for “blur”, and tick Preview",
         lambda: panel.preview.bar.on.setChecked(True),
+        "The search knows the names of Fiji's menus; Enter chooses the first match, Gaussian. The "
+        "part in view is computed exactly, whatever the size of the image.",
         until=lambda: shown.layer is not None,
     )
     before = float(np.asarray(shown.layer.data).std())
     walk.step(
         "Set sigma to 8",
         lambda: panel.form.set_values({"sigma": 8}),
+        "The preview follows the slider.",
         until=lambda: float(np.asarray(shown.layer.data).std()) != before,
     )
-    walk.step("Tick Split: before and after", lambda: panel.preview.bar.splits.setChecked(True))
+    walk.step(
+        "Tick Split",
+        lambda: panel.preview.bar.splits.setChecked(True),
+        "Before on the left of the line, after on the right.",
+    )
     panel.preview.bar.splits.setChecked(False)
     panel.preview.bar.on.setChecked(False)
 
@@ -224,24 +309,56 @@ def measure(walk: Walk, plain: dict[str, float]) -> None:
     image = viewer.add_image(photograph(), name="coins", scale=(0.5, 0.5), units=("um", "um"))
     viewer.reset_view()
     panel.continues.setChecked(True)
-    for words, params in CHAIN:
+    for words, params, text in CHAIN:
         search(panel, words)
         panel.form.set_values(params)
         walk.step(
-            f"Type “{words}”, Enter, Apply: {panel.operation.title}",
+            f"Search for “{words}”: {panel.operation.title}",
             panel.apply.click,
+            text,
             until=lambda: not panel.runner.is_running,
         )
     for layer in viewer.layers[1:-1]:
         layer.visible = False
     image.visible = True
     view = open_measurements(viewer).objects
-    walk.step("Colour the objects by area", lambda: view.colour.setCurrentText("area (µm²)"))
-    walk.step("Plot area against solidity", lambda: view.up.setCurrentText("solidity"))
-    walk.step("Drag over the large ones", lambda: view.plot.brushed.emit((450, 900), (0, 2)))
+    walk.step(
+        "Colour the objects by their area",
+        lambda: view.colour.setCurrentText("area (µm²)"),
+        "The legend is below the table. Lengths and areas are in the layer's units.",
+    )
+    walk.step(
+        "Plot area against solidity",
+        lambda: view.up.setCurrentText("solidity"),
+        "Each point is an object, in its colour.",
+    )
+    walk.step(
+        "Drag over the large ones",
+        lambda: view.plot.brushed.emit((450, 900), (0, 2)),
+        "The objects are chosen in the plot, in the table and in the image alike.",
+    )
     view.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
-    walk.step("Click a row: the view goes to the object", lambda: view.table.selectRow(6),
-              plain=plain["move"])  # fmt: skip
+    walk.step(
+        "Click a row",
+        lambda: view.table.selectRow(6),
+        "The view goes to the object. A click on an object in the image finds its row.",
+        plain=plain["move"],
+    )
+    panel = docks.open_panel(viewer, PanelTitle.OPERATIONS)
+    viewer.layers.selection.active = image
+    region = viewer.add_shapes([REGION], shape_type="rectangle", name="region", opacity=0.3,
+                               units=("um", "um"))  # fmt: skip
+    viewer.layers.selection.active = image
+    viewer.reset_view()
+    search(panel, "otsu")
+    panel.target.region_box.value = region
+    walk.step(
+        "Draw a rectangle, choose it as region, and apply",
+        panel.apply.click,
+        "The image is cropped to the rectangle first, so the threshold is that of its pixels. The "
+        "result lies where its pixels are, and its recipe begins with the crop.",
+        until=lambda: not panel.runner.is_running,
+    )
 
 
 def search(panel: object, words: str) -> None:
@@ -253,26 +370,18 @@ def search(panel: object, words: str) -> None:
 
 def write_page(steps: list[Step]) -> None:
     """Write the page that shows the way."""
-    lines = [
-        "# A walk through the window",
-        "",
-        "`python docs/screenshot_walk.py` (part of `make screenshots`) walks through a real",
-        "window, takes these pictures and writes this page. Each time is that until the canvas is",
-        "painted, software rendering and the reading of its pixels included, beside plain napari's",
-        "for the same change of the view. Other work may have shared the machine.",
-        "",
-        "| step | ms | plain napari, ms |",
-        "|---|---|---|",
-    ]
-    lines += [
+    rows = [
         f"| {step.title} | {step.milliseconds:.0f} | "
         f"{'' if step.plain is None else f'{step.plain:.0f}'} |"
         for step in steps
     ]
+    sections = []
     for number, step in enumerate(steps, start=1):
         picture = f"![{step.title}](images/walk/{step.picture})"
-        lines += ["", f"## {number}. {step.title}", "", picture]
-    (HERE / "walk.md").write_text("\n".join([*lines, ""]), encoding="utf-8")
+        sections += [f"## {number}. {step.title}", "", step.text, "", picture, ""]
+    mended = [f"| {tried} | {found} | {now} |" for tried, found, now in MENDED]
+    page = [*INTRODUCTION, *rows, "", *sections, *TRIED, *mended, ""]
+    (HERE / "walk.md").write_text("\n".join(page), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ def test_a_dock_stands_for_its_panel(make_napari_viewer_proxy):
     assert isinstance(contents.panel, OperationsPanel)
     assert contents.panel.operation.name == "filters.median"
     assert contents.panel.isVisibleTo(contents)
+    assert contents.layout().count() == 1  # napari adds no stretch beside it
 
 
 def test_a_command_chooses_its_operation_when_the_panel_has_arrived(

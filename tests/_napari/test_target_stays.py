@@ -73,7 +73,9 @@ def test_the_user_can_go_on_from_the_result(viewer, source, panel, wait):
         panel.run()
         wait()
     assert panel.target.layer is viewer.layers[-1]
-    assert viewer.layers[-1].name == "noise - Gaussian - Sobel"
+    assert viewer.layers[-1].name == "noise - Sobel"
+    tooltip = viewer.layers[-1].get_source_str()  # what napari's list of layers shows
+    assert tooltip.splitlines()[-3:] == ["Made from 'noise':", "1. Gaussian", "2. Sobel"]
 
 
 def test_a_layer_that_the_user_opens_is_chosen(viewer, source, panel):

@@ -42,7 +42,9 @@ def layer(job: Job, outcome: JobOutcome) -> Layer | None:
         One of its outcomes.
     """
     number = "" if outcome.number is None else f" {outcome.number + 1}"
-    common: LayerArguments = {"name": f"{job.source.name} - {job.operation.title}{number}"}
+    # The first image and the last step: the recipe, in the layer's tooltip, says the others.
+    name = f"{job.record.source.name} - {job.operation.title}{number}"
+    common: LayerArguments = {"name": name}
     result = _layer_of(job, outcome, common)
     if result is not None and job.record.is_storable:
         layer_record.write(result, record(job, outcome))

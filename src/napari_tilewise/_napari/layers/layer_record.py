@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 import zarr
 
+from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.panel_titles import PLUGIN
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.io.readers.zarr_arrays import array_location
@@ -230,7 +232,18 @@ def write(layer: Layer, record: Record) -> None:
         The recipe and its images.
     """
     _put(layer, {**_without_record(_metadata(layer)), **record.to_dict()})
+    layer.get_source_str = partial(_tooltip, ref(layer), record)
     watch(layer)
+
+
+def _tooltip(of: ref[Layer], record: Record) -> str:
+    """Return the tooltip of a layer in napari's list: the steps that made it, after napari's."""
+    layer, recipe = of(), record.recipe
+    own = "" if layer is None else type(layer).get_source_str(layer)
+    lines = [own, f"Made from {record.source.name!r}:"]
+    for number, step in enumerate((recipe.steps[i] for i in recipe.running), start=1):
+        lines.append(f"{number}. {wording.title(step.op)} {wording.values(step)}".rstrip())
+    return "\n".join(lines)
 
 
 def store_value(layer: Layer, name: str, number: int, value: Value) -> None:

@@ -17,6 +17,19 @@ if TYPE_CHECKING:
 
 LONGEST = 20
 """More entries than this are split into several submenus."""
+PARENT = "scikit-image, tile by tile"
+"""The label of our one line in each menu of napari's; all families are below it."""
+
+
+def parent(menu: str) -> str:
+    """Return the id of our submenu of one of napari's menus.
+
+    Parameters
+    ----------
+    menu
+        Such as ``"filter"``.
+    """
+    return f"{PLUGIN}/{menu}"
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,7 @@ class Submenu:
 
     id: str
     menu: str
+    """The menu of napari's below which it is, such as ``"filter"``."""
     label: str
     operations: tuple[Operation, ...]
 
@@ -51,11 +65,11 @@ def submenus(operations: Iterable[Operation]) -> Iterator[Submenu]:
         parts = _split(members)
         for number, part in enumerate(parts):
             many = len(parts) > 1
-            span = f", {part[0].title} to {part[-1].title}" if many else ""
+            span = f", {part[0].title[0]} to {part[-1].title[0]}" if many else ""
             yield Submenu(
                 id=f"{base}_{number}" if many else base,
-                menu=f"napari/layers/{menu}",
-                label=f"{title}{span} (tilewise)",
+                menu=menu,
+                label=f"{title}{span}",
                 operations=tuple(part),
             )
 

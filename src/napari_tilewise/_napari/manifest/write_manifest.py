@@ -54,8 +54,11 @@ def manifest(operations: Iterable[Operation]) -> dict[str, Any]:
     operations = tuple(operations)
     submenus = tuple(menus.submenus(operations))
     entries: dict[str, list[dict[str, str]]] = {}
+    parents = list(dict.fromkeys(menu.menu for menu in submenus))
+    for name in parents:
+        entries[f"napari/layers/{name}"] = [{"submenu": menus.parent(name)}]
     for menu in submenus:
-        entries.setdefault(menu.menu, []).append({"submenu": menu.id})
+        entries.setdefault(menus.parent(menu.menu), []).append({"submenu": menu.id})
     entries.setdefault(COMPUTE_MENU, []).append({"command": COMPUTE["id"]})
     for menu in submenus:
         entries[menu.id] = [{"command": command_id(op.name)} for op in menu.operations]
@@ -74,7 +77,10 @@ def manifest(operations: Iterable[Operation]) -> dict[str, Any]:
             "widgets": [
                 {"command": panel["id"], "display_name": panel["title"]} for panel in PANELS
             ],
-            "submenus": [{"id": menu.id, "label": menu.label} for menu in submenus],
+            "submenus": [
+                *({"id": menus.parent(name), "label": menus.PARENT} for name in parents),
+                *({"id": menu.id, "label": menu.label} for menu in submenus),
+            ],
             "menus": entries,
             "configurations": settings.CONFIGURATIONS,
         },

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QSize, Qt, QTimer
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,7 +99,7 @@ class PanelDock(QWidget):
         self._label = QLabel("Loading ...")
         self._label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._label.setWordWrap(True)
-        self._layout = QVBoxLayout(self)
+        self._layout = QGridLayout(self)  # napari adds a stretch to a box
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.addWidget(self._label)
         self._import = _imports.get(self.source) or _imports.setdefault(
