@@ -166,6 +166,6 @@ OPERATIONS = (
         plan_of=clahe_plan,
         adapter=Adapter(kernels=(LOOK_UP,)),
         limits=Limits(finite=True),
-        cost=Cost(memory=20.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=20.0, at_once=AtOnce(function=2**14)),
     ),
 )

@@ -205,6 +205,6 @@ OPERATIONS = (
         plan_of=_plan,
         adapter=Adapter(kernels=(SMOOTHING, THINNING, DERIVATIVE, LABELLING)),
         limits=Limits(ndim=(2, 2), check=_check),
-        cost=Cost(memory=10.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=10.0, at_once=AtOnce(function=2**14)),
     ),
 )
