@@ -304,7 +304,9 @@ def leave(source, path):
         tw.run("filters.gaussian", source, path, progress=listen, cancel=cancel, workers=1)
 
 
-def test_a_left_run_is_listed_gone_on_with_and_opened(viewer, panel, source, tmp_path, qtbot):
+def test_a_left_run_is_listed_gone_on_with_and_opened(
+    viewer, panel, source, tmp_path, qtbot, notes
+):
     path = tmp_path / "left.ome.zarr"
     leave(source, path)
     panel.look()
@@ -324,7 +326,9 @@ def test_a_left_run_is_listed_gone_on_with_and_opened(viewer, panel, source, tmp
     qtbot.waitUntil(lambda: row.run.state is Status.DONE, timeout=8_000)
     panel.refresh()
     assert [row.run for row in panel.selected] == [row.run]
-    panel.open.click()
+    ((text, show),) = notes[-1].actions
+    assert (notes[-1].message, text) == ("filters.gaussian into left.ome.zarr: finished.", "Show")
+    show(None)
     qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=8_000)
     assert isinstance(viewer.layers[0], Image)
     assert viewer.layers[0].name == "left"

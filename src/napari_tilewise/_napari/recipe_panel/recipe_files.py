@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from napari_tilewise._napari.jobs.plan_dialog import PlanDialog
 from napari_tilewise._napari.layers import snapshot
 from napari_tilewise._napari.recipe_panel.stored_run import StoredRun
+from napari_tilewise._napari.widgets.notify import notify
 from napari_tilewise._napari.widgets.wording import RECIPE_FILES
 from napari_tilewise.errors import DestinationUnwritable, InvalidRecipe, TilewiseError
 from napari_tilewise.operations.spec.operation import Output
@@ -268,6 +269,8 @@ class RecipeFiles(QWidget):
         self._stored = (run, outcomes) if outcomes else None
         self.open.setEnabled(bool(outcomes))
         self.said.emit(f"Written to {run.path}.")
+        if outcomes:
+            notify(f"{run}: finished.", "Show", self.open_result)
 
     def open_result(self) -> None:
         """Add the written results as layers, one for each."""

@@ -24,6 +24,7 @@ from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise._napari.runs_panel.run_queue import ResumedRun, RunQueue
 from napari_tilewise._napari.runs_panel.run_rows import RunRow, rows
 from napari_tilewise._napari.runs_panel.run_table import RunTableModel, view_of
+from napari_tilewise._napari.widgets.notify import notify
 from napari_tilewise._napari.widgets.panel_base import Panel
 from napari_tilewise.batches import Item, unfinished
 from napari_tilewise.batches.discover import stem_of
@@ -32,6 +33,7 @@ from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from napari_tilewise._napari.jobs.session_runs import SessionRun
     from napari_tilewise.batches.unfinished import UnfinishedRun
@@ -60,6 +62,8 @@ class RunsPanel(Panel):
         self._scan: Future[list[UnfinishedRun]] | None = None
         self.destroyed.connect(partial(self._thread.shutdown, wait=False))
         self._ended = 0
+        self._resumed: list[SessionRun] = []
+        """Those that this panel resumed, and that have not ended."""
         self.queue = RunQueue(self)
         self.opener = Runner(self)
         self.opener.finished.connect(self._opened)
@@ -142,8 +146,17 @@ class RunsPanel(Panel):
         if ended != self._ended:  # the unfinished runs on disk changed too
             self._ended = ended
             self.look()
+            self._announce()
         self.table.show_rows(rows(runs, self._unfinished))
         self._enable()
+
+    def _announce(self) -> None:
+        """Say which resumed runs are complete, with a button that opens the output."""
+        for run in [run for run in self._resumed if run.state.is_over]:
+            self._resumed.remove(run)
+            if run.state is Status.DONE and run.output is not None:
+                show = partial(self._open, run.output, is_batch=run.unit == "items")
+                notify(f"{run.title} into {run.output.name}: finished.", "Show", show)
 
     def _take_scan(self) -> None:
         if self._scan is None or not self._scan.done():
@@ -203,6 +216,7 @@ class RunsPanel(Panel):
                 work = ResumedRun(row.unfinished)
             if work is not None:
                 resumed.append(self.queue.start(work))
+        self._resumed += resumed
         self.refresh()
         self._select(resumed)
 
@@ -238,8 +252,11 @@ class RunsPanel(Panel):
         row = next((row for row in self.selected if row.can_open), None)
         if row is None or row.output is None or self.opener.is_running:
             return
-        path = row.output
-        is_batch = row.unit == "items"
+        self._open(row.output, is_batch=row.unit == "items")
+
+    def _open(self, path: Path, *, is_batch: bool) -> None:
+        if self.opener.is_running:
+            return
         if is_batch or path.name.lower().endswith(VALUES):
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
             return
