@@ -66,7 +66,8 @@ def run_tiles(case: Case, count: int, folder: Path, *, are_planes: bool) -> Call
     chunks = (*[1] * (len(shape) - 2), LENGTH, LENGTH)
     source = folder / "in.zarr"
     zarr.create_array(source, shape=shape, chunks=chunks, dtype="uint8")
-    small = zarr.create_array(zarr.storage.MemoryStore(), shape=chunks, dtype="uint8")
+    small = folder / "small.zarr"
+    zarr.create_array(small, shape=chunks, dtype="uint8")
     options: dict[str, Any] = {"axes": "tyx"[-len(shape) :], "spatial": "yx"}
     options |= {"workers": 2, "pyramid": False, "memory": "4 GiB"}
     options |= {"executor": case.executor}

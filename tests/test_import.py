@@ -59,7 +59,9 @@ def test_a_run_in_threads_needs_no_pool_of_processes_nor_graphs(tmp_path):
         "import napari_tilewise as tw; "
         f"tw.run('filters.gaussian', {str(tmp_path / 'a.npy')!r}, {str(tmp_path / 'b.npy')!r})"
     )
-    assert not modules_after(code) & {"joblib", "cloudpickle", "dask", "distributed", "pandas"}
+    modules = modules_after(code)
+    assert not modules & {"joblib", "cloudpickle", "dask", "distributed", "pandas"}
+    assert not modules & {"tifffile", "imagecodecs"}
 
 
 def test_a_run_needs_no_window():

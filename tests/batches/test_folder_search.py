@@ -12,7 +12,7 @@ from napari_tilewise.batches.batch_events import BatchStarted
 from napari_tilewise.batches.folder_search import fixed_folder
 from napari_tilewise.cli import main
 from napari_tilewise.errors import SourceNotFound, SourceUnreadable
-from napari_tilewise.io.readers import hdf5, microscopes, npy, open_image, pictures, tiff
+from napari_tilewise.io.readers import hdf5, microscopes, npy, open_image, pictures, tiff_header
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links, pipes and names of POSIX")
 
@@ -96,7 +96,7 @@ def test_what_is_left_out_is_one_line_with_the_count(folder, capsys):
 
 def test_a_folder_takes_what_the_readers_read(folder):
     names = {
-        *tiff.SUFFIXES,
+        *tiff_header.SUFFIXES,
         *hdf5.SUFFIXES,
         *npy.SUFFIXES,
         *pictures.SUFFIXES,

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from napari_tilewise.io.readers import pictures, tiff
+from napari_tilewise.io.readers import pictures, tiff_header
 from napari_tilewise.io.readers.zarr_arrays import is_zarr, open_node, own_metadata
 from napari_tilewise.io.writers import values
 
@@ -33,7 +33,9 @@ def read_record(path: Path) -> Metadata | None:
         return own_metadata(open_node(str(path))) if is_zarr(path) else None
     with path.open("rb") as file:
         start = file.read(4)
-    if start in tiff.MAGIC:
+    if start in tiff_header.MAGIC:
+        from napari_tilewise.io.readers import tiff
+
         return tiff.read_tiff_record(path)
     text = pictures.read_text(path)
     if text is None:

@@ -16,7 +16,6 @@ from napari_tilewise.operations.spec.notebook import html_table
 from napari_tilewise.recipe import data as _data
 from napari_tilewise.recipe import edit, file
 from napari_tilewise.recipe.graph import StepGraph
-from napari_tilewise.recipe.script import write_script
 from napari_tilewise.recipe.step import AnyStep, Step
 
 if TYPE_CHECKING:
@@ -197,6 +196,8 @@ class Recipe(StepGraph):
         InvalidAxes
             If `axes` or `spatial` do not match the recipe.
         """
+        from napari_tilewise.recipe.script import write_script  # most recipes become no script
+
         return write_script.write(
             self, source, destination, plain=scikit_image_only, spatial=spatial, axes=axes
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_tilewise.io.readers import hdf5, microscopes, tiff
+from napari_tilewise.io.readers import hdf5, microscopes, tiff_header
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,9 @@ def contents_of(path: Path) -> FileContents:
         start = file.read(_MAGIC)
     if path.suffix.lower() in microscopes.PLUGINS:
         return FileContents(_numbered(microscopes.series_with_bioio(path)))
-    if start[:4] in tiff.MAGIC:
+    if start[:4] in tiff_header.MAGIC:
+        from napari_tilewise.io.readers import tiff
+
         entries, names = tiff.contents_of_tiff(path)
         return FileContents(_numbered(entries), names)
     if start.startswith(hdf5.MAGIC):

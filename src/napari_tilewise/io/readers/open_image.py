@@ -18,7 +18,7 @@ from napari_tilewise.errors import (
     option,
 )
 from napari_tilewise.io.image import Image, bare, check_series
-from napari_tilewise.io.readers import hdf5, microscopes, npy, pictures, tiff
+from napari_tilewise.io.readers import hdf5, microscopes, npy, pictures, tiff_header
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from napari_tilewise.io.readers.file_series import is_series, open_series
 from napari_tilewise.io.readers.locations import (
@@ -39,7 +39,7 @@ FORMATS = (
 
 
 SUFFIXES = (
-    ".ome.zarr", ".zarr", *tiff.SUFFIXES, *npy.SUFFIXES, *hdf5.SUFFIXES, *pictures.SUFFIXES,
+    ".ome.zarr", ".zarr", *tiff_header.SUFFIXES, *npy.SUFFIXES, *hdf5.SUFFIXES, *pictures.SUFFIXES,
     *microscopes.PLUGINS,
 )  # fmt: skip
 """Suffixes of all that can be read, longer ones before shorter ones that they end with."""
@@ -196,7 +196,9 @@ def _from_file(parts: Location, name: str, start: bytes, number: int, *, decodes
     # Some of them are HDF5 inside, or a TIFF of an overview whose pixels are in other files.
     if path.suffix.lower() in microscopes.PLUGINS and not inside:
         return microscopes.open_with_bioio(path, name, number)
-    if start[:4] in tiff.MAGIC:
+    if start[:4] in tiff_header.MAGIC:
+        from napari_tilewise.io.readers import tiff
+
         return tiff.open_tiff(path, name, number)
     check_series(number, 1, name)
     if start.startswith(npy.MAGIC):

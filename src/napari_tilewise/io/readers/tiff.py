@@ -55,17 +55,9 @@ if TYPE_CHECKING:
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
     from napari_tilewise.types import Array
 
-MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""The first bytes of a TIFF and of a BigTIFF."""
-
 _SLIDES = ("svs", "ndpi", "scn", "bif", "qpi", "philips", "ventana", "avs", "lsm")
 """Kinds of files whose first series is the image, and others belong to it."""
 _ASSOCIATED = {"label", "label image", "macro", "macro image", "thumbnail", "overview"}
-SUFFIXES = (
-    ".ome.tiff", ".ome.tif", ".ome.btf", ".ome.tf2", ".ome.tf8", ".tiff", ".tif", ".btf", ".tf2",
-    ".tf8", ".lsm", ".stk", ".svs", ".ndpi", ".qptiff", ".scn", ".bif", ".zif",
-)  # fmt: skip
-"""Suffixes of files of this format."""
 _INCH = 2
 _MICROMETRES = {_INCH: 25_400.0, 3: 10_000.0}
 """Length of TIFF's units of resolution: inch and centimetre."""

@@ -1,4 +1,7 @@
-"""The first bytes of a TIFF: whether it is one plain page, told without building its pages."""
+"""The first bytes of a TIFF: whether it is one plain page, told without building its pages.
+
+What only tells files apart is here too: the library that reads a TIFF is imported for one.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""The first bytes of a TIFF and of a BigTIFF."""
+SUFFIXES = (
+    ".ome.tiff", ".ome.tif", ".ome.btf", ".ome.tf2", ".ome.tf8", ".tiff", ".tif", ".btf", ".tf2",
+    ".tf8", ".lsm", ".stk", ".svs", ".ndpi", ".qptiff", ".scn", ".bif", ".zif",
+)  # fmt: skip
+"""Suffixes of files of this format."""
 _DESCRIPTION = 270
 """The tag of a page's description, where OME keeps its metadata."""
 _LONGEST = 2**16

@@ -7,7 +7,6 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tifffile
 
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.metadata.channels import are_samples, to_imagej
@@ -76,6 +75,8 @@ class ImageJWriter(StagedFileWriter):
         axes = "".join(axis for axis in order if axis in self.stored_axes)
         lengths = dict(zip(self.stored_axes, self.levels[0].shape, strict=True))
         shape = tuple(lengths[axis] for axis in axes)
+        import tifffile  # the format is known long before a file of it is written
+
         with tifffile.TiffWriter(path, imagej=True) as tiff:
             tiff.write(
                 shape=shape,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
-import tifffile
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.io.image import KEY
@@ -105,6 +104,8 @@ class OmeTiffWriter(StagedFileWriter):
         )
         color = self._is_color()
         options = self._options(tile, color, None if session is None else session.workers)
+        import tifffile  # the format is known long before a file of it is written
+
         with tifffile.TiffWriter(path, bigtiff=True, ome=True) as tiff:
             for number, level in enumerate(self.levels):
                 tags: MetadataDict = {"subfiletype": 1, "metadata": None}
@@ -132,7 +133,7 @@ class OmeTiffWriter(StagedFileWriter):
             resolution.append(lengths[axis] / finest[axis] / length)
         if not all(_FEWEST <= number < _MOST for number in resolution):
             return {}
-        return {"resolution": tuple(resolution), "resolutionunit": tifffile.RESUNIT.CENTIMETER}
+        return {"resolution": tuple(resolution), "resolutionunit": "CENTIMETER"}
 
     def _is_color(self) -> bool:
         """Return whether channels are stored as the samples of pixels."""
