@@ -67,6 +67,16 @@ def test_the_result_is_never_the_input(calls: list[bool]) -> None:
     assert not np.shares_memory(result, image)
 
 
+def test_memory_is_looked_up_for_much_only(
+    calls: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(at_once, "available_memory", lambda: 2**20)
+    tw.apply("measure.label", LARGE)
+    monkeypatch.setattr(at_once, "LITTLE", 2**20)
+    tw.apply("measure.label", LARGE)
+    assert calls == [available(), False]
+
+
 def test_one_tile_needs_no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object, **__: object) -> None:
         raise AssertionError("a sweep over one tile")

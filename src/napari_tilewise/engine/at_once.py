@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SMALL = 2**16
 """Pixels up to which memory is not looked up, and the function may be scikit-image's own."""
+LITTLE = 2**26
+"""Bytes that are there: looking it up, in several files, takes a millisecond."""
 
 
 def computed_at_once(operation: Operation, image: Array, params: Parameters) -> tuple[Value] | None:
@@ -118,7 +120,7 @@ def _pays(call: Call, pixels: Array, keywords: Parameters) -> bool:
     if not accepts(f"skimage.{operation.name}", pixels, **keywords):
         return False
     memory = pixels.size * 8 * (operation.cost.whole or operation.cost.memory)
-    return pixels.size <= SMALL or memory < available_memory() / 2
+    return pixels.size <= SMALL or memory <= LITTLE or memory < available_memory() / 2
 
 
 def _as_declared(call: Call, image: Array, result: Value) -> tuple[Value] | None:

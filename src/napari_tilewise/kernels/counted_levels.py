@@ -15,7 +15,7 @@ from napari_tilewise.kernels.whole_number_sums import take
 
 _BYTES = (np.dtype("u1"), np.dtype("u2"))
 _MOST_COLOURS = 4
-_PART = 2**20
+_PART = 2**22
 """Pixels that are worth a thread, and a table of counts, of their own."""
 
 
