@@ -165,7 +165,8 @@ def _intersection(call: Call) -> Plan:
         return np.array([np.count_nonzero(a), np.count_nonzero(a & b)])
 
     total, shared = yield Reduce(mask_counts, np.add, description="pixels of the masks")
-    return Value(0 if total == 0 else shared / total)
+    number = type(np.count_nonzero(()))  # Python's own with NumPy 2.0, which decides about ours
+    return Value(0 if total == 0 else number(shared) / number(total))
 
 
 # -- Pearson's coefficient -------------------------------------------------------------------------
