@@ -140,3 +140,10 @@ def test_outputs_amid_their_sources_are_no_items_whatever_came_later(source: Pat
     with pytest.warns(BatchFailed):
         assert tw.batch("util.invert", source, source, backend="serial").failed == 2
     assert [item.input for item in items_of(source)] == [str(source / f"{n}.tif") for n in "ab"]
+
+
+def test_an_unknown_field_of_any_characters_is_named_in_one_sentence(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((4, 4), np.uint8))
+    with pytest.raises(InvalidParameter, match=r"unknown field \{st\\nem\}: expected") as caught:
+        tw.batch("filters.sobel", tmp_path / "a.npy", tmp_path / "out", name="{st\nem}")
+    assert "\n" not in str(caught.value)

@@ -181,6 +181,7 @@ def broken_sources():
         "cut.png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
         "cut.tif": tiff,
         "cut.npy": b"\x93NUMPY\x01\0v\0{'descr'",
+        "torn.npy": b"\x93NUMPY\x01\0\x20\0" + b"{'descr': '<u1', 'shape': (3,".ljust(31) + b"\n",
     }
 
 

@@ -58,7 +58,8 @@ def check_inputs(inputs: Parameters, items: Sequence[Item]) -> None:
         for field in _fields(os.fspath(image)):
             if items and field not in fields:
                 raise InvalidParameter(
-                    f"{option('inputs', {name: image})} has the unknown field {{{field}}}: "
+                    f"{option('inputs', {name: image})} has the unknown field "
+                    f"{{{repr(field)[1:-1]}}}: "
                     f"expected {', '.join(f'{{{key}}}' for key in sorted(fields))}."
                     f"{did_you_mean(field, fields)}"
                 )

@@ -184,10 +184,13 @@ def _filled(template: str, item: Item, recipe: str) -> str:
         for _, field, _, _ in parts:
             if field is not None and field not in values:
                 raise InvalidParameter(
-                    f"{option('name', template)} has the unknown field {{{field}}}: expected "
+                    f"{option('name', template)} has the unknown field "
+                    f"{{{repr(field)[1:-1]}}}: expected "
                     f"{', '.join(f'{{{name}}}' for name in values)}.{did_you_mean(field, values)}"
                 )
         text = template.format(**values)
+    except InvalidParameter:
+        raise
     except (ValueError, IndexError) as error:
         raise InvalidParameter(
             f"{option('name', template)} cannot be filled in ({error}): expected a name such as "

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_tilewise.engine.system.machine import available_memory, processors
 from napari_tilewise.operations.spec.operation import tiled
-from napari_tilewise.operations.spec.parameters import OtherImage
+from napari_tilewise.operations.spec.parameters import Number, OtherImage
 from napari_tilewise.operations.spec.substitution import accepts
 from napari_tilewise.types import native_dtype, with_dtype
 
@@ -115,12 +115,24 @@ def _pays(call: Call, pixels: Array, keywords: Parameters) -> bool:
     finite = operation.limits.finite or operation.cost.at_once.finite
     if finite and pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         return False
+    if _is_padded(operation, keywords, max(pixels.shape, default=0)):
+        return False
     if _takes_small(operation, pixels.size):
         return True
     if not accepts(f"skimage.{operation.name}", pixels, **keywords):
         return False
     memory = pixels.size * 8 * (operation.cost.whole or operation.cost.memory)
     return pixels.size <= SMALL or memory <= LITTLE or memory < available_memory() / 2
+
+
+def _is_padded(operation: Operation, keywords: Parameters, longest: int) -> bool:
+    """Return whether a length is beyond the image: the function would pad it, however small."""
+    lengths = [
+        keywords.get(name)
+        for name, spec in operation.specs.items()
+        if isinstance(spec, Number) and spec.length
+    ]
+    return any(length is not None and np.max(length) > longest for length in lengths)
 
 
 def _as_declared(call: Call, image: Array, result: Value) -> tuple[Value] | None:

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.passes.reductions import ReductionRunner
 from napari_tilewise.engine.passes.sweeps import SweepRunner
-from napari_tilewise.engine.passes.whole_regions import bytes_of_region, refuse_too_large
+from napari_tilewise.engine.passes.whole_regions import (
+    bytes_of_region,
+    refuse_too_large,
+    whole_region,
+)
 from napari_tilewise.engine.system.prepared import Prepared, Swept, received
 from napari_tilewise.errors import OperationFailed, TilewiseError
 from napari_tilewise.operations.shared.whole import whole
@@ -212,7 +216,7 @@ class PassRunner:
             plan = self._plan
             if plan is None:
                 if operation.kind is Kind.WHOLE:
-                    refuse_too_large(self.plane, prod(self.plane.call.spatial_shape))
+                    refuse_too_large(self.plane, whole_region(self.plane))
                 plan = self._plan = self._begun_plan()
                 self._send(plan, None)
             while self._final is None and (number is None or len(self._passes) <= number):

@@ -33,6 +33,19 @@ def bytes_of_region(plane: Plane, pixels: int) -> int:
     return int(pixels * channels * 8 * factor)
 
 
+def whole_region(plane: Plane) -> int:
+    """Return the pixels of the whole image, padded where the parameters say so.
+
+    Parameters
+    ----------
+    plane
+        The operation, its images and its tiles.
+    """
+    call, cost = plane.call, plane.operation.cost
+    largest = 0 if cost.largest_region is None else cost.largest_region(call)
+    return max(prod(call.spatial_shape), largest)
+
+
 def refuse_too_large(plane: Plane, pixels: int) -> None:
     """Stop before a region that has to be in memory at once takes more than there is.
 

@@ -98,6 +98,16 @@ def _along_axes(name: str, radius: int = 1) -> tuple[Operation, Operation]:
     return horizontal, vertical
 
 
+def _laplace(call: Call) -> Tiles:
+    """Apply the filter, whose kernel is 3 pixels wide for every `ksize`.
+
+    For another one scikit-image makes an image of that length along each axis, and drops it.
+    """
+    return Tiles(
+        lambda block: np.asarray(call.function(block.data, **block.images, ksize=3)), halo=1
+    )
+
+
 OPERATIONS = (
     _edge("sobel"),
     *_along_axes("sobel"),
@@ -115,10 +125,11 @@ OPERATIONS = (
         family=families.EDGES,
         kind=Kind.NEIGHBOURHOOD,
         specs={
-            # the kernel is 3 pixels wide for every `ksize`; scikit-image rejects smaller values
+            # scikit-image rejects smaller values
             "ksize": Number(integer=True, minimum=3, usual=(3, 9), advanced=True),
             "mask": AlignedImage(advanced=True),
         },
+        plan_of=_laplace,
         neighbourhood=Neighbourhood(halo=lambda call: 1),
         result=ResultSpec(dtype=as_float),
         cost=Cost(memory=4.0),

@@ -6,6 +6,7 @@ a smoothing filter does the same tile by tile.
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,6 +99,13 @@ def _one_response(params: Parameters, image: np.ndarray, solution: int) -> Param
     return {} if any(params.get(name) for name in names) else {"impulse_response": _blur}
 
 
+def _padded(call: Call) -> int:
+    """Return the pixels of the padded image, per channel: scikit-image pads that axis too."""
+    channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
+    pixels = prod(length + 2 * int(call["npad"]) for length in call.shape)
+    return -(-pixels // max(1, channels))
+
+
 FOURIER = "Needs the whole image: in a Fourier transform every pixel depends on every other one."
 
 
@@ -135,7 +143,7 @@ OPERATIONS = (
             "npad": Number(minimum=0, integer=True, length=True, usual=(0, 16), advanced=True),
         },
         result=ResultSpec(dtype=as_float),
-        cost=Cost(memory=8.0),
+        cost=Cost(memory=8.0, largest_region=_padded),
         note=FOURIER,
     ),
     _filter("filter_forward", 40.0, {}),
