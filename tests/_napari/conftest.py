@@ -12,6 +12,8 @@ from qtpy.QtCore import QSettings
 from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 
 TIMEOUT = 30_000
+FRAME = 26
+"""Pixels that a panel's margins and a scroll bar take."""
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+from magicgui.widgets import ComboBox
+from qtpy.QtGui import QTextDocument
+from tests._napari.conftest import FRAME
 
 from napari_tilewise import OPERATIONS
 from napari_tilewise._napari.forms import remembered_values
 from napari_tilewise._napari.forms.editors import editor_of
 from napari_tilewise._napari.forms.form import Form
 from napari_tilewise._napari.forms.form_values import takes_layer
+from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets.panel_base import WIDTH
+from napari_tilewise._napari.widgets.plain_words import PYTHON, plain_sentences
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.parameters import (
@@ -38,6 +46,23 @@ def no_layers(role):
 def made(spec, default=None, *, required=False):
     parameter = Parameter(name="p", default=default, required=required, spec=spec, doc="")
     return editor_of(parameter, no_layers)
+
+
+def texts_of(op, form):
+    """Return every label, tooltip, choice and sentence of an operation's form."""
+    assert plain_sentences(op.summary)
+    yield from (wording.title(op), plain_sentences(op.summary), wording.exactness(op))
+    for editor in form.editors.values():
+        document = QTextDocument()
+        document.setHtml(OWN_NAME.sub("", editor.widget.tooltip))
+        yield from (editor.widget.label, document.toPlainText())
+        for box in (editor.widget, *getattr(editor.widget, "_list", [])):
+            if isinstance(box, ComboBox):
+                yield from (box.native.itemText(index) for index in range(box.native.count()))
+
+
+OWN_NAME = re.compile(r"^<qt><b>.*?</b><br>")
+"""The parameter's name in the library, which a tooltip begins with."""
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -69,6 +94,9 @@ def test_untouched_form_gives_the_operations_own_defaults(name):
     remembered_values.remember_last(op, values)  # also tuples and arrays, which no file holds
     form.set_values(remembered_values.last_values(op, ndim))
     np.testing.assert_equal(form.values(), values)
+    assert [text for text in texts_of(op, form) if PYTHON.search(text)] == []
+    for part in (form.basic, form.advanced):
+        assert part.minimumSizeHint().width() <= WIDTH - FRAME
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from napari_tilewise._napari.batch_panel.page_widgets import scrolled
 from napari_tilewise._napari.batch_panel.source_page import SourcePage
 from napari_tilewise._napari.batch_panel.task_page import TaskPage
 from napari_tilewise._napari.jobs.running import Runner
-from napari_tilewise._napari.widgets.panel_base import Panel
+from napari_tilewise._napari.widgets.panel_base import RUN_KEY, STOP_KEY, Panel
 from napari_tilewise._napari.widgets.small_widgets import progress_bar, text_label
 from napari_tilewise.batches.batch import REPORT
 from napari_tilewise.batches.tasks import DONE, FAILED, SKIPPED
@@ -102,8 +102,10 @@ class BatchPanel(Panel):
         self.view.setToolTip("Double-click an item to open it and its result as layers")
         self.summary, self.bar = text_label(), progress_bar()
         self.retry, self.cancel, self.run_all = map(QPushButton, ("Retry failed", "Cancel", "Run"))
+        self.act_on({RUN_KEY: self.run_all.click, STOP_KEY: self.cancel.click})
+        self.run_all.setToolTip(f"Run the task on the ticked images ({RUN_KEY})")
         self.retry.setToolTip("Run the failed items again, with the current task and output")
-        self.cancel.setToolTip("Start no more items; running items are finished")
+        self.cancel.setToolTip(f"Start no more items; running items are finished ({STOP_KEY})")
 
     def _lay_out(self) -> None:
         splitter = QSplitter(Qt.Orientation.Vertical)
@@ -121,7 +123,6 @@ class BatchPanel(Panel):
         for widget in (self.summary, self.message, self.bar):
             layout.addWidget(widget)
         layout.addLayout(buttons)
-        self.setMinimumWidth(420)
 
     def _connect(self) -> None:
         self.source.changed.connect(self._relist)

@@ -14,6 +14,7 @@ from napari_tilewise._napari.forms.form_box import FormBox
 from napari_tilewise._napari.layers import recording
 from napari_tilewise._napari.layers.viewer_layers import layers_for
 from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets.plain_words import plain_message
 from napari_tilewise._napari.widgets.small_widgets import text_label
 from napari_tilewise.errors import InvalidRecipe, TilewiseError
 from napari_tilewise.operations import OPERATIONS
@@ -97,7 +98,7 @@ class OperationPart(QWidget):
         try:
             step, _ = self._step(self.form)
         except TilewiseError as error:
-            self.kind.setText(str(error))
+            self.kind.setText(plain_message(str(error)))
             return
         self.kind.setText(
             f"{wording.kind(op, self._ndim, step.parameters)} {wording.exactness(op)}"

@@ -46,6 +46,7 @@ class TaskPage(QWidget):
         top = LabelledRows()
         top.add("run", self.kind)
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(3, 4, 3, 4)
         layout.addWidget(top)
         for part in self._parts.values():
             layout.addWidget(part)

@@ -12,6 +12,7 @@ from napari_tilewise._napari.forms.footprint_picture import FootprintPicture
 from napari_tilewise._napari.forms.form_values import takes_layer
 from napari_tilewise._napari.forms.text_editors import array_text_editor, as_text
 from napari_tilewise._napari.widgets.elided import elided
+from napari_tilewise._napari.widgets.plain_words import pixel_type
 from napari_tilewise.operations.spec.parameters import (
     FOOTPRINTS,
     AlignedImage,
@@ -53,8 +54,10 @@ def choice_editor(spec: ChoiceSpec, parameter: Parameter, layers: LayersOf) -> E
     none = {AUTO: None} if spec.optional and None not in spec.choices else {}
     default = parameter.default
     is_extra = default is not None and not parameter.required and default not in spec.choices
-    extra = {as_text(default): default} if is_extra else {}
-    return choice_of(none | extra | {AUTO if c is None else str(c): c for c in spec.choices})
+    extra = {pixel_type(as_text(default)): default} if is_extra else {}
+    return choice_of(
+        none | extra | {AUTO if c is None else pixel_type(str(c)): c for c in spec.choices}
+    )
 
 
 def names_editor(spec: Names, parameter: Parameter, layers: LayersOf) -> Editor:

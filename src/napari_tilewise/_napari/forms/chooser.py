@@ -64,6 +64,8 @@ class Chooser(QWidget):
 
     chosen = Signal(str)
     """The key of the chosen operation."""
+    confirmed = Signal()
+    """The user pressed Return in the search: the form comes next."""
     grew = Signal()
     """The operations changed; may be emitted from any thread."""
 
@@ -265,6 +267,7 @@ class Chooser(QWidget):
         others = [name for name in matches(text) if name in names]
         exact = [name for name in by_title if titles[name] == text]
         self.choose([*exact, *others, *by_title, *names][0])
+        self.confirmed.emit()
 
     def _set_favourite(self, is_favourite: bool) -> None:
         if self.current is None:

@@ -14,6 +14,7 @@ from napari_tilewise._napari.forms.intensity_lines import IntensityLines, lines_
 from napari_tilewise._napari.forms.sliders import NumberSlider
 from napari_tilewise._napari.layers import snapshot
 from napari_tilewise._napari.widgets.labelled_rows import rows
+from napari_tilewise._napari.widgets.plain_words import plain_sentences
 from napari_tilewise._napari.widgets.wording import label
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec.parameters import ChannelAxis, Number
@@ -180,6 +181,7 @@ def _label(parameter: Parameter) -> str:
 
 
 def _tooltip(parameter: Parameter) -> str:
-    """Return scikit-image's description as rich text, which Qt wraps."""
-    description = html.escape(parameter.doc or parameter.spec.describe())
+    """Return scikit-image's description as rich text, which Qt wraps, under its own name."""
+    texts = (plain_sentences(text) for text in (parameter.doc, parameter.spec.describe()))
+    description = html.escape(next(filter(None, texts), ""))
     return f"<qt><b>{parameter.name}</b><br>{description}</qt>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import Qt, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QHideEvent
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -12,6 +12,7 @@ from napari_tilewise._napari.forms import remembered_values
 from napari_tilewise._napari.forms.form import Form
 from napari_tilewise._napari.forms.preset_menu import PresetMenu
 from napari_tilewise._napari.widgets.fold import Fold
+from napari_tilewise._napari.widgets.tab_order import chain, field_before, fields
 from napari_tilewise.errors import TilewiseError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class FormBox(QWidget):
         self._ndim = 2
         self._is_filling = self._is_unsaved = False
         self.form: Form | None = None
+        self._above: QWidget | None = None
         self.reset, self.presets = QPushButton("Reset"), PresetMenu()
         self.reset.setToolTip("Reset the parameters to scikit-image's defaults")
         self.advanced = Fold("Advanced")
@@ -61,6 +63,7 @@ class FormBox(QWidget):
 
     def _lay_out(self) -> None:
         tools = QHBoxLayout()
+        tools.setSpacing(3)
         tools.addWidget(self.advanced)
         tools.addStretch()
         tools.addWidget(self.presets)
@@ -102,6 +105,7 @@ class FormBox(QWidget):
         self._advanced_forms.addWidget(form.advanced)
         self.advanced.setChecked(False)
         self.advanced.set_content(form.advanced, is_used=form.has_advanced)
+        self._order_tabs(form)
         has_values = bool(form.editors)
         self.reset.setVisible(has_values)
         self.presets.setVisible(has_values)
@@ -121,6 +125,22 @@ class FormBox(QWidget):
         self._ndim = ndim
         if self.form is not None:
             self.form.fit(ndim, layer)
+
+    def focus_first(self) -> None:
+        """Give the focus to the first field, so that the user can type on."""
+        if self.form is not None:
+            reachable = (*fields(self.form.basic), self.presets)
+            first = next((field for field in reachable if field.isVisible()), None)
+            if first is not None:
+                first.setFocus(Qt.FocusReason.TabFocusReason)
+
+    def _order_tabs(self, form: Form) -> None:
+        """Let Tab go through the form as it is laid out, between what is above and below it."""
+        if self._above is None:
+            self._above = field_before(self)
+        if self._above is not None:
+            tools = (self.advanced, self.presets, self.reset)
+            chain(self._above, (*fields(form.basic), *tools, *fields(form.advanced)))
 
     # ------------------------------------------------------------------ the values
 

@@ -11,6 +11,7 @@ from magicgui.widgets import ComboBox, LineEdit, SpinBox
 
 from napari_tilewise._napari.forms.editor import LIMIT, Editor, row_of, set_value
 from napari_tilewise._napari.forms.form_values import usual_value
+from napari_tilewise._napari.widgets.plain_words import pixel_type
 from napari_tilewise.errors import InvalidParameterType
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def lengths_editor(spec: Lengths, parameter: Parameter, layers: LayersOf) -> Edi
 
 def range_editor(spec: Range, parameter: Parameter, layers: LayersOf) -> Editor:
     """Return a chooser of named ranges with a text for any other range."""
-    names = ComboBox(choices=[*spec.names, CUSTOM])
+    choices = [(pixel_type(name), name) for name in (*spec.names, CUSTOM)]
+    names = ComboBox(choices=choices)
     pair = LineEdit(value="0, 1")
     row = row_of(names, pair)
 

@@ -70,7 +70,6 @@ class MeasurementsPanel(Panel):
         buttons.addStretch()
         buttons.addWidget(self.batch)
         layout.addLayout(buttons)
-        self.setMinimumWidth(300)
 
     def _connect(self) -> None:
         self.choice.changed.connect(lambda layer: self._show(layer))

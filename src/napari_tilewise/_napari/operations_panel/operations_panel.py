@@ -43,7 +43,8 @@ from napari_tilewise._napari.operations_panel.form_check import FormCheck, check
 from napari_tilewise._napari.operations_panel.target import TargetChoice
 from napari_tilewise._napari.preview.preview import Preview, PreviewSource
 from napari_tilewise._napari.widgets import docks, wording
-from napari_tilewise._napari.widgets.panel_base import Panel
+from napari_tilewise._napari.widgets.panel_base import RUN_KEY, STOP_KEY, Panel
+from napari_tilewise._napari.widgets.plain_words import plain_sentences
 from napari_tilewise._napari.widgets.small_widgets import link_label, progress_bar, text_label
 from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
 from napari_tilewise.operations import OPERATIONS
@@ -122,6 +123,10 @@ class OperationsPanel(Panel):
         self.form_box.changed.connect(self._refresh)
         self.form_box.refused.connect(self.complain)
         self.cancel.clicked.connect(self.stop)
+        self.act_on({RUN_KEY: self.apply.click, STOP_KEY: self.cancel.click})
+        self.apply.setToolTip(f"Apply the operation to the layer ({RUN_KEY})")
+        self.cancel.setToolTip(f"Stop within one tile; no layer is added ({STOP_KEY})")
+        self.chooser.confirmed.connect(self.form_box.focus_first)
         self.apply.clicked.connect(self.run)
         self._lay_out()
 
@@ -151,7 +156,6 @@ class OperationsPanel(Panel):
         layout.addWidget(self.message)
         layout.addWidget(self.bar)
         layout.addLayout(buttons)
-        self.setMinimumWidth(310)
 
     # ------------------------------------------------------------------ choosing
 
@@ -183,7 +187,7 @@ class OperationsPanel(Panel):
         self.form_box.show_operation(op, len(self.target.spatial) or 2)
         self.title.setText(op.title)
         self.title.setToolTip(wording.plain_tooltip(wording.function(op)))
-        self.summary.setText(op.summary)
+        self.summary.setText(plain_sentences(op.summary))
         self.page.setText(wording.page_link(op))
         self._refresh()
 

@@ -23,6 +23,7 @@ from napari_tilewise._napari.preview.preview_request import (
 from napari_tilewise._napari.preview.previewer import Previewer
 from napari_tilewise._napari.preview.shown import ShownPreview
 from napari_tilewise._napari.preview.view import camera_of, view_of
+from napari_tilewise._napari.widgets.plain_words import plain_message
 from napari_tilewise._napari.widgets.remembered import recall, remember
 from napari_tilewise._napari.widgets.settings import preview_is_on
 from napari_tilewise.errors import TilewiseError
@@ -258,7 +259,7 @@ class Preview(QObject):
         self.shown.show(source.job, result, source.layer)
 
     def _say(self, text: str) -> None:
-        self.bar.note.setText(text)
+        self.bar.note.setText(plain_message(text))
 
     # -- global numbers ------------------------------------------------------------------------
 

@@ -77,6 +77,7 @@ class RecipeFiles(QWidget):
         self._connect()
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
         for column, button in enumerate((self.save, self.load, self.script)):
             layout.addWidget(button, 0, column)
         layout.addWidget(self.run_full, 1, 0, 1, 2)

@@ -40,7 +40,7 @@ from napari_tilewise._napari.recipe_panel.step_list import StepList
 from napari_tilewise._napari.recipe_panel.step_tools import StepTools
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.docks import show_measurements, with_panel
-from napari_tilewise._napari.widgets.panel_base import Panel
+from napari_tilewise._napari.widgets.panel_base import RUN_KEY, STOP_KEY, Panel
 from napari_tilewise._napari.widgets.panel_titles import PanelTitle
 from napari_tilewise._napari.widgets.small_widgets import progress_bar
 from napari_tilewise.errors import InvalidImage, TilewiseError
@@ -100,6 +100,8 @@ class RecipePanel(Panel):
             QPushButton, ("Cancel", "As new layer", "Update")
         )
         self.cancel.setEnabled(False)
+        self.cancel.setToolTip(f"Stop within one tile ({STOP_KEY})")
+        self.act_on({RUN_KEY: self.update_layer.click, STOP_KEY: self.cancel.click})
         self.as_new.setToolTip("Compute the recipe into a new layer")
         self.update_layer.setToolTip(
             "<qt>Compute the recipe again and show the result in this layer. Results of steps "
@@ -132,7 +134,6 @@ class RecipePanel(Panel):
         for bottom in (self.message, self.bar, self.files, self.batch):
             layout.addWidget(bottom)
         layout.addLayout(buttons)
-        self.setMinimumWidth(330)
 
     def _connect(self) -> None:
         self.list.chosen.connect(self._choose)

@@ -26,6 +26,7 @@ class StepTools(QWidget):
         self.redo = _tool("Redo", "Redo the edit", "Ctrl+Shift+Z")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
         for tool in (self.add, self.remove, self.up, self.down):
             layout.addWidget(tool)
         layout.addStretch()

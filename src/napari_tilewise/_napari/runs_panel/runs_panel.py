@@ -14,7 +14,7 @@ import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QItemSelectionModel, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices, QHideEvent, QShowEvent
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QGridLayout, QPushButton, QVBoxLayout
 
 from napari_tilewise._napari.jobs.running import INTERVAL, Runner
 from napari_tilewise._napari.jobs.session_runs import SESSION, SessionRuns, Status
@@ -86,23 +86,24 @@ class RunsPanel(Panel):
         self.forget.setToolTip(
             "<qt>Remove the run from the list, and delete its unfinished output</qt>"
         )
-        buttons = QHBoxLayout()
-        for button, act in (
-            (self.pause, self.pause_or_resume),
-            (self.cancel, self.cancel_runs),
-            (self.resume, self.resume_runs),
-            (self.open, self.open_output),
-            (self.forget, self.forget_runs),
+        buttons = QGridLayout()
+        for number, (button, act) in enumerate(
+            (
+                (self.pause, self.pause_or_resume),
+                (self.cancel, self.cancel_runs),
+                (self.resume, self.resume_runs),
+                (self.open, self.open_output),
+                (self.forget, self.forget_runs),
+            )
         ):
             button.clicked.connect(lambda _, act=act: act())
-            buttons.addWidget(button)
+            buttons.addWidget(button, number // 3, number % 3)
         layout = QVBoxLayout(self)
         layout.addWidget(self.view, 1)
         layout.addWidget(self.message)
         layout.addLayout(buttons)
         self.view.doubleClicked.connect(lambda _: self.open_output())
         self._selection.selectionChanged.connect(lambda *_: self._enable())
-        self.setMinimumWidth(420)
 
     def _timer(self, interval: int, act: Callable[[], None]) -> QTimer:
         timer = QTimer(self)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import napari
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QTimer
-from qtpy.QtGui import QShowEvent
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QKeySequence, QShortcut, QShowEvent
 from qtpy.QtWidgets import QWidget
 
 from napari_tilewise._napari.widgets.docks import tabify_when_low
+from napari_tilewise._napari.widgets.plain_words import plain_message
 from napari_tilewise._napari.widgets.small_widgets import message_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+WIDTH = 300
+"""Pixels of width in which every panel can be used."""
+RUN_KEY, STOP_KEY = "Ctrl+Return", "Esc"
+"""Keys of all panels that run something."""
 
 
 class Panel(QWidget):
@@ -31,6 +41,20 @@ class Panel(QWidget):
         self.viewer: napari.viewer.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.message = message_label()
         self._was_shown = False
+        self.setMinimumWidth(WIDTH)
+
+    def act_on(self, actions: Mapping[str, Callable[[], object]]) -> None:
+        """Let keys act while the panel, or something in it, has the focus.
+
+        Parameters
+        ----------
+        actions
+            What to do, by Qt's name of a key.
+        """
+        for key, act in actions.items():
+            shortcut = QShortcut(QKeySequence(key), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(lambda act=act: act())
 
     @classmethod
     def prepare(cls) -> None:
@@ -55,7 +79,7 @@ class Panel(QWidget):
         line
             The message; an empty one clears it.
         """
-        self.message.setText(line)
+        self.message.setText(plain_message(line))
 
     def complain(self, problem: str) -> None:
         """Show a problem above the buttons and as a notification.
@@ -65,5 +89,5 @@ class Panel(QWidget):
         problem
             One sentence.
         """
-        show_error(problem)
+        show_error(plain_message(problem))
         self.say(problem)

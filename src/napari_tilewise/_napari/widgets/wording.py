@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
+from napari_tilewise._napari.widgets.plain_words import pixel_type, plain_sentences
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations.spec.libraries import function_path, library_of
 from napari_tilewise.operations.spec.operation import Exactness, Kind, Output
@@ -134,7 +135,8 @@ def exactness(op: Operation) -> str:
         return f"Result identical to {whole} on the whole image."
     if op.exactness is Exactness.CLOSE:
         return f"Result within {op.tolerance:.0e} of {whole} on the whole image."
-    return f"Approximate: {op.note or f'differs from {whole} on the whole image near tiles'}"
+    note = plain_sentences(op.note or "") or f"differs from {whole} on the whole image near tiles"
+    return f"Approximate: {note}"
 
 
 def progress(done: int, total: int, unit: str = "tiles") -> str:
@@ -165,9 +167,17 @@ def count(number: int, unit: str) -> str:
     return f"{number:,} {unit.removesuffix('s') if number == 1 else unit}"
 
 
+LABELS: Mapping[str, str] = {
+    "cval": "border value", "dtype": "data type", "rng": "seed", "func": "function",
+    "func_kwargs": "its parameters", "ksize": "size", "ddof": "degrees less",
+    "channel_axis": "axis of channels",
+}  # fmt: skip
+"""Names of parameters that only a programmer reads, as forms show them."""
+
+
 def label(parameter: str) -> str:
     """Return a parameter's name as forms show it."""
-    return parameter.replace("_", " ")
+    return LABELS.get(parameter, parameter.replace("kwargs", "parameters").replace("_", " "))
 
 
 OUTPUTS: Mapping[Output, str] = {Output.SCALAR: "a number", Output.VALUES: "numbers"}
@@ -215,7 +225,7 @@ def value(item: Value) -> str:
     if isinstance(item, tuple):
         text = ", ".join(map(value, item))
         item = f"({text})"
-    text = str(item)
+    text = pixel_type(str(item))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 

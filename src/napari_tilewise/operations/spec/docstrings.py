@@ -34,6 +34,8 @@ ACRONYMS = {
     "ciede2000": "CIEDE 2000", "cmc": "CMC l:c",
     "gabor": "Gabor", "butterworth": "Butterworth", "wiener": "Wiener", "lucy": "Lucy",
     "richardson": "Richardson", "bregman": "Bregman", "filter1d": "filter, 1-D",
+    "img": "image", "bool": "binary", "ubyte": "8-bit", "uint": "16-bit", "int": "16-bit signed",
+    "float": "float", "float32": "32-bit float", "float64": "64-bit float",
     "correlate1d": "correlate, 1-D", "convolve1d": "convolve, 1-D", "edt": "(EDT)", "cdt": "(CDT)",
 }  # fmt: skip
 
@@ -111,8 +113,12 @@ def _parsed(function: AnyFunction) -> Any:
 
 
 def summary(function: AnyFunction) -> str:
-    """Return the docstring's first sentence on one line."""
-    return " ".join((_parsed(function).short_description or "").split())
+    """Return the docstring's first sentence on one line; a ufunc's begins with its signature."""
+    parsed = _parsed(function)
+    text = " ".join((parsed.short_description or "").split())
+    if text.startswith(f"{getattr(function, '__name__', '')}("):
+        text = " ".join((parsed.long_description or "").split("\n\n")[0].split())
+    return text
 
 
 @cache

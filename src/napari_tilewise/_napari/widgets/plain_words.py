@@ -1,0 +1,120 @@
+"""Texts of the libraries and of errors, without the markup and the words of a Python programmer.
+
+Forms show None as *auto*, and True and False as a box or as *yes* and *no*; their texts say the
+same. A sentence that only a programmer understands, or that speaks of a field that no form has, is
+left out: the link beside the form leads to the whole page.
+"""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 480
+"""Characters of a text from which only whole sentences of it are shown."""
+DTYPES = {
+    "bool": "binary",
+    **{f"uint{bits}": f"{bits}-bit" for bits in (8, 10, 12, 14, 16, 32, 64)},
+    **{f"int{bits}": f"{bits}-bit signed" for bits in (8, 16, 32, 64)},
+    **{f"float{bits}": f"{bits}-bit float" for bits in (16, 32, 64)},
+    **{f"complex{bits}": f"{bits}-bit complex" for bits in (64, 128)},
+}
+"""Types of pixels as image viewers call them."""
+VALUES = {"None": "auto", "True": "yes", "False": "no"}
+WORDS = {
+    **VALUES,
+    **DTYPES,
+    "dtype": "data type", "dtypes": "data types", "ndarray": "array", "ndarrays": "arrays",
+    "array_like": "array", "tuple": "list", "tuples": "lists", "int": "whole number",
+    "ints": "whole numbers", "integers": "whole numbers", "integer": "whole number",
+    "callable": "function", "nan": "NaN", "ndim": "number of axes", "ar": "the image",
+}  # fmt: skip
+_MARKUP = (
+    (re.compile(r"\s*\(see[^()]*:\w+:`[^`]*`[^()]*\)"), ""),
+    (re.compile(r":\w+:`([^`<]+?)\s*<[^`>]*>`"), r"\1"),
+    (re.compile(r":\w+:`~?\.?([^`]*)`"), r"\1"),
+    (re.compile(r"\s*\[\d\]_"), ""),
+    (re.compile(r"`+([^`]*)`+"), r"\1"),
+    (re.compile(r"\*\*([^*]+)\*\*|(?<![\w*])\*([^*\s][^*]*)\*(?![\w*])"), r"\1\2"),
+    (re.compile(r"\b(?:np|numpy)\.(ndarray|nan)\b"), r"\1"),
+    (re.compile(r"\bimage\.(dtype|ndim|shape)\b"), r"the image's \1"),
+    (re.compile(r"\b([a-z]\w*)\s*==\s*'?([\w.-]+)'?"), r"\1 is \2"),
+    (re.compile(r"\b([a-z]\w*)=(?=[\w'\"(\[-])"), r"\1 "),
+    (re.compile(r"\b(considered|assumed to be|elements are) `?True`?"), r"\1 set"),
+    (re.compile(r"\b(considered|assumed to be|elements are|and) `?False`?"), r"\1 not set"),
+    (re.compile(r"\b[Aa]n (?=(?:ndarray|int)\b)"), "a "),
+)
+_QUOTED = re.compile(r"('[^']*'|\"[^\"]*\")")
+_WORD = re.compile(r"(?<![\w./\\'-])[A-Za-z_]\w*(?![\w/\\']|\.\w|-\w)")
+_ARTICLE = re.compile(r"\ban? (?:(?=(8-bit))|(?=\d+-bit))")
+_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z'(0-9])")
+PYTHON = re.compile(
+    r"\b(?:channel_axis|channel axis|None|True|False|np|numpy|scipy|skimage|dtype|ndarray|"
+    r"array_like|kwargs|func_kwargs|dict|bool|u?int\d+|float\d+|complex\d+|callable|ValueError|"
+    r"TypeError|lambda|versionadded|ndim|img as \w+)\b|https?:|\w=\s|\w,\)|`|::|\[\.\.\.|\*\*|"
+    r":\w+:|\\|\w\(\)|\w\[|\w\.(?:shape|dtype|ndim)\b"
+)
+"""What no text of a panel holds."""
+
+
+def plain_sentences(text: str) -> str:
+    """Return what a docstring says that a user of a form understands; may be empty.
+
+    Parameters
+    ----------
+    text
+        A description, with reStructuredText.
+    """
+    sentences: list[str] = []
+    length = 0
+    for sentence in _END.split(_without_markup(text)):
+        spoken = _spoken(sentence)
+        if PYTHON.search(spoken):
+            continue
+        length += len(spoken)
+        if sentences and length > LONGEST:
+            break
+        sentences.append(spoken)
+    return " ".join(sentences)
+
+
+def plain_message(text: str) -> str:
+    """Return a message of an error as a panel shows it; names in quotes stay as they are.
+
+    Parameters
+    ----------
+    text
+        One or more sentences.
+    """
+    parts = _QUOTED.split(text)
+    parts[::2] = [_spoken(_EQUAL.sub(r"\1 ", part)) for part in parts[::2]]
+    return "".join(parts)
+
+
+_EQUAL = re.compile(r"(?<![\w./\\'-])([a-z]\w*)=(?=[\w(\[-]|$)")
+
+
+def pixel_type(name: str) -> str:
+    """Return a choice of a form as it is shown: a type of pixels by its number of bits.
+
+    Parameters
+    ----------
+    name
+        Any choice.
+    """
+    return "data type" if name == "dtype" else DTYPES.get(name, name)
+
+
+def _without_markup(text: str) -> str:
+    for pattern, replacement in _MARKUP:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _spoken(text: str) -> str:
+    """Return a text with the words of forms in the place of Python's."""
+
+    def word(match: re.Match[str]) -> str:
+        name = match.group()
+        return WORDS.get(name, name if "__" in name else name.replace("_", " "))
+
+    return _ARTICLE.sub(lambda found: "an " if found[1] else "a ", _WORD.sub(word, text))

@@ -1,0 +1,88 @@
+"""Panels can be used in 300 pixels of width, and the whole way by keyboard."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QScrollArea
+from tests._napari.conftest import FRAME, TIMEOUT
+
+from napari_tilewise._napari.batch_panel.batch_panel import BatchPanel
+from napari_tilewise._napari.manifest.panels import OperationsDock
+from napari_tilewise._napari.measurements.measurements_panel import MeasurementsPanel
+from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
+from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
+from napari_tilewise._napari.runs_panel.runs_panel import RunsPanel
+from napari_tilewise._napari.widgets.panel_base import WIDTH
+
+
+@pytest.mark.parametrize(
+    "panel", [OperationsPanel, RecipePanel, BatchPanel, RunsPanel, MeasurementsPanel]
+)
+def test_a_panel_needs_no_more_width(viewer, panel):
+    viewer.add_image(np.zeros((30, 30)))
+    made = panel(viewer)
+    viewer.window.add_dock_widget(made)
+    made.show()
+    assert made.minimumSizeHint().width() <= WIDTH
+    assert made.minimumWidth() == WIDTH
+    for area in made.findChildren(QScrollArea):
+        content = area.widget()
+        assert content.minimumSizeHint().width() <= WIDTH - FRAME, content
+
+
+def test_a_panel_that_opened_at_once_has_no_gap_above(make_napari_viewer, qtbot, monkeypatch):
+    """napari lays out the dock before the panel is there."""
+    monkeypatch.setattr(OperationsDock, "_look", lambda self: None)
+    viewer = make_napari_viewer(show=True)
+    dock = OperationsDock(viewer)
+    viewer.window.add_dock_widget(dock, area="right")
+    assert dock._panel is None
+    panel = dock.panel
+    qtbot.waitUntil(lambda: panel.height() > 0.9 * dock.height())
+
+
+def type_keys(qtbot, text):
+    qtbot.keyClicks(QApplication.focusWidget(), text)
+
+
+def press(qtbot, key, modifier=Qt.KeyboardModifier.NoModifier):
+    qtbot.keyClick(QApplication.focusWidget(), key, modifier)
+
+
+def test_the_whole_way_by_keyboard(make_napari_viewer, qtbot):
+    """Search, choose, set a number, switch the preview on, apply, cancel."""
+    viewer = make_napari_viewer(show=True)
+    image = np.random.default_rng(0).random((60, 60))
+    viewer.add_image(image, name="noise")
+    panel = OperationsPanel(viewer)
+    viewer.window.add_dock_widget(panel)
+    viewer.window._qt_window.activateWindow()
+    panel.chooser.search.setFocus()
+    qtbot.waitUntil(panel.chooser.search.hasFocus)
+    type_keys(qtbot, "blur")
+    press(qtbot, Qt.Key.Key_Return)
+    assert panel.operation.name == "filters.gaussian"
+    slider = panel.form.sliders["sigma"]
+    assert slider.hasFocus()
+    before = panel.form.values()["sigma"]
+    press(qtbot, Qt.Key.Key_Right)
+    assert panel.form.values()["sigma"] > before
+    press(qtbot, Qt.Key.Key_Tab)
+    QApplication.focusWidget().selectAll()
+    type_keys(qtbot, "2.5")
+    assert panel.form.values()["sigma"] == 2.5
+    order = []
+    while not panel.preview.bar.on.hasFocus():
+        press(qtbot, Qt.Key.Key_Tab)
+        order.append(QApplication.focusWidget())
+        assert panel.isAncestorOf(order[-1]), "Tab stays in the panel"
+    assert order[-4:-1] == [panel.form_box.advanced, panel.form_box.presets, panel.form_box.reset]
+    press(qtbot, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: panel.preview.shown.is_shown, timeout=TIMEOUT)
+    press(qtbot, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: "noise - Gaussian" in viewer.layers, timeout=TIMEOUT)
+    panel.apply.click()
+    press(qtbot, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: not panel.runner.is_running, timeout=TIMEOUT)
