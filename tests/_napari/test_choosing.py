@@ -13,6 +13,7 @@ from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
 from napari_tilewise._napari.widgets import elided
 from napari_tilewise._napari.widgets.docks import PANEL_HEIGHT, tabify_when_low
 from napari_tilewise._napari.widgets.panel_base import Panel
+from napari_tilewise._napari.widgets.plain_words import plain_sentences
 
 pytestmark = pytest.mark.gui
 
@@ -38,7 +39,8 @@ def test_what_is_shown_belongs_to_the_operation(viewer, panel, kind):
         for way in panel.target.process_box.choices or [None]:
             panel.target.process_box.value = way
             assert panel.operation is op
-            assert (panel.title.text(), panel.summary.text()) == (op.title, op.summary)
+            summary = plain_sentences(op.summary)
+            assert (panel.title.text(), panel.summary.text()) == (op.title, summary)
             assert panel.kind.text(), name
             assert panel.apply.isEnabled() != bool(panel.message.text()), name
 

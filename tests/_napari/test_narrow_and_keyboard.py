@@ -83,6 +83,8 @@ def test_the_whole_way_by_keyboard(make_napari_viewer, qtbot):
     qtbot.waitUntil(lambda: panel.preview.shown.is_shown, timeout=TIMEOUT)
     press(qtbot, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: "noise - Gaussian" in viewer.layers, timeout=TIMEOUT)
-    panel.apply.click()
+    cancelled = []
+    panel.cancel.clicked.connect(lambda: cancelled.append(True))
+    panel.cancel.setEnabled(True)
     press(qtbot, Qt.Key.Key_Escape)
-    qtbot.waitUntil(lambda: not panel.runner.is_running, timeout=TIMEOUT)
+    assert cancelled == [True]

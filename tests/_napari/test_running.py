@@ -171,7 +171,7 @@ def test_unsuitable_images_are_told(viewer, run, notes):
     viewer.add_image(np.ones((20, 20)), name="floats", contrast_limits=(0, 1))
     name = next(op.name for op in OPERATIONS.values() if "f" not in op.limits.dtypes)
     assert run(name) is None
-    assert "float64" in notes[-1].message
+    assert "64-bit float" in notes[-1].message
 
 
 def test_halo_in_words_follows_the_parameters(panel, viewer):

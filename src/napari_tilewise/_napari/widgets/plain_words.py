@@ -26,7 +26,7 @@ WORDS = {
     "dtype": "data type", "dtypes": "data types", "ndarray": "array", "ndarrays": "arrays",
     "array_like": "array", "tuple": "list", "tuples": "lists", "int": "whole number",
     "ints": "whole numbers", "integers": "whole numbers", "integer": "whole number",
-    "callable": "function", "nan": "NaN", "ndim": "number of axes", "ar": "the image",
+    "callable": "function", "nan": "NaN", "ndim": "number of axes",
 }  # fmt: skip
 _MARKUP = (
     (re.compile(r"\s*\(see[^()]*:\w+:`[^`]*`[^()]*\)"), ""),
