@@ -38,6 +38,22 @@ as far as they are installed: each is opened, copied to an OME-Zarr (to .npy, if
 its axes) and compared with the copy. A refusal is the sentence that a user reads.
 
 """
+ARCHIVES = """\
+## From source archives
+
+Files that only the source archive of a package has, tried by hand in the same way (`tw.open`,
+`tw.convert`, and both compared).
+
+| package | file | image | result |
+|---|---|---|---|
+| bioformats-jar 2020.5.27 | tests/sample.czi | czi: 325 x 475 uint16, yx | read with bioio-czi, the copy is equal |
+| bioio-vsi 0.1.0 | bioio_vsi/tests/resources/vsi-ets-test-jpg2k.vsi | vsi: 2 x 11 x 1682 x 1645 uint16, czyx | read with bioio-vsi, the copy is equal; without it refused, and the overview inside is not taken for the image |
+| bioio-vsi 0.1.0 | bioio_vsi/tests/resources/anonymised/tzc-z-down/anon.vsi | | refused: its file of pixels is not in the archive |
+| imaris-ims-file-reader 0.1.8 | imaris_ims_file_reader/_tests/brain_crop3.ims | ims: HDF5 inside | refused: bioio-bioformats, which needs Java, was not installed |
+| ome-zarr 0.18.0 | tests/data/v1 | ome-zarr 0.1: 1 x 2 x 1 x 16 x 16 uint8, tczyx | read, the copy is equal |
+| ome-zarr 0.18.0 | tests/data/v2 | ome-zarr 0.2: 1 x 2 x 1 x 16 x 16 uint8, tczyx | read, the copy is equal |
+"""  # noqa: E501
+"""Files of source archives, tried by hand: they end the page."""
 
 
 class Outcome(NamedTuple):
@@ -112,7 +128,8 @@ def main() -> int:
     rows = [list(Outcome._fields), *([cell.replace("|", "/") for cell in row] for row in outcomes)]
     counts = [sum(o.result.startswith(word) for o in outcomes) for word in ("read", "refused")]
     summary = f"{len(outcomes)} files: {counts[0]} read, {counts[1]} refused.\n\n"
-    PAGE.write_text(HEAD + summary + markdown(rows) + "\n", encoding="utf-8")
+    page = f"{HEAD}{summary}{markdown(rows)}\n\n{ARCHIVES}"
+    PAGE.write_text(page, encoding="utf-8")
     return int(sum(counts) < len(outcomes))
 
 
