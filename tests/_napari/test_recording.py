@@ -206,12 +206,12 @@ def test_another_image_is_an_input_with_a_name(viewer, coins, run):
     other = viewer.add_image(COINS[::-1].copy(), name="2nd image!")
     labels = run("measure.label", run("filters.threshold_otsu", coins))
     made = run("segmentation.watershed", other, markers=labels)
-    assert layer_record.of(made).recipe.inputs == ("coins_Threshold_Otsu_Label",)
+    assert layer_record.of(made).recipe.inputs == ("coins_Label",)
     assert layer_record.of(made).source.name == "2nd image!"
-    same(made, other.data, coins_Threshold_Otsu_Label=labels.data)
+    same(made, other.data, coins_Label=labels.data)
     again = run("segmentation.watershed", made, markers=labels)
-    assert layer_record.of(again).recipe.inputs == ("coins_Threshold_Otsu_Label",)
-    same(again, other.data, coins_Threshold_Otsu_Label=labels.data)
+    assert layer_record.of(again).recipe.inputs == ("coins_Label",)
+    same(again, other.data, coins_Label=labels.data)
 
 
 def test_one_of_several_results_goes_on(viewer, coins, run):
