@@ -231,7 +231,7 @@ def picture(operation: Operation) -> Picture | None:
     step = operation.as_step()
     if not (step.output.is_image or step.output is Output.POINTS):
         return None
-    side = SLOW_SIDE if operation.cost.trial_length else SIDE
+    side = SLOW_SIDE if operation.cost.trial.length else SIDE
     flat = None
     for sample in samples(operation):
         cut = sample._replace(pixels=cropped(operation, sample, side))

@@ -80,7 +80,7 @@ def cases(
     least = max(operation.limits.shortest, 1 if ndim == 2 else 2)
     longest = trial_length(operation, LONGEST[ndim])
     if _is_slow_volume(operation, ndim):
-        longest = min(longest, operation.cost.trial_volume_length or longest)
+        longest = min(longest, operation.cost.trial.volume_length or longest)
     shape = tuple(draw(st.integers(least, max(least, longest))) for _ in range(ndim))
     shape = accepted_shape(operation, shape)
     channel = draw(_channel(operation, ndim))
@@ -105,7 +105,7 @@ def cases(
 
 def with_trial_levels(operation: Operation, image: np.ndarray) -> np.ndarray:
     """Return an image with no more grey levels than to try the operation on."""
-    most = operation.cost.trial_levels
+    most = operation.cost.trial.levels
     if most is None or image.dtype.kind not in "iu" or not image.size:
         return image
     span = int(image.max()) - int(image.min()) + 1
@@ -114,7 +114,7 @@ def with_trial_levels(operation: Operation, image: np.ndarray) -> np.ndarray:
 
 def trial_length(operation: Operation, longest: int) -> int:
     """Return the longest axis to try an operation on: less where scikit-image itself is slow."""
-    return min(longest, operation.cost.trial_length or longest)
+    return min(longest, operation.cost.trial.length or longest)
 
 
 def accepted_shape(operation: Operation, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -136,7 +136,7 @@ def _is_slow_volume(operation: Operation, ndim: int) -> bool:
     Each is computed with a halo that reaches through the whole volume, at any length.
     """
     quick = settings().max_examples < QUICK
-    return quick and ndim == 3 and operation.cost.trial_volume_length is not None
+    return quick and ndim == 3 and operation.cost.trial.volume_length is not None
 
 
 @st.composite

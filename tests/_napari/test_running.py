@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 from napari.utils import progress
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QThreadPool, QTimer
 from window_work import Beats
 
 from napari_tilewise import OPERATIONS
@@ -78,6 +78,19 @@ def test_cancel_takes_effect_at_once_and_stops_within_one_tile(panel, gated, qtb
     assert not panel.cancel.isEnabled()
     assert not progress._all_instances
     assert not notes
+
+
+def test_a_worker_whose_end_waits_among_the_events_when_it_is_cancelled_is_forgotten(
+    panel, gated, qtbot
+):
+    start(panel, qtbot, gated)
+    worker = panel.runner._worker
+    gated.gate.set()
+    QThreadPool.globalInstance().waitForDone(20_000)  # handles no events
+    assert not done(panel)()
+    panel.stop()
+    assert worker in running._abandoned
+    qtbot.waitUntil(lambda: worker not in running._abandoned, timeout=10_000)
 
 
 def test_next_run_works_beside_a_cancelled_one(panel, gated, qtbot):

@@ -216,7 +216,6 @@ class Runner(QObject):
         worker.errored.disconnect(self._errored)
         worker.finished.disconnect(self._ended)
         _abandoned.append(worker)
-        worker.finished.connect(partial(_forget, worker))
         memo = getattr(self._work, "memo", None)
         if memo is not None:
             memo.is_abandoned = True  # the thread still uses it
@@ -235,6 +234,8 @@ class Runner(QObject):
         worker.returned.connect(self._returned)
         worker.errored.connect(self._errored)
         worker.finished.connect(self._ended)
+        # From the start on: the end of a worker that is cancelled may wait among the events.
+        worker.finished.connect(partial(_forget, worker))
         self._worker = worker
         self._workers[:] = [worker]
         self._bar = self._bar or progress(total=0, desc=str(work))

@@ -41,6 +41,7 @@ from napari_tilewise.operations.spec.operation import (
     Plan,
     Reduce,
     ResultSpec,
+    Trial,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import Either, Flag, FunctionSpec, Number, Spec
@@ -357,6 +358,6 @@ OPERATIONS = (
         {"classes": Number(integer=True, minimum=2, maximum=5, usual=(2, 3)), **HIST},
         result=replace(THRESHOLD, shape=lambda call: (call["classes"] - 1,)),
         step=AsStep(apply=_regions, output=Output.LABELS, text="np.digitize({image}, bins={call})"),
-        cost=replace(CHEAP, trial_levels=1024),
+        cost=replace(CHEAP, trial=Trial(levels=1024)),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,8 +89,10 @@ def _with_names(function: Callable[..., Any]) -> Callable[..., Any]:
     def where(condition: Any, x: Any, y: Any) -> Any:
         return function(condition, x, y)
 
-    # NumPy 2.4 tells a signature in which x and y may be left out
-    del where.__wrapped__
+    # Scripts give NumPy's own function what has no name there by position. NumPy 2.4 tells a
+    # signature, in which x and y may be left out; before it there is none.
+    parameters = [Parameter(name, Parameter.POSITIONAL_ONLY) for name in ("condition", "x", "y")]
+    where.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return where
 
 

@@ -43,6 +43,7 @@ from napari_tilewise.operations.spec.operation import (
     Operation,
     ResultSpec,
     Tiles,
+    Trial,
 )
 from napari_tilewise.operations.spec.parameters import FunctionSpec, Number
 
@@ -183,7 +184,7 @@ OPERATIONS = (
         "generic_filter",
         {"function": FunctionSpec(samples=(np.ptp, np.max))},
         holds_gil=True,
-        trial_length=12,
+        trial=Trial(length=12),
     ),
     _line("maximum_filter1d"),
     _line("minimum_filter1d"),

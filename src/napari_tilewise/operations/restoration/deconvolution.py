@@ -33,6 +33,7 @@ from napari_tilewise.operations.spec.operation import (
     Reduce,
     ResultSpec,
     Tiles,
+    Trial,
 )
 from napari_tilewise.operations.spec.parameters import Array, Flag, Number, Seed
 
@@ -180,7 +181,7 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=_dtype, parts=_parts),
         limits=Limits(ndim=(2, 2)),
-        cost=Cost(trial_length=24, memory=30.0),
+        cost=Cost(trial=Trial(length=24), memory=30.0),
         note="Needs the whole image: in a Fourier transform every pixel depends on every other "
         "one. Returns the image and the Gibbs sampler's chains. The result is random: set "
         "rng to "

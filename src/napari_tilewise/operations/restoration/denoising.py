@@ -37,6 +37,7 @@ from napari_tilewise.operations.spec.operation import (
     Plan,
     ResultSpec,
     Tiles,
+    Trial,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Either, Flag, Footprint, Number
 
@@ -270,7 +271,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         limits=Limits(ndim=(2, 4), shortest=2, check=_check_nl),
         adapter=Adapter(kernels=("skimage.restoration.denoise_nl_means",)),
-        cost=Cost(trial_volume_length=5, memory=10.0, at_once=AtOnce(kernel=2**14)),
+        cost=Cost(trial=Trial(volume_length=5), memory=10.0, at_once=AtOnce(kernel=2**14)),
     ),
     Operation(
         name="restoration.rolling_ball",
@@ -287,7 +288,7 @@ OPERATIONS = (
             modernize=without("workers", "num_threads"),
             kernels=("skimage.restoration.rolling_ball",),
         ),
-        cost=Cost(trial_volume_length=8, memory=6.0, at_once=AtOnce(kernel=2**14)),
+        cost=Cost(trial=Trial(volume_length=8), memory=6.0, at_once=AtOnce(kernel=2**14)),
     ),
     Operation(
         name="restoration.unwrap_phase",

@@ -31,6 +31,7 @@ from napari_tilewise.operations.spec.operation import (
     Reduce,
     ResultSpec,
     Tiles,
+    Trial,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, Flag
 
@@ -181,7 +182,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         plan_of=_plan,
         cost=Cost(
-            trial_length=24,
+            trial=Trial(length=24),
             memory=80.0,  # the sparse factors of a hole that is the whole tile
         ),
         note="A hole is read whole, and solved for each tile that it meets. The system of all "

@@ -29,6 +29,7 @@ from napari_tilewise.operations.spec.operation import (
     Output,
     Plan,
     ResultSpec,
+    Trial,
     tiled,
 )
 from napari_tilewise.operations.spec.parameters import Either, Flag, FunctionSpec, Number, Numbers
@@ -116,7 +117,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_halo),
         result=ResultSpec(dtype=as_float),
         plan_of=_denoise,
-        cost=Cost(trial_length=24, memory=16.0),
+        cost=Cost(trial=Trial(length=24), memory=16.0),
         note="Runs by tiles for scikit-image's filters with a finite halo (gaussian, median, "
         "denoise_nl_means), and is as exact as they are; any other function gets the whole image.",
     ),
@@ -132,7 +133,7 @@ OPERATIONS = (
             "extra_output": Flag(),
         },
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
-        cost=Cost(trial_length=24, memory=16.0),
+        cost=Cost(trial=Trial(length=24), memory=16.0),
         note="Needs the whole image, as the function of Python's that it tries may. Returns a "
         "function; with extra_output also the tested parameters and their losses.",
     ),

@@ -31,6 +31,7 @@ from napari_tilewise.operations.spec.operation import (
     ResultSpec,
     Sweep,
     Tiles,
+    Trial,
     Value,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, ImageOr, Number
@@ -235,7 +236,7 @@ OPERATIONS = (
         limits=Limits(ndim=(2, 2)),
         neighbourhood=Neighbourhood(halo=lambda call: 1),
         plan_of=_chan_vese,
-        cost=Cost(trial_length=12, largest_region=largest_cut, memory=24.0),
+        cost=Cost(trial=Trial(length=12), largest_region=largest_cut, memory=24.0),
         note="Every iteration takes two passes over the image, and two more for the energies of "
         "extended_output.",
     ),

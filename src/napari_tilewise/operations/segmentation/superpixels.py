@@ -26,6 +26,7 @@ from napari_tilewise.operations.spec.operation import (
     Part,
     Plan,
     ResultSpec,
+    Trial,
     no_channel,
 )
 from napari_tilewise.operations.spec.parameters import (
@@ -243,7 +244,7 @@ OPERATIONS = (
             channel=no_channel,
         ),
         limits=Limits(ndim=(2, 3), check=_check_walker),
-        cost=Cost(trial_length=16, memory=110.0),
+        cost=Cost(trial=Trial(length=16), memory=110.0),
         note="Needs the whole image: one system of equations couples all pixels. The labels are "
         "never overwritten, whatever the value of copy. With return_full_prob "
         "the result is computed at once, because the number of labels is known only once the "

@@ -238,6 +238,21 @@ class AtOnce(NamedTuple):
 KERNELS_AT_ONCE = AtOnce()
 
 
+class Trial(NamedTuple):
+    """The largest images to try an operation on; None: of any size."""
+
+    length: int | None = None
+    """Longest axis."""
+    volume_length: int | None = None
+    """The same in three dimensions, where a halo reaches through every volume of such a size."""
+    levels: int | None = None
+    """Most grey levels of images of integers, where the function takes a time that grows with a
+    power of their number."""
+
+
+ANY_IMAGE = Trial()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cost:
     """What computing takes."""
@@ -257,13 +272,8 @@ class Cost:
     """Pixels of the largest region that passes visit besides tiles, where that may be more."""
     holds_gil: bool = False
     """Whether it holds Python's global lock for most of its time: threads do not make it faster."""
-    trial_length: int | None = None
-    """Longest axis of images to try it on, where scikit-image's own function is slow."""
-    trial_volume_length: int | None = None
-    """The same in three dimensions, where a halo reaches through every volume of such a size."""
-    trial_levels: int | None = None
-    """Most grey levels of images of integers to try it on, where scikit-image's own function takes
-    a time that grows with a power of their number."""
+    trial: Trial = ANY_IMAGE
+    """Which images to try it on, where scikit-image's own function is slow."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

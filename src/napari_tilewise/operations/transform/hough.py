@@ -31,6 +31,7 @@ from napari_tilewise.operations.spec.operation import (
     Reduce,
     ResultSpec,
     Tiles,
+    Trial,
     Value,
     first_axis,
 )
@@ -273,6 +274,6 @@ OPERATIONS = (
         note="Needs the whole image: every pair of edge pixels votes. The time grows with the "
         "third power of the number of edge pixels, in scikit-image "
         "too.",
-        cost=Cost(trial_length=8),
+        cost=Cost(trial=Trial(length=8)),
     ),
 )
