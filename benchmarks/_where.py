@@ -20,12 +20,13 @@ STEP = 0.001
 PACKAGE = "napari_tilewise"
 IDLE = ("threading.py", "thread.py", "queue.py", "_base.py")
 """Files whose functions wait for other threads."""
-SECONDS = 1.0
-"""How long to sample at least."""
 
 
-def shares(call: Callable[[], Any], most: int = 3) -> list[tuple[str, float]]:
-    """Return the functions that most of the running threads' samples lie in, and their shares."""
+def shares(call: Callable[[], Any], seconds: float, most: int = 3) -> list[tuple[str, float]]:
+    """Return the functions that most of the running threads' samples lie in, and their shares.
+
+    The call is repeated for at least so many seconds.
+    """
     counts: Counter[str] = Counter()
     is_over = threading.Event()
 
@@ -37,7 +38,7 @@ def shares(call: Callable[[], Any], most: int = 3) -> list[tuple[str, float]]:
 
     sampler = threading.Thread(target=sample)
     sampler.start()
-    end = time.perf_counter() + SECONDS
+    end = time.perf_counter() + seconds
     try:
         while time.perf_counter() < end:
             call()

@@ -83,7 +83,7 @@ def serve(options: argparse.Namespace) -> None:
             elif line == "floor":
                 print(floor(case.image, calls["tilewise"]()), flush=True)
             elif line == "where":
-                places = shares(calls["tilewise"])
+                places = shares(calls["tilewise"], options.sample)
                 print(", ".join(f"{name} {share:.0%}" for name, share in places), flush=True)
             else:
                 print(seconds(calls[line]), flush=True)
@@ -94,7 +94,7 @@ def _build(source: Path, options: argparse.Namespace, kernels: str = "") -> Side
 
     `kernels` is its ``TILEWISE_KERNELS``.
     """
-    images = [f"--{name}={getattr(options, name)}" for name in ("size", "volumes")]
+    images = [f"--{name}={getattr(options, name)}" for name in ("size", "volumes", "sample")]
     command = [sys.executable, __file__, "--serve", *images]
     return Side(command, {"TILEWISE_KERNELS": kernels, "PYTHONPATH": str(source)})
 
@@ -224,6 +224,9 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=1024, help="length of the planes in pixels")
     parser.add_argument("--volumes", type=int, default=0, help="length of the volumes in pixels")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--sample", type=float, default=1.0, help="seconds to look where the time of a case goes"
+    )
     parser.add_argument("--only", default="", help="part of an operation's name and label")
     parser.add_argument("--kernels", default="", help="TILEWISE_KERNELS: 0, baseline, avx2, avx512")
     parser.add_argument("--earlier", type=Path, help="a clone of an earlier commit")

@@ -44,7 +44,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     print("| operation | one thread | two are faster by | declared |\n|---|---|---|---|")
     for name, op in tw.OPERATIONS.items():
-        if args.name not in name or op.kind is Kind.WHOLE or op.cost.trial_length is not None:
+        if args.name not in name or op.kind is Kind.WHOLE or op.cost.trial.length is not None:
             continue
         image = sample(name, "uint8")
         params = parameters_for(op, image)

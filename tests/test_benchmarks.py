@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 NEEDS_DISPLAY = ("preview",)
 """Those that open a window: they run with the tests of windows."""
 SMALL: dict[str, tuple[str, ...]] = {
-    "basket": ("--size", "128", "--volumes", "32", "--rounds", "1"),
+    "basket": ("--size", "64", "--volumes", "16", "--rounds", "1", "--sample", "0.02"),
     "batch_backends": ("--case", "mean", "--share", "0.004", "--rounds", "1"),
     "batch_loop": ("--files", "8", "--side", "64", "--rounds", "1"),
     "batch_thousand": ("--files", "100"),
