@@ -15,12 +15,14 @@ import imageio.v3 as iio
 import napari
 import numpy as np
 import skimage as ski
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QDockWidget
 
 from napari_tilewise._napari.manifest.commands import open_panel, open_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from qtpy.QtWidgets import QWidget
 
     from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 
@@ -39,6 +41,14 @@ def photograph() -> np.ndarray:
     """Return scikit-image's coins, enlarged by mirroring."""
     coins = ski.data.coins()
     return np.block([[coins, coins[:, ::-1]], [coins[::-1], coins[::-1, ::-1]]])
+
+
+def dock_of(panel: QWidget) -> QDockWidget:
+    """Return the dock that a panel is in."""
+    widget = panel.parentWidget()
+    while not isinstance(widget, QDockWidget):
+        widget = widget.parentWidget()
+    return widget
 
 
 def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -105,7 +115,7 @@ def main(directory: Path) -> None:
     viewer.reset_view()
     take(viewer, directory / "panel.png")
     take_form(panel, directory / "parameters.png")
-    panel.parent().close()
+    dock_of(panel).close()
     viewer.layers.selection.active = viewer.layers[-1]
     recipes = open_recipe(viewer)
     recipes.list.setCurrentRow(1)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import napari
 import numpy as np
 from qtpy.QtCore import Qt
-from screenshot import SIZE, photograph, take, wait
+from screenshot import SIZE, dock_of, photograph, take, wait
 
 import napari_tilewise as tw
 from napari_tilewise._napari.jobs.session_runs import Pause, follow
@@ -83,7 +83,7 @@ def main(directory: Path) -> None:
     viewer.add_image(photograph(), name="coins")
     leave(source, folder / "smooth.ome.zarr")
     panel = open_runs(viewer)
-    main_window, dock = viewer.window._qt_window, panel.parent()
+    main_window, dock = viewer.window._qt_window, dock_of(panel)
     main_window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
     main_window.resizeDocks([dock], [300], Qt.Orientation.Vertical)
     done = panel.queue.start(Work("filters.sobel", source, folder / "edges.ome.zarr"))

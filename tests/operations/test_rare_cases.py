@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from skimage import feature, filters, measure, morphology, restoration
 from skimage.filters import correlate_sparse
 
 import napari_tilewise as tw
+from napari_tilewise.engine.apply import StackLayout, build
+from napari_tilewise.engine.session import Session
+from napari_tilewise.operations.spec.operation import Kind
 from napari_tilewise.operations.spec.value_specs import Number
 
 RNG = np.random.default_rng(0)
@@ -340,12 +344,17 @@ def test_infinity_is_computed_or_refused_in_a_sentence(name: str, parameter: str
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_phase_that_is_no_number_is_refused(bad: float) -> None:
-    """Refused before scikit-image is called."""
+def test_a_function_of_finite_numbers_does_not_get_others(bad: float) -> None:
+    """The whole image is looked at before the function is called; here one that would take it."""
+    assert tw.OPERATIONS["restoration.unwrap_phase"].limits.finite
+    takes_all = tw.OPERATIONS["filters.butterworth"]
+    assert takes_all.kind is Kind.WHOLE
+    finite = replace(takes_all, limits=replace(takes_all.limits, finite=True))
     image = NOISE.copy()
     image[2, 3] = bad
-    with pytest.raises(tw.TilewiseError, match=r"unwrap_phase: the image holds NaN or infinite"):
-        tw.apply("restoration.unwrap_phase", image)
+    stack = build(finite.as_step(), image, {}, Session(1), StackLayout(tiles=7))
+    with pytest.raises(tw.TilewiseError, match=r"butterworth: the image holds NaN or infinite"):
+        stack.read((slice(0, 13), slice(0, 30)))
 
 
 @pytest.mark.parametrize(
@@ -361,7 +370,7 @@ def test_a_phase_that_is_no_number_is_refused(bad: float) -> None:
 def test_no_phase_is_wrapped_around_one_pixel(
     shape: tuple[int, ...], wrap_around: Any, refused: bool
 ) -> None:
-    """scikit-image reads beyond the image there: its answers differ from call to call."""
+    """Its answers there differ from call to call."""
     image = RNG.random(shape)
     if refused:
         with pytest.raises(tw.TilewiseError, match="False along an axis of one pixel"):

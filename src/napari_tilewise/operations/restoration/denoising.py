@@ -168,8 +168,7 @@ def _check_phase(call: Call) -> None:
         raise InvalidParameter(
             f"{call.operation.name}: wrap_around={wrap_around!r} is not supported for one axis."
         )
-    # scikit-image looks for the neighbours of a wrapped axis two lines away, and reads what lies
-    # beside the image in memory where there is one line only: another answer at every call
+    # where there is one line only, which has no neighbours, scikit-image's answer is not repeatable
     if _wraps_single(wrap_around, call.spatial_shape):
         raise InvalidParameter(
             f"{call.operation.name}: wrap_around={wrap_around!r}: expected False along an axis of "
