@@ -153,7 +153,7 @@ OPERATIONS = (
         specs={
             "frequency": Number(usual=(0.25, 0.9)),
             "theta": Number(usual=(0, 3.2)),
-            "bandwidth": Number(minimum=0, exclusive=True, usual=(1, 3)),
+            "bandwidth": Number(minimum=0, exclusive=True, maximum=1000, usual=(1, 3)),
             "sigma_x": SCALE,
             "sigma_y": SCALE,
             "n_stds": Number(minimum=0, usual=(1, 3), advanced=True),

@@ -57,6 +57,11 @@ def _bilateral_halo(call: Call) -> HaloLike:
     return (_window(call) - 1) // 2
 
 
+def _largest_table(call: Call) -> int:
+    """Return the pixels of the largest cut of the sums, or of the window with its distances."""
+    return max(global_numbers.largest_cut(call), _window(call) ** 2)
+
+
 def _check_bilateral(call: Call) -> None:
     if call.dtype == np.float16:
         raise InvalidImage(
@@ -237,7 +242,7 @@ OPERATIONS = (
             "channel_axis": CHANNEL,
         },
         neighbourhood=Neighbourhood(halo=_bilateral_halo, border="mode"),
-        cost=Cost(largest_region=global_numbers.largest_cut, memory=6.0),
+        cost=Cost(largest_region=_largest_table, memory=6.0),
         result=ResultSpec(dtype=as_float, dtype_varies=True),
         plan_of=_bilateral,
         adapter=Adapter(kernels=("skimage.restoration.denoise_bilateral",)),
