@@ -81,10 +81,12 @@ def notes():
 
 
 @pytest.fixture(autouse=True)
-def settings_of_this_test(tmp_path_factory):
-    """What panels remember goes to a file of this test."""
+def settings_of_this_test(monkeypatch, tmp_path_factory):
+    """What panels remember goes to a file of this test, in the processes that it starts too."""
     scope, form = QSettings.Scope.UserScope, QSettings.Format.IniFormat
-    QSettings.setPath(form, scope, str(tmp_path_factory.mktemp("settings")))
+    folder = str(tmp_path_factory.mktemp("settings"))
+    QSettings.setPath(form, scope, folder)
+    monkeypatch.setenv("XDG_CONFIG_HOME", folder)
 
 
 @pytest.fixture(autouse=True)

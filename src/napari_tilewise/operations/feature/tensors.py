@@ -26,6 +26,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -38,6 +39,7 @@ from napari_tilewise.operations.spec.operation import (
     Tiles,
     first_axis,
     normal_halo,
+    tiled,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Spec
 
@@ -185,6 +187,17 @@ def _check_determinant(call: Call) -> None:
         )
 
 
+def _determinant(call: Call) -> Tiles:
+    if not _uses_boxes(call):
+        return tiled(call)
+
+    def compute(block: Block) -> np.ndarray:
+        require_finite(call, block.data, "prefix sums spread over the rest of the image")
+        return np.asarray(call.function(block.data))
+
+    return Tiles(compute, halo=_determinant_halo(call))
+
+
 def _determinant_dtype(call: Call) -> DTypeLike:
     return np.float64 if _uses_boxes(call) else as_float(call)
 
@@ -292,8 +305,9 @@ OPERATIONS = (
         },
         neighbourhood=Neighbourhood(halo=_determinant_halo),
         result=ResultSpec(dtype=_determinant_dtype),
+        plan_of=_determinant,
         limits=Limits(ndim=(2, 8), check=_check_determinant),
-        cost=Cost(memory=24.0),
+        cost=Cost(memory=24.0, at_once=AtOnce(function=2**16, finite=True)),
     ),
     Operation(
         name="feature.shape_index",
