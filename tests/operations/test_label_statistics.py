@@ -8,7 +8,9 @@ import dask.array as da
 import numpy as np
 import pytest
 from scipy import ndimage as ndi
+from skimage import filters
 
+import napari_tilewise as tw
 import napari_tilewise.ndimage as tiled_ndi
 from tests.sources import ArrayLike
 
@@ -37,9 +39,23 @@ def test_ids_in_any_order_repeated_and_missing(name: str) -> None:
         expected = getattr(ndi, name)(image, labels, index)
     lazy = (da.from_array(array, chunks=17) for array in (image, labels))
     result = getattr(tiled_ndi, name)(*lazy, index)
-    # Of a missing id SciPy's median is that of other pixels.
-    found = np.isin(index, labels) if name == "median" else np.full(len(index), True)
-    np.testing.assert_allclose(result[found], expected[found], rtol=1e-12)
+    np.testing.assert_allclose(result, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "float32"])
+@pytest.mark.parametrize("index", [[9], [5, 9], [0, 5]])
+def test_the_median_of_a_missing_id_is_scipys(index: list[int], dtype: str) -> None:
+    """It is the smallest value of the smallest label, whether the index names that one or not."""
+    rng = np.random.default_rng(2)
+    labels = rng.integers(1, 8, (23, 17))
+    labels[:, 9:] += 1
+    image = rng.integers(1, 90, labels.shape).astype(dtype)
+    if image.dtype.kind == "f":
+        image[::2] = np.nan
+    expected = np.asarray(ndi.median(image, labels, index))
+    result = np.asarray(tw.apply("ndimage.median", image, labels=labels, index=index, tiles=5))
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result, expected)
 
 
 def test_a_scalar_of_a_lazy_image_is_lazy() -> None:
@@ -49,3 +65,24 @@ def test_a_scalar_of_a_lazy_image_is_lazy() -> None:
     assert source.reads == []
     assert float(mean) == 299.5
     assert float(high) == np.percentile(np.arange(600), 99)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+@pytest.mark.parametrize("name", ["sum", "mean", "variance", "standard_deviation"])
+def test_sums_beyond_64_bits_are_scipys(name: str, dtype: str) -> None:
+    """SciPy's sum and mean of one group wrap around; its variance is about the true mean."""
+    limits = np.iinfo(dtype)
+    choices = np.array([limits.max, limits.max - 9, 0], dtype)
+    image = np.random.default_rng(3).choice(choices, (9, 20))
+    expected = getattr(ndi, name)(image)
+    result = tw.apply(f"ndimage.{name}", image, tiles=4)
+    np.testing.assert_allclose(result, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_a_mean_of_large_integers_does_not_wrap(dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    choices = np.array([limits.min, limits.max, limits.max - 1, 1], dtype)
+    image = np.random.default_rng(4).choice(choices, (9, 20), p=(0.1, 0.4, 0.4, 0.1))
+    result = tw.apply("filters.threshold_mean", da.from_array(image, chunks=4)).compute()
+    np.testing.assert_allclose(result, filters.threshold_mean(image), rtol=1e-14)

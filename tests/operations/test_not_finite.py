@@ -72,6 +72,7 @@ def test_what_is_not_finite_gives_the_wholes_answer_or_is_refused(
         ("ndimage.extrema", {}),
         ("filters.rank.windowed_histogram", {"footprint": np.ones((3, 3), np.uint8)}),
         ("feature.hessian_matrix_det", {"sigma": 1}),
+        ("restoration.denoise_nl_means", {"patch_distance": 2}),
     ],
 )
 def test_nan_is_refused_where_scikit_image_has_no_answer(name: str, params: dict[str, Any]) -> None:

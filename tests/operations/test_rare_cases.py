@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from skimage import feature, filters, measure, morphology, restoration
+from skimage import (
+    feature,
+    filters,
+    measure,
+    morphology,
+    restoration,
+    segmentation,
+    transform,
+)
 from skimage.filters import correlate_sparse
 
 import napari_tilewise as tw
@@ -381,3 +389,39 @@ def test_no_phase_is_wrapped_around_one_pixel(
         expected = restoration.unwrap_phase(image, wrap_around)
         found = tw.apply("restoration.unwrap_phase", image, wrap_around=wrap_around)
     np.testing.assert_array_equal(found, expected)
+
+
+# -- images of two axes for functions that expect three --------------------------------------------
+
+
+@pytest.mark.parametrize("return_tree", [False, True])
+@pytest.mark.parametrize(("shape", "axis"), [((13, 21), -1), ((3, 21), 0), ((5, 21), 0)])
+def test_quickshift_of_two_axes(shape: tuple[int, int], axis: int, *, return_tree: bool) -> None:
+    """The last axis is none of channels there: scikit-image appends one for them."""
+    image = RNG.random(shape)
+    params = {"channel_axis": axis, "convert2lab": False, "return_tree": return_tree}
+    expected = segmentation.quickshift(image, **params)
+    found = tw.apply("segmentation.quickshift", image, **params)
+    for one, other in zip(found, expected, strict=True) if return_tree else [(found, expected)]:
+        assert one.dtype == np.asarray(other).dtype
+        np.testing.assert_array_equal(one, other)
+
+
+# -- functions as parameters -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("inverse_map", [np.eye(3), transform.AffineTransform(scale=2)])
+def test_a_matrix_takes_no_arguments(inverse_map: Any) -> None:
+    with pytest.raises(TypeError):
+        transform.warp(NOISE, inverse_map, map_args={"shift": 2.5})
+    with pytest.raises(TypeError, match="beside a matrix, which takes no arguments"):
+        tw.apply("transform.warp", NOISE, inverse_map=inverse_map, map_args={"shift": 2.5})
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (13, 30)])
+def test_an_inverse_map_that_fails_is_named(shape: tuple[int, int]) -> None:
+    def broken(points: np.ndarray) -> np.ndarray:
+        raise KeyError("nothing there")
+
+    with pytest.raises(tw.TilewiseError, match=r"transform\.warp .*nothing there"):
+        tw.apply("transform.warp", np.ones(shape), inverse_map=broken, tiles=9)

@@ -175,7 +175,8 @@ class Node:
         if final.source is None:
             halo = normal_halo(final.halo, self.call.ndim, self.operation.name)
             return self.plane.blocks.grown(tile, halo, final.align)
-        region = final.source(tile)
+        source = final.source  # may call a user's function, such as an inverse map
+        region = self.plane.guard(lambda: source(tile), tile)
         if region is None or self.call.wraps:
             return region
         return clip(region, self.call.spatial_shape)

@@ -95,9 +95,10 @@ def _halved(
         idle = _count(shape, lengths) < workers
         limits = [min(n, 2 * h + 1) if idle else n for n, h in zip(least, halo, strict=True)]
         axis = max(range(len(lengths)), key=lambda i: lengths[i] - limits[i])
-        if -(-lengths[axis] // 2) < limits[axis]:
+        half = -(-lengths[axis] // 2)
+        if half < limits[axis] or half == lengths[axis]:  # a single pixel is not halved
             break
-        lengths[axis] = -(-lengths[axis] // 2)
+        lengths[axis] = half
     return tuple(lengths)
 
 

@@ -62,9 +62,15 @@ def _sum_type(call: Call) -> Any:
     return np.empty(0, call.dtype).sum().dtype
 
 
-def _gather_sums(call: Call, grouping: Grouping) -> Passes[dict[str, np.ndarray]]:
-    """Compute the number of pixels and the sum of each group."""
-    dtype = np.float64 if call.dtype.kind == "f" or grouping.several else _sum_type(call)
+def _gather_sums(
+    call: Call, grouping: Grouping, *, wraps: bool = True
+) -> Passes[dict[str, np.ndarray]]:
+    """Compute the number of pixels and the sum of each group; a sum of integers as NumPy wraps it.
+
+    A mean is of sums that do not.
+    """
+    exact = call.dtype.kind != "f" and not grouping.several and wraps
+    dtype = _sum_type(call) if exact else np.float64
 
     def measure(selected: Selected, block: Block) -> dict[str, np.ndarray]:
         pixels = selected.pixels
@@ -102,7 +108,7 @@ def _mean(call: Call) -> Plan:
 
 def _variances(call: Call, grouping: Grouping) -> Passes[np.ndarray]:
     """Compute the mean square of the differences from each group's mean."""
-    table = yield from _gather_sums(call, grouping)
+    table = yield from _gather_sums(call, grouping, wraps=False)
     means = _divided(table["sum"], table["count"])
 
     def measure(selected: Selected, block: Block) -> dict[str, np.ndarray]:

@@ -191,9 +191,9 @@ def _uniform(name: str, specs: dict[str, Spec], halo: Callable[[Call], HaloLike]
         ),
         adapter=NO_AXES,
         cost=Cost(memory=6.0),
-        note="Integers give the whole image's bits. Means of floats come from running sums, whose "
-        "rounding depends on where a line begins; NaN and infinity, which would stay in them, are "
-        "refused.",
+        note="Integers give the whole image's bits as long as a window's sum stays below 2**53. "
+        "Means of floats come from running sums, whose rounding depends on where a line begins; "
+        "NaN and infinity, which would stay in them, are refused.",
     )
 
 

@@ -7,6 +7,7 @@ The values of several groups are counted, as often as they occur in each.
 from __future__ import annotations
 
 from math import prod
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,9 +65,16 @@ def _wide_type(call: Call) -> Any:
 
 
 class _Tally:
-    """How often each value occurs in each group."""
+    """How often each value occurs in each group, and the smallest value of the smallest label."""
 
-    def __init__(self, groups: np.ndarray, values: np.ndarray, counts: np.ndarray) -> None:
+    def __init__(
+        self,
+        groups: np.ndarray,
+        values: np.ndarray,
+        counts: np.ndarray,
+        smallest: tuple[int, np.ndarray],
+    ) -> None:
+        self.smallest = smallest
         self._parts = [(groups, values, counts)]
         self._rows = self._settled = len(groups)
         self._row_bytes = 16 + values.itemsize
@@ -80,6 +88,7 @@ class _Tally:
         """Take in another tile's values, and return this object."""
         self._parts += other._parts
         self._rows += other._rows
+        self.smallest = _smaller(self.smallest, other.smallest)
         if self._rows > 2 * self._settled + 2**16:
             self.joined()
         return self
@@ -99,6 +108,24 @@ class _Tally:
         self._rows = self._settled = len(first)
         return self._parts[0]
 
+    def finish(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return what `joined` does, and the smallest value of the smallest label."""
+        return (*self.joined(), self.smallest[1])
+
+
+def _smaller(one: tuple[int, np.ndarray], other: tuple[int, np.ndarray]) -> tuple[int, np.ndarray]:
+    """Return the smaller of two labels with its smallest value; NaN is above all numbers."""
+    if one[0] != other[0]:
+        return min(one, other, key=itemgetter(0))
+    return one[0], np.fmin(one[1], other[1])
+
+
+def _smallest(block: Block) -> tuple[int, np.ndarray]:
+    """Return a tile's smallest label, and its smallest value."""
+    labels = block.images["labels"][block.core]
+    label = labels.min()
+    return int(label), np.asarray(np.fmin.reduce(block.data[block.core][labels == label]))
+
 
 def _median_of_groups(call: Call, grouping: Grouping) -> Passes[np.ndarray]:
     def of(block: Block) -> _Tally:
@@ -107,15 +134,16 @@ def _median_of_groups(call: Call, grouping: Grouping) -> Passes[np.ndarray]:
             selected.groups[selected.members],
             selected.pixels,
             np.ones(len(selected.pixels), np.int64),
+            _smallest(block),
         )
         tally.joined()
         return tally
 
-    groups, values, counts = yield Reduce(
-        of, _Tally.add, in_groups=True, finish=_Tally.joined, description="values of objects"
+    groups, values, counts, smallest = yield Reduce(
+        of, _Tally.add, in_groups=True, finish=_Tally.finish, description="values of objects"
     )
     if not len(groups):
-        values, counts, groups = np.zeros(1, call.dtype), np.zeros(1, np.int64), np.zeros(1, int)
+        values, counts, groups = np.zeros(1, call.dtype), np.zeros(1, np.int64), np.full(1, -1)
     ends = np.cumsum(counts)
     numbers = np.arange(grouping.count)
     behind = np.searchsorted(groups, numbers, side="right")
@@ -127,9 +155,10 @@ def _median_of_groups(call: Call, grouping: Grouping) -> Passes[np.ndarray]:
 
     def value_at(rank: np.ndarray) -> np.ndarray:
         value = values[np.minimum(np.searchsorted(ends, rank, side="right"), len(values) - 1)]
+        # SciPy gives a missing id the smallest value of the smallest label.
+        value = np.where(missing, smallest, value)
         return np.asarray(value if call.dtype.kind == "f" else value.astype(np.float64))
 
-    # SciPy gives what it finds first, the smallest value of the smallest label, for a missing id.
     low, high = np.where(missing, 0, low + step), np.where(missing, 0, high - step)
     return np.asarray((value_at(low) + value_at(high)) / 2.0)
 

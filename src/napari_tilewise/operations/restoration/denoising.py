@@ -15,7 +15,7 @@ from skimage.util import img_as_float
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.restoration import tv
 from napari_tilewise.operations.shared import global_numbers
-from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
+from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float, require_finite
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import WHOLE
 from napari_tilewise.operations.spec import families
@@ -38,6 +38,7 @@ from napari_tilewise.operations.spec.operation import (
     ResultSpec,
     Tiles,
     Trial,
+    tiled,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Either, Flag, Footprint, Number
 
@@ -147,6 +148,17 @@ def _check_nl(call: Call) -> None:
             f"{' and channels' if call.channel_axis is not None else ''}: expected two axes, or "
             "three without channels. Use fast_mode=True."
         )
+
+
+def _nl_means(call: Call) -> Tiles:
+    if not call["fast_mode"]:
+        return tiled(call)
+
+    def compute(block: Block) -> np.ndarray:
+        require_finite(call, block.data, "sums of distances carry on")
+        return np.asarray(call.function(block.data))
+
+    return Tiles(compute, halo=_nl_halo(call))
 
 
 # -- Bregman's total variation ---------------------------------------------------------------------
@@ -272,10 +284,16 @@ OPERATIONS = (
             "channel_axis": CHANNEL,
         },
         neighbourhood=Neighbourhood(halo=_nl_halo),
+        plan_of=_nl_means,
         result=ResultSpec(dtype=as_float),
         limits=Limits(ndim=(2, 4), shortest=2, check=_check_nl),
         adapter=Adapter(kernels=("skimage.restoration.denoise_nl_means",)),
-        cost=Cost(trial=Trial(volume_length=5), memory=10.0, at_once=AtOnce(kernel=2**14)),
+        cost=Cost(
+            trial=Trial(volume_length=5),
+            memory=10.0,
+            at_once=AtOnce(function=2**16, kernel=2**14, finite=True),
+        ),
+        note="fast_mode=True refuses NaN and infinity.",
     ),
     Operation(
         name="restoration.rolling_ball",

@@ -62,12 +62,23 @@ def _segments_channel(call: Call) -> int | None:
     return 1 if _is_gray_with_channel_axis(call) else None
 
 
+def _is_gray(call: Call) -> bool:
+    """Return whether quickshift sees one channel: a third axis, which channel_axis=-1 names."""
+    return len(call.shape) == 2 and call.channel_axis == 1
+
+
+def _shift_shape(call: Call) -> tuple[int, ...]:
+    if _is_gray_with_channel_axis(call) and not _is_gray(call):
+        return (*call.spatial_shape, 1)  # the rows are channels, of an image of one column
+    return _segments_shape(call)
+
+
 def _check_quickshift(call: Call) -> None:
     if call.channel_axis is None:
         raise InvalidImage(
             f"{call.operation.name}: channel_axis=None: expected the axis of the channels."
         )
-    channels = 1 if _is_gray_with_channel_axis(call) else call.shape[call.channel_axis]
+    channels = 1 if _is_gray(call) else call.shape[call.channel_axis]
     if call["convert2lab"] and channels != 3:
         raise InvalidImage(
             f"{call.operation.name}: an image of shape {call.shape} has {channels} channels: "
@@ -77,7 +88,7 @@ def _check_quickshift(call: Call) -> None:
 
 def _quickshift(call: Call) -> Plan:
     def compute(block: Block) -> Any:
-        result = call.function(block.data)
+        result = call.function(block.data, **({"channel_axis": -1} if _is_gray(call) else {}))
         # The tree and the distances are Cython memory views.
         return tuple(map(np.asarray, result)) if call["return_tree"] else result
 
@@ -88,7 +99,7 @@ def _quickshift(call: Call) -> Plan:
 def _tree(call: Call) -> tuple[Part, ...] | None:
     if not call["return_tree"]:
         return None
-    shape, channel = _segments_shape(call), _segments_channel(call)
+    shape, channel = _shift_shape(call), _segments_channel(call)
     return (
         Part(Output.LABELS, np.intp, shape, channel),
         Part(Output.IMAGE, np.intp, shape, channel),
@@ -215,7 +226,7 @@ OPERATIONS = (
             "rng": Seed(advanced=True),
             "channel_axis": CHANNEL,
         },
-        result=replace(SEGMENTS_OF_PLANE, parts=_tree),
+        result=replace(SEGMENTS_OF_PLANE, shape=_shift_shape, parts=_tree),
         limits=Limits(ndim=(1, 2), check=_check_quickshift),
         cost=Cost(memory=9.0),
         note="Needs the whole image: ties are broken by random numbers drawn for all pixels in "

@@ -183,15 +183,23 @@ def _full(part: tuple[int, np.ndarray], length: int) -> np.ndarray:
 
 def gather_sum(call: Call) -> Passes[int]:
     """Return the exact sum of all pixels of an integer image."""
-    wide = np.uint64 if call.dtype.kind == "u" else np.int64
     total: int = yield Reduce(
-        of=lambda block: int(block.data[block.core].sum(dtype=wide)),
+        of=lambda block: _exact_sum(block.data[block.core]),
         merge=lambda a, b: a + b,
         in_groups=True,
         only_reads=True,
         description="sum",
     )
     return total
+
+
+def _exact_sum(pixels: np.ndarray) -> int:
+    """Return the sum of integers, which 64 bits need not hold."""
+    wide = np.uint64 if pixels.dtype.kind == "u" else np.int64
+    if pixels.dtype.itemsize < np.dtype(wide).itemsize:
+        return int(pixels.sum(dtype=wide))
+    low = wide(0xFFFFFFFF)
+    return (int((pixels >> wide(32)).sum()) << 32) + int((pixels & low).sum())
 
 
 def gather_pairwise(call: Call, values: Callable[[np.ndarray], np.ndarray]) -> Passes[Any]:

@@ -245,6 +245,12 @@ def _check_warp(call: Call) -> None:
             f"{call.operation.name}: the image has {call.ndim} axes: expected rows, columns and "
             "optionally channels, or an array of coordinates as inverse_map."
         )
+    is_matrix = isinstance(inverse_map, np.ndarray) and inverse_map.shape == (3, 3)
+    if call["map_args"] and (is_matrix or isinstance(inverse_map, ProjectiveTransform)):
+        raise InvalidParameterType(
+            f"{call.operation.name}: map_args={call['map_args']!r} beside a matrix, which takes no "
+            "arguments: expected a function as inverse_map, or map_args=None."
+        )
     matrix = homography_of(call, inverse_map)
     if matrix is not None and matrix.shape != (3, 3):
         raise InvalidParameter(
