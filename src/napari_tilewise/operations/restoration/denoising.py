@@ -260,8 +260,8 @@ OPERATIONS = (
         adapter=Adapter(kernels=("skimage.restoration.denoise_bilateral",)),
         limits=Limits(ndim=(2, 2), check=_check_bilateral, finite=True, shortest=2),
         note="scikit-image returns a constant integer image in its own dtype; a lazy result is "
-        "always floating point. Its weights, which are kept, lie one to two pixels beside the pixel: "
-        "edges move by as much.",
+        "always floating point. Its weights, which are kept, lie one to two pixels beside the "
+        "pixel: edges move by as much.",
     ),
     Operation(
         name="restoration.denoise_nl_means",
