@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _OPEN, _IS, _CLOSE = "\ue000", "\ue001", "\ue002"
 _OPTION = re.compile(f"{_OPEN}(\\w+)(?:{_IS}(.*?))?{_CLOSE}", re.DOTALL)
+_CALL, _OR = "\ue003", "\ue004"
+_COMMAND = re.compile(f"{_CALL}(.*?){_OR}(.*?){_CLOSE}", re.DOTALL)
 _NO_VALUE: Final = object()
 
 
@@ -31,6 +33,19 @@ def option(name: str, value: object = _NO_VALUE) -> str:
     """
     text = "" if value is _NO_VALUE else f"{_IS}{value!r}"
     return f"{_OPEN}{name}{text}{_CLOSE}"
+
+
+def command(python: str, shell: str) -> str:
+    """Return what to do next for a message, marked so that the shell names its own command.
+
+    Parameters
+    ----------
+    python
+        What to write in Python, such as ``"napari_tilewise.batch"``.
+    shell
+        What to type in the shell, such as ``"napari-tilewise batch"``.
+    """
+    return f"{_CALL}{python}{_OR}{shell}{_CLOSE}"
 
 
 def python_option(name: str, value: str | None) -> str:
@@ -51,14 +66,15 @@ wording: ContextVar[Callable[[str, str | None], str]] = ContextVar("wording", de
 
 
 def worded(text: str) -> str:
-    """Return a message with its options as the door in use names them.
+    """Return a message with its options and commands as the door in use names them.
 
     Parameters
     ----------
     text
-        The message, in which `option` marked them.
+        The message, in which `option` and `command` marked them.
     """
     name = wording.get()
+    text = _COMMAND.sub(lambda mark: mark[1 if name is python_option else 2], text)
     return _OPTION.sub(lambda mark: name(mark[1], mark[2]), text)
 
 

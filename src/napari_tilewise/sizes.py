@@ -55,6 +55,8 @@ def format_size(size: float) -> str:
             break
         amount /= 1024
     digits = 0 if unit == "bytes" or abs(amount) >= 100 else 1
+    if unit == "bytes" and round(amount) == 1:
+        return "1 byte"
     return f"{amount:.{digits}f} {unit}"
 
 

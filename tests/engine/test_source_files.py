@@ -13,7 +13,7 @@ from zarr.storage import MemoryStore
 from napari_tilewise.engine.system import prepared, source_files
 from napari_tilewise.engine.system.prepared import retained_statistics
 from napari_tilewise.engine.system.source_files import files_token
-from napari_tilewise.io.readers.checked_arrays import checked
+from napari_tilewise.io.readers.checked_stores import checked
 
 if TYPE_CHECKING:
     from pathlib import Path

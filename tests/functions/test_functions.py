@@ -170,7 +170,7 @@ def test_an_edited_file_replaces_its_functions(file, image):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("\n\n1 / 0\n", r"my_ops\.py, line 3 cannot be loaded: ZeroDivisionError"),
+        ("\n\n1 / 0\n", r"my_ops\.py, line 3 cannot be loaded \(ZeroDivisionError"),
         ("def f(:\n", "SyntaxError"),
         ("x = 1\n", "declares no operation"),
         (FILE + "1 / 0\n", "ZeroDivisionError"),

@@ -83,7 +83,7 @@ def test_an_array_that_would_be_unpickled_is_refused(tmp_path):
             "Metadata", (), {"to_dict": lambda self: {"codecs": [{"name": "x.pickle"}]}}
         )()
 
-    from napari_tilewise.io.readers.checked_arrays import checked
+    from napari_tilewise.io.readers.checked_stores import checked
 
     with pytest.raises(SourceUnreadable, match=r"'x.pickle', which runs code"):
         checked(Coded(), "a.zarr")

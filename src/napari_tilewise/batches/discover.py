@@ -30,12 +30,15 @@ from napari_tilewise.io.readers.locations import (
 )
 from napari_tilewise.io.readers.natural_order import natural
 from napari_tilewise.io.readers.open_image import SUFFIXES
-from napari_tilewise.io.readers.zarr_arrays import is_zarr, ome_metadata, open_node
+from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
+from napari_tilewise.io.readers.zarr_folders import is_zarr
 from napari_tilewise.provenance.fingerprint import source_location
 
 if TYPE_CHECKING:
     from napari_tilewise.io.plain_data import Plain
     from napari_tilewise.types import Parameters
+
+_KNOWN = ", ".join((".ome.zarr", ".ome.tif", ".tif", ".npy", ".h5", ".png", ".czi", ".nd2"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +99,7 @@ def discover(
         rest = f" ({left_out})" if str(left_out) else ""
         raise SourceNotFound(
             f"No image was found at {source!r}{rest} (outputs of earlier batches do not count); "
-            f"expected files, a folder with images ({', '.join(SUFFIXES)}), a pattern such as "
+            f"expected files, a folder with images ({_KNOWN} and others), a pattern such as "
             "'plates/*.tif', or arrays."
         )
     yield first

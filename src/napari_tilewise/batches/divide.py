@@ -150,15 +150,15 @@ def _windows(
     axes = remaining if is_full else space
     lengths = _per_axis("window", window, len(axes))
     steps = _per_axis("step", window if step is None else step, len(axes))
+    stepping = "" if step is None else f", {option('step', step)}"
     positions: dict[int, list[AxisPart]] = {}
     for axis, length, by in zip(axes, lengths, steps, strict=True):
         if length is None:
             continue
         if not 1 <= length <= shape[axis] or by is None or by < 1:
             raise InvalidParameter(
-                f"{option('window', window)}, {option('step', step)}: expected lengths of 1 to "
-                f"{shape[axis]} and steps of at least 1 along axis {axis} of an image of shape "
-                f"{tuple(shape)}."
+                f"{option('window', window)}{stepping}: expected lengths of 1 to {shape[axis]} and "
+                f"steps of at least 1 along axis {axis} of an image of shape {tuple(shape)}."
             )
         positions[axis] = [
             (start, start + length) for start in range(0, shape[axis] - length + 1, by)
@@ -166,11 +166,11 @@ def _windows(
     return positions
 
 
-def _per_axis(option: str, value: int | Sequence[int | None], count: int) -> list[int | None]:
+def _per_axis(name: str, value: int | Sequence[int | None], count: int) -> list[int | None]:
     values: list[int | None]
     values = [value] * count if isinstance(value, int) else list(value)
     if len(values) != count or not all(v is None or isinstance(v, int) for v in values):
         raise InvalidParameter(
-            f"{option}={value!r}: expected an integer, or one for each of {count} axes."
+            f"{option(name, value)}: expected an integer, or one for each of {count} axes."
         )
     return values

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_tilewise.io.readers.zarr_arrays import is_zarr
+from napari_tilewise.io.readers.zarr_folders import is_zarr
 from napari_tilewise.sizes import plural
 
 if TYPE_CHECKING:

@@ -121,7 +121,7 @@ def _is_several(source: str) -> bool:
     if "://" in source:
         return False
     from napari_tilewise.io.readers.locations import home_path, split_location
-    from napari_tilewise.io.readers.zarr_arrays import is_zarr
+    from napari_tilewise.io.readers.zarr_folders import is_zarr
 
     path = home_path(source)
     if path.is_dir():
@@ -242,5 +242,10 @@ def script(
     except FileExistsError as error:
         raise errors.DestinationExists(
             f"{str(output)!r} exists: give another file to -o, or delete it first."
+        ) from error
+    except OSError as error:
+        raise errors.DestinationUnwritable(
+            f"{str(output)!r} cannot be written ({error.strerror}); expected a file in a folder "
+            "that you may write to: give another one to -o."
         ) from error
     typer.echo(output)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.errors import DestinationUnwritable, SourceWarning
+from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, SourceWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,6 +104,7 @@ def is_quiet() -> bool:
 def be_quiet(is_set: bool) -> bool:
     """Show nothing but errors from now on, if the option is set."""
     if is_set:
+        _refuse_both(logging.DEBUG)
         _STDERR.threshold = logging.ERROR
     return is_set
 
@@ -111,8 +112,14 @@ def be_quiet(is_set: bool) -> bool:
 def be_verbose(is_set: bool) -> bool:
     """Show every event from now on, if the option is set."""
     if is_set:
+        _refuse_both(logging.ERROR)
         _STDERR.threshold = logging.DEBUG
     return is_set
+
+
+def _refuse_both(other: int) -> None:
+    if _STDERR.threshold == other:
+        raise InvalidParameter("--quiet and --verbose exclude each other: give one of them.")
 
 
 def log_to(path: Path | None) -> Path | None:

@@ -221,6 +221,10 @@ def list_runs(
 
     if resume is not None and forget is not None:
         raise errors.InvalidParameter("--resume and --forget exclude each other: give one.")
+    if memory is not None and resume is None:
+        raise errors.InvalidParameter(
+            f"--memory {memory} is the memory of a run that is resumed: give --resume DST too."
+        )
     if forget is not None:
         unfinished.unfinished_run(forget).forget()
     elif resume is not None:

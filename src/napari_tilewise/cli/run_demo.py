@@ -113,13 +113,15 @@ def run_demo(
         When the folder holds something other than an earlier demo.
     """
     from napari_tilewise.engine.budget import resident
+    from napari_tilewise.engine.system.disk import writing
     from napari_tilewise.runs.run import run
 
     folder = Path(output)
     source = folder / "hubble.zarr"
     labels = folder / "galaxies.ome.zarr"
     _claim(folder, source)
-    _write_source(source, size)
+    with writing(folder, "give another folder with --output"):
+        _write_source(source, size)
     budget = resident() + MEMORY
     start = time.perf_counter()
     result = run(

@@ -78,8 +78,15 @@ def load_file(path: str | os.PathLike[str]) -> tuple[Operation, ...]:
 def _module_name(file: Path) -> str:
     """Return the name of a file's module, unless another module has that name."""
     name = file.stem
+    if file.is_dir():
+        raise InvalidFunction(
+            f"{str(file)!r} is a folder: expected a Python file, so name the file in it."
+        )
     if not file.is_file():
-        raise SourceNotFound(f"The file {str(file)!r} does not exist: expected a Python file.")
+        raise SourceNotFound(
+            f"The file {str(file)!r} does not exist: expected a Python file, so check the "
+            "spelling of the path."
+        )
     if file.suffix != ".py" or not name.isidentifier() or iskeyword(name):
         raise InvalidFunction(
             f"{str(file)!r} cannot be loaded: expected a Python file whose name can be a "
@@ -115,7 +122,10 @@ def _run(module: ModuleType, file: Path) -> None:
         raise InvalidFunction(f"{file}{_line(error, file)}: {error}") from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise InvalidFunction(f"{file}{_line(error, file)} cannot be loaded: {reason}.") from error
+        raise InvalidFunction(
+            f"{file}{_line(error, file)} cannot be loaded ({reason}); expected a Python file that "
+            "runs: correct it, or install what it imports."
+        ) from error
 
 
 def _line(error: Exception, file: Path) -> str:

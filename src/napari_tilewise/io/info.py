@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 
 from napari_tilewise.errors import SourceWarning
 from napari_tilewise.io.readers.locations import checked_path, file_of, split_location
 from napari_tilewise.io.readers.open_image import open_header
-from napari_tilewise.io.readers.zarr_arrays import is_zarr, open_node, own_metadata
+from napari_tilewise.io.readers.zarr_folders import is_zarr
 from napari_tilewise.io.stored_record import read_record
 from napari_tilewise.io.writers.staging import is_partial
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
@@ -21,7 +20,9 @@ from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 if TYPE_CHECKING:
     import os
 
-    from napari_tilewise.io.image import Image
+    import zarr
+
+    from napari_tilewise.io.image import Image, ZarrArray
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
 
 
@@ -42,12 +43,13 @@ def image_info(path: str | os.PathLike[str]) -> MetadataDict:
     location = checked_path(path)
     local = split_location(location).path
     if "://" not in location and local.is_dir() and is_zarr(local):
-        node = open_node(str(local))
-        own = own_metadata(node)
+        import zarr
+
+        node, own = _node(str(local))
         if isinstance(node, zarr.Group) and (is_partial(local) or own.get("complete") is False):
             return _unfinished(location, node, own)
     elif "://" in location:
-        own = own_metadata(open_node(location))
+        _, own = _node(location)
     else:
         own = (read_record(local) or {}) if local.is_file() else {}
         if own and local.suffix.lower() in VALUES:
@@ -73,6 +75,14 @@ def image_info(path: str | os.PathLike[str]) -> MetadataDict:
         "recipe": image.recipe,
         "made_by": _made_by(own),
     }
+
+
+def _node(location: str) -> tuple[zarr.Group | ZarrArray, Metadata]:
+    """Return the array or group of a Zarr, and our own metadata in it."""
+    from napari_tilewise.io.readers.zarr_arrays import open_node, own_metadata
+
+    node = open_node(location)
+    return node, own_metadata(node)
 
 
 def _series(image: Image, location: str) -> list[MetadataDict]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from napari_tilewise.io.readers import pictures, tiff_header
-from napari_tilewise.io.readers.zarr_arrays import is_zarr, open_node, own_metadata
+from napari_tilewise.io.readers.zarr_folders import is_zarr
 from napari_tilewise.io.writers import values
 
 if TYPE_CHECKING:
@@ -30,7 +30,11 @@ def read_record(path: Path) -> Metadata | None:
         When the file that should hold the record cannot be read.
     """
     if path.is_dir():
-        return own_metadata(open_node(str(path))) if is_zarr(path) else None
+        if not is_zarr(path):
+            return None
+        from napari_tilewise.io.readers.zarr_arrays import open_node, own_metadata
+
+        return own_metadata(open_node(str(path)))
     with path.open("rb") as file:
         start = file.read(4)
     if start in tiff_header.MAGIC:

@@ -13,7 +13,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from napari_tilewise.errors import UnknownOperation, did_you_mean
+from napari_tilewise.errors import UnknownOperation, command, did_you_mean
 from napari_tilewise.operations.catalogue import Catalogue
 from napari_tilewise.operations.copying import COPY
 from napari_tilewise.operations.index import INDEX
@@ -192,7 +192,7 @@ def get_operation(name: str | AnyFunction) -> Operation:
         hint = did_you_mean(str(name), OPERATIONS)
         raise UnknownOperation(
             f"There is no operation {name!r}.{hint} {_remedy(str(name))}"
-            "napari_tilewise.OPERATIONS (or 'napari-tilewise list') names them all."
+            f"{command('napari_tilewise.OPERATIONS', 'napari-tilewise list')} names them all."
         ) from None
 
 
@@ -214,7 +214,8 @@ def _remedy(name: str) -> str:
     if not dot or module in {key.rpartition(".")[0] for key in BUILT_IN}:
         return ""
     file = f"{module.rpartition('.')[2]}.py"
-    return (
-        f"If it is a function of yours, import its module, name its file (--functions {file}, or "
-        f"napari_tilewise.functions.load_file({file!r})), or install the plugin that has it. "
+    load = command(
+        f"import its module, load its file (napari_tilewise.functions.load_file({file!r}))",
+        f"name its file (--functions {file})",
     )
+    return f"If it is a function of yours, {load}, or install the plugin that has it. "

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.errors import InvalidRecipe, SourceNotFound, SourceUnreadable
+from napari_tilewise.errors import InvalidRecipe, SourceNotFound, SourceUnreadable, command
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.plain_data import plain_mapping, to_plain
 from napari_tilewise.io.readers.zarr_arrays import open_node, own_metadata
@@ -218,7 +218,8 @@ def read(output: str | os.PathLike[str]) -> Metadata:
     if not entries or "record" not in entries:
         raise SourceUnreadable(
             f"{location!r} has no record of how it was made; expected an output of "
-            "napari_tilewise.run (a .csv and a .npy have their record beside them, in "
+            f"{command('napari_tilewise.run', 'napari-tilewise run')} (a .csv and a .npy have "
+            "their record beside them, in "
             f"{Path(location).name + _values.SIDECAR!r})."
         )
     if entries["record"] != VERSION:

@@ -19,7 +19,8 @@ from napari_tilewise.errors import SourceChanged, SourceNotFound, SourceUnreacha
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.file_series import is_series, series_files
 from napari_tilewise.io.readers.locations import file_of
-from napari_tilewise.io.readers.zarr_arrays import MARKERS, is_zarr, ome_metadata, open_node
+from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
+from napari_tilewise.io.readers.zarr_folders import MARKERS, is_zarr
 from napari_tilewise.provenance.fingerprint import fingerprint, source_location, taken_once
 from napari_tilewise.provenance.fingerprint_samples import FILES, levels_of, walk
 

@@ -212,7 +212,8 @@ def read(path: PathLike) -> Document:
         return Document(path, None if root is None else loader.construct_document(root), root)
     except OSError as error:
         raise InvalidRecipe(
-            f"The recipe {str(path)!r} cannot be read: {error.strerror}."
+            f"The recipe {str(path)!r} cannot be read ({error.strerror}); expected a YAML file: "
+            "check the path."
         ) from error
     except UnicodeDecodeError as error:
         raise InvalidRecipe(

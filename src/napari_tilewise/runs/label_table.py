@@ -17,13 +17,15 @@ from napari_tilewise.errors import (
     SourceChanged,
     SourceNotFound,
     TilewiseError,
+    command,
     option,
 )
 from napari_tilewise.functions.instances import MERGED, ONE_SIDED
 from napari_tilewise.io.plain_data import to_plain
 from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.readers.zarr_arrays import is_zarr, ome_metadata, open_node
+from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
+from napari_tilewise.io.readers.zarr_folders import is_zarr
 from napari_tilewise.io.tables.anndata_groups import LABEL, TABLES, read_table, write_table
 from napari_tilewise.io.tables.data_frame import to_data_frame
 from napari_tilewise.provenance.fingerprint import fingerprint
@@ -247,7 +249,8 @@ def _checked(path: Path) -> Image:
     if not (path.is_dir() and is_zarr(path) and _finest(path)):
         raise InvalidImage(
             f"{str(path)!r} is not an OME-Zarr, beside whose labels a table can stay: write the "
-            "labels with napari_tilewise.run or convert to a name that ends in '.ome.zarr'."
+            f"labels with {command('napari_tilewise.run', 'napari-tilewise run')} or convert to a "
+            "name that ends in '.ome.zarr'."
         )
     image = open_image(path)
     if np.dtype(image.data.dtype).kind not in "iu":
@@ -332,7 +335,8 @@ def _measured(
     if planned.last.loops:
         raise InvalidImage(
             f"{str(path)!r} has axes beside y, x and z: expected one plane or volume of labels, as "
-            "each has objects of its own. Measure them one by one with napari_tilewise.batch."
+            "each has objects of its own. Measure them one by one with "
+            f"{command('napari_tilewise.batch', 'napari-tilewise batch')}."
         )
     value = planned.last.value()
     return {key: np.asarray(column) for key, column in value.items()}

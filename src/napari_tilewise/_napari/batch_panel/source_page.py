@@ -24,7 +24,7 @@ from napari_tilewise._napari.batch_panel.page_widgets import (
 from napari_tilewise._napari.layers.viewer_layers import layers_for
 from napari_tilewise.batches.divide import Division
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.io.readers.zarr_arrays import is_zarr
+from napari_tilewise.io.readers.zarr_folders import is_zarr
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -59,7 +59,10 @@ def _reason(path: Path, error: OSError, elsewhere: str) -> str:
             "a file is larger than the system or the file system allows; raise the limit "
             f"(ulimit -f), or {elsewhere}"
         )
-    if error.errno in _GONE:
+    ancestor = next((p for p in path.parents if os.path.lexists(p)), path)
+    if error.errno in _GONE and not ancestor.is_dir():
+        return f"{str(ancestor)!r} is not a folder; expected one there, so change the path"
+    if error.errno in _GONE and not _is_refused(path, error):
         return (
             f"a folder that was there is gone ({said}); somebody removed or moved it, so leave it "
             "in place and start again"
@@ -68,6 +71,12 @@ def _reason(path: Path, error: OSError, elsewhere: str) -> str:
         f"{said}; expected a folder that you may write to, so change its permissions, or "
         f"{elsewhere}"
     )
+
+
+def _is_refused(path: Path, error: OSError) -> bool:
+    """Return whether a system that says "no such file" does not let one be created there."""
+    missing = Path(str(error.filename))
+    return missing in (path, *path.parents) and missing.parent.is_dir()
 
 
 def free_bytes(path: Path) -> int | None:

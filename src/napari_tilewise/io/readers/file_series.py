@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.errors import InvalidAxes, SourceNotFound, SourceUnreadable
+from napari_tilewise.errors import InvalidAxes, SourceNotFound, SourceUnreadable, command
 from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.natural_order import natural
 from napari_tilewise.types import native_dtype
@@ -85,8 +85,8 @@ def open_series(location: str, open_file: Callable[[str], Image]) -> Image:
     if axis is None:
         raise InvalidAxes(
             f"The files {location!r} have the axes {''.join(first.axes)!r} each, so there is none "
-            "left to stack them along: expected files without t, z or c. Use napari_tilewise.batch "
-            "for one result per file."
+            "left to stack them along: expected files without t, z or c. Use "
+            f"{command('napari_tilewise.batch', 'napari-tilewise batch')} for one result per file."
         )
     stack = FileSeries(files, first.data, open_file)
     return replace(

@@ -36,6 +36,8 @@ def odd_path(text: str) -> str | None:
     text
         The text.
     """
+    if not text:
+        return "The path is empty"
     try:
         encoded = os.fsencode(text)
     except UnicodeEncodeError:

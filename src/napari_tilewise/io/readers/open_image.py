@@ -15,6 +15,7 @@ from napari_tilewise.errors import (
     SourceUnreadable,
     SourceWarning,
     TilewiseError,
+    command,
     option,
 )
 from napari_tilewise.io.image import Image, bare, check_series
@@ -176,13 +177,15 @@ def _from_location(location: str, series: int | None, *, decodes: bool = True) -
 
 
 def _from_folder(path: Path, name: str) -> Image:
-    from napari_tilewise.io.readers.zarr_arrays import is_zarr, open_zarr
+    from napari_tilewise.io.readers.zarr_arrays import open_zarr
+    from napari_tilewise.io.readers.zarr_folders import is_zarr
 
     if is_zarr(path):
         return replace(open_zarr(str(path)), name=name)
     raise SourceUnreadable(
         f"{name!r} is a folder but not a Zarr (it holds no zarr.json, .zgroup or .zarray); "
-        f"expected one of {FORMATS}: for many images use napari_tilewise.batch."
+        f"expected one of {FORMATS}: for many images use "
+        f"{command('napari_tilewise.batch', 'napari-tilewise batch')}."
     )
 
 

@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
-import zarr
 
 from napari_tilewise.axes import KINDS
 from napari_tilewise.errors import InvalidParameter, MissingExtra
@@ -234,6 +233,8 @@ def _level(tiff: tifffile.TiffFile, path: str, name: str, level: int, number: in
         mapped = CheckedMap(pixels)
         array = _as_shown(mapped, highest, palette)
         return CheckedArray(array, name, reopen=reopen)
+    import zarr
+
     store: Any = tifffile.imread(path, aszarr=True, series=number, level=level)
     stored: Any = zarr.open_array(store, mode="r")
     array = _as_shown(stored, highest, palette)

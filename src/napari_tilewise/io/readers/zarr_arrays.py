@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from contextlib import suppress
 from dataclasses import replace
@@ -23,13 +22,16 @@ from napari_tilewise.io.image import KEY, Image
 from napari_tilewise.io.metadata.channels import count_of, from_omero
 from napari_tilewise.io.metadata.details import Details
 from napari_tilewise.io.metadata.units import unit_name
-from napari_tilewise.io.network import NEAR, is_of_network, network_error, patient
-from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, checked
+from napari_tilewise.io.network import NEAR, is_of_network, network_error
+from napari_tilewise.io.network_stores import patient
+from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS
+from napari_tilewise.io.readers.checked_stores import checked
 from napari_tilewise.io.readers.zarr_details import (
     details_of,
     other_attributes,
     without_found_windows,
 )
+from napari_tilewise.io.readers.zarr_folders import stem_of_zarr
 from napari_tilewise.sizes import plural
 
 if TYPE_CHECKING:
@@ -40,35 +42,11 @@ if TYPE_CHECKING:
     from napari_tilewise.io.image import ZarrArray
     from napari_tilewise.io.plain_data import Metadata
 
-MARKERS = ("zarr.json", ".zgroup", ".zarray")
-"""A folder that holds one of these is a Zarr."""
-
 _BROKEN = (*DECODE_ERRORS, KeyError, TypeError, AttributeError, IndexError, RecursionError)
 _OLD_AXES = ("t", "c", "z", "y", "x")  # OME-Zarr 0.1 and 0.2 name none
 
 _V2_METADATA = {".zarray", ".zattrs", ".zmetadata"}
 """Names in the folder of an array of version 2 that are not chunks."""
-
-
-SUFFIXES = (".ome.zarr", ".zarr")
-"""What the name of a Zarr usually ends in."""
-
-
-def stem_of_zarr(location: str) -> str:
-    """Return the name of a Zarr without its folders and suffix.
-
-    Parameters
-    ----------
-    location
-        A path or URL.
-    """
-    name = location.rstrip("/").rpartition("/")[2]
-    return next((name.removesuffix(s) for s in SUFFIXES if name.endswith(s)), name)
-
-
-def is_zarr(path: Path) -> bool:
-    """Return whether a folder holds a Zarr array or group."""
-    return os.path.isdir(path) and any((path / marker).is_file() for marker in MARKERS)
 
 
 def open_node(location: str) -> zarr.Group | ZarrArray:

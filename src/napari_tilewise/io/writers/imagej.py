@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tilewise.errors import command
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.metadata.channels import are_samples, to_imagej
 from napari_tilewise.io.metadata.units import converted, symbol
@@ -44,7 +45,8 @@ class ImageJWriter(StagedFileWriter):
         """
         remedy = self.other_formats
         if self._written.name not in DTYPES:
-            step = ", or convert to one of these first (util.img_as_float32, ...)"
+            conversion = command("util.img_as_float32, ...", "--dtype float32, ...")
+            step = f", or convert to one of these first ({conversion})"
             raise self.refuse(f"it holds {', '.join(DTYPES)}", remedy + step)
         if not set("yx") <= set(axes) <= set(_ORDER):
             raise self.refuse("it holds the axes t, z, c, y, x", "name the axes, or write NAME.npy")

@@ -29,7 +29,8 @@ from napari_tilewise.errors import (
 )
 from napari_tilewise.io.network import NEAR, is_transient, patiently
 from napari_tilewise.io.plain_data import plain_mapping
-from napari_tilewise.io.readers.zarr_arrays import MARKERS, open_node, own_metadata
+from napari_tilewise.io.readers.zarr_arrays import open_node, own_metadata
+from napari_tilewise.io.readers.zarr_folders import MARKERS
 from napari_tilewise.io.writers.chunk_sender import ChunkSender, SentChunks
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from napari_tilewise.io.image import KEY
-from napari_tilewise.io.readers.zarr_arrays import is_zarr
+from napari_tilewise.io.readers.zarr_folders import is_zarr
 from napari_tilewise.io.writers import staging as stage
 
 if TYPE_CHECKING:

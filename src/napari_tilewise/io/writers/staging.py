@@ -15,7 +15,7 @@ from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable, option
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.locations import file_of, home_path, odd_path
-from napari_tilewise.io.readers.zarr_arrays import is_zarr
+from napari_tilewise.io.readers.zarr_folders import is_zarr
 
 _MARK = ".partial-"
 

@@ -27,7 +27,6 @@ from napari_tilewise.io.csv_cells import to_cell
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.plain_data import to_plain
 from napari_tilewise.io.writers.staging import local_path
-from napari_tilewise.operations.shared.stored_columns import Column, StoredColumn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
+    from napari_tilewise.operations.shared.stored_columns import Column
     from napari_tilewise.operations.spec.kinds import Output
     from napari_tilewise.types import Array
 
@@ -323,6 +323,8 @@ def _shape(value: ArrayLike) -> tuple[int, ...] | None:
 
 def _equally_long(table: Mapping[Any, Any], path: Path) -> dict[str, Column]:
     """Return the columns of a table as arrays; refuse columns of different lengths."""
+    from napari_tilewise.operations.shared.stored_columns import StoredColumn
+
     for name, column in table.items():
         if _shape(column) is None:
             raise _no_rows(path, f"the column {name!r}, a {type(column).__name__} of unequal parts")

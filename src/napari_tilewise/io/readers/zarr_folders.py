@@ -1,0 +1,32 @@
+"""Which folders are Zarr, and what their names end in: nothing of Zarr is imported for that."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MARKERS = ("zarr.json", ".zgroup", ".zarray")
+"""A folder that holds one of these is a Zarr."""
+
+SUFFIXES = (".ome.zarr", ".zarr")
+"""What the name of a Zarr usually ends in."""
+
+
+def stem_of_zarr(location: str) -> str:
+    """Return the name of a Zarr without its folders and suffix.
+
+    Parameters
+    ----------
+    location
+        A path or URL.
+    """
+    name = location.rstrip("/").rpartition("/")[2]
+    return next((name.removesuffix(s) for s in SUFFIXES if name.endswith(s)), name)
+
+
+def is_zarr(path: Path) -> bool:
+    """Return whether a folder holds a Zarr array or group."""
+    return os.path.isdir(path) and any((path / marker).is_file() for marker in MARKERS)
