@@ -222,3 +222,31 @@ def test_a_threshold_of_a_histogram_made_before(name: str) -> None:
     np.testing.assert_array_equal(lazy.compute(), expected)
     with pytest.raises(tw.TilewiseError, match="an array of counts"):
         tw.apply(f"filters.threshold_{name}", COINS, hist="image")
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("morphology.diameter_closing", {"parent": np.zeros((90, 90), int)}),
+        ("filters.gaussian", {"sigma": np.ones(500)}),
+        ("filters.gaussian", {"sigma": list(range(9000))}),
+        ("filters.median", {"footprint": [[1] * 400, [1] * 399]}),
+        ("exposure.match_histograms", {"channel_axis": list(range(9000))}),
+    ],
+)
+def test_a_long_value_is_not_written_out(name, params):
+    def messages():
+        for refused in (
+            lambda: tw.Recipe([(name, params)]),
+            lambda: tw.apply(name, np.zeros((9, 9)), tiles=4, **params),
+        ):
+            try:
+                refused()
+            except tw.TilewiseError as error:
+                yield str(error)
+
+    texts = list(messages())
+    assert texts
+    for text in texts:
+        assert len(text) < 400
+        assert text.count(" has ") <= 1

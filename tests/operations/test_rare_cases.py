@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -25,6 +25,9 @@ from napari_tilewise.engine.apply import StackLayout, build
 from napari_tilewise.engine.session import Session
 from napari_tilewise.operations.spec.operation import Kind
 from napari_tilewise.operations.spec.value_specs import Number
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.random((13, 30))
@@ -425,3 +428,15 @@ def test_an_inverse_map_that_fails_is_named(shape: tuple[int, int]) -> None:
 
     with pytest.raises(tw.TilewiseError, match=r"transform\.warp .*nothing there"):
         tw.apply("transform.warp", np.ones(shape), inverse_map=broken, tiles=9)
+
+
+@pytest.mark.parametrize("name", ["feature.corner_subpix", "feature.corner_orientations"])
+def test_no_points_are_a_recipes_empty_list(name: str, tmp_path: Path) -> None:
+    params: dict[str, Any] = {"corners": np.zeros((0, 2), int)}
+    if "mask" in tw.OPERATIONS[name].specs:
+        params["mask"] = np.ones((3, 3))
+    expected = tw.OPERATIONS[name].raw_function(NOISE, **params)
+    tw.Recipe([(name, params)]).save(tmp_path / "points.yaml")
+    step = tw.Recipe.load(tmp_path / "points.yaml").steps[0]
+    found = tw.apply(name, NOISE, **step.parameters)
+    assert found.shape == expected.shape

@@ -79,3 +79,18 @@ def test_a_neighbourhood_beside_the_padding_is_refused() -> None:
     """scikit-image would read from beyond its memory."""
     with pytest.raises(InvalidParameter, match="offset"):
         tw.apply("segmentation.watershed", np.zeros((8, 8)), offset=(0, 0))
+
+
+@pytest.mark.parametrize("mask", [None, np.ones((19, 23), bool)])
+@pytest.mark.parametrize("seeded", [False, True])
+def test_markers_of_the_other_byte_order(mask: np.ndarray | None, *, seeded: bool) -> None:
+    image = np.random.default_rng(0).random((19, 23))
+    markers = draw_markers("points" if seeded else "none", image.shape, np.random.default_rng(1))
+    markers = np.asarray(markers, np.int32) * seeded
+    expected = watershed(image, markers, mask=mask)
+    for swapped in (">i4", "<i4"):
+        found = tw.apply(
+            "segmentation.watershed", image, markers=markers.astype(swapped), mask=mask, tiles=7
+        )
+        assert found.dtype == np.int32
+        np.testing.assert_array_equal(found, expected)

@@ -41,6 +41,7 @@ from napari_tilewise.operations.spec.operation import (
     Tiles,
 )
 from napari_tilewise.operations.spec.parameters import AlignedImage, ChoiceSpec, Names, Number
+from napari_tilewise.operations.spec.value_specs import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ class Color(ChoiceSpec):
         if not isinstance(items, Sequence) or isinstance(items, str):
             return super()._check(name, value, ndim)
         if len(items) < 3 or not all(isinstance(item, Real) for item in items):
-            raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
         return tuple(items)
 
     def describe(self) -> str:
@@ -80,7 +81,7 @@ class Colors(Names):
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray) or not len(value):
-            raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
         return tuple(Color().check(name, item, ndim) for item in value)
 
     def describe(self) -> str:

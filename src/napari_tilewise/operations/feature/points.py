@@ -52,6 +52,8 @@ class Points(Array):
 
     def _check(self, name: str, value: Any, ndim: int | None) -> Any:
         points = np.asarray(value)
+        if points.shape == (0,):  # a recipe's list of none
+            points = points.reshape(0, ndim or 0)
         is_integer = points.dtype.kind in "ui" or (
             points.dtype.kind == "f" and bool((points == np.round(points)).all())
         )

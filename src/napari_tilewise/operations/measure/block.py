@@ -25,6 +25,7 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import FunctionSpec, Number
 from napari_tilewise.operations.spec.pixel_positions import in_blocks
+from napari_tilewise.operations.spec.value_specs import shown
 
 if TYPE_CHECKING:
     from napari_tilewise.grid import Region
@@ -53,7 +54,7 @@ class NumpyFunction(FunctionSpec):
         if isinstance(value, str):
             if value not in self.names:
                 hint = did_you_mean(value, self.names)
-                raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.{hint}")
+                raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.{hint}")
             return FUNCTIONS[value]
         return super()._check(name, value, ndim)
 

@@ -31,6 +31,7 @@ from napari_tilewise.operations.spec.operation import (
     Value,
 )
 from napari_tilewise.operations.spec.parameters import Array, Number
+from napari_tilewise.operations.spec.value_specs import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,8 +114,8 @@ def _check(call: Call) -> None:
         value = call.params.get(name)
         if value is not None and np.ndim(value) == 0:
             raise InvalidParameter(
-                f"{call.operation.name}: {name}={value!r}: expected {call.ndim} numbers, one per "
-                "axis."
+                f"{call.operation.name}: {shown(name, value)}: expected {call.ndim} numbers, "
+                "one per axis."
             )
 
 

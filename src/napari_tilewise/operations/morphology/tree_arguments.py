@@ -17,6 +17,7 @@ from napari_tilewise.errors import InvalidParameter, InvalidParameterType
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out
 from napari_tilewise.operations.spec.operation import Constraint
 from napari_tilewise.operations.spec.parameters import FunctionSpec
+from napari_tilewise.operations.spec.value_specs import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ class TreeArray(FunctionSpec):
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
-            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
         if value.dtype != np.int64 or (self.ordered and len(value.shape) != 1):
             raise InvalidParameter(
                 f"{name} has dtype {value.dtype} and shape {tuple(value.shape)}: expected "

@@ -12,6 +12,7 @@ from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.common import check_mirroring
 from napari_tilewise.operations.spec.adapter import Adapter
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Footprint, Number
+from napari_tilewise.operations.spec.value_specs import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +56,9 @@ class PixelType(ChoiceSpec):
             try:
                 value = np.dtype(value).name
             except TypeError as error:
-                raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.") from error
+                raise InvalidParameter(
+                    f"{shown(name, value)}: expected {self.describe()}."
+                ) from error
         return super()._check(name, value, ndim)
 
 
@@ -86,7 +89,7 @@ def untiled(**advice: str) -> Modernize:
             value = params.pop(name, None)
             if not any(value is nothing for nothing in NOTHING) and np.size(value):
                 raise InvalidParameter(
-                    f"{name}={value!r} is not for tiled processing: expected None. {remedy}"
+                    f"{shown(name, value)}: not for tiled processing, expected None. {remedy}"
                 )
         return params
 

@@ -48,7 +48,7 @@ def labels_dtype(call: Call) -> DTypeLike:
     markers = call["markers"]
     if markers is None:
         return np.int32 if prod(call.shape) < 2**31 - 2 else np.int64  # as ndimage.label
-    return markers.dtype if hasattr(markers, "dtype") else np.intp
+    return call.image_dtype("markers") if hasattr(markers, "dtype") else np.intp
 
 
 @dataclass(frozen=True, eq=False)

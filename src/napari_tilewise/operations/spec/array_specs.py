@@ -43,7 +43,7 @@ class Footprint(Spec):
             array = np.asarray(value)
         except ValueError as error:
             raise InvalidParameter(
-                f"{shown(name, value)} has rows of different lengths: expected {self.describe()}."
+                f"{shown(name, value)}: rows differ in length, expected {self.describe()}."
             ) from error
         if array.dtype.kind not in "buif":
             raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")

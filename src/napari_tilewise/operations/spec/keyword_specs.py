@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, InvalidParameterType
 from napari_tilewise.operations.spec.parameters import Flag, FunctionSpec
+from napari_tilewise.operations.spec.value_specs import shown
 
 if TYPE_CHECKING:
     from napari_tilewise.types import Value
@@ -23,7 +24,7 @@ class Keywords(FunctionSpec):
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
         return dict(value)
 
     def describe(self) -> str:
@@ -37,10 +38,10 @@ class Flags(FunctionSpec):
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
-            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
         if ndim is not None and len(value) != ndim:
             raise InvalidParameter(
-                f"{name}={value!r} has {len(value)} values: expected {ndim}, one per spatial axis."
+                f"{shown(name, value)}: expected {ndim} values, one per spatial axis."
             )
         return [Flag().check(name, bool(item), None) for item in value]
 
@@ -55,7 +56,7 @@ class Items(FunctionSpec):
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, str) or not isinstance(value, Sequence):
-            raise InvalidParameterType(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
         return value
 
     def describe(self) -> str:

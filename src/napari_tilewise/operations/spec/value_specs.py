@@ -123,8 +123,8 @@ class Number(Spec):
         ):
             if ndim is not None and len(value) != ndim:
                 raise InvalidParameter(
-                    f"{shown(name, value)} has {len(value)} values: expected one number, or "
-                    f"{ndim}, one per spatial axis."
+                    f"{shown(name, value)}: expected one number, or {ndim} of them, "
+                    "one per spatial axis."
                 )
             return tuple(self._check_number(name, item) for item in value)
         return self._check_number(name, value)

@@ -34,6 +34,7 @@ from napari_tilewise.operations.spec.operation import (
     Value,
 )
 from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec
+from napari_tilewise.operations.spec.value_specs import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ class DataType(ChoiceSpec):
         try:
             value = np.dtype(value).name
         except TypeError as error:
-            raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.") from error
+            raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.") from error
         return super()._check(name, value, ndim)
 
 
@@ -201,7 +202,7 @@ class Corners(Array):
         except ValueError:
             array = np.empty(0)
         if array.dtype.kind not in "iu" or array.ndim not in (1, 2) or array.size == 0:
-            raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
         if ndim is not None and array.shape[-1] != ndim:
             raise InvalidParameter(
                 f"{name} has {array.shape[-1]} coordinates per pixel: expected {ndim}, one per "

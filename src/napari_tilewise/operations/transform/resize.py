@@ -28,6 +28,7 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers, Spec
 from napari_tilewise.operations.spec.pixel_positions import resampled
+from napari_tilewise.operations.spec.value_specs import shown
 from napari_tilewise.operations.transform.ranges import Resampling, clipped_tiles
 from napari_tilewise.operations.transform.sampling import (
     MODES,
@@ -63,7 +64,7 @@ class Lengths(Numbers):
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if np.ndim(value) != 1:
-            raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
         shape = tuple(int(n) for n in super()._check(name, value, ndim))
         if ndim is not None and not ndim - 1 <= len(shape) <= ndim + 1:
             raise InvalidParameter(

@@ -43,6 +43,7 @@ from napari_tilewise.operations.spec.parameters import (
     Spec,
 )
 from napari_tilewise.operations.spec.pixel_positions import same_frame, unplaced
+from napari_tilewise.operations.spec.value_specs import shown
 from napari_tilewise.operations.transform.ranges import Resampling, clipped_tiles
 from napari_tilewise.operations.transform.resize import (
     MODE,
@@ -95,7 +96,7 @@ class OutputShape(Array):
         array = np.asarray(value)
         is_integer = array.ndim == 1 and array.dtype.kind in "uif" and bool((array % 1 == 0).all())
         if not is_integer or len(array) not in (2, 3) or (array < 1).any():
-            raise InvalidParameter(f"{name}={value!r}: expected {self.describe()}.")
+            raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
         return tuple(int(n) for n in array)
 
     def scaled(self, value: Value, factors: Factors) -> Value:
