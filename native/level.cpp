@@ -6,7 +6,8 @@ TILEWISE_API std::int32_t tilewise_level() {
 #if defined(__x86_64__) || defined(_M_X64)
     __builtin_cpu_init();
     bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-                __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
+                __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt") &&
+                __builtin_cpu_supports("fma");
     bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     return avx2 ? (avx512 ? 2 : 1) : 0;

@@ -33,6 +33,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "objects": ("--table", "1024", "--watershed", "1024"),
     "preview": ("--moves", "2", "--size", "2048"),
     "run_memory": ("--size", "512"),
+    "small_images": ("--size", "64", "--only", "adjust", "--seconds", "0.01"),
     "stated_memory": ("--size", "512", "--only", "table"),
 }
 

@@ -107,3 +107,20 @@ def test_plans_answer_to_nan(calls: list[bool], name: str) -> None:
             answers.append(str(error))
     assert calls == [True, False]
     assert answers[0] == answers[1]
+
+
+def test_parameters_that_are_equal_and_not_the_same_are_told_apart() -> None:
+    image = np.array([[0.0, -1.0], [2.0, 3.0]])
+    for value in (0.0, -0.0, 0):
+        result = tw.apply("numpy.multiply", image, x2=value)
+        expected = np.multiply(image, value)
+        assert result.dtype == expected.dtype
+        assert result.tobytes() == expected.tobytes()
+
+
+def test_what_is_refused_is_refused_again() -> None:
+    for _ in range(2):
+        with pytest.raises(tw.TilewiseError, match="gamma"):
+            tw.apply("exposure.adjust_gamma", np.ones((4, 5)), gamma=-1)
+        with pytest.raises(tw.TilewiseError, match="axes"):
+            tw.apply("feature.canny", np.ones((4, 5, 6, 2)))

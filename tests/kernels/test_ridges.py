@@ -9,6 +9,7 @@ from skimage import feature, filters
 
 from napari_tilewise.kernels import KERNELS
 from napari_tilewise.kernels.smoothing.ridge_filters import eigenvalues, hessian
+from napari_tilewise.kernels.smoothing.volume_eigenvalues import volume_eigenvalues
 from napari_tilewise.operations.filters.ridges import EIGENVALUES, hessian_eigenvalues
 from tests.kernels.comparing import compare, equal, image_of, shape_of
 
@@ -68,6 +69,32 @@ def test_ridges_in_volumes(dtype: str, instruction_set: str) -> None:
         if dtype.startswith("float"):
             border = params["mode"], 0.5
             compare(EIGENVALUES, hessian_eigenvalues, image, 1.5, *border)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("content", ["any", "wide", "sparse", "few levels", "blank"])
+def test_volume_eigenvalues(dtype: str, content: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([4, len(dtype)])
+    lines = rng.normal(size=(6, 5003))
+    if content == "wide":
+        lines *= 10.0 ** rng.integers(-37, 30, lines.shape)
+    elif content == "sparse":
+        lines *= rng.random(lines.shape) < 0.6
+    elif content == "few levels":
+        lines = np.round(2 * lines) / 4
+    elif content == "blank":
+        lines = np.where(rng.random(5003) < 0.9, 0.0, lines) * rng.choice([-1, 1], 5003)
+    if dtype == "float64" and content == "wide":  # beyond what LAPACK takes without scaling
+        lines *= 10.0 ** rng.choice([-150, 0, 130], 5003)
+    lines = [line.astype(dtype) for line in lines]
+    matrices = np.empty((5003, 3, 3), dtype)
+    for line, (i, j) in zip(lines, ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)), strict=True):
+        matrices[:, i, j] = matrices[:, j, i] = line
+    with np.errstate(over="ignore"):
+        expected = np.linalg.eigvalsh(matrices)[:, ::-1].T
+        result = volume_eigenvalues(lines)
+    # Zeros keep their signs.
+    assert result.tobytes() == np.ascontiguousarray(expected).tobytes()
 
 
 def test_hessian(instruction_set: str) -> None:

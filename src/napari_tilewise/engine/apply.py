@@ -173,7 +173,8 @@ def apply(
     operation = get_operation(name)
     out = _output_array(operation, image, params)
     selection = _axes.AxisSelection(axes, spatial)
-    labelled = LabelledImage(image) if is_labelled(image) else None
+    is_plain = type(image) is np.ndarray
+    labelled = LabelledImage(image) if not is_plain and is_labelled(image) else None
     if labelled is not None:
         selection = labelled.selection(axes, spatial)
         params = labelled.parameters(operation, params)
@@ -273,6 +274,8 @@ def results_of(
 
 def _checked_image(operation: Operation, image: Value) -> tuple[Value, bool]:
     """Return the image, and whether it is in memory, so that the result is computed at once."""
+    if type(image) is np.ndarray:
+        return image, True
     if isinstance(image, list | tuple) and any(map(is_dask, image)):
         import dask.array as da
 

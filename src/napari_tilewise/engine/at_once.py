@@ -6,8 +6,8 @@ is faster on the whole than several passes over tiles are; the declaration says 
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from napari_tilewise.operations.spec.operation import Call, Operation, Part
-    from napari_tilewise.types import Array, Parameters, Value
+    from napari_tilewise.types import Array, DType, Parameters, Value
 
 SMALL = 2**16
 """Pixels up to which memory is not looked up, and the function may be scikit-image's own."""
@@ -48,25 +48,86 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
     """
     if not _may_pay(operation, image.size):
         return None
-    call = operation.call(image.shape, native_dtype(image.dtype), params)
-    keywords, images = call.keywords, _further_images(call)
+    bound = _bound(operation, image, params)
+    call = bound.call
+    images = _further_images(call) if bound.has_images else {}
     if images is None:
         return None
-    pixels = np.ascontiguousarray(with_dtype(image, call.dtype))
-    if not _pays(call, pixels, {**keywords, **images}):
+    pixels: Array = image
+    if image.dtype is not call.dtype or not image.flags.c_contiguous:
+        pixels = np.ascontiguousarray(with_dtype(image, call.dtype))
+    if not _pays(bound, pixels, images):
         return None
     try:
-        with _threads(pixels.size):
-            result = operation.function(pixels, **keywords, **images)
+        if pixels.size <= SMALL:
+            result = operation.function(pixels, **call.keywords, **images)
+        else:
+            with _threads():
+                result = operation.function(pixels, **call.keywords, **images)
     except Exception:  # noqa: BLE001 - tiles have more room, or refuse in the operation's words
         return None
-    return _as_declared(call, image, result)
+    return _as_declared(bound, image, result)
 
 
-def _threads(pixels: int) -> AbstractContextManager[None]:
-    """Return the context in which a kernel uses every processor, for an image worth it."""
-    if pixels <= SMALL:
-        return nullcontext()
+class _Bound(NamedTuple):
+    """What an operation, its parameters, and the image's shape and dtype say together."""
+
+    call: Call
+    parts: tuple[Part, ...]
+    """What the results are."""
+    is_tuple: bool
+    """Whether there are several."""
+    has_images: bool
+    """Whether some parameters are further images."""
+    is_padded: bool
+    """Whether a length is beyond the image: the function would pad it, however small."""
+    is_small: bool
+    """Whether the function itself may get the image whole."""
+    is_finite: bool
+    """Whether NaN and infinity are for tiles to answer."""
+
+
+PLAIN = frozenset({int, float, str, bool, type(None)})
+"""Types of parameters by whose values what was bound is found again."""
+
+
+def _bound(operation: Operation, image: Array, params: Parameters) -> _Bound:
+    """Return an operation bound to parameters and an image; what is plain is bound once."""
+    dtype = native_dtype(image.dtype)
+    for name, value in params.items():
+        if type(value) not in PLAIN or name not in operation.specs:
+            return _bind(operation, image.shape, dtype, params)
+    # 1, 1.0 and True are equal, and 0.0 and -0.0 are: their texts are not.
+    values = tuple([(name, repr(value), value) for name, value in params.items()])
+    return _bound_before(operation, image.shape, dtype, values)
+
+
+@lru_cache(maxsize=256)
+def _bound_before(
+    operation: Operation,
+    shape: tuple[int, ...],
+    dtype: DType,
+    values: tuple[tuple[str, str, Value], ...],
+) -> _Bound:
+    return _bind(operation, shape, dtype, {name: value for name, _, value in values})
+
+
+def _bind(operation: Operation, shape: tuple[int, ...], dtype: DType, params: Parameters) -> _Bound:
+    call = operation.call(shape, dtype, params)
+    parts = operation.parts(call)
+    return _Bound(
+        call,
+        (operation.whole_part(call),) if parts is None else parts,
+        is_tuple=parts is not None,
+        has_images=len(call.keywords) < len(call.params),
+        is_padded=_is_padded(operation, call.params, max(shape, default=0)),
+        is_small=_takes_small(operation, int(np.prod(shape))),
+        is_finite=(operation.limits.finite or operation.cost.at_once.finite) and dtype.kind == "f",
+    )
+
+
+def _threads() -> AbstractContextManager[None]:
+    """Return the context in which a kernel uses every processor."""
     from napari_tilewise.kernels.threads import several_threads
 
     return several_threads(processors())
@@ -109,17 +170,14 @@ def _has_kernel(operation: Operation, pixels: int) -> bool:
     return path in operation.adapter.kernels and pixels <= operation.cost.at_once.kernel
 
 
-def _pays(call: Call, pixels: Array, keywords: Parameters) -> bool:
+def _pays(bound: _Bound, pixels: Array, images: Parameters) -> bool:
     """Return whether a kernel stands for the function, or the image is small; the pixels suit."""
-    operation = call.operation
-    finite = operation.limits.finite or operation.cost.at_once.finite
-    if finite and pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+    if bound.is_padded or (bound.is_finite and not np.isfinite(pixels).all()):
         return False
-    if _is_padded(operation, keywords, max(pixels.shape, default=0)):
-        return False
-    if _takes_small(operation, pixels.size):
+    if bound.is_small:
         return True
-    if not accepts(f"skimage.{operation.name}", pixels, **keywords):
+    operation = bound.call.operation
+    if not accepts(f"skimage.{operation.name}", pixels, **bound.call.keywords, **images):
         return False
     memory = pixels.size * 8 * (operation.cost.whole or operation.cost.memory)
     return pixels.size <= SMALL or memory <= LITTLE or memory < available_memory() / 2
@@ -135,23 +193,25 @@ def _is_padded(operation: Operation, keywords: Parameters, longest: int) -> bool
     return any(length is not None and np.max(length) > longest for length in lengths)
 
 
-def _as_declared(call: Call, image: Array, result: Value) -> tuple[Value] | None:
+def _as_declared(bound: _Bound, image: Array, result: Value) -> tuple[Value] | None:
     """Return the result as tiles would give it; None where the declaration is of another form."""
-    parts = call.operation.parts(call)
-    if parts is None:
-        part = call.operation.whole_part(call)
+    varies = bound.call.operation.result.dtype_varies
+    if not bound.is_tuple:
+        (part,) = bound.parts
         fits = not part.output.is_image or np.shape(result) == part.shape
-        return (_part_as_declared(call, part, image, result),) if fits else None
-    if not isinstance(result, tuple) or len(result) != len(parts):
+        return (_part_as_declared(part, image, result, varies=varies),) if fits else None
+    if not isinstance(result, tuple) or len(result) != len(bound.parts):
         return None
-    pairs = zip(parts, result, strict=True)
-    return (tuple(_part_as_declared(call, part, image, item) for part, item in pairs),)
+    pairs = zip(bound.parts, result, strict=True)
+    return (tuple(_part_as_declared(part, image, item, varies=varies) for part, item in pairs),)
 
 
-def _part_as_declared(call: Call, part: Part, image: Array, result: Value) -> Value:
+def _part_as_declared(part: Part, image: Array, result: Value, *, varies: bool) -> Value:
     if not part.output.is_image:
         return result
     array: Any = np.asarray(result)
-    if not call.operation.result.dtype_varies:
-        array = array.astype(part.dtype, copy=False)
+    if not varies and array.dtype != part.dtype:
+        array = array.astype(part.dtype)
+    if array.base is None and array is not image:
+        return array
     return array.copy() if np.may_share_memory(array, image) else array

@@ -124,6 +124,19 @@ def call(name: str, *args: Any) -> None:
         raise RuntimeError(f"The kernel {name} does not know these data types: status {status}.")
 
 
+def has(name: str) -> bool:
+    """Return whether the library has a function; one that was built earlier may lack it.
+
+    Parameters
+    ----------
+    name
+        The function's name without the prefix ``tilewise_``.
+    """
+    chosen = level()
+    library = None if chosen is None else _load(chosen)
+    return hasattr(library, f"tilewise_{name}")
+
+
 def _argument(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         if not value.flags.c_contiguous:

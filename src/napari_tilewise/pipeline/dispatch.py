@@ -5,8 +5,9 @@ That room is imported when the first of its images comes: nothing else needs its
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from napari_tilewise.engine.apply import apply as apply_to_array
 from napari_tilewise.errors import InvalidParameter
@@ -23,7 +24,13 @@ LAYER_ROOMS = {"napari": ("napari_tilewise._napari.jobs.apply_layer", "apply")}
 
 def _layer_function(value: object) -> AnyFunction | None:
     """Return what takes a layer, or a class derived from one; None for any other value."""
-    for cls in type(value).__mro__:
+    layer_class: Any = type(value)
+    return _function_of_layers(layer_class)
+
+
+@lru_cache(maxsize=256)
+def _function_of_layers(layer_class: Any) -> AnyFunction | None:
+    for cls in layer_class.__mro__:
         room = LAYER_ROOMS.get(cls.__module__.partition(".")[0])
         if room is not None:
             module, name = room

@@ -19,14 +19,13 @@ from napari_tilewise.kernels.smoothing.separable import (
     float_dtype,
     gaussian_weights,
 )
-from napari_tilewise.kernels.threads import run_parts
+from napari_tilewise.kernels.smoothing.volume_eigenvalues import volume_eigenvalues
+from napari_tilewise.kernels.threads import in_pieces, run_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 _FLOATS = (np.dtype("f4"), np.dtype("f8"))
-_PIECE = 2**15
-"""Pixels between which NumPy's arithmetic stays in the cache."""
 _LONGEST = 4096
 
 
@@ -139,20 +138,7 @@ def eigenvalues(elements: list[np.ndarray]) -> np.ndarray:
         result = np.empty((2, *shape), dtype)
         call("eigenvalues", *elements, type_code(dtype), elements[0].size, result)
         return result
-    lines = [element.reshape(-1) for element in elements]
-    result = np.empty((3, lines[0].size), dtype)
-
-    def solve(piece: slice) -> None:
-        # NumPy's own, in whose LAPACK nearly all of the time goes.
-        matrices = np.empty((piece.stop - piece.start, 3, 3), dtype)
-        for line, (row, column) in zip(
-            lines, combinations_with_replacement(range(3), 2), strict=True
-        ):
-            matrices[:, row, column] = matrices[:, column, row] = line[piece]
-        result[:, piece] = np.linalg.eigvalsh(matrices)[:, ::-1].T
-
-    _in_pieces(solve, lines[0].size)
-    return result.reshape(3, *shape)
+    return volume_eigenvalues([element.reshape(-1) for element in elements]).reshape(3, *shape)
 
 
 # -- ridge filters ---------------------------------------------------------------------------------
@@ -251,7 +237,7 @@ def _widen(best: np.ndarray, values: np.ndarray, sigma: float) -> None:
         tubes = np.prod(np.maximum(values[:-1, piece], 0), 0) ** (1 / 2)
         np.maximum(best[piece], sigma**2 * tubes, out=best[piece])
 
-    _in_pieces(raise_piece, best.size)
+    in_pieces(raise_piece, best.size)
 
 
 def _exact_for_frangi(
@@ -278,12 +264,6 @@ def _exact_for_frangi(
     )
 
 
-def _in_pieces(function: Callable[[slice], None], size: int) -> None:
-    """Call a function for every piece of the pixels."""
-    pieces = [slice(begin, min(begin + _PIECE, size)) for begin in range(0, size, _PIECE)]
-    run_parts([partial(function, piece) for piece in pieces])
-
-
 def frangi(
     image: np.ndarray,
     sigmas: Iterable[float] = range(1, 10, 2),
@@ -308,13 +288,13 @@ def frangi(
     for sigma in sigmas:
         values = eigenvalues(hessian(image, sigma, mode, cval)).reshape(image.ndim, -1)
         strength = np.empty(image.size, image.dtype)
-        _in_pieces(partial(_sort_by_magnitude, values, strength), image.size)
+        in_pieces(partial(_sort_by_magnitude, values, strength), image.size)
         if gamma is None:
             gamma = strength.max() / 2
             if gamma == 0:
                 gamma = 1
         widths = alpha, beta, gamma
-        _in_pieces(partial(_raise_vesselness, best, values, strength, widths), image.size)
+        in_pieces(partial(_raise_vesselness, best, values, strength, widths), image.size)
     return best.reshape(image.shape)
 
 
