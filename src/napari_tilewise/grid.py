@@ -75,6 +75,10 @@ class Grid:
         """Yield every position in raster order."""
         return product(*map(range, self.counts))
 
+    def regions(self) -> Sequence[Region]:
+        """Return the box of every tile in raster order, each made when it is asked for."""
+        return LazySequence(len(self), lambda number: self.region(self.position(number)))
+
     def covering(self, region: Region) -> Iterator[tuple[int, ...]]:
         """Yield, in raster order, the positions whose tiles meet a (non-empty) region."""
         return product(

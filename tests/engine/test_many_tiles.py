@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+import napari_tilewise as tw
+from napari_tilewise.engine.apply import StackLayout, build
+from napari_tilewise.engine.control import Control
+from napari_tilewise.engine.events import TileDone
 from napari_tilewise.engine.many_tiles import PositionSet, TileVersions, not_done, positions_of
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.stored_image import StoredImage
 from napari_tilewise.engine.tile_order import banded
 from napari_tilewise.grid import Grid, LazySequence
-from napari_tilewise.operations.shared import global_numbers
+from napari_tilewise.operations.shared import gathered_rows, global_numbers
+from napari_tilewise.operations.shared.components import Pieces, gather_components
+from napari_tilewise.operations.shared.gathered_rows import FEW, PARTS, GatheredRows, TileNumbers
+from napari_tilewise.operations.spec.operation import Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,3 +168,104 @@ def test_positions_are_made_of_rows_when_they_are_asked_for() -> None:
     rows = np.array([[1, 2], [3, 4]], np.int32)
     assert list(positions_of(rows)) == list(positions_of([(1, 2), (3, 4)])) == [(1, 2), (3, 4)]
     assert all(type(n) is int for position in positions_of(rows) for n in position)
+
+
+LENGTH = 4
+"""Pixels along a side of a tile."""
+
+
+def held_by_passes(name: str, tiles: int) -> int:
+    """Return the most bytes that are held while an empty image of so many tiles is gathered."""
+    held = []
+
+    def listen(event: Any) -> None:
+        if isinstance(event, TileDone) and event.done % (event.tiles // 3 or 1) == 0:
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+
+    image = np.zeros((2 * LENGTH, tiles // 2 * LENGTH), np.uint8)
+    session = Session(1, Control(progress=listen), memory=2**32, tables=2**32)
+    stack = build(tw.OPERATIONS[name], image, {}, session, StackLayout(tiles=LENGTH))
+    assert len(stack.node_grid) == tiles
+    tracemalloc.start()
+    try:
+        stack.runner(()).final()
+        return max(held)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["measure.regionprops_table", "measure.find_contours"])
+def test_what_passes_gather_takes_a_few_bytes_for_a_tile_without_objects(name: str) -> None:
+    held_by_passes(name, 60)  # imports, and what is held once
+    few, many = held_by_passes(name, 100), held_by_passes(name, 900)
+    assert (many - few) / 800 < 48
+
+
+def held_by_components(shape: tuple[int, int]) -> int:
+    """Return the bytes of joined tiles without pieces."""
+    grid = Grid(shape, (1, 1))
+    measures = {"size": np.ones(1, np.int64)}
+    gather = gather_components(
+        lambda block: Pieces(block.data, 0, measures=measures), 2, ufuncs={"size": np.add}
+    )
+    pixels = np.zeros((1, 1), np.int32)
+    total = None
+    tracemalloc.start()
+    try:
+        for position in banded(grid, 16):
+            region = grid.region(position)
+            part = gather.of(Block(pixels, {}, region, region, grid, position))
+            total = part if total is None else gather.merge(total, part)
+        del part
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0]
+        assert total.nbytes < 100 * len(grid)
+        assert gather.finish is not None
+        assert gather.finish(total).measures["size"].tolist() == [len(grid)]
+        return held
+    finally:
+        tracemalloc.stop()
+
+
+def test_joined_tiles_without_pieces_take_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathered_rows, "FEW", 16)
+    few, many = held_by_components((16, 32)), held_by_components((16, 160))
+    assert (many - few) / (16 * 128) < 48  # two numbers, and 256th parts of arrays
+
+
+@pytest.mark.parametrize("count", [1, PARTS - 1, PARTS, 5 * PARTS + 3])
+def test_rows_come_back_in_their_order(count: int) -> None:
+    generator = np.random.default_rng(count)
+    parts = [generator.random((generator.integers(0, 4), 3)) for _ in range(count)]
+    parts[count // 2] = np.ones((2**13, 3))
+    rows = GatheredRows(parts[0], parts[0][:, 0])
+    other = GatheredRows(parts[0][:0], parts[0][:0, 0])
+    for number, part in enumerate(parts[1:], 1):
+        (rows if number < count // 2 else other).append(part, part[:, 0])
+    rows.extend(other)
+    whole, column = rows.columns()
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    np.testing.assert_array_equal(column, whole[:, 0])
+
+
+def test_empty_rows_of_another_type_decide_about_the_type() -> None:
+    rows = GatheredRows(np.zeros(0, np.int8))
+    rows.append(np.ones(2, np.int8))
+    rows.append(np.zeros(0, np.float32))
+    (column,) = rows.columns()
+    assert column.dtype == np.float32
+
+
+def test_numbers_of_tiles_are_those_of_a_dict() -> None:
+    grid = Grid((FEW, 3), (1, 1))
+    numbers, expected = TileNumbers(grid.counts), {}
+    for number, position in enumerate(reversed(list(grid.positions()))):
+        numbers[position] = expected[position] = 7 * number
+        if number in (5, FEW + 1):
+            numbers[position] = expected[position] = 1
+            assert dict(numbers) == expected
+            assert len(numbers) == len(expected)
+            assert (0, 0) not in numbers
+            assert numbers.get((0, 0)) is None
+    assert numbers == expected

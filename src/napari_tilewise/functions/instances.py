@@ -215,7 +215,8 @@ class JoinedObjects:
     def of(cls, block: Block, labels: TileLabels, shape: Sequence[int]) -> JoinedObjects:
         """Return the objects of one tile."""
         joined = cls()
-        joined._tiles[block.position] = _sighting(block, labels, shape)
+        if labels.count:  # a tile without objects takes nothing
+            joined._tiles[block.position] = _sighting(block, labels, shape)
         joined._objects = labels.count
         for seam, rows in _seams(block, labels.pixels):
             joined._faces[seam] = (block.position, rows)
@@ -235,9 +236,11 @@ class JoinedObjects:
                 continue
             own_position, own_rows = self._faces.pop(seam)
             pairs, alone = matches(own_rows, rows)
-            self._matches.append((own_position, position, pairs))
+            if pairs.size:
+                self._matches.append((own_position, position, pairs))
             self._alone += max(numbers.size for numbers in alone)
-            self._one_sided += zip((own_position, position), alone, strict=True)
+            sides = zip((own_position, position), alone, strict=True)
+            self._one_sided += [side for side in sides if side[1].size]
         self._tiles |= other._tiles
         self._matches += other._matches
         self._alone += other._alone
@@ -321,7 +324,7 @@ class Instances:
     """The objects of the whole image, and their numbers in every tile."""
 
     _offsets: Mapping[Position, tuple[int, int]]
-    """The number of objects in the tiles before, and in the tile."""
+    """The number of objects in the tiles before, and in the tile; not of tiles without any."""
     _ids: Array
     count: int
     merged: Array
@@ -341,7 +344,7 @@ class Instances:
         labels
             Its local labels.
         """
-        offset, expected = self._offsets[position]
+        offset, expected = self._offsets.get(position, (0, 0))
         if labels.count != expected:
             raise ValueError(
                 f"it labelled {labels.count} objects where it labelled {expected} before: expected "

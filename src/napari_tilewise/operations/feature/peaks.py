@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.feature.labelled_peaks import labelled_peaks, spaced_peaks
 from napari_tilewise.operations.shared import global_numbers
+from napari_tilewise.operations.shared.gathered_rows import GatheredRows
 from napari_tilewise.operations.shared.whole import handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
@@ -96,8 +97,8 @@ class Candidates:
     """Pixels that are the largest in their neighbourhood, and whether all pixels are."""
 
     flat: bool
-    places: list[np.ndarray]
-    values: list[np.ndarray]
+    rows: GatheredRows
+    """Coordinates, and values."""
     nbytes: int
 
     @classmethod
@@ -109,12 +110,11 @@ class Candidates:
         coordinates = np.transpose(indices) + np.asarray(start, np.intp)
         values = pixels[indices]
         nbytes = coordinates.nbytes + values.nbytes + ORDERING * len(values)
-        return cls(flat, [coordinates], [values], nbytes)
+        return cls(flat, GatheredRows(coordinates, values), nbytes)
 
     def extend(self, other: Candidates) -> Candidates:
         """Add another tile's candidates, and return this object, as a reduction's `merge` does."""
-        self.places += other.places
-        self.values += other.values
+        self.rows.extend(other.rows)
         self.flat = self.flat and other.flat
         self.nbytes += other.nbytes
         return self
@@ -124,11 +124,9 @@ class Candidates:
 
         The candidates are forgotten: there may be millions, and each copy of them takes its room.
         """
-        numbers = [np.ravel_multi_index(tuple(part.T), shape) for part in self.places]
-        self.places = []
-        raster, values = np.concatenate(numbers), np.concatenate(self.values)
-        self.values = []
-        del numbers
+        coordinates, values = self.rows.columns()
+        raster = np.ravel_multi_index(tuple(coordinates.T), shape)
+        del coordinates
         order = np.argsort(raster)
         raster, values = raster[order], values[order]
         del order

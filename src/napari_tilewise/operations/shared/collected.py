@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from napari_tilewise.operations.shared.gathered_rows import GatheredRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
 
 
 class Collected:
@@ -22,13 +24,13 @@ class Collected:
     """
 
     def __init__(self, *arrays: np.ndarray, overhead: int = 0) -> None:
-        self._parts = [arrays]
+        self._rows = GatheredRows(*arrays)
         self.nbytes = sum(array.nbytes for array in arrays) + overhead * len(arrays[0])
         """What the engine compares with the memory set aside for gathered numbers."""
 
     def extend(self, other: Collected) -> Collected:
         """Take in what another tile contributed, and return itself: a gather's merge."""
-        self._parts.extend(other._parts)
+        self._rows.extend(other._rows)
         self.nbytes += other.nbytes
         return self
 
@@ -40,10 +42,8 @@ class Collected:
         empty
             Arrays like the others, without rows.
         """
-        self._parts, self.nbytes = [empty], 0
+        self._rows, self.nbytes = GatheredRows(*empty), 0
 
     def joined(self) -> Sequence[Any]:
         """Return the arrays of all tiles joined along their first axis, and forget the parts."""
-        columns = list(zip(*self._parts, strict=True))
-        self._parts = []
-        return [np.concatenate(columns.pop(0)) for _ in range(len(columns))]
+        return self._rows.columns()

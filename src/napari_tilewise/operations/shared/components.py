@@ -17,6 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage.measure import label
 
+from napari_tilewise.operations.shared.gathered_rows import GatheredRows, TileNumbers
 from napari_tilewise.operations.shared.retained import Retained
 from napari_tilewise.operations.spec.operation import Block, HaloLike, Reduce
 from napari_tilewise.operations.spec.substitution import accepts
@@ -33,8 +34,10 @@ PER_PIECE = 72
 """Bytes per piece while the pieces are joined, without measures."""
 PER_PAIR = 80
 """Bytes per pair of touching pieces."""
-PER_TILE = 2048
-"""Bytes per tile: its entries in lists, its small arrays."""
+PER_TILE = 16
+"""Bytes per tile: its number of pieces before."""
+PER_FACES = 2048
+"""Bytes per tile that has neighbours to come, beside its faces: its small arrays."""
 
 Faces: TypeAlias = dict[tuple[int, int], np.ndarray]
 """One-pixel faces by (axis, side); side 0 is the low one, -1 the high one."""
@@ -79,7 +82,8 @@ class Pieces:
     def faces(self) -> Faces:
         """Return the labels on the tile's faces."""
         labels = self.labels
-        return _faces(labels, np.int64) if isinstance(labels, np.ndarray) else labels.faces()
+        faces = _faces(labels) if isinstance(labels, np.ndarray) else labels.faces()
+        return {side: face.astype(np.int32) for side, face in faces.items()}
 
     @property
     def nbytes(self) -> int:
@@ -149,13 +153,26 @@ class _Tile:
         self.count = pieces.count
         self.measures = dict(pieces.measures or {})
         self.first = _first_pixels(pieces, block)
-        self.labels = pieces.faces()
-        self.values = None if pieces.values is None else _faces(pieces.values)
+        has_values = pieces.values is not None and pieces.count
+        self.labels = pieces.faces() if pieces.count else {}
+        self.values = _faces(pieces.values) if has_values else None  # type: ignore[arg-type]
+
+    @property
+    def nbytes(self) -> int:
+        """What is held for neighbours to come."""
+        faces = itertools.chain(self.labels.values(), (self.values or {}).values())
+        return PER_FACES + sum(face.nbytes for face in faces)
+
+    def take_pieces(self) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+        """Return the first pixels and the measures of its pieces, and forget them."""
+        first, measures = self.first, self.measures
+        self.first, self.measures = first[:0], {}
+        return first, measures
 
 
-def _faces(array: np.ndarray, dtype: Any = None) -> Faces:
+def _faces(array: np.ndarray) -> Faces:
     return {
-        (axis, side): np.array(np.take(array, [side], axis=axis), dtype)
+        (axis, side): np.take(array, [side], axis=axis)
         for axis in range(array.ndim)
         for side in (0, -1)
     }
@@ -185,21 +202,24 @@ class Joined:
     ) -> None:
         self.grid = grid
         self.total = 0
-        self.offsets: dict[Position, int] = {}
+        self.offsets = TileNumbers(grid.counts)
         self._connectivity = connectivity
         self._ufuncs = ufuncs
         self._frontier: dict[Position, _Tile] = {}
-        self._pairs: list[np.ndarray] = []
-        self._first: list[np.ndarray] = []
-        self._measures: list[dict[str, np.ndarray]] = []
+        self._faces = 0
+        self._pairs = GatheredRows(*np.empty((2, 0), np.int64))
+        self._first = GatheredRows(np.empty(0, np.int64))
+        self._measures: dict[str, GatheredRows] = {}
+        self._backgrounds: dict[str, GatheredRows] = {}
         self._pair_count = 0
 
     @property
     def nbytes(self) -> int:
         """What joining takes at its peak, in bytes: the lists here, their joins, a sparse graph."""
         per_piece = PER_PIECE + 32 * len(self._ufuncs)
+        per_tile = PER_TILE + 8 * len(self._ufuncs)
         tables = self.total * per_piece + self._pair_count * PER_PAIR
-        return tables + len(self.offsets) * PER_TILE
+        return tables + len(self.offsets) * per_tile + self._faces
 
     def add(self, tile: _Tile) -> None:
         """Take in a tile, whatever the order."""
@@ -209,11 +229,23 @@ class Joined:
             if (other := self._frontier.get(position)) is not None:
                 self._touch(tile, self.total, other, step)
         self.total += tile.count
-        self._first.append(tile.first)
-        self._measures.append(tile.measures)
+        self._take_pieces(tile)
         self._frontier[tile.position] = tile
+        self._faces += tile.nbytes
         for position in [tile.position, *(p for _, p in neighbours)]:
             self._settle(position)
+
+    def _take_pieces(self, tile: _Tile) -> None:
+        """Take the first pixels and measures of a tile's pieces: not for its neighbours."""
+        first, measures = tile.take_pieces()
+        self._first.append(first)
+        for name in self._ufuncs:
+            numbers = measures[name]
+            for rows, part in ((self._measures, numbers[1:]), (self._backgrounds, numbers[:1])):
+                if name in rows:
+                    rows[name].append(part)
+                else:
+                    rows[name] = GatheredRows(part)
 
     def join(self, other: Joined) -> None:
         """Take in the tiles of another join, none of which is here.
@@ -227,20 +259,25 @@ class Joined:
             for step, neighbour in self._neighbours(position):
                 if (mine := self._frontier.get(neighbour)) is not None:
                     self._touch(tile, self.total + other.offsets[position], mine, step)
-        self._pairs += [pairs + self.total for pairs in other._pairs]
+        self._pairs.append(*(numbers + self.total for numbers in other._pairs.columns()))
         self._pair_count += other._pair_count
-        self.offsets |= {p: self.total + offset for p, offset in other.offsets.items()}
+        for position, offset in other.offsets.items():
+            self.offsets[position] = self.total + offset
         self.total += other.total
-        self._first += other._first
-        self._measures += other._measures
+        self._first.extend(other._first)
+        for name in self._ufuncs:
+            self._measures[name].extend(other._measures[name])
+            self._backgrounds[name].extend(other._backgrounds[name])
         self._frontier |= other._frontier
+        self._faces += other._faces
         for position in list(self._frontier):
             self._settle(position)
 
     def _settle(self, position: Position) -> None:
         """Forget a tile whose neighbours are all here: nobody will ask for its faces again."""
         if all(p in self.offsets for _, p in self._neighbours(position)):
-            self._frontier.pop(position, None)
+            tile = self._frontier.pop(position, None)
+            self._faces -= 0 if tile is None else tile.nbytes
 
     def _neighbours(self, position: Position) -> Iterator[tuple[Position, Position]]:
         """Yield (step, position) of the tiles that share a face, an edge or a corner."""
@@ -254,6 +291,8 @@ class Joined:
 
         The offset is the tile's own: its pieces are counted from there.
         """
+        if not (tile.labels and other.labels):  # one of them has no pieces
+            return
         free = [axis for axis, s in enumerate(step) if s == 0]
         for shift in itertools.product((-1, 0, 1), repeat=len(free)):
             rest = iter(shift)
@@ -270,13 +309,15 @@ class Joined:
             if tile.values is not None and other.values is not None:
                 joined &= tile.values[own_face][own] == other.values[other_face][others]
             if joined.any():
-                pair = np.stack([a[joined] + offset, b[joined] + self.offsets[other.position]])
-                self._pairs.append(np.unique(pair, axis=1))
-                self._pair_count += self._pairs[-1].shape[1]
+                numbers = np.stack([a[joined], b[joined]]).astype(np.int64)
+                numbers += np.array([[offset], [self.offsets[other.position]]])
+                pairs = np.unique(numbers, axis=1)
+                self._pairs.append(*pairs)
+                self._pair_count += pairs.shape[1]
 
     def components(self) -> Components:
         """Return the whole image's components."""
-        first = np.concatenate([np.zeros(1, np.int64), *self._first])
+        first = np.concatenate([np.zeros(1, np.int64), *self._first.columns()])
         count, group = self._groups()
         begins = np.full(count, np.iinfo(np.int64).max)
         np.minimum.at(begins, group, first)
@@ -287,11 +328,11 @@ class Joined:
 
     def _groups(self) -> tuple[int, np.ndarray]:
         """Return how many components there are, the background included, and that of each piece."""
-        if not self._pairs:  # such as of an image of one tile
+        if not self._pair_count:  # such as of an image of one tile
             return self.total + 1, np.arange(self.total + 1)
-        pairs = np.concatenate(self._pairs, axis=1)
+        pieces, others = self._pairs.columns()
         graph = coo_array(
-            (np.ones(pairs.shape[1], np.int8), (pairs[0], pairs[1])),
+            (np.ones(len(pieces), np.int8), (pieces, others)),
             shape=(self.total + 1, self.total + 1),
         )
         count, group = connected_components(graph, directed=False)
@@ -300,11 +341,12 @@ class Joined:
     def _join_measures(self, ids: np.ndarray) -> dict[str, np.ndarray]:
         joined = {}
         for name, ufunc in self._ufuncs.items():
-            parts = [measures[name] for measures in self._measures]
-            pieces = np.concatenate([parts[0][:1], *(part[1:] for part in parts)])
+            (pieces,), (background,) = (
+                rows[name].columns() for rows in (self._measures, self._backgrounds)
+            )
             target = np.full(int(ids.max()) + 1, ufunc.identity, pieces.dtype)
-            ufunc.at(target, ids, pieces)
-            target[0] = ufunc.reduce([part[0] for part in parts])
+            ufunc.at(target, ids[1:], pieces)
+            target[0] = ufunc.reduce(background)
             joined[name] = target
         return joined
 

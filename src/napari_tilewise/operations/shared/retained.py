@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 MOST_BYTES = 2**25
 """What the tiles of one call may take together."""
+OVERHEAD = 2**10
+"""Bytes of a value's objects: very many small ones do not fit either."""
 
 
 class Retained(Generic[T]):
@@ -43,7 +45,7 @@ class Retained(Generic[T]):
         value
             Not to be changed any more.
         """
-        size = self._size(value)
+        size = OVERHEAD + self._size(value)
         with self._lock:
             if size <= self._free and position not in self._values:
                 self._free -= size
@@ -61,5 +63,5 @@ class Retained(Generic[T]):
         with self._lock:
             value = self._values.pop(position, None)
             if value is not None:
-                self._free += self._size(value)
+                self._free += OVERHEAD + self._size(value)
         return value

@@ -39,7 +39,7 @@ def anywhere(
     """
     shape = call.spatial_shape
     grid = Grid(shape, tuple(min(n, LENGTH.get(call.ndim, 32)) for n in shape))
-    boxes = [grid.region(position) for position in grid.positions()]
+    boxes = grid.regions()
     begin, many = 0, 1
     while begin < len(boxes):
         stride = boxes[begin : begin + many]

@@ -146,7 +146,9 @@ def _integral_image(call: Call) -> Plan:
             carried.append(None)
             continue
         # The sums of the last row of cells are not needed.
-        boxes = [cells.region(p) for p in cells.positions() if p[axis] < count - 1]
+        lengths = list(call.shape)
+        lengths[axis] = (count - 1) * cells.tile[axis]
+        boxes = Grid(tuple(lengths), cells.tile).regions()
         carried.append((yield _carry(call, axis, tuple(carried), boxes)))
     return Tiles(lambda block: _sum_axes(call, block.data, block.region, carried), align=cells.tile)
 

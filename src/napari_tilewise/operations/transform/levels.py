@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tilewise.grid import LazySequence
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec.operation import Block, Call, Reduce, Tiles
 from napari_tilewise.operations.transform.ranges import (
@@ -149,13 +150,13 @@ class Levels:
     def reduce_limits(self, cuts: Grid) -> Passes[None]:
         """Compute the range that every level is clipped to."""
         last_level = len(self.shapes) - 1
-        boxes = [cuts.region(position) for position in cuts.positions()]
+        boxes = cuts.regions()
         while len(self.limits) < last_level:
             known_levels = len(self.limits)
             ranges = yield Reduce(
                 lambda block: self._ranges(block, boxes[block.position[0]]),
                 _merge_ranges,
-                regions=[self._boxes_for_ranges(box)[0] for box in boxes],
+                regions=LazySequence(len(boxes), lambda n: self._boxes_for_ranges(boxes[n])[0]),
                 description=f"range of levels {known_levels + 1} to {last_level}",
             )
             for smooth, result in ranges[known_levels:]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.grid import LazySequence
 from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
 from napari_tilewise.operations.shared.whole import from_memory
 from napari_tilewise.operations.spec import families
@@ -187,7 +188,7 @@ class PyramidLevels:
 def _reduce_to_array(call: Call, levels: Levels, level: int, grid: Grid) -> Passes[np.ndarray]:
     """Return a whole level, channels last."""
     boxes_grid = scaled_grid(grid, levels.shapes[level])
-    boxes = [boxes_grid.region(position) for position in boxes_grid.positions()]
+    boxes = boxes_grid.regions()
 
     def tile_pixels(block: Block) -> list[tuple[Region, np.ndarray]]:
         box = boxes[block.position[0]]
@@ -204,7 +205,7 @@ def _reduce_to_array(call: Call, levels: Levels, level: int, grid: Grid) -> Pass
     pixels_of_level: np.ndarray = yield Reduce(
         tile_pixels,
         lambda a, b: a + b,
-        regions=[levels.source(level, box) for box in boxes],
+        regions=LazySequence(len(boxes), lambda number: levels.source(level, boxes[number])),
         finish=finish,
         description=f"level {level}",
     )

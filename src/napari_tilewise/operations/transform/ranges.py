@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.grid import Grid, Region
+from napari_tilewise.grid import Grid, LazySequence, Region
 from napari_tilewise.operations.shared.global_numbers import extreme
 from napari_tilewise.operations.spec.operation import Block, Call, Reduce, Tiles
 
@@ -110,7 +110,7 @@ def reduce_limits(call: Call, resampling: Resampling) -> Passes[tuple[np.ndarray
     if call["mode"] != "constant" or low <= call["cval"] <= high:
         return clip_limits(image, call["cval"], None)
     tiles = scaled_grid(grid, resampling.result_shape)
-    boxes = [tiles.region(position) for position in tiles.positions()]
+    boxes = tiles.regions()
 
     def result_extremes(block: Block) -> Extremes:
         pixels = resampling.sample(block, boxes[block.position[0]])
@@ -119,7 +119,7 @@ def reduce_limits(call: Call, resampling: Resampling) -> Passes[tuple[np.ndarray
     result = yield Reduce(
         result_extremes,
         lambda a, b: a.join(b, skip_nan=image.has_nan),
-        regions=[resampling.source(box) for box in boxes],
+        regions=LazySequence(len(boxes), lambda number: resampling.source(boxes[number])),
         description="range of the result",
     )
     return clip_limits(image, call["cval"], result)
