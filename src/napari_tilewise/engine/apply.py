@@ -172,7 +172,6 @@ def apply(
     """
     operation = get_operation(name)
     out = _output_array(operation, image, params)
-    selection = _axes.AxisSelection(axes, spatial)
     is_plain = type(image) is np.ndarray
     labelled = LabelledImage(image) if not is_plain and is_labelled(image) else None
     if labelled is not None:
@@ -180,6 +179,7 @@ def apply(
         params = labelled.parameters(operation, params)
         image, eager = pixels_of(image), not is_lazy_labelled(image)
     else:
+        selection = _axes.AxisSelection(axes, spatial)
         image, eager = _checked_image(operation, image)
         is_free = axes is None and spatial is None and progress is None and cancel is None
         is_free = is_free and isinstance(tiles, str) and tiles == "auto"

@@ -7,6 +7,7 @@ is faster on the whole than several passes over tiles are; the declaration says 
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,11 +21,14 @@ from napari_tilewise.types import native_dtype, with_dtype
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from napari_tilewise.operations.spec.adapter import Function
     from napari_tilewise.operations.spec.operation import Call, Operation, Part
     from napari_tilewise.types import Array, DType, Parameters, Value
 
 SMALL = 2**16
 """Pixels up to which memory is not looked up, and the function may be scikit-image's own."""
+MOST_CHANNELS = 4
+"""Channels of an image that is small if its pixels are few."""
 LITTLE = 2**26
 """Bytes that are there: looking it up, in several files, takes a millisecond."""
 
@@ -49,6 +53,8 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
     if not _may_pay(operation, image.size):
         return None
     bound = _bound(operation, image, params)
+    if not (bound.is_small or bound.has_kernel):
+        return None
     call = bound.call
     images = _further_images(call) if bound.has_images else {}
     if images is None:
@@ -59,11 +65,11 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
     if not _pays(bound, pixels, images):
         return None
     try:
-        if pixels.size <= SMALL:
-            result = operation.function(pixels, **call.keywords, **images)
-        else:
+        if bound.has_kernel and pixels.size > SMALL:
             with _threads():
-                result = operation.function(pixels, **call.keywords, **images)
+                result = bound.function(pixels, **call.keywords, **images)
+        else:
+            result = bound.function(pixels, **call.keywords, **images)
     except Exception:  # noqa: BLE001 - tiles have more room, or refuse in the operation's words
         return None
     return _as_declared(bound, image, result)
@@ -83,6 +89,10 @@ class _Bound(NamedTuple):
     """Whether a length is beyond the image: the function would pad it, however small."""
     is_small: bool
     """Whether the function itself may get the image whole."""
+    has_kernel: bool
+    """Whether a kernel may, which stands for it."""
+    function: Function
+    """What is called."""
     is_finite: bool
     """Whether NaN and infinity are for tiles to answer."""
 
@@ -121,9 +131,24 @@ def _bind(operation: Operation, shape: tuple[int, ...], dtype: DType, params: Pa
         is_tuple=parts is not None,
         has_images=len(call.keywords) < len(call.params),
         is_padded=_is_padded(operation, call.params, max(shape, default=0)),
-        is_small=_takes_small(operation, int(np.prod(shape))),
+        # Channels are no reason to cut an image into tiles.
+        is_small=_takes_small(operation, _pixels(call)),
+        has_kernel=_has_kernel(operation, prod(shape)),
+        function=_shortest(operation),
         is_finite=(operation.limits.finite or operation.cost.at_once.finite) and dtype.kind == "f",
     )
+
+
+def _pixels(call: Call) -> int:
+    channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
+    return prod(call.spatial_shape) * -(-channels // MOST_CHANNELS)
+
+
+def _shortest(operation: Operation) -> Function:
+    """Return the operation's function, or scikit-image's own where nothing comes between."""
+    adapter = operation.adapter
+    is_plain = not (adapter.kernels or adapter.fixed or operation.deprecated)
+    return operation.raw_function if is_plain and adapter.pick is None else operation.function
 
 
 def _threads() -> AbstractContextManager[None]:
@@ -156,6 +181,8 @@ def _may_pay(operation: Operation, pixels: int) -> bool:
     """Return whether the declaration allows it for an image of so many pixels."""
     if operation.result.split is not None or operation.adapter.digest:
         return False
+    if pixels > SMALL and (operation.channel is not None or operation.limits.implied_channel):
+        pixels //= MOST_CHANNELS
     return _takes_small(operation, pixels) or _has_kernel(operation, pixels)
 
 

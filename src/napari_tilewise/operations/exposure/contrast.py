@@ -15,6 +15,7 @@ from napari_tilewise.operations.shared.global_numbers import extremes
 from napari_tilewise.operations.shared.percentiles import percentiles
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -128,7 +129,7 @@ OPERATIONS = (
             "method": ChoiceSpec(choices=("linear",), advanced=True),
         },
         plan_of=_plan,
-        cost=Cost(memory=9.0),
+        cost=Cost(memory=9.0, at_once=AtOnce(function=2**16, finite=True)),
         note="An image with three axes, the last of length 3 or 4, is treated as a colour image.",
     ),
 )

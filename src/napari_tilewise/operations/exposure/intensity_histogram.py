@@ -25,6 +25,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -216,6 +217,6 @@ OPERATIONS = (
         plan_of=_cumulative_plan,
         adapter=Adapter(kernels=(BINNING, COUNTING)),
         limits=Limits(finite=True),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
     ),
 )

@@ -13,6 +13,7 @@ from napari_tilewise.operations.shared.common import CHANNEL
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -94,6 +95,6 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_halo),
         plan_of=_blur_effect,
         limits=Limits(check=_check),
-        cost=Cost(memory=9.0),
+        cost=Cost(memory=9.0, at_once=AtOnce(function=2**16, finite=True)),
     ),
 )

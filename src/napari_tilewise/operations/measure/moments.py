@@ -18,6 +18,7 @@ from napari_tilewise.operations.spec.deprecated_parameters import only
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -142,7 +143,7 @@ CENTER = Number(per_axis=True, optional=True, usual=(0, 40))
 SHARED: dict[str, Any] = {
     "kind": Kind.STATISTIC,
     "limits": Limits(ndim=(1, 4), check=_check),
-    "cost": Cost(memory=4.0),
+    "cost": Cost(memory=4.0, at_once=AtOnce(function=2**16, finite=True)),
 }
 
 RELATIVE = """\

@@ -15,6 +15,7 @@ from napari_tilewise.operations.spec.accuracy import IDENTICAL
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -67,7 +68,7 @@ def _projection(
         adapter=Adapter(
             overrides={"axis": 0}, modernize=untiled(**dict.fromkeys(names, LEAVE_OUT))
         ),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
         note="Along the first axis unless axis= names another; a number of the whole image is what "
         "ndimage.sum, ndimage.mean and others give."
         + (f" {ROUNDING}" if accuracy is not IDENTICAL else ""),

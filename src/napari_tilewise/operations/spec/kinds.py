@@ -45,4 +45,4 @@ class Output(StrEnum):
     @property
     def is_image(self) -> bool:
         """Whether it is an array of pixels."""
-        return self in (Output.IMAGE, Output.MASK, Output.LABELS)
+        return self is Output.IMAGE or self is Output.MASK or self is Output.LABELS

@@ -15,6 +15,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Call,
     Cost,
     Kind,
@@ -100,7 +101,7 @@ OPERATIONS = (
         ),
         plan_of=_tiles,
         limits=Limits(check=_check, dtypes="buifc"),
-        cost=Cost(memory=3.0),
+        cost=Cost(memory=3.0, at_once=AtOnce(function=2**16)),
         note="The result is always a copy in C order, because tiles are not views of the image.",
     ),
 )

@@ -14,6 +14,7 @@ from napari_tilewise.operations.shared.global_numbers import extremes
 from napari_tilewise.operations.shared.narrowing import needs_maximum
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -77,7 +78,7 @@ def _narrowing(name: str, dtype: Any, bits: int) -> Operation:
         specs=SPECS,
         result=ResultSpec(dtype=lambda call: dtype),
         plan_of=_narrowed(bits),
-        cost=Cost(memory=5.0),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
     )
 
 
