@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
+from skimage import filters
 from zarr.storage import MemoryStore
 
+import napari_tilewise as tw
+from napari_tilewise.engine.passes.reductions import ReductionRunner
 from napari_tilewise.engine.system import prepared, source_files
 from napari_tilewise.engine.system.prepared import retained_statistics
 from napari_tilewise.engine.system.source_files import files_token
+from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from napari_tilewise.io.readers.checked_stores import checked
+from napari_tilewise.io.readers.open_image import open_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +60,63 @@ def test_a_token_changes_with_the_files(change: str, folder: Path) -> None:
     else:
         folder = folder.rename(folder.with_name("b.zarr"))
     assert token(folder) not in (first, None)
+
+
+@pytest.mark.parametrize("kind", ["tiled.tif", "plain.tif", "a.npy", "a.h5"])
+def test_arrays_in_other_files_have_tokens(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_files, "SETTLED", 0)
+    path = tmp_path / kind
+
+    def write(pixels: np.ndarray) -> None:
+        if kind.endswith(".tif"):
+            tifffile.imwrite(path, pixels, tile=(16, 16) if kind == "tiled.tif" else None)
+        elif kind.endswith(".npy"):
+            np.save(path, pixels)
+        else:
+            h5py = pytest.importorskip("h5py")
+            with h5py.File(path, "w") as file:
+                file["a"] = pixels
+
+    write(PIXELS)
+    tokens = [files_token(open_image(path).data) for _ in range(2)]
+    assert tokens[0] == tokens[1] is not None
+    write(PIXELS + 1)
+    os.utime(path, ns=(7, 7))
+    assert files_token(open_image(path).data) not in (tokens[0], None)
+    write(PIXELS)
+    monkeypatch.setattr(source_files, "SETTLED", 10**12)
+    assert files_token(open_image(path).data) is None
+
+
+def test_an_array_whose_files_are_not_known_has_no_token() -> None:
+    array = CheckedArray(PIXELS, "a", reopen=partial(open_image, "a"))
+    assert files_token(array) is None
+
+
+@pytest.mark.parametrize("kind", ["tiled.tif", "a.npy"])
+def test_two_operations_on_one_file_share_what_they_need(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_files, "SETTLED", 0)
+    path = tmp_path / kind
+    pixels = np.random.default_rng(3).integers(0, 200, (64, 64), np.uint8)
+    tifffile.imwrite(path, pixels, tile=(16, 16)) if "tif" in kind else np.save(path, pixels)
+    passes: list[str] = []
+
+    def reduced(runner: Any, *arguments: Any) -> Any:
+        passes.append(runner.plane.operation.name)
+        return run(runner, *arguments)
+
+    run = ReductionRunner.run
+    monkeypatch.setattr(ReductionRunner, "run", reduced)
+    for name in ("filters.threshold_otsu", "filters.threshold_yen"):
+        assert tw.apply(name, tw.open(path).data, tiles=32).compute() == getattr(
+            filters, name.partition(".")[2]
+        )(pixels)
+    assert "filters.threshold_otsu" in passes
+    assert "filters.threshold_yen" not in passes
 
 
 def test_what_cannot_be_told_cheaply_has_no_token(

@@ -23,21 +23,27 @@ SETTLED = 2 * 10**9
 
 
 def files_token(array: Any) -> str | None:
-    """Return a token of the files of a local Zarr array; None where there is none.
+    """Return a token of the files of a local array; None where they are not all known.
 
     Parameters
     ----------
     array
-        Any array, or one that has the array which it reads as `array`.
+        Any array, or one that has the array which it reads as `array`: a Zarr's, or one that
+        names its `files` and which array of these it is.
     """
     stored = getattr(array, "array", array)
-    folder = _folder(stored)
-    if folder is None:
+    folder, name_in_files = _folder(stored), getattr(array, "name_in_files", None)
+    if folder is not None:
+        name, files = f"{folder}\0{stored.metadata.to_dict()}", _files(folder)
+    elif name_in_files is not None:
+        name = f"{name_in_files}\0{array.shape} {array.dtype}"
+        files = ((os.path.abspath(path), os.stat(path)) for path in array.files)
+    else:
         return None
-    digest = blake2b(f"{folder}\0{stored.metadata.to_dict()}".encode(), digest_size=16)
+    digest = blake2b(name.encode(), digest_size=16)
     newest = 0
     try:
-        for number, (name, status) in enumerate(_files(folder)):
+        for number, (name, status) in enumerate(files):
             if number >= MOST_FILES:
                 return None
             changed = max(status.st_mtime_ns, status.st_ctime_ns)

@@ -25,7 +25,7 @@ from napari_tilewise.io.network import is_of_network, network_error
 from napari_tilewise.types import native_dtype, with_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import DTypeLike
 
@@ -108,6 +108,8 @@ class CheckedArray:
         Called when the array is no longer used.
     waits
         Whether reading waits for a network rather than for this machine; None: unknown.
+    files
+        All the files of this machine that hold its pixels, which `reopen` opens; empty: unknown.
     """
 
     def __init__(
@@ -118,9 +120,11 @@ class CheckedArray:
         reopen: Callable[[], CheckedArray] | None = None,
         close: Callable[[], object] | None = None,
         waits: bool | None = False,
+        files: Sequence[str] = (),
     ) -> None:
         self._array = array
         self._reopen = reopen
+        self.files = tuple(files)
         self.name = name
         self.waits = waits
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
@@ -136,6 +140,14 @@ class CheckedArray:
     def array(self) -> Any:
         """The array that is read."""
         return self._array
+
+    @property
+    def name_in_files(self) -> str | None:
+        """Which array of its files it is; None where that is not known."""
+        reopen = self._reopen
+        if not (self.files and isinstance(reopen, partial)):
+            return None
+        return f"{reopen.func.__qualname__}{reopen.args!r}{reopen.keywords!r}"
 
     @property
     def ndim(self) -> int:

@@ -81,7 +81,7 @@ def _open_dataset(path: str, key: str, name: str) -> CheckedArray:
     file = _h5py(name).File(path, "r")
     _refuse_outside(file[key], name)
     reopen = partial(_open_dataset, path, key, name)
-    return CheckedArray(file[key], name, reopen=reopen, close=file.close)
+    return CheckedArray(file[key], name, reopen=reopen, close=file.close, files=[path])
 
 
 def _refuse_outside(dataset: h5py.Dataset, name: str) -> None:

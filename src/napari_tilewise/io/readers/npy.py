@@ -43,4 +43,5 @@ def open_npy(path: Path, name: str) -> Image:
 
 def _open_mapped(path: str, name: str) -> CheckedArray:
     pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    return CheckedArray(CheckedMap(pixels), name, reopen=partial(_open_mapped, path, name))
+    reopen = partial(_open_mapped, path, name)
+    return CheckedArray(CheckedMap(pixels), name, reopen=reopen, files=[path])

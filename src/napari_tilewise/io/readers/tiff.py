@@ -219,6 +219,7 @@ def _level(tiff: tifffile.TiffFile, path: str, name: str, level: int, number: in
     """Return one level of a series of a TIFF that is open; it may be closed then."""
     reopen = partial(open_level, path, name, level, number)
     pages = tiff.series[number].levels[level]
+    files = [] if pages.is_multifile else [path]
     page = pages.keyframe
     highest = 2**page.bitspersample - 1 if is_white_zero(tiff, page) else None
     palette = palette_of(tiff, page)
@@ -232,13 +233,13 @@ def _level(tiff: tifffile.TiffFile, path: str, name: str, level: int, number: in
         )
         mapped = CheckedMap(pixels)
         array = _as_shown(mapped, highest, palette)
-        return CheckedArray(array, name, reopen=reopen)
+        return CheckedArray(array, name, reopen=reopen, files=files)
     import zarr
 
     store: Any = tifffile.imread(path, aszarr=True, series=number, level=level)
     stored: Any = zarr.open_array(store, mode="r")
     array = _as_shown(stored, highest, palette)
-    return CheckedArray(array, name, reopen=reopen, close=store.close)
+    return CheckedArray(array, name, reopen=reopen, close=store.close, files=files)
 
 
 def _as_shown(pixels: Any, highest: int | None, palette: Array | None) -> Any:
