@@ -15,7 +15,7 @@ import numpy as np
 from napari_tilewise.engine.system.machine import available_memory, processors
 from napari_tilewise.operations.spec.operation import tiled
 from napari_tilewise.operations.spec.parameters import Number, OtherImage
-from napari_tilewise.operations.spec.substitution import accepts
+from napari_tilewise.operations.spec.substitution import accepts, kernel_for
 from napari_tilewise.types import native_dtype, with_dtype
 
 if TYPE_CHECKING:
@@ -64,12 +64,14 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
         pixels = np.ascontiguousarray(with_dtype(image, call.dtype))
     if not _pays(bound, pixels, images):
         return None
+    # What `_pays` found a kernel to accept, which may look at every pixel, is not asked again.
+    function = bound.function if bound.is_small else kernel_for(bound.path).run
     try:
         if bound.has_kernel and pixels.size > SMALL:
             with _threads():
-                result = bound.function(pixels, **call.keywords, **images)
+                result = function(pixels, **call.keywords, **images)
         else:
-            result = bound.function(pixels, **call.keywords, **images)
+            result = function(pixels, **call.keywords, **images)
     except Exception:  # noqa: BLE001 - tiles have more room, or refuse in the operation's words
         return None
     return _as_declared(bound, image, result)
@@ -92,7 +94,13 @@ class _Bound(NamedTuple):
     has_kernel: bool
     """Whether a kernel may, which stands for it."""
     function: Function
-    """What is called."""
+    """What is called of a small image."""
+
+    @property
+    def path(self) -> str:
+        """The function's dotted path, as kernels name it."""
+        return f"skimage.{self.call.operation.name}"
+
     is_finite: bool
     """Whether NaN and infinity are for tiles to answer."""
 
@@ -204,7 +212,7 @@ def _pays(bound: _Bound, pixels: Array, images: Parameters) -> bool:
     if bound.is_small:
         return True
     operation = bound.call.operation
-    if not accepts(f"skimage.{operation.name}", pixels, **bound.call.keywords, **images):
+    if not accepts(bound.path, pixels, **bound.call.keywords, **images):
         return False
     memory = pixels.size * 8 * (operation.cost.whole or operation.cost.memory)
     return pixels.size <= SMALL or memory <= LITTLE or memory < available_memory() / 2
