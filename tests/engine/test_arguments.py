@@ -250,3 +250,12 @@ def test_a_long_value_is_not_written_out(name, params):
     for text in texts:
         assert len(text) < 400
         assert text.count(" has ") <= 1
+
+
+def test_none_is_not_offered_where_an_image_is_required():
+    labels = np.ones((9, 9), int)
+    for params in ({}, {"s2": 3}):
+        with pytest.raises(TypeError, match=r"expected an array of the image's shape\."):
+            tw.apply("segmentation.join_segmentations", labels, **params)
+    with pytest.raises(TypeError, match=r"expected an array of the image's shape or None\."):
+        tw.apply("filters.laplace", labels / 2, mask=3)

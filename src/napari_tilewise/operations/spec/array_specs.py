@@ -184,14 +184,15 @@ class AlignedImage(Spec):
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if not (hasattr(value, "shape") and hasattr(value, "dtype")):
-            raise InvalidParameterType(
-                f"{shown(name, value)}: expected an array of the image's shape or None."
-            )
+            raise InvalidParameterType(f"{shown(name, value)}: expected {self._array_text()}.")
         return value
 
     def describe(self) -> str:
         """Return the expected values in words."""
-        return "an array of the image's shape or None"
+        return self._array_text()
+
+    def _array_text(self) -> str:
+        return "an array of the image's shape" + (" or None" if self.optional else "")
 
 
 @dataclass(frozen=True, kw_only=True)
