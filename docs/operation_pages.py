@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from operations import MODULES, halo, note
-from skimage import color, data, filters, measure, transform
+from skimage import color, data, feature, filters, measure, transform
 from skimage.io import imsave
 
 from napari_tilewise._napari.forms.form_values import initial_value
@@ -23,7 +23,7 @@ from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations import BUILT_IN
 from napari_tilewise.operations.spec import families
-from napari_tilewise.operations.spec.kinds import Output
+from napari_tilewise.operations.spec.kinds import Kind, Output
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Array,
@@ -116,6 +116,13 @@ def seeds() -> np.ndarray:
 
 
 @cache
+def matrices() -> np.ndarray:
+    """Return the elements of a symmetric matrix per pixel, along the first axis."""
+    elements = feature.hessian_matrix(coins(), sigma=2, use_gaussian_derivatives=False)
+    return np.stack(elements)
+
+
+@cache
 def photo_with_alpha() -> np.ndarray:
     """Return an image of four channels, the last its opacity."""
     opacity = np.broadcast_to(np.linspace(0, 255, SIDE)[:, None], (SIDE, SIDE))
@@ -147,6 +154,8 @@ def samples(operation: Operation) -> Iterator[Sample]:
     if operation.family == families.COLOUR_SPACES:
         space = in_space(operation.name.rpartition(".")[2].partition("2")[0])
         first = (Sample(space, -1),)
+    if operation.family == families.TEXTURE and operation.kind is Kind.POINTWISE:
+        first = (Sample(matrices()),)  # a texture is in neighbours: these pixels must hold them
     yield from first
     yield from (
         gray,
@@ -178,6 +187,8 @@ def argument(parameter: Parameter, sample: Sample) -> Any:
     spec, ndim = parameter.spec, sample.pixels.ndim - (sample.channel is not None)
     if parameter.required and isinstance(spec, AlignedImage):
         return further(spec, sample)
+    if parameter.required and _is_point(spec):
+        return _inmost(sample.pixels)
     if parameter.required and getattr(spec, "samples", ()):
         return spec.samples[0]
     if parameter.required and isinstance(spec, Footprint):
@@ -190,6 +201,32 @@ def argument(parameter: Parameter, sample: Sample) -> Any:
     return value
 
 
+def _is_point(spec: Any) -> bool:
+    """Return whether a parameter takes a pixel's coordinates, which may count from the end."""
+    return isinstance(spec, Number) and spec.integer and spec.per_axis and spec.minimum == -np.inf
+
+
+def _inmost(pixels: np.ndarray) -> tuple[int, ...]:
+    """Return the brightest pixel, the nearest to the middle of several."""
+    brightest = np.argwhere(pixels == pixels.max())
+    middle = np.array(pixels.shape) / 2
+    return tuple(brightest[np.argmin(((brightest - middle) ** 2).sum(1))].tolist())
+
+
+def _table(operation: Operation, pixels: np.ndarray) -> dict[str, Any]:
+    """Return values of the image, and what each becomes, for an operation that takes such lists."""
+    lists = {
+        name: parameter.spec
+        for name, parameter in operation.parameters.items()
+        if parameter.required and isinstance(parameter.spec, Array) and parameter.spec.ndim == 1
+    }
+    if not any(spec.integer for spec in lists.values()):
+        return {}
+    found = np.unique(pixels)
+    shuffled = np.roll(found, len(found) // 2)
+    return {name: found if spec.integer else shuffled for name, spec in lists.items()}
+
+
 def arguments(operation: Operation, sample: Sample) -> dict[str, Any]:
     """Return the parameters that differ from scikit-image's defaults, and the images."""
     values = {
@@ -197,6 +234,7 @@ def arguments(operation: Operation, sample: Sample) -> dict[str, Any]:
         for name, parameter in operation.parameters.items()
         if parameter.required
     }
+    values |= _table(operation, sample.pixels)
     if operation.channel is not None and sample.channel is not None:
         values[operation.channel] = sample.channel
     return operation.satisfying(values, sample.pixels)
@@ -220,6 +258,8 @@ class Picture(NamedTuple):
             return True
         if self.output is Output.MASK:
             return not LEAST < np.mean(self.result != 0) < 1 - LEAST
+        if np.array_equal(self.result, self.sample.pixels):
+            return True
         return bool(np.ptp(np.nan_to_num(np.abs(self.result) * 1.0)) == 0)
 
 
