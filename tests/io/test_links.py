@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import h5py
 import numpy as np
@@ -11,7 +12,7 @@ import tifffile
 import zarr
 
 import napari_tilewise as tw
-from napari_tilewise.errors import SourceUnreadable
+from napari_tilewise.errors import DestinationUnwritable, SourceUnreadable
 
 PLANE = np.arange(600, dtype=np.uint16).reshape(20, 30)
 
@@ -129,3 +130,22 @@ def test_arguments_of_the_wrong_type_are_refused(tmp_path, door, argument, value
     with pytest.raises(tw.TilewiseError):
         getattr(tw, door)(*arguments, **{argument: value})
     assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
+
+
+def test_a_source_is_not_overwritten_under_its_name_in_another_case(tmp_path):
+    tifffile.imwrite(tmp_path / "photo.tif", np.zeros((8, 9), "u1"))
+    before = (tmp_path / "photo.tif").read_bytes()
+    other = tmp_path / "PHOTO.tif"
+    if not other.exists():
+        os.link(tmp_path / "photo.tif", other)  # as a file system without case answers
+    with pytest.raises(DestinationUnwritable, match="never written to"):
+        tw.run("util.invert", tmp_path / "photo.tif", other, overwrite=True)
+    assert (tmp_path / "photo.tif").read_bytes() == before
+
+
+def test_a_hard_link_of_a_source_is_replaced_without_it(tmp_path):
+    tifffile.imwrite(tmp_path / "photo.tif", np.zeros((8, 9), "u1"))
+    os.link(tmp_path / "photo.tif", tmp_path / "copy.tif")
+    tw.run("util.invert", tmp_path / "photo.tif", tmp_path / "copy.tif", overwrite=True)
+    assert tifffile.imread(tmp_path / "photo.tif").max() == 0
+    assert tifffile.imread(tmp_path / "copy.tif").min() == 255

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISDIR
+from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
@@ -63,7 +66,30 @@ def same_location(a: object, b: object) -> bool:
     first, second = _location(a), _location(b)
     if first is None or second is None:
         return False
-    return first.is_relative_to(second) or second.is_relative_to(first)
+    if first.is_relative_to(second) or second.is_relative_to(first):
+        return True
+    return _is_same_or_within(first, second) or _is_same_or_within(second, first)
+
+
+def _is_same_or_within(inner: Path, outer: Path) -> bool:
+    """Return whether the file system says so: names may differ by case, or by Unicode form.
+
+    Of two hard links each is replaced without the other, so that files also have one name.
+    """
+    try:
+        status = outer.stat()
+    except OSError:
+        return False
+    is_folder = S_ISDIR(status.st_mode)
+    for path in (inner, *inner.parents) if is_folder else (inner,):
+        with suppress(OSError):
+            if os.path.samestat(path.stat(), status):
+                return is_folder or _folded(path.name) == _folded(outer.name)
+    return False
+
+
+def _folded(name: str) -> str:
+    return normalize("NFC", name).casefold()
 
 
 def _location(source: object) -> Path | None:
