@@ -1,9 +1,10 @@
 """The delay from a parameter to the preview's pixels, beside the same change in plain napari.
 
 Needs a display; `scripts/headless.sh python -m benchmarks preview` uses one of its own.
-Prints, for each case, the median and the 95th percentile of the delay in milliseconds, and the gaps
-between two turns of the window's loop meanwhile. Plain napari sets the data of an image layer that
-was computed before: what showing costs, without computing.
+Prints, for each case, the median and the 95th percentile of the delay in milliseconds until the
+canvas has drawn the new pixels, the turns of the window's loop meanwhile, and what of a turn is the
+preview's own work (a request, or a result that is shown), without drawing the window. Plain napari
+sets the data of an image layer that was computed before: what showing costs, without computing.
 """
 
 from __future__ import annotations
@@ -33,21 +34,24 @@ def main() -> None:
     )
     viewer = napari.Viewer(show=True)
     viewer.window._qt_window.resize(1500, 1100)
+    canvas = _Canvas(viewer)
     small = np.random.default_rng(0).integers(0, 255, (1024, 1024), np.uint8)
     cases = {
         "1024 x 1024": lambda: viewer.add_image(small),
         f"lazy {arguments.size} x {arguments.size}": lambda: _lazy(viewer, arguments.size),
     }
-    columns = ("median ms", "p95 ms", "beat p95", "beat max")
+    columns = ("median ms", "p95 ms", "beat p95", "beat max", "own p95", "own max")
     print(f"{'image':24} {'change':22} " + " ".join(f"{column:>9}" for column in columns))
     for name, add in cases.items():
         viewer.layers.clear()
         add()
-        for change, move in _changes(viewer):
-            delays, beats = _measured(viewer, move, arguments.moves)
+        for change, move in _changes(viewer, canvas):
+            delays, beats = _measured(canvas, move, arguments.moves)
+            own = _own_work or [0.0]
             print(
                 f"{name:24} {change:22} {np.median(delays):9.0f} {np.percentile(delays, 95):9.0f} "
-                f"{np.percentile(beats, 95):9.0f} {max(beats):9.0f}"
+                f"{np.percentile(beats, 95):9.0f} {max(beats):9.0f} "
+                f"{np.percentile(own, 95):9.0f} {max(own):9.0f}"
             )
     viewer.close()
 
@@ -71,8 +75,46 @@ def _plane(size: int) -> da.Array:
     return da.map_blocks(block, chunks=((chunk,) * (size // chunk),) * 2, dtype=np.uint8)
 
 
-def _changes(viewer: Any) -> list[tuple[str, Callable[[int], Callable[[], bool]]]]:
-    """Return what is measured: each begins a change, and returns whether it is shown."""
+_own_work: list[float] = []
+"""Milliseconds of the window's thread that the preview itself took, one by one."""
+
+
+class _Canvas:
+    """Notices when the canvas has drawn new pixels."""
+
+    def __init__(self, viewer: Any) -> None:
+        self.is_changed = self.is_drawn = False
+        canvas = viewer.window._qt_viewer.canvas._scene_canvas
+        canvas.events.draw.connect(self._draw, position="last")
+
+    def begin(self) -> None:
+        """Wait for new pixels."""
+        self.is_changed = self.is_drawn = False
+
+    def change(self, *_: object) -> None:
+        """Note that a layer has new pixels."""
+        self.is_changed = True
+
+    def _draw(self, event: object) -> None:
+        self.is_drawn |= self.is_changed
+
+
+def _timed(owner: Any, name: str, then: Callable[[], None] = lambda: None) -> None:
+    """Note how long a method takes."""
+    inner = getattr(owner, name)
+
+    def call(*arguments: Any) -> Any:
+        started = time.perf_counter()
+        result = inner(*arguments)
+        _own_work.append(1e3 * (time.perf_counter() - started))
+        then()
+        return result
+
+    setattr(owner, name, call)
+
+
+def _changes(viewer: Any, canvas: _Canvas) -> list[tuple[str, Callable[[int], None]]]:
+    """Return what is measured: functions that begin a change."""
     from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 
     panel = OperationsPanel(viewer)
@@ -81,21 +123,20 @@ def _changes(viewer: Any) -> list[tuple[str, Callable[[int], Callable[[], bool]]
     panel.preview.bar.on.setChecked(True)
     while not panel.preview.shown.is_shown:
         _turn()
+    _timed(panel.preview, "_offer")
+    _timed(panel.preview, "_show_again", canvas.change)
     layer = panel.preview.shown.layer
     images = [np.asarray(layer.data) + np.float32(k) for k in range(2)]
 
-    def preview(number: int, sigma: float) -> Callable[[], bool]:
-        before = panel.preview.worker.computed
+    def preview(number: int, sigma: float) -> None:
         panel.form.set_values({"sigma": sigma + (1 + number % 7) / 10})
-        state = panel.preview.worker._state
-        return lambda: panel.preview.worker.computed > before and not state.is_announced
 
-    def plain(number: int) -> Callable[[], bool]:
+    def plain(number: int) -> None:
         panel.preview.pause()
         if not viewer.layers or viewer.layers[-1].name != "plain":
             viewer.add_image(images[0], name="plain", contrast_limits=(0, 1))
         viewer.layers[-1].data = images[number % 2]
-        return lambda: True
+        canvas.change()
 
     return [
         ("Gaussian, sigma 1", lambda number: preview(number, 1)),
@@ -105,27 +146,29 @@ def _changes(viewer: Any) -> list[tuple[str, Callable[[int], Callable[[], bool]]
 
 
 def _measured(
-    viewer: Any, move: Callable[[int], Callable[[], bool]], moves: int
+    canvas: _Canvas, move: Callable[[int], None], moves: int
 ) -> tuple[list[float], list[float]]:
-    """Return delays and gaps between two turns of the loop, in milliseconds."""
-    for number in (4, 5, 6):
-        _until(move(number), [])
-    delays, beats = [], []
-    for number in range(moves):
+    """Return delays and turns of the loop, in milliseconds."""
+    delays: list[float] = []
+    beats: list[float] = []
+    for number in range(-3, moves):
+        if not number:
+            delays.clear()
+            beats.clear()
+            _own_work.clear()
+        canvas.begin()
         started = time.perf_counter()
-        _until(move(number), beats)
-        viewer.window._qt_viewer.canvas.native.repaint()
+        move(number)
+        _until(canvas, beats)
         delays.append(1e3 * (time.perf_counter() - started))
     return delays, beats
 
 
-def _until(is_shown: Callable[[], bool], beats: list[float]) -> None:
-    while True:
+def _until(canvas: _Canvas, beats: list[float]) -> None:
+    while not canvas.is_drawn:
         started = time.perf_counter()
         _turn()
         beats.append(1e3 * (time.perf_counter() - started))
-        if is_shown():
-            return
 
 
 def _turn() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Points, Shapes, Surface
+from qtpy.QtWidgets import QApplication
 from skimage import data, feature, filters, measure, segmentation
 
 pytestmark = pytest.mark.gui
@@ -51,6 +52,19 @@ def test_numbers_are_told_and_kept_with_their_layer(viewer, coins, run, panel, n
     assert str(expected) in notes[-1].message
     kept = coins.metadata["napari-tilewise"]["values"]["measure.shannon_entropy"]
     assert kept[0] == expected
+
+
+def test_single_numbers_are_a_table_until_the_next_result(viewer, coins, run, panel):
+    run("measure.shannon_entropy")
+    expected = measure.shannon_entropy(COINS)
+    assert panel.numbers.numbers == {"Shannon entropy of coins": str(expected)}
+    panel.numbers.copy.click()
+    assert QApplication.clipboard().text() == f"Shannon entropy of coins\t{expected}"
+    run("filters.threshold_otsu", layer=coins)
+    threshold = filters.threshold_otsu(COINS)
+    assert list(panel.numbers.numbers.values()) == [str(threshold)]
+    run("filters.gaussian", layer=coins)
+    assert not panel.numbers.isVisibleTo(panel)
 
 
 def test_a_histogram_is_kept_whole(viewer, coins, run, notes):

@@ -85,7 +85,7 @@ def test_many_moves_cost_few_computations(source, panel, shown, qtbot):
     for step in range(50):
         panel.form.set_values({"sigma": 1 + step / 10})
     settle(panel, qtbot)
-    assert panel.preview.worker.computed - first == 1
+    assert panel.preview.worker.computed - first <= 2  # the first move at once, and the last one
     expected = tw.apply("filters.gaussian", IMAGE, sigma=5.9).astype(np.float32)
     box = panel.preview._last[1].view.box
     np.testing.assert_array_equal(panel.preview.shown.layer.data, expected[box])

@@ -37,7 +37,8 @@ from napari_tilewise.operations.spec.parameters import OtherImage, is_image
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     import dask.array as da
 
@@ -241,6 +242,8 @@ class Result:
     """The axes of an array of pixels, with respect to the first image."""
     number: int | None = None
     """Its number among several results, from 0; None for the only one."""
+    recorded: Callable[[], Mapping[str, Any]] | None = None
+    """Returns the numbers that were found on the way, such as thresholds, once it is computed."""
 
 
 def results_of(

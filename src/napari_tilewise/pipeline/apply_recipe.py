@@ -7,6 +7,7 @@ only the edited step and those after it are computed.
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -170,17 +171,21 @@ def apply_recipe(
     if memo is None:
         session = Session(None, control)
         pipeline = _pipeline(recipe, images, session, layout.tiles)
-        return results_of(pipeline.last, eager=eager)
+        return _recording(results_of(pipeline.last, eager=eager), pipeline)
     memo.begin({**images.by_name, "source": image}, control)
     keys = keys_of(recipe, layout)
     try:
         pipeline = _pipeline(recipe, images, memo.session, layout.tiles, memo, keys)
         memo.add(keys, pipeline)
-        return results_of(
-            pipeline.last, eager=eager, materialized=pipeline.materialized.get(max(pipeline.stacks))
-        )
+        stored = pipeline.materialized.get(max(pipeline.stacks))
+        return _recording(results_of(pipeline.last, eager=eager, materialized=stored), pipeline)
     finally:
         memo.end()
+
+
+def _recording(results: tuple[Result, ...], pipeline: Pipeline) -> tuple[Result, ...]:
+    """Return results that tell the numbers that their pipeline finds."""
+    return tuple(replace(result, recorded=pipeline.recorded) for result in results)
 
 
 def _pipeline(

@@ -127,7 +127,7 @@ def compute_shown(
         if outcome.lazy is not None:
             result = Result(outcome.output, outcome.lazy, outcome.result_axes, outcome.number)
             shown = _lazy_outcome(shown_job, result, cancel, is_labels=outcome.is_labels)
-            outcome = replace(shown, provenance=outcome.provenance)
+            outcome = replace(shown, provenance=outcome.provenance, found=outcome.found)
         computed.append(outcome)
     return tuple(computed)
 
@@ -252,8 +252,18 @@ class _JobRun:
         """Return the outcome of one result."""
         if not result.output.is_image:
             return self._numbers(result)
-        job, source = self.job, self.job.source
+        job = self.job
         is_labels = self._is_labels(result.output, result.value.dtype)
+        outcome = self._image_outcome(result, is_labels=is_labels)
+        # Of a lazy stack, only the planes in view are computed by now.
+        is_plane = len(result.value.shape) == len(job.spatial or result.value.shape)
+        is_done = is_plane or not isinstance(result.value, da.Array)
+        if result.recorded is None or not is_done:
+            return outcome
+        return replace(outcome, found=record.scalars(result.recorded()))
+
+    def _image_outcome(self, result: Result, *, is_labels: bool) -> JobOutcome:
+        job, source = self.job, self.job.source
         if isinstance(result.value, da.Array):
             return _lazy_outcome(job, result, self.cancel, is_labels=is_labels)
         if source.is_multiscale and len(result.axes) == len(source.shape):

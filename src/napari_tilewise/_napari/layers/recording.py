@@ -21,12 +21,15 @@ from napari_tilewise._napari.layers import (
     snapshot,
 )
 from napari_tilewise._napari.layers.layer_record import Origin, Record
+from napari_tilewise._napari.layers.snapshot import cropped, lies_on, limited
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.recipe.links import format_link
 from napari_tilewise.recipe.step import SOURCE, plain
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
+
+    import dask.array as da
 
     from napari_tilewise._napari.layers.snapshot import Snapshot
     from napari_tilewise.operations.spec.operation import Operation
@@ -61,6 +64,8 @@ class StepRequest:
     """The layer's channel axis; the axis after its last one for an RGB layer's samples."""
     region: Mapping[int, slice] = field(default_factory=dict)
     """The part of the layer to process, along some of its axes; it is cropped to that first."""
+    inside: da.Array | None = None
+    """Which pixels of that part stay, along the region's axes; the others become 0. None: all."""
 
 
 def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
@@ -82,9 +87,17 @@ def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
     as_result = _takes_result(op, layer_record.of(layer))
     source = snapshot.take(layer, as_result=as_result)
     record = layer_record.of(layer) if as_result else None
+    images = {
+        role: snapshot.take(image).finest if isinstance(image, Layer) else image
+        for role, image in request.images.items()
+    }
+    crop, aligned = None, frozenset[str]()
     if request.region:
-        record = _cropped(layer, record, source, request.region)
-        source = snapshot.limited(source, request.region)
+        crop = _crop_step(source, request.region)
+        aligned = frozenset(role for role, array in images.items() if lies_on(array, source))
+        images = {role: cropped(array, source, request.region) for role, array in images.items()}
+        record = _cropped(layer, record, crop, request)
+        source = limited(source, request.region, request.inside)
     over = tuple(source.axis(i) for i in request.spatial if i != channel)
     if channel is not None:
         channel = None if channel == source.inserted else source.axis(channel)
@@ -99,12 +112,9 @@ def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
         inputs={role: f"image_{number}" for number, role in enumerate(request.images, start=1)},
         spatial=recorded_axes(over, channel, source),
     )
-    inputs = {
-        step.inputs[role]: snapshot.take(image).finest if isinstance(image, Layer) else image
-        for role, image in request.images.items()
-    }
+    inputs = {step.inputs[role]: array for role, array in images.items()}
     builder = _RecipeBuilder(layer, record)
-    recipe = builder.extend(step, request.images)
+    recipe = builder.extend(step, request.images, _Crop(crop, aligned))
     located = step
     if positions.requested(op, step.parameters):  # other steps are bound once
         located = replace(step, parameters=positions.with_positions(op, step.parameters))
@@ -116,16 +126,30 @@ def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
     )
 
 
-def _cropped(
-    layer: Layer, record: Record | None, source: Snapshot, region: Mapping[int, slice]
-) -> Record:
-    """Return the record of a layer that is cropped to a region."""
+@dataclass(frozen=True)
+class _Crop:
+    """The step that crops to a region, and which further images it crops too."""
+
+    step: Step | None = None
+    roles: frozenset[str] = frozenset()
+
+
+def _crop_step(source: Snapshot, region: Mapping[int, slice]) -> Step:
+    """Return the step that crops an image to a region."""
     spans = {source.axis(axis): span for axis, span in region.items()}
     over = tuple(sorted(spans))
     width = tuple((spans[i].start, source.shape[i] - spans[i].stop) for i in over)
-    step = Step("util.crop", {"crop_width": width}, spatial=recorded_axes(over, None, source))
+    return Step("util.crop", {"crop_width": width}, spatial=recorded_axes(over, None, source))
+
+
+def _cropped(layer: Layer, record: Record | None, crop: Step, request: StepRequest) -> Record:
+    """Return the record of a layer that is cropped to a region, and is 0 outside it."""
     builder = _RecipeBuilder(layer, record)
-    return Record(builder.extend(step, {}), builder.source, builder.inputs, spatial=over)
+    recipe = builder.extend(crop, {})
+    if request.inside is not None:
+        name = builder.new_input(Origin("inside", id=""), [recipe])
+        recipe = recipe.extended(Step("numpy.multiply", inputs={"x2": name}), {"x2": name})
+    return Record(recipe, builder.source, builder.inputs)
 
 
 def source_arrays(record: Record, layers: Iterable[Layer]) -> dict[str, ArrayLike]:
@@ -222,6 +246,21 @@ def recorded_axes(
     return numbers
 
 
+_NO_CROP = _Crop()
+
+
+def _with_crop(image: Recipe | str, part: int, crop: Step) -> Recipe:
+    """Return the recipe of a further image, or of an input, that is cropped."""
+    if isinstance(image, Recipe):
+        if part:
+            image, name = named(image)
+            crop = replace(crop, inputs={crop.first: format_link(name, part)})
+        return image.extended(crop, {})
+    if image == SOURCE:
+        return Recipe([crop])
+    return Recipe([replace(crop, inputs={crop.first: image})], {image: None})
+
+
 class _RecipeBuilder:
     """Extends the recipe of a layer by one step."""
 
@@ -231,20 +270,25 @@ class _RecipeBuilder:
         self.source = Origin.of(layer) if record is None else record.source
         self.inputs = {} if record is None else dict(record.inputs)
 
-    def extend(self, step: Step, images: Mapping[str, Layer | ArrayLike]) -> Recipe:
+    def extend(
+        self, step: Step, images: Mapping[str, Layer | ArrayLike], crop: _Crop = _NO_CROP
+    ) -> Recipe:
         """Return the recipe with one more step, whose further images are layers or arrays."""
         links: dict[str, str] = {}
         recipes: dict[str, Recipe | str] = {}
         parts: dict[str, int] = {}
         for role, layer in images.items():
             if not isinstance(layer, Layer):
-                recipes[role] = self._new_input(Origin(role, id=""), recipes.values())
+                recipes[role] = self.new_input(Origin(role, id=""), recipes.values())
             elif (joined := self._same_source(layer)) is not None:
                 recipes[role], parts[role] = joined
             elif str(layer.unique_id) == self.source.id and self.source.is_unchanged(layer):
                 links[role] = SOURCE
             else:
                 recipes[role] = self._input(layer, recipes.values())
+            if crop.step is not None and role in crop.roles:
+                image = links.pop(role, None) or recipes[role]
+                recipes[role] = _with_crop(image, parts.pop(role, 0), crop.step)
         base = self.recipe
         if base is not None and self.part:
             base, name = named(base)
@@ -286,9 +330,9 @@ class _RecipeBuilder:
         for name, known_origin in self.inputs.items():
             if known_origin.id == origin.id:
                 return name
-        return self._new_input(origin, joining)
+        return self.new_input(origin, joining)
 
-    def _new_input(self, origin: Origin, joining: Iterable[Recipe | str]) -> str:
+    def new_input(self, origin: Origin, joining: Iterable[Recipe | str]) -> str:
         """Return an unused name for an input, which is the image of this origin."""
         recipes = [recipe for recipe in (self.recipe, *joining) if isinstance(recipe, Recipe)]
         steps = [step for recipe in recipes for step in recipe.steps]

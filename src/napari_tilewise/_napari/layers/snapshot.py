@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -236,7 +237,9 @@ def shown_box(layer: Layer, viewer: ViewerModel, *, without: int | None = None) 
     return tuple(span for axis, span in enumerate(box) if axis != without)
 
 
-def limited(source: Snapshot, region: Mapping[int, slice]) -> Snapshot:
+def limited(
+    source: Snapshot, region: Mapping[int, slice], inside: da.Array | None = None
+) -> Snapshot:
     """Return a part of a snapshot at full resolution, which lies where its pixels are.
 
     Parameters
@@ -245,23 +248,113 @@ def limited(source: Snapshot, region: Mapping[int, slice]) -> Snapshot:
         The snapshot.
     region
         The part along some of the layer's axes, in pixels.
+    inside
+        Which pixels stay, along the region's axes; the others become 0. All unless given.
     """
-    data = source.finest
-    if not isinstance(data, np.ndarray | da.Array):
-        data = da.from_array(data, name=False)
-    key, starts = [slice(None)] * len(source.shape), [0] * len(source.placement.inner.scale)
+    data = cropped(source.finest, source, region)
+    if inside is not None:
+        over = {source.axis(axis) for axis in region}
+        mask = inside[tuple(slice(None) if i in over else None for i in range(data.ndim))]
+        data = data * (mask.compute() if isinstance(data, np.ndarray) else mask)
+    starts = [0] * len(source.placement.inner.scale)
     for axis, span in region.items():
-        key[source.axis(axis)] = span
         starts[_placed(source, axis)] = span.start
     samplings = [Sampling(1.0, float(start)) for start in starts]
     return replace(
         source,
-        levels=(data[tuple(key)],),
+        levels=(data,),
         is_multiscale=False,
         placement=source.placement.sampled(samplings),
         path=None,
         is_part=True,
     )
+
+
+def cropped(array: Any, source: Snapshot, region: Mapping[int, slice]) -> Any:
+    """Return the part of an array that lies on a region of a layer; all of another array.
+
+    Parameters
+    ----------
+    array
+        The layer's pixels, or a further image, which lies on its first or last axes.
+    source
+        The layer's snapshot.
+    region
+        The part along some of the layer's axes, in pixels.
+    """
+    if not lies_on(array, source):
+        return array
+    key = [slice(None)] * len(source.shape)
+    for axis, span in region.items():
+        key[source.axis(axis)] = span
+    if not isinstance(array, np.ndarray | da.Array):
+        # The same name at each call: previews tell arrays apart by it.
+        array = da.from_array(array, name=f"layer-{id(array)}")
+    ndim = len(array.shape)
+    on_first = tuple(array.shape) == source.shape[:ndim]
+    return array[tuple(key[:ndim] if on_first else key[-ndim:])]
+
+
+def with_coarser(part: Snapshot, source: Snapshot, region: Mapping[int, slice]) -> Snapshot:
+    """Return a part of a snapshot with a pyramid: the parts of the coarser levels, about there.
+
+    Parameters
+    ----------
+    part
+        The part at full resolution, as `limited` returns it.
+    source
+        The layer's snapshot.
+    region
+        The part along some of the layer's axes, in pixels.
+    """
+    levels = [part.finest]
+    for level in source.levels[1:]:
+        key = [slice(None)] * len(source.shape)
+        for axis, span in region.items():
+            of_array = source.axis(axis)
+            factor = source.shape[of_array] / level.shape[of_array]
+            start = min(int(span.start / factor), level.shape[of_array] - 1)
+            key[of_array] = slice(start, max(start + 1, ceil(span.stop / factor)))
+        if not isinstance(level, np.ndarray | da.Array):
+            level = da.from_array(level, name=f"layer-{id(level)}")
+        levels.append(level[tuple(key)])
+    return replace(part, levels=tuple(levels), is_multiscale=source.is_multiscale)
+
+
+def visible_in(box: Box, source: Snapshot, region: Mapping[int, slice]) -> Box | None:
+    """Return a visible part of a layer in pixels of a region; None if none of that is visible.
+
+    Parameters
+    ----------
+    box
+        The visible part, along the placement's axes.
+    source
+        The snapshot.
+    region
+        The part along some of the layer's axes, in pixels.
+    """
+    spans = list(box)
+    for axis, span in region.items():
+        number = _placed(source, axis)
+        start, stop = max(box[number].start, span.start), min(box[number].stop, span.stop)
+        if start >= stop:
+            return None
+        spans[number] = slice(start - span.start, stop - span.start)
+    return tuple(spans)
+
+
+def lies_on(array: Any, source: Snapshot) -> bool:
+    """Return whether an array has pixels for those of a layer, along its first or last axes.
+
+    Parameters
+    ----------
+    array
+        A further image.
+    source
+        The layer's snapshot.
+    """
+    shape = tuple(np.shape(array))
+    return bool(shape) and shape in (source.shape[: len(shape)], source.shape[-len(shape) :])
 
 
 def _placed(source: Snapshot, axis: int) -> int:

@@ -5,6 +5,7 @@ It knows no operation by name: the form, the texts and the choices come from the
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import napari
@@ -23,7 +24,7 @@ from qtpy.QtWidgets import (
 
 from napari_tilewise._napari.forms.chooser import Chooser
 from napari_tilewise._napari.forms.form_box import FormBox
-from napari_tilewise._napari.jobs import result_layers
+from napari_tilewise._napari.jobs import result_layers, result_numbers
 from napari_tilewise._napari.jobs.compute import stored_bytes
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
 from napari_tilewise._napari.jobs.layer_pixels import LayerPixels, is_lazy
@@ -37,12 +38,14 @@ from napari_tilewise._napari.layers import (
     slicing,
     snapshot,
 )
+from napari_tilewise._napari.layers.regions import PaintedLabels
 from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise._napari.operations_panel.compute_lazy import ComputeButton
 from napari_tilewise._napari.operations_panel.form_check import FormCheck, check_form
 from napari_tilewise._napari.operations_panel.target import TargetChoice
 from napari_tilewise._napari.preview.preview import Preview, PreviewSource
 from napari_tilewise._napari.widgets import docks, wording
+from napari_tilewise._napari.widgets.number_table import NumberTable
 from napari_tilewise._napari.widgets.panel_base import RUN_KEY, STOP_KEY, Panel
 from napari_tilewise._napari.widgets.plain_words import plain_sentences
 from napari_tilewise._napari.widgets.small_widgets import link_label, progress_bar, text_label
@@ -53,6 +56,8 @@ from napari_tilewise.operations.spec.operation import Output
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import dask.array as da
+    import numpy as np
     from napari.layers import Layer
 
     from napari_tilewise._napari.forms.form import Form
@@ -84,6 +89,7 @@ class OperationsPanel(Panel):
         super().__init__(napari_viewer, "operations")
         self._operations = operations
         self._layer: Layer | None = None
+        self._box_note = ""
         self._check: FormCheck | None = None
         self.plan: PlanDialog | None = None
         self.runner = Runner(self)
@@ -119,8 +125,9 @@ class OperationsPanel(Panel):
             "<qt>The next operation is applied to the result. Else every result starts from the "
             "chosen layer, so that parameters can be tried.</qt>"
         )
+        self.numbers = NumberTable()
         self.cancel.setEnabled(False)
-        self.form_box.changed.connect(self._refresh)
+        self.form_box.changed.connect(self._change)
         self.form_box.refused.connect(self.complain)
         self.cancel.clicked.connect(self.stop)
         self.act_on({RUN_KEY: self.apply.click, STOP_KEY: self.cancel.click})
@@ -153,6 +160,7 @@ class OperationsPanel(Panel):
         layout.addWidget(scroll, 1)
         layout.addWidget(self.preview.bar)
         layout.addWidget(self.continues)
+        layout.addWidget(self.numbers)
         layout.addWidget(self.message)
         layout.addWidget(self.bar)
         layout.addLayout(buttons)
@@ -191,6 +199,11 @@ class OperationsPanel(Panel):
         self.page.setText(wording.page_link(op))
         self._refresh()
 
+    def _change(self) -> None:
+        """Update to values that the user changed."""
+        self._refresh()
+        self.preview.refresh_now()
+
     def _refresh(self) -> None:
         """Update choices, texts and buttons to the layer and the values."""
         if self.form is None:
@@ -215,8 +228,20 @@ class OperationsPanel(Panel):
         """Apply the operation to the layer, in the background."""
         if self.runner.is_running:
             return
+        painted = self.target.slow_region
+        if painted is None:
+            self._run()
+        else:
+            self.runner.start_work(painted)
+            self._started(f"{painted} ...")
+
+    def _run(self, corners: np.ndarray | None = None) -> None:
+        """Apply the operation; the corners are those of a region's box that a worker found."""
         try:
-            job = self._job(self.target.region)
+            region = self.target.region(corners)
+            is_table = self.operation is not None and self.operation.output is Output.TABLE
+            job = self._job(region, self.target.inside(region) if is_table else None)
+            self._box_note = self.target.box_note if is_table else ""
         except TilewiseError as error:
             self.complain(str(error))
             return
@@ -253,16 +278,22 @@ class OperationsPanel(Panel):
         self.runner.cancel()
 
     def _previewed(self) -> PreviewSource:
-        """Return what Apply would run."""
-        job = self._job()
-        return PreviewSource(job, cast("Layer", self.target.layer))
+        """Return what Apply would run; in the whole view if finding the region takes long."""
+        region = {} if self.target.slow_region is not None else self.target.region()
+        job, layer = self._job(region), cast("Layer", self.target.layer)
+        if region and layer.multiscale:
+            whole = snapshot.take(layer)
+            if whole.dtype != job.source.dtype:  # the job takes a mask as the layer shows it
+                whole = snapshot.take(layer, as_result=False)
+            job = replace(job, source=snapshot.with_coarser(job.source, whole, region))
+        return PreviewSource(job, layer, region)
 
     def _shown(self, layer: Layer, source: Snapshot) -> Box:
         """Return the part of a source that the viewer shows."""
         box = snapshot.shown_box(layer, self.viewer, without=source.hidden_axis)
         return snapshot.within(box, source)
 
-    def _job(self, region: Region | None = None) -> Job:
+    def _job(self, region: Region | None = None, inside: da.Array | None = None) -> Job:
         layer, form = self.target.layer, self.form
         if layer is None or form is None:
             raise InvalidImage("No image or labels layer is open: open an image first.")
@@ -284,6 +315,7 @@ class OperationsPanel(Panel):
                     is_rgb=bool(getattr(layer, "rgb", False)),
                 ),
                 region or {},
+                inside,
             ),
             layer,
         )
@@ -308,14 +340,18 @@ class OperationsPanel(Panel):
         if self.cancel.isEnabled():
             self.say(f"{step}: {wording.progress(done, tiles)}")
 
-    def _finished(self, job: Job | LayerPixels, outcomes: Any) -> None:
+    def _finished(self, job: Job | LayerPixels | PaintedLabels, outcomes: Any) -> None:
         source, self._layer = self._layer, None
         self._set_running(False)
+        if isinstance(job, PaintedLabels):
+            self._run(outcomes)
+            return
         if isinstance(job, LayerPixels):
             with reporting_errors(job, self.complain):
                 self.say(self.compute.show_pixels(outcomes))
             return
         with reporting_errors(job, self.complain):
+            self.numbers.show_numbers(result_numbers.numbers_of(job, outcomes))
             shown = [self._show(job, outcome, source) for outcome in outcomes]
             self.say(" ".join(line for line, _ in shown))
             layers = [layer for _, layer in shown if isinstance(layer, Image | Labels)]
@@ -342,12 +378,12 @@ class OperationsPanel(Panel):
         table = object_table.of(layer)
         docks.show_measurements(self.viewer, layer)
         count = 0 if table is None else len(table)
-        return f"Measured {wording.count(count, 'objects')} of {layer.name!r}."
+        return f"Measured {wording.count(count, 'objects')} of {layer.name!r}. {self._box_note}"
 
     def _show_numbers(self, job: Job, outcome: JobOutcome, source: Layer | None) -> str:
         line = result_layers.note(job, outcome, source)
         show_info(line)
-        if source is not None and outcome.output is not Output.SCALAR:
+        if source is not None and not result_numbers.is_single(outcome):
             docks.show_measurements(self.viewer, source)
         return line
 

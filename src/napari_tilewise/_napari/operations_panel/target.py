@@ -8,7 +8,8 @@ from magicgui.widgets import ComboBox
 from napari.layers import Image, Labels, Layer
 
 from napari_tilewise._napari.layers import dimensions, layer_record
-from napari_tilewise._napari.layers.regions import region_layers, region_of
+from napari_tilewise._napari.layers.region_masks import is_known, mask_of
+from napari_tilewise._napari.layers.regions import PaintedLabels, region_layers, region_of
 from napari_tilewise._napari.layers.snapshot import displayed_axes
 from napari_tilewise._napari.layers.viewer_layers import is_arriving, is_temporary, layers_for
 from napari_tilewise._napari.widgets.elided import elided
@@ -18,6 +19,8 @@ from napari_tilewise.errors import InvalidAxes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import dask.array as da
+    import numpy as np
     from napari.components import ViewerModel
 
     from napari_tilewise._napari.layers.regions import Region
@@ -52,14 +55,15 @@ class TargetChoice:
         self.region_box.tooltip = (
             "<qt>Process only the box around the shapes of a layer (the selected ones, else all), "
             "or around its labels. The layer is cropped to it first, so the operation sees nothing "
-            "else; the preview shows the whole view.</qt>"
+            "else. A table of objects counts only what lies inside the shapes or labels.</qt>"
         )
         elided(self.layer_box.native)
         elided(self.region_box.native)
         self.box = rows([self.layer_box, self.region_box, self.process_box])
         self.layer_box.changed.connect(lambda *_: changed())
         self.process_box.changed.connect(lambda *_: changed())
-        self.region_box.changed.connect(lambda *_: changed())
+        self.region_box.changed.connect(self._choose_region)
+        self._drawn: Layer | None = None
         events = viewer.layers.events
         for emitter in (events.inserted, events.removed, events.reordered):
             emitter.connect(self._refresh)
@@ -89,8 +93,21 @@ class TargetChoice:
         return self._axes.get(self.process_box.value, ())
 
     @property
-    def region(self) -> Region:
-        """The part of the layer that is processed; empty for all of it.
+    def slow_region(self) -> PaintedLabels | None:
+        """The labels around which a box is to be found in a worker; None if it is found at once."""
+        limits = self.region_box.value
+        if not isinstance(limits, Labels):
+            return None
+        painted = PaintedLabels.of(limits, self._viewer)
+        return None if painted.is_quick else painted
+
+    def region(self, corners: np.ndarray | None = None) -> Region:
+        """Return the part of the layer that is processed; empty for all of it.
+
+        Parameters
+        ----------
+        corners
+            Those of the box around a slow region's labels.
 
         Raises
         ------
@@ -100,7 +117,28 @@ class TargetChoice:
         limits = self.region_box.value
         if limits is None or self.layer is None:
             return {}
-        return region_of(limits, self.layer, self._viewer)
+        return region_of(limits, self.layer, self._viewer, corners)
+
+    def inside(self, region: Region) -> da.Array | None:
+        """Return which pixels of a box lie inside the region; None if all do.
+
+        Parameters
+        ----------
+        region
+            The box, as `region` returns it.
+        """
+        limits = self.region_box.value
+        if not region or limits is None or self.layer is None:
+            return None
+        return mask_of(limits, self.layer, self._viewer, region)
+
+    @property
+    def box_note(self) -> str:
+        """That objects are measured in the box around a region, if its inside is not known."""
+        limits = self.region_box.value
+        if limits is None or self.layer is None or is_known(limits, self.layer, self._viewer):
+            return ""
+        return f"The box around {limits.name!r} was measured: its inside is not known."
 
     def layers(self, role: str = "") -> list[Layer]:
         """Return the viewer's layers that suit a role, the topmost first.
@@ -140,6 +178,18 @@ class TargetChoice:
                 self.region_box.reset_choices()
         show_row(self.box, self.region_box, len(regions) > 1)
         return problem
+
+    def _choose_region(self, limits: Layer | None) -> None:
+        """Notice what is drawn in the region from now on."""
+        if self._drawn is not None:
+            self._drawn.events.data.disconnect(self._redraw)
+        self._drawn = limits
+        if limits is not None:
+            limits.events.data.connect(self._redraw)
+        self._changed()
+
+    def _redraw(self, event: object = None) -> None:
+        self._changed()
 
     def _choices(self, _: object) -> list[tuple[str, Layer]]:
         return [(layer.name, layer) for layer in self.layers()]

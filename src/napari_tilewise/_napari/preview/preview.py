@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
@@ -11,6 +11,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer
 
 from napari_tilewise._napari.jobs.latest_worker import LatestWorker
 from napari_tilewise._napari.jobs.running import LatestProgress
+from napari_tilewise._napari.layers import snapshot
 from napari_tilewise._napari.layers.snapshot import displayed_axes
 from napari_tilewise._napari.preview.bar import PreviewBar
 from napari_tilewise._napari.preview.before_after import HeldKey, SplitLine, right_of
@@ -36,11 +37,13 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from napari_tilewise._napari.jobs.job import Job
+    from napari_tilewise._napari.layers.regions import Region
 
 PAUSE = 60
 """Milliseconds for which the camera rests before the preview follows it."""
 POLL = 200
 """Milliseconds between two looks at the progress of gathering."""
+BESIDE = "The region is outside the view: nothing to preview."
 OUTSIDE = "The layer is outside the view, or shown in 3-D: nothing to preview."
 
 
@@ -51,6 +54,8 @@ class PreviewSource:
     job: Job
     layer: Layer
     """The layer of the job's source."""
+    region: Region = field(default_factory=dict)
+    """The part of the layer that the job's source is; empty for all of it."""
 
 
 class Preview(QObject):
@@ -92,6 +97,7 @@ class Preview(QObject):
         self._acts = {QEvent.Type.Show: self.resume, QEvent.Type.Hide: self.pause}
         self._progress = LatestProgress()
         self._soon, self._later, self._poll = QTimer(self), QTimer(self), QTimer(self)
+        self._turn = QTimer(self)
         self._build_timers()
         self.worker.ready.connect(self._show)
         self.gatherer.ready.connect(self._gathered)
@@ -109,6 +115,7 @@ class Preview(QObject):
             timer.setSingleShot(True)
             timer.setInterval(milliseconds)
             timer.timeout.connect(self._request)
+        self._turn.setSingleShot(True)
         self._poll.setInterval(POLL)
         self._poll.timeout.connect(self._say_progress)
 
@@ -121,6 +128,20 @@ class Preview(QObject):
         """Compute the preview again, as soon as the window's thread is free."""
         if self._is_following:
             self._soon.start()
+
+    def refresh_now(self) -> None:
+        """Compute the preview again, at once: the worker begins while the window is repainted.
+
+        What follows in the same turn of the window's loop waits until the thread is free.
+        """
+        if not self._is_following:
+            return
+        if self._turn.isActive():
+            self._soon.start()
+            return
+        self._soon.stop()
+        self._turn.start()
+        self._request()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Show the preview with its panel only."""
@@ -219,6 +240,11 @@ class Preview(QObject):
         if view is None:
             self._say(OUTSIDE)
             return
+        box = snapshot.visible_in(view.box, source.job.source, source.region)
+        if box is None:
+            self._say(BESIDE)
+            return
+        view = replace(view, box=box)
         self._watch(source.layer)
         self.worker.submit(_LayerRequest(source.job, view, source))
 

@@ -1,0 +1,51 @@
+"""The single numbers of results, by what they are: shown as a small table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tilewise.operations.spec.operation import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_tilewise._napari.jobs.job import Job, JobOutcome
+
+MOST = 12
+"""The most numbers of one value that are shown as a single one, such as several thresholds."""
+
+
+def is_single(outcome: JobOutcome) -> bool:
+    """Return whether a result is one number.
+
+    Parameters
+    ----------
+    outcome
+        A result.
+    """
+    return outcome.output is Output.SCALAR and np.ndim(outcome.data) == 0
+
+
+def numbers_of(job: Job, outcomes: Sequence[JobOutcome]) -> dict[str, object]:
+    """Return single numbers among results, and those that were found on the way to them.
+
+    Parameters
+    ----------
+    job
+        The finished job.
+    outcomes
+        Its results.
+    """
+    title = f"{job.operation.title} of {job.source.name}"
+    numbers: dict[str, object] = {}
+    for outcome in outcomes:
+        if is_single(outcome):
+            numbers[title if outcome.number is None else f"{title} {outcome.number + 1}"] = (
+                outcome.data
+            )
+        found = {name: value for name, value in outcome.found.items() if np.size(value) <= MOST}
+        is_only = len(found) == 1
+        numbers |= {title if is_only else f"{title}: {name}": found[name] for name in found}
+    return numbers

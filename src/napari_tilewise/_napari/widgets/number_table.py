@@ -1,0 +1,76 @@
+"""A small table of named numbers, copied with a click."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QHBoxLayout,
+    QHeaderView,
+    QPushButton,
+    QSizePolicy,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_ROWS = 4
+"""Rows that are seen at once; the others are scrolled to."""
+
+
+class NumberTable(QWidget):
+    """Shows numbers by their names until others are shown; hidden as long as there are none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers: dict[str, str] = {}
+        self.table = QTableWidget(0, 2)
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setShowGrid(False)
+        self.table.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        header, numbering = self.table.horizontalHeader(), self.table.verticalHeader()
+        if header is not None and numbering is not None:  # Qt's types allow None
+            header.hide()
+            numbering.hide()
+            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+            header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        self.copy = QPushButton("Copy")
+        self.copy.setToolTip("<qt>Copy the numbers, to paste them into a spreadsheet</qt>")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignTop)
+        self.copy.clicked.connect(self.copy_numbers)
+        self.hide()
+
+    def show_numbers(self, numbers: Mapping[str, object]) -> None:
+        """Show other numbers.
+
+        Parameters
+        ----------
+        numbers
+            Values by name; none to hide the table.
+        """
+        self.numbers = {name: str(value) for name, value in numbers.items()}
+        self.table.setRowCount(len(self.numbers))
+        for row, texts in enumerate(self.numbers.items()):
+            for column, text in enumerate(texts):
+                item = QTableWidgetItem(text)
+                item.setToolTip(text)
+                self.table.setItem(row, column, item)
+        height = self.table.rowHeight(0) if self.numbers else 0
+        self.table.setFixedHeight(min(len(self.numbers), MOST_ROWS) * height + 4)
+        self.setVisible(bool(self.numbers))
+
+    def copy_numbers(self) -> None:
+        """Copy names and numbers, a line each, separated by tabs."""
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText("\n".join(map("\t".join, self.numbers.items())))
