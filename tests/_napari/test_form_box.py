@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Image
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QInputDialog
+from skimage import filters
 
-from napari_tilewise import OPERATIONS
+from napari_tilewise import OPERATIONS, Recipe
 from napari_tilewise._napari.forms import remembered_values
 from napari_tilewise._napari.forms.form import Form
 from napari_tilewise._napari.forms.form_box import FormBox
+from napari_tilewise._napari.forms.intensity_lines import IntensityLine, IntensityLines
+from napari_tilewise._napari.jobs.job import Job
 from napari_tilewise._napari.layers import intensities, snapshot
+from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
+from napari_tilewise._napari.recipe_panel.step_intensities import before_step
 
 GAUSSIAN = OPERATIONS["filters.gaussian"]
 HYSTERESIS = "filters.apply_hysteresis_threshold"
@@ -164,6 +171,30 @@ def test_a_range_of_intensities_has_two_lines(panel, viewer, lines, qtbot):
     assert high == 300
 
 
+@pytest.mark.parametrize("name", ["filters.gaussian", "filters.threshold_otsu"])
+def test_a_later_step_shows_the_intensities_before_it(viewer, qtbot, name):
+    image = np.random.default_rng(0).integers(100, 301, (60, 60)).astype(np.uint16)
+    layer = viewer.add_image(image, contrast_limits=(0, 1000))
+    recipe = Recipe([(name, {}), (HYSTERESIS, {"low": 1, "high": 2})])
+    source = snapshot.take(layer)
+    record = Record(recipe, Origin.of(layer))
+    job = Job(recipe, source, snapshot.first_box(source), record)
+    assert before_step(job, 0) is None  # the layer's own
+    lines = IntensityLines([IntensityLine("low", lambda: 1.0, lambda *_: None)])
+    qtbot.addWidget(lines)
+    lines.fit(before_step(job, 1))
+    if name == "filters.gaussian":
+        qtbot.waitUntil(lambda: lines.histogram is not None)
+        smooth = filters.gaussian(image)
+        assert (lines.histogram.low, lines.histogram.high) == (smooth.min(), smooth.max())
+    else:
+        qtbot.waitUntil(lambda: lines.worker.computed > 0)
+        assert lines.histogram is None  # a mask has no intensities
+    large = replace(job, source=replace(source, levels=(da.zeros((2**13, 2**13), chunks=2**10),)))
+    is_sampled = before_step(large, 1) is not None
+    assert is_sampled == (name == "filters.gaussian")
+
+
 def test_the_histogram_follows_the_layer(panel, viewer, lines, qtbot):
     panel.form.lines.show()
     viewer.add_labels(np.ones((60, 60), np.int32))
@@ -191,7 +222,7 @@ def test_a_sample_of_a_lazy_image_is_bounded_and_spread():
     coarse = np.zeros((312, 312), np.uint16)
     layer = Image([lazy, coarse], contrast_limits=(0, 1), multiscale=True)
     Plane.read = 0
-    histogram = intensities.histogram(snapshot.take(layer), _Never())
+    histogram = intensities.histogram(snapshot.take(layer).finest, _Never())
     assert 0 < Plane.read < 8 * intensities.MOST_PIXELS  # whole chunks around the windows
     assert histogram.counts.sum() <= intensities.MOST_PIXELS
     assert histogram.low < 4000

@@ -10,6 +10,9 @@ import threading
 import dask.array as da
 import numpy as np
 import pytest
+import tifffile
+from napari.components import ViewerModel
+from napari.layers._source import layer_source
 from skimage import data
 
 import napari_tilewise as tw
@@ -111,6 +114,51 @@ def test_a_run_on_a_layer_of_this_reader_is_resumed_without_the_layer(
     assert image.scale == (0.5, 0.25)
     expected = tw.apply("filters.gaussian", stack().data[channel], sigma=2)
     np.testing.assert_array_equal(np.asarray(image.data[:, :]), expected)
+
+
+def opened(viewer, path):
+    """Return a layer as a reader makes it that reads all pixels at once."""
+    with layer_source(path=str(path)):
+        return viewer.add_image(tifffile.imread(path))
+
+
+def test_a_run_on_a_layer_in_memory_is_resumed_without_it(tmp_path, monkeypatch):
+    monkeypatch.setenv(STATE, str(tmp_path / "state"))
+    monkeypatch.setattr(
+        "napari_tilewise.runs.planner.default_chunks",
+        lambda shape, *_: (64,) * len(shape),
+    )
+    monkeypatch.setattr("napari_tilewise.runs.planner.LONGEST_TILE", {2: 64})
+    monkeypatch.setattr("napari_tilewise.engine.system.pool.LOOK", 0.01)
+    viewer = ViewerModel()
+    source, path = tmp_path / "coins.tif", tmp_path / "blurred.ome.zarr"
+    tifffile.imwrite(source, data.coins())
+    layer = opened(viewer, source)
+    cancel = threading.Event()
+
+    def stop(event):
+        if isinstance(event, TileDone):
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        store(recipe_job(viewer, layer), path, stop, cancel)
+    run = unfinished.unfinished_run(path)
+    assert (run.state, run.progress.source) == (unfinished.RunState.INTERRUPTED, str(source))
+    run.resume()
+    expected = tw.apply("filters.gaussian", data.coins(), sigma=2)
+    np.testing.assert_array_equal(np.asarray(tw.open(path).data[:, :]), expected)
+
+
+def test_an_edited_pixel_of_a_layer_in_memory_is_not_in_its_file(tmp_path):
+    tifffile.imwrite(tmp_path / "coins.tif", data.coins())
+    layer = opened(ViewerModel(), tmp_path / "coins.tif")
+    assert image_behind(snapshot.take(layer)) is not None
+    layer.data[123, 45] ^= 1
+    assert image_behind(snapshot.take(layer)) is None
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        image_behind(snapshot.take(layer), cancel)
 
 
 def test_a_file_that_has_other_pixels_is_not_behind_the_layer(make_napari_viewer, tmp_path):

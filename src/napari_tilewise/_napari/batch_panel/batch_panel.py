@@ -211,6 +211,7 @@ class BatchPanel(Panel):
     def _show(self, items: Sequence[Item], listing: Listing | None) -> None:
         self.listing, self.last_run, self.values = listing, None, {}
         self.table.fill(items)
+        self.task.operation.show_intensities(next(iter(items), None))
         self.enable()
 
     # ------------------------------------------------------------------ running

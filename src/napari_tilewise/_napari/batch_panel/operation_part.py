@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -12,19 +12,24 @@ from napari_tilewise._napari.batch_panel.page_widgets import ItemImages, Labelle
 from napari_tilewise._napari.forms.chooser import Chooser
 from napari_tilewise._napari.forms.form_box import FormBox
 from napari_tilewise._napari.layers import recording
+from napari_tilewise._napari.layers.intensities import IntensitySource
 from napari_tilewise._napari.layers.viewer_layers import layers_for
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.plain_words import plain_message
 from napari_tilewise._napari.widgets.small_widgets import text_label
 from napari_tilewise.errors import InvalidRecipe, TilewiseError
+from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.recipe import Recipe, Step
 
 if TYPE_CHECKING:
+    import threading
+
     from napari.components import ViewerModel
     from napari.layers import Layer
 
     from napari_tilewise._napari.forms.form import Form
+    from napari_tilewise.batches.items import Item
 
 SPATIAL = {
     "as the images' axes say": None, "plane by plane (yx)": "yx", "volume (zyx)": "zyx",
@@ -44,6 +49,7 @@ class OperationPart(QWidget):
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self._viewer = viewer
+        self._intensities: IntensitySource | None = None
         self.form_box = FormBox(lambda role: layers_for(self._viewer, role))
         self.chooser = Chooser(OPERATIONS, self)
         self.title, self.kind = text_label(bold=True), text_label(faint=True)
@@ -87,8 +93,26 @@ class OperationPart(QWidget):
     def refresh(self, *_: object) -> None:
         """Update the choices to the viewer's layers and the spatial axes."""
         if self.form is not None:
-            self.form_box.fit(self._ndim)
+            self.form_box.fit(self._ndim, source=self._intensities)
             self._describe()
+
+    def show_intensities(self, item: Item | None) -> None:
+        """Show the histogram of an item in forms with intensities.
+
+        Parameters
+        ----------
+        item
+            The first one of the batch; None if there is none.
+        """
+        self._intensities = None
+        if item is not None:
+
+            def read(cancel: threading.Event) -> Any:
+                image = open_image(item.open())
+                return None if image.labels else image.data
+
+            self._intensities = IntensitySource((id(item), item.input), read)
+        self.refresh()
 
     def _describe(self) -> None:
         """Show the kind and halo of the operation, or why its parameters are invalid."""

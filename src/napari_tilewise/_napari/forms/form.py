@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from napari.layers import Image
 
 from napari_tilewise._napari.forms.editors import editor_of
 from napari_tilewise._napari.forms.form_values import initial_value, takes_layer
 from napari_tilewise._napari.forms.intensity_lines import IntensityLines, lines_of
 from napari_tilewise._napari.forms.sliders import NumberSlider
-from napari_tilewise._napari.layers import snapshot
+from napari_tilewise._napari.layers import intensities, snapshot
 from napari_tilewise._napari.widgets.labelled_rows import rows
 from napari_tilewise._napari.widgets.plain_words import plain_sentences
 from napari_tilewise._napari.widgets.wording import label
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_tilewise._napari.forms.editor import Editor, LayersOf
+    from napari_tilewise._napari.layers.intensities import IntensitySource
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.operations.spec.parameters import Parameter
     from napari_tilewise.types import Parameters, Value
@@ -156,7 +158,9 @@ class Form:
         """Set all parameters to their defaults."""
         self.set_values(self.defaults())
 
-    def fit(self, ndim: int, layer: Layer | None = None) -> None:
+    def fit(
+        self, ndim: int, layer: Layer | None = None, source: IntensitySource | None = None
+    ) -> None:
         """Update choices and sliders to a number of spatial axes and to the viewer's layers.
 
         Parameters
@@ -165,11 +169,15 @@ class Form:
             Number of spatial axes.
         layer
             The layer to process, if it is chosen.
+        source
+            The image whose histogram is shown; that of the layer unless given.
         """
         self._ndim = ndim
         for slider in self.sliders.values():
             slider.fit(layer)
-        self.lines.fit(layer)
+        if source is None and isinstance(layer, Image):
+            source = intensities.of_layer(layer)
+        self.lines.fit(source)
         for editor in self.editors.values():
             editor.fit(ndim)
 

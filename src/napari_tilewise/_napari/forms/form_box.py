@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_tilewise._napari.forms.editor import LayersOf
+    from napari_tilewise._napari.layers.intensities import IntensitySource
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.types import Parameters
 
@@ -112,7 +113,9 @@ class FormBox(QWidget):
         self.presets.set_names(remembered_values.preset_names(operation))
         return form
 
-    def fit(self, ndim: int, layer: Layer | None = None) -> None:
+    def fit(
+        self, ndim: int, layer: Layer | None = None, source: IntensitySource | None = None
+    ) -> None:
         """Update the form to a number of spatial axes and to the viewer's layers.
 
         Parameters
@@ -121,10 +124,12 @@ class FormBox(QWidget):
             Number of spatial axes.
         layer
             The layer to process, if it is chosen.
+        source
+            The image whose histogram is shown; that of the layer unless given.
         """
         self._ndim = ndim
         if self.form is not None:
-            self.form.fit(ndim, layer)
+            self.form.fit(ndim, layer, source)
 
     def focus_first(self) -> None:
         """Give the focus to the first field, so that the user can type on."""

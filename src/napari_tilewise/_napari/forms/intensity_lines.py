@@ -7,24 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_tilewise._napari.jobs.latest_worker import LatestWorker
-from napari_tilewise._napari.layers import intensities, snapshot
+from napari_tilewise._napari.layers import intensities
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations.spec.parameters import Number, Range
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping, Sequence
-
-    from napari.layers import Layer
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from napari_tilewise._napari.forms.editor import Editor
-    from napari_tilewise._napari.layers.intensities import IntensityHistogram
+    from napari_tilewise._napari.layers.intensities import IntensityHistogram, IntensitySource
     from napari_tilewise.operations.spec.parameters import Spec
 
 HEIGHT, TEXT_HEIGHT = 74, 15
@@ -110,8 +107,7 @@ class IntensityLines(QWidget):
     def __init__(self, lines: Sequence[IntensityLine]) -> None:
         super().__init__()
         self._lines = lines
-        self._layer: Layer | None = None
-        self._data: Any = None
+        self._key: Hashable = None
         self._dragged: IntensityLine | None = None
         self.histogram: IntensityHistogram | None = None
         self.worker = LatestWorker(_histogram, self, "The histogram")
@@ -130,24 +126,24 @@ class IntensityLines(QWidget):
         """Return the size that shows a histogram well."""
         return QSize(260, HEIGHT)
 
-    def fit(self, layer: Layer | None) -> None:
-        """Show the histogram of a layer, once it is computed.
+    def fit(self, source: IntensitySource | None) -> None:
+        """Show the histogram of an image, once it is computed.
 
         Parameters
         ----------
-        layer
-            The layer to process; None if there is none.
+        source
+            The image to process; None if it is not known.
         """
-        data = layer.data if isinstance(layer, Image) else None
-        if not self._lines or (layer is self._layer and data is self._data):
+        key = None if source is None else source.key
+        if not self._lines or key == self._key:
             self.update()
             return
-        if layer is not self._layer:
+        if not _is_newer(self._key, key):
             self._set_histogram(None)
-        self._layer, self._data = layer, data
+        self._key = key
         self.worker.drop()
-        if isinstance(layer, Image):
-            self.worker.submit(snapshot.take(layer))
+        if source is not None:
+            self.worker.submit(source)
 
     def _show(self) -> None:
         done = self.worker.take()
@@ -267,5 +263,10 @@ class IntensityLines(QWidget):
             self.update()
 
 
-def _histogram(source: snapshot.Snapshot, cancel: threading.Event) -> IntensityHistogram | None:
-    return intensities.histogram(source, cancel)
+def _histogram(source: IntensitySource, cancel: threading.Event) -> IntensityHistogram | None:
+    return intensities.histogram(source.read(cancel), cancel)
+
+
+def _is_newer(before: Hashable, after: Hashable) -> bool:
+    """Return whether two keys are those of one image, which may have other pixels now."""
+    return isinstance(before, tuple) and isinstance(after, tuple) and before[0] == after[0]

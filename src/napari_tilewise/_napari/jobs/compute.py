@@ -411,7 +411,7 @@ class _JobRun:
     @cached_property
     def _file_image(self) -> Image | None:
         """The image in the file behind the layer."""
-        return image_behind(self.job.source)
+        return image_behind(self.job.source, self.cancel)
 
     def _image(self) -> Image:
         """Return the layer's pixels with the layer's axes, scale and units."""

@@ -1,4 +1,4 @@
-"""The histogram of a layer's intensities, from a bounded sample that is spread over the layer."""
+"""The histogram of an image's intensities, from a bounded sample that is spread over it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import dask.array as da
 import numpy as np
 
 from napari_tilewise.engine.lazy.sources import as_source
@@ -13,11 +14,11 @@ from napari_tilewise.errors import Cancelled
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
+    from napari.layers import Image
     from numpy.typing import NDArray
 
-    from napari_tilewise._napari.layers.snapshot import Snapshot
     from napari_tilewise.grid import Region
 
 BINS = 128
@@ -52,15 +53,43 @@ class IntensityHistogram:
         return round(value, max(0, 2 - math.floor(math.log10(self.high - self.low))))
 
 
-def histogram(source: Snapshot, cancel: threading.Event) -> IntensityHistogram | None:
-    """Return the histogram of a sample of a layer's finest pixels.
+@dataclass(frozen=True, eq=False)
+class IntensitySource:
+    """An image of which a histogram is shown."""
 
-    It is None for labels and masks, which have no intensities, and where all pixels are missing.
+    key: Hashable
+    """Differs where another histogram is needed."""
+    read: Callable[[threading.Event], Any]
+    """Returns the image, an array or a lazy one, or None; called in a thread."""
+
+
+def of_layer(layer: Image) -> IntensitySource:
+    """Return the finest pixels of a layer.
 
     Parameters
     ----------
-    source
-        The layer's arrays.
+    layer
+        An image layer.
+    """
+    data = layer.data
+    image = data[0] if layer.multiscale else data
+
+    def read(cancel: threading.Event) -> Any:
+        is_mapped = isinstance(image, np.memmap)
+        return da.from_array(image, name=False) if is_mapped else image
+
+    return IntensitySource((id(layer), id(data)), read)
+
+
+def histogram(array: Any, cancel: threading.Event) -> IntensityHistogram | None:
+    """Return the histogram of a sample of an image's pixels.
+
+    It is None for booleans, which have no intensities, and where all pixels are missing.
+
+    Parameters
+    ----------
+    array
+        The image, in memory or lazy; None has no histogram.
     cancel
         Set to stop soon.
 
@@ -69,8 +98,7 @@ def histogram(source: Snapshot, cancel: threading.Event) -> IntensityHistogram |
     Cancelled
         If `cancel` is set.
     """
-    array = source.finest
-    if source.is_labels or np.dtype(array.dtype).kind not in "uif":
+    if array is None or np.dtype(array.dtype).kind not in "uif":
         return None
     values = _strided(array) if isinstance(array, np.ndarray) else _windows(array, cancel)
     is_integer = values.dtype.kind in "ui"

@@ -1,19 +1,21 @@
-"""The file behind a lazy layer that another reader opened, so that any process can resume its run.
+"""The file behind a layer that another reader opened, so that any process can resume its run.
 
-Such a layer holds dask arrays, which exist in this process only. If the file that the layer names
-has the same pixels, a run reads the file, and its record says which part of it.
+Such a layer holds dask arrays or NumPy arrays, which exist in this process only. If the file that
+the layer names has the same pixels, a run reads the file, and its record says which part of it.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 import zarr
 
-from napari_tilewise.errors import TilewiseError
+from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.io.cropped_image import crop_image
 from napari_tilewise.io.readers.open_image import open_image
 
@@ -28,27 +30,42 @@ log = logging.getLogger(__name__)
 
 BLOCK = 32
 """Pixels along each of the last two axes of a block that is compared."""
+SLAB = 2**24
+"""Bytes of a part that is compared of a layer in memory."""
 _FRACTIONS = (0.0, 0.4, 1.0)
 """Where the blocks are, along each of the last two axes; the others are passed through once."""
 
 
-def image_behind(source: Snapshot) -> Image | None:
+def image_behind(source: Snapshot, cancel: threading.Event | None = None) -> Image | None:
     """Return the image in a file whose pixels a layer shows; None if there is none.
 
-    It is the whole image, or one channel of it: readers make a layer of each. A few blocks are
-    compared, so call it in a worker.
+    It is the whole image, or one channel of it: readers make a layer of each. A few blocks of a
+    lazy layer are compared, and all pixels of one in memory, which may have been edited: call it
+    in a worker.
 
     Parameters
     ----------
     source
         The layer's snapshot.
+    cancel
+        Set to stop soon.
+
+    Raises
+    ------
+    Cancelled
+        If `cancel` is set.
     """
-    if source.path is None or isinstance(source.finest, np.ndarray | zarr.Array):
+    if source.path is None or isinstance(source.finest, zarr.Array):
         return None
+    cancel = cancel or threading.Event()
     for location in _locations(source):
         try:
             image = open_image(location, series=0)
-            matches = [part for part in _parts(image, location, source) if _is_same(part, source)]
+            matches = [
+                part for part in _parts(image, location, source) if _is_same(part, source, cancel)
+            ]
+        except Cancelled:
+            raise
         except (TilewiseError, OSError) as error:
             log.debug("%s is not what %r shows: %s", location, source.name, error)
             continue
@@ -81,11 +98,23 @@ def _parts(image: Image, location: str, source: Snapshot) -> Iterator[Image]:
                 yield crop_image(image, parts, f"channel {channel} of {location}", location)
 
 
-def _is_same(image: Image, source: Snapshot) -> bool:
+def _is_same(image: Image, source: Snapshot, cancel: threading.Event) -> bool:
     """Return whether blocks of an image have the layer's pixels, bit for bit."""
-    return all(
-        _bytes(image.data, block) == _bytes(source.finest, block) for block in _blocks(source.shape)
-    )
+    in_memory = isinstance(source.finest, np.ndarray)
+    for block in _slabs(source) if in_memory else _blocks(source.shape):
+        if cancel.is_set():
+            raise Cancelled("Cancelled: nothing was written.")
+        if _bytes(image.data, block) != _bytes(source.finest, block):
+            return False
+    return True
+
+
+def _slabs(source: Snapshot) -> Iterator[tuple[slice, ...]]:
+    """Yield parts that cover a layer, each of a few megabytes."""
+    length, *others = source.shape
+    count = max(1, SLAB // max(1, prod(others) * source.dtype.itemsize))
+    for start in range(0, length, count):
+        yield (slice(start, min(start + count, length)), *(slice(0, n) for n in others))
 
 
 def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:

@@ -36,6 +36,7 @@ from napari_tilewise._napari.recipe_panel.recipe_files import RecipeFiles
 from napari_tilewise._napari.recipe_panel.recipe_heading import RecipeHeading
 from napari_tilewise._napari.recipe_panel.recipe_runs import RecipeRuns, up_to
 from napari_tilewise._napari.recipe_panel.step_form import StepForm
+from napari_tilewise._napari.recipe_panel.step_intensities import of_draft
 from napari_tilewise._napari.recipe_panel.step_list import StepList
 from napari_tilewise._napari.recipe_panel.step_tools import StepTools
 from napari_tilewise._napari.widgets import wording
@@ -84,7 +85,11 @@ class RecipePanel(Panel):
         self.list = StepList()
         self.tools = StepTools()
         self.list.keys = {**self.tools.keys, "Space": self.list.toggle}
-        self.step = StepForm(self._layers, lambda: self.source)
+        self.step = StepForm(
+            self._layers,
+            lambda: self.source,
+            lambda number: of_draft(self.runs, self.draft, number),
+        )
         self.bar = progress_bar()
         self.files = RecipeFiles(lambda: self.draft, self.runs)
         self.chooser = Chooser(OPERATIONS, self)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_tilewise._napari.forms.form import Form
+    from napari_tilewise._napari.layers.intensities import IntensitySource
     from napari_tilewise.recipe import Step
 
 DEFAULT_AXES = "as the image's axes say"
@@ -43,6 +44,8 @@ class StepForm(QWidget):
         Returns the layers to offer as a further image of some role.
     source
         Returns the layer that the recipe starts from; None if it is not open.
+    intensities
+        Returns the image that a step processes, by its number, if that is a result before it.
     """
 
     edited = Signal()
@@ -51,10 +54,13 @@ class StepForm(QWidget):
     """Why the form's values make no valid recipe, in one sentence; empty if they do."""
 
     def __init__(
-        self, layers: Callable[[str], Sequence[Layer]], source: Callable[[], Layer | None]
+        self,
+        layers: Callable[[str], Sequence[Layer]],
+        source: Callable[[], Layer | None],
+        intensities: Callable[[int], IntensitySource | None],
     ) -> None:
         super().__init__()
-        self._layers, self._source = layers, source
+        self._layers, self._source, self._intensities = layers, source, intensities
         self._draft: Draft | None = None
         self._index = -1
         self._is_filling = False
@@ -116,6 +122,8 @@ class StepForm(QWidget):
         self.form_box.show_operation(op, self._ndim(step), {**step.parameters, **images})
         if not self._index and step.first not in step.inputs:
             self.form_box.fit(self._ndim(step), self._source())
+        else:
+            self.form_box.fit(self._ndim(step), source=self._intensities(self._index))
         first = draft.chosen_image(self._index, step.first)
         self.image.choices = [(choice.name, choice) for choice in self._first_images(draft, first)]
         self.image.value = first
