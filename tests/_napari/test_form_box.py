@@ -187,6 +187,11 @@ def test_a_later_step_shows_the_intensities_before_it(viewer, qtbot, name):
         qtbot.waitUntil(lambda: lines.histogram is not None)
         smooth = filters.gaussian(image)
         assert (lines.histogram.low, lines.histogram.high) == (smooth.min(), smooth.max())
+        box = FormBox(lambda role: [])
+        form = box.show_operation(OPERATIONS[HYSTERESIS], 2)
+        box.fit(2, source=before_step(job, 1))
+        qtbot.waitUntil(lambda: form.lines.histogram is not None)
+        assert {slider.span for slider in form.sliders.values()} == {(smooth.min(), smooth.max())}
     else:
         qtbot.waitUntil(lambda: lines.worker.computed > 0)
         assert lines.histogram is None  # a mask has no intensities

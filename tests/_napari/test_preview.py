@@ -91,6 +91,14 @@ def test_many_moves_cost_few_computations(source, panel, shown, qtbot):
     np.testing.assert_array_equal(panel.preview.shown.layer.data, expected[box])
 
 
+def test_a_result_of_another_operation_does_not_stay(viewer, source, panel, shown, qtbot):
+    shown("filters.gaussian", sigma=3)
+    panel.choose("measure.shannon_entropy")
+    settle(panel, qtbot)
+    assert "has no preview" in panel.preview.bar.note.text()
+    assert list(viewer.layers) == [source]
+
+
 def test_the_last_good_result_stays(source, panel, shown, qtbot):
     layer = shown("filters.gaussian", sigma=2)
     before = layer.data.copy()

@@ -77,6 +77,8 @@ class Form:
         }
         beside = {self.editors[name].widget: slider for name, slider in self.sliders.items()}
         self.lines = IntensityLines(lines_of(operation.specs, self.editors))
+        self._has_layer = False
+        self.lines.found.connect(self._fit_sliders)
         self.basic = rows(self._widgets(advanced=False), beside, above=self.lines)
         self.advanced = rows(self._widgets(advanced=True), beside)
 
@@ -158,6 +160,12 @@ class Form:
         """Set all parameters to their defaults."""
         self.set_values(self.defaults())
 
+    def _fit_sliders(self, low: float, high: float) -> None:
+        """Fit sliders of intensities to an image that no layer shows."""
+        if not self._has_layer:
+            for slider in self.sliders.values():
+                slider.fit_intensities(low, high)
+
     def fit(
         self, ndim: int, layer: Layer | None = None, source: IntensitySource | None = None
     ) -> None:
@@ -173,8 +181,10 @@ class Form:
             The image whose histogram is shown; that of the layer unless given.
         """
         self._ndim = ndim
+        self._has_layer = layer is not None
         for slider in self.sliders.values():
-            slider.fit(layer)
+            if self._has_layer or source is None or not self.lines.isVisibleTo(self.basic):
+                slider.fit(layer)
         if source is None and isinstance(layer, Image):
             source = intensities.of_layer(layer)
         self.lines.fit(source)

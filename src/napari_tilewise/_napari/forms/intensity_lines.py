@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
@@ -104,6 +104,9 @@ class IntensityLines(QWidget):
         The intensities.
     """
 
+    found = Signal(float, float)
+    """The least and the greatest intensity of the image that is shown now."""
+
     def __init__(self, lines: Sequence[IntensityLine]) -> None:
         super().__init__()
         self._lines = lines
@@ -150,6 +153,8 @@ class IntensityLines(QWidget):
         self.worker.acknowledge()
         if done is not None and not isinstance(done[1], TilewiseError):
             self._set_histogram(done[1])
+            if done[1] is not None:
+                self.found.emit(done[1].low, done[1].high)
 
     def _set_histogram(self, histogram: IntensityHistogram | None) -> None:
         self.histogram = histogram

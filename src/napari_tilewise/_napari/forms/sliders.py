@@ -65,6 +65,18 @@ class NumberSlider(QSlider):
             self._low, self._high = span
             self.follow()
 
+    def fit_intensities(self, low: float, high: float) -> None:
+        """Update the range of an intensity to that of an image; other numbers have theirs.
+
+        Parameters
+        ----------
+        low, high
+            The least and the greatest intensity.
+        """
+        if self._spec.intensity and high > low:
+            self._low, self._high = max(low, self._spec.minimum), min(high, self._spec.maximum)
+            self.follow()
+
     def follow(self, *_: object) -> None:
         """Move to the editor's number; one out of range is at an end."""
         try:

@@ -258,6 +258,7 @@ class Preview(QObject):
             self.worker.acknowledge()
             return
         if isinstance(result, TilewiseError):
+            self._drop_other(request.source)
             self._say(str(result))
         else:
             self._last = (request.source, request, result)
@@ -265,6 +266,17 @@ class Preview(QObject):
             self._say(describe(result))
             self._begin_to_gather(result.gather)
         QTimer.singleShot(0, self.worker.acknowledge)  # once it is painted
+
+    def _drop_other(self, source: PreviewSource) -> None:
+        """Remove what is shown of another operation or layer, whose successor has no preview."""
+        if self._last is None:
+            return
+        shown = self._last[0]
+        is_other = shown.job.operation is not source.job.operation
+        if is_other or shown.layer is not source.layer:
+            self._last = None
+            self.shown.remove()
+            self.line.remove()
 
     def _show_again(self) -> None:
         """Show the last result, beyond the line if there is one."""

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from magicgui.widgets import Widget
 
 LABEL_WIDTH, FIELD_WIDTH = 92, 150
+NARROW, WIDE = 60, 112
+"""The least width of a field beside a slider: of a number, and of one with a check box."""
 
 
 def rows(
@@ -58,7 +60,7 @@ def _pair(slider: QWidget, field: QWidget) -> QWidget:
     layout.setContentsMargins(0, 0, 0, 0)
     layout.addWidget(slider, 3)
     layout.addWidget(field, 2)
-    field.setMinimumWidth(60)
+    field.setMinimumWidth(WIDE if field.findChildren(QCheckBox) else NARROW)
     pair.setMinimumWidth(FIELD_WIDTH)
     return pair
 

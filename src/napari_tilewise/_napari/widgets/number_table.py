@@ -1,4 +1,4 @@
-"""A small table of named numbers, copied with a click."""
+"""A small table of named numbers; a click copies all their digits."""
 
 from __future__ import annotations
 
@@ -60,10 +60,11 @@ class NumberTable(QWidget):
         """
         self.numbers = {name: str(value) for name, value in numbers.items()}
         self.table.setRowCount(len(self.numbers))
-        for row, texts in enumerate(self.numbers.items()):
-            for column, text in enumerate(texts):
+        for row, (name, value) in enumerate(numbers.items()):
+            short = f"{value:.6g}" if isinstance(value, float) else str(value)
+            for column, (text, whole) in enumerate(((name, name), (short, str(value)))):
                 item = QTableWidgetItem(text)
-                item.setToolTip(text)
+                item.setToolTip(whole)
                 self.table.setItem(row, column, item)
         height = self.table.rowHeight(0) if self.numbers else 0
         self.table.setFixedHeight(min(len(self.numbers), MOST_ROWS) * height + 4)
