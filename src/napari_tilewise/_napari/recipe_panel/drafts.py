@@ -367,7 +367,10 @@ def missing_layers(state: DraftState, layers: Iterable[Layer]) -> str:
         return f"The recipe starts from {state.source.name!r}, which is not open: open it again."
     for name in () if state.recipe is None else state.recipe.inputs:
         origin = state.inputs.get(name)
-        if origin is None:
+        is_layer = origin is not None and bool(
+            origin.id
+        )  # else an array, such as a region's inside
+        if origin is None or not (is_layer or origin.find(layers)):
             return f"The recipe takes another image, {name!r}: choose a layer for it in its step."
         if origin.find(layers) is None:
             return f"The recipe takes {origin.name!r}, which is not open: open it again."
