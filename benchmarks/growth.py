@@ -98,7 +98,7 @@ def run_items(case: Case, count: int, folder: Path) -> Callable[[], Any]:
 
 def run_one(name: str, count: int, folder: Path) -> None:
     """Print the seconds of a run, those of the processor, and what it adds to the memory."""
-    from napari_tilewise.engine.budget import peak_resident
+    from napari_tilewise.engine.system.resident import peak_resident
 
     case = CASES[name]
     if name == "items":

@@ -88,6 +88,20 @@ def same_table(folder: Path, labels: np.ndarray) -> str:
     return f"right within {worst:.1g}" if worst < 1e-6 else f"WRONG: {errors}"
 
 
+def measured(command: list[Any], seconds: float) -> dict[str, float] | str:
+    """Return what a child measured of itself, or in words why it did not."""
+    try:
+        child = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=seconds
+        )
+    except subprocess.TimeoutExpired:
+        return f"not done after {seconds:.0f} s"
+    if child.returncode:
+        return f"failed: {child.stderr.strip().splitlines()[-1]}"
+    took: dict[str, float] = json.loads(child.stdout.splitlines()[-1])
+    return took
+
+
 def main(arguments: argparse.Namespace) -> None:
     """Print the table."""
     print("| task | package | seconds | processor (s) | peak (MiB) | result |")
@@ -103,14 +117,10 @@ def main(arguments: argparse.Namespace) -> None:
                 python = sys.executable if ours else arguments.python
                 for path in folder.glob("found*"):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
-                child = subprocess.run(
-                    [python, CHILD, function, folder], capture_output=True, text=True, check=False
-                )
-                if child.returncode:
-                    last = child.stderr.strip().splitlines()[-1]
-                    print(f"| {task} | {package} | | | | failed: {last} |", flush=True)
+                took = measured([python, CHILD, function, folder], arguments.timeout)
+                if isinstance(took, str):
+                    print(f"| {task} | {package} | | | | {took} |", flush=True)
                     continue
-                took = json.loads(child.stdout.splitlines()[-1])
                 compare = same_objects if task == "label" else same_table
                 print(
                     f"| {task} | {package} | {took['seconds']:.1f} | {took['busy']:.1f} | "
@@ -123,5 +133,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--python", help="an interpreter that has the other packages")
+    parser.add_argument(
+        "--timeout", type=float, default=600, help="seconds after which a package is given up"
+    )
     parser.add_argument("--scratch", help="a folder with room for the images")
     main(parser.parse_args())

@@ -140,7 +140,7 @@ def watershed(path: Path, memory: str) -> dict[str, Any]:
 
 def run_one(task: str, path: Path, memory: str) -> None:
     """Print what a task took, as JSON."""
-    from napari_tilewise.engine.budget import peak_resident
+    from napari_tilewise.engine.system.resident import peak_resident
 
     started, computed = time.perf_counter(), time.process_time()
     values = {"table": table, "distances": distances, "watershed": watershed}[task](path, memory)

@@ -23,7 +23,7 @@ CHUNK = 1024
 CHILD = """
 import json, sys, time
 import napari_tilewise as tw
-from napari_tilewise.engine.budget import peak_resident
+from napari_tilewise.engine.system.resident import peak_resident
 recipe = tw.Recipe([("filters.gaussian", {"sigma": 2}), "filters.threshold_otsu", "measure.label"])
 start = time.perf_counter()
 before = peak_resident()

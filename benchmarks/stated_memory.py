@@ -45,7 +45,7 @@ CASES: dict[str, tuple[list[Any], str]] = {
 CHILD = """
 import json, sys, time
 import napari_tilewise as tw
-from napari_tilewise.engine.budget import peak_resident
+from napari_tilewise.engine.system.resident import peak_resident
 steps, source, destination, memory = json.loads(sys.argv[1]), *sys.argv[2:]
 recipe = tw.Recipe([step if isinstance(step, str) else tuple(step) for step in steps])
 start = time.perf_counter()

@@ -342,7 +342,7 @@ def test_a_function_from_a_file(plates: Path, tmp_path: Path) -> None:
 
 
 def test_too_large_beside_others_is_done_alone(plates: Path, tmp_path: Path) -> None:
-    from napari_tilewise.engine.budget import resident
+    from napari_tilewise.engine.system.resident import resident
 
     large = np.zeros((3000, 3000), np.uint8)
     np.save(plates / "large.npy", large)

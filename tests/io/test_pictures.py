@@ -11,7 +11,8 @@ import pytest
 from PIL import Image as pillow
 
 import napari_tilewise as tw
-from napari_tilewise.engine.budget import RUNTIME, resident
+from napari_tilewise.engine.budget import RUNTIME
+from napari_tilewise.engine.system.resident import resident
 from napari_tilewise.errors import MemoryBudgetExceeded, SourceUnreadable
 from napari_tilewise.io.readers import pictures
 from napari_tilewise.io.readers.open_image import open_header, open_image

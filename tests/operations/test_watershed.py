@@ -5,6 +5,7 @@ The property test's masks are one large component; these are many small ones, fu
 
 from __future__ import annotations
 
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,16 +14,20 @@ from scipy import ndimage as ndi
 from skimage.segmentation import watershed
 
 import napari_tilewise as tw
+from napari_tilewise.engine.passes import pass_runner, walks
 from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.kernels import floods_in_order
 from napari_tilewise.operations.segmentation import watershed as declaration
 
 
 def draw_image(kind: str, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return an image with few ties or many."""
+    """Return an image with few ties or many, or with NaN, which has no order."""
     if kind == "distance":
         return np.asarray(-ndi.distance_transform_edt(mask))
     if kind == "steps":
         return rng.integers(0, 5, mask.shape).astype(np.uint8)
+    if kind == "nan":
+        return np.where(rng.random(mask.shape) < 0.1, np.nan, rng.random(mask.shape).round(1))
     return np.asarray(ndi.gaussian_filter(rng.random(mask.shape), 1.5))
 
 
@@ -60,6 +65,48 @@ def test_components_flood_apart_as_together(data: st.DataObject) -> None:
     expected = watershed(image, **params)
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
+
+
+@given(data=st.data())
+def test_a_flood_on_disk_is_the_whole_images(data: st.DataObject) -> None:
+    """Without a mask the image is flooded in its own order, in files where memory is short."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
+    shape = data.draw(st.sampled_from(((40, 33), (57, 20), (14, 12, 9), (200,))))
+    image = draw_image(data.draw(st.sampled_from(("steps", "smooth", "nan"))), np.ones(shape), rng)
+    image = image.astype(data.draw(st.sampled_from((image.dtype, np.float32, np.float64))))
+    kind = data.draw(st.sampled_from(("number", "points", "patches")))
+    params = {
+        "markers": draw_markers(kind, shape, rng),
+        "connectivity": data.draw(
+            st.one_of(st.integers(1, len(shape)), st.just(rng.random((3,) * len(shape)) < 0.7))
+        ),
+        "compactness": data.draw(st.sampled_from((0.0, 0.0, 0.01, 1.0))),
+        "watershed_line": kind == "number" and data.draw(st.booleans()),
+    }
+    if data.draw(st.booleans()):
+        params["mask"] = rng.random(shape) < 0.8
+    tiles = tuple(data.draw(st.integers(max(2, n // 5), n)) for n in shape)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pass_runner, "SOON", 0)
+        patch.setattr(walks, "MOST", data.draw(st.sampled_from((64, 2**18))))
+        memory = data.draw(st.sampled_from((2**12, 2**16, 2**30)))
+        patch.setattr(walks, "available_memory", lambda: memory)
+        lazy = da.from_array(image, chunks=tiles)
+        found = np.asarray(tw.apply("segmentation.watershed", lazy, tiles=tiles, **params))
+    expected = watershed(image, **params)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_plan_states_what_of_a_flood_is_on_disk() -> None:
+    """No pixel is read to know it: memory is the budget, and the rest is files."""
+    image = da.zeros((16384, 16384), dtype=np.uint16, chunks=1024)
+    step = ("segmentation.watershed", {"markers": image})
+    plan = tw.plan(step, image, memory="2 GiB")
+    assert plan.budget.total <= 2 * 2**30
+    if floods_in_order():
+        assert plan.budget.in_order == 16384**2 * (1 + 2 + 12 + 2)
+        assert "GiB on disk" in plan.describe()
 
 
 def test_tied_seeds_are_noticed() -> None:

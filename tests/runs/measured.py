@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 import napari_tilewise as tw
-from napari_tilewise.engine.budget import peak_resident, resident
+from napari_tilewise.engine.system.resident import peak_resident, resident
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -157,7 +157,7 @@ def test_from_the_shell(source, tmp_path, capsys):
 PEAK = """
 import sys
 from napari_tilewise.runs.convert import convert
-from napari_tilewise.engine.budget import peak_resident
+from napari_tilewise.engine.system.resident import peak_resident
 stated = convert(sys.argv[1], sys.argv[2], memory="480 MiB", workers=2).planned_memory
 print(stated, peak_resident())
 """

@@ -24,7 +24,7 @@ BUDGET = 2**30
 CHILD = """
 import sys, threading
 import napari_tilewise as tw
-from napari_tilewise.engine.budget import peak_resident
+from napari_tilewise.engine.system.resident import peak_resident
 from napari_tilewise.errors import Cancelled, MemoryBudgetExceeded
 
 source, destination, operation = sys.argv[1:]

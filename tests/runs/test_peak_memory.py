@@ -5,7 +5,7 @@ import threading
 import numpy as np
 
 import napari_tilewise as tw
-from napari_tilewise.engine.budget import resident
+from napari_tilewise.engine.system.resident import resident
 from napari_tilewise.runs.peak_memory import PeakMemory
 
 HELD = 64 * 2**20

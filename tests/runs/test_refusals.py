@@ -11,6 +11,7 @@ import napari_tilewise as tw
 from napari_tilewise import OPERATIONS, errors
 from napari_tilewise.cli import main
 from napari_tilewise.engine.system.total_limits import TotalLimit
+from napari_tilewise.kernels import floods_in_order
 from napari_tilewise.operations.spec.kinds import Kind
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.runs import planner
@@ -76,27 +77,43 @@ def ties():
     return np.zeros(seeds.shape, np.uint8), seeds, np.ones(seeds.shape, bool)
 
 
-def test_a_fallback_to_the_whole_image_is_planned_for_and_named(
-    ties, small_budget, tmp_path, monkeypatch
-):
+@pytest.fixture
+def tied_flood(ties, small_budget, tmp_path, monkeypatch):
+    """Return what a flood is run with whose ties only the whole image decides, and its result."""
     levels, seeds, mask = ties
     links = {"markers": "seeds", "mask": "mask"}
     recipe = Recipe([Step("segmentation.watershed", inputs=links)], list(links.values()))
-    inputs = {"seeds": seeds, "mask": mask}
-    out = tmp_path / "out.ome.zarr"
     monkeypatch.setattr(planner, "default_chunks", lambda shape, *_: (64,) * len(shape))
     monkeypatch.setattr("napari_tilewise.operations.segmentation.watershed.REACH", {2: 16})
-    options = {"inputs": inputs, "workers": 1, "executor": "threads", "overwrite": True}
+    options = {"inputs": {"seeds": seeds, "mask": mask}, "workers": 1, "executor": "threads"}
+    expected = segmentation.watershed(levels, seeds, mask=mask)
+    return recipe, levels, tmp_path / "out.ome.zarr", options, expected
+
+
+def test_a_fallback_to_the_whole_image_is_planned_for_and_named(tied_flood, monkeypatch):
+    """Without the kernel that floods in order, the whole image has to be in memory."""
+    recipe, levels, out, options, expected = tied_flood
+    for module in ("ordered_flood", "watershed"):
+        path = f"napari_tilewise.operations.segmentation.{module}.floods_in_order"
+        monkeypatch.setattr(path, lambda call: False)
     with pytest.raises(errors.MemoryBudgetExceeded, match="the whole image at once") as caught:
         tw.run(recipe, levels, out, memory=14 * MIB, **options)
     enough = caught.value.sufficient
     assert enough < 2 * (512 * 512 * 8 * 8.5 + 2 * MIB)  # measured, not a multiple of it
-    assert (
-        "the whole image at once"
-        in tw.plan(recipe, levels, inputs=inputs, memory=enough).describe()
-    )
+    plan = tw.plan(recipe, levels, memory=enough, **options)
+    assert "the whole image at once" in plan.describe()
     tw.run(recipe, levels, out, memory=enough, **options)
-    expected = segmentation.watershed(levels, seeds, mask=mask)
+    np.testing.assert_array_equal(zarr.open_group(out, mode="r")["0"][:], expected)
+
+
+@pytest.mark.skipif(not floods_in_order(), reason="kernels are off")
+@pytest.mark.parametrize("memory", [7 * MIB, 14 * MIB])
+def test_a_flood_in_order_runs_where_the_whole_image_does_not_fit(tied_flood, memory):
+    recipe, levels, out, options, expected = tied_flood
+    plan = tw.plan(recipe, levels, memory=memory, **options)
+    assert plan.budget.total <= memory
+    assert "in an order of its own" in plan.describe()
+    tw.run(recipe, levels, out, memory=memory, **options)
     np.testing.assert_array_equal(zarr.open_group(out, mode="r")["0"][:], expected)
 
 

@@ -18,9 +18,9 @@ from napari_tilewise.batches.tasks import (
     ItemTask,
     existing_output,
 )
-from napari_tilewise.engine.budget import resident
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.engine.system.pool import single_threaded_libraries, wait_while
+from napari_tilewise.engine.system.resident import resident
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

@@ -26,8 +26,8 @@ from napari_tilewise.batches import store_results
 from napari_tilewise.batches.function import BatchFunction, classify
 from napari_tilewise.batches.item_inputs import inputs_of, is_template
 from napari_tilewise.engine.apply import compute
-from napari_tilewise.engine.budget import peak_resident, resident
 from napari_tilewise.engine.system.pool import hold_libraries, single_threaded_libraries
+from napari_tilewise.engine.system.resident import peak_resident, resident
 from napari_tilewise.errors import (
     DestinationExists,
     InvalidRecipe,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.engine.budget import peak_resident
+from napari_tilewise.engine.system.resident import peak_resident
 from napari_tilewise.errors import DestinationExists, MissingExtra
 from napari_tilewise.recipe import Recipe
 from napari_tilewise.sizes import format_size, plural
@@ -112,8 +112,8 @@ def run_demo(
     DestinationExists
         When the folder holds something other than an earlier demo.
     """
-    from napari_tilewise.engine.budget import resident
     from napari_tilewise.engine.system.disk import writing
+    from napari_tilewise.engine.system.resident import resident
     from napari_tilewise.runs.run import run
 
     folder = Path(output)

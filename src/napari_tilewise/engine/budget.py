@@ -7,16 +7,9 @@ step begins: the peak is the largest step, not their sum.
 
 from __future__ import annotations
 
-import os
-import re
-import sys
 from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psutil
 
 from napari_tilewise.engine.source import ChunkedSource
 from napari_tilewise.engine.stack import Stack
@@ -74,6 +67,8 @@ class Budget:
     """What a worker takes beside, where each is a process of its own."""
     fallback: int = 0
     """The whole image at once, where an operation may need it; no tile is in work then."""
+    in_order: int = 0
+    """What that uses, where it may be on disk in part: then `fallback` is less."""
 
     @property
     def total(self) -> int:
@@ -85,35 +80,6 @@ class Budget:
             + self.tables
             + self.materialized
         )
-
-
-def resident() -> int:
-    """Return the resident memory of this process now, in bytes."""
-    return int(_process(os.getpid()).memory_info().rss)
-
-
-@lru_cache(maxsize=1)
-def _process(pid: int) -> psutil.Process:
-    """Return this process: to look it up takes longer than to ask it."""
-    return psutil.Process(pid)
-
-
-def peak_resident() -> int:
-    """Return the most memory that this process ever held, in bytes."""
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    try:
-        # Linux counts the memory of the process that started this one into `ru_maxrss`.
-        peak = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.M)
-    except OSError:
-        peak = None
-    if peak is not None:
-        return int(peak[1]) * 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
 
 
 def working_bytes(
@@ -237,10 +203,24 @@ def fallback_bytes(stack: Stack) -> int:
         The step.
     """
     call, cost = stack.call, stack.call.operation.cost
+    if in_order := in_order_bytes(stack):
+        return in_order
     if cost.whole is None or call.operation.kind is Kind.WHOLE:
         return 0
     channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
     return int(channels * prod(call.spatial_shape) * FLOAT64 * cost.whole)
+
+
+def in_order_bytes(stack: Stack) -> int:
+    """Return what a step uses that goes through the image in an order of its own; else 0.
+
+    Parameters
+    ----------
+    stack
+        The step.
+    """
+    in_order = stack.call.operation.cost.in_order
+    return 0 if in_order is None else in_order(stack.call)
 
 
 def cache_bytes(stacks: Sequence[Stack], tile: Sequence[int], free: int, sharers: int = 1) -> int:

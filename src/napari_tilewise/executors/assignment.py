@@ -89,6 +89,8 @@ class Assignment:
     """Where tiles of the output go; None if the result is not an image."""
     grid: Grid | None
     """The tiles of the output."""
+    in_tiles: int = 0
+    """Bytes up to which the whole image is taken at once: all processes have to decide alike."""
 
     def pipeline(self) -> Pipeline:
         """Return the pipeline, as the process that writes the checkpoint has it."""
@@ -98,6 +100,7 @@ class Assignment:
             cache=ChunkCache(self.cache),
             memory=self.memory,
             tables=self.tables,
+            in_tiles=self.in_tiles,
             checkpoint=results,
         )
         source = open_image(self.source)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import psutil
 
-from napari_tilewise.engine.budget import peak_resident
+from napari_tilewise.engine.system.resident import peak_resident
 
 if TYPE_CHECKING:
     from types import TracebackType

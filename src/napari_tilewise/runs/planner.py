@@ -20,8 +20,8 @@ from napari_tilewise.engine.budget import (
     Budget,
     cache_bytes,
     fallback_bytes,
+    in_order_bytes,
     most_tables,
-    resident,
     tables_bytes,
     working_bytes,
 )
@@ -29,6 +29,7 @@ from napari_tilewise.engine.result_axes import result_axes
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.cache import ChunkCache
 from napari_tilewise.engine.system.machine import available_memory
+from napari_tilewise.engine.system.resident import resident
 from napari_tilewise.errors import InvalidImage, MemoryBudgetExceeded
 from napari_tilewise.executors import choose
 from napari_tilewise.executors.selection import AUTO, better
@@ -394,17 +395,21 @@ class _Planner:
         spent = self.process + tables + in_memory + workers * (per_worker + writing + child)
         free, sharers = max(0, self.limit - spent), workers if child else 1
         cache = cache_bytes(stacks, tile, free, sharers)
-        fallback = max(map(fallback_bytes, stacks))
+        fallback, in_order = max(map(fallback_bytes, stacks)), max(map(in_order_bytes, stacks))
         room = self.limit - self.process - in_memory - fallback
         least = tables_bytes(stacks, self.limit - self.process, TABLES[1])
         if room >= least:
             tables = min(tables, room)
             cache = min(cache, room - tables)
         else:
-            fallback = 0  # refused, if it comes to that
+            fallback = 0  # refused, if it comes to that, or on disk in part
+            if in_order:
+                tables, cache = min(tables, least), 0
+                fallback = max(0, self.limit - self.process - in_memory - tables)
         budget = Budget(
-            self.process, per_worker, writing, workers, cache, tables, in_memory, child, fallback
-        )
+            self.process, per_worker, writing, workers, cache, tables, in_memory, child, fallback,
+            in_order,
+        )  # fmt: skip
         growth = min(self.limit - budget.total, most_tables(stacks) - tables)
         return replace(budget, tables=tables + max(0, growth))
 

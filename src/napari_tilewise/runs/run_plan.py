@@ -143,7 +143,7 @@ class RunPlan:
             request.axes.spatial, self.tile, tuple(self.pipeline.materialized), str(folder),
             budget.cache // sharers, (session.memory or 0) // sharers, budget.tables // sharers,
             1 if self.executor.is_local else budget.workers,
-            writer, self.grid if self.last.is_image else None,
+            writer, self.grid if self.last.is_image else None, session.in_tiles,
         )  # fmt: skip
 
     def to_dict(self, *, pyramid: bool = True) -> MetadataDict:
@@ -223,6 +223,15 @@ def _lengths(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
+def _at_once(budget: Budget) -> str:
+    """Return what the largest share is for that an operation may need for the whole image."""
+    if not budget.in_order:
+        return "the whole image at once, if that is needed"
+    on_disk = budget.in_order - budget.fallback
+    rest = f", and {format_size(on_disk)} on disk" if on_disk > 0 else ""
+    return f"the whole image in an order of its own, if that is needed{rest}"
+
+
 def _memory_shares(budget: Budget) -> Iterator[str]:
     """Yield what uses the memory, as text."""
     yield f"{format_size(budget.process)} process"
@@ -231,7 +240,7 @@ def _memory_shares(budget: Budget) -> Iterator[str]:
     shares = {
         "decoded chunks": budget.cache,
         "tables": budget.tables,
-        "the whole image at once, if that is needed": budget.fallback,
+        _at_once(budget): budget.fallback,
         "materialized results": budget.materialized,
     }
     yield from (f"{format_size(size)} {name}" for name, size in shares.items() if size)

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_tilewise.engine.budget import RUNTIME, resident
+from napari_tilewise.engine.budget import RUNTIME
 from napari_tilewise.engine.checkpoint import check_unlocked
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.source import ArraySource
+from napari_tilewise.engine.system.resident import resident
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.values import check_value
 from napari_tilewise.operations.spec.operation import Output

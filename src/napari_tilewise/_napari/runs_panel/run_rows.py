@@ -14,7 +14,7 @@ import psutil
 from napari_tilewise._napari.jobs.session_runs import Status
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise.batches.unfinished import RunState
-from napari_tilewise.engine.budget import resident
+from napari_tilewise.engine.system.resident import resident
 from napari_tilewise.sizes import format_size
 
 if TYPE_CHECKING:

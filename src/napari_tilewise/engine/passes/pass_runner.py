@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.passes.reductions import ReductionRunner
 from napari_tilewise.engine.passes.sweeps import SweepRunner
+from napari_tilewise.engine.passes.walks import WalkRunner
 from napari_tilewise.engine.passes.whole_regions import (
     bytes_of_region,
     refuse_too_large,
@@ -19,7 +20,7 @@ from napari_tilewise.engine.passes.whole_regions import (
 from napari_tilewise.engine.system.prepared import Prepared, Swept, received
 from napari_tilewise.errors import OperationFailed, TilewiseError
 from napari_tilewise.operations.shared.whole import whole
-from napari_tilewise.operations.spec.operation import Final, Kind, Reduce, Sweep
+from napari_tilewise.operations.spec.operation import Final, Kind, Reduce, Sweep, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,7 +71,7 @@ class PassRunner:
         self._pool: WorkerPool | None = None
         self._lock = threading.RLock()
         self._plan: Plan | None = None
-        self._passes: list[Reduce | Sweep] = []
+        self._passes: list[Reduce | Sweep | Walk] = []
         self._final: Final | None = None
         self._earlier = earlier
         self._is_portable = False
@@ -103,7 +104,7 @@ class PassRunner:
         is_noted = self.plane.session.checkpoint is not None and self.plane.address is not None
         return tuple(results) if is_noted or None not in results else None
 
-    def first_pass(self) -> Reduce | Sweep | None:
+    def first_pass(self) -> Reduce | Sweep | Walk | None:
         """Return the first pass before the last, without doing it; None where there is none.
 
         What refuses the call is said by `final`.
@@ -201,7 +202,7 @@ class PassRunner:
             raise OperationFailed(f"Pass {number} of {self._name} is not a reduction.")
         return reduction
 
-    def _pass_at(self, number: int) -> Reduce | Sweep:
+    def _pass_at(self, number: int) -> Reduce | Sweep | Walk:
         """Return one of the passes before the last, once those before it are done."""
         if number < len(self._passes):  # the thread that does the passes may wait for this one
             return self._passes[number]
@@ -265,12 +266,12 @@ class PassRunner:
             return result.count
         return pickle.loads(result)
 
-    def _compact(self, step: Reduce | Sweep, value: Any) -> bytes | Swept | None:
+    def _compact(self, step: Reduce | Sweep | Walk, value: Any) -> bytes | Swept | None:
         """Return the result of a pass for others; None where the checkpoint has it, or it is long.
 
         What other processes need is returned however long it is.
         """
-        if isinstance(step, Sweep):
+        if isinstance(step, Sweep | Walk):
             swept = Swept(value, step.name, self.plane.stored(step.name))
             self.nbytes += 0 if swept.image is None else swept.image.in_memory
             return swept
@@ -287,6 +288,8 @@ class PassRunner:
         step = self._passes[number]
         if isinstance(step, Sweep):
             return SweepRunner(self.plane, step, number).run()
+        if isinstance(step, Walk):
+            return WalkRunner(self.plane, step, number).run()
         runner = ReductionRunner(self.plane, step, number)
         name, checkpoint = runner.checkpoint_name, self.plane.session.checkpoint
         if checkpoint is None or name is None:

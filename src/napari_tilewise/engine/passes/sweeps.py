@@ -11,13 +11,12 @@ import threading
 import time
 from array import array
 from itertools import chain
-from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_tilewise.engine.many_tiles import PositionSet, positions_of
-from napari_tilewise.engine.stored_image import IN_MEMORY, StoredImage
+from napari_tilewise.engine.passes.stored_pass import StoredPass
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.tile_tasks import SweepTask
 from napari_tilewise.errors import OperationFailed
@@ -25,11 +24,10 @@ from napari_tilewise.grid import Halo, LazySequence, Position, Region, clip, gro
 from napari_tilewise.operations.spec.operation import normal_halo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
-    from napari_tilewise.engine.pass_results import PassResults
     from napari_tilewise.engine.plane import Plane
+    from napari_tilewise.engine.stored_image import StoredImage
     from napari_tilewise.engine.tile_tasks import WorkerPool
     from napari_tilewise.operations.spec.operation import Block, Sweep
     from napari_tilewise.types import Array, DType
@@ -38,7 +36,7 @@ INTERVAL = 5.0
 """Seconds between two times that the state of the sweeps is saved."""
 
 
-class SweepRunner:
+class SweepRunner(StoredPass):
     """Repeats one `Sweep` on a plane.
 
     Parameters
@@ -52,24 +50,18 @@ class SweepRunner:
     """
 
     def __init__(self, plane: Plane, sweep: Sweep, number: int) -> None:
-        self.plane = plane
+        super().__init__(plane, sweep, number)
         self.sweep = sweep
-        self.number = number
         self.halo: Halo = normal_halo(sweep.halo, plane.call.ndim, plane.operation.name)
-        self.title = f"{plane.operation.name}: {sweep.description}"
-        self._name = plane.name_of(number)
         self._saved = time.monotonic()
 
     # -- all sweeps ------------------------------------------------------------------------------
 
     def run(self) -> int:
         """Sweep until nothing changes, from the saved state; return how many sweeps had changes."""
-        checkpoint = self._checkpoint
-        end = None if checkpoint is None else checkpoint.load(f"{self._name}-end")
-        if end is not None:
-            count, versions = end[0]
-            self._view(versions)
-            return int(count)
+        earlier = self._earlier_result()
+        if earlier is not None:
+            return earlier
         count, todo, stored = self._begin()
         most = self.sweep.most
         while len(todo) and (most is None or count < most):
@@ -77,14 +69,8 @@ class SweepRunner:
             count += bool(changed)
             todo = self._affected(changed)
             self._save_state(count, todo, stored)
-        if checkpoint is not None and (versions := stored.versions) is not None:
-            checkpoint.save(f"{self._name}-end", (count, versions))
-        stored.tidy()
+        self._save_result(count, stored)
         return count
-
-    @property
-    def _checkpoint(self) -> PassResults | None:
-        return None if self._name is None else self.plane.session.checkpoint
 
     def _begin(self) -> tuple[int, Sequence[Position], StoredImage]:
         """Return how many sweeps had changes, the tiles of the next one, and the image."""
@@ -187,34 +173,6 @@ class SweepRunner:
         numbers = array("q", (n for n, tile in enumerate(tiles) if tile in affected))
         return LazySequence(len(numbers), lambda n: tiles[numbers[n]])
 
-    # -- the stored image ------------------------------------------------------------------------
-
-    def _new(self) -> StoredImage:
-        call = self.plane.call
-        channels = 0 if call.channel_axis is None else call.shape[call.channel_axis]
-        tile = call.with_channel(self.plane.grid.tile, channels)
-        return StoredImage(call.shape, self.sweep.dtype, tile, folder=self._folder())
-
-    def _folder(self) -> Path | None:
-        """Return the image's folder; None where neither a later run nor workers need it."""
-        plane, checkpoint = self.plane, self._checkpoint
-        if checkpoint is None or plane.address is None:
-            return None
-        name = plane.folder_name(self.sweep.name)
-        size = prod(plane.call.shape) * np.dtype(self.sweep.dtype).itemsize
-        is_alone = plane.session.worker_pool is None and not checkpoint.is_shared
-        # A run that worker processes began has tiles there, whoever resumes it.
-        if size <= IN_MEMORY and is_alone and not (checkpoint.folder / name).is_dir():
-            return None
-        return checkpoint.subfolder(name)
-
-    def _view(self, versions: Mapping[Position, int] | np.ndarray) -> StoredImage:
-        """Return the image with these versions of its tiles, as blocks of later passes have it."""
-        stored = self.plane.stored(self.sweep.name) or self._new()
-        stored.see(versions)
-        self.plane.store(self.sweep.name, stored)
-        return stored
-
     # -- some of its tiles -----------------------------------------------------------------------
 
     def do_task(self, task: SweepTask) -> list[Position]:
@@ -253,11 +211,6 @@ class SweepRunner:
         result = plane.guard(lambda: compute(block), tile)
         box = plane.call.with_channel(block.core, slice(None))
         return np.asarray(result[box], dtype)
-
-    def _stored_position(self, position: Position) -> Position:
-        """Return a tile's position in the stored image, whose channels are never cut."""
-        stored: Position = self.plane.call.with_channel(position, 0)
-        return stored
 
     def _box_of(self, position: Position) -> Region:
         return self.plane.blocks.whole_channels(self.plane.grid.region(position))

@@ -15,7 +15,7 @@ from napari_tilewise.operations.morphology import extrema
 from napari_tilewise.operations.morphology.extrema import connectivity_of
 from napari_tilewise.operations.shared.combined import collected
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
-from napari_tilewise.operations.spec.operation import Block, Call, Reduce, Sweep
+from napari_tilewise.operations.spec.operation import Block, Call, Reduce, Sweep, Walk
 from napari_tilewise.operations.spec.passes import tiles_of
 
 if TYPE_CHECKING:
@@ -85,8 +85,9 @@ class ComponentFloods:
         """The number of regular seeds over the whole image."""
 
     def mask(self, block: Block) -> np.ndarray:
-        """Return the region's mask."""
-        return block.images["mask"].astype(bool, copy=False)
+        """Return the region's mask: everything where there is none."""
+        mask = block.images.get("mask")
+        return np.ones(block.data.shape, bool) if mask is None else mask.astype(bool, copy=False)
 
     def tile_components(self, block: Block) -> Pieces:
         """Return the connected components of a tile's mask."""
@@ -95,7 +96,7 @@ class ComponentFloods:
 
     # -- seeds -----------------------------------------------------------------------------------
 
-    def prepare_seeds(self) -> Generator[Reduce | Sweep, Any, None]:
+    def prepare_seeds(self) -> Generator[Reduce | Sweep | Walk, Any, None]:
         """Compute the seeds' positions, if they are not given as an image."""
         markers = self.call["markers"]
         if markers is None:
@@ -108,7 +109,7 @@ class ComponentFloods:
             )
             self.seed_count = int(markers / (count / prod(self.call.shape)))
 
-    def _minima(self) -> Generator[Reduce | Sweep, Any, None]:
+    def _minima(self) -> Generator[Reduce | Sweep | Walk, Any, None]:
         """Store the labelled minima of the image within the mask."""
         call = self.call
         minima_call = MINIMA.call(call.shape, call.dtype, {"connectivity": self.connectivity})

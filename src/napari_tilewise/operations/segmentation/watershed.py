@@ -5,7 +5,7 @@ Components of the mask never touch, however: without the others, the ages in a c
 not their order, so its flood is the same. Only seeds have no age, and among seeds at the same level
 the one on top of the whole image's heap goes first. This order is unknown here, but `_is_settled`
 checks, component by component, that it does not matter. If it might, or without a mask, the whole
-image is flooded at once.
+image is flooded in its own order (see `ordered_flood`), or at once where no kernel does that.
 """
 
 from __future__ import annotations
@@ -25,8 +25,13 @@ from napari_tilewise.operations.segmentation.basins import (
     connectivity_of_call,
     labels_dtype,
 )
+from napari_tilewise.operations.segmentation.ordered_flood import (
+    bytes_in_order,
+    flood_in_order,
+    floods_in_order,
+)
 from napari_tilewise.operations.shared.components import Components, gather_components
-from napari_tilewise.operations.shared.whole import gather_whole, handed_out, whole, whole_halo
+from napari_tilewise.operations.shared.whole import gather_whole, handed_out, whole
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
@@ -81,7 +86,7 @@ def _floods_components(call: Call) -> bool:
 
 def _halo(call: Call) -> HaloLike:
     if not _floods_components(call):
-        return whole_halo(call)
+        return 0  # no tile is flooded by itself
     return tuple(min(n, _reach(call.ndim)) for n in call.shape)
 
 
@@ -176,20 +181,26 @@ class _LongFloods(dict[int, np.ndarray]):
 
 
 def _watershed(call: Call) -> Plan:
-    if not _floods_components(call):
-        return (yield from whole(call))
     floods = ComponentFloods(call)
+    if not _floods_components(call):
+        if not floods_in_order(call):
+            return (yield from whole(call))
+        yield from floods.prepare_seeds()
+        return (yield from flood_in_order(call, floods))
     yield from floods.prepare_seeds()
     components: Components = yield gather_components(floods.tile_components, floods.connectivity)
     basins = yield from floods.basins(components)
     has_seeds = basins.smallest <= basins.largest
     if (basins.has_nan & has_seeds).any():
-        return (yield from _whole_flood(call))
+        return (yield from _whole_flood(call, floods))
     contested = np.flatnonzero(basins.smallest < basins.largest)
     # A component that contains all seeds is flooded as in the whole image, including ties.
     is_single_basin = np.count_nonzero(has_seeds) == 1
     reach = _reach(call.ndim)
-    is_long = (basins.high[contested] - basins.low[contested] > reach).any(axis=1)
+    lengths = basins.high[contested] - basins.low[contested]
+    is_long = (lengths > reach).any(axis=1)
+    if floods_in_order(call) and (lengths.prod(axis=1) > (3 * reach) ** call.ndim).any():
+        return (yield from _whole_flood(call, floods))  # more than a tile with its halo
     visited = contested if not is_single_basin else contested[is_long]
     long_floods = _LongFloods()
     if len(visited):
@@ -210,7 +221,7 @@ def _watershed(call: Call) -> Plan:
             visit, _merge_visits, regions=boxes, description="floods"
         )
         if not settled:
-            return (yield from _whole_flood(call))
+            return (yield from _whole_flood(call, floods))
     uncontested = np.where(basins.smallest == basins.largest, basins.smallest, 0)
     short = contested[~is_long]
     return _FloodedTiles(floods, components, basins, uncontested, short, long_floods).tiles()
@@ -223,8 +234,10 @@ def _merge_visits(
     return total[0] and part[0], total[1]
 
 
-def _whole_flood(call: Call) -> Plan:
-    """Flood the whole image, ignoring the images that earlier passes stored."""
+def _whole_flood(call: Call, floods: ComponentFloods) -> Plan:
+    """Flood the whole image: in order, or at once without the images that passes stored."""
+    if floods_in_order(call):
+        return (yield from flood_in_order(call, floods))
 
     def compute(block: Block) -> Any:
         images = {
@@ -338,9 +351,11 @@ OPERATIONS = (
         plan_of=_watershed,
         adapter=Adapter(kernels=("skimage.segmentation.watershed",)),
         accuracy=Accuracy(deviations=(MEMORY_ORDER,)),
-        cost=Cost(memory=24.0, whole=8.5, at_once=AtOnce(kernel=2**24)),
+        cost=Cost(memory=24.0, whole=8.5, in_order=bytes_in_order, at_once=AtOnce(kernel=2**24)),
         note="With mask=, each connected component of the mask is flooded in its own box. Without "
-        "a mask, or if ties between seeds with different labels depend on the order in the whole "
-        "image, the whole image is flooded at once.",
+        "a mask, for a component longer than the halo, or if ties between seeds with different "
+        "labels depend on the order in the whole image, the image is flooded in scikit-image's "
+        "order by one thread, with what does not fit in memory on disk; without compiled kernels "
+        "it is flooded at once, in memory.",
     ),
 )

@@ -56,7 +56,9 @@ WHOLE: dict[str, Any] = {
 def gather_whole(call: Call, compute: Any, description: str = "the whole image") -> Reduce:
     """Return the pass whose only block is the whole image."""
     everything = tuple(slice(0, n) for n in call.spatial_shape)
-    return Reduce(compute, _never_merged, regions=[everything], description=description)
+    # Of other kinds there is a plan in tiles too, whose results a resumed run may have.
+    form = "" if call.operation.kind is Kind.WHOLE else "whole"
+    return Reduce(compute, _never_merged, regions=[everything], description=description, form=form)
 
 
 def _never_merged(total: Any, part: Any) -> Any:

@@ -54,6 +54,8 @@ from napari_tilewise.operations.spec.passes import (
     Sweep,
     Tiles,
     Value,
+    Walk,
+    Workspace,
     normal_halo,
     tiles_of,
 )
@@ -99,6 +101,8 @@ __all__ = [
     "Sweep",
     "Tiles",
     "Value",
+    "Walk",
+    "Workspace",
     "first_axis",
     "last_axis",
     "no_channel",
@@ -263,6 +267,9 @@ class Cost:
     whole: float | None = None
     """The same where the whole image is computed at once, for an operation that may need that;
     measured, not guessed, as nothing else runs then. Unless given, it is what tiles take."""
+    in_order: Callable[[Call], int] | None = None
+    """The most bytes that a `Walk` of a call uses; those that do not fit are on disk. 0 for a call
+    that needs none."""
     numbers: int = 32
     """Bytes that reductions gather per pixel of the image at most, for those that gather more than
     a few numbers."""

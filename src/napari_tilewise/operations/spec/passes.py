@@ -1,16 +1,18 @@
-"""What a plan consists of: blocks of pixels, reductions, sweeps, and the pass that makes tiles."""
+"""What a plan consists of: blocks of pixels, reductions, sweeps, walks, the pass of tiles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidFunction, OperationFailed
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
     from napari_tilewise.grid import Grid, Halo, Region
     from napari_tilewise.operations.spec.kinds import Output
 
@@ -108,6 +110,54 @@ class Sweep:
     """What is done, in words, for progress."""
 
 
+class Workspace(Protocol):
+    """The arrays that a `Walk` works in, by name, as large as the image.
+
+    They are in memory where they fit, else files, of which pages are in memory while they are used.
+    An array is asked for again after each step: it may lie elsewhere then.
+    """
+
+    size: int
+    """How many pixels a step should go through: fewer where they are scattered over large files."""
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return an array."""
+
+    def create(
+        self, name: str, shape: tuple[int, ...], dtype: DTypeLike, *, beside: int = 0
+    ) -> None:
+        """Make an array of zeros: in memory if it fits there beside so many further bytes."""
+
+    def lengthen(self, name: str, length: int) -> None:
+        """Give an array with one axis another length, its values kept."""
+
+    def remove(self, name: str) -> None:
+        """Forget an array."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Walk:
+    """A pass that makes an image in an order of its own, which no tile knows.
+
+    It takes the pixels of all tiles into arrays of its own, goes through these step by step in one
+    thread of one process, and hands out the image, which every later pass sees as
+    ``block.images[name]``.
+    """
+
+    load: Callable[[Block, Workspace], None]
+    """Takes a tile's pixels into the arrays; several tiles may be taken at a time."""
+    create: Callable[[Workspace], None]
+    """Makes the arrays, before any tile is taken."""
+    steps: Callable[[Workspace], Iterator[float]]
+    """Goes through the pixels; yields after each step which share of the way is behind it."""
+    pixels: Callable[[Region, Workspace], np.ndarray]
+    """Returns the pixels of a box of the result, once all steps are done."""
+    dtype: Any
+    name: str
+    description: str
+    """What is done, in words, for progress."""
+
+
 @dataclass(frozen=True, eq=False)
 class Tiles:
     """The last pass: how the tiles of the output are made."""
@@ -187,7 +237,7 @@ def tiles_of(final: Final, operation: str) -> Tiles:
 Passes: TypeAlias = Generator[Reduce, Any, T]
 """Reductions in order, each sent its value; the generator returns what they come to."""
 
-Plan: TypeAlias = Generator[Reduce | Sweep, Any, Final]
+Plan: TypeAlias = Generator[Reduce | Sweep | Walk, Any, Final]
 
 
 def normal_halo(halo: HaloLike, ndim: int, declared_by: str = "A pass") -> Halo:
