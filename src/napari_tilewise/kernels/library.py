@@ -81,18 +81,6 @@ def available() -> bool:
     return level() is not None
 
 
-def offers(name: str) -> bool:
-    """Return whether kernels can run and the library has a function.
-
-    Parameters
-    ----------
-    name
-        The function's name without the prefix ``tilewise_``.
-    """
-    chosen = level()
-    return chosen is not None and hasattr(_load(chosen), f"tilewise_{name}")
-
-
 @cache
 def rounds_alike() -> bool:
     """Return whether SciPy rounds every product before it adds it, as the kernels do.
