@@ -147,3 +147,9 @@ def test_an_unknown_field_of_any_characters_is_named_in_one_sentence(tmp_path):
     with pytest.raises(InvalidParameter, match=r"unknown field \{st\\nem\}: expected") as caught:
         tw.batch("filters.sobel", tmp_path / "a.npy", tmp_path / "out", name="{st\nem}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("template", ["{stem:{x}}", "{stem:{index.a}}", "{stem:99999999999}", "{"])
+def test_fields_that_cannot_be_filled_in_are_refused_in_a_sentence(source: Path, template: str):
+    with pytest.raises(InvalidParameter, match="cannot be filled in"):
+        tw.batch("filters.sobel", source, source / "out", name=template)

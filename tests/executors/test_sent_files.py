@@ -47,11 +47,7 @@ def test_a_changed_answer_is_not_unpickled(tmp_path: Path) -> None:
 
 def test_a_changed_assignment_is_not_unpickled(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "run", "key", {})
-    assignment = Assignment(
-        (), tw.Recipe(["filters.sobel"]), np.eye(9), {}, None, None, (9, 9), (),
-        str(checkpoint.folder), 2**24, 2**30, 2**28, 1, None, None,
-    )  # fmt: skip
-    name = write_assignment(assignment)
+    name = write_assignment(_assignment_of(checkpoint.folder, np.eye(9)))
     assert read_assignment(str(checkpoint.folder), name).tile == (9, 9)
     path = checkpoint.folder / name
     versions = path.read_bytes().partition(b"\n")[0]
@@ -60,6 +56,38 @@ def test_a_changed_assignment_is_not_unpickled(tmp_path: Path) -> None:
         read_assignment(str(checkpoint.folder), name)
     assert not (tmp_path / "made").exists()
     checkpoint.close()
+
+
+def _assignment_of(folder: Path, image: np.ndarray) -> Assignment:
+    return Assignment(
+        (), tw.Recipe(["filters.sobel"]), image, {}, None, None, (9, 9), (),
+        str(folder), 2**24, 2**30, 2**28, 1, None, None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_large_array_is_mapped_by_other_processes(tmp_path: Path, order: Any) -> None:
+    image = np.asarray(np.random.default_rng(0).random((700, 901, 3)), ">f8", order=order)
+    name = write_assignment(_assignment_of(tmp_path, image))
+    found = read_assignment(str(tmp_path), name).source
+    assert isinstance(found, np.memmap)
+    assert found.dtype == image.dtype
+    np.testing.assert_array_equal(found, image)
+
+
+def test_a_changed_array_is_not_computed_with(tmp_path: Path) -> None:
+    image = np.zeros((1024, 1024, 20), np.uint8)
+    name = write_assignment(_assignment_of(tmp_path, image))
+    (path,) = set(tmp_path.iterdir()) - {tmp_path / name}
+    assert path.stat().st_size == image.nbytes
+    with path.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"1")
+    with pytest.raises(SourceUnreadable, match="somebody changed it"):
+        read_assignment(str(tmp_path), name)
+    path.unlink()
+    with pytest.raises(SourceUnreadable, match="a folder that all workers see"):
+        read_assignment(str(tmp_path), name)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ SLACK = 2**27
 """Bytes above the budget that libraries and the allocator may keep."""
 _WAITS = 8
 """A case that computes nothing hangs after so many times as long."""
+_FIRST = 4
+"""The first case of a process, which imports what all need, may take so many times as long."""
 
 
 class Failure(NamedTuple):
@@ -94,6 +96,7 @@ def _watched(
 ) -> Iterator[tuple[Failure | None, int | None]]:
     """Yield failures, each with the case after which the others are still to do; None: all done."""
     process, current, started = psutil.Process(child.pid), -1, (0.0, 0.0)
+    is_first = True
     while True:
         try:
             if answers.poll(0.02):
@@ -106,6 +109,8 @@ def _watched(
                     yield Failure(door, current, kind, text), current
                 if kind is None:
                     started = _clocks(process)
+                else:
+                    is_first = False
                 continue
             (computed, lasted), size = _clocks(process), process.memory_info().rss
         except (EOFError, psutil.Error):
@@ -113,9 +118,10 @@ def _watched(
             text = f"the process ended with {child.exitcode}"
             yield Failure(door, current, "crash", text), current
             return
-        is_late = computed - started[0] > seconds or lasted - started[1] > _WAITS * seconds
+        most = seconds * (_FIRST if is_first else 1)
+        is_late = computed - started[0] > most or lasted - started[1] > _WAITS * most
         if current >= 0 and is_late:
-            yield Failure(door, current, "hang", f"more than {seconds} s"), current
+            yield Failure(door, current, "hang", f"more than {most} s"), current
             return
         if size > memory:
             yield Failure(door, current, "memory", f"{size >> 20} MiB"), current

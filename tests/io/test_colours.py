@@ -7,7 +7,7 @@ import zarr
 from PIL import Image as pillow
 
 import napari_tilewise as tw
-from napari_tilewise.errors import SourceUnreadable
+from napari_tilewise.errors import InvalidImage, SourceUnreadable, SourceWarning
 from napari_tilewise.io.metadata.channels import RED_GREEN_BLUE
 
 imagecodecs = pytest.importorskip("imagecodecs")
@@ -50,8 +50,8 @@ def test_frames_of_grey_are_no_samples(tmp_path, count):
     assert image.axes[1:3] == ("y", "x")
 
 
-def deep_ppm(path):
-    path.write_bytes(b"P6\n# deep\n50 40\n65535\n" + RGB.astype(">u2").tobytes())
+def deep_png(path):
+    path.write_bytes(imagecodecs.png_encode(RGB.astype(np.uint16) * 200))
 
 
 def deep_jpeg_2000(path):
@@ -62,14 +62,26 @@ def deep_avif(path):
     path.write_bytes(imagecodecs.avif_encode(RGB.astype(np.uint16) * 4, bitspersample=10))
 
 
+def odd_jpeg_2000(path):  # which Pillow takes times 16
+    grey = RGB[..., 0].astype(np.uint16) * 4
+    path.write_bytes(imagecodecs.jpeg2k_encode(grey, level=0, bitspersample=12))
+
+
 @pytest.mark.parametrize(
     ("write", "suffix", "bits"),
-    [(deep_ppm, "ppm", 16), (deep_jpeg_2000, "jp2", 16), (deep_avif, "avif", 10)],
+    [
+        (deep_png, "png", 16),
+        (deep_jpeg_2000, "jp2", 16),
+        (odd_jpeg_2000, "jp2", 12),
+        (deep_avif, "avif", 10),
+    ],
 )
-def test_deep_colours_that_would_be_cut_to_8_bits_are_refused(tmp_path, write, suffix, bits):
+def test_values_that_would_be_cut_or_scaled_are_refused(tmp_path, write, suffix, bits):
     path = tmp_path / f"a.{suffix}"
     write(path)
-    with pytest.raises(SourceUnreadable, match=f"{bits}-bit colours, which cannot be read in full"):
+    with pytest.raises(
+        SourceUnreadable, match=f"{bits}-bit values, which cannot be read as they are"
+    ):
         tw.open(path)
     pillow.fromarray(RGB).save(path)
     assert names(tw.open(path)) == ["Red", "Green", "Blue"]
@@ -81,6 +93,82 @@ def test_deep_grey_is_read_in_full(tmp_path):
     (tmp_path / "a.pgm").write_bytes(b"P5\n50 40\n65535\n" + deep.astype(">u2").tobytes())
     for name in ("a.jp2", "a.pgm"):
         np.testing.assert_array_equal(tw.open(tmp_path / name).data[:], deep)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp", "avif"])
+def test_all_frames_of_a_picture_are_read(tmp_path, suffix, frames):
+    pictures = [pillow.fromarray(np.roll(RGB, number, 1)) for number in range(frames)]
+    lossless = {"webp": {"lossless": True}, "avif": {"quality": 100, "subsampling": "4:4:4"}}
+    path = tmp_path / f"a.{suffix}"
+    options = lossless.get(suffix, {})
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], **options)
+    image = tw.open(path)
+    assert image.axes == ("q", "y", "x", "c")[frames == 1 :]
+    assert image.data.shape == (frames, *RGB.shape)[frames == 1 :]
+    if suffix in ("png", "webp"):
+        expected = np.stack([np.asarray(picture) for picture in pictures])
+        np.testing.assert_array_equal(image.data[...].reshape(expected.shape), expected)
+
+
+def test_pictures_that_are_no_frames_are_said(tmp_path):
+    pictures = [pillow.fromarray(np.roll(RGB, number, 1)) for number in range(2)]
+    pictures[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=pictures[1:])
+    with pytest.warns(SourceWarning, match=r"a\.jpg' holds 2 pictures, of which the first is read"):
+        assert tw.open(tmp_path / "a.jpg").data.shape == RGB.shape
+
+
+def test_a_transparent_colour_of_a_palette_is_an_alpha(tmp_path):
+    picture = pillow.fromarray(RGB).quantize(32)
+    picture.save(tmp_path / "a.png", transparency=3)
+    image = tw.open(tmp_path / "a.png")
+    assert names(image) == [*COLOURS, "Alpha"]
+    numbers = np.asarray(picture)
+    np.testing.assert_array_equal(image.data[..., 3], np.where(numbers == 3, 0, 255))
+    np.testing.assert_array_equal(image.data[..., :3], np.asarray(picture.convert("RGB")))
+
+
+@pytest.mark.parametrize("is_text", [False, True])
+@pytest.mark.parametrize("largest", [1, 15, 100, 255, 1023, 4095, 65535])
+def test_values_of_pgm_and_ppm_are_those_of_the_file(tmp_path, largest, is_text):
+    """Pillow scales them to 8 or 16 bits."""
+    for number, samples in ((2, ()), (3, (3,))):
+        pixels = RNG.integers(0, largest, (40, 50, *samples), endpoint=True)
+        dtype = np.dtype(np.uint16 if largest > 255 else np.uint8)
+        head = f"P{number if is_text else number + 3}\n# made\n50 # wide\n40\n{largest}\n"
+        text = "\n".join(map(str, pixels.ravel())).encode()
+        path = tmp_path / "a.pnm"
+        stored = pixels.astype(dtype.newbyteorder(">")).tobytes()
+        path.write_bytes(head.encode() + (text if is_text else stored))
+        image = tw.open(path)
+        assert image.data.dtype == dtype
+        np.testing.assert_array_equal(image.data[...], pixels)
+        assert names(image) == (COLOURS if samples else [])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"P5\n2 0\n9\nab", "no header of a PGM or PPM"),
+        (b"P5\n2 2\n70000\nabcdabcd", "no header of a PGM or PPM"),
+        (b"P5\n2 2\n9\nabc", "greater than file size"),
+        (b"P2\n2 2\n9\n1 2 3", "3 of 4 values"),
+        (b"P2\n2 2\n9\n1 2 x 3", "invalid literal"),
+        (b"P2\n2 2\n9\n1 2 3 300", "out of bounds"),
+        (b"P3\n200000 200000\n9\n1 2 3", "too short"),
+    ],
+)
+def test_a_damaged_pgm_is_refused(tmp_path, content, message):
+    (tmp_path / "a.pgm").write_bytes(content)
+    with pytest.raises(SourceUnreadable, match=message):
+        tw.open(tmp_path / "a.pgm")
+
+
+def test_what_follows_a_pgm_is_said(tmp_path):
+    for image in (b"P5\n2 2\n9\nabcd", b"P2\n2 2\n9\n1 2 3 4\n"):
+        (tmp_path / "a.pgm").write_bytes(image + image)
+        with pytest.warns(SourceWarning, match="goes on after its first image"):
+            assert tw.open(tmp_path / "a.pgm").data.shape == (2, 2)
 
 
 def test_a_slide_with_luma_and_chroma_stays_a_colour_picture(tmp_path):
@@ -157,6 +245,31 @@ def test_a_palette_of_imagej_is_a_lookup_table(tmp_path):
     ramp[1] = np.arange(256) * 257
     tifffile.imwrite(tmp_path / "a.tif", RGB[..., 0], imagej=True, colormap=ramp)
     np.testing.assert_array_equal(tw.open(tmp_path / "a.tif").data[:], RGB[..., 0])
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [("LAB", "as signed numbers"), ("PA", "a palette and 2 samples")],
+)
+def test_samples_that_would_be_taken_for_others_are_refused(tmp_path, mode, message):
+    pillow.new(mode, (50, 40)).save(tmp_path / "a.tif")
+    with pytest.raises(SourceUnreadable, match=message):
+        tw.open(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("channels", ["inks", "Hue, Saturation, Value"])
+def test_a_png_takes_nothing_for_red_green_and_blue(tmp_path, channels):
+    if channels == "inks":
+        pixels = np.concatenate([RGB, RGB[..., :1]], -1)
+        pillow.fromarray(pixels, "CMYK").save(tmp_path / "a.tif")
+    else:
+        image = tw.convert(np.moveaxis(RGB, -1, 0), tmp_path / "a.ome.zarr", axes="cyx").path
+        omero = {"channels": [{"label": name} for name in channels.split(", ")]}
+        group = zarr.open_group(image)
+        group.attrs["ome"] = dict(group.attrs["ome"]) | {"omero": omero}
+    source = next(tmp_path.glob("a.*"))
+    with pytest.raises(InvalidImage, match=r"the channels are '.*', and .*; write NAME\.ome\.tif"):
+        tw.convert(source, tmp_path / "b.png")
 
 
 @pytest.mark.parametrize("step", ["filters.gaussian", "util.img_as_float32"])

@@ -58,6 +58,15 @@ def test_a_changed_file_changes_the_series(frames: tuple[str, np.ndarray], tmp_p
         guard.check()
 
 
+def test_a_folder_with_brackets_is_literal_where_it_exists(tmp_path: Path) -> None:
+    (tmp_path / "plate[1]").mkdir()
+    frame = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    for number in range(2):
+        tifffile.imwrite(tmp_path / "plate[1]" / f"f{number}.tif", frame + number)
+    pixels = tw.open(str(tmp_path / "plate[1]" / "*.tif")).data[...]
+    np.testing.assert_array_equal(pixels, [frame, frame + 1])
+
+
 def test_what_is_no_series_is_said(frames: tuple[str, np.ndarray], tmp_path: Path) -> None:
     pattern, pixels = frames
     with pytest.raises(SourceNotFound, match="No file matches"):

@@ -68,6 +68,87 @@ def test_ngff_zarr_sees_the_same(ours):
         assert tuple(image.translation.values()) == levels.level_positions[number]
 
 
+def _writes_with_ngff_zarr(path, version):
+    ngff_zarr = pytest.importorskip("ngff_zarr")
+    image = ngff_zarr.to_ngff_image(
+        STACK,
+        dims=tuple(AXES),
+        scale=dict(zip(AXES, OPTIONS["scale"], strict=True)),
+        translation=dict(zip(AXES, OPTIONS["translate"], strict=True)),
+        axes_units={axis: UNITS[axis] for axis in "zyx"},
+        name="Sample 7",
+    )
+    ngff_zarr.to_ngff_zarr(str(path), ngff_zarr.to_multiscales(image, [2]), version=version)
+    images = ngff_zarr.from_ngff_zarr(str(path)).images
+    return [
+        (np.asarray(i.data), tuple(i.scale.values()), tuple(i.translation.values())) for i in images
+    ]
+
+
+def _writes_with_ome_zarr(path, version):
+    write_image = pytest.importorskip("ome_zarr.writer").write_image
+    formats = pytest.importorskip("ome_zarr.format")
+    fmt = formats.FormatV04() if version == "0.4" else formats.FormatV05()
+    scale = dict(zip(AXES, OPTIONS["scale"], strict=True))
+    units = {axis: UNITS[axis] for axis in "zyx"}
+    group = zarr.open_group(path, mode="w", zarr_format=2 if version == "0.4" else 3)
+    options = {"scale_factors": [2], "axes": AXES, "name": "Sample 7"}
+    write_image(STACK, group, fmt=fmt, scale=scale, axes_units=units, **options)
+    entries = dict(group.attrs.get("ome", group.attrs))["multiscales"][0]["datasets"]
+    levels = []
+    for entry in entries:
+        moves = {kind: t[kind] for t in entry["coordinateTransformations"] for kind in [t["type"]]}
+        position = moves.get("translation", (0.0,) * len(AXES))
+        levels.append((group[entry["path"]][...], tuple(moves["scale"]), tuple(position)))
+    return levels
+
+
+def _writes_with_yaozarrs(path, version):
+    v05 = pytest.importorskip("yaozarrs").v05
+    write_image = pytest.importorskip("yaozarrs.write.v05").write_image
+    if version == "0.4":
+        pytest.skip("yaozarrs writes OME-Zarr 0.5")
+    space = [v05.SpaceAxis(name=axis, unit=UNITS[axis]) for axis in "zyx"]
+    levels = [
+        (STACK, OPTIONS["scale"], OPTIONS["translate"]),
+        (STACK[..., ::2], (1.0, *OPTIONS["scale"][1:3], 1.5), (0.0, 4.0, -3.0, 2.75)),
+    ]
+    datasets = [
+        v05.Dataset(
+            path=str(number),
+            coordinateTransformations=[
+                v05.ScaleTransformation(scale=list(scale)),
+                v05.TranslationTransformation(translation=list(position)),
+            ],
+        )
+        for number, (_, scale, position) in enumerate(levels)
+    ]
+    image = v05.Multiscale(
+        name="Sample 7", axes=[v05.ChannelAxis(name="c"), *space], datasets=datasets
+    )
+    shards = {"chunks": (1, 2, 30, 55), "shards": (1, 4, 60, 550)}
+    pixels = [pixels for pixels, _, _ in levels]
+    write_image(path, v05.Image(multiscales=[image]), pixels, **shards)
+    return levels
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize(
+    "write_theirs", [_writes_with_ngff_zarr, _writes_with_ome_zarr, _writes_with_yaozarrs]
+)
+def test_what_others_write_as_ome_zarr_is_read(tmp_path, write_theirs, version):
+    levels = write_theirs(tmp_path / "a.ome.zarr", version)
+    image = tw.open(tmp_path / "a.ome.zarr")
+    assert (image.axes, image.details.title) == (tuple(AXES), "Sample 7")
+    assert image.units == (None, *(UNITS[axis] for axis in "zyx"))
+    assert len(image.levels) == len(levels)
+    np.testing.assert_array_equal(image.data[...], STACK)
+    for number, (pixels, scale, position) in enumerate(levels):
+        np.testing.assert_array_equal(image.levels[number][...], pixels)
+        assert image.level_scales[number] == pytest.approx(scale)
+        assert image.level_positions[number] == pytest.approx(position)
+
+
 def test_tensorstore_reads_ours(ours):
     tensorstore = pytest.importorskip("tensorstore")
     for level, expected in enumerate(tw.open(ours).levels):

@@ -1,7 +1,10 @@
 """What a file promises is there, or it is refused with both numbers; nothing is said twice."""
 
+import logging
 import os
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import zarr
 
 import napari_tilewise as tw
 from napari_tilewise.errors import SourceUnreadable, SourceWarning
+from napari_tilewise.io.readers.library_messages import library_messages
 
 STACK = np.random.default_rng(0).integers(0, 999, (6, 64, 80), np.uint16)
 WRITERS = {
@@ -117,6 +121,36 @@ def test_what_a_library_says_is_one_warning(tmp_path):
     assert [warning.category for warning in caught] == [SourceWarning]
     assert str(caught[0].message).startswith(f"{str(path)!r}: tifffile: ")
     np.testing.assert_array_equal(image.data[:], STACK[0])
+
+
+def test_messages_belong_to_the_thread_that_opens_a_file(caplog):
+    """Files are opened in many threads; when all are open, libraries log as ever."""
+    library, barrier = logging.getLogger("tifffile"), threading.Barrier(3)
+
+    def opened(number):
+        with library_messages(f"{number}.tif", warn=False) as messages:
+            barrier.wait()
+            library.warning("odd %d", number)
+            library.warning("odd %d", number)
+            barrier.wait()
+            return messages
+
+    with ThreadPoolExecutor(2) as pool:
+        found = [pool.submit(opened, number) for number in range(2)]
+        barrier.wait()
+        library.warning("of nobody")
+        barrier.wait()
+        assert [future.result() for future in found] == [["odd 0"], ["odd 1"]]
+    library.warning("afterwards")
+    assert [record.getMessage() for record in caplog.records] == ["of nobody", "afterwards"]
+
+
+def test_what_bioio_says_is_in_the_error(tmp_path, caplog):
+    pytest.importorskip("bioio_nd2")
+    (tmp_path / "a.nd2").write_bytes(b"nothing of the kind")
+    with pytest.raises(SourceUnreadable, match=r"a\.nd2' cannot be read by bioio-nd2"):
+        tw.open(tmp_path / "a.nd2")
+    assert not caplog.records
 
 
 def test_a_zarr_of_version_2_without_any_chunk_is_warned_of(tmp_path):

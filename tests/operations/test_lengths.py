@@ -4,33 +4,45 @@ from __future__ import annotations
 
 import tracemalloc
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from skimage.feature import local_binary_pattern
 
 import napari_tilewise as tw
-from napari_tilewise.errors import MemoryBudgetExceeded
+from napari_tilewise.errors import InvalidParameter, MemoryBudgetExceeded
+from napari_tilewise.operations.feature import patterns
 from napari_tilewise.operations.spec.parameters import Number
 from tests.operations.test_declarations import parameters_for, sample
 from tests.strategies import cropped
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LENGTH = 250
 """Of an axis: its square is what a padded plane of a few pixels takes."""
 SMALL = 2**22
 """Bytes that any call on a small image may take."""
-SLOW = ("restoration", "segmentation")
+SHORTER = {("restoration.denoise_nl_means", "patch_distance"): 60}
 """Where scikit-image goes through the whole window for each pixel, however small the image."""
-QUICK = ("restoration.denoise_bilateral", "segmentation.inverse_gaussian_gradient")
-"""Those among them that end soon all the same."""
 LENGTHS = [
     (name, parameter)
     for name, operation in tw.OPERATIONS.items()
     for parameter, spec in operation.specs.items()
-    if isinstance(spec, Number)
-    and spec.length
-    and (operation.category not in SLOW or name in QUICK)
+    if isinstance(spec, Number) and spec.length
 ]
+COUNTS = {"measure.moments": ("order", {}), "feature.local_binary_pattern": ("P", {"R": 2})}
+"""Numbers that are no lengths, and decide about memory like these."""
+ABSURD = {
+    "measure.moments": {"order": 10**6},
+    "measure.moments_central": {"order": 10**6, "center": (3, 4)},
+    "feature.local_binary_pattern": {"P": 10**12, "R": 2},
+    "filters.butterworth": {"npad": 10**6},
+    "restoration.denoise_nl_means": {"patch_size": 10**6},
+    "restoration.rolling_ball": {"radius": 10**6},
+}
+"""What no machine has the memory for."""
 
 
 def taken(name: str, image: np.ndarray, params: dict[str, Any]) -> int:
@@ -58,9 +70,26 @@ def stated(name: str, image: np.ndarray, params: dict[str, Any]) -> int:
 def test_a_length_beyond_the_image_takes_little_or_is_stated(name: str, parameter: str) -> None:
     operation = tw.OPERATIONS[name]
     image = cropped(operation, sample(name, "uint8"), 12)
-    params = {**parameters_for(operation, image), parameter: LENGTH}
+    length = SHORTER.get((name, parameter), LENGTH)
+    params = {**parameters_for(operation, image), parameter: length}
     peak = taken(name, image, params)
-    assert peak <= SMALL or peak <= stated(name, image, params)
+    assert peak <= SMALL * (length / LENGTH) ** 2 or peak <= stated(name, image, params)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("count", [300, 2000])
+def test_a_large_count_takes_what_is_stated(name: str, count: int) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (12, 12), np.uint8)
+    parameter, others = COUNTS[name]
+    params = {parameter: count, **others}
+    assert 0 < taken(name, image, params) <= max(SMALL, stated(name, image, params))
+
+
+def test_central_moments_that_would_take_hours_are_refused() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (12, 12), np.uint8)
+    with pytest.raises(InvalidParameter, match=r"order=70 .* Give the center"):
+        tw.apply("measure.moments_central", image, order=70)
+    assert tw.apply("measure.moments_central", image, order=70, center=(5, 6)).shape == (71, 71)
 
 
 def test_a_kernel_of_any_length_takes_what_three_pixels_take() -> None:
@@ -68,10 +97,23 @@ def test_a_kernel_of_any_length_takes_what_three_pixels_take() -> None:
     assert taken("filters.laplace", image, {"ksize": 1000}) <= SMALL
 
 
-def test_a_padded_image_beyond_the_memory_is_refused() -> None:
+@pytest.mark.parametrize("name", ABSURD)
+def test_what_parameters_take_beyond_the_memory_is_refused(name: str, tmp_path: Path) -> None:
     """Before anything is computed, with the number, by a run and by a call."""
-    image = np.zeros((64, 64), np.uint8)
-    with pytest.raises(MemoryBudgetExceeded, match="TiB"):
-        tw.run(("filters.butterworth", {"npad": 10**6}), image, "a.npy", memory="2 GiB", axes="yx")
-    with pytest.raises(MemoryBudgetExceeded, match=r"filters\.butterworth"):
-        tw.apply("filters.butterworth", image, npad=10**6)
+    image, params = np.zeros((64, 64), np.uint8), ABSURD[name]
+    suffix = "npy" if tw.OPERATIONS[name].output.is_image else "json"
+    with pytest.raises(MemoryBudgetExceeded, match=r"[TPE]iB"):
+        tw.run((name, params), image, tmp_path / f"a.{suffix}", memory="2 GiB", axes="yx")
+    with pytest.raises(MemoryBudgetExceeded, match=name.replace(".", r"\.")):
+        tw.apply(name, image, **params)
+
+
+def test_parts_of_a_tile_change_no_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.random.default_rng(0).integers(0, 9, (40, 52), np.uint8)
+    for method in ("default", "uniform", "var"):
+        expected = local_binary_pattern(image, 8, 2.5, method)
+        for samples in (8, 300, 4000):
+            monkeypatch.setattr(patterns, "SAMPLES", samples)
+            params = {"P": 8, "R": 2.5, "method": method}
+            result = tw.apply("feature.local_binary_pattern", image, tiles=17, **params)
+            np.testing.assert_array_equal(result, expected)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import zarr
 
 from napari_tilewise.batches import batch_journal
-from napari_tilewise.batches.folder_search import LeftOut, fixed_folder, is_new, matches
+from napari_tilewise.batches.folder_search import LeftOut
 from napari_tilewise.batches.inside import NO_NAMES, is_inside
 from napari_tilewise.errors import (
     InvalidParameter,
@@ -30,6 +30,7 @@ from napari_tilewise.io.readers.locations import (
 )
 from napari_tilewise.io.readers.natural_order import natural
 from napari_tilewise.io.readers.open_image import SUFFIXES
+from napari_tilewise.io.readers.patterns import fixed_folder, is_new, matches
 from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
 from napari_tilewise.io.readers.zarr_folders import is_zarr
 from napari_tilewise.provenance.fingerprint import source_location

@@ -176,12 +176,18 @@ def _split(template: str) -> tuple[str, str]:
     return template[:end], template[end:] or IMAGE
 
 
+_DIGITS = 3
+"""Digits of the largest width of a field."""
+
+
 def _filled(template: str, item: Item, recipe: str) -> str:
     values: dict[str, Any] = {**item.fields, "stem": item.stem, "recipe": recipe}
     values["index"] = item.index
     try:
         parts = list(Formatter().parse(template))
-        for _, field, _, _ in parts:
+        for _, field, form, _ in parts:
+            if any(len(width) > _DIGITS for width in re.findall(r"\d+", form or "")):
+                raise ValueError(f"{{{field}:{form}}} is longer than any name")
             if field is not None and field not in values:
                 raise InvalidParameter(
                     f"{option('name', template)} has the unknown field "
@@ -191,7 +197,7 @@ def _filled(template: str, item: Item, recipe: str) -> str:
         text = template.format(**values)
     except InvalidParameter:
         raise
-    except (ValueError, IndexError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise InvalidParameter(
             f"{option('name', template)} cannot be filled in ({error}): expected a name such as "
             "'{stem}_{recipe}'."

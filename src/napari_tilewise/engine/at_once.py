@@ -138,7 +138,7 @@ def _bind(operation: Operation, shape: tuple[int, ...], dtype: DType, params: Pa
         (operation.whole_part(call),) if parts is None else parts,
         is_tuple=parts is not None,
         has_images=len(call.keywords) < len(call.params),
-        is_padded=_is_padded(operation, call.params, max(shape, default=0)),
+        is_padded=_is_padded(operation, call.params, max(shape, default=0)) or _takes_more(call),
         # Channels are no reason to cut an image into tiles.
         is_small=_takes_small(operation, _pixels(call)),
         has_kernel=_has_kernel(operation, prod(shape)),
@@ -216,6 +216,12 @@ def _pays(bound: _Bound, pixels: Array, images: Parameters) -> bool:
         return False
     memory = pixels.size * 8 * (operation.cost.whole or operation.cost.memory)
     return pixels.size <= SMALL or memory <= LITTLE or memory < available_memory() / 2
+
+
+def _takes_more(call: Call) -> bool:
+    """Return whether parameters take memory that the size of the image does not tell."""
+    least, of_pixel = call.operation.cost.least(call), 8 * call.operation.cost.memory
+    return least > prod(call.shape) and least * of_pixel > LITTLE
 
 
 def _is_padded(operation: Operation, keywords: Parameters, longest: int) -> bool:

@@ -124,8 +124,7 @@ class _Demand:
         ]
         channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
         cost = call.operation.cost
-        largest = 0 if cost.largest_region is None else cost.largest_region(call)
-        pixels = max(output, channels * max(prod(box), largest))
+        pixels = max(output, channels * max(cost.padded(call, box), cost.least(call)))
         takes_all = all(
             lo >= n and hi >= n for (lo, hi), n in zip(halo, call.spatial_shape, strict=True)
         )

@@ -1,7 +1,7 @@
 """An assignment is a file with all that a worker in another process needs of a run.
 
 It is in the folder of the run's checkpoint, which every process sees. Large arrays are files next
-to it, which workers map into memory: no pixel passes through a pipe or a scheduler.
+to it, which workers check and map into memory: no pixel passes through a pipe or a scheduler.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 import zarr
@@ -32,7 +31,12 @@ from napari_tilewise.errors import (
     InvalidParameterType,
     option,
 )
-from napari_tilewise.executors.sent_files import read_sent, write_sent
+from napari_tilewise.executors.sent_files import (
+    map_sent_array,
+    read_sent,
+    write_sent,
+    write_sent_array,
+)
 from napari_tilewise.io.axis_order import open_inputs
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
@@ -260,9 +264,7 @@ def _pickle(assignment: Assignment, buffer: io.BytesIO, folder: Path) -> None:
             """Write a large array to a file; return its name, data type and shape."""
             if not isinstance(item, np.ndarray) or item.nbytes < LARGE or item.dtype.hasobject:
                 return None
-            file = folder / f"assignment-{uuid4().hex[:12]}.raw"
-            np.ascontiguousarray(item).tofile(file)
-            return file.name, item.dtype, item.shape
+            return write_sent_array(folder, "array", item), item.dtype, item.shape
 
     _Pickler(buffer).dump(assignment)
 
@@ -277,7 +279,7 @@ class _AssignmentUnpickler(pickle.Unpickler):
     def persistent_load(self, reference: tuple[Any, ...]) -> np.ndarray:
         """Return an array from its file."""
         name, dtype, shape = reference
-        return np.memmap(os.path.join(self._folder, name), dtype, "r", shape=shape)
+        return map_sent_array(Path(self._folder), name, dtype, shape)
 
 
 def _versions() -> dict[str, str]:

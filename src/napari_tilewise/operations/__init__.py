@@ -211,6 +211,8 @@ def _operation_of(function: AnyFunction) -> Operation:
 def _remedy(name: str) -> str:
     """Return how a user's function comes to be known, where a key looks like one's."""
     module, dot, _ = name.rpartition(".")
+    if not all(map(str.isidentifier, name.split("."))):
+        return ""
     if not dot or module in {key.rpartition(".")[0] for key in BUILT_IN}:
         return ""
     file = f"{module.rpartition('.')[2]}.py"

@@ -14,8 +14,7 @@ from napari_tilewise.engine.passes.sweeps import SweepRunner
 from napari_tilewise.engine.passes.walks import WalkRunner
 from napari_tilewise.engine.passes.whole_regions import (
     bytes_of_region,
-    refuse_too_large,
-    whole_region,
+    refuse_parameters,
 )
 from napari_tilewise.engine.system.prepared import Prepared, Swept, received
 from napari_tilewise.errors import OperationFailed, TilewiseError
@@ -212,12 +211,10 @@ class PassRunner:
 
     def _walk(self, number: int | None) -> Final:
         """Go through the plan up to a pass (not doing that one), or to its end."""
-        operation = self.plane.operation
         try:
             plan = self._plan
             if plan is None:
-                if operation.kind is Kind.WHOLE:
-                    refuse_too_large(self.plane, whole_region(self.plane))
+                refuse_parameters(self.plane)
                 plan = self._plan = self._begun_plan()
                 self._send(plan, None)
             while self._final is None and (number is None or len(self._passes) <= number):

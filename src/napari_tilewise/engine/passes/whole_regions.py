@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.errors import MemoryBudgetExceeded
+from napari_tilewise.operations.spec.operation import Kind
 from napari_tilewise.sizes import format_size
 
 if TYPE_CHECKING:
@@ -33,17 +34,23 @@ def bytes_of_region(plane: Plane, pixels: int) -> int:
     return int(pixels * channels * 8 * factor)
 
 
-def whole_region(plane: Plane) -> int:
-    """Return the pixels of the whole image, padded where the parameters say so.
+def refuse_parameters(plane: Plane) -> None:
+    """Stop before what the parameters ask for takes more memory than there is.
 
     Parameters
     ----------
     plane
         The operation, its images and its tiles.
+
+    Raises
+    ------
+    MemoryBudgetExceeded
+        When an operation on the whole image does, or lengths beyond the image.
     """
-    call, cost = plane.call, plane.operation.cost
-    largest = 0 if cost.largest_region is None else cost.largest_region(call)
-    return max(prod(call.spatial_shape), largest)
+    call, operation = plane.call, plane.operation
+    pixels, least = prod(call.spatial_shape), operation.cost.least(call)
+    if operation.kind is Kind.WHOLE or least > pixels:
+        refuse_too_large(plane, max(pixels, least))
 
 
 def refuse_too_large(plane: Plane, pixels: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import threading
 from collections import OrderedDict
@@ -14,6 +13,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidAxes, SourceNotFound, SourceUnreadable, command
 from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.natural_order import natural
+from napari_tilewise.io.readers.patterns import matches
 from napari_tilewise.types import native_dtype
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def series_files(location: str) -> list[str]:
     SourceNotFound
         When there is none.
     """
-    files = sorted(glob.glob(str(home_path(location)), recursive=True), key=natural)
+    files = sorted(map(str, matches(str(home_path(location)))), key=natural)
     if not files:
         raise SourceNotFound(
             f"No file matches {location!r} (looked from {os.getcwd()!r}); check the spelling of "

@@ -120,12 +120,15 @@ def _dataset(h5py: ModuleType, file: h5py.File, name: str, inside: str) -> str:
             f"{name!r} has only a link to {link.filename!r} at {requested!r}, and links to other "
             f"files are not followed: open {f'{link.filename}::{link.path}'!r}."
         )
+    if not paths:
+        raise SourceUnreadable(
+            f"{name!r} holds no array of numbers{f' at {requested!r}' if inside else ''}; expected "
+            "an image: restore the file from its original."
+        )
     shown = ", ".join(map(repr, paths[:8])) + (", ..." if len(paths) > 8 else "")
-    content = f"holds the arrays {shown}" if paths else "holds no array of numbers"
-    example = paths[0] if paths else "/path"
     raise SourceUnreadable(
-        f"{name!r} {content}{f', not {requested!r}' if inside else ''}; expected the name of one "
-        f"of them: give it as in {f'{name}::{example}'!r}."
+        f"{name!r} holds the arrays {shown}{f', not {requested!r}' if inside else ''}; expected "
+        f"the name of one of them: give it as in {f'{name}::{paths[0]}'!r}."
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,47 +23,83 @@ _SHOWN = 200
 """Characters of a message that are shown."""
 
 
-class _Collector(logging.Handler):
-    """Collects what this thread logs; what others log takes its usual way."""
+class _Dispatcher(logging.Handler):
+    """Collects what threads log while they open a file; what others log takes its usual way."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-        self._thread = threading.get_ident()
+        self._of_thread = threading.local()
+        self._openings: Counter[logging.Logger] = Counter()
+        self._propagated: dict[logging.Logger, bool] = {}
+        self._lock_of_openings = threading.Lock()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Collect a record of this thread."""
-        if record.thread == self._thread:
-            message = " ".join(record.getMessage().split())
-            if message not in self.messages:
-                self.messages.append(message)
-        else:
+        """Collect a record of a thread that opens a file."""
+        messages = getattr(self._of_thread, "messages", None)
+        if messages is None:
             logging.getLogger().handle(record)
+            return
+        message = " ".join(record.getMessage().split())
+        if message not in messages:
+            messages.append(message)
+
+    @contextmanager
+    def collecting(self, loggers: list[logging.Logger]) -> Iterator[list[str]]:
+        """Yield the list of what this thread logs meanwhile.
+
+        Parameters
+        ----------
+        loggers
+            Whose records are collected.
+        """
+        outer: list[str] | None = getattr(self._of_thread, "messages", None)
+        messages: list[str] = []
+        for logger in loggers:
+            self._begin(logger)
+        self._of_thread.messages = messages
+        try:
+            yield messages
+        finally:
+            self._of_thread.messages = outer
+            for logger in loggers:
+                self._end(logger)
+
+    def _begin(self, logger: logging.Logger) -> None:
+        with self._lock_of_openings:
+            if not self._openings[logger]:
+                self._propagated[logger], logger.propagate = logger.propagate, False
+                logger.addHandler(self)
+            self._openings[logger] += 1
+
+    def _end(self, logger: logging.Logger) -> None:
+        with self._lock_of_openings:
+            self._openings[logger] -= 1
+            if not self._openings[logger]:
+                logger.propagate = self._propagated.pop(logger)
+                logger.removeHandler(self)
+
+
+_DISPATCHER = _Dispatcher()
 
 
 @contextmanager
 def library_messages(
-    name: str, library: str = "tifffile", *, warn: bool = True
+    name: str, libraries: tuple[str, ...] = ("tifffile",), *, warn: bool = True
 ) -> Iterator[list[str]]:
-    """Yield the messages that a library logs; they become warnings at the end.
+    """Yield the messages that libraries log; they become warnings at the end.
 
     Parameters
     ----------
     name
         The source, as the user named it.
-    library
-        Name of its logger.
+    libraries
+        Names of their loggers.
     warn
         Whether they become warnings; else they are dropped: the file is opened again.
     """
-    logger, collector = logging.getLogger(library), _Collector()
-    logger.addHandler(collector)
-    propagate, logger.propagate = logger.propagate, False
-    try:
-        yield collector.messages
-    finally:
-        logger.propagate = propagate
-        logger.removeHandler(collector)
-    for message in collector.messages if warn else ():
+    loggers = [logging.getLogger(library) for library in libraries]
+    with _DISPATCHER.collecting(loggers) as messages:
+        yield messages
+    for message in messages if warn else ():
         text = message if len(message) <= _SHOWN else f"{message[:_SHOWN]}..."
-        warnings.warn(f"{name!r}: {library}: {text}", SourceWarning, stacklevel=3)
+        warnings.warn(f"{name!r}: {libraries[0]}: {text}", SourceWarning, stacklevel=3)

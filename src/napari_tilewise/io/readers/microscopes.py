@@ -13,6 +13,7 @@ from napari_tilewise.io.image import Image, SeriesEntry, check_series
 from napari_tilewise.io.metadata.channels import Channel, count_of, tidy
 from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.readers.checked_arrays import CheckedArray, read_error
+from napari_tilewise.io.readers.library_messages import library_messages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,7 @@ def open_with_bioio(path: Path, name: str, number: int = 0) -> Image:
     MissingExtra
         When bioio or the plugin is not installed; the message names both.
     """
-    bio = _bio_image(path, name, number)
+    bio = _bio_image(path, name, number, warn=True)
     try:
         # bioio always gives five axes; those of length one carry no information.
         full, lengths = bio.dims.order.lower(), bio.dims.shape
@@ -113,7 +114,7 @@ def _reopen(path: Path, name: str, axes: tuple[str, ...], number: int = 0) -> Ch
     return _checked(_bio_image(path, name, number), path, name, axes, number)
 
 
-def _bio_image(path: Path, name: str, number: int = 0) -> Any:
+def _bio_image(path: Path, name: str, number: int = 0, *, warn: bool = False) -> Any:
     plugin = PLUGINS[path.suffix.lower()]
     missing = [p for p in ("bioio", plugin) if find_spec(p.replace("-", "_")) is None]
     if missing:
@@ -122,11 +123,13 @@ def _bio_image(path: Path, name: str, number: int = 0) -> Any:
             f"{'is' if len(missing) == 1 else 'are'} not installed; install both: "
             f"pip install 'napari-tilewise[bioio]' {plugin}."
         )
-    reader = import_module(plugin.replace("-", "_")).Reader
+    module = plugin.replace("-", "_")
+    reader = import_module(module).Reader
     try:
-        bio = import_module("bioio").BioImage(str(path), reader=reader)
-        check_series(number, len(bio.scenes), name)
-        bio.set_scene(number)
+        with library_messages(name, ("bioio", "bioio_base", module), warn=warn):
+            bio = import_module("bioio").BioImage(str(path), reader=reader)
+            check_series(number, len(bio.scenes), name)
+            bio.set_scene(number)
     except InvalidParameter:
         raise
     except Exception as exc:

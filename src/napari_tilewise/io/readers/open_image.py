@@ -19,7 +19,7 @@ from napari_tilewise.errors import (
     option,
 )
 from napari_tilewise.io.image import Image, bare, check_series
-from napari_tilewise.io.readers import hdf5, microscopes, npy, pictures, tiff_header
+from napari_tilewise.io.readers import hdf5, microscopes, netpbm, npy, pictures, tiff_header
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from napari_tilewise.io.readers.file_series import is_series, open_series
 from napari_tilewise.io.readers.locations import (
@@ -208,6 +208,8 @@ def _from_file(parts: Location, name: str, start: bytes, number: int, *, decodes
         return npy.open_npy(path, name)
     if start.startswith(hdf5.MAGIC):
         return hdf5.open_hdf5(path, name.removesuffix(f"::{inside}"), inside)
+    if start.startswith(netpbm.MAGIC):
+        return netpbm.open_netpbm(path, name)
     return pictures.open_picture(path, name, FORMATS, decodes=decodes)
 
 

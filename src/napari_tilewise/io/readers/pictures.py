@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import struct
 import threading
+import warnings
 from dataclasses import replace
 from functools import partial
 from math import prod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_tilewise.errors import SourceUnreadable
+from napari_tilewise.errors import SourceUnreadable, SourceWarning
 from napari_tilewise.io.image import KEY, Image, bare
 from napari_tilewise.io.metadata.channels import (
     ALPHA,
@@ -28,6 +28,8 @@ from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, CheckedArra
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from PIL.Image import Image as Picture
 
 SUFFIXES = (
     ".png", ".jpeg", ".jpg", ".bmp", ".gif", ".webp", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm",
@@ -49,9 +51,12 @@ _MODES: Mapping[str, tuple[Channel, ...]] = MappingProxyType(
 _PALETTES = {"P", "PA"}
 _PLAIN = {"L", "LA", "RGB", "RGBA", "I;16"}
 """The modes whose pixels are read as they are stored."""
-_ANIMATED = {"image/gif", "image/apng"}
+_ANIMATED = {"GIF", "PNG", "WEBP", "AVIF"}
+"""Pillow's formats whose frames are one image over time, all of one size."""
 LARGE = 2**24
 """Bytes of pixels from which on a picture is decoded only when it is read."""
+_PNG_COLOURS = {2, 4, 6}
+"""PNG's numbers for colours, grey with alpha and colours with alpha."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 """The first bytes of a PNG."""
 
@@ -79,40 +84,75 @@ def open_picture(path: Path, name: str, expected: str, *, decodes: bool = True) 
     data: np.ndarray | CheckedArray
     try:
         with pillow.open(path) as picture:
-            mode, is_animated = picture.mode, picture.get_format_mimetype() in _ANIMATED
-            undecoded = _Undecoded(path, mode)
-        is_large = undecoded.nbytes > LARGE and mode in _PLAIN and not is_animated
+            content = _content(picture, name)
+        undecoded = _Undecoded(path, content)
+        is_large = undecoded.nbytes > LARGE and content.mode in _PLAIN and content.frames == 1
         if decodes and not is_large:
-            data = np.asarray(iio.imread(path, plugin="pillow"))
+            data = np.asarray(iio.imread(path, plugin="pillow", **content.options))
         else:
-            data = CheckedArray(undecoded, name, reopen=partial(_reopened, path, name, mode))
+            data = CheckedArray(undecoded, name, reopen=partial(_reopened, path, name, content))
     except (*DECODE_ERRORS, pillow.DecompressionBombError) as exc:
         reason = str(exc).partition("\n")[0]
         raise SourceUnreadable(
             f"{name!r} cannot be read as an image ({type(exc).__name__}: {reason}); "
             f"expected one of {expected}: convert it, or restore it from its original."
         ) from exc
-    samples = () if data.ndim < 3 else _samples(mode, data.shape[-1])
+    samples = () if data.ndim < 3 else _samples(content.mode, data.shape[-1])
     axes = "q" * (data.ndim - 2 - bool(samples)) + "yx" + "c" * bool(samples)
     image = bare(data, name, path.suffix.lstrip(".").lower() or "picture", tuple(axes))
     return replace(image, channels=samples)
 
 
+class _Content(NamedTuple):
+    """What a picture holds."""
+
+    mode: str
+    """Pillow's name of what a pixel is."""
+    frames: int
+    """Number of frames that are read."""
+    is_cleared: bool
+    """Whether some colours of its palette are transparent."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How it is decoded: one frame as a plane, and a palette as its colours, alpha too."""
+        options = {"index": ... if self.frames > 1 else 0}
+        return options | ({"mode": "RGBA"} if self.is_cleared else {})
+
+
+def _content(picture: Picture, name: str) -> _Content:
+    count = getattr(picture, "n_frames", 1)
+    is_animated = picture.format in _ANIMATED
+    if count > 1 and not is_animated:
+        warnings.warn(
+            f"{name!r} holds {count} pictures, of which the first is read: write each into a file "
+            "of its own.",
+            SourceWarning,
+            stacklevel=3,
+        )
+    frames = count if is_animated else 1
+    is_cleared = frames == 1 and picture.mode == "P" and "transparency" in picture.info
+    return _Content("RGBA" if is_cleared else picture.mode, frames, is_cleared)
+
+
 class _Undecoded:
     """A picture that is decoded, whole, when its first pixel is read."""
 
-    def __init__(self, path: Path, mode: str) -> None:
+    def __init__(self, path: Path, content: _Content) -> None:
         import imageio.v3 as iio
 
-        header = iio.improps(path, plugin="pillow")
+        header = iio.improps(path, plugin="pillow", index=content.options["index"])
         self.shape: tuple[int, ...] = header.shape
+        if content.is_cleared:
+            self.shape = (*header.shape[:2], 4)
         # Pillow calls 16 bits of grey in a PNG so, and imageio reads them as what they are.
-        self.dtype = np.dtype(np.uint16 if mode == "I" and _is_png(path) else header.dtype)
+        is_deep = content.mode == "I" and _is_png(path)
+        self.dtype = np.dtype(np.uint16 if is_deep else header.dtype)
         self.nbytes = prod(self.shape) * self.dtype.itemsize
         # Pillow has a pixel of several samples in four bytes, and hands out a copy.
         of_pillow = prod(self.shape[:2]) * (4 if len(self.shape) > 2 else self.dtype.itemsize)
         self._needed = self.nbytes + of_pillow
-        self._path = path
+        self._path, self._options = path, content.options
         self._lock = threading.Lock()
         self._pixels: np.ndarray | None = None
 
@@ -126,7 +166,8 @@ class _Undecoded:
 
         with self._lock:
             if self._pixels is None:
-                pixels = iio.imread(self._path, plugin="pillow", writeable_output=False)
+                options = self._options | {"writeable_output": False}
+                pixels = iio.imread(self._path, plugin="pillow", **options)
                 if (pixels.shape, pixels.dtype) != (self.shape, self.dtype):
                     raise ValueError(
                         f"its header says {self.shape} {self.dtype}, its pixels are "
@@ -136,9 +177,9 @@ class _Undecoded:
         return np.asarray(self._pixels[key])
 
 
-def _reopened(path: Path, name: str, mode: str) -> CheckedArray:
-    reopen = partial(_reopened, path, name, mode)
-    return CheckedArray(_Undecoded(path, mode), name, reopen=reopen)
+def _reopened(path: Path, name: str, content: _Content) -> CheckedArray:
+    reopen = partial(_reopened, path, name, content)
+    return CheckedArray(_Undecoded(path, content), name, reopen=reopen)
 
 
 def _is_png(path: Path) -> bool:
@@ -155,37 +196,32 @@ def _samples(mode: str, count: int) -> tuple[Channel, ...]:
 
 
 def _refuse_depth(path: Path, name: str) -> None:
-    """Refuse colours of more than 8 bits, of which Pillow would silently drop the others."""
+    """Refuse values that Pillow would silently cut to 8 bits, or scale."""
     with path.open("rb") as file:
         start = file.read(4096)
-    bits = next((bits for depth in (_png, _pnm, _jpeg_2000, _avif) if (bits := depth(start))), 8)
-    if bits > 8:
+    bits = next((bits for depth in (_png, _jpeg_2000, _avif) if (bits := depth(start))), 8)
+    if bits != 8:
         kind = path.suffix.lstrip(".").upper() or "picture"
         raise SourceUnreadable(
-            f"{name!r} is a {kind} of {bits}-bit colours, which cannot be read in full; expected 8 "
-            "bits a colour, or grey: convert it to TIFF."
+            f"{name!r} is a {kind} of {bits}-bit values, which cannot be read as they are; "
+            "expected 8 bits, or 16 bits of grey: convert it to TIFF."
         )
 
 
 def _png(start: bytes) -> int | None:
-    """Return the bits of a colour of a PNG; None for other files and for grey."""
+    """Return the bits of a colour of a PNG; None for other files, for palettes and for grey."""
     is_png = start.startswith(PNG_SIGNATURE) and len(start) >= 26
-    return start[24] if is_png and start[25] != 0 else None
-
-
-def _pnm(start: bytes) -> int | None:
-    """Return the bits of a colour of a PPM; None for other files and for grey."""
-    head = re.match(rb"P6\s+(?:#[^\n]*\n\s*)*\d+\s+\d+\s+(\d+)\s", start)
-    return None if head is None else int(head[1]).bit_length()
+    return start[24] if is_png and start[25] in _PNG_COLOURS else None
 
 
 def _jpeg_2000(start: bytes) -> int | None:
-    """Return the bits of a colour of a JPEG 2000; None for other files and for grey."""
+    """Return the bits of a sample of a JPEG 2000; None for other files and for 16 bits of grey."""
     position = start.find(b"\xff\x4f\xff\x51")
     if position < 0 or len(start) < position + 43:
         return None
     (components,) = struct.unpack_from(">H", start, position + 40)
-    return (start[position + 42] & 0x7F) + 1 if components > 1 else None
+    bits = (start[position + 42] & 0x7F) + 1
+    return None if components == 1 and bits == 16 else bits
 
 
 def _avif(start: bytes) -> int | None:

@@ -43,6 +43,7 @@ from napari_tilewise.io.readers.tiff_integrity import (
 from napari_tilewise.io.readers.tiff_samples import (
     InvertedPixels,
     PalettePixels,
+    check_samples,
     is_white_zero,
     palette_of,
     samples_of_page,
@@ -86,6 +87,7 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
             check_series(number, len(tiff.series), name)
             check_planes(tiff, number, name)
             series = tiff.series[number]
+            check_samples(series.keyframe, name)
             palette = palette_of(tiff, series.keyframe)
             entries = series_entries(tiff)
             axes = _letters(series.axes + "S" * (palette is not None))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
+from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.io.metadata.channels import (
     ALPHA,
     GRAY,
@@ -24,6 +25,33 @@ _DECODED_AS_RGB = {6, 7, 33003, 33005, 34892}
 """Compressions whose decoder turns luma and chroma into red, green and blue: JPEG and its like."""
 _IS_ALPHA = {1, 2}
 """Extra samples that are an alpha, associated or not."""
+
+
+def check_samples(page: tifffile.TiffPage, name: str) -> None:
+    """Refuse samples whose numbers are not values.
+
+    Parameters
+    ----------
+    page
+        The page.
+    name
+        The source, as the user named it.
+
+    Raises
+    ------
+    SourceUnreadable
+        When two of them are signed and stored as unsigned, or they are a palette's with others.
+    """
+    reason = ""
+    if page.photometric == _PHOTOMETRIC.PALETTE and page.samplesperpixel > 1:
+        reason = f"has a palette and {page.samplesperpixel} samples a pixel"
+    if page.photometric == _PHOTOMETRIC.CIELAB and page.samplesperpixel > 1:
+        reason = "stores the colours a and b of CIE Lab as signed numbers among unsigned ones"
+    if reason:
+        raise SourceUnreadable(
+            f"{name!r} {reason}, which is not read; expected grey, red, green and blue, or inks: "
+            "convert it to RGB."
+        )
 
 
 def samples_of_page(page: tifffile.TiffPage, count: int) -> tuple[Channel, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import suppress
 from dataclasses import replace
@@ -328,7 +329,8 @@ def _warn_without_chunks(array: ZarrArray, name: str) -> None:
     if array.metadata.zarr_format != 2 or not array.size or location is None or "://" in location:
         return
     with suppress(OSError):
-        if all(path.name in _V2_METADATA for path in Path(location).iterdir()):
+        names = (name for _, _, names in os.walk(location) for name in names)
+        if all(name in _V2_METADATA for name in names):
             warnings.warn(
                 f"{name!r} has no chunk on disk: all its pixels are {array.fill_value}, which "
                 "stands for what is not there. Is the copy complete?",

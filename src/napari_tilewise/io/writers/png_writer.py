@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from napari_tilewise.io.image import KEY
+from napari_tilewise.io.metadata.channels import are_samples, count_of, tidy
 from napari_tilewise.io.readers.pictures import PNG_SIGNATURE
 from napari_tilewise.io.writers.staged_file import StagedFileWriter, reported
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tilewise.engine.session import Session
+    from napari_tilewise.io.metadata.image_metadata import ImageMetadata
     from napari_tilewise.types import Array
 
 LARGEST = 2**28 // 3
@@ -30,6 +32,22 @@ class PngWriter(StagedFileWriter):
     """Writes ``.png``: one grey plane of 8 or 16 bits, or 8-bit colour."""
 
     format = "a PNG"
+
+    def check_image(self, image: ImageMetadata) -> tuple[str, ...]:
+        """Return the image's axes; refuse channels that would become other colours.
+
+        Parameters
+        ----------
+        image
+            The image.
+        """
+        axes = super().check_image(image)
+        channels = tidy(image.channels, count_of(axes, self.shape))
+        if len(channels) > 1 and not are_samples(channels):
+            names = ", ".join(repr(channel.name) for channel in channels)
+            colours = "it holds red, green, blue and alpha"
+            raise self.refuse(f"{colours}, the channels are {names}", self.other_formats)
+        return axes
 
     def check_format(self, axes: tuple[str, ...]) -> None:
         """Refuse all but one plane that fits.

@@ -8,19 +8,18 @@ and all later steps follow scikit-image's order of operations.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
-from napari_tilewise.grid import Region, extent
+from napari_tilewise.grid import Region, extent, within
 from napari_tilewise.operations.shared.common import AnyCase
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
-    HaloLike,
     Kind,
     Limits,
     Neighbourhood,
@@ -30,8 +29,13 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import Number
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROWS = 64
 """Rows processed at once, so that intermediate arrays stay in the processor's cache."""
+SAMPLES = 2**23
+"""Samples compared at once at most, in which many points of a circle leave fewer rows."""
 
 
 def _offsets(call: Call) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +45,7 @@ def _offsets(call: Call) -> tuple[np.ndarray, np.ndarray]:
     return np.round(-radius * np.sin(angles), 5), np.round(radius * np.cos(angles), 5)
 
 
-def _halo(call: Call) -> HaloLike:
+def _halo(call: Call) -> int:
     return int(np.ceil(call["R"]))
 
 
@@ -56,17 +60,26 @@ def _check(call: Call) -> None:
 def _plan(call: Call) -> Tiles:
     def compute(block: Block) -> np.ndarray:
         out = np.empty(extent(block.tile))
-        first_row, stop_row = block.tile[0].start, block.tile[0].stop
-        for start in range(first_row, stop_row, ROWS):
-            rows_box = (slice(start, min(start + ROWS, stop_row)), block.tile[1])
-            codes = out[start - first_row : rows_box[0].stop - first_row]
-            codes[...] = _codes(call, rows_box, block)
+        for part in _parts(block.tile, int(call["P"])):
+            out[within(part, block.tile)] = _codes(call, part, block)
         return out
 
     radius = int(np.ceil(call["R"]))
     return Tiles(
         compute, source=lambda tile: tuple(slice(s.start - radius, s.stop + radius) for s in tile)
     )
+
+
+def _parts(tile: Region, points: int) -> Iterator[Region]:
+    """Yield the parts of a tile whose samples are in memory at once."""
+    width = max(1, min(extent(tile)[1], SAMPLES // points))
+    rows = max(1, min(ROWS, SAMPLES // (points * width)))
+    for row in range(tile[0].start, tile[0].stop, rows):
+        for column in range(tile[1].start, tile[1].stop, width):
+            yield (
+                slice(row, min(row + rows, tile[0].stop)),
+                slice(column, min(column + width, tile[1].stop)),
+            )
 
 
 class _Surroundings:
@@ -212,6 +225,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=lambda call: np.float64),
         plan_of=_plan,
         limits=Limits(ndim=(2, 2), check=_check),
-        cost=Cost(memory=8.0),
+        # a few hundred bytes for each point: its offset, and an array of what is sampled there
+        cost=Cost(memory=8.0, padding=_halo, largest_region=lambda call: 8 * int(call["P"])),
     ),
 )

@@ -6,6 +6,7 @@ moments, centroid and inertia are computed from these few numbers by scikit-imag
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,8 +121,25 @@ def _check(call: Call) -> None:
             )
 
 
+def _check_central(call: Call) -> None:
+    _check(call)
+    steps = (int(call["order"]) + 1) ** (2 * call.ndim)
+    if call["center"] is None and steps > STEPS:
+        raise InvalidParameter(
+            f"{call.operation.name}: order={call['order']} with center=None, for which "
+            f"scikit-image adds up {steps} terms one by one: expected at most {STEPS}. Give the "
+            "center, such as that of measure.centroid."
+        )
+
+
 def _powers_shape(call: Call) -> tuple[int, ...]:
     return (int(call["order"]) + 1,) * call.ndim
+
+
+def _largest(call: Call) -> int:
+    """Return the pixels that the powers of all coordinates take, and the moments themselves."""
+    count = int(call["order"]) + 1
+    return 2 * count * sum(call.shape) + int(count**call.ndim)
 
 
 def _moments_dtype(call: Call) -> DTypeLike:
@@ -136,15 +154,16 @@ def _inertia_dtype(call: Call) -> DTypeLike:
     return _moments_dtype(call) if call["mu"] is None else call.image_dtype("mu")
 
 
+STEPS = 2**24
+"""Terms that scikit-image adds up to turn raw into central moments in less than a minute."""
 ORDER = Number(integer=True, minimum=0, usual=(0, 4))
 SPACING = Number(per_axis=True, optional=True, usual=(0.5, 3), advanced=True)
 CENTER = Number(per_axis=True, optional=True, usual=(0, 40))
 
-SHARED: dict[str, Any] = {
-    "kind": Kind.STATISTIC,
-    "limits": Limits(ndim=(1, 4), check=_check),
-    "cost": Cost(memory=4.0, at_once=AtOnce(function=2**16, finite=True)),
-}
+SHARED: dict[str, Any] = {"kind": Kind.STATISTIC}
+LIMITS = Limits(ndim=(1, 4), check=_check)
+COST = Cost(memory=4.0, at_once=AtOnce(function=2**16, finite=True))
+OF_ANY_ORDER = replace(COST, largest_region=_largest)
 
 RELATIVE = """\
 scikit-image computes the sums by BLAS, in the image's own dtype (with a rounding error, relative to
@@ -163,7 +182,9 @@ OPERATIONS = (
         accuracy=Accuracy(tolerance=1e-9, single=1e-1, pixels=2**34),
         result=ResultSpec(output=Output.VALUES, shape=_powers_shape, dtype=_moments_dtype),
         plan_of=_moments,
+        cost=OF_ANY_ORDER,
         note=RELATIVE,
+        limits=LIMITS,
         **SHARED,
     ),
     Operation(
@@ -173,8 +194,10 @@ OPERATIONS = (
         accuracy=Accuracy(tolerance=1e-7, single=1e-1),
         result=ResultSpec(output=Output.VALUES, shape=_powers_shape, dtype=_moments_dtype),
         plan_of=_moments_central,
+        cost=OF_ANY_ORDER,
         adapter=Adapter(modernize=only("center", "order", "spacing")),
         note=f"{RELATIVE} Other keywords have no effect, as in scikit-image.",
+        limits=Limits(ndim=(1, 4), check=_check_central),
         **SHARED,
     ),
     Operation(
@@ -187,6 +210,8 @@ OPERATIONS = (
         ),
         plan_of=_centroid,
         note=RELATIVE,
+        limits=LIMITS,
+        cost=COST,
         **SHARED,
     ),
     Operation(
@@ -201,6 +226,8 @@ OPERATIONS = (
         ),
         plan_of=_inertia,
         note=RELATIVE,
+        limits=LIMITS,
+        cost=COST,
         **SHARED,
     ),
     Operation(
@@ -215,6 +242,8 @@ OPERATIONS = (
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_inertia,
         note=RELATIVE,
+        limits=LIMITS,
+        cost=COST,
         **SHARED,
     ),
 )

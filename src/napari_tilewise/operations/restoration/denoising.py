@@ -133,10 +133,15 @@ def _weighted(
 # -- non-local means -------------------------------------------------------------------------------
 
 
+def _nl_padding(call: Call) -> int:
+    """Return by how many pixels scikit-image pads its image, the slower mode by one less."""
+    return int(call["patch_distance"] + call["patch_size"] // 2 + 1)
+
+
 def _nl_halo(call: Call) -> HaloLike:
     # The fast mode mirrors one more pixel at the border than it uses. A region of one pixel along
     # an axis must be avoided, because the function drops that axis.
-    return int(call["patch_distance"] + call["patch_size"] // 2 + 1)
+    return _nl_padding(call)
 
 
 def _check_nl(call: Call) -> None:
@@ -216,6 +221,11 @@ def _ball_halo(call: Call) -> HaloLike:
     return [(n // 2, n - 1 - n // 2) for n in kernel.shape]
 
 
+def _ball_padding(call: Call) -> int:
+    kernel = call["kernel"]
+    return ceil(float(call["radius"])) if kernel is None else max(kernel.shape) // 2
+
+
 OPERATIONS = (
     *tv.OPERATIONS,
     Operation(
@@ -292,6 +302,7 @@ OPERATIONS = (
         cost=Cost(
             trial=Trial(volume_length=5),
             memory=10.0,
+            padding=_nl_padding,
             at_once=AtOnce(function=2**16, kernel=2**14, finite=True),
         ),
         note="fast_mode=True refuses NaN and infinity.",
@@ -311,7 +322,12 @@ OPERATIONS = (
             modernize=without("workers", "num_threads"),
             kernels=("skimage.restoration.rolling_ball",),
         ),
-        cost=Cost(trial=Trial(volume_length=8), memory=6.0, at_once=AtOnce(kernel=2**14)),
+        cost=Cost(
+            trial=Trial(volume_length=8),
+            memory=7.0,
+            padding=_ball_padding,
+            at_once=AtOnce(kernel=2**14),
+        ),
     ),
     Operation(
         name="restoration.unwrap_phase",

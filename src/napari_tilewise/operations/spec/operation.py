@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -64,7 +65,7 @@ from napari_tilewise.operations.spec.substitution import run_fastest
 from napari_tilewise.types import native_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import DTypeLike
 
@@ -277,10 +278,36 @@ class Cost:
     """Which images in memory go through the function in one call."""
     largest_region: Callable[[Call], int] | None = None
     """Pixels of the largest region that passes visit besides tiles, where that may be more."""
+    padding: Callable[[Call], int] | None = None
+    """By how many pixels the function pads every region at each end, wherever it lies."""
     holds_gil: bool = False
     """Whether it holds Python's global lock for most of its time: threads do not make it faster."""
     trial: Trial = ANY_IMAGE
     """Which images to try it on, where scikit-image's own function is slow."""
+
+    def padded(self, call: Call, box: Iterable[int]) -> int:
+        """Return the pixels of a box as the function pads it.
+
+        Parameters
+        ----------
+        call
+            The parameters.
+        box
+            Lengths along the spatial axes.
+        """
+        padding = 0 if self.padding is None else self.padding(call)
+        return prod(length + 2 * padding for length in box)
+
+    def least(self, call: Call) -> int:
+        """Return the pixels that have to be in memory, however small the tiles.
+
+        Parameters
+        ----------
+        call
+            The parameters.
+        """
+        largest = 0 if self.largest_region is None else self.largest_region(call)
+        return max(largest, self.padded(call, [1] * call.ndim))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
