@@ -15,8 +15,9 @@ from skimage.segmentation import watershed
 
 import napari_tilewise as tw
 from napari_tilewise.engine.passes import pass_runner, walks
-from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.errors import InvalidParameter, OperationFailed
 from napari_tilewise.kernels import floods_in_order
+from napari_tilewise.operations.segmentation import ordered_flood
 from napari_tilewise.operations.segmentation import watershed as declaration
 
 
@@ -85,14 +86,22 @@ def test_a_flood_on_disk_is_the_whole_images(data: st.DataObject) -> None:
     }
     if data.draw(st.booleans()):
         params["mask"] = rng.random(shape) < 0.8
+        params["watershed_line"] = False
     tiles = tuple(data.draw(st.integers(max(2, n // 5), n)) for n in shape)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pass_runner, "SOON", 0)
         patch.setattr(walks, "MOST", data.draw(st.sampled_from((64, 2**18))))
         memory = data.draw(st.sampled_from((2**12, 2**16, 2**30)))
         patch.setattr(walks, "available_memory", lambda: memory)
+        patch.setattr(ordered_flood, "CROWD", 2**15)
         lazy = da.from_array(image, chunks=tiles)
-        found = np.asarray(tw.apply("segmentation.watershed", lazy, tiles=tiles, **params))
+        try:
+            found = np.asarray(tw.apply("segmentation.watershed", lazy, tiles=tiles, **params))
+        except OperationFailed as error:
+            # scikit-image's own lines take for ever where crowded markers meet.
+            assert "scikit-image would not end either" in str(error)
+            assert params["watershed_line"]
+            return
     expected = watershed(image, **params)
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)

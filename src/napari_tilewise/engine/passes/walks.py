@@ -66,9 +66,10 @@ class MappedFile:
     @property
     def array(self) -> np.ndarray:
         """The array, mapped into memory."""
-        if self._array is None:
-            self._array = np.memmap(self.path, self.dtype, "r+", shape=self.shape)
-        return self._array
+        array = self._array
+        if array is None:  # another thread may let go of it at any time
+            self._array = array = np.memmap(self.path, self.dtype, "r+", shape=self.shape)
+        return array
 
     def let_go(self) -> None:
         """Hold none of its pages."""

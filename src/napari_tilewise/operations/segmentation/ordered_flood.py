@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.errors import OperationFailed
 from napari_tilewise.operations.segmentation.basins import (
     ComponentFloods,
     connectivity_of_call,
@@ -38,6 +39,9 @@ AT_ONCE = 32
 """How many pixels are looked at in the time in which one is flooded."""
 FIRST_ROOM = 2**16
 """Entries that the heap has room for at first."""
+CROWD = 2**24
+"""Entries of a heap from which on it is compared with the image: lines between crowded markers push
+the same pixels again and again, in scikit-image too."""
 
 
 def floods_in_order(call: Call) -> bool:
@@ -66,11 +70,12 @@ def bytes_in_order(call: Call) -> int:
     """
     if not floods_in_order(call):
         return 0
-    entry = 32 if call["compactness"] > 0 or call["watershed_line"] else 12
-    if entry == 12 and _image_dtype(call).itemsize > 4:
-        entry = 16
+    if call["compactness"] > 0 or call["watershed_line"]:
+        heap = 32 * len(_geometry(call)[2].steps)  # each neighbour may push a pixel
+    else:
+        heap = 16 if _image_dtype(call).itemsize > 4 else 12
     item = np.dtype(labels_dtype(call)).itemsize
-    return prod(call.spatial_shape) * (1 + _image_dtype(call).itemsize + entry + item)
+    return prod(call.spatial_shape) * (1 + _image_dtype(call).itemsize + heap + item)
 
 
 def flood_in_order(call: Call, floods: ComponentFloods) -> Plan:
@@ -205,6 +210,12 @@ class _OrderedFlood:
         state, needed = space["state"], len(self._flood.steps) + 1
         capacity = len(space["heap"])
         if capacity - int(state[SIZE]) < needed:
+            if capacity > max(CROWD, 2 * needed * self._pixels):
+                raise OperationFailed(
+                    f"{self._call.operation.name}: watershed_line=True: the lines between these "
+                    "markers are looked at again and again, and scikit-image would not end either: "
+                    "expected markers further apart, or watershed_line=False."
+                )
             capacity += capacity // 2 + needed
             if not self._flood.is_traced:  # a pixel is pushed once
                 capacity = min(capacity, self._pixels + needed)
