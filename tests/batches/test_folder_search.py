@@ -12,7 +12,7 @@ from napari_tilewise.batches.batch_events import BatchStarted
 from napari_tilewise.cli import main
 from napari_tilewise.errors import SourceNotFound, SourceUnreadable
 from napari_tilewise.io.readers import hdf5, microscopes, npy, open_image, pictures, tiff_header
-from napari_tilewise.io.readers.patterns import fixed_folder
+from napari_tilewise.io.readers.file_patterns import fixed_folder
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links, pipes and names of POSIX")
 

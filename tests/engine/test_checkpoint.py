@@ -179,7 +179,10 @@ GATHERS = [n for n, op in tw.OPERATIONS.items() if op.kind.value in ("statistic"
 
 
 @pytest.mark.parametrize("name", GATHERS)
-def test_what_a_pass_found_outlasts_the_process(name: str, tmp_path: Path) -> None:
+def test_what_a_pass_found_outlasts_the_process(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_tilewise.engine.passes.stored_pass.IN_MEMORY", 0)
     op = tw.OPERATIONS[name]
     image = cropped(op, sample(name, "uint8"), 96)
     params = parameters_for(op, image)

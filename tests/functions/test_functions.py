@@ -232,11 +232,11 @@ def test_scikit_images_keys_are_taken(catalogue):
 
 
 def test_an_unknown_key_names_the_remedy(catalogue):
-    with pytest.raises(errors.UnknownOperation, match=r"--functions my_ops\.py"):
+    with pytest.raises(errors.UnknownOperation, match=r"load_file\('my_ops\.py'\)"):
         tw.apply("my_ops.flatten", np.zeros((3, 3)))
     with pytest.raises(errors.UnknownOperation) as refused:
         tw.apply("filters.gausian", np.zeros((3, 3)))
-    assert "--functions" not in str(refused.value)
+    assert "load_file" not in str(refused.value)
 
 
 # -- plugins ---------------------------------------------------------------------------------------
@@ -601,7 +601,7 @@ def test_a_recipe_never_loads_code(chain, file, tmp_path, monkeypatch):
     sys.modules.pop("my_ops")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(
-        errors.InvalidRecipe, match=r"recipe\.yaml, line \d+: .*--functions my_ops\.py"
+        errors.InvalidRecipe, match=r"recipe\.yaml, line \d+: .*load_file\('my_ops\.py'\)"
     ):
         tw.Recipe.load(path)
     assert "my_ops" not in sys.modules

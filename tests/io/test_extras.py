@@ -196,7 +196,7 @@ def test_png_of_deep_colours_is_not_cut_to_8_bits(tmp_path):
     content = bytearray(path.read_bytes())
     content[24] = 16  # bits a sample
     path.write_bytes(content)
-    with pytest.raises(SourceUnreadable, match="16-bit colours"):
+    with pytest.raises(SourceUnreadable, match="PNG of 16-bit values"):
         open_image(path)
 
 

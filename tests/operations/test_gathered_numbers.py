@@ -55,4 +55,4 @@ def test_candidates_are_ordered_by_brightness_and_raster_in_little_memory():
     expected = sorted(np.argwhere(mask).tolist(), key=lambda p: (-pixels[tuple(p)], p))
     np.testing.assert_array_equal(coordinates, expected)
     np.testing.assert_array_equal(values, pixels[tuple(coordinates.T)])
-    assert not candidates.places
+    assert not candidates.rows.columns()

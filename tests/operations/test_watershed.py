@@ -99,8 +99,8 @@ def test_a_flood_on_disk_is_the_whole_images(data: st.DataObject) -> None:
             found = np.asarray(tw.apply("segmentation.watershed", lazy, tiles=tiles, **params))
         except OperationFailed as error:
             # scikit-image's own lines take for ever where crowded markers meet.
-            assert "scikit-image would not end either" in str(error)
-            assert params["watershed_line"]
+            if not (params["watershed_line"] and "would not end either" in str(error)):
+                raise
             return
     expected = watershed(image, **params)
     assert found.dtype == expected.dtype

@@ -196,7 +196,7 @@ class TestGoingOn:
         assert not checkpoint_folder(path).exists()
 
     def test_in_the_middle_of_sweeps(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("napari_tilewise.engine.passes.sweeps.IN_MEMORY", 0)
+        monkeypatch.setattr("napari_tilewise.engine.passes.stored_pass.IN_MEMORY", 0)
         monkeypatch.setattr("napari_tilewise.engine.passes.sweeps.INTERVAL", 0)
         recipe = [("filters.threshold_otsu", {}), ("morphology.skeletonize", {})]
 

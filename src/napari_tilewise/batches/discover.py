@@ -22,6 +22,7 @@ from napari_tilewise.errors import (
     TilewiseError,
 )
 from napari_tilewise.io.readers.file_contents import NOTHING_SPECIAL, FileContents, contents_of
+from napari_tilewise.io.readers.file_patterns import fixed_folder, is_new, matches
 from napari_tilewise.io.readers.locations import (
     Location,
     checked_path,
@@ -30,7 +31,6 @@ from napari_tilewise.io.readers.locations import (
 )
 from napari_tilewise.io.readers.natural_order import natural
 from napari_tilewise.io.readers.open_image import SUFFIXES
-from napari_tilewise.io.readers.patterns import fixed_folder, is_new, matches
 from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
 from napari_tilewise.io.readers.zarr_folders import is_zarr
 from napari_tilewise.provenance.fingerprint import source_location

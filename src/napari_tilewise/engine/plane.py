@@ -112,6 +112,11 @@ class Plane:
         width = band_width(self.grid.tile, self.source.dtype.itemsize, cache.capacity)
         return banded(self.grid, width if partial is None else partial.band(width))
 
+    @property
+    def everything(self) -> Region:
+        """All pixels, along the spatial axes."""
+        return tuple(slice(0, n) for n in self.call.spatial_shape)
+
     def guard(self, compute: Callable[[], T], tile: Region) -> T:
         """Run a tile's computation; an error names the operation and the tile.
 

@@ -123,7 +123,7 @@ _HOMES = {
     "bilateral_filtered": "bilateral_weights",
     "blended_maps": "level_maps",
     "block_counts": "level_maps",
-    "floods_in_order": "ordered_flood",
+    "floods_in_order": "flood_slices",
     "is_bilateral": "bilateral_weights",
     "region_columns": "whole_number_sums",
     "sums_regions": "whole_number_sums",

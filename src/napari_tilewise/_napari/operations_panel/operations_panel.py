@@ -45,7 +45,7 @@ from napari_tilewise._napari.operations_panel.form_check import FormCheck, check
 from napari_tilewise._napari.operations_panel.target import TargetChoice
 from napari_tilewise._napari.preview.preview import Preview, PreviewSource
 from napari_tilewise._napari.widgets import docks, wording
-from napari_tilewise._napari.widgets.number_table import NumberTable
+from napari_tilewise._napari.widgets.found_numbers import FoundNumbers
 from napari_tilewise._napari.widgets.panel_base import RUN_KEY, STOP_KEY, Panel
 from napari_tilewise._napari.widgets.plain_words import plain_sentences
 from napari_tilewise._napari.widgets.small_widgets import link_label, progress_bar, text_label
@@ -125,7 +125,7 @@ class OperationsPanel(Panel):
             "<qt>The next operation is applied to the result. Else every result starts from the "
             "chosen layer, so that parameters can be tried.</qt>"
         )
-        self.numbers = NumberTable()
+        self.numbers = FoundNumbers()
         self.cancel.setEnabled(False)
         self.form_box.changed.connect(self._change)
         self.form_box.refused.connect(self.complain)

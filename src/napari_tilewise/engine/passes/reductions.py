@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.pass_results import PartialResult
     from napari_tilewise.engine.plane import Plane
     from napari_tilewise.engine.tile_tasks import WorkerPool
-    from napari_tilewise.grid import Position, Region
+    from napari_tilewise.grid import Grid, Position, Region
     from napari_tilewise.operations.spec.operation import Reduce
 
 LOOKED_AT = 4096
@@ -83,7 +83,7 @@ class ReductionRunner:
         pool = session.worker_pool
         address = (0, index) if pool is lent else self.plane.address
         if reduction.regions is not None:
-            largest = _largest(reduction.regions)
+            largest = self._largest_region(reduction.regions)
             session = session.one_by_one(bytes_of_region(self.plane, largest))
         per_part = 1
         if pool is not None and reduction.in_groups:
@@ -125,7 +125,7 @@ class ReductionRunner:
         """Return the positions of the tiles that it visits, or numbers of its regions."""
         reduction = self.reduction
         if reduction.regions is not None:
-            refuse_too_large(self.plane, _largest(reduction.regions))
+            refuse_too_large(self.plane, self._largest_region(reduction.regions))
             return LazySequence(len(reduction.regions), lambda number: (number,))
         if reduction.image is not None:
             grid = self.plane.blocks.look_at(reduction.image)[0]
@@ -135,17 +135,27 @@ class ReductionRunner:
     def _contribution(self, position: Position) -> Any:
         """Return what one tile, or one of the reduction's regions, contributes."""
         reduction, halo = self.reduction, self.halo
-        blocks, regions = self.plane.blocks, reduction.regions
+        blocks = self.plane.blocks
         if reduction.image is None:
-            grid = self.plane.grid
-            tile = grid.region(position) if regions is None else regions[position[0]]
+            tile = self._tile(self.plane.grid, position)
             region, copies = blocks.grown(tile, halo, None), not reduction.only_reads
             block = blocks.block(tile, region, position, copies=copies)
         else:
             grid, block_of = blocks.look_at(reduction.image)
-            tile = grid.region(position) if regions is None else regions[position[0]]
+            tile = self._tile(grid, position)
             block = block_of(tile, within_image(tile, halo, grid.shape), position)
         return self.plane.guard(lambda: reduction.of(block), tile)
+
+    def _tile(self, grid: Grid, position: Position) -> Region:
+        """Return a tile, or the region of this number."""
+        regions = self.reduction.regions
+        if regions is None:
+            return grid.region(position)
+        return self.plane.guard(lambda: regions[position[0]], self.plane.everything)
+
+    def _largest_region(self, regions: Sequence[Region]) -> int:
+        """Return the pixels of the largest region; a function of the user's may tell them."""
+        return self.plane.guard(lambda: _largest(regions), self.plane.everything)
 
     @contextmanager
     def _look_ahead(self, items: Sequence[Position]) -> Iterator[Callable[[Position], Any]]:

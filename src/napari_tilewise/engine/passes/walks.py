@@ -268,7 +268,6 @@ class WalkRunner(StoredPass):
     def _go(self, space: ArrayStore) -> None:
         """Go the whole way, in parts between which the run can be cancelled."""
         plane = self.plane
-        everything = tuple(slice(0, n) for n in plane.call.spatial_shape)
         parts = max(1, prod(plane.call.spatial_shape) // MOST)
         steps: Iterator[float] = self.walk.steps(space)
         share = 0.0
@@ -276,7 +275,7 @@ class WalkRunner(StoredPass):
         def work(part: int) -> None:
             nonlocal share
             while share * parts < part + 1 and share < 1:
-                share = plane.guard(lambda: next(steps, 1.0), everything)
+                share = plane.guard(lambda: next(steps, 1.0), plane.everything)
                 space.keep_to_share()
 
         session = replace(plane.session, workers=1, worker_pool=None)

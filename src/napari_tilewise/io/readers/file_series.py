@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidAxes, SourceNotFound, SourceUnreadable, command
+from napari_tilewise.io.readers.file_patterns import matches
 from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.natural_order import natural
-from napari_tilewise.io.readers.patterns import matches
 from napari_tilewise.types import native_dtype
 
 if TYPE_CHECKING:

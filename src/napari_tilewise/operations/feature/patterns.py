@@ -221,11 +221,11 @@ OPERATIONS = (
             "R": Number(minimum=0, length=True, usual=(0, 5)),
             "method": AnyCase(choices=("default", "ror", "uniform", "nri_uniform", "var")),
         },
-        neighbourhood=Neighbourhood(halo=_halo),
+        neighbourhood=Neighbourhood(halo=_halo, padding=_halo),
         result=ResultSpec(dtype=lambda call: np.float64),
         plan_of=_plan,
         limits=Limits(ndim=(2, 2), check=_check),
         # a few hundred bytes for each point: its offset, and an array of what is sampled there
-        cost=Cost(memory=8.0, padding=_halo, largest_region=lambda call: 8 * int(call["P"])),
+        cost=Cost(memory=8.0, largest_region=lambda call: 8 * int(call["P"])),
     ),
 )

@@ -294,7 +294,7 @@ OPERATIONS = (
             "preserve_range": Flag(advanced=True),
             "channel_axis": CHANNEL,
         },
-        neighbourhood=Neighbourhood(halo=_nl_halo),
+        neighbourhood=Neighbourhood(halo=_nl_halo, padding=_nl_padding),
         plan_of=_nl_means,
         result=ResultSpec(dtype=as_float),
         limits=Limits(ndim=(2, 4), shortest=2, check=_check_nl),
@@ -302,7 +302,6 @@ OPERATIONS = (
         cost=Cost(
             trial=Trial(volume_length=5),
             memory=10.0,
-            padding=_nl_padding,
             at_once=AtOnce(function=2**16, kernel=2**14, finite=True),
         ),
         note="fast_mode=True refuses NaN and infinity.",
@@ -316,7 +315,7 @@ OPERATIONS = (
             "kernel": Footprint(optional=True, sequences=False, advanced=True),
             "nansafe": Flag(advanced=True),
         },
-        neighbourhood=Neighbourhood(halo=_ball_halo),
+        neighbourhood=Neighbourhood(halo=_ball_halo, padding=_ball_padding),
         adapter=Adapter(
             fixed={"workers": 1},
             modernize=without("workers", "num_threads"),
@@ -325,7 +324,6 @@ OPERATIONS = (
         cost=Cost(
             trial=Trial(volume_length=8),
             memory=7.0,
-            padding=_ball_padding,
             at_once=AtOnce(kernel=2**14),
         ),
     ),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_tilewise.grid import Region
-    from napari_tilewise.kernels.ordered_flood import Flood
+    from napari_tilewise.kernels.flood_slices import Flood
     from napari_tilewise.operations.spec.passes import Plan
     from napari_tilewise.types import DType
 
@@ -128,7 +128,7 @@ class _OrderedFlood:
 
     def create(self, space: Workspace) -> None:
         """Make the arrays, of pixels with padding; of the heap there is none yet."""
-        from napari_tilewise.kernels.ordered_flood import OUTSIDE, STATE
+        from napari_tilewise.kernels.flood_slices import OUTSIDE, STATE
 
         self._has_nan, self._inside = False, 0
         space.create("state", (STATE,), np.int64)
@@ -143,7 +143,7 @@ class _OrderedFlood:
                 along[:padding] = along[-padding:] = OUTSIDE
 
     def _entry(self, *, has_nan: bool) -> np.dtype[Any]:
-        from napari_tilewise.kernels.ordered_flood import entry_dtype
+        from napari_tilewise.kernels.flood_slices import entry_dtype
 
         return entry_dtype(self._flood, self._image_dtype, self._pixels, has_nan=has_nan)
 
@@ -153,7 +153,7 @@ class _OrderedFlood:
 
     def load(self, block: Block, space: Workspace) -> None:
         """Take a tile's levels, markers and mask."""
-        from napari_tilewise.kernels.ordered_flood import MARKER, OUTSIDE
+        from napari_tilewise.kernels.flood_slices import MARKER, OUTSIDE
 
         box = self._padded(block.tile)
         seeds, mask = self._floods.seeds(block), self._floods.mask(block)
@@ -176,7 +176,7 @@ class _OrderedFlood:
 
         No array is held while a step is waited for.
         """
-        from napari_tilewise.kernels.ordered_flood import NEXT, POPPED, SIZE
+        from napari_tilewise.kernels.flood_slices import NEXT, POPPED, SIZE
 
         state, most = space["state"], max(1, self._inside)
         room = min(FIRST_ROOM, self._pixels + len(self._flood.steps))
@@ -205,7 +205,7 @@ class _OrderedFlood:
 
     def _ensure_room(self, space: Workspace) -> None:
         """Have the heap take the neighbours of one more pixel at least."""
-        from napari_tilewise.kernels.ordered_flood import CAPACITY, SIZE
+        from napari_tilewise.kernels.flood_slices import CAPACITY, SIZE
 
         state, needed = space["state"], len(self._flood.steps) + 1
         capacity = len(space["heap"])
@@ -225,7 +225,7 @@ class _OrderedFlood:
 
 def _geometry(call: Call) -> tuple[tuple[int, ...], tuple[int, ...], Flood]:
     """Return the padded shape, the padding and the flood, as scikit-image makes them."""
-    from napari_tilewise.kernels.ordered_flood import Flood
+    from napari_tilewise.kernels.flood_slices import Flood
 
     footprint, offset = reach("morphology._util", "_validate_connectivity")(
         call.ndim, call["connectivity"], call["offset"]

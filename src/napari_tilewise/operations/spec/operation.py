@@ -171,6 +171,10 @@ def _no_halo(call: Call) -> HaloLike:
     return 0
 
 
+def _no_padding(call: Call) -> int:
+    return 0
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ResultSpec:
     """What a function returns, known before any pixel is read."""
@@ -204,6 +208,8 @@ class Neighbourhood:
     chosen for it, memory is stated for the bound."""
     border: str | None = None
     """Name of the parameter that holds the border mode."""
+    padding: Callable[[Call], int] = _no_padding
+    """By how many pixels the function pads every region at each end, wherever it lies."""
     sampling: Callable[[Call, tuple[int, ...]], Samplings] = unmoved
     """Where the pixels of a result of this shape lie, per spatial axis."""
 
@@ -278,8 +284,6 @@ class Cost:
     """Which images in memory go through the function in one call."""
     largest_region: Callable[[Call], int] | None = None
     """Pixels of the largest region that passes visit besides tiles, where that may be more."""
-    padding: Callable[[Call], int] | None = None
-    """By how many pixels the function pads every region at each end, wherever it lies."""
     holds_gil: bool = False
     """Whether it holds Python's global lock for most of its time: threads do not make it faster."""
     trial: Trial = ANY_IMAGE
@@ -295,7 +299,7 @@ class Cost:
         box
             Lengths along the spatial axes.
         """
-        padding = 0 if self.padding is None else self.padding(call)
+        padding = call.operation.neighbourhood.padding(call)
         return prod(length + 2 * padding for length in box)
 
     def least(self, call: Call) -> int:

@@ -24,7 +24,7 @@ MOST_ROWS = 4
 """Rows that are seen at once; the others are scrolled to."""
 
 
-class NumberTable(QWidget):
+class FoundNumbers(QWidget):
     """Shows numbers by their names until others are shown; hidden as long as there are none."""
 
     def __init__(self) -> None:
