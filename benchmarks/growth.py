@@ -53,7 +53,7 @@ def run_tiles(case: Case, count: int, folder: Path, *, are_planes: bool) -> Call
     """Return a run of so many tiles or planes; its imports are done."""
     import napari_tilewise as tw
     from napari_tilewise.engine import stored_image
-    from napari_tilewise.engine.passes import sweeps
+    from napari_tilewise.engine.passes import stored_pass
     from napari_tilewise.runs import planner
 
     planner.LONGEST_TILE = {2: LENGTH}  # type: ignore[misc]
@@ -63,7 +63,7 @@ def run_tiles(case: Case, count: int, folder: Path, *, are_planes: bool) -> Call
         LENGTH,
     )
     planner.cache_bytes = lambda *_: 0  # type: ignore[attr-defined]  # nothing is read again
-    stored_image.IN_MEMORY = sweeps.IN_MEMORY = 0  # type: ignore[attr-defined]  # as large images
+    stored_image.IN_MEMORY = stored_pass.IN_MEMORY = 0  # type: ignore[attr-defined]  # as large images
     side = math.isqrt(count)
     shape = (count, LENGTH, LENGTH) if are_planes else (side * LENGTH, side * LENGTH)
     chunks = (*[1] * (len(shape) - 2), LENGTH, LENGTH)

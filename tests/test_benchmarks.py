@@ -23,7 +23,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "file_to_file": ("--size", "512", "--rounds", "1"),
     "far_away": ("--chunks", "8", "--delay", "0.01"),
     "fused_chain": ("--size", "1024", "--rounds", "1"),
-    "growth": ("--most", "100"),
+    "growth": ("--most", "100", "--only", "planes"),
     "import_time": ("napari_tilewise",),
     "kernels": ("--size", "256", "--rounds", "1", "--only", "label"),
     "lazy_view": (),

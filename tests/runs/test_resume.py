@@ -89,7 +89,7 @@ def test_a_run_that_is_killed_again_and_again(
     assert child(children, CHAIN, source, whole, tmp_path / "log", {}, **OPTIONS) == 0
     rng = random.Random(7)
     kills = number = 0
-    while kills < 36:
+    while kills < 18:
         number += 1
         path, log = tmp_path / str(number) / "a.ome.zarr", tmp_path / f"log-{number}"
         while True:
