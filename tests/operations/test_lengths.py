@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,11 @@ LENGTHS = [
 ]
 COUNTS = {"measure.moments": ("order", {}), "feature.local_binary_pattern": ("P", {"R": 2})}
 """Numbers that are no lengths, and decide about memory like these."""
+SIZED = [
+    name for name, op in tw.OPERATIONS.items() if name[:8] == "ndimage." and "size" in op.specs
+]
+BESIDE_A_SIZE: dict[str, Any] = {"rank": 0, "percentile": 50, "function": np.max}
+"""What some of these need beside."""
 ABSURD = {
     "measure.moments": {"order": 10**6},
     "measure.moments_central": {"order": 10**6, "center": (3, 4)},
@@ -90,6 +96,21 @@ def test_central_moments_that_would_take_hours_are_refused() -> None:
     with pytest.raises(InvalidParameter, match=r"order=70 .* Give the center"):
         tw.apply("measure.moments_central", image, order=70)
     assert tw.apply("measure.moments_central", image, order=70, center=(5, 6)).shape == (71, 71)
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_a_size_is_bound_without_an_array_of_it(name: str) -> None:
+    """Its window would take 4 GiB; many are refused, which takes no more."""
+    operation = tw.OPERATIONS[name]
+    beside = {key: value for key, value in BESIDE_A_SIZE.items() if key in operation.specs}
+    tracemalloc.start()
+    try:
+        with suppress(tw.TilewiseError):
+            call = operation.call((40, 52), np.dtype(np.uint8), {"size": 2**16 - 1, **beside})
+            operation.neighbourhood.halo(call)
+        assert tracemalloc.get_traced_memory()[1] <= SMALL
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_kernel_of_any_length_takes_what_three_pixels_take() -> None:

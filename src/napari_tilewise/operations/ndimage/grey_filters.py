@@ -46,43 +46,42 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 
-def _footprint(call: Call) -> np.ndarray:
-    """Return the window of a call, whichever parameter gives it."""
-    footprint, structure = call["footprint"], call["structure"]
-    if footprint is not None:
-        return np.asarray(footprint, bool)
-    if structure is not None:
-        return np.ones(structure.shape, bool)
+def _lengths(call: Call) -> tuple[int, ...]:
+    """Return the window's length along each axis; a size may be far too long for an array."""
+    for window in (call["footprint"], call["structure"]):
+        if window is not None:
+            return np.shape(window)
     if call["size"] is None:
         raise InvalidParameter(
             f"{call.operation.name}: no window is given: expected size=, footprint= or structure=."
         )
-    return np.ones(call.per_axis(call["size"]), bool)
+    return tuple(map(int, call.per_axis(call["size"])))
 
 
 def _is_flat_box(call: Call) -> bool:
-    return call["structure"] is None and bool(_footprint(call).all())
+    footprint = call["footprint"]
+    return call["structure"] is None and (footprint is None or bool(np.all(footprint)))
 
 
 def _check(call: Call) -> None:
-    window = _footprint(call)
-    structure = call["structure"]
-    if not window.any():
+    lengths = _lengths(call)
+    footprint, structure = call["footprint"], call["structure"]
+    if footprint is not None and not np.any(footprint):
         raise InvalidParameter(
             f"{call.operation.name}: the footprint is empty: expected at least one set pixel."
         )
-    if structure is not None and structure.shape != window.shape:
+    if structure is not None and structure.shape != lengths:
         raise InvalidParameter(
-            f"{call.operation.name}: the footprint has shape {window.shape} and the structure "
+            f"{call.operation.name}: the footprint has shape {lengths} and the structure "
             f"{structure.shape}: expected the same, or one of the two."
         )
-    check_window(call, window.shape, separable=_is_flat_box(call))
+    check_window(call, lengths, separable=_is_flat_box(call))
 
 
 def _halo(filters: int) -> Callable[[Call], HaloLike]:
     def halo(call: Call) -> HaloLike:
         # A mirrored window of even size has its longer side on the other side.
-        return tuple(filters * reach for reach in centred(call, _footprint(call).shape))
+        return tuple(filters * reach for reach in centred(call, _lengths(call)))
 
     return halo
 

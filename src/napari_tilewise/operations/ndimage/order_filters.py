@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,25 +52,31 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.parameters import Spec
 
 
-def window_of(call: Call) -> np.ndarray:
-    """Return the footprint of a call, also where it is given by its size."""
+def _lengths(call: Call) -> tuple[int, ...]:
+    """Return the window's length along each axis; a size may be far too long for an array."""
     footprint = call["footprint"]
     if footprint is not None:
-        return np.asarray(footprint, bool)
+        return np.shape(footprint)
     if call["size"] is None:
         raise InvalidParameter(
             f"{call.operation.name}: no window is given: expected size= or footprint=."
         )
-    return np.ones(call.per_axis(call["size"]), bool)
+    return tuple(map(int, call.per_axis(call["size"])))
+
+
+def _pixels(call: Call) -> int:
+    """Return the number of the window's set pixels."""
+    footprint = call["footprint"]
+    return prod(_lengths(call)) if footprint is None else int(np.count_nonzero(footprint))
 
 
 def _is_box(call: Call) -> bool:
-    return bool(window_of(call).all())
+    return _pixels(call) == prod(_lengths(call))
 
 
 def _check_rank(call: Call) -> None:
     if "rank" in call.params:
-        pixels = int(window_of(call).sum())
+        pixels = _pixels(call)
         if not -pixels <= call["rank"] < pixels:
             raise InvalidParameter(
                 f"{call.operation.name}: rank={call['rank']}: expected a rank among the window's "
@@ -78,17 +85,16 @@ def _check_rank(call: Call) -> None:
 
 
 def _check_window(call: Call) -> None:
-    window = window_of(call)
-    if not window.any():
+    if not _pixels(call):
         raise InvalidParameter(
             f"{call.operation.name}: the footprint is empty: expected at least one set pixel."
         )
     extremes = call.operation.name.endswith(("maximum_filter", "minimum_filter"))
-    check_window(call, window.shape, separable=extremes and _is_box(call))
+    check_window(call, _lengths(call), separable=extremes and _is_box(call))
 
 
 def _halo(call: Call) -> HaloLike:
-    return centred(call, window_of(call).shape)
+    return centred(call, _lengths(call))
 
 
 def _plan(call: Call) -> Tiles:
