@@ -96,13 +96,13 @@ class _Bound(NamedTuple):
     function: Function
     """What is called of a small image."""
 
+    is_finite: bool
+    """Whether NaN and infinity are for tiles to answer."""
+
     @property
     def path(self) -> str:
         """The function's dotted path, as kernels name it."""
         return f"skimage.{self.call.operation.name}"
-
-    is_finite: bool
-    """Whether NaN and infinity are for tiles to answer."""
 
 
 PLAIN = frozenset({int, float, str, bool, type(None)})

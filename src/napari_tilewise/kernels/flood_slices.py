@@ -32,7 +32,7 @@ def floods_in_order() -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Flood:
-    """A flood's parameters, and arrays of padded pixels, flattened; it goes on where it stopped."""
+    """A flood's parameters; its state is among the arrays, of padded pixels, flattened."""
 
     steps: np.ndarray
     """From a pixel to its neighbours, in order."""

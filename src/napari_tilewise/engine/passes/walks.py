@@ -1,8 +1,8 @@
 """A walk goes through all pixels in an order of its own, in arrays that need not fit in memory.
 
 Arrays that fit are in memory. The others are files, mapped into memory: the system reads the pages
-that are used, and keeps as many as there is room for. The process lets go of all of them whenever
-it holds more than its share.
+that are used, and keeps as many as there is room for. The process releases all of them whenever it
+holds more than its share.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ class MappedFile:
     def array(self) -> np.ndarray:
         """The array, mapped into memory."""
         array = self._array
-        if array is None:  # another thread may let go of it at any time
+        if array is None:  # another thread may release it at any time
             self._array = array = np.memmap(self.path, self.dtype, "r+", shape=self.shape)
         return array
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Hold none of its pages."""
         self._array = None
 
@@ -172,11 +172,11 @@ class ArrayStore:
         self._in_memory.pop(name, None)
         file = self._files.pop(name, None)
         if file is not None:
-            file.let_go()
+            file.release()
             file.path.unlink()
 
     def keep_to_share(self) -> None:
-        """Let go of the files' pages where the process has taken its share; adapt steps to it."""
+        """Release the files' pages where the process has taken its share; adapt steps to it."""
         if not self._files:
             return
         with self._lock:
@@ -188,7 +188,7 @@ class ArrayStore:
                 self.size = min(MOST, self.size * 2)
             if now - self._before > self._limit * (PAGES - 1) // PAGES:
                 for file in self._files.values():
-                    file.let_go()
+                    file.release()
                 self._last = resident()
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ _FIELD = rb"(?:\s|#[^\n\r]*[\n\r])+(\d{1,9})"
 _HEADER = re.compile(rb"P([2356])" + _FIELD * 3 + rb"(?:#[^\n\r]*)?\s")
 _MOST = 65535
 """The largest value of the format."""
-_WORDS = 2**20
+_CHUNK = 2**20
 """Values of a text that are read at a time."""
 
 
@@ -118,13 +118,13 @@ def _of_text(path: Path, name: str, header: _Header) -> np.ndarray:
         file.seek(header.end)
         text = re.sub(rb"#[^\n\r]*", b"", file.read())
     pixels, number = np.empty(count, header.dtype), 0
-    # A list of all words would take many times as much as the text.
+    # A list of all of them would take many times as much as the text.
     while number < count and text:
-        *words, text = text.split(None, min(_WORDS, count - number))
-        if len(words) < min(_WORDS, count - number):
-            words, text = [*words, text], b""
-        pixels[number : number + len(words)] = np.array(words, header.dtype)
-        number += len(words)
+        *numerals, text = text.split(None, min(_CHUNK, count - number))
+        if len(numerals) < min(_CHUNK, count - number):
+            numerals, text = [*numerals, text], b""
+        pixels[number : number + len(numerals)] = np.array(numerals, header.dtype)
+        number += len(numerals)
     if number < count:
         raise EOFError(f"the file has {number} of {count} values")
     _warn_of_more(text, name)
