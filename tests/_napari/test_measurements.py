@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 from napari.layers import Labels
 from qtpy.QtCore import QItemSelectionModel, Qt
 from qtpy.QtWidgets import QApplication
@@ -103,6 +104,22 @@ def test_an_object_leads_to_its_row(viewer, labels, measured):
     assert measured.objects.chosen.tolist() == [4, 8]
     click(measured, tuple(np.argwhere(LABELS == 0)[0] * 0.5))
     assert measured.objects.chosen.tolist() == []
+
+
+def test_channels_have_the_names_that_the_file_has(viewer, run, tmp_path):
+    path = tmp_path / "two.ome.tif"
+    metadata = {"axes": "CYX", "Channel": {"Name": ["DAPI", "GFP"]}}
+    tifffile.imwrite(path, np.stack([COINS, COINS[::-1]]), metadata=metadata, ome=True)
+    (image,) = viewer.open(path, plugin="napari")
+    image.axis_labels = ("c", "y", "x")
+    mask = run("filters.threshold_otsu", image)
+    labels = run("measure.label", mask)
+    run("measure.regionprops_table", labels, properties=("label", "area"))
+    view = open_measurements(viewer).objects
+    titles = [column.title for column in view.model.columns]
+    assert titles[:3] == ["c", "channel", "label"]
+    names, numbers = view.column("channel").values, view.column("c").values
+    assert set(zip(numbers.tolist(), names.tolist(), strict=True)) == {(0, "DAPI"), (1, "GFP")}
 
 
 def test_sorting_and_filters_keep_rows_and_objects_together(measured):

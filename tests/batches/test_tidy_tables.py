@@ -54,6 +54,46 @@ def test_columns_do_not_depend_on_what_is_an_item(
 
 
 @pytest.fixture
+def named(tmp_path: Path) -> Path:
+    """Return a stack whose channels have names, one of which leads out of a folder."""
+    path = tmp_path / "n.ome.tif"
+    names = ["DAPI", "GFP", "../../x"]
+    metadata = {"axes": "TCYX", "Channel": {"Name": names}}
+    tifffile.imwrite(path, FRAMES.astype(np.uint8), metadata=metadata, ome=True)
+    return path
+
+
+@pytest.mark.parametrize("over", [None, "t", "c"])
+def test_channels_have_their_names(named: Path, tmp_path: Path, over: str | None) -> None:
+    table = tw.batch(RECIPE, str(named), over=over, n_jobs=1).table
+    assert table.columns.index("channel") == table.columns.index("c") + 1
+    names = np.array(["DAPI", "GFP", "../../x"])
+    np.testing.assert_array_equal(table["channel"], names[table["c"].astype(int)])
+    value = tw.run(RECIPE, named, tmp_path / "table.csv").value
+    assert tuple(value) == ("t", "c", "channel", "label", "area")
+    np.testing.assert_array_equal(value["channel"], names[value["c"]])
+
+
+def test_channels_that_a_step_makes_have_no_names_of_the_source(tmp_path: Path) -> None:
+    colours = np.zeros((2, 20, 24, 3), np.uint8)
+    colours[:, 4:9, 5:9] = 200
+    path = tmp_path / "rgb.ome.zarr"
+    tw.convert(colours, path, axes="tyxc")
+    inks = tw.Recipe(["color.rgb2hed", "filters.threshold_otsu", *RECIPE.steps])
+    value = tw.run(inks, path, tmp_path / "inks.csv").value
+    assert tuple(value) == ("t", "c", "label", "area")
+
+
+def test_a_name_of_a_channel_is_no_path(named: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "deep"
+    report = tw.batch("util.invert", str(named), out, over="c", name="{channel}/{stem}", n_jobs=1)
+    folders = ["DAPI", "GFP", "_.._x"]
+    assert [row["output"] for row in report.rows] == [
+        str(out / folder / f"n_c{number}.ome.zarr") for number, folder in enumerate(folders)
+    ]
+
+
+@pytest.fixture
 def plate(tmp_path: Path) -> Path:
     """Return a plate of two wells with two fields each, which are time series."""
     path = tmp_path / "p.zarr"

@@ -160,6 +160,19 @@ def test_tables_are_plain_and_name_the_axis() -> None:
     assert isinstance(table["label"], np.ndarray)
 
 
+@pytest.mark.parametrize(("dim", "column"), [("c", "channel"), ("channel", "channel_name")])
+def test_tables_have_the_names_of_channels(tmp_path: Path, dim: str, column: str) -> None:
+    labels = (np.random.default_rng(0).random((3, 20, 20)) > 0.7).astype(int)
+    array = xarray.DataArray(labels, {dim: ["DAPI", "GFP", "far red"]}, (dim, "y", "x"))
+    for image in (array, array.chunk()):
+        table = tw.apply("measure.regionprops_table", image, spatial="yx", properties=("area",))
+        assert list(table) == [dim, column, "area"]
+        assert table[column].tolist() == ["DAPI", "GFP", "far red"]
+    recipe = [("measure.regionprops_table", {"properties": ("area",)})]
+    value = tw.run(recipe, array, tmp_path / "table.csv").value
+    assert value["channel"].tolist() == ["DAPI", "GFP", "far red"]
+
+
 def test_channels_by_name_and_new_ones() -> None:
     picture = xarray.DataArray(
         NOISE, {"band": ["r", "g", "b"]}, dims=("band", "y", "x"), name="leaf"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from napari_tilewise import axes as _axes
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, InvalidParameterType, option
+from napari_tilewise.io.metadata.channels import names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,6 +70,18 @@ class ImagePart:
     """The part of each axis."""
     starts: Mapping[str, int]
     """Where it starts along each axis that is divided, by the axis' name."""
+    channel: str = ""
+    """The name of its channel, if it is of one that has a name."""
+
+    @property
+    def fields(self) -> dict[str, int | str]:
+        """What tells it from the other parts: where it starts, and the name of its channel."""
+        fields: dict[str, int | str] = {}
+        for name, start in self.starts.items():
+            fields[name] = start
+            if name == "c" and self.channel:
+                fields["channel"] = self.channel
+        return fields
 
 
 def divide(image: Image, division: Division) -> Iterator[ImagePart]:
@@ -98,17 +111,21 @@ def divide(image: Image, division: Division) -> Iterator[ImagePart]:
         raise InvalidAxes(
             f"{option('over', division.over)}: there is no position in an image of shape {shape}."
         )
-    return _parts(ranges, names or [f"axis{axis}" for axis in range(len(shape))])
+    channels = names_of(image.channels, names, shape)
+    return _parts(ranges, names or [f"axis{axis}" for axis in range(len(shape))], channels)
 
 
-def _parts(ranges: Sequence[Sequence[AxisPart]], names: Sequence[str]) -> Iterator[ImagePart]:
+def _parts(
+    ranges: Sequence[Sequence[AxisPart]], names: Sequence[str], channels: Sequence[str]
+) -> Iterator[ImagePart]:
     for parts in product(*ranges):
         starts = {
             name: part[0] if isinstance(part, tuple) else part
             for name, part in zip(names, parts, strict=True)
             if part is not None
         }
-        yield ImagePart(parts, starts)
+        channel = parts[list(names).index("c")] if channels else None
+        yield ImagePart(parts, starts, channels[channel] if isinstance(channel, int) else "")
 
 
 def _along(

@@ -232,7 +232,7 @@ def _attempts(image: Discovered, division: Division) -> Iterator[_Attempt]:
 
 def _part(item: Item, part: ImagePart) -> Item:
     stem = "_".join([item.stem, *(f"{name}{start}" for name, start in part.starts.items())])
-    fields = {**item.fields, **part.starts}
+    fields = {**item.fields, **part.fields}
     if not isinstance(item.source, np.ndarray):
         return replace(item, stem=stem, parts=part.parts, fields=fields, whole=item.stem)
     # A view: another process receives this part alone.

@@ -180,8 +180,16 @@ _DIGITS = 3
 """Digits of the largest width of a field."""
 
 
+def _part_of_name(value: Any) -> Any:
+    """Return a field as it stands in a name: a text from a file, such as a channel, has no path."""
+    if not isinstance(value, str):
+        return value
+    return "".join("_" if char in {*_FOREIGN, "/", "\\"} else char for char in value).lstrip(".")
+
+
 def _filled(template: str, item: Item, recipe: str) -> str:
-    values: dict[str, Any] = {**item.fields, "stem": item.stem, "recipe": recipe}
+    fields_of_item = {name: _part_of_name(value) for name, value in item.fields.items()}
+    values: dict[str, Any] = {**fields_of_item, "stem": item.stem, "recipe": recipe}
     values["index"] = item.index
     try:
         parts = list(Formatter().parse(template))

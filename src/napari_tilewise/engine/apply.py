@@ -371,7 +371,7 @@ def build(
         name: _aligned(operation, name, value, source, call.spatial_shape, session)
         for name, value in images.items()
     }
-    looped = LoopedCall(call, loops, names, layout.step)
+    looped = LoopedCall(call, loops, names, layout.axes.channels, layout.step)
     return Stack(Planes(looped, source, aligned, tile, session))
 
 

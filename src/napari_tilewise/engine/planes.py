@@ -49,6 +49,8 @@ class LoopedCall:
     """The axes of the image that are looped over."""
     names: tuple[str, ...] | None = None
     """Names of the image's axes."""
+    channels: tuple[str, ...] = ()
+    """Names of the channels along the axis ``c``; empty where they are not known."""
     step: int | None = None
     """Its number among the steps of a pipeline, by which a checkpoint and workers know its passes;
     without one they are not noted, and run in this process."""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.source import Source
     from napari_tilewise.types import DType
 
+CHANNEL = "channel"
+"""The column of a table with the names of the channels, beside that with their numbers."""
+
 
 class Stack:
     """One result of an operation over an image with looped axes (none of them is a stack of one).
@@ -170,6 +173,19 @@ class Stack:
         if len(spatial) != len(self.plane_shape or ()):
             return None
         return self._order(loops, spatial)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels that are looped over; empty where they are not known."""
+        loop = self._loop_of_channels
+        names = self.planes.looped.channels
+        return names if loop is not None and len(names) == self.planes.lengths[loop] else ()
+
+    @property
+    def _loop_of_channels(self) -> int | None:
+        """Which of the looped axes holds channels."""
+        letters = [self._names[axis] for axis in self.loops] if self._names else []
+        return letters.index("c") if "c" in letters else None
 
     def _order(self, loop_items: Sequence[Any], plane_items: Sequence[Any]) -> tuple[Any, ...]:
         items = [*loop_items, *plane_items]
@@ -351,10 +367,11 @@ class Stack:
     def _join_tables(self, parts: list[tuple[tuple[int, ...], Any]]) -> dict[str, np.ndarray]:
         names = [self._names[i] if self._names else f"axis-{i}" for i in self.loops]
         lengths = [len(next(iter(table.values()))) for _, table in parts]
-        joined = {
-            name: np.repeat([index[k] for index, _ in parts], lengths)
-            for k, name in enumerate(names)
-        }
+        joined: dict[str, np.ndarray] = {}
+        for number, name in enumerate(names):
+            joined[name] = np.repeat([index[number] for index, _ in parts], lengths)
+            if self.channels and number == self._loop_of_channels:
+                joined[CHANNEL] = np.array(self.channels)[joined[name]]
         for column in parts[0][1]:
             joined[column] = np.concatenate([np.asarray(table[column]) for _, table in parts])
         return joined

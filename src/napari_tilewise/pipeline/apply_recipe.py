@@ -167,7 +167,10 @@ def apply_recipe(
     """
     source, eager = eager_image(image)
     names = parse(layout.axes.names, np.ndim(source))
-    images = recipe_images(recipe, source, inputs, names=names, spatial=layout.axes.spatial)
+    axes = layout.axes
+    images = recipe_images(
+        recipe, source, inputs, names=names, spatial=axes.spatial, channels=axes.channels
+    )
     if memo is None:
         session = Session(None, control)
         pipeline = _pipeline(recipe, images, session, layout.tiles)

@@ -44,6 +44,8 @@ class RecipeImages:
     """The names of the source's axes."""
     spatial: Any = None
     """The axes to run over, where a step does not say."""
+    channels: tuple[str, ...] = ()
+    """The names of the source's channels, if it names them."""
 
     @property
     def source(self) -> Any:
@@ -190,6 +192,7 @@ def recipe_images(
     *,
     names: Names = None,
     spatial: Any = None,
+    channels: tuple[str, ...] = (),
 ) -> RecipeImages:
     """Return what a recipe is run on, after a look whether all its inputs are there.
 
@@ -205,6 +208,8 @@ def recipe_images(
         Names of the source's axes.
     spatial
         The axes to run over; all unless given.
+    channels
+        Names of the source's channels, along its axis ``c``.
 
     Raises
     ------
@@ -223,7 +228,7 @@ def recipe_images(
                 f"The recipe's input {name!r} is missing: give an image for it, as in "
                 f"{option('inputs', {name: 'PATH'})}."
             )
-    return RecipeImages({SOURCE: source, **inputs}, names, spatial)
+    return RecipeImages({SOURCE: source, **inputs}, names, spatial, channels)
 
 
 def bind_recipe(
@@ -317,7 +322,8 @@ class _Binder:
         channel = _channel_axis(operation, params, main.shape, over)
         count = len(over) - (channel in over)
         tiles = tile_over(self.tiles, count) if isinstance(self.tiles, tuple) else self.tiles
-        layout = StackLayout(_axes.AxisSelection(names, spatial), tiles, number)
+        axes = _axes.AxisSelection(names, spatial, self._channels(links[step.first]))
+        layout = StackLayout(axes, tiles, number)
         stack = build(operation, main, params, self.session, layout)
         self.assembly.add(number, stack)
 
@@ -345,6 +351,12 @@ class _Binder:
         if names is None or stack.call.operation.result.split is None or stack.channel is None:
             return names
         return tuple(n for axis, n in enumerate(names) if axis != stack.channel)
+
+    def _channels(self, link: Link) -> tuple[str, ...]:
+        """Return the names of an image's channels: the source's, while steps loop over them."""
+        if link.step is not None:
+            return self.assembly.stacks[link.step].channels
+        return self.images.channels if link.input == SOURCE else ()
 
 
 def _channel_axis(

@@ -35,6 +35,7 @@ from napari_tilewise.executors import choose
 from napari_tilewise.executors.selection import AUTO, better
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.axis_order import open_inputs
+from napari_tilewise.io.metadata.channels import names_of
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
 from napari_tilewise.operations import BUILT_IN
@@ -163,6 +164,7 @@ class _Planner:
         return recipe_images(
             self.request.recipe, self.image.data, inputs,
             names=self.axes, spatial=self.request.axes.spatial,
+            channels=names_of(self.image.channels, self.axes, self.image.data.shape),
         )  # fmt: skip
 
     @cached_property

@@ -20,7 +20,7 @@ from napari_tilewise._napari.jobs.job import Job, JobOutcome, LayerFrame
 from napari_tilewise._napari.layers import layer_pyramids, prefetch
 from napari_tilewise._napari.layers.layer_file import image_behind
 from napari_tilewise._napari.widgets.settings import LOCATION
-from napari_tilewise.axes import AxisSelection, default_axes
+from napari_tilewise.axes import default_axes
 from napari_tilewise.engine.apply import Result, StackLayout
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.result_axes import ResultAxis, result_axes
@@ -243,7 +243,7 @@ class _JobRun:
         job = self.job
         return apply_recipe(
             recipe, image, inputs={name: job.inputs[name] for name in recipe.inputs},
-            layout=StackLayout(AxisSelection(job.source.names, job.spatial), job.tiles),
+            layout=StackLayout(job.axes, job.tiles),
             control=Control(self.progress, self.cancel, job.pause),
             memo=job.memo if image is job.source.finest else None,
         )  # fmt: skip

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_tilewise import axes as _axes
 from napari_tilewise._napari.jobs.session_runs import Pause, SessionRun, follow
+from napari_tilewise._napari.layers.layer_file import channels_in
 from napari_tilewise.engine.control import Control
 from napari_tilewise.errors import TilewiseError
+from napari_tilewise.operations.spec.operation import Output
 
 if TYPE_CHECKING:
     import threading
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.layers.snapshot_cache import StepMemo
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.result_axes import ResultAxis
-    from napari_tilewise.operations.spec.operation import Operation, Output
+    from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Recipe, Step
     from napari_tilewise.types import ArrayLike, TileLengths
 
@@ -77,6 +79,20 @@ class Job:
         if names is None:
             return None
         return "".join(axis for axis in names if _axes.kind(axis) == "space") or None
+
+    @property
+    def axes(self) -> _axes.AxisSelection:
+        """The axes of the source, for a table with the names of channels that its file has.
+
+        It opens files then: for a worker.
+        """
+        names = self.source.names
+        channels: tuple[str, ...] = ()
+        if self.output is Output.TABLE and names is not None and "c" in names:
+            paths = dict.fromkeys((self.source.path, self.record.source.path))
+            named = (channels_in(path, names, self.source.shape) for path in paths if path)
+            channels = next(filter(None, named), ())
+        return _axes.AxisSelection(names, self.spatial, channels)
 
     def follow(self, cancel: threading.Event, listener: Listener | None) -> SessionRun:
         """List the job in the Runs panel.

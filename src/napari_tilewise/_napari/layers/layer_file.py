@@ -17,6 +17,7 @@ import zarr
 
 from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.io.cropped_image import crop_image
+from napari_tilewise.io.metadata.channels import names_of
 from napari_tilewise.io.readers.open_image import open_image
 
 if TYPE_CHECKING:
@@ -72,6 +73,26 @@ def image_behind(source: Snapshot, cancel: threading.Event | None = None) -> Ima
         if len(matches) == 1:
             return matches[0]
     return None
+
+
+def channels_in(path: str, axes: tuple[str, ...], shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the names of the channels in a file with as many as a layer; empty without any.
+
+    Parameters
+    ----------
+    path
+        The path or URL that a layer was opened from.
+    axes
+        One letter per axis of the layer's arrays.
+    shape
+        Their shape.
+    """
+    try:
+        image = open_image(path, series=0)
+    except (TilewiseError, OSError) as error:
+        log.debug("%s cannot name the channels of a layer: %s", path, error)
+        return ()
+    return names_of(image.channels, axes, shape)
 
 
 def _locations(source: Snapshot) -> Iterator[str]:

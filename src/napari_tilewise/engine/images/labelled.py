@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_tilewise import axes as _axes
 from napari_tilewise.engine.result_axes import own_axes
+from napari_tilewise.engine.stack import CHANNEL
 from napari_tilewise.errors import InvalidAxes
 from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.operations.spec.pixel_positions import UNMOVED, Sampling
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 NEW_AXES = ("c", "q", "p", "i")
 """Names of an axis that the image does not have: channels, then others."""
+
+CHANNEL_DIMS = ("c", "channel", "channels")
+"""Names of an axis of channels, in any case."""
 
 
 def is_labelled(array: object) -> bool:
@@ -59,6 +63,32 @@ def is_lazy_labelled(array: Any) -> bool:
         An array with `dims`, `coords` and `attrs`.
     """
     return array.chunks is not None
+
+
+def channel_dim(array: Any) -> Hashable | None:
+    """Return the axis of channels; None where none is called so.
+
+    Parameters
+    ----------
+    array
+        An array with `dims`, `coords` and `attrs`.
+    """
+    return next((dim for dim in array.dims if str(dim).lower() in CHANNEL_DIMS), None)
+
+
+def channel_names(array: Any) -> tuple[str, ...]:
+    """Return the names of the channels, which are texts along their axis; empty without any.
+
+    Parameters
+    ----------
+    array
+        An array with `dims`, `coords` and `attrs`.
+    """
+    dim = channel_dim(array)
+    if dim is None or dim not in array.coords:
+        return ()
+    names = np.asarray(array.coords[dim])
+    return tuple(map(str, names)) if all(isinstance(name, str) for name in names) else ()
 
 
 def pixels_of(array: Any) -> Value:
@@ -157,8 +187,7 @@ class LabelledImage:
         """
         output = stack.part.output
         if output is Output.TABLE and isinstance(value, dict):
-            names = {f"axis-{axis}": name for axis, name in enumerate(self.dims)}
-            return {names.get(column, column): items for column, items in value.items()}
+            return self._named_columns(stack, value)
         if output is Output.SCALAR:
             return self._scalar(stack, value)
         if not output.is_image:
@@ -170,6 +199,22 @@ class LabelledImage:
             return self._array(value, origins, samplings)
         del origins[stack.channel], samplings[stack.channel]
         return split(self._array(image, origins, samplings) for image in value)
+
+    def _named_columns(self, stack: Stack, table: dict[str, Array]) -> dict[Hashable, Array]:
+        """Return a table with names of axes, and beside the number of a channel its name."""
+        columns: dict[Hashable, Array] = {}
+        for number, (column, items) in enumerate(table.items()):
+            if number >= len(stack.loops):
+                columns[column] = items
+                continue
+            dim = self.dims[stack.loops[number]]
+            name = dim if column.startswith("axis-") else column
+            columns[name] = items
+            names = channel_names(self.array) if dim == channel_dim(self.array) else ()
+            if names:
+                title = CHANNEL if name != CHANNEL else f"{CHANNEL}_name"
+                columns[title] = np.array(names)[items]
+        return columns
 
     def _scalar(self, stack: Stack, value: Value) -> Value:
         if isinstance(value, list | tuple):  # one number per channel

@@ -101,6 +101,30 @@ def count_of(axes: Sequence[str], shape: Sequence[int]) -> int:
     return int(shape[list(axes).index("c")]) if "c" in axes else 1
 
 
+def names_of(
+    channels: Sequence[Channel], axes: Sequence[str] | None, shape: Sequence[int]
+) -> tuple[str, ...]:
+    """Return the names of channels along the axis ``c``, empty for one without a name.
+
+    Parameters
+    ----------
+    channels
+        The channels of an image.
+    axes
+        One letter per axis; None: unknown.
+    shape
+        Shape of the image.
+
+    Returns
+    -------
+    tuple of str
+        None of them where no channel has a name, or there is no such axis.
+    """
+    names = tuple(channel.name or "" for channel in channels)
+    is_complete = "c" in (axes or ()) and len(names) == count_of(axes or (), shape)
+    return names if is_complete and any(names) else ()
+
+
 # OME-Zarr ------------------------------------------------------------------------------------
 
 

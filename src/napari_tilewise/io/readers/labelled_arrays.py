@@ -6,15 +6,19 @@ Nothing of xarray is imported: an array with `dims`, `coords` and `attrs` is one
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.engine.images.labelled import even_spacing
+from napari_tilewise.engine.images.labelled import channel_names, even_spacing
 from napari_tilewise.io.image import Image, bare
+from napari_tilewise.io.metadata.channels import Channel, count_of, tidy
 from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from napari_tilewise.io.readers.zarr_arrays import axis_letters
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def open_labelled(source: Any) -> Image:
@@ -39,7 +43,14 @@ def open_labelled(source: Any) -> Image:
         scale=tuple(size for size, _ in steps),
         units=tuple(_unit(source, name) for name in source.dims),
         level_positions=(tuple(position for _, position in steps),),
+        channels=_channels(source, letters, data.shape),
     )
+
+
+def _channels(source: Any, letters: Sequence[str], shape: Sequence[int]) -> tuple[Channel, ...]:
+    """Return the channels that the coordinates along their axis name."""
+    channels = tuple(map(Channel, channel_names(source)))
+    return tidy(channels, count_of(letters, shape)) if "c" in letters else ()
 
 
 def _step(source: Any, name: Any) -> tuple[float, float]:
