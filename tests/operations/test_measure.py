@@ -12,6 +12,7 @@ from scipy import ndimage as ndi
 from skimage import measure
 
 import napari_tilewise as tw
+from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.measure import marching, profile
 from napari_tilewise.operations.shared import global_numbers, selected_sums
 
@@ -217,3 +218,16 @@ def test_what_counting_tells(names: tuple[str, ...], shape: tuple[int, ...], dty
     for name, column in expected.items():
         assert found[name].dtype == column.dtype
         np.testing.assert_array_equal(found[name], column)
+
+
+@pytest.mark.parametrize("name", ["regionprops", "regionprops_table"])
+def test_ids_that_scikit_image_cannot_index_with_are_refused(name: str) -> None:
+    labels = np.zeros((20, 30), np.uint64)
+    labels[2:5, 2:9], labels[10:14, 3:6] = 7, 2**63
+    with pytest.raises(OverflowError):
+        measure.regionprops_table(labels)
+    with pytest.raises(InvalidImage, match=r"9223372036854775808 is larger .*relabel_sequential"):
+        tw.apply(f"measure.{name}", labels, tiles=6)
+    labels[labels == 2**63] = 2**63 - 1
+    table = tw.apply("measure.regionprops_table", labels, properties=("label",), tiles=6)
+    assert table["label"].tolist() == [7, 2**63 - 1]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from scipy import ndimage as ndi
 
 import napari_tilewise as tw
+from napari_tilewise.engine.passes import walks
+from napari_tilewise.operations.ndimage import spline_coefficients
 from tests.sources import ArrayLike
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CALLS: dict[str, list[dict[str, Any]]] = {
     "shift": [{"shift": (2.5, -7.25)}, {"shift": -3}],
@@ -36,6 +41,71 @@ def test_tiles_have_the_whole_images_bits(name: str, order: int, mode: str) -> N
             result = tw.apply(f"ndimage.{name}", image, tiles=(12, 9), **options)
             assert result.dtype == expected.dtype
             np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.filterwarnings("ignore:It is recommended to use mode")  # SciPy, of grid_mode
+@pytest.mark.parametrize("prefilter", [True, False])
+@pytest.mark.parametrize("order", [2, 3, 4, 5])
+@pytest.mark.parametrize("name", [*CALLS, "map_coordinates"])
+def test_splines_have_the_whole_images_bits(
+    name: str, order: int, prefilter: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spline_coefficients, "SMALL", 0)
+    rng = np.random.default_rng(order)
+    coordinates = {"coordinates": rng.uniform(-5, 60, (2, 300))}
+    for params in CALLS.get(name, [coordinates]):
+        for dtype, shape in (("uint8", (53, 37)), ("float32", (53, 4)), ("bool", (7, 37))):
+            image = (rng.random(shape) * 2).astype(dtype)
+            options = {**params, "order": order, "prefilter": prefilter, "cval": 1}
+            expected = getattr(ndi, name)(image, **options)
+            result = tw.apply(f"ndimage.{name}", image, tiles=(12, 9), **options)
+            assert result.dtype == expected.dtype
+            np.testing.assert_array_equal(result, expected)
+
+
+def test_volumes_are_rotated_plane_by_plane_and_zoom_1_copies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spline_coefficients, "SMALL", 0)
+    volume = np.random.default_rng(0).random((20, 17, 5))
+    rotated = tw.apply("ndimage.rotate", volume, angle=20, tiles=7)
+    np.testing.assert_array_equal(rotated, ndi.rotate(volume, 20))
+    zoomed = tw.apply("ndimage.zoom", volume, zoom=1.3, tiles=7)
+    np.testing.assert_array_equal(zoomed, ndi.zoom(volume, 1.3))
+    np.testing.assert_array_equal(tw.apply("ndimage.zoom", volume, zoom=1, tiles=7), volume)
+
+
+@pytest.mark.parametrize("shape", [(70, 300), (300, 70), (1, 9), (6, 5, 4), (90,)])
+def test_slabs_hold_each_line_once(shape: tuple[int, ...]) -> None:
+    for axis, length in enumerate(shape):
+        counts = np.zeros(shape, int)
+        slabs = list(spline_coefficients._slabs(shape, axis, 500))
+        for slab in slabs:
+            counts[slab] += 1
+            assert slab[axis] == slice(0, length)
+        assert (counts == 1).all()
+        most = max(500, length * min(shape[-1], spline_coefficients.SHORTEST))
+        assert max(counts[slab].size for slab in slabs) <= most
+
+
+def test_coefficients_that_do_not_fit_are_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(spline_coefficients, "SMALL", 0)
+    created = []
+    touch = walks.MappedFile.__init__
+    monkeypatch.setattr(walks, "IN_MEMORY", 0)
+    monkeypatch.setattr(
+        walks.MappedFile, "__init__",
+        lambda file, *arguments: (created.append(arguments[0].name), touch(file, *arguments))[1],
+    )  # fmt: skip
+    image = np.random.default_rng(0).random((90, 70))
+    path = tmp_path / "turned.ome.zarr"
+    tw.run(("ndimage.rotate", {"angle": 9.0, "reshape": False}), image, path, pyramid=False)
+    assert created == ["coefficients"]
+    np.testing.assert_array_equal(
+        np.asarray(tw.open(path).data[:, :]), ndi.rotate(image, 9, reshape=False)
+    )
 
 
 def test_a_view_reads_its_part_of_the_image() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage as ndi
 
+from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.collected import Collected
 from napari_tilewise.operations.shared.stored_columns import (
     GROUP,
@@ -32,6 +33,8 @@ JOINING = 160
 """Bytes that joining takes for each part of an object, and the table after it; measured."""
 EXACT = 2**53
 """Below which float64 represents every integer."""
+LARGEST_ID = 2**63 - 1
+"""scikit-image indexes with label ids."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +179,11 @@ def _ordinals(tile: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     high = tile.max()
     if high <= 0:
         return tile.ravel()[:0], np.zeros(tile.shape, np.int64), 1
+    if int(high) > LARGEST_ID:
+        raise InvalidImage(
+            f"The label id {int(high)} is larger than scikit-image can measure: expected ids up to "
+            f"{LARGEST_ID}. Number the objects anew with segmentation.relabel_sequential."
+        )
     unsigned = np.dtype(f"u{tile.dtype.itemsize}")
     low = int((tile.view(unsigned) - unsigned.type(1)).min()) + 1  # 0 is the largest there
     if int(high) - low < tile.size and int(high) < 2**62:

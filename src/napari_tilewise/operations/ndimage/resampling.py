@@ -1,9 +1,9 @@
 """`scipy.ndimage`, geometry: output tiles from the part of the image that they are made of.
 
 A pixel's coordinates are computed as SciPy computes them, and moved to the region by whole pixels,
-which is exact. Splines of order 2 and more begin with a recursion along whole lines, and borders
-other than a constant or the nearest pixel bend coordinates at the image's end: these need the whole
-image.
+which is exact. Splines of order 2 and more begin with a recursion along whole lines, whose results
+are stored where the border is a constant. Borders other than a constant or the nearest pixel bend
+coordinates at the image's end: these need the whole image.
 """
 
 from __future__ import annotations
@@ -17,12 +17,19 @@ from scipy import ndimage as ndi
 from scipy import special
 
 from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.ndimage import spline_coefficients
 from napari_tilewise.operations.ndimage.nd_parameters import (
     CVAL,
     OUTPUT,
     check_type,
     checked,
     result_type,
+)
+from napari_tilewise.operations.ndimage.spline_coefficients import (
+    COEFFICIENTS,
+    bytes_of_coefficients,
+    coefficients,
+    has_coefficients,
 )
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out
 from napari_tilewise.operations.spec import families
@@ -126,9 +133,22 @@ class Affine:
         return np.asarray(self.matrix @ points + self.offset[:, None])
 
 
+@dataclass(frozen=True, eq=False)
+class Unmoved(Lines):
+    """Coordinates of pixels that are handed out as they are, whatever the order of the spline."""
+
+
 def is_local(call: Call) -> bool:
-    """Return whether an interpolated pixel follows from the nearest ones, at any border."""
-    return call["order"] <= 1 and call["mode"] in ("constant", "nearest")
+    """Return whether an interpolated pixel follows from the nearest pixels, or coefficients."""
+    if call["order"] <= 1:
+        return call["mode"] in ("constant", "nearest")
+    is_small = has_coefficients(call) and prod(call.shape) <= spline_coefficients.SMALL
+    return call["mode"] == "constant" and not is_small
+
+
+def margin(call: Call) -> int:
+    """Return the pixels read around the coordinates of a tile."""
+    return MARGIN + (call["order"] if call["order"] > 1 else 0)
 
 
 def _resampled(map_of: Callable[[Call], Lines | Affine | None]) -> Callable[[Call], Plan]:
@@ -137,6 +157,8 @@ def _resampled(map_of: Callable[[Call], Lines | Affine | None]) -> Callable[[Cal
         if mapped is None:
             result = yield gather_whole(call, lambda block: call.function(block.data))
             return handed_out(call, result)
+        if has_coefficients(call) and not isinstance(mapped, Unmoved):
+            yield coefficients(call, mapped.ndim)
         return _tiles(call, mapped)
 
     return plan
@@ -144,13 +166,14 @@ def _resampled(map_of: Callable[[Call], Lines | Affine | None]) -> Callable[[Cal
 
 def _tiles(call: Call, mapped: Lines | Affine) -> Tiles:
     """Return the last pass: maps of fewer axes than the image has are those of its first ones."""
+    order = 0 if isinstance(mapped, Unmoved) else call["order"]
 
     def source(box: Region) -> Region:
         ends = np.sort(mapped.ends(box[: mapped.ndim]), axis=1)
         spans = []
         for low, high, length in zip(ends[:, 0], ends[:, -1], call.shape, strict=False):
-            first = int(np.clip(np.floor(low) - MARGIN, 0, length - 1))
-            last = int(np.clip(np.ceil(high) + MARGIN, 0, length - 1))
+            first = int(np.clip(np.floor(low) - margin(call), 0, length - 1))
+            last = int(np.clip(np.ceil(high) + margin(call), 0, length - 1))
             spans.append(slice(first, last + 1))
         return (*spans, *box[mapped.ndim :])
 
@@ -158,14 +181,15 @@ def _tiles(call: Call, mapped: Lines | Affine) -> Tiles:
         coordinates = mapped.of(block.tile[: mapped.ndim])
         for axis, start in enumerate(block.start[: mapped.ndim]):
             coordinates[axis] -= start
-        planes = block.data.shape[mapped.ndim :]
+        pixels = block.images.get(COEFFICIENTS, block.data)
+        planes = pixels.shape[mapped.ndim :]
         result = np.empty((*coordinates.shape[1:], *planes), result_type(call))
         for index in np.ndindex(planes):
             ndi.map_coordinates(
-                block.data[(..., *index)],
+                pixels[(..., *index)],
                 coordinates,
                 output=result[(..., *index)],
-                order=call["order"],
+                order=order,
                 mode=call["mode"],
                 cval=call["cval"],
                 prefilter=False,
@@ -209,7 +233,7 @@ def _zoomed_shape(call: Call) -> tuple[int, ...]:
 
 def _zoom_map(call: Call) -> Lines | None:
     if all(z == 1 for z in call.per_axis(call["zoom"])):
-        return None if not call["prefilter"] else Lines(np.zeros(call.ndim))
+        return None if not call["prefilter"] else Unmoved(np.zeros(call.ndim))
     less = 0 if call["grid_mode"] else 1
     before, after = np.array(call.shape) - less, np.array(_zoomed_shape(call)) - less
     zooms = np.divide(before, after, out=np.ones(call.ndim), where=after != 0)
@@ -352,6 +376,7 @@ def _operation(
         result=ResultSpec(dtype=result_type, shape=shape),
         cost=Cost(
             memory=8.0,
+            in_order=lambda call: bytes_of_coefficients(call) if is_local(call) else 0,
             largest_region=lambda call: (
                 0 if is_local(call) and map_of(call) is not None else prod(call.shape)
             ),
@@ -361,9 +386,10 @@ def _operation(
 
 
 SPLINES = (
-    "Tile by tile with order=0 or 1 and mode='constant' or 'nearest', else on the whole image: the "
-    "default order=3 is a spline, a recursion along whole lines whose last bits depend on where a "
-    "line begins."
+    "Tile by tile with order=0 or 1 and mode='constant' or 'nearest', and with any order and "
+    "mode='constant': the default order=3 is a spline, a recursion along whole lines, whose "
+    "coefficients are stored (8 bytes per pixel, on disk where they do not fit). Else on the whole "
+    "image, as other borders bend coordinates at its end."
 )
 
 OPERATIONS = (

@@ -13,9 +13,15 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.ndimage.nd_parameters import check_type, checked, result_type
 from napari_tilewise.operations.ndimage.resampling import (
     INTERPOLATION,
-    MARGIN,
     SPLINES,
     is_local,
+    margin,
+)
+from napari_tilewise.operations.ndimage.spline_coefficients import (
+    COEFFICIENTS,
+    bytes_of_coefficients,
+    coefficients,
+    has_coefficients,
 )
 from napari_tilewise.operations.shared.whole import gather_whole
 from napari_tilewise.operations.spec import families
@@ -107,6 +113,8 @@ def _plan(call: Call) -> Plan:
     if not is_local(call):
         return Value((yield gather_whole(call, lambda block: call.function(block.data))))
     coordinates = np.asarray(call["coordinates"], np.float64).reshape(call.ndim, -1)
+    if has_coefficients(call):
+        yield coefficients(call, call.ndim)
     corner = tuple(slice(0, 1) for _ in call.shape)
     grid: Grid = yield Reduce(lambda block: block.grid, lambda a, b: a, regions=[corner])
     points = _PointsOfTiles(coordinates, grid)
@@ -118,7 +126,7 @@ def _plan(call: Call) -> Plan:
         # Moved by whole pixels, which is exact.
         moved = coordinates[:, numbers] - np.array(block.start)[:, None]
         values = ndi.map_coordinates(
-            block.data,
+            block.images.get(COEFFICIENTS, block.data),
             moved,
             output=result_type(call),
             order=call["order"],
@@ -137,7 +145,7 @@ def _plan(call: Call) -> Plan:
     values = yield Reduce(
         sample,
         lambda parts, more: parts + more,
-        halo=MARGIN,
+        halo=margin(call),
         in_groups=True,
         finish=finish,
         description="values at coordinates",
@@ -162,11 +170,12 @@ OPERATIONS = (
         specs={"coordinates": Coordinates(), **INTERPOLATION},
         plan_of=_plan,
         result=ResultSpec(output=Output.VALUES, dtype=result_type, shape=_shape),
-        neighbourhood=Neighbourhood(halo=lambda call: MARGIN),
+        neighbourhood=Neighbourhood(halo=margin),
         limits=Limits(check=checked(check_type, _check_coordinates)),
         constraints=(Constraint(names=("coordinates",), satisfy=_rows_per_axis),),
         cost=Cost(
             memory=8.0,
+            in_order=lambda call: bytes_of_coefficients(call) if is_local(call) else 0,
             largest_region=lambda call: 0 if is_local(call) else prod(call.shape),
         ),
         note=f"{SPLINES} Coordinates and result are in memory.",
