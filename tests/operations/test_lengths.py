@@ -38,6 +38,14 @@ COUNTS = {"measure.moments": ("order", {}), "feature.local_binary_pattern": ("P"
 SIZED = [
     name for name, op in tw.OPERATIONS.items() if name[:8] == "ndimage." and "size" in op.specs
 ]
+SIGMAS = [
+    (name, parameter)
+    for name, operation in tw.OPERATIONS.items()
+    for parameter in operation.parameters
+    if parameter in ("sigma", "max_sigma", "sigma_max", "low_sigma", "radius")
+    and name != "transform.warp_polar"  # whose result is as long
+]
+"""Of kernels of weights, mostly, which are eight times as long."""
 BESIDE_A_SIZE: dict[str, Any] = {"rank": 0, "percentile": 50, "function": np.max}
 """What some of these need beside."""
 ABSURD = {
@@ -45,6 +53,9 @@ ABSURD = {
     "measure.moments_central": {"order": 10**6, "center": (3, 4)},
     "feature.local_binary_pattern": {"P": 10**12, "R": 2},
     "filters.butterworth": {"npad": 10**6},
+    "filters.gaussian": {"sigma": 2 * 10**9, "truncate": 100},
+    "filters.threshold_local": {"block_size": 2**31 - 1, "method": "median", "mode": "nearest"},
+    "measure.block_reduce": {"block_size": 2**22},
     "restoration.denoise_nl_means": {"patch_size": 10**6},
     "restoration.rolling_ball": {"radius": 10**6},
 }
@@ -80,6 +91,16 @@ def test_a_length_beyond_the_image_takes_little_or_is_stated(name: str, paramete
     params = {**parameters_for(operation, image), parameter: length}
     peak = taken(name, image, params)
     assert peak <= SMALL * (length / LENGTH) ** 2 or peak <= stated(name, image, params)
+
+
+@pytest.mark.parametrize(("name", "parameter"), SIGMAS, ids=str)
+def test_a_kernel_beyond_the_image_takes_little_or_is_stated(name: str, parameter: str) -> None:
+    operation = tw.OPERATIONS[name]
+    image = cropped(operation, sample(name, "uint8"), 8)
+    value = [40_000] if name == "transform.hough_circle" else 40_000
+    params = {**parameters_for(operation, image), parameter: value}
+    peak = taken(name, image, params)
+    assert peak <= SMALL or peak <= stated(name, image, params)
 
 
 @pytest.mark.parametrize("name", COUNTS)
@@ -138,3 +159,11 @@ def test_parts_of_a_tile_change_no_pattern(monkeypatch: pytest.MonkeyPatch) -> N
             params = {"P": 8, "R": 2.5, "method": method}
             result = tw.apply("feature.local_binary_pattern", image, tiles=17, **params)
             np.testing.assert_array_equal(result, expected)
+
+
+def test_labels_that_no_integer_holds_are_refused() -> None:
+    labels = np.array([[0, 5], [7, 9]], np.uint8)
+    with pytest.raises(InvalidParameter, match=r"offset=1180591620717411303424: .* at most 4\.6"):
+        tw.apply("segmentation.relabel_sequential", labels, offset=2**70)
+    largest = tw.apply("segmentation.relabel_sequential", labels, offset=2**62)[0].max()
+    assert largest == 2**62 + 2

@@ -26,7 +26,7 @@ from napari_tilewise.operations.feature.peaks import (
     threshold_of,
 )
 from napari_tilewise.operations.feature.tensors import box_halo
-from napari_tilewise.operations.shared.common import as_float, gaussian_radius
+from napari_tilewise.operations.shared.common import as_float, gaussian_radius, kernel_length
 from napari_tilewise.operations.shared.prefix_sums import (
     PrefixSums,
     gather_prefix_sums,
@@ -358,7 +358,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_dog_halo),
         plan_of=_dog,
         limits=Limits(check=_check_dog),
-        cost=Cost(memory=16.0),
+        cost=Cost(memory=16.0, largest_region=kernel_length),
     ),
     Operation(
         name="feature.blob_log",
@@ -370,7 +370,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_log_halo),
         plan_of=_log,
         limits=Limits(check=_check_log),
-        cost=Cost(memory=14.0),
+        cost=Cost(memory=14.0, largest_region=kernel_length),
     ),
     Operation(
         name="feature.blob_doh",

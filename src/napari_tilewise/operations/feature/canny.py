@@ -16,7 +16,13 @@ from skimage.filters import gaussian
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.grid import Region, clip, within
 from napari_tilewise.operations.filters.hysteresis import strong_components
-from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float, gaussian_radius
+from napari_tilewise.operations.shared.common import (
+    BORDER,
+    CVAL,
+    as_float,
+    gaussian_radius,
+    kernel_length,
+)
 from napari_tilewise.operations.shared.components import (
     LABELLING,
     Components,
@@ -205,6 +211,6 @@ OPERATIONS = (
         plan_of=_plan,
         adapter=Adapter(kernels=(SMOOTHING, THINNING, DERIVATIVE, LABELLING)),
         limits=Limits(ndim=(2, 2), check=_check),
-        cost=Cost(memory=10.0, at_once=AtOnce(function=2**14)),
+        cost=Cost(memory=10.0, largest_region=kernel_length, at_once=AtOnce(function=2**14)),
     ),
 )

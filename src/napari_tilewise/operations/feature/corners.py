@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.operations.feature.tensors import SIGMA, tensor_halo
-from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
+from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float, kernel_length
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Call,
@@ -56,7 +56,7 @@ def _tensor_measure(
         result=result or ResultSpec(dtype=as_float),
         plan_of=plan_of,
         limits=Limits(ndim=(2, 2), shortest=2),
-        cost=Cost(memory=10.0),
+        cost=Cost(memory=10.0, largest_region=kernel_length),
     )
 
 

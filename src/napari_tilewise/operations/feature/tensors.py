@@ -19,6 +19,7 @@ from napari_tilewise.operations.shared.common import (
     CVAL,
     as_float,
     gaussian_radius,
+    kernel_length,
     require_finite,
 )
 from napari_tilewise.operations.shared.derivatives import hessian_reach
@@ -253,7 +254,7 @@ def _eigenvalue_operation(name: str) -> Operation:
         ),
         plan_of=_eigenvalues,
         limits=Limits(ndim=(2, 8), dtypes="buif", check=_check_eigenvalues),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, largest_region=kernel_length),
         note="Takes a list of images, like scikit-image, or one array with the images along its "
         "first axis, such as the result of the previous step.",
     )
@@ -273,7 +274,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=tensor_halo, border="mode"),
         plan_of=_structure_tensor,
         limits=Limits(ndim=(2, 5), shortest=2, check=_check_order),
-        cost=Cost(memory=8.0),
+        cost=Cost(memory=8.0, largest_region=kernel_length),
     ),
     _eigenvalue_operation("structure_tensor_eigenvalues"),
     Operation(
@@ -285,7 +286,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_hessian_halo, border="mode"),
         plan_of=_hessian,
         limits=Limits(check=_check_hessian),
-        cost=Cost(memory=8.0),
+        cost=Cost(memory=8.0, largest_region=kernel_length),
         note="use_gaussian_derivatives=None means False, as in scikit-image 0.26.",
     ),
     _eigenvalue_operation("hessian_matrix_eigvals"),
@@ -320,6 +321,6 @@ OPERATIONS = (
             call, call.operation.raw_function, call.keywords
         ),
         limits=Limits(ndim=(2, 2), check=check_differences),
-        cost=Cost(memory=12.0),
+        cost=Cost(memory=12.0, largest_region=kernel_length),
     ),
 )

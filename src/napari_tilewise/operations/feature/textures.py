@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.grid import Region, clip, within
-from napari_tilewise.operations.shared.common import CHANNEL, gaussian_radius
+from napari_tilewise.operations.shared.common import CHANNEL, gaussian_radius, kernel_length
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
@@ -230,7 +230,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_feature_halo),
         plan_of=_features,
         limits=Limits(check=_check_features),
-        cost=Cost(memory=3.0),
+        cost=Cost(memory=3.0, largest_region=kernel_length),
         note="workers has no effect: tiles are computed in parallel anyway.",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from napari_tilewise.operations.shared.common import (
     as_float,
     check_mirroring,
     gaussian_radius,
+    kernel_length,
     require_finite,
 )
 from napari_tilewise.operations.spec import families
@@ -53,6 +55,13 @@ def _local_halo(call: Call) -> HaloLike:
 
 def _window_halo(call: Call) -> HaloLike:
     return tuple(width // 2 for width in call.per_axis(call["window_size"]))
+
+
+def _window_pixels(call: Call) -> int:
+    """Return the pixels of a kernel of weights, or of a window whose pixels are sorted."""
+    if call["method"] in ("generic", "median"):
+        return prod(call.per_axis(call["block_size"]))
+    return kernel_length(call)
 
 
 def _check_local(call: Call) -> None:
@@ -149,7 +158,7 @@ OPERATIONS = (
         constraints=(Constraint(names=("mode",), satisfy=_mirrored_once),),
         limits=Limits(check=_check_local),
         step=AsStep(apply=above, text=ABOVE),
-        cost=Cost(memory=5.0),
+        cost=Cost(memory=5.0, largest_region=_window_pixels),
     ),
     _window("niblack"),
     _window("sauvola", r=Number(minimum=0, exclusive=True, usual=(0.1, 2), optional=True)),

@@ -26,6 +26,7 @@ from napari_tilewise.operations.shared.common import (
     as_float,
     check_mirroring,
     gaussian_radius,
+    kernel_length,
 )
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
@@ -204,7 +205,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_gaussian_halo, border="mode"),
         result=ResultSpec(dtype=as_float),
         adapter=Adapter(kernels=("skimage.filters.gaussian",)),
-        cost=Cost(memory=3.5),
+        cost=Cost(memory=3.5, largest_region=kernel_length),
     ),
     Operation(
         name="filters.difference_of_gaussians",
@@ -224,7 +225,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         limits=Limits(check=_check_dog),
         adapter=Adapter(kernels=("skimage.filters.difference_of_gaussians",)),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, largest_region=kernel_length),
     ),
     Operation(
         name="filters.unsharp_mask",
@@ -241,7 +242,7 @@ OPERATIONS = (
         plan_of=_unsharp_plan,
         adapter=Adapter(kernels=("skimage.filters.unsharp_mask", SHARPENING)),
         accuracy=Accuracy(deviations=(UNWRITTEN_ROWS,)),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**18)),
+        cost=Cost(memory=6.0, largest_region=kernel_length, at_once=AtOnce(function=2**18)),
     ),
     Operation(
         name="filters.median",

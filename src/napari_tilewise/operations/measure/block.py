@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,6 +95,11 @@ def _check(call: Call) -> None:
         )
 
 
+def _padded(call: Call) -> int:
+    """Return the pixels of the smallest region, whole blocks, as the function pads it."""
+    return prod(_blocks(call))
+
+
 def _block_reduce(call: Call) -> Tiles:
     blocks = _blocks(call)
     counts = _shape(call)
@@ -147,6 +153,6 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(sampling=lambda call, shape: in_blocks(_blocks(call))),
         plan_of=_block_reduce,
         limits=Limits(check=_check),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=6.0, largest_region=_padded, at_once=AtOnce(function=2**16)),
     ),
 )

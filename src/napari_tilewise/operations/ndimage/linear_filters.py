@@ -33,7 +33,11 @@ from napari_tilewise.operations.ndimage.nd_parameters import (
     result_type,
     untiled,
 )
-from napari_tilewise.operations.shared.common import gaussian_radius, require_finite
+from napari_tilewise.operations.shared.common import (
+    gaussian_radius,
+    kernel_length,
+    require_finite,
+)
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
@@ -84,7 +88,7 @@ def _filter(
         result=ResultSpec(dtype=result_type),
         limits=Limits(check=check),
         adapter=adapter or NO_AXES,
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, largest_region=kernel_length),
     )
 
 

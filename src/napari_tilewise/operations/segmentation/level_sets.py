@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.operations.shared.common import gaussian_radius
+from napari_tilewise.operations.shared.common import gaussian_radius, kernel_length
 from napari_tilewise.operations.shared.global_numbers import largest_cut, sums
 from napari_tilewise.operations.shared.percentiles import percentiles
 from napari_tilewise.operations.shared.private import reach
@@ -339,7 +339,7 @@ OPERATIONS = (
             halo=lambda call: [gaussian_radius(s) for s in call.per_axis(call["sigma"])]
         ),
         result=ResultSpec(dtype=_gradient_dtype),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, largest_region=kernel_length),
     ),
     Operation(
         name="segmentation.morphological_geodesic_active_contour",

@@ -124,7 +124,7 @@ OPERATIONS = (
         name="segmentation.relabel_sequential",
         family=families.LABELS,
         kind=Kind.STATISTIC,
-        specs={"offset": Number(integer=True, minimum=1, usual=(1, 300))},
+        specs={"offset": Number(integer=True, minimum=1, maximum=2**62, usual=(1, 300))},
         result=ResultSpec(
             output=Output.LABELS, dtype=_widest_dtype, dtype_varies=True, parts=_label_parts
         ),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.shared.common import CHANNEL, as_float
+from napari_tilewise.operations.shared.common import CHANNEL, as_float, gaussian_length
 from napari_tilewise.operations.shared.whole import WHOLE, gather_whole, handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
@@ -193,7 +193,7 @@ OPERATIONS = (
         },
         limits=Limits(ndim=(2, 3), check=_check_slic),
         result=SEGMENTS,
-        cost=Cost(memory=7.0),
+        cost=Cost(memory=7.0, largest_region=lambda call: gaussian_length(call["sigma"])),
         note="Needs the whole image: means of clusters are sums of floats in the order of all "
         "pixels, and connectivity is enforced by one walk through them.",
     ),
@@ -209,7 +209,7 @@ OPERATIONS = (
             "min_size": Number(integer=True, minimum=0, area=True, usual=(0, 60)),
             "channel_axis": ChannelAxis(advanced=True),
         },
-        cost=Cost(memory=44.0),
+        cost=Cost(memory=44.0, largest_region=lambda call: gaussian_length(call["sigma"])),
         note="Needs the whole image: regions are merged in the order of all edges' weights.",
     ),
     Operation(
@@ -228,7 +228,7 @@ OPERATIONS = (
         },
         result=replace(SEGMENTS_OF_PLANE, shape=_shift_shape, parts=_tree),
         limits=Limits(ndim=(1, 2), check=_check_quickshift),
-        cost=Cost(memory=9.0),
+        cost=Cost(memory=9.0, largest_region=lambda call: gaussian_length(call["sigma"])),
         note="Needs the whole image: ties are broken by random numbers drawn for all pixels in "
         "order.",
     ),

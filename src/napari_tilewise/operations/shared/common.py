@@ -46,6 +46,19 @@ def gaussian_radius(sigma: float, truncate: float = 4.0) -> int:
     return int(min(float(truncate) * float(sigma) + 0.5, _FARTHEST))
 
 
+def kernel_length(call: Call) -> int:
+    """Return what the longest kernel of weights takes that a call needs, in pixels of its image.
+
+    SciPy makes it through two or three arrays, however small the image is.
+    """
+    return 2 * (1 + max(before + after for before, after in call.halo))
+
+
+def gaussian_length(sigmas: Any) -> int:
+    """Return what Gaussian kernels take of functions that have no halo, see `kernel_length`."""
+    return 4 * gaussian_radius(float(np.max(sigmas)))
+
+
 def as_float(call: Call) -> DTypeLike:
     """Return the dtype of scikit-image's float images: float32 stays, all others are float64."""
     return as_float_type(call.dtype)

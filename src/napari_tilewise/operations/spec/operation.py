@@ -283,7 +283,8 @@ class Cost:
     at_once: AtOnce = KERNELS_AT_ONCE
     """Which images in memory go through the function in one call."""
     largest_region: Callable[[Call], int] | None = None
-    """Pixels of the largest region that passes visit besides tiles, where that may be more."""
+    """Pixels of the largest region that passes visit besides tiles, or of what parameters take
+    however small the image is, such as a kernel of weights, where that may be more."""
     holds_gil: bool = False
     """Whether it holds Python's global lock for most of its time: threads do not make it faster."""
     trial: Trial = ANY_IMAGE

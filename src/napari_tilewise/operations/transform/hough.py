@@ -144,6 +144,11 @@ def _circle_shape(call: Call) -> tuple[int, ...]:
     return (len(_radii(call)), *(n + padding for n in call.shape))
 
 
+def _perimeters(call: Call) -> int:
+    """Return what the coordinates of the largest circle take, in pixels of the image."""
+    return 16 * int(np.max(call["radius"], initial=0))
+
+
 def _circle_sampling(call: Call, shape: tuple[int, ...]) -> Samplings:
     padding = _largest(call) if call["full_output"] else 0
     return shifted([-padding] * len(shape))
@@ -236,7 +241,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=lambda call: np.float64, shape=_circle_shape, channel=first_axis),
         plan_of=_hough_circle,
         limits=Limits(ndim=(2, 2)),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, largest_region=_perimeters),
     ),
     Operation(
         name="transform.hough_circle_peaks",

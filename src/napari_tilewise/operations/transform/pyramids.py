@@ -87,6 +87,11 @@ def _halo(call: Call) -> HaloLike:
     return blur_of(call, call.spatial_shape).reach[0] + support(call["order"])
 
 
+def _blur_length(call: Call) -> int:
+    """Return what the blur's kernel takes, in pixels of the image."""
+    return 4 * blur_of(call, call.spatial_shape).reach[0]
+
+
 def _expand(call: Call) -> Plan:
     input_shape = call.spatial_shape
     output_shape = tuple(ceil(factor_of(call) * n) for n in input_shape)
@@ -283,7 +288,7 @@ def _pyramid(name: str, levels: PyramidLevels, check: Callable[[Call], None]) ->
             halo=levels.halo, typical_halo=_halo, border="mode", sampling=resampled
         ),
         limits=Limits(check=check),
-        cost=Cost(memory=8.0),
+        cost=Cost(memory=8.0, largest_region=_blur_length),
         step=AsStep(text="tuple({call})"),
         adapter=Adapter(wrap=_as_tuple),
         note=f"{_ORDERS} Returns a tuple of the levels; scikit-image returns a generator. Levels "
@@ -304,7 +309,7 @@ OPERATIONS = (
         accuracy=ROUNDING,
         neighbourhood=Neighbourhood(halo=_halo, border="mode", sampling=resampled),
         limits=Limits(check=_check),
-        cost=Cost(memory=8.0),
+        cost=Cost(memory=8.0, largest_region=_blur_length),
         note=_ORDERS,
     ),
     Operation(
@@ -317,7 +322,7 @@ OPERATIONS = (
         accuracy=ROUNDING,
         neighbourhood=Neighbourhood(halo=_halo, border="mode", sampling=resampled),
         limits=Limits(check=_check),
-        cost=Cost(memory=10.0),
+        cost=Cost(memory=10.0, largest_region=_blur_length),
         note=_ORDERS,
     ),
     _pyramid("gaussian", PyramidLevels(_gaussian_shapes, level_tiles), _check_gaussian),
