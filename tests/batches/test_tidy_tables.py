@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from skimage import measure
+from skimage import filters, measure
 
 import napari_tilewise as tw
 from napari_tilewise.errors import MissingExtra
+from napari_tilewise.recipe import Step
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,3 +135,31 @@ def test_anndata_has_measurements_apart(stack: Path, monkeypatch: pytest.MonkeyP
     assert list(result.obs) == ["item", "t", "c", "label"]
     assert list(result.var.index) == ["area"]
     np.testing.assert_array_equal(result.X[:, 0], table["area"])
+
+
+def test_one_channel_is_segmented_and_another_measured(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 255, (2, 3, 20, 24), np.uint8)
+    path = tmp_path / "p.ome.zarr"
+    tw.convert(pixels, path, axes="tcyx")
+    recipe = tw.Recipe(
+        [
+            Step("numpy.take", {"indices": 0}),
+            Step("filters.threshold_otsu"),
+            Step("measure.label", name="labels"),
+            Step("numpy.take", {"indices": -1}, inputs={"a": "source"}, name="marker"),
+            Step(
+                "measure.regionprops_table",
+                {"properties": ("label", "intensity_mean")},
+                inputs={"label_image": "labels", "intensity_image": "marker"},
+            ),
+        ]
+    )
+    value = tw.run(recipe, path, tmp_path / "marker.csv").value
+    assert tuple(value) == ("t", "label", "intensity_mean")
+    for number, channels in enumerate(pixels):
+        labels = measure.label(channels[0] > filters.threshold_otsu(channels[0]))
+        expected = measure.regionprops_table(
+            labels, channels[2], properties=("label", "intensity_mean")
+        )
+        for name, column in expected.items():
+            np.testing.assert_array_equal(value[name][value["t"] == number], column)

@@ -340,6 +340,7 @@ INDEX = {
     "numpy.sum": "ndimage.projections",
     "numpy.median": "ndimage.projections",
     "numpy.std": "ndimage.projections",
+    "numpy.take": "ndimage.projections",
     "numpy.add": "ndimage.arithmetic",
     "numpy.subtract": "ndimage.arithmetic",
     "numpy.multiply": "ndimage.arithmetic",

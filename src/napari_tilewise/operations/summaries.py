@@ -340,6 +340,7 @@ SUMMARIES = {
     "numpy.sum": "pointwise close 1e-12 image False",
     "numpy.median": "pointwise close 1e-12 image False",
     "numpy.std": "pointwise close 1e-12 image False",
+    "numpy.take": "pointwise identical 0.0 image False",
     "numpy.add": "pointwise identical 0.0 image False",
     "numpy.subtract": "pointwise identical 0.0 image False",
     "numpy.multiply": "pointwise identical 0.0 image False",

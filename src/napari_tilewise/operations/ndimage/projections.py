@@ -1,4 +1,4 @@
-"""NumPy's reductions along one axis: a tile holds that axis whole, as it does channels.
+"""NumPy's reductions along one axis, and one position: a tile holds that axis whole, like channels.
 
 The axis is given by number, the first one unless said otherwise, and is gone from the result.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.ndimage.nd_parameters import untiled
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.accuracy import IDENTICAL
@@ -18,8 +19,10 @@ from napari_tilewise.operations.spec.operation import (
     AtOnce,
     Block,
     Call,
+    Constraint,
     Cost,
     Kind,
+    Limits,
     Operation,
     ResultSpec,
     Tiles,
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_tilewise.operations.spec.parameters import Spec
+    from napari_tilewise.types import Parameters
 
 LEAVE_OUT = "Leave it out."
 SUMS = Accuracy(tolerance=1e-12, single=1e-5)
@@ -75,6 +79,30 @@ def _projection(
     )
 
 
+# -- one position ----------------------------------------------------------------------------------
+
+
+def _take(call: Call) -> Tiles:
+    return Tiles(
+        lambda block: np.take(block.data, call["indices"], axis=call.channel_axis), only_reads=True
+    )
+
+
+def _check_position(call: Call) -> None:
+    length = call.shape[call.channel_axis or 0]
+    if not -length <= call["indices"] < length:
+        raise InvalidParameter(
+            f"{call.operation.name}: indices={call['indices']}: expected a position from {-length} "
+            f"to {length - 1} along an axis of length {length}."
+        )
+
+
+def _existing_position(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
+    """Return a position along the axis; a constraint's solution."""
+    length = image.shape[params.get("axis", 0)]
+    return {"indices": solution % (2 * length) - length}
+
+
 DDOF = Number(integer=True, minimum=0, usual=(0, 1), advanced=True)
 
 OPERATIONS = (
@@ -84,4 +112,23 @@ OPERATIONS = (
     _projection(np.sum, SUMS),
     _projection(np.median, SUMS),
     _projection(np.std, SUMS, ddof=DDOF),
+    Operation(
+        name="numpy.take",
+        family=families.PROJECTIONS,
+        kind=Kind.POINTWISE,
+        specs={
+            "indices": Number(integer=True, usual=(0, 3)),
+            "axis": ChannelAxis(optional=False),
+        },
+        plan_of=_take,
+        result=ResultSpec(
+            dtype=lambda call: call.dtype, shape=lambda call: call.spatial_shape, channel=no_channel
+        ),
+        limits=Limits(check=_check_position),
+        constraints=(Constraint(names=("indices", "axis"), satisfy=_existing_position),),
+        adapter=Adapter(overrides={"axis": 0}, modernize=untiled(out=LEAVE_OUT, mode=LEAVE_OUT)),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
+        note="One position along an axis, such as a channel: the axis named c where there is one, "
+        "else the first, unless axis= names another.",
+    ),
 )
