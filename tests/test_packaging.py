@@ -26,3 +26,13 @@ def test_the_draft_for_conda_forge_asks_for_the_same_versions() -> None:
     ours = requirements(PROJECT["project"]["dependencies"])
     assert theirs.pop("python") == PROJECT["project"]["requires-python"]
     assert theirs == {FORGE.get(name, name): version for name, version in ours.items()}
+
+
+def test_workflows_run_actions_of_one_commit() -> None:
+    workflows = sorted((ROOT / ".github/workflows").glob("*.yml"))
+    assert workflows
+    for workflow in workflows:
+        text = workflow.read_text(encoding="utf-8")
+        uses = re.findall(r"uses: (.*)", text)
+        for action in uses:
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+(\.\d+)*", action), action
