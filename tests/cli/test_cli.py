@@ -64,6 +64,7 @@ def test_help_names_every_command(shell):
     code, out, _ = shell("--help")
     assert code == 0
     assert all(word in out for word in ("demo", "list", "describe", "run", "info"))
+    assert "..." not in out.partition("Commands:")[2]  # each command's first sentence fits
 
 
 def test_list_names_every_operation_once(shell):
@@ -95,6 +96,7 @@ def test_describe_names_every_parameter(shell, name):
     assert OPERATIONS[name].kind in out
     assert OPERATIONS[name].exactness in out
     assert all(f"  {parameter}: " in out for parameter in OPERATIONS[name].parameters)
+    assert "https://scikit-\n" not in out  # addresses are on one line
 
 
 def test_run_writes_the_result_and_says_where(shell, source, image, tmp_path):

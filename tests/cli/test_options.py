@@ -1,6 +1,8 @@
 """Options that several commands share: further images, data types, functions, completion."""
 
 import json
+import os
+import re
 
 import numpy as np
 import pytest
@@ -128,9 +130,10 @@ def test_functions_are_loaded_wherever_operations_are_named(shell, source, tmp_p
 def completed(shell, monkeypatch, line):
     """Return what bash would be given for a command line, which ends at the cursor."""
     monkeypatch.setenv("_NAPARI_TILEWISE_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", line)
-    monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - (not line.endswith(" "))))
-    return shell()[1].splitlines()
+    words = re.findall(r"=|[^ =]+", line) + [""] * line.endswith(" ")  # bash splits at "=" too
+    monkeypatch.setenv("COMP_WORDS", "\n".join(words))
+    monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
+    return shell()[1].split()
 
 
 def test_tab_completes_operations_parameters_and_recipes(shell, monkeypatch, tmp_path):
@@ -147,6 +150,13 @@ def test_tab_completes_operations_parameters_and_recipes(shell, monkeypatch, tmp
     ]
     line = "napari-tilewise run filters.gaussian a.tif b.tif -p "
     assert {"sigma=", "sigma=1.0", "mode=nearest"} <= set(completed(shell, monkeypatch, f"{line}"))
+    assert completed(shell, monkeypatch, f"{line}mode=wrap -p mode=r") == ["reflect"]
+    assert "wrap" in completed(shell, monkeypatch, f"{line}mode=")
+    assert completed(shell, monkeypatch, f"{line}sigma=2 --dtype u") == ["uint8", "uint16"]
+    assert completed(shell, monkeypatch, "napari-tilewise list --kind=p") == ["pointwise"]
+    line = "napari-tilewise run filters.sobel a.tif b.tif -i "
+    assert completed(shell, monkeypatch, f"{line}m") == ["mask="]
+    assert completed(shell, monkeypatch, f"{line}mask=f") == []  # bash completes files by itself
     assert "convert" in completed(shell, monkeypatch, "napari-tilewise con")
     assert "--functions" in completed(shell, monkeypatch, "napari-tilewise batch --fun")
 
@@ -157,3 +167,23 @@ def test_tab_completes_in_other_shells(shell, monkeypatch, name):
     monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "napari-tilewise describe measure.regionprops")
     monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
     assert "measure.regionprops_table" in shell()[1]
+
+
+def test_fish_gets_a_line_for_each_candidate(shell, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mask.tif").touch()
+    monkeypatch.setenv("_NAPARI_TILEWISE_COMPLETE", "complete_fish")
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    monkeypatch.setenv("COLUMNS", "40")
+    line = "napari-tilewise run filters.sobel a.tif b.tif"
+    for rest, start in ((" -p ", ""), (" --", "--"), (" -i ", "mask="), (" -i mask=", "mask=mask")):
+        monkeypatch.setenv("_TYPER_COMPLETE_ARGS", line + rest)
+        candidates = shell()[1].splitlines()
+        assert candidates, rest
+        for candidate in candidates:
+            text, _, description = candidate.partition("\t")
+            assert text.startswith(start)
+            assert " " not in text
+            assert "`" not in text
+            assert rest != " -p " or len(description) <= 70
+    assert os.environ["COLUMNS"] == "40"

@@ -15,6 +15,7 @@ import typer
 from napari_tilewise import errors
 from napari_tilewise.cli.batch_command import batch
 from napari_tilewise.cli.common_options import Log, Quiet, Verbose, with_common_options
+from napari_tilewise.cli.completion import readable_request
 from napari_tilewise.cli.file_commands import convert, info, script
 from napari_tilewise.cli.messages import SHELL, messages, show_error
 from napari_tilewise.cli.object_commands import list_objects
@@ -86,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     door = errors.wording.set(shell_option)
     try:
-        with messages():
+        with messages(), readable_request():
             code = _run(argv)
             SHELL.debug("exit code %d", code)
             return code

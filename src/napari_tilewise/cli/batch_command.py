@@ -9,7 +9,7 @@ import typer
 
 from napari_tilewise import errors
 from napari_tilewise.cli.arguments import parse_inputs, parse_lengths, parse_recipe
-from napari_tilewise.cli.completion import complete_task
+from napari_tilewise.cli.completion import choices, complete_task
 from napari_tilewise.cli.options import (
     Axes,
     DataType,
@@ -43,7 +43,13 @@ def batch(
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", help="Items processed at a time; -1: one per processor.")
     ] = -1,
-    backend: Annotated[str, typer.Option(help="auto, serial, threading, loky or dask.")] = "auto",
+    backend: Annotated[
+        str,
+        typer.Option(
+            autocompletion=choices("auto", "serial", "threading", "loky", "dask"),
+            help="auto, serial, threading, loky or dask.",
+        ),
+    ] = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Process every item, and replace existing outputs.")
     ] = False,

@@ -71,9 +71,10 @@ def convert(
     as_json: Json = False,
     functions: Functions = None,
 ) -> None:
-    """Convert an image, with its pyramid, to the format of DST's suffix.
+    """Convert an image, or many, to another format.
 
-    Pixel sizes, units, axes, and names and colours of channels are kept if both formats have them.
+    The suffix of DST is the format; a pyramid is written if it can have one. Pixel sizes, units,
+    axes, and names and colours of channels are kept if both formats have them.
     A folder or a pattern is converted image by image, like a batch.
     """
     source = with_series(source, series)

@@ -26,9 +26,10 @@ def list_objects(
     memory: Memory = None,
     as_json: Json = False,
 ) -> None:
-    """List the objects that deserve a look: cut by the border, merged, or of odd size.
+    """List the objects of a label image that deserve a look.
 
-    They are measured once; the table stays beside the labels, in tables/review.
+    Those are cut by the border, merged, or of odd size. They are measured once; the table stays
+    beside the labels, in tables/review.
     """
     from napari_tilewise.runs.label_table import label_table
 

@@ -10,17 +10,31 @@ import typer
 
 from napari_tilewise import errors
 from napari_tilewise.cli.arguments import parse_params
-from napari_tilewise.cli.completion import complete_operation
+from napari_tilewise.cli.completion import choices, complete_operation
 from napari_tilewise.cli.options import Functions, Json
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.operations.spec.parameters import Parameter
 
+KIND_DESCRIPTIONS = {
+    "pointwise": "each pixel alone",
+    "neighbourhood": "each tile with the neighbouring pixels that it needs",
+    "statistic": "a first pass computes statistics of the whole image",
+    "connected": "connected components are joined across tile borders",
+    "geometry": "each output tile from the part of the input that it shows",
+    "iterative": "repeated passes over the tiles",
+    "whole": "the whole image at once; refused if it does not fit into memory",
+}
+
 
 def list_operations(
     kind: Annotated[
-        str | None, typer.Option(help="Only operations of this kind: statistic, ...")
+        str | None,
+        typer.Option(
+            autocompletion=choices(*KIND_DESCRIPTIONS),
+            help="Only operations of this kind: statistic, ...",
+        ),
     ] = None,
     category: Annotated[
         str | None, typer.Option(help="Only operations of this module: filters, filters.rank, ...")
@@ -108,17 +122,6 @@ def describe(
         _describe_parameter(parameter)
 
 
-KIND_DESCRIPTIONS = {
-    "pointwise": "each pixel alone",
-    "neighbourhood": "each tile with the neighbouring pixels that it needs",
-    "statistic": "a first pass computes statistics of the whole image",
-    "connected": "connected components are joined across tile borders",
-    "geometry": "each output tile from the part of the input that it shows",
-    "iterative": "repeated passes over the tiles",
-    "whole": "the whole image at once; refused if it does not fit into memory",
-}
-
-
 def _kernel_description(op: Operation) -> str:
     """Return a sentence about what computes the pixels."""
     from napari_tilewise.operations.spec.substitution import instruction_set
@@ -146,13 +149,16 @@ def _exactness_description(op: Operation) -> str:
 
 
 def _describe_parameter(parameter: Parameter) -> None:
-    from textwrap import fill
+    from textwrap import wrap
 
     default = "required" if parameter.required else f"default {parameter.default!r}"
     typer.echo(f"  {parameter.name}: {parameter.spec.describe()}; {default}")
     if parameter.doc:
         indent = " " * 6
-        typer.echo(fill(parameter.doc, 96, initial_indent=indent, subsequent_indent=indent))
+        lines = wrap(  # neither a hyphen nor its length breaks an address
+            parameter.doc, 96 - len(indent), break_on_hyphens=False, break_long_words=False
+        )
+        typer.echo("\n".join(indent + line for line in lines))
 
 
 def check(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from napari_tilewise import __version__
-from napari_tilewise.cli.completion import complete_parameter
+from napari_tilewise.cli.completion import choices, complete_input, complete_parameter
 
 
 def load_functions(files: list[str] | None) -> list[str]:
@@ -90,7 +90,7 @@ Params = Annotated[
 Inputs = Annotated[
     list[str] | None,
     typer.Option(
-        "--input", "-i", metavar="NAME=PATH",
+        "--input", "-i", metavar="NAME=PATH", autocompletion=complete_input,
         help="A further image of the operation or the recipe, such as mask=m.tif; may be repeated.",
     ),
 ]  # fmt: skip
@@ -109,8 +109,9 @@ Workers = Annotated[
 Executor = Annotated[
     str,
     typer.Option(
+        autocompletion=choices("auto", "threads", "serial", "processes", "distributed"),
         help="Where tiles are computed: threads, serial, processes, distributed (a dask cluster of "
-        "this machine), a dask scheduler's address, or a batch system such as slurm."
+        "this machine), a dask scheduler's address, or a batch system such as slurm.",
     ),
 ]
 
@@ -118,6 +119,7 @@ DataType = Annotated[
     str | None,
     typer.Option(
         "--dtype",
+        autocompletion=choices("uint8", "uint16", "int16", "float32", "float64", "bool"),
         help="Data type of the output, as scikit-image converts: uint8, uint16, int16, float32, "
         "float64 or bool; intensities are rescaled to its range, or refused.",
     ),
@@ -129,7 +131,12 @@ NoResume = Annotated[
 ]
 NoPyramid = Annotated[bool, typer.Option("--no-pyramid", help="Write the full resolution only.")]
 OmeZarr = Annotated[
-    str, typer.Option("--ome-zarr", help="Version of an OME-Zarr: 0.5, or 0.4 for older readers.")
+    str,
+    typer.Option(
+        "--ome-zarr",
+        autocompletion=choices("0.5", "0.4"),
+        help="Version of an OME-Zarr: 0.5, or 0.4 for older readers.",
+    ),
 ]
 Shards = Annotated[
     bool,
