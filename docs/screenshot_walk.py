@@ -61,40 +61,6 @@ INTRODUCTION = (
     "| step | ms | plain napari, ms |",
     "|---|---|---|",
 )
-TRIED = (
-    "## What was tried by hand, and changed because of it",
-    "",
-    "| tried | what happened | now |",
-    "|---|---|---|",
-)
-MENDED = (
-    ("Open a panel right after napari has started",
-     "The window stood still for seconds while a thousand modules were imported",
-     "The dock opens at once, and the modules are imported in a thread"),
-    ("Make four results in a row, and look for one in the list",
-     "“Coins - Gaussian - Threshold Otsu - Label” was cut off in the middle",
-     "“Coins - Label”; the tooltip lists the steps with their parameters"),
-    ("Look for a filter in **Layers > Filter**",
-     "Seventeen lines of this plugin, each ending in “(tilewise)”, hid those of others",
-     "One line in each menu, with the families below it. napari itself adds the plugin's name to "
-     "each command"),
-    ("Threshold only the part of an image that matters",
-     "The image had to be cropped first, by numbers",
-     "Draw a rectangle and choose it as region"),
-    ("Move through a lazy result again and again",
-     "Every view was computed anew",
-     "**Compute** turns it into pixels: in memory, or in an OME-Zarr whose plan is shown before"),
-    ("Resume an interrupted run in the Runs panel",
-     "The row lost its selection, and all buttons went grey",
-     "The row stays selected"),
-    ("Run on a layer of napari-ome-zarr, close napari, come back",
-     "The run was “not resumable”: only its own process had the image",
-     "The run reads the file behind the layer, and any process resumes it"),
-    ("End a script while a run goes on",
-     "The process aborted (exit code 134)",
-     "Exit code 0, and a run that can be resumed"),
-)  # fmt: skip
-"""What was tried, what happened, and what happens now."""
 
 
 @dataclass
@@ -379,8 +345,7 @@ def write_page(steps: list[Step]) -> None:
     for number, step in enumerate(steps, start=1):
         picture = f"![{step.title}](images/walk/{step.picture})"
         sections += [f"## {number}. {step.title}", "", step.text, "", picture, ""]
-    mended = [f"| {tried} | {found} | {now} |" for tried, found, now in MENDED]
-    page = [*INTRODUCTION, *rows, "", *sections, *TRIED, *mended, ""]
+    page = [*INTRODUCTION, *rows, "", *sections]
     (HERE / "walk.md").write_text("\n".join(page), encoding="utf-8")
 
 

@@ -34,8 +34,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "other_files.md"
 HEAD = """# Other people's files
 
 What `python scripts/other_files.py` made of the image files that packages of the Python index ship,
-as far as they are installed: each is opened, copied to an OME-Zarr (to .npy, if OME-Zarr has not
-its axes) and compared with the copy. A refusal is the sentence that a user reads.
+as far as they are installed: each is opened, copied to an OME-Zarr (to .npy, if OME-Zarr
+cannot have its axes) and compared with the copy. A refusal is the sentence that a user reads.
 
 """
 ARCHIVES = """\
