@@ -2,15 +2,20 @@
 
 Needs a display; `scripts/headless.sh python -m benchmarks preview` uses one of its own.
 Prints, for each case, the median and the 95th percentile of the delay in milliseconds until the
-canvas has drawn the new pixels, the turns of the window's loop meanwhile, and what of a turn is the
-preview's own work (a request, or a result that is shown), without drawing the window. Plain napari
-sets the data of an image layer that was computed before: what showing costs, without computing.
+canvas has drawn the new pixels; the processor time of a move in all threads, drawing included
+(most of it where OpenGL is drawn by software); the turns of the window's loop meanwhile; and what
+of a turn is the preview's own work (a request with the wait for its result, or a result that is
+shown), without drawing the window. Plain napari sets the data of an image layer that was computed
+before: what showing costs, without computing. The cases take turns, so that other work on the
+machine slows all of them down alike.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -19,41 +24,89 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ROUND = 6
+"""Moves of one case before the next one has its turn."""
+WARM = 2
+"""Moves at the beginning of a turn that are not counted: they add layers."""
+
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moves", type=int, default=30, help="parameter changes per case")
     parser.add_argument("--size", type=int, default=131072, help="side of the lazy image")
+    parser.add_argument("--side", type=int, default=1024, help="side of the image in memory")
+    parser.add_argument("--window", type=int, nargs=2, default=(1500, 1100), help="in pixels")
     arguments = parser.parse_args()
     import napari
     from qtpy.QtCore import QSettings
 
-    QSettings.setPath(
-        QSettings.Format.IniFormat, QSettings.Scope.UserScope, "/nonexistent/napari-tilewise"
-    )
+    settings = tempfile.TemporaryDirectory()  # no value is remembered from another session
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, settings.name)
     viewer = napari.Viewer(show=True)
-    viewer.window._qt_window.resize(1500, 1100)
+    viewer.window._qt_window.resize(*arguments.window)
     canvas = _Canvas(viewer)
-    small = np.random.default_rng(0).integers(0, 255, (1024, 1024), np.uint8)
-    cases = {
-        "1024 x 1024": lambda: viewer.add_image(small),
+    side = arguments.side
+    small = np.random.default_rng(0).integers(0, 255, (side, side), np.uint8)
+    images = {
+        f"{side} x {side}": lambda: viewer.add_image(small),
         f"lazy {arguments.size} x {arguments.size}": lambda: _lazy(viewer, arguments.size),
     }
-    columns = ("median ms", "p95 ms", "beat p95", "beat max", "own p95", "own max")
+    columns = ("median ms", "p95 ms", "CPU ms", "beat p95", "beat max", "own p95", "own max")
     print(f"{'image':24} {'change':22} " + " ".join(f"{column:>9}" for column in columns))
-    for name, add in cases.items():
+    for name, add in images.items():
         viewer.layers.clear()
         add()
-        for change, move in _changes(viewer, canvas):
-            delays, beats = _measured(canvas, move, arguments.moves)
-            own = _own_work or [0.0]
-            print(
-                f"{name:24} {change:22} {np.median(delays):9.0f} {np.percentile(delays, 95):9.0f} "
-                f"{np.percentile(beats, 95):9.0f} {max(beats):9.0f} "
-                f"{np.percentile(own, 95):9.0f} {max(own):9.0f}"
-            )
+        cases = _cases(viewer, canvas)
+        while len(cases[0].delays) < arguments.moves:
+            for case in cases:
+                case.take_turn(canvas, min(ROUND, arguments.moves - len(case.delays)))
+        for case in cases:
+            print(f"{name:24} {case.name:22} {case.figures()}")
     viewer.close()
+    settings.cleanup()
+
+
+@dataclass(eq=False)
+class _Case:
+    """A change that is measured, and its figures in milliseconds."""
+
+    name: str
+    begin: Callable[[], None]
+    """Called before its turn."""
+    move: Callable[[int], None]
+    delays: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    beats: list[float] = field(default_factory=list)
+    own: list[float] = field(default_factory=list)
+
+    def take_turn(self, canvas: _Canvas, moves: int) -> None:
+        """Measure some moves."""
+        self.begin()
+        for number in range(-WARM, moves):
+            canvas.begin()
+            _own_work.clear()
+            beats: list[float] = []
+            started, cpu = time.perf_counter(), time.process_time()
+            self.move(number)
+            while not canvas.is_drawn:
+                turned = time.perf_counter()
+                _turn()
+                beats.append(1e3 * (time.perf_counter() - turned))
+            if number >= 0:
+                self.delays.append(1e3 * (time.perf_counter() - started))
+                self.cpu.append(1e3 * (time.process_time() - cpu))
+                self.beats += beats
+                self.own += _own_work
+
+    def figures(self) -> str:
+        """Return a line of the table."""
+        own, beats = self.own or [0.0], self.beats or [0.0]
+        numbers = (
+            np.median(self.delays), np.percentile(self.delays, 95), np.median(self.cpu),
+            np.percentile(beats, 95), max(beats), np.percentile(own, 95), max(own),
+        )  # fmt: skip
+        return " ".join(f"{number:9.0f}" for number in numbers)
 
 
 def _lazy(viewer: Any, size: int) -> Any:
@@ -113,62 +166,48 @@ def _timed(owner: Any, name: str, then: Callable[[], None] = lambda: None) -> No
     setattr(owner, name, call)
 
 
-def _changes(viewer: Any, canvas: _Canvas) -> list[tuple[str, Callable[[int], None]]]:
-    """Return what is measured: functions that begin a change."""
+def _cases(viewer: Any, canvas: _Canvas) -> list[_Case]:
+    """Return what is measured."""
     from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 
     panel = OperationsPanel(viewer)
     viewer.window.add_dock_widget(panel, name="Operations")
     panel.choose("filters.gaussian")
-    panel.preview.bar.on.setChecked(True)
-    while not panel.preview.shown.is_shown:
-        _turn()
-    _timed(panel.preview, "_offer")
-    _timed(panel.preview, "_show_again", canvas.change)
-    layer = panel.preview.shown.layer
+    preview = panel.preview
+    preview.bar.on.setChecked(True)
+    _wait_for_preview(preview)
+    _timed(preview, "refresh_now")
+    _timed(preview, "_show_again", canvas.change)
+    layer = preview.shown.layer
     images = [np.asarray(layer.data) + np.float32(k) for k in range(2)]
 
-    def preview(number: int, sigma: float) -> None:
-        panel.form.set_values({"sigma": sigma + (1 + number % 7) / 10})
+    def begin() -> None:
+        if "plain" in viewer.layers:
+            viewer.layers.remove("plain")
+        preview.resume()
+        _wait_for_preview(preview)
+
+    def begin_plain() -> None:
+        preview.pause()
+        viewer.add_image(images[0], name="plain", contrast_limits=(0, 1))
 
     def plain(number: int) -> None:
-        panel.preview.pause()
-        if not viewer.layers or viewer.layers[-1].name != "plain":
-            viewer.add_image(images[0], name="plain", contrast_limits=(0, 1))
-        viewer.layers[-1].data = images[number % 2]
+        viewer.layers["plain"].data = images[number % 2]
         canvas.change()
 
+    def move(sigma: float) -> Callable[[int], None]:
+        return lambda number: panel.form.set_values({"sigma": sigma + (WARM + 1 + number) / 10})
+
     return [
-        ("Gaussian, sigma 1", lambda number: preview(number, 1)),
-        ("Gaussian, sigma 3", lambda number: preview(number, 3)),
-        ("plain: layer.data =", plain),
+        _Case("Gaussian, sigma 1", begin, move(1)),
+        _Case("Gaussian, sigma 3", begin, move(3)),
+        _Case("plain: layer.data =", begin_plain, plain),
     ]
 
 
-def _measured(
-    canvas: _Canvas, move: Callable[[int], None], moves: int
-) -> tuple[list[float], list[float]]:
-    """Return delays and turns of the loop, in milliseconds."""
-    delays: list[float] = []
-    beats: list[float] = []
-    for number in range(-3, moves):
-        if not number:
-            delays.clear()
-            beats.clear()
-            _own_work.clear()
-        canvas.begin()
-        started = time.perf_counter()
-        move(number)
-        _until(canvas, beats)
-        delays.append(1e3 * (time.perf_counter() - started))
-    return delays, beats
-
-
-def _until(canvas: _Canvas, beats: list[float]) -> None:
-    while not canvas.is_drawn:
-        started = time.perf_counter()
+def _wait_for_preview(preview: Any) -> None:
+    while not preview.shown.is_shown:
         _turn()
-        beats.append(1e3 * (time.perf_counter() - started))
 
 
 def _turn() -> None:

@@ -14,7 +14,6 @@ import napari_tilewise as tw
 from napari_tilewise._napari.jobs import latest_worker
 from napari_tilewise._napari.jobs.latest_worker import LatestWorker
 from napari_tilewise._napari.preview import bound
-from napari_tilewise._napari.preview.previewer import Previewer
 from napari_tilewise._napari.preview.view import camera_of, view_of
 from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
 
@@ -77,6 +76,25 @@ def test_parameters_move_the_same_layer(source, panel, shown, qtbot):
     before = layer.data.copy()
     assert shown("filters.gaussian", sigma=4) is layer
     assert (layer.data != before).any()
+
+
+def test_a_quick_result_is_shown_with_its_parameter(source, panel, shown, monkeypatch):
+    """Before the window comes to repaint itself."""
+    monkeypatch.setattr(latest_worker, "QUICK", 60)
+    layer = shown("filters.gaussian", sigma=1)
+    panel.preview.worker._state.unwaited = 0
+    before = layer.data.copy()
+    panel.form.set_values({"sigma": 4})
+    assert (layer.data != before).any()
+
+
+def test_it_lies_where_its_source_was_put(source, shown):
+    layer = shown("filters.gaussian", sigma=1)
+    source.scale, source.rotate, source.affine = (2, 3), 30, np.diag([2, 2, 1])
+    assert shown("filters.gaussian", sigma=4) is layer
+    np.testing.assert_allclose(layer.scale, source.scale)
+    np.testing.assert_allclose(layer.rotate, source.rotate)
+    np.testing.assert_allclose(layer.affine.affine_matrix, source.affine.affine_matrix)
 
 
 def test_many_moves_cost_few_computations(source, panel, shown, qtbot):
@@ -210,31 +228,90 @@ def test_it_stops_when_the_panel_is_hidden(viewer, source, panel, shown, qtbot):
     assert len(viewer.layers) == 2
 
 
-def test_a_slow_stale_request_is_cancelled_but_not_twice(qtbot, qapp, monkeypatch):
-    """During a drag something is always shown."""
-    from qtpy.QtCore import QObject
+class Computation:
+    """What a worker computes: the test lets each request go on, or waits for its cancel."""
 
-    monkeypatch.setattr(latest_worker, "PATIENCE", 0)
-    parent, begun, go_on = QObject(), threading.Semaphore(0), threading.Event()
-    cancelled = []
+    def __init__(self):
+        self.begun, self.go_on = threading.Semaphore(0), threading.Event()
+        self.cancelled = []
 
-    def compute(request, cancel):
-        begun.release()
-        while not cancel.wait(0.001) and not go_on.is_set():
+    def __call__(self, request, cancel):
+        self.begun.release()
+        while not cancel.wait(0.001) and not self.go_on.is_set():
             pass
         if cancel.is_set():
-            cancelled.append(request)
+            self.cancelled.append(request)
             raise tw.errors.Cancelled("stale")
         return request
 
-    latest = LatestWorker(compute, parent)
-    for request in range(3):
+
+@pytest.fixture
+def computation():
+    return Computation()
+
+
+@pytest.fixture
+def latest(qapp, computation):
+    from qtpy.QtCore import QObject
+
+    parent = QObject()
+    worker = LatestWorker(computation, parent)
+    yield worker
+    worker._state.stop()
+    parent.deleteLater()
+
+
+def test_a_slow_stale_request_is_cancelled_but_not_twice(qtbot, computation, latest, monkeypatch):
+    """During a drag something is always shown."""
+    monkeypatch.setattr(latest_worker, "PATIENCE", 0)
+    for request in range(2):
         latest.submit(request)
-        assert begun.acquire(timeout=10) or request
-    go_on.set()
-    qtbot.waitUntil(lambda: latest.computed >= 1, timeout=TIMEOUT)
-    assert len(cancelled) == 1
-    assert isinstance(Previewer().gathered.number("nothing"), list)
+        assert computation.begun.acquire(timeout=10)
+    latest.submit(2)
+    computation.go_on.set()
+    qtbot.waitUntil(lambda: latest.computed == 2, timeout=TIMEOUT)
+    assert computation.cancelled == [0]
+    assert latest.take() == (2, 2)
+
+
+def test_a_quick_result_is_waited_for_and_not_announced(qtbot, computation, latest, monkeypatch):
+    """So the window is painted once, for the parameter and its result."""
+    monkeypatch.setattr(latest_worker, "QUICK", 60)
+    announced = []
+    latest.ready.connect(lambda: announced.append(latest.take()))
+    computation.go_on.set()
+    latest.submit(1)
+    assert latest.wait()
+    assert latest.take() == (1, 1)
+    latest.submit(2)
+    assert not latest.wait(), "the first one is not painted yet"
+    qtbot.waitUntil(lambda: latest.computed == 2, timeout=TIMEOUT)
+    assert not announced
+    latest.acknowledge()
+    assert announced == [(2, 2)]
+    latest.acknowledge()
+    assert not latest.wait(), "no request: no wait"
+
+
+def test_a_slow_result_is_not_waited_for_again_and_announced(
+    qtbot, computation, latest, monkeypatch
+):
+    monkeypatch.setattr(latest_worker, "QUICK", 0.001)
+    monkeypatch.setattr(latest_worker, "VAIN", 1)
+    latest.submit(1)
+    assert not latest.wait()
+    with qtbot.waitSignal(latest.ready, timeout=TIMEOUT):
+        computation.go_on.set()
+    assert latest.take() == (1, 1)
+    latest.acknowledge()
+    monkeypatch.setattr(latest_worker, "QUICK", 60)
+    latest.submit(2)
+    assert not latest.wait(), "one in vain is followed by one that is not tried"
+    qtbot.waitUntil(lambda: latest.computed == 2, timeout=TIMEOUT)
+    latest.take()
+    latest.acknowledge()
+    latest.submit(3)
+    assert latest.wait()
 
 
 def test_a_recipe_is_previewed_up_to_the_selected_step(viewer, source, run, qtbot):

@@ -2,6 +2,9 @@
 
 Requests that come while one is computed replace each other: only the newest waits. A slow
 computation that is stale is cancelled, unless the one before it was: a drag would show nothing.
+
+While computations are quick, the window's thread can wait for one: the window is then repainted
+once for the parameter and its result, where two repaints would come one after the other.
 """
 
 from __future__ import annotations
@@ -22,6 +25,10 @@ PATIENCE = 0.25
 """Seconds after which a stale computation is cancelled."""
 IDLE = 2.0
 """Seconds without a request after which the thread ends."""
+QUICK = 0.015
+"""Seconds that the window's thread waits at most: less than a frame of the screen."""
+VAIN = 8
+"""How many requests are not waited for after one that took longer."""
 
 
 class LatestWorker(QObject):
@@ -74,7 +81,7 @@ class LatestWorker(QObject):
                     name="tilewise-preview", daemon=True,
                 )  # fmt: skip
                 state.thread.start()
-            state.condition.notify()
+            state.condition.notify_all()
 
     def drop(self) -> None:
         """Drop the request that waits, the one that is computed, and what is ready."""
@@ -83,6 +90,26 @@ class LatestWorker(QObject):
             state.next, state.done = None, None
             state.generation += 1
             state.cancel.set()
+
+    def wait(self) -> bool:
+        """Wait a moment for a result; return whether there is one, which must be taken.
+
+        Nothing is waited for soon after a computation that took longer, nor before the result that
+        was taken last is painted. A result that is late is announced as usual.
+        """
+        state = self._state
+        with state.condition:
+            if state.is_announced:
+                return False
+            if state.unwaited:
+                state.unwaited -= 1
+                return False
+            state.is_announced = True  # no announcement: this thread looks itself
+            state.condition.wait_for(lambda: state.done is not None or state.is_idle, QUICK)
+            is_done = state.done is not None
+            if not is_done:
+                state.is_announced, state.unwaited = False, VAIN
+        return is_done
 
     def take(self) -> tuple[Any, Any] | None:
         """Return the newest request that is done, and its result or error; None if none is."""
@@ -122,11 +149,18 @@ class _State:
         self.done: tuple[Any, Any] | None = None
         self.cancel = threading.Event()
         self.started = 0.0
+        self.unwaited = 0
+        """How many of the next requests are not waited for."""
         self.generation = 0
         self.computed = 0
         self.is_announced = False
         self.was_cancelled = False
         self.is_stopped = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is computed or waits."""
+        return self.next is None and not self.started
 
     def cancel_stale(self) -> None:
         """Cancel what is computed if that is slow, and the one before it was not cancelled."""
@@ -140,7 +174,7 @@ class _State:
             self.is_stopped = True
             self.next = None
             self.cancel.set()
-            self.condition.notify()
+            self.condition.notify_all()
 
 
 def _work(
@@ -160,8 +194,9 @@ def _work(
             state.started, generation = time.perf_counter(), state.generation
         result = compute(request, cancel)
         with state.condition:
-            state.started = 0.0
             state.was_cancelled = isinstance(result, Cancelled)
+            state.started = 0.0
+            state.condition.notify_all()
             is_dropped = state.is_stopped or generation != state.generation
             if is_dropped or state.was_cancelled:
                 continue

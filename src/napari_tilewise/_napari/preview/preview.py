@@ -132,7 +132,8 @@ class Preview(QObject):
     def refresh_now(self) -> None:
         """Compute the preview again, at once: the worker begins while the window is repainted.
 
-        What follows in the same turn of the window's loop waits until the thread is free.
+        A quick result is waited for, so that the window is repainted once for the parameter and its
+        result. What follows in the same turn of the window's loop waits until the thread is free.
         """
         if not self._is_following:
             return
@@ -142,6 +143,8 @@ class Preview(QObject):
         self._soon.stop()
         self._turn.start()
         self._request()
+        if self.worker.wait():
+            self._show()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Show the preview with its panel only."""

@@ -40,6 +40,8 @@ class ShownPreview:
         self._kind: tuple[Any, ...] = ()
         self._buffer: np.ndarray | None = None
         self._limits: tuple[float, float] | None = None
+        self._place: tuple[Any, ...] = ()
+        """Where the layer's pixels lie: working it out costs as much as showing them."""
         self.is_hidden = False
         """Whether the user looks at the image before."""
 
@@ -97,6 +99,7 @@ class ShownPreview:
             self._buffer = result.pixels
         self.layer = layer
         self._limits = _limits_of(layer)
+        self._place = _place(job, result)
         viewer_layers.add_temporary(self._viewer, layer, above=source)
 
     def _update(self, job: Job, result: PreviewResult) -> None:
@@ -109,15 +112,27 @@ class ShownPreview:
         buffer = self._buffer
         if buffer is not None and buffer.shape == result.pixels.shape:
             buffer[...] = result.pixels
-            is_moved = _move(layer, job, result)
-            if not is_moved:
+            if not self._move(layer, job, result):
                 layer.refresh(thumbnail=False, extent=False, highlight=False)
         else:
             self._buffer = result.pixels
             layer.data = result.pixels
-            _move(layer, job, result)
+            self._move(layer, job, result)
         if result.shown is Shown.IMAGE and result.values is not None:
             self._show_values(job, layer, result)
+
+    def _move(self, layer: Layer, job: Job, result: PreviewResult) -> bool:
+        """Move a layer to where the pixels lie; return whether it was moved."""
+        place = _place(job, result)
+        if place == self._place:
+            return False
+        self._place, is_moved = place, False
+        values = _placement(job, result)
+        for name in ("scale", "translate", "rotate", "shear"):
+            is_moved |= _set(layer, name, values[name])
+        if not np.array_equal(layer.affine.affine_matrix, values["affine"]):
+            layer.affine, is_moved = values["affine"], True
+        return is_moved
 
     def _show_values(self, job: Job, layer: Image, result: PreviewResult) -> None:
         """Take the contrast limits of the result's layer if the ones before do not show it well.
@@ -154,12 +169,16 @@ def _placement(job: Job, result: PreviewResult) -> dict[str, Any]:
     return job.source.placement.sampled(result.samplings).arguments()
 
 
-def _move(layer: Layer, job: Job, result: PreviewResult) -> bool:
-    """Move a layer to where the pixels lie; return whether it was moved."""
-    values, is_moved = _placement(job, result), False
-    for name in ("scale", "translate"):
-        is_moved |= _set(layer, name, values[name])
-    return is_moved
+def _place(job: Job, result: PreviewResult) -> tuple[Any, ...]:
+    """Return what the placement of pixels depends on, to be compared."""
+    placement = job.source.placement
+    inner = placement.inner
+    arrays = (inner.scale, inner.translate, inner.rotate, inner.shear)
+    return (
+        *(np.asarray(array).tobytes() for array in arrays),
+        placement.outer.affine_matrix.tobytes(),
+        result.samplings,
+    )
 
 
 def _set(layer: Layer, name: str, value: object) -> bool:
