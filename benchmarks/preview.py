@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ROUND = 6
 """Moves of one case before the next one has its turn."""
+MOST = 60
+"""Seconds after which a change that is not drawn ends the benchmark."""
 WARM = 2
 """Moves at the beginning of a turn that are not counted: they add layers."""
 
@@ -91,6 +93,8 @@ class _Case:
             self.move(number)
             while not canvas.is_drawn:
                 turned = time.perf_counter()
+                if turned - started > MOST:
+                    raise TimeoutError(f"{self.name}: nothing was drawn: is the canvas visible?")
                 _turn()
                 beats.append(1e3 * (time.perf_counter() - turned))
             if number >= 0:

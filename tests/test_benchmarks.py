@@ -31,7 +31,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "peers": ("--size", "128", "--rounds", "1"),
     "object_peers": ("--size", "1024"),
     "objects": ("--table", "1024", "--watershed", "1024"),
-    "preview": ("--moves", "1", "--size", "1024", "--side", "64", "--window", "500", "400"),
+    "preview": ("--moves", "1", "--size", "1024", "--side", "64", "--window", "900", "700"),
     "run_memory": ("--size", "512"),
     "small_images": ("--size", "64", "--only", "adjust", "--seconds", "0.01"),
     "stated_memory": ("--size", "512", "--only", "table"),
