@@ -161,6 +161,7 @@ class Conversion:
     channel: Channels = COLOR
     dtype_of: Callable[[Call], Any] = as_float
     check: Callable[[Call], None] = check_channels
+    dtypes: str = "buif"
     adapter: Adapter = DIRECT
     accuracy: Accuracy = IDENTICAL
 
@@ -173,7 +174,7 @@ class Conversion:
             specs={**self.specs, "channel_axis": self.channel},
             neighbourhood=Neighbourhood(halo=row_neighbour if self.product else lambda call: 0),
             result=ResultSpec(dtype=self.dtype_of),
-            limits=Limits(check=self.check),
+            limits=Limits(check=self.check, dtypes=self.dtypes),
             cost=Cost(memory=self.working),
             adapter=self.adapter,
             accuracy=self.accuracy,
@@ -197,6 +198,11 @@ def _converted_dtype(call: Call) -> DTypeLike:
 def _check_converted(call: Call) -> None:
     if not _is_same(call):
         check_channels(call)
+    if call["fromspace"] == "ycbcr" and call.dtype == bool:
+        raise InvalidImage(
+            f"{call.operation.name}: fromspace={call['fromspace']!r} takes no image of type bool: "
+            "expected integers or floating-point numbers. Convert it first."
+        )
 
 
 SPACES = ("rgb", "hsv", "rgb cie", "xyz", "yuv", "yiq", "ypbpr", "ycbcr", "ydbdr")
@@ -252,7 +258,12 @@ CONVERSIONS = (
     Conversion(name="rgb2ypbpr", product=True, working=4.0),
     Conversion(name="ypbpr2rgb", product=True, working=4.0),
     Conversion(name="rgb2ycbcr", product=True, working=4.0),
-    Conversion(name="ycbcr2rgb", product=True, working=4.0),
+    Conversion(
+        name="ycbcr2rgb",
+        product=True,
+        working=4.0,
+        dtypes="uif",  # it subtracts from the image in place
+    ),
     Conversion(name="rgb2ydbdr", product=True, working=4.0),
     Conversion(name="ydbdr2rgb", product=True, working=4.0),
 )

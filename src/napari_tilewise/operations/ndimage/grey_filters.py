@@ -125,7 +125,10 @@ def _filter(name: str, filters: int, dtype: Callable[[Call], DTypeLike] = result
         plan_of=_plan(filters),
         result=ResultSpec(dtype=dtype),
         constraints=(Constraint(names=("size", "footprint"), satisfy=default_size),),
-        limits=Limits(check=checked(check_type, _check)),
+        limits=Limits(
+            dtypes="uif" if dtype is _difference_type else "buif",  # NumPy subtracts no masks
+            check=checked(check_type, _check),
+        ),
         adapter=NO_AXES if "output" in specs else NO_ARRAY,
         cost=Cost(memory=5.0),
         note="NaN is refused where the window is a full flat box, whose running minima and maxima "

@@ -23,6 +23,7 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import Array, ChoiceSpec, Flag, Number, Numbers
 from napari_tilewise.operations.spec.pixel_positions import unplaced
+from napari_tilewise.operations.transform import finite_radon
 from napari_tilewise.operations.transform.integral import DataType
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ OPERATIONS = (
         name="transform.frt2",
         family=families.INTEGRALS,
         **_WHOLE,
+        adapter=Adapter(wrap=finite_radon.forward),
         result=ResultSpec(
             shape=lambda call: (call.shape[0] + 1, call.shape[1]), dtype=lambda call: np.uint32
         ),
@@ -187,8 +189,14 @@ OPERATIONS = (
         name="transform.ifrt2",
         family=families.INTEGRALS,
         **_WHOLE,
+        adapter=Adapter(wrap=finite_radon.inverse),
         result=ResultSpec(shape=lambda call: (call.shape[1],) * 2, dtype=lambda call: np.float64),
-        limits=Limits(ndim=(2, 2), check=_check_ifrt2, nearest_shape=_one_row_more),
+        limits=Limits(
+            ndim=(2, 2),
+            dtypes="bu",  # the function adds the last row to unsigned sums
+            check=_check_ifrt2,
+            nearest_shape=_one_row_more,
+        ),
         cost=Cost(memory=5.0),
         note="Needs the whole image: every sum runs through all rows.",
     ),
