@@ -11,8 +11,9 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 KERNELS := .venv/.kernels
 MANIFEST := src/napari_tilewise/napari.yaml
-# pytest on every core, but not 64 napari viewers on a big machine.
-PARALLEL := -n logical --maxprocesses 8 --dist worksteal
+# Half as many tests at a time again as processors: a third of them wait for processes, windows and
+# sockets. But not 64 napari viewers on a big machine.
+PARALLEL = -n $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 ))) --maxprocesses 8 --dist worksteal
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile

@@ -8,7 +8,6 @@ from tests.judge import __main__ as judge
 from tests.judge import source
 
 SAMPLE = (
-    "filters/rank/test_rank.py",
     "filters/test_edges.py",
     "filters/test_gaussian.py",
     "filters/test_thresholding.py",

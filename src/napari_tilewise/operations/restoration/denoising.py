@@ -300,7 +300,7 @@ OPERATIONS = (
         limits=Limits(ndim=(2, 4), shortest=2, check=_check_nl),
         adapter=Adapter(kernels=("skimage.restoration.denoise_nl_means",)),
         cost=Cost(
-            trial=Trial(volume_length=5),
+            trial=Trial(volume_length=3),
             memory=10.0,
             at_once=AtOnce(function=2**16, kernel=2**14, finite=True),
         ),
@@ -322,7 +322,7 @@ OPERATIONS = (
             kernels=("skimage.restoration.rolling_ball",),
         ),
         cost=Cost(
-            trial=Trial(volume_length=8),
+            trial=Trial(volume_length=4),
             memory=7.0,
             at_once=AtOnce(kernel=2**14),
         ),
