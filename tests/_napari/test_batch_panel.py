@@ -21,7 +21,14 @@ from napari_tilewise._napari.batch_panel.batch_panel import BatchPanel
 from napari_tilewise._napari.batch_panel.batch_run import Pace, duration
 from napari_tilewise._napari.batch_panel.item_table import MESSAGE, NAME, SECONDS, STATE
 from napari_tilewise._napari.batch_panel.page_widgets import choose
-from napari_tilewise._napari.batch_panel.source_page import FILES, LAYERS, OVER, PLATE, WINDOW
+from napari_tilewise._napari.batch_panel.source_page import (
+    FILES,
+    LAYERS,
+    OVER,
+    PLATE,
+    REGION,
+    WINDOW,
+)
 from napari_tilewise._napari.layers import item_layers, layer_record
 from napari_tilewise._napari.layers.item_layers import OpenItem, ViewState
 from napari_tilewise._napari.manifest.commands import open_batch
@@ -175,6 +182,62 @@ def test_layers_positions_and_windows(batch, viewer, listed):
     batch.source.step.setText("1.5")
     assert listed() == []
     assert "not a whole number" in batch.message.text()
+
+
+RECTANGLE = np.array([[4.6, 9.7], [4.6, 30.3], [20.2, 30.3], [20.2, 9.7]])
+"""The centres of the pixels 5 to 20 and 10 to 30 are in it."""
+
+
+def test_a_region_limits_each_layer_where_it_lies(batch, viewer, listed, run, opened):
+    viewer.add_image(crop(0), name="a", scale=(0.5, 0.5), translate=(3, 4))
+    viewer.add_image(ski.data.astronaut()[:60, :70], name="b", scale=(0.5, 0.5))
+    batch.source.tick(*viewer.layers)
+    choose(batch.source.part, REGION)
+    listed()
+    assert "draw one" in batch.message.text()
+    shapes = viewer.add_shapes([RECTANGLE * 0.5 + (3, 4)], shape_type="rectangle")
+    assert listed() == ["b_y11_x18", "a_axis05_axis110"]
+    choose(batch.output.kind, "layer")
+    batch.task.operation.chooser.choose("util.invert")
+    run()
+    part = crop(0)[5:21, 10:31]
+    assert "the shape" in batch.message.text()
+    batch.source.tick(viewer.layers["a"])
+    listed()
+    run()
+    np.testing.assert_array_equal(viewer.layers[-1].data[0], 255 - part)
+    item, result = opened(0)
+    np.testing.assert_array_equal(item.data, part)
+    np.testing.assert_array_equal(result.data, 255 - part)
+    for layer in (item, result):
+        np.testing.assert_allclose(layer.translate, (3 + 2.5, 4 + 5))
+    shapes.data = [RECTANGLE[:, ::-1] * 0.5 + (3, 4)]
+    assert listed() == ["a_axis010_axis15"]
+    shapes.data = [RECTANGLE + 500]
+    assert listed() == []
+    assert "lies beside 'a'" in batch.message.text()
+
+
+def test_a_region_limits_each_file(batch, viewer, folder, listed, run, tmp_path):
+    tifffile.imwrite(folder / "cell4.tif", crop(4, rows=15))
+    iio.imwrite(folder / "colours.png", ski.data.astronaut()[:50, :60])
+    shapes = viewer.add_shapes([RECTANGLE + 90], shape_type="rectangle")
+    choose(batch.source.part, REGION)
+    batch.source.folder.path = str(folder)
+    assert listed() == []
+    assert "over no image" in batch.message.text()
+    viewer.add_image(np.zeros((40, 48)))
+    shapes.data = [RECTANGLE]
+    names = listed()
+    assert names[:3] == [f"cell{n}_y5_x10" for n in range(3)]
+    assert names[-2:] == ["cell4_y5_x10", "colours_y5_x10"]
+    batch.output.folder.path = str(tmp_path / "out")
+    batch.task.operation.chooser.choose("util.invert")
+    run()
+    done = {path.name: tw.open(path).data for path in (tmp_path / "out").glob("*_x10*")}
+    assert sorted(tuple(data.shape) for data in done.values()) == [
+        (3, 16, 21), (10, 21), (16, 21), (16, 21), (16, 21),
+    ]  # fmt: skip
 
 
 def test_fields_of_a_plate(batch, listed, tmp_path):

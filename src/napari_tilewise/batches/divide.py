@@ -33,12 +33,14 @@ _EXPECTED = {
 
 @dataclass(frozen=True)
 class Division:
-    """How images are divided into items; see `items_of` for the fields."""
+    """How images are divided into items; see `items_of` for the other fields."""
 
     over: str | int | Sequence[str | int] | None = None
     window: Lengths = None
     step: Lengths = None
     axes: AxisNames | None = None
+    box: tuple[AxisPart, ...] | None = None
+    """The one part that is an item: start and stop along each axis, or the last spatial ones."""
 
     def __post_init__(self) -> None:
         for name in ("over", "window", "step", "axes"):
@@ -55,7 +57,7 @@ class Division:
     @property
     def is_none(self) -> bool:
         """Whether every image stays whole."""
-        return self.over is None and self.window is None
+        return self.over is None and self.window is None and self.box is None
 
 
 WHOLE_IMAGES = Division()
@@ -102,7 +104,7 @@ def divide(image: Image, division: Division) -> Iterator[ImagePart]:
     shape = tuple(image.data.shape)
     names = _axes.parse(division.axes, len(shape)) or image.axes
     along = _along(division.over, names, len(shape))
-    windows = _windows(division, shape, names, along)
+    windows = _windows(division, shape, names, along) | _box(division, shape, names)
     ranges: list[Sequence[AxisPart]] = [
         range(length) if axis in along else windows.get(axis, [None])
         for axis, length in enumerate(shape)
@@ -181,6 +183,29 @@ def _windows(
             (start, start + length) for start in range(0, shape[axis] - length + 1, by)
         ]
     return positions
+
+
+def _box(
+    division: Division, shape: Sequence[int], names: Sequence[str]
+) -> dict[int, list[AxisPart]]:
+    """Return the part of a box along each of its axes that lies within the image."""
+    box = division.box or ()
+    axes: Sequence[int] = range(len(shape))
+    if len(box) != len(shape):
+        axes = [axis for axis in axes if names and _axes.kind(names[axis]) == "space"] or axes
+        axes = axes[-len(box) :] if box else ()
+    parts: dict[int, list[AxisPart]] = {}
+    for axis, span in zip(axes, box, strict=False):
+        if not isinstance(span, tuple):
+            continue
+        start, stop = max(0, span[0]), min(shape[axis], span[1])
+        if start >= stop:
+            raise InvalidParameter(
+                f"The region lies outside the image: it is {span[0]} to {span[1]} along axis "
+                f"{axis}, and the image's shape is {tuple(shape)}."
+            )
+        parts[axis] = [(start, stop)]
+    return parts
 
 
 def _per_axis(name: str, value: int | Sequence[int | None], count: int) -> list[int | None]:

@@ -7,7 +7,8 @@ import re
 import sys
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
@@ -24,11 +25,12 @@ from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.staging import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Set
 
     from napari.layers import Layer
 
     from napari_tilewise._napari.jobs.running import Work
+    from napari_tilewise._napari.layers.regions import Region
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.io.image import Image
 
@@ -92,6 +94,8 @@ class Listing:
     """The folder that is searched and must exist; may be empty."""
     recursive: bool = True
     """Whether a folder includes the folders below it."""
+    divisions: Mapping[str, Division] = field(default_factory=dict)
+    """How each image of the source is divided, where they differ."""
 
     def __call__(self, progress: Listener, cancel: threading.Event) -> tuple[Item, ...]:
         """Return the items; raises `Cancelled` if `cancel` is set."""
@@ -105,9 +109,7 @@ class Listing:
         folder = str(local_path(self.folder)) if self.folder else ""
         excluded = output_paths(folder, last_rows(folder).values()) if folder else frozenset()
         items: list[Item] = []
-        for item in each_item(
-            self.source, self.division, excluded=excluded, recursive=self.recursive
-        ):
+        for item in self._each(excluded):
             if cancel.is_set():
                 raise Cancelled("Cancelled: no items were listed.")
             if len(items) == MOST:
@@ -117,6 +119,16 @@ class Listing:
                 )
             items.append(item)
         return tuple(items)
+
+    def _each(self, excluded: Set[str]) -> Iterator[Item]:
+        """Return the items as they are found."""
+        if not self.divisions:
+            return each_item(
+                self.source, self.division, excluded=excluded, recursive=self.recursive
+            )
+        images = (each_item({n: self.source[n]}, d) for n, d in self.divisions.items())
+        items = chain.from_iterable(images)
+        return (replace(item, index=number) for number, item in enumerate(items))
 
     def __str__(self) -> str:
         return "Listing images"
@@ -138,7 +150,12 @@ class Listing:
         return next(origins, None)
 
 
-def of_layers(layers: Iterable[Layer], division: Division, folder: str) -> Listing:
+def of_layers(
+    layers: Iterable[Layer],
+    division: Division,
+    folder: str,
+    region: Callable[[Layer], Region] | None = None,
+) -> Listing:
     """Return the listing of layers; reads no pixel.
 
     Parameters
@@ -149,13 +166,20 @@ def of_layers(layers: Iterable[Layer], division: Division, folder: str) -> Listi
         How images are divided.
     folder
         The folder of the outputs; may be empty.
+    region
+        Returns the part of a layer that is an item.
     """
     sources: dict[str, LayerImage] = {}
+    divisions: dict[str, Division] = {}
     for layer in layers:
-        image = _image(snapshot.take(layer))
-        sources[_stem(layer.name, sources)] = LayerImage(image, Origin.of(layer))
+        source = snapshot.take(layer)
+        stem = _stem(layer.name, sources)
+        sources[stem] = LayerImage(_image(source), Origin.of(layer))
+        if region is not None:
+            spans = {source.axis(axis): (s.start, s.stop) for axis, s in region(layer).items()}
+            divisions[stem] = Division(box=tuple(map(spans.get, range(len(source.shape)))))
     images = {name: source.image for name, source in sources.items()}
-    return Listing(images, division, folder, tuple(sources.values()))
+    return Listing(images, division, folder, tuple(sources.values()), divisions=divisions)
 
 
 def _image(source: snapshot.Snapshot) -> Image:
@@ -169,7 +193,7 @@ def _image(source: snapshot.Snapshot) -> Image:
         units=(*(unit_name(str(unit)) for unit in inner.units), *[None] * len(samples)),
         levels=source.levels,
         level_scales=(),
-        level_positions=(),
+        level_positions=((*map(float, inner.translate), *[0.0] * len(samples)),),
         labels=source.is_labels,
         name=source.name,
         format="array",

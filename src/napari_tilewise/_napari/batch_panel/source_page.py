@@ -21,8 +21,9 @@ from napari_tilewise._napari.batch_panel.page_widgets import (
     choice,
     choose,
 )
+from napari_tilewise._napari.batch_panel.region_choice import RegionChoice
 from napari_tilewise._napari.layers.viewer_layers import layers_for
-from napari_tilewise.batches.divide import Division
+from napari_tilewise.batches.divide import WHOLE_IMAGES, Division
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.io.readers.zarr_folders import is_zarr
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.layers.layer_record import Origin
 
 FILES, LAYERS, PLATE = "files", "layers", "plate"
-WHOLE, OVER, WINDOW = "whole", "over", "window"
+WHOLE, OVER, WINDOW, REGION = "whole", "over", "window", "region"
 _ID = Qt.ItemDataRole.UserRole
 SHOWN = 5
 """Rows of the list of layers that are visible without scrolling."""
@@ -65,8 +66,14 @@ class SourcePage(QWidget):
         self.layers.setFixedHeight(SHOWN * (self.layers.fontMetrics().lineSpacing() + 6))
         self.plate = PathEdit("Choose an OME-Zarr plate", hint="folder or URL")
         self.part = choice(
-            {"a whole image": WHOLE, "a position along axes": OVER, "a sliding window": WINDOW}
+            {
+                "a whole image": WHOLE,
+                "a position along axes": OVER,
+                "a sliding window": WINDOW,
+                "a region of an image": REGION,
+            }
         )
+        self.region = RegionChoice(viewer)
         self.over, self.window_size = QLineEdit(), QLineEdit()
         self.step, self.axes = QLineEdit(), QLineEdit()
         for line, hint in (
@@ -94,6 +101,12 @@ class SourcePage(QWidget):
         rows.add(
             "window", self.window_size, "The window in pixels: one length, or one per spatial axis"
         )
+        rows.add(
+            "region",
+            self.region,
+            "Each image is cropped to the box around the shapes (the selected ones, else all) or "
+            "labels of this layer. It is drawn over the layers, or over one of the files.",
+        )
         rows.add("step", self.step, "The distance between windows in pixels")
         rows.add(
             "axes are",
@@ -108,6 +121,7 @@ class SourcePage(QWidget):
         for box in (self.kind, self.part):
             box.currentIndexChanged.connect(self._show_fields)
             box.currentIndexChanged.connect(self._emit)
+        self.region.currentIndexChanged.connect(self._emit)
         for line in (self.pattern, self.over, self.window_size, self.step, self.axes):
             line.textChanged.connect(self._emit)
         for path in (self.folder, self.plate):
@@ -147,6 +161,7 @@ class SourcePage(QWidget):
             (self.over, part == OVER),
             (self.window_size, part == WINDOW),
             (self.step, part == WINDOW),
+            (self.region, part == REGION),
             (self.axes, kind == FILES),
         ):
             self._rows.show_row(field, visible=visible)
@@ -158,12 +173,15 @@ class SourcePage(QWidget):
         inserted = getattr(event, "value", None)
         if isinstance(inserted, Layer) and getattr(event, "type", "") == "inserted":
             self._watch(inserted)
-        before = self._ticked_ids()
+        before, region = self._ticked_ids(), self.region.currentData()
+        with QSignalBlocker(self.region):
+            self.region.fill()
         with QSignalBlocker(self.layers):
             self.layers.clear()
             for layer in layers_for(self._viewer):
                 self._add_layer(layer, ticked=str(layer.unique_id) in before)
-        if set(before) != set(self._ticked_ids()):
+        is_other = self._is_limited and region != self.region.currentData()
+        if is_other or set(before) != set(self._ticked_ids()):
             self._emit()
 
     def _add_layer(self, layer: Layer, *, ticked: bool) -> None:
@@ -210,8 +228,14 @@ class SourcePage(QWidget):
             self.tick(*selected)
 
     def _data_changed(self, event: Any) -> None:
-        if self.kind.currentData() == LAYERS and event.source in self.ticked:
+        is_region = self._is_limited and event.source is self.region.layer
+        if is_region or (self.kind.currentData() == LAYERS and event.source in self.ticked):
             self._emit()
+
+    @property
+    def _is_limited(self) -> bool:
+        """Whether an item is a region of an image."""
+        return bool(self.part.currentData() == REGION)
 
     # ------------------------------------------------------------------ choices
 
@@ -257,12 +281,14 @@ class SourcePage(QWidget):
 
         Raises
         ------
-        InvalidParameter
-            If a window or a step is not a number.
+        InvalidParameter, InvalidImage
+            If a window or a step is not a number, or there is no region.
         """
         kind = self.kind.currentData()
         if kind == LAYERS:
             ticked = self.ticked
+            if self._is_limited:
+                return of_layers(ticked, WHOLE_IMAGES, folder, self.region.of) if ticked else None
             return of_layers(ticked, self._division(None), folder) if ticked else None
         source = self._files() if kind == FILES else self.plate.path
         if not source:
@@ -294,7 +320,7 @@ class SourcePage(QWidget):
         if part == WINDOW and (window := _lengths("window", self.window_size.text())):
             step = _lengths("step", self.step.text())
             return Division(window=window, step=step, axes=axes)
-        return Division(axes=axes)
+        return Division(axes=axes, box=self.region.box() if part == REGION else None)
 
 
 def _is_ticked(item: QListWidgetItem) -> bool:
