@@ -46,10 +46,12 @@ def test_points_keep_what_stands_behind_their_coordinates(viewer, coins, run):
     np.testing.assert_allclose(made.features["value 1"], expected[:, 2])
 
 
-def test_numbers_are_told_and_kept_with_their_layer(viewer, coins, run, panel, notes):
+def test_a_number_is_shown_once_and_kept_with_its_layer(viewer, coins, run, panel, notes):
     assert run("measure.shannon_entropy") is None
     expected = measure.shannon_entropy(COINS)
-    assert str(expected) in notes[-1].message
+    assert list(panel.numbers.numbers.values()) == [str(expected)]
+    assert not notes
+    assert str(expected) not in panel.message.text()
     kept = coins.metadata["napari-tilewise"]["values"]["measure.shannon_entropy"]
     assert kept[0] == expected
 
@@ -67,11 +69,11 @@ def test_single_numbers_are_a_table_until_the_next_result(viewer, coins, run, pa
     assert not panel.numbers.isVisibleTo(panel)
 
 
-def test_a_histogram_is_kept_whole(viewer, coins, run, notes):
+def test_a_histogram_is_kept_whole(viewer, coins, run, panel):
     assert run("feature.graycomatrix", distances="1", angles="0") is None
     kept = coins.metadata["napari-tilewise"]["values"]["feature.graycomatrix"][0]
     np.testing.assert_array_equal(kept, feature.graycomatrix(COINS, [1], [0]))
-    assert "in the metadata of 'coins'" in notes[-1].message
+    assert "in the metadata of 'coins'" in panel.message.text()
 
 
 def test_a_mesh_becomes_a_surface(viewer, run):

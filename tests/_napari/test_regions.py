@@ -213,6 +213,30 @@ def test_the_preview_shows_the_region(viewer, panel, coins, qtbot):
     panel.preview.bar.on.setChecked(False)
 
 
+def test_the_preview_says_that_slow_labels_are_left_out_until_their_box_is_found(
+    viewer, panel, coins, run, qtbot
+):
+    painted = np.zeros(COINS.shape, np.uint8)
+    painted[40, 60], painted[150, 200] = 1, 2
+    lazy = da.from_array(painted, chunks=101)
+    region = viewer.add_labels(lazy, name="cells", scale=SCALE, translate=TRANSLATE)
+    viewer.layers.selection.active = coins
+    panel.choose("filters.gaussian")
+    panel.target.region_box.value = region
+    panel.preview.bar.on.setChecked(True)
+    panel.preview.resume()
+    qtbot.waitUntil(lambda: panel.preview.shown.is_shown, timeout=30_000)
+    assert panel.preview.shown.layer.data.shape == COINS.shape
+    assert "The region 'cells' is not applied" in panel.preview.bar.note.text()
+    check_crop(run("filters.gaussian", layer=coins), ski.filters.gaussian(COINS[PART]))
+    viewer.layers.pop()
+    panel.form.set_values({"sigma": 2})
+    shape = COINS[PART].shape
+    qtbot.waitUntil(lambda: panel.preview.shown.layer.data.shape == shape, timeout=30_000)
+    qtbot.waitUntil(lambda: "not applied" not in panel.preview.bar.note.text(), timeout=30_000)
+    panel.preview.bar.on.setChecked(False)
+
+
 @pytest.mark.parametrize(
     ("vertices", "problem"),
     [(np.empty((0, 4, 2)), "is empty"), (RECTANGLE[None] + 5000, "lies beside 'coins'")],

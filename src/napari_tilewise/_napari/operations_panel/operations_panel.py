@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import napari
 from napari.layers import Image, Labels
-from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -68,6 +67,7 @@ if TYPE_CHECKING:
 LARGE_RESULT = 2**31
 """Bytes of a stored result from which the plan is shown, and the user asked."""
 NO_IMAGE = "Open an image to begin."
+UNLIMITED = "The region {!r} is not applied here: its box is found when you press Apply."
 
 
 class OperationsPanel(Panel):
@@ -279,14 +279,16 @@ class OperationsPanel(Panel):
 
     def _previewed(self) -> PreviewSource:
         """Return what Apply would run; in the whole view if finding the region takes long."""
-        region = {} if self.target.slow_region is not None else self.target.region()
+        painted = self.target.slow_region
+        region = {} if painted is not None else self.target.region()
+        remark = "" if painted is None else UNLIMITED.format(painted.name)
         job, layer = self._job(region), cast("Layer", self.target.layer)
         if region and layer.multiscale:
             whole = snapshot.take(layer)
             if whole.dtype != job.source.dtype:  # the job takes a mask as the layer shows it
                 whole = snapshot.take(layer, as_result=False)
             job = replace(job, source=snapshot.with_coarser(job.source, whole, region))
-        return PreviewSource(job, layer, region)
+        return PreviewSource(job, layer, region, remark)
 
     def _shown(self, layer: Layer, source: Snapshot) -> Box:
         """Return the part of a source that the viewer shows."""
@@ -344,6 +346,7 @@ class OperationsPanel(Panel):
         source, self._layer = self._layer, None
         self._set_running(False)
         if isinstance(job, PaintedLabels):
+            self.target.remember(job, outcomes)
             self._run(outcomes)
             return
         if isinstance(job, LayerPixels):
@@ -382,8 +385,9 @@ class OperationsPanel(Panel):
 
     def _show_numbers(self, job: Job, outcome: JobOutcome, source: Layer | None) -> str:
         line = result_layers.note(job, outcome, source)
-        show_info(line)
-        if source is not None and not result_numbers.is_single(outcome):
+        if result_numbers.is_single(outcome):
+            return ""  # it is in the table above
+        if source is not None:
             docks.show_measurements(self.viewer, source)
         return line
 

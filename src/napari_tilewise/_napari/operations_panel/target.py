@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from magicgui.widgets import ComboBox
 from napari.layers import Image, Labels, Layer
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import dask.array as da
-    import numpy as np
     from napari.components import ViewerModel
 
     from napari_tilewise._napari.layers.regions import Region
@@ -64,6 +64,7 @@ class TargetChoice:
         self.process_box.changed.connect(lambda *_: changed())
         self.region_box.changed.connect(self._choose_region)
         self._drawn: Layer | None = None
+        self._corners: tuple[PaintedLabels, np.ndarray] | None = None
         events = viewer.layers.events
         for emitter in (events.inserted, events.removed, events.reordered):
             emitter.connect(self._refresh)
@@ -99,7 +100,26 @@ class TargetChoice:
         if not isinstance(limits, Labels):
             return None
         painted = PaintedLabels.of(limits, self._viewer)
-        return None if painted.is_quick else painted
+        return None if painted.is_quick or self._known_corners(painted) is not None else painted
+
+    def remember(self, painted: PaintedLabels, corners: np.ndarray) -> None:
+        """Store the corners that a worker found, until the labels or the view of them change.
+
+        Parameters
+        ----------
+        painted
+            The labels; those in memory are not stored, as they can be painted on.
+        corners
+            Of the box around them.
+        """
+        is_painted = isinstance(painted.data, np.ndarray)
+        self._corners = None if is_painted else (painted, corners)
+
+    def _known_corners(self, painted: PaintedLabels) -> np.ndarray | None:
+        if self._corners is None:
+            return None
+        known, corners = self._corners
+        return corners if known.data is painted.data and known.box == painted.box else None
 
     def region(self, corners: np.ndarray | None = None) -> Region:
         """Return the part of the layer that is processed; empty for all of it.
@@ -117,6 +137,8 @@ class TargetChoice:
         limits = self.region_box.value
         if limits is None or self.layer is None:
             return {}
+        if corners is None and isinstance(limits, Labels):
+            corners = self._known_corners(PaintedLabels.of(limits, self._viewer))
         return region_of(limits, self.layer, self._viewer, corners)
 
     def inside(self, region: Region) -> da.Array | None:

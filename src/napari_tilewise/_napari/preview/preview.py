@@ -56,6 +56,8 @@ class PreviewSource:
     """The layer of the job's source."""
     region: Region = field(default_factory=dict)
     """The part of the layer that the job's source is; empty for all of it."""
+    remark: str = ""
+    """What the preview leaves out that Apply will do."""
 
 
 class Preview(QObject):
@@ -266,7 +268,7 @@ class Preview(QObject):
         else:
             self._last = (request.source, request, result)
             self._show_again()
-            self._say(describe(result))
+            self._say(self._description)
             self._begin_to_gather(result.gather)
         QTimer.singleShot(0, self.worker.acknowledge)  # once it is painted
 
@@ -298,6 +300,14 @@ class Preview(QObject):
             result = right_of(result, position, axes[1])
             self.line.show(source.job.source.placement, box, (axes[0], axes[1]), position)
         self.shown.show(source.job, result, source.layer)
+
+    @property
+    def _description(self) -> str:
+        """What is shown, in a few sentences."""
+        if self._last is None:
+            return ""
+        source, _, result = self._last
+        return " ".join(filter(None, (describe(result), source.remark)))
 
     def _say(self, text: str) -> None:
         self.bar.note.setText(plain_message(text))
@@ -337,7 +347,7 @@ class Preview(QObject):
         if self._last is None or self._gathering is None:
             return
         part = f" ({100 * done // tiles} %)" if tiles else ""
-        self._say(f"{describe(self._last[2])} Reading the whole image{part} ...")
+        self._say(f"{self._description} Reading the whole image{part} ...")
 
 
 @dataclass(frozen=True, eq=False)

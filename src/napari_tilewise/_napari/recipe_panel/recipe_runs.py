@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_tilewise._napari.jobs import result_layers
@@ -195,7 +194,6 @@ class RecipeRuns(QObject):
         if result is None:
             source = job.record.source.find(layers)
             line = result_layers.note(job, outcome, source)
-            show_info(line)
             if source is not None and outcome.output is not Output.SCALAR:
                 self.measured.emit(source)
             return line
