@@ -6,6 +6,8 @@
 	index dropin operations sources schema judge bench docs screenshots build native clean display
 MAKEFLAGS += --no-print-directory
 export PYTHON
+# Tests start hundreds of processes, each of which would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 STAMP := .venv/.installed

@@ -60,9 +60,12 @@ def no_register_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def imported_modules_are_no_garbage() -> None:
-    """Let the collector pass over what was imported: some collections follow each test's window."""
+    """Let the collector pass over what was imported: some collections follow each test's window.
+
+    Tests import more as they go, which one pass before all of them would not see.
+    """
     gc.collect()
     gc.freeze()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 
 import napari
 import pytest
@@ -42,6 +43,8 @@ def manifests_are_read_once():
 
 @pytest.fixture
 def viewer(make_napari_viewer):
+    # Closing a window collects garbage: not once more what was there before it was opened.
+    gc.freeze()
     return make_napari_viewer(show=False)
 
 
