@@ -84,11 +84,14 @@ class Boxes:
     ----------
     lazy
         Its blocks are computed at most once while they are in the cache.
+    dtype
+        The data type of the parts; that of the array by default.
     """
 
-    def __init__(self, lazy: da.Array) -> None:
+    def __init__(self, lazy: da.Array, dtype: np.dtype | None = None) -> None:
         self.lazy = lazy
-        self.shape, self.dtype, self.ndim = lazy.shape, lazy.dtype, lazy.ndim
+        self.shape, self.ndim = lazy.shape, lazy.ndim
+        self.dtype = lazy.dtype if dtype is None else dtype
         self._token = object()
         self._starts = [np.cumsum([0, *lengths]) for lengths in lazy.chunks]
 

@@ -17,6 +17,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
+import numpy as np
 
 from napari_tilewise._napari.layers.prefetch import Boxes
 
@@ -123,6 +124,14 @@ class _Background:
         if not isinstance(data, da.Array):
             return request
         if self._boxes is None or self._boxes.lazy is not data:
-            self._boxes = Boxes(data)
+            self._boxes = Boxes(data, _shown_dtype(data.dtype))
         names = [field.name for field in fields(request) if getattr(request, field.name) is data]
         return replace(request, **dict.fromkeys(names, self._boxes))
+
+
+def _shown_dtype(dtype: np.dtype) -> np.dtype:
+    """Return the data type of the pixels on the screen.
+
+    napari uploads no float64: it would convert them on the window's thread, and hold both.
+    """
+    return np.dtype(np.float32) if dtype == np.float64 else dtype
