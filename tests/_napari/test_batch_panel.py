@@ -227,6 +227,7 @@ def test_a_region_limits_each_file(batch, viewer, folder, listed, run, tmp_path)
     assert listed() == []
     assert "over no image" in batch.message.text()
     viewer.add_image(np.zeros((40, 48)))
+    viewer.add_image(np.zeros((16, 21)), translate=(5, 10), name="an opened part")
     shapes.data = [RECTANGLE]
     names = listed()
     assert names[:3] == [f"cell{n}_y5_x10" for n in range(3)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari.layers import Image, Labels, Layer
+from napari.layers import Labels, Layer
 from qtpy.QtWidgets import QComboBox
 
 from napari_tilewise._napari.layers.regions import PaintedLabels, region_layers, region_of
+from napari_tilewise._napari.layers.viewer_layers import layers_for
 from napari_tilewise._napari.widgets.elided import elided
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 
@@ -77,15 +78,17 @@ class RegionChoice(QComboBox):
         return region_of(limits, target, self._viewer)
 
     def box(self) -> tuple[tuple[int, int] | None, ...]:
-        """Return the region in pixels of the topmost image below it, along its last axes.
+        """Return the region in pixels of the lowest image that it lies over, along its last axes.
+
+        Results, and opened parts of images, are added above the image that the region was drawn on.
 
         Raises
         ------
         InvalidParameter, InvalidImage
             If there is no region, or it lies over no image.
         """
-        for layer in reversed(self._viewer.layers):
-            if not isinstance(layer, Image | Labels) or layer is self.layer:
+        for layer in reversed(layers_for(self._viewer)):
+            if layer is self.layer:
                 continue
             try:
                 region = self.of(layer)
