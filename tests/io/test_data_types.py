@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 import napari_tilewise as tw
+from napari_tilewise.errors import InvalidImage
 from napari_tilewise.types import native_dtype
 
 if TYPE_CHECKING:
@@ -76,3 +77,11 @@ def test_a_tiff_of_long_long_is_converted(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", NOISE.astype("longlong"), tile=(16, 16))
     tw.convert(tmp_path / "a.tif", tmp_path / "a.ome.zarr", memory=MEMORY)
     np.testing.assert_array_equal(tw.open(tmp_path / "a.ome.zarr").data[:], NOISE)
+
+
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="long doubles are float64 here")
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.npy", "a.ome.tif"])
+@pytest.mark.parametrize("dtype", [np.longdouble, np.clongdouble])
+def test_numbers_wider_than_any_format_are_refused(tmp_path, name, dtype):
+    with pytest.raises(InvalidImage, match=r"cannot hold \w+, .* to (float64|complex128) first"):
+        tw.convert(np.ones((4, 5), dtype), tmp_path / name, axes="yx")

@@ -9,6 +9,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from PIL import Image as pillow
+from PIL import ImageSequence
 
 import napari_tilewise as tw
 from napari_tilewise.engine.budget import RUNTIME
@@ -98,3 +99,24 @@ def test_a_large_picture_that_is_cut_short_is_told(tmp_path: Path, decoded: list
     image = open_image(path)
     with pytest.raises(SourceUnreadable, match="cannot be decoded"):
         image.data[:5]
+
+
+def test_frames_of_a_gif_that_change_their_mode_are_colours(tmp_path):
+    """Pillow gives the first as a palette and later ones with alpha; found among its tests."""
+    first, second = (pillow.new("RGBA", (9, 7), (n, 90, 0, 255)) for n in (0, 200))
+    first.paste((0, 0, 0, 0), (0, 0, 4, 7))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[second], disposal=2)
+    image = tw.open(tmp_path / "a.gif")
+    with pillow.open(tmp_path / "a.gif") as picture:
+        frames = [np.asarray(f.convert("RGBA")) for f in ImageSequence.Iterator(picture)]
+    assert image.axes == tuple("qyxc")
+    np.testing.assert_array_equal(image.data[:], frames)
+    assert open_header(str(tmp_path / "a.gif")).data.shape == image.data.shape
+
+
+def test_pixels_that_look_like_jpeg_2000_are_none(tmp_path):
+    """Grey values of 79 and 81 with alpha have the bytes of its marker."""
+    pixels = np.full((4, 6, 2), 255, np.uint8)
+    pixels[..., 0] = [79, 81] * 3
+    pillow.fromarray(pixels, "LA").save(tmp_path / "a.tga")
+    np.testing.assert_array_equal(tw.open(tmp_path / "a.tga").data[:], pixels)

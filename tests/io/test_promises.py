@@ -13,6 +13,7 @@ import zarr
 
 import napari_tilewise as tw
 from napari_tilewise.errors import SourceUnreadable, SourceWarning
+from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from napari_tilewise.io.readers.library_messages import library_messages
 
 STACK = np.random.default_rng(0).integers(0, 999, (6, 64, 80), np.uint16)
@@ -173,3 +174,49 @@ def test_a_plate_says_that_a_batch_takes_it(tmp_path):
         tw.info(tmp_path / "p.zarr")
     with pytest.raises(SourceUnreadable, match=r"a well of 1 field, not an image"):
         tw.open(tmp_path / "p.zarr" / "A" / "1")
+
+
+def test_our_own_zarr_of_zeros_is_complete(tmp_path):
+    """OME-Zarr 0.4 has no file for a chunk of zeros; the record says that there is none."""
+    for pixels, name in ((np.zeros((40, 52), np.uint8), "zeros"), (STACK[0], "values")):
+        path = tw.convert(pixels, tmp_path / f"{name}.ome.zarr", axes="yx", ome_zarr="0.4").path
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            np.testing.assert_array_equal(tw.open(path).data[:], pixels)
+    for chunk in (path / "0" / "0").iterdir():
+        chunk.unlink()
+    with pytest.warns(SourceWarning, match="has no chunk on disk"):
+        tw.open(path)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_tiff_to_be_shown_turned_is_warned_of(tmp_path, orientation):
+    path, tag = tmp_path / "a.tif", (274, "H", 1, orientation, True)
+    tifffile.imwrite(path, STACK[0], extratags=[tag])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        np.testing.assert_array_equal(tw.open(path).data[:], STACK[0])
+    messages = [str(warning.message) for warning in caught]
+    assert ["turned by 90 degrees (its tag Orientation is 6)" in m for m in messages] == [True] * (
+        orientation == 6
+    )
+
+
+def test_a_page_beyond_any_file_is_refused(tmp_path):
+    """Found among the tests of Pillow."""
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"II+\0\x08\0\0\0" + b"\xff" * 8)
+    with pytest.raises(SourceUnreadable, match=r"a\.tif"):
+        tw.open(path)
+    assert [str(item.source) for item in tw.items(path)] == [str(path)]
+
+
+def test_a_chunk_longer_than_memory_is_named():
+    class Endless:
+        shape, dtype = (4, 5), np.dtype("u1")
+
+        def __getitem__(self, key):
+            raise MemoryError
+
+    with pytest.raises(SourceUnreadable, match=r"'a\.tif' cannot be decoded: memory does not suf"):
+        CheckedArray(Endless(), "a.tif")[:2]

@@ -134,3 +134,17 @@ def test_scenes_of_a_microscope_are_series(tmp_path):
     assert [item.source for item in tw.items(tmp_path)] == [f"{path}[0]", f"{path}[1]"]
     report = tw.batch("filters.sobel", tmp_path, tmp_path / "out", backend="serial", over="z")
     assert report.done == 6
+
+
+def test_a_dataset_of_a_type_that_numpy_has_not_is_no_image(tmp_path):
+    """Found in a file of PyTables: floats of 112 bits of exponent."""
+    h5py = pytest.importorskip("h5py")
+    odd = h5py.h5t.IEEE_F64LE.copy()
+    odd.set_size(16)
+    odd.set_precision(128)
+    odd.set_fields(127, 112, 15, 0, 112)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        h5py.h5d.create(file.id, b"odd", odd, h5py.h5s.create_simple((4, 5)))
+        file["image"] = np.ones((4, 5))
+    assert [str(item.source) for item in tw.items(tmp_path / "a.h5")] == [str(tmp_path / "a.h5")]
+    assert tw.open(tmp_path / "a.h5").data.shape == (4, 5)

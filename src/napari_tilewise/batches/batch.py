@@ -34,6 +34,7 @@ from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import BatchFailed, InvalidParameter, InvalidParameterType, option
 from napari_tilewise.io.readers.natural_order import natural
+from napari_tilewise.io.writers.output_layout import check_version
 from napari_tilewise.pipeline.bind import recipe_images
 from napari_tilewise.progress import listening
 from napari_tilewise.recipe import SUFFIXES, Recipe
@@ -152,6 +153,7 @@ def batch(
     resources = BatchResources(
         backend, _jobs(n_jobs), None if memory is None else parse_size(memory)
     )
+    check_version(ome_zarr)
     writing = {"pyramid": pyramid, "ome_zarr": ome_zarr, "shards": shards}
     inputs = dict(inputs or {})
     task = BatchTask(task_recipe(recipe, inputs), inputs, spatial, _policy(overwrite), writing)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 KEY = "napari-tilewise"
 """The one attribute under which this package keeps its own metadata."""
+EMPTY = "empty"
+"""What the record of a Zarr of version 2 says that has no chunk, as all its pixels are 0."""
 
 
 ZarrArray: TypeAlias = "zarr.Array[Any]"

@@ -176,6 +176,12 @@ class CheckedArray:
             raise  # the caller's own mistake
         except DECODE_ERRORS as exc:
             raise read_error(exc, self.name, show_region(key, self.shape)) from exc
+        except MemoryError as exc:
+            raise SourceUnreadable(
+                f"Region {show_region(key, self.shape)} of {self.name!r} cannot be decoded: memory "
+                "does not suffice for one of its chunks, whose length the file says; close other "
+                "programs, or restore the file from its original if it is damaged."
+            ) from exc
         except Exception as exc:
             if not is_of_network(exc, self.name):
                 raise

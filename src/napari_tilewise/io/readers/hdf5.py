@@ -150,11 +150,19 @@ def _datasets(h5py: ModuleType, file: h5py.File) -> list[str]:
     paths: list[str] = []
 
     def look(key: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim and item.dtype.kind in "biufc":
+        if isinstance(item, h5py.Dataset) and item.ndim and _kind(item) in "biufc":
             paths.append(f"/{key}")
 
     file.visititems(look)
     return paths
+
+
+def _kind(dataset: h5py.Dataset) -> str:
+    """Return the kind of a dataset's data type; "V" for one that NumPy has not."""
+    try:
+        return str(dataset.dtype.kind)
+    except (ValueError, TypeError):  # such as a float of 112 bits of exponent
+        return "V"
 
 
 def datasets_of(path: Path) -> list[str]:
@@ -166,8 +174,11 @@ def datasets_of(path: Path) -> list[str]:
         An existing file.
     """
     h5py = _h5py(str(path))
-    with h5py.File(path, "r") as file:
-        return _datasets(h5py, file)
+    try:
+        with h5py.File(path, "r") as file:
+            return _datasets(h5py, file)
+    except DECODE_ERRORS as exc:
+        raise read_error(exc, str(path)) from exc
 
 
 def _axes(dataset: h5py.Dataset) -> tuple[str, ...]:

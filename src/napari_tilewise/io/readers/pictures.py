@@ -57,6 +57,7 @@ LARGE = 2**24
 """Bytes of pixels from which on a picture is decoded only when it is read."""
 _PNG_COLOURS = {2, 4, 6}
 """PNG's numbers for colours, grey with alpha and colours with alpha."""
+_JP2_SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 """The first bytes of a PNG."""
 
@@ -110,14 +111,14 @@ class _Content(NamedTuple):
     """Pillow's name of what a pixel is."""
     frames: int
     """Number of frames that are read."""
-    is_cleared: bool
-    """Whether some colours of its palette are transparent."""
+    converted: str | None
+    """The mode into which it is converted; None: it is read as it is stored."""
 
     @property
     def options(self) -> dict[str, Any]:
         """How it is decoded: one frame as a plane, and a palette as its colours, alpha too."""
-        options = {"index": ... if self.frames > 1 else 0}
-        return options | ({"mode": "RGBA"} if self.is_cleared else {})
+        options: dict[str, Any] = {"index": ... if self.frames > 1 else 0}
+        return options if self.converted is None else {**options, "mode": self.converted}
 
 
 def _content(picture: Picture, name: str) -> _Content:
@@ -131,8 +132,12 @@ def _content(picture: Picture, name: str) -> _Content:
             stacklevel=3,
         )
     frames = count if is_animated else 1
-    is_cleared = frames == 1 and picture.mode == "P" and "transparency" in picture.info
-    return _Content("RGBA" if is_cleared else picture.mode, frames, is_cleared)
+    if frames > 1:
+        converted = _common_mode(picture)
+    else:
+        is_cleared = picture.mode == "P" and "transparency" in picture.info
+        converted = "RGBA" if is_cleared else None
+    return _Content(converted or picture.mode, frames, converted)
 
 
 class _Undecoded:
@@ -143,8 +148,9 @@ class _Undecoded:
 
         header = iio.improps(path, plugin="pillow", index=content.options["index"])
         self.shape: tuple[int, ...] = header.shape
-        if content.is_cleared:
-            self.shape = (*header.shape[:2], 4)
+        if content.converted is not None:
+            planes = header.shape[: 2 + (content.frames > 1)]
+            self.shape = (*planes, len(content.converted))
         # Pillow calls 16 bits of grey in a PNG so, and imageio reads them as what they are.
         is_deep = content.mode == "I" and _is_png(path)
         self.dtype = np.dtype(np.uint16 if is_deep else header.dtype)
@@ -187,6 +193,28 @@ def _is_png(path: Path) -> bool:
         return file.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
 
 
+def _common_mode(picture: Picture) -> str | None:
+    """Return the mode that holds the frames of a GIF, which may change theirs; None: the first's.
+
+    Pillow gives frames after the first as colours, with alpha where some pixels are transparent.
+    """
+    from PIL import ImageSequence
+
+    if picture.format != "GIF":
+        return None
+    modes = {_colour_mode(frame) for frame in ImageSequence.Iterator(picture)}
+    picture.seek(0)
+    if "RGBA" in modes:
+        return "RGBA"
+    return "RGB" if len(modes) > 1 else None
+
+
+def _colour_mode(frame: Picture) -> str:
+    if frame.mode != "P":
+        return frame.mode
+    return "RGBA" if "transparency" in frame.info else "RGB"
+
+
 def _samples(mode: str, count: int) -> tuple[Channel, ...]:
     """Return what the samples of a pixel are, by Pillow's name of the mode; empty: grey frames."""
     if mode in _PALETTES:  # read as the colours
@@ -217,6 +245,8 @@ def _png(start: bytes) -> int | None:
 def _jpeg_2000(start: bytes) -> int | None:
     """Return the bits of a sample of a JPEG 2000; None for other files and for 16 bits of grey."""
     position = start.find(b"\xff\x4f\xff\x51")
+    if not (position == 0 or start.startswith(_JP2_SIGNATURE)):
+        return None  # these bytes are also those of two pixels of grey with alpha
     if position < 0 or len(start) < position + 43:
         return None
     (components,) = struct.unpack_from(">H", start, position + 40)

@@ -47,6 +47,7 @@ from napari_tilewise.io.readers.tiff_samples import (
     is_white_zero,
     palette_of,
     samples_of_page,
+    warn_of_orientation,
 )
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
             check_planes(tiff, number, name)
             series = tiff.series[number]
             check_samples(series.keyframe, name)
+            warn_of_orientation(series.keyframe, name)
             palette = palette_of(tiff, series.keyframe)
             entries = series_entries(tiff)
             axes = _letters(series.axes + "S" * (palette is not None))

@@ -51,7 +51,7 @@ def is_one_plain_page(path: Path) -> bool:
     with path.open("rb") as file:
         try:
             return _is_plain(file)
-        except struct.error:  # it ends too early: whoever reads it says so
+        except (struct.error, ValueError, OSError):  # it ends, or points beyond any file
             return False
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
-from napari_tilewise.errors import SourceUnreadable
+from napari_tilewise.errors import SourceUnreadable, SourceWarning
 from napari_tilewise.io.metadata.channels import (
     ALPHA,
     GRAY,
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 _PHOTOMETRIC = tifffile.PHOTOMETRIC
 _DECODED_AS_RGB = {6, 7, 33003, 33005, 34892}
 """Compressions whose decoder turns luma and chroma into red, green and blue: JPEG and its like."""
+_TURNED = {
+    2: "mirrored",
+    3: "turned by 180 degrees",
+    4: "upside down",
+    5: "with its axes swapped",
+    6: "turned by 90 degrees",
+    7: "with its axes swapped and turned by 180 degrees",
+    8: "turned by 270 degrees",
+}
+"""What TIFF's tag says of rows that do not begin at the top left."""
 _IS_ALPHA = {1, 2}
 """Extra samples that are an alpha, associated or not."""
 
@@ -51,6 +62,26 @@ def check_samples(page: tifffile.TiffPage, name: str) -> None:
         raise SourceUnreadable(
             f"{name!r} {reason}, which is not read; expected grey, red, green and blue, or inks: "
             "convert it to RGB."
+        )
+
+
+def warn_of_orientation(page: tifffile.TiffPage, name: str) -> None:
+    """Warn of rows that are not stored from the top left, as a camera turned on its side does.
+
+    Parameters
+    ----------
+    page
+        The page.
+    name
+        The source, as the user named it.
+    """
+    orientation = page.tags.valueof("Orientation", 1)
+    if orientation in _TURNED:
+        warnings.warn(
+            f"{name!r} is to be shown {_TURNED[orientation]} (its tag Orientation is "
+            f"{int(orientation)}); rows and columns are read as they are stored.",
+            SourceWarning,
+            stacklevel=3,
         )
 
 

@@ -19,7 +19,7 @@ from napari_tilewise.errors import (
     SourceUnreadable,
     SourceWarning,
 )
-from napari_tilewise.io.image import KEY, Image
+from napari_tilewise.io.image import EMPTY, KEY, Image
 from napari_tilewise.io.metadata.channels import count_of, from_omero
 from napari_tilewise.io.metadata.details import Details
 from napari_tilewise.io.metadata.units import unit_name
@@ -236,7 +236,9 @@ def axis_letters(axes: Sequence[Metadata]) -> tuple[str, ...]:
 def _from_multiscales(group: zarr.Group, multiscale: Metadata, name: str) -> Image:
     datasets = multiscale["datasets"]
     levels = tuple(checked(_array(group, item["path"], name), name) for item in datasets)
-    _warn_without_chunks(_array(group, datasets[0]["path"], name), name)
+    own = own_metadata(group)
+    if not own.get(EMPTY):
+        _warn_without_chunks(_array(group, datasets[0]["path"], name), name)
     ndim = levels[0].ndim
     declared = multiscale.get("axes") or _OLD_AXES
     axes = [axis if isinstance(axis, dict) else {"name": axis} for axis in declared]
@@ -247,7 +249,6 @@ def _from_multiscales(group: zarr.Group, multiscale: Metadata, name: str) -> Ima
         tuple(a * b for a, b in zip(outer, _scale(item, ndim), strict=True)) for item in datasets
     )
     positions = tuple(_position(multiscale, item, ndim) for item in datasets)
-    own = own_metadata(group)
     metadata = ome_metadata(group)
     version = metadata.get("version") or multiscale.get("version") or "0.4"
     letters = axis_letters(axes)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari_tilewise.errors import InvalidImage
 from napari_tilewise.io.metadata.channels import count_of, tidy
 from napari_tilewise.io.writers.ome_zarr_layout import SUFFIXES
 from napari_tilewise.io.writers.small_zarr import staged
@@ -52,6 +53,7 @@ class ImageWriter(ABC):
         self.shape = tuple(int(n) for n in image.shape)
         self.dtype = image.native_dtype
         image = replace(image, shape=self.shape, axes=tuple(image.axes))
+        self._check_type()
         self.axes = self.check_image(image)
         self.channels = tidy(image.channels, count_of(self.axes, self.shape))
         self.image = replace(
@@ -64,6 +66,16 @@ class ImageWriter(ABC):
         layout = self.check_layout(layout)
         self.check_vacant()
         self.zarr = staged(self.path, self.image, layout, resume)
+
+    def _check_type(self) -> None:
+        """Refuse numbers that Zarr has not, in which every output grows."""
+        widest = {"f": 8, "c": 16}.get(self.dtype.kind)
+        if widest is not None and self.dtype.itemsize > widest:
+            other = "complex128" if self.dtype.kind == "c" else "float64"
+            raise InvalidImage(
+                f"{str(self.path)!r} cannot hold {self.dtype}, which no format has that is "
+                f"written: convert the image to {other} first."
+            )
 
     # The format ------------------------------------------------------------------------------
 

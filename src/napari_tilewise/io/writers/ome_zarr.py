@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.engine.system.disk import writing
-from napari_tilewise.errors import InvalidParameter, option
+from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.io.metadata.channels import are_samples, to_omero
 from napari_tilewise.io.writers import staging as stage
 from napari_tilewise.io.writers.image_writer import ImageWriter
 from napari_tilewise.io.writers.ome_zarr_layout import axis_entries, check_axes, multiscale
-from napari_tilewise.io.writers.output_layout import VERSIONS
+from napari_tilewise.io.writers.output_layout import check_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,11 +49,7 @@ class OmeZarrWriter(ImageWriter):
         layout
             The layout.
         """
-        if layout.ome_zarr not in VERSIONS:
-            raise InvalidParameter(
-                f"{option('ome_zarr', layout.ome_zarr)}: expected one of "
-                f"{', '.join(map(repr, VERSIONS))}."
-            )
+        check_version(layout.ome_zarr)
         if layout.shards is not None and layout.ome_zarr == "0.4":
             raise InvalidParameter(
                 "ome_zarr='0.4' has no shards, which came with Zarr 3: write OME-Zarr 0.5, or "

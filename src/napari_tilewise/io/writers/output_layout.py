@@ -4,8 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_tilewise.errors import InvalidParameter, option
+
 VERSIONS = ("0.5", "0.4")
 """The versions of OME-Zarr that can be written, the default first."""
+
+
+def check_version(version: str) -> None:
+    """Refuse a version of OME-Zarr that cannot be written.
+
+    Parameters
+    ----------
+    version
+        What the user requests.
+
+    Raises
+    ------
+    InvalidParameter
+        When it is not one of `VERSIONS`.
+    """
+    if version not in VERSIONS:
+        raise InvalidParameter(
+            f"{option('ome_zarr', version)}: expected one of {', '.join(map(repr, VERSIONS))}."
+        )
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from zarr.codecs import ZstdCodec
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, TilewiseError
 from napari_tilewise.grid import Grid, LazySequence, extent
-from napari_tilewise.io.image import KEY
+from napari_tilewise.io.image import EMPTY, KEY
 from napari_tilewise.io.plain_data import plain_mapping
 from napari_tilewise.io.writers.ome_zarr_layout import axis_entries, default_chunks, storage_rank
 from napari_tilewise.io.writers.partial_output import OWNER, claim, is_whole, owner, release
@@ -300,6 +300,8 @@ class StagingZarr:
             The attributes of the format, written beside the record.
         """
         self.check_chunks()
+        if self._version == "0.4" and self._written[0].is_empty:
+            self.note({EMPTY: True})
         with writing(self.path):
             for written in self._written:
                 written.remove()

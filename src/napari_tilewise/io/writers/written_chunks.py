@@ -83,6 +83,11 @@ class WrittenChunks:
                     "all tiles are computed anew."
                 )
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no chunk has a file, as all pixels are 0."""
+        return next(self._all(), None) is None
+
     def remove(self) -> None:
         """Remove the list: the output is complete."""
         self._list.unlink(missing_ok=True)
