@@ -163,3 +163,28 @@ def test_one_channel_is_segmented_and_another_measured(tmp_path: Path) -> None:
         )
         for name, column in expected.items():
             np.testing.assert_array_equal(value[name][value["t"] == number], column)
+
+
+@pytest.mark.parametrize("axes", ["cyx", "yxc"])
+def test_small_items_are_bound_once_with_their_channels_last(tmp_path: Path, axes: str) -> None:
+    shape = (3, 3, 3)  # any order of the axes has this shape
+    images = np.random.default_rng(2).integers(0, 255, (4, *shape), np.uint8)
+    for number, image in enumerate(images):
+        np.save(tmp_path / f"{number}.npy", image)
+    step = Step(
+        "measure.regionprops_table",
+        {"properties": ("intensity_mean",)},
+        inputs={"label_image": "labels", "intensity_image": "source"},
+    )
+    take = Step("numpy.take", {"indices": 0}, name="labels")
+    report = tw.batch(
+        tw.Recipe([take, step]), str(tmp_path / "*.npy"), tmp_path / "out", axes=axes, n_jobs=1
+    )
+    channel = axes.index("c")
+    means = [
+        measure.regionprops_table(
+            image.take(0, channel), np.moveaxis(image, channel, -1), ("intensity_mean",)
+        )["intensity_mean-1"]
+        for image in images
+    ]
+    np.testing.assert_array_equal(report.table["intensity_mean-1"], np.concatenate(means))

@@ -288,6 +288,49 @@ def test_a_chain_of_steps_over_all_or_some_axes(
     compare(recipe.steps[-1].op, where, expected, image, plain=plain)
 
 
+SEVERAL = Recipe(
+    [
+        Step("numpy.take", {"indices": 0}),
+        Step("filters.threshold_otsu"),
+        Step("measure.label", name="labels"),
+        Step(
+            "measure.regionprops_table",
+            {"properties": ("label", "intensity_mean")},
+            inputs={"label_image": "labels", "intensity_image": "source"},
+        ),
+    ]
+)
+"""Segments one channel, and measures all."""
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("axes", ["cyx", "yxc", "tcyx"])
+def test_all_channels_are_measured_in_the_objects_of_one(
+    axes: str, plain: bool, tmp_path: Path
+) -> None:
+    shape = {"t": 2, "c": 3, "y": 20, "x": 20}
+    image = np.random.default_rng(0).integers(0, 255, [shape[a] for a in axes], np.uint8)
+    table = tw.run(SEVERAL, image, tmp_path / "run.csv", axes=axes).value
+    names = [f"intensity_mean-{number}" for number in range(3)]
+    assert list(table) == [*("t" * ("t" in axes)), "label", *names]
+    frames = np.moveaxis(image, axes.index("c"), -1).reshape(-1, 20, 20, 3)
+    for name, column in zip(names, np.moveaxis(frames, -1, 0), strict=True):
+        masks = [frame[..., 0] > filters.threshold_otsu(frame[..., 0]) for frame in frames]
+        means = [
+            measure.regionprops_table(measure.label(mask), plane, ("intensity_mean",))
+            for mask, plane in zip(masks, column, strict=True)
+        ]
+        expected = np.concatenate([mean["intensity_mean"] for mean in means])
+        np.testing.assert_array_equal(table[name], expected)
+    if plain and "t" in axes:
+        with pytest.raises(errors.InvalidRecipe, match="Export the tiled script"):
+            SEVERAL.to_script(axes=axes, scikit_image_only=True)
+        return
+    options = {"axes": axes, "scikit_image_only": plain}
+    script = exported(tmp_path / "script", SEVERAL, image, **options).read_text()
+    assert script.split() == (tmp_path / "run.csv").read_text().split()
+
+
 ZARRS = ["graph-zyx", "graph-tyx", "local-yx", "new colours-yx", "colours-cyx", "regions-tyx"]
 
 

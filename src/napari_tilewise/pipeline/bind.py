@@ -15,10 +15,13 @@ import numpy as np
 from napari_tilewise import axes as _axes
 from napari_tilewise.engine.apply import StackLayout, build
 from napari_tilewise.engine.materialized import Materialized
+from napari_tilewise.engine.source import ArraySource, array_source
 from napari_tilewise.engine.tile_size import tile_over
 from napari_tilewise.engine.views.plane_view import PlaneView
+from napari_tilewise.engine.views.transposed import TransposedView
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, did_you_mean, option
 from napari_tilewise.operations.spec.operation import Output
+from napari_tilewise.operations.spec.parameters import AlignedImage, OtherImage
 from napari_tilewise.recipe.step import SOURCE, record_name
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.source import Source
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.operations.spec.operation import Operation
+    from napari_tilewise.operations.spec.parameters import Spec
     from napari_tilewise.recipe import Link, Recipe, Step
     from napari_tilewise.types import Parameters, TileLengths
 
@@ -101,7 +105,7 @@ class Pipeline:
             assembly.add(number, stack, materialized)
         return Pipeline(self.recipe, assembly.stacks, assembly.materialized)
 
-    def on(self, source: Source) -> Pipeline:
+    def on(self, source: ArraySource) -> Pipeline:
         """Return the pipeline on another image; nothing is bound again.
 
         Parameters
@@ -128,7 +132,7 @@ class Pipeline:
             if link.step is not None:
                 results[role] = assembly.result(link.step, link.part)
             elif assembly.source is not None:
-                results[role] = assembly.source
+                results[role] = _moved_like(assembly.source, stack.images.get(role))
         source = results.pop(first, stack.source)
         tile = None if tile is None else tile_over(tile, stack.call.ndim)
         return stack.on(source, {**stack.images, **results}, tile)
@@ -271,7 +275,7 @@ class StepResult(NamedTuple):
 class _Assembly:
     """The results of a pipeline's steps, and how later steps find them."""
 
-    def __init__(self, recipe: Recipe, source: Source | None = None) -> None:
+    def __init__(self, recipe: Recipe, source: ArraySource | None = None) -> None:
         self.recipe = recipe
         self.source = source
         """The image, where it is not that which the stacks are bound to."""
@@ -310,8 +314,12 @@ class _Binder:
         step, links = self.recipe.steps[number], self.recipe.links[number]
         main = self._image(links[step.first])
         names = self._names(links[step.first])
-        further = {r: self._image(link) for r, link in links.items() if r != step.first}
         operation = step.op.as_step()
+        further = {
+            role: self._further(link, names, operation.specs.get(role))
+            for role, link in links.items()
+            if role != step.first
+        }
         params = step.bound | further
         if operation.channel and operation.channel not in step.parameters and names:
             # A colour operation's default is "the last axis"; here the axis has a name.
@@ -342,6 +350,17 @@ class _Binder:
             return self.images.by_name[link.input]
         return self.assembly.result(link.step, link.part)
 
+    def _further(self, link: Link, names: Names, spec: Spec | None) -> Any:
+        """Return an aligned image; its channels come last where the first image has none."""
+        image, own = self._image(link), self._names(link)
+        is_aligned = isinstance(spec, AlignedImage) and not isinstance(spec, OtherImage)
+        if not is_aligned or link.step is not None or not hasattr(image, "__getitem__"):
+            return image
+        if names is None or own is None or "c" in names or "c" not in own:
+            return image
+        channel = own.index("c")
+        return TransposedView(image, [*(i for i in range(len(own)) if i != channel), channel])
+
     def _names(self, link: Link) -> Names:
         if link.step is None:
             same_ndim = np.ndim(self.images.by_name[link.input]) == np.ndim(self.images.source)
@@ -357,6 +376,14 @@ class _Binder:
         if link.step is not None:
             return self.assembly.stacks[link.step].channels
         return self.images.channels if link.input == SOURCE else ()
+
+
+def _moved_like(source: ArraySource, image: Source | None) -> Source:
+    """Return a source with its axes in the order of the image that was bound in its place."""
+    view = getattr(image, "array", None)
+    if not isinstance(view, TransposedView):
+        return source
+    return array_source(TransposedView(source.array, view.order))
 
 
 def _channel_axis(

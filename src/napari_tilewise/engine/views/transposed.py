@@ -26,11 +26,12 @@ class TransposedView:
     """
 
     def __init__(self, array: ArrayLike, order: Sequence[int]) -> None:
-        self._array, self._order = array, tuple(order)
-        self.shape = tuple(array.shape[i] for i in self._order)
+        self._array, self.order = array, tuple(order)
+        self.shape = tuple(array.shape[i] for i in self.order)
         self.dtype = native_dtype(array.dtype)
         chunks = getattr(array, "chunks", None)
-        self.chunks = None if chunks is None else tuple(chunks[i] for i in self._order)
+        self.chunks = None if chunks is None else tuple(chunks[i] for i in self.order)
+        self.ndim = len(self.order)
 
     @property
     def waits(self) -> bool | None:
@@ -38,5 +39,5 @@ class TransposedView:
         return getattr(self._array, "waits", None)
 
     def __getitem__(self, region: tuple[slice, ...]) -> Array:
-        source_region = tuple(region[self._order.index(axis)] for axis in range(len(self._order)))
-        return np.asarray(self._array[source_region]).transpose(self._order)
+        source_region = tuple(region[self.order.index(axis)] for axis in range(len(self.order)))
+        return np.asarray(self._array[source_region]).transpose(self.order)

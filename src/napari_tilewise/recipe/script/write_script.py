@@ -169,12 +169,23 @@ class _Steps:
         work, links = self._flow.steps[number], self._recipe.links[number]
         first = self._recipe.steps[number].first
         image = self._image(links[first])
-        further = {role: self._image(link) for role, link in links.items() if role != first}
+        further = {role: self._channels_last(number, role) for role in links if role != first}
         if self._plain or not needs_apply(work):
             expression = function_call(work.operation, image, further, work.params)
         else:
             expression = apply_call(work, image, further)
         return step_code(work.operation, image, expression)
+
+    def _channels_last(self, number: int, role: str) -> str:
+        """Return the code of a further image, its channels last where the first image has none."""
+        step, links = self._recipe.steps[number], self._recipe.links[number]
+        code, link = self._image(links[role]), links[role]
+        if link.step is not None or isinstance(step.op.as_step().specs.get(role), OtherImage):
+            return code
+        axes, own = self._flow.image(links[step.first]).axes, self._flow.image(link).axes
+        if axes is None or own is None or "c" in axes or "c" not in own[:-1]:
+            return code
+        return f"np.moveaxis({code}, {own.index('c')}, -1)"
 
     def _by_plane(self, number: int, part: int | None) -> Code:
         """Return the code of a step, or of one of its results, that is called for every plane."""
@@ -193,6 +204,11 @@ class _Steps:
                 further[role] = self._image(link)  # of another size: the same for every plane
             elif role != first:
                 images[role], further[role] = self._image(link), role
+                if self._channels_last(number, role) != images[role]:
+                    raise InvalidRecipe(
+                        f"Step {number + 1} ({op.name}) takes {role} with its channels plane by "
+                        "plane: a plain script cannot do that. Export the tiled script."
+                    )
         params = dict(work.params)
         if op.channel is not None and op.channel in params:
             params[op.channel] = work.view.channel
