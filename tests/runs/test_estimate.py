@@ -7,6 +7,7 @@ import tempfile
 import threading
 from typing import TYPE_CHECKING, Any
 
+import dask.array as da
 import numpy as np
 import pytest
 import zarr
@@ -90,6 +91,13 @@ def whole() -> np.ndarray:
     smooth = tw.apply("filters.gaussian", COINS, sigma=2)
     mask = smooth > tw.apply("filters.threshold_otsu", smooth)
     return np.asarray(tw.apply("measure.label", mask))
+
+
+def test_a_dask_array_of_many_chunks_has_a_time() -> None:
+    lazy = da.from_array(COINS, chunks=CHUNK)
+    told = estimate(plan("filters.threshold_otsu", lazy, axes="yx"))
+    assert told.seconds is not None
+    assert told.share <= 0.5
 
 
 def test_planes_and_inputs_are_cut_alike() -> None:

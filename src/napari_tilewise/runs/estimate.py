@@ -22,6 +22,7 @@ from napari_tilewise.axes import AxisSelection
 from napari_tilewise.engine.checkpoint import Checkpoint
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.source import chunk_lengths
 from napari_tilewise.engine.system.pool import sweep
 from napari_tilewise.engine.views.cropped import CroppedView
 from napari_tilewise.errors import Cancelled, TilewiseError
@@ -236,7 +237,9 @@ class _Samples:
         for axis in self.loops:
             lengths[axis] = max(1, min(self.shape[axis], int(remaining)))
             remaining /= lengths[axis]
-        chunks = getattr(self.plan.image.data, "chunks", None) or (1,) * len(lengths)
+        data = self.plan.image.data
+        is_chunked = getattr(data, "chunks", None) is not None
+        chunks = chunk_lengths(data) if is_chunked else (1,) * len(lengths)
         starts = (
             (n - length) // 2 // chunk * chunk
             for n, length, chunk in zip(self.shape, lengths, chunks, strict=True)
