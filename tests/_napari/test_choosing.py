@@ -107,3 +107,12 @@ def test_panels_share_a_place_in_a_low_window(viewer, qtbot, height, tabs):
         window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
         tabify_when_low(made, Panel)
     assert len(window.tabifiedDockWidgets(dock)) == tabs
+
+
+def test_the_window_does_not_grow_for_a_tab(viewer, panel, qtbot):
+    window = viewer.window._qt_window
+    window.show()
+    window.resize(1200, 700)
+    dock = viewer.window.add_dock_widget(RecipePanel(viewer), name="Recipe")
+    qtbot.waitUntil(lambda: bool(window.tabifiedDockWidgets(dock)), timeout=20_000)
+    qtbot.waitUntil(lambda: window.height() == 700, timeout=20_000)

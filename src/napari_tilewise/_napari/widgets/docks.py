@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_tilewise._napari.widgets.panel_titles import PLUGIN, PanelTitle
@@ -11,6 +12,7 @@ from napari_tilewise._napari.widgets.panel_titles import PLUGIN, PanelTitle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari.components import ViewerModel
     from napari.layers import Layer
     from napari.viewer import Viewer
 
@@ -71,7 +73,19 @@ def show_measurements(viewer: Viewer, layer: Layer) -> None:
     with_panel(viewer, PanelTitle.MEASUREMENTS, lambda panel: panel.show_layer(layer))
 
 
-def tabify_when_low(panel: QWidget, kind: type[QWidget]) -> None:
+def window_height(viewer: ViewerModel) -> int | None:
+    """Return the height of a viewer's window in pixels; None if it has none, or napari hides it.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    """
+    window = getattr(getattr(viewer, "window", None), "_qt_window", None)
+    return None if window is None else int(window.height())
+
+
+def tabify_when_low(panel: QWidget, kind: type[QWidget], height: int | None = None) -> None:
     """Put a docked panel behind another panel's tab if the window is too low for both.
 
     Parameters
@@ -80,6 +94,9 @@ def tabify_when_low(panel: QWidget, kind: type[QWidget]) -> None:
         The panel that was just docked.
     kind
         The base class of all our panels.
+    height
+        The window's height before: it grows for two panels, and need not for two tabs. By default
+        that of now.
     """
     dock = _ancestor(panel, QDockWidget)
     window = None if dock is None else _ancestor(dock, QMainWindow)
@@ -88,9 +105,12 @@ def tabify_when_low(panel: QWidget, kind: type[QWidget]) -> None:
     if dock.isFloating() or window.tabifiedDockWidgets(dock):
         return
     docks = _docks_in_area(window, dock, kind)
-    if docks and window.height() < PANEL_HEIGHT * (len(docks) + 1):
+    height = window.height() if height is None else height
+    if docks and height < PANEL_HEIGHT * (len(docks) + 1):
         window.tabifyDockWidget(docks[-1], dock)
         dock.raise_()
+        if window.height() > height and not window.isMaximized() and not window.isFullScreen():
+            QTimer.singleShot(0, lambda: window.resize(window.width(), height))  # once laid out
 
 
 def _docks_in_area(

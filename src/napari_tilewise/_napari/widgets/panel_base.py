@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut, QShowEvent
 from qtpy.QtWidgets import QWidget
 
-from napari_tilewise._napari.widgets.docks import tabify_when_low
+from napari_tilewise._napari.widgets.docks import tabify_when_low, window_height
 from napari_tilewise._napari.widgets.plain_words import plain_message
 from napari_tilewise._napari.widgets.small_widgets import message_label
 
@@ -41,6 +41,7 @@ class Panel(QWidget):
         self.viewer: napari.viewer.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.message = message_label()
         self._was_shown = False
+        self._height = window_height(self.viewer)
         self.setMinimumWidth(WIDTH)
 
     def act_on(self, actions: Mapping[str, Callable[[], object]]) -> None:
@@ -69,7 +70,7 @@ class Panel(QWidget):
             QTimer.singleShot(0, self._tabify)  # once napari has docked it
 
     def _tabify(self) -> None:
-        tabify_when_low(self, Panel)
+        tabify_when_low(self, Panel, self._height)
 
     def say(self, line: str) -> None:
         """Show a message above the buttons.
