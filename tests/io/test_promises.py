@@ -220,3 +220,13 @@ def test_a_chunk_longer_than_memory_is_named():
 
     with pytest.raises(SourceUnreadable, match=r"'a\.tif' cannot be decoded: memory does not suf"):
         CheckedArray(Endless(), "a.tif")[:2]
+
+
+def test_attributes_without_end_are_refused(tmp_path):
+    array = zarr.create_array(tmp_path / "a.zarr", shape=(20, 30), dtype="u1", zarr_format=3)
+    deep: list[object] = []
+    for _ in range(300):
+        deep = [deep]
+    array.attrs["a"] = deep
+    with pytest.raises(SourceUnreadable, match="its attributes are nested more than 100 deep"):
+        tw.open(tmp_path / "a.zarr")

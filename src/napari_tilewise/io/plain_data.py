@@ -43,6 +43,32 @@ def to_plain(value: object) -> Plain:
     return to_plain(np.asarray(value)) if hasattr(value, "__array__") else str(value)
 
 
+DEEPEST = 100
+"""Most lists and mappings inside each other in the metadata of a file."""
+
+
+def is_too_deep(data: object) -> bool:
+    """Return whether plain data are nested more than `DEEPEST` deep.
+
+    Parameters
+    ----------
+    data
+        Metadata, as a file holds them.
+    """
+    level = [data]
+    for _ in range(DEEPEST + 1):
+        level = [item for container in level for item in _items(container)]
+        if not level:
+            return False
+    return True
+
+
+def _items(value: object) -> list[object]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) else []
+
+
 def plain_mapping(values: Mapping[str, object]) -> dict[str, Plain]:
     """Return a mapping with its values, nested ones too, as plain data.
 

@@ -25,6 +25,7 @@ from napari_tilewise.io.metadata.details import Details
 from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.network import NEAR, is_of_network, network_error
 from napari_tilewise.io.network_stores import patient
+from napari_tilewise.io.plain_data import DEEPEST, is_too_deep
 from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS
 from napari_tilewise.io.readers.checked_stores import checked
 from napari_tilewise.io.readers.zarr_details import (
@@ -204,6 +205,9 @@ def _attributes(node: zarr.Group | ZarrArray) -> Metadata:
         attributes: Metadata = node.attrs.asdict()
     except (ValueError, TypeError) as exc:  # they are a list, or a text
         raise _unreadable(str(node.store_path), "its attributes are not a mapping") from exc
+    if is_too_deep(attributes):
+        reason = f"its attributes are nested more than {DEEPEST} deep"
+        raise _unreadable(str(node.store_path), reason)
     return attributes
 
 
