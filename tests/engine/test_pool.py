@@ -12,8 +12,10 @@ import pytest
 from skimage import restoration
 from threadpoolctl import ThreadpoolController, threadpool_info
 
-from napari_tilewise.engine.system.pool import sweep
+from napari_tilewise.engine.plane import QUICK
+from napari_tilewise.engine.system.pool import abandonable, sweep
 from napari_tilewise.errors import Cancelled
+from napari_tilewise.runs import tile_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,3 +176,42 @@ def test_a_paused_sweep_leaves_the_threads_to_others() -> None:
     pause.clear()
     paused.join(20)
     assert sorted(done) == list(range(9))
+
+
+def test_what_computes_for_long_is_not_waited_for_once_it_is_cancelled() -> None:
+    cancel, release = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        cancel.set()
+        return release.wait(60)
+
+    with pytest.raises(Cancelled):
+        abandonable(work, cancel)
+    assert not release.is_set()
+    release.set()
+
+
+def test_errors_and_results_of_what_computes_for_long() -> None:
+    assert abandonable(lambda: 5, threading.Event()) == 5
+    with pytest.raises(ZeroDivisionError):
+        abandonable(lambda: 1 / 0, threading.Event())  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_an_interrupt_does_not_wait_for_what_other_threads_compute() -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def work(_: int, __: int) -> None:
+        if threading.current_thread() is threading.main_thread():
+            assert begun.wait(60)
+            raise KeyboardInterrupt
+        abandonable(lambda: begun.set() or release.wait(60), None)
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(work, range(2), workers=2)
+    assert not release.is_set()
+    release.set()
+
+
+def test_windows_that_are_timed_are_computed_in_the_thread_that_asks() -> None:
+    assert tile_time.WINDOW <= QUICK

@@ -9,7 +9,9 @@ import pickle
 import re
 import subprocess
 import sys
+import threading
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Optional
 
@@ -27,6 +29,7 @@ import napari_tilewise as tw
 from napari_tilewise import errors
 from napari_tilewise.cli import main
 from napari_tilewise.engine.apply import StackLayout
+from napari_tilewise.engine.plane import QUICK
 from napari_tilewise.functions import load_entry_points, load_file
 from napari_tilewise.functions.annotations import EnumMember, FixedNumbers
 from napari_tilewise.halo_check import check
@@ -506,6 +509,28 @@ def test_the_whole_image_is_given_at_once(declared, image):
     op = declared(normalize, kind="whole")
     assert op.kind is Kind.WHOLE
     np.testing.assert_array_equal(tw.apply(op.name, image, tiles=16), image / image.max())
+
+
+@pytest.mark.parametrize("executor", [None, "threads", "serial"])
+def test_a_cancel_does_not_wait_for_the_whole_image(declared, tmp_path, executor):
+    cancel, release = threading.Event(), threading.Event()
+
+    def waits(image):
+        assert image.size > QUICK
+        cancel.set()
+        release.wait(20)
+        return image
+
+    op, image = declared(waits, kind="whole", dtype="same"), np.zeros((300, 300))
+    path = tmp_path / "out.npy"
+    call = partial(tw.apply, op.name, image, cancel=cancel)
+    if executor is not None:
+        call = partial(tw.run, op.name, image, path, cancel=cancel, executor=executor)
+    with pytest.raises(errors.Cancelled):
+        call()
+    assert not release.is_set()
+    release.set()
+    assert not path.exists()
 
 
 def test_further_images_members_and_channels_reach_the_function(declared):

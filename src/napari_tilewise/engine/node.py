@@ -184,7 +184,7 @@ class Node:
     def _compute(self, final: Tiles, tile: Region, position: tuple[int, ...]) -> np.ndarray:
         region, copies = self._region_of(final, tile), not final.only_reads
         block = self.plane.blocks.block(tile, region, position, copies=copies)
-        result: np.ndarray = self.plane.guard(lambda: final.compute(block), tile)
+        result: np.ndarray = self.plane.compute(lambda: final.compute(block), tile)
         if final.source is None and not final.on_grid:
             result = result[self._with_channel(block.core)]
         expected = self.dtype if final.dtype is None else np.dtype(final.dtype)

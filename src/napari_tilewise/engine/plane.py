@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.blocks import Blocks
 from napari_tilewise.engine.stored_image import StoredImage
 from napari_tilewise.engine.system.cache import shared_cache
+from napari_tilewise.engine.system.pool import abandonable
 from napari_tilewise.engine.tile_order import band_width, banded
 from napari_tilewise.errors import OperationFailed, TilewiseError
-from napari_tilewise.grid import Grid, Region, format_region
+from napari_tilewise.grid import Grid, Region, extent, format_region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Call
 
     T = TypeVar("T")
+
+QUICK = 2**16
+"""Pixels of a region that a cancel waits for, whatever is computed: as many as are timed, in the
+thread that asks for them, to cut tiles."""
 
 
 class Plane:
@@ -116,6 +122,26 @@ class Plane:
     def everything(self) -> Region:
         """All pixels, along the spatial axes."""
         return tuple(slice(0, n) for n in self.call.spatial_shape)
+
+    def compute(self, work: Callable[[], T], tile: Region) -> T:
+        """Compute a tile as `guard` does; a cancel does not wait for one that may take long.
+
+        Parameters
+        ----------
+        work
+            The computation, which changes nothing that others see.
+        tile
+            The tile, or another region: the whole image or a large part of it.
+        """
+        lengths, session = extent(tile), self.session
+        if prod(lengths) <= QUICK:
+            return self.guard(work, tile)
+        cancel = session.control.cancel
+        is_tile = all(n <= most for n, most in zip(lengths, self.grid.tile, strict=False))
+        is_short = cancel is None or session.seconds_of_tile is not None
+        if is_tile and is_short and tile != self.everything:
+            return self.guard(work, tile)
+        return self.guard(lambda: abandonable(work, cancel), tile)
 
     def guard(self, compute: Callable[[], T], tile: Region) -> T:
         """Run a tile's computation; an error names the operation and the tile.

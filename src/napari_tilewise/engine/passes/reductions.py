@@ -10,14 +10,17 @@ import itertools
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial, reduce
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.blocks import within_image
 from napari_tilewise.engine.passes.whole_regions import bytes_of_region, refuse_too_large
+from napari_tilewise.engine.plane import QUICK
 from napari_tilewise.engine.stored_image import TEMPORARY
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import available_memory
+from napari_tilewise.engine.system.pool import abandonable
 from napari_tilewise.engine.system.total_limits import UNNOTICED, TotalLimit
 from napari_tilewise.engine.tile_tasks import ReduceTask
 from napari_tilewise.grid import LazySequence, size
@@ -99,8 +102,11 @@ class ReductionRunner:
             )
         if reduction.finish is None:
             return total
+        finish = partial(reduction.finish, total)
         with writing(root_of(_folder_of(partial_result)), TEMPORARY):
-            return reduction.finish(total)
+            if prod(self.plane.call.spatial_shape) <= QUICK:
+                return finish()
+            return abandonable(finish, session.control.cancel)
 
     @property
     def _name(self) -> str:
@@ -144,7 +150,7 @@ class ReductionRunner:
             grid, block_of = blocks.look_at(reduction.image)
             tile = self._tile(grid, position)
             block = block_of(tile, within_image(tile, halo, grid.shape), position)
-        return self.plane.guard(lambda: reduction.of(block), tile)
+        return self.plane.compute(lambda: reduction.of(block), tile)
 
     def _tile(self, grid: Grid, position: Position) -> Region:
         """Return a tile, or the region of this number."""

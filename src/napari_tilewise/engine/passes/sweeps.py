@@ -208,7 +208,7 @@ class SweepRunner(StoredPass):
         plane = self.plane
         tile = plane.grid.region(position)
         block = plane.blocks.block(tile, plane.blocks.grown(tile, self.halo, None), position)
-        result = plane.guard(lambda: compute(block), tile)
+        result = plane.compute(lambda: compute(block), tile)
         box = plane.call.with_channel(block.core, slice(None))
         return np.asarray(result[box], dtype)
 

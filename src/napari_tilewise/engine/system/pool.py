@@ -12,6 +12,7 @@ import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LOOK = 0.1
-"""Seconds between two looks at whether a pause is over; a cancel ends it at once."""
+"""Seconds between two looks: whether a pause is over, which a cancel ends at once, and whether what
+computes for long is cancelled."""
 _NEVER = threading.Event()
+_CURRENT = threading.local()
+"""The sweep that a thread pulls items of."""
 CANCELLED = "Cancelled: nothing was changed by the part done so far."
 """What a caller reads whose run was cancelled."""
 
@@ -81,6 +85,49 @@ def alone(
     work()
 
 
+def abandonable(work: Callable[[], T], cancel: threading.Event | None) -> T:
+    """Return what `work` returns; a cancel does not wait for it, nor does Ctrl-C in a script.
+
+    A thread cannot be ended. One that nobody waits for computes to its end, and what it returns is
+    dropped: `work` must change nothing that others see.
+
+    Parameters
+    ----------
+    work
+        Computes for long, such as a function of the whole image.
+    cancel
+        See `sweep`.
+
+    Raises
+    ------
+    Cancelled
+        When `cancel` is set before the work is done.
+    """
+    job: _Sweep[Any] | None = getattr(_CURRENT, "sweep", None)
+    is_main = threading.current_thread() is threading.main_thread()
+    if cancel is None and job is None and not is_main:
+        return work()  # nobody can cancel it
+    results: list[T] = []
+    errors: list[BaseException] = []
+    is_done, context = threading.Event(), copy_context()
+
+    def compute() -> None:
+        try:
+            with _INNER.one_thread():
+                results.append(context.run(work))
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits
+            errors.append(error)
+        is_done.set()
+
+    threading.Thread(target=compute, name="tilewise-whole", daemon=True).start()
+    while not is_done.wait(LOOK):
+        if (cancel is not None and cancel.is_set()) or (job is not None and job.is_interrupted):
+            raise Cancelled(CANCELLED)
+    if errors:
+        raise errors.pop()  # held no longer by this frame, which it holds
+    return results[0]
+
+
 class _InnerThreads:
     """Holds other libraries' threads at one while any sweep runs (the limits are per process).
 
@@ -115,8 +162,8 @@ class _InnerThreads:
                 self._limits = None
 
     def one_thread(self) -> AbstractContextManager[Any]:
-        """Hold OpenMP at one thread where this thread asks for it; acquire first."""
-        if self._openmp is None:
+        """Hold OpenMP at one thread where this thread asks for it, while any sweep runs."""
+        if self._openmp is None or not self._holders:
             return nullcontext()
         limited: AbstractContextManager[Any] = self._openmp.limit(limits=1)
         return limited
@@ -203,9 +250,19 @@ class _Sweep(Generic[T]):
         self._cancel = cancel
         self._pause = pause
         self.is_over = False
+        self.is_interrupted = False
+        """Whether the thread that sweeps was interrupted, as by Ctrl-C in a script."""
         self.error: BaseException | None = None
 
     def pull(self) -> None:
+        outer = getattr(_CURRENT, "sweep", None)
+        _CURRENT.sweep = self
+        try:
+            self._pull()
+        finally:
+            _CURRENT.sweep = outer
+
+    def _pull(self) -> None:
         while (step := self._next()) is not None:
             try:
                 self._work(*step)
@@ -236,9 +293,9 @@ class _Sweep(Generic[T]):
     def is_paused(self) -> bool:
         return self._pause is not None and self._pause.is_set()
 
-    def stop(self) -> None:
+    def interrupt(self) -> None:
         with self._lock:
-            self.is_over = True
+            self.is_over = self.is_interrupted = True
 
 
 def sweep(
@@ -269,7 +326,7 @@ def sweep(
             try:
                 job.pull()
             except BaseException:
-                job.stop()
+                job.interrupt()
                 raise
             finally:
                 wait([helper for helper in helpers if not helper.cancel()])
