@@ -6,18 +6,20 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
 import zarr
 from skimage import filters
-from zarr.storage import MemoryStore
+from zarr.storage import MemoryStore, ZipStore
 
 import napari_tilewise as tw
 from napari_tilewise.engine.passes.reductions import ReductionRunner
 from napari_tilewise.engine.system import prepared, source_files
 from napari_tilewise.engine.system.prepared import retained_statistics
 from napari_tilewise.engine.system.source_files import files_token
+from napari_tilewise.io.readers import pictures
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from napari_tilewise.io.readers.checked_stores import checked
 from napari_tilewise.io.readers.open_image import open_image
@@ -95,14 +97,20 @@ def test_an_array_whose_files_are_not_known_has_no_token() -> None:
     assert files_token(array) is None
 
 
-@pytest.mark.parametrize("kind", ["tiled.tif", "a.npy"])
+@pytest.mark.parametrize("kind", ["tiled.tif", "a.npy", "a.png"])
 def test_two_operations_on_one_file_share_what_they_need(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source_files, "SETTLED", 0)
     path = tmp_path / kind
     pixels = np.random.default_rng(3).integers(0, 200, (64, 64), np.uint8)
-    tifffile.imwrite(path, pixels, tile=(16, 16)) if "tif" in kind else np.save(path, pixels)
+    if kind == "a.png":
+        monkeypatch.setattr(pictures, "LARGE", 0)
+        iio.imwrite(path, pixels)
+    elif kind == "a.npy":
+        np.save(path, pixels)
+    else:
+        tifffile.imwrite(path, pixels, tile=(16, 16))
     passes: list[str] = []
 
     def reduced(runner: Any, *arguments: Any) -> Any:
@@ -117,6 +125,54 @@ def test_two_operations_on_one_file_share_what_they_need(
         )(pixels)
     assert "filters.threshold_otsu" in passes
     assert "filters.threshold_yen" not in passes
+
+
+@pytest.mark.parametrize("kind", ["tiled.tif", "a.npy", "a.h5", "a.zip"])
+def test_what_was_computed_of_a_replaced_file_is_not_taken_for_the_new_one(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_files, "SETTLED", 0)
+    path, pixels = tmp_path / kind, np.random.default_rng(3).integers(0, 90, (64, 64), np.uint8)
+
+    def write(pixels: np.ndarray) -> Any:
+        new = tmp_path / f"new-{kind}"
+        if kind == "tiled.tif":
+            tifffile.imwrite(new, pixels, tile=(16, 16))
+        elif kind == "a.npy":
+            np.save(new, pixels)
+        elif kind == "a.h5":
+            with pytest.importorskip("h5py").File(new, "w") as file:
+                file["a"] = pixels
+        else:
+            with ZipStore(new, mode="w") as store:
+                zarr.create_array(store, data=pixels, chunks=(32, 32))
+        new.replace(path)
+        if kind == "a.zip":
+            return zarr.open_array(ZipStore(path, mode="r"))
+        return tw.open(path).data
+
+    old, new = write(pixels), write(pixels + 100)
+    for array in (old, new):
+        threshold = tw.apply("filters.threshold_otsu", array, tiles=32).compute()
+        assert threshold == filters.threshold_otsu(np.asarray(array[:, :]))
+
+
+def test_operations_on_one_zip_file_share_what_they_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_files, "SETTLED", 0)
+    with ZipStore(tmp_path / "a.zip", mode="w") as store:
+        for name, value in (("a", 1), ("b", 2)):
+            zarr.create_array(store, name=name, data=PIXELS + value)
+
+    def token(name: str) -> str | None:
+        store = ZipStore(tmp_path / "a.zip", mode="r")
+        return files_token(zarr.open_group(store, mode="r")[name])
+
+    assert token("a") == token("a") is not None
+    assert token("a") != token("b") is not None
+    with ZipStore(tmp_path / "a.zip", mode="a") as store:
+        assert files_token(zarr.open_group(store)["a"]) is None
 
 
 def test_what_cannot_be_told_cheaply_has_no_token(

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 MOST_FILES = 2**17
 """Number of files that are looked at: some tenths of a second."""
+MOST_OPENED = 2**10
+"""Number of files that are looked at when an array in them is opened."""
 SETTLED = 2 * 10**9
 """Nanoseconds for which no file may have changed."""
 
@@ -34,35 +36,83 @@ def files_token(array: Any) -> str | None:
     stored = getattr(array, "array", array)
     folder, name_in_files = _folder(stored), getattr(array, "name_in_files", None)
     if folder is not None:
-        name, files = f"{folder}\0{stored.metadata.to_dict()}", _files(folder)
-    elif name_in_files is not None:
-        name = f"{name_in_files}\0{array.shape} {array.dtype}"
-        files = ((os.path.abspath(path), os.stat(path)) for path in array.files)
-    else:
+        return _digest(f"{folder}\0{stored.metadata.to_dict()}", _files(folder))
+    if name_in_files is not None:
+        # An open file is read as it was, whatever has its name by now.
+        opened = array.state_when_opened
+        if opened is None or opened != state_of(array.files):
+            return None
+        return _digest(f"{name_in_files}\0{array.shape} {array.dtype}\0{opened}", ())
+    return _zip_token(stored)
+
+
+def state_of(files: Sequence[str]) -> str | None:
+    """Return a token of the state of some files; None where they are many, or one has changed now.
+
+    Parameters
+    ----------
+    files
+        Their paths.
+    """
+    if not 0 < len(files) <= MOST_OPENED:
         return None
+    return _digest("", ((os.path.abspath(path), os.stat(path)) for path in files))
+
+
+def _digest(name: str, files: Iterable[tuple[str, os.stat_result]]) -> str | None:
+    """Return a token of a name and of files as they are; None where one has changed just now."""
     digest = blake2b(name.encode(), digest_size=16)
     newest = 0
     try:
-        for number, (name, status) in enumerate(files):
+        for number, (path, status) in enumerate(files):
             if number >= MOST_FILES:
                 return None
             changed = max(status.st_mtime_ns, status.st_ctime_ns)
             newest = max(newest, changed)
-            digest.update(f"{name}\0{status.st_size} {changed} {status.st_ino}\n".encode())
+            digest.update(f"{path}\0{status.st_size} {changed} {status.st_ino}\n".encode())
     except OSError:
         return None
     return None if time.time_ns() - newest < SETTLED else digest.hexdigest()
 
 
+def _zip_token(array: Any) -> str | None:
+    """Return a token of a Zarr array in a zip file that is open for reading, as its store sees it.
+
+    The store reads the list of the members once, and the open file, whatever has its name by now:
+    so does the token.
+    """
+    store = _store(array)
+    zarr: Any = sys.modules.get("zarr")
+    file = getattr(store, "_zf", None)
+    if file is None or not isinstance(store, zarr.storage.ZipStore) or file.mode != "r":
+        return None
+    prefix = f"{array.path}/" if array.path else ""
+    members = [member for member in file.infolist() if member.filename.startswith(prefix)]
+    if len(members) > MOST_FILES:
+        return None
+    listed = [(part.filename, part.header_offset, part.file_size, part.CRC) for part in members]
+    name = f"{store.path}\0{array.metadata.to_dict()}\0{listed}"
+    return _digest(name, [(str(store.path), os.fstat(file.fp.fileno()))])
+
+
 def _folder(array: Any) -> Path | None:
     """Return the folder of a Zarr array on this machine."""
+    store = _store(array)
+    if store is None:
+        return None
+    zarr: Any = sys.modules["zarr"]
+    return Path(store.root) / array.path if isinstance(store, zarr.storage.LocalStore) else None
+
+
+def _store(array: Any) -> Any:
+    """Return the store of a Zarr array, without what wraps it; None for another array."""
     zarr: Any = sys.modules.get("zarr")
     if zarr is None or not isinstance(array, zarr.Array):
         return None
     store = array.store
     while isinstance(store, zarr.storage.WrapperStore):
         store = store._store
-    return Path(store.root) / array.path if isinstance(store, zarr.storage.LocalStore) else None
+    return store
 
 
 def _files(folder: str | Path) -> Iterator[tuple[str, os.stat_result]]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.engine.system.source_files import state_of
 from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.io.network import is_of_network, network_error
 from napari_tilewise.types import native_dtype, with_dtype
@@ -125,6 +126,7 @@ class CheckedArray:
         self._array = array
         self._reopen = reopen
         self.files = tuple(files)
+        self.state_when_opened = state_of(self.files)
         self.name = name
         self.waits = waits
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)

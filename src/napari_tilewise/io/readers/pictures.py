@@ -91,7 +91,7 @@ def open_picture(path: Path, name: str, expected: str, *, decodes: bool = True) 
         if decodes and not is_large:
             data = np.asarray(iio.imread(path, plugin="pillow", **content.options))
         else:
-            data = CheckedArray(undecoded, name, reopen=partial(_reopened, path, name, content))
+            data = _checked(undecoded, path, name, content)
     except (*DECODE_ERRORS, pillow.DecompressionBombError) as exc:
         reason = str(exc).partition("\n")[0]
         raise SourceUnreadable(
@@ -183,9 +183,13 @@ class _Undecoded:
         return np.asarray(self._pixels[key])
 
 
-def _reopened(path: Path, name: str, content: _Content) -> CheckedArray:
+def _checked(undecoded: _Undecoded, path: Path, name: str, content: _Content) -> CheckedArray:
     reopen = partial(_reopened, path, name, content)
-    return CheckedArray(_Undecoded(path, content), name, reopen=reopen)
+    return CheckedArray(undecoded, name, reopen=reopen, files=[str(path)])
+
+
+def _reopened(path: Path, name: str, content: _Content) -> CheckedArray:
+    return _checked(_Undecoded(path, content), path, name, content)
 
 
 def _is_png(path: Path) -> bool:
