@@ -155,3 +155,22 @@ def test_another_napari_slices_as_it_always_did(viewer, lazy_layer, monkeypatch)
     kind = type(plain._slicing_state)
     assert not slicing.in_background(plain, viewer)
     assert type(plain._slicing_state) is kind
+
+
+def test_a_pyramid_of_float64_is_shown_as_float32(viewer, panel, run):
+    image = data.camera()[:256, :256]
+    levels = [da.from_array(image[::step, ::step], chunks=64) for step in (1, 2)]
+    viewer.add_image(levels, multiscale=True, contrast_limits=(0, 255))
+    layer = run("filters.gaussian", sigma=2.0)
+    exact = filters.gaussian(image, sigma=2)
+    assert layer.multiscale
+    assert layer.dtype == layer.data[0].dtype == np.float64
+    assert layer._slice.image.raw.dtype == np.float32
+    np.testing.assert_array_equal(np.asarray(layer.data[0]), exact)
+    viewer.layers.selection.active = layer
+    again = run("filters.median")
+    np.testing.assert_array_equal(np.asarray(again.data[0]), filters.median(exact))
+    layer.data = [exact, exact[::2, ::2]]  # the user's own
+    np.testing.assert_array_equal(
+        layer._slice.image.raw, layer.data[layer.data_level], "arrays in memory stay as they are"
+    )

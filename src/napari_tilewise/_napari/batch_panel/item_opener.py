@@ -156,8 +156,8 @@ class ItemOpener(QObject):
 
     def _add(self, data: ImageLayerData | PointsLayerData) -> Layer:
         layer = data.layer()
-        if isinstance(data, ImageLayerData) and data.is_lazy:
-            slicing.in_background(layer, self._viewer)
+        is_lazy = isinstance(data, ImageLayerData) and data.is_lazy
+        slicing.prepare(layer, self._viewer, is_lazy=is_lazy)
         self._viewer.add_layer(layer)
         return layer
 

@@ -140,8 +140,7 @@ def _result(job: Job, outcome: JobOutcome, source: Layer, viewer: ViewerModel | 
     if layer is None:
         return outcome.data
     if viewer is not None:
-        if outcome.lazy is not None:
-            slicing.in_background(layer, viewer)
+        slicing.prepare(layer, viewer, is_lazy=outcome.lazy is not None)
         add_result(viewer, layer)
     return layer
 

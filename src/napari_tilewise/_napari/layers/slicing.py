@@ -34,7 +34,28 @@ NEEDED_OF_SLICER = (
     "_slice_layers", "_on_slice_done",
 )  # fmt: skip
 
+MOST_LEVELS = 32
+"""The most levels of a pyramid, about: how many arrays of it are kept."""
+
 log = logging.getLogger(__name__)
+
+
+def prepare(layer: Layer, viewer: ViewerModel, *, is_lazy: bool) -> None:
+    """Let a result be sliced as it suits it: call it before the layer is added.
+
+    Parameters
+    ----------
+    layer
+        The layer of a result.
+    viewer
+        The viewer that will show it.
+    is_lazy
+        Whether only the shown plane of it is in memory.
+    """
+    if is_lazy:
+        in_background(layer, viewer)
+    else:
+        as_float32(layer)
 
 
 def in_background(layer: Layer, viewer: ViewerModel) -> bool:
@@ -60,6 +81,53 @@ def in_background(layer: Layer, viewer: ViewerModel) -> bool:
         return True
     state._set_view_slice = _Background(state, slicer)
     return True
+
+
+def as_float32(layer: Layer) -> bool:
+    """Show a pyramid of float64 as float32 from now on; return whether that is done.
+
+    The levels are converted block by block while they are read, and napari's cache of blocks holds
+    twice as many. The layer's data are not changed.
+
+    Parameters
+    ----------
+    layer
+        Any layer.
+    """
+    state: Any = getattr(layer, "_slicing_state", None)
+    is_float64 = getattr(layer, "multiscale", False) and layer.dtype == np.float64
+    request = getattr(state, "_make_slice_request_internal", None)
+    if state is None or request is None or not is_float64:
+        return False
+    if not isinstance(request, _ShownLevels):
+        state._make_slice_request_internal = _ShownLevels(state)
+    return True
+
+
+class _ShownLevels:
+    """Replaces the function of a layer's slicing state that requests a part of a level."""
+
+    def __init__(self, state: Any) -> None:
+        self._request = state._make_slice_request_internal
+        self._shown: dict[str, da.Array] = {}
+
+    def __call__(self, **arguments: Any) -> Any:
+        """Return napari's request, with levels in another data type."""
+        request = self._request(**arguments)
+        levels = {
+            field.name: self._level(value)
+            for field in fields(request)
+            if isinstance(value := getattr(request, field.name), da.Array)
+        }
+        return replace(request, **levels)
+
+    def _level(self, level: da.Array) -> da.Array:
+        """Return a level as it is shown: the same array for the same level, for napari's cache."""
+        if level.name not in self._shown:
+            if len(self._shown) >= MOST_LEVELS:  # those of other data
+                self._shown.clear()
+            self._shown[level.name] = level.astype(_shown_dtype(level.dtype))
+        return self._shown[level.name]
 
 
 class _Background:

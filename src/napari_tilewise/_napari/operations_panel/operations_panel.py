@@ -371,8 +371,7 @@ class OperationsPanel(Panel):
         layer = result_layers.layer(job, outcome)
         if layer is None:
             return self._show_numbers(job, outcome, source), None
-        if outcome.lazy is not None:
-            slicing.in_background(layer, self.viewer)
+        slicing.prepare(layer, self.viewer, is_lazy=outcome.lazy is not None)
         add_result(self.viewer, layer)
         is_table = object_table.of(layer) is not None
         return self._show_table(layer) if is_table else f"Added {layer.name!r}.", layer

@@ -201,8 +201,7 @@ class RecipeRuns(QObject):
         if target.as_new or layer not in layers or layer_record.problem(layer):  # was painted on
             self._add(outcome, result)
             return f"Added {result.name!r}."
-        if outcome.lazy is not None:
-            slicing.in_background(layer, self._viewer)
+        slicing.prepare(layer, self._viewer, is_lazy=outcome.lazy is not None)
         is_updated = result_layers.update(layer, result)
         target.draft.computed = job.recipe
         if is_updated:
@@ -245,8 +244,7 @@ class RecipeRuns(QObject):
                     self._add(outcome, layer)
 
     def _add(self, outcome: JobOutcome, layer: Layer) -> None:
-        if outcome.lazy is not None:
-            slicing.in_background(layer, self._viewer)
+        slicing.prepare(layer, self._viewer, is_lazy=outcome.lazy is not None)
         add_result(self._viewer, layer)
         if object_table.of(layer) is not None:
             self.measured.emit(layer)

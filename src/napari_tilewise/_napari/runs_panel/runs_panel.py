@@ -269,8 +269,7 @@ class RunsPanel(Panel):
         image = opened[0]
         if image is not None:
             layer = image.layer()
-            if image.is_lazy:
-                slicing.in_background(layer, self.viewer)
+            slicing.prepare(layer, self.viewer, is_lazy=image.is_lazy)
             add_result(self.viewer, layer)
         self._enable()
 
