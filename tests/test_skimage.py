@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import dask.array as da
 import numpy as np
@@ -24,6 +26,7 @@ from napari_tilewise.errors import (
     InvalidParameterType,
     UnknownParameter,
 )
+from napari_tilewise.operations import BUILT_IN
 from napari_tilewise.operations.spec.docstrings import resolve
 from napari_tilewise.skimage import _dropin, _generate
 from tests.sources import ArrayLike
@@ -49,6 +52,27 @@ def test_committed_modules_are_the_generated_ones():
         assert path.read_text(encoding="utf-8") == text, "run: make dropin"
     files = _generate.generated_files()
     assert {p for p in files if p.name.startswith("__init__") or p.name[0] != "_"} == set(texts)
+
+
+def test_stubs_declare_operations_for_lazy_images():
+    """Re-exported, they would have NumPy's types: `.compute()` of a result would be an error."""
+    texts = _generate.files()
+    count = 0
+    for path in [*MODULES, "ndimage"]:
+        module = ndi if path == "ndimage" else importlib.import_module(f"{ski.__name__}.{path}")
+        stub = texts[Path(f"{module.__file__}i")]
+        declared = {n.name: n for n in ast.parse(stub).body if isinstance(n, ast.FunctionDef)}
+        operations = {name for name in module.__all__ if f"{path}.{name}" in BUILT_IN}
+        assert set(declared) == operations, path
+        for name, node in declared.items():
+            parameters = inspect.signature(getattr(module, name)).parameters
+            arguments = node.args
+            plain = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+            extra = [a for a in (arguments.vararg, arguments.kwarg) if a]
+            assert {a.arg for a in (*plain, *extra)} == set(parameters), name
+            assert ast.unparse(node.returns) == "Any"
+        count += len(operations)
+    assert count > 300
 
 
 @pytest.mark.parametrize("path", MODULES)
