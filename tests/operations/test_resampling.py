@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage as ndi
 
 import napari_tilewise as tw
+from napari_tilewise.engine.events import TileDone
 from napari_tilewise.engine.passes import walks
 from napari_tilewise.operations.ndimage import spline_coefficients
 from tests.sources import ArrayLike
@@ -106,6 +107,38 @@ def test_coefficients_that_do_not_fit_are_files(
     np.testing.assert_array_equal(
         np.asarray(tw.open(path).data[:, :]), ndi.rotate(image, 9, reshape=False)
     )
+
+
+def test_a_resumed_run_does_not_go_the_way_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(spline_coefficients, "SMALL", 0)
+    monkeypatch.setattr(walks.WalkRunner, "repeated", 0)
+    image = np.random.default_rng(0).random((300, 280))
+    np.save(tmp_path / "image.npy", image)
+    titles: list[str] = []
+
+    def interrupt(event: Any) -> None:
+        titles.append(getattr(event, "title", ""))
+        if isinstance(event, TileDone) and event.title == "ndimage.rotate":
+            raise KeyboardInterrupt
+
+    def run(progress: Any) -> None:
+        step = ("ndimage.rotate", {"angle": 9.0, "reshape": False})
+        tw.run(
+            step, tmp_path / "image.npy", tmp_path / "turned.ome.zarr", pyramid=False,
+            progress=progress,
+        )  # fmt: skip
+
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupt)
+    assert any("coefficients" in title for title in titles)
+    titles.clear()
+    run(lambda event: titles.append(getattr(event, "title", "")))
+    assert "ndimage.rotate" in titles
+    assert not any("coefficients" in title for title in titles)
+    turned = np.asarray(tw.open(tmp_path / "turned.ome.zarr").data[:, :])
+    np.testing.assert_array_equal(turned, ndi.rotate(image, 9, reshape=False))
 
 
 def test_a_view_reads_its_part_of_the_image() -> None:

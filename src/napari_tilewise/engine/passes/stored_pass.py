@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import inf, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +31,9 @@ class StoredPass:
     number
         Its number among the passes of the operation, from 0.
     """
+
+    repeated: float = inf
+    """Bytes up to which an image in memory has no file for a later run, which makes it again."""
 
     def __init__(self, plane: Plane, declared: Sweep | Walk, number: int) -> None:
         self.plane = plane
@@ -74,7 +77,8 @@ class StoredPass:
         size = prod(plane.call.shape) * self._dtype.itemsize
         is_alone = plane.session.worker_pool is None and not checkpoint.is_shared
         # A run that worker processes began has tiles there, whoever resumes it.
-        if size <= IN_MEMORY and is_alone and not (checkpoint.folder / name).is_dir():
+        is_small = size <= min(IN_MEMORY, self.repeated)
+        if is_small and is_alone and not (checkpoint.folder / name).is_dir():
             return None
         return checkpoint.subfolder(name)
 

@@ -210,6 +210,9 @@ class WalkRunner(StoredPass):
         Its number among the passes of the operation, from 0.
     """
 
+    repeated = 2**22
+    """One thread goes the whole way, which takes longer than writing what it made."""
+
     def __init__(self, plane: Plane, walk: Walk, number: int) -> None:
         super().__init__(plane, walk, number)
         self.walk = walk
