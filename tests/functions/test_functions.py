@@ -511,24 +511,26 @@ def test_the_whole_image_is_given_at_once(declared, image):
     np.testing.assert_array_equal(tw.apply(op.name, image, tiles=16), image / image.max())
 
 
+@pytest.mark.parametrize("channels", [{}, {"channel_axis": -1}])
 @pytest.mark.parametrize("executor", [None, "threads", "serial"])
-def test_a_cancel_does_not_wait_for_the_whole_image(declared, tmp_path, executor):
-    cancel, release = threading.Event(), threading.Event()
+def test_a_cancel_does_not_wait_for_the_whole_image(declared, tmp_path, executor, channels):
+    cancel, release, ends = threading.Event(), threading.Event(), []
 
-    def waits(image):
+    def waits(image, channel_axis: int | None = None):
         assert image.size > QUICK
         cancel.set()
-        release.wait(20)
+        ends.append(release.wait(20))
         return image
 
     op, image = declared(waits, kind="whole", dtype="same"), np.zeros((300, 300))
     path = tmp_path / "out.npy"
-    call = partial(tw.apply, op.name, image, cancel=cancel)
+    call = partial(tw.apply, op.name, image, cancel=cancel, **channels)
     if executor is not None:
-        call = partial(tw.run, op.name, image, path, cancel=cancel, executor=executor)
+        options = {"cancel": cancel, "executor": executor}
+        call = partial(tw.run, (op.name, channels), image, path, **options)
     with pytest.raises(errors.Cancelled):
         call()
-    assert not release.is_set()
+    assert not ends
     release.set()
     assert not path.exists()
 

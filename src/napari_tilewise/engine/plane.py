@@ -12,6 +12,7 @@ from napari_tilewise.engine.system.pool import abandonable
 from napari_tilewise.engine.tile_order import band_width, banded
 from napari_tilewise.errors import OperationFailed, TilewiseError
 from napari_tilewise.grid import Grid, Region, extent, format_region
+from napari_tilewise.operations.spec.kinds import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -133,8 +134,11 @@ class Plane:
         tile
             The tile, or another region: the whole image or a large part of it.
         """
-        lengths, session = extent(tile), self.session
-        if prod(lengths) <= QUICK:
+        lengths, session, call = extent(tile), self.session, self.call
+        channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
+        # Of an image of shape (n, m), scikit-image may take m for channels. None of these is timed.
+        is_whole = self.operation.kind is Kind.WHOLE
+        if prod(lengths) * (channels if is_whole else 1) <= QUICK:
             return self.guard(work, tile)
         cancel = session.control.cancel
         is_tile = all(n <= most for n, most in zip(lengths, self.grid.tile, strict=False))
