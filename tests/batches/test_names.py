@@ -149,7 +149,10 @@ def test_an_unknown_field_of_any_characters_is_named_in_one_sentence(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("template", ["{stem:{x}}", "{stem:{index.a}}", "{stem:99999999999}", "{"])
+@pytest.mark.parametrize(
+    "template", ["{stem:{x}}", "{stem:{index.a}}", "{stem:99999999999}", "{", "{index:\n03d}"]
+)
 def test_fields_that_cannot_be_filled_in_are_refused_in_a_sentence(source: Path, template: str):
-    with pytest.raises(InvalidParameter, match="cannot be filled in"):
+    with pytest.raises(InvalidParameter, match="cannot be filled in") as caught:
         tw.batch("filters.sobel", source, source / "out", name=template)
+    assert "\n" not in str(caught.value)

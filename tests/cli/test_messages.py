@@ -162,6 +162,10 @@ def flags():
 
 
 def test_each_door_names_its_own_options(shell, stack, tmp_path):
+    with pytest.raises(InvalidParameter, match=r"^workers=4097: expected at most 4096"):
+        tw.plan("filters.sobel", stack, workers=4097)
+    with pytest.raises(InvalidFunction, match="The module '' cannot be imported"):
+        tw.batch(":", stack, tmp_path / "out")
     with pytest.raises(InvalidParameter, match=r"^workers=0: expected at least 1"):
         tw.run("filters.sobel", stack, tmp_path / "a.ome.zarr", workers=0)
     args = ("run", "measure.label", stack, tmp_path / "a.ome.zarr", "--memory", "1MiB")

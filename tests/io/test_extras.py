@@ -235,3 +235,32 @@ def test_a_dataset_of_a_microscopes_file_is_opened_by_its_name(tmp_path):
         file["DataSet/Data"] = PIXELS
     image = open_image(f"{path}::/DataSet/Data")
     np.testing.assert_array_equal(image.data[...], PIXELS)
+
+
+def test_a_compression_that_nobody_knows(tmp_path):
+    """Found among the tests of OpenSlide: installing a package does not help."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PIXELS[0])
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        tag = tiff.pages.first.tags["Compression"]
+        content[tag.valueoffset : tag.valueoffset + 2] = (52479).to_bytes(2, "little")
+    path.write_bytes(content)
+    with pytest.raises(SourceUnreadable, match=r"nobody knows \(.*52479"):
+        open_image(path)
+
+
+def test_a_filter_of_hdf5_that_is_not_installed_is_named(tmp_path, monkeypatch):
+    """Found among the tests of PyTables; the file is intact."""
+    monkeypatch.setitem(sys.modules, "hdf5plugin", None)
+    monkeypatch.setattr(h5py.h5z, "filter_avail", lambda code: code != 1)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("raw", data=PIXELS, compression="gzip")
+    with pytest.raises(MissingExtra, match=r"filter 'deflate' \(1\), .* pip install hdf5plugin"):
+        open_image(tmp_path / "a.h5")
+
+
+def test_python_objects_are_not_read(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{1: 2}], object), allow_pickle=True)
+    with pytest.raises(SourceUnreadable, match=r"holds Python objects, which are not read"):
+        open_image(tmp_path / "a.npy")

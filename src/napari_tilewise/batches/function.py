@@ -219,7 +219,7 @@ def _attribute(module: object, name: str) -> Any:
 def _module(name: str) -> ModuleType:
     try:
         return import_module(name)
-    except ImportError as error:
+    except (ImportError, ValueError, TypeError) as error:  # no name, or one that begins with a dot
         raise InvalidFunction(f"The module {name!r} cannot be imported: {error}.") from error
 
 

@@ -125,7 +125,8 @@ def _fields(template: str) -> list[str]:
     try:
         return [field for _, field, _, _ in Formatter().parse(template) if field]
     except ValueError as error:
+        reason = " ".join(str(error).split())
         raise InvalidParameter(
-            f"{template!r} cannot be filled in ({error}): expected a path such as "
+            f"{template!r} cannot be filled in ({reason}): expected a path such as "
             "'masks/{stem}.tif'."
         ) from error

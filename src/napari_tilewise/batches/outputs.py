@@ -206,8 +206,9 @@ def _filled(template: str, item: Item, recipe: str) -> str:
     except InvalidParameter:
         raise
     except (AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())  # it quotes the template, line breaks included
         raise InvalidParameter(
-            f"{option('name', template)} cannot be filled in ({error}): expected a name such as "
+            f"{option('name', template)} cannot be filled in ({reason}): expected a name such as "
             "'{stem}_{recipe}'."
         ) from error
     fields = ("" if field is None else "_" for _, field, *_ in parts)

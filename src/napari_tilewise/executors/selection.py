@@ -30,6 +30,10 @@ WORTH = 2**23
 """Pixels from which starting other processes pays, for an operation that holds the lock."""
 
 
+MOST_WORKERS = 4096
+"""More than any machine has, and as many as a plan tries one by one."""
+
+
 def check_workers(workers: object) -> None:
     """Raise `InvalidParameter` unless a number of workers is a positive integer, or None.
 
@@ -44,6 +48,8 @@ def check_workers(workers: object) -> None:
         raise InvalidParameterType(f"{option('workers', workers)}: expected an integer.")
     if workers < 1:
         raise InvalidParameter(f"{option('workers', workers)}: expected at least 1.")
+    if int(workers) > MOST_WORKERS:
+        raise InvalidParameter(f"{option('workers', workers)}: expected at most {MOST_WORKERS}.")
 
 
 def choose(executor: Any, workers: int | None) -> Executor:

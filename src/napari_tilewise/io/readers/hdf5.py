@@ -80,6 +80,7 @@ def open_hdf5(path: Path, name: str, inside: str = "") -> Image:
 def _open_dataset(path: str, key: str, name: str) -> CheckedArray:
     file = _h5py(name).File(path, "r")
     _refuse_outside(file[key], name)
+    _refuse_filters(file[key], name)
     reopen = partial(_open_dataset, path, key, name)
     return CheckedArray(file[key], name, reopen=reopen, close=file.close, files=[path])
 
@@ -94,6 +95,22 @@ def _refuse_outside(dataset: h5py.Dataset, name: str) -> None:
             f"{name!r} has its pixels in {files[0]!r}, another file; expected pixels in the file "
             "itself: open that file, or copy the dataset with h5repack."
         )
+
+
+def _refuse_filters(dataset: h5py.Dataset, name: str) -> None:
+    """Refuse a compression that HDF5 takes from a plugin which is not there."""
+    h5py, settings = _h5py(name), dataset.id.get_create_plist()
+    filters = [settings.get_filter(number) for number in range(settings.get_nfilters())]
+    if all(h5py.h5z.filter_avail(code) for code, *_ in filters):
+        return
+    with suppress(ImportError):
+        import_module("hdf5plugin")
+    for code, _, _, label in filters:
+        if not h5py.h5z.filter_avail(code):
+            raise MissingExtra(
+                f"{name!r} is compressed by the filter {label.decode(errors='replace')!r} "
+                f"({code}), which is not installed; install it: pip install hdf5plugin."
+            )
 
 
 def _h5py(name: str) -> ModuleType:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.io.image import Image, bare
 from napari_tilewise.io.readers.checked_arrays import (
     DECODE_ERRORS,
@@ -37,6 +38,11 @@ def open_npy(path: Path, name: str) -> Image:
     try:
         data = _open_mapped(str(path), name)
     except DECODE_ERRORS as exc:
+        if "Python objects" in str(exc):
+            raise SourceUnreadable(
+                f"{name!r} holds Python objects, which are not read, as reading them runs code; "
+                "expected numbers: save the array with a data type of numbers."
+            ) from exc
         raise read_error(exc, name) from exc
     return bare(data, name, "npy")
 

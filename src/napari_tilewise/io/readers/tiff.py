@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 
 from napari_tilewise.axes import KINDS
-from napari_tilewise.errors import InvalidParameter, MissingExtra
+from napari_tilewise.errors import InvalidParameter, MissingExtra, SourceUnreadable
 from napari_tilewise.io.image import KEY, Image, SeriesEntry, check_series
 from napari_tilewise.io.metadata.channels import (
     RED_GREEN_BLUE,
@@ -261,6 +261,11 @@ def _check_codec(tiff: tifffile.TiffFile, name: str) -> None:
         if page.predictor != 1:
             _ = tifffile.TIFF.UNPREDICTORS[page.predictor]
     except KeyError as exc:
+        if "not a known" in str(exc):  # tifffile's word for a number that no decoder has
+            raise SourceUnreadable(
+                f"{name!r} is compressed in a way that nobody knows ({str(exc).strip(chr(34))}); "
+                "expected a compression of TIFF: restore the file from its original."
+            ) from exc
         raise MissingExtra(
             f"{name!r} is compressed in a way that needs imagecodecs ({str(exc).strip(chr(34))}); "
             "install it: pip install 'napari-tilewise[codecs]'."
