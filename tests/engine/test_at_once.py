@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from skimage import data, filters, measure
+from skimage import data, filters, measure, util
 
 import napari_tilewise as tw
 from napari_tilewise.engine import at_once
@@ -33,6 +33,20 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     monkeypatch.setattr("napari_tilewise.engine.apply.computed_at_once", noted)
     return results
+
+
+@pytest.fixture
+def by_function(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the operations whose functions got an image whole so far."""
+    names: list[str] = []
+    compute = at_once._by_function
+
+    def noted(bound: Any, *args: Any) -> Any:
+        names.append(bound.call.operation.name)
+        return compute(bound, *args)
+
+    monkeypatch.setattr(at_once, "_by_function", noted)
+    return names
 
 
 def test_a_large_image_goes_whole_where_a_kernel_stands_for_the_function(calls: list[bool]) -> None:
@@ -90,22 +104,43 @@ def test_one_tile_needs_no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
         tw.apply("filters.threshold_mean", coins, cancel=cancel)
 
 
-FINITE = [op.name for op in tw.OPERATIONS.values() if op.cost.at_once.finite]
+NEEDED: dict[str, Any] = {
+    "footprint": np.ones((3, 3), np.uint8), "size": 3, "h": 0.1, "seed_point": (3, 3), "q": 0.5,
+    "reference": np.linspace(0, 1, 100).reshape(10, 10), "radius": 2, "percentile": 30, "rank": 1,
+    "function": np.max, "min": 0, "max": 1, "bins": 4, "new_value": 2,
+}  # fmt: skip
+FINITE = [
+    op.name
+    for op in tw.OPERATIONS.values()
+    if op.cost.at_once.finite and op.limits.ndim[0] <= 2 and op.name != "morphology.reconstruction"
+]
 
 
+def _params(name: str) -> dict[str, Any]:
+    """Return what has no default, and a window."""
+    parameters = tw.OPERATIONS[name].parameters
+    names = [key for key, item in parameters.items() if item.required]
+    if name.startswith("ndimage.") and "size" in parameters and "size" not in names:
+        names.append("size")
+    return {key: NEEDED[key] for key in names}
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", FINITE)
-def test_plans_answer_to_nan(calls: list[bool], name: str) -> None:
-    image = np.random.default_rng(2).random((20, 30))
-    expected = tw.OPERATIONS[name].function(image)
-    np.testing.assert_array_equal(tw.apply(name, image), expected)
+def test_plans_answer_to_nan(calls: list[bool], by_function: list[str], name: str) -> None:
+    image, params = np.random.default_rng(2).random((20, 30)), _params(name)
+    expected = tw.OPERATIONS[name].function(image, **params)
+    assert repr(tw.apply(name, image, **params)) == repr(expected)
+    assert calls == [True]
     image[3, 4] = np.nan
+    by_function.clear()
     answers = []
     for tiles in ("auto", 32):
         try:
-            answers.append(repr(tw.apply(name, image, tiles=tiles)))
+            answers.append(repr(tw.apply(name, image, tiles=tiles, **params)))
         except tw.TilewiseError as error:
             answers.append(str(error))
-    assert calls == [True, False]
+    assert not by_function
     assert answers[0] == answers[1]
 
 
@@ -124,3 +159,73 @@ def test_what_is_refused_is_refused_again() -> None:
             tw.apply("exposure.adjust_gamma", np.ones((4, 5)), gamma=-1)
         with pytest.raises(tw.TilewiseError, match="axes"):
             tw.apply("feature.canny", np.ones((4, 5, 6, 2)))
+
+
+RGB = np.random.default_rng(3).integers(0, 255, (40, 50, 3), np.uint8)
+GRAY = RGB[..., 0].copy()
+BY_PASSES: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
+    "feature.structure_tensor": (GRAY, {}),
+    "feature.blob_dog": (GRAY, {}),
+    "measure.manders_overlap_coeff": (GRAY, {"image1": GRAY.T.copy().reshape(40, 50)}),
+    "ndimage.sum": (GRAY, {"labels": GRAY // 50, "index": [1, 3, 2]}),
+    "transform.pyramid_reduce": (RGB, {"channel_axis": -1}),
+    "transform.pyramid_gaussian": (GRAY, {"max_layer": 2}),
+    "ndimage.find_objects": (GRAY.astype(np.int64) << 40, {"max_label": 3}),
+    "morphology.remove_small_objects": (GRAY.astype(np.int64) << 40, {}),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", BY_PASSES)
+def test_passes_over_one_tile_need_no_session(
+    monkeypatch: pytest.MonkeyPatch, calls: list[bool], by_function: list[str], name: str
+) -> None:
+    image, params = BY_PASSES[name]
+    expected = tw.apply(name, image, tiles=64, **params)
+    monkeypatch.delattr("napari_tilewise.engine.apply.build")
+    before = image.copy()
+    result = tw.apply(name, image, **params)
+    assert calls == [True]
+    assert not by_function
+    assert type(result) is type(expected)
+    pairs = zip(result, expected, strict=True) if np.iterable(result) else [(result, expected)]
+    for array, other in pairs:
+        np.testing.assert_array_equal(array, other)
+        assert np.asarray(array).dtype == np.asarray(other).dtype
+    np.testing.assert_array_equal(image, before)
+
+
+def test_what_is_swept_needs_the_engine(calls: list[bool]) -> None:
+    tw.apply("morphology.thin", GRAY > 100)
+    assert calls == [False]
+
+
+def test_further_images_and_footprints_are_bound_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bound: list[str] = []
+    bind = at_once._bind
+
+    def noted(operation: Any, *args: Any) -> Any:
+        bound.append(operation.name)
+        return bind(operation, *args)
+
+    monkeypatch.setattr(at_once, "_bind", noted)
+    at_once._bound_before.cache_clear()
+    footprint = np.ones((3, 3), np.uint8)
+    for shift in range(3):
+        other = np.roll(GRAY, shift)
+        result = tw.apply("util.compare_images", GRAY, image1=other)
+        np.testing.assert_array_equal(result, util.compare_images(GRAY, other))
+        eroded = tw.apply("filters.rank.minimum", GRAY, footprint=footprint)
+        np.testing.assert_array_equal(eroded, filters.rank.minimum(GRAY, footprint))
+    assert bound == ["util.compare_images", "filters.rank.minimum"]
+    footprint[0] = 0
+    eroded = tw.apply("filters.rank.minimum", GRAY, footprint=footprint)
+    np.testing.assert_array_equal(eroded, filters.rank.minimum(GRAY, footprint))
+    with pytest.raises(tw.TilewiseError, match="image1"):
+        tw.apply("util.compare_images", GRAY, image1=GRAY[:5])
+
+
+def test_a_large_result_is_not_made_at_once() -> None:
+    zoom = tw.OPERATIONS["ndimage.zoom"]
+    assert at_once.computed_at_once(zoom, GRAY, {"zoom": 2}) is not None
+    assert at_once.computed_at_once(zoom, GRAY, {"zoom": 2000}) is None

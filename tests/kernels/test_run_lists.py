@@ -7,9 +7,16 @@ import pytest
 from scipy import ndimage as ndi
 from skimage import filters, measure, morphology
 
-from napari_tilewise.kernels import KERNELS
+from napari_tilewise.kernels import KERNELS, run_lists
 from napari_tilewise.kernels.run_lists import RunLists
 from tests.kernels.comparing import compare, image_of, shape_of, strided
+
+
+@pytest.fixture(autouse=True)
+def _runs_of_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have noise labelled by runs too, however small."""
+    monkeypatch.setattr(run_lists, "SMALL_NOISE", range(0))
+
 
 INTEGERS = ("uint8", "uint16", "int8", "int16", "int32", "int64", "uint32")
 
@@ -129,3 +136,24 @@ def test_faces_and_touched_components(ndim: int, instruction_set: str) -> None:
         pixels = rng.random(mask.shape) < rng.choice([0.01, 0.3])
         expected = np.isin(np.arange(runs.count + 1), labels[pixels])
         np.testing.assert_array_equal(runs.touched(pixels), expected)
+
+
+def test_small_noise_is_not_made_into_runs(
+    monkeypatch: pytest.MonkeyPatch, instruction_set: str
+) -> None:
+    monkeypatch.undo()
+    made: list[tuple[int, ...]] = []
+
+    def noted(image: np.ndarray, *args: int) -> RunLists:
+        made.append(image.shape)
+        return RunLists(image, *args)
+
+    monkeypatch.setattr(run_lists, "RunLists", noted)
+    rng = np.random.default_rng(7)
+    noise, levels = rng.integers(0, 99, (64, 70)), rng.integers(0, 2, (64, 70))
+    for image in (noise, levels, noise[:9], noise.T, noise[..., np.newaxis] > 50):
+        labels = KERNELS["skimage.measure.label"].run(image, return_num=True)
+        expected = measure.label(image, return_num=True)
+        np.testing.assert_array_equal(labels[0], expected[0])
+        assert labels[1] == expected[1]
+    assert made == [(64, 70), (9, 70), (64, 70, 1)]

@@ -2,19 +2,24 @@
 
 Tiles cannot pay where there would be one. The same holds for larger images where a compiled kernel
 is faster on the whole than several passes over tiles are; the declaration says up to which size.
+Where the passes of an operation do what its function does not, a small image goes through them
+(`one_tile`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from napari_tilewise.engine.one_tile import results_of_one_tile
 from napari_tilewise.engine.system.machine import available_memory, processors
+from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import tiled
-from napari_tilewise.operations.spec.parameters import Number, OtherImage
+from napari_tilewise.operations.spec.parameters import Number, OtherImage, is_image
 from napari_tilewise.operations.spec.substitution import accepts, kernel_for
 from napari_tilewise.types import native_dtype, with_dtype
 
@@ -27,6 +32,10 @@ if TYPE_CHECKING:
 
 SMALL = 2**16
 """Pixels up to which memory is not looked up, and the function may be scikit-image's own."""
+MOST_RESULT = 2**22
+"""Pixels of a result, or of a further image of its own size, which may be larger."""
+MOST_LEVELS = 2**20
+"""The longest range of integers that is counted."""
 MOST_CHANNELS = 4
 """Channels of an image that is small if its pixels are few."""
 LITTLE = 2**26
@@ -53,28 +62,46 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
     if not _may_pay(operation, image.size):
         return None
     bound = _bound(operation, image, params)
-    if not (bound.is_small or bound.has_kernel):
+    if bound.is_padded or not (bound.is_small or bound.has_kernel or bound.is_one_tile):
         return None
     call = bound.call
-    images = _further_images(call) if bound.has_images else {}
+    images = _further_images(call, params) if bound.has_images else {}
     if images is None:
         return None
     pixels: Array = image
     if image.dtype is not call.dtype or not image.flags.c_contiguous:
         pixels = np.ascontiguousarray(with_dtype(image, call.dtype))
-    if not _pays(bound, pixels, images):
-        return None
-    # What `_pays` found a kernel to accept, which may look at every pixel, is not asked again.
-    function = bound.function if bound.is_small else kernel_for(bound.path).run
     try:
-        if bound.has_kernel and pixels.size > SMALL:
-            with _threads():
-                result = function(pixels, **call.keywords, **images)
-        else:
-            result = function(pixels, **call.keywords, **images)
+        if _pays(bound, pixels, images):
+            return _as_declared(bound, image, _by_function(bound, pixels, images))
+        return _by_passes(bound, pixels, images) if bound.is_one_tile else None
     except Exception:  # noqa: BLE001 - tiles have more room, or refuse in the operation's words
         return None
-    return _as_declared(bound, image, result)
+
+
+def _by_function(bound: _Bound, pixels: Array, images: Parameters) -> Value:
+    """Return what the function, or the kernel that stands for it, makes of the image."""
+    # What `_pays` found a kernel to accept, which may look at every pixel, is not asked again.
+    function = bound.function if bound.is_small else kernel_for(bound.path).run
+    if bound.has_kernel and pixels.size > SMALL:
+        with _threads():
+            return function(pixels, **bound.call.keywords, **images)
+    return function(pixels, **bound.call.keywords, **images)
+
+
+def _by_passes(bound: _Bound, pixels: Array, images: Parameters) -> tuple[Value] | None:
+    """Return what the operation's passes make of an image that is one tile."""
+    sources = {name: image for name, image in images.items() if image is not None}
+    # Passes may look at the pixels of further images, where what is bound holds a description.
+    call = replace(bound.call, params={**bound.call.params, **images}) if images else bound.call
+    results = results_of_one_tile(call, pixels, sources, bound.parts)
+    if results is None:
+        return None
+    split = bound.call.operation.result.split
+    if split is not None:
+        planes = np.moveaxis(results[0], bound.parts[0].channel or 0, 0)
+        return (split(planes[number] for number in range(len(planes))),)
+    return (results if bound.is_tuple else results[0],)
 
 
 class _Bound(NamedTuple):
@@ -93,11 +120,15 @@ class _Bound(NamedTuple):
     """Whether the function itself may get the image whole."""
     has_kernel: bool
     """Whether a kernel may, which stands for it."""
+    is_one_tile: bool
+    """Whether the image is so small that the passes need one tile."""
     function: Function
     """What is called of a small image."""
 
     is_finite: bool
     """Whether NaN and infinity are for tiles to answer."""
+    is_counted: bool
+    """Whether integers of a long range are."""
 
     @property
     def path(self) -> str:
@@ -107,17 +138,56 @@ class _Bound(NamedTuple):
 
 PLAIN = frozenset({int, float, str, bool, type(None)})
 """Types of parameters by whose values what was bound is found again."""
+FEW_BYTES = 2**12
+"""Of an array, such as a footprint, by whose items what was bound is found again."""
+
+
+@dataclass(frozen=True)
+class _ImageDescription:
+    """What checks see of a further image."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+
+class _SmallArray(NamedTuple):
+    """An array by its items."""
+
+    items: bytes
+    shape: tuple[int, ...]
+    dtype: DType
 
 
 def _bound(operation: Operation, image: Array, params: Parameters) -> _Bound:
-    """Return an operation bound to parameters and an image; what is plain is bound once."""
+    """Return an operation bound to parameters and an image; what is described briefly is once."""
     dtype = native_dtype(image.dtype)
-    for name, value in params.items():
-        if type(value) not in PLAIN or name not in operation.specs:
-            return _bind(operation, image.shape, dtype, params)
+    values = tuple([(name, *_described(operation, name, params[name])) for name in params])
+    if all(text for _, text, _ in values):
+        try:
+            return _bound_before(operation, image.shape, dtype, values)
+        except Exception:
+            if all(text == repr(value) for _, text, value in values):
+                raise
+    return _bind(operation, image.shape, dtype, params)
+
+
+def _described(operation: Operation, name: str, value: Value) -> tuple[str, Value]:
+    """Return a value as it is bound again, with a text; no text where it is not."""
+    kind = type(value)
     # 1, 1.0 and True are equal, and 0.0 and -0.0 are: their texts are not.
-    values = tuple([(name, repr(value), value) for name, value in params.items()])
-    return _bound_before(operation, image.shape, dtype, values)
+    if kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value)):
+        return (repr(value), value) if name in operation.specs else ("", None)
+    if kind is not np.ndarray or name not in operation.specs:
+        return "", None
+    if value.ndim and is_image(operation.specs[name], value):
+        return "image", _ImageDescription(value.shape, value.dtype)
+    if value.nbytes <= FEW_BYTES and value.dtype.kind in "buif":
+        return "array", _SmallArray(value.tobytes(), value.shape, value.dtype)
+    return "", None
 
 
 @lru_cache(maxsize=256)
@@ -127,23 +197,36 @@ def _bound_before(
     dtype: DType,
     values: tuple[tuple[str, str, Value], ...],
 ) -> _Bound:
-    return _bind(operation, shape, dtype, {name: value for name, _, value in values})
+    params = {
+        name: np.frombuffer(value.items, value.dtype).reshape(value.shape).copy()
+        if isinstance(value, _SmallArray)
+        else value
+        for name, _, value in values
+    }
+    return _bind(operation, shape, dtype, params)
 
 
 def _bind(operation: Operation, shape: tuple[int, ...], dtype: DType, params: Parameters) -> _Bound:
     call = operation.call(shape, dtype, params)
-    parts = operation.parts(call)
+    several = operation.parts(call)
+    parts = (operation.whole_part(call),) if several is None else several
+    is_brief = all(prod(part.shape or ()) <= MOST_RESULT for part in parts)
+    at_once = operation.cost.at_once
     return _Bound(
         call,
-        (operation.whole_part(call),) if parts is None else parts,
-        is_tuple=parts is not None,
+        parts,
+        is_tuple=several is not None,
         has_images=len(call.keywords) < len(call.params),
         is_padded=_is_padded(operation, call.params, max(shape, default=0)) or _takes_more(call),
         # Channels are no reason to cut an image into tiles.
-        is_small=_takes_small(operation, _pixels(call)),
+        is_small=is_brief
+        and _takes_small(operation, _pixels(call))
+        and (at_once.when is None or at_once.when(call)),
         has_kernel=_has_kernel(operation, prod(shape)),
+        is_one_tile=is_brief and _pixels(call) <= SMALL,
         function=_shortest(operation),
-        is_finite=(operation.limits.finite or operation.cost.at_once.finite) and dtype.kind == "f",
+        is_finite=operation.limits.finite or at_once.finite,
+        is_counted=at_once.counted,
     )
 
 
@@ -166,20 +249,25 @@ def _threads() -> AbstractContextManager[None]:
     return several_threads(processors())
 
 
-def _further_images(call: Call) -> dict[str, Value] | None:
+def _further_images(call: Call, params: Parameters) -> dict[str, Value] | None:
     """Return the further images; None where one of them is to be read, or does not fit."""
     operation = call.operation
     images: dict[str, Value] = {}
-    for name, value in call.params.items():
+    for name in call.params:
         if name in call.keywords:
             continue
-        if value is None:
+        value = params.get(name)
+        if value is None and call.params[name] is None:
             images[name] = None
             continue
-        fits = isinstance(operation.specs[name], OtherImage) or any(
-            np.shape(value)[: len(shape)] == shape for shape in (call.shape, call.spatial_shape)
-        )
-        if not (isinstance(value, np.ndarray) and fits):
+        if not isinstance(value, np.ndarray):
+            return None
+        if isinstance(operation.specs[name], OtherImage):
+            fits = value.size <= MOST_RESULT
+        else:
+            shapes = (call.shape, call.spatial_shape)
+            fits = any(value.shape[: len(shape)] == shape for shape in shapes)
+        if not fits:
             return None
         images[name] = np.ascontiguousarray(with_dtype(value, native_dtype(value.dtype)))
     return images
@@ -187,35 +275,60 @@ def _further_images(call: Call) -> dict[str, Value] | None:
 
 def _may_pay(operation: Operation, pixels: int) -> bool:
     """Return whether the declaration allows it for an image of so many pixels."""
-    if operation.result.split is not None or operation.adapter.digest:
+    if operation.adapter.digest:
         return False
-    if pixels > SMALL and (operation.channel is not None or operation.limits.implied_channel):
+    if pixels <= SMALL:
+        return True
+    if operation.channel is not None or operation.limits.implied_channel:
         pixels //= MOST_CHANNELS
-    return _takes_small(operation, pixels) or _has_kernel(operation, pixels)
+    return pixels <= SMALL or _takes_small(operation, pixels) or _has_kernel(operation, pixels)
 
 
 def _takes_small(operation: Operation, pixels: int) -> bool:
     """Return whether the function itself may get an image whole: no plan checks it before."""
+    if operation.result.split is not None:
+        return False
     most = operation.cost.at_once.function
-    return pixels <= (max(most, SMALL) if operation.plan_of is tiled else most)
+    return pixels <= (max(most, SMALL) if operation.plan_of in (tiled, whole) else most)
 
 
 def _has_kernel(operation: Operation, pixels: int) -> bool:
     path = f"skimage.{operation.name}"
-    return path in operation.adapter.kernels and pixels <= operation.cost.at_once.kernel
+    return (
+        operation.result.split is None
+        and path in operation.adapter.kernels
+        and pixels <= operation.cost.at_once.kernel
+    )
 
 
 def _pays(bound: _Bound, pixels: Array, images: Parameters) -> bool:
     """Return whether a kernel stands for the function, or the image is small; the pixels suit."""
-    if bound.is_padded or (bound.is_finite and not np.isfinite(pixels).all()):
+    checks = [
+        check
+        for check, applies in ((_has_numbers, bound.is_finite), (_has_few_levels, bound.is_counted))
+        if applies
+    ]
+    if not all(check(item) for check in checks for item in (pixels, *images.values())):
         return False
     if bound.is_small:
         return True
     operation = bound.call.operation
-    if not accepts(bound.path, pixels, **bound.call.keywords, **images):
+    if not bound.has_kernel or not accepts(bound.path, pixels, **bound.call.keywords, **images):
         return False
     memory = pixels.size * 8 * (operation.cost.whole or operation.cost.memory)
     return pixels.size <= SMALL or memory <= LITTLE or memory < available_memory() / 2
+
+
+def _has_numbers(image: Array | None) -> bool:
+    """Return whether an image holds neither NaN nor infinity."""
+    return image is None or image.dtype.kind != "f" or bool(np.isfinite(image).all())
+
+
+def _has_few_levels(image: Array | None) -> bool:
+    """Return whether the range of integers is short."""
+    if image is None or image.dtype.kind not in "ui" or image.dtype.itemsize <= 2:
+        return True
+    return int(image.max()) - min(0, int(image.min())) <= MOST_LEVELS
 
 
 def _takes_more(call: Call) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage as ndi
+from skimage import measure
 from skimage.morphology import remove_small_objects as _remove_small_objects
 
 from napari_tilewise.kernels.arrays import (
@@ -22,6 +23,8 @@ from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
 
 _MOST_PIXELS = 2**31 - 2
+SMALL_NOISE = range(2**12, 2**16 + 1)
+"""Pixels of an image of noise that scikit-image labels pixel by pixel in half the time of runs."""
 DEPRECATED = inspect.signature(_remove_small_objects).parameters["min_size"].default
 """scikit-image's default of deprecated parameters, which tells that they were not passed."""
 _MOST_AXES = 6
@@ -185,6 +188,15 @@ def _exact_for_label(
     return claimed and _labelable(label_image, connectivity)
 
 
+def _is_small_noise(image: np.ndarray) -> bool:
+    """Return whether most of the pixels of a small image differ from the one before."""
+    if image.dtype == np.bool_ or image.size not in SMALL_NOISE or image.shape[-1] < 2:
+        return False
+    rows = image.reshape(-1, image.shape[-1])
+    rows = rows[:: len(rows) // 16 or 1]
+    return int(np.count_nonzero(rows[:, 1:] != rows[:, :-1])) > 0.7 * rows.size
+
+
 def label(
     label_image: np.ndarray,
     background: int | None = None,
@@ -198,6 +210,8 @@ def label(
     label_image, background, return_num, connectivity
         As there.
     """
+    if _is_small_noise(label_image):
+        return measure.label(label_image, background, return_num, connectivity)
     runs = RunLists(label_image, connectivity, int(background or 0))
     labels = runs.labels(np.int32 if label_image.dtype == np.bool_ else np.intp)
     return (labels, runs.count) if return_num else labels

@@ -190,6 +190,10 @@ def _reduce_counts(
     return counts, (edges[:-1] + edges[1:]) / 2.0
 
 
+def _is_of_image(call: Call) -> bool:
+    return bool(call["source_range"] == "image")
+
+
 BINS = Number(integer=True, minimum=1, usual=(2, 300))
 
 OPERATIONS = (
@@ -205,7 +209,15 @@ OPERATIONS = (
             "channel_axis": ChannelAxis(advanced=True),
         },
         plan_of=_histogram_plan,
-        cost=Cost(memory=6.0),
+        cost=Cost(
+            memory=6.0,
+            at_once=AtOnce(
+                function=2**16,
+                finite=True,
+                counted=True,
+                when=_is_of_image,
+            ),
+        ),
         note=f"Integer histograms of {MOST_BINS} or more bins are rejected.",
     ),
     Operation(

@@ -18,6 +18,7 @@ from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -213,7 +214,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=_dtype),
         plan_of=_plan,
         limits=Limits(check=_check),
-        cost=Cost(memory=10.0),
+        cost=Cost(memory=10.0, at_once=AtOnce(function=2**16, finite=True, counted=True)),
         note=(
             "All distinct values of both images are held in memory, 16 bytes each; more than "
             f"{MOST_VALUES} are rejected."

@@ -15,6 +15,7 @@ from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float, che
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Call,
     Cost,
     HaloLike,
@@ -184,6 +185,9 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float, shape=_sparse_shape),
         plan_of=_sparse,
         limits=Limits(check=_check_sparse),
-        cost=Cost(memory=6.0),
+        cost=Cost(
+            memory=6.0,
+            at_once=AtOnce(function=2**16, when=lambda call: call["mode"] != "valid"),
+        ),
     ),
 )

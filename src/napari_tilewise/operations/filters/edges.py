@@ -132,6 +132,6 @@ OPERATIONS = (
         plan_of=_laplace,
         neighbourhood=Neighbourhood(halo=lambda call: 1),
         result=ResultSpec(dtype=as_float),
-        cost=Cost(memory=4.0),
+        cost=Cost(memory=4.0, at_once=AtOnce(function=2**16, when=lambda call: call["ksize"] == 3)),
     ),
 )

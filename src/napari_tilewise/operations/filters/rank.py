@@ -21,6 +21,7 @@ from napari_tilewise.operations.spec.deviation import SWAPPED_LEVELS
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -270,7 +271,7 @@ def _rank(
         limits=Limits(check=check_footprint, ndim=(2, 3) if specs is None else (2, 2)),
         adapter=adapter,
         accuracy=Accuracy(deviations=(SWAPPED_LEVELS,) if dtype is None else ()),
-        cost=Cost(memory=4.0),
+        cost=Cost(memory=4.0, at_once=AtOnce(function=2**16, finite=True)),
     )
 
 

@@ -295,6 +295,7 @@ dtype, with a relative error of up to (16 + log2(pixels)) units in the last plac
 131072 x 131072 pixels, which is 1e-14, or 6e-6 in single precision. The tiled sums use double
 precision."""
 
+
 OPERATIONS = (
     replace(
         _threshold("otsu", _histogram_plan(_otsu), HIST),
@@ -328,7 +329,11 @@ OPERATIONS = (
         limits=Limits(dtypes="uif"),
         plan_of=li_plan,
         adapter=Adapter(kernels=(COUNTING,)),
-        cost=Cost(largest_region=largest_cut, memory=5.0),
+        cost=Cost(
+            largest_region=largest_cut,
+            memory=5.0,
+            at_once=AtOnce(function=2**16, finite=True, counted=True),
+        ),
         step=MASK_ABOVE,
         note=ROUNDING + " A function as initial_guess receives all pixels of the image at once.",
     ),

@@ -22,6 +22,7 @@ from napari_tilewise.operations.filters.rank import (
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -114,6 +115,14 @@ def _largest(call: Call) -> int:
     return int(np.prod(call.shape) * min(bins, 2**16))
 
 
+def _is_within_levels(call: Call) -> bool:
+    """Return whether no bin lies beyond the image's gray levels, whatever its pixels."""
+    dtype = call.dtype
+    return call["n_bins"] is None and (
+        dtype.kind == "f" or (dtype.kind == "u" and dtype.itemsize <= 2)
+    )
+
+
 OPERATIONS = (
     Operation(
         name="filters.rank.windowed_histogram",
@@ -131,7 +140,11 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=rank_halo),
         plan_of=_plan,
         limits=Limits(check=check_footprint, ndim=(2, 2)),
-        cost=Cost(memory=4.0, largest_region=_largest),
+        cost=Cost(
+            memory=4.0,
+            largest_region=_largest,
+            at_once=AtOnce(function=2**16, finite=True, when=_is_within_levels),
+        ),
         note="Give n_bins for a lazy result: without it the whole image is read first and the "
         "result is held in memory. Bins beyond the image's gray levels are 0, where scikit-image "
         "returns whatever lies in memory.",

@@ -21,6 +21,7 @@ from napari_tilewise.operations.shared.global_numbers import extreme
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -177,6 +178,7 @@ OPERATIONS = (
         family=families.REGIONS,
         cost=Cost(
             holds_gil=True,
+            at_once=AtOnce(function=2**16, finite=True),
             memory=30.0,  # a square of noise has up to two segments
             numbers=2 * (40 + ASSEMBLY),
         ),

@@ -17,6 +17,7 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -178,7 +179,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=lambda call: 2),
         limits=Limits(ndim=(2, 2)),
         plan_of=_perimeter,
-        cost=Cost(memory=5.0),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16, finite=True)),
         kind=Kind.STATISTIC,
     ),
     Operation(

@@ -21,6 +21,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deprecated_parameters import never_in_place
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Constraint,
@@ -197,6 +198,8 @@ def _inside(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
 
 SEED_INSIDE = Constraint(names=("seed_point",), satisfy=_inside)
 
+AT_ONCE = AtOnce(function=2**16, finite=True, when=lambda call: call["footprint"] is None)
+
 SPECS = {
     "seed_point": Number(integer=True, per_axis=True, usual=(-2, 12)),
     "footprint": Footprint(optional=True, sequences=False, advanced=True),
@@ -214,7 +217,7 @@ FLOOD = Operation(
     plan_of=_flood_plan,
     limits=Limits(check=_check),
     constraints=(SEED_INSIDE,),
-    cost=Cost(memory=3.0),
+    cost=Cost(memory=3.0, at_once=AT_ONCE),
 )
 FLOOD_FILL = Operation(
     name="morphology.flood_fill",
@@ -225,7 +228,7 @@ FLOOD_FILL = Operation(
     plan_of=_fill_plan,
     limits=Limits(check=_check_new),
     constraints=(SEED_INSIDE,),
-    cost=Cost(memory=4.0),
+    cost=Cost(memory=4.0, at_once=AT_ONCE),
     adapter=Adapter(modernize=never_in_place),
     note="in_place=True works for NumPy images only.",
 )

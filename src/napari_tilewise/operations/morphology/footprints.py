@@ -194,6 +194,10 @@ def _binary(halo: Callable[[Call], HaloLike]) -> Callable[[Call], Tiles]:
     return plan
 
 
+def _is_unrepeated(call: Call) -> bool:
+    return all(repetitions == 1 for _, repetitions in _parts(call))
+
+
 def _binary_filter(name: str, filters: int, advice: str) -> Operation:
     def halo(call: Call) -> HaloLike:
         return _binary_reach(call, filters)
@@ -210,7 +214,7 @@ def _binary_filter(name: str, filters: int, advice: str) -> Operation:
         neighbourhood=Neighbourhood(halo=halo),
         plan_of=_binary(halo),
         limits=Limits(check=_check_binary),
-        cost=Cost(memory=3.0),
+        cost=Cost(memory=3.0, at_once=AtOnce(function=2**16, when=_is_unrepeated)),
         deprecated=f"use morphology.{name}{advice}",
     )
 

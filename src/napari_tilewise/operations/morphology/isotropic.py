@@ -15,6 +15,7 @@ from scipy import ndimage as ndi
 from napari_tilewise.operations.shared.search import anywhere
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -140,7 +141,7 @@ def _operation(name: str, *kinds: str) -> Operation:
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         neighbourhood=Neighbourhood(halo=lambda call: _reach(call, len(kinds))),
         plan_of=_plan(*kinds),
-        cost=Cost(memory=8.0),
+        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16, finite=True)),
     )
 
 

@@ -19,6 +19,7 @@ from napari_tilewise.operations.shared import global_numbers
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -204,7 +205,7 @@ def _h_operation(name: str, sign: int) -> Operation:
         neighbourhood=Neighbourhood(halo=_reach),
         plan_of=_extrema(sign),
         limits=Limits(check=_check_h, dtypes="uif"),
-        cost=Cost(memory=20.0),
+        cost=Cost(memory=20.0, at_once=AtOnce(function=2**16, finite=True)),
     )
 
 
@@ -223,7 +224,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=_mask_type),
         plan_of=_reconstruction,
         limits=Limits(check=_check),
-        cost=Cost(memory=20.0),
+        cost=Cost(memory=20.0, at_once=AtOnce(function=2**16, finite=True)),
     ),
     _h_operation("h_maxima", 1),
     _h_operation("h_minima", -1),

@@ -11,6 +11,7 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.ndimage.nd_parameters import NO_ARRAY, ORIGIN, centred, check_window
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Constraint,
@@ -103,6 +104,10 @@ def _plan(call: Call) -> Tiles:
     return Tiles(compute, halo=call.operation.neighbourhood.halo(call))
 
 
+def _is_one_step(call: Call) -> bool:
+    return bool(call.params.get("iterations", 1) == 1)
+
+
 def _filter(name: str, filters: int) -> Operation:
     specs: dict[str, Spec] = {
         "structure": STRUCTURE,
@@ -129,7 +134,7 @@ def _declared(
         limits=Limits(check=_check if repeats else _check_pair),
         adapter=NO_ARRAY,
         constraints=(Constraint(names=("brute_force", "origin"), satisfy=_harmless),),
-        cost=Cost(memory=3.0),
+        cost=Cost(memory=3.0, at_once=AtOnce(function=2**16, when=_is_one_step)),
         note="iterations=0, until nothing changes, reaches anywhere and is refused: a large number "
         "does the same within its halo."
         if repeats

@@ -21,11 +21,13 @@ from napari_tilewise.operations.ndimage.nd_parameters import (
     check_window,
     checked,
     default_size,
+    is_one_window,
     refuse_nan,
     result_type,
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Constraint,
@@ -130,7 +132,7 @@ def _filter(name: str, filters: int, dtype: Callable[[Call], DTypeLike] = result
             check=checked(check_type, _check),
         ),
         adapter=NO_AXES if "output" in specs else NO_ARRAY,
-        cost=Cost(memory=5.0),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16, finite=True, when=is_one_window)),
         note="NaN is refused where the window is a full flat box, whose running minima and maxima "
         "carry it on.",
     )

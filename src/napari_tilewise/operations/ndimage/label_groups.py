@@ -63,6 +63,11 @@ def is_several(call: Call) -> bool:
     return call["index"] is not None and np.ndim(call["index"]) > 0 and call["labels"] is not None
 
 
+def is_one_group(call: Call) -> bool:
+    """Return whether the call measures the image, all that has a label, or one label."""
+    return not is_several(call) and (call["labels"] is not None or call["index"] is None)
+
+
 def output_of(call: Call) -> Output:
     """Return what the call returns: values of several groups, or a number."""
     return Output.VALUES if is_several(call) else Output.SCALAR

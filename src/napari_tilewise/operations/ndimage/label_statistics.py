@@ -19,6 +19,7 @@ from napari_tilewise.operations.ndimage.label_groups import (
     Selected,
     check_labels,
     gather_groups,
+    is_one_group,
     is_several,
     lowest_and_highest,
     output_of,
@@ -30,6 +31,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.accuracy import IDENTICAL
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -305,7 +307,7 @@ def _measurement(
         plan_of=plan,
         accuracy=accuracy,
         limits=Limits(check=checked(check_type, check_labels)),
-        cost=Cost(memory=8.0),
+        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16, finite=True, when=is_one_group)),
         note=note,
     )
 

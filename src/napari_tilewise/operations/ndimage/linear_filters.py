@@ -42,6 +42,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -194,7 +195,7 @@ def _uniform(name: str, specs: dict[str, Spec], halo: Callable[[Call], HaloLike]
             check=checked(check_type, *((check_axis, _check_size) if one_axis else (_check_sizes,)))
         ),
         adapter=NO_AXES,
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, finite=True)),
         note="Integers give the whole image's bits as long as a window's sum stays below 2**53. "
         "Means of floats come from running sums, whose rounding depends on where a line begins; "
         "NaN and infinity, which would stay in them, are refused.",

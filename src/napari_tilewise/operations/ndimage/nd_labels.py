@@ -28,6 +28,7 @@ from napari_tilewise.operations.shared.whole import gather_whole, handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Constraint,
@@ -203,20 +204,28 @@ class _Boxes:
         return unique, first, last
 
 
+def _boxes_of(labels: np.ndarray, most: int) -> tuple[np.ndarray, list[tuple[slice, ...]]]:
+    """Return the ids in an array, in order, up to the largest that counts, and their boxes."""
+    if 0 <= int(labels.max()) <= labels.size:
+        boxes = ndi.find_objects(labels.astype(np.intp, copy=False), max(most, 0))
+        numbers = [number for number, box in enumerate(boxes) if box is not None]
+        return np.array(numbers, np.intp) + 1, [boxes[number] for number in numbers]
+    ids = np.unique(labels)
+    ids = ids[(ids > 0) & (ids <= most)] if most > 0 else ids[ids > 0]
+    numbered = np.searchsorted(ids, labels).astype(np.intp)
+    matched = np.zeros(labels.shape, bool)
+    inside = numbered < len(ids)
+    matched[inside] = ids[numbered[inside]] == labels[inside]
+    return ids, ndi.find_objects(np.where(matched, numbered + 1, 0))
+
+
 def _find_objects(call: Call) -> Plan:
     def of(block: Block) -> _Boxes:
-        labels = block.data[block.core]
-        ids = np.unique(labels)
-        ids = ids[(ids > 0) & (ids <= call["max_label"])] if call["max_label"] > 0 else ids[ids > 0]
-        numbered = np.searchsorted(ids, labels).astype(np.intp)
-        matched = np.zeros(labels.shape, bool)
-        inside = numbered < len(ids)
-        matched[inside] = ids[numbered[inside]] == labels[inside]
-        boxes = ndi.find_objects(np.where(matched, numbered + 1, 0))
+        ids, boxes = _boxes_of(block.data[block.core], call["max_label"])
         corner = [s.start for s in block.tile]
         low = [[s.start + c for s, c in zip(box, corner, strict=True)] for box in boxes]
         high = [[s.stop + c for s, c in zip(box, corner, strict=True)] for box in boxes]
-        shape = (len(ids), labels.ndim)
+        shape = (len(ids), call.ndim)
         return _Boxes(
             ids.astype(np.int64),
             np.array(low, np.int64).reshape(shape),
@@ -251,7 +260,7 @@ OPERATIONS = (
         limits=Limits(check=_check_label),
         constraints=(Constraint(names=("structure",), satisfy=_symmetric),),
         adapter=Adapter(kernels=(LABELLING,), modernize=untiled(output=ARRAY)),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, finite=True)),
     ),
     Operation(
         name="ndimage.binary_fill_holes",
@@ -277,6 +286,6 @@ OPERATIONS = (
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_find_objects,
         limits=Limits(dtypes="ui"),
-        cost=Cost(memory=8.0),
+        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16, counted=True)),
     ),
 )

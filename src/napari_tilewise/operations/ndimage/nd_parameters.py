@@ -188,6 +188,12 @@ def refuse_nan(call: Call, block: Block) -> None:
         )
 
 
+def is_one_window(call: Call) -> bool:
+    """Return whether one parameter alone gives the window: SciPy warns of a size beside others."""
+    windows = [call.params.get(name) for name in ("size", "footprint", "structure")]
+    return sum(window is not None for window in windows) == 1
+
+
 def default_size(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
     """Return parameters with a window, where none is given; a constraint's solution."""
     windows = [params.get(name) for name in ("size", "footprint", "structure")]

@@ -26,6 +26,7 @@ from napari_tilewise.operations.ndimage.nd_parameters import (
     check_window,
     checked,
     default_size,
+    is_one_window,
     refuse_nan,
     result_type,
     untiled,
@@ -33,6 +34,7 @@ from napari_tilewise.operations.ndimage.nd_parameters import (
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Constraint,
@@ -131,7 +133,11 @@ def _filter(name: str, first: dict[str, Spec] | None = None, **cost: Any) -> Ope
         adapter=Adapter(
             modernize=untiled(axes=AXES, extra_arguments=ARGUMENTS, extra_keywords=ARGUMENTS)
         ),
-        cost=Cost(memory=4.0, **cost),
+        cost=Cost(
+            memory=4.0,
+            at_once=AtOnce(function=2**16, finite=True, when=is_one_window),
+            **cost,
+        ),
         note="NaN is refused where the window is a full box, whose running minima and maxima carry "
         "it on.",
     )
@@ -175,7 +181,7 @@ def _line(name: str) -> Operation:
         plan_of=_line_plan,
         result=ResultSpec(dtype=result_type),
         limits=Limits(check=checked(check_type, check_axis, _check_line)),
-        cost=Cost(memory=4.0),
+        cost=Cost(memory=4.0, at_once=AtOnce(function=2**16, finite=True)),
         note="NaN is refused: running minima and maxima carry it on.",
     )
 

@@ -20,6 +20,7 @@ from napari_tilewise.operations.ndimage.label_groups import (
     Selected,
     check_labels,
     gather_groups,
+    is_one_group,
     output_of,
     shape_of,
 )
@@ -28,6 +29,7 @@ from napari_tilewise.operations.shared.percentiles import ranked
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -266,7 +268,7 @@ def _percentile(name: str, largest: int) -> Operation:
                 interpolation="Leave it out.",
             )
         ),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, finite=True)),
         note="Exact: from histograms of the values' bits, two passes for 32 bits, four for 64.",
     )
 
@@ -282,7 +284,7 @@ OPERATIONS = (
         ),
         plan_of=_median,
         limits=Limits(check=checked(check_type, check_labels)),
-        cost=Cost(memory=12.0),
+        cost=Cost(memory=12.0, at_once=AtOnce(function=2**16, finite=True, when=is_one_group)),
         note="Exact. Over several labels, memory grows with the number of different values that "
         "each label has: little for integers, as much as the labelled pixels for floats.",
     ),

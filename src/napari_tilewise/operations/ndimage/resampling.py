@@ -35,6 +35,7 @@ from napari_tilewise.operations.shared.whole import gather_whole, handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AtOnce,
     Block,
     Call,
     Constraint,
@@ -377,6 +378,7 @@ def _operation(
         cost=Cost(
             memory=8.0,
             in_order=lambda call: bytes_of_coefficients(call) if is_local(call) else 0,
+            at_once=AtOnce(function=2**16),
             largest_region=lambda call: (
                 0 if is_local(call) and map_of(call) is not None else prod(call.shape)
             ),

@@ -239,11 +239,16 @@ class AtOnce(NamedTuple):
 
     function: int = 0
     """Through the function itself: its plan checks nothing that the declaration does not. Where the
-    plan is `tiled`, 2**16 in any case."""
+    plan is `tiled`, or on the whole image, 2**16 in any case."""
     kernel: int = 2**18
     """Through a kernel that stands for the function."""
     finite: bool = False
     """Whether the plan has its own answer to NaN and infinity: such images get tiles."""
+    counted: bool = False
+    """Whether the function takes memory by the range of integers: images of a long one get
+    tiles."""
+    when: Callable[[Call], bool] | None = None
+    """The calls of which that holds; None: all."""
 
 
 KERNELS_AT_ONCE = AtOnce()

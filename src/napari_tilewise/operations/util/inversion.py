@@ -10,6 +10,7 @@ from skimage.util import img_as_float
 from napari_tilewise.errors import InvalidImage, InvalidParameter, option
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -118,7 +119,10 @@ OPERATIONS = (
         result=ResultSpec(dtype=_compared_dtype),
         plan_of=_compare,
         limits=Limits(check=_check_compared),
-        cost=Cost(memory=6.0),
+        cost=Cost(
+            memory=6.0,
+            at_once=AtOnce(function=2**16, when=lambda call: call["method"] != "checkerboard"),
+        ),
     ),
     Operation(
         name="util.map_array",
