@@ -21,6 +21,7 @@ from napari_tilewise.runs.registry import STATE
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```(python|bash|yaml)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TOCTREE = re.compile(r"^```{toctree}\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LAYERS = "scripting.md"
 """A page about napari's layers, which is run with a viewer elsewhere."""
 PAGES = [page.name for page in sorted(DOCS.glob("*.md")) if BLOCK.search(page.read_text("utf-8"))]
@@ -65,6 +66,21 @@ def test_a_page_runs(page, folder, capsys):
 
 
 def test_the_site_has_every_page():
-    index = (DOCS / "index.md").read_text(encoding="utf-8").splitlines()
-    pages = {page.stem for page in DOCS.glob("*.md")} - {"index"}
-    assert pages <= set(index)
+    texts = {page.stem: page.read_text(encoding="utf-8") for page in DOCS.glob("*.md")}
+    reached, unread = set(), {"index"}
+    while unread:
+        reached |= unread
+        blocks = [
+            re.findall(r"^```{toctree}\n(.*?)^```", texts[page], re.M | re.S) for page in unread
+        ]
+        entries = {line for block in blocks for text in block for line in text.splitlines()}
+        unread = (entries & texts.keys()) - reached
+    assert reached == texts.keys()
+
+
+def test_the_gallery_has_a_heading():
+    """sphinx-gallery puts it into a page of reStructuredText."""
+    heading = (DOCS / "gallery" / "GALLERY_HEADER.rst").read_text(encoding="utf-8").splitlines()
+    assert heading[0] == "Gallery"
+    assert heading[1] == "=" * len(heading[0])
+    assert not (DOCS / "gallery" / "README.md").exists()
