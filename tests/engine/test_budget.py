@@ -24,14 +24,16 @@ def source() -> zarr.Array:
     return array
 
 
-@pytest.mark.parametrize("operation", ["filters.sobel", "exposure.adjust_gamma"])
+@pytest.mark.parametrize(
+    "operation", ["filters.sobel", "exposure.adjust_gamma", "filters.threshold_otsu"]
+)
 def test_no_more_chunks_than_there_are_and_few_numbers(source: zarr.Array, operation: str) -> None:
     budget = tw.plan(operation, source).budget
     assert 0 < budget.cache <= SHAPE[0] * SHAPE[1] * (2 + 8)
     assert budget.tables == LEAST_TABLES
 
 
-@pytest.mark.parametrize("operation", ["filters.threshold_otsu", "measure.label"])
+@pytest.mark.parametrize("operation", ["filters.rank_order", "measure.label"])
 def test_what_gathers_has_room_for_it(tmp_path: Path, operation: str) -> None:
     sources = {
         side: zarr.create_array(

@@ -1,20 +1,33 @@
 """What reductions gather takes no more per pixel than declared: budgets are planned with that."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 import napari_tilewise as tw
-from napari_tilewise.engine.budget import FEW_NUMBERS
+from napari_tilewise.engine.apply import StackLayout, build
+from napari_tilewise.engine.budget import numbers_per_pixel
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.total_limits import UNNOTICED
 from napari_tilewise.operations.feature.peaks import ORDERING, Candidates
-from napari_tilewise.operations.spec.kinds import Output
+from napari_tilewise.operations.spec.kinds import Kind, Output
 from tests.executors.test_worker_pools import by_threads, recipe_of
-from tests.operations.test_declarations import sample
+from tests.operations.test_declarations import parameters_for, sample
 
 LISTS = (Output.POINTS, Output.CONTOURS, Output.MESH)
 GROWING = [
-    name for name, op in tw.OPERATIONS.items() if op.kind not in FEW_NUMBERS and op.output in LISTS
+    name
+    for name, op in tw.OPERATIONS.items()
+    if op.output in LISTS
+    and op.kind in (Kind.STATISTIC, Kind.CONNECTED, Kind.ITERATIVE, Kind.GEOMETRY, Kind.WHOLE)
+]
+TILES = 2**14
+"""Bytes that some have for each tile or row of tiles."""
+WITH_PASSES = [
+    name
+    for name, op in tw.OPERATIONS.items()
+    if op.kind in (Kind.STATISTIC, Kind.GEOMETRY, Kind.ITERATIVE)
 ]
 
 
@@ -35,8 +48,42 @@ def test_noise_gathers_no_more_than_declared(name, monkeypatch):
         by_threads(recipe_of(name, noise), noise)
     except tw.TilewiseError:
         return  # not for such an image
-    most = tw.OPERATIONS[name].cost.numbers * noise.size
+    most = per_pixel(name, noise) * noise.size
     assert max(largest) <= max(UNNOTICED, most)
+
+
+def per_pixel(name, image):
+    """Return the bytes that an operation declares to gather per pixel."""
+    op = tw.OPERATIONS[name]
+    stack = build(op.as_step(), image, parameters_for(op, image), Session(1), StackLayout())
+    return numbers_per_pixel(stack.call)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", WITH_PASSES)
+def test_what_gathers_a_few_numbers_gathers_no_more_of_a_larger_image(name, monkeypatch):
+    """Of noise, in which nearly every pixel has a value of its own."""
+    dtype = "float32" if "f" in tw.OPERATIONS[name].limits.dtypes else "uint16"
+    plane = sample(name, "uint8")
+    noise = (np.random.default_rng(0).random(plane.shape) * 60000).astype(dtype)
+    small = noise[tuple(slice(0, n // 2 if n > 16 else n) for n in noise.shape)]
+    gathered, reduce = [], Session.reduce
+
+    def watched(self, *args, **options):
+        total = reduce(self, *args, **options)
+        gathered[-1] = max(gathered[-1], len(pickle.dumps(total)))
+        return total
+
+    monkeypatch.setattr(Session, "reduce", watched)
+    try:
+        if per_pixel(name, noise):
+            return
+        for image in (small, noise):
+            gathered.append(0)
+            by_threads(recipe_of(name, image), image)
+    except tw.TilewiseError:
+        return  # not for such an image
+    assert gathered[1] <= 1.1 * gathered[0] + TILES
 
 
 def test_candidates_are_ordered_by_brightness_and_raster_in_little_memory():

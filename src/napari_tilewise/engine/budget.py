@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
     from napari_tilewise.engine.source import Source
+    from napari_tilewise.operations.spec.operation import Call
 
 FLOAT64 = 8
 TABLES = (0.5, 0.1)
@@ -31,8 +32,12 @@ TABLES = (0.5, 0.1)
 labels): the least that is planned for, and where tiles do not fit beside it; they may take what
 nothing else does."""
 LEAST_TABLES = 16 * 2**20
-FEW_NUMBERS = frozenset({Kind.POINTWISE, Kind.NEIGHBOURHOOD})
-"""Kinds of operations that gather a few numbers at most, however large the image."""
+FEW_NUMBERS = frozenset(
+    {Kind.POINTWISE, Kind.NEIGHBOURHOOD, Kind.STATISTIC, Kind.GEOMETRY, Kind.ITERATIVE}
+)
+"""Kinds of operations that gather a few numbers at most, unless their declaration says more."""
+NUMBERS = 32
+"""Bytes per pixel that the other kinds gather at most, unless their declaration says otherwise."""
 CACHE = 0.25
 """Largest share of what is free for decoded chunks."""
 ROWS = 2
@@ -185,12 +190,25 @@ def most_tables(stacks: Sequence[Stack]) -> int:
     stacks
         The steps.
     """
-    growing = [stack for stack in stacks if stack.call.operation.kind not in FEW_NUMBERS]
-    return max(LEAST_TABLES, sum(map(_most_numbers, growing)))
+    return max(LEAST_TABLES, sum(map(_most_numbers, stacks)))
 
 
 def _most_numbers(stack: Stack) -> int:
-    return int(stack.call.operation.cost.numbers * UNEVEN * prod(stack.source.shape))
+    return int(numbers_per_pixel(stack.call) * UNEVEN * prod(stack.source.shape))
+
+
+def numbers_per_pixel(call: Call) -> int:
+    """Return the most bytes that passes gather per pixel; 0 for a few numbers in all.
+
+    Parameters
+    ----------
+    call
+        What is computed.
+    """
+    numbers = call.operation.cost.numbers
+    if numbers is None:
+        return 0 if call.operation.kind in FEW_NUMBERS else NUMBERS
+    return numbers(call) if callable(numbers) else numbers
 
 
 def fallback_bytes(stack: Stack) -> int:

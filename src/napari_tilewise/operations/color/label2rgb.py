@@ -237,7 +237,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=_dtype, shape=shape_with_axis(3), channel=new_axis),
         plan_of=_plan,
         limits=Limits(check=_check),
-        cost=Cost(memory=17.0),
+        cost=Cost(numbers=32, memory=17.0),
         note="The channels of `image` must be its last axis. Labels that are NaN or infinite are "
         "refused.",
     ),

@@ -12,6 +12,7 @@ from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.histograms import (
     BINNING,
     COUNTING,
+    counted_levels,
     gather_histogram,
     gather_range,
     pixels_of,
@@ -149,7 +150,7 @@ OPERATIONS = (
         plan_of=_equalize_plan,
         adapter=Adapter(kernels=("skimage.exposure.equalize_hist", BINNING, COUNTING, LOOK_UP)),
         limits=Limits(finite=True),
-        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=5.0, numbers=counted_levels, at_once=AtOnce(function=2**16)),
     ),
     Operation(
         name="exposure.equalize_adapthist",

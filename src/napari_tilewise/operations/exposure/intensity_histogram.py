@@ -18,6 +18,7 @@ from napari_tilewise.operations.shared.histograms import (
     COUNTING,
     MOST_BINS,
     Histogram,
+    counted_levels,
     gather_histogram,
     gather_range,
 )
@@ -211,6 +212,7 @@ OPERATIONS = (
         plan_of=_histogram_plan,
         cost=Cost(
             memory=6.0,
+            numbers=counted_levels,
             at_once=AtOnce(
                 function=2**16,
                 finite=True,
@@ -229,6 +231,6 @@ OPERATIONS = (
         plan_of=_cumulative_plan,
         adapter=Adapter(kernels=(BINNING, COUNTING)),
         limits=Limits(finite=True),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=6.0, numbers=counted_levels, at_once=AtOnce(function=2**16)),
     ),
 )

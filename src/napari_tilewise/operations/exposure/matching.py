@@ -214,7 +214,9 @@ OPERATIONS = (
         result=ResultSpec(dtype=_dtype),
         plan_of=_plan,
         limits=Limits(check=_check),
-        cost=Cost(memory=10.0, at_once=AtOnce(function=2**16, finite=True, counted=True)),
+        cost=Cost(
+            numbers=32, memory=10.0, at_once=AtOnce(function=2**16, finite=True, counted=True)
+        ),
         note=(
             "All distinct values of both images are held in memory, 16 bytes each; more than "
             f"{MOST_VALUES} are rejected."

@@ -358,7 +358,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_dog_halo),
         plan_of=_dog,
         limits=Limits(check=_check_dog),
-        cost=Cost(memory=16.0, largest_region=kernel_length),
+        cost=Cost(numbers=32, memory=16.0, largest_region=kernel_length),
     ),
     Operation(
         name="feature.blob_log",
@@ -370,7 +370,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_log_halo),
         plan_of=_log,
         limits=Limits(check=_check_log),
-        cost=Cost(memory=14.0, largest_region=kernel_length),
+        cost=Cost(numbers=32, memory=14.0, largest_region=kernel_length),
     ),
     Operation(
         name="feature.blob_doh",
@@ -386,6 +386,6 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_doh_halo),
         plan_of=_doh,
         limits=Limits(ndim=(2, 2), check=_check_doh),
-        cost=Cost(largest_region=largest_band, memory=14.0),
+        cost=Cost(numbers=32, largest_region=largest_band, memory=14.0),
     ),
 )

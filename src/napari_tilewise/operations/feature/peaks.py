@@ -325,7 +325,7 @@ def _operation(
         plan_of=plan_of,
         limits=Limits(dtypes="uif", check=_check),
         adapter=Adapter(kernels=(HIGHEST,)),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**14)),
+        cost=Cost(numbers=32, memory=6.0, at_once=AtOnce(function=2**14)),
         note=note,
     )
 

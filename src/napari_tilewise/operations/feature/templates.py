@@ -172,7 +172,9 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float, shape=_shape),
         plan_of=_plan,
         limits=Limits(ndim=(2, 3), check=_check),
-        cost=Cost(largest_region=lambda call: largest_band(call, _padding(call)), memory=16.0),
+        cost=Cost(
+            numbers=32, largest_region=lambda call: largest_band(call, _padding(call)), memory=16.0
+        ),
         note="In textured areas both results agree to many digits. In flat areas scikit-image "
         "divides one rounding error by another, which the tolerance allows for; it is multiplied "
         "by the template's root mean square over its standard deviation, if that is more than 1. A "

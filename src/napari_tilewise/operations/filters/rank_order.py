@@ -114,7 +114,7 @@ OPERATIONS = (
         kind=Kind.STATISTIC,
         result=ResultSpec(dtype=_dtype, parts=_parts),
         plan_of=_plan,
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(numbers=32, memory=6.0, at_once=AtOnce(function=2**16, finite=True)),
         note="All distinct values are held in memory; a float image may have one per pixel.",
     ),
 )

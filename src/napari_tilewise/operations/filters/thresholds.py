@@ -21,6 +21,7 @@ from napari_tilewise.operations.shared.histograms import (
     BINNING,
     COUNTING,
     Histogram,
+    counted_levels,
     gather_histogram,
     gather_pairwise,
     gather_sum,
@@ -253,7 +254,7 @@ def _scalar(call: Call) -> tuple[int, ...]:
 THRESHOLD = ResultSpec(output=Output.SCALAR, dtype=_centers_dtype, shape=_scalar, dtype_varies=True)
 HIST: Mapping[str, Spec] = {"hist": HISTOGRAM}
 MASK_ABOVE = AsStep(apply=above, text=ABOVE)
-CHEAP = Cost(memory=4.0, at_once=AtOnce(function=2**18))
+CHEAP = Cost(memory=4.0, numbers=counted_levels, at_once=AtOnce(function=2**18))
 
 
 def _threshold(
@@ -300,7 +301,7 @@ OPERATIONS = (
     replace(
         _threshold("otsu", _histogram_plan(_otsu), HIST),
         adapter=Adapter(kernels=("skimage.filters.threshold_otsu", BINNING, COUNTING)),
-        cost=Cost(memory=4.0, at_once=AtOnce(function=2**18, kernel=2**24)),
+        cost=replace(CHEAP, at_once=AtOnce(function=2**18, kernel=2**24)),
     ),
     _threshold("yen", _histogram_plan(_from_histogram), HIST),
     _threshold(
@@ -330,6 +331,7 @@ OPERATIONS = (
         plan_of=li_plan,
         adapter=Adapter(kernels=(COUNTING,)),
         cost=Cost(
+            numbers=lambda call: 32 if call.dtype.itemsize > 2 else 0,
             largest_region=largest_cut,
             memory=5.0,
             at_once=AtOnce(function=2**16, finite=True, counted=True),

@@ -141,6 +141,7 @@ OPERATIONS = (
         plan_of=_plan,
         limits=Limits(check=check_footprint, ndim=(2, 2)),
         cost=Cost(
+            numbers=32,
             memory=4.0,
             largest_region=_largest,
             at_once=AtOnce(function=2**16, finite=True, when=_is_within_levels),

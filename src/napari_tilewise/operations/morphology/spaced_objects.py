@@ -144,7 +144,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=lambda call: 1),
         limits=Limits(dtypes="ui", check=_check),
         plan_of=_plan,
-        cost=Cost(memory=4.0),
+        cost=Cost(numbers=32, memory=4.0),
         note="The border pixels of all objects are held in memory.",
     ),
 )

@@ -307,7 +307,9 @@ def _measurement(
         plan_of=plan,
         accuracy=accuracy,
         limits=Limits(check=checked(check_type, check_labels)),
-        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16, finite=True, when=is_one_group)),
+        cost=Cost(
+            numbers=32, memory=8.0, at_once=AtOnce(function=2**16, finite=True, when=is_one_group)
+        ),
         note=note,
     )
 

@@ -286,6 +286,6 @@ OPERATIONS = (
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_find_objects,
         limits=Limits(dtypes="ui"),
-        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16, counted=True)),
+        cost=Cost(numbers=32, memory=8.0, at_once=AtOnce(function=2**16, counted=True)),
     ),
 )

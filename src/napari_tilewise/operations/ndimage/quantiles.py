@@ -284,7 +284,9 @@ OPERATIONS = (
         ),
         plan_of=_median,
         limits=Limits(check=checked(check_type, check_labels)),
-        cost=Cost(memory=12.0, at_once=AtOnce(function=2**16, finite=True, when=is_one_group)),
+        cost=Cost(
+            numbers=32, memory=12.0, at_once=AtOnce(function=2**16, finite=True, when=is_one_group)
+        ),
         note="Exact. Over several labels, memory grows with the number of different values that "
         "each label has: little for integers, as much as the labelled pixels for floats.",
     ),

@@ -131,7 +131,7 @@ OPERATIONS = (
         ),
         limits=Limits(dtypes="ui"),
         plan_of=_relabel_sequential,
-        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16, counted=True)),
+        cost=Cost(numbers=32, memory=5.0, at_once=AtOnce(function=2**16, counted=True)),
         note="The dtype is wider than the image's if the new labels would not fit.",
     ),
     Operation(
@@ -147,7 +147,7 @@ OPERATIONS = (
         ),
         limits=Limits(dtypes="ui", check=_check_join),
         plan_of=_join_segmentations,
-        cost=Cost(memory=10.0, at_once=AtOnce(function=2**16, counted=True)),
+        cost=Cost(numbers=32, memory=10.0, at_once=AtOnce(function=2**16, counted=True)),
         note="The dtype is wider than the labels' if the joined labels would not fit.",
     ),
 )

@@ -26,8 +26,27 @@ Pixels: TypeAlias = Callable[[Block], np.ndarray]
 COUNTING, BINNING = "numpy.bincount", "numpy.histogram"
 """The functions that count the levels of 8- and 16-bit images, and the pixels of others in bins."""
 NO_PIXEL = "the mask leaves no pixel to count."
+LEVEL = 32
+"""Bytes that a value and its count take while they are gathered, at most."""
 MOST_BINS = 2**27
 """Integer histograms longer than this (a gigabyte) are refused."""
+
+
+def counted_levels(call: Call) -> int:
+    """Return the bytes per pixel that counts of an image's values take at most.
+
+    Parameters
+    ----------
+    call
+        What is computed.
+
+    Returns
+    -------
+    :
+        0, for few counts in all, unless integers have more than 2**16 values: each pixel may have
+        a value of its own. Floating-point images are counted in bins.
+    """
+    return LEVEL if call.dtype.kind in "ui" and call.dtype.itemsize > 2 else 0
 
 
 def pixels_of(block: Block) -> np.ndarray:

@@ -282,9 +282,10 @@ class Cost:
     in_order: Callable[[Call], int] | None = None
     """The most bytes that a `Walk` of a call uses; those that do not fit are on disk. 0 for a call
     that needs none."""
-    numbers: int = 32
+    numbers: int | Callable[[Call], int] | None = None
     """Bytes that reductions gather per pixel of the image at most, for those that gather more than
-    a few numbers."""
+    a few numbers; or the function for them. Unless given, kinds of operations whose passes find
+    what holds for the whole image gather a few numbers, and the rest 32 bytes per pixel."""
     at_once: AtOnce = KERNELS_AT_ONCE
     """Which images in memory go through the function in one call."""
     largest_region: Callable[[Call], int] | None = None

@@ -192,7 +192,7 @@ OPERATIONS = (
         result=VALUES,
         plan_of=_hough_line,
         limits=Limits(check=_check_theta, ndim=(2, 2)),
-        cost=Cost(memory=14.0),
+        cost=Cost(numbers=32, memory=14.0),
     ),
     Operation(
         name="transform.hough_line_peaks",

@@ -288,7 +288,7 @@ def _pyramid(name: str, levels: PyramidLevels, check: Callable[[Call], None]) ->
             halo=levels.halo, typical_halo=_halo, border="mode", sampling=resampled
         ),
         limits=Limits(check=check),
-        cost=Cost(memory=8.0, largest_region=_blur_length),
+        cost=Cost(numbers=32, memory=8.0, largest_region=_blur_length),
         step=AsStep(text="tuple({call})"),
         adapter=Adapter(wrap=_as_tuple),
         note=f"{_ORDERS} Returns a tuple of the levels; scikit-image returns a generator. Levels "
