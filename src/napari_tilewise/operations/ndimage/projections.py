@@ -29,6 +29,7 @@ from napari_tilewise.operations.spec.operation import (
     no_channel,
 )
 from napari_tilewise.operations.spec.parameters import ChannelAxis, Number
+from napari_tilewise.operations.spec.value_specs import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +104,15 @@ def _existing_position(params: Parameters, image: np.ndarray, solution: int) -> 
     return {"indices": solution % (2 * length) - length}
 
 
+def _modern_take(params: dict[str, Any]) -> dict[str, Any]:
+    mode = params.pop("mode", "raise")
+    if mode != "raise":
+        raise InvalidParameter(
+            f"{shown('mode', mode)}: expected 'raise'. Give a position that the axis has."
+        )
+    return untiled(out=LEAVE_OUT)(params)
+
+
 DDOF = Number(integer=True, minimum=0, usual=(0, 1), advanced=True)
 
 OPERATIONS = (
@@ -126,7 +136,7 @@ OPERATIONS = (
         ),
         limits=Limits(check=_check_position),
         constraints=(Constraint(names=("indices", "axis"), satisfy=_existing_position),),
-        adapter=Adapter(overrides={"axis": 0}, modernize=untiled(out=LEAVE_OUT, mode=LEAVE_OUT)),
+        adapter=Adapter(overrides={"axis": 0}, modernize=_modern_take),
         cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
         note="One position along an axis, such as a channel: the axis named c where there is one, "
         "else the first, unless axis= names another.",
