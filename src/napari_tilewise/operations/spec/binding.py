@@ -166,7 +166,7 @@ def check_axes(operation: str, call: CallGeometry, ndim: tuple[int, int], shorte
         raise InvalidImage(
             f"{operation}: the image of shape {call.shape} has an axis that is too short, "
             f"which scikit-image's function would drop: expected at least {shortest} "
-            "pixels along each."
+            "pixels along each. Drop that axis first, as numpy.squeeze does."
         )
 
 
