@@ -69,7 +69,8 @@ def _digest(name: str, files: Iterable[tuple[str, os.stat_result]]) -> str | Non
                 return None
             changed = max(status.st_mtime_ns, status.st_ctime_ns)
             newest = max(newest, changed)
-            digest.update(f"{path}\0{status.st_size} {changed} {status.st_ino}\n".encode())
+            entry = f"{path}\0{status.st_size} {changed} {status.st_ino}\n"
+            digest.update(os.fsencode(entry))  # a path may be no UTF-8
     except OSError:
         return None
     return None if time.time_ns() - newest < SETTLED else digest.hexdigest()

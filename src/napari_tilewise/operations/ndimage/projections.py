@@ -99,8 +99,8 @@ def _check_position(call: Call) -> None:
 
 
 def _existing_position(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
-    """Return a position along the axis; a constraint's solution."""
-    length = image.shape[params.get("axis", 0)]
+    """Return a position along the axis, or along any if none is named; a constraint's solution."""
+    length = image.shape[params["axis"]] if "axis" in params else min(image.shape)
     return {"indices": solution % (2 * length) - length}
 
 
