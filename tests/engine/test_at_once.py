@@ -229,3 +229,37 @@ def test_a_large_result_is_not_made_at_once() -> None:
     zoom = tw.OPERATIONS["ndimage.zoom"]
     assert at_once.computed_at_once(zoom, GRAY, {"zoom": 2}) is not None
     assert at_once.computed_at_once(zoom, GRAY, {"zoom": 2000}) is None
+
+
+def test_what_is_written_into_a_result_is_not_found_again(calls: list[bool]) -> None:
+    theta = np.linspace(-1, 1, 23)
+    angles = tw.apply("transform.hough_line", GRAY > 200, theta=theta)[1]
+    angles[:] = 7
+    again = tw.apply("transform.hough_line", GRAY > 200, theta=np.linspace(-1, 1, 23))[1]
+    assert calls == [True, True]
+    np.testing.assert_array_equal(again, np.linspace(-1, 1, 23))
+
+
+COUNTED = [op.name for op in tw.OPERATIONS.values() if op.cost.at_once.counted]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", COUNTED)
+def test_plans_answer_to_long_ranges(by_function: list[str], name: str) -> None:
+    image = GRAY.astype(np.uint64) + np.uint64(2**64 - 300)
+    further = dict.fromkeys(tw.OPERATIONS[name].images, image)
+    answers = []
+    for tiles in ("auto", 64):
+        try:
+            answers.append(repr(tw.apply(name, image, tiles=tiles, **further)))
+        except tw.TilewiseError as error:
+            answers.append(str(error))
+    assert not by_function
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("value", [-(2**62), 2**62])
+def test_a_centre_of_long_integers_does_not_depend_on_tiles(value: int) -> None:
+    image = GRAY.astype(np.int64) + value
+    centre = tw.apply("ndimage.center_of_mass", image)
+    np.testing.assert_allclose(centre, tw.apply("ndimage.center_of_mass", image, tiles=16))

@@ -168,11 +168,23 @@ def _bound(operation: Operation, image: Array, params: Parameters) -> _Bound:
     values = tuple([(name, *_described(operation, name, params[name])) for name in params])
     if all(text for _, text, _ in values):
         try:
-            return _bound_before(operation, image.shape, dtype, values)
+            bound = _bound_before(operation, image.shape, dtype, values)
+            return (
+                _with_own_arrays(bound) if any(text == "array" for _, text, _ in values) else bound
+            )
         except Exception:
             if all(text == repr(value) for _, text, value in values):
                 raise
     return _bind(operation, image.shape, dtype, params)
+
+
+def _with_own_arrays(bound: _Bound) -> _Bound:
+    """Return what was bound with arrays of its own: a result may hold them, and its owner write."""
+    params = {
+        name: value.copy() if isinstance(value, np.ndarray) else value
+        for name, value in bound.call.params.items()
+    }
+    return bound._replace(call=replace(bound.call, params=params))
 
 
 def _described(operation: Operation, name: str, value: Value) -> tuple[str, Value]:

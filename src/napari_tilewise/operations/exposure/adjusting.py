@@ -150,7 +150,7 @@ OPERATIONS = (
         plan_of=_equalize_plan,
         adapter=Adapter(kernels=("skimage.exposure.equalize_hist", BINNING, COUNTING, LOOK_UP)),
         limits=Limits(finite=True),
-        cost=Cost(memory=5.0, numbers=counted_levels, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=5.0, numbers=counted_levels, at_once=AtOnce(function=2**16, counted=True)),
     ),
     Operation(
         name="exposure.equalize_adapthist",

@@ -231,6 +231,10 @@ OPERATIONS = (
         plan_of=_cumulative_plan,
         adapter=Adapter(kernels=(BINNING, COUNTING)),
         limits=Limits(finite=True),
-        cost=Cost(memory=6.0, numbers=counted_levels, at_once=AtOnce(function=2**16)),
+        cost=Cost(
+            memory=6.0,
+            numbers=counted_levels,
+            at_once=AtOnce(function=2**16, counted=True),
+        ),
     ),
 )

@@ -254,7 +254,7 @@ def _scalar(call: Call) -> tuple[int, ...]:
 THRESHOLD = ResultSpec(output=Output.SCALAR, dtype=_centers_dtype, shape=_scalar, dtype_varies=True)
 HIST: Mapping[str, Spec] = {"hist": HISTOGRAM}
 MASK_ABOVE = AsStep(apply=above, text=ABOVE)
-CHEAP = Cost(memory=4.0, numbers=counted_levels, at_once=AtOnce(function=2**18))
+CHEAP = Cost(memory=4.0, numbers=counted_levels, at_once=AtOnce(function=2**18, counted=True))
 
 
 def _threshold(
@@ -301,7 +301,7 @@ OPERATIONS = (
     replace(
         _threshold("otsu", _histogram_plan(_otsu), HIST),
         adapter=Adapter(kernels=("skimage.filters.threshold_otsu", BINNING, COUNTING)),
-        cost=replace(CHEAP, at_once=AtOnce(function=2**18, kernel=2**24)),
+        cost=replace(CHEAP, at_once=AtOnce(function=2**18, kernel=2**24, counted=True)),
     ),
     _threshold("yen", _histogram_plan(_from_histogram), HIST),
     _threshold(

@@ -6,6 +6,7 @@ their order, where SciPy adds pixel after pixel, or in pairs.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -290,6 +291,10 @@ def _histogram(call: Call) -> Plan:
 # -- declarations ----------------------------------------------------------------------------------
 
 
+AT_ONCE = AtOnce(function=2**16, finite=True, when=is_one_group)
+COST = Cost(numbers=32, memory=8.0, at_once=AT_ONCE)
+
+
 def _measurement(
     name: str,
     plan: Callable[[Call], Plan],
@@ -307,9 +312,7 @@ def _measurement(
         plan_of=plan,
         accuracy=accuracy,
         limits=Limits(check=checked(check_type, check_labels)),
-        cost=Cost(
-            numbers=32, memory=8.0, at_once=AtOnce(function=2**16, finite=True, when=is_one_group)
-        ),
+        cost=Cost(numbers=32, memory=8.0, at_once=AtOnce(function=2**16, finite=True, when=when)),
         note=note,
     )
 
@@ -320,6 +323,11 @@ def _numbers(dtype: Callable[[Call], DTypeLike]) -> ResultSpec:
 
 def _real(call: Call) -> DTypeLike:
     return np.float64
+
+
+def _has_short_products(call: Call) -> bool:
+    """Return whether SciPy's products of pixels and positions, which are integers, stay exact."""
+    return is_one_group(call) and (call.dtype.kind == "f" or call.dtype.itemsize <= 4)
 
 
 VALUES = ResultSpec(output=Output.VALUES, shape=lambda call: None)
@@ -344,7 +352,12 @@ OPERATIONS = (
     _measurement("minimum_position", _position("min"), VALUES, POSITIONED, note=FIRST),
     _measurement("maximum_position", _position("max"), VALUES, POSITIONED, note=FIRST),
     _measurement("extrema", _extrema, VALUES, POSITIONED, note=FIRST),
-    _measurement("center_of_mass", _center_of_mass, VALUES, accuracy=SUMS, note=EXACT_FOR_INTEGERS),
+    replace(
+        _measurement(
+            "center_of_mass", _center_of_mass, VALUES, accuracy=SUMS, note=EXACT_FOR_INTEGERS
+        ),
+        cost=replace(COST, at_once=AT_ONCE._replace(when=_has_short_products)),
+    ),
     _measurement(
         "histogram",
         _histogram,
