@@ -312,7 +312,7 @@ def _measurement(
         plan_of=plan,
         accuracy=accuracy,
         limits=Limits(check=checked(check_type, check_labels)),
-        cost=Cost(numbers=32, memory=8.0, at_once=AtOnce(function=2**16, finite=True, when=when)),
+        cost=COST,
         note=note,
     )
 
