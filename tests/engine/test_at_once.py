@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from skimage import data, filters, measure, util
+from skimage import data, filters, measure, segmentation, util
 
 import napari_tilewise as tw
 from napari_tilewise.engine import at_once
@@ -263,3 +263,15 @@ def test_a_centre_of_long_integers_does_not_depend_on_tiles(value: int) -> None:
     image = GRAY.astype(np.int64) + value
     centre = tw.apply("ndimage.center_of_mass", image)
     np.testing.assert_allclose(centre, tw.apply("ndimage.center_of_mass", image, tiles=16))
+
+
+def test_passes_over_one_tile_answer_to_nan(calls: list[bool]) -> None:
+    image = np.random.default_rng(2).random((20, 30))
+    tw.apply("segmentation.watershed", image)
+    image[3, 4] = np.nan
+    for tiles in ("auto", 16):
+        with pytest.raises(tw.TilewiseError, match="NaN"):
+            tw.apply("segmentation.watershed", image, tiles=tiles)
+    assert calls == [True, False]
+    result = tw.apply("segmentation.watershed", image, markers=5)
+    np.testing.assert_array_equal(result, segmentation.watershed(image, markers=5))

@@ -53,23 +53,27 @@ def results_of_one_tile(
     sources = {name: ArraySource(image) for name, image in images.items()}
     grid = Grid(call.spatial_shape, call.spatial_shape)
     blocks = Blocks(call, ArraySource(pixels), sources, grid)
-    final = _final(blocks)
+    final = _final(blocks, pixels)
     if final is None:
         return None
     finals = final.parts if isinstance(final, Parts) else (final,)
     return tuple(_result(blocks, *pair) for pair in zip(finals, parts, strict=True))
 
 
-def _plan(call: Call) -> Plan:
-    """Return the passes: the whole image's, where it may need to be computed whole anyway."""
+def _plan(call: Call, pixels: Array) -> Plan:
+    """Return the passes: the whole image's, where it may need to be computed whole anyway.
+
+    NaN is for the operation's own passes to answer, as with tiles.
+    """
     operation = call.operation
     if operation.kind is not Kind.WHOLE and operation.cost.whole is not None:
-        return whole(call)
+        if pixels.dtype.kind != "f" or not np.isnan(pixels).any():
+            return whole(call)
     return operation.plan(call)
 
 
-def _final(blocks: Blocks) -> Final | None:
-    plan, value = _plan(blocks.call), None
+def _final(blocks: Blocks, pixels: Array) -> Final | None:
+    plan, value = _plan(blocks.call, pixels), None
     while True:
         try:
             step = plan.send(value)
