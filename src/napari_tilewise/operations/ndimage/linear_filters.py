@@ -53,6 +53,7 @@ from napari_tilewise.operations.spec.operation import (
     Operation,
     ResultSpec,
     Tiles,
+    normal_halo,
 )
 from napari_tilewise.operations.spec.parameters import Array, FunctionSpec, Number
 
@@ -160,7 +161,8 @@ def _mean(halo: Callable[[Call], HaloLike]) -> Callable[[Call], Tiles]:
 
 
 def _uniform_halo(call: Call) -> HaloLike:
-    return centred(call, call.per_axis(call["size"]))
+    halo = centred(call, call.per_axis(call["size"]))
+    return _from_line_starts(call, halo) if _truncates(call) else halo
 
 
 def _check_sizes(call: Call) -> None:
@@ -168,7 +170,22 @@ def _check_sizes(call: Call) -> None:
 
 
 def _uniform_line_halo(call: Call) -> HaloLike:
-    return along_axis(call, call["size"] // 2 + abs(call["origin"]))
+    halo = along_axis(call, call["size"] // 2 + abs(call["origin"]))
+    return _from_line_starts(call, halo) if _truncates(call) else halo
+
+
+def _truncates(call: Call) -> bool:
+    """Return whether running sums that are rounded become integers: one unit is lost or not."""
+    if np.dtype(result_type(call)).kind == "f":
+        return False
+    is_padded = call["mode"] == "constant" and not float(call["cval"]).is_integer()
+    return call.dtype.kind == "f" or is_padded
+
+
+def _from_line_starts(call: Call, halo: HaloLike) -> HaloLike:
+    """Return a halo that reaches to where lines begin, as the rounding of their sums does."""
+    pairs = normal_halo(halo, call.ndim)
+    return [(n, after) for n, (_, after) in zip(call.spatial_shape, pairs, strict=True)]
 
 
 def _check_size(call: Call) -> None:
