@@ -46,18 +46,42 @@ SIGMAS = [
     and name != "transform.warp_polar"  # whose result is as long
 ]
 """Of kernels of weights, mostly, which are eight times as long."""
+BINS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{
+        f"filters.threshold_{name}": ("float64", {"nbins": 200_000})
+        for name in ("otsu", "yen", "isodata", "triangle")
+    },
+    "filters.threshold_multiotsu": ("float64", {"nbins": 2500, "classes": 2}),
+    "exposure.histogram": ("bool", {"nbins": 300_000}),
+    "exposure.cumulative_distribution": ("float32", {"nbins": 300_000}),
+    "exposure.equalize_hist": ("float64", {"nbins": 200_000}),
+    "exposure.equalize_adapthist": ("float64", {"nbins": 10_000}),
+    "restoration.denoise_bilateral": ("float64", {"bins": 300_000}),
+    "feature.graycomatrix": (
+        "uint8",
+        {"distances": [1], "angles": [0.0, 1], "levels": 600, "symmetric": True, "normed": True},
+    ),
+    "feature.hog": ("float64", {"orientations": 2000}),
+    "transform.hough_line": ("bool", {"theta": np.linspace(-1.5, 1.5, 5000)}),
+    "measure.profile_line": ("float64", {"src": (0, 0), "dst": (60, 60), "linewidth": 5000}),
+    "ndimage.histogram": ("uint8", {"min": 0, "max": 255, "bins": 300_000}),
+}
+"""Bins, levels, angles and points along a line: what they take does not tell from the image."""
 BESIDE_A_SIZE: dict[str, Any] = {"rank": 0, "percentile": 50, "function": np.max}
 """What some of these need beside."""
 ABSURD = {
     "measure.moments": {"order": 10**6},
     "measure.moments_central": {"order": 10**6, "center": (3, 4)},
     "feature.local_binary_pattern": {"P": 10**12, "R": 2},
+    "feature.graycomatrix": {"distances": [1], "angles": [0.0], "levels": 2**20},
     "filters.butterworth": {"npad": 10**6},
     "filters.gaussian": {"sigma": 2 * 10**9, "truncate": 100},
     "filters.threshold_local": {"block_size": 2**31 - 1, "method": "median", "mode": "nearest"},
     "measure.block_reduce": {"block_size": 2**22},
     "restoration.denoise_nl_means": {"patch_size": 10**6},
     "restoration.rolling_ball": {"radius": 10**6},
+    "restoration.denoise_bilateral": {"bins": 2**36},
+    "ndimage.histogram": {"min": 0, "max": 9, "bins": 2**36},
 }
 """What no machine has the memory for."""
 
@@ -101,6 +125,21 @@ def test_a_kernel_beyond_the_image_takes_little_or_is_stated(name: str, paramete
     params = {**parameters_for(operation, image), parameter: value}
     peak = taken(name, image, params)
     assert peak <= SMALL or peak <= stated(name, image, params)
+
+
+@pytest.mark.parametrize("name", BINS)
+def test_bins_and_levels_take_what_is_stated(name: str) -> None:
+    dtype, params = BINS[name]
+    pixels = np.random.default_rng(0).random((64, 64))
+    image = (pixels * 255).astype(dtype) if dtype == "uint8" else (pixels.round(2)).astype(dtype)
+    assert SMALL < taken(name, image, params) <= stated(name, image, params)
+
+
+def test_bins_of_floats_beyond_the_memory_are_refused() -> None:
+    image = np.random.default_rng(0).random((8, 8))
+    for name in ("filters.threshold_otsu", "exposure.histogram", "exposure.equalize_adapthist"):
+        with pytest.raises(MemoryBudgetExceeded, match=name.replace(".", r"\.")):
+            tw.apply(name, image, nbins=2**40)
 
 
 @pytest.mark.parametrize("name", COUNTS)

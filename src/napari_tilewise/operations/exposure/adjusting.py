@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.operations.exposure.clahe import LOOK_UP, clahe_dtype, clahe_plan, clahe_shape
+from napari_tilewise.operations.exposure.clahe import (
+    LOOK_UP,
+    clahe_bins,
+    clahe_dtype,
+    clahe_plan,
+    clahe_shape,
+)
 from napari_tilewise.operations.exposure.intensity_histogram import cumulative
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.histograms import (
     BINNING,
     COUNTING,
+    bins_of,
     counted_levels,
     gather_histogram,
     gather_range,
@@ -150,7 +157,12 @@ OPERATIONS = (
         plan_of=_equalize_plan,
         adapter=Adapter(kernels=("skimage.exposure.equalize_hist", BINNING, COUNTING, LOOK_UP)),
         limits=Limits(finite=True),
-        cost=Cost(memory=5.0, numbers=counted_levels, at_once=AtOnce(function=2**16, counted=True)),
+        cost=Cost(
+            memory=5.0,
+            numbers=counted_levels,
+            largest_region=bins_of,
+            at_once=AtOnce(function=2**16, counted=True),
+        ),
     ),
     Operation(
         name="exposure.equalize_adapthist",
@@ -167,6 +179,6 @@ OPERATIONS = (
         plan_of=clahe_plan,
         adapter=Adapter(kernels=(LOOK_UP,)),
         limits=Limits(finite=True),
-        cost=Cost(memory=20.0, at_once=AtOnce(function=2**14)),
+        cost=Cost(memory=20.0, largest_region=clahe_bins, at_once=AtOnce(function=2**14)),
     ),
 )

@@ -43,6 +43,10 @@ MOST_COUNTS = 2**22
 """Largest number of bins of all blocks' histograms together that is held in memory (32 MiB)."""
 
 
+AROUND = 25
+"""Blocks that a pixel of a plane depends on, at most: its own and two on each side."""
+
+
 def _is_color(call: Call) -> bool:
     """Return whether scikit-image treats the last axis as colours and equalizes the HSV value."""
     return len(call.shape) == 3 and call.shape[-1] in (3, 4)
@@ -56,6 +60,11 @@ def clahe_dtype(call: Call) -> DTypeLike:
 def clahe_shape(call: Call) -> tuple[int, ...]:
     """Return the shape of the result: a fourth colour channel is dropped."""
     return (*call.shape[:2], 3) if _is_color(call) else call.shape
+
+
+def clahe_bins(call: Call) -> int:
+    """Return the bins of the histograms that one tile needs at least."""
+    return AROUND * int(call["nbins"])
 
 
 @dataclass(frozen=True)

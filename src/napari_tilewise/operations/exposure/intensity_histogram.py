@@ -18,6 +18,7 @@ from napari_tilewise.operations.shared.histograms import (
     COUNTING,
     MOST_BINS,
     Histogram,
+    bins_of,
     counted_levels,
     gather_histogram,
     gather_range,
@@ -213,6 +214,7 @@ OPERATIONS = (
         cost=Cost(
             memory=6.0,
             numbers=counted_levels,
+            largest_region=bins_of,
             at_once=AtOnce(
                 function=2**16,
                 finite=True,
@@ -234,6 +236,7 @@ OPERATIONS = (
         cost=Cost(
             memory=6.0,
             numbers=counted_levels,
+            largest_region=bins_of,
             at_once=AtOnce(function=2**16, counted=True),
         ),
     ),

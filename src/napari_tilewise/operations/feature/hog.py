@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -155,8 +156,11 @@ def _largest(call: Call) -> int:
     """Return the number of pixels that the largest box depends on."""
     if _leaves_cells(call):
         return size(tuple(slice(0, n) for n in call.spatial_shape))
-    largest_box = tuple(slice(1, 1 + max(1, SPAN // cell)) for cell in _cells(call))
-    return size(_pixels(call, largest_box))
+    spans = [max(1, SPAN // cell) for cell in _cells(call)]
+    largest_box = tuple(slice(1, 1 + span) for span in spans)
+    blocks = prod(map(min, spans, _block_counts(call)))
+    descriptors = blocks * prod(_block(call)) * int(call["orientations"])
+    return max(size(_pixels(call, largest_box)), descriptors // 4)
 
 
 def _pixels(call: Call, box: Region) -> Region:

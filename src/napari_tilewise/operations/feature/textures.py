@@ -84,6 +84,11 @@ def _pair_box(call: Call, tile: Region, offset: tuple[int, int]) -> Region:
     return clip(box, call.spatial_shape)
 
 
+def _largest_matrix(call: Call) -> int:
+    """Return what two matrices of counts and a copy take, in pixels of the image."""
+    return _levels(call) ** 2 * len(call["distances"]) * len(call["angles"]) // 2
+
+
 def _cooccurrence(call: Call) -> Plan:
     levels = _levels(call)
     shape = (levels, levels, len(call["distances"]), len(call["angles"]))
@@ -205,7 +210,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_cooccurrence_halo),
         plan_of=_cooccurrence,
         limits=Limits(ndim=(2, 2), dtypes="ui", check=_check_levels),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, largest_region=_largest_matrix),
         note="Counts that do not fit into scikit-image's 32 bits are returned with 64 bits.",
     ),
     Operation(

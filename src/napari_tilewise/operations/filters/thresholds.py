@@ -21,6 +21,7 @@ from napari_tilewise.operations.shared.histograms import (
     BINNING,
     COUNTING,
     Histogram,
+    bins_of,
     counted_levels,
     gather_histogram,
     gather_pairwise,
@@ -160,6 +161,12 @@ def _multiotsu(call: Call, histogram: Histogram) -> Any:
     return filters.threshold_multiotsu(hist=(shares, histogram.centers), classes=classes)
 
 
+def _pairs_of_bins(call: Call) -> int:
+    """Return what the function's table of pairs of bins takes, in pixels of the image."""
+    bins = bins_of(call)
+    return max(bins, min(bins, LARGEST_TABLE) ** 2 // 16)
+
+
 def _regions(image: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     return np.asarray(np.digitize(image, bins=thresholds))
 
@@ -254,7 +261,12 @@ def _scalar(call: Call) -> tuple[int, ...]:
 THRESHOLD = ResultSpec(output=Output.SCALAR, dtype=_centers_dtype, shape=_scalar, dtype_varies=True)
 HIST: Mapping[str, Spec] = {"hist": HISTOGRAM}
 MASK_ABOVE = AsStep(apply=above, text=ABOVE)
-CHEAP = Cost(memory=4.0, numbers=counted_levels, at_once=AtOnce(function=2**18, counted=True))
+CHEAP = Cost(
+    memory=4.0,
+    numbers=counted_levels,
+    largest_region=bins_of,
+    at_once=AtOnce(function=2**18, counted=True),
+)
 
 
 def _threshold(
@@ -365,6 +377,6 @@ OPERATIONS = (
         {"classes": Number(integer=True, minimum=2, maximum=5, usual=(2, 3)), **HIST},
         result=replace(THRESHOLD, shape=lambda call: (call["classes"] - 1,)),
         step=AsStep(apply=_regions, output=Output.LABELS, text="np.digitize({image}, bins={call})"),
-        cost=replace(CHEAP, trial=Trial(levels=1024)),
+        cost=replace(CHEAP, trial=Trial(levels=1024), largest_region=_pairs_of_bins),
     ),
 )

@@ -80,6 +80,12 @@ def _plan(call: Call) -> Plan:
         return Value(np.apply_along_axis(reduce_func, arr=pixels, axis=1))
 
 
+def _points(call: Call) -> int:
+    """Return the number of points along the line and across."""
+    steps = np.hypot(*np.subtract(call["dst"], call["src"], dtype=float)) + 2
+    return int(min(steps * call["linewidth"], 2.0**62))
+
+
 def _interpolate(call: Call, image: np.ndarray, points: np.ndarray, order: int) -> np.ndarray:
     """Return the values at some points, one array for each channel."""
     channels = [image] if image.ndim == 2 else [image[..., i] for i in range(image.shape[-1])]
@@ -148,7 +154,7 @@ OPERATIONS = (
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         limits=Limits(ndim=(2, 3), check=_check),
         plan_of=_plan,
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, largest_region=_points),
         note="The last of three axes is the channel axis.",
     ),
 )

@@ -257,6 +257,11 @@ def _extrema(call: Call) -> Plan:
 # -- histograms ------------------------------------------------------------------------------------
 
 
+def _bins(call: Call) -> int:
+    """Return the bins of all groups' histograms."""
+    return Grouping(call).count * int(call["bins"])
+
+
 def _histogram(call: Call) -> Plan:
     grouping = Grouping(call)
     bins = call["bins"]
@@ -358,15 +363,18 @@ OPERATIONS = (
         ),
         cost=replace(COST, at_once=AT_ONCE._replace(when=_has_short_products)),
     ),
-    _measurement(
-        "histogram",
-        _histogram,
-        VALUES,
-        {
-            "min": Number(usual=(-1, 10)),
-            "max": Number(usual=(11, 200)),
-            "bins": Number(integer=True, minimum=1, usual=(1, 20)),
-            **GROUPED,
-        },
+    replace(
+        _measurement(
+            "histogram",
+            _histogram,
+            VALUES,
+            {
+                "min": Number(usual=(-1, 10)),
+                "max": Number(usual=(11, 200)),
+                "bins": Number(integer=True, minimum=1, usual=(1, 20)),
+                **GROUPED,
+            },
+        ),
+        cost=replace(COST, largest_region=_bins),
     ),
 )

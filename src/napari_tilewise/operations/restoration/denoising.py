@@ -59,8 +59,8 @@ def _bilateral_halo(call: Call) -> HaloLike:
 
 
 def _largest_table(call: Call) -> int:
-    """Return the pixels of the largest cut of the sums, or of the window with its distances."""
-    return max(global_numbers.largest_cut(call), _window(call) ** 2)
+    """Return the pixels of the largest cut of the sums, or of the table of distances or colours."""
+    return max(global_numbers.largest_cut(call), _window(call) ** 2, int(call["bins"]))
 
 
 def _check_bilateral(call: Call) -> None:

@@ -8,7 +8,7 @@ at once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil, prod, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 ANGLES = Array(ndim=1, usual=(-1.6, 1.6), optional=True, longest=30)
 LENGTH = Number(minimum=0, integer=True, length=True, usual=(0, 20))
 COUNT = Number(minimum=0, usual=(0, 30))
+NUMBERS = 32
+"""Bytes per pixel that votes are set aside for; those of more angles count as what a tile takes."""
 POINTS = 2**18
 """Number of pixels whose votes are computed at once."""
 
@@ -113,6 +115,13 @@ def _hough_line(call: Call) -> Plan:
     if len(votes.counts):
         space[votes.first + offset :][: len(votes.counts)] = votes.counts
     return Value((space, theta, np.linspace(-offset, offset, len(space))))
+
+
+def _further_votes(call: Call) -> int:
+    """Return what votes of many angles take beside gathered numbers, in pixels of the image."""
+    angles = 180 if call["theta"] is None else len(call["theta"])
+    votes = angles * (2 * _distance(*call.shape) + 1)
+    return max(0, 16 * votes - NUMBERS * prod(call.shape)) // 112
 
 
 def _distance(rows: int, columns: int) -> int:
@@ -192,7 +201,7 @@ OPERATIONS = (
         result=VALUES,
         plan_of=_hough_line,
         limits=Limits(check=_check_theta, ndim=(2, 2)),
-        cost=Cost(numbers=32, memory=14.0),
+        cost=Cost(numbers=NUMBERS, memory=14.0, largest_region=_further_votes),
     ),
     Operation(
         name="transform.hough_line_peaks",
