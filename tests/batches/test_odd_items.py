@@ -183,6 +183,17 @@ def line(entry: dict[str, Any]) -> bytes:
     return f'{text[:-1]}{comma}"crc32": "{zlib.crc32(text.encode()):08x}"}}'.encode()
 
 
+def test_a_batch_logs_a_damaged_line_once(source, tmp_path, caplog):
+    out = tmp_path / "out"
+    tw.batch("util.invert", source, out, backend="serial")
+    with (out / batch_journal.NAME).open("ab") as journal:
+        journal.write(b"x\n" + line({"target": "../x"}) + b"\n")
+    caplog.clear()
+    tw.batch("util.invert", source, out, backend="serial")
+    logged = [record.getMessage() for record in caplog.records if "ignored" in record.getMessage()]
+    assert [message.split(" of ")[0] for message in logged] == ["Line 4", "An entry"]
+
+
 def test_damaged_and_foreign_lines_of_a_journal_are_left_out(source, tmp_path):
     out = tmp_path / "out"
     (row,) = tw.batch("util.invert", source, out, backend="serial").items

@@ -70,13 +70,15 @@ def interrupted_outputs(folder: str) -> frozenset[str]:
 
     Their process ended: what a batch finds at their paths now may be replaced.
 
+    Damaged lines are logged by `last_rows`, which a batch reads before.
+
     Parameters
     ----------
     folder
         The batch's folder.
     """
     started: set[str] = set()
-    for entry in _entries(folder):
+    for entry in _entries(folder, logs=False):
         if "begun" in entry:
             started.add(entry["begun"])
         elif "target" in entry:
@@ -89,13 +91,15 @@ def unfinished_outputs(folder: str) -> dict[str, str]:
 
     What they left beside their paths is of no use, once their process has ended.
 
+    Damaged lines are logged by `last_rows`, which a batch reads before.
+
     Parameters
     ----------
     folder
         The batch's folder.
     """
     started: dict[str, str] = {}
-    for entry in _entries(folder):
+    for entry in _entries(folder, logs=False):
         base = entry.get("begun") or entry.get("replaced")
         if base is not None:
             started[base] = entry.get("suffix", "")
@@ -141,13 +145,13 @@ def latest_batch(folder: str) -> tuple[JournalEntry, int] | None:
     return None if description is None else (description, count)
 
 
-def _entries(folder: str) -> Iterator[JournalEntry]:
-    """Yield the entries that a batch can have written; others are logged and left out."""
+def _entries(folder: str, *, logs: bool = True) -> Iterator[JournalEntry]:
+    """Yield the entries that a batch can have written; others are left out, and logged."""
     path = Path(folder, NAME)
-    for entry in read_entries(path):
+    for entry in read_entries(path, logs=logs):
         if _is_valid(entry):
             yield entry
-        else:
+        elif logs:
             _LOG.warning("An entry of %s was not written by a batch; it is ignored.", path)
 
 

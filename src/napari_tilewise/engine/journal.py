@@ -136,18 +136,20 @@ def read_lines(path: Path) -> Iterator[JournalLine]:
             yield JournalLine(number, start, end, entry, is_torn)
 
 
-def read_entries(path: Path) -> Iterator[JournalEntry]:
+def read_entries(path: Path, *, logs: bool = True) -> Iterator[JournalEntry]:
     """Yield the entries of a journal; damaged lines are left out and logged.
 
     Parameters
     ----------
     path
         The file.
+    logs
+        Whether damaged lines are logged: once is enough for a file that is read several times.
     """
     for line in read_lines(path):
         if line.entry is not None:
             yield line.entry
-        elif not line.is_torn:
+        elif logs and not line.is_torn:
             _LOG.warning("Line %d of %s is damaged; it is ignored.", line.number, path)
 
 
