@@ -133,7 +133,8 @@ void maxima(const T* from, std::uint8_t* to, const Volume& volume, const Reach& 
     // The pixels around the image are lower, or level and no maxima.
     Padded<T> image(from, volume, reach, constant, outside);
     i64 places = image.width * image.height * image.depth;
-    std::vector<std::uint8_t> states(static_cast<std::size_t>(places), lower);
+    Scratch<std::uint8_t> states(places);
+    std::memset(states.get(), lower, static_cast<std::size_t>(places));
     const T* origin = image.row(0, 0) - image.offset(reach.low[0], reach.low[1], reach.low[2]);
     std::vector<i64> steps;
     for (i64 k = 0; k < count; ++k)
@@ -148,7 +149,7 @@ void maxima(const T* from, std::uint8_t* to, const Volume& volume, const Reach& 
                     most = larger<T>(most, load(line + x + steps[k]));
                 store(best + x, most);
             }
-            std::uint8_t* row_states = states.data() + (line - origin);
+            std::uint8_t* row_states = states.get() + (line - origin);
             judge<T>(line, best.get(), volume.nx, row_states);
             if (at_borders) continue;
             bool outer = (reach.low[0] && (z == 0 || z + 1 == volume.nz)) ||
@@ -157,7 +158,7 @@ void maxima(const T* from, std::uint8_t* to, const Volume& volume, const Reach& 
             row_states[0] = row_states[volume.nx - 1] = lower;
         }
     // A plateau is a maximum where none of its pixels has a higher neighbour.
-    Plateaus<T> plateaus(origin, states.data(), steps);
+    Plateaus<T> plateaus(origin, states.get(), steps);
     auto before = rows_before(image, volume, offsets, count);
     for (i64 z = 0; z < volume.nz; ++z)
         for (i64 y = 0; y < volume.ny; ++y)
@@ -166,7 +167,7 @@ void maxima(const T* from, std::uint8_t* to, const Volume& volume, const Reach& 
     for (i64 z = 0; z < volume.nz; ++z)
         for (i64 y = 0; y < volume.ny; ++y)
             std::memcpy(to + (z * volume.ny + y) * volume.nx,
-                        states.data() + (image.row(z, y) - origin), static_cast<std::size_t>(volume.nx));
+                        states.get() + (image.row(z, y) - origin), static_cast<std::size_t>(volume.nx));
 }
 
 }  // namespace

@@ -11,6 +11,10 @@
 #include <new>
 #include <type_traits>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #if defined(_WIN32)
 #define TILEWISE_API extern "C" __declspec(dllexport)
 #else
@@ -89,11 +93,26 @@ inline i64 mapped(i64 i, i64 n, i64 mode) {
     }
 }
 
+// Ask for large pages where much memory is written for the first time, as NumPy does for its arrays:
+// every small page costs a fault, which may take longer than what is computed in it.
+inline void prefer_large_pages(void* memory, std::size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    constexpr std::uintptr_t page = 4096, enough = 4 << 20;
+    if (bytes < enough) return;
+    auto address = reinterpret_cast<std::uintptr_t>(memory);
+    std::uintptr_t begin = (address + page - 1) / page * page, end = (address + bytes) / page * page;
+    madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // refused: small ones do
+#else
+    (void)memory, (void)bytes;
+#endif
+}
+
 // Scratch memory, aligned to a cache line, freed at the end of its scope.
 template <class T>
 class Scratch {
   public:
     explicit Scratch(i64 count) : memory_(::operator new(bytes(count) + 64)) {
+        prefer_large_pages(memory_, bytes(count));
         auto address = reinterpret_cast<std::uintptr_t>(memory_);
         values_ = reinterpret_cast<T*>((address + 63) / 64 * 64);
     }
