@@ -440,3 +440,15 @@ def test_no_points_are_a_recipes_empty_list(name: str, tmp_path: Path) -> None:
     step = tw.Recipe.load(tmp_path / "points.yaml").steps[0]
     found = tw.apply(name, NOISE, **step.parameters)
     assert found.shape == expected.shape
+
+
+@pytest.mark.parametrize("tiles", ["auto", 16])
+def test_a_range_that_its_integers_do_not_hold_has_no_bilateral_weights(tiles: Any) -> None:
+    """scikit-image looks such distances up in memory before its table."""
+    image = np.random.default_rng(0).integers(-20, 30, (40, 40)).astype("int8")
+    expected = restoration.denoise_bilateral(image)
+    found = tw.apply("restoration.denoise_bilateral", image, tiles=tiles)
+    np.testing.assert_array_equal(found, expected)
+    image[5, 5], image[20, 20] = -100, 100
+    with pytest.raises(tw.TilewiseError, match="farther apart than int8 holds"):
+        tw.apply("restoration.denoise_bilateral", image, tiles=tiles)

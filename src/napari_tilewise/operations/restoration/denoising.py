@@ -75,10 +75,25 @@ def _bilateral(call: Call) -> Plan:
     if low == high:
         # scikit-image returns a constant image unchanged, without scaling it.
         return Tiles(lambda block: block.data, dtype=call.dtype)
+    _check_range(call, low, high)
     sigma = call["sigma_color"] or (yield from global_numbers.deviation(call, img_as_float))
     return Tiles(
         lambda block: _bilateral_block(block, call, low, high, sigma), halo=_bilateral_halo(call)
     )
+
+
+def _check_range(call: Call, low: Any, high: Any) -> None:
+    """Refuse integers whose range their type does not hold.
+
+    scikit-image subtracts the minimum from the maximum in that type: the difference wraps, and
+    distances are looked up in memory before its table.
+    """
+    if call.dtype.kind == "i" and int(high) - int(low) > np.iinfo(call.dtype).max:
+        raise InvalidImage(
+            f"{call.operation.name}: pixels from {low} to {high} lie farther apart than "
+            f"{call.dtype} holds, for which scikit-image's weights are undefined. Convert the "
+            "image to a wider type or to float."
+        )
 
 
 def _bilateral_block(block: Block, call: Call, low: Any, high: Any, sigma: Any) -> np.ndarray:
@@ -271,7 +286,8 @@ OPERATIONS = (
         limits=Limits(ndim=(2, 2), check=_check_bilateral, finite=True, shortest=2),
         note="scikit-image returns a constant integer image in its own dtype; a lazy result is "
         "always floating point. Its weights, which are kept, lie one to two pixels beside the "
-        "pixel: edges move by as much.",
+        "pixel: edges move by as much. Signed integers whose range their type does not hold are "
+        "refused: scikit-image's weights are undefined there.",
     ),
     Operation(
         name="restoration.denoise_nl_means",
