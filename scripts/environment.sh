@@ -19,6 +19,7 @@ fi
 echo 'Installing the project and its development tools into .venv (a few minutes the first time)'
 # `--group` (PEP 735) came with pip 25.1; the pip that an interpreter bundles may be older.
 .venv/bin/python -m pip install 'pip>=25.1'
-.venv/bin/python -m pip install --editable '.[all]' --group dev
+# What is imported is compiled then; compiling all that is installed takes as long as installing it.
+.venv/bin/python -m pip install --no-compile --editable '.[all]' --group dev
 
 touch .venv/.installed .venv/.kernels

@@ -30,7 +30,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "lock": ("--name", "feature.hog", "--all"),
     "peers": ("--size", "128", "--rounds", "1"),
     "object_peers": ("--size", "1024"),
-    "objects": ("--table", "1024", "--watershed", "1024"),
+    "objects": ("--table", "512", "--watershed", "512"),
     "preview": ("--moves", "1", "--size", "1024", "--side", "64", "--window", "900", "700"),
     "run_memory": ("--size", "512"),
     "small_images": ("--size", "64", "--only", "adjust", "--seconds", "0.01"),

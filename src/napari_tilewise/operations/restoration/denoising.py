@@ -338,7 +338,7 @@ OPERATIONS = (
             kernels=("skimage.restoration.rolling_ball",),
         ),
         cost=Cost(
-            trial=Trial(volume_length=4),
+            trial=Trial(volume_length=3),
             memory=7.0,
             at_once=AtOnce(kernel=2**14),
         ),
