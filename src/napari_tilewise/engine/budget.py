@@ -18,7 +18,7 @@ from napari_tilewise.engine.system.total_limits import UNEVEN
 from napari_tilewise.engine.tile_order import band_width
 from napari_tilewise.engine.tile_size import tile_over
 from napari_tilewise.engine.views.plane_view import PlaneView
-from napari_tilewise.operations.spec.operation import Kind
+from napari_tilewise.operations.spec.operation import PER_PIXEL, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -36,8 +36,6 @@ FEW_NUMBERS = frozenset(
     {Kind.POINTWISE, Kind.NEIGHBOURHOOD, Kind.STATISTIC, Kind.GEOMETRY, Kind.ITERATIVE}
 )
 """Kinds of operations that gather a few numbers at most, unless their declaration says more."""
-NUMBERS = 32
-"""Bytes per pixel that the other kinds gather at most, unless their declaration says otherwise."""
 CACHE = 0.25
 """Largest share of what is free for decoded chunks."""
 ROWS = 2
@@ -207,7 +205,7 @@ def numbers_per_pixel(call: Call) -> int:
     """
     numbers = call.operation.cost.numbers
     if numbers is None:
-        return 0 if call.operation.kind in FEW_NUMBERS else NUMBERS
+        return 0 if call.operation.kind in FEW_NUMBERS else PER_PIXEL
     return numbers(call) if callable(numbers) else numbers
 
 

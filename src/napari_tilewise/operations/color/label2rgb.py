@@ -30,6 +30,7 @@ from napari_tilewise.operations.shared.global_numbers import refuse_unless_finit
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     Block,
     Call,
     Cost,
@@ -237,7 +238,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=_dtype, shape=shape_with_axis(3), channel=new_axis),
         plan_of=_plan,
         limits=Limits(check=_check),
-        cost=Cost(numbers=32, memory=17.0),
+        cost=Cost(numbers=PER_PIXEL, memory=17.0),
         note="The channels of `image` must be its last axis. Labels that are NaN or infinite are "
         "refused.",
     ),

@@ -17,6 +17,7 @@ from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.common import CHANNEL, as_float
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     Adapter,
     AtOnce,
     Block,
@@ -215,7 +216,9 @@ OPERATIONS = (
         plan_of=_plan,
         limits=Limits(check=_check),
         cost=Cost(
-            numbers=32, memory=10.0, at_once=AtOnce(function=2**16, finite=True, counted=True)
+            numbers=PER_PIXEL,
+            memory=10.0,
+            at_once=AtOnce(function=2**16, finite=True, counted=True),
         ),
         note=(
             "All distinct values of both images are held in memory, 16 bytes each; more than "

@@ -35,6 +35,7 @@ from napari_tilewise.operations.shared.prefix_sums import (
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     AsStep,
     Block,
     Call,
@@ -358,7 +359,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_dog_halo),
         plan_of=_dog,
         limits=Limits(check=_check_dog),
-        cost=Cost(numbers=32, memory=16.0, largest_region=kernel_length),
+        cost=Cost(numbers=PER_PIXEL, memory=16.0, largest_region=kernel_length),
     ),
     Operation(
         name="feature.blob_log",
@@ -370,7 +371,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_log_halo),
         plan_of=_log,
         limits=Limits(check=_check_log),
-        cost=Cost(numbers=32, memory=14.0, largest_region=kernel_length),
+        cost=Cost(numbers=PER_PIXEL, memory=14.0, largest_region=kernel_length),
     ),
     Operation(
         name="feature.blob_doh",
@@ -386,6 +387,6 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_doh_halo),
         plan_of=_doh,
         limits=Limits(ndim=(2, 2), check=_check_doh),
-        cost=Cost(numbers=32, largest_region=largest_band, memory=14.0),
+        cost=Cost(numbers=PER_PIXEL, largest_region=largest_band, memory=14.0),
     ),
 )

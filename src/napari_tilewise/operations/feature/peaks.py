@@ -22,6 +22,7 @@ from napari_tilewise.operations.shared.gathered_rows import GatheredRows
 from napari_tilewise.operations.shared.whole import handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     Adapter,
     AtOnce,
     Block,
@@ -325,7 +326,7 @@ def _operation(
         plan_of=plan_of,
         limits=Limits(dtypes="uif", check=_check),
         adapter=Adapter(kernels=(HIGHEST,)),
-        cost=Cost(numbers=32, memory=6.0, at_once=AtOnce(function=2**14)),
+        cost=Cost(numbers=PER_PIXEL, memory=6.0, at_once=AtOnce(function=2**14)),
         note=note,
     )
 

@@ -24,6 +24,7 @@ from napari_tilewise.operations.shared.window_sums import (
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     Accuracy,
     Block,
     Call,
@@ -173,7 +174,9 @@ OPERATIONS = (
         plan_of=_plan,
         limits=Limits(ndim=(2, 3), check=_check),
         cost=Cost(
-            numbers=32, largest_region=lambda call: largest_band(call, _padding(call)), memory=16.0
+            numbers=PER_PIXEL,
+            largest_region=lambda call: largest_band(call, _padding(call)),
+            memory=16.0,
         ),
         note="In textured areas both results agree to many digits. In flat areas scikit-image "
         "divides one rounding error by another, which the tolerance allows for; it is multiplied "

@@ -30,6 +30,7 @@ from napari_tilewise.operations.shared.histograms import (
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     Accuracy,
     Adapter,
     AsStep,
@@ -343,7 +344,7 @@ OPERATIONS = (
         plan_of=li_plan,
         adapter=Adapter(kernels=(COUNTING,)),
         cost=Cost(
-            numbers=lambda call: 32 if call.dtype.itemsize > 2 else 0,
+            numbers=lambda call: PER_PIXEL if call.dtype.itemsize > 2 else 0,
             largest_region=largest_cut,
             memory=5.0,
             at_once=AtOnce(function=2**16, finite=True, counted=True),

@@ -22,6 +22,7 @@ from napari_tilewise.operations.filters.rank import (
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     AtOnce,
     Block,
     Call,
@@ -141,7 +142,7 @@ OPERATIONS = (
         plan_of=_plan,
         limits=Limits(check=check_footprint, ndim=(2, 2)),
         cost=Cost(
-            numbers=32,
+            numbers=PER_PIXEL,
             memory=4.0,
             largest_region=_largest,
             at_once=AtOnce(function=2**16, finite=True, when=_is_within_levels),

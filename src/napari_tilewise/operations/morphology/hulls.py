@@ -21,6 +21,7 @@ from napari_tilewise.operations.shared.components import Components, Pieces, gat
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     Block,
     Call,
     Cost,
@@ -287,7 +288,7 @@ OPERATIONS = (
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         limits=Limits(ndim=(2, 8)),
         plan_of=_image,
-        cost=Cost(numbers=32, memory=10.0),
+        cost=Cost(numbers=PER_PIXEL, memory=10.0),
         note="With more than two axes a pixel counts as inside up to tolerance: the result is the "
         "same for any tolerance above the rounding of coordinates (1e-12 of the image's length).",
     ),

@@ -16,6 +16,7 @@ from napari_tilewise.operations.shared.combined import collected, together
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     Block,
     Call,
     Cost,
@@ -144,7 +145,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=lambda call: 1),
         limits=Limits(dtypes="ui", check=_check),
         plan_of=_plan,
-        cost=Cost(numbers=32, memory=4.0),
+        cost=Cost(numbers=PER_PIXEL, memory=4.0),
         note="The border pixels of all objects are held in memory.",
     ),
 )

@@ -31,6 +31,7 @@ from napari_tilewise.operations.ndimage.nd_parameters import check_type, checked
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.accuracy import IDENTICAL
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     Accuracy,
     AtOnce,
     Block,
@@ -297,7 +298,7 @@ def _histogram(call: Call) -> Plan:
 
 
 AT_ONCE = AtOnce(function=2**16, finite=True, when=is_one_group)
-COST = Cost(numbers=32, memory=8.0, at_once=AT_ONCE)
+COST = Cost(numbers=PER_PIXEL, memory=8.0, at_once=AT_ONCE)
 
 
 def _measurement(

@@ -27,6 +27,7 @@ from napari_tilewise.operations.shared.components import (
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     Adapter,
     AtOnce,
     Block,
@@ -286,6 +287,6 @@ OPERATIONS = (
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_find_objects,
         limits=Limits(dtypes="ui"),
-        cost=Cost(numbers=32, memory=8.0, at_once=AtOnce(function=2**16, counted=True)),
+        cost=Cost(numbers=PER_PIXEL, memory=8.0, at_once=AtOnce(function=2**16, counted=True)),
     ),
 )

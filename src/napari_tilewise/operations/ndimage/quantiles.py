@@ -28,6 +28,7 @@ from napari_tilewise.operations.ndimage.nd_parameters import check_type, checked
 from napari_tilewise.operations.shared.percentiles import ranked
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     Adapter,
     AtOnce,
     Block,
@@ -285,7 +286,9 @@ OPERATIONS = (
         plan_of=_median,
         limits=Limits(check=checked(check_type, check_labels)),
         cost=Cost(
-            numbers=32, memory=12.0, at_once=AtOnce(function=2**16, finite=True, when=is_one_group)
+            numbers=PER_PIXEL,
+            memory=12.0,
+            at_once=AtOnce(function=2**16, finite=True, when=is_one_group),
         ),
         note="Exact. Over several labels, memory grows with the number of different values that "
         "each label has: little for integers, as much as the labelled pixels for floats.",

@@ -34,6 +34,7 @@ from napari_tilewise.operations.ndimage.spline_coefficients import (
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     Adapter,
     AtOnce,
     Block,
@@ -377,7 +378,7 @@ def _operation(
         result=ResultSpec(dtype=result_type, shape=shape),
         cost=Cost(
             memory=8.0,
-            numbers=lambda call: 32 if has_coefficients(call) else 0,
+            numbers=lambda call: PER_PIXEL if has_coefficients(call) else 0,
             in_order=lambda call: bytes_of_coefficients(call) if is_local(call) else 0,
             at_once=AtOnce(function=2**16),
             largest_region=lambda call: (

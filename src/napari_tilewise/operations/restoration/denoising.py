@@ -75,19 +75,15 @@ def _bilateral(call: Call) -> Plan:
     if low == high:
         # scikit-image returns a constant image unchanged, without scaling it.
         return Tiles(lambda block: block.data, dtype=call.dtype)
-    _check_range(call, low, high)
+    check_range(call, low, high)
     sigma = call["sigma_color"] or (yield from global_numbers.deviation(call, img_as_float))
     return Tiles(
         lambda block: _bilateral_block(block, call, low, high, sigma), halo=_bilateral_halo(call)
     )
 
 
-def _check_range(call: Call, low: Any, high: Any) -> None:
-    """Refuse integers whose range their type does not hold.
-
-    scikit-image subtracts the minimum from the maximum in that type: the difference wraps, and
-    distances are looked up in memory before its table.
-    """
+def check_range(call: Call, low: Any, high: Any) -> None:
+    """Refuse integers whose range their type does not hold: their weights are undefined."""
     if call.dtype.kind == "i" and int(high) - int(low) > np.iinfo(call.dtype).max:
         raise InvalidImage(
             f"{call.operation.name}: pixels from {low} to {high} lie farther apart than "

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.global_numbers import sums
-from napari_tilewise.operations.spec.operation import Block, Call, Reduce
+from napari_tilewise.operations.spec.operation import PER_PIXEL, Block, Call, Reduce
 from napari_tilewise.operations.spec.substitution import run_fastest
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ Pixels: TypeAlias = Callable[[Block], np.ndarray]
 COUNTING, BINNING = "numpy.bincount", "numpy.histogram"
 """The functions that count the levels of 8- and 16-bit images, and the pixels of others in bins."""
 NO_PIXEL = "the mask leaves no pixel to count."
-LEVEL = 32
-"""Bytes that a value and its count take while they are gathered, at most."""
 MOST_BINS = 2**27
 """Integer histograms longer than this (a gigabyte) are refused."""
 
@@ -46,7 +44,7 @@ def counted_levels(call: Call) -> int:
         0, for few counts in all, unless integers have more than 2**16 values: each pixel may have
         a value of its own. Floating-point images are counted in bins.
     """
-    return LEVEL if call.dtype.kind in "ui" and call.dtype.itemsize > 2 else 0
+    return PER_PIXEL if call.dtype.kind in "ui" and call.dtype.itemsize > 2 else 0
 
 
 def bins_of(call: Call) -> int:

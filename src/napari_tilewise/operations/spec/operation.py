@@ -267,6 +267,9 @@ class Trial(NamedTuple):
 
 
 ANY_IMAGE = Trial()
+PER_PIXEL = 32
+"""Bytes that passes gather for a pixel at most, where they gather a value, a place or a label of
+each: what `Cost.numbers` is unless a declaration measures its own."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -285,7 +288,7 @@ class Cost:
     numbers: int | Callable[[Call], int] | None = None
     """Bytes that reductions gather per pixel of the image at most, for those that gather more than
     a few numbers; or the function for them. Unless given, kinds of operations whose passes find
-    what holds for the whole image gather a few numbers, and the rest 32 bytes per pixel."""
+    what holds for the whole image gather a few numbers, and the rest `PER_PIXEL`."""
     at_once: AtOnce = KERNELS_AT_ONCE
     """Which images in memory go through the function in one call."""
     largest_region: Callable[[Call], int] | None = None

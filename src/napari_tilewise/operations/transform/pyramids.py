@@ -20,6 +20,7 @@ from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float
 from napari_tilewise.operations.shared.whole import from_memory
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     Accuracy,
     Adapter,
     AsStep,
@@ -288,7 +289,7 @@ def _pyramid(name: str, levels: PyramidLevels, check: Callable[[Call], None]) ->
             halo=levels.halo, typical_halo=_halo, border="mode", sampling=resampled
         ),
         limits=Limits(check=check),
-        cost=Cost(numbers=32, memory=8.0, largest_region=_blur_length),
+        cost=Cost(numbers=PER_PIXEL, memory=8.0, largest_region=_blur_length),
         step=AsStep(text="tuple({call})"),
         adapter=Adapter(wrap=_as_tuple),
         note=f"{_ORDERS} Returns a tuple of the levels; scikit-image returns a generator. Levels "
