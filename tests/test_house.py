@@ -90,7 +90,7 @@ def test_names_are_nouns_of_what_they_hold():
             else:
                 continue
             vague[name] += word.strip("_").lower() in EMPTY
-    assert 1000 * sum(vague.values()) / lines < 1, {k: n for k, n in vague.items() if n}
+    assert 1000 * sum(vague.values()) / lines < 0.1, {k: n for k, n in vague.items() if n}
 
 
 def test_no_assert_only_persuades_the_type_checker():

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from napari_tilewise.io.plain_data import Plain
     from napari_tilewise.types import Parameters
 
-_KNOWN = ", ".join((".ome.zarr", ".ome.tif", ".tif", ".npy", ".h5", ".png", ".czi", ".nd2"))
+_USUAL = ", ".join((".ome.zarr", ".ome.tif", ".tif", ".npy", ".h5", ".png", ".czi", ".nd2"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ def discover(
         rest = f" ({left_out})" if str(left_out) else ""
         raise SourceNotFound(
             f"No image was found at {source!r}{rest} (outputs of earlier batches do not count); "
-            f"expected files, a folder with images ({_KNOWN} and others), a pattern such as "
+            f"expected files, a folder with images ({_USUAL} and others), a pattern such as "
             "'plates/*.tif', or arrays."
         )
     yield first

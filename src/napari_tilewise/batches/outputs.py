@@ -151,10 +151,10 @@ def _one_name(folder: Path) -> Callable[[str], str]:
     macOS has such file systems and others, and Linux can mount either: asked is the file system, by
     the name of the nearest folder that is there.
     """
-    for place in (folder, *folder.parents):
-        other = place.with_name(place.name.swapcase()) if place.name else place
-        if other != place and place.exists():
-            if other.exists() and place.samefile(other):
+    for ancestor in (folder, *folder.parents):
+        other = ancestor.with_name(ancestor.name.swapcase()) if ancestor.name else ancestor
+        if other != ancestor and ancestor.exists():
+            if other.exists() and ancestor.samefile(other):
                 return str.casefold
             break
     return os.path.normcase

@@ -78,7 +78,7 @@ class Form:
         beside = {self.editors[name].widget: slider for name, slider in self.sliders.items()}
         self.lines = IntensityLines(lines_of(operation.specs, self.editors))
         self._has_layer = False
-        self.lines.found.connect(self._fit_sliders)
+        self.lines.range_found.connect(self._fit_sliders)
         self.basic = rows(self._widgets(advanced=False), beside, above=self.lines)
         self.advanced = rows(self._widgets(advanced=True), beside)
 

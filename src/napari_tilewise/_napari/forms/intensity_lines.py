@@ -104,7 +104,7 @@ class IntensityLines(QWidget):
         The intensities.
     """
 
-    found = Signal(float, float)
+    range_found = Signal(float, float)
     """The least and the greatest intensity of the image that is shown now."""
 
     def __init__(self, lines: Sequence[IntensityLine]) -> None:
@@ -154,7 +154,7 @@ class IntensityLines(QWidget):
         if done is not None and not isinstance(done[1], TilewiseError):
             self._set_histogram(done[1])
             if done[1] is not None:
-                self.found.emit(done[1].low, done[1].high)
+                self.range_found.emit(done[1].low, done[1].high)
 
     def _set_histogram(self, histogram: IntensityHistogram | None) -> None:
         self.histogram = histogram

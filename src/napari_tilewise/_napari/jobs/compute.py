@@ -127,7 +127,7 @@ def compute_shown(
         if outcome.lazy is not None:
             result = Result(outcome.output, outcome.lazy, outcome.result_axes, outcome.number)
             shown = _lazy_outcome(shown_job, result, cancel, is_labels=outcome.is_labels)
-            outcome = replace(shown, provenance=outcome.provenance, found=outcome.found)
+            outcome = replace(shown, provenance=outcome.provenance, scalars=outcome.scalars)
         computed.append(outcome)
     return tuple(computed)
 
@@ -260,7 +260,7 @@ class _JobRun:
         is_done = is_plane or not isinstance(result.value, da.Array)
         if result.recorded is None or not is_done:
             return outcome
-        return replace(outcome, found=record.scalars(result.recorded()))
+        return replace(outcome, scalars=record.scalars(result.recorded()))
 
     def _image_outcome(self, result: Result, *, is_labels: bool) -> JobOutcome:
         job, source = self.job, self.job.source

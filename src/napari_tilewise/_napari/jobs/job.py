@@ -195,7 +195,7 @@ class JobOutcome:
     """The measured image, if the result is not an image."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Versions, and descriptions of the images."""
-    found: Mapping[str, Any] = field(default_factory=dict)
+    scalars: Mapping[str, Any] = field(default_factory=dict)
     """The numbers that the steps found on their way, such as thresholds, by name."""
     measured: JobOutcome | None = None
     """For a table: the measured labels, if they are not the source."""

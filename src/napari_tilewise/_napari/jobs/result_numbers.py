@@ -45,7 +45,7 @@ def numbers_of(job: Job, outcomes: Sequence[JobOutcome]) -> dict[str, object]:
             numbers[title if outcome.number is None else f"{title} {outcome.number + 1}"] = (
                 outcome.data
             )
-        found = {name: value for name, value in outcome.found.items() if np.size(value) <= MOST}
-        is_only = len(found) == 1
-        numbers |= {title if is_only else f"{title}: {name}": found[name] for name in found}
+        scalars = {name: value for name, value in outcome.scalars.items() if np.size(value) <= MOST}
+        is_only = len(scalars) == 1
+        numbers |= {title if is_only else f"{title}: {name}": scalars[name] for name in scalars}
     return numbers

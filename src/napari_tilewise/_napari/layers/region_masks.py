@@ -180,13 +180,13 @@ class _InLabels:
 
     def part(self, spans: list[slice]) -> NDArray[np.bool_]:
         """Return a part of the mask."""
-        numbers, known = [], []
+        numbers, is_inside = [], []
         for span, start, step, length in zip(
             spans, self.start, self.step, self.data.shape, strict=True
         ):
             positions = start + step * np.arange(span.start, span.stop)
             along = np.floor(positions + 0.5 + FLAT).astype(int)
-            known.append((along >= 0) & (along < length))
+            is_inside.append((along >= 0) & (along < length))
             numbers.append(along.clip(0, length - 1))
         low = [line.min() for line in numbers]
         box = tuple(slice(a, line.max() + 1) for a, line in zip(low, numbers, strict=True))
@@ -194,7 +194,7 @@ class _InLabels:
         if isinstance(pixels, da.Array):
             pixels = pixels.compute(scheduler="synchronous")
         picked = np.asarray(pixels)[np.ix_(*(n - a for n, a in zip(numbers, low, strict=True)))]
-        inside: NDArray[np.bool_] = (picked != 0) & np.logical_and.outer(*known)
+        inside: NDArray[np.bool_] = (picked != 0) & np.logical_and.outer(*is_inside)
         return inside
 
 

@@ -118,8 +118,8 @@ class TargetChoice:
     def _known_corners(self, painted: PaintedLabels) -> np.ndarray | None:
         if self._corners is None:
             return None
-        known, corners = self._corners
-        return corners if known.data is painted.data and known.box == painted.box else None
+        measured, corners = self._corners
+        return corners if measured.data is painted.data and measured.box == painted.box else None
 
     def region(self, corners: np.ndarray | None = None) -> Region:
         """Return the part of the layer that is processed; empty for all of it.

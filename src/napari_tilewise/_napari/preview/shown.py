@@ -40,7 +40,7 @@ class ShownPreview:
         self._kind: tuple[Any, ...] = ()
         self._buffer: np.ndarray | None = None
         self._limits: tuple[float, float] | None = None
-        self._place: tuple[Any, ...] = ()
+        self._placed: tuple[Any, ...] = ()
         """Where the layer's pixels lie: working it out costs as much as showing them."""
         self.is_hidden = False
         """Whether the user looks at the image before."""
@@ -99,7 +99,7 @@ class ShownPreview:
             self._buffer = result.pixels
         self.layer = layer
         self._limits = _limits_of(layer)
-        self._place = _place(job, result)
+        self._placed = _placement_key(job, result)
         viewer_layers.add_temporary(self._viewer, layer, above=source)
 
     def _update(self, job: Job, result: PreviewResult) -> None:
@@ -123,10 +123,10 @@ class ShownPreview:
 
     def _move(self, layer: Layer, job: Job, result: PreviewResult) -> bool:
         """Move a layer to where the pixels lie; return whether it was moved."""
-        place = _place(job, result)
-        if place == self._place:
+        key = _placement_key(job, result)
+        if key == self._placed:
             return False
-        self._place, is_moved = place, False
+        self._placed, is_moved = key, False
         values = _placement(job, result)
         for name in ("scale", "translate", "rotate", "shear"):
             is_moved |= _set(layer, name, values[name])
@@ -169,7 +169,7 @@ def _placement(job: Job, result: PreviewResult) -> dict[str, Any]:
     return job.source.placement.sampled(result.samplings).arguments()
 
 
-def _place(job: Job, result: PreviewResult) -> tuple[Any, ...]:
+def _placement_key(job: Job, result: PreviewResult) -> tuple[Any, ...]:
     """Return what the placement of pixels depends on, to be compared."""
     placement = job.source.placement
     inner = placement.inner

@@ -20,7 +20,7 @@ DTYPES = {
 }
 """Types of pixels as image viewers call them."""
 VALUES = {"None": "auto", "True": "yes", "False": "no"}
-WORDS = {
+PLAIN_NAMES = {
     **VALUES,
     **DTYPES,
     "dtype": "data type", "dtypes": "data types", "ndarray": "array", "ndarrays": "arrays",
@@ -115,6 +115,6 @@ def _spoken(text: str) -> str:
 
     def word(match: re.Match[str]) -> str:
         name = match.group()
-        return WORDS.get(name, name if "__" in name else name.replace("_", " "))
+        return PLAIN_NAMES.get(name, name if "__" in name else name.replace("_", " "))
 
-    return _ARTICLE.sub(lambda found: "an " if found[1] else "a ", _WORD.sub(word, text))
+    return _ARTICLE.sub(lambda article: "an " if article[1] else "a ", _WORD.sub(word, text))

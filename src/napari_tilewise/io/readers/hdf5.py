@@ -72,8 +72,8 @@ def open_hdf5(path: Path, name: str, inside: str = "") -> Image:
     if not axes and len(sizes) == len(data.shape) == 3:
         axes = ("z", "y", "x")
     image = bare(data, full_name, "hdf5", axes or None)
-    known = dict(zip("zyx", sizes, strict=True)) if len(sizes) == 3 else {}
-    by_axis = {axis: (size, "micrometer") for axis, size in known.items()}
+    sizes_of_zyx = dict(zip("zyx", sizes, strict=True)) if len(sizes) == 3 else {}
+    by_axis = {axis: (size, "micrometer") for axis, size in sizes_of_zyx.items()}
     return replace(image, sizes_by_axis=by_axis).named(image.axes)
 
 

@@ -211,7 +211,7 @@ def _attributes(node: zarr.Group | ZarrArray) -> Metadata:
     return attributes
 
 
-_WORDS = {"time": "t", "channel": "c", "band": "c"}
+_AXIS_NAMES = {"time": "t", "channel": "c", "band": "c"}
 """Axes that xarray and programs for satellite images name by words."""
 
 
@@ -227,7 +227,7 @@ def axis_letters(axes: Sequence[Metadata]) -> tuple[str, ...]:
     spaces = [axis for axis in axes if axis.get("type") == "space"]
     for axis in axes:
         name = str(axis.get("name", "")).lower()
-        letter = _WORDS.get(name, name)
+        letter = _AXIS_NAMES.get(name, name)
         if letter not in KINDS:
             by_type = {"time": "t", "channel": "c"}.get(str(axis.get("type")), "q")
             letter = "zyx"[-len(spaces) :][spaces.index(axis)] if axis in spaces[:3] else by_type

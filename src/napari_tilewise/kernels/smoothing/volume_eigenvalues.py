@@ -51,14 +51,14 @@ def _by_lapack(lines: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _solved(lines: Sequence[np.ndarray], *, is_fused: bool) -> np.ndarray:
-    """Return the eigenvalues by the compiled function, those that it leaves by LAPACK."""
+    """Return the eigenvalues by the compiled function, those that it does not solve by LAPACK."""
     count, dtype = lines[0].size, lines[0].dtype
-    result, is_left = np.empty((3, count), dtype), np.empty(count, np.bool_)
+    result, is_unsolved = np.empty((3, count), dtype), np.empty(count, np.bool_)
     code = type_code(dtype)
-    call("volume_eigenvalues", *lines, code, count, is_fused, result, count, is_left)
-    left = np.flatnonzero(is_left)
-    if left.size:
-        result[:, left] = _by_lapack([line[left] for line in lines])
+    call("volume_eigenvalues", *lines, code, count, is_fused, result, count, is_unsolved)
+    unsolved = np.flatnonzero(is_unsolved)
+    if unsolved.size:
+        result[:, unsolved] = _by_lapack([line[unsolved] for line in lines])
     return result
 
 

@@ -116,11 +116,13 @@ class _Tally:
         return (*self.joined(), self.smallest[1])
 
 
-def _smaller(one: tuple[int, np.ndarray], other: tuple[int, np.ndarray]) -> tuple[int, np.ndarray]:
+def _smaller(
+    first: tuple[int, np.ndarray], second: tuple[int, np.ndarray]
+) -> tuple[int, np.ndarray]:
     """Return the smaller of two labels with its smallest value; NaN is above all numbers."""
-    if one[0] != other[0]:
-        return min(one, other, key=itemgetter(0))
-    return one[0], np.fmin(one[1], other[1])
+    if first[0] != second[0]:
+        return min(first, second, key=itemgetter(0))
+    return first[0], np.fmin(first[1], second[1])
 
 
 def _smallest(block: Block) -> tuple[int, np.ndarray]:
