@@ -26,10 +26,15 @@ CALLS: dict[str, list[dict[str, Any]]] = {
         {"matrix": [1.3, 0.7], "offset": 2},
     ],
 }
+TILED = ("constant", "nearest", "mirror", "reflect", "grid-mirror", "grid-constant")
+SPLINES = [
+    *(("constant", order) for order in (2, 3, 4, 5)),
+    *((mode, order) for mode in TILED[1:] for order in ((2, 5) if mode == "nearest" else (3, 4))),
+]
 
 
 @pytest.mark.filterwarnings("ignore:It is recommended to use mode")  # SciPy, of grid_mode
-@pytest.mark.parametrize("mode", ["constant", "nearest"])
+@pytest.mark.parametrize("mode", TILED)
 @pytest.mark.parametrize("order", [0, 1])
 @pytest.mark.parametrize("name", CALLS)
 def test_tiles_have_the_whole_images_bits(name: str, order: int, mode: str) -> None:
@@ -45,19 +50,19 @@ def test_tiles_have_the_whole_images_bits(name: str, order: int, mode: str) -> N
 
 
 @pytest.mark.filterwarnings("ignore:It is recommended to use mode")  # SciPy, of grid_mode
-@pytest.mark.parametrize("prefilter", [True, False])
-@pytest.mark.parametrize("order", [2, 3, 4, 5])
+@pytest.mark.parametrize(("mode", "order"), SPLINES)
 @pytest.mark.parametrize("name", [*CALLS, "map_coordinates"])
 def test_splines_have_the_whole_images_bits(
-    name: str, order: int, prefilter: bool, monkeypatch: pytest.MonkeyPatch
+    name: str, mode: str, order: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spline_coefficients, "SMALL", 0)
     rng = np.random.default_rng(order)
-    coordinates = {"coordinates": rng.uniform(-5, 60, (2, 300))}
-    for params in CALLS.get(name, [coordinates]):
-        for dtype, shape in (("uint8", (53, 37)), ("float32", (53, 4)), ("bool", (7, 37))):
+    coordinates = {"coordinates": rng.uniform(-80, 140, (2, 300))}
+    images = (("uint8", (53, 37)), ("float32", (53, 4)), ("bool", (7, 37)), ("float64", (2, 40)))
+    for number, params in enumerate(CALLS.get(name, [coordinates])):
+        for dtype, shape in images:
             image = (rng.random(shape) * 2).astype(dtype)
-            options = {**params, "order": order, "prefilter": prefilter, "cval": 1}
+            options = {**params, "order": order, "prefilter": number == 0, "cval": 1, "mode": mode}
             expected = getattr(ndi, name)(image, **options)
             result = tw.apply(f"ndimage.{name}", image, tiles=(12, 9), **options)
             assert result.dtype == expected.dtype
@@ -109,8 +114,9 @@ def test_coefficients_that_do_not_fit_are_files(
     )
 
 
+@pytest.mark.parametrize("mode", ["constant", "nearest"])
 def test_a_resumed_run_does_not_go_the_way_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    mode: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(spline_coefficients, "SMALL", 0)
     monkeypatch.setattr(walks.WalkRunner, "repeated", 0)
@@ -124,7 +130,7 @@ def test_a_resumed_run_does_not_go_the_way_again(
             raise KeyboardInterrupt
 
     def run(progress: Any) -> None:
-        step = ("ndimage.rotate", {"angle": 9.0, "reshape": False})
+        step = ("ndimage.rotate", {"angle": 9.0, "reshape": False, "mode": mode})
         tw.run(
             step, tmp_path / "image.npy", tmp_path / "turned.ome.zarr", pyramid=False,
             progress=progress,
@@ -138,7 +144,36 @@ def test_a_resumed_run_does_not_go_the_way_again(
     assert "ndimage.rotate" in titles
     assert not any("coefficients" in title for title in titles)
     turned = np.asarray(tw.open(tmp_path / "turned.ome.zarr").data[:, :])
-    np.testing.assert_array_equal(turned, ndi.rotate(image, 9, reshape=False))
+    np.testing.assert_array_equal(turned, ndi.rotate(image, 9, reshape=False, mode=mode))
+
+
+@pytest.mark.parametrize("mode", ["mirror", "reflect"])
+def test_coordinates_are_folded_as_scipy_folds_them(mode: str) -> None:
+    """Far away, just beside the folds, and where a fold ends between two numbers."""
+    rng = np.random.default_rng(0)
+    for length in (1, 2, 3, 10):
+        image = rng.random(length)
+        points = [0.0, -0.0, -1e-17, -1e-15, 5e-324, -0.3, length - 1 + 1e-9, length - 0.5]
+        halves = np.arange(-5 * length, 5 * length) / 2
+        lines = [points, halves, np.nextafter(halves, -99), rng.normal(0, 1000, 200)]
+        coordinates = np.concatenate(lines)[None]
+        options: dict[str, Any] = {"order": 1, "mode": mode}
+        values = tw.apply(
+            "ndimage.map_coordinates", image, coordinates=coordinates, tiles=3, **options
+        )
+        np.testing.assert_array_equal(values, ndi.map_coordinates(image, coordinates, **options))
+
+
+@pytest.mark.parametrize("mode", ["constant", "mirror", "reflect", "nearest"])
+def test_a_part_of_the_image_far_outside_is_small(mode: str) -> None:
+    """However far a tile lies outside, or across the image's end, no more than itself is read."""
+    image = np.random.default_rng(0).random((400, 400))
+    source = ArrayLike(image, (20, 20))
+    options: dict[str, Any] = {"shift": (-310.5, 777.25), "order": 1, "mode": mode}
+    result = tw.apply("ndimage.shift", source, tiles=20, **options)
+    view = result[80:120, 180:200].compute()
+    np.testing.assert_array_equal(view, ndi.shift(image, **options)[80:120, 180:200])
+    assert all(read.stop - read.start <= 60 for box in source.reads for read in box)
 
 
 def test_a_view_reads_its_part_of_the_image() -> None:

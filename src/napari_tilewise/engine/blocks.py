@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.engine.source import Source, read_wrapped
+from napari_tilewise.engine.stored_image import StoredImage
 from napari_tilewise.engine.tile_size import TARGET
 from napari_tilewise.grid import Grid, Halo, Position, Region, align, clip, grow
 from napari_tilewise.operations.spec.operation import Block, Call
@@ -142,6 +143,10 @@ class Blocks:
         return self.call.with_channel(region, slice(0, length))
 
     def _in_source(self, region: Region, source: Source) -> Region:
+        if isinstance(source, StoredImage) and any(source.margin):
+            region = self.whole_channels(region)
+            lines = zip(region, source.margin, strict=True)
+            return tuple(slice(span.start, span.stop + 2 * more) for span, more in lines)
         if len(source.shape) == len(region):
             return region
         channel = self.call.channel_axis

@@ -50,6 +50,9 @@ class StoredImage:
         Whether to keep the tiles in memory; small images are unless this is said.
     folder
         A folder that outlives the process, and that other processes see.
+    margin
+        By how many pixels it is larger than the image that it is read beside, on both sides of each
+        axis.
     """
 
     def __init__(
@@ -60,8 +63,10 @@ class StoredImage:
         *,
         in_memory: bool | None = None,
         folder: Path | None = None,
+        margin: tuple[int, ...] = (),
     ) -> None:
         self.shape = shape
+        self.margin = margin
         self.dtype: DType = np.dtype(dtype)
         self.chunks = tuple(tile)
         self._grid = Grid(shape, self.chunks)

@@ -45,7 +45,9 @@ _CONSTANT = "a constant"
 _ERROR = "an exception or a warning"
 _SPECTRUM = "works on a spectrum, of which no tile can be made"
 _PYTHON = "calls a function of Python's whose reach nobody knows"
-_RECURSION = "a recursion along whole lines, which every pixel depends on"
+_COEFFICIENTS = (
+    "makes the coefficients of a spline, which the operations that interpolate make themselves"
+)
 
 _GROUPS: Iterable[Iterable[tuple[str, str]]] = (
     _all("filters", "gabor_kernel", _KERNEL),
@@ -119,7 +121,7 @@ _GROUPS: Iterable[Iterable[tuple[str, str]]] = (
     _all(
         "ndimage", "distance_transform_bf", "slow by design; distance_transform_edt gives the same"
     ),
-    _all("ndimage", "spline_filter spline_filter1d", _RECURSION),
+    _all("ndimage", "spline_filter spline_filter1d", _COEFFICIENTS),
 )
 
 NOT_OPERATIONS: Mapping[str, str] = MappingProxyType(

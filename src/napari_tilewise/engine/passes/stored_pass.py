@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.engine.stored_image import IN_MEMORY, StoredImage
+from napari_tilewise.grid import Grid
+from napari_tilewise.operations.spec.operation import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.pass_results import PassResults
     from napari_tilewise.engine.plane import Plane
     from napari_tilewise.grid import Position
-    from napari_tilewise.operations.spec.operation import Sweep, Walk
+    from napari_tilewise.operations.spec.operation import Sweep
 
 
 class StoredPass:
@@ -40,6 +42,12 @@ class StoredPass:
         self.number = number
         self.title = f"{plane.operation.name}: {declared.description}"
         self._image, self._dtype = declared.name, np.dtype(declared.dtype)
+        spatial = plane.call.spatial_shape
+        self._margin = (declared.margin if isinstance(declared, Walk) else ()) or (0,) * len(
+            spatial
+        )
+        lengths = zip(spatial, self._margin, strict=True)
+        self._grid = Grid(tuple(n + 2 * more for n, more in lengths), plane.grid.tile)
         self._name = plane.name_of(number)
 
     @property
@@ -65,8 +73,9 @@ class StoredPass:
     def _new(self) -> StoredImage:
         call = self.plane.call
         channels = 0 if call.channel_axis is None else call.shape[call.channel_axis]
-        tile = call.with_channel(self.plane.grid.tile, channels)
-        return StoredImage(call.shape, self._dtype, tile, folder=self._folder())
+        shape, tile = (call.with_channel(n, channels) for n in (self._grid.shape, self._grid.tile))
+        margin = call.with_channel(self._margin, 0)
+        return StoredImage(shape, self._dtype, tile, folder=self._folder(), margin=margin)
 
     def _folder(self) -> Path | None:
         """Return the image's folder; None where neither a later run nor workers need it."""

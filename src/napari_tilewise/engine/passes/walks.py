@@ -233,11 +233,9 @@ class WalkRunner(StoredPass):
                 self.walk.create(space)
                 self._load(space)
                 self._go(space)
-            for position in self.plane.ordered():
-                stored.put(
-                    self._stored_position(position),
-                    np.array(self.walk.pixels(self.plane.grid.region(position), space)),
-                )
+            for position in self._grid.positions():
+                pixels = self.walk.pixels(self._grid.region(position), space)
+                stored.put(self._stored_position(position), np.array(pixels))
                 space.keep_to_share()
         finally:
             space.close()

@@ -1,9 +1,9 @@
 """`scipy.ndimage`, geometry: output tiles from the part of the image that they are made of.
 
-A pixel's coordinates are computed as SciPy computes them, and moved to the region by whole pixels,
-which is exact. Splines of order 2 and more begin with a recursion along whole lines, whose results
-are stored where the border is a constant. Borders other than a constant or the nearest pixel bend
-coordinates at the image's end: these need the whole image.
+A pixel's coordinates are computed as SciPy computes them, folded where the border mirrors the
+image, and moved to the region by whole pixels, which is exact. Splines of order 2 and more begin
+with a recursion along whole lines, whose results are stored. Where the border wraps, a tile across
+the seam is made of both ends of the image, which no box holds: these need the whole image.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from scipy import special
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.ndimage import spline_coefficients
+from napari_tilewise.operations.ndimage.folded_coordinates import MIRRORED, folded, folded_range
 from napari_tilewise.operations.ndimage.nd_parameters import (
     CVAL,
     OUTPUT,
@@ -30,6 +31,7 @@ from napari_tilewise.operations.ndimage.spline_coefficients import (
     bytes_of_coefficients,
     coefficients,
     has_coefficients,
+    padding,
 )
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out
 from napari_tilewise.operations.spec import families
@@ -69,6 +71,8 @@ INTERPOLATION: dict[str, Spec] = {
     "cval": CVAL,
     "prefilter": Flag(advanced=True),
 }
+WRAPPED = ("wrap", "grid-wrap")
+"""Border modes that continue the image with its other end."""
 MARGIN = 2
 """Pixels read around the coordinates of a tile: what interpolation of order 1 needs, and one."""
 
@@ -142,15 +146,51 @@ class Unmoved(Lines):
 
 def is_local(call: Call) -> bool:
     """Return whether an interpolated pixel follows from the nearest pixels, or coefficients."""
-    if call["order"] <= 1:
-        return call["mode"] in ("constant", "nearest")
     is_small = has_coefficients(call) and prod(call.shape) <= spline_coefficients.SMALL
-    return call["mode"] == "constant" and not is_small
+    return call["mode"] not in WRAPPED and not is_small
 
 
 def margin(call: Call) -> int:
     """Return the pixels read around the coordinates of a tile."""
     return MARGIN + (call["order"] if call["order"] > 1 else 0)
+
+
+def reached(call: Call, low: float, high: float, length: int) -> tuple[float, float]:
+    """Return the first and the last coordinate that pixels are interpolated at, for a range.
+
+    Parameters
+    ----------
+    call
+        A call with `mode`.
+    low, high
+        The ends of the range of coordinates.
+    length
+        The image's, along the axis.
+    """
+    mode = call["mode"]
+    return folded_range(low, high, length, mode) if mode in MIRRORED else (low, high)
+
+
+def moved(call: Call, coordinates: np.ndarray, block: Block) -> np.ndarray:
+    """Return coordinates in the image as those in a block of its pixels, or coefficients.
+
+    Parameters
+    ----------
+    call
+        A call with `mode`.
+    coordinates
+        A row for each axis that is interpolated along, of any shape behind it; changed in place.
+    block
+        The block.
+    """
+    mode = call["mode"]
+    for axis, start in enumerate(block.start[: len(coordinates)]):
+        if mode in MIRRORED:
+            coordinates[axis] = folded(coordinates[axis], call.shape[axis], mode)
+        # SciPy adds the padding first. Moved by whole pixels, which is exact.
+        coordinates[axis] += padding(call)
+        coordinates[axis] -= start
+    return coordinates
 
 
 def _resampled(map_of: Callable[[Call], Lines | Affine | None]) -> Callable[[Call], Plan]:
@@ -174,15 +214,14 @@ def _tiles(call: Call, mapped: Lines | Affine) -> Tiles:
         ends = np.sort(mapped.ends(box[: mapped.ndim]), axis=1)
         spans = []
         for low, high, length in zip(ends[:, 0], ends[:, -1], call.shape, strict=False):
+            low, high = reached(call, low, high, length)
             first = int(np.clip(np.floor(low) - margin(call), 0, length - 1))
             last = int(np.clip(np.ceil(high) + margin(call), 0, length - 1))
             spans.append(slice(first, last + 1))
         return (*spans, *box[mapped.ndim :])
 
     def compute(block: Block) -> np.ndarray:
-        coordinates = mapped.of(block.tile[: mapped.ndim])
-        for axis, start in enumerate(block.start[: mapped.ndim]):
-            coordinates[axis] -= start
+        coordinates = moved(call, mapped.of(block.tile[: mapped.ndim]), block)
         pixels = block.images.get(COEFFICIENTS, block.data)
         planes = pixels.shape[mapped.ndim :]
         result = np.empty((*coordinates.shape[1:], *planes), result_type(call))
@@ -390,10 +429,9 @@ def _operation(
 
 
 SPLINES = (
-    "Tile by tile with order=0 or 1 and mode='constant' or 'nearest', and with any order and "
-    "mode='constant': the default order=3 is a spline, a recursion along whole lines, whose "
-    "coefficients are stored (8 bytes per pixel, on disk where they do not fit). Else on the whole "
-    "image, as other borders bend coordinates at its end."
+    "Tile by tile; with mode='wrap' or 'grid-wrap' on the whole image: a tile across the seam is "
+    "made of both of its ends. The default order=3 is a spline, a recursion along whole lines, "
+    "whose coefficients are stored (8 bytes per pixel, on disk where they do not fit)."
 )
 
 OPERATIONS = (

@@ -10,12 +10,14 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.ndimage.folded_coordinates import MIRRORED, folded
 from napari_tilewise.operations.ndimage.nd_parameters import check_type, checked, result_type
 from napari_tilewise.operations.ndimage.resampling import (
     INTERPOLATION,
     SPLINES,
     is_local,
     margin,
+    moved,
 )
 from napari_tilewise.operations.ndimage.spline_coefficients import (
     COEFFICIENTS,
@@ -109,6 +111,15 @@ class _PointsOfTiles:
         return self._order[first:last]
 
 
+def _inside(call: Call, coordinates: np.ndarray) -> np.ndarray:
+    """Return where in the image the coordinates are looked up, if the border mirrors it."""
+    mode = call["mode"]
+    if mode not in MIRRORED:
+        return coordinates
+    lines = zip(coordinates, call.shape, strict=True)
+    return np.stack([folded(line, length, mode) for line, length in lines])
+
+
 def _plan(call: Call) -> Plan:
     if not is_local(call):
         return Value((yield gather_whole(call, lambda block: call.function(block.data))))
@@ -117,17 +128,15 @@ def _plan(call: Call) -> Plan:
         yield coefficients(call, call.ndim)
     corner = tuple(slice(0, 1) for _ in call.shape)
     grid: Grid = yield Reduce(lambda block: block.grid, lambda a, b: a, regions=[corner])
-    points = _PointsOfTiles(coordinates, grid)
+    points = _PointsOfTiles(_inside(call, coordinates), grid)
 
     def sample(block: Block) -> list[tuple[np.ndarray, np.ndarray]]:
         numbers = points.of(block.position)
         if not numbers.size:
             return []
-        # Moved by whole pixels, which is exact.
-        moved = coordinates[:, numbers] - np.array(block.start)[:, None]
         values = ndi.map_coordinates(
             block.images.get(COEFFICIENTS, block.data),
-            moved,
+            moved(call, coordinates[:, numbers], block),
             output=result_type(call),
             order=call["order"],
             mode=call["mode"],

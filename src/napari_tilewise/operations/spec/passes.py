@@ -156,6 +156,10 @@ class Walk:
     name: str
     description: str
     """What is done, in words, for progress."""
+    margin: tuple[int, ...] = ()
+    """By how many pixels the result is larger than the image, on both sides of each spatial axis;
+    where it is, the first pixel of ``block.images[name]`` lies so many before the region's, and the
+    last so many behind. Empty: it is not larger."""
 
 
 @dataclass(frozen=True, eq=False)
