@@ -79,8 +79,8 @@ judge: $(STAMP) $(KERNELS) ## scikit-image's own tests on the drop-in at small t
 	@$(BIN)/python -m tests.judge $(ARGS)
 
 bench: $(STAMP) $(KERNELS) ## planes, volumes and file to file against scikit-image; writes docs/benchmarks.md
-	@$(BIN)/python -m benchmarks basket --size 2048 --volumes 128 --write $(ARGS)
-	@$(BIN)/python -m benchmarks peers file_to_file
+	@$(BIN)/python -m benchmarks basket --size 4096 --volumes 256 --write $(ARGS)
+	@$(BIN)/python -m benchmarks peers file_to_file --write
 
 docs: $(STAMP) $(KERNELS) ## the documentation's site, in docs/_build/html; a warning is an error
 	@$(BIN)/python -c 'import sphinx_gallery, numpydoc' 2>/dev/null || $(BIN)/python -m pip install -qq --group docs

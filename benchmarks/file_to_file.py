@@ -16,15 +16,20 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import zarr
+from _page import write_sections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
+
+Way: TypeAlias = tuple[str, str, bool]
+"""A recipe or the copy, the build that runs it, and whether a pyramid is written."""
 
 SMOOTHED = ["filters.gaussian", {"sigma": 2}]
 RECIPES: dict[str, list[Any]] = {
@@ -130,35 +135,55 @@ class Build:
 
 
 def measure(folder: Path, builds: dict[str, Build], options: argparse.Namespace) -> None:
-    """Print the medians of the rounds, and the ratios to the copies within each round."""
+    """Print each round, then the medians and the ratios to the copies within each round."""
     out = folder / "out.ome.zarr"
-    seconds: dict[tuple[str, str, bool], list[float]] = {}
+    seconds: dict[Way, list[float]] = {}
 
-    def note(way: tuple[str, str, bool], passed: float) -> None:
+    def note(way: Way, run: Callable[[], float]) -> None:
+        for _ in range(2):  # the first brings memory and caches back, and imports
+            passed = run()
+            shutil.rmtree(out)
         seconds.setdefault(way, []).append(passed)
-        shutil.rmtree(out)
+        name, build, pyramid = way
+        pyramid_text = "with pyramid" if pyramid else "without"
+        print(f"{name:28s}{build:10s}{pyramid_text:14s}{passed:8.2f} s", flush=True)
 
     names = options.only or list(RECIPES)
-    for number in range(options.rounds + 1):
-        if number == 1:
-            seconds.clear()  # the first round imports, and fills the caches
+    for _ in range(options.rounds):
         for pyramid in (True, False):
-            note(("copy", "", pyramid), copied(folder / "image.zarr", out, pyramid=pyramid))
+            source = folder / "image.zarr"
+            note(("copy", "", pyramid), partial(copied, source, out, pyramid=pyramid))
             for name in names:
                 for build, process in builds.items():
-                    note(
-                        (name, build, pyramid),
-                        process.seconds(name, folder, out, pyramid=pyramid),
-                    )
-    print("| way | build | with pyramid (s) | / copy | without (s) | / copy |")
-    print("|---|---|---|---|---|---|")
+                    run = partial(process.seconds, name, folder, out, pyramid=pyramid)
+                    note((name, build, pyramid), run)
+        if options.write:
+            write_sections({"From file to file": [*about(options), "", *table(seconds)]})
+    print("\n".join(table(seconds)), flush=True)
+
+
+def about(options: argparse.Namespace) -> list[str]:
+    """Return what the page says above the table."""
+    return [
+        f"{options.size} x {options.size} uint16, Zarr to OME-Zarr, in two threads. The copy is",
+        "written by hand: chunk after chunk, then each level from the means of the one below.",
+    ]
+
+
+def table(seconds: Mapping[Way, list[float]]) -> list[str]:
+    """Return the medians of the rounds, and of the ratios to the copies within each."""
+    lines = [
+        "| way | build | with pyramid (s) | / copy | without (s) | / copy |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
     for name, build in dict.fromkeys((name, build) for name, build, _ in seconds):
         cells = []
         for pyramid in (True, False):
             mine, copies = seconds[name, build, pyramid], seconds["copy", "", pyramid]
             ratio = median(a / b for a, b in zip(mine, copies, strict=True))
             cells += [f"{median(mine):.2f}", f"{ratio:.2f}"]
-        print(f"| {name} | {build} | {' | '.join(cells)} |", flush=True)
+        lines.append(f"| {name} | {build} | {' | '.join(cells)} |")
+    return lines
 
 
 def main() -> None:
@@ -169,6 +194,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", choices=list(RECIPES))
     parser.add_argument("--earlier", type=Path, help="a clone of an earlier commit")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     options = parser.parse_args()
     builds = {"this": Build(Path(__file__).parents[1] / "src")}
     if options.earlier:

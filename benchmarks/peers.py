@@ -15,12 +15,14 @@ import importlib
 import sys
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from _cases import photograph
-from _side import Side
+from _page import write_sections
+from _side import TURN, Side, turn
 from scipy import ndimage as ndi
 from skimage import morphology
 
@@ -35,6 +37,13 @@ MODULES = {
     "dask-image": "dask_image.ndfilters",
 }
 """The module of each peer."""
+
+ABOUT = (
+    "What other libraries offer too, with their own number of threads and in turns with ours. A",
+    "ratio is the best wall time of the library over ours: above 1, we are faster. Their numbers",
+    "are their own: nothing is compared.",
+)
+"""What the page says above the table."""
 
 
 class Comparison(NamedTuple):
@@ -173,7 +182,7 @@ def serve(options: argparse.Namespace) -> None:
     for case in comparisons(options.size):
         while (line := sys.stdin.readline().strip()) != "next":
             try:
-                print(_seconds(case, line, clock), flush=True)
+                print(turn(_call(case, line), options.turn, clock)[1], flush=True)
             except (ImportError, AttributeError):
                 print("nan", flush=True)
             except Exception as error:  # noqa: BLE001 - a peer that does not take the image
@@ -181,22 +190,18 @@ def serve(options: argparse.Namespace) -> None:
                 print("nan", flush=True)
 
 
-def _seconds(case: Comparison, name: str, clock: Callable[[], float]) -> float:
+def _call(case: Comparison, name: str) -> Callable[[], Any]:
     if name == "tilewise":
         import napari_tilewise as tw
 
-        begin = clock()
-        tw.apply(case.name, case.image, **case.params)
-    else:
-        module = importlib.import_module(MODULES[name])
-        begin = clock()
-        case.peers[name](module, case.image)
-    return clock() - begin
+        return partial(tw.apply, case.name, case.image, **case.params)
+    return partial(case.peers[name], importlib.import_module(MODULES[name]), case.image)
 
 
 def _side(python: str, options: argparse.Namespace, source: str = "") -> Side:
     """Return a process that holds the images, with our package on our own side."""
     command = [python, __file__, "--serve", "--size", str(options.size)]
+    command.append(f"--turn={options.turn}")
     return Side(command + ["--processor"] * options.processor, {"PYTHONPATH": source})
 
 
@@ -215,25 +220,33 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", default=sys.executable, help="the interpreter of the peers")
     parser.add_argument("--size", type=int, default=2048, help="length of the images in pixels")
-    parser.add_argument("--rounds", type=int, default=5, help="of which the best counts")
+    parser.add_argument("--rounds", type=int, default=2, help="of which the best counts")
     parser.add_argument("--only", default="", help="part of an operation's name and label")
     parser.add_argument("--processor", action="store_true", help="compare processor time")
+    parser.add_argument("--turn", type=float, default=TURN, help="seconds of calls in a row")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         serve(options)
         return 0
     print(f"{'operation':36s}{'image':16s}{'ms':>8s}" + "".join(f"{name:>12s}" for name in MODULES))
+    lines = [*ABOUT, "", f"| operation | image | ms | {' | '.join(MODULES)} |"]
+    lines.append("|---|---|---:|" + "---:|" * len(MODULES))
     ours = _side(sys.executable, options, str(REPOSITORY / "src"))
     with closing(ours), closing(_side(options.python, options)) as theirs:
         for case in comparisons(options.size):
             if options.only in f"{case.name} {case.label}":
                 best = _best(case, ours, theirs, options.rounds)
                 own = best["tilewise"]
-                cells = [best.get(name, float("inf")) / own for name in MODULES]
-                texts = ["" if np.isinf(ratio) else f"{ratio:.2f}" for ratio in cells]
+                ratios = [best.get(name, float("inf")) / own for name in MODULES]
+                texts = ["" if np.isinf(ratio) else f"{ratio:.2f}" for ratio in ratios]
                 row = "".join(f"{text:>12s}" for text in texts)
                 print(f"{case.name:36s}{case.label:16s}{own * 1e3:8.1f}{row}", flush=True)
+                cells = " | ".join([f"{own * 1e3:.1f}", *texts])
+                lines.append(f"| `{case.name}` | {case.label} | {cells} |")
+                if options.write:
+                    write_sections({"Other libraries": lines})
             for side in (ours, theirs):
                 side.tell("next")
     return 0

@@ -88,11 +88,12 @@ def best_of(calls: tuple[Callable[[], Any], ...], rounds: int) -> list[float]:
 
 def cases(size: int, only: str) -> Iterator[tuple[str, str, tuple[Callable[[], Any], ...]]]:
     """Yield operation, type of image, and the two calls, where both give a result."""
+    by_kind = images(size)
     for name, operation in tw.OPERATIONS.items():
         if only not in name or name in MINUTES:
             continue
         kinds = 0
-        for kind, image in images(size).items():
+        for kind, image in by_kind.items():
             if kinds == 2:
                 break
             params = parameters(operation, image)
@@ -117,25 +118,30 @@ def cases(size: int, only: str) -> Iterator[tuple[str, str, tuple[Callable[[], A
 
 
 def main() -> int:
-    """Print the least ratios."""
+    """Print a row per case as it is measured, and how many are slower at the end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=200, help="at most, for the fastest")
     parser.add_argument("--seconds", type=float, default=0.3, help="for one operation and image")
     parser.add_argument("--only", default="", help="part of an operation's name")
-    parser.add_argument("--worst", type=int, default=20, help="how many are printed")
+    parser.add_argument("--least", type=float, default=100, help="microseconds that count")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    print(f"{'operation':44s}{'image':8s}{'skimage us':>12s}{'ours us':>10s}{'ratio':>8s}")
     rows = []
     for name, kind, calls in cases(options.size, options.only):
         once = sum(best_of(calls, 2))
         rounds = max(5, min(options.rounds, int(options.seconds / once)))
-        theirs, ours = best_of(calls, rounds)
-        rows.append((theirs / ours, theirs, ours, name, kind))
-    for ratio, theirs, ours, name, kind in sorted(rows)[: options.worst]:
-        print(f"{name:44s}{kind:8s}{theirs * 1e6:10.0f}{ours * 1e6:10.0f}{ratio:8.2f}")
-    below = sum(row[0] < 0.97 for row in rows)
-    print(f"{len(rows)} cases of {len({row[3] for row in rows})} operations, {below} below 0.97")
+        theirs, ours = (1e6 * seconds for seconds in best_of(calls, rounds))
+        rows.append((name, theirs, theirs / ours))
+        print(f"{name:44s}{kind:8s}{theirs:12.0f}{ours:10.0f}{theirs / ours:8.2f}", flush=True)
+    ratios = [ratio for _, theirs, ratio in rows if theirs >= options.least]
+    counts = ", ".join(f"{sum(r < most for r in ratios)} below {most}" for most in (0.97, 0.8))
+    operations = len({name for name, *_ in rows})
+    print(
+        f"{len(rows)} cases of {operations} operations; of the {len(ratios)} that take "
+        f"{options.least:.0f} us and more in scikit-image, {counts}"
+    )
     return 0
 
 

@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 NEEDS_DISPLAY = ("preview",)
 """Those that open a window: they run with the tests of windows."""
 SMALL: dict[str, tuple[str, ...]] = {
-    "basket": ("--size", "64", "--volumes", "16", "--rounds", "1", "--sample", "0.02"),
+    "basket": ("--size", "64", "--volumes", "16", "--rounds", "1", "--sample", "0", "--turn", "0"),
     "batch_backends": ("--case", "mean", "--share", "0.004", "--rounds", "1"),
     "batch_loop": ("--files", "8", "--side", "64", "--rounds", "1"),
     "batch_thousand": ("--files", "20"),
@@ -28,7 +28,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "kernels": ("--size", "256", "--rounds", "1", "--only", "label"),
     "lazy_view": (),
     "lock": ("--name", "feature.hog", "--all"),
-    "peers": ("--size", "128", "--rounds", "1"),
+    "peers": ("--size", "128", "--rounds", "1", "--turn", "0"),
     "object_peers": ("--size", "1024"),
     "objects": ("--table", "512", "--watershed", "512"),
     "preview": ("--moves", "1", "--size", "1024", "--side", "64", "--window", "900", "700"),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from skimage import data, filters, measure, segmentation, util
+from skimage import data, exposure, filters, measure, segmentation, util
 
 import napari_tilewise as tw
-from napari_tilewise.engine import at_once
+from napari_tilewise.engine import at_once, prepared_calls
 from napari_tilewise.errors import Cancelled
 from napari_tilewise.kernels import available
 
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.events import Event
 
 LARGE = np.random.default_rng(0).random((600, 700)) < 0.4
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_prepared() -> None:
+    """Forget the calls of other tests."""
+    prepared_calls._prepared.clear()
 
 
 @pytest.fixture
@@ -166,7 +172,8 @@ GRAY = RGB[..., 0].copy()
 BY_PASSES: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
     "feature.structure_tensor": (GRAY, {}),
     "feature.blob_dog": (GRAY, {}),
-    "measure.manders_overlap_coeff": (GRAY, {"image1": GRAY.T.copy().reshape(40, 50)}),
+    "measure.pearson_corr_coeff": (GRAY, {"image1": GRAY.T.copy().reshape(40, 50)}),
+    "measure.manders_coloc_coeff": (GRAY, {"image1_mask": GRAY < 99, "mask": GRAY > 50}),
     "ndimage.sum": (GRAY, {"labels": GRAY // 50, "index": [1, 3, 2]}),
     "transform.pyramid_reduce": (RGB, {"channel_axis": -1}),
     "transform.pyramid_gaussian": (GRAY, {"max_layer": 2}),
@@ -275,3 +282,57 @@ def test_passes_over_one_tile_answer_to_nan(calls: list[bool]) -> None:
     assert calls == [True, False]
     result = tw.apply("segmentation.watershed", image, markers=5)
     np.testing.assert_array_equal(result, segmentation.watershed(image, markers=5))
+
+
+def test_a_call_like_an_earlier_one_binds_and_looks_up_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, params in (("filters.sobel", {}), ("exposure.adjust_gamma", {"gamma": 2})):
+        tw.apply(name, GRAY, **params)
+    monkeypatch.delattr("napari_tilewise.engine.apply.get_operation")
+    other = np.ascontiguousarray(GRAY[::-1])
+    np.testing.assert_array_equal(tw.apply("filters.sobel", other), filters.sobel(other))
+    gamma = tw.apply("exposure.adjust_gamma", other, gamma=2)
+    np.testing.assert_array_equal(gamma, exposure.adjust_gamma(other, 2))
+    for changed in ({"gamma": 2.0}, {"gamma": np.float64(2)}, {"gain": 2}, {"tiles": 16}):
+        with pytest.raises(NameError):
+            tw.apply("exposure.adjust_gamma", other, **changed)
+    for image in (other[:, ::2], other.astype(np.uint16), other.astype(">u2"), other.tolist()):
+        with pytest.raises(NameError):
+            tw.apply("filters.sobel", image)
+
+
+def test_calls_whose_pixels_or_arrays_decide_are_not_prepared() -> None:
+    tw.apply("filters.rank.minimum", GRAY, footprint=np.ones((3, 3)))
+    tw.apply("morphology.local_maxima", GRAY / 255)  # NaN is for tiles
+    tw.apply("filters.threshold_triangle", GRAY.astype(np.int64))  # as a long range is
+    tw.apply("segmentation.find_boundaries", GRAY[:, ::2])
+    assert not prepared_calls._prepared
+
+
+def test_a_prepared_call_that_fails_says_what_is_wrong() -> None:
+    tw.apply("exposure.adjust_log", GRAY.astype(float))
+    for _ in range(2):
+        with pytest.raises(tw.TilewiseError, match="adjust_log"):
+            tw.apply("exposure.adjust_log", GRAY.astype(float) - 99)
+
+
+@pytest.mark.parametrize("name", ["measure.manders_overlap_coeff", "measure.intersection_coeff"])
+@pytest.mark.parametrize("dtype", ["u1", "f4", "f8"])
+def test_small_pairs_have_the_bits_of_their_tiles(name: str, dtype: str) -> None:
+    other = GRAY[::-1] // 3
+    key = "image1" if name.endswith("overlap_coeff") else "image1_mask"
+    pair = [np.asarray(item > 60 if key == "image1_mask" else item) for item in (GRAY, other)]
+    image, second = (item.astype(item.dtype if item.dtype == bool else dtype) for item in pair)
+    at_once_result = tw.apply(name, image, **{key: second})
+    tiled = tw.apply(name, image, tiles=16, **{key: second})
+    assert (type(at_once_result), at_once_result) == (type(tiled), tiled)
+
+
+def test_small_regions_are_those_of_scikit_image(by_function: list[str]) -> None:
+    labels = measure.label(GRAY > 150)
+    regions = tw.apply("measure.regionprops", labels, intensity_image=GRAY)
+    assert by_function == ["measure.regionprops"]
+    expected = measure.regionprops(labels, GRAY)
+    assert [r.label for r in regions] == [r.label for r in expected]
+    assert [r.intensity_mean for r in regions] == [r.intensity_mean for r in expected]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -20,6 +21,7 @@ from napari_tilewise.engine.images.labelled import (
 )
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.planes import LoopedCall, Planes
+from napari_tilewise.engine.prepared_calls import computed_as_before
 from napari_tilewise.engine.result_axes import ResultAxis, result_axes
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.source import array_source, is_dask
@@ -171,6 +173,12 @@ def apply(
     Cancelled
         When `cancel` was set.
     """
+    is_free = axes is None and spatial is None and progress is None and cancel is None
+    is_free = is_free and isinstance(tiles, str) and tiles == "auto"
+    if is_free and type(image) is np.ndarray and isinstance(name, str):
+        before = computed_as_before(name, image, params)
+        if before is not None:
+            return before[0]
     operation = get_operation(name)
     out = _output_array(operation, image, params)
     is_plain = type(image) is np.ndarray
@@ -182,8 +190,6 @@ def apply(
     else:
         selection = _axes.AxisSelection(axes, spatial)
         image, eager = _checked_image(operation, image)
-        is_free = axes is None and spatial is None and progress is None and cancel is None
-        is_free = is_free and isinstance(tiles, str) and tiles == "auto"
         if is_free and isinstance(image, np.ndarray):
             whole = computed_at_once(operation, image, params)
             if whole is not None:
@@ -202,13 +208,11 @@ def apply(
 
 def _output_array(operation: Operation, image: Value, params: dict[str, Value]) -> Array | None:
     """Remove the array for the result from the parameters, and return it where there is one."""
-    names = signature(operation.raw_function)
+    names = _names_of_output(operation)
     if "in_place" in names and isinstance(image, np.ndarray) and params.get("in_place"):
         del params["in_place"]
         return image
-    if "out" in operation.specs or "out" not in names:
-        return None
-    out = params.pop("out", None)
+    out = params.pop("out", None) if "out" in names else None
     if out is None:
         return None
     if not (isinstance(image, np.ndarray) and isinstance(out, np.ndarray)):
@@ -218,6 +222,13 @@ def _output_array(operation: Operation, image: Value, params: dict[str, Value]) 
             "with its own methods (.to_zarr)."
         )
     return out
+
+
+@lru_cache(maxsize=512)
+def _names_of_output(operation: Operation) -> frozenset[str]:
+    """Return the parameters of the function that say where the result goes."""
+    names = {"in_place", "out"}.intersection(signature(operation.raw_function))
+    return frozenset(names - {"out"} if "out" in operation.specs else names)
 
 
 def _filled(operation: Operation, out: Array, result: Array) -> Array:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_tilewise.engine.one_tile import results_of_one_tile
+from napari_tilewise.engine.prepared_calls import is_plain, prepare_call
 from napari_tilewise.engine.system.machine import available_memory, processors
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import tiled
@@ -64,36 +65,61 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
     bound = _bound(operation, image, params)
     if bound.is_padded or not (bound.is_small or bound.has_kernel or bound.is_one_tile):
         return None
+    if bound.more_bytes and bound.more_bytes >= available_memory() / 2:
+        return None
     call = bound.call
     images = _further_images(call, params) if bound.has_images else {}
     if images is None:
         return None
-    pixels: Array = image
-    if image.dtype is not call.dtype or not image.flags.c_contiguous:
-        pixels = np.ascontiguousarray(with_dtype(image, call.dtype))
+    pixels = _in_one_piece(image, call.dtype)
     try:
         if _pays(bound, pixels, images):
+            if pixels is image:
+                _prepare(bound, params, images)
             return _as_declared(bound, image, _by_function(bound, pixels, images))
         return _by_passes(bound, pixels, images) if bound.is_one_tile else None
     except Exception:  # noqa: BLE001 - tiles have more room, or refuse in the operation's words
         return None
 
 
+def _prepare(bound: _Bound, params: Parameters, images: Parameters) -> None:
+    """Prepare later calls, if the function was all that this one needed."""
+    if not bound.is_small or bound.has_arrays or bound.has_kernel_for_many or bound.more_bytes:
+        return
+    dtype = bound.call.dtype
+    looks_at_pixels = (bound.is_finite and dtype.kind == "f") or (
+        bound.is_counted and dtype.kind in "ui" and dtype.itemsize > 2
+    )
+    if looks_at_pixels or any(image is not None for image in images.values()):
+        return
+    keywords = {**bound.call.keywords, **images}
+
+    def run(image: Array) -> tuple[Value] | None:
+        return _as_declared(bound, image, bound.function(image, **keywords))
+
+    prepare_call(bound.call, params, run)
+
+
 def _by_function(bound: _Bound, pixels: Array, images: Parameters) -> Value:
     """Return what the function, or the kernel that stands for it, makes of the image."""
     # What `_pays` found a kernel to accept, which may look at every pixel, is not asked again.
     function = bound.function if bound.is_small else kernel_for(bound.path).run
-    if bound.has_kernel and pixels.size > SMALL:
+    keywords = bound.call.keywords
+    if bound.has_arrays:
+        keywords = _with_own_arrays(keywords)
+    if bound.has_kernel_for_many:
         with _threads():
-            return function(pixels, **bound.call.keywords, **images)
-    return function(pixels, **bound.call.keywords, **images)
+            return function(pixels, **keywords, **images)
+    return function(pixels, **keywords, **images)
 
 
 def _by_passes(bound: _Bound, pixels: Array, images: Parameters) -> tuple[Value] | None:
     """Return what the operation's passes make of an image that is one tile."""
     sources = {name: image for name, image in images.items() if image is not None}
-    # Passes may look at the pixels of further images, where what is bound holds a description.
-    call = replace(bound.call, params={**bound.call.params, **images}) if images else bound.call
+    call = bound.call
+    if images or bound.has_arrays:
+        # Passes may look at the pixels of further images, where what is bound is a description.
+        call = replace(call, params={**_with_own_arrays(call.params), **images})
     results = results_of_one_tile(call, pixels, sources, bound.parts)
     if results is None:
         return None
@@ -120,6 +146,12 @@ class _Bound(NamedTuple):
     """Whether the function itself may get the image whole."""
     has_kernel: bool
     """Whether a kernel may, which stands for it."""
+    has_kernel_for_many: bool
+    """Whether a kernel may, and the pixels are so many that it uses every processor."""
+    has_arrays: bool
+    """Whether arrays of later calls, too, are among the parameters."""
+    more_bytes: int
+    """Bytes that parameters take where the size of the image does not tell, if they are many."""
     is_one_tile: bool
     """Whether the image is so small that the passes need one tile."""
     function: Function
@@ -136,8 +168,6 @@ class _Bound(NamedTuple):
         return f"skimage.{self.call.operation.name}"
 
 
-PLAIN = frozenset({int, float, str, bool, type(None)})
-"""Types of parameters by whose values what was bound is found again."""
 FEW_BYTES = 2**12
 """Of an array, such as a footprint, by whose items what was bound is found again."""
 
@@ -164,36 +194,46 @@ class _SmallArray(NamedTuple):
 
 def _bound(operation: Operation, image: Array, params: Parameters) -> _Bound:
     """Return an operation bound to parameters and an image; what is described briefly is once."""
-    dtype = native_dtype(image.dtype)
+    dtype = _native(image.dtype)
     values = tuple([(name, *_described(operation, name, params[name])) for name in params])
     if all(text for _, text, _ in values):
         try:
-            bound = _bound_before(operation, image.shape, dtype, values)
-            return (
-                _with_own_arrays(bound) if any(text == "array" for _, text, _ in values) else bound
-            )
+            return _bound_before(operation, image.shape, dtype, values)
         except Exception:
             if all(text == repr(value) for _, text, value in values):
                 raise
     return _bind(operation, image.shape, dtype, params)
 
 
-def _with_own_arrays(bound: _Bound) -> _Bound:
-    """Return what was bound with arrays of its own: a result may hold them, and its owner write."""
-    params = {
+def _with_own_arrays(params: Parameters) -> dict[str, Value]:
+    """Return parameters with arrays of their own: a result may hold them, and its owner write."""
+    return {
         name: value.copy() if isinstance(value, np.ndarray) else value
-        for name, value in bound.call.params.items()
+        for name, value in params.items()
     }
-    return bound._replace(call=replace(bound.call, params=params))
+
+
+def _native(dtype: DType) -> DType:
+    """Return the data type of this machine that holds the same numbers."""
+    return _native_number(dtype) if dtype.kind in "biufc" else native_dtype(dtype)
+
+
+_native_number = lru_cache(maxsize=64)(native_dtype)
+
+
+def _in_one_piece(image: Array, dtype: DType) -> Array:
+    """Return an image, contiguous and of this machine's data type; copied only where it is not."""
+    if image.dtype is dtype and image.flags.c_contiguous and type(image) is np.ndarray:
+        return image
+    return np.ascontiguousarray(with_dtype(image, dtype))
 
 
 def _described(operation: Operation, name: str, value: Value) -> tuple[str, Value]:
     """Return a value as it is bound again, with a text; no text where it is not."""
-    kind = type(value)
     # 1, 1.0 and True are equal, and 0.0 and -0.0 are: their texts are not.
-    if kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value)):
+    if is_plain(value):
         return (repr(value), value) if name in operation.specs else ("", None)
-    if kind is not np.ndarray or name not in operation.specs:
+    if type(value) is not np.ndarray or name not in operation.specs:
         return "", None
     if value.ndim and is_image(operation.specs[name], value):
         return "image", _ImageDescription(value.shape, value.dtype)
@@ -215,7 +255,9 @@ def _bound_before(
         else value
         for name, _, value in values
     }
-    return _bind(operation, shape, dtype, params)
+    bound = _bind(operation, shape, dtype, params)
+    has_arrays = any(isinstance(value, np.ndarray) for value in bound.call.params.values())
+    return bound._replace(has_arrays=has_arrays)
 
 
 def _bind(operation: Operation, shape: tuple[int, ...], dtype: DType, params: Parameters) -> _Bound:
@@ -223,18 +265,21 @@ def _bind(operation: Operation, shape: tuple[int, ...], dtype: DType, params: Pa
     several = operation.parts(call)
     parts = (operation.whole_part(call),) if several is None else several
     is_brief = all(prod(part.shape or ()) <= MOST_RESULT for part in parts)
-    at_once = operation.cost.at_once
+    at_once, has_kernel = operation.cost.at_once, _has_kernel(operation, prod(shape))
     return _Bound(
         call,
         parts,
         is_tuple=several is not None,
         has_images=len(call.keywords) < len(call.params),
-        is_padded=_is_padded(operation, call.params, max(shape, default=0)) or _takes_more(call),
+        is_padded=_is_padded(operation, call.params, max(shape, default=0)),
+        more_bytes=_more_bytes(call),
         # Channels are no reason to cut an image into tiles.
         is_small=is_brief
         and _takes_small(operation, _pixels(call))
         and (at_once.when is None or at_once.when(call)),
-        has_kernel=_has_kernel(operation, prod(shape)),
+        has_kernel=has_kernel,
+        has_kernel_for_many=has_kernel and prod(shape) > SMALL,
+        has_arrays=False,
         is_one_tile=is_brief and _pixels(call) <= SMALL,
         function=_shortest(operation),
         is_finite=operation.limits.finite or at_once.finite,
@@ -281,7 +326,7 @@ def _further_images(call: Call, params: Parameters) -> dict[str, Value] | None:
             fits = any(value.shape[: len(shape)] == shape for shape in shapes)
         if not fits:
             return None
-        images[name] = np.ascontiguousarray(with_dtype(value, native_dtype(value.dtype)))
+        images[name] = _in_one_piece(value, _native(value.dtype))
     return images
 
 
@@ -315,12 +360,9 @@ def _has_kernel(operation: Operation, pixels: int) -> bool:
 
 def _pays(bound: _Bound, pixels: Array, images: Parameters) -> bool:
     """Return whether a kernel stands for the function, or the image is small; the pixels suit."""
-    checks = [
-        check
-        for check, applies in ((_has_numbers, bound.is_finite), (_has_few_levels, bound.is_counted))
-        if applies
-    ]
-    if not all(check(item) for check in checks for item in (pixels, *images.values())):
+    if bound.is_finite and not all(map(_has_numbers, (pixels, *images.values()))):
+        return False
+    if bound.is_counted and not all(map(_has_few_levels, (pixels, *images.values()))):
         return False
     if bound.is_small:
         return True
@@ -343,10 +385,12 @@ def _has_few_levels(image: Array | None) -> bool:
     return int(image.max()) - min(0, int(image.min())) <= MOST_LEVELS
 
 
-def _takes_more(call: Call) -> bool:
-    """Return whether parameters take memory that the size of the image does not tell."""
-    least, of_pixel = call.operation.cost.least(call), 8 * call.operation.cost.memory
-    return least > prod(call.shape) and least * of_pixel > LITTLE
+def _more_bytes(call: Call) -> int:
+    """Return the memory that parameters take where the image's size does not tell; 0 if little."""
+    cost = call.operation.cost
+    least = cost.least(call)
+    size = int(least * 8 * cost.memory)
+    return size if least > prod(call.shape) and size > LITTLE else 0
 
 
 def _is_padded(operation: Operation, keywords: Parameters, longest: int) -> bool:
@@ -364,6 +408,9 @@ def _as_declared(bound: _Bound, image: Array, result: Value) -> tuple[Value] | N
     varies = bound.call.operation.result.dtype_varies
     if not bound.is_tuple:
         (part,) = bound.parts
+        if type(result) is np.ndarray and result.base is None and result is not image:
+            if result.dtype == part.dtype and result.shape == part.shape:
+                return (result,)
         fits = not part.output.is_image or np.shape(result) == part.shape
         return (_part_as_declared(part, image, result, varies=varies),) if fits else None
     if not isinstance(result, tuple) or len(result) != len(bound.parts):

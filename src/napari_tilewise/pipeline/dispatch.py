@@ -22,14 +22,9 @@ LAYER_ROOMS = {"napari": ("napari_tilewise._napari.jobs.apply_layer", "apply")}
 """The function that takes the images of a library, by the library's top-level package."""
 
 
-def _layer_function(value: object) -> AnyFunction | None:
-    """Return what takes a layer, or a class derived from one; None for any other value."""
-    layer_class: Any = type(value)
-    return _function_of_layers(layer_class)
-
-
 @lru_cache(maxsize=256)
 def _function_of_layers(layer_class: Any) -> AnyFunction | None:
+    """Return what takes layers of a class, or of one derived from it; None for other values."""
     for cls in layer_class.__mro__:
         room = LAYER_ROOMS.get(cls.__module__.partition(".")[0])
         if room is not None:
@@ -93,8 +88,8 @@ def apply(
     Cancelled
         When `cancel` was set.
     """
-    functions = map(_layer_function, (image, *params.values()))
-    function = next((item for item in functions if item is not None), None)
+    classes: list[Any] = [type(image), *map(type, params.values())]
+    function = next(filter(None, map(_function_of_layers, classes)), None)
     if function is not None:
         params["viewer"] = viewer
     elif viewer is not None:

@@ -19,6 +19,7 @@ from napari_tilewise.operations.shared.selected_sums import selected_sums
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -253,6 +254,9 @@ def _dtype(call: Call) -> DTypeLike:
     return common if common.kind == "f" else np.float64
 
 
+AT_ONCE = AtOnce(function=2**16, when=lambda call: call["mask"] is None)
+"""scikit-image itself has another answer to a mask without pixels."""
+
 # dtype_varies: the result is an integer 0 if the divisor is 0.
 QUOTIENT = ResultSpec(output=Output.SCALAR, dtype=_dtype, shape=lambda call: (), dtype_varies=True)
 
@@ -280,7 +284,7 @@ OPERATIONS = (
         result=QUOTIENT,
         plan_of=_manders_coloc,
         note=HALF,
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AT_ONCE),
     ),
     Operation(
         name="measure.manders_overlap_coeff",
@@ -290,7 +294,7 @@ OPERATIONS = (
         result=QUOTIENT,
         plan_of=_manders_overlap,
         note=HALF,
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AT_ONCE),
     ),
     Operation(
         name="measure.intersection_coeff",
@@ -299,6 +303,6 @@ OPERATIONS = (
         kind=Kind.STATISTIC,
         result=replace(QUOTIENT, dtype=lambda call: np.float64),
         plan_of=_intersection,
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=AT_ONCE),
     ),
 )

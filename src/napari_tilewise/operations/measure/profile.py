@@ -17,6 +17,7 @@ from napari_tilewise.operations.shared.common import BORDER, CVAL
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -154,7 +155,11 @@ OPERATIONS = (
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         limits=Limits(ndim=(2, 3), check=_check),
         plan_of=_plan,
-        cost=Cost(memory=6.0, largest_region=_points),
+        cost=Cost(
+            memory=6.0,
+            largest_region=_points,
+            at_once=AtOnce(function=2**16, when=lambda call: call["order"] in (None, 0, 1)),
+        ),
         note="The last of three axes is the channel axis.",
     ),
 )

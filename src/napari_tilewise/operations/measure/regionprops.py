@@ -27,6 +27,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.stored_columns import ColumnWriter, row_groups
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -453,7 +454,7 @@ OPERATIONS = (
         },
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_regionprops,
-        **SHARED,
+        **SHARED | {"cost": Cost(memory=4.0, at_once=AtOnce(function=2**16, counted=True))},
         note="Each region holds the pixels of its bounding box, because its properties are "
         "computed when they are accessed: the result takes as much memory as these boxes together. "
         "regionprops_table holds only its columns.",

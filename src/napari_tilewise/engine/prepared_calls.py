@@ -1,0 +1,98 @@
+"""Calls that differ from an earlier one in their pixels only, on small images in memory.
+
+What the earlier call was bound to is found by its name, shape, data type and parameters. Nothing
+else decides about it: operations of users, whose code may change, are not prepared.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_tilewise.operations.spec.operation import Call
+    from napari_tilewise.types import Array, DType, Parameters, Value
+
+PLAIN = frozenset({int, float, str, bool, type(None)})
+"""Types of parameters that cannot be written into, and whose texts tell their values."""
+MOST = 256
+"""Calls that are prepared at a time."""
+
+Run: TypeAlias = "Callable[[Array], tuple[Value] | None]"
+"""Computes the result of an image; None where it is not as declared."""
+
+
+class _Prepared(NamedTuple):
+    run: Run
+    dtype: DType
+    """The image's data type; another that is equal, such as C's ``long long``, is not it."""
+
+
+_prepared: dict[tuple[str, tuple[int, ...], DType, str], _Prepared] = {}
+
+
+def computed_as_before(name: str, image: Array, params: Parameters) -> tuple[Value] | None:
+    """Return the result of a call in a tuple; None where it is not prepared, or fails.
+
+    Parameters
+    ----------
+    name
+        The operation's key.
+    image
+        All its axes are spatial, or the channels.
+    params
+        The operation's parameters, not yet checked.
+    """
+    text = _text(params)
+    if text is None:
+        return None
+    prepared = _prepared.get((name, image.shape, image.dtype, text))
+    if prepared is None or image.dtype is not prepared.dtype or not image.flags.c_contiguous:
+        return None
+    try:
+        return prepared.run(image)
+    except Exception:  # noqa: BLE001 - the longer way says what is wrong, in the operation's words
+        return None
+
+
+def prepare_call(call: Call, params: Parameters, run: Run) -> None:
+    """Prepare calls of the same name, shape, data type and parameters; none where those are long.
+
+    Parameters
+    ----------
+    call
+        The bound operation.
+    params
+        Its parameters, as they were passed.
+    run
+        Computes the result of a contiguous image.
+    """
+    text = _text(params)
+    if text is None:
+        return
+    if len(_prepared) >= MOST:
+        _prepared.clear()
+    _prepared[call.operation.name, call.shape, call.dtype, text] = _Prepared(run, call.dtype)
+
+
+def is_plain(value: Any) -> bool:
+    """Return whether a parameter cannot be written into, and its text tells its value.
+
+    Parameters
+    ----------
+    value
+        As it was passed.
+    """
+    kind = type(value)
+    return kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value))
+
+
+def _text(params: Parameters) -> str | None:
+    """Return a text that other parameters do not have; None where there is no short one.
+
+    1, 1.0 and True are equal, and 0.0 and -0.0 are: their texts are not.
+    """
+    if not params:
+        return ""
+    return repr(dict(params)) if all(map(is_plain, params.values())) else None
