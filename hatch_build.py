@@ -22,9 +22,13 @@ PACKAGE = "napari_tilewise/kernels"
 SUFFIXES = (".so", ".dll")
 
 
+COMPILERS = ["clang++"] if os.name == "nt" else ["c++", "g++", "clang++"]
+"""Those that `native/CMakeLists.txt` takes; on Windows CMake would find GCC first."""
+
+
 def compiler() -> str | None:
     """Return a C++ compiler's path, or None."""
-    choices = [os.environ["CXX"]] if "CXX" in os.environ else ["c++", "g++", "clang++", "clang-cl"]
+    choices = [os.environ["CXX"]] if "CXX" in os.environ else COMPILERS
     return next(filter(None, map(shutil.which, choices)), None)
 
 
@@ -80,13 +84,14 @@ class KernelsHook(BuildHookInterface):
             "-DCMAKE_BUILD_TYPE=Release",
             f"-DTILEWISE_OUTPUT={output.as_posix()}",
         ]
+        environment = {**os.environ, "CXX": compiler() or ""}
         architectures = re.findall(r"-arch (\S+)", os.environ.get("ARCHFLAGS", ""))
         if architectures:
             configure.append(f"-DCMAKE_OSX_ARCHITECTURES={';'.join(architectures)}")
         with tempfile.TemporaryDirectory() as build:
             for command in ([*configure, "-B", build], ["cmake", "--build", build]):
                 try:
-                    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+                    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
                 except (OSError, subprocess.CalledProcessError) as error:
                     self.app.display_warning(
                         f"The kernels were not compiled, scikit-image runs without them: {error}"

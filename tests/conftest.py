@@ -39,7 +39,9 @@ def pytest_runtest_makereport() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def children() -> Any:
-    """Return a context whose processes start at once, with everything imported."""
+    """Return a context whose processes start at once, with everything imported, on Unix."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     modules = [
         "tests.runs.killed",

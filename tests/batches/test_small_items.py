@@ -55,6 +55,7 @@ def contents(path: Path) -> dict[str, Any]:
         if file.suffix == ".json":
             document = json.loads(file.read_text())
             document.get("attributes", {}).pop(KEY, None)
+            document.pop("consolidated_metadata", None)  # earlier releases of zarr name none
             result[str(file.relative_to(path))] = document
         else:
             result[str(file.relative_to(path))] = file.read_bytes()

@@ -139,18 +139,20 @@ FUNCTIONS = """
 import os, signal
 import napari_tilewise as tw
 
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # which ends a process at once on Windows
+
 @tw.operation(halo=0, dtype="uint8")
 def dies_once(image, marker: str = ""):
     try:
         os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
     except FileExistsError:
         return image + 1
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), KILL)
 
 @tw.operation(halo=0, dtype="uint8")
 def dies(image):
     if image[0, 0] == 7:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), KILL)
     return image + 1
 """
 

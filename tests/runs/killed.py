@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHUNK = 32
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""What ends a process at once, on Windows too."""
 
 
 def die(told: Path | None = None) -> None:
     """End this process as `kill -9` does; tell before which processes work for it."""
     if told is not None:
         told.write_text(" ".join(str(one.pid) for one in psutil.Process().children()))
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), KILL)
 
 
 class Source:

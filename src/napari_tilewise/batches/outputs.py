@@ -28,6 +28,8 @@ _TABLES = (Output.TABLE, Output.POINTS, Output.CONTOURS)
 _FILES = {".parquet", *values.SUFFIXES, *(s[s.rindex(".") :] for s in formats.SUFFIXES.values())}
 _FOREIGN = "\\:"
 """Characters that a template may not have: on Windows they separate folders and drives."""
+_NOT_IN_NAMES = '<>"|?*'
+"""Further characters that Windows allows in no name."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,8 @@ def _part_of_name(value: Any) -> Any:
     """Return a field as it stands in a name: a text from a file, such as a channel, has no path."""
     if not isinstance(value, str):
         return value
-    return "".join("_" if char in {*_FOREIGN, "/", "\\"} else char for char in value).lstrip(".")
+    forbidden = {*_FOREIGN, "/", *(_NOT_IN_NAMES if os.name == "nt" else "")}
+    return "".join("_" if char in forbidden else char for char in value).lstrip(".")
 
 
 def _filled(template: str, item: Item, recipe: str) -> str:

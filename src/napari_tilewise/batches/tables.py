@@ -12,6 +12,7 @@ from uuid import uuid4
 import numpy as np
 
 from napari_tilewise.engine.system.disk import writing
+from napari_tilewise.engine.system.file_names import replace
 from napari_tilewise.errors import DestinationExists, InvalidParameter, MissingExtra, option
 from napari_tilewise.io.csv_cells import from_cell, to_cell
 from napari_tilewise.io.tables.data_frame import to_data_frame
@@ -240,7 +241,7 @@ def replaced_file(
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             write(part)
-            part.replace(file)
+            replace(part, file)
         finally:
             part.unlink(missing_ok=True)
     return file

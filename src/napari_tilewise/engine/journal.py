@@ -14,6 +14,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from napari_tilewise.engine.system.disk import append, writing
+from napari_tilewise.engine.system.file_names import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -222,7 +223,7 @@ def rewrite(path: Path, entries: Iterable[Parameters]) -> None:
                 file.write(_line(entry))
             file.flush()
             os.fsync(file.fileno())
-        growing.replace(path)
+        replace(growing, path)
 
 
 def _line(entry: Parameters) -> bytes:

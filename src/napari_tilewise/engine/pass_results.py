@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from napari_tilewise.engine import stored_values
 from napari_tilewise.engine.stored_values import InvalidStoredValue, NotStorable
 from napari_tilewise.engine.system.disk import append, writing
+from napari_tilewise.engine.system.file_names import replace
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -199,7 +200,7 @@ def write_value(path: Path, value: Any) -> None:
                 file.seek(0)
                 file.write(stream.checksum.to_bytes(_CHECKSUM_LENGTH, "big"))
                 os.fsync(file.fileno())
-            growing.replace(path)
+            replace(growing, path)
         except NotStorable:
             growing.unlink(missing_ok=True)
         except BaseException:

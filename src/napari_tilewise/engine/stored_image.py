@@ -23,6 +23,7 @@ import numpy as np
 
 from napari_tilewise.engine.many_tiles import TileVersions
 from napari_tilewise.engine.system.disk import ELSEWHERE, writing
+from napari_tilewise.engine.system.file_names import remove_if_possible, replace
 from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.grid import Grid, Position, Region, extent, intersect, within
 
@@ -222,7 +223,7 @@ class StoredImage:
         with writing(path, self._elsewhere):
             try:
                 growing.write_bytes(np.ascontiguousarray(pixels).data)
-                growing.replace(path)
+                replace(growing, path)
             except BaseException:
                 growing.unlink(missing_ok=True)  # half a tile would only take room
                 raise
@@ -246,7 +247,7 @@ class StoredImage:
         for numbers, versions in replaced:
             for number, version in zip(numbers, versions, strict=True):
                 path = self._path(self._grid.position(int(number)), int(version))
-                path.unlink(missing_ok=True)
+                remove_if_possible(path)
 
     def read(self, region: Region) -> np.ndarray:
         """Return the pixels of a box; the array may be one of the tiles, not to be written to."""

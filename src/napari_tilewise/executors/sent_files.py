@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from napari_tilewise.engine.system.file_names import rename
 from napari_tilewise.errors import SourceUnreadable
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def write_sent_array(folder: Path, kind: str, array: np.ndarray) -> str:
             digest.update(part)
             file.write(part)
     path = growing.with_name(f"{growing.name}-{digest.hexdigest()}")
-    growing.rename(path)
+    rename(growing, path)
     return path.name
 
 

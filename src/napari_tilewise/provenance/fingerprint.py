@@ -12,7 +12,6 @@ from contextvars import ContextVar
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 import zarr
 
@@ -20,7 +19,7 @@ from napari_tilewise.errors import SourceNotFound
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.checked_arrays import read_error
 from napari_tilewise.io.readers.file_series import is_series, series_files
-from napari_tilewise.io.readers.locations import file_of, home_path
+from napari_tilewise.io.readers.locations import file_of, home_path, path_of_url
 from napari_tilewise.io.readers.zarr_arrays import array_location
 from napari_tilewise.provenance import fingerprint_samples
 
@@ -131,7 +130,7 @@ def source_location(source: object) -> str | None:
         return None
     text = str(os.fspath(source))
     if text.startswith("file:"):
-        return str(Path(unquote(urlsplit(text).path)).absolute())
+        return str(Path(path_of_url(text)).absolute())
     return text if "://" in text else os.path.abspath(home_path(text))
 
 

@@ -22,6 +22,8 @@ from uuid import uuid4
 import platformdirs
 import psutil
 
+from napari_tilewise.engine.system import file_names
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -153,7 +155,7 @@ def _write(entry: RegistryEntry) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.stem}-{uuid4().hex[:8]}")
         partial.write_text(json.dumps(asdict(entry)), encoding="utf-8")
-        partial.replace(path)
+        file_names.replace(partial, path)
 
 
 def _read(path: Path) -> RegistryEntry | None:

@@ -24,6 +24,7 @@ from uuid import uuid4
 import numpy as np
 import psutil
 
+from napari_tilewise.engine.system.file_names import remove_if_possible, replace
 from napari_tilewise.engine.system.machine import processors
 
 if TYPE_CHECKING:
@@ -121,16 +122,16 @@ class MachineChunks:
             self._write(path, chunk)
             return chunk
         finally:
-            claim.unlink(missing_ok=True)
+            remove_if_possible(claim)
 
     def _write(self, path: Path, chunk: np.ndarray) -> None:
         """Write a chunk for others; without room for it they decode it themselves."""
         growing = path.with_name(f"{path.name}.{uuid4().hex[:8]}.new")
         try:
             np.ascontiguousarray(chunk).tofile(growing)
-            growing.replace(path)
+            replace(growing, path)
         except OSError:
-            growing.unlink(missing_ok=True)
+            remove_if_possible(growing)
             return
         with self._lock:
             self._written.append((path, chunk.nbytes))
@@ -138,7 +139,7 @@ class MachineChunks:
             while self._bytes > self._share:
                 oldest, nbytes = self._written.popleft()
                 self._bytes -= nbytes
-                oldest.unlink(missing_ok=True)
+                remove_if_possible(oldest)
 
 
 def _claimed(claim: Path) -> bool:
@@ -151,7 +152,7 @@ def _claimed(claim: Path) -> bool:
         except (OSError, ValueError):
             return False
         if not psutil.pid_exists(process):
-            claim.unlink(missing_ok=True)
+            remove_if_possible(claim)
         return False
     except OSError:
         return True  # without the folder, or room in it, each decodes for itself
@@ -174,7 +175,7 @@ def _entered(folder: Path) -> Path:
 
 def _leave(folder: Path, mark: Path) -> None:
     """Remove a process's mark, and the folder with the last one."""
-    mark.unlink(missing_ok=True)
+    remove_if_possible(mark)
     if not any(folder.glob("*.user")):
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -11,6 +11,8 @@ import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from napari_tilewise.errors import SourceNotFound, SourceUnreadable
 
@@ -24,7 +26,7 @@ _KINDS = {
 
 
 _LONGEST = 255
-"""Bytes of a name, on the usual file systems."""
+"""Bytes of a name, on the usual file systems; on Windows its UTF-16 units."""
 _SHOWN = 200
 
 
@@ -44,9 +46,30 @@ def odd_path(text: str) -> str | None:
         return f"The path {text[:_SHOWN]!r} has a character that no file name has"
     if b"\0" in encoded:
         return f"The path {text[:_SHOWN]!r} has a null character, which no file name has"
-    if any(len(name) > _LONGEST for name in encoded.split(b"/")):
-        return f"The path {text[:_SHOWN]!r}... has a name of more than {_LONGEST} bytes"
+    names = text.replace(os.altsep or os.sep, os.sep).split(os.sep)
+    if any(_length(name) > _LONGEST for name in names):
+        unit = "UTF-16 units" if os.name == "nt" else "bytes"
+        return f"The path {text[:_SHOWN]!r}... has a name of more than {_LONGEST} {unit}"
     return None
+
+
+def _length(name: str) -> int:
+    if os.name == "nt":
+        return len(name.encode("utf-16-le", "surrogatepass")) // 2
+    return len(os.fsencode(name))
+
+
+def path_of_url(url: str) -> str:
+    """Return the local path that a ``file:`` URL names.
+
+    Parameters
+    ----------
+    url
+        Such as ``file:///data/a%20b.tif``; on Windows ``file:///C:/data`` and ``file://server/data``.
+    """
+    parts = urlsplit(url)
+    is_share = os.name == "nt" and parts.netloc not in ("", "localhost")
+    return url2pathname(f"//{parts.netloc}{parts.path}" if is_share else parts.path)
 
 
 def checked_path(source: object) -> str:

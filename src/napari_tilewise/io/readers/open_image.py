@@ -6,7 +6,6 @@ import os
 import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from napari_tilewise.engine.views.from_zero import from_zero
 from napari_tilewise.errors import (
@@ -26,6 +25,7 @@ from napari_tilewise.io.readers.locations import (
     Location,
     check_kind,
     checked_path,
+    path_of_url,
     split_location,
 )
 
@@ -128,9 +128,8 @@ def _from_location(location: str, series: int | None, *, decodes: bool = True) -
     if is_series(location):
         check_series(series or 0, 1, location)
         return open_series(location, open_image)
-    url = urlsplit(location)
-    if url.scheme == "file":
-        return _from_location(unquote(url.path), series, decodes=decodes)
+    if location[:5].lower() == "file:":
+        return _from_location(path_of_url(location), series, decodes=decodes)
     if "://" in location:
         from napari_tilewise.io.readers.zarr_arrays import open_zarr
 

@@ -15,6 +15,7 @@ import numpy as np
 import zarr
 
 from napari_tilewise.engine.system.disk import writing
+from napari_tilewise.engine.system.file_names import rename
 from napari_tilewise.errors import DestinationExists, SourceNotFound, SourceUnreadable, option
 from napari_tilewise.io.image import KEY
 
@@ -68,7 +69,7 @@ def write_table(
             _fill(zarr.open_group(part, mode="w", zarr_format=version), columns, facts)
             if target.exists():
                 shutil.rmtree(target)
-            part.rename(target)
+            rename(part, target)
         finally:
             shutil.rmtree(part, ignore_errors=True)
         names = group.attrs.asdict().get(TABLES)

@@ -19,6 +19,7 @@ import numpy as np
 
 from napari_tilewise.axes import default_axes, parse
 from napari_tilewise.engine.events import PassDone, PassStarted, TileDone
+from napari_tilewise.engine.system import file_names
 from napari_tilewise.engine.system.disk import reserve, writing
 from napari_tilewise.engine.system.pool import wait_while
 from napari_tilewise.errors import (
@@ -191,7 +192,7 @@ class StagedFileWriter(ImageWriter):
         file
             The file, in the staging folder.
         """
-        os.replace(file, self.path)
+        file_names.replace(file, self.path)
 
     # The complete image, for subclasses ------------------------------------------------------
 

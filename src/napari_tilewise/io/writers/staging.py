@@ -11,13 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR
 from unicodedata import normalize
-from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 from napari_tilewise.engine.system.disk import writing
+from napari_tilewise.engine.system.file_names import rename
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable, option
 from napari_tilewise.io.image import Image
-from napari_tilewise.io.readers.locations import file_of, home_path, odd_path
+from napari_tilewise.io.readers.locations import file_of, home_path, odd_path, path_of_url
 from napari_tilewise.io.readers.zarr_folders import is_zarr
 
 _MARK = ".partial-"
@@ -40,7 +40,7 @@ def local_path(destination: object) -> Path:
     if problem is not None:
         raise DestinationUnwritable(f"{problem}: give another destination.")
     if text.startswith("file:"):
-        text = unquote(urlsplit(text).path)
+        text = path_of_url(text)
     elif "://" in text:
         raise DestinationUnwritable(
             f"{text!r} is a URL, and only local folders can be written; "
@@ -189,16 +189,16 @@ def publish(staging: Path, path: Path, *, overwrite: bool) -> None:
     with writing(path):
         if not path.exists():
             try:
-                staging.rename(path)
+                rename(staging, path)
             except OSError:
                 check_vacant(path, overwrite=False)  # another run was faster
                 raise
             return
         old = path.parent / f".{path.name}.old-{uuid4().hex[:12]}"
-        path.rename(old)
+        rename(path, old)
         try:
-            staging.rename(path)
+            rename(staging, path)
         except OSError:
-            old.rename(path)
+            rename(old, path)
             raise
         shutil.rmtree(old, ignore_errors=True)

@@ -17,6 +17,7 @@ from uuid import uuid4
 import numpy as np
 
 from napari_tilewise.engine.system.disk import writing
+from napari_tilewise.engine.system.file_names import remove, replace
 from napari_tilewise.errors import (
     DestinationExists,
     DestinationUnwritable,
@@ -208,9 +209,9 @@ def publish_with_record(complete: Path, path: Path, record: Metadata) -> None:
     with written.open("w", encoding="utf-8") as file:
         _json({KEY: to_plain(record)})(file)
     if _is_record(_sidecar(path)):  # for a moment there is no record, never another image's
-        _sidecar(path).unlink()
-    os.replace(complete, path)
-    os.replace(written, _sidecar(path))
+        remove(_sidecar(path))
+    replace(complete, path)
+    replace(written, _sidecar(path))
 
 
 def _sidecar(path: Path) -> Path:
@@ -276,10 +277,10 @@ def _replace(files: Mapping[Path, _Write | None]) -> None:
                     with growing[path].open("w", encoding="utf-8", newline="") as file:
                         write(file)
             for path in others:
-                path.unlink(missing_ok=True)
+                remove(path)
             for path, write in files.items():
                 if write is not None:
-                    os.replace(growing[path], path)
+                    replace(growing[path], path)
         except BaseException:
             for temporary in growing.values():
                 temporary.unlink(missing_ok=True)
