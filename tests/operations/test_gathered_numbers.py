@@ -10,7 +10,7 @@ from napari_tilewise.engine.apply import StackLayout, build
 from napari_tilewise.engine.budget import numbers_per_pixel
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.total_limits import UNNOTICED
-from napari_tilewise.operations.feature.peaks import ORDERING, Candidates
+from napari_tilewise.operations.feature.candidates import ORDERING, Candidates
 from napari_tilewise.operations.spec.kinds import Kind, Output
 from tests.executors.test_worker_pools import by_threads, recipe_of
 from tests.operations.test_declarations import parameters_for, sample
@@ -93,15 +93,14 @@ def test_candidates_are_ordered_by_brightness_and_raster_in_little_memory():
     pixels = rng.integers(0, 9, (40, 50)).astype(np.float32)
     mask = rng.random(pixels.shape) < 0.3
     parts = [
-        Candidates.from_mask(mask[part], pixels[part], (start, 0), flat=False)
+        Candidates.from_mask(mask[part], pixels[part], (start, 0), pixels.shape, flat=False)
         for start in (20, 0)
         for part in [slice(start, start + 20)]
     ]
     candidates = parts[0].extend(parts[1])
     count = int(mask.sum())
-    assert candidates.nbytes == count * (2 * 8 + 4 + ORDERING)
-    coordinates, values = candidates.ordered(pixels.shape)
+    assert candidates.nbytes == count * (8 + 4 + ORDERING)
+    (coordinates,) = candidates.coordinates()
     expected = sorted(np.argwhere(mask).tolist(), key=lambda p: (-pixels[tuple(p)], p))
     np.testing.assert_array_equal(coordinates, expected)
-    np.testing.assert_array_equal(values, pixels[tuple(coordinates.T)])
-    assert not candidates.rows.columns()
+    assert not candidates.joined()

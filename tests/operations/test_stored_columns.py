@@ -20,9 +20,9 @@ from napari_tilewise.engine.pass_results import read_value, write_value
 from napari_tilewise.engine.passes import reductions
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import Cancelled
-from napari_tilewise.operations.measure import region_sums, regionprops
+from napari_tilewise.operations.measure import regionprops
 from napari_tilewise.operations.measure.region_sums import ObjectParts
-from napari_tilewise.operations.shared import stored_columns
+from napari_tilewise.operations.shared import sorted_rows, stored_columns
 from napari_tilewise.operations.shared.stored_columns import ColumnStore, ColumnWriter, StoredColumn
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     monkeypatch.setattr(stored_columns, "GROUP", 64)
-    monkeypatch.setattr(region_sums, "GROUP", 64)
+    monkeypatch.setattr(sorted_rows, "GROUP", 64)
     monkeypatch.setattr(stored_columns.row_groups, "__defaults__", (64,))
     monkeypatch.setattr(reductions, "UNNOTICED", 0)
     monkeypatch.setattr("napari_tilewise.engine.system.total_limits.UNNOTICED", 0)

@@ -1,11 +1,12 @@
 """A refusal names a budget that suffices: the same run with that budget ends well."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
 import zarr
-from skimage import measure, segmentation
+from skimage import feature, measure, segmentation
 
 import napari_tilewise as tw
 from napari_tilewise import OPERATIONS, errors
@@ -54,6 +55,8 @@ def test_the_budget_that_a_plan_asks_for_suffices(kind, source):
         amount = refused(name, source)
         plan = planned(name, source, amount)
         assert plan.budget.total <= parse_size(amount)
+        with pytest.raises(errors.MemoryBudgetExceeded):  # nor does it ask for much more
+            planned(name, source, int(0.96 * (parse_size(amount) - planner.MARGIN)))
         checked += 1
     assert checked > 0
 
@@ -128,6 +131,19 @@ def test_gathered_numbers_take_what_is_free(small_budget, tmp_path, monkeypatch)
         tw.run("measure.label", source, out, memory=5 * MIB, **options)
     tw.run("measure.label", source, out, memory=caught.value.sufficient, **options)
     np.testing.assert_array_equal(zarr.open_group(out, mode="r")["0"][:], measure.label(image))
+
+
+def test_pairs_of_blobs_are_counted_before_they_are_listed(small_budget, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_tilewise.runs.planner.SHORTEST_TILE", {2: 64})
+    image = np.random.default_rng(0).random((256, 256)).astype(np.float32)
+    np.save(tmp_path / "a.npy", image)
+    params = {"min_sigma": 1, "max_sigma": 8, "num_sigma": 3, "threshold": 0.05}
+    options = {"workers": 1, "executor": "threads", "overwrite": True, "resume": False}
+    run = partial(tw.run, ("feature.blob_log", params), tmp_path / "a.npy", tmp_path / "a.csv")
+    with pytest.raises(errors.MemoryBudgetExceeded, match="peaks in space and scale of") as caught:
+        run(memory=24 * MIB, **options)
+    blobs = run(memory=caught.value.sufficient, **options).value
+    np.testing.assert_array_equal(blobs, feature.blob_log(image, **params))
 
 
 @pytest.mark.parametrize("dense", ["everywhere", "at the start", "at the end"])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.engine.system.cache import shared_cache
+from napari_tilewise.engine.tile_size import result_lengths
 from napari_tilewise.errors import OperationFailed
 from napari_tilewise.grid import Region, clip, extent, format_region, intersect, within
 from napari_tilewise.operations.spec.operation import Parts, Tiles, Value, normal_halo
@@ -55,7 +56,8 @@ class Node:
         """Return the lengths of the result's tiles, channels whole.
 
         Where the result has another size than the image, its tiles are scaled like it, so that
-        each comes from about one tile of the image.
+        each comes from about one tile of the image, or from a part of one where the result is far
+        larger.
 
         Parameters
         ----------
@@ -68,7 +70,9 @@ class Node:
             max(1, min(out, round(length * out / n)))
             for length, out, n in zip(tile, spatial, self.grid.shape, strict=True)
         ]
-        return self.tile_for(scaled)
+        before = 1 if self.call.channel_axis is None else self.call.shape[self.call.channel_axis]
+        after = 1 if self.channel_axis is None else shape[self.channel_axis]
+        return self.tile_for(result_lengths(scaled, tile, after / max(1, before)))
 
     def tile_for(self, spatial: Sequence[int]) -> tuple[int, ...]:
         """Return array lengths from lengths along the spatial axes."""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.engine.blocks import Blocks, within_image
+from napari_tilewise.engine.joined_planes import in_memory
 from napari_tilewise.engine.source import ArraySource
 from napari_tilewise.errors import OperationFailed
 from napari_tilewise.grid import Grid, clip
 from napari_tilewise.grid import whole as whole_region
-from napari_tilewise.operations.shared.stored_columns import in_memory
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import (
     Kind,

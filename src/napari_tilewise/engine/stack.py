@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.engine.joined_planes import (
+    in_memory,
+    join_contours,
+    join_points,
+    join_tables,
+)
 from napari_tilewise.engine.node import Node
 from napari_tilewise.engine.planes import Planes
+from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.grid import Grid, Halo, Region, extent
-from napari_tilewise.operations.shared.stored_columns import in_memory
+from napari_tilewise.operations.shared.stored_columns import ColumnStore
 from napari_tilewise.operations.spec.operation import Output, Part
 
 if TYPE_CHECKING:
@@ -344,39 +351,33 @@ class Stack:
     def stored_value(self) -> Any:
         """Return the result that is not an image, the planes' gathered into one.
 
-        Columns of a table that outgrow their share of memory are files.
+        Columns, points and contours that outgrow their share of memory are files.
 
         Scalars become an array over the looped axes; points, contours and tables get one leading
         column per looped axis; anything else becomes a list, one item per plane.
         """
         if not self.loops:
             return self.node(()).value()
-        parts = [(index, self.node(index).value()) for index in self.planes.indices()]
+        planes = ((index, self.node(index).value()) for index in self.planes.indices())
         output = self.part.output
         if output is Output.SCALAR:
-            arrays = [np.asarray(value) for _, value in parts]
+            arrays = [np.asarray(value) for _, value in planes]
             return np.stack(arrays).reshape(*self.planes.lengths, *arrays[0].shape)
+        store = ColumnStore(self.session.tables or available_memory())
         if output is Output.POINTS:
-            return np.concatenate([_prefixed(index, points) for index, points in parts])
+            return join_points(planes, store)
         if output is Output.CONTOURS:
-            return [_prefixed(index, line) for index, lines in parts for line in lines]
+            return join_contours(planes, store)
         if output is Output.TABLE:
-            return self._join_tables(parts)
-        return [value for _, value in parts]
+            return join_tables(planes, self._columns_of_loops, store)
+        return [value for _, value in planes]
 
-    def _join_tables(self, parts: list[tuple[tuple[int, ...], Any]]) -> dict[str, np.ndarray]:
-        names = [self._names[i] if self._names else f"axis-{i}" for i in self.loops]
-        lengths = [len(next(iter(table.values()))) for _, table in parts]
-        joined: dict[str, np.ndarray] = {}
-        for number, name in enumerate(names):
-            joined[name] = np.repeat([index[number] for index, _ in parts], lengths)
+    def _columns_of_loops(self, index: tuple[int, ...]) -> dict[str, Any]:
+        """Return what a table tells of a plane: its position, and the name of its channel."""
+        columns: dict[str, Any] = {}
+        for number, axis in enumerate(self.loops):
+            name = self._names[axis] if self._names else f"axis-{axis}"
+            columns[name] = index[number]
             if self.channels and number == self._loop_of_channels:
-                joined[CHANNEL] = np.array(self.channels)[joined[name]]
-        for column in parts[0][1]:
-            joined[column] = np.concatenate([np.asarray(table[column]) for _, table in parts])
-        return joined
-
-
-def _prefixed(index: tuple[int, ...], points: np.ndarray) -> np.ndarray:
-    prefix = np.broadcast_to(np.asarray(index, points.dtype), (len(points), len(index)))
-    return np.concatenate([prefix, points], axis=1)
+                columns[CHANNEL] = np.array(self.channels)[index[number], None]
+        return columns

@@ -19,6 +19,12 @@ TARGET = {1: 2**20, 2: 1024, 3: 128}
 MOST_VOXELS = 2**22
 """Pixels of a tile of a volume that is in memory."""
 
+MANY_CHANNELS = 4
+"""Values per pixel from which on a result's tiles are shorter."""
+
+LEAST = 64
+"""Length down to which a result's tiles become shorter than what one of the image makes."""
+
 HALO_FACTOR = 4
 """A tile is at least this many halos long: its overhead stays below (1 + 2/4) per axis."""
 
@@ -100,6 +106,27 @@ def _halved(
             break
         lengths[axis] = half
     return tuple(lengths)
+
+
+def result_lengths(lengths: Sequence[int], tile: Sequence[int], channels: float) -> list[int]:
+    """Return tile lengths of a result that is not much larger than a tile of the image.
+
+    Parameters
+    ----------
+    lengths
+        What comes from one tile of the image: too long where the result is far larger than that.
+    tile
+        Lengths of the image's tiles.
+    channels
+        Values per pixel of the result for each of the image.
+    """
+    shorter = list(lengths)
+    most = max(prod(tile), TARGET.get(len(tile), 64) ** (len(tile) if len(tile) > 1 else 1))
+    weight = max(1.0, channels / MANY_CHANNELS)
+    while prod(shorter) * weight > most and max(shorter) > LEAST:
+        axis = shorter.index(max(shorter))
+        shorter[axis] = -(-shorter[axis] // 2)
+    return shorter
 
 
 def whole_chunks(length: int, chunk: int) -> int:

@@ -46,7 +46,7 @@ from napari_tilewise.runs.tile_time import LONGEST, measure_pace
 from napari_tilewise.sizes import format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from napari_tilewise.engine.control import Control
     from napari_tilewise.executors.executor import Executor
@@ -223,7 +223,14 @@ class _Planner:
                 return self._plan(layout)
             except MemoryBudgetExceeded:
                 pass  # the unfinished run had more memory
-        return self._plan(None)
+        try:
+            return self._plan(None)
+        except MemoryBudgetExceeded as error:
+            if error.sufficient is None:
+                raise
+            high = error.sufficient - MARGIN
+            least = self._least(max(self.limit, high // 2), high, lambda planner, budget: True)
+            raise MemoryBudgetExceeded(error.problem, least + MARGIN) from error
 
     def _plan(self, layout: Layout | None) -> RunPlan:
         decisions = self._decisions(layout)
@@ -260,24 +267,32 @@ class _Planner:
             Whether they are for tables, while tiles are in work; else for one region alone.
         """
 
-        def suffices(limit: int) -> bool:
-            other = copy(self)
-            other.__dict__["limit"] = limit
-            try:
-                _, budget = other._largest(None, other._decisions(None))
-            except MemoryBudgetExceeded:
-                return False
-            return (budget.tables if beside_tiles else other._region(budget)) >= needed
+        def leaves_enough(planner: _Planner, budget: Budget) -> bool:
+            return (budget.tables if beside_tiles else planner._region(budget)) >= needed
 
         low, high = self.limit, 2 * self.limit
-        while not suffices(high):
+        while not self._suffices(high, leaves_enough):
             if high > MOST:
                 return None
             low, high = high, 2 * high
+        return self._least(low, high, leaves_enough) + MARGIN
+
+    def _suffices(self, limit: int, is_enough: Callable[[_Planner, Budget], bool]) -> bool:
+        """Return whether there is a plan within a budget that satisfies a condition."""
+        other = copy(self)
+        other.__dict__["limit"] = limit
+        try:
+            _, budget = other._largest(None, other._decisions(None))
+        except MemoryBudgetExceeded:
+            return False
+        return is_enough(other, budget)
+
+    def _least(self, low: int, high: int, is_enough: Callable[[_Planner, Budget], bool]) -> int:
+        """Return nearly the least budget that suffices, of which one limit does."""
         while high > NEARLY * low:
             middle = (low + high) // 2
-            low, high = (low, middle) if suffices(middle) else (middle, high)
-        return high + MARGIN
+            low, high = (low, middle) if self._suffices(middle, is_enough) else (middle, high)
+        return high
 
     def _decisions(self, layout: Layout | None) -> tuple[Decision, ...]:
         """Return which results are materialized: on disk for a later run or other processes."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tilewise.engine.budget import numbers_per_pixel
 from napari_tilewise.executors.assignment import Assignment, portable_source
 from napari_tilewise.operations.spec.notebook import html_table
 from napari_tilewise.operations.spec.substitution import instruction_set
@@ -110,6 +111,12 @@ class RunPlan:
         return self.pipeline.last
 
     @property
+    def _spills(self) -> bool:
+        """Whether what grows with objects goes to disk, in each step where it may be much."""
+        growing = [s.call.operation.cost for s in self.stacks if numbers_per_pixel(s.call)]
+        return bool(growing) and all(cost.spills for cost in growing)
+
+    @property
     def grid(self) -> Grid:
         """The tiles of the output."""
         return self.last.grid(self.tile)
@@ -202,7 +209,7 @@ class RunPlan:
             f"tiles   {_lengths(self.tile)} pixels, {len(last.node_grid)} per plane",
             f"where   {self.executor}",
             f"memory  at most {format_size(self.budget.total)} of {format_size(self.limit)}: "
-            + ", ".join(_memory_shares(self.budget)),
+            + ", ".join(_memory_shares(self.budget, spills=self._spills)),
             str(traffic(self)),
         ]
         decisions = {decision.step: str(decision) for decision in self.decisions}
@@ -232,14 +239,14 @@ def _at_once(budget: Budget) -> str:
     return f"the whole image in an order of its own, if that is needed{rest}"
 
 
-def _memory_shares(budget: Budget) -> Iterator[str]:
+def _memory_shares(budget: Budget, *, spills: bool) -> Iterator[str]:
     """Yield what uses the memory, as text."""
     yield f"{format_size(budget.process)} process"
     per_worker = format_size(budget.per_worker + budget.writing)
     yield f"{plural(budget.workers, 'worker')} with {per_worker} each"
     shares = {
         "decoded chunks": budget.cache,
-        "tables": budget.tables,
+        "tables" + (" (what is more is on disk)" if spills else ""): budget.tables,
         _at_once(budget): budget.fallback,
         "materialized results": budget.materialized,
     }

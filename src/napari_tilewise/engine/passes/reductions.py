@@ -105,8 +105,11 @@ class ReductionRunner:
         finish = partial(reduction.finish, total)
         with writing(root_of(_folder_of(partial_result)), TEMPORARY):
             if prod(self.plane.call.spatial_shape) <= QUICK:
-                return finish()
-            return abandonable(finish, session.control.cancel)
+                result = finish()
+            else:
+                result = abandonable(finish, session.control.cancel)
+        self._total_limit(1).check(result, 1)
+        return result
 
     @property
     def _name(self) -> str:
@@ -219,7 +222,7 @@ class ReductionRunner:
         def merge(total: Any, part: Any) -> Any:
             total = reduction.merge(total, part)
             count = next(merged)
-            if hasattr(total, "spill"):
+            if getattr(total, "spills", False):
                 self._store_large_total(total, store())
             else:
                 limit.check(total, count)

@@ -7,6 +7,7 @@ JSON itself; for a CSV it is in a file beside it, so that any program can read t
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -93,7 +94,7 @@ def write_value(
             }
         )
     elif suffix == ".json":
-        content: MetadataDict = {"value": to_plain(value)}
+        content: MetadataDict = {"value": value}
         if provenance is not None:
             content[KEY] = to_plain(provenance)
         _replace({destination: _json(content)})
@@ -258,8 +259,9 @@ def _check(path: Path, overwrite: bool) -> None:
 
 def _json(content: Metadata) -> _Write:
     """Return a function that writes data as JSON."""
-    text = json.dumps(content, indent=2)
-    return lambda file: file.write(text + "\n")
+    from napari_tilewise.io.writers.json_pieces import json_pieces
+
+    return lambda file: file.writelines(itertools.chain(json_pieces(content), "\n"))
 
 
 def _replace(files: Mapping[Path, _Write | None]) -> None:
@@ -297,6 +299,8 @@ def _table(value: Any, path: Path) -> _Rows:
     """Return the header and the rows for a value, by its type and shape."""
     if isinstance(value, Mapping):
         return _columns(_equally_long(value, path))
+    if (stored := _stored(value)) is not None:
+        return stored
     shape = _shape(value)
     if shape == ():
         return _columns(_tidy(value, ()))
@@ -306,12 +310,33 @@ def _table(value: Any, path: Path) -> _Rows:
         ndim = np.shape(value[0])[1] if value else 0
         rows = (
             [number, *point]
-            for number, contour in enumerate(value)
-            for point in np.asarray(contour).tolist()
+            for number, contour in enumerate(map(np.asarray, value))
+            for start in range(0, len(contour), CONVERTED)
+            for point in contour[start : start + CONVERTED].tolist()
         )
         return ["contour", *_point_names(ndim)], rows
     form = "of unequal parts" if shape is None else f"of shape {shape}"
     raise _no_rows(path, f"a {type(value).__name__} {form}")
+
+
+def _stored(value: Any) -> _Rows | None:
+    """Return the header and the rows of points and contours in files; None for other values."""
+    from napari_tilewise.operations.shared.stored_columns import StoredColumn, row_groups
+    from napari_tilewise.operations.shared.stored_contours import StoredContours
+
+    if isinstance(value, StoredColumn) and value.ndim == 2:
+        points = (
+            point for rows in row_groups(len(value), CONVERTED) for point in value[rows].tolist()
+        )
+        return _point_names(value.shape[1]), points
+    if isinstance(value, StoredContours):
+        lines = (
+            [number, *point]
+            for numbers, points in value.rows(CONVERTED)
+            for number, point in zip(numbers.tolist(), points.tolist(), strict=True)
+        )
+        return ["contour", *_point_names(value.points.shape[1])], lines
+    return None
 
 
 def _shape(value: ArrayLike) -> tuple[int, ...] | None:

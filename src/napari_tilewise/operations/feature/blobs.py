@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import replace
-from functools import reduce
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage as ndi
+from scipy.spatial import cKDTree
 from skimage.util import img_as_float
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.feature.peaks import (
-    Border,
-    Candidates,
-    inside_border,
-    threshold_of,
-)
+from napari_tilewise.operations.feature.candidates import Candidates
+from napari_tilewise.operations.feature.peaks import Border, inside_border, threshold_of
 from napari_tilewise.operations.feature.tensors import box_halo
 from napari_tilewise.operations.shared.common import as_float, gaussian_radius, kernel_length
 from napari_tilewise.operations.shared.prefix_sums import (
@@ -35,7 +33,6 @@ from napari_tilewise.operations.shared.prefix_sums import (
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
-    PER_PIXEL,
     AsStep,
     Block,
     Call,
@@ -62,15 +59,49 @@ if TYPE_CHECKING:
     """Yields the images of a block's region, one per scale."""
 
 
+PRUNING = 240
+"""Bytes per peak while scikit-image prunes, with a view of each row; measured."""
+PAIR = 250
+"""Bytes per pair of peaks that may overlap: Python objects in a set, then an array; measured."""
+
 # -- peaks of a stack of scales --------------------------------------------------------------------
 
 
+class _Peaks(Candidates):
+    """Peaks in space and scale. Pruning needs all of them at once: they never go to disk."""
+
+    spills = False
+    overhead = PRUNING
+
+
+@dataclass(frozen=True)
+class _Blobs:
+    """Peaks in scikit-image's order, and the bytes that pruning takes."""
+
+    coordinates: np.ndarray
+    nbytes: int
+
+
+def _with_pairs(peaks: _Peaks, scales: np.ndarray) -> _Blobs:
+    """Return peaks with what pruning takes: scikit-image lists all pairs that may overlap."""
+    (coordinates,) = peaks.coordinates()
+    if peaks.flat or not len(coordinates):
+        return _Blobs(coordinates[:0], 0)
+    places = coordinates[:, :-1]
+    farthest = 2 * float(scales[coordinates[:, -1]].max()) * math.sqrt(places.shape[1])
+    tree = cKDTree(places)
+    pairs = (int(tree.count_neighbors(tree, farthest)) - len(places)) // 2
+    return _Blobs(coordinates, len(places) * PRUNING + pairs * PAIR)
+
+
 def _space_and_scale_peaks(
-    call: Call, layers: Layers, count: int, halo: HaloLike, border: tuple[int, ...]
+    call: Call, layers: Layers, scales: np.ndarray, halo: HaloLike, border: tuple[int, ...]
 ) -> Passes[np.ndarray]:
     """Return the result of `peak_local_max` on the stack of all scales, the scale as last axis."""
+    count = len(scales)
     threshold = yield from threshold_of(call, _reduce_extremes(call, layers, halo))
     single = count == 1 and call.shape == (1,) * call.ndim
+    shape = (*call.shape, count)
 
     def tile_candidates(block: Block) -> Candidates:
         scale_candidates = []
@@ -81,17 +112,21 @@ def _space_and_scale_peaks(
             is_peak &= pixels > threshold
             is_peak &= inside_border(block, call.shape, border)
             start = [*(s.start for s in block.tile), scale]
-            scale_candidates.append(
-                Candidates.from_mask(is_peak[..., None], pixels[..., None], start, flat=is_flat)
+            peaks = _Peaks.from_mask(
+                is_peak[..., None], pixels[..., None], start, shape, flat=is_flat
             )
-        return reduce(Candidates.extend, scale_candidates)
+            scale_candidates.append(peaks)
+        return reduce(_Peaks.extend, scale_candidates)
 
-    candidates: Candidates = yield Reduce(
-        tile_candidates, Candidates.extend, halo=halo, description="peaks in space and scale"
+    blobs: _Blobs = yield Reduce(
+        tile_candidates,
+        _Peaks.extend,
+        halo=halo,
+        finish=partial(_with_pairs, scales=scales),
+        description="peaks in space and scale",
+        form="blobs",
     )
-    if candidates.flat:
-        return np.empty((0, call.ndim + 1), np.intp)
-    return candidates.ordered((*call.shape, count))[0]
+    return blobs.coordinates
 
 
 def _neighbourhoods(
@@ -199,9 +234,7 @@ def _log(call: Call) -> Plan:
             layer = -ndi.gaussian_laplace(image, sigma) * np.mean(sigma) ** 2
             yield layer.astype(image.dtype, copy=False)
 
-    peaks = yield from _space_and_scale_peaks(
-        call, layers, len(scales), _log_halo(call), _border(call)
-    )
+    peaks = yield from _space_and_scale_peaks(call, layers, scales, _log_halo(call), _border(call))
     return Value(_pruned_blobs(call, peaks, scales, as_float(call)))
 
 
@@ -245,7 +278,7 @@ def _dog(call: Call) -> Plan:
     if len(scales) == 1:
         return Value(_pruned_blobs(call, np.empty((0, call.ndim + 1), np.intp), scales, dtype))
     peaks = yield from _space_and_scale_peaks(
-        call, layers, len(scales) - 1, _dog_halo(call), _border(call)
+        call, layers, scales[:-1], _dog_halo(call), _border(call)
     )
     return Value(_pruned_blobs(call, peaks, scales, dtype))
 
@@ -288,7 +321,7 @@ def _doh(call: Call) -> Plan:
         for sigma in scales:
             yield np.asarray(determinant(integral, sigma), dtype=dtype)
 
-    peaks = yield from _space_and_scale_peaks(call, layers, len(scales), halo, (0, 0))
+    peaks = yield from _space_and_scale_peaks(call, layers, scales, halo, (0, 0))
     if peaks.size == 0:
         return Value(np.empty((0, 3)))
     blobs = peaks.astype(np.float64)
@@ -337,6 +370,22 @@ def _doh_radius(sigmas: np.ndarray, ndim: int) -> np.ndarray:
     return np.asarray(sigmas.mean(axis=1))
 
 
+def _numbers(scales: Callable[[Call], np.ndarray]) -> Callable[[Call], int]:
+    """Return what peaks and pairs of those that may overlap take per pixel, at their densest.
+
+    A peak is the largest of three pixels along each axis, and of three scales.
+    """
+
+    def most(call: Call) -> int:
+        sigmas = scales(call)
+        area = 3**call.ndim / -(-len(sigmas) // 3)
+        farthest = 2 * float(np.max(sigmas)) * math.sqrt(call.ndim)
+        near = min(prod(call.spatial_shape), (2 * farthest + 1) ** call.ndim) / area
+        return int((PRUNING + PAIR / 2 * near) / area)
+
+    return most
+
+
 BLOBS = ResultSpec(
     output=Output.POINTS,
     dtype=lambda call: np.float64,
@@ -359,7 +408,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_dog_halo),
         plan_of=_dog,
         limits=Limits(check=_check_dog),
-        cost=Cost(numbers=PER_PIXEL, memory=16.0, largest_region=kernel_length),
+        cost=Cost(numbers=_numbers(_dog_scales), memory=16.0, largest_region=kernel_length),
     ),
     Operation(
         name="feature.blob_log",
@@ -371,7 +420,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_log_halo),
         plan_of=_log,
         limits=Limits(check=_check_log),
-        cost=Cost(numbers=PER_PIXEL, memory=14.0, largest_region=kernel_length),
+        cost=Cost(numbers=_numbers(_log_scales), memory=14.0, largest_region=kernel_length),
     ),
     Operation(
         name="feature.blob_doh",
@@ -387,6 +436,6 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_doh_halo),
         plan_of=_doh,
         limits=Limits(ndim=(2, 2), check=_check_doh),
-        cost=Cost(numbers=PER_PIXEL, largest_region=largest_band, memory=14.0),
+        cost=Cost(numbers=_numbers(_doh_scales), largest_region=largest_band, memory=14.0),
     ),
 )

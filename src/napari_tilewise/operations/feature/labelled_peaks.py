@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.grid import Region, extent, grow, intersect, size, within
-from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.feature.candidates import spaced_peaks
 from napari_tilewise.operations.spec.operation import Block, Call, HaloLike, Reduce, normal_halo
 
 if TYPE_CHECKING:
@@ -152,38 +152,6 @@ def _choose_per_label(
         coordinates.append(selected)
         values.append(_values_of(selected, label_coordinates, label_values, call.shape))
     return np.vstack(coordinates), np.concatenate(values)
-
-
-def spaced_peaks(
-    coordinates: np.ndarray, spacing: float, max_count: float, p_norm: float
-) -> np.ndarray:
-    """Return the first coordinates that are at least `spacing` apart, at most `max_count`.
-
-    Parameters
-    ----------
-    coordinates
-        Coordinates of pixels, one row per peak, the brightest first.
-    spacing
-        The smallest distance between two peaks, in pixels.
-    max_count
-        The largest number of peaks; infinity for all.
-    p_norm
-        The order of the Minkowski distance.
-    """
-    from napari_tilewise.kernels import keeps_distance, spaced
-
-    most = int(max_count) if np.isfinite(max_count) else None
-    if spacing > 1 and keeps_distance(coordinates, spacing, p_norm):
-        coordinates = spaced(coordinates, spacing, p_norm, most)
-    elif spacing > 1:
-        ensure_spacing = reach("_shared.coord", "ensure_spacing")
-        coordinates = ensure_spacing(
-            coordinates,
-            spacing=spacing,
-            p_norm=p_norm,
-            max_out=most,
-        )
-    return coordinates[: int(max_count)] if len(coordinates) > max_count else coordinates
 
 
 def _values_of(

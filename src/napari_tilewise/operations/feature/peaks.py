@@ -9,20 +9,28 @@ are searched in every label's box; see `labelled_peaks`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage as ndi
-from scipy.spatial import cKDTree
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.feature.labelled_peaks import labelled_peaks, spaced_peaks
+from napari_tilewise.operations.feature.candidates import (
+    ORDERING,
+    Candidates,
+    CornerSpacing,
+    PeakSpacing,
+    Rule,
+    finished,
+    spaced_peaks,
+)
+from napari_tilewise.operations.feature.labelled_peaks import labelled_peaks
 from napari_tilewise.operations.shared import global_numbers
-from napari_tilewise.operations.shared.gathered_rows import GatheredRows
+from napari_tilewise.operations.shared.stored_columns import Column, StoredColumn, row_groups
 from napari_tilewise.operations.shared.whole import handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
-    PER_PIXEL,
     Adapter,
     AtOnce,
     Block,
@@ -43,7 +51,7 @@ from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Footp
 from napari_tilewise.operations.spec.substitution import run_fastest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import DTypeLike
 
@@ -54,9 +62,6 @@ if TYPE_CHECKING:
 HIGHEST = "scipy.ndimage.maximum_filter"
 """The function that finds the largest pixel of each neighbourhood."""
 
-
-ORDERING = 40
-"""Bytes per candidate beyond its coordinates and value while they are sorted and spaced."""
 
 BORDER_WIDTH = Number(minimum=0, integer=True, per_axis=True, length=True)
 
@@ -93,50 +98,6 @@ class MaxCount(Number):
         return super()._check_number(name, value)
 
 
-@dataclass
-class Candidates:
-    """Pixels that are the largest in their neighbourhood, and whether all pixels are."""
-
-    flat: bool
-    rows: GatheredRows
-    """Coordinates, and values."""
-    nbytes: int
-
-    @classmethod
-    def from_mask(
-        cls, is_candidate: np.ndarray, pixels: np.ndarray, start: Any, *, flat: bool
-    ) -> Candidates:
-        """Return the pixels of a tile that begins at `start` where `found` is set."""
-        indices = np.nonzero(is_candidate)
-        coordinates = np.transpose(indices) + np.asarray(start, np.intp)
-        values = pixels[indices]
-        nbytes = coordinates.nbytes + values.nbytes + ORDERING * len(values)
-        return cls(flat, GatheredRows(coordinates, values), nbytes)
-
-    def extend(self, other: Candidates) -> Candidates:
-        """Add another tile's candidates, and return this object, as a reduction's `merge` does."""
-        self.rows.extend(other.rows)
-        self.flat = self.flat and other.flat
-        self.nbytes += other.nbytes
-        return self
-
-    def ordered(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return coordinates and values, brightest first, equal ones in raster order.
-
-        The candidates are forgotten: there may be millions, and each copy of them takes its room.
-        """
-        coordinates, values = self.rows.columns()
-        raster = np.ravel_multi_index(tuple(coordinates.T), shape)
-        del coordinates
-        order = np.argsort(raster)
-        raster, values = raster[order], values[order]
-        del order
-        order = np.argsort(-values, kind="stable")
-        raster, values = raster[order], values[order]
-        del order
-        return np.transpose(np.unravel_index(raster, shape)), values
-
-
 # -- peaks of the whole image ----------------------------------------------------------------------
 
 
@@ -162,22 +123,33 @@ def _border(call: Call) -> tuple[int, ...]:
     return call.per_axis(width)
 
 
-def _local_peaks(call: Call, max_count: float, p_norm: float) -> Passes[np.ndarray]:
-    """Return the result of scikit-image's `peak_local_max`."""
+def _local_peaks(call: Call, rules: Sequence[Rule], p_norm: float) -> Passes[Column]:
+    """Return the peaks that scikit-image's rules choose; on disk, where memory is too small.
+
+    The first rule is that of `peak_local_max`.
+    """
     threshold = yield from threshold_of(call, global_numbers.extremes(call))
     if call["labels"] is not None:
         label_peaks = yield from labelled_peaks(
             call, footprint_of(call), threshold, _border(call), _halo(call), p_norm
         )
-        return _limit_peaks(call, *label_peaks, max_count, p_norm)
-    candidates = yield from _reduce_candidates(call, threshold)
+        peaks = _limit_peaks(call, *label_peaks, rules[0].most, p_norm)
+        return _chosen(peaks, rules[1:])
+    candidates = yield _reduce_candidates(call, threshold, rules)
+    if isinstance(candidates, StoredColumn):
+        return candidates.temporary()
     if candidates.flat:
         return np.empty((0, call.ndim), np.intp)
-    coordinates, _ = candidates.ordered(call.shape)
-    return spaced_peaks(coordinates, call["min_distance"], max_count, p_norm)
+    (peaks,) = candidates.coordinates()
+    return _chosen(peaks, rules)
 
 
-def _reduce_candidates(call: Call, threshold: Any) -> Passes[Candidates]:
+def _chosen(points: np.ndarray, rules: Sequence[Rule]) -> np.ndarray:
+    """Return what rules choose of points in memory, one after the other."""
+    return reduce(lambda chosen, rule: rule.choose(chosen), rules, points)
+
+
+def _reduce_candidates(call: Call, threshold: Any, rules: Sequence[Rule]) -> Reduce:
     footprint = footprint_of(call)
     is_trivial = footprint.size == 1 or call.shape == (1,) * call.ndim
 
@@ -193,14 +165,17 @@ def _reduce_candidates(call: Call, threshold: Any) -> Passes[Candidates]:
             is_flat = bool(is_candidate.all())
             is_candidate &= pixels > threshold
         is_candidate &= inside_border(block, call.shape, _border(call))
-        return Candidates.from_mask(
-            is_candidate, pixels, [s.start for s in block.tile], flat=is_flat
-        )
+        start = [s.start for s in block.tile]
+        return Candidates.from_mask(is_candidate, pixels, start, call.shape, flat=is_flat)
 
-    candidates: Candidates = yield Reduce(
-        tile_candidates, Candidates.extend, halo=_halo(call), description="local maxima"
+    return Reduce(
+        tile_candidates,
+        Candidates.extend,
+        halo=_halo(call),
+        finish=partial(finished, rules=rules),
+        description="local maxima",
+        form="places",
     )
-    return candidates
 
 
 def threshold_of(call: Call, extremes: Any) -> Passes[Any]:
@@ -250,21 +225,16 @@ def _limit_peaks(
 
 def _corner_peaks(call: Call) -> Plan:
     """Run the steps of scikit-image's `corner_peaks` on the unlimited list of peaks."""
-    coords = yield from _local_peaks(call, np.inf, np.inf)
-    max_count = None if np.isinf(call["num_peaks"]) else call["num_peaks"]
-    if len(coords):
-        tree = cKDTree(coords)
-        rejected: set[int] = set()
-        for index, point in enumerate(coords):
-            if index not in rejected:
-                neighbours = tree.query_ball_point(point, r=call["min_distance"], p=call["p_norm"])
-                neighbours.remove(index)
-                rejected.update(neighbours)
-        coords = np.delete(coords, tuple(rejected), axis=0)[:max_count]
+    rules = [
+        Rule(PeakSpacing(call["min_distance"], np.inf)),
+        Rule(CornerSpacing(call["min_distance"], call["p_norm"]), call["num_peaks"]),
+    ]
+    coords = yield from _local_peaks(call, rules, np.inf)
     if call["indices"]:
         return Value(coords)
     peaks = np.zeros(call.shape, bool)
-    peaks[tuple(coords.T)] = True
+    for rows in row_groups(len(coords)):
+        peaks[tuple(coords[rows].T)] = True
     return handed_out(call, peaks)
 
 
@@ -286,7 +256,8 @@ def _shape(call: Call) -> tuple[int, ...] | None:
 
 
 def _plan(call: Call) -> Plan:
-    return Value((yield from _local_peaks(call, call["num_peaks"], call["p_norm"])))
+    rule = Rule(PeakSpacing(call["min_distance"], call["p_norm"]), call["num_peaks"])
+    return Value((yield from _local_peaks(call, [rule], call["p_norm"])))
 
 
 def _check(call: Call) -> None:
@@ -326,7 +297,7 @@ def _operation(
         plan_of=plan_of,
         limits=Limits(dtypes="uif", check=_check),
         adapter=Adapter(kernels=(HIGHEST,)),
-        cost=Cost(numbers=PER_PIXEL, memory=6.0, at_once=AtOnce(function=2**14)),
+        cost=Cost(numbers=ORDERING + 16, spills=True, memory=6.0, at_once=AtOnce(function=2**14)),
         note=note,
     )
 

@@ -163,8 +163,13 @@ def _multiotsu(call: Call, histogram: Histogram) -> Any:
 
 
 def _pairs_of_bins(call: Call) -> int:
-    """Return what the function's table of pairs of bins takes, in pixels of the image."""
+    """Return what the function's table of pairs of bins takes, in pixels of the image.
+
+    Integers have as many bins as grey levels, of which each may have only one pixel.
+    """
     bins = bins_of(call)
+    if call.dtype.kind in "ui":
+        bins = min(256**call.dtype.itemsize, prod(call.shape))
     return max(bins, min(bins, LARGEST_TABLE) ** 2 // 16)
 
 

@@ -6,7 +6,8 @@ own function assembles them. Coordinates are computed from absolute positions, s
 bits on both sides of a tile's border.
 
 Memory and the time to assemble grow with the contours' length, not with the image: 40 bytes per
-segment, and about 300 while scikit-image's assembly, which is written in Python, holds it.
+segment, and about 300 while scikit-image's assembly, which is written in Python, holds it. Segments
+that outgrow their share of memory are assembled from disk, see `contour_assembly`.
 """
 
 from __future__ import annotations
@@ -16,9 +17,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage, InvalidParameter
-from napari_tilewise.operations.shared.collected import Collected
+from napari_tilewise.operations.measure.contour_assembly import (
+    ASSEMBLY,
+    PART,
+    Segments,
+    assembled,
+)
 from napari_tilewise.operations.shared.global_numbers import extreme
 from napari_tilewise.operations.shared.private import reach
+from napari_tilewise.operations.shared.stored_columns import row_groups
+from napari_tilewise.operations.shared.stored_contours import StoredContours
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     AtOnce,
@@ -55,12 +63,6 @@ TWO_SEGMENTS = {
     "high": {6: ((LEFT, TOP), (RIGHT, BOTTOM)), 9: ((TOP, RIGHT), (BOTTOM, LEFT))},
 }
 
-ASSEMBLY = 300
-"""Bytes per segment in scikit-image's assembly."""
-
-PART = 2**16
-"""Segments that are converted for the assembly at once."""
-
 
 def _table(connected: str) -> np.ndarray:
     """Return the side for each (case, segment, end); -1: no such segment."""
@@ -94,20 +96,29 @@ def _plan(call: Call) -> Plan:
     level = float(level)
     table = _table(call["fully_connected"])
 
-    segments: Collected = yield Reduce(
-        lambda block: Collected(*_segments(block, level, table), overhead=ASSEMBLY),
-        Collected.extend,
+    is_reversed = call["positive_orientation"] == "high"
+
+    def finish(segments: Segments) -> Segments | StoredContours:
+        if not segments.runs:
+            return segments
+        return assembled(segments, call.shape[1], reverse=is_reversed)
+
+    segments = yield Reduce(
+        lambda block: Segments(*_segments(block, level, table)),
+        Segments.extend,
         halo=((0, 1), (0, 1)),
+        finish=finish,
         description="contour segments",
+        form="squares",
     )
+    if isinstance(segments, StoredContours):
+        return Value(segments.temporary())
     contours = reach("measure._find_contours", "_assemble_contours")(_sorted_segments(segments))
-    if call["positive_orientation"] == "high":
-        contours = [contour[::-1] for contour in contours]
-    return Value(contours)
+    return Value([contour[::-1] for contour in contours] if is_reversed else contours)
 
 
 def _segments(block: Block, level: float, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a tile's segments (segment, end, coordinate) and their squares' raster indices."""
+    """Return the raster indices of the squares of a tile's segments (segment, end, coordinate)."""
     box = tuple(slice(core.start, core.stop + 1) for core in block.core)
     pixels = block.data[box].astype(np.float64)
     corners = [pixels[:-1, :-1], pixels[:-1, 1:], pixels[1:, :-1], pixels[1:, 1:]]
@@ -133,7 +144,7 @@ def _segments(block: Block, level: float, table: np.ndarray) -> tuple[np.ndarray
     square, segment = np.nonzero(table[cases, :, 0] >= 0)
     ends = table[cases[square], segment]
     raster_indices = row * block.grid.shape[1] + column
-    return sides[square[:, None], ends], raster_indices[square]
+    return raster_indices[square], sides[square[:, None], ends]
 
 
 def _points(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -146,13 +157,11 @@ def _fraction(start: np.ndarray, stop: np.ndarray, level: float) -> np.ndarray:
         return np.where(stop == start, 0.0, (level - start) / (stop - start))
 
 
-def _sorted_segments(collected: Collected) -> Iterator[tuple[Any, Any]]:
+def _sorted_segments(collected: Segments) -> Iterator[tuple[Any, Any]]:
     """Yield the segments of all tiles in the whole image's order."""
-    segments, raster_indices = collected.joined()
-    order = np.argsort(raster_indices, kind="stable")
-    del raster_indices
-    for start in range(0, len(order), PART):
-        for begin, end in segments[order[start : start + PART]].tolist():
+    ((_, segments),) = collected.groups()
+    for rows in row_groups(len(segments), PART):
+        for begin, end in segments[rows].tolist():
             yield tuple(begin), tuple(end)
 
 
@@ -181,6 +190,7 @@ OPERATIONS = (
             at_once=AtOnce(function=2**16, finite=True),
             memory=30.0,  # a square of noise has up to two segments
             numbers=2 * (40 + ASSEMBLY),
+            spills=True,
         ),
         kind=Kind.CONNECTED,
         specs={
@@ -193,6 +203,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=lambda call: ((0, 1), (0, 1))),
         limits=Limits(ndim=(2, 2), check=_check),
         plan_of=_plan,
-        note="Memory grows with the contours' length: about 300 bytes per segment.",
+        note="Memory grows with the contours' length, about 300 bytes per segment, up to the share "
+        "of the budget that is there for it; longer contours are on disk.",
     ),
 )

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.shared.collected import Collected
+from napari_tilewise.operations.shared.sorted_rows import SortedRows
 from napari_tilewise.operations.shared.stored_columns import (
-    GROUP,
     ColumnStore,
     ColumnWriter,
-    remove,
     row_groups,
 )
 from napari_tilewise.operations.spec.operation import Block, Call, Reduce
@@ -128,26 +125,14 @@ def reduce_region_sums(intensity: bool = False) -> Reduce:
     return Reduce(of, ObjectParts.extend, finish=_whole_sums, description="sums", form="rows")
 
 
-class ObjectParts(Collected):
+class ObjectParts(SortedRows):
     """The sums of parts of objects, of which those that outgrow memory are joined and stored."""
 
-    store: ColumnStore | None = None
-    """Where they go."""
+    overhead = JOINING
 
-    def __init__(self, *arrays: np.ndarray) -> None:
-        super().__init__(*arrays, overhead=JOINING)
-        self.runs: list[list[Any]] = []
-        """Columns of rows in the order of labels, each label once in a run."""
-
-    def spill(self) -> None:
-        """Store what is in memory."""
-        writer = ColumnWriter(self.store)
-        columns = _joined(self.joined())
-        for rows in row_groups(len(columns[0])):
-            writer.append({str(n): column[rows] for n, column in enumerate(columns)})
-        if len(columns[0]):
-            self.runs.append(list(writer.columns().values()))
-        self.clear(*(column[:0] for column in columns))
+    def in_order(self, columns: Sequence[np.ndarray]) -> list[Any]:
+        """Return the sums of objects from those of their parts, in the order of labels."""
+        return _joined(columns)
 
 
 def _tile_sums(block: Block, has_intensity: bool) -> ObjectParts:
@@ -241,82 +226,19 @@ def _sums(
 def _whole_sums(parts: ObjectParts) -> RegionSums:
     """Return the sums of whole objects from those of their parts."""
     if not parts.runs:
-        return _region_sums(_joined(parts.joined()), parts.store)
-    parts.spill()
+        return _region_sums(next(parts.groups()), parts.store)
     writer = ColumnWriter(parts.store)
-    for part in _label_ranges(parts.runs, rows=_rows_in_memory(parts)):
-        columns = _joined([np.concatenate(column) for column in zip(*part, strict=True)])
+    for columns in parts.groups():
         for rows in row_groups(len(columns[0])):
             writer.append({str(n): column[rows] for n, column in enumerate(columns)})
     sums = _region_sums(list(writer.columns().values()), parts.store)
-    for run in parts.runs:
-        remove(run)
+    parts.remove_runs()
     return sums
 
 
 def _region_sums(columns: Sequence[Any], store: ColumnStore | None) -> RegionSums:
     labels, boxes, areas, coordinates, *rest = columns
     return RegionSums(labels, boxes, areas, coordinates, rest[0] if rest else None, store)
-
-
-def _rows_in_memory(parts: ObjectParts) -> int:
-    """Return how many rows can be joined at a time."""
-    limit = 0 if parts.store is None else parts.store.limit
-    row: int = sum(column.dtype.itemsize * prod(column.shape[1:]) for column in parts.runs[0])
-    return max(GROUP, limit // (2 * (row + JOINING)))
-
-
-def _label_ranges(runs: Sequence[Sequence[Any]], rows: int) -> Iterator[list[list[np.ndarray]]]:
-    """Yield the rows of all runs, some labels at a time, in the order of labels.
-
-    Parameters
-    ----------
-    runs
-        Columns of rows in the order of labels, which are the first column.
-    rows
-        About how many rows at a time.
-    """
-    step = max(1, rows // (2 * len(runs)))
-    # Between two of these labels a run has at most `step` rows.
-    samples = [
-        labels[group.stop - 1 : group.stop][0]
-        for labels, *_ in runs
-        for group in row_groups(len(labels), step)
-    ]
-    ends = np.unique(samples)[len(runs) - 1 :: len(runs)]
-    starts = [0] * len(runs)
-    for end in (*ends, None):
-        part = []
-        for number, run in enumerate(runs):
-            start, stop = starts[number], _first_above(run[0], end, starts[number])
-            part.append([column[start:stop] for column in run])
-            starts[number] = stop
-        if any(len(columns[0]) for columns in part):
-            yield part
-
-
-def _first_above(labels: Any, end: Any, start: int) -> int:
-    """Return the number of the first row from a start on whose label is above another; all: None.
-
-    Parameters
-    ----------
-    labels
-        Labels in order.
-    end
-        The label; None for none.
-    start
-        The number of a row.
-    """
-    length = len(labels)
-    if end is None:
-        return length
-    while start < length:
-        group = labels[start : start + GROUP]
-        count = int(np.searchsorted(group, end, "right"))
-        start += count
-        if count < len(group):
-            break
-    return start
 
 
 def _joined(columns: Sequence[Any]) -> list[Any]:

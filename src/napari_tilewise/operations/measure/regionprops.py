@@ -11,6 +11,7 @@ stays in memory: about 2 kB and the pixels of each region.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -472,7 +473,7 @@ OPERATIONS = (
         },
         result=ResultSpec(output=Output.TABLE, shape=lambda call: None),
         plan_of=_regionprops_table,
-        **SHARED,
+        **{**SHARED, "cost": replace(SHARED["cost"], spills=True)},
         note="An object larger than a tile is read whole while it is measured.",
     ),
 )

@@ -8,6 +8,7 @@ one linear system, and a snake moves on a spline through all pixels.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -171,6 +172,23 @@ SPACING = Numbers(
     item=Number(minimum=0, exclusive=True, usual=(0, 4)), least=2, optional=True, advanced=True
 )
 
+SLIC = 7.0
+"""Float64 images that superpixels take; measured."""
+
+
+def _connected_pixels(call: Call) -> int:
+    """Return what the image takes with the pixels that connectivity looks at, in pixels of it.
+
+    They are listed, three integers for each, up to the largest size of a segment.
+    """
+    pixels, weights = prod(call.spatial_shape), gaussian_length(call["sigma"])
+    if not call["enforce_connectivity"]:
+        return weights
+    listed = call["max_size_factor"] * pixels / max(1, call["n_segments"])
+    channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
+    return max(weights, pixels + int(3 * listed / (SLIC * max(1, channels))))
+
+
 OPERATIONS = (
     Operation(
         name="segmentation.slic",
@@ -193,7 +211,7 @@ OPERATIONS = (
         },
         limits=Limits(ndim=(2, 3), check=_check_slic),
         result=SEGMENTS,
-        cost=Cost(memory=7.0, largest_region=lambda call: gaussian_length(call["sigma"])),
+        cost=Cost(memory=SLIC, largest_region=_connected_pixels),
         note="Needs the whole image: means of clusters are sums of floats in the order of all "
         "pixels, and connectivity is enforced by one walk through them.",
     ),

@@ -119,6 +119,30 @@ class StoredColumn:
         values: Array = self[:]
         return values if dtype is None else values.astype(dtype, copy=False)
 
+    def append(self, values: np.ndarray) -> None:
+        """Add rows at the end, which the file's writer does.
+
+        Parameters
+        ----------
+        values
+            The rows.
+        """
+        with self.path.open("ab") as file:
+            np.ascontiguousarray(values, self.dtype).tofile(file)
+        self.shape = (len(self) + len(values), *self.shape[1:])
+
+    def temporary(self) -> StoredColumn:
+        """Return the column in a file that is removed with it, where this one is not."""
+        if not self.store.is_lasting:
+            return self
+        store = self.store.temporary()
+        path = store.folder / self.path.name
+        try:
+            os.link(self.path, path)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(self.path, path)
+        return StoredColumn(store, path, self.dtype, self.shape)
+
     def __repr__(self) -> str:
         return f"<column of {len(self)} rows, {self.dtype}>"
 
@@ -140,13 +164,16 @@ class ColumnWriter:
     ----------
     store
         Where files go; None: the columns stay in memory.
+    in_memory
+        Bytes up to which the columns stay in memory; files from the first rows on unless given.
     """
 
-    def __init__(self, store: ColumnStore | None) -> None:
+    def __init__(self, store: ColumnStore | None, in_memory: int = -1) -> None:
         self._store = store
+        self._in_memory = in_memory
         self._parts: dict[str, list[np.ndarray]] = {}
-        self._paths: dict[str, Path] = {}
-        self._rows = 0
+        self._files: dict[str, StoredColumn] = {}
+        self._nbytes = 0
 
     def append(self, columns: Mapping[str, np.ndarray]) -> None:
         """Add rows.
@@ -157,28 +184,48 @@ class ColumnWriter:
             Their values by column, the same columns each time.
         """
         for name, values in columns.items():
-            parts = self._parts.setdefault(name, [])
-            if self._store is None or values.dtype.hasobject:
-                parts.append(values)
-                continue
-            parts[:] = [values[:0]]
-            path = self._paths.setdefault(name, self._store.folder / f"{uuid4().hex}.column")
-            with path.open("ab") as file:
-                np.ascontiguousarray(values).tofile(file)
-        self._rows += len(next(iter(columns.values())))
+            self._parts.setdefault(name, []).append(values)
+            self._nbytes += values.nbytes
+        if self._store is not None and (self._files or self._nbytes > self._in_memory):
+            for name, parts in self._parts.items():
+                self._write(name, parts, self._store)
+
+    def _write(self, name: str, parts: list[np.ndarray], store: ColumnStore) -> None:
+        """Move the rows of a column to its file; Python's objects stay in memory."""
+        file = self._files.get(name)
+        dtypes = [part.dtype for part in parts] + ([] if file is None else [file.dtype])
+        dtype = np.result_type(*dtypes)
+        if dtype.hasobject:
+            if file is not None:
+                parts.insert(0, np.asarray(self._files.pop(name)))
+                remove([file])
+            return
+        if file is None or file.dtype != dtype:
+            earlier = file
+            path = store.folder / f"{uuid4().hex}.column"
+            file = StoredColumn(store, path, dtype, (0, *parts[0].shape[1:]))
+            for rows in row_groups(0 if earlier is None else len(earlier)):
+                file.append(earlier[rows])  # type: ignore[index]  # there are rows
+            remove([earlier])
+        for part in parts:
+            file.append(part)
+        self._files[name] = file
+        parts.clear()
+
+    def written(self) -> Mapping[str, StoredColumn]:
+        """Return the rows so far of the columns that are files."""
+        return self._files
 
     def columns(self) -> dict[str, Any]:
         """Return all rows, by column."""
         columns: dict[str, Any] = {}
         for name in list(self._parts):
-            parts, path = self._parts.pop(name), self._paths.get(name)
-            if self._store is None or path is None:
+            parts, file = self._parts.pop(name), self._files.get(name)
+            if file is not None:
+                _flush(file.path)
+                columns[name] = file
+            else:
                 columns[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
-                continue
-            _flush(path)
-            (empty,) = parts
-            shape = (self._rows, *empty.shape[1:])
-            columns[name] = StoredColumn(self._store, path, empty.dtype, shape)
         return columns
 
 
@@ -213,19 +260,3 @@ def row_groups(length: int, rows: int = GROUP) -> Iterator[slice]:
     """
     for start in range(0, length, rows):
         yield slice(start, min(start + rows, length))
-
-
-def in_memory(value: Any) -> Any:
-    """Return a table with columns in memory; any other value as it is.
-
-    Parameters
-    ----------
-    value
-        A result.
-    """
-    if isinstance(value, dict) and any(isinstance(c, StoredColumn) for c in value.values()):
-        return {
-            name: np.asarray(column) if isinstance(column, StoredColumn) else column
-            for name, column in value.items()
-        }
-    return value

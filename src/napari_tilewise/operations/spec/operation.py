@@ -289,6 +289,8 @@ class Cost:
     """Bytes that reductions gather per pixel of the image at most, for those that gather more than
     a few numbers; or the function for them. Unless given, kinds of operations whose passes find
     what holds for the whole image gather a few numbers, and the rest `PER_PIXEL`."""
+    spills: bool = False
+    """Whether what reductions gather goes to disk where it outgrows its share."""
     at_once: AtOnce = KERNELS_AT_ONCE
     """Which images in memory go through the function in one call."""
     largest_region: Callable[[Call], int] | None = None
