@@ -16,7 +16,9 @@ import numpy as np
 import yaml
 
 import napari_tilewise as tw
+from napari_tilewise.batches.unfinished import unfinished_runs
 from napari_tilewise.cli import main
+from napari_tilewise.engine.journal import read_entries, rewrite
 from napari_tilewise.engine.system.cache import shared_cache
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.io.image import KEY
@@ -128,32 +130,60 @@ def _enter_record(folder: Path, rng: Random) -> None:
 
 
 def _enter_journal(folder: Path, rng: Random) -> None:
-    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".npy"]
-    files = [path for path in files if ".npy" not in path.name]
-    path = rng.choice(sorted(files))
-    content = path.read_bytes()
-    if path.suffix == ".jsonl" and rng.random() < 0.6:
-        lines = content.splitlines()
+    entries = {
+        kind: _registered(kind, folder / name)
+        for kind, name in ((registry.RUN, "out.ome.zarr"), (registry.BATCH, "out"))
+    }
+    files = [path for path in folder.rglob("*") if path.is_file() and ".npy" not in path.name]
+    path = rng.choice(sorted(files) + list(entries.values()))
+    if rng.random() < 0.5:  # half of the cases are of a journal, which decides about all others
+        path = rng.choice([file for file in sorted(files) if file.name in _JOURNALS])
+    is_of_batch = (folder / "out") in path.parents
+    if path.name in _JOURNALS and rng.random() < 0.8:
+        lines = list(read_entries(path))
         number = rng.randrange(len(lines))
-        entry = mutate_data(_entry(lines[number]), rng)
-        lines[number] = json.dumps(entry).encode()
-        path.write_bytes(b"\n".join(lines) + b"\n")
+        lines[number] = _as_entry(mutate_data(lines[number], rng))
+        rewrite(path, lines)  # with the checksums that belong to it
+    elif path in entries.values():
+        path.write_text(json.dumps(mutate_data(json.loads(path.read_text()), rng)))
     else:
-        path.write_bytes(mutate_bytes(content, rng))
-    with _expected():
-        registry.entries()
-        samples.resumed_run(folder, memory=MEMORY)
-    with _expected():
-        samples.resumed_batch(folder)
-    _shell(["runs"])
-
-
-def _entry(line: bytes) -> Any:
-    start = line.index(b"{")
+        path.write_bytes(mutate_bytes(path.read_bytes(), rng))
     try:
-        return json.loads(line[start:])
-    except ValueError:
-        return {}
+        unfinished = unfinished_runs()
+        shown = [str(run) for run in unfinished]
+        if any("\n" in line for line in shown):
+            raise Unforeseen(f"not one line each: {shown!r}")
+        if rng.random() < 0.1:
+            _shell(["runs", "--json"])
+        for run in unfinished:
+            is_of_case = folder in run.destination.parents  # not the samples themselves
+            if is_of_case and run.is_batch == is_of_batch and rng.random() < 0.5:
+                with _expected():
+                    run.resume(memory=MEMORY)
+        with _expected():
+            if is_of_batch:
+                samples.resumed_batch(folder)
+            else:
+                samples.resumed_run(folder, memory=MEMORY)
+    finally:
+        for entry in entries.values():
+            entry.unlink(missing_ok=True)
+
+
+_JOURNALS = ("journal", "batch.jsonl")
+
+
+def _registered(kind: str, destination: Path) -> Path:
+    """Note an interrupted run or batch in the registry; return the file of its entry."""
+    before = set(registry.folder().iterdir())
+    registry.enter(kind, destination)
+    registry.interrupt(kind, destination)
+    (path,) = set(registry.folder().iterdir()) - before
+    return path
+
+
+def _as_entry(data: Any) -> dict[str, Any]:
+    return data if isinstance(data, dict) else {"other": data}
 
 
 # Templates -------------------------------------------------------------------------------------

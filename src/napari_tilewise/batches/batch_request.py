@@ -83,6 +83,18 @@ def from_request_data(data: Parameters) -> tuple[Any, Any, dict[str, Any]]:
     return recipe, source, options
 
 
+def function_of(description: Mapping[str, Any]) -> str | None:
+    """Return the function that a batch runs, ``"module:name"`` or a file's; None for a recipe.
+
+    Parameters
+    ----------
+    description
+        The description of the batch in its journal.
+    """
+    what = description.get("asked", {}).get("what")
+    return what if isinstance(what, str) else None
+
+
 class _NotPlain(Exception):
     """An argument of a batch is not plain data; the message says which."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise.batches.batch_events import ItemDone, ItemStarted
 from napari_tilewise.batches.batch_journal import BatchJournal
+from napari_tilewise.batches.batch_request import function_of
 from napari_tilewise.batches.partials import is_in_use, remove_partials
 from napari_tilewise.batches.report import Report
 from napari_tilewise.batches.tasks import (
@@ -73,7 +74,7 @@ class Collector:
         if folder is not None:
             if not is_in_use(folder):
                 remove_partials(folder)
-            registry.enter(registry.BATCH, Path(folder))
+            registry.enter(registry.BATCH, Path(folder), function_of(description))
 
     def start(self, index: int) -> None:
         """Report that an item's task starts; the journal notes it, and whether there is an output.

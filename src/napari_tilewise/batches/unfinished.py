@@ -6,6 +6,7 @@ any process can resume what another one started.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.batches import batch, batch_journal
-from napari_tilewise.batches.batch_request import NOT_RESUMABLE, from_request_data
+from napari_tilewise.batches.batch_request import (
+    NOT_RESUMABLE,
+    from_request_data,
+    function_of,
+)
 from napari_tilewise.batches.partials import remove_partials
-from napari_tilewise.engine.checkpoint import is_locked, read_checkpoint
+from napari_tilewise.engine.checkpoint import CheckpointContents, is_locked, read_checkpoint
 from napari_tilewise.errors import InvalidParameter, TilewiseError
 from napari_tilewise.io.cropped_image import crop_image
 from napari_tilewise.io.readers.locations import file_of
@@ -33,6 +38,9 @@ if TYPE_CHECKING:
     from napari_tilewise.types import PathLike
 
 _OTHER_RELEASE = "another release of napari-tilewise started it"
+_DAMAGED = "what its journal says was not written by napari-tilewise"
+_FOREIGN = (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError)
+"""What is raised where a journal's data are not those of a run or of a batch."""
 
 
 class RunState(StrEnum):
@@ -116,10 +124,27 @@ class UnfinishedRun:
                 f"The {self.entry.kind} into {self.entry.destination!r} cannot be resumed: "
                 f"{reason}. Start it again, or forget it."
             )
-        if self.is_batch:
-            recipe, source, arguments = from_request_data(self.progress.facts["asked"])
-            return batch(recipe, source, self.destination, **{**arguments, **options})
-        return _resume_run(self.progress.facts, self.destination, options)
+        facts, destination = self.progress.facts, self.destination
+        function = function_of(facts) if self.is_batch else None
+        if function is not None and function != self.entry.function:
+            raise NotResumable(
+                f"The batch into {self.entry.destination!r} cannot be resumed: its journal names "
+                f"the function {function!r}, which is not known to be what you started there. "
+                "Start the batch again with the function that you trust."
+            )
+        try:
+            call = _batch_call if self.is_batch else _run_call
+            resumed, *arguments, keywords = call(facts, destination)
+            keywords |= options
+            inspect.signature(resumed).bind(*arguments, **keywords)
+        except TilewiseError:
+            raise
+        except _FOREIGN as error:
+            raise NotResumable(
+                f"The {self.entry.kind} into {self.entry.destination!r} cannot be resumed: "
+                f"{_DAMAGED} ({error!r}). Start it again, or forget it."
+            ) from error
+        return resumed(*arguments, **keywords)
 
     def forget(self) -> None:
         """Remove its unfinished pixels and its checkpoint; the finished items of a batch stay.
@@ -186,14 +211,20 @@ def _run(entry: registry.RegistryEntry) -> UnfinishedRun | None:
             return None
         reason = f"its checkpoint next to {destination.name!r} is gone"
         return UnfinishedRun(entry, RunState.NOT_RESUMABLE, Progress(entry.kind), reason)
-    facts = contents.facts
-    progress = Progress(
-        _task_name(facts), _source_name(_source(facts)), contents.done.get("tiles", 0),
-        facts.get("tiles", 0), facts,
-    )  # fmt: skip
+    progress, reason = _progress_of_run(contents)
     if is_locked(folder) if is_alive is None else is_alive:
         return UnfinishedRun(entry, RunState.RUNNING, progress)
-    return _ended(entry, progress, _obstacle(facts))
+    return _ended(entry, progress, reason)
+
+
+def _progress_of_run(contents: CheckpointContents) -> tuple[Progress, str]:
+    """Return how far a run is, and why it cannot be resumed."""
+    facts, done = contents.facts, contents.done.get("tiles", 0)
+    try:
+        texts = _task_name(facts), _source_name(_source(facts))
+        return Progress(*texts, done, int(facts.get("tiles", 0)), facts), _obstacle(facts)
+    except _FOREIGN:
+        return Progress(registry.RUN, done=done, facts=facts), _DAMAGED
 
 
 def _ended(entry: registry.RegistryEntry, progress: Progress, reason: str) -> UnfinishedRun:
@@ -239,14 +270,14 @@ def _obstacle(facts: Metadata) -> str:
     return ""
 
 
-def _resume_run(facts: Metadata, destination: Path, options: Metadata) -> Any:
-    arguments = dict(facts["asked"])
-    conversion = arguments.pop("convert", None)
-    arguments |= options
+def _run_call(facts: Metadata, destination: Path) -> tuple[Any, ...]:
+    """Return the function that resumes a run, its arguments, and its keywords last."""
+    keywords = dict(facts["asked"])
+    conversion = keywords.pop("convert", None)
     history, source = facts["history"], _source(facts)
     if conversion is not None:
-        arguments.pop("executor", None)
-        return convert(source["location"], destination, **conversion, **arguments)
+        keywords.pop("executor", None)
+        return convert, source["location"], destination, {**conversion, **keywords}
     inputs = {name: _open(image) for name, image in history["inputs"].items()}
     metadata = facts["image"]
     image = replace(
@@ -254,7 +285,7 @@ def _resume_run(facts: Metadata, destination: Path, options: Metadata) -> Any:
         units=tuple(metadata["units"]), labels=metadata["labels"],
     )  # fmt: skip
     recipe = Recipe.from_dict(history["recipe"])
-    return run(recipe, image, destination, inputs=inputs, **history["run"], **arguments)
+    return run, recipe, image, destination, {"inputs": inputs, **history["run"], **keywords}
 
 
 def _whole(image: Metadata) -> Metadata:
@@ -292,13 +323,17 @@ def _batch(entry: registry.RegistryEntry) -> UnfinishedRun:
         return UnfinishedRun(entry, RunState.NOT_RESUMABLE, progress, "its journal is gone")
     description, done = latest
     request = description.get("asked", {NOT_RESUMABLE: _OTHER_RELEASE})
-    progress = Progress(
-        _batch_task_name(description), _batch_source_name(request.get("source", "")), done,
-        description.get("items", 0), description,
-    )  # fmt: skip
+    source, items = _batch_source_name(request.get("source", "")), description.get("items", 0)
+    progress = Progress(_batch_task_name(description), source, done, items, description)
     if is_alive:
         return UnfinishedRun(entry, RunState.RUNNING, progress)
-    return _ended(entry, progress, request.get(NOT_RESUMABLE, ""))
+    return _ended(entry, progress, str(request.get(NOT_RESUMABLE, "")))
+
+
+def _batch_call(facts: Metadata, destination: Path) -> tuple[Any, ...]:
+    """Return the function that resumes a batch, its arguments, and its keywords last."""
+    recipe, source, keywords = from_request_data(facts["asked"])
+    return batch, recipe, source, destination, keywords
 
 
 def _batch_task_name(description: Metadata) -> str:
@@ -306,10 +341,15 @@ def _batch_task_name(description: Metadata) -> str:
         return str(description["function"])
     recipe = description.get("recipe")
     steps = recipe.get("steps") if isinstance(recipe, Mapping) else None
-    if not isinstance(steps, list) or not all("operation" in step for step in steps):
-        return "a batch"  # another program wrote the journal
-    return _task_name({"history": description})
+    try:
+        if steps is not None:
+            return _task_name({"history": description})
+    except _FOREIGN:  # another program wrote the journal
+        pass
+    return "a batch"
 
 
 def _batch_source_name(source: Any) -> str:
-    return source if isinstance(source, str) else f"{len(source)} images"
+    if isinstance(source, str):
+        return source
+    return f"{len(source)} images" if isinstance(source, list | dict) else ""

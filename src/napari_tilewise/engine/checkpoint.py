@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -32,7 +33,7 @@ from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationBusy, DestinationUnwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from napari_tilewise.grid import Position
@@ -79,7 +80,7 @@ class Checkpoint(PassResults):
         with ExitStack() as undoing:
             undoing.callback(self._file_lock.release)
             contents = _repaired(folder / JOURNAL)
-            self.is_new = contents.key != key
+            self.is_new = contents.key != key or not contents.has_types_of(facts)
             self.was_another = contents.count > 0 and self.is_new
             first = {"version": VERSION, "key": key, "facts": dict(facts)}
             if self.is_new:
@@ -300,6 +301,21 @@ class Checkpoint(PassResults):
             lock.unlink(missing_ok=True)  # refused if another run has opened it by now
 
 
+_TYPES: Mapping[str, type] = MappingProxyType(
+    {
+        "key": str, "host": str, "facts": dict, "pass": str, "tile": list, "time": int,
+        "settled": int, "result": str, "packed": str, "forget": str,
+    }
+)  # fmt: skip
+"""Types of what the entries of a checkpoint's journal hold."""
+_REQUIRED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"tile": ("pass", "time"), "result": ("packed",)}
+)
+"""What an entry of a kind has besides."""
+_MOST_TILES = 2**30
+"""Tiles of a pass, a byte of address space each."""
+
+
 @dataclass
 class CheckpointContents:
     """What the journal of a checkpoint says: a byte for each tile, not an object."""
@@ -318,6 +334,39 @@ class CheckpointContents:
     machine, in seconds since the epoch."""
     count: int = 0
     """Number of entries."""
+
+    def accepts(self, entry: Parameters) -> bool:
+        """Return whether a run can have noted an entry, after those that were taken.
+
+        Parameters
+        ----------
+        entry
+            The next entry.
+        """
+        required = [name for key, names in _REQUIRED.items() if key in entry for name in names]
+        has_types = all(isinstance(entry[name], _TYPES[name]) for name in entry if name in _TYPES)
+        if not has_types or not all(name in entry for name in required):
+            return False
+        return "tile" not in entry or self._may_be_tile(entry["pass"], entry["tile"])
+
+    def _may_be_tile(self, name: str, position: list[Any]) -> bool:
+        if not all(isinstance(number, int) for number in position):
+            return False
+        size = self.tiles.get(name, PositionSet()).bytes_with(tuple(position))
+        return size is not None and size <= _MOST_TILES
+
+    def has_types_of(self, facts: Parameters) -> bool:
+        """Return whether it has what a run would note, mappings where the run has mappings.
+
+        Parameters
+        ----------
+        facts
+            What the run would note.
+        """
+        return all(
+            name in self.facts and isinstance(self.facts[name], dict) == isinstance(value, dict)
+            for name, value in facts.items()
+        )
 
     def take(self, entry: Parameters, start: int = 0) -> None:
         """Take an entry as true.
@@ -363,7 +412,9 @@ def read_checkpoint(folder: Path) -> CheckpointContents | None:
         The checkpoint's folder.
     """
     try:
-        contents = _contents(leading_entries(folder / JOURNAL))
+        contents = CheckpointContents()
+        for entry in leading_entries(folder / JOURNAL, contents.accepts):
+            contents.take(entry)
     except OSError:  # removed just now, as its run is complete
         return None
     return None if contents.key is None else contents
@@ -382,13 +433,6 @@ def is_locked(folder: Path) -> bool:
             return False
     except (Timeout, OSError):
         return True
-
-
-def _contents(entries: Iterable[Parameters]) -> CheckpointContents:
-    contents = CheckpointContents()
-    for entry in entries:
-        contents.take(entry)
-    return contents
 
 
 def _repaired(path: Path) -> CheckpointContents:
@@ -438,7 +482,7 @@ def _plane_of(name: str) -> str:
 
 def _repaired_contents(path: Path) -> CheckpointContents:
     contents = CheckpointContents()
-    for line in repair(path):
+    for line in repair(path, contents.accepts):
         contents.take(line.entry or {}, line.start)
     return contents
 

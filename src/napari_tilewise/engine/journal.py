@@ -17,7 +17,7 @@ from napari_tilewise.engine.system.disk import append, writing
 from napari_tilewise.engine.system.file_names import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from io import FileIO
     from pathlib import Path
 
@@ -154,16 +154,20 @@ def read_entries(path: Path, *, logs: bool = True) -> Iterator[JournalEntry]:
             _LOG.warning("Line %d of %s is damaged; it is ignored.", line.number, path)
 
 
-def leading_entries(path: Path) -> Iterator[JournalEntry]:
+def leading_entries(
+    path: Path, is_valid: Callable[[JournalEntry], bool] = bool
+) -> Iterator[JournalEntry]:
     """Yield the entries before the first damaged or torn line.
 
     Parameters
     ----------
     path
         The file.
+    is_valid
+        Whether the journal's writer can have written an entry; others count as damaged.
     """
     for line in read_lines(path):
-        if line.entry is None:
+        if line.entry is None or not is_valid(line.entry):
             return
         yield line.entry
 
@@ -183,17 +187,19 @@ def entry_at(path: Path, start: int) -> JournalEntry | None:
         return _parse(file.readline().rstrip(b"\n"))[0]
 
 
-def repair(path: Path) -> Iterator[JournalLine]:
+def repair(path: Path, is_valid: Callable[[JournalEntry], bool] = bool) -> Iterator[JournalLine]:
     """Yield the lines before the first that is damaged or torn, and cut the file there.
 
     Parameters
     ----------
     path
         The file.
+    is_valid
+        See `leading_entries`.
     """
     end, stop = 0, None
     for line in read_lines(path):
-        if line.entry is None:
+        if line.entry is None or not is_valid(line.entry):
             stop = line
             break
         yield line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Set
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,6 +42,19 @@ class PositionSet(Set[Position]):
         self._count += not flags[position]
         flags[position] = True
 
+    def bytes_with(self, position: Position) -> int | None:
+        """Return the bytes that it takes with a position; None for one of another grid.
+
+        Parameters
+        ----------
+        position
+            Its number along each axis.
+        """
+        shape = (0,) * len(position) if self._flags is None else self._flags.shape
+        if len(shape) != len(position) or min(position, default=0) < 0:
+            return None
+        return prod(_lengths(shape, position))
+
     def clear(self) -> None:
         """Remove all positions."""
         self._flags, self._count = None, 0
@@ -64,14 +78,15 @@ class PositionSet(Set[Position]):
         if flags is None:
             flags = self._flags = np.zeros([p + 1 for p in position], bool)
         if any(p >= n for p, n in zip(position, flags.shape, strict=True)):
-            lengths = [
-                n if p < n else max(p + 1, 2 * n)
-                for p, n in zip(position, flags.shape, strict=True)
-            ]
-            larger = np.zeros(lengths, bool)
+            larger = np.zeros(_lengths(flags.shape, position), bool)
             larger[tuple(map(slice, flags.shape))] = flags
             flags = self._flags = larger
         return flags
+
+
+def _lengths(shape: tuple[int, ...], position: Position) -> list[int]:
+    """Return the lengths to which flags of a shape grow for a position."""
+    return [n if p < n else max(p + 1, 2 * n) for p, n in zip(position, shape, strict=True)]
 
 
 class TileVersions(Mapping[Position, int]):

@@ -33,6 +33,7 @@ RUN, BATCH = "run", "batch"
 
 _LOG = logging.getLogger(__name__)
 _VERSION = 1
+_MOST_PROCESSES = 2**31
 _is_unregistered: ContextVar[bool] = ContextVar("_is_unregistered", default=False)
 
 
@@ -53,6 +54,9 @@ class RegistryEntry:
     started: float = 0.0
     """When that process started: by now, another may have its id."""
     version: int = _VERSION
+    function: str | None = None
+    """The function that a batch runs, of a module or file: its journal may lie where others write.
+    """
 
     @property
     def is_alive(self) -> bool | None:
@@ -88,7 +92,7 @@ def entries() -> list[RegistryEntry]:
     return sorted(readable, key=lambda entry: entry.begun, reverse=True)
 
 
-def enter(kind: str, destination: Path) -> None:
+def enter(kind: str, destination: Path, function: str | None = None) -> None:
     """Note that a run or a batch starts in this process.
 
     Parameters
@@ -97,11 +101,14 @@ def enter(kind: str, destination: Path) -> None:
         `RUN` or `BATCH`.
     destination
         Where its output goes.
+    function
+        The function that a batch runs; None for a recipe.
     """
     started = psutil.Process().create_time()
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     host, process = socket.gethostname(), os.getpid()
-    _write(RegistryEntry(kind, str(destination), now, host, process, started))
+    entry = RegistryEntry(kind, str(destination), now, host, process, started)
+    _write(replace(entry, function=function))
 
 
 def interrupt(kind: str, destination: Path) -> None:
@@ -163,12 +170,27 @@ def _read(path: Path) -> RegistryEntry | None:
         entry = RegistryEntry(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:  # its run has just completed
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         _LOG.debug("%s is not an entry of the registry: %s", path, error)
         return None
-    texts = (entry.kind, entry.destination, entry.begun, entry.host)
-    is_valid = entry.version == _VERSION and all(isinstance(text, str) for text in texts)
-    return entry if is_valid else None
+    return entry if _is_valid(entry) else None
+
+
+def _is_valid(entry: RegistryEntry) -> bool:
+    """Return whether a run or a batch can have made an entry."""
+    function = "" if entry.function is None else entry.function
+    texts = (entry.kind, entry.destination, entry.begun, entry.host, function)
+    numbers = (1 if entry.process is None else entry.process, entry.started)
+    return (
+        entry.version == _VERSION
+        and all(isinstance(text, str) for text in texts)
+        and all(isinstance(number, int | float) for number in numbers)
+        and 1 <= numbers[0] < _MOST_PROCESSES
+        and numbers[0] == int(numbers[0])
+        and entry.kind in (RUN, BATCH)
+        and os.path.isabs(entry.destination)
+        and "\0" not in entry.destination
+    )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from napari_tilewise.provenance.source_guard import SourceGuard
     from napari_tilewise.runs.run_plan import RunPlan
     from napari_tilewise.types import PathLike
+
+_MOST_LEVELS = 64
+"""Levels of an output, more than any pyramid has."""
 
 
 def checkpoint_folder(destination: PathLike) -> Path:
@@ -135,12 +138,14 @@ def unfinished_layout(history: Metadata, output: OutputRequest) -> Layout | None
         Where it goes, and its layout.
     """
     contents = read_checkpoint(checkpoint_folder(output.path))
-    layout = None if contents is None else contents.facts.get("layout")
-    if contents is None or layout is None:
-        return None
-    if _decisive(contents.facts["history"]) != _decisive({**history, **output.record_entries}):
-        return None
-    return Layout(tuple(layout["tile"]), tuple(layout["kept"]))
+    with suppress(AttributeError, KeyError, TypeError):  # what another program noted
+        facts = {} if contents is None else contents.facts
+        tile, materialized = tuple(facts["layout"]["tile"]), tuple(facts["layout"]["kept"])
+        is_same = _decisive(facts["history"]) == _decisive({**history, **output.record_entries})
+        lengths = (*tile, *(number + 1 for number in materialized))
+        if is_same and all(isinstance(length, int) and length > 0 for length in lengths):
+            return Layout(tile, materialized)
+    return None
 
 
 def forget(destination: PathLike) -> None:
@@ -202,6 +207,21 @@ def _decisive(history: Metadata) -> str:
     return json.dumps(decisive, sort_keys=True, default=str)
 
 
+def record_begun(checkpoint: Checkpoint, history: Metadata) -> Metadata:
+    """Return the record that the run's first process began, with its time and its values.
+
+    Parameters
+    ----------
+    checkpoint
+        The checkpoint of the run.
+    history
+        The record that this process would begin, which is taken if the other says something else.
+    """
+    begun = checkpoint.facts["history"]
+    is_same = _decisive(begun) == _decisive(history) and isinstance(begun.get("values"), dict)
+    return begun if is_same else history
+
+
 def unfinished_output(destination: PathLike, checkpoint: Checkpoint | None) -> Path | None:
     """Return the unfinished output that the run resumes, after removing all others.
 
@@ -216,7 +236,8 @@ def unfinished_output(destination: PathLike, checkpoint: Checkpoint | None) -> P
     name, levels = facts.get("staging"), facts.get("levels", 1)
     resumed = None
     for staging in unfinished_outputs(destination):
-        if staging.name == name and is_whole(staging, levels):
+        is_count = isinstance(levels, int) and 0 < levels < _MOST_LEVELS
+        if staging.name == name and is_count and is_whole(staging, levels):
             resumed = staging
         else:
             shutil.rmtree(staging, ignore_errors=True)  # no run resumes it

@@ -45,7 +45,12 @@ from napari_tilewise.recipe import Recipe, with_seeds
 from napari_tilewise.runs.peak_memory import PeakMemory
 from napari_tilewise.runs.planner import make_plan
 from napari_tilewise.runs.request import Resources, RunRequest, check_inputs
-from napari_tilewise.runs.resume import checkpointed, unfinished_layout, unfinished_output
+from napari_tilewise.runs.resume import (
+    checkpointed,
+    record_begun,
+    unfinished_layout,
+    unfinished_output,
+)
 from napari_tilewise.runs.traffic import shortage
 from napari_tilewise.sizes import duration, format_size
 
@@ -271,7 +276,7 @@ class RunJob:
         memory = PeakMemory(children=bool(run_plan.executor.processes))
         with memory, resumable as checkpoint:
             if checkpoint is not None:
-                history = checkpoint.facts["history"]
+                history = dict(record_begun(checkpoint, history))
             if kind.is_image:
                 path, value = self._write_image(history, checkpoint), None
             else:

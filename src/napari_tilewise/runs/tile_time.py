@@ -18,6 +18,7 @@ import numpy as np
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import PassStarted, TileDone
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.system.pool import abandonable
 from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.grid import Grid
 from napari_tilewise.operations.spec.kinds import Kind
@@ -112,7 +113,8 @@ def measure_pace(
         return None
     halo = sum(max((h for pair in stack.halo for h in pair), default=0) for stack in pipeline.order)
     try:
-        seconds = _seconds_per_pixel(pipeline, images, halo, cancel)
+        # A tile of very many iterations takes for ever, which no tile's end would show.
+        seconds = abandonable(lambda: _seconds_per_pixel(pipeline, images, halo, cancel), cancel)
     except Cancelled:
         raise
     except (TilewiseError, OSError):

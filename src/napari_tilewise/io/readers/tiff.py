@@ -49,6 +49,7 @@ from napari_tilewise.io.readers.tiff_samples import (
     samples_of_page,
     warn_of_orientation,
 )
+from napari_tilewise.io.readers.tiff_strips import accept_long_strips
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -240,7 +241,9 @@ def _level(tiff: tifffile.TiffFile, path: str, name: str, level: int, number: in
         return CheckedArray(array, name, reopen=reopen, files=files)
     import zarr
 
-    store: Any = tifffile.imread(path, aszarr=True, series=number, level=level)
+    with tifffile.TiffFile(path) as opened:  # the store opens the file again
+        accept_long_strips(opened.series[number].levels[level].keyframe)
+        store: Any = opened.aszarr(series=number, level=level)
     stored: Any = zarr.open_array(store, mode="r")
     array = _as_shown(stored, highest, palette)
     return CheckedArray(array, name, reopen=reopen, close=store.close, files=files)
