@@ -2,8 +2,8 @@
 
 The images are empty Zarrs, and the items' are tiny, so that little but our own work is measured:
 passes, the journal of a run that can be resumed, progress, a batch's rows. Each count runs in a
-process of its own. Time of each should not grow with their number, nor memory; the processor's
-time is hardly touched by what else the machine does.
+process of its own, which says how far it is. Time of each should not grow with their number, nor
+memory; the processor's time is hardly touched by what else the machine does.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def run_tiles(case: Case, count: int, folder: Path, *, are_planes: bool) -> Call
     options |= {"workers": 2, "pyramid": False, "memory": "4 GiB"}
     options |= {"executor": case.executor}
     tw.run(case.operation, small, folder / f"small-{case.output}", **options)
-    return lambda: tw.run(case.operation, source, folder / case.output, **options)
+    return lambda: tw.run(case.operation, source, folder / case.output, progress=True, **options)
 
 
 def run_items(case: Case, count: int, folder: Path) -> Callable[[], Any]:
@@ -93,7 +93,9 @@ def run_items(case: Case, count: int, folder: Path) -> Callable[[], Any]:
     options: dict[str, Any] = {"name": case.output, "backend": "threading", "n_jobs": 2}
     options |= {"memory": "4 GiB", "pyramid": False}
     tw.batch(case.operation, folder / "in" / "0.tif", folder / "small", **options)
-    return lambda: tw.batch(case.operation, folder / "in" / "*.tif", folder / "out", **options)
+    return lambda: tw.batch(
+        case.operation, folder / "in" / "*.tif", folder / "out", progress=True, **options
+    )
 
 
 def run_one(name: str, count: int, folder: Path) -> None:
@@ -118,10 +120,10 @@ def main(most: int, only: str | None) -> None:
     for name, case in CASES.items():
         count = min(case.least, most)
         while count <= min(most, case.most) and only in (None, name):
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory(prefix="growth-") as folder:
                 command = [sys.executable, __file__, "--case", name, "--count", str(count)]
                 child = subprocess.run(
-                    [*command, "--folder", folder], capture_output=True, text=True, check=True
+                    [*command, "--folder", folder], stdout=subprocess.PIPE, text=True, check=True
                 )
             seconds, busy, extra = map(float, child.stdout.split())
             print(

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+from skimage import filters
 
+import napari_tilewise as tw
 from napari_tilewise.io.axis_order import align_axes
 from napari_tilewise.io.cropped_image import crop_image
 from napari_tilewise.io.image import bare
@@ -45,6 +47,12 @@ def test_a_tensorstore_that_begins_elsewhere_begins_at_0() -> None:
             assert rows.start >= 10
             return pixels[rows.start - 10 : rows.stop - 10, columns.start + 2 : columns.stop + 2]
 
-    data = open_image(Store()).data
+    store = Store()
+    data = open_image(store).data
     np.testing.assert_array_equal(data[2:5, 3:9], pixels[2:5, 3:9])
     np.testing.assert_array_equal(data[:, :], pixels)
+    lazy = tw.apply("filters.gaussian", store, tiles=4)
+    np.testing.assert_array_equal(lazy, filters.gaussian(pixels))
+    assert lazy.name == tw.apply("filters.gaussian", store, tiles=4).name
+    masked = tw.apply("filters.sobel", pixels, mask=store)
+    np.testing.assert_array_equal(masked, filters.sobel(pixels, mask=pixels))

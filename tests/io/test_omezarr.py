@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -209,7 +210,7 @@ def test_full_disk_is_said_so(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(zarr.Array, "__setitem__", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(DestinationUnwritable, match=r"no space is left \(\d.* free\); make room"):
         writer.write((slice(0, 4), slice(0, 4)), np.ones((4, 4), "u1"))
     writer.abort()

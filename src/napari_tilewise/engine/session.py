@@ -124,7 +124,8 @@ class Session:
         checkpoint = self.checkpoint
         done: Set[Position] = frozenset() if checkpoint is None else checkpoint.done(name)
 
-        def complete(group: Sequence[Position]) -> None:
+        def complete(items: Sequence[Position]) -> None:
+            group = tuple(items)  # made once
             if self.worker_pool is not None and remote is not None:
                 remote(group)
             else:

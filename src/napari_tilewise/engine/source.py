@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from napari_tilewise.engine.from_zero import from_zero
 from napari_tilewise.engine.system.cache import ChunkCache, shared_cache
 from napari_tilewise.engine.system.machine_chunks import MachineChunks, machine_chunks
 from napari_tilewise.engine.system.prepared import is_child_process
@@ -228,7 +229,7 @@ def array_source(array: Any, cache: ChunkCache | None = None) -> Source:
             f"Cannot process a {type(array).__name__}: expected a NumPy, dask or Zarr array, or "
             "anything with shape, dtype and slicing."
         )
-    return ChunkedSource(array, cache)
+    return ChunkedSource(from_zero(array), cache)
 
 
 def pixels_token(source: Source) -> str | None:

@@ -14,6 +14,7 @@ from uuid import uuid4
 import numpy as np
 from dask.base import normalize_token, tokenize
 
+from napari_tilewise.engine.from_zero import ViewFromZero
 from napari_tilewise.engine.lazy.dask_blocks import DaskBlocks
 from napari_tilewise.engine.source import ArraySource, ChunkedSource
 from napari_tilewise.engine.stack import Stack
@@ -98,6 +99,8 @@ def _array_token(array: Any) -> str:
         name = str(store)
         where = object_token(store) if name.startswith("memory") else name
         token = tokenize("zarr", where, path, array.shape, np.dtype(array.dtype), array.chunks)
+    elif isinstance(array, ViewFromZero):
+        token = tokenize(_array_token(array.array), array.origin)
     elif _names_itself(type(array)):
         token = tokenize(array)
     else:

@@ -173,7 +173,7 @@ class CheckedArray:
 
     def __getitem__(self, key: Any) -> Array:
         try:
-            block = np.asarray(self._array[key])
+            block = np.asarray(self._read(key))
         except IndexError:
             raise  # the caller's own mistake
         except DECODE_ERRORS as exc:
@@ -190,6 +190,9 @@ class CheckedArray:
             raise read_error(exc, self.name, show_region(key, self.shape)) from exc
         return with_dtype(block, self.dtype)
 
+    def _read(self, key: Any) -> Any:
+        return self._array[key]
+
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         block = self[(slice(None),) * self.ndim]
         return block if dtype is None else block.astype(dtype, copy=False)
@@ -203,7 +206,7 @@ class CheckedArray:
     def __reduce__(self) -> tuple[Callable[..., CheckedArray], tuple[Any, ...]]:
         if self._reopen is not None:
             return self._reopen, ()
-        return partial(CheckedArray, waits=self.waits), (self._array, self.name)
+        return partial(type(self), waits=self.waits), (self._array, self.name)
 
 
 class CheckedMap:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import zarr
 from zarr.abc.store import Store
 from zarr.storage import LocalStore, WrapperStore
 
 from napari_tilewise.errors import SourceChanged, SourceUnreadable
+from napari_tilewise.io.chunk_files import BLOSC_HEADER, ChunkFiles, check_blosc_length
 from napari_tilewise.io.network_stores import is_remote, patient
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from napari_tilewise.io.image import ZarrArray
 
-_BLOSC_HEADER = 16
 _METADATA = (".json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 
 
@@ -35,11 +34,7 @@ class _LengthChecked(WrapperStore[Store]):
         value = await self._store.get(key, prototype, byte_range)
         if value is None or byte_range is not None or key.endswith(_METADATA):
             return value
-        header = value[:_BLOSC_HEADER].to_bytes()
-        declared = struct.unpack_from("<I", header, 12)[0] if len(header) == _BLOSC_HEADER else -1
-        if declared != len(value):
-            says = f"its header says {declared}" if declared >= 0 else "too short for a header"
-            raise ValueError(f"the chunk {key!r} is {len(value)} bytes long, {says}")
+        check_blosc_length(key, value[:BLOSC_HEADER].to_bytes(), len(value))
         return value
 
 
@@ -57,13 +52,65 @@ class _PresenceChecked(WrapperStore[Store]):
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
         value = await self._store.get(key, prototype, byte_range)
-        if value is None and self._metadata is not None and not key.endswith(_METADATA):
-            if not self._metadata.exists():
-                raise SourceChanged(
-                    f"The source {self._name!r} was removed or renamed while it was read; expected "
-                    "it to stay until the end: put it back and start again."
-                )
+        if value is None and not key.endswith(_METADATA):
+            self.check_present()
         return value
+
+    def check_present(self) -> None:
+        """Raise `SourceChanged` if the array is not there any more."""
+        if self._metadata is not None and not self._metadata.exists():
+            raise SourceChanged(
+                f"The source {self._name!r} was removed or renamed while it was read; expected "
+                "it to stay until the end: put it back and start again."
+            )
+
+
+class CheckedZarr(CheckedArray):
+    """A Zarr array whose damage is noticed; small boxes of it are read from its files.
+
+    Parameters
+    ----------
+    array
+        The array, in stores of this module.
+    name
+        The source, as the user named it.
+    waits
+        Whether reading waits for a network.
+    """
+
+    def __init__(self, array: ZarrArray, name: str, *, waits: bool | None = False) -> None:
+        super().__init__(array, name, waits=waits)
+        store = array.store
+        self._presence: _PresenceChecked | None = None
+        while isinstance(store, _LengthChecked | _PresenceChecked):
+            if isinstance(store, _PresenceChecked):
+                self._presence = store
+            store = store._store
+        self._chunk_files = ChunkFiles.of(array, store)
+
+    def _read(self, key: Any) -> Any:
+        if self._chunk_files is not None and _is_box(key, self.shape):
+            absent = None if self._presence is None else self._presence.check_present
+            pixels = self._chunk_files.read(key, absent)
+            if pixels is not None:
+                return pixels
+        return self._array[key]
+
+
+def _is_box(key: object, shape: tuple[int, ...]) -> bool:
+    """Return whether a selection is a box within an array, with its bounds as plain numbers."""
+    return (
+        isinstance(key, tuple)
+        and len(key) == len(shape)
+        and all(
+            isinstance(part, slice)
+            and part.step in (None, 1)
+            and isinstance(part.start, int)
+            and isinstance(part.stop, int)
+            and 0 <= part.start < part.stop <= n
+            for part, n in zip(key, shape, strict=True)
+        )
+    )
 
 
 def _refuse_unpickling(array: ZarrArray, name: str) -> None:
@@ -115,4 +162,4 @@ def checked(array: ZarrArray, name: str) -> CheckedArray:
             store = _LengthChecked(store)
     if store is not array.store:
         array = zarr.open_array(store, path=array.path, mode="r")
-    return CheckedArray(array, name, waits=is_remote(store))
+    return CheckedZarr(array, name, waits=is_remote(store))

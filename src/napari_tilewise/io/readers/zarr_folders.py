@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MARKERS = ("zarr.json", ".zgroup", ".zarray")
 """A folder that holds one of these is a Zarr."""
@@ -27,6 +23,6 @@ def stem_of_zarr(location: str) -> str:
     return next((name.removesuffix(s) for s in SUFFIXES if name.endswith(s)), name)
 
 
-def is_zarr(path: Path) -> bool:
+def is_zarr(path: str | os.PathLike[str]) -> bool:
     """Return whether a folder holds a Zarr array or group."""
-    return os.path.isdir(path) and any((path / marker).is_file() for marker in MARKERS)
+    return any(os.path.isfile(os.path.join(path, marker)) for marker in MARKERS)

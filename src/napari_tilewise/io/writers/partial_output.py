@@ -76,7 +76,8 @@ def is_whole(staging: Path, levels: int) -> bool:
     levels
         Number of levels that it was created with.
     """
-    return all(map(is_zarr, (staging, *(staging / str(level) for level in range(levels)))))
+    folders = (os.path.join(staging, str(level)) for level in range(levels))
+    return is_zarr(staging) and all(map(is_zarr, folders))
 
 
 def is_owned(staging: Path) -> bool:

@@ -19,6 +19,7 @@ from zarr.storage import MemoryStore
 
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.grid import Grid
+from napari_tilewise.io.chunk_files import ChunkFiles, whole_chunk
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.writers.output_layout import VERSIONS
 from napari_tilewise.io.writers.staging_zarr import StagingZarr, compression, create_level
@@ -79,6 +80,7 @@ class SmallZarr(StagingZarr):
         self.levels = [
             MemoryLevel(shape, self._chunks_of(shape), self.dtype) for shape in self.shapes
         ]
+        self._files: list[ChunkFiles | None] = [None] * len(self.levels)
         self._written = []
 
     @property
@@ -111,10 +113,7 @@ class SmallZarr(StagingZarr):
         chosen = compression(level.dtype)
         codec = Zstd(level=chosen.level, checksum=chosen.checksum)
         for position in grid.positions():
-            block = level[grid.region(position)]
-            missing = [(0, c - n) for c, n in zip(level.chunks, block.shape, strict=True)]
-            if any(after for _, after in missing):
-                block = np.pad(block, missing)
+            block = whole_chunk(level[grid.region(position)], level.chunks)
             block = np.ascontiguousarray(block, level.dtype.newbyteorder("<"))
             if not block.view(np.uint8).any():  # an absent chunk is one of zeros
                 continue

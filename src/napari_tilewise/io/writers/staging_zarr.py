@@ -18,6 +18,7 @@ from zarr.codecs import ZstdCodec
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, TilewiseError
 from napari_tilewise.grid import Grid, LazySequence, extent
+from napari_tilewise.io.chunk_files import ChunkFiles
 from napari_tilewise.io.image import EMPTY, KEY
 from napari_tilewise.io.plain_data import plain_mapping
 from napari_tilewise.io.writers.ome_zarr_layout import axis_entries, default_chunks, storage_rank
@@ -186,7 +187,11 @@ class StagingZarr:
         self.check_in_place()
 
     def _put(self, level: int, region: Region, block: Array) -> None:
-        self.levels[level][region] = block
+        files = self._files[level]
+        if files is None:
+            self.levels[level][region] = block
+        else:
+            files.write(region, block)
         for written in self._written[level : level + 1]:  # none, if nothing is on disk
             written.note(region, block)
 
@@ -274,7 +279,10 @@ class StagingZarr:
             slice(2 * s.start, min(2 * s.stop, n)) if h else s
             for s, n, h in zip(region, below, halved, strict=True)
         )
-        block = np.asarray(self.levels[level - 1][source])
+        files = self._files[level - 1]
+        block = None if files is None else files.read(source)
+        if block is None:
+            block = np.asarray(self.levels[level - 1][source])
         for written in self._written[level - 1 : level]:
             written.check(source)
         return halve(block, halved, average=self.averages)
@@ -344,6 +352,7 @@ class StagingZarr:
         """Create what takes the pixels."""
         self.group = self._create_group()
         self.levels: list[Any] = [self._create_level(i) for i in range(len(self.shapes))]
+        self._files = [ChunkFiles.of(level, level.store) for level in self.levels]
         self._written: list[WrittenChunks] = [
             WrittenChunks(self.path, self.staging, level) for level in self.levels
         ]

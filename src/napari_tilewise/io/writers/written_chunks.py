@@ -43,6 +43,7 @@ class WrittenChunks:
         self._grid = Grid(array.shape, array.shards or array.chunks)
         self._folder, self._key = staging / array.path, array.metadata.encode_chunk_key
         self._list = self._folder / ".chunks"  # no object of the group
+        self._list_path = str(self._list)
         if not self._list.exists():
             with self._list.open("ab") as file:
                 file.truncate(len(self._grid))
@@ -57,7 +58,7 @@ class WrittenChunks:
         block
             Its pixels.
         """
-        with self._list.open("r+b", buffering=0) as file:
+        with open(self._list_path, "r+b", buffering=0) as file:
             for position in self._grid.covering(region):
                 file.seek(self._grid.index(position))
                 pixels = block[within(self._grid.region(position), region)]

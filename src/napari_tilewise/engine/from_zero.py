@@ -20,8 +20,10 @@ class ViewFromZero:
     """
 
     def __init__(self, array: Any) -> None:
-        self._array = array
-        self._origin = tuple(int(n) for n in array.domain.origin)
+        self.array = array
+        """The array, with its own positions."""
+        self.origin = tuple(int(n) for n in array.domain.origin)
+        """Its first position along each axis."""
         self.shape = tuple(int(n) for n in array.shape)
         self.dtype = array.dtype
 
@@ -29,9 +31,9 @@ class ViewFromZero:
         bounds = (span.indices(n) for span, n in zip(region, self.shape, strict=True))
         moved = (
             slice(start + first, stop + first)
-            for (start, stop, _), first in zip(bounds, self._origin, strict=True)
+            for (start, stop, _), first in zip(bounds, self.origin, strict=True)
         )
-        return np.asarray(self._array[tuple(moved)])
+        return np.asarray(self.array[tuple(moved)])
 
 
 def from_zero(array: Any) -> Any:
