@@ -15,8 +15,8 @@ from uuid import uuid4
 
 import numpy as np
 
-from napari_tilewise.engine.from_zero import from_zero
 from napari_tilewise.engine.system.cache import ChunkCache, shared_cache
+from napari_tilewise.engine.system.from_zero import from_zero
 from napari_tilewise.engine.system.machine_chunks import MachineChunks, machine_chunks
 from napari_tilewise.engine.system.prepared import is_child_process
 from napari_tilewise.engine.system.source_files import files_token

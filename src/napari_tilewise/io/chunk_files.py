@@ -12,6 +12,7 @@ import os
 import struct
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from numcodecs import LZ4, Blosc, GZip, Zlib, Zstd
 from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, ZstdCodec
 from zarr.storage import LocalStore
 
+from napari_tilewise.engine.system.file_names import remove, replace
 from napari_tilewise.grid import Grid, extent, intersect, within
 from napari_tilewise.types import native_dtype
 
@@ -137,8 +139,7 @@ class ChunkFiles:
             if chunk.view(np.uint8).any():
                 _replace(path, chunk if self._codec is None else self._codec.encode(chunk))
             else:
-                with suppress(FileNotFoundError, NotADirectoryError):
-                    os.unlink(path)
+                remove(Path(path))
 
 
 def whole_chunk(pixels: Array, chunk: tuple[int, ...]) -> Array:
@@ -213,7 +214,7 @@ def _replace(path: str, content: Any) -> None:
             length = memoryview(content).nbytes
             if file.write(content) != length:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.replace(growing, path)
+        replace(Path(growing), Path(path))
     except BaseException:
         with suppress(OSError):
             os.unlink(growing)

@@ -14,10 +14,10 @@ from uuid import uuid4
 import numpy as np
 from dask.base import normalize_token, tokenize
 
-from napari_tilewise.engine.from_zero import ViewFromZero
 from napari_tilewise.engine.lazy.dask_blocks import DaskBlocks
 from napari_tilewise.engine.source import ArraySource, ChunkedSource
 from napari_tilewise.engine.stack import Stack
+from napari_tilewise.engine.system.from_zero import ViewFromZero
 from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.operations.spec.operation import Operation
 from napari_tilewise.operations.spec.parameters import Seed, is_image

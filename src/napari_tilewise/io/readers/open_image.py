@@ -7,7 +7,7 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.engine.from_zero import from_zero
+from napari_tilewise.engine.system.from_zero import from_zero
 from napari_tilewise.errors import (
     InvalidParameter,
     SourceNotFound,
