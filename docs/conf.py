@@ -88,6 +88,8 @@ def write_command_line() -> None:
     """Write the page of the shell's commands from the commands themselves."""
     GENERATED.mkdir(exist_ok=True)
     command = typer.main.get_command(app)
+    for each in command.commands.values():  # otherwise cut after 45 characters
+        each.short_help = (each.help or "").partition("\n\n")[0]
     context = typer.Context(command, info_name="napari-tilewise")
     text = get_docs_for_click(obj=command, ctx=context, name="napari-tilewise", title="Commands")
     (GENERATED / "command_line.md").write_text(inspect.cleandoc(text) + "\n", encoding="utf-8")

@@ -256,10 +256,12 @@ class Picture(NamedTuple):
         """Whether the result looks like nothing."""
         if self.result.size == 0:
             return True
-        if self.output is Output.MASK:
-            return not LEAST < np.mean(self.result != 0) < 1 - LEAST
         if np.array_equal(self.result, self.sample.pixels):
             return True
+        if self.output is Output.MASK:
+            if np.array_equal(self.result, self.sample.pixels != 0):
+                return True
+            return not LEAST < np.mean(self.result != 0) < 1 - LEAST
         return bool(np.ptp(np.nan_to_num(np.abs(self.result) * 1.0)) == 0)
 
 
