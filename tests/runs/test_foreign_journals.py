@@ -109,6 +109,7 @@ def test_tiles_of_two_grids_are_none_of_a_pass():
     assert not contents.accepts({"pass": "tiles", "tile": [5], "time": 1})
     assert not contents.accepts({"pass": "tiles", "tile": [2**29, 2], "time": 1})
     assert contents.accepts({"pass": "other", "tile": [5], "time": 1})
+    assert not contents.accepts({"pass": "more", "tile": [0] * 303, "time": 1})
 
 
 @pytest.mark.parametrize(

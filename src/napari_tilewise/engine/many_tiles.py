@@ -14,6 +14,9 @@ from napari_tilewise.grid import LazySequence, Position
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+_MOST_AXES = 32
+"""Axes of a grid; NumPy's arrays have 64 at most."""
+
 
 class PositionSet(Set[Position]):
     """Positions of one grid, in a byte each; it grows with the largest of them.
@@ -51,7 +54,8 @@ class PositionSet(Set[Position]):
             Its number along each axis.
         """
         shape = (0,) * len(position) if self._flags is None else self._flags.shape
-        if len(shape) != len(position) or min(position, default=0) < 0:
+        is_of_grid = len(shape) == len(position) <= _MOST_AXES
+        if not is_of_grid or min(position, default=0) < 0:
             return None
         return prod(_lengths(shape, position))
 
