@@ -101,7 +101,7 @@ def write_stack(path: Path, image: Path) -> None:
     stack = zarr.create_array(
         path, shape=shape, chunks=(1, PLANE, PLANE), dtype=source.dtype, dimension_names=names
     )
-    for plane in range(len(stack)):
+    for plane in range(shape[0]):
         y, x = (PLANE * n for n in divmod(plane, columns))
         stack[plane] = source[y : y + PLANE, x : x + PLANE]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.engine.blocks import Blocks, within_image
-from napari_tilewise.engine.joined_planes import in_memory
+from napari_tilewise.engine.passes.joined_planes import in_memory
 from napari_tilewise.engine.source import ArraySource
 from napari_tilewise.errors import OperationFailed
 from napari_tilewise.grid import Grid, clip

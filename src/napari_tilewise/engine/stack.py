@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.engine.joined_planes import (
+from napari_tilewise.engine.node import Node
+from napari_tilewise.engine.passes.joined_planes import (
     in_memory,
     join_contours,
     join_points,
     join_tables,
 )
-from napari_tilewise.engine.node import Node
 from napari_tilewise.engine.planes import Planes
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.grid import Grid, Halo, Region, extent

@@ -108,7 +108,8 @@ class ReductionRunner:
                 result = finish()
             else:
                 result = abandonable(finish, session.control.cancel)
-        self._total_limit(1).check(result, 1)
+        if hasattr(result, "nbytes"):
+            self._total_limit(1).check(result, 1)
         return result
 
     @property

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
+LINES = 256
+"""Lines that are read together, where they are short."""
+
+
 class StoredContours(Sequence[np.ndarray]):
     """Lines of points, of which each is read when it is used.
 
@@ -45,9 +49,14 @@ class StoredContours(Sequence[np.ndarray]):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         start = 0
-        for rows in row_groups(len(self)):
-            for end in self.ends[rows].tolist():
-                yield self.points[start:end]
+        for rows in row_groups(len(self), LINES):
+            ends = self.ends[rows]
+            first, last = start, int(ends[-1])
+            block = self.points[first:last] if last - first <= GROUP else None
+            for end in ends.tolist():
+                yield (
+                    self.points[start:end] if block is None else block[start - first : end - first]
+                )
                 start = end
 
     def __repr__(self) -> str:
