@@ -336,3 +336,28 @@ def test_small_regions_are_those_of_scikit_image(by_function: list[str]) -> None
     expected = measure.regionprops(labels, GRAY)
     assert [r.label for r in regions] == [r.label for r in expected]
     assert [r.intensity_mean for r in regions] == [r.intensity_mean for r in expected]
+
+
+@pytest.mark.parametrize(
+    ("properties", "dtype", "whole"),
+    [
+        (("label", "mean_intensity"), "u2", 0),
+        (("mean_intensity",), "f4", 1),
+        (("extent",), "u2", 1),
+    ],
+)
+def test_small_tables_whose_objects_are_read_are_the_functions(
+    by_function: list[str], properties: tuple[str, ...], dtype: str, whole: int
+) -> None:
+    labels, values = measure.label(GRAY > 150), GRAY.astype(dtype)
+    params = {"intensity_image": values, "properties": properties}
+    table = tw.apply("measure.regionprops_table", labels, **params)
+    assert len(by_function) == whole
+    for expected in (
+        measure.regionprops_table(labels, **params),
+        tw.apply("measure.regionprops_table", labels, tiles=16, **params),
+    ):
+        assert list(table) == list(expected)
+        for name, column in expected.items():
+            assert table[name].dtype == column.dtype
+            np.testing.assert_array_equal(table[name], column)

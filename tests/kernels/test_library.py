@@ -53,6 +53,16 @@ def test_an_unknown_instruction_set_is_refused() -> None:
         assert json.loads(outcome.stdout) == [None, False]
 
 
+def test_a_library_of_another_build_is_refused_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = library._load.__wrapped__
+    assert [load(level) is not None for level in levels()] == [True] * len(levels())
+    monkeypatch.setattr(library, "LATEST", (*library.LATEST, "of_a_later_build"))
+    assert [load(level) for level in levels()] == [None] * len(levels())
+    monkeypatch.undo()
+    monkeypatch.setattr(library, "INTERFACE", library.INTERFACE + 1)
+    assert [load(level) for level in levels()] == [None] * len(levels())
+
+
 def test_levels_are_in_order() -> None:
     assert list(levels()) == [level for level in LEVELS if level in levels()]
     assert available() == bool(levels()) or library.level() is None

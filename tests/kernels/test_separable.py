@@ -93,6 +93,16 @@ def test_what_is_made_of_gaussians(dtype: str, instruction_set: str) -> None:
             param=(None, 1.5)[trial % 2],
         )
         compare(
+            "skimage.filters.threshold_local",
+            filters.threshold_local,
+            image,
+            block_size=(3, 5, (3,) * ndim)[trial % 3],
+            method="median",
+            offset=(0, 2.5)[trial % 2],
+            mode=mode,
+            cval=trial % 3,
+        )
+        compare(
             "skimage.filters.difference_of_gaussians",
             filters.difference_of_gaussians,
             image,

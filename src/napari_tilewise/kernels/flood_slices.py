@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_tilewise.kernels.arrays import type_code
-from napari_tilewise.kernels.library import call, has
+from napari_tilewise.kernels.library import available, call
 
 SIZE, CAPACITY, POPPED, NEXT = 0, 1, 3, 4
 """Where the state has the heap's size and capacity, the pixels that left it, and the next one whose
@@ -26,8 +26,8 @@ MOST_STEPS = 250
 
 
 def floods_in_order() -> bool:
-    """Return whether the library that is loaded has this flood."""
-    return has("flood_slice")
+    """Return whether this flood is compiled."""
+    return available()
 
 
 @dataclass(frozen=True, eq=False)

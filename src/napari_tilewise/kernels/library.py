@@ -22,6 +22,10 @@ LEVELS = ("baseline", "avx2", "avx512")
 INTERFACE = 5
 """What `tilewise_interface` of a library answers whose functions take what this code passes."""
 
+LATEST = ("flood_slice", "volume_eigenvalues")
+"""Functions that builds of this interface had not from its beginning: all are there, or none is
+called."""
+
 _NO_MEMORY = 1
 
 
@@ -41,7 +45,9 @@ def _load(level: str) -> ctypes.CDLL | None:
     except OSError:
         return None
     interface = getattr(library, "tilewise_interface", None)
-    return library if interface is not None and interface() == INTERFACE else None
+    if interface is None or interface() != INTERFACE:
+        return None
+    return library if all(hasattr(library, f"tilewise_{name}") for name in LATEST) else None
 
 
 @cache
@@ -122,19 +128,6 @@ def call(name: str, *args: Any) -> None:
         raise MemoryError(f"The kernel {name} could not allocate its scratch memory.")
     if status:
         raise RuntimeError(f"The kernel {name} does not know these data types: status {status}.")
-
-
-def has(name: str) -> bool:
-    """Return whether the library has a function; one that was built earlier may lack it.
-
-    Parameters
-    ----------
-    name
-        The function's name without the prefix ``tilewise_``.
-    """
-    chosen = level()
-    library = None if chosen is None else _load(chosen)
-    return hasattr(library, f"tilewise_{name}")
 
 
 def _argument(value: Any) -> Any:

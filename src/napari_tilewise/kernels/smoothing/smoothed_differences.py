@@ -1,4 +1,7 @@
-"""What is made of Gaussians: unsharp masks, differences of Gaussians, local thresholds."""
+"""What is made of Gaussians: unsharp masks, differences of Gaussians, local thresholds.
+
+Local thresholds may be medians too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from skimage.util import img_as_float
 
 from napari_tilewise.kernels.arrays import GREY
 from napari_tilewise.kernels.kernel import Kernel
+from napari_tilewise.kernels.rank_windows import MEDIAN
 from napari_tilewise.kernels.smoothing.separable import (
     GAUSSIAN,
     BorderMode,
@@ -171,6 +175,11 @@ def _block(block_size: Any, ndim: int) -> tuple[int, ...] | None:
     return sizes if fine else None
 
 
+def _box(sizes: tuple[int, ...]) -> np.ndarray:
+    """Return the footprint of a window."""
+    return np.ones(sizes, bool)
+
+
 def _threshold_sigma(block_size: Any, param: Any, ndim: int) -> Any:
     sizes = _block(block_size, ndim)
     if sizes is None or param is not None:
@@ -187,7 +196,12 @@ def _exact_for_threshold(
     param: Any = None,
     cval: float = 0,
 ) -> bool:
-    if image.dtype not in GREY or method != "gaussian" or type(offset) not in (int, float):
+    if image.dtype not in GREY or type(offset) not in (int, float):
+        return False
+    if method == "median":
+        sizes = _block(block_size, image.ndim)
+        return sizes is not None and MEDIAN.exact_for(image, _box(sizes), mode=mode, cval=cval)
+    if method != "gaussian":
         return False
     sigma = _threshold_sigma(block_size, param, image.ndim)
     return sigma is not None and GAUSSIAN.exact_for(image, sigma, mode=mode, cval=cval)
@@ -202,13 +216,19 @@ def threshold_local(
     param: Any = None,
     cval: float = 0,
 ) -> np.ndarray:
-    """Return local thresholds by a Gaussian, as `skimage.filters.threshold_local` does.
+    """Return local thresholds by a Gaussian or medians, as `skimage.filters.threshold_local` does.
 
     Parameters
     ----------
     image, block_size, method, offset, mode, param, cval
         As there.
     """
+    sizes = _block(block_size, image.ndim)
+    if method == "median" and sizes is not None:
+        medians = MEDIAN.run(image, _box(sizes), mode=mode, cval=cval)
+        result: np.ndarray = medians.astype(float_dtype(image.dtype), copy=False)
+        result -= offset
+        return result
     sigma = _threshold_sigma(block_size, param, image.ndim)
     sigmas = np.broadcast_to(np.asarray(sigma, float), image.ndim).tolist()
     weights = [gaussian_weights(s, 0, 4.0) if s > 1e-15 else None for s in sigmas]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.kernels.arrays import type_code
-from napari_tilewise.kernels.library import call, has
+from napari_tilewise.kernels.library import available, call
 from napari_tilewise.kernels.threads import in_pieces
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _solved(lines: Sequence[np.ndarray], *, is_fused: bool) -> np.ndarray:
 @cache
 def _is_fused() -> bool | None:
     """Return whether LAPACK rounds a product and a sum at once; None where it does otherwise."""
-    if not has("volume_eigenvalues"):
+    if not available():
         return None
     rng = np.random.default_rng(0)
     lines = list(rng.normal(size=(6, TRIED)) * 10.0 ** rng.integers(-4, 4, (6, TRIED)))

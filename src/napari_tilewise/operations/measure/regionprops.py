@@ -429,6 +429,22 @@ SHARED: dict[str, Any] = {
     "cost": Cost(memory=4.0),
 }
 
+AT_ONCE = AtOnce(function=2**16, counted=True)
+
+
+def _reads_objects(call: Call) -> bool:
+    """Return whether some columns do not follow from sums, which are faster than the function."""
+    aliases = reach("measure._regionprops", "PROPS")
+    summed = {"label", "bbox", "area", "num_pixels", "centroid"}
+    if sums_intensity(call):
+        summed |= {"intensity_mean", "intensity_min", "intensity_max"}
+    names = {aliases.get(name, name) for name in call["properties"]}
+    return not (names <= summed or call["extra_properties"])
+
+
+TABLE_AT_ONCE = AT_ONCE._replace(when=_reads_objects)
+
+
 SPECS: dict[str, Spec] = {
     "intensity_image": AlignedImage(role="intensity"),
     "cache": Flag(advanced=True),
@@ -455,7 +471,7 @@ OPERATIONS = (
         },
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_regionprops,
-        **SHARED | {"cost": Cost(memory=4.0, at_once=AtOnce(function=2**16, counted=True))},
+        **{**SHARED, "cost": replace(SHARED["cost"], at_once=AT_ONCE)},
         note="Each region holds the pixels of its bounding box, because its properties are "
         "computed when they are accessed: the result takes as much memory as these boxes together. "
         "regionprops_table holds only its columns.",
@@ -473,7 +489,7 @@ OPERATIONS = (
         },
         result=ResultSpec(output=Output.TABLE, shape=lambda call: None),
         plan_of=_regionprops_table,
-        **{**SHARED, "cost": replace(SHARED["cost"], spills=True)},
+        **{**SHARED, "cost": replace(SHARED["cost"], spills=True, at_once=TABLE_AT_ONCE)},
         note="An object larger than a tile is read whole while it is measured.",
     ),
 )
