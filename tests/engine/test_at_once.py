@@ -10,7 +10,8 @@ import pytest
 from skimage import data, exposure, filters, measure, segmentation, util
 
 import napari_tilewise as tw
-from napari_tilewise.engine import at_once, prepared_calls
+from napari_tilewise.engine import at_once
+from napari_tilewise.engine.images import prepared_calls
 from napari_tilewise.errors import Cancelled
 from napari_tilewise.kernels import available
 

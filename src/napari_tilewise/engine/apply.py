@@ -19,9 +19,9 @@ from napari_tilewise.engine.images.labelled import (
     pixels_of,
     plain_images,
 )
+from napari_tilewise.engine.images.prepared_calls import computed_as_before
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.planes import LoopedCall, Planes
-from napari_tilewise.engine.prepared_calls import computed_as_before
 from napari_tilewise.engine.result_axes import ResultAxis, result_axes
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.source import array_source, is_dask

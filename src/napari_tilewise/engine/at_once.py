@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from napari_tilewise.engine.images.prepared_calls import is_plain, prepare_call
 from napari_tilewise.engine.one_tile import results_of_one_tile
-from napari_tilewise.engine.prepared_calls import is_plain, prepare_call
 from napari_tilewise.engine.system.machine import available_memory, processors
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import tiled
