@@ -19,7 +19,14 @@ from napari_tilewise._napari.batch_panel import batch_panel, result_stack
 from napari_tilewise._napari.batch_panel import thumbnails as thumbnails
 from napari_tilewise._napari.batch_panel.batch_panel import BatchPanel
 from napari_tilewise._napari.batch_panel.batch_run import Pace, duration
-from napari_tilewise._napari.batch_panel.item_table import MESSAGE, NAME, SECONDS, STATE
+from napari_tilewise._napari.batch_panel.item_table import (
+    MESSAGE,
+    NAME,
+    SECONDS,
+    STATE,
+    UNFIT,
+    WAITING,
+)
 from napari_tilewise._napari.batch_panel.page_widgets import choose
 from napari_tilewise._napari.batch_panel.source_page import (
     FILES,
@@ -216,10 +223,18 @@ def test_a_region_limits_each_layer_where_it_lies(batch, viewer, listed, run, op
     shapes.data = [RECTANGLE + 500]
     assert listed() == []
     assert "lies beside 'a'" in batch.message.text()
+    viewer.layers["b"].translate = (900, 900)
+    batch.source.tick(viewer.layers["a"], viewer.layers["b"])
+    shapes.data = [RECTANGLE * 0.5 + (3, 4)]
+    assert listed() == ["b", "a_axis05_axis110"]
+    assert [batch.table.state(row).status for row in range(2)] == [UNFIT, WAITING]
+    assert "lies beside 'b'" in batch.table.message(0)
+    assert batch.summary.text() == "2 items, 1 cannot run"
 
 
 def test_a_region_limits_each_file(batch, viewer, folder, listed, run, tmp_path):
     tifffile.imwrite(folder / "cell4.tif", crop(4, rows=15))
+    tifffile.imwrite(folder / "cell5.tif", crop(4, rows=4))
     iio.imwrite(folder / "colours.png", ski.data.astronaut()[:50, :60])
     shapes = viewer.add_shapes([RECTANGLE + 90], shape_type="rectangle")
     choose(batch.source.part, REGION)
@@ -231,10 +246,15 @@ def test_a_region_limits_each_file(batch, viewer, folder, listed, run, tmp_path)
     shapes.data = [RECTANGLE]
     names = listed()
     assert names[:3] == [f"cell{n}_y5_x10" for n in range(3)]
-    assert names[-2:] == ["cell4_y5_x10", "colours_y5_x10"]
+    assert names[-3:] == ["cell4_y5_x10", "cell5", "colours_y5_x10"]
+    beside = names.index("cell5")
+    assert batch.table.state(beside).status == UNFIT, "said before anything runs"
+    assert "lies outside the image" in batch.table.message(beside)
     batch.output.folder.path = str(tmp_path / "out")
     batch.task.operation.chooser.choose("util.invert")
     run()
+    assert batch.table.state(beside).status == FAILED
+    assert "lies outside the image" in batch.table.message(beside)
     done = {path.name: tw.open(path).data for path in (tmp_path / "out").glob("*_x10*")}
     assert sorted(tuple(data.shape) for data in done.values()) == [
         (3, 16, 21), (10, 21), (16, 21), (16, 21), (16, 21),

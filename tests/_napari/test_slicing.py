@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import zarr
 from dask.callbacks import Callback
+from napari.layers import Image, Labels
 from skimage import data, filters
 from window_work import Beats
 
@@ -88,6 +89,16 @@ def test_the_last_of_many_steps_wins(viewer, stack, lazy_layer, qtbot):
     assert lazy_layer.loaded
 
 
+def test_a_plane_that_comes_late_does_not_cover_the_one_in_memory(viewer, stack, lazy_layer, qtbot):
+    stack.gate.clear()
+    viewer.dims.set_current_step(0, 3)
+    qtbot.waitUntil(lambda: bool(stack.threads), timeout=20_000)
+    viewer.dims.set_current_step(0, 0)
+    stack.gate.set()
+    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=20_000)
+    np.testing.assert_array_equal(shown(lazy_layer), expected(0))
+
+
 def test_data_are_true_whatever_is_shown(viewer, lazy_layer, qtbot):
     viewer.dims.set_current_step(0, 5)
     assert isinstance(lazy_layer.data, da.Array)
@@ -157,7 +168,7 @@ def test_another_napari_slices_as_it_always_did(viewer, lazy_layer, monkeypatch)
     assert type(plain._slicing_state) is kind
 
 
-def test_a_pyramid_of_float64_is_shown_as_float32(viewer, panel, run):
+def test_a_pyramid_of_float64_is_shown_as_float32(viewer, panel, run, qtbot):
     image = data.camera()[:256, :256]
     levels = [da.from_array(image[::step, ::step], chunks=64) for step in (1, 2)]
     viewer.add_image(levels, multiscale=True, contrast_limits=(0, 255))
@@ -165,6 +176,7 @@ def test_a_pyramid_of_float64_is_shown_as_float32(viewer, panel, run):
     exact = filters.gaussian(image, sigma=2)
     assert layer.multiscale
     assert layer.dtype == layer.data[0].dtype == np.float64
+    qtbot.waitUntil(lambda: layer.loaded, timeout=20_000)
     assert layer._slice.image.raw.dtype == np.float32
     np.testing.assert_array_equal(np.asarray(layer.data[0]), exact)
     viewer.layers.selection.active = layer
@@ -174,3 +186,61 @@ def test_a_pyramid_of_float64_is_shown_as_float32(viewer, panel, run):
     np.testing.assert_array_equal(
         layer._slice.image.raw, layer.data[layer.data_level], "arrays in memory stay as they are"
     )
+
+
+@pytest.fixture
+def noted():
+    """Return a pyramid of a stack that notes the threads that compute its planes and levels."""
+    computed = []
+
+    def note(block, level):
+        if block.size:
+            computed.append((threading.current_thread(), level))
+        return block / 2
+
+    levels = [
+        da.from_array(PLANES[:, ::step, ::step], chunks=(1, 50, 64)).map_blocks(
+            note, number, dtype=float, meta=np.empty((0, 0, 0))
+        )
+        for number, step in enumerate((1, 2, 4))
+    ]
+    return levels, computed
+
+
+def look_at(layer, level, corners):
+    """Show a part of a level, as napari does when the canvas is drawn."""
+    layer._data_level = level
+    layer.corner_pixels = np.array(corners)
+    layer.refresh(extent=False, thumbnail=False)
+
+
+@pytest.mark.parametrize("kind", [Image, Labels])
+def test_a_stored_pyramid_is_sliced_in_the_background(viewer, qtbot, noted, kind):
+    levels, computed = noted
+    if kind is Labels:
+        levels = [level.astype(np.int32) for level in levels]
+    layer = kind(levels, multiscale=True)
+    slicing.prepare(layer, viewer, is_lazy=False)
+    viewer.add_layer(layer)
+    look_at(layer, 0, [[0, 0, 0], [0, 127, 127]])
+    qtbot.waitUntil(lambda: layer.loaded, timeout=20_000)
+    del computed[:]
+    viewer.dims.set_current_step(0, 4)
+    assert not layer.loaded
+    qtbot.waitUntil(lambda: layer.loaded, timeout=20_000)
+    assert {level for _, level in computed} <= {0, 2}, "what is shown, and the thumbnail"
+    seen = [thread for thread, level in computed if level == 0]
+    assert len(seen) == 6, "the blocks of one plane"
+    assert threading.main_thread() not in seen
+    exact = (PLANES[4] / 2).astype(np.int32 if kind is Labels else np.float32)
+    np.testing.assert_array_equal(layer._slice.image.raw, exact)
+    look_at(layer, 0, [[0, 50, 0], [0, 99, 63]])
+    qtbot.waitUntil(lambda: layer.loaded, timeout=20_000)
+    np.testing.assert_array_equal(layer._slice.image.raw, exact[50:100, :64])
+    np.testing.assert_array_equal(layer._transforms["tile2data"].translate[-2:], (50, 0))
+    assert len([thread for thread, level in computed if level == 0]) == 6, "cached by tile"
+    viewer.dims.ndisplay = 3
+    assert layer._slice.image.raw.shape == levels[-1].shape
+    viewer.dims.ndisplay = 2
+    qtbot.waitUntil(lambda: layer.loaded, timeout=20_000)
+    assert layer._slice.image.raw.ndim == 2

@@ -151,6 +151,11 @@ class BatchPanel(Panel):
             emitter.disconnect(self.task.refresh)
         self.source.disconnect_viewer()
 
+    def recolour(self) -> None:
+        """Give texts the colours of the present theme."""
+        super().recolour()
+        self.task.recipe.show_steps()
+
     def enable(self) -> None:
         """Enable the widgets that can be used now."""
         running = self.runner.is_running
@@ -211,7 +216,8 @@ class BatchPanel(Panel):
     def _show(self, items: Sequence[Item], listing: Listing | None) -> None:
         self.listing, self.last_run, self.values = listing, None, {}
         self.table.fill(items)
-        self.task.operation.show_intensities(next(iter(items), None))
+        fitting = (item for item in items if not item.problem)
+        self.task.operation.show_intensities(next(fitting, None))
         self.enable()
 
     # ------------------------------------------------------------------ running

@@ -19,7 +19,13 @@ from napari_tilewise._napari.layers.layer_record import Origin
 from napari_tilewise.batches import Item, each_item
 from napari_tilewise.batches.batch_journal import last_rows, output_paths
 from napari_tilewise.batches.divide import WHOLE_IMAGES, Division
-from napari_tilewise.errors import Cancelled, InvalidParameter, SourceNotFound, TilewiseError
+from napari_tilewise.errors import (
+    Cancelled,
+    InvalidImage,
+    InvalidParameter,
+    SourceNotFound,
+    TilewiseError,
+)
 from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.staging import local_path
@@ -96,6 +102,8 @@ class Listing:
     """Whether a folder includes the folders below it."""
     divisions: Mapping[str, Division] = field(default_factory=dict)
     """How each image of the source is divided, where they differ."""
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """Why an image of the source cannot be divided so."""
 
     def __call__(self, progress: Listener, cancel: threading.Event) -> tuple[Item, ...]:
         """Return the items; raises `Cancelled` if `cancel` is set."""
@@ -126,9 +134,14 @@ class Listing:
             return each_item(
                 self.source, self.division, excluded=excluded, recursive=self.recursive
             )
-        images = (each_item({n: self.source[n]}, d) for n, d in self.divisions.items())
+        images = (self._of_image(name) for name in self.divisions)
         items = chain.from_iterable(images)
         return (replace(item, index=number) for number, item in enumerate(items))
+
+    def _of_image(self, name: str) -> Iterator[Item]:
+        problem = self.problems.get(name, "")
+        for item in each_item({name: self.source[name]}, self.divisions[name]):
+            yield replace(item, problem=problem) if problem else item
 
     def __str__(self) -> str:
         return "Listing images"
@@ -168,18 +181,33 @@ def of_layers(
         The folder of the outputs; may be empty.
     region
         Returns the part of a layer that is an item.
+
+    Raises
+    ------
+    InvalidImage
+        If the region lies beside all layers; one that it lies beside is an item that cannot run.
     """
     sources: dict[str, LayerImage] = {}
     divisions: dict[str, Division] = {}
+    misfits: dict[str, InvalidImage] = {}
     for layer in layers:
         source = snapshot.take(layer)
         stem = _stem(layer.name, sources)
         sources[stem] = LayerImage(_image(source), Origin.of(layer))
         if region is not None:
-            spans = {source.axis(axis): (s.start, s.stop) for axis, s in region(layer).items()}
+            try:
+                spans = {source.axis(a): (s.start, s.stop) for a, s in region(layer).items()}
+            except InvalidImage as error:
+                misfits[stem], divisions[stem] = error, WHOLE_IMAGES
+                continue
             divisions[stem] = Division(box=tuple(map(spans.get, range(len(source.shape)))))
+    if misfits and len(misfits) == len(sources):
+        raise next(iter(misfits.values()))
     images = {name: source.image for name, source in sources.items()}
-    return Listing(images, division, folder, tuple(sources.values()), divisions=divisions)
+    problems = {name: str(error) for name, error in misfits.items()}
+    return Listing(
+        images, division, folder, tuple(sources.values()), divisions=divisions, problems=problems
+    )
 
 
 def _image(source: snapshot.Snapshot) -> Image:

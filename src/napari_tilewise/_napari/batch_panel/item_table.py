@@ -18,6 +18,7 @@ from napari_tilewise._napari.batch_panel.thumbnails import SIDE, Thumbnails
 from napari_tilewise._napari.tables.row_model import RowModel
 from napari_tilewise._napari.tables.table_view import column_header, table_view
 from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets.theme_colours import Tone, colour
 from napari_tilewise.batches.tasks import CANCELLED, DONE, FAILED, SKIPPED
 
 if TYPE_CHECKING:
@@ -26,9 +27,17 @@ if TYPE_CHECKING:
     from napari_tilewise.batches import Item
 
 WAITING, RUNNING = "waiting", "running"
+UNFIT = "cannot run"
+"""The status of an item that is known to fail before it runs, such as one beside the region."""
 HEADERS = ("Item", "State", "Message", "Seconds")
 NAME, STATE, MESSAGE, SECONDS = range(4)
-COLOURS = {DONE: "#4fa866", FAILED: "#e0605e", SKIPPED: "#8b8f98", RUNNING: "#5b8ff0"}
+TONES = {
+    DONE: Tone.DONE,
+    FAILED: Tone.FAILED,
+    UNFIT: Tone.FAILED,
+    SKIPPED: Tone.FAINT,
+    RUNNING: Tone.RUNNING,
+}
 """The colour of a status; the text says the same."""
 STATUS_TEXTS = {CANCELLED: "not started"}
 """The texts of statuses that are not shown by their own names."""
@@ -43,6 +52,17 @@ class ItemState:
     seconds: float | None = None
     row: Mapping[str, Any] = field(default_factory=dict)
     """The item's row in the report; empty until it ends."""
+
+    @classmethod
+    def before_run(cls, item: Item) -> ItemState:
+        """Return the state of an item that did not run yet.
+
+        Parameters
+        ----------
+        item
+            The item.
+        """
+        return cls(UNFIT, item.problem) if item.problem else cls()
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> ItemState:
@@ -99,7 +119,7 @@ class ItemTableModel(RowModel):
     # ------------------------------------------------------------------ changes
 
     def fill(self, items: Sequence[Item]) -> None:
-        """Show other items, all waiting.
+        """Show other items, which wait or cannot run.
 
         Parameters
         ----------
@@ -108,8 +128,9 @@ class ItemTableModel(RowModel):
         """
         self.beginResetModel()
         self.items = items
-        self._rows = [ItemState()] * len(items)
-        self.counts = Counter({WAITING: len(items)})
+        waiting = ItemState()
+        self._rows = [ItemState.before_run(item) if item.problem else waiting for item in items]
+        self.counts = Counter(state.status for state in self._rows)
         self.thumbnails.show(items)
         self.endResetModel()
 
@@ -132,15 +153,14 @@ class ItemTableModel(RowModel):
             self.dataChanged.emit(self.index(first, STATE), self.index(last, SECONDS))
 
     def begin(self, rows: Iterable[int]) -> None:
-        """Show items as waiting, whatever their states were.
+        """Show items as before they ran, whatever their states were.
 
         Parameters
         ----------
         rows
             The items' rows.
         """
-        waiting = ItemState()
-        self.take((row, waiting) for row in rows)
+        self.take((row, ItemState.before_run(self.items[row])) for row in rows)
 
     def settle(self) -> None:
         """Show that no item runs: those that did not finish are shown as not started."""
@@ -187,10 +207,11 @@ class ItemTableModel(RowModel):
     def __str__(self) -> str:
         """Return the number of items by status."""
         count, items = self.counts, len(self._rows)
-        if count[WAITING] == items:
-            return f"{items:,} item{'s' * (items != 1)}"
+        if count[WAITING] + count[UNFIT] == items:
+            text = f"{items:,} item{'s' * (items != 1)}"
+            return f"{text}, {count[UNFIT]:,} cannot run" if count[UNFIT] else text
         text = f"{count[DONE]:,} done, {count[FAILED]:,} failed, {count[SKIPPED]:,} skipped"
-        remaining = count[WAITING] + count[CANCELLED] + count[RUNNING]
+        remaining = count[WAITING] + count[UNFIT] + count[CANCELLED] + count[RUNNING]
         return f"{text}, {remaining:,} to do" if remaining else text
 
     # ------------------------------------------------------------------ Qt's interface
@@ -208,8 +229,8 @@ class ItemTableModel(RowModel):
         if role == Qt.ItemDataRole.DecorationRole and column == NAME:
             return self.thumbnails.of(row)
         if role == Qt.ItemDataRole.ForegroundRole and column == STATE:
-            colour = COLOURS.get(self._rows[row].status)
-            return None if colour is None else QColor(colour)
+            tone = TONES.get(self._rows[row].status)
+            return None if tone is None else QColor(colour(tone))
         if role == Qt.ItemDataRole.TextAlignmentRole and column == SECONDS:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
@@ -237,6 +258,6 @@ def view_of(table: ItemTableModel) -> QTableView:
     view = table_view(table, SIDE + 4)
     view.setIconSize(QSize(SIDE, SIDE))
     column_header(view).setSectionResizeMode(MESSAGE, QHeaderView.ResizeMode.Stretch)
-    for column, width in ((NAME, 116), (STATE, 58), (SECONDS, 58)):
+    for column, width in ((NAME, 110), (STATE, 78), (SECONDS, 58)):
         view.setColumnWidth(column, width)
     return view

@@ -15,6 +15,7 @@ from napari_tilewise._napari.batch_panel.page_widgets import LabelledRows, PathE
 from napari_tilewise._napari.layers.viewer_layers import layers_for
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.small_widgets import text_label
+from napari_tilewise._napari.widgets.theme_colours import Tone, colour
 from napari_tilewise.errors import InvalidRecipe, TilewiseError
 from napari_tilewise.recipe import Recipe
 
@@ -81,9 +82,13 @@ class RecipePart(QWidget):
             self._problem = str(error)
         self._show_recipe({})
 
+    def show_steps(self) -> None:
+        """Show the recipe's steps, in the colours of the present theme."""
+        self.steps.setText(self._problem if self._recipe is None else _steps(self._recipe))
+
     def _show_recipe(self, origins: Mapping[str, Origin]) -> None:
         recipe = self._recipe
-        self.steps.setText(self._problem if recipe is None else _steps(recipe))
+        self.show_steps()
         self._images.clear()
         self._inputs = {}
         for name in () if recipe is None else recipe.inputs:
@@ -145,12 +150,12 @@ def _typed(box: QComboBox) -> str:
 
 def _steps(recipe: Recipe) -> str:
     """Return a recipe's steps as rich text."""
-    lines = []
+    lines, faint = [], colour(Tone.FAINT)
     for number, step in enumerate(recipe.steps, start=1):
         values = html.escape(
             ", ".join(filter(None, (wording.values(step), wording.spatial(step.spatial))))
         )
         off = "" if step.enabled else " (switched off)"
-        detail = f" <span style='color: {wording.FAINT}'>{values}</span>" if values else ""
+        detail = f" <span style='color: {faint}'>{values}</span>" if values else ""
         lines.append(f"{number}&nbsp; <b>{html.escape(step.op.title)}</b>{detail}{off}")
     return "<br>".join(lines)

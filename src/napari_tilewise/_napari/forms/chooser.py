@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import (  # type: ignore[attr-defined]
@@ -13,7 +13,7 @@ from qtpy.QtCore import (  # type: ignore[attr-defined]
     Qt,
     Signal,
 )
-from qtpy.QtGui import QColor, QKeyEvent
+from qtpy.QtGui import QBrush, QColor, QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -33,6 +33,7 @@ from napari_tilewise._napari.forms.synonyms import matches
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.remembered import recall, remember
 from napari_tilewise._napari.widgets.small_widgets import text_label
+from napari_tilewise._napari.widgets.theme_colours import Tone, colour
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations.spec.libraries import function_path
 from napari_tilewise.operations.summary import summary
@@ -49,6 +50,16 @@ MOST_RECENT = 12
 FEWEST, ROWS, ROW_HEIGHT = 3, 7, 20
 """The fewest and the most rows that are visible without scrolling, and their height in pixels."""
 _KEY = Qt.ItemDataRole.UserRole
+
+
+class _OperationItem(QTreeWidgetItem):
+    """An operation with its category, in the colour of less important texts."""
+
+    def data(self, column: int, role: int) -> Any:
+        """Return the contents of a cell; Qt calls it for visible cells."""
+        if column == 1 and role == Qt.ItemDataRole.ForegroundRole:
+            return QBrush(QColor(colour(Tone.FAINT)))
+        return super().data(column, role)
 
 
 class Chooser(QWidget):
@@ -159,11 +170,10 @@ class Chooser(QWidget):
         self._summaries = summaries
         for name in sorted(summaries, key=lambda name: summaries[name].deprecated):
             title = wording.title(summaries[name])
-            item = QTreeWidgetItem([title, wording.category(summaries[name].category)])
+            item = _OperationItem([title, wording.category(summaries[name].category)])
             item.setData(0, _KEY, name)
             item.setToolTip(0, wording.plain_tooltip(function_path(name)))
             item.setSizeHint(0, QSize(0, ROW_HEIGHT))
-            item.setForeground(1, QColor(wording.FAINT))
             self.list.addTopLevelItem(item)
 
     def _list(self) -> QTreeWidget:

@@ -25,10 +25,8 @@ PATIENCE = 0.25
 """Seconds after which a stale computation is cancelled."""
 IDLE = 2.0
 """Seconds without a request after which the thread ends."""
-QUICK = 0.015
-"""Seconds that the window's thread waits at most: less than a frame of the screen."""
-VAIN = 8
-"""How many requests are not waited for after one that took longer."""
+QUICK = 0.02
+"""Seconds that the window's thread waits at most."""
 
 
 class LatestWorker(QObject):
@@ -94,21 +92,18 @@ class LatestWorker(QObject):
     def wait(self) -> bool:
         """Wait a moment for a result; return whether there is one, which must be taken.
 
-        Nothing is waited for soon after a computation that took longer, nor before the result that
-        was taken last is painted. A result that is late is announced as usual.
+        Nothing is waited for if the computation before took longer, nor before the result that was
+        taken last is painted. A result that is late is announced as usual.
         """
         state = self._state
         with state.condition:
-            if state.is_announced:
-                return False
-            if state.unwaited:
-                state.unwaited -= 1
+            if state.is_announced or state.slowness > QUICK:
                 return False
             state.is_announced = True  # no announcement: this thread looks itself
             state.condition.wait_for(lambda: state.done is not None or state.is_idle, QUICK)
             is_done = state.done is not None
             if not is_done:
-                state.is_announced, state.unwaited = False, VAIN
+                state.is_announced = False
         return is_done
 
     def take(self) -> tuple[Any, Any] | None:
@@ -149,8 +144,8 @@ class _State:
         self.done: tuple[Any, Any] | None = None
         self.cancel = threading.Event()
         self.started = 0.0
-        self.unwaited = 0
-        """How many of the next requests are not waited for."""
+        self.seconds = 0.0
+        """How long the last computation took."""
         self.generation = 0
         self.computed = 0
         self.is_announced = False
@@ -161,6 +156,12 @@ class _State:
     def is_idle(self) -> bool:
         """Whether no request is computed or waits."""
         return self.next is None and not self.started
+
+    @property
+    def slowness(self) -> float:
+        """How long the last computation took, or how long the present one has taken if longer."""
+        running = time.perf_counter() - self.started if self.started else 0.0
+        return max(self.seconds, running)
 
     def cancel_stale(self) -> None:
         """Cancel what is computed if that is slow, and the one before it was not cancelled."""
@@ -195,7 +196,7 @@ def _work(
         result = compute(request, cancel)
         with state.condition:
             state.was_cancelled = isinstance(result, Cancelled)
-            state.started = 0.0
+            state.seconds, state.started = time.perf_counter() - state.started, 0.0
             state.condition.notify_all()
             is_dropped = state.is_stopped or generation != state.generation
             if is_dropped or state.was_cancelled:

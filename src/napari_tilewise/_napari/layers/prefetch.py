@@ -7,7 +7,7 @@ all other tiles stay lazy.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
+from itertools import product, zip_longest
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -117,6 +117,38 @@ class Boxes:
             covered = (_covering(n, s) for n, s in zip(self.lazy.chunks, spans, strict=True))
             list(pool.map(fill, product(*covered)))
         return out[tuple(slice(None) if isinstance(k, slice) else 0 for k in key)]
+
+
+class DisplayedBoxes:
+    """A level of a pyramid, of which the visible box is cut first and then a position is taken.
+
+    Nothing is computed before both are known: the box alone would be that of every plane.
+
+    Parameters
+    ----------
+    boxes
+        The level.
+    """
+
+    def __init__(self, boxes: Boxes) -> None:
+        self._boxes = boxes
+        self.shape, self.ndim, self.dtype = boxes.shape, boxes.ndim, boxes.dtype
+
+    def __getitem__(self, box: tuple[slice, ...]) -> _DisplayedCut:
+        """Return the visible box of all planes, lazily."""
+        return _DisplayedCut(self._boxes, box)
+
+
+class _DisplayedCut:
+    """A box of which a position is still to be taken."""
+
+    def __init__(self, boxes: Boxes, box: tuple[slice, ...]) -> None:
+        self._boxes, self._box = boxes, box
+
+    def __getitem__(self, key: tuple[slice | int, ...]) -> np.ndarray:
+        """Return the part at a position along the axes that are not displayed."""
+        both = zip_longest(self._box, key, fillvalue=slice(None))
+        return self._boxes[tuple(cut if k == slice(None) else k for cut, k in both)]
 
 
 def _covering(lengths: tuple[int, ...], span: slice) -> range:

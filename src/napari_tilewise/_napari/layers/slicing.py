@@ -1,8 +1,9 @@
-"""Slices a lazy layer off the window's thread when the viewer moves to another plane.
+"""Slices a lazy layer off the window's thread when the viewer moves to another plane or part.
 
 napari can do this itself (asynchronous slicing), but for all layers or none, by a preference of the
-user that is off by default. Here the layers of lazy results are always sliced so, except for the
-plane that was computed before the layer was added. The layer's data are not changed.
+user that is off by default. Here the layers of lazy results and of stored pyramids are always
+sliced so, except for what is in memory: the plane that was computed before the layer was added, and
+the first, coarsest view of a pyramid. The layer's data are not changed.
 
 napari's slicing is not public. If a part of it is missing in another release, these layers are
 sliced on the window's thread, as all lazy layers are.
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 import numpy as np
 
-from napari_tilewise._napari.layers.prefetch import Boxes
+from napari_tilewise._napari.layers.prefetch import Boxes, DisplayedBoxes
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -29,11 +30,14 @@ NEEDED_OF_STATE = (
     "_set_view_slice", "_make_slice_request_internal", "_set_unloaded_slice_id",
     "_slice_input", "data_slice", "_slice",
 )  # fmt: skip
+NEEDED_OF_LAYER = ("_slice_dtype",)
 NEEDED_OF_SLICER = (
     "_executor", "_layers_to_task", "_task_to_requests", "_lock_futures_dicts",
     "_slice_layers", "_on_slice_done",
 )  # fmt: skip
 
+VISIBLE = "data_at_data_level"
+"""The level of a request of which the visible box is cut."""
 MOST_LEVELS = 32
 """The most levels of a pyramid, about: how many arrays of it are kept."""
 
@@ -52,10 +56,9 @@ def prepare(layer: Layer, viewer: ViewerModel, *, is_lazy: bool) -> None:
     is_lazy
         Whether only the shown plane of it is in memory.
     """
-    if is_lazy:
+    as_float32(layer)
+    if is_lazy or _is_lazy_pyramid(layer):
         in_background(layer, viewer)
-    else:
-        as_float32(layer)
 
 
 def in_background(layer: Layer, viewer: ViewerModel) -> bool:
@@ -66,14 +69,15 @@ def in_background(layer: Layer, viewer: ViewerModel) -> bool:
     Parameters
     ----------
     layer
-        An image or labels layer with one level and its shown plane in memory.
+        An image or labels layer with its shown plane in memory, or with a pyramid.
     viewer
         The viewer that will show it.
     """
     state, slicer = getattr(layer, "_slicing_state", None), getattr(viewer, "_layer_slicer", None)
     missing = [name for name in NEEDED_OF_STATE if not hasattr(state, name)]
     missing += [name for name in NEEDED_OF_SLICER if not hasattr(slicer, name)]
-    if missing or state is None or layer.multiscale:
+    missing += [name for name in NEEDED_OF_LAYER if not hasattr(layer, name)]
+    if missing or state is None:
         log.debug("%s is sliced on the window's thread: no %s", layer.name, missing)
         return False
     if isinstance(state._set_view_slice, _Background):
@@ -138,7 +142,7 @@ class _Background:
         self._slicer = weakref.ref(slicer)
         self._slice_now = state._set_view_slice
         self._first: Any = None
-        self._boxes: Boxes | None = None
+        self._boxes: dict[str, Boxes] = {}
         self._pending: Any = None
 
     def restart(self) -> None:
@@ -148,10 +152,8 @@ class _Background:
     def __call__(self) -> None:
         """Show the plane that is in memory, or request another one."""
         state, slicer = self._state, self._slicer()
-        shown = (tuple(state._slice_input.displayed), repr(state.data_slice))
-        if self._first is None:
-            self._first = shown  # in memory: computed before the layer was added
-        if slicer is None or shown == self._first:
+        is_at_hand = self._is_at_hand(state)
+        if slicer is None or (is_at_hand and state.layer.loaded):  # else a late part would cover it
             self._slice_now()
             return
         if state._slice.slice_input.ndisplay != state._slice_input.ndisplay:
@@ -159,9 +161,20 @@ class _Background:
             state._slice = state._slice.make_empty(
                 slice_input=state._slice_input,
                 rgb=len(state.layer.data.shape) != state.ndim,
-                dtype=state.layer.dtype,
+                dtype=state.layer._slice_dtype(),
             )
         self._submit(state, slicer)
+
+    def _is_at_hand(self, state: Any) -> bool:
+        """Return whether showing the plane costs nothing to speak of."""
+        shown = (tuple(state._slice_input.displayed), repr(state.data_slice))
+        is_first = self._first is None
+        if is_first:
+            self._first = shown
+        if state.layer.multiscale:
+            is_coarsest = is_first or state._slice_input.ndisplay == 3
+            return is_coarsest or not _is_lazy_pyramid(state.layer)
+        return bool(shown == self._first)  # computed before the layer was added
 
     def _submit(self, state: Any, slicer: Any) -> None:
         """Do what napari's slicer does for a layer that it slices asynchronously."""
@@ -174,8 +187,7 @@ class _Background:
                 slice_input=state._slice_input,
                 data_slice=state.data_slice,
                 dask_indexer=nullcontext,
-            ),
-            layer.data,
+            )
         )
         requests = {weakref.ref(layer): request}
         state._set_unloaded_slice_id(request.id)
@@ -187,14 +199,29 @@ class _Background:
             slicer._task_to_requests[task] = requests
         task.add_done_callback(slicer._on_slice_done)
 
-    def _with_cached_blocks(self, request: Any, data: Any) -> Any:
+    def _with_cached_blocks(self, request: Any) -> Any:
         """Return the request with data that bypass dask's callbacks; see `prefetch.block`."""
-        if not isinstance(data, da.Array):
-            return request
-        if self._boxes is None or self._boxes.lazy is not data:
-            self._boxes = Boxes(data, _shown_dtype(data.dtype))
-        names = [field.name for field in fields(request) if getattr(request, field.name) is data]
-        return replace(request, **dict.fromkeys(names, self._boxes))
+        arrays = {
+            field.name: self._boxes_of(array)
+            for field in fields(request)
+            if isinstance(array := getattr(request, field.name), da.Array)
+        }
+        if request.multiscale and VISIBLE in arrays:
+            return replace(request, **{**arrays, VISIBLE: DisplayedBoxes(arrays[VISIBLE])})
+        return replace(request, **arrays)
+
+    def _boxes_of(self, array: da.Array) -> Boxes:
+        """Return an array with cached blocks: the same for the same array."""
+        if array.name not in self._boxes:
+            if len(self._boxes) >= MOST_LEVELS:  # those of other data
+                self._boxes.clear()
+            self._boxes[array.name] = Boxes(array, _shown_dtype(array.dtype))
+        return self._boxes[array.name]
+
+
+def _is_lazy_pyramid(layer: Layer) -> bool:
+    """Return whether a layer has levels that are read or computed when they are shown."""
+    return layer.multiscale and any(isinstance(level, da.Array) for level in layer.data)
 
 
 def _shown_dtype(dtype: np.dtype) -> np.dtype:

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from napari_tilewise._napari.jobs.layer_pixels import LayerPixels, is_lazy
 from napari_tilewise._napari.jobs.plan_dialog import PlanDialog
-from napari_tilewise._napari.layers import layer_record, snapshot
+from napari_tilewise._napari.layers import layer_pyramids, layer_record, slicing, snapshot
 from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise.sizes import format_size
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.jobs.running import Runner
 
 FILES = "OME-Zarr (*.ome.zarr)"
+LARGE = 2**31
+"""Bytes of a pyramid from which the plan is shown, and the user asked."""
 
 
 class ComputeButton(QPushButton):
@@ -91,6 +93,31 @@ class ComputeButton(QPushButton):
         self.plan.accepted.connect(lambda: self._start(stored, layer, line))
         self.plan.open()
 
+    def build_pyramid(self, layer: Layer) -> str:
+        """Put a layer with a pyramid in the place of one without; return why that is not possible.
+
+        The pyramid is written where the large results of operations are.
+
+        Parameters
+        ----------
+        layer
+            An image or labels layer.
+        """
+        if layer not in self._viewer.layers:
+            return "The layer was removed meanwhile."
+        if self._runner.is_running:
+            return "Something is running: build the pyramid when it has finished."
+        path = layer_pyramids.new_store()
+        pixels = replace(LayerPixels.of(layer), path=path)
+        line = f"Building a pyramid of {layer.name!r} ..."
+        if pixels.nbytes <= LARGE:
+            self._start(pixels, layer, line)
+            return ""
+        self.plan = PlanDialog(self._panel, pixels.copy, path, must_fit=True)
+        self.plan.accepted.connect(lambda: self._start(pixels, layer, line))
+        self.plan.open()
+        return ""
+
     def _start(self, pixels: LayerPixels, layer: Layer, line: str) -> None:
         self._computed = layer
         self._runner.start_work(pixels)
@@ -133,6 +160,7 @@ class ComputeButton(QPushButton):
         name = layer.name
         layers.remove(layer)
         new.name = name
+        slicing.prepare(new, self._viewer, is_lazy=False)
         add_result(self._viewer, new)
         layers.move(layers.index(new), index)
         if was_active:

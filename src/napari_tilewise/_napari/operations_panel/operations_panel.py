@@ -41,6 +41,7 @@ from napari_tilewise._napari.layers.regions import PaintedLabels
 from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise._napari.operations_panel.compute_lazy import ComputeButton
 from napari_tilewise._napari.operations_panel.form_check import FormCheck, check_form
+from napari_tilewise._napari.operations_panel.pyramid_offer import PyramidOffer
 from napari_tilewise._napari.operations_panel.target import TargetChoice
 from napari_tilewise._napari.preview.preview import Preview, PreviewSource
 from napari_tilewise._napari.widgets import docks, wording
@@ -95,6 +96,7 @@ class OperationsPanel(Panel):
         self.runner = Runner(self)
         self.chooser = Chooser(operations, self)
         self.target = TargetChoice(self.viewer, self._refresh)
+        self.pyramids = PyramidOffer(self.viewer, self._build_pyramid)
         self.preview = Preview(self.viewer, "operations", self._previewed, self)
         self._build()
         self.chooser.chosen.connect(self._show_form)
@@ -102,6 +104,7 @@ class OperationsPanel(Panel):
         self.runner.finished.connect(self._finished)
         self.runner.failed.connect(self._failed)
         self.destroyed.connect(self.target.disconnect)
+        self.destroyed.connect(self.pyramids.end)
         self.choose(next(iter(operations)))
 
     @classmethod
@@ -199,6 +202,12 @@ class OperationsPanel(Panel):
         self.page.setText(wording.page_link(op))
         self._refresh()
 
+    def recolour(self) -> None:
+        """Give texts the colours of the present theme."""
+        super().recolour()
+        if self.operation is not None:
+            self.page.setText(wording.page_link(self.operation))
+
     def _change(self) -> None:
         """Update to values that the user changed."""
         self._refresh()
@@ -218,6 +227,7 @@ class OperationsPanel(Panel):
             problem = NO_IMAGE
         self.apply.setEnabled(not problem and not self.runner.is_running)
         self.compute.fit(self.target.layer)
+        self.pyramids.fit(self.target.layer)
         if not self.runner.is_running:
             self.say(problem)
         self.preview.refresh()
@@ -270,6 +280,10 @@ class OperationsPanel(Panel):
             self.compute.compute()
         else:
             self.say("All pixels of this layer are in memory." if self.target.layer else NO_IMAGE)
+
+    def _build_pyramid(self, layer: Layer) -> None:
+        if problem := self.compute.build_pyramid(layer):
+            self.complain(problem)
 
     def stop(self) -> None:
         """Cancel the run."""

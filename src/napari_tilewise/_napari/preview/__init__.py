@@ -38,5 +38,6 @@ selection, and goes when the preview is switched off.
     outlines    objects as what is shown of them
     shown       the preview's layer
     before_after  before and after: a key, and a split line
+    full_collections  no stalls of Python's garbage collector while a parameter moves
     preview     the above for one panel, with its row of controls
 """

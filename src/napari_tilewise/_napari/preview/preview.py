@@ -15,6 +15,7 @@ from napari_tilewise._napari.layers import snapshot
 from napari_tilewise._napari.layers.snapshot import displayed_axes
 from napari_tilewise._napari.preview.bar import PreviewBar
 from napari_tilewise._napari.preview.before_after import HeldKey, SplitLine, right_of
+from napari_tilewise._napari.preview.full_collections import FullCollections
 from napari_tilewise._napari.preview.preview_request import (
     Basis,
     GatherRequest,
@@ -91,6 +92,7 @@ class Preview(QObject):
         self.gatherer = LatestWorker(self._gather, parent)
         self.shown = ShownPreview(viewer)
         self.line = SplitLine(viewer)
+        self.collections = FullCollections(self)
         self._held = HeldKey(viewer, self.shown.hide)
         self._last: tuple[PreviewSource, PreviewRequest, PreviewResult] | None = None
         self._watched: Layer | None = None
@@ -139,6 +141,7 @@ class Preview(QObject):
         """
         if not self._is_following:
             return
+        self.collections.postpone()
         if self._turn.isActive():
             self._soon.start()
             return
@@ -187,6 +190,7 @@ class Preview(QObject):
             self.refresh()
             return
         self._held.release()
+        self.collections.resume()
         self._soon.stop()
         self._later.stop()
         self.clear()

@@ -240,6 +240,12 @@ class RecipePanel(Panel):
             self.step.hide()
         self.enable()
 
+    def recolour(self) -> None:
+        """Give texts the colours of the present theme."""
+        super().recolour()
+        if self.draft is not None:
+            self.list.fill(self.draft, self.list.currentRow())
+
     def _show_heading(self) -> None:
         self.heading.show_layer(self.layer, self.draft, self.viewer.layers)
 

@@ -19,6 +19,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets.small_widgets import make_faint
+from napari_tilewise._napari.widgets.theme_colours import Tone, colour
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +141,7 @@ class StepList(QListWidget):
         text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         text.setEnabled(step.enabled)
         output = QLabel(wording.output_name(step))
-        output.setStyleSheet(f"color: {wording.FAINT};")
+        make_faint(output)
         output.setToolTip("The kind of the result")
         layout = QHBoxLayout(row)
         layout.setContentsMargins(6, 3, 8, 3)
@@ -167,7 +169,7 @@ def _text(draft: Draft, number: int, step: Step) -> str:
     detail = html.escape(" · ".join(filter(None, details)) or "scikit-image's defaults")
     if not step.enabled:
         detail = "switched off"
-    return f"{title}<br><span style='color: {wording.FAINT}'>{detail}</span>"
+    return f"{title}<br><span style='color: {colour(Tone.FAINT)}'>{detail}</span>"
 
 
 def _tooltip(step: Step) -> str:

@@ -12,6 +12,7 @@ from napari_tilewise._napari.jobs.session_runs import Status
 from napari_tilewise._napari.tables.row_model import NO_PARENT, RowModel
 from napari_tilewise._napari.tables.table_view import column_header, table_view
 from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets.theme_colours import Tone, colour
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -23,13 +24,13 @@ TITLE, STATE, PROGRESS, TIME_LEFT, RATE, MEMORY, SOURCE, OUTPUT = range(8)
 ROW_HEIGHT = 26
 WIDTHS = (190, 100, 140, 70, 84, 200, 160)
 """Of all columns but the last, which takes the remaining width."""
-COLOURS = {
-    Status.RUNNING: "#5b8ff0",
-    Status.DONE: "#4fa866",
-    Status.FAILED: "#e0605e",
-    Status.NOT_RESUMABLE: "#e0605e",
-    Status.PAUSED: "#d39b3a",
-    Status.INTERRUPTED: "#d39b3a",
+TONES = {
+    Status.RUNNING: Tone.RUNNING,
+    Status.DONE: Tone.DONE,
+    Status.FAILED: Tone.FAILED,
+    Status.NOT_RESUMABLE: Tone.FAILED,
+    Status.PAUSED: Tone.PAUSED,
+    Status.INTERRUPTED: Tone.PAUSED,
 }
 """The colour of a state's text and bar; the text says the same."""
 
@@ -112,7 +113,7 @@ class RunTableModel(RowModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return wording.plain_tooltip(_tip(row, column))
         if role == Qt.ItemDataRole.ForegroundRole and column == STATE:
-            return QColor(COLOURS.get(row.state, wording.FAINT))
+            return QColor(colour(TONES.get(row.state, Tone.FAINT)))
         if role == Qt.ItemDataRole.UserRole and column == PROGRESS:
             return row.fraction
         return None
@@ -159,9 +160,9 @@ class ProgressDelegate(QStyledItemDelegate):
             return
         cell = option.rect.adjusted(1, 3, -1, -3)
         state = Status(index.siblingAtColumn(STATE).data())
-        colour = QColor(COLOURS.get(state, wording.FAINT))
-        colour.setAlpha(70)
-        painter.fillRect(QRect(cell.x(), cell.y(), int(cell.width() * done), cell.height()), colour)
+        bar = QColor(colour(TONES.get(state, Tone.FAINT)))
+        bar.setAlpha(70)
+        painter.fillRect(QRect(cell.x(), cell.y(), int(cell.width() * done), cell.height()), bar)
 
 
 def view_of(table: RunTableModel) -> QTableView:

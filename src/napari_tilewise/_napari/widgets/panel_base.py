@@ -9,11 +9,11 @@ import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut, QShowEvent
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_tilewise._napari.widgets.docks import tabify_when_low, window_height
 from napari_tilewise._napari.widgets.plain_words import plain_message
-from napari_tilewise._napari.widgets.small_widgets import message_label
+from napari_tilewise._napari.widgets.small_widgets import FAINT, make_faint, message_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +43,18 @@ class Panel(QWidget):
         self._was_shown = False
         self._height = window_height(self.viewer)
         self.setMinimumWidth(WIDTH)
+        self.viewer.events.theme.connect(self._change_theme)
+        self.destroyed.connect(lambda: self.viewer.events.theme.disconnect(self._change_theme))
+
+    def _change_theme(self, event: object = None) -> None:
+        """Follow the viewer to another theme, once it has its colours."""
+        QTimer.singleShot(0, self.recolour)
+
+    def recolour(self) -> None:
+        """Give texts the colours of the present theme."""
+        for label in self.findChildren(QLabel):
+            if label.property(FAINT):
+                make_faint(label)
 
     def act_on(self, actions: Mapping[str, Callable[[], object]]) -> None:
         """Let keys act while the panel, or something in it, has the focus.

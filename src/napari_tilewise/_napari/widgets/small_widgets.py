@@ -5,7 +5,10 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QWidget
 
-from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets.theme_colours import Tone, colour
+
+FAINT = "faint"
+"""The property of labels whose text is less important than others."""
 
 
 def text_label(*, bold: bool = False, faint: bool = False) -> QLabel:
@@ -26,8 +29,20 @@ def text_label(*, bold: bool = False, faint: bool = False) -> QLabel:
     if bold:
         label.setStyleSheet("font-weight: bold; font-size: 13pt;")
     if faint:
-        label.setStyleSheet(f"color: {wording.FAINT};")
+        make_faint(label)
     return label
+
+
+def make_faint(label: QLabel) -> None:
+    """Give a label the colour of less important texts; its panel follows other themes.
+
+    Parameters
+    ----------
+    label
+        A label.
+    """
+    label.setProperty(FAINT, True)
+    label.setStyleSheet(f"color: {colour(Tone.FAINT)};")
 
 
 def link_label() -> QLabel:

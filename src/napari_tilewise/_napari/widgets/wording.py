@@ -6,6 +6,7 @@ import html
 from typing import TYPE_CHECKING
 
 from napari_tilewise._napari.widgets.plain_words import pixel_type, plain_sentences
+from napari_tilewise._napari.widgets.theme_colours import Tone, colour
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations.spec.libraries import function_path, library_of
 from napari_tilewise.operations.spec.operation import Exactness, Kind, Output
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
     from napari_tilewise.recipe import Step
     from napari_tilewise.types import Parameters, Value
 
-FAINT = "#8b8f98"
-"""A grey that is readable on napari's dark and light themes."""
-LINK = "#4c9be8"
-"""A blue that is readable on both."""
 RECIPE_FILES = "Recipes (*.yaml *.yml)"
 """The filter of dialogs that ask for a recipe."""
 
@@ -125,7 +122,8 @@ def page_link(op: Operation) -> str:
     """Return a link to an operation's page as rich text; empty for a user's function."""
     address = page(op)
     library = library_of(op.name).title
-    return address and f'<a style="color: {LINK}" href="{address}">{function(op)}</a> ({library})'
+    style = f"color: {colour(Tone.LINK)}"
+    return address and f'<a style="{style}" href="{address}">{function(op)}</a> ({library})'
 
 
 def exactness(op: Operation) -> str:
