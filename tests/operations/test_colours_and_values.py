@@ -12,6 +12,7 @@ from skimage import color, exposure, util
 import napari_tilewise as tw
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.color import region_means
+from tests.sources import ArrayLike
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -242,3 +243,19 @@ def test_images_of_two_types_are_compared(rng, dtype):
     first, second = rng.random((30, 31)), of_type(rng, (30, 31), dtype)
     for method, fields in itertools.product(("diff", "blend", "checkerboard"), ((8, 8), (3, 40))):
         assert_tiled(util.compare_images, first, 7, image1=second, method=method, n_tiles=fields)
+
+
+# -- numpy -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("position", [1, -3])
+def test_one_position_is_taken_without_reading_the_others(rng, axis, position):
+    image = rng.integers(0, 99, (30, 40, 50))
+    chunks = [10, 10, 10]
+    chunks[axis] = 1
+    source = ArrayLike(image, tuple(chunks))
+    taken = tw.apply("numpy.take", source, indices=position, axis=axis, tiles=10)
+    np.testing.assert_array_equal(taken.compute(), np.take(image, position, axis=axis))
+    positions = {(box[axis].start, box[axis].stop) for box in source.reads}
+    assert positions == {(position % image.shape[axis], position % image.shape[axis] + 1)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import dask.array as da
@@ -86,3 +87,24 @@ def test_a_mean_of_large_integers_does_not_wrap(dtype: str) -> None:
     image = np.random.default_rng(4).choice(choices, (9, 20), p=(0.1, 0.4, 0.4, 0.1))
     result = tw.apply("filters.threshold_mean", da.from_array(image, chunks=4)).compute()
     np.testing.assert_allclose(result, filters.threshold_mean(image), rtol=1e-14)
+
+
+@pytest.mark.parametrize("q", [0, 1, 1.0, [0, 1], np.float64(1), np.array([1, 0])], ids=str)
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "float32", "float64"])
+def test_a_whole_quantile_is_a_pixel_as_it_is(q: Any, dtype: str) -> None:
+    """NumPy then interpolates nothing: not its type, not infinity, not a mask."""
+    image = np.random.default_rng(0).integers(0, 2, (9, 11)).astype(dtype)
+    if image.dtype.kind == "f":
+        image[2, 3], image[4, :2] = -np.inf, np.inf
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            expected = np.quantile(image, q)
+        except TypeError:
+            with pytest.raises(tw.TilewiseError):
+                tw.apply("ndimage.quantile", image, q=q, tiles=4)
+            return
+        for tiles in ("auto", 4):
+            found = tw.apply("ndimage.quantile", image, q=q, tiles=tiles)
+            assert found.dtype == expected.dtype
+            np.testing.assert_array_equal(found, expected)

@@ -82,6 +82,26 @@ def test_nan_is_refused_where_scikit_image_has_no_answer(name: str, params: dict
         tw.apply(name, image, tiles=6, **params)
 
 
+LINE_MEDIANS: dict[str, dict[str, Any]] = {
+    "filters.median": {},
+    "filters.threshold_local": {"method": "median", "block_size": 5},
+    "ndimage.median_filter": {"size": 5},
+}
+
+
+@pytest.mark.parametrize("name", LINE_MEDIANS)
+def test_a_running_median_of_a_line_refuses_nan(name: str) -> None:
+    """SciPy keeps the window of a line sorted; other images and infinities have no such window."""
+    params, operation = LINE_MEDIANS[name], tw.OPERATIONS[name]
+    image = np.random.default_rng(0).random(40)
+    image[[3, 20]] = np.inf, -np.inf
+    found = tw.apply(name, image, tiles=7, **params)
+    np.testing.assert_array_equal(found, operation.raw_function(image.copy(), **params))
+    image[11] = np.nan
+    with pytest.raises(tw.TilewiseError, match=f"{name}: the image holds NaN"):
+        tw.apply(name, image, tiles=7, **params)
+
+
 @pytest.mark.parametrize("tolerance", [None, 0.1])
 def test_a_flood_from_nan_fills_its_seed(tolerance: float | None) -> None:
     image = np.full((6, 7), np.nan)

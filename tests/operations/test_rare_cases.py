@@ -456,3 +456,12 @@ def test_bilateral_weights_of_signed_integers(tiles: Any) -> None:
     expected = restoration.denoise_bilateral(image)
     found = tw.apply("restoration.denoise_bilateral", image, tiles=tiles)
     np.testing.assert_array_equal(found, expected)
+
+
+# -- masks without a threshold ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("image", [np.zeros((5, 6), bool), np.ones((5, 6), bool), NOISE > 0.5])
+@pytest.mark.parametrize("guess", [None, 0.5, np.mean])
+def test_lis_threshold_of_a_constant_mask(image: np.ndarray, guess: Any) -> None:
+    assert_equal("filters.threshold_li", image, 3, initial_guess=guess)

@@ -47,6 +47,8 @@ class Blocks:
         """Images of their own size, such as a template."""
         self.aligned = {k: v for k, v in images.items() if k not in self.others}
         """Images of the source's size: each block has the same box of them."""
+        channels = call.operation.neighbourhood.channels
+        self._channels = None if channels is None else channels(call)
 
     def prepare(self) -> None:
         """Have every source do what it needs before it is read."""
@@ -151,7 +153,10 @@ class Blocks:
             return region
         channel = self.call.channel_axis
         if channel is not None:
-            return self.call.with_channel(region, slice(0, source.shape[channel]))
+            channels = slice(0, source.shape[channel])
+            if source is self.source and self._channels is not None:
+                channels = self._channels
+            return self.call.with_channel(region, channels)
         # An aligned image with channels behind the spatial axes, such as an RGB intensity image.
         return (*region, *(slice(0, n) for n in source.shape[len(region) :]))
 

@@ -30,16 +30,22 @@ MOST_VALUES = 2**17
 
 
 def li_dtype(call: Call) -> DTypeLike:
-    """Return the type of the threshold: float64, or the float image's own."""
-    return call.dtype if call.dtype.kind == "f" else np.float64
+    """Return the type of the threshold: float64, or the float image's or the mask's own."""
+    return call.dtype if call.dtype.kind in "fb" else np.float64
 
 
 def li_plan(call: Call) -> Plan:
-    """Return the threshold of an integer or a float image."""
+    """Return the threshold of an integer or a float image, or of a constant mask."""
     if call.dtype.kind == "f":
         return Value((yield from _float_threshold(call)))
     histogram = yield from gather_histogram(call, 256)
     low = call.dtype.type(histogram.low)
+    if call.dtype.kind == "b" and not histogram.constant:
+        raise InvalidImage(
+            "filters.threshold_li: the image is a mask of both values, which scikit-image's "
+            "function does not separate: expected numbers. Convert it first, for example with "
+            "astype('uint8')."
+        )
     guess = None
     if callable(call["initial_guess"]) and not histogram.constant:
         guess = yield from _guessed_threshold(call, low)

@@ -17,6 +17,7 @@ from napari_tilewise.operations.shared.common import (
     gaussian_radius,
     kernel_length,
     require_finite,
+    running_median,
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
@@ -103,6 +104,8 @@ def _summed(call: Call) -> Tiles:
 
 
 def _local(call: Call) -> Tiles:
+    if call["method"] == "median" and call.ndim == 1:
+        return running_median(call)
     return _summed(call) if call["method"] == "mean" else tiled(call)
 
 

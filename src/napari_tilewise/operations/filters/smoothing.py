@@ -27,6 +27,7 @@ from napari_tilewise.operations.shared.common import (
     check_mirroring,
     gaussian_radius,
     kernel_length,
+    running_median,
 )
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
@@ -140,7 +141,7 @@ def _unsharp_plan(call: Call) -> Plan:
 
 def _median_plan(call: Call) -> Plan | Tiles:
     if call["behavior"] == "ndimage":
-        return tiled(call)
+        return running_median(call) if call.ndim == 1 else tiled(call)
     return _rank_median(call)
 
 

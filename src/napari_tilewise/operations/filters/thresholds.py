@@ -345,7 +345,6 @@ OPERATIONS = (
             ),
             "iter_callback": FunctionSpec(optional=True, samples=(float,), advanced=True),
         },
-        limits=Limits(dtypes="uif"),
         plan_of=li_plan,
         adapter=Adapter(kernels=(COUNTING,)),
         cost=Cost(

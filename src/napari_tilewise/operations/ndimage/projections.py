@@ -23,6 +23,7 @@ from napari_tilewise.operations.spec.operation import (
     Cost,
     Kind,
     Limits,
+    Neighbourhood,
     Operation,
     ResultSpec,
     Tiles,
@@ -84,9 +85,13 @@ def _projection(
 
 
 def _take(call: Call) -> Tiles:
-    return Tiles(
-        lambda block: np.take(block.data, call["indices"], axis=call.channel_axis), only_reads=True
-    )
+    """Return the pass that drops the axis: blocks hold the one position."""
+    return Tiles(lambda block: np.take(block.data, 0, axis=call.channel_axis), only_reads=True)
+
+
+def _position(call: Call) -> slice:
+    first = call["indices"] % call.shape[call.channel_axis or 0]
+    return slice(first, first + 1)
 
 
 def _check_position(call: Call) -> None:
@@ -134,6 +139,7 @@ OPERATIONS = (
         result=ResultSpec(
             dtype=lambda call: call.dtype, shape=lambda call: call.spatial_shape, channel=no_channel
         ),
+        neighbourhood=Neighbourhood(channels=_position),
         limits=Limits(check=_check_position),
         constraints=(Constraint(names=("indices", "axis"), satisfy=_existing_position),),
         adapter=Adapter(overrides={"axis": 0}, modernize=_modern_take),

@@ -211,8 +211,11 @@ def _quantile(divisor: int) -> Callable[[Call], Plan]:
         if values is None:
             values = np.full(len(ranks), np.nan)
         low, high = np.split(values.astype(call.dtype), 2)
-        result = _interpolated(low, high, virtual - before, weak=_is_weak(call))
-        return Value(result.astype(_quantile_type(call)).reshape(np.shape(call["q"]))[()])
+        if divisor == 1 and _is_whole(call):
+            result = low
+        else:
+            result = _interpolated(low, high, virtual - before, weak=_is_weak(call))
+        return Value(result.astype(_type_of(divisor)(call)).reshape(np.shape(call["q"]))[()])
 
     return plan
 
@@ -231,16 +234,33 @@ def _is_weak(call: Call) -> bool:
     return type(call["q"]) in (int, float)
 
 
-def _quantile_type(call: Call) -> DTypeLike:
-    return call.dtype if call.dtype.kind == "f" and _is_weak(call) else np.dtype(np.float64)
+def _is_whole(call: Call) -> bool:
+    """Return whether q is of integers: NumPy then takes quantiles from the pixels as they are."""
+    return np.asarray(call["q"]).dtype.kind in "biu"
 
 
-def _check_numbers(call: Call) -> None:
-    if call.dtype.kind == "b":
-        raise InvalidParameter(
-            f"{call.operation.name}: NumPy has no percentiles of masks: expected numbers. Convert "
-            "the mask to uint8 first."
-        )
+def _type_of(divisor: int) -> Callable[[Call], DTypeLike]:
+    """Return the data type of quantiles in units of one over a divisor."""
+
+    def dtype(call: Call) -> DTypeLike:
+        is_kept = call.dtype.kind == "f" and _is_weak(call)
+        is_taken = divisor == 1 and _is_whole(call)
+        return call.dtype if is_kept or is_taken else np.dtype(np.float64)
+
+    return dtype
+
+
+def _numbers_of(divisor: int) -> Callable[[Call], None]:
+    """Return the refusal of quantiles between the values of a mask."""
+
+    def check(call: Call) -> None:
+        if call.dtype.kind == "b" and not (divisor == 1 and _is_whole(call)):
+            raise InvalidParameter(
+                f"{call.operation.name}: NumPy has no percentiles of masks: expected numbers. "
+                "Convert the mask to uint8 first."
+            )
+
+    return check
 
 
 def _percentile(name: str, largest: int) -> Operation:
@@ -256,11 +276,11 @@ def _percentile(name: str, largest: int) -> Operation:
         result=ResultSpec(
             output=Output.SCALAR,
             output_of=lambda call: Output.SCALAR if np.ndim(call["q"]) == 0 else Output.VALUES,
-            dtype=_quantile_type,
+            dtype=_type_of(largest),
             shape=lambda call: np.shape(call["q"]),
         ),
         plan_of=_quantile(largest),
-        limits=Limits(check=checked(check_type, _check_numbers)),
+        limits=Limits(check=checked(check_type, _numbers_of(largest))),
         adapter=Adapter(
             modernize=untiled(
                 axis="Percentiles are those of the whole image.",

@@ -9,13 +9,14 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec.parameters import ChannelAxis, ChoiceSpec, Number
+from napari_tilewise.operations.spec.passes import Tiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import DTypeLike
 
-    from napari_tilewise.operations.spec.operation import Call
+    from napari_tilewise.operations.spec.operation import Block, Call
     from napari_tilewise.types import Value
 
 BORDER = ChoiceSpec(choices=("reflect", "constant", "nearest", "mirror", "wrap"), advanced=True)
@@ -91,6 +92,27 @@ def require_finite(call: Call, data: np.ndarray, consequence: str) -> None:
             f"{call.operation.name}: the image holds NaN or infinite values, which {consequence}: "
             "expected finite ones. Replace them first, for example with numpy.nan_to_num."
         )
+
+
+def running_median(call: Call) -> Tiles:
+    """Plan SciPy's median of an image with one axis, whose window stays sorted as it moves on.
+
+    Parameters
+    ----------
+    call
+        The operation on the image; NaN, which has no place in the window's order, is refused.
+    """
+
+    def compute(block: Block) -> np.ndarray:
+        if block.data.dtype.kind == "f" and np.isnan(block.data).any():
+            raise InvalidImage(
+                f"{call.operation.name}: the image holds NaN, which SciPy's running median of a "
+                "line carries on: expected an image without. Replace NaN first, for example with "
+                "numpy.nan_to_num."
+            )
+        return np.asarray(call.function(block.data))
+
+    return Tiles(compute, halo=call.operation.neighbourhood.halo(call))
 
 
 def check_mirroring(call: Call, before: Sequence[int]) -> None:

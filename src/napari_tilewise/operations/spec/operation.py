@@ -212,6 +212,8 @@ class Neighbourhood:
     """By how many pixels the function pads every region at each end, wherever it lies."""
     sampling: Callable[[Call, tuple[int, ...]], Samplings] = unmoved
     """Where the pixels of a result of this shape lie, per spatial axis."""
+    channels: Callable[[Call], slice] | None = None
+    """Which positions along the channel axis its result depends on, and blocks hold; None: all."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
