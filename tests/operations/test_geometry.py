@@ -58,6 +58,46 @@ def test_orders_0_and_1_are_identical(name: str, data: st.DataObject) -> None:
     np.testing.assert_array_equal(tiled(case), expected)
 
 
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float32"])
+def test_nearest_pixels_of_any_value(dtype: str, mode: str) -> None:
+    """-0.0 becomes 0, integers of 64 bits are rounded, and NaN is a pixel like others."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(-100 if dtype[0] in "if" else 0, 100, size=(23, 19)).astype(dtype)
+    image[::3, ::2] = {"int64": 2**63 - 1, "float32": -0.0}.get(dtype, 1)
+    if dtype == "float32":
+        image[::5, ::7] = np.nan
+    params = {"order": 0, "mode": mode, "cval": 1.0, "anti_aliasing": False}
+    for shape in ((9, 40), (46, 7), (1, 19)):
+        expected = transform.resize(image, shape, **params)
+        for tiles in ("auto", (5, 8)):
+            found = tw.apply("transform.resize", image, tiles=tiles, output_shape=shape, **params)
+            np.testing.assert_array_equal(found, expected, strict=True)
+            assert found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("name", ["rotate", "swirl", "warp_polar"])
+def test_integers_that_float64_rounds_are_clipped(name: str) -> None:
+    """The nearest pixel, rounded to 2**63, exceeds the image's range: scikit-image clips it."""
+    image = np.random.default_rng(0).integers(2**60, 2**60 + 1000, size=(30, 31))
+    image[::3] = 2**63 - 1
+    params = {"order": 0, "mode": "edge", **({"angle": 20.0} if name == "rotate" else {})}
+    expected = getattr(transform, name)(image, **params)
+    found = tw.apply(f"transform.{name}", image, tiles=(9, 10), **params)
+    np.testing.assert_array_equal(found, expected, strict=True)
+
+
+def test_choices_may_be_numpy_scalars() -> None:
+    """As they come out of arrays and tables: scikit-image takes them."""
+    image = np.random.default_rng(0).random((12, 13))
+    scalars = {"mode": np.str_("edge"), "order": np.int64(0), "anti_aliasing": np.bool_(False)}
+    expected = transform.resize(image, (7, 30), **scalars)
+    found = tw.apply("transform.resize", image, output_shape=(7, 30), **scalars)
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(tw.TilewiseError, match="expected one of 0, 1, 2, 3, 4, 5"):
+        tw.apply("transform.pyramid_reduce", image, order=np.bool_(True))
+
+
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "float64"])
 def test_finite_radon_transforms(dtype: str) -> None:
     rng = np.random.default_rng(0)

@@ -210,8 +210,9 @@ class ChoiceSpec(Spec):
     choices: tuple[Any, ...]
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
+        plain = value.item() if isinstance(value, np.generic) else value
         for choice in self.choices:
-            if type(choice) is type(value) and choice == value:
+            if type(choice) is type(plain) and choice == plain:
                 return choice
         raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
 

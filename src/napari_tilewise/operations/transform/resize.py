@@ -226,8 +226,8 @@ def _plan(call: Call) -> Plan:
                 result_shape=zoom.output_shape,
                 spline=zoom.order,
             ),
-            # nearest neighbours are never out of range
-            overshoots=zoom.order == 1 or blur is not None,
+            # Nearest neighbours are never out of range, unless float64 rounds them.
+            overshoots=zoom.order == 1 or blur is not None or call.dtype in (np.int64, np.uint64),
         )
     )
 

@@ -220,20 +220,35 @@ class Zoom:
         The border mode decides the others, which `ndimage` samples.
         """
         everything = (slice(None),) * len(lines)
-        inside = tuple(_between(line, n) for line, n in zip(lines, image.shape, strict=True))
+        between = _on_pixels if self.order == 0 else _between
+        inside = tuple(between(line, n) for line, n in zip(lines, image.shape, strict=True))
         inner = [line[part] for line, part in zip(lines, inside, strict=True)]
-        if self.order != 1 or not all(map(len, inner)):
+        if not all(map(len, inner)) or not self._sample(image, inner, out[inside]):
             return [everything]
-        from napari_tilewise.kernels import linear_samples, samples_between
-
-        if not samples_between(image, inner):
-            return [everything]
-        linear_samples(image, inner, out[inside])
         boxes = []
         for axis, part in enumerate(inside):
             for side in (slice(0, part.start), slice(part.stop, None)):
                 boxes.append((*inside[:axis], side, *everything[axis + 1 :]))
         return boxes
+
+    def _sample(self, image: np.ndarray, lines: list[np.ndarray], out: np.ndarray) -> bool:
+        """Sample an image between its pixels; return False, with nothing done, if `ndimage` must.
+
+        It adds up products in float64 from 0: integers of 64 bits are rounded, and -0.0 becomes 0.
+        """
+        if self.order == 0 and (image.dtype.kind == "f" or image.dtype.itemsize <= 4):
+            for axis, line in enumerate(lines):
+                image = image.take(np.floor(line + 0.5).astype(np.intp), axis)
+            out[...] = image if image.dtype.kind != "f" else image + image.dtype.type(0)
+            return True
+        if self.order != 1:
+            return False
+        from napari_tilewise.kernels import linear_samples, samples_between
+
+        if not samples_between(image, lines):
+            return False
+        linear_samples(image, lines, out)
+        return True
 
     def _map(self, image_and_lines: list[np.ndarray], out: np.ndarray) -> None:
         """Sample an image at the crossings of lines by `ndimage`, in slabs."""
@@ -259,6 +274,14 @@ class Zoom:
 def _between(line: np.ndarray, n: int) -> slice:
     """Return the longest run of samples from the first pixel on and before the last."""
     inside = np.flatnonzero((line >= 0) & (np.floor(line) < n - 1))
+    if not len(inside) or inside[-1] - inside[0] + 1 != len(inside):
+        return slice(0, 0)
+    return slice(int(inside[0]), int(inside[-1]) + 1)
+
+
+def _on_pixels(line: np.ndarray, n: int) -> slice:
+    """Return the longest run of samples from the first pixel to the last."""
+    inside = np.flatnonzero((line >= 0) & (line <= n - 1))
     if not len(inside) or inside[-1] - inside[0] + 1 != len(inside):
         return slice(0, 0)
     return slice(int(inside[0]), int(inside[-1]) + 1)

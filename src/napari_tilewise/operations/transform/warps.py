@@ -203,8 +203,10 @@ def _warp_plan(view_of: Callable[[Call], View]) -> Callable[[Call], Plan]:
                     result_shape=result_shape(call)[: call.ndim],
                     spline=view.spline,
                 ),
-                # nearest neighbours are never out of range
-                overshoots=order_of(call) > 0 or call["mode"] == "constant",
+                # Nearest neighbours are never out of range, unless float64 rounds them.
+                overshoots=order_of(call) > 0
+                or call["mode"] == "constant"
+                or call.dtype in (np.int64, np.uint64),
             )
         )
 
