@@ -18,7 +18,7 @@ from napari_tilewise.engine.system.total_limits import UNEVEN
 from napari_tilewise.engine.tile_order import band_width
 from napari_tilewise.engine.tile_size import tile_over
 from napari_tilewise.engine.views.plane_view import PlaneView
-from napari_tilewise.operations.spec.operation import PER_PIXEL, Kind
+from napari_tilewise.operations.spec.operation import PER_PIXEL, Kind, OnDisk
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -206,6 +206,8 @@ def numbers_per_pixel(call: Call) -> int:
     numbers = call.operation.cost.numbers
     if numbers is None:
         return 0 if call.operation.kind in FEW_NUMBERS else PER_PIXEL
+    if isinstance(numbers, OnDisk):
+        return numbers.nbytes
     return numbers(call) if callable(numbers) else numbers
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from napari_tilewise.engine.budget import numbers_per_pixel
 from napari_tilewise.executors.assignment import Assignment, portable_source
 from napari_tilewise.operations.spec.notebook import html_table
+from napari_tilewise.operations.spec.operation import OnDisk
 from napari_tilewise.operations.spec.substitution import instruction_set
 from napari_tilewise.runs.traffic import traffic
 from napari_tilewise.sizes import format_size, plural
@@ -114,7 +115,7 @@ class RunPlan:
     def _spills(self) -> bool:
         """Whether what grows with objects goes to disk, in each step where it may be much."""
         growing = [s.call.operation.cost for s in self.stacks if numbers_per_pixel(s.call)]
-        return bool(growing) and all(cost.spills for cost in growing)
+        return bool(growing) and all(isinstance(cost.numbers, OnDisk) for cost in growing)
 
     @property
     def grid(self) -> Grid:

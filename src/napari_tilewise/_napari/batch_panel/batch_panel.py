@@ -6,6 +6,8 @@ table takes in their outcomes ten times a second, however many items there are.
 
 from __future__ import annotations
 
+from itertools import filterfalse
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import napari
@@ -216,7 +218,7 @@ class BatchPanel(Panel):
     def _show(self, items: Sequence[Item], listing: Listing | None) -> None:
         self.listing, self.last_run, self.values = listing, None, {}
         self.table.fill(items)
-        fitting = (item for item in items if not item.problem)
+        fitting = filterfalse(attrgetter("problem"), items)
         self.task.operation.show_intensities(next(fitting, None))
         self.enable()
 

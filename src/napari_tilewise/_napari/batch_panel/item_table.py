@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QModelIndex, QObject, QSize, Qt
@@ -128,9 +130,12 @@ class ItemTableModel(RowModel):
         """
         self.beginResetModel()
         self.items = items
-        waiting = ItemState()
-        self._rows = [ItemState.before_run(item) if item.problem else waiting for item in items]
-        self.counts = Counter(state.status for state in self._rows)
+        self._rows = [ItemState()] * len(items)
+        # Not a line of Python for each of a million items: this is the window's thread.
+        unfit = list(compress(range(len(items)), map(attrgetter("problem"), items)))
+        for row in unfit:
+            self._rows[row] = ItemState.before_run(items[row])
+        self.counts = Counter({WAITING: len(items) - len(unfit), UNFIT: len(unfit)})
         self.thumbnails.show(items)
         self.endResetModel()
 

@@ -40,6 +40,7 @@ from napari_tilewise.operations.spec.operation import (
     Kind,
     Limits,
     Neighbourhood,
+    OnDisk,
     Operation,
     Output,
     Plan,
@@ -297,7 +298,7 @@ def _operation(
         plan_of=plan_of,
         limits=Limits(dtypes="uif", check=_check),
         adapter=Adapter(kernels=(HIGHEST,)),
-        cost=Cost(numbers=ORDERING + 16, spills=True, memory=6.0, at_once=AtOnce(function=2**14)),
+        cost=Cost(numbers=OnDisk(ORDERING + 16), memory=6.0, at_once=AtOnce(function=2**14)),
         note=note,
     )
 

@@ -36,6 +36,7 @@ from napari_tilewise.operations.spec.operation import (
     Kind,
     Limits,
     Neighbourhood,
+    OnDisk,
     Operation,
     Output,
     Plan,
@@ -189,8 +190,7 @@ OPERATIONS = (
             holds_gil=True,
             at_once=AtOnce(function=2**16, finite=True),
             memory=30.0,  # a square of noise has up to two segments
-            numbers=2 * (40 + ASSEMBLY),
-            spills=True,
+            numbers=OnDisk(2 * (40 + ASSEMBLY)),
         ),
         kind=Kind.CONNECTED,
         specs={

@@ -34,6 +34,7 @@ from napari_tilewise.operations.spec.operation import (
     Cost,
     Kind,
     Limits,
+    OnDisk,
     Operation,
     Output,
     Plan,
@@ -489,7 +490,7 @@ OPERATIONS = (
         },
         result=ResultSpec(output=Output.TABLE, shape=lambda call: None),
         plan_of=_regionprops_table,
-        **{**SHARED, "cost": replace(SHARED["cost"], spills=True, at_once=TABLE_AT_ONCE)},
+        **{**SHARED, "cost": replace(SHARED["cost"], numbers=OnDisk(), at_once=TABLE_AT_ONCE)},
         note="An object larger than a tile is read whole while it is measured.",
     ),
 )

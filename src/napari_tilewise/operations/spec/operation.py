@@ -274,6 +274,13 @@ PER_PIXEL = 32
 each: what `Cost.numbers` is unless a declaration measures its own."""
 
 
+class OnDisk(NamedTuple):
+    """What reductions gather that goes to disk where it outgrows its share."""
+
+    nbytes: int = PER_PIXEL
+    """Bytes per pixel of the image at most."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cost:
     """What computing takes."""
@@ -287,12 +294,10 @@ class Cost:
     in_order: Callable[[Call], int] | None = None
     """The most bytes that a `Walk` of a call uses; those that do not fit are on disk. 0 for a call
     that needs none."""
-    numbers: int | Callable[[Call], int] | None = None
+    numbers: int | OnDisk | Callable[[Call], int] | None = None
     """Bytes that reductions gather per pixel of the image at most, for those that gather more than
     a few numbers; or the function for them. Unless given, kinds of operations whose passes find
     what holds for the whole image gather a few numbers, and the rest `PER_PIXEL`."""
-    spills: bool = False
-    """Whether what reductions gather goes to disk where it outgrows its share."""
     at_once: AtOnce = KERNELS_AT_ONCE
     """Which images in memory go through the function in one call."""
     largest_region: Callable[[Call], int] | None = None
