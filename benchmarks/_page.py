@@ -47,6 +47,13 @@ def _present() -> dict[str, str]:
 
 
 def _commit() -> str:
-    command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"]
+    """Return the commit of the sources; what this page holds is none of them."""
+    commit = _git("rev-parse", "--short", "HEAD") or "unknown"
+    is_changed = _git("status", "--porcelain", "--untracked-files=no", ".", f":!{PAGE}")
+    return f"{commit}, with changes" if is_changed else commit
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(REPOSITORY), *arguments]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or "unknown"
+    return answer.stdout.strip()
