@@ -102,6 +102,23 @@ def test_odd_facts_of_a_run_are_listed_and_cost_nothing(checkpoint, tmp_path, fa
     np.testing.assert_array_equal(run(tmp_path, overwrite=True), expected)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"scale": [1.0, "..", 1.0]}, {"scale": [1.0]}, {"units": ["m"]}, {"units": [1, 2, 3]},
+        {"axes": [1, 2, 3]}, {"axes": None},
+    ],
+)  # fmt: skip
+def test_odd_axes_of_a_run_are_refused_in_a_sentence(checkpoint, odd):
+    entries = list(read_entries(checkpoint))
+    (image,) = (entry["facts"]["image"] for entry in entries if "image" in entry.get("facts", {}))
+    changed = {"image": {**image, **odd}}
+    rewrite(checkpoint, [*entries, {"facts": changed}])
+    (left,) = unfinished.unfinished_runs()
+    with pytest.raises(NotResumable, match="cannot be resumed"):
+        left.resume()
+
+
 def test_tiles_of_two_grids_are_none_of_a_pass():
     contents = CheckpointContents()
     contents.take({"key": "k", "pass": "tiles", "tile": [3, 4], "time": 1})

@@ -279,13 +279,20 @@ def _run_call(facts: Metadata, destination: Path) -> tuple[Any, ...]:
         keywords.pop("executor", None)
         return convert, source["location"], destination, {**conversion, **keywords}
     inputs = {name: _open(image) for name, image in history["inputs"].items()}
-    metadata = facts["image"]
-    image = replace(
-        _open(source), axes=tuple(metadata["axes"]), scale=tuple(metadata["scale"]),
-        units=tuple(metadata["units"]), labels=metadata["labels"],
-    )  # fmt: skip
+    image = _with_noted_axes(_open(source), facts["image"])
     recipe = Recipe.from_dict(history["recipe"])
     return run, recipe, image, destination, {"inputs": inputs, **history["run"], **keywords}
+
+
+def _with_noted_axes(image: Image, noted: Metadata) -> Image:
+    """Return an image with the axes and pixel sizes that the interrupted run had."""
+    axes, units = tuple(noted["axes"]), tuple(noted["units"])
+    scale = tuple(map(float, noted["scale"]))
+    texts = (*axes, *(unit for unit in units if unit is not None))
+    ndim = len(image.data.shape)
+    if not all(isinstance(text, str) for text in texts) or {len(scale), len(units)} != {ndim}:
+        raise ValueError(f"not the axes of an image of {ndim}: {noted!r}")
+    return replace(image, axes=axes, scale=scale, units=units, labels=bool(noted["labels"]))
 
 
 def _whole(image: Metadata) -> Metadata:
