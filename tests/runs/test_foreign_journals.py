@@ -89,6 +89,7 @@ def test_what_no_run_notes_ends_a_checkpoint(checkpoint, tmp_path, odd):
     [
         {"history": 7}, {"history": {}}, {"asked": []}, {"tiles": "many"}, {"layout": {"tile": 3}},
         {"image": None}, {"layout": {"tile": [-5, "x"], "kept": [2.5]}}, {"levels": "x"},
+        {"tiles": float("inf")},
     ],
 )  # fmt: skip
 def test_odd_facts_of_a_run_are_listed_and_cost_nothing(checkpoint, tmp_path, facts):

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
 _OTHER_RELEASE = "another release of napari-tilewise started it"
 _DAMAGED = "what its journal says was not written by napari-tilewise"
-_FOREIGN = (KeyError, TypeError, AttributeError, IndexError, ValueError, RecursionError)
+_FOREIGN = (
+    KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError, RecursionError,
+)  # fmt: skip
 """What is raised where a journal's data are not those of a run or of a batch."""
 
 
