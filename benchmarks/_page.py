@@ -49,7 +49,7 @@ def _present() -> dict[str, str]:
 def _commit() -> str:
     """Return the commit of the sources; what this page holds is none of them."""
     commit = _git("rev-parse", "--short", "HEAD") or "unknown"
-    is_changed = _git("status", "--porcelain", "--untracked-files=no", ".", f":!{PAGE}")
+    is_changed = _git("status", "--porcelain", "--untracked-files=no", ".", f":(exclude){PAGE}")
     return f"{commit}, with changes" if is_changed else commit
 
 
