@@ -111,6 +111,15 @@ def test_a_run_from_a_file_into_a_file_needs_no_dask(tmp_path):
     assert not modules_after(code) & {"dask", "distributed", "pandas", "xarray", "matplotlib"}
 
 
+@pytest.mark.parametrize("name", ["b.ome.zarr", "b.npy", "b.ome.tif"])
+def test_a_run_of_an_array_needs_no_zarr(tmp_path, name):
+    code = (
+        "import numpy as np, napari_tilewise as tw; "
+        f"tw.run('filters.gaussian', np.eye(256), {str(tmp_path / name)!r}, axes='yx')"
+    )
+    assert not modules_after(code) & {"zarr", "fsspec", "asyncio", "dask"}
+
+
 def test_every_public_name_is_there():
     import napari_tilewise
 

@@ -6,6 +6,8 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import dask
+import dask.array as da
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -15,7 +17,10 @@ from skimage import filters
 from zarr.storage import MemoryStore, ZipStore
 
 import napari_tilewise as tw
+from napari_tilewise.engine.lazy import expression_token
+from napari_tilewise.engine.lazy.sources import as_source
 from napari_tilewise.engine.passes.reductions import ReductionRunner
+from napari_tilewise.engine.source import pixels_token
 from napari_tilewise.engine.system import prepared, source_files
 from napari_tilewise.engine.system.prepared import retained_statistics
 from napari_tilewise.engine.system.source_files import files_token
@@ -208,3 +213,91 @@ def test_a_process_keeps_the_last_statistics(monkeypatch: pytest.MonkeyPatch) ->
     count("b", 1000)
     count("a", 1000)
     assert computed == ["a", "b", "c", "a"]
+
+
+def _expressions(folder: Path) -> dict[str, da.Array]:
+    array = da.from_zarr(str(folder))
+    return {
+        "a path": array,
+        "an array": da.from_array(zarr.open_array(folder, mode="r"), chunks=(4, 8)),
+        "an open source": da.from_array(tw.open(folder).data),
+        "arithmetic": (array + 1).astype("f4") / 2,
+        "a part": array[2:7, ::-1].T,
+        "other chunks": array.rechunk((8, 2)),
+        "a function of NumPy": array.map_blocks(np.sqrt),
+        "a mask": da.where(array > 20, array, 0),
+    }
+
+
+@pytest.mark.parametrize("kind", range(8))
+def test_an_expression_has_a_token_of_the_files_that_it_reads(kind: int, folder: Path) -> None:
+    def token() -> str | None:
+        return pixels_token(as_source(list(_expressions(folder).values())[kind]))
+
+    first = token()
+    assert first is not None
+    assert first == token()
+    array = list(_expressions(folder).values())[kind]
+    zarr.open_array(folder, mode="r+")[0, 7] = 9
+    assert pixels_token(as_source(array)) not in (first, None)
+
+
+def test_expressions_have_distinct_tokens(folder: Path) -> None:
+    tokens = [pixels_token(as_source(array)) for array in _expressions(folder).values()]
+    assert len(set(tokens)) == len(tokens)
+    array = da.from_zarr(str(folder))
+    of_one_name = [array.map_blocks(np.add, number, name="same") for number in (1, 2)]
+    tokens = [pixels_token(as_source(expression)) for expression in of_one_name]
+    assert tokens[0] != tokens[1]
+
+
+def test_an_expression_that_may_change_unseen_has_no_token(folder: Path) -> None:
+    array = da.from_zarr(str(folder))
+    factor = [1]
+
+    def scaled(block: np.ndarray) -> np.ndarray:
+        return block * factor[0]
+
+    pixels = dask.delayed(np.load)("a.npy")
+    for expression in (
+        da.from_array(np.zeros((8, 8))),  # whose owner may write to it
+        array.map_blocks(scaled),
+        array + da.from_array(np.ones((8, 8), "u1")),
+        da.from_delayed(pixels, (8, 8), "u1"),
+        da.random.default_rng(0).random((8, 8)),
+        da.from_array(zarr.create_array(MemoryStore(), data=PIXELS)),
+        tw.apply("filters.gaussian", array) + 1,
+        array.map_blocks(np.frompyfunc(lambda value: value * factor[0], 1, 1), dtype="O"),
+    ):
+        assert pixels_token(as_source(expression)) is None
+
+
+def test_an_expression_of_many_tasks_has_no_token(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = da.from_zarr(str(folder))[1:, 1:]
+    assert pixels_token(as_source(array)) is not None
+    monkeypatch.setattr(expression_token, "MOST_PARTS", 8)
+    assert pixels_token(as_source(array)) is None
+
+
+def test_two_operations_on_an_expression_share_what_they_need(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[str] = []
+    run = ReductionRunner.run
+
+    def reduced(runner: Any, *arguments: Any) -> Any:
+        passes.append(runner.plane.operation.name)
+        return run(runner, *arguments)
+
+    monkeypatch.setattr(ReductionRunner, "run", reduced)
+    expected = PIXELS[1:] + 1
+    for number, value in enumerate((0, 7)):
+        zarr.open_array(folder, mode="r+")[7, 7] = value
+        expected[6, 7] = value + 1
+        for name in ("threshold_otsu", "threshold_yen"):
+            array = da.from_zarr(str(folder))[1:] + 1
+            threshold = tw.apply(f"filters.{name}", array, tiles=4).compute()
+            assert threshold == getattr(filters, name)(expected)
+        assert passes == ["filters.threshold_otsu"] * (number + 1)

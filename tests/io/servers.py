@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -120,10 +121,10 @@ class Handler(BaseHTTPRequestHandler):
             folders = {prefix + t.split(delimiter)[0] + "/" for t in tails.values() if "/" in t}
             keys = [key for key, tail in tails.items() if delimiter not in tail]
         parts = [
-            f"<Contents><Key>{escape(key)}</Key><Size>"
-            f"{len(self.objects.contents[f'{bucket}/{key}'])}</Size>"
+            f"<Contents><Key>{escape(key)}</Key><Size>{len(content)}</Size>"
+            f"<ETag>&quot;{md5(content).hexdigest()}&quot;</ETag>"
             "<LastModified>2024-01-01T00:00:00.000Z</LastModified></Contents>"
-            for key in keys
+            for key, content in ((key, self.objects.contents[f"{bucket}/{key}"]) for key in keys)
         ]
         parts += [
             f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>"

@@ -14,8 +14,8 @@ from zarr.storage import LocalStore, MemoryStore, WrapperStore
 
 import napari_tilewise as tw
 from napari_tilewise.errors import SourceChanged, SourceUnreadable
-from napari_tilewise.io.chunk_files import ChunkFiles
 from napari_tilewise.io.readers.checked_stores import CheckedZarr, checked
+from napari_tilewise.io.zarr_chunk_files import chunk_files_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def _array(path: Path, dtype: str = "uint16", **layout: Any) -> zarr.Array[Any]:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_reads_what_zarr_reads(tmp_path: Path, layout: str) -> None:
     array = _array(tmp_path / "a.zarr", **LAYOUTS[layout])
-    files = ChunkFiles.of(array, array.store)
+    files = chunk_files_of(array, array.store)
     assert files is not None
     for y, y_end, x, x_end in BOXES:
         box = slice(y, y_end), slice(x, x_end)
@@ -80,7 +80,7 @@ def test_reads_every_type_of_number_and_fill_value(tmp_path: Path, dtype: str) -
 @pytest.mark.parametrize("layout", OTHERS)
 def test_leaves_other_layouts_to_zarr(tmp_path: Path, layout: str) -> None:
     array = _array(tmp_path / "a.zarr", **OTHERS[layout])
-    assert ChunkFiles.of(array, array.store) is None
+    assert chunk_files_of(array, array.store) is None
     np.testing.assert_array_equal(checked(array, "a")[3:40, 5:70], array[3:40, 5:70])
 
 
@@ -91,9 +91,9 @@ def test_leaves_stores_of_other_kinds_to_zarr(tmp_path: Path) -> None:
     _array(tmp_path / "a.zarr")
     for store in (Own(tmp_path / "a.zarr"), WrapperStore(LocalStore(tmp_path / "a.zarr"))):
         array = zarr.open_array(store, mode="r")
-        assert ChunkFiles.of(array, array.store) is None
+        assert chunk_files_of(array, array.store) is None
     memory = zarr.create_array(MemoryStore(), shape=(8, 8), dtype="u1")
-    assert ChunkFiles.of(memory, memory.store) is None
+    assert chunk_files_of(memory, memory.store) is None
 
 
 @pytest.mark.parametrize("layout", ["zstd", "none", "2 blosc", "folders"])
@@ -106,7 +106,7 @@ def test_writes_the_bytes_that_zarr_writes(tmp_path: Path, layout: str, dtype: s
     contents = []
     for name in "ab":
         array = _array(tmp_path / name, dtype, **LAYOUTS[layout])
-        files = ChunkFiles.of(array, array.store)
+        files = chunk_files_of(array, array.store)
         assert files is not None
         if name == "a":
             array[:] = pixels
@@ -120,7 +120,7 @@ def test_writes_the_bytes_that_zarr_writes(tmp_path: Path, layout: str, dtype: s
 
 def test_a_chunk_that_becomes_zeros_loses_its_file(tmp_path: Path) -> None:
     array = _array(tmp_path / "a.zarr")
-    files = ChunkFiles.of(array, array.store)
+    files = chunk_files_of(array, array.store)
     assert files is not None
     box = slice(0, 32), slice(0, 32)
     for _ in range(2):
@@ -132,7 +132,7 @@ def test_a_chunk_that_becomes_zeros_loses_its_file(tmp_path: Path) -> None:
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     array = _array(tmp_path / "a.zarr")
-    files = ChunkFiles.of(array, array.store)
+    files = chunk_files_of(array, array.store)
     assert files is not None
     before = array[:]
 

@@ -9,6 +9,7 @@ import fsspec
 import numpy as np
 import pytest
 import zarr
+from skimage import filters
 
 import napari_tilewise as tw
 from napari_tilewise.engine.events import PassDone, PassStarted
@@ -140,6 +141,32 @@ def test_a_request_that_is_not_answered_is_made_again(
     with pytest.raises(SourceUnreachable, match="start again when it does"):
         tw.open(location).data[:]
     fsspec.get_filesystem_class(protocol).clear_instance_cache()
+
+
+def test_operations_on_an_object_store_share_what_they_need_until_an_object_changes(
+    objects: Objects, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3fs = pytest.importorskip("s3fs")
+    server, _, bucket = url.rpartition("/")
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"anon": True, "endpoint_url": server})
+    s3fs.S3FileSystem.clear_instance_cache()
+
+    def threshold(name: str) -> tuple[float, int]:
+        """Return a threshold, and the number of chunks that were asked for."""
+        shared_cache().clear()
+        objects.requests.clear()
+        value = tw.apply(f"filters.{name}", tw.open(f"s3://{bucket}").data, tiles=64).compute()
+        return float(value), len({path for _, path in objects.requests if "/c/" in path})
+
+    pixels = NOISE.copy()
+    assert threshold("threshold_otsu") == (filters.threshold_otsu(pixels), 16)
+    assert threshold("threshold_yen") == (filters.threshold_yen(pixels), 0)
+    kept = dict(objects.contents)
+    (moved,) = [path for path in kept if path.endswith("0/c/3/3")]
+    objects.contents[moved] = kept[moved.replace("3/3", "0/0")]
+    pixels[96:, 96:] = pixels[:32, :32]
+    assert threshold("threshold_otsu") == (filters.threshold_otsu(pixels), 16)
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.mark.parametrize("starts", ["run", "convert", "batch"])

@@ -25,7 +25,7 @@ from napari_tilewise.grid import Grid, Region, extent, format_region, intersect,
 from napari_tilewise.types import native_dtype, with_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from napari_tilewise.types import DType
 
@@ -240,7 +240,10 @@ def pixels_token(source: Source) -> str | None:
     source
         The source.
     """
-    return files_token(source.array) if isinstance(source, ChunkedSource) else None
+    if not isinstance(source, ChunkedSource):
+        return None
+    own: Callable[[], str | None] | None = getattr(source.array, "pixels_token", None)
+    return files_token(source.array) if own is None else own()
 
 
 def chunk_lengths(array: Any) -> tuple[int, ...]:

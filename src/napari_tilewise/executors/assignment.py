@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 
 from napari_tilewise.engine.pass_results import PassResults
 from napari_tilewise.engine.session import Session
@@ -38,12 +37,11 @@ from napari_tilewise.executors.sent_files import (
     write_sent_array,
 )
 from napari_tilewise.io.axis_order import open_inputs
-from napari_tilewise.io.image import Image
+from napari_tilewise.io.image import Image, is_zarr_array
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from napari_tilewise.io.readers.hdf5 import dataset_location
 from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.open_image import open_image
-from napari_tilewise.io.readers.zarr_arrays import is_of_this_process
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, recipe_images
 
 if TYPE_CHECKING:
@@ -131,7 +129,11 @@ def belongs_to_process(source: Any) -> bool:
     """
     data = source.data if isinstance(source, Image) else source
     array = data.array if isinstance(data, CheckedArray) else data
-    return isinstance(array, zarr.Array) and is_of_this_process(array)
+    if not is_zarr_array(array):
+        return False
+    from napari_tilewise.io.readers.zarr_arrays import is_of_this_process
+
+    return is_of_this_process(array)
 
 
 def portable_source(source: Any) -> Any:
@@ -153,7 +155,7 @@ def portable_source(source: Any) -> Any:
             f"cannot read: save it to a path, or use {option('executor', 'threads')} or "
             f"{option('executor', 'serial')}."
         )
-    if isinstance(source, zarr.Array):
+    if is_zarr_array(source):
         source = open_image(source)
     location = dataset_location(source.data if isinstance(source, Image) else source)
     if location is not None:

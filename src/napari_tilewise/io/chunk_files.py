@@ -11,15 +11,14 @@ import errno
 import os
 import struct
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
-from numcodecs import LZ4, Blosc, GZip, Zlib, Zstd
-from zarr.codecs import BloscCodec, BytesCodec, GzipCodec, ZstdCodec
-from zarr.storage import LocalStore
+from numcodecs import Blosc
 
 from napari_tilewise.engine.system.file_names import remove, replace
 from napari_tilewise.grid import Grid, extent, intersect, within
@@ -27,20 +26,28 @@ from napari_tilewise.types import native_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Self
-
-    from zarr.abc.store import Store
 
     from napari_tilewise.grid import Position, Region
-    from napari_tilewise.io.image import ZarrArray
     from napari_tilewise.types import Array, DType
 
 MOST_CHUNKS = 4
 """Chunks of a box that is read here: of more, Zarr decodes several at a time."""
 BLOSC_HEADER = 16
 """Bytes of a Blosc chunk's header."""
-_REGULAR = ("RegularChunkGrid", "RegularChunkGridMetadata")  # as releases of Zarr name it
-_FORMAT_2 = (Blosc, GZip, LZ4, Zlib, Zstd)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the pixels of an array of numbers are in its chunk files."""
+
+    stored: DType
+    """Data type of the pixels in the files, in their byte order."""
+    codec: Any
+    """Encodes and decodes a file; None: files hold the pixels as they are."""
+    fill: Any
+    """The value of the pixels of a chunk without a file."""
+    key: Callable[[Position], str]
+    """Returns the name of a chunk's file in the array's folder."""
 
 
 class ChunkFiles:
@@ -48,42 +55,19 @@ class ChunkFiles:
 
     Parameters
     ----------
-    array
-        The array.
+    grid
+        Its chunks.
     folder
         Its folder.
-    stored
-        Data type of the pixels in the files, in their byte order.
-    codec
-        Encodes and decodes a file; None: files hold the pixels as they are.
+    encoding
+        How the pixels are in the files.
     """
 
-    def __init__(self, array: ZarrArray, folder: str, stored: DType, codec: Any) -> None:
-        self._folder, self._stored, self._codec = folder, stored, codec
-        self._dtype = native_dtype(stored)
-        self._fill = array.metadata.fill_value
-        self._grid = Grid(array.shape, array.chunks)
-        self._key: Callable[[Position], str] = array.metadata.encode_chunk_key
-
-    @classmethod
-    def of(cls, array: ZarrArray, store: Store) -> Self | None:
-        """Return the chunk files of an array; None where they are Zarr's to read and write.
-
-        Parameters
-        ----------
-        array
-            The array.
-        store
-            Its store; of a store of another kind nothing is known.
-        """
-        if type(store) is not LocalStore or not array.ndim or array.dtype.kind not in "biufc":
-            return None
-        metadata: Any = array.metadata
-        grid = type(getattr(metadata, "chunk_grid", None)).__name__
-        if grid not in _REGULAR or metadata.fill_value is None:
-            return None
-        codec = _format_3(array) if metadata.zarr_format == 3 else _format_2(array)
-        return None if codec is None else cls(array, str(store.root / array.path), *codec)
+    def __init__(self, grid: Grid, folder: str, encoding: Encoding) -> None:
+        self._folder, self._stored, self._codec = folder, encoding.stored, encoding.codec
+        self._dtype = native_dtype(encoding.stored)
+        self._fill, self._key = encoding.fill, encoding.key
+        self._grid = grid
 
     def read(self, region: Region, absent: Callable[[], None] | None = None) -> Array | None:
         """Return the pixels of a box; None where Zarr should read it.
@@ -172,33 +156,6 @@ def check_blosc_length(key: str, header: bytes, length: int) -> None:
     if declared != length:
         says = f"its header says {declared}" if declared >= 0 else "too short for a header"
         raise ValueError(f"the chunk {key!r} is {length} bytes long, {says}")
-
-
-def _format_3(array: ZarrArray) -> tuple[DType, Any] | None:
-    """Return the data type in the files and their codec; None where the codecs are others."""
-    metadata: Any = array.metadata
-    serializer, *compressors = metadata.codecs
-    if type(serializer) is not BytesCodec or len(compressors) > 1 or metadata.storage_transformers:
-        return None
-    endian = serializer.endian
-    stored = array.dtype if endian is None else array.dtype.newbyteorder(endian.value)
-    if not compressors:
-        return stored, None
-    (compressor,) = compressors
-    if type(compressor) is ZstdCodec:
-        return stored, Zstd(level=compressor.level, checksum=compressor.checksum)
-    if type(compressor) is GzipCodec:
-        return stored, GZip(level=compressor.level)
-    return (stored, Blosc()) if type(compressor) is BloscCodec else None  # read, not written
-
-
-def _format_2(array: ZarrArray) -> tuple[DType, Any] | None:
-    """Return the data type in the files and their codec; None where the codecs are others."""
-    metadata: Any = array.metadata
-    if metadata.filters or metadata.order != "C":
-        return None
-    codec = metadata.compressor
-    return None if codec is not None and type(codec) not in _FORMAT_2 else (array.dtype, codec)
 
 
 def _replace(path: str, content: Any) -> None:

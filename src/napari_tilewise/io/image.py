@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import zarr
+    from typing_extensions import TypeIs
 
     from napari_tilewise.io.metadata.channels import Channel
     from napari_tilewise.io.plain_data import Metadata
@@ -24,6 +26,18 @@ EMPTY = "empty"
 
 ZarrArray: TypeAlias = "zarr.Array[Any]"
 """A Zarr array of either format."""
+
+
+def is_zarr_array(value: object) -> TypeIs[ZarrArray]:
+    """Return whether a value is a Zarr array; Zarr is not imported for that.
+
+    Parameters
+    ----------
+    value
+        Any object.
+    """
+    kind = getattr(sys.modules.get("zarr"), "Array", ())  # without the module there is no array
+    return isinstance(value, kind)
 
 
 class Pixels(Protocol):

@@ -13,14 +13,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import zarr
-
 from napari_tilewise.errors import SourceNotFound
-from napari_tilewise.io.image import Image
+from napari_tilewise.io.image import Image, is_zarr_array
 from napari_tilewise.io.readers.checked_arrays import read_error
 from napari_tilewise.io.readers.file_series import is_series, series_files
 from napari_tilewise.io.readers.locations import file_of, home_path, path_of_url
-from napari_tilewise.io.readers.zarr_arrays import array_location
 from napari_tilewise.provenance import fingerprint_samples
 
 if TYPE_CHECKING:
@@ -124,7 +121,9 @@ def source_location(source: object) -> str | None:
     """
     if isinstance(source, Image):
         return source_location(source.name) if source.format != "array" else None
-    if isinstance(source, zarr.Array):
+    if is_zarr_array(source):
+        from napari_tilewise.io.readers.zarr_arrays import array_location
+
         return array_location(source)
     if not isinstance(source, (str, os.PathLike)):
         return None

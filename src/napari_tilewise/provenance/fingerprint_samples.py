@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import zarr
-from zarr.storage import MemoryStore
 
 from napari_tilewise.grid import Grid
+from napari_tilewise.io.image import is_zarr_array
 from napari_tilewise.io.network import is_of_network, network_error, patiently
-from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
-from napari_tilewise.io.tables.anndata_groups import TABLES
+from napari_tilewise.io.readers.zarr_folders import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import zarr
 
     from napari_tilewise.io.image import ZarrArray
     from napari_tilewise.types import Array, ArrayLike
@@ -167,6 +167,8 @@ def of_url(url: str) -> Iterator[object]:
     url
         A URL that zarr and fsspec can open.
     """
+    from napari_tilewise.io.readers.zarr_arrays import open_node
+
     node = open_node(url)
     yield node.metadata.to_dict()
     levels = list(levels_of(node))
@@ -192,14 +194,16 @@ def levels_of(node: zarr.Group | ZarrArray) -> Iterator[ZarrArray]:
     node
         An open array or group.
     """
-    if isinstance(node, zarr.Array):
+    from napari_tilewise.io.readers.zarr_arrays import ome_metadata
+
+    if is_zarr_array(node):
         yield node
         return
     multiscales = ome_metadata(node).get("multiscales") or [{}]
     datasets = multiscales[0].get("datasets") or [{"path": key} for key in node.array_keys()]
     for dataset in datasets:
         array = node.get(dataset["path"])
-        if isinstance(array, zarr.Array):
+        if is_zarr_array(array):
             yield array
 
 
@@ -230,7 +234,9 @@ def of_array(array: object) -> Iterator[object] | None:
     array
         Anything with `shape`, `dtype` and slicing.
     """
-    if isinstance(array, zarr.Array):
+    if is_zarr_array(array):
+        from zarr.storage import MemoryStore
+
         return _of_zarr(array) if isinstance(array.store, MemoryStore) else None
     if hasattr(array, "__array_interface__"):  # NumPy's, or one that shares its memory
         pixels = np.asarray(array)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from napari_tilewise.errors import InvalidRecipe, SourceNotFound, SourceUnreadable, command
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.plain_data import plain_mapping, to_plain
-from napari_tilewise.io.readers.zarr_arrays import open_node, own_metadata
 from napari_tilewise.io.stored_record import read_record
 from napari_tilewise.io.writers import values as _values
 from napari_tilewise.provenance.fingerprint import fingerprint, source_location
@@ -233,6 +232,8 @@ def read(output: str | os.PathLike[str]) -> Metadata:
 def _stored_entries(location: str) -> Metadata | None:
     path = Path(location)
     if "://" in location:
+        from napari_tilewise.io.readers.zarr_arrays import open_node, own_metadata
+
         return own_metadata(open_node(location))
     if not path.exists():
         raise SourceNotFound(f"There is nothing at {location!r}; check the spelling of the path.")

@@ -13,13 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import zarr
-
 from napari_tilewise.errors import SourceChanged, SourceNotFound, SourceUnreachable, TilewiseError
-from napari_tilewise.io.image import Image
+from napari_tilewise.io.image import Image, is_zarr_array
 from napari_tilewise.io.readers.file_series import is_series, series_files
 from napari_tilewise.io.readers.locations import file_of
-from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
 from napari_tilewise.io.readers.zarr_folders import MARKERS, is_zarr
 from napari_tilewise.provenance.fingerprint import fingerprint, source_location, taken_once
 from napari_tilewise.provenance.fingerprint_samples import FILES, levels_of, walk
@@ -190,8 +187,10 @@ def _of_file(path: str | Path) -> tuple[str, tuple[int, int, int]]:
 
 def _of_zarr(root: Path) -> Iterator[tuple[str, tuple[object, ...]]]:
     """Yield the metadata of a Zarr and the files of its levels; labels beside them may change."""
+    from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
+
     node = open_node(str(root))
-    if not isinstance(node, zarr.Array):
+    if not is_zarr_array(node):
         yield "multiscales", (json.dumps(ome_metadata(node).get("multiscales"), default=str),)
     levels = list(levels_of(node))
     for array in levels:

@@ -25,8 +25,8 @@ from napari_tilewise.io.plain_data import to_plain
 from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
-from napari_tilewise.io.readers.zarr_folders import is_zarr
-from napari_tilewise.io.tables.anndata_groups import LABEL, TABLES, read_table, write_table
+from napari_tilewise.io.readers.zarr_folders import TABLES, is_zarr
+from napari_tilewise.io.tables.anndata_groups import LABEL, read_table, write_table
 from napari_tilewise.io.tables.data_frame import to_data_frame
 from napari_tilewise.provenance.fingerprint import fingerprint
 from napari_tilewise.provenance.record import read

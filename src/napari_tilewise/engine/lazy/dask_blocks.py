@@ -21,6 +21,7 @@ from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
 from dask.local import get_sync
 
 from napari_tilewise.engine.lazy import cluster_passes
+from napari_tilewise.engine.lazy.expression_token import expression_token
 from napari_tilewise.engine.lazy.graph_tasks import within_task
 from napari_tilewise.engine.lazy.layers import MATERIALIZED
 from napari_tilewise.errors import InvalidImage
@@ -52,6 +53,11 @@ class DaskBlocks:
             )
         self.chunks = tuple(tuple(int(n) for n in lengths) for lengths in array.chunks)
         self._begin()
+
+    def pixels_token(self) -> str | None:
+        """Return a token that is equal only for equal pixels; None where nothing tells that."""
+        token = expression_token(self.graph, self.name)
+        return None if token is None else f"{token} {self.chunks}"
 
     def _begin(self) -> None:
         self._starts = [np.cumsum([0, *lengths]) for lengths in self.chunks]

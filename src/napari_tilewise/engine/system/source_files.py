@@ -2,6 +2,8 @@
 
 Names, sizes and times of all files are compared, and no pixel is read. A file that was written a
 moment ago has no token: it could change again within the resolution of the file system's clock.
+Object stores list an entity tag with each object, which tells its content. A web server lists
+nothing, and to ask for each chunk takes as long as to read it: what it serves has no token.
 """
 
 from __future__ import annotations
@@ -20,8 +22,15 @@ MOST_FILES = 2**17
 """Number of files that are looked at: some tenths of a second."""
 MOST_OPENED = 2**10
 """Number of files that are looked at when an array in them is opened."""
+MOST_LISTED = 2**13
+"""Number of chunks of an array whose objects are listed: a request lists a thousand."""
 SETTLED = 2 * 10**9
 """Nanoseconds for which no file may have changed."""
+_OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
+_TAGS = ("ETag", "etag", "md5Hash")
+"""What object stores call what tells an object's content."""
+_TIMES = ("LastModified", "last_modified", "updated", "size")
+"""What also tells that an object was written: it may have been another one in between."""
 
 
 def files_token(array: Any) -> str | None:
@@ -43,7 +52,7 @@ def files_token(array: Any) -> str | None:
         if opened is None or opened != state_of(array.files):
             return None
         return _digest(f"{name_in_files}\0{array.shape} {array.dtype}\0{opened}", ())
-    return _zip_token(stored)
+    return _listed_token(stored) if hasattr(_store(stored), "fs") else _zip_token(stored)
 
 
 def state_of(files: Sequence[str]) -> str | None:
@@ -96,13 +105,45 @@ def _zip_token(array: Any) -> str | None:
     return _digest(name, [(str(store.path), os.fstat(file.fp.fileno()))])
 
 
+def _listed_token(array: Any) -> str | None:
+    """Return a token of a Zarr array in an object store; None where it lists no entity tags."""
+    store = _store(array)
+    files = store.fs
+    protocols = {files.protocol} if isinstance(files.protocol, str) else set(files.protocol)
+    if not protocols & _OBJECT_STORES or array.nchunks > MOST_LISTED:
+        return None
+    from fsspec import filesystem
+
+    root = "/".join(filter(None, (store.path.rstrip("/"), array.path)))
+    try:
+        files = filesystem(sorted(protocols)[0], **{**files.storage_options, "asynchronous": False})
+        files.invalidate_cache()  # a listing that it remembers tells nothing of now
+        objects = files.find(root, detail=True)
+    except (OSError, ValueError, RuntimeError):
+        return None  # whoever reads the chunks says what is wrong
+    tags = {
+        path: [details.get(key) for key in (*_TAGS, *_TIMES)] for path, details in objects.items()
+    }
+    if not tags or any(not any(tag[: len(_TAGS)]) for tag in tags.values()):
+        return None
+    listed = "\n".join(f"{path}\0{tag}" for path, tag in sorted(tags.items()))
+    name = f"{sorted(protocols)} {files.storage_options}\0{array.metadata.to_dict()}\0{listed}"
+    return _digest(name, ())
+
+
 def _folder(array: Any) -> Path | None:
     """Return the folder of a Zarr array on this machine."""
     store = _store(array)
     if store is None:
         return None
     zarr: Any = sys.modules["zarr"]
-    return Path(store.root) / array.path if isinstance(store, zarr.storage.LocalStore) else None
+    root: Path | None = None
+    if isinstance(store, zarr.storage.LocalStore):
+        root = Path(store.root)
+    elif isinstance(store, zarr.storage.FsspecStore):  # such as of dask's from_zarr
+        files = getattr(store.fs, "sync_fs", store.fs)
+        root = Path(store.path) if "file" in files.protocol else None
+    return None if root is None else root / str(array.path)
 
 
 def _store(array: Any) -> Any:

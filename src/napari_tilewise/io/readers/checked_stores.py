@@ -10,9 +10,10 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore, WrapperStore
 
 from napari_tilewise.errors import SourceChanged, SourceUnreadable
-from napari_tilewise.io.chunk_files import BLOSC_HEADER, ChunkFiles, check_blosc_length
+from napari_tilewise.io.chunk_files import BLOSC_HEADER, check_blosc_length
 from napari_tilewise.io.network_stores import is_remote, patient
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
+from napari_tilewise.io.zarr_chunk_files import chunk_files_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +87,7 @@ class CheckedZarr(CheckedArray):
             if isinstance(store, _PresenceChecked):
                 self._presence = store
             store = store._store
-        self._chunk_files = ChunkFiles.of(array, store)
+        self._chunk_files = chunk_files_of(array, store)
 
     def _read(self, key: Any) -> Any:
         if self._chunk_files is not None and _is_box(key, self.shape):

@@ -10,6 +10,9 @@ MARKERS = ("zarr.json", ".zgroup", ".zarray")
 SUFFIXES = (".ome.zarr", ".zarr")
 """What the name of a Zarr usually ends in."""
 
+TABLES = "tables"
+"""Folder of the tables that were measured of a Zarr's pixels, which lie beside these."""
+
 
 def stem_of_zarr(location: str) -> str:
     """Return the name of a Zarr without its folders and suffix.

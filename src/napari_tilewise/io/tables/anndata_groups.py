@@ -18,6 +18,7 @@ from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.engine.system.file_names import rename
 from napari_tilewise.errors import DestinationExists, SourceNotFound, SourceUnreadable, option
 from napari_tilewise.io.image import KEY
+from napari_tilewise.io.readers.zarr_folders import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from napari_tilewise.io.plain_data import MetadataDict
     from napari_tilewise.types import Array
 
-TABLES, LABEL = "tables", "label"
+LABEL = "label"
 """The group of all tables, and the column that names a row's object."""
 CHUNK = 2**20
 """Numbers in a chunk of the matrix."""

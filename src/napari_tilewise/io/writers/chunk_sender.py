@@ -135,7 +135,7 @@ class ChunkSender:
 
     def _send(self, level: int, position: Position) -> None:
         try:
-            key = self._zarr.levels[level].metadata.encode_chunk_key(position)
+            key = self._zarr.levels[level].chunk_key(position)
             name = f"{level}/{key}"
             path = self._zarr.staging / name
             if self._is_over or not path.is_file():  # of fill values only

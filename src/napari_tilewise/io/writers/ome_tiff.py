@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tilewise.engine.session import Session
-    from napari_tilewise.io.image import ZarrArray
     from napari_tilewise.io.plain_data import MetadataDict
+    from napari_tilewise.io.writers.level_files import WrittenLevel
     from napari_tilewise.types import Array
 
 AXES = "tczyx"
@@ -171,7 +171,7 @@ class OmeTiffWriter(StagedFileWriter):
         axes = zip(shape, (lengths[axis] for axis in self.stored_axes), strict=True)
         return [[slice(i, i + step) for i in range(0, n, step)] for n, step in axes]
 
-    def _tile(self, level: ZarrArray, box: Sequence[slice], color: bool) -> Array:
+    def _tile(self, level: WrittenLevel, box: Sequence[slice], color: bool) -> Array:
         block = np.asarray(level[tuple(box)])
         block = block.reshape(-1, *block.shape[-2:])
         return np.ascontiguousarray(np.moveaxis(block, 0, -1)) if color else block[0]

@@ -29,7 +29,6 @@ from napari_tilewise.errors import (
 )
 from napari_tilewise.io.network import NEAR, is_transient, patiently
 from napari_tilewise.io.plain_data import plain_mapping
-from napari_tilewise.io.readers.zarr_arrays import open_node, own_metadata
 from napari_tilewise.io.readers.zarr_folders import MARKERS
 from napari_tilewise.io.writers.chunk_sender import ChunkSender, SentChunks
 
@@ -155,6 +154,8 @@ class Outbox:
         """
         if not self.path.exists():
             return False
+        from napari_tilewise.io.readers.zarr_arrays import open_node, own_metadata
+
         stored = own_metadata(open_node(str(self.path)))
         if "not_repeatable" not in history and _decisive(stored, history) == _decisive(
             history, history

@@ -7,33 +7,35 @@ small image does; the bytes on disk are the same.
 from __future__ import annotations
 
 import errno
-import json
 import os
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 from numcodecs.zstd import Zstd
-from zarr.storage import MemoryStore
 
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.grid import Grid
-from napari_tilewise.io.chunk_files import ChunkFiles, whole_chunk
+from napari_tilewise.io.chunk_files import whole_chunk
 from napari_tilewise.io.image import KEY
+from napari_tilewise.io.writers.level_files import (
+    DOCUMENT,
+    array_document,
+    chunk_key,
+    compression,
+    group_document,
+)
 from napari_tilewise.io.writers.output_layout import VERSIONS
-from napari_tilewise.io.writers.staging_zarr import StagingZarr, compression, create_level
+from napari_tilewise.io.writers.staging_zarr import StagingZarr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from napari_tilewise.grid import Region
+    from napari_tilewise.grid import Position, Region
     from napari_tilewise.io.metadata.image_metadata import ImageMetadata
+    from napari_tilewise.io.writers.level_files import WrittenLevel
     from napari_tilewise.io.writers.output_layout import OutputLayout
     from napari_tilewise.types import Array, DType
-
-_GROUP = {"zarr_format": 3, "node_type": "group"}
 
 
 class MemoryLevel:
@@ -47,21 +49,50 @@ class MemoryLevel:
         Data type of the pixels.
     """
 
+    shards = None
+
     def __init__(self, shape: tuple[int, ...], chunks: tuple[int, ...], dtype: DType) -> None:
-        self.shape = shape
-        self.chunks = chunks
-        self.dtype = dtype
+        self.shape, self.chunks, self.dtype = shape, chunks, dtype
         self._pixels: Array | None = None
 
     def __getitem__(self, key: Any) -> Array:
         pixels: Array = self._array[key]
         return pixels
 
-    def __setitem__(self, key: Region, block: Array) -> None:
+    def read(self, region: Region) -> Array:
+        """Return the pixels of a box.
+
+        Parameters
+        ----------
+        region
+            The box.
+        """
+        return self[region]
+
+    def write(self, region: Region, block: Array) -> None:
+        """Take the pixels of a box.
+
+        Parameters
+        ----------
+        region
+            The box.
+        block
+            Its pixels.
+        """
         if self._pixels is None and block.shape == self.shape:
             self._pixels = block  # all of it; nobody writes to it before it is on disk
         else:
-            self._array[key] = block
+            self._array[region] = block
+
+    def chunk_key(self, position: Position) -> str:
+        """Return the name that a chunk's file will have in the folder of the level.
+
+        Parameters
+        ----------
+        position
+            The chunk.
+        """
+        return chunk_key(position)
 
     @property
     def _array(self) -> Array:
@@ -80,7 +111,6 @@ class SmallZarr(StagingZarr):
         self.levels = [
             MemoryLevel(shape, self._chunks_of(shape), self.dtype) for shape in self.shapes
         ]
-        self._files: list[ChunkFiles | None] = [None] * len(self.levels)
         self._written = []
 
     @property
@@ -101,17 +131,15 @@ class SmallZarr(StagingZarr):
             staging = str(self.staging)
             for number, level in enumerate(self.levels):
                 self._write_level(os.path.join(staging, str(number)), level)
-            group = {"attributes": {**attributes, KEY: self.record}, **_GROUP}
-            _write(os.path.join(staging, "zarr.json"), json.dumps(group).encode())
+            group = group_document({**attributes, KEY: self.record})
+            _write(os.path.join(staging, DOCUMENT), group)
 
-    def _write_level(self, folder: str, level: MemoryLevel) -> None:
-        document = _level_document(level.shape, level.chunks, level.dtype, self.axis_names)
+    def _write_level(self, folder: str, level: WrittenLevel) -> None:
         os.mkdir(folder)
-        _write(os.path.join(folder, "zarr.json"), document)
+        _write(os.path.join(folder, DOCUMENT), array_document(self._level_layout(level.shape)))
         folders = set[str]()
         grid = Grid(level.shape, level.chunks)
-        chosen = compression(level.dtype)
-        codec = Zstd(level=chosen.level, checksum=chosen.checksum)
+        codec = Zstd(**compression(level.dtype))
         for position in grid.positions():
             block = whole_chunk(level[grid.region(position)], level.chunks)
             block = np.ascontiguousarray(block, level.dtype.newbyteorder("<"))
@@ -130,18 +158,6 @@ def _write(path: str, content: bytes) -> None:
     with open(path, "xb", buffering=0) as file:
         if file.write(content) != len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-@lru_cache(maxsize=64)
-def _level_document(
-    shape: tuple[int, ...], chunks: tuple[int, ...], dtype: DType, axes: tuple[str, ...]
-) -> bytes:
-    """Return the metadata of a level, as Zarr writes them."""
-    documents: dict[str, Any] = {}
-    group = zarr.open_group(MemoryStore(documents), mode="w", zarr_format=3)
-    create_level(group, "0", (shape, chunks, None), dtype, axes)
-    document: bytes = documents["0/zarr.json"].to_bytes()
-    return document
 
 
 def staged(

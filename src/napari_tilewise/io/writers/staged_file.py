@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tilewise.engine.session import Session
-    from napari_tilewise.io.image import ZarrArray
     from napari_tilewise.io.metadata.image_metadata import ImageMetadata
     from napari_tilewise.io.plain_data import Plain
+    from napari_tilewise.io.writers.level_files import WrittenLevel
     from napari_tilewise.io.writers.output_layout import OutputLayout
     from napari_tilewise.types import Array
 
@@ -202,7 +202,7 @@ class StagedFileWriter(ImageWriter):
         return self.zarr.record
 
     @property
-    def levels(self) -> list[ZarrArray]:
+    def levels(self) -> list[WrittenLevel]:
         """The complete levels, the finest first, their axes in the order of `stored_axes`."""
         return self.zarr.levels
 

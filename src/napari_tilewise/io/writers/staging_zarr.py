@@ -10,17 +10,14 @@ import shutil
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numcodecs
 import numpy as np
-import zarr
-from zarr.codecs import ZstdCodec
 
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, TilewiseError
 from napari_tilewise.grid import Grid, LazySequence, extent
-from napari_tilewise.io.chunk_files import ChunkFiles
 from napari_tilewise.io.image import EMPTY, KEY
 from napari_tilewise.io.plain_data import plain_mapping
+from napari_tilewise.io.writers.level_files import GroupFile, LevelLayout
 from napari_tilewise.io.writers.ome_zarr_layout import axis_entries, default_chunks, storage_rank
 from napari_tilewise.io.writers.partial_output import OWNER, claim, is_whole, owner, release
 from napari_tilewise.io.writers.pyramid import halve, level_shapes
@@ -30,39 +27,17 @@ from napari_tilewise.io.writers.written_chunks import WrittenChunks
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from typing import Any, TypeAlias, TypeVar
+    from typing import TypeVar
 
     from napari_tilewise.grid import Region
-    from napari_tilewise.io.image import ZarrArray
     from napari_tilewise.io.metadata.image_metadata import ImageMetadata
     from napari_tilewise.io.plain_data import Plain
+    from napari_tilewise.io.writers.level_files import WrittenLevel
     from napari_tilewise.io.writers.output_layout import OutputLayout
-    from napari_tilewise.types import Array, DType
+    from napari_tilewise.io.writers.zarr_levels import ZarrGroup
+    from napari_tilewise.types import Array
 
     T = TypeVar("T")
-    LevelLayout: TypeAlias = "tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]"
-
-
-_LEVELS = {"f": -3, "c": -3}
-"""Zstandard's level by kind of data type: the digits of fractions hardly compress, and looking for
-what repeats in them takes longer than computing and writing them does."""
-_USUAL_LEVEL = 1
-
-
-def compression(dtype: DType) -> ZstdCodec:
-    """Return the codec of chunks of a data type.
-
-    Parameters
-    ----------
-    dtype
-        Data type of the pixels.
-
-    Returns
-    -------
-    ZstdCodec
-        With its checksum: unlike Blosc, a chunk cut short or flipped is always noticed.
-    """
-    return ZstdCodec(level=_LEVELS.get(dtype.kind, _USUAL_LEVEL), checksum=True)
 
 
 class StagingZarr:
@@ -187,11 +162,7 @@ class StagingZarr:
         self.check_in_place()
 
     def _put(self, level: int, region: Region, block: Array) -> None:
-        files = self._files[level]
-        if files is None:
-            self.levels[level][region] = block
-        else:
-            files.write(region, block)
+        self.levels[level].write(region, block)
         for written in self._written[level : level + 1]:  # none, if nothing is on disk
             written.note(region, block)
 
@@ -279,10 +250,7 @@ class StagingZarr:
             slice(2 * s.start, min(2 * s.stop, n)) if h else s
             for s, n, h in zip(region, below, halved, strict=True)
         )
-        files = self._files[level - 1]
-        block = None if files is None else files.read(source)
-        if block is None:
-            block = np.asarray(self.levels[level - 1][source])
+        block = self.levels[level - 1].read(source)
         for written in self._written[level - 1 : level]:
             written.check(source)
         return halve(block, halved, average=self.averages)
@@ -351,10 +319,13 @@ class StagingZarr:
     def _create(self) -> None:
         """Create what takes the pixels."""
         self.group = self._create_group()
-        self.levels: list[Any] = [self._create_level(i) for i in range(len(self.shapes))]
-        self._files = [ChunkFiles.of(level, level.store) for level in self.levels]
+        self.levels: list[WrittenLevel] = [
+            self.group.level(str(number), self._level_layout(shape))
+            for number, shape in enumerate(self.shapes)
+        ]
         self._written: list[WrittenChunks] = [
-            WrittenChunks(self.path, self.staging, level) for level in self.levels
+            WrittenChunks(self.path, self.staging / str(number), level)
+            for number, level in enumerate(self.levels)
         ]
 
     def _whole_chunks(self, shards: tuple[int, ...]) -> tuple[int, ...]:
@@ -368,38 +339,23 @@ class StagingZarr:
             lengths.append(min(-(-shard // chunk), -(-n // chunk)) * chunk)
         return tuple(lengths)
 
-    def _create_group(self) -> zarr.Group:
-        group = zarr.open_group(
-            self.staging, mode="a", zarr_format=2 if self._version == "0.4" else 3
-        )
+    def _create_group(self) -> GroupFile | ZarrGroup:
+        group: GroupFile | ZarrGroup
+        is_first = self._version == "0.4"
+        if is_first or self.shards is not None or self.dtype.kind not in "biufc":
+            from napari_tilewise.io.writers.zarr_levels import ZarrGroup
+
+            group = ZarrGroup(self.staging, 2 if is_first else 3)
+        else:
+            group = GroupFile(self.staging)
         group.update_attributes({KEY: {**self._record, "complete": False, OWNER: owner()}})
         return group
 
-    def _create_level(self, level: int) -> ZarrArray:
-        shape = self.shapes[level]
+    def _level_layout(self, shape: tuple[int, ...]) -> LevelLayout:
         chunks = self._chunks_of(shape)
-        old = self.group.get(str(level))
-        if isinstance(old, zarr.Array):
-            if (old.shape, old.chunks, old.dtype) == (shape, chunks, self.dtype):
-                return old
-            raise DestinationUnwritable(
-                f"The unfinished {str(self.staging)!r} holds {old.shape} {old.dtype} in chunks of "
-                f"{old.chunks}; expected {shape} {self.dtype} in {chunks}: start anew."
-            )
-        if self._version == "0.4":
-            # Every reader of Zarr 2 knows Blosc, and compatibility is why 0.4 is requested.
-            return self.group.create_array(
-                str(level),
-                shape=shape,
-                chunks=chunks,
-                dtype=self.dtype,
-                compressors=numcodecs.Blosc(cname="lz4", clevel=5),
-                fill_value=0,
-                chunk_key_encoding={"name": "v2", "separator": "/"},
-            )
-        shards = self._shards_of(chunks, shape)
-        layout = (shape, chunks, shards)
-        return create_level(self.group, str(level), layout, self.dtype, self.axis_names)
+        return LevelLayout(
+            shape, chunks, self._shards_of(chunks, shape), self.dtype, self.axis_names
+        )
 
     def _chunks_of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the chunks of a level, in the order in which the axes are stored."""
@@ -412,34 +368,3 @@ class StagingZarr:
             return None
         lengths = zip(self.in_stored_order(self.shards), chunks, shape, strict=True)
         return tuple(min(-(-s // c), -(-n // c)) * c for s, c, n in lengths)
-
-
-def create_level(
-    group: zarr.Group, name: str, layout: LevelLayout, dtype: DType, axes: tuple[str, ...]
-) -> ZarrArray:
-    """Return a new level of a Zarr of the third version.
-
-    Parameters
-    ----------
-    group
-        The image's group.
-    name
-        Name of the level.
-    layout
-        Its shape, its chunks, and its shards if there are any.
-    dtype
-        Data type of its pixels.
-    axes
-        Names of its axes.
-    """
-    shape, chunks, shards = layout
-    return group.create_array(
-        name,
-        shape=shape,
-        chunks=chunks,
-        shards=shards,
-        dtype=dtype,
-        compressors=compression(dtype),
-        fill_value=0,
-        dimension_names=axes,
-    )

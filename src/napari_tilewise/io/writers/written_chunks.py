@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tilewise.grid import Position, Region
-    from napari_tilewise.io.image import ZarrArray
+    from napari_tilewise.io.writers.level_files import WrittenLevel
     from napari_tilewise.types import Array
 
 PART = 2**20
@@ -32,16 +32,16 @@ class WrittenChunks:
     ----------
     output
         The final name of the output, for messages.
-    staging
-        The staging folder.
-    array
+    folder
+        The level's folder.
+    level
         The level.
     """
 
-    def __init__(self, output: Path, staging: Path, array: ZarrArray) -> None:
+    def __init__(self, output: Path, folder: Path, level: WrittenLevel) -> None:
         self._output = output
-        self._grid = Grid(array.shape, array.shards or array.chunks)
-        self._folder, self._key = staging / array.path, array.metadata.encode_chunk_key
+        self._grid = Grid(level.shape, level.shards or level.chunks)
+        self._folder, self._key = folder, level.chunk_key
         self._list = self._folder / ".chunks"  # no object of the group
         self._list_path = str(self._list)
         if not self._list.exists():
