@@ -128,8 +128,8 @@ DEVIATIONS = """\
 
 For these calls the library's answer is not a function of the arguments: it depends on memory that \
 nobody wrote, on an earlier call, or on how pixels lie in memory. Ours is the documented answer, \
-from `tw.apply`, recipes and forms, and from the drop-in for NumPy arrays too. A test says when a \
-release of the library no longer differs.
+from `tw.apply`, recipes and forms, and from the drop-in for NumPy arrays too; where there is no \
+answer, a refusal. A test says when a release of the library no longer differs.
 
 | functions | calls | the library | ours | seen in |
 |---|---|---|---|---|"""

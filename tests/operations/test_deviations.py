@@ -6,6 +6,7 @@ Each sample shows that the library still differs: when a release mends it, the t
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,20 @@ import pytest
 
 import napari_tilewise as tw
 import napari_tilewise.skimage as ski
+from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec.docstrings import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEVIATING = [key for key, operation in tw.OPERATIONS.items() if operation.accuracy.deviations]
+DEVIATING, UNANSWERED = (
+    [
+        key
+        for key, operation in tw.OPERATIONS.items()
+        if any(item.answered is answered for item in operation.accuracy.deviations)
+    ]
+    for answered in (True, False)
+)
 
 
 def levels(high: int, shape: tuple[int, ...] = (20, 20)) -> np.ndarray:
@@ -95,6 +104,29 @@ def test_ours_is_one_answer_through_every_door(key: str) -> None:
     ):
         assert np.asarray(answer).dtype == expected.dtype
         np.testing.assert_array_equal(answer, expected)
+
+
+@pytest.mark.parametrize("key", UNANSWERED)
+@pytest.mark.parametrize("tiling", [False, True])
+def test_what_has_no_answer_is_refused_through_every_door(key: str, tiling: bool) -> None:
+    """The library is not called: it does not check what it cannot work on."""
+    image = levels(9) / 9
+    image[3, 4] = np.nan
+    params = {"mask": image} if "mask" in tw.OPERATIONS[key].specs else {"h": 0.1}
+    dropin: Any = ski
+    for name in key.split("."):
+        dropin = getattr(dropin, name)
+    with pytest.raises(InvalidImage, match=r"the image contains NaN: .* numpy\.nan_to_num"):
+        tw.apply(key, image, **params)
+    with ski.tiling(tiles=7) if tiling else nullcontext(), pytest.raises(InvalidImage):
+        dropin(image, **params)
+
+
+def test_infinity_is_named_where_a_height_is_taken_of_it() -> None:
+    image = levels(9) / 9
+    image[3, 4] = np.inf
+    with pytest.raises(InvalidImage, match="the image contains infinity"):
+        ski.morphology.h_maxima(image, 0.1)
 
 
 def test_axes_counted_from_either_end_are_one() -> None:

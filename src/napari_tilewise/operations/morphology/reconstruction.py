@@ -18,7 +18,9 @@ from napari_tilewise.grid import format_region
 from napari_tilewise.operations.shared import global_numbers
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.deviation import Deviation
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     AtOnce,
     Block,
     Call,
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from numpy.typing import DTypeLike
+
+    from napari_tilewise.types import Parameters
 
 FOOTPRINT = Footprint(optional=True, sequences=False, advanced=True)
 STATE = "reconstructed"
@@ -89,9 +93,11 @@ def _sweep_reconstruction(
                 f"{format_region(block.tile)}: expected no {side} pixel with method={method!r}."
             )
         if np.isnan(seeds).any() or np.isnan(limit).any():
+            # Infinity less `h` and its margin is NaN too.
+            held = "NaN" if np.isnan(block.data).any() or np.isnan(limit).any() else "infinity"
             raise InvalidImage(
-                f"{call.operation.name}: the image contains NaN, which is neither higher nor "
-                "lower than a number. Replace NaN first, for example with numpy.nan_to_num."
+                f"{call.operation.name}: the image contains {held}: expected numbers, of which one "
+                "can be told to be higher. Replace it first, for example with numpy.nan_to_num."
             )
         return seeds.astype(dtype)
 
@@ -117,6 +123,27 @@ def _float_type(call: Call, dtype: Any) -> DTypeLike:
     """Return scikit-image's float dtype: single for half and single precision, otherwise double."""
     native = np.dtype(dtype).newbyteorder("=")
     return np.float32 if native in (np.float16, np.float32) else np.float64
+
+
+def _is_unordered(image: np.ndarray, params: Parameters) -> bool:
+    """Return whether the seed or the mask holds NaN, or infinity of which `h` is taken."""
+    images = [image] if "h" in params else [image, np.asarray(params["mask"])]
+    is_number = np.isfinite if "h" in params else lambda pixels: ~np.isnan(pixels)
+    return any(x.dtype.kind == "f" and not is_number(x).all() for x in images)
+
+
+UNORDERED = Accuracy(
+    deviations=(
+        Deviation(
+            calls="an image or mask that holds NaN; for `h_maxima` and `h_minima` infinity too",
+            library="sorts its pixels, but NaN, and infinity less `h`, have no place in an order",
+            ours="a refusal in one sentence, or the answer where no comparison needs those pixels",
+            versions="0.26",
+            applies=_is_unordered,
+            answered=False,
+        ),
+    )
+)
 
 
 # -- reconstruction --------------------------------------------------------------------------------
@@ -190,7 +217,8 @@ def _shifted(image: np.ndarray, sign: int, h: Any) -> np.ndarray:
     """Return the image raised or lowered by h, with scikit-image's margin for rounding errors."""
     if image.dtype.kind == "f":
         margin = 2 * np.finfo(image.dtype).resolution * np.abs(image)
-        return np.asarray(image + h + margin if sign > 0 else image - h - margin)
+        with np.errstate(invalid="ignore"):  # infinity less itself: refused where it is found
+            return np.asarray(image + h + margin if sign > 0 else image - h - margin)
     name = "_add_constant_clip" if sign > 0 else "_subtract_constant_clip"
     return np.asarray(reach("morphology.extrema", name)(image, h))
 
@@ -204,6 +232,7 @@ def _h_operation(name: str, sign: int) -> Operation:
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.uint8),
         neighbourhood=Neighbourhood(halo=_reach),
         plan_of=_extrema(sign),
+        accuracy=UNORDERED,
         limits=Limits(check=_check_h, dtypes="uif"),
         cost=Cost(memory=20.0, at_once=AtOnce(function=2**16, finite=True)),
     )
@@ -223,6 +252,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_reach),
         result=ResultSpec(dtype=_mask_type),
         plan_of=_reconstruction,
+        accuracy=UNORDERED,
         limits=Limits(check=_check),
         cost=Cost(memory=20.0, at_once=AtOnce(function=2**16, finite=True)),
     ),

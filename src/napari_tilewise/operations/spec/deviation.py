@@ -31,6 +31,9 @@ class Deviation:
     """The library's releases that were seen to do so."""
     applies: Callable[[np.ndarray, Parameters], bool]
     """Whether a call with this image in memory and these parameters, defaults included, is one."""
+    answered: bool = True
+    """Whether such a call has an answer; otherwise ours is a refusal, and the library must not be
+    called: it does not check what it cannot work on."""
 
 
 def is_swapped(image: np.ndarray, params: Parameters) -> bool:
