@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import napari_tilewise as tw
 from napari_tilewise.cli import app
-from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.errors import InvalidImage, InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,3 +127,9 @@ def test_options_are_keywords(function: Callable[..., object], positional: int) 
     parameters = inspect.signature(function).parameters.values()
     by_position = [p for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY]
     assert len(by_position) == positional
+
+
+def test_a_path_where_pixels_are_wanted_is_named(image: Path) -> None:
+    for path in (image, str(image)):
+        with pytest.raises(InvalidImage, match=r"is a path, expected pixels: .*tw\.open"):
+            tw.apply("filters.gaussian", path, sigma=2)

@@ -70,10 +70,14 @@ def test_a_difference_is_said_and_is_exit_code_1(tmp_path, capsys, monkeypatch):
     assert "1 pixels, the first at (5, 7)" in capsys.readouterr().out
 
 
-def test_view_without_napari_names_the_extra(done, monkeypatch):
+def test_view_without_napari_names_the_extra(done, monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "napari", None)
     with pytest.raises(errors.MissingExtra, match=r"napari-tilewise\[all\]"):
         demo.show(done)
+    # ... before minutes of computing.
+    assert main(["demo", "--view", "--output", str(tmp_path / "out")]) == 1
+    assert "--view needs napari" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_it_needs_neither_pooch_nor_napari(tmp_path):

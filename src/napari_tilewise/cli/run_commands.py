@@ -270,8 +270,10 @@ def demo(
     """
     from napari_tilewise.cli.interrupts import cancellable, in_background
     from napari_tilewise.cli.progress import progress
-    from napari_tilewise.cli.run_demo import run_demo, show
+    from napari_tilewise.cli.run_demo import require_napari, run_demo, show
 
+    if view:
+        require_napari()
     with cancellable() as cancel, progress() as listener:
         compute = partial(run_demo, size, output, progress=listener, cancel=cancel)
         result = in_background(compute)

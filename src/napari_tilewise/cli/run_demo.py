@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ class DemoResult:
                 f"image         {size} {self.dtype}, {amount}: the Hubble deep field, mirrored",
                 f"recipe        Gaussian (sigma {SIGMA}) -> Otsu -> label",
                 f"tile by tile  {self.seconds:.1f} s, {plural(self.tiles, 'tile')}, written with "
-                f"its pyramid ({self.levels} levels), peak memory {memory}",
+                f"its pyramid ({plural(self.levels, 'level')}), peak memory {memory}",
                 f"whole image   {self.seconds_whole:.1f} s, nothing written, "
                 f"peak memory {format_size(self.peak_whole)}",
                 f"objects       {self.objects}",
@@ -182,6 +183,15 @@ def mirrored(image: np.ndarray, size: int, rows: slice) -> np.ndarray:
     return image[np.ix_(picked[0][rows], picked[1])]
 
 
+def require_napari() -> None:
+    """Raise `MissingExtra` if napari, which only `_napari` knows, is not installed."""
+    if find_spec("napari") is None:
+        raise MissingExtra(
+            "--view needs napari, which is not installed: "
+            'pip install "napari-tilewise[all]" brings it.'
+        )
+
+
 def show(result: DemoResult) -> None:
     """Open the image and its labels in napari, until the window is closed.
 
@@ -189,20 +199,9 @@ def show(result: DemoResult) -> None:
     ----------
     result
         What `run_demo` returned.
-
-    Raises
-    ------
-    MissingExtra
-        When napari is not installed.
     """
-    try:
-        # By name: only _napari knows napari, and a demo must run without it.
-        napari = import_module("napari")
-    except ImportError as error:
-        raise MissingExtra(
-            "--view needs napari, which is not installed: "
-            'pip install "napari-tilewise[all]" brings it.'
-        ) from error
+    require_napari()
+    napari = import_module("napari")
     group = _open(result.labels)
     viewer = napari.Viewer(title="napari-tilewise demo")
     viewer.add_image(_open(result.source)[...], name="hubble deep field", contrast_limits=(0, 255))

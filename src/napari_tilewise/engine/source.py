@@ -6,6 +6,7 @@ Every room downstream sees the same four things: `shape`, `dtype`, `chunks` and 
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import time
 from functools import partial
@@ -224,6 +225,10 @@ def array_source(array: Any, cache: ChunkCache | None = None) -> Source:
     """
     if isinstance(array, np.ndarray):
         return ArraySource(array)
+    if isinstance(array, (str, os.PathLike)):
+        raise InvalidImage(
+            f"{os.fspath(array)!r} is a path, expected pixels: open the file, tw.open(path).data."
+        )
     if not all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__")):
         raise InvalidImage(
             f"Cannot process a {type(array).__name__}: expected a NumPy, dask or Zarr array, or "

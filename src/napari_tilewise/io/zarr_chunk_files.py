@@ -34,8 +34,7 @@ def chunk_files_of(array: ZarrArray, store: Store) -> ChunkFiles | None:
     if type(store) is not LocalStore or not array.ndim or array.dtype.kind not in "biufc":
         return None
     metadata: Any = array.metadata
-    grid = type(getattr(metadata, "chunk_grid", None)).__name__
-    if grid not in _REGULAR or metadata.fill_value is None:
+    if metadata.fill_value is None:
         return None
     codec = _format_3(array) if metadata.zarr_format == 3 else _format_2(array)
     if codec is None:
@@ -50,8 +49,11 @@ def _format_3(array: ZarrArray) -> tuple[DType, Any] | None:
     serializer, *compressors = metadata.codecs
     if type(serializer) is not BytesCodec or len(compressors) > 1 or metadata.storage_transformers:
         return None
-    endian = serializer.endian
-    stored = array.dtype if endian is None else array.dtype.newbyteorder(endian.value)
+    if type(metadata.chunk_grid).__name__ not in _REGULAR:
+        return None
+    # An enumeration up to zarr 3.1, a string later; in the metadata it is a string.
+    endian: Any = serializer.to_dict().get("configuration", {})
+    stored = array.dtype.newbyteorder(endian["endian"]) if endian else array.dtype
     if not compressors:
         return stored, None
     (compressor,) = compressors
