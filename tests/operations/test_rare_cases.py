@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from scipy import ndimage as ndi
 from skimage import (
     feature,
     filters,
@@ -465,3 +466,93 @@ def test_bilateral_weights_of_signed_integers(tiles: Any) -> None:
 @pytest.mark.parametrize("guess", [None, 0.5, np.mean])
 def test_lis_threshold_of_a_constant_mask(image: np.ndarray, guess: Any) -> None:
     assert_equal("filters.threshold_li", image, 3, initial_guess=guess)
+
+
+# -- one failure, one sentence ---------------------------------------------------------------------
+
+
+def nothing(*arguments: Any, **keywords: Any) -> Any:
+    """Fail, and count how often."""
+    CALLS.append(1)
+    raise KeyError("nothing there")
+
+
+CALLS: list[int] = []
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("transform.warp", {"inverse_map": nothing}),
+        ("filters.threshold_li", {"initial_guess": nothing}),
+        ("measure.profile_line", {"src": (0, 0), "dst": (5, 5), "reduce_func": nothing}),
+        ("restoration.denoise_invariant", {"denoise_function": nothing}),
+        (
+            "segmentation.morphological_chan_vese",
+            {"num_iter": 3, "iter_callback": nothing},
+        ),
+    ],
+)
+def test_a_function_that_fails_is_called_once(name: str, params: dict[str, Any]) -> None:
+    for _ in range(2):  # the second call may be prepared
+        CALLS.clear()
+        with pytest.raises(tw.TilewiseError, match=f"{name} .*nothing there"):
+            tw.apply(name, NOISE, **params)
+        assert len(CALLS) == 1
+
+
+@pytest.mark.parametrize("tiles", ["auto", 5])
+def test_nan_among_the_pixels_to_flood_is_refused_in_the_watersheds_name(
+    tiles: Any, tmp_path: Path
+) -> None:
+    image = NOISE.copy()
+    image[3, 4] = np.nan
+    refusal = r"^segmentation\.watershed: the image contains NaN"
+    with pytest.raises(tw.TilewiseError, match=refusal):
+        tw.apply("segmentation.watershed", image, tiles=tiles)
+    with pytest.raises(tw.TilewiseError, match=refusal):  # a run has room for the whole image
+        tw.run("segmentation.watershed", image, tmp_path / "out.npy", axes="yx")
+
+
+@pytest.mark.parametrize("tiles", ["auto", 1])
+def test_a_mask_of_texts_is_refused(tiles: Any) -> None:
+    texts = np.array([["a", "b"], ["c", "d"]])
+    with pytest.raises(tw.TilewiseError, match="mask has dtype <U1: expected numbers"):
+        tw.apply("morphology.reconstruction", np.zeros((2, 2)), mask=texts, tiles=tiles)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+@pytest.mark.parametrize("name", ["uniform_filter", "uniform_filter1d"])
+def test_means_of_long_integers_are_the_whole_images_or_refused(name: str, dtype: str) -> None:
+    function = getattr(ndi, name)
+    image = RNG.integers(2**48, 2**50, (40, 50)).astype(dtype)
+    expected = function(image, size=5)
+    np.testing.assert_array_equal(tw.apply(f"ndimage.{name}", image, size=5, tiles=7), expected)
+    with pytest.raises(tw.TilewiseError, match=r"beyond 2\*\*53"):
+        tw.apply(f"ndimage.{name}", image * np.array(16, dtype), size=5, tiles=7)
+
+
+@pytest.mark.parametrize("tiles", ["auto", 5])
+def test_half_precision_has_no_labels_in_scipy(tiles: Any) -> None:
+    mask = (NOISE > 0.5).astype(np.float16)
+    with pytest.raises(TypeError):
+        ndi.label(mask)
+    with pytest.raises(tw.TilewiseError, match="does not take an image of type float16"):
+        tw.apply("ndimage.label", mask, tiles=tiles)
+
+
+@pytest.mark.parametrize("tiles", ["auto", 5])
+def test_a_line_in_half_precision_has_a_median(tiles: Any) -> None:
+    assert_equal("filters.median", NOISE[0].astype(np.float16), tiles, footprint=np.ones(5))
+
+
+@pytest.mark.parametrize("shape", [(3, 9), (13, 21)])
+def test_a_coefficient_in_half_precision_is_as_close_as_declared(shape: tuple[int, int]) -> None:
+    image, other = RNG.random((2, *shape)).astype(np.float16)
+    expected = measure.pearson_corr_coeff(image, other)
+    operation = tw.OPERATIONS["measure.pearson_corr_coeff"]
+    limit = operation.accuracy.limit(image.dtype, image.size)
+    assert limit < 0.1
+    for tiles in ("auto", 5):
+        found = tw.apply(operation.name, image, image1=other, tiles=tiles)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=limit)

@@ -18,6 +18,8 @@ import numpy as np
 from napari_tilewise.engine.images.prepared_calls import is_plain, prepare_call
 from napari_tilewise.engine.one_tile import results_of_one_tile
 from napari_tilewise.engine.system.machine import available_memory, processors
+from napari_tilewise.errors import OperationFailed, TilewiseError
+from napari_tilewise.grid import format_region
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import tiled
 from napari_tilewise.operations.spec.parameters import Number, OtherImage, is_image
@@ -59,6 +61,9 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
     ------
     UnknownParameter, InvalidParameter, InvalidImage
         Before any pixel is read.
+    OperationFailed
+        When the function refuses the image, and nothing but the function computes it; or a function
+        among the parameters fails, which is not called again.
     """
     if not _may_pay(operation, image.size):
         return None
@@ -78,8 +83,28 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
                 _prepare(bound, params, images)
             return _as_declared(bound, image, _by_function(bound, pixels, images))
         return _by_passes(bound, pixels, images) if bound.is_one_tile else None
-    except Exception:  # noqa: BLE001 - tiles have more room, or refuse in the operation's words
-        return None
+    except Exception as error:  # noqa: BLE001
+        _raise_refusal(bound, error)
+        return None  # tiles have more room, or refuse in the operation's words
+
+
+def _raise_refusal(bound: _Bound, error: Exception) -> None:
+    """Raise what tiles would raise, where they would only call the function that failed again.
+
+    Raises
+    ------
+    OperationFailed
+        Naming the operation; or the error itself, if it does.
+    """
+    operation = bound.call.operation
+    is_all = bound.is_small and operation.plan_of in (tiled, whole)
+    calls_users = any(callable(value) for value in bound.call.params.values())
+    if isinstance(error, MemoryError) or not (is_all or calls_users):
+        return
+    if isinstance(error, TilewiseError):
+        raise error
+    image = format_region(tuple(slice(0, n) for n in bound.call.spatial_shape))
+    raise OperationFailed(f"{operation.name} failed on the tile {image}: {error}") from error
 
 
 def _prepare(bound: _Bound, params: Parameters, images: Parameters) -> None:
@@ -95,7 +120,12 @@ def _prepare(bound: _Bound, params: Parameters, images: Parameters) -> None:
     keywords = {**bound.call.keywords, **images}
 
     def run(image: Array) -> tuple[Value] | None:
-        return _as_declared(bound, image, bound.function(image, **keywords))
+        try:
+            result = bound.function(image, **keywords)
+        except Exception as error:
+            _raise_refusal(bound, error)
+            raise
+        return _as_declared(bound, image, result)
 
     prepare_call(bound.call, params, run)
 

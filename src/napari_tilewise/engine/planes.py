@@ -51,6 +51,8 @@ class LoopedCall:
     """Names of the image's axes."""
     channels: tuple[str, ...] = ()
     """Names of the channels along the axis ``c``; empty where they are not known."""
+    dropped: tuple[int, ...] = ()
+    """Those of one pixel among them that the function drops: they are no axes of its result."""
     step: int | None = None
     """Its number among the steps of a pipeline, by which a checkpoint and workers know its passes;
     without one they are not noted, and run in this process."""

@@ -356,8 +356,8 @@ class Stack:
         Scalars become an array over the looped axes; points, contours and tables get one leading
         column per looped axis; anything else becomes a list, one item per plane.
         """
-        if not self.loops:
-            return self.node(()).value()
+        if len(self.loops) == len(self.planes.looped.dropped):
+            return self.node((0,) * len(self.loops)).value()
         planes = ((index, self.node(index).value()) for index in self.planes.indices())
         output = self.part.output
         if output is Output.SCALAR:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from napari_tilewise.errors import TilewiseError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,7 +35,7 @@ _prepared: dict[tuple[str, tuple[int, ...], DType, str], _Prepared] = {}
 
 
 def computed_as_before(name: str, image: Array, params: Parameters) -> tuple[Value] | None:
-    """Return the result of a call in a tuple; None where it is not prepared, or fails.
+    """Return the result of a call in a tuple; None where it is not prepared, or tiles say why not.
 
     Parameters
     ----------
@@ -52,6 +54,8 @@ def computed_as_before(name: str, image: Array, params: Parameters) -> tuple[Val
         return None
     try:
         return prepared.run(image)
+    except TilewiseError:
+        raise
     except Exception:  # noqa: BLE001 - the longer way says what is wrong, in the operation's words
         return None
 

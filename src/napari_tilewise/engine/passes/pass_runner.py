@@ -18,7 +18,7 @@ from napari_tilewise.engine.passes.whole_regions import (
 )
 from napari_tilewise.engine.system.prepared import Prepared, Swept, received
 from napari_tilewise.errors import OperationFailed, TilewiseError
-from napari_tilewise.operations.shared.whole import whole
+from napari_tilewise.operations.shared.whole import whole_without_nan
 from napari_tilewise.operations.spec.operation import Final, Kind, Reduce, Sweep, Walk
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ class PassRunner:
                 pixels <= SOON
                 and bytes_of_region(self.plane, pixels) <= self.plane.session.in_tiles
             ):
-                return whole(call)
+                return whole_without_nan(call)
         return operation.plan(call)
 
     def _send(self, plan: Plan, result: Any) -> None:

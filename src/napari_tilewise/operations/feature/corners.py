@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.operations.feature.tensors import SIGMA, tensor_halo
-from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float, kernel_length
+from napari_tilewise.operations.feature.tensors import DROPPED_FIRST, SIGMA, tensor_halo
+from napari_tilewise.operations.shared.common import (
+    BORDER,
+    CVAL,
+    as_float,
+    check_differences,
+    kernel_length,
+)
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Call,
@@ -45,6 +51,7 @@ def _tensor_measure(
     *,
     result: ResultSpec | None = None,
     plan_of: Callable[[Call], Tiles] = tiled,
+    limits: Limits | None = None,
 ) -> Operation:
     """Return a measure of the structure tensor, whose smoothing has a border of zeros."""
     return Operation(
@@ -55,7 +62,7 @@ def _tensor_measure(
         neighbourhood=Neighbourhood(halo=tensor_halo),
         result=result or ResultSpec(dtype=as_float),
         plan_of=plan_of,
-        limits=Limits(ndim=(2, 2), shortest=2),
+        limits=limits or Limits(ndim=(2, 2), single=DROPPED_FIRST),
         cost=Cost(memory=10.0, largest_region=kernel_length),
     )
 
@@ -76,6 +83,7 @@ OPERATIONS = (
             dtype=as_float, split=tuple, channel=first_axis, shape=lambda call: (2, *call.shape)
         ),
         plan_of=_foerstner,
+        limits=Limits(ndim=(2, 2), check=check_differences),
     ),
     Operation(
         name="feature.corner_kitchen_rosenfeld",
@@ -107,7 +115,7 @@ OPERATIONS = (
         },
         neighbourhood=Neighbourhood(halo=lambda call: 3),
         result=ResultSpec(dtype=as_float),
-        limits=Limits(ndim=(2, 2), shortest=2),
+        limits=Limits(ndim=(2, 2), single=DROPPED_FIRST),
         cost=Cost(memory=5.0),
     ),
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, InvalidParameterType
+from napari_tilewise.operations.feature.tensors import DROPPED_FIRST
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
@@ -253,7 +254,7 @@ OPERATIONS = (
         ),
         neighbourhood=Neighbourhood(halo=_mask_reach),
         plan_of=_orientations,
-        limits=Limits(ndim=(2, 2), shortest=2, check=_check_inside),
+        limits=Limits(ndim=(2, 2), single=DROPPED_FIRST, check=_check_inside),
         cost=_cost(_mask_reach),
     ),
 )

@@ -18,6 +18,7 @@ from napari_tilewise.operations.shared.common import (
     BORDER,
     CVAL,
     as_float,
+    check_differences,
     gaussian_radius,
     kernel_length,
     require_finite,
@@ -37,6 +38,7 @@ from napari_tilewise.operations.spec.operation import (
     Neighbourhood,
     Operation,
     ResultSpec,
+    SingleAxes,
     Tiles,
     first_axis,
     normal_halo,
@@ -106,15 +108,6 @@ def _check_hessian(call: Call) -> None:
     _check_order(call)
     if not call["use_gaussian_derivatives"]:
         check_differences(call)
-
-
-def check_differences(call: Call) -> None:
-    """Raise `InvalidImage` for images that are too small for `numpy.gradient`."""
-    if call.ndim < 2 or min(call.spatial_shape) < 2:
-        raise InvalidImage(
-            f"{call.operation.name}: an image of shape {call.shape} is too small for differences: "
-            "expected at least two axes of at least 2 pixels each."
-        )
 
 
 def tiles_after_smoothing(call: Call, compute: Any, keywords: dict[str, Any]) -> Tiles:
@@ -260,6 +253,9 @@ def _eigenvalue_operation(name: str) -> Operation:
     )
 
 
+DROPPED_FIRST = SingleAxes(of_image=0)
+"""scikit-image prepares images by `numpy.squeeze`."""
+
 SMOOTHED: dict[str, Spec] = {"sigma": SIGMA, "mode": BORDER, "cval": CVAL}
 MATRIX = ResultSpec(dtype=as_float, split=list, channel=first_axis, shape=_elements)
 """A symmetric matrix per pixel, as the list of its elements."""
@@ -273,7 +269,7 @@ OPERATIONS = (
         specs={**SMOOTHED, "order": ORDER},
         neighbourhood=Neighbourhood(halo=tensor_halo, border="mode"),
         plan_of=_structure_tensor,
-        limits=Limits(ndim=(2, 5), shortest=2, check=_check_order),
+        limits=Limits(ndim=(2, 5), single=DROPPED_FIRST, check=_check_order),
         cost=Cost(memory=8.0, largest_region=kernel_length),
     ),
     _eigenvalue_operation("structure_tensor_eigenvalues"),

@@ -180,9 +180,10 @@ def _median_dtype(call: Call) -> DTypeLike:
 def _check_median(call: Call) -> None:
     if call["behavior"] == "rank":
         check_rank(call)
-    elif call.dtype == np.float16:
+    elif call.dtype == np.float16 and call.ndim > 1:
         raise InvalidImage(
-            "filters.median: scipy has no median of float16 images: convert to float32 first."
+            "filters.median: SciPy has no median of float16 images of several axes: convert to "
+            "float32 first."
         )
     elif call.ndim > 1:
         check_mirroring(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.ndimage.nd_parameters import (
     ARGUMENTS,
     AXES,
@@ -153,11 +153,25 @@ def _mean(halo: Callable[[Call], HaloLike]) -> Callable[[Call], Tiles]:
     def plan(call: Call) -> Tiles:
         def compute(block: Block) -> np.ndarray:
             require_finite(call, block.data, "stay in the running sums of scipy.ndimage")
+            _require_exact(call, block.data)
             return np.asarray(call.function(block.data))
 
         return Tiles(compute, halo=halo(call))
 
     return plan
+
+
+def _require_exact(call: Call, data: np.ndarray) -> None:
+    """Refuse integers whose sums over a window float64 may round, which depends on the line."""
+    if data.dtype.kind not in "iu" or data.dtype.itemsize < 8:
+        return
+    largest = max(abs(int(data.min())), int(data.max()))
+    if largest * max(map(int, call.per_axis(call["size"]))) > 2**53:
+        raise InvalidImage(
+            f"{call.operation.name}: the image holds {largest}, of which the sum over a window is "
+            "beyond 2**53 and rounded as it runs along a line: expected smaller integers. Convert "
+            "the image to float64 first."
+        )
 
 
 def _uniform_halo(call: Call) -> HaloLike:
@@ -213,7 +227,8 @@ def _uniform(name: str, specs: dict[str, Spec], halo: Callable[[Call], HaloLike]
         ),
         adapter=NO_AXES,
         cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, finite=True)),
-        note="Integers give the whole image's bits as long as a window's sum stays below 2**53. "
+        note="Integers give the whole image's bits; those of which a window's sum may exceed 2**53 "
+        "are refused. "
         "Means of floats come from running sums, whose rounding depends on where a line begins; "
         "NaN and infinity, which would stay in them, are refused.",
     )

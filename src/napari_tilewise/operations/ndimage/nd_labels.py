@@ -15,7 +15,14 @@ from scipy import ndimage as ndi
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.ndimage.binary_filters import STRUCTURE, structure_of
-from napari_tilewise.operations.ndimage.nd_parameters import ARRAY, NO_ARRAY, ORIGIN, untiled
+from napari_tilewise.operations.ndimage.nd_parameters import (
+    ARRAY,
+    NO_ARRAY,
+    ORIGIN,
+    check_type,
+    checked,
+    untiled,
+)
 from napari_tilewise.operations.shared.components import (
     LABELLING,
     Components,
@@ -258,7 +265,7 @@ OPERATIONS = (
             ),
         ),
         plan_of=_label,
-        limits=Limits(check=_check_label),
+        limits=Limits(check=checked(check_type, _check_label)),
         constraints=(Constraint(names=("structure",), satisfy=_symmetric),),
         adapter=Adapter(kernels=(LABELLING,), modernize=untiled(output=ARRAY)),
         cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, finite=True)),

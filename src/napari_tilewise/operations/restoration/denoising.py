@@ -6,6 +6,7 @@ deviation: reductions compute them and pass them to its kernel. The others need 
 
 from __future__ import annotations
 
+from functools import wraps
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from napari_tilewise.operations.spec.operation import (
     Operation,
     Plan,
     ResultSpec,
+    SingleAxes,
     Tiles,
     Trial,
     tiled,
@@ -43,7 +45,31 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Either, Flag, Footprint, Number
 
 if TYPE_CHECKING:
+    from napari_tilewise.operations.spec.adapter import Function
     from napari_tilewise.types import Parameters
+
+# -- axes of one pixel -----------------------------------------------------------------------------
+
+
+def _with_single_axes(function: Function) -> Function:
+    """Return a function whose results have the axes of one pixel that scikit-image's drop."""
+
+    @wraps(function)
+    def kept(image: np.ndarray, *args: Any, channel_axis: int | None = None, **params: Any) -> Any:
+        if 1 not in image.shape:
+            return function(image, *args, channel_axis=channel_axis, **params)
+        if channel_axis is None:
+            return np.reshape(function(image, *args, **params), image.shape)
+        image = np.moveaxis(image, channel_axis, -1)  # others are an error beside a dropped axis
+        result = function(image, *args, channel_axis=-1, **params)
+        return np.moveaxis(np.reshape(result, image.shape), -1, channel_axis)
+
+    return kept
+
+
+def _always(call: Call, image: Any) -> bool:
+    return True
+
 
 # -- bilateral -------------------------------------------------------------------------------------
 
@@ -68,6 +94,11 @@ def _check_bilateral(call: Call) -> None:
         raise InvalidImage(
             f"{call.operation.name} does not take float16 images: convert to float32 or float64."
         )
+
+
+def _is_not_constant(call: Call, image: Any) -> bool:
+    """Return whether the image is computed at all; a lazy one is taken to be."""
+    return not isinstance(image, np.ndarray) or bool(image.min() != image.max())
 
 
 def _bilateral(call: Call) -> Plan:
@@ -150,8 +181,7 @@ def _nl_padding(call: Call) -> int:
 
 
 def _nl_halo(call: Call) -> HaloLike:
-    # The fast mode mirrors one more pixel at the border than it uses. A region of one pixel along
-    # an axis must be avoided, because the function drops that axis.
+    # The fast mode mirrors one more pixel at the border than it uses.
     return _nl_padding(call)
 
 
@@ -177,6 +207,10 @@ def _nl_means(call: Call) -> Tiles:
     return Tiles(compute, halo=_nl_halo(call))
 
 
+def _drops_nl_axes(call: Call, image: Any) -> bool:
+    return bool(call["fast_mode"]) or call.ndim < 3
+
+
 # -- Bregman's total variation ---------------------------------------------------------------------
 
 
@@ -189,6 +223,12 @@ def _check_bregman(call: Call) -> None:
     if call.dtype == np.float16:
         raise InvalidImage(
             f"{call.operation.name} does not take float16 images: convert to float32 or float64."
+        )
+    if min(call.spatial_shape[:2]) < 2:
+        raise InvalidImage(
+            f"{call.operation.name}: the image of shape {call.shape} is one pixel high or wide, of "
+            "which scikit-image's function reads memory beside the image: expected at least 2 "
+            "pixels along the first two axes."
         )
 
 
@@ -253,7 +293,8 @@ OPERATIONS = (
             "channel_axis": CHANNEL,
         },
         result=ResultSpec(dtype=as_float),
-        limits=Limits(check=_check_bregman, ndim=(2, 3), shortest=2),
+        adapter=Adapter(wrap=_with_single_axes),
+        limits=Limits(check=_check_bregman, ndim=(2, 3), single=SingleAxes(of_result=_always)),
         cost=Cost(memory=10.0),
         note="Needs the whole image: an iteration changes pixels one after the other, each from "
         "those before it. A third axis that is not the channel axis is not smoothed, as in "
@@ -278,8 +319,13 @@ OPERATIONS = (
         cost=Cost(largest_region=_largest_table, memory=6.0),
         result=ResultSpec(dtype=as_float, dtype_varies=True),
         plan_of=_bilateral,
-        adapter=Adapter(kernels=("skimage.restoration.denoise_bilateral",)),
-        limits=Limits(ndim=(2, 2), check=_check_bilateral, finite=True, shortest=2),
+        adapter=Adapter(wrap=_with_single_axes, kernels=("skimage.restoration.denoise_bilateral",)),
+        limits=Limits(
+            ndim=(1, 2),
+            check=_check_bilateral,
+            finite=True,
+            single=SingleAxes(of_result=_is_not_constant),
+        ),
         note="scikit-image returns a constant integer image in its own dtype; a lazy result is "
         "always floating point. Its weights, which are kept, lie one to two pixels beside the "
         "pixel: edges move by as much. Signed integers whose range their type does not hold are "
@@ -309,8 +355,8 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_nl_halo, padding=_nl_padding),
         plan_of=_nl_means,
         result=ResultSpec(dtype=as_float),
-        limits=Limits(ndim=(2, 4), shortest=2, check=_check_nl),
-        adapter=Adapter(kernels=("skimage.restoration.denoise_nl_means",)),
+        limits=Limits(ndim=(2, 4), check=_check_nl, single=SingleAxes(of_result=_drops_nl_axes)),
+        adapter=Adapter(wrap=_with_single_axes, kernels=("skimage.restoration.denoise_nl_means",)),
         cost=Cost(
             trial=Trial(volume_length=3),
             memory=10.0,

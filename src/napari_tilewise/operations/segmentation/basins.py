@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -112,8 +112,11 @@ class ComponentFloods:
     def _minima(self) -> Generator[Reduce | Sweep | Walk, Any, None]:
         """Store the labelled minima of the image within the mask."""
         call = self.call
-        minima_call = MINIMA.call(call.shape, call.dtype, {"connectivity": self.connectivity})
-        minima = tiles_of((yield from MINIMA.plan(minima_call)), MINIMA.name)
+        # What it refuses, the watershed refuses: messages name that.
+        adapter = replace(MINIMA.adapter, function=MINIMA.raw_function)
+        operation = replace(MINIMA, name=call.operation.name, adapter=adapter)
+        minima_call = operation.call(call.shape, call.dtype, {"connectivity": self.connectivity})
+        minima = tiles_of((yield from operation.plan(minima_call)), MINIMA.name)
 
         def tile_minima(block: Block) -> Pieces:
             is_minimum = minima.compute(block) & self.mask(block)[block.core]

@@ -19,7 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.operations.shared.common import gaussian_radius, kernel_length
+from napari_tilewise.operations.shared.common import (
+    check_differences,
+    gaussian_radius,
+    kernel_length,
+)
 from napari_tilewise.operations.shared.global_numbers import largest_cut, sums
 from napari_tilewise.operations.shared.percentiles import percentiles
 from napari_tilewise.operations.shared.private import reach
@@ -254,6 +258,11 @@ def _morphological_chan_vese(call: Call) -> Plan:
     return Tiles(compute, halo=halo)
 
 
+def _check_iterations(call: Call) -> None:
+    if call["num_iter"]:  # each takes differences
+        check_differences(call)
+
+
 def _reduce_means(call: Call) -> Passes[tuple[Any, Any]]:
     """Return the means outside and inside, divided as in scikit-image."""
 
@@ -353,7 +362,7 @@ OPERATIONS = (
             "balloon": Number(usual=(-2, 2)),
             "iter_callback": CALLBACK,
         },
-        limits=Limits(ndim=(2, 3), shortest=2, dtypes="f"),
+        limits=Limits(ndim=(2, 3), check=check_differences, dtypes="f"),
         cost=Cost(memory=10.0),
         neighbourhood=Neighbourhood(halo=_geodesic_halo),
         plan_of=_geodesic,
@@ -372,7 +381,7 @@ OPERATIONS = (
         },
         neighbourhood=Neighbourhood(halo=_chan_vese_halo),
         plan_of=_morphological_chan_vese,
-        limits=Limits(ndim=(2, 3), shortest=2),
+        limits=Limits(ndim=(2, 3), check=_check_iterations),
         cost=Cost(memory=10.0, largest_region=largest_cut),
     ),
 )

@@ -27,6 +27,7 @@ from napari_tilewise.operations.spec.operation import (
     Part,
     Plan,
     ResultSpec,
+    SingleAxes,
     Trial,
     no_channel,
 )
@@ -220,7 +221,7 @@ OPERATIONS = (
         family=families.SEGMENTATION,
         **WHOLE,
         result=SEGMENTS_OF_PLANE,
-        limits=Limits(ndim=(1, 2)),
+        limits=Limits(ndim=(1, 2), single=SingleAxes(of_image=2)),
         specs={
             "scale": Number(minimum=0, usual=(0, 200)),
             "sigma": Number(minimum=0, length=True, usual=(0, 3)),

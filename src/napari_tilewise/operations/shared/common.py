@@ -94,6 +94,15 @@ def require_finite(call: Call, data: np.ndarray, consequence: str) -> None:
         )
 
 
+def check_differences(call: Call) -> None:
+    """Raise `InvalidImage` for images that are too small for `numpy.gradient`."""
+    if call.ndim < 2 or min(call.spatial_shape) < 2:
+        raise InvalidImage(
+            f"{call.operation.name}: an image of shape {call.shape} is too small for differences: "
+            "expected at least two axes of at least 2 pixels each."
+        )
+
+
 def running_median(call: Call) -> Tiles:
     """Plan SciPy's median of an image with one axis, whose window stays sorted as it moves on.
 

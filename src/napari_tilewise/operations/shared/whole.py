@@ -45,6 +45,20 @@ def whole(call: Call) -> Plan:
     return handed_out(call, result)
 
 
+def whole_without_nan(call: Call) -> Plan:
+    """Call the function on the whole image at once; NaN is for the operation's own passes."""
+
+    def compute(block: Block) -> Any:
+        if block.data.dtype.kind == "f" and np.isnan(block.data).any():
+            return None
+        return call.function(block.data, **block.images)
+
+    result = yield gather_whole(call, compute)
+    if result is None:
+        return (yield from call.operation.plan(call))
+    return handed_out(call, result)
+
+
 WHOLE: dict[str, Any] = {
     "kind": Kind.WHOLE,
     "neighbourhood": Neighbourhood(halo=whole_halo),

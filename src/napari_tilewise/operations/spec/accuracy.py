@@ -28,6 +28,8 @@ class Accuracy:
     tolerance: float = 0.0
     single: float = 0.0
     """The tolerance of a result that is computed in single precision, where that is larger."""
+    half: float = 0.0
+    """The same in half precision, in which few functions compute what float16 images hold."""
     pixels: int = 0
     """The image size that the tolerances are meant for, where rounding grows with the root of the
     number of pixels (prefix sums); smaller images are held to less."""
@@ -59,8 +61,9 @@ class Accuracy:
         params
             The parameters; the usual ones unless given.
         """
-        single = np.dtype(dtype) in (np.float32, np.float16)
-        limit = max(self.tolerance, self.single) if single else self.tolerance
+        dtype = np.dtype(dtype)
+        single = self.single if dtype in (np.float32, np.float16) else 0.0
+        limit = max(self.tolerance, single, self.half if dtype == np.float16 else 0.0)
         if pixels is not None and self.pixels:
             limit *= min(1.0, float(np.sqrt(pixels / self.pixels)))
         if params is not None and self.scale is not None:

@@ -133,8 +133,8 @@ def unknown_parameter(
     return UnknownParameter(f"{operation} has no parameter {name!r}.{hint}")
 
 
-def check_axes(operation: str, call: CallGeometry, ndim: tuple[int, int], shortest: int) -> None:
-    """Check the number and the lengths of an image's axes.
+def check_axes(operation: str, call: CallGeometry, ndim: tuple[int, int]) -> None:
+    """Check the number of an image's axes, and that none is empty.
 
     Parameters
     ----------
@@ -144,8 +144,6 @@ def check_axes(operation: str, call: CallGeometry, ndim: tuple[int, int], shorte
         The image's shape and channel axis.
     ndim
         Fewest and most spatial axes.
-    shortest
-        Fewest pixels along any axis.
 
     Raises
     ------
@@ -162,12 +160,6 @@ def check_axes(operation: str, call: CallGeometry, ndim: tuple[int, int], shorte
         )
     if 0 in call.shape:
         raise InvalidImage(f"{operation}: the image is empty (shape {call.shape}).")
-    if min(call.shape) < shortest:
-        raise InvalidImage(
-            f"{operation}: the image of shape {call.shape} has an axis that is too short, "
-            f"which scikit-image's function would drop: expected at least {shortest} "
-            "pixels along each. Drop that axis first, as numpy.squeeze does."
-        )
 
 
 def check_dtype(operation: str, dtype: DType, kinds: str) -> None:

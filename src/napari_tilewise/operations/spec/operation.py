@@ -75,6 +75,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "KEPT",
     "Accuracy",
     "Adapter",
     "AsStep",
@@ -99,6 +100,7 @@ __all__ = [
     "Plan",
     "Reduce",
     "ResultSpec",
+    "SingleAxes",
     "Sweep",
     "Tiles",
     "Value",
@@ -216,14 +218,31 @@ class Neighbourhood:
     """Which positions along the channel axis its result depends on, and blocks hold; None: all."""
 
 
+def _keeps_axes(call: Call, image: Any) -> bool:
+    return False
+
+
+class SingleAxes(NamedTuple):
+    """Whether the function drops axes of one pixel; tiles keep them, and `apply` drops them too."""
+
+    of_image: int | None = None
+    """Of the image, before it begins: the first spatial axis that it may drop; the others count as
+    the spatial ones. None: it drops none."""
+    of_result: Callable[[Call, Any], bool] = _keeps_axes
+    """Of the result of a call on an image, as the image has them; the image may be lazy."""
+
+
+KEPT = SingleAxes()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Limits:
     """Which images a function takes."""
 
     ndim: tuple[int, int] = (1, 8)
     """Fewest and most spatial axes."""
-    shortest: int = 1
-    """Fewest pixels along any axis: scikit-image's function drops axes that are shorter."""
+    single: SingleAxes = KEPT
+    """What the function makes of axes of one pixel."""
     dtypes: str = "buif"
     """Kinds of data types, as NumPy abbreviates them."""
     check: Callable[[Call], None] | None = None
@@ -581,7 +600,7 @@ class Operation:
 
     def _check_image(self, call: Call) -> None:
         limits = self.limits
-        binding.check_axes(self.name, call, limits.ndim, limits.shortest)
+        binding.check_axes(self.name, call, limits.ndim)
         binding.check_dtype(self.name, call.dtype, limits.dtypes)
         if limits.check is not None:
             limits.check(call)
