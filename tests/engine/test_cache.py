@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from napari_tilewise.engine.system import cache
 from napari_tilewise.engine.system.cache import ChunkCache
 from napari_tilewise.engine.system.fetchers import FETCHERS, LookAhead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_least_recently_used_go_first() -> None:
@@ -49,6 +56,47 @@ def test_threads_that_ask_together_load_once() -> None:
     assert len(loads) == 1
     assert all(array is found[0] for array in found)
     assert len(found) == 4
+
+
+def test_threads_that_come_first_together_share_one_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2)
+
+    def capacity() -> int:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.1)  # until another thread makes a cache too
+        return 100
+
+    monkeypatch.setattr(cache, "_shared", [])
+    monkeypatch.setattr(cache, "default_capacity", capacity)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: cache.shared_cache(), range(2))
+    assert first is second
+
+
+def test_an_array_that_is_fetched_again_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    requests: list[Callable[[], None]] = []
+
+    def later(request: Callable[[], None]) -> Future[None]:
+        requests.append(request)
+        return Future()
+
+    monkeypatch.setattr(cache, "fetch", later)
+    chunks, loads = ChunkCache(10**6), []
+
+    def load() -> np.ndarray:
+        loads.append(1)
+        if len(loads) == 2:
+            requests[1]()  # while the first request loads it
+        return np.zeros(5)
+
+    assert chunks.fetch("k", 40, load)
+    chunks.get("k", load)
+    chunks.clear()  # as if others had taken its room
+    assert chunks.fetch("k", 40, load)
+    requests[0]()
+    assert len(loads) == 2
+    chunks.get("k", load)
+    assert len(loads) == 2
 
 
 def test_a_failed_load_is_tried_again() -> None:

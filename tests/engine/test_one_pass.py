@@ -135,6 +135,39 @@ def test_reads_do_not_grow_with_the_number_of_chunks(
         assert source.reads() <= passes + FINAL
 
 
+class WaitingArray(LoggedArray):
+    """An array of which reading waits, so that the chunks of a tile are fetched together."""
+
+    waits = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return WaitingArray, (self.path, self.log)
+
+
+def test_chunks_that_are_fetched_together_are_shared_too(
+    image: np.ndarray, scheduler: str, tmp_path: Path
+) -> None:
+    expected = tw.apply("filters.gaussian", image, sigma=2)
+    for count in CHUNKS:
+        source = logged(image, count, tmp_path)
+        source = WaitingArray(source.path, source.log)
+        result = tw.apply("filters.gaussian", source, tiles=source.chunks[0], sigma=2)
+        np.testing.assert_array_equal(np.asarray(result), expected)
+        assert source.reads() <= FINAL
+
+
+@pytest.mark.parametrize("sigma", [16, 100])
+def test_chunks_are_shared_where_neighbourhoods_end_where_chunks_do(
+    sigma: int, image: np.ndarray, scheduler: str, tmp_path: Path
+) -> None:
+    source = logged(image, 16, tmp_path)
+    assert 4 * sigma % source.chunks[0] == 0 or 4 * sigma > SIZE  # the reach
+    result = tw.apply("filters.gaussian", source, tiles=source.chunks[0], sigma=sigma)
+    expected = tw.apply("filters.gaussian", image, sigma=sigma)
+    np.testing.assert_array_equal(np.asarray(result), expected)
+    assert source.reads() <= FINAL
+
+
 @pytest.mark.parametrize("count", CHUNKS)
 def test_an_expression_of_a_lazy_result_is_prepared_once(
     count: int, image: np.ndarray, scheduler: str, tmp_path: Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.engine.source import Source, read_wrapped
+from napari_tilewise.engine.source import Source, overlapping, read_wrapped
 from napari_tilewise.engine.stored_image import StoredImage
 from napari_tilewise.engine.tile_size import TARGET
 from napari_tilewise.grid import Grid, Halo, Position, Region, align, clip, grow
@@ -19,6 +19,19 @@ from napari_tilewise.operations.spec.parameters import OtherImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+
+def is_within(region: Region, shape: tuple[int, ...]) -> bool:
+    """Return whether a box lies within an image.
+
+    Parameters
+    ----------
+    region
+        The box.
+    shape
+        Shape of the image.
+    """
+    return all(s.start >= 0 and s.stop <= n for s, n in zip(region, shape, strict=True))
 
 
 class Blocks:
@@ -101,11 +114,12 @@ class Blocks:
         if region is None:
             empty = np.empty((0,) * len(self.call.shape), self.source.dtype)
             return Block(empty, {}, tile, tile, self.grid, position)
-        data = self._fetch(self.source, self._in_source(region, self.source), copies=copies)
-        images = {
-            name: self._fetch(image, self._in_source(region, image), copies=copies)
-            for name, image in self.aligned.items()
-        }
+        with overlapping(tile, region):
+            data = self._fetch(self.source, self._in_source(region, self.source), copies=copies)
+            images = {
+                name: self._fetch(image, self._in_source(region, image), copies=copies)
+                for name, image in self.aligned.items()
+            }
         return Block(data, images, tile, region, self.grid, position)
 
     @property
@@ -113,24 +127,24 @@ class Blocks:
         """Whether any of the images waits to be read."""
         return any(source.waits for source in (self.source, *self.aligned.values()))
 
-    def fetch(self, region: Region | None) -> bool:
+    def fetch(self, tile: Region, region: Region | None) -> bool:
         """Begin to read the pixels of a region; False where there is no room for them.
 
         Parameters
         ----------
+        tile
+            The tile.
         region
-            The region; None: no pixels are read.
+            The tile with its surroundings; None: no pixels are read.
         """
         if region is None:
             return True
-        for source in (self.source, *self.aligned.values()):
-            box = self._in_source(region, source)
-            is_inside = all(
-                s.start >= 0 and s.stop <= n for s, n in zip(box, source.shape, strict=True)
+        with overlapping(tile, region):
+            return all(
+                source.fetch(box)
+                for source in (self.source, *self.aligned.values())
+                if is_within(box := self._in_source(region, source), source.shape)
             )
-            if is_inside and not source.fetch(box):
-                return False
-        return True
 
     def whole_channels(self, region: Region) -> Region:
         """Return a box over the spatial axes as one over all axes.
@@ -162,10 +176,8 @@ class Blocks:
 
     def _fetch(self, source: Source, region: Region, *, copies: bool = True) -> np.ndarray:
         """Return contiguous pixels: a function may keep and change them, unless it only reads."""
-        inside = all(
-            s.start >= 0 and s.stop <= n for s, n in zip(region, source.shape, strict=True)
-        )
-        pixels = source.read(region) if inside else read_wrapped(source, region)
+        is_inside = is_within(region, source.shape)
+        pixels = source.read(region) if is_inside else read_wrapped(source, region)
         if not copies:
             return np.ascontiguousarray(pixels)
         if pixels.flags.c_contiguous and pixels.flags.owndata and pixels.flags.writeable:

@@ -112,7 +112,8 @@ class Node:
         tiles = [self._spatial(region)]
         if final.on_grid:
             tiles = [self.grid.region(position) for position in self.grid.covering(tiles[0])]
-        return all(self.plane.blocks.fetch(self._region_of(final, tile)) for tile in tiles)
+        blocks = self.plane.blocks
+        return all(blocks.fetch(tile, self._region_of(final, tile)) for tile in tiles)
 
     def value(self) -> Any:
         """Return the result that is not an image: a scalar, points or a table."""

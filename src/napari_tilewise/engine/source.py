@@ -9,6 +9,8 @@ import itertools
 import os
 import sys
 import time
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -35,6 +37,28 @@ SLOW, SLOW_READS = 0.02, 3
 
 VIRTUAL_CHUNK = {1: 2**18, 2: 512, 3: 64}
 """Chunk lengths assumed for array-likes that have none, by number of (large) axes."""
+
+
+_overlaps: ContextVar[bool] = ContextVar("overlaps", default=False)
+"""Whether boxes that are read reach beyond their tiles, so that other tiles meet their pixels."""
+
+
+@contextmanager
+def overlapping(tile: Region, region: Region) -> Iterator[None]:
+    """Say in the block whether the pixels that are read are more than those of a tile.
+
+    Parameters
+    ----------
+    tile
+        The tile.
+    region
+        What is read for it.
+    """
+    token = _overlaps.set(region != tile)
+    try:
+        yield
+    finally:
+        _overlaps.reset(token)
 
 
 @runtime_checkable
@@ -130,7 +154,7 @@ class ChunkedSource:
         if len(positions) == 1 and self._grid.region(positions[0]) == region:
             return self._chunk(positions[0])
         self.fetch(region)
-        machine = None if self._is_aligned(region) else self._machine
+        machine = self._sharers(region)
         out = np.empty(extent(region), self.dtype)
         for position in positions:
             box = self._grid.region(position)
@@ -138,12 +162,16 @@ class ChunkedSource:
             out[within(common, region)] = self._chunk(position, machine)[within(common, box)]
         return out
 
-    def _is_aligned(self, region: Region) -> bool:
-        """Return whether a box ends where chunks do: then no neighbour meets its chunks."""
-        return all(
+    def _sharers(self, region: Region) -> MachineChunks | None:
+        """Return the chunks of other processes; None where no other tile meets those of a box.
+
+        That is so of a tile alone whose ends are those of chunks.
+        """
+        is_aligned = not _overlaps.get() and all(
             span.start % chunk == 0 and (span.stop % chunk == 0 or span.stop == length)
             for span, chunk, length in zip(region, self.chunks, self.shape, strict=True)
         )
+        return None if is_aligned else self._machine
 
     def prepare(self, region: Region | None = None) -> None:
         """Nothing to do."""
@@ -157,10 +185,11 @@ class ChunkedSource:
         """Begin to read the chunks of a box; False where the cache has no room for all."""
         if not self.waits:
             return True
+        machine = self._sharers(region)
         for position in self._grid.covering(region):
-            box = self._grid.region(position)
-            nbytes = prod(extent(box)) * self.dtype.itemsize
-            if not self._chunks.fetch((self.key, position), nbytes, partial(self._load, box)):
+            nbytes = prod(extent(self._grid.region(position))) * self.dtype.itemsize
+            load = self._loader(position, machine)
+            if not self._chunks.fetch((self.key, position), nbytes, load):
                 return False
         return True
 
@@ -169,11 +198,19 @@ class ChunkedSource:
         return shared_cache() if self._cache is None else self._cache
 
     def _chunk(self, position: tuple[int, ...], machine: MachineChunks | None = None) -> np.ndarray:
+        return self._chunks.get((self.key, position), self._loader(position, machine))
+
+    def _loader(
+        self, position: tuple[int, ...], machine: MachineChunks | None
+    ) -> Callable[[], np.ndarray]:
+        """Return what loads a chunk, if no other process has it or is about to."""
         box = self._grid.region(position)
         load = partial(self._load, box)
-        if machine is not None:
-            load = partial(machine.get, position, extent(box), self.dtype, load)
-        return self._chunks.get((self.key, position), load)
+        return (
+            load
+            if machine is None
+            else partial(machine.get, position, extent(box), self.dtype, load)
+        )
 
     def _load(self, box: Region) -> np.ndarray:
         if self._waits is not None:

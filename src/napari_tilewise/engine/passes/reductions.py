@@ -174,8 +174,8 @@ class ReductionRunner:
         can_fetch = self.reduction.image is None and self.reduction.regions is None
 
         def begin_reading(position: Position) -> bool:
-            region = blocks.grown(grid.region(position), self.halo, None)
-            return blocks.fetch(region)
+            tile = grid.region(position)
+            return blocks.fetch(tile, blocks.grown(tile, self.halo, None))
 
         with LookAhead(items, begin_reading) as ahead:
 

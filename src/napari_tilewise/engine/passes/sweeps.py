@@ -124,8 +124,8 @@ class SweepRunner(StoredPass):
         return positions_of(np.asarray(changed, np.int32).reshape(-1, self.plane.call.ndim))
 
     def _begin_reading(self, position: Position) -> bool:
-        blocks = self.plane.blocks
-        return blocks.fetch(blocks.grown(self.plane.grid.region(position), self.halo, None))
+        blocks, tile = self.plane.blocks, self.plane.grid.region(position)
+        return blocks.fetch(tile, blocks.grown(tile, self.halo, None))
 
     def _run(self, pool: WorkerPool, task: SweepTask) -> list[Position]:
         changed: list[Position] = pool.run(task)

@@ -84,7 +84,7 @@ class ChunkCache:
 
     def _fetched(self, key: Hashable, load: Callable[[], np.ndarray]) -> None:
         with self._lock:
-            if key not in self._awaited:
+            if key not in self._awaited or key in self._pending:
                 return  # another thread was faster
             mine: Future[np.ndarray] = Future()
             self._pending[key] = mine
@@ -161,12 +161,14 @@ def default_capacity() -> int:
     return int(min(total_memory() // 8, 2**30))
 
 
-_shared: ChunkCache | None = None
+_shared: list[ChunkCache] = []
+_shared_lock = threading.Lock()
 
 
 def shared_cache() -> ChunkCache:
     """Return the process's cache for lazy arrays."""
-    global _shared
-    if _shared is None:
-        _shared = ChunkCache(default_capacity())
-    return _shared
+    if not _shared:
+        with _shared_lock:  # with two caches, threads read twice what they begin with together
+            if not _shared:
+                _shared.append(ChunkCache(default_capacity()))
+    return _shared[0]
