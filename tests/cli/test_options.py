@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -187,3 +189,24 @@ def test_fish_gets_a_line_for_each_candidate(shell, monkeypatch, tmp_path):
             assert "`" not in text
             assert rest != " -p " or len(description) <= 70
     assert os.environ["COLUMNS"] == "40"
+
+
+def test_the_first_tab_in_zsh_completes(shell, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    script = tmp_path / ".zfunc" / "_napari-tilewise"
+    for _ in range(2):
+        assert shell("--install-completion", "zsh")[0] == 0
+        text = script.read_text()
+        # The first Tab in a shell loads the script, which then has to complete, too.
+        assert text.count("loadautofunc") == text.count('_napari_tilewise_completion "$@"') == 1
+        assert text.index("compdef _napari") < text.index("loadautofunc")
+    if zsh := shutil.which("zsh"):
+        # The file as an autoloaded function, as Tab calls it.
+        candidates = (
+            "CURRENT=1; words=(napari-tilewise); "
+            'compdef() { }; _arguments() { print -r -- "$@" }; env() { print _arguments gaussian }'
+            f"; fpath=({script.parent}); autoload -Uz _napari-tilewise; _napari-tilewise"
+        )
+        found = subprocess.run([zsh, "-f", "-c", candidates], capture_output=True, text=True)
+        assert found.stdout == "gaussian\n", found.stderr

@@ -8,6 +8,7 @@ answers at once.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,7 +16,7 @@ import typer
 from napari_tilewise import errors
 from napari_tilewise.cli.batch_command import batch
 from napari_tilewise.cli.common_options import Log, Quiet, Verbose, with_common_options
-from napari_tilewise.cli.completion import readable_request
+from napari_tilewise.cli.completion import finish_installation, readable_request
 from napari_tilewise.cli.file_commands import convert, info, script
 from napari_tilewise.cli.messages import SHELL, messages, show_error
 from napari_tilewise.cli.object_commands import list_objects
@@ -89,6 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with messages(), readable_request():
             code = _run(argv)
+            if code == 0:
+                finish_installation(sys.argv[1:] if argv is None else argv)
             SHELL.debug("exit code %d", code)
             return code
     finally:

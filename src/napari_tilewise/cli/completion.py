@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.operations.spec.parameters import Parameter
@@ -23,6 +23,15 @@ _SHELL = "_NAPARI_TILEWISE_COMPLETE"
 """Variable by which typer's scripts ask for completions: complete_bash, complete_zsh, ..."""
 _BASH = "complete_bash"
 _HELP_WIDTH = 70
+_INSTALL = "--install-completion"
+_ZSH_SCRIPT = ".zfunc/_napari-tilewise"
+"""Where typer installs the script for zsh, below the home folder."""
+_ZSH_FIRST_TAB = """
+# The first Tab of a shell loads this file, and wants completions already.
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+  _napari_tilewise_completion "$@"
+fi
+"""
 _assigned: ContextVar[str | None] = ContextVar("assigned", default=None)
 """Name before the equals sign at the cursor, where bash wants only what follows it."""
 
@@ -44,6 +53,24 @@ def readable_request() -> Iterator[None]:
         _assigned.set(None)
         os.environ.clear()
         os.environ.update(before)
+
+
+def finish_installation(arguments: Sequence[str]) -> None:
+    """Add to the script for zsh, if it was just installed, what its first Tab in a shell needs.
+
+    typer's script only registers its function there, and completes from the second Tab on.
+
+    Parameters
+    ----------
+    arguments
+        Of the command that has ended.
+    """
+    if not any(argument.startswith(_INSTALL) for argument in arguments):
+        return
+    script = Path.home() / _ZSH_SCRIPT
+    if script.is_file() and "loadautofunc" not in script.read_text(encoding="utf-8"):
+        with script.open("a", encoding="utf-8") as file:
+            file.write(_ZSH_FIRST_TAB)
 
 
 def _join_words() -> None:
