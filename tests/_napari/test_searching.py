@@ -9,9 +9,11 @@ from skimage import data
 
 from napari_tilewise import OPERATIONS
 from napari_tilewise._napari.forms.chooser import FAVOURITES, RECENT, Chooser
+from napari_tilewise._napari.forms.search import OperationSearch
 from napari_tilewise._napari.forms.synonyms import SYNONYMS
 from napari_tilewise._napari.manifest import samples
 from napari_tilewise._napari.widgets import wording
+from napari_tilewise.operations.summary import summary
 
 WORDS = {
     "blur": "filters.gaussian",
@@ -23,6 +25,16 @@ WORDS = {
     "rolling ball": "restoration.rolling_ball",
     "median": "filters.median",
     "otsu": "filters.threshold_otsu",
+    "label": "measure.label",
+    "add": "numpy.add",
+    "background subtraction": "restoration.rolling_ball",
+    "Z-Project": "numpy.max",
+    "spot detection": "feature.blob_log",
+    "3D objects counter": "measure.label",
+    "template matching": "feature.match_template",
+    "gausian": "filters.gaussian",
+    "treshold": "filters.threshold_otsu",
+    "skeletonise": "morphology.skeletonize",
 }
 
 
@@ -32,11 +44,12 @@ def test_other_names_lead_to_operations(qtbot):
     qtbot.addWidget(chooser)
     for word, name in WORDS.items():
         chooser.search.setText(word)
-        assert name in chooser.visible()
+        assert chooser.visible()[0] == name, word
         qtbot.keyClick(chooser.search, Qt.Key.Key_Return)
         assert chooser.current == name, word
     chooser.search.setText("blur")
     qtbot.keyClick(chooser.search, Qt.Key.Key_Return)
+    assert chooser.list.topLevelItem(0).text(0) == "Gaussian"
     names = chooser.visible()
     qtbot.keyClick(chooser.search, Qt.Key.Key_Down)
     assert chooser.current == names[names.index("filters.gaussian") + 1]
@@ -74,6 +87,18 @@ def test_favourites_and_recent_ones_are_remembered(qtbot):
     again.favourite.click()
     again.category.setCurrentText(FAVOURITES)
     assert again.nothing.isVisibleTo(again)
+
+
+def test_a_text_finds_what_its_words_begin():
+    search = OperationSearch({name: summary(OPERATIONS, name).title for name in OPERATIONS})
+    assert search.find("") == list(OPERATIONS)
+    assert not search.find("?")
+    assert not any("morphology" in name for name in search.find("log")), "inside a word"
+    assert "segmentation.watershed" not in search.find("hed")
+    for name in OPERATIONS:
+        title = summary(OPERATIONS, name).title
+        assert name in search.find(title), title
+        assert name in search.find(name), name
 
 
 def test_other_names_belong_to_operations():

@@ -29,7 +29,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_tilewise._napari.forms.synonyms import matches
+from napari_tilewise._napari.forms.search import OperationSearch
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.remembered import recall, remember
 from napari_tilewise._napari.widgets.small_widgets import text_label
@@ -54,6 +54,13 @@ _KEY = Qt.ItemDataRole.UserRole
 
 class _OperationItem(QTreeWidgetItem):
     """An operation with its category, in the colour of less important texts."""
+
+    place = 0
+    """Where it comes in the list."""
+
+    def __lt__(self, other: QTreeWidgetItem) -> bool:
+        """Return whether it comes before another one."""
+        return self.place < getattr(other, "place", 0)
 
     def data(self, column: int, role: int) -> Any:
         """Return the contents of a cell; Qt calls it for visible cells."""
@@ -87,6 +94,10 @@ class Chooser(QWidget):
         self.search.setPlaceholderText("Search operations")
         self.search.setClearButtonEnabled(True)
         self.category = QComboBox()
+        self.category.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.category.setMinimumContentsLength(6)  # the list that opens is as wide as its texts
         self.list = self._list()
         self.add_own = QToolButton()
         self.add_own.setText("+")
@@ -168,9 +179,12 @@ class Chooser(QWidget):
             self.category.addItem(wording.category(category), category)
         self.list.clear()
         self._summaries = summaries
-        for name in sorted(summaries, key=lambda name: summaries[name].deprecated):
+        names = sorted(summaries, key=lambda name: summaries[name].deprecated)
+        self._search = OperationSearch({name: summaries[name].title for name in names})
+        for place, name in enumerate(names):
             title = wording.title(summaries[name])
             item = _OperationItem([title, wording.category(summaries[name].category)])
+            item.place = place
             item.setData(0, _KEY, name)
             item.setToolTip(0, wording.plain_tooltip(function_path(name)))
             item.setSizeHint(0, QSize(0, ROW_HEIGHT))
@@ -186,6 +200,7 @@ class Chooser(QWidget):
         header = tree.header()
         if header is not None:
             header.setStretchLastSection(False)
+            header.setResizeContentsPrecision(0)  # of visible rows: the others need not be asked
             header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
             header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         tree.setMinimumHeight(FEWEST * ROW_HEIGHT + 6)
@@ -217,11 +232,11 @@ class Chooser(QWidget):
         """Return the keys of the operations in the list that are not filtered out."""
         return [name for name, item in self._items().items() if not item.isHidden()]
 
-    def _items(self) -> dict[str, QTreeWidgetItem]:
+    def _items(self) -> dict[str, _OperationItem]:
         items = {}
         for row in range(self.list.topLevelItemCount()):
             item = self.list.topLevelItem(row)
-            if item is not None:
+            if isinstance(item, _OperationItem):
                 items[str(item.data(0, _KEY))] = item
         return items
 
@@ -242,19 +257,22 @@ class Chooser(QWidget):
             self.choose(names[min(max(index, 0), len(names) - 1)])
 
     def _narrow(self) -> None:
-        terms = self.search.text().lower().split()
-        also = set(matches(self.search.text()))
-        group = self.category.currentData()
-        for name, item in self._items().items():
-            text = f"{name.replace('.', ' ').replace('_', ' ')} {name} {item.text(0)}".lower()
-            is_match = name in also or all(term in text for term in terms)
-            item.setHidden(not is_match or not self._is_in(name, group))
+        """Show what matches, the best match first."""
+        text, group = self.search.text(), self.category.currentData()
+        places = {name: place for place, name in enumerate(self._search.find(text))}
+        with QSignalBlocker(self.list):
+            for name, item in self._items().items():
+                item.place = places.get(name, len(self._summaries))
+                item.setHidden(name not in places or not self._is_in(name, group))
+            self.list.sortItems(0, Qt.SortOrder.AscendingOrder)
         is_empty = not self.visible()
         self.nothing.setVisible(is_empty)
-        if is_empty and terms:
-            self.nothing.setText(f"No operation is called {self.search.text()!r}. {self._remedy}")
+        if is_empty and text.strip():
+            self.nothing.setText(f"No operation is called {text!r}. {self._remedy}")
         elif is_empty:
             self.nothing.setText("Nothing yet: the star adds the chosen operation to favourites.")
+        if text.strip():
+            self.list.scrollToTop()
 
     @property
     def _remedy(self) -> str:
@@ -268,16 +286,11 @@ class Chooser(QWidget):
         return group in (ALL, self._summaries[name].category)
 
     def _choose_first(self) -> None:
-        """Choose the best match: by title, by another name, else the first."""
-        names, text = self.visible(), self.search.text().strip().lower()
-        if not names:
-            return
-        titles = {name: self._summaries[name].title.lower() for name in names}
-        by_title = [name for name in names if titles[name].startswith(text)]
-        others = [name for name in matches(text) if name in names]
-        exact = [name for name in by_title if titles[name] == text]
-        self.choose([*exact, *others, *by_title, *names][0])
-        self.confirmed.emit()
+        """Choose the best match."""
+        names = self.visible()
+        if names:
+            self.choose(names[0])
+            self.confirmed.emit()
 
     def _set_favourite(self, is_favourite: bool) -> None:
         if self.current is None:

@@ -5,11 +5,6 @@ The first operation of each line comes first in a search.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "blur": (
         "filters.gaussian",
@@ -92,6 +87,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "ridge": ("filters.sato", "filters.meijering", "filters.frangi"),
     "bandpass": ("filters.difference_of_gaussians", "filters.butterworth"),
     "fft": ("filters.butterworth",),
+    "bilateral": ("restoration.denoise_bilateral", "filters.rank.mean_bilateral"),
+    "deconvolve": ("restoration.richardson_lucy", "restoration.wiener"),
     "deconvolution": ("restoration.richardson_lucy", "restoration.wiener"),
     "convolve": ("ndimage.convolve",),
     "variance": ("ndimage.generic_filter", "ndimage.variance"),
@@ -112,28 +109,72 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "extract channel": ("numpy.take",),
     "duplicate channel": ("numpy.take",),
     "image calculator": ("numpy.add", "numpy.subtract", "numpy.multiply", "numpy.divide"),
+    "salt and pepper": ("filters.median",),
+    "add noise": ("util.random_noise",),
+    "anisotropic diffusion": ("restoration.denoise_tv_chambolle", "restoration.denoise_bilateral"),
+    "edge preserving": ("restoration.denoise_bilateral", "restoration.denoise_tv_chambolle"),
+    "kuwahara": ("restoration.denoise_bilateral", "filters.median"),
+    "laplacian of gaussian": ("ndimage.gaussian_laplace", "feature.blob_log"),
+    "log 3d": ("ndimage.gaussian_laplace",),
+    "log detector": ("feature.blob_log",),
+    "difference of gaussians": ("filters.difference_of_gaussians",),
+    "dog detector": ("feature.blob_dog",),
+    "voronoi": ("segmentation.expand_labels", "segmentation.watershed"),
+    "grow labels": ("segmentation.expand_labels",),
+    "dilate labels": ("segmentation.expand_labels",),
+    "kill borders": ("segmentation.clear_border",),
+    "remove border objects": ("segmentation.clear_border",),
+    "extended maxima": ("morphology.h_maxima", "morphology.local_maxima"),
+    "extended minima": ("morphology.h_minima", "morphology.local_minima"),
+    "blobs": ("feature.blob_log", "feature.blob_dog", "feature.blob_doh"),
+    "set measurements": ("measure.regionprops_table",),
+    "measure": ("measure.regionprops_table",),
+    "measure intensity": ("measure.regionprops_table",),
+    "mean intensity": ("measure.regionprops_table",),
+    "circularity": ("measure.regionprops_table",),
+    "bounding box": ("measure.regionprops_table", "ndimage.find_objects"),
+    "feret diameter": ("measure.regionprops_table",),
+    "3d objects counter": ("measure.label", "measure.regionprops_table"),
+    "label": ("measure.label",),
+    "count cells": ("measure.label",),
+    "nuclei": ("filters.threshold_otsu", "measure.label", "segmentation.watershed"),
+    "cells": ("filters.threshold_otsu", "measure.label", "segmentation.watershed"),
+    "binary": ("filters.threshold_otsu", "util.img_as_bool"),
+    "make binary": ("filters.threshold_otsu",),
+    "flat field": ("morphology.white_tophat", "restoration.rolling_ball"),
+    "illumination correction": ("morphology.white_tophat", "restoration.rolling_ball"),
+    "shading correction": ("morphology.white_tophat", "restoration.rolling_ball"),
+    "statistical region merging": ("segmentation.felzenszwalb", "segmentation.slic"),
+    "local thickness": ("morphology.medial_axis", "ndimage.distance_transform_edt"),
+    "haralick": ("feature.graycomatrix",),
+    "lbp": ("feature.local_binary_pattern",),
+    "directionality": ("feature.structure_tensor", "feature.hog"),
+    "orientation": ("feature.structure_tensor", "feature.corner_orientations"),
+    "wand": ("segmentation.flood",),
+    "magic wand": ("segmentation.flood",),
+    "snakes": ("segmentation.active_contour", "segmentation.morphological_chan_vese"),
+    "level set": ("segmentation.morphological_chan_vese", "segmentation.chan_vese"),
+    "surface mesh": ("measure.marching_cubes",),
+    "isosurface": ("measure.marching_cubes",),
+    "tomography": ("transform.radon", "transform.iradon"),
+    "coloc": ("measure.pearson_corr_coeff", "measure.manders_coloc_coeff"),
+    "h&e": ("color.rgb2hed", "color.separate_stains"),
+    "hed": ("color.rgb2hed", "color.hed2rgb"),
+    "luminance": ("color.rgb2gray",),
+    "rgb to greyscale": ("color.rgb2gray",),
+    "convert type": ("util.img_as_ubyte", "util.img_as_uint", "util.img_as_float32"),
+    "translate": ("ndimage.shift",),
+    "upsample": ("transform.rescale", "transform.resize"),
+    "mip": ("numpy.max",),
+    "max projection": ("numpy.max",),
+    "average projection": ("numpy.mean",),
+    "split channels": ("numpy.take",),
+    "math": ("numpy.add", "numpy.subtract", "numpy.multiply", "numpy.divide"),
+    "apply mask": ("numpy.multiply", "numpy.where"),
+    "fill": ("ndimage.binary_fill_holes", "segmentation.flood_fill"),
+    "equalize": ("exposure.equalize_hist", "exposure.equalize_adapthist"),
+    "percentile": ("ndimage.percentile", "filters.rank.percentile"),
     "pixel classification": ("feature.multiscale_basic_features",),
     "weka": ("feature.multiscale_basic_features",),
 }
 """Operations by other names, in lower case."""
-
-
-def matches(text: str) -> list[str]:
-    """Return the operations whose other names contain every word of a text, the best first.
-
-    Parameters
-    ----------
-    text
-        What the user typed; the beginnings of words suffice.
-    """
-    terms = text.lower().split()
-    if not terms:
-        return []
-    names = [name for name in SYNONYMS if _contains(name.split(), terms)]
-    names.sort(key=lambda name: (not name.startswith(text.lower().strip()), len(name)))
-    return list(dict.fromkeys(key for name in names for key in SYNONYMS[name]))
-
-
-def _contains(name: Sequence[str], terms: Iterable[str]) -> bool:
-    """Return whether every term begins one of a name's words."""
-    return all(any(part.startswith(term) for part in name) for term in terms)
