@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut, QShowEvent
 from qtpy.QtWidgets import QLabel, QWidget
 
+from napari_tilewise._napari.widgets import settings
 from napari_tilewise._napari.widgets.docks import tabify_when_low, window_height
 from napari_tilewise._napari.widgets.plain_words import plain_message
 from napari_tilewise._napari.widgets.small_widgets import FAINT, make_faint, message_label
@@ -73,6 +74,7 @@ class Panel(QWidget):
     def prepare(cls) -> None:
         """Import what the panel imports when it is first shown; called in a thread."""
         import_module("magicgui.backends._qtpy")
+        settings.prepare()
 
     def showEvent(self, event: QShowEvent | None) -> None:
         """Share a tab with the other panels, when shown for the first time."""

@@ -84,6 +84,14 @@ def _setting(group: str, name: str) -> Any:
         return CONFIGURATIONS[group]["properties"][name]["default"]  # type: ignore[index]
 
 
+def prepare() -> None:
+    """Let napari read the plugins' settings once; called in a thread.
+
+    It parses the manifests of all plugins for that, half a second's work.
+    """
+    _setting("panels", "preview")
+
+
 def preferences() -> Preferences:
     """Return what runs may use, if napari shows a window.
 
