@@ -92,7 +92,8 @@ class NumbersView(QWidget):
 
     def _show(self, index: int) -> None:
         is_result = 0 <= index < len(self._values)
-        numbers = numbers_of(self._values[index]) if is_result else numbers_of({})
+        names = wording.result_names(self._keys[index]) if is_result else ()
+        numbers = numbers_of(self._values[index] if is_result else {}, names)
         self.model.set_columns(numbers.columns)
         self.plot.show_data(numbers.plot)
         self.plot.setVisible(numbers.plot is not None)

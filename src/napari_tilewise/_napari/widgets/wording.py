@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from napari_tilewise._napari.widgets.plain_words import pixel_type, plain_sentences
 from napari_tilewise._napari.widgets.theme_colours import Tone, colour
 from napari_tilewise.errors import TilewiseError
+from napari_tilewise.operations import OPERATIONS
+from napari_tilewise.operations.spec.docstrings import resolve
+from napari_tilewise.operations.spec.docstrings import result_names as result_names_of
 from napari_tilewise.operations.spec.libraries import function_path, library_of
 from napari_tilewise.operations.spec.operation import Exactness, Kind, Output
 
@@ -97,6 +100,20 @@ def plain_tooltip(text: str) -> str:
         Any text, such as the name of a file.
     """
     return f"<qt>{html.escape(text)}</qt>" if "<" in text else text
+
+
+def result_names(key: str) -> tuple[str, ...]:
+    """Return the names of an operation's results as its documentation gives them; may be empty.
+
+    Parameters
+    ----------
+    key
+        The operation's key.
+    """
+    op = OPERATIONS.get(key)
+    if op is None or op.adapter.digest:
+        return ()
+    return tuple(name.replace("_", " ") for name in result_names_of(resolve(key)))
 
 
 def function(op: Operation) -> str:

@@ -122,6 +122,13 @@ def summary(function: AnyFunction) -> str:
 
 
 @cache
+def result_names(function: AnyFunction) -> tuple[str, ...]:
+    """Return the names that the docstring gives the results, in order."""
+    names = (item.return_name or "" for item in _parsed(function).many_returns)
+    return tuple(part.strip() for name in names for part in name.split(","))
+
+
+@cache
 def parameter_texts(function: AnyFunction) -> Mapping[str, str]:
     """Return what the docstring says of each parameter."""
     texts = {}
