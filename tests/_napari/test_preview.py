@@ -62,6 +62,20 @@ def test_it_shows_the_pixels_of_apply_above_the_layer(viewer, source, shown):
     assert viewer.layers.selection.active is source
 
 
+def test_no_layer_hides_it(viewer, source, panel, shown):
+    """The results of earlier trials lie above the source, which the next trial starts from."""
+    viewer.add_image(IMAGE, name="result")
+    labels = viewer.add_labels(np.ones(IMAGE.shape, int))
+    channel = viewer.add_image(IMAGE, name="channel", blending="additive")
+    hidden = viewer.add_image(IMAGE, name="hidden", visible=False)
+    viewer.layers.selection.active = source
+    shown("filters.gaussian", sigma=3)
+    names = [layer.name for layer in viewer.layers]
+    assert names[1:3] == ["result", "Preview of spots"], "labels and channels show above it"
+    shown("filters.threshold_otsu")
+    assert list(viewer.layers)[2:] == [labels, panel.preview.shown.layer, channel, hidden]
+
+
 def test_it_is_no_target_and_goes_when_switched_off(viewer, source, panel, shown):
     layer = shown("filters.gaussian", sigma=3)
     viewer.layers.selection.active = layer

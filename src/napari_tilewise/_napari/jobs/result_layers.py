@@ -42,15 +42,26 @@ def layer(job: Job, outcome: JobOutcome) -> Layer | None:
         One of its outcomes.
     """
     number = "" if outcome.number is None else f" {outcome.number + 1}"
-    # The first image and the last step: the recipe, in the layer's tooltip, says the others.
-    name = f"{job.record.source.name} - {job.operation.title}{number}"
-    common: LayerArguments = {"name": name}
+    common: LayerArguments = {"name": f"{name_of(job)}{number}"}
     result = _layer_of(job, outcome, common)
     if result is not None and job.record.is_storable:
         layer_record.write(result, record(job, outcome))
     if outcome.output is Output.TABLE and isinstance(result, Labels):
         object_table.attach(result, object_tables.table_of(job, outcome))
     return result
+
+
+def name_of(job: Job) -> str:
+    """Return the name of a result's layer: the first image and the last step.
+
+    The recipe, in the layer's tooltip, says the others.
+
+    Parameters
+    ----------
+    job
+        A recipe on a layer.
+    """
+    return f"{job.record.source.name} - {job.operation.title}"
 
 
 def measured(

@@ -19,6 +19,8 @@ _arrivals: list[Layer] = []
 """The results that are being added."""
 _temporary: WeakSet[Layer] = WeakSet()
 """The layers that show previews."""
+COVERING = {"opaque", "translucent", "translucent_no_depth"}
+"""How layers are blended that hide what lies below; others add to it."""
 _TYPES: dict[str, type[Layer]] = {"mask": Labels, "labels": Labels, "seeds": Labels}
 
 
@@ -67,6 +69,31 @@ def add_temporary(viewer: ViewerModel, layer: Layer, *, above: Layer) -> None:
         else:
             selection.clear()
             selection.update(selected)
+
+
+def topmost_cover(viewer: ViewerModel, layer: Layer, *, by_labels: bool) -> Layer:
+    """Return the topmost visible layer that would hide what is shown just above a layer.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    layer
+        One of its layers, which is returned if nothing hides it.
+    by_labels
+        Whether labels hide it too, as they do outlines; images show around them.
+    """
+    types = Image | Labels if by_labels else Image
+    above = list(viewer.layers)[viewer.layers.index(layer) + 1 :]
+    covers = [
+        other
+        for other in above
+        if isinstance(other, types)
+        and other.visible
+        and str(other.blending) in COVERING
+        and not is_temporary(other)
+    ]
+    return covers[-1] if covers else layer
 
 
 def remove_temporary(viewer: ViewerModel, layer: Layer) -> None:

@@ -11,7 +11,7 @@ from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from napari_tilewise._napari.jobs.layer_pixels import LayerPixels, is_lazy
-from napari_tilewise._napari.jobs.plan_dialog import PlanDialog
+from napari_tilewise._napari.jobs.plan_dialog import LARGE, PlanDialog
 from napari_tilewise._napari.layers import layer_pyramids, layer_record, slicing, snapshot
 from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise.sizes import format_size
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.jobs.running import Runner
 
 FILES = "OME-Zarr (*.ome.zarr)"
-LARGE = 2**31
-"""Bytes of a pyramid from which the plan is shown, and the user asked."""
 
 
 class ComputeButton(QPushButton):

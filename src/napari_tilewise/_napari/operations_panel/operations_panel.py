@@ -27,11 +27,10 @@ from napari_tilewise._napari.jobs import result_layers, result_numbers
 from napari_tilewise._napari.jobs.compute import stored_bytes
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
 from napari_tilewise._napari.jobs.layer_pixels import LayerPixels, is_lazy
-from napari_tilewise._napari.jobs.plan_dialog import PlanDialog
+from napari_tilewise._napari.jobs.plan_dialog import PlanDialog, start_asked
 from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise._napari.layers import (
     dimensions,
-    layer_pyramids,
     object_table,
     recording,
     slicing,
@@ -43,7 +42,9 @@ from napari_tilewise._napari.operations_panel.compute_lazy import ComputeButton
 from napari_tilewise._napari.operations_panel.form_check import FormCheck, check_form
 from napari_tilewise._napari.operations_panel.pyramid_offer import PyramidOffer
 from napari_tilewise._napari.operations_panel.target import TargetChoice
-from napari_tilewise._napari.preview.preview import Preview, PreviewSource
+from napari_tilewise._napari.preview.preview import Preview
+from napari_tilewise._napari.preview.preview_source import PreviewSource
+from napari_tilewise._napari.preview.result_in_view import ResultInView
 from napari_tilewise._napari.widgets import docks, wording
 from napari_tilewise._napari.widgets.found_numbers import FoundNumbers
 from napari_tilewise._napari.widgets.panel_base import RUN_KEY, STOP_KEY, Panel
@@ -65,8 +66,6 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.layers.snapshot import Box, Snapshot
     from napari_tilewise.operations.spec.operation import Operation
 
-LARGE_RESULT = 2**31
-"""Bytes of a stored result from which the plan is shown, and the user asked."""
 NO_IMAGE = "Open an image to begin."
 UNLIMITED = "The region {!r} is not applied here: its box is found when you press Apply."
 
@@ -98,6 +97,7 @@ class OperationsPanel(Panel):
         self.target = TargetChoice(self.viewer, self._refresh)
         self.pyramids = PyramidOffer(self.viewer, self._build_pyramid)
         self.preview = Preview(self.viewer, "operations", self._previewed, self)
+        self.in_view = ResultInView(self.viewer, self)
         self._build()
         self.chooser.chosen.connect(self._show_form)
         self.runner.progressed.connect(self._show_progress)
@@ -252,23 +252,19 @@ class OperationsPanel(Panel):
             is_table = self.operation is not None and self.operation.output is Output.TABLE
             job = self._job(region, self.target.inside(region) if is_table else None)
             self._box_note = self.target.box_note if is_table else ""
+            self.plan = start_asked(self, job, lambda: self._start(job, region))
         except TilewiseError as error:
             self.complain(str(error))
-            return
-        if stored_bytes(job) > LARGE_RESULT:
-            self.plan = PlanDialog(self, job, layer_pyramids.new_store(), must_fit=True)
-            self.plan.accepted.connect(lambda: self._start(job))
-            self.plan.open()
-            return
-        self._start(job)
 
-    def _start(self, job: Job) -> None:
-        """Run a job, in the background."""
+    def _start(self, job: Job, region: Region) -> None:
+        """Run a job, in the background; the visible part of a stored result is seen at once."""
         layer, source = self.target.layer, job.source
         self._layer = layer
         self.chooser.used(job.operation.name)
         self.runner.start(job, lambda: self._shown(layer, source))
         self._started(f"{job} ...")
+        if layer is not None and stored_bytes(job):
+            self.in_view.start(PreviewSource(_with_coarser(job, layer, region), layer, region))
 
     def _started(self, line: str) -> None:
         self._set_running(True)
@@ -297,12 +293,7 @@ class OperationsPanel(Panel):
         region = {} if painted is not None else self.target.region()
         remark = "" if painted is None else UNLIMITED.format(painted.name)
         job, layer = self._job(region), cast("Layer", self.target.layer)
-        if region and layer.multiscale:
-            whole = snapshot.take(layer)
-            if whole.dtype != job.source.dtype:  # the job takes a mask as the layer shows it
-                whole = snapshot.take(layer, as_result=False)
-            job = replace(job, source=snapshot.with_coarser(job.source, whole, region))
-        return PreviewSource(job, layer, region, remark)
+        return PreviewSource(_with_coarser(job, layer, region), layer, region, remark)
 
     def _shown(self, layer: Layer, source: Snapshot) -> Box:
         """Return the part of a source that the viewer shows."""
@@ -345,6 +336,8 @@ class OperationsPanel(Panel):
         )
 
     def _set_running(self, is_running: bool) -> None:
+        if not is_running:
+            self.in_view.end()
         self.cancel.setEnabled(is_running)
         self.bar.setVisible(is_running)
         self.bar.setRange(0, 0)
@@ -410,3 +403,13 @@ class OperationsPanel(Panel):
             self.say("Cancelled.")
         else:
             self.complain(str(error))
+
+
+def _with_coarser(job: Job, layer: Layer, region: Region) -> Job:
+    """Return a job on a region of a pyramid with the coarser levels of the region, for previews."""
+    if not region or not layer.multiscale:
+        return job
+    whole = snapshot.take(layer)
+    if whole.dtype != job.source.dtype:  # the job takes a mask as the layer shows it
+        whole = snapshot.take(layer, as_result=False)
+    return replace(job, source=snapshot.with_coarser(job.source, whole, region))

@@ -24,11 +24,11 @@ for the same reason. Parameters start a request at once, the camera when it paus
 until the one before it is painted, so that repaints cannot flood the window's loop. The last good
 result stays.
 
-**What is shown.** A layer of its own above the source: an image, outlines of masks and labels,
-points, or lines. Its pixels are written into its own buffer as long as their shape stays, because
-setting a layer's data, limits or colours costs up to a third of a second. The worker brings them
-into a type that napari uploads as it is. The layer is no target of any panel, is left out of the
-selection, and goes when the preview is switched off.
+**What is shown.** A layer of its own above the source, and above what would hide it: an image,
+outlines of masks and labels, points, or lines. Its pixels are written into its own buffer as long
+as their shape stays, because setting a layer's data, limits or colours costs up to a third of a
+second. The worker brings them into a type that napari uploads as it is. The layer is no target of
+any panel, is left out of the selection, and goes when the preview is switched off.
 
     view        the visible box, and the screenful
     source_level  which array stands for the source at that size
@@ -40,4 +40,6 @@ selection, and goes when the preview is switched off.
     before_after  before and after: a key, and a split line
     full_collections  no stalls of Python's garbage collector while a parameter moves
     preview     the above for one panel, with its row of controls
+    preview_source  what a panel offers
+    result_in_view  the same for a result that a run is storing: seen before the run ends
 """

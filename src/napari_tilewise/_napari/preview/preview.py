@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
@@ -24,7 +24,7 @@ from napari_tilewise._napari.preview.preview_request import (
 )
 from napari_tilewise._napari.preview.previewer import Previewer
 from napari_tilewise._napari.preview.shown import ShownPreview
-from napari_tilewise._napari.preview.view import camera_of, view_of
+from napari_tilewise._napari.preview.view import PAUSE, view_events, view_of
 from napari_tilewise._napari.widgets.plain_words import plain_message
 from napari_tilewise._napari.widgets.remembered import recall, remember
 from napari_tilewise._napari.widgets.settings import preview_is_on
@@ -37,28 +37,12 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from qtpy.QtWidgets import QWidget
 
-    from napari_tilewise._napari.jobs.job import Job
-    from napari_tilewise._napari.layers.regions import Region
+    from napari_tilewise._napari.preview.preview_source import PreviewSource
 
-PAUSE = 60
-"""Milliseconds for which the camera rests before the preview follows it."""
 POLL = 200
 """Milliseconds between two looks at the progress of gathering."""
 BESIDE = "The region is outside the view: nothing to preview."
 OUTSIDE = "The layer is outside the view, or shown in 3-D: nothing to preview."
-
-
-@dataclass(frozen=True)
-class PreviewSource:
-    """What a panel offers for a preview."""
-
-    job: Job
-    layer: Layer
-    """The layer of the job's source."""
-    region: Region = field(default_factory=dict)
-    """The part of the layer that the job's source is; empty for all of it."""
-    remark: str = ""
-    """What the preview leaves out that Apply will do."""
 
 
 class Preview(QObject):
@@ -181,7 +165,7 @@ class Preview(QObject):
         if follows == self._is_following:
             return
         self._is_following = follows
-        for emitter in self._emitters():
+        for emitter in view_events(self._viewer):
             (emitter.connect if follows else emitter.disconnect)(self._moved)
         removed = self._viewer.layers.events.removed
         (removed.connect if follows else removed.disconnect)(self._layer_removed)
@@ -207,10 +191,6 @@ class Preview(QObject):
         self.shown.remove()
         self.line.remove()
         self.bar.note.setText("")
-
-    def _emitters(self) -> list[Any]:
-        camera, dims = camera_of(self._viewer).events, self._viewer.dims.events
-        return [camera.center, camera.zoom, dims.current_step, dims.ndisplay, dims.order]
 
     def _moved(self, event: object = None) -> None:
         self._later.start()

@@ -1,4 +1,4 @@
-"""The preview's layer: above its source, in no panel's choice, written to without a new layer."""
+"""The preview's layer: nothing hides it, no panel offers it, its pixels are written in place."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ SLACK = 0.1
 MARKS = {Basis.EXACT: "", Basis.OVERVIEW: " (overview)", Basis.ESTIMATE: " (estimate)"}
 
 
+def preview_title(job: Job, layer: Layer) -> str:
+    """Return the name of a preview's layer."""
+    return f"Preview of {layer.name}"
+
+
 class ShownPreview:
     """Shows results in one layer of a viewer.
 
@@ -32,10 +37,14 @@ class ShownPreview:
     ----------
     viewer
         The viewer.
+    title
+        Returns the layer's name for a job and its layer.
     """
 
-    def __init__(self, viewer: ViewerModel) -> None:
-        self._viewer = viewer
+    def __init__(
+        self, viewer: ViewerModel, title: Callable[[Job, Layer], str] = preview_title
+    ) -> None:
+        self._viewer, self._title = viewer, title
         self.layer: Layer | None = None
         self._kind: tuple[Any, ...] = ()
         self._buffer: np.ndarray | None = None
@@ -46,7 +55,7 @@ class ShownPreview:
         """Whether the user looks at the image before."""
 
     def show(self, job: Job, result: PreviewResult, source: Layer) -> None:
-        """Show a result above its source.
+        """Show a result above its source, and above the layers that would hide it.
 
         Parameters
         ----------
@@ -65,7 +74,7 @@ class ShownPreview:
         else:
             self._update(job, result)
         if self.layer is not None:
-            _set(self.layer, "name", f"Preview of {source.name}{MARKS[result.basis]}")
+            _set(self.layer, "name", f"{self._title(job, source)}{MARKS[result.basis]}")
 
     @property
     def is_shown(self) -> bool:
@@ -100,7 +109,9 @@ class ShownPreview:
         self.layer = layer
         self._limits = _limits_of(layer)
         self._placed = _placement_key(job, result)
-        viewer_layers.add_temporary(self._viewer, layer, above=source)
+        is_image = result.shown in (Shown.IMAGE, Shown.COLOURS)
+        cover = viewer_layers.topmost_cover(self._viewer, source, by_labels=not is_image)
+        viewer_layers.add_temporary(self._viewer, layer, above=cover)
 
     def _update(self, job: Job, result: PreviewResult) -> None:
         layer: Any = self.layer

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+PAUSE = 60
+"""Milliseconds for which the camera rests before what is computed of the view follows it."""
 FEWEST, MOST = 2**20, 2**22
 """The fewest and the most pixels of a screenful."""
 SPARE = 1.25
@@ -43,6 +45,18 @@ def camera_of(viewer: ViewerModel) -> Any:
     """
     scene = getattr(viewer, "scene", None)
     return viewer.camera if scene is None else scene.camera
+
+
+def view_events(viewer: ViewerModel) -> list[Any]:
+    """Return the emitters of events after which the viewer shows another part.
+
+    Parameters
+    ----------
+    viewer
+        Of any supported release of napari.
+    """
+    camera, dims = camera_of(viewer).events, viewer.dims.events
+    return [camera.center, camera.zoom, dims.current_step, dims.ndisplay, dims.order]
 
 
 def canvas_size(viewer: ViewerModel) -> tuple[int, int]:

@@ -25,7 +25,8 @@ from napari_tilewise._napari.forms.chooser import Chooser
 from napari_tilewise._napari.layers import layer_record
 from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise._napari.layers.viewer_layers import is_arriving, is_temporary, layers_for
-from napari_tilewise._napari.preview.preview import Preview, PreviewSource
+from napari_tilewise._napari.preview.preview import Preview
+from napari_tilewise._napari.preview.preview_source import PreviewSource
 from napari_tilewise._napari.recipe_panel.drafts import (
     Draft,
     DraftState,

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_tilewise._napari.jobs import result_layers
+from napari_tilewise._napari.jobs.compute import stored_bytes
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
+from napari_tilewise._napari.jobs.plan_dialog import start_asked
 from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise._napari.layers import layer_record, object_table, slicing, snapshot
 from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise._napari.layers.snapshot_cache import SnapshotCache
 from napari_tilewise._napari.layers.viewer_layers import add_result
+from napari_tilewise._napari.preview.preview_source import PreviewSource
+from napari_tilewise._napari.preview.result_in_view import ResultInView
 from napari_tilewise._napari.recipe_panel.drafts import Draft, missing_layers
 from napari_tilewise._napari.recipe_panel.stored_run import StoredRun
 from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
@@ -24,6 +28,9 @@ from napari_tilewise.recipe.step import SOURCE
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
+    from qtpy.QtWidgets import QWidget
+
+    from napari_tilewise._napari.jobs.plan_dialog import PlanDialog
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +51,7 @@ class RecipeRuns(QObject):
     viewer
         The viewer whose layers are read and updated.
     parent
-        Its end stops the run.
+        The panel: its end stops the run.
     """
 
     started = Signal(str)
@@ -66,9 +73,12 @@ class RecipeRuns(QObject):
     stored = Signal(object, object)
     """A `StoredRun` and its outcomes."""
 
-    def __init__(self, viewer: ViewerModel, parent: QObject) -> None:
+    def __init__(self, viewer: ViewerModel, parent: QWidget) -> None:
         super().__init__(parent)
-        self._viewer = viewer
+        self._viewer, self._panel = viewer, parent
+        self.plan: PlanDialog | None = None
+        """The dialog that asked last."""
+        self.in_view = ResultInView(viewer, parent)
         self._snapshots = SnapshotCache()
         self._target: UpdateTarget | None = None
         self.runner = Runner(self)
@@ -145,10 +155,22 @@ class RecipeRuns(QObject):
         except TilewiseError as error:
             self.failed.emit(str(error))
             return
-        source = self.source(draft)
-        self._target = UpdateTarget(layer, draft, as_new or draft.state.is_new)
+        target = UpdateTarget(layer, draft, as_new or draft.state.is_new)
+        try:
+            self.plan = start_asked(self._panel, job, lambda: self._start(job, target))
+        except TilewiseError as error:
+            self.failed.emit(str(error))
+
+    def _start(self, job: Job, target: UpdateTarget) -> None:
+        """Run a job, in the background; the visible part of a stored result is seen at once."""
+        source = self.source(target.draft)
+        if source is None or self.runner.is_running:
+            return
+        self._target = target
         self.runner.start(job, lambda: snapshot.shown_box(source, self._viewer))
         self.started.emit(f"{job} ...")
+        if stored_bytes(job):
+            self.in_view.start(PreviewSource(job, source))
 
     def start(self, run: StoredRun) -> None:
         """Run a recipe into a file, in the background.
@@ -166,6 +188,7 @@ class RecipeRuns(QObject):
 
     def _failed(self, error: TilewiseError) -> None:
         self._target = None
+        self.in_view.end()
         self.ended.emit()
         if isinstance(error, Cancelled):
             self.said.emit("Cancelled.")
@@ -174,6 +197,7 @@ class RecipeRuns(QObject):
 
     def _finished(self, work: Job | StoredRun, outcomes: tuple[JobOutcome, ...]) -> None:
         target, self._target = self._target, None
+        self.in_view.end()
         self.ended.emit()
         if isinstance(work, StoredRun):
             self.stored.emit(work, outcomes)
