@@ -2,12 +2,13 @@
 
 Needs a display; `scripts/headless.sh python -m benchmarks preview` uses one of its own.
 Prints, for each case, the median and the 95th percentile of the delay in milliseconds until the
-canvas has drawn the new pixels; the processor time of a move in all threads, drawing included
-(most of it where OpenGL is drawn by software); the turns of the window's loop meanwhile; and what
-of a turn is the preview's own work (a request with the wait for its result, or a result that is
-shown), without drawing the window. Plain napari sets the data of an image layer that was computed
-before: what showing costs, without computing. The cases take turns, so that other work on the
-machine slows all of them down alike.
+canvas has drawn the new pixels; the processor time of a move in all threads and in the window's
+thread, drawing included (most of it where OpenGL is drawn by software); the turns of the window's
+loop meanwhile; and what of a turn is the preview's own work (a request with the wait for its
+result, or a result that is shown), without drawing the window. Plain napari sets the data of an
+image layer that was computed before: what showing costs, without computing. The cases take turns,
+so that other work on the machine slows all of them down alike. With ``--write`` the figures go to
+docs/preview.md.
 """
 
 from __future__ import annotations
@@ -18,12 +19,17 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import _speed_page as page
 import dask.array as da
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+COLUMNS = {
+    "median": "median ms", "p95": "p95 ms", "cpu": "CPU ms", "thread": "window CPU ms",
+    "beat95": "beat p95", "beat": "beat max", "own95": "own p95", "own": "own max",
+}  # fmt: skip
 ROUND = 6
 """Moves of one case before the next one has its turn."""
 MOST = 60
@@ -38,6 +44,7 @@ def main() -> None:
     parser.add_argument("--moves", type=int, default=30, help="parameter changes per case")
     parser.add_argument("--size", type=int, default=131072, help="side of the lazy image")
     parser.add_argument("--side", type=int, default=1024, help="side of the image in memory")
+    parser.add_argument("--write", action="store_true", help="write docs/preview.md")
     parser.add_argument("--window", type=int, nargs=2, default=(1500, 1100), help="in pixels")
     arguments = parser.parse_args()
     import napari
@@ -54,8 +61,7 @@ def main() -> None:
         f"{side} x {side}": lambda: viewer.add_image(small),
         f"lazy {arguments.size} x {arguments.size}": lambda: _lazy(viewer, arguments.size),
     }
-    columns = ("median ms", "p95 ms", "CPU ms", "beat p95", "beat max", "own p95", "own max")
-    print(f"{'image':24} {'change':22} " + " ".join(f"{column:>9}" for column in columns))
+    table = page.Table(["image", "change", *COLUMNS.values()])
     for name, add in images.items():
         viewer.layers.clear()
         add()
@@ -64,7 +70,9 @@ def main() -> None:
             for case in cases:
                 case.take_turn(canvas, min(ROUND, arguments.moves - len(case.delays)))
         for case in cases:
-            print(f"{name:24} {case.name:22} {case.figures()}")
+            table.add([name, case.name, *case.figures()])
+    if arguments.write:
+        page.write("From a parameter to its pixels", table)
     viewer.close()
     settings.cleanup()
 
@@ -79,6 +87,7 @@ class _Case:
     move: Callable[[int], None]
     delays: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    thread: list[float] = field(default_factory=list)
     beats: list[float] = field(default_factory=list)
     own: list[float] = field(default_factory=list)
 
@@ -90,6 +99,7 @@ class _Case:
             _own_work.clear()
             beats: list[float] = []
             started, cpu = time.perf_counter(), time.process_time()
+            thread = time.thread_time()
             self.move(number)
             while not canvas.is_drawn:
                 turned = time.perf_counter()
@@ -100,17 +110,19 @@ class _Case:
             if number >= 0:
                 self.delays.append(1e3 * (time.perf_counter() - started))
                 self.cpu.append(1e3 * (time.process_time() - cpu))
+                self.thread.append(1e3 * (time.thread_time() - thread))
                 self.beats += beats
                 self.own += _own_work
 
-    def figures(self) -> str:
-        """Return a line of the table."""
+    def figures(self) -> list[str]:
+        """Return the figures of a row."""
         own, beats = self.own or [0.0], self.beats or [0.0]
         numbers = (
             np.median(self.delays), np.percentile(self.delays, 95), np.median(self.cpu),
-            np.percentile(beats, 95), max(beats), np.percentile(own, 95), max(own),
+            np.median(self.thread), np.percentile(beats, 95), max(beats),
+            np.percentile(own, 95), max(own),
         )  # fmt: skip
-        return " ".join(f"{number:9.0f}" for number in numbers)
+        return [f"{number:.0f}" for number in numbers]
 
 
 def _lazy(viewer: Any, size: int) -> Any:
