@@ -35,6 +35,13 @@ CHAIN = (
 SHOWN = "filters.gaussian"
 """The operation whose form the picture shows."""
 SIZE = (1500, 900)
+TURN = 0.01
+"""Seconds of sleep between two turns of the window's loop."""
+QUIET = 60
+"""Turns without drawing after which a window is taken to be settled."""
+PATIENCE = 300.0
+"""Seconds of turns after which nothing is waited for any more; on a busy machine they take
+longer."""
 
 
 def photograph() -> np.ndarray:
@@ -51,7 +58,7 @@ def dock_of(panel: QWidget) -> QDockWidget:
     return widget
 
 
-def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Keep the window alive until something is so.
 
     Parameters
@@ -59,14 +66,39 @@ def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
     condition
         Tells whether it is so.
     seconds
-        After which to give up.
+        Of turns of the window's loop, after which to give up. Turns are counted, not time: other
+        work on the machine makes them last longer.
     """
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"Nothing came of it in {seconds} s.")
+    turns = int(seconds / TURN)
+    for _ in range(turns):
+        if condition():
+            return
         QApplication.processEvents()
-        time.sleep(0.01)
+        time.sleep(TURN)
+    raise TimeoutError(f"Nothing came of it in {turns} turns of the window's loop.")
+
+
+def settle(viewer: napari.Viewer) -> None:
+    """Keep the window alive until nothing has been drawn for a while, and all layers are loaded.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    """
+    draw = viewer.window._qt_viewer.canvas._scene_canvas.events.draw
+    quiet = [0]
+
+    def drawn(event: object) -> None:
+        quiet[0] = 0
+
+    def is_quiet() -> bool:
+        quiet[0] += 1
+        return quiet[0] > QUIET and all(layer.loaded for layer in viewer.layers)
+
+    draw.connect(drawn)
+    wait(is_quiet)
+    draw.disconnect(drawn)
 
 
 def apply(panel: OperationsPanel, name: str, params: dict[str, object]) -> None:
@@ -155,8 +187,7 @@ def take(viewer: napari.Viewer, path: Path) -> None:
     path
         The file.
     """
-    settled = time.monotonic() + 1.5
-    wait(lambda: time.monotonic() > settled)
+    settle(viewer)
     picture = viewer.window.screenshot(canvas_only=False, flash=False)
     iio.imwrite(path, picture)
     print(f"{path}: {picture.shape[1]} x {picture.shape[0]} pixels")

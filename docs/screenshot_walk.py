@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
-from screenshot import photograph, wait
+from screenshot import photograph, settle, wait
 
 from napari_tilewise._napari.manifest.commands import open_measurements
 from napari_tilewise._napari.manifest.samples import huge_plane
@@ -110,7 +110,7 @@ class Walk:
             Milliseconds of plain napari.
         """
         taken = painted(self.viewer, action, until)
-        settle()
+        settle(self.viewer)
         picture = self.viewer.window.screenshot(canvas_only=False, flash=False)
         name = f"{len(self.steps) + 1:02d}.webp"
         Image.fromarray(picture[..., :3]).save(self.directory / name, quality=80, method=6)
@@ -150,16 +150,10 @@ def painted(
     """
     start = time.perf_counter()
     action()
-    wait(until, 120)
+    wait(until)
     QApplication.processEvents()
     viewer.screenshot(canvas_only=True, flash=False)
     return (time.perf_counter() - start) * 1000
-
-
-def settle(seconds: float = 0.8) -> None:
-    """Keep the window alive for a moment."""
-    end = time.monotonic() + seconds
-    wait(lambda: time.monotonic() > end)
 
 
 def look_at(viewer: napari.Viewer, center: tuple[float, float], zoom: float) -> None:
@@ -182,7 +176,7 @@ def plain_times() -> dict[str, float]:
     viewer.add_image(photograph(), name="coins")
     viewer.add_labels(labels)
     viewer.reset_view()
-    settle()
+    settle(viewer)
     times["move"] = painted(viewer, lambda: look_at(viewer, (200, 300), 3))
     viewer.close()
     return times
@@ -296,7 +290,7 @@ def measure(walk: Walk, plain: dict[str, float]) -> None:
     walk.step(
         "Plot area against solidity",
         lambda: view.up.setCurrentText("solidity"),
-        "Each point is an object, in its colour.",
+        "Each point is an object.",
     )
     walk.step(
         "Drag over the large ones",

@@ -28,6 +28,7 @@ from napari_tilewise._napari.batch_panel.output_page import OutputPage
 from napari_tilewise._napari.batch_panel.page_widgets import scrolled
 from napari_tilewise._napari.batch_panel.source_page import SourcePage
 from napari_tilewise._napari.batch_panel.task_page import TaskPage
+from napari_tilewise._napari.jobs.pyramid_offer import PyramidOffer
 from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise._napari.widgets.panel_base import RUN_KEY, STOP_KEY, Panel
 from napari_tilewise._napari.widgets.small_widgets import progress_bar, text_label
@@ -68,6 +69,7 @@ class BatchPanel(Panel):
         self.table = ItemTableModel(self)
         self.lister, self.runner = LatestRunner(self), Runner(self)
         self.opener = ItemOpener(self.viewer, self)
+        self.pyramids = PyramidOffer(self.viewer, self)
         self.listing: Listing | None = None
         self.last_run: BatchRun | None = None
         """The batch that runs, or ran last."""
@@ -128,6 +130,9 @@ class BatchPanel(Panel):
 
     def _connect(self) -> None:
         self.source.changed.connect(self._relist)
+        self.source.changed.connect(self._offer_pyramids)
+        self.pyramids.said.connect(self.say)
+        self.pyramids.failed.connect(self.complain)
         self.output.changed.connect(self._output_changed)
         self._timer.timeout.connect(self.list_items)
         self.lister.finished.connect(self._show_listed)
@@ -152,6 +157,10 @@ class BatchPanel(Panel):
         for emitter in (events.inserted, events.removed):
             emitter.disconnect(self.task.refresh)
         self.source.disconnect_viewer()
+
+    def _offer_pyramids(self) -> None:
+        for layer in self.source.ticked:
+            self.pyramids.fit(layer)
 
     def recolour(self) -> None:
         """Give texts the colours of the present theme."""

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.operations.spec.operation import Operation
 
-ALL, FAVOURITES, RECENT = "All categories", "Favourites", "Recent"
+ALL, FAVOURITES, RECENT = "All", "Favourites", "Recent"
 REMEMBERED = {FAVOURITES: "chooser/favourites", RECENT: "chooser/recent"}
 """Where the operations of a group are remembered."""
 MOST_RECENT = 12
@@ -114,7 +114,7 @@ class Chooser(QWidget):
         self._groups = {group: set(recall(key, [])) for group, key in REMEMBERED.items()}
         self._fill()
         top = QHBoxLayout()
-        top.addWidget(self.search, 3)
+        top.addWidget(self.search, 5)
         top.addWidget(self.category, 2)
         top.addWidget(self.favourite)
         top.addWidget(self.add_own)

@@ -49,7 +49,7 @@ class FormBox(QWidget):
         self.form: Form | None = None
         self._above: QWidget | None = None
         self.reset, self.presets = QPushButton("Reset"), PresetMenu()
-        self.reset.setToolTip("Reset the parameters to scikit-image's defaults")
+        self.reset.setToolTip("Reset the parameters to those that the form starts with")
         self.advanced = Fold("Advanced")
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)

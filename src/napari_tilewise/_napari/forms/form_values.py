@@ -46,7 +46,10 @@ def initial_value(parameter: Parameter, ndim: int = 2) -> Value:
     ndim
         Number of spatial axes, for values with one number per axis.
     """
-    return usual_value(parameter.spec, ndim) if parameter.required else parameter.default
+    spec = parameter.spec
+    if isinstance(spec, Names) and spec.usual:
+        return spec.usual
+    return usual_value(spec, ndim) if parameter.required else parameter.default
 
 
 def usual_value(spec: Spec, ndim: int = 2) -> Value:

@@ -121,6 +121,9 @@ class PlanText(QWidget):
         heading.setWordWrap(False)
         heading.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Minimum)
         top = Qt.AlignmentFlag.AlignTop
+        policy = label.sizePolicy()
+        policy.setHeightForWidth(True)
+        label.setSizePolicy(policy)
         self._grid.addWidget(heading, number, 0, top)
         self._grid.addWidget(label, number, 1)
         return heading, label
@@ -146,6 +149,7 @@ class PlanDialog(QDialog):
         self._must_fit = must_fit
         self.setWindowTitle(str(job))
         self.setMinimumWidth(WIDTH)
+        self.resize(WIDTH, 0)
         self._path = path
         self.text = PlanText()
         self._say(PLANNING)
@@ -179,8 +183,10 @@ class PlanDialog(QDialog):
     def _say(self, text: str) -> None:
         """Show a plan, as high as its lines are at the dialog's width."""
         self.text.setText(text)
-        if self.isVisible():
-            self.adjustSize()
+        layout = self.layout()
+        if layout is not None:
+            layout.activate()
+            self.resize(self.width(), layout.totalHeightForWidth(self.width()))
 
     def _fits(self, plan: RunPlan) -> bool:
         """Return whether the result fits on the disk; say so if it does not."""

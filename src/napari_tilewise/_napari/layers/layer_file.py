@@ -10,6 +10,7 @@ import logging
 import threading
 from itertools import product
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,6 +73,27 @@ def image_behind(source: Snapshot, cancel: threading.Event | None = None) -> Ima
             continue
         if len(matches) == 1:
             return matches[0]
+    return None
+
+
+def file_like(source: Snapshot) -> str | None:
+    """Return the path of a local file with the shape and data type of a layer; reads no pixel.
+
+    Parameters
+    ----------
+    source
+        The layer's snapshot.
+    """
+    for location in _locations(source):
+        if not Path(location).exists():
+            continue
+        try:
+            data = open_image(location, series=0).data
+        except (TilewiseError, OSError) as error:
+            log.debug("%s is not what %r shows: %s", location, source.name, error)
+            continue
+        if tuple(data.shape) == source.shape and np.dtype(data.dtype) == source.dtype:
+            return location
     return None
 
 

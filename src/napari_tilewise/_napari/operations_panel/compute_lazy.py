@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Layer
-from qtpy.QtCore import Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
-from napari_tilewise._napari.jobs.layer_pixels import LayerPixels, is_lazy
-from napari_tilewise._napari.jobs.plan_dialog import LARGE, PlanDialog
-from napari_tilewise._napari.layers import layer_pyramids, layer_record, slicing, snapshot
-from napari_tilewise._napari.layers.viewer_layers import add_result
-from napari_tilewise.sizes import format_size
+from napari_tilewise._napari.jobs.layer_computer import LayerComputer
+from napari_tilewise._napari.jobs.layer_pixels import is_lazy
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari.components import ViewerModel
+    from napari.layers import Layer
 
+    from napari_tilewise._napari.jobs.plan_dialog import PlanDialog
     from napari_tilewise._napari.jobs.running import Runner
-
-FILES = "OME-Zarr (*.ome.zarr)"
 
 
 class ComputeButton(QPushButton):
@@ -37,23 +32,22 @@ class ComputeButton(QPushButton):
         The widget that owns the dialogs.
     """
 
-    started = Signal(str)
-    """A line that says what is computed."""
-
     def __init__(self, viewer: ViewerModel, runner: Runner, parent: QWidget) -> None:
         super().__init__("Compute", parent)
-        self._panel = parent
-        self._viewer, self._runner = viewer, runner
+        self._runner = runner
         self._layer: Layer | None = None
-        self._computed: Layer | None = None
-        """The layer whose pixels are computed, whichever is chosen meanwhile."""
-        self.plan: PlanDialog | None = None
-        """The dialog that was shown last."""
+        self.computer = LayerComputer(viewer, runner, parent)
+        self.started = self.computer.started
         self.setToolTip(
             "<qt>Compute all pixels of this lazy layer now: into memory if they fit well, else "
             "into an OME-Zarr. Views of it, and operations on it, then only read them.</qt>"
         )
         self.clicked.connect(lambda: self.compute())
+
+    @property
+    def plan(self) -> PlanDialog | None:
+        """The dialog that was shown last."""
+        return self.computer.plan
 
     def fit(self, layer: Layer | None) -> None:
         """Show the button if a layer is lazy.
@@ -75,57 +69,8 @@ class ComputeButton(QPushButton):
         path
             The file; by default memory, or a dialog asks for a file if it does not fit.
         """
-        layer = self._layer
-        if layer is None or self._runner.is_running:
-            return
-        pixels = LayerPixels.of(layer)
-        if path is None and pixels.fits:
-            self._start(pixels, layer, f"{pixels}: {format_size(pixels.nbytes)} in memory ...")
-            return
-        path = path or self._ask_path()
-        if path is None:
-            return
-        stored = replace(pixels, path=path)
-        self.plan = PlanDialog(self._panel, pixels.copy, path, must_fit=True)
-        line = f"{stored} into {path.name} ..."
-        self.plan.accepted.connect(lambda: self._start(stored, layer, line))
-        self.plan.open()
-
-    def build_pyramid(self, layer: Layer) -> str:
-        """Put a layer with a pyramid in the place of one without; return why that is not possible.
-
-        The pyramid is written where the large results of operations are.
-
-        Parameters
-        ----------
-        layer
-            An image or labels layer.
-        """
-        if layer not in self._viewer.layers:
-            return "The layer was removed meanwhile."
-        if self._runner.is_running:
-            return "Something is running: build the pyramid when it has finished."
-        path = layer_pyramids.new_store()
-        pixels = replace(LayerPixels.of(layer), path=path)
-        line = f"Building a pyramid of {layer.name!r} ..."
-        if pixels.nbytes <= LARGE:
-            self._start(pixels, layer, line)
-            return ""
-        self.plan = PlanDialog(self._panel, pixels.copy, path, must_fit=True)
-        self.plan.accepted.connect(lambda: self._start(pixels, layer, line))
-        self.plan.open()
-        return ""
-
-    def _start(self, pixels: LayerPixels, layer: Layer, line: str) -> None:
-        self._computed = layer
-        self._runner.start_work(pixels)
-        self.started.emit(line)
-
-    def _ask_path(self) -> Path | None:
-        chosen, _ = QFileDialog.getSaveFileName(self, "Write the pixels", "", FILES)
-        if not chosen:
-            return None
-        return Path(chosen if chosen.endswith(".zarr") else f"{chosen}.ome.zarr")
+        if self._layer is not None:
+            self.computer.compute(self._layer, path)
 
     def show_pixels(self, levels: list[Any]) -> str:
         """Give the layer its computed pixels; return a line that says so.
@@ -135,32 +80,6 @@ class ComputeButton(QPushButton):
         levels
             The layer's levels.
         """
-        layer, self._computed = self._computed, None
-        if layer is None or layer not in self._viewer.layers:
-            return "The layer was removed meanwhile."
-        if layer.multiscale == (len(levels) > 1):
-            with layer_record.own_change(layer):
-                layer.data = levels if layer.multiscale else levels[0]
-            snapshot.forget_lazy(layer)
-        else:
-            layer = self._replace(layer, levels)
+        line = self.computer.show_pixels(levels)
         self.fit(self._layer)
-        return f"Computed {layer.name!r}."
-
-    def _replace(self, layer: Layer, levels: list[Any]) -> Layer:
-        """Put a layer with a pyramid in the place of one without."""
-        _, state, kind = layer.as_layer_data_tuple()
-        state["multiscale"] = len(levels) > 1
-        data = levels if state["multiscale"] else levels[0]
-        new = Layer.create(data, state, kind)
-        layers = self._viewer.layers
-        index, was_active = layers.index(layer), layers.selection.active is layer
-        name = layer.name
-        layers.remove(layer)
-        new.name = name
-        slicing.prepare(new, self._viewer, is_lazy=False)
-        add_result(self._viewer, new)
-        layers.move(layers.index(new), index)
-        if was_active:
-            layers.selection.active = new
-        return new
+        return line

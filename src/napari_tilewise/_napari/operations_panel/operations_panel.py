@@ -28,6 +28,7 @@ from napari_tilewise._napari.jobs.compute import stored_bytes
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
 from napari_tilewise._napari.jobs.layer_pixels import LayerPixels, is_lazy
 from napari_tilewise._napari.jobs.plan_dialog import PlanDialog, start_asked
+from napari_tilewise._napari.jobs.pyramid_offer import PyramidOffer
 from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise._napari.layers import (
     dimensions,
@@ -40,7 +41,6 @@ from napari_tilewise._napari.layers.regions import PaintedLabels
 from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise._napari.operations_panel.compute_lazy import ComputeButton
 from napari_tilewise._napari.operations_panel.form_check import FormCheck, check_form
-from napari_tilewise._napari.operations_panel.pyramid_offer import PyramidOffer
 from napari_tilewise._napari.operations_panel.target import TargetChoice
 from napari_tilewise._napari.preview.preview import Preview
 from napari_tilewise._napari.preview.preview_source import PreviewSource
@@ -95,7 +95,7 @@ class OperationsPanel(Panel):
         self.runner = Runner(self)
         self.chooser = Chooser(operations, self)
         self.target = TargetChoice(self.viewer, self._refresh)
-        self.pyramids = PyramidOffer(self.viewer, self._build_pyramid)
+        self.pyramids = PyramidOffer(self.viewer, self)
         self.preview = Preview(self.viewer, "operations", self._previewed, self)
         self.in_view = ResultInView(self.viewer, self)
         self._build()
@@ -104,7 +104,8 @@ class OperationsPanel(Panel):
         self.runner.finished.connect(self._finished)
         self.runner.failed.connect(self._failed)
         self.destroyed.connect(self.target.disconnect)
-        self.destroyed.connect(self.pyramids.end)
+        self.pyramids.said.connect(self.say)
+        self.pyramids.failed.connect(self.complain)
         self.choose(next(iter(operations)))
 
     @classmethod
@@ -276,10 +277,6 @@ class OperationsPanel(Panel):
             self.compute.compute()
         else:
             self.say("All pixels of this layer are in memory." if self.target.layer else NO_IMAGE)
-
-    def _build_pyramid(self, layer: Layer) -> None:
-        if problem := self.compute.build_pyramid(layer):
-            self.complain(problem)
 
     def stop(self) -> None:
         """Cancel the run."""

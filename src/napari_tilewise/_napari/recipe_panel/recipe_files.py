@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
@@ -18,16 +19,19 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tilewise._napari.jobs.plan_dialog import PlanDialog
-from napari_tilewise._napari.layers import snapshot
+from napari_tilewise._napari.layers import layer_file, layer_record, snapshot
 from napari_tilewise._napari.recipe_panel.stored_run import StoredRun
 from napari_tilewise._napari.widgets.notify import notify
 from napari_tilewise._napari.widgets.wording import RECIPE_FILES
 from napari_tilewise.errors import DestinationUnwritable, InvalidRecipe, TilewiseError
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.recipe import Recipe
+from napari_tilewise.recipe.script.write_script import write_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from napari.layers import Layer
 
     from napari_tilewise._napari.jobs.job import Job, JobOutcome
     from napari_tilewise._napari.recipe_panel.drafts import Draft
@@ -187,23 +191,42 @@ class RecipeFiles(QWidget):
         names = None if source is None else snapshot.take(source, as_result=False).names
         return draft.recipe.to_script(scikit_image_only=plain, axes=names)
 
-    def copy_script(self, *, plain: bool = False) -> None:
-        """Copy the recipe to the clipboard as a Python script.
+    def cell(self, *, plain: bool = False) -> str:
+        """Return the recipe as code for a notebook or a console, with its images filled in.
 
         Parameters
         ----------
         plain
-            Whether the script uses scikit-image only, without this package.
+            Whether the code uses scikit-image only, without this package.
+
+        Raises
+        ------
+        TilewiseError
+            If there is no recipe, one of its layers is not open, or it cannot be written as code.
+        """
+        draft = self._draft()
+        job = self._runs.job(draft, memo=False)
+        layers = {} if draft is None else self._runs.images(draft)
+        code = {name: image_code(layer, plain=plain) for name, layer in layers.items()}
+        return write_cell(job.recipe, code, plain=plain, axes=job.source.names)
+
+    def copy_script(self, *, plain: bool = False) -> None:
+        """Copy the recipe to the clipboard as Python code that runs where it is pasted.
+
+        Parameters
+        ----------
+        plain
+            Whether the code uses scikit-image only, without this package.
         """
         try:
-            script = self.text(plain=plain)
+            script = self.cell(plain=plain)
         except TilewiseError as error:
             self.failed.emit(str(error))
             return
         clipboard = QApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(script)
-        self.said.emit("Copied: paste it into a script or a notebook.")
+        self.said.emit("Copied: paste it into a notebook, or napari's console.")
 
     def write_script(self, path: Path | None = None, *, plain: bool = False) -> None:
         """Save the recipe as a Python script.
@@ -297,3 +320,24 @@ def _formats(output: Output) -> tuple[str, str]:
     if output.is_image:
         return IMAGES, ".ome.zarr"
     return TABLES, ".csv" if output in (Output.TABLE, Output.POINTS, Output.CONTOURS) else ".json"
+
+
+def image_code(layer: Layer, *, plain: bool) -> str:
+    """Return code that gives a layer's pixels: from its file, else from the viewer.
+
+    Parameters
+    ----------
+    layer
+        An image or labels layer.
+    plain
+        Whether the code uses scikit-image only, without this package.
+    """
+    source = snapshot.take(layer, as_result=False)
+    path = None if layer_record.edits(layer) else layer_file.file_like(source)
+    if path is not None:
+        return f"read({path!r})" if plain else f'read({path!r}, axes="any")'
+    pixels = f"napari.current_viewer().layers[{layer.name!r}].data"
+    pixels += "[0]" if layer.multiscale else ""
+    if source.dtype == bool and np.dtype(layer.dtype) != bool:
+        pixels = f"({pixels} > 0)"
+    return f"np.asarray({pixels})" if plain and not source.in_memory else pixels

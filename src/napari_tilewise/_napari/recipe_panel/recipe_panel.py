@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tilewise._napari.forms.chooser import Chooser
+from napari_tilewise._napari.jobs.pyramid_offer import PyramidOffer
 from napari_tilewise._napari.layers import layer_record
 from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise._napari.layers.viewer_layers import is_arriving, is_temporary, layers_for
@@ -74,6 +75,7 @@ class RecipePanel(Panel):
         self.runs = RecipeRuns(self.viewer, self)
         self.runner = self.runs.runner
         self.preview = Preview(self.viewer, "recipe", self._previewed, self)
+        self.pyramids = PyramidOffer(self.viewer, self)
         self._build()
         self._lay_out()
         self._connect()
@@ -177,7 +179,7 @@ class RecipePanel(Panel):
         self.runs.stored.connect(self.files.offer)
         self.runs.measured.connect(lambda layer: show_measurements(self.viewer, layer))
         self.files.loaded.connect(self.set_recipe)
-        for helper in (self.runs, self.files):
+        for helper in (self.runs, self.files, self.pyramids):
             helper.said.connect(self.say)
             helper.failed.connect(self.complain)
 
@@ -268,6 +270,7 @@ class RecipePanel(Panel):
     def enable(self) -> None:
         """Enable the buttons that can be used now."""
         self.preview.refresh()
+        self.pyramids.fit(self.source)
         draft, is_running = self.draft, self.runner.is_running
         has_recipe, can_run, is_new = False, False, False
         if draft is not None:

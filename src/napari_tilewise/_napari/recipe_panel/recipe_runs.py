@@ -96,6 +96,19 @@ class RecipeRuns(QObject):
         """
         return draft.state.source.find(self._viewer.layers)
 
+    def images(self, draft: Draft) -> dict[str, Layer]:
+        """Return the layers of a draft's source and inputs, by their names in the recipe.
+
+        Parameters
+        ----------
+        draft
+            A recipe under edit; layers that are not open are left out.
+        """
+        state, layers = draft.state, self._viewer.layers
+        found = {name: origin.find(layers) for name, origin in state.inputs.items()}
+        found[SOURCE] = state.source.find(layers)
+        return {name: layer for name, layer in found.items() if layer is not None}
+
     def job(self, draft: Draft | None, *, memo: bool = True) -> Job:
         """Return the job that computes a draft's recipe.
 

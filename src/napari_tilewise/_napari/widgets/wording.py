@@ -33,6 +33,8 @@ PAGES = {
 }
 """The pages of functions, by their packages."""
 
+BREAK = "\N{ZERO WIDTH SPACE}"
+"""Where a line may break."""
 KINDS: Mapping[Kind, str] = {
     Kind.POINTWISE: "Pointwise: each pixel on its own.",
     Kind.NEIGHBOURHOOD: "Neighbourhood filter{halo}.",
@@ -140,7 +142,8 @@ def page_link(op: Operation) -> str:
     address = page(op)
     library = library_of(op.name).title
     style = f"color: {colour(Tone.LINK)}"
-    return address and f'<a style="{style}" href="{address}">{function(op)}</a> ({library})'
+    name = function(op).replace(".", f".{BREAK}")  # long ones wrap in narrow panels
+    return address and f'<a style="{style}" href="{address}">{name}</a> ({library})'
 
 
 def exactness(op: Operation) -> str:

@@ -482,7 +482,7 @@ OPERATIONS = (
         family=families.REGIONS,
         specs={
             "intensity_image": SPECS["intensity_image"],
-            "properties": Names(names=PROPERTIES),
+            "properties": Names(names=PROPERTIES, usual=("label", "area", "centroid", "bbox")),
             "cache": SPECS["cache"],
             "separator": Text(advanced=True),
             "extra_properties": SPECS["extra_properties"],

@@ -295,6 +295,8 @@ class Names(Spec):
     """A sequence of names out of a known set."""
 
     names: tuple[str, ...]
+    usual: tuple[str, ...] = ()
+    """Those that a form starts with, in the place of a default that says less."""
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         values = [value] if isinstance(value, str) else list(value)

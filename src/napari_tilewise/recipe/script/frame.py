@@ -95,11 +95,31 @@ class ScriptFrame:
         any_axes = "" if self._plain else ', axes="any"'
         reading += [f"{name} = read(args.{name}{any_axes})" for name in inputs.values()]
         body = "\n".join([*reading, *statements, *self._saving(result)])
+        code = self._with_helpers(f"{self._parser(inputs)}\n\n{body}\n", body)
+        return f"{self._docstring(space)}\n\n{self._imports(code)}\n{code}"
+
+    def cell(self, statements: Sequence[str], images: Mapping[str, str], result: str) -> str:
+        """Return the script as a cell of a notebook: it takes its images as they are given.
+
+        Parameters
+        ----------
+        statements
+            The statements of the steps, in order.
+        images
+            The code of each image, by the variable that holds it.
+        result
+            The code of the result, which ends the cell.
+        """
+        reading = [f"{name} = {code}" for name, code in images.items()]
+        body = "\n".join([*reading, *statements, result])
+        code = self._with_helpers(f"{body}\n", body)
+        return f"{self._imports(code)}\n{code}"
+
+    def _with_helpers(self, code: str, body: str) -> str:
+        """Return code after the functions that it calls, if they are no library's."""
         helper_names = {name for name in HELPERS if re.search(rf"\b{name}\(", body)}
         helpers = script_helpers.source(helper_names if self._plain else helper_names - {"read"})
-        code = f"{self._parser(inputs)}\n\n{body}\n"
-        code = f"\n\n{helpers}\n\n{code}" if helpers else f"\n{code}"
-        return f"{self._docstring(space)}\n\n{self._imports(code)}\n{code}"
+        return f"\n\n{helpers}\n\n{code}" if helpers else f"\n{code}"
 
     def _docstring(self, axes: str | None) -> str:
         titles = [self._recipe.steps[number].op.title for number in self._recipe.running]
@@ -122,7 +142,8 @@ class ScriptFrame:
         types = ", ".join(name for name in _TYPES if name in names)
         standard += [f"from collections.abc import {types}"] if types else []
         standard += ["from typing import Any"] if "Any" in names else []
-        third_party = ["import numpy as np"] if "np" in names else []
+        third_party = ["import napari"] if "napari" in names else []
+        third_party += ["import numpy as np"] if "np" in names else []
         package = ["import napari_tilewise as tw"] if "tw" in names else []
         if "ski" in names and self._plain:
             third_party.append("import skimage as ski")
@@ -132,8 +153,9 @@ class ScriptFrame:
             third_party.append("from scipy import ndimage as ndi")
         elif "ndi" in names:
             package.insert(0, "import napari_tilewise.ndimage as ndi")
-        if not self._plain:
-            package.append("from napari_tilewise.io.script_io import read, save")
+        files = ", ".join(sorted({"read", "save"} & names))
+        if files and not self._plain:
+            package.append(f"from napari_tilewise.io.script_io import {files}")
         imported_inside = re.findall(r"^ +import (\w+)", code, re.MULTILINE)
         third_party += [
             f"import {x}" for x in ("tifffile", "zarr") if x in names and x not in imported_inside

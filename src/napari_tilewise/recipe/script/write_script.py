@@ -29,7 +29,7 @@ from napari_tilewise.recipe.script.names import Variables, result_names
 from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe.graph import StepGraph
@@ -68,6 +68,46 @@ def write(
     InvalidAxes
         If the axes to run over are not among the image's.
     """
+    flow, steps, statements = _statements(recipe, spatial, axes, plain=plain)
+    frame = ScriptFrame(recipe, flow, source, destination, plain=plain)
+    return frame.around(statements, steps.source, steps.inputs, steps.result)
+
+
+def write_cell(
+    recipe: StepGraph,
+    images: Mapping[str, str],
+    *,
+    plain: bool = False,
+    axes: AxisNames | None = None,
+) -> str:
+    """Return a recipe as a cell of a notebook, which ends in the result.
+
+    Parameters
+    ----------
+    recipe
+        The steps, with their links.
+    images
+        The code of the source and of each input, by their names in the recipe.
+    plain
+        Whether the cell needs only scikit-image and NumPy.
+    axes
+        The names of the source's axes.
+
+    Raises
+    ------
+    InvalidRecipe
+        If a script cannot express the recipe.
+    """
+    flow, steps, statements = _statements(recipe, None, axes, plain=plain)
+    variables = {SOURCE: steps.source, **steps.inputs}
+    code = {variables[name]: images[name] for name in variables}
+    return ScriptFrame(recipe, flow, None, None, plain=plain).cell(statements, code, steps.result)
+
+
+def _statements(
+    recipe: StepGraph, spatial: SpatialAxes | None, axes: AxisNames | None, *, plain: bool
+) -> tuple[ImageFlow, _Steps, list[str]]:
+    """Return the images of a recipe, and the statements of its steps."""
     to_data(recipe.steps, recipe.inputs, images=True)  # refuses images and functions
     recipe.output  # noqa: B018  # refuses a recipe without a running step
     for number in recipe.running:
@@ -75,9 +115,7 @@ def write(
     spatial_axes = spatial if spatial is None or isinstance(spatial, str) else tuple(spatial)
     flow = ImageFlow(recipe, _axes.parse(axes, len(axes)) if axes else None, spatial_axes)
     steps = _Steps(recipe, flow, plain=plain)
-    statements = [line for number in recipe.running for line in steps.statements(number)]
-    frame = ScriptFrame(recipe, flow, source, destination, plain=plain)
-    return frame.around(statements, steps.source, steps.inputs, steps.result)
+    return flow, steps, [line for number in recipe.running for line in steps.statements(number)]
 
 
 def _check_home(number: int, operation: Operation) -> None:

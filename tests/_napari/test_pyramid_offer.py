@@ -8,8 +8,11 @@ import pytest
 from skimage import data
 from tests._napari.conftest import TIMEOUT
 
-from napari_tilewise._napari.operations_panel import compute_lazy, pyramid_offer
-from napari_tilewise._napari.operations_panel.pyramid_offer import ACTION
+from napari_tilewise._napari.batch_panel.batch_panel import BatchPanel
+from napari_tilewise._napari.jobs import layer_computer, pyramid_offer
+from napari_tilewise._napari.jobs.pyramid_offer import ACTION
+from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
+from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
 
 pytestmark = pytest.mark.gui
 
@@ -39,7 +42,7 @@ def test_the_layer_gets_a_pyramid_where_it_is(viewer, panel, notes, qtbot, kind)
     assert "303 x 384" in notes[0].message
     viewer.layers.selection.active = layer
     accept(notes[0])
-    qtbot.waitUntil(lambda: not panel.runner.is_running, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not panel.pyramids.runner.is_running, timeout=TIMEOUT)
     assert [layer.name for layer in viewer.layers] == ["coins", "above"]
     pyramid = viewer.layers["coins"]
     assert pyramid.multiscale
@@ -61,10 +64,10 @@ def test_it_is_offered_once_and_only_where_napari_reads_a_huge_plane(viewer, pan
 
 
 def test_a_large_pyramid_is_planned_first(viewer, panel, notes, qtbot, monkeypatch):
-    monkeypatch.setattr(compute_lazy, "LARGE", 0)
+    monkeypatch.setattr(layer_computer, "LARGE", 0)
     layer = viewer.add_image(COINS)
     accept(notes[0])
-    plan = panel.compute.plan
+    plan = panel.pyramids.computer.plan
     qtbot.waitUntil(lambda: "disk" in plan.text.text() or "memory" in plan.text.text())
     plan.reject()
     assert list(viewer.layers) == [layer]
@@ -78,3 +81,19 @@ def test_what_cannot_be_built_is_said(viewer, panel, notes):
     panel.pyramids.end()
     accept(notes[0])
     assert "closed" in notes[-1].message
+
+
+@pytest.mark.parametrize("kind", [RecipePanel, BatchPanel])
+def test_other_panels_offer_it_too(viewer, notes, qtbot, kind):
+    panel = kind(viewer)
+    viewer.window.add_dock_widget(panel)
+    layer = viewer.add_image(da.from_array(COINS, chunks=100), name="coins")
+    if kind is BatchPanel:
+        panel.source.tick(layer)
+    assert len(notes) == 1
+    OperationsPanel(viewer)
+    assert len(notes) == 1, "once for all panels"
+    accept(notes[0])
+    qtbot.waitUntil(lambda: not panel.pyramids.runner.is_running, timeout=TIMEOUT)
+    assert viewer.layers["coins"].multiscale
+    assert "Computed" in panel.message.text()
