@@ -24,6 +24,7 @@ import sys, threading
 from collections import Counter
 import napari
 from npe2 import PluginManifest
+from qtpy.QtCore import QEventLoop
 from qtpy.QtWidgets import QApplication
 
 imported, window = [], threading.main_thread()
@@ -46,8 +47,8 @@ for title in sys.argv[1:]:
     dock, contents = viewer.window.add_plugin_dock_widget("napari-tilewise", title)
     ready = []
     contents.when_ready(ready.append)
-    while not ready:
-        QApplication.processEvents()
+    while not ready:  # without a turn for nothing, which would keep the thread from importing
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
     count = Counter(in_window for in_window, _ in imported)
     print(title, count[True], count[False], sum(reading), flush=True)
 viewer.close()

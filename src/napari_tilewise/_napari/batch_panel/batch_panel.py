@@ -133,6 +133,9 @@ class BatchPanel(Panel):
         self.source.changed.connect(self._offer_pyramids)
         self.pyramids.said.connect(self.say)
         self.pyramids.failed.connect(self.complain)
+        self.pyramids.computer.replaced.connect(
+            lambda layer: self.source.tick(*self.source.ticked, layer)
+        )
         self.output.changed.connect(self._output_changed)
         self._timer.timeout.connect(self.list_items)
         self.lister.finished.connect(self._show_listed)

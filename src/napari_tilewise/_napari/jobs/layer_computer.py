@@ -39,6 +39,8 @@ class LayerComputer(QObject):
 
     started = Signal(str)
     """A line that says what is computed."""
+    replaced = Signal(object)
+    """The new layer in the place of one without a pyramid."""
 
     def __init__(self, viewer: ViewerModel, runner: Runner, parent: QWidget) -> None:
         super().__init__(parent)
@@ -145,4 +147,5 @@ class LayerComputer(QObject):
         layers.move(layers.index(new), index)
         if was_active:
             layers.selection.active = new
+        self.replaced.emit(new)
         return new

@@ -121,6 +121,7 @@ class PlanText(QWidget):
         heading.setWordWrap(False)
         heading.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Minimum)
         top = Qt.AlignmentFlag.AlignTop
+        label.setMinimumWidth(WIDTH * 3 // 4)  # its least height is that of the wrapped text
         policy = label.sizePolicy()
         policy.setHeightForWidth(True)
         label.setSizePolicy(policy)
