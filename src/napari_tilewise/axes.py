@@ -34,6 +34,18 @@ KINDS: Mapping[str, str] = MappingProxyType(
 
 _DEFAULTS = {1: "x", 2: "yx", 3: "zyx", 4: "tzyx", 5: "tczyx"}
 
+ALPHA = "Alpha"
+"""The name of the channel that says how opaque a pixel is."""
+RED_GREEN_BLUE = ("Red", "Green", "Blue")
+"""The names of the channels of a colour picture."""
+_SAMPLES = frozenset(
+    {
+        "", "red", "green", "blue", "gray", "grey", "cyan", "magenta", "yellow", "black",
+        "y", "cb", "cr", "hue", "saturation", "value", "l", "a", "b",
+    }
+)  # fmt: skip
+"""The names of samples of a picture that may have an alpha beside them."""
+
 
 @dataclass(frozen=True)
 class AxisSelection:
@@ -54,6 +66,21 @@ ALL_AXES = AxisSelection()
 def kind(axis: str) -> str:
     """Return the kind of axis that a letter names: time, channel, space or other."""
     return KINDS[axis]
+
+
+def alpha_of(channels: Sequence[str]) -> int | None:
+    """Return which channel is the alpha of a picture; None where none is.
+
+    Parameters
+    ----------
+    channels
+        Names of the channels; a picture's are those of its samples.
+    """
+    names = [channel.lower() for channel in channels]
+    if len(names) < 2 or names.count(ALPHA.lower()) != 1:
+        return None
+    index = names.index(ALPHA.lower())
+    return index if _SAMPLES.issuperset(names[:index] + names[index + 1 :]) else None
 
 
 def parse(axes: str | Sequence[str] | None, ndim: int) -> tuple[str, ...] | None:

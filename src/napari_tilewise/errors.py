@@ -18,6 +18,7 @@ _OPEN, _IS, _CLOSE = "\ue000", "\ue001", "\ue002"
 _OPTION = re.compile(f"{_OPEN}(\\w+)(?:{_IS}(.*?))?{_CLOSE}", re.DOTALL)
 _CALL, _OR = "\ue003", "\ue004"
 _COMMAND = re.compile(f"{_CALL}(.*?){_OR}(.*?){_CLOSE}", re.DOTALL)
+_BREAK = re.compile(r"\s*[\r\n]\s*")
 _NO_VALUE: Final = object()
 
 
@@ -87,8 +88,11 @@ class TilewiseError(Exception):
 
     @property
     def marked(self) -> str:
-        """The sentence with its options marked, for the message of another error or process."""
-        return " ".join(str(arg) for arg in self.args)
+        """The sentence with its options marked, for the message of another error or process.
+
+        It is one line: what a library says of a file may have others.
+        """
+        return _BREAK.sub(" ", " ".join(str(arg) for arg in self.args))
 
 
 class UnknownOperation(TilewiseError, KeyError):

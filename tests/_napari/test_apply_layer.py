@@ -15,12 +15,18 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
-from skimage import color, data, feature, filters, measure
+from skimage import color, data, feature, filters, measure, morphology
 from tests.strategies import cases
 
 import napari_tilewise as tw
 from napari_tilewise._napari.layers import layer_record, object_table
-from napari_tilewise.errors import Cancelled, InvalidImage, InvalidParameter, UnknownParameter
+from napari_tilewise.errors import (
+    Cancelled,
+    InvalidImage,
+    InvalidParameter,
+    SourceWarning,
+    UnknownParameter,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,6 +187,22 @@ def test_samples_of_colours_are_channels() -> None:
     np.testing.assert_array_equal(grey.data, color.rgb2gray(photo))
     with pytest.raises(InvalidImage, match="needs colours"):
         tw.apply("color.rgb2gray", grey)
+
+
+def test_an_alpha_is_no_channel_of_data() -> None:
+    photo = data.astronaut()[:40, :50]
+    layer = Image(np.dstack([photo, photo[..., 0]]))
+    assert layer.rgb
+    wider = tw.apply("morphology.dilation", layer)
+    np.testing.assert_array_equal(wider.data[..., 3], layer.data[..., 3])
+    np.testing.assert_array_equal(wider.data[..., 1], morphology.dilation(photo[..., 1]))
+    with pytest.warns(SourceWarning, match="leaves the image's alpha out"):
+        smooth = tw.apply("filters.gaussian", layer)
+    assert smooth.rgb
+    np.testing.assert_array_equal(smooth.data, filters.gaussian(photo, channel_axis=-1))
+    assert tw.apply("filters.threshold_otsu", layer).shape == (3,)
+    mixed = tw.apply("color.rgba2rgb", layer)
+    np.testing.assert_array_equal(mixed.data, color.rgba2rgb(layer.data))
 
 
 def test_lazy_layers_stay_lazy_and_pyramids_stay_pyramids(coins: Image) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
@@ -11,10 +11,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from napari.layers import Image, Labels, Layer
+from tests.io.test_formats import write
 from tests.strategies import cases
 
 import napari_tilewise as tw
 from napari_tilewise.operations.spec.pixel_positions import unplaced
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHAPE = (60, 84)
 BLOB = (26.0, 50.0)
@@ -100,6 +104,40 @@ def test_a_blob_stays_where_it_is(
         distance = np.abs(np.subtract(bright_position(result), expected))
         assert np.all(distance <= tolerance), distance
         assert result.units[-2:] == layer.units
+
+
+FILES = ("a.ome.zarr", "a.ome.tif", "a.tif")
+
+
+@pytest.mark.parametrize(("name", "params", "centre"), MOVING)
+def test_results_lie_in_files_where_they_lie_in_layers(
+    name: str, params: dict[str, Any], centre: tuple[float, ...], tmp_path: Path
+) -> None:
+    pixels = NOISY if name == "feature.match_template" else blob(SHAPE, centre)
+    pixels = pixels > 0.5 if "boundaries" in name or "hough" in name else pixels.astype(np.float32)
+    place = PLACE | {"units": ("micrometer", "micrometer")}
+    source = write(tmp_path / "source.ome.zarr", pixels, "yx", **place)
+    layer = Image(pixels, **PLACE) if pixels.dtype != bool else Labels(pixels.view("u1"), **PLACE)
+    results = tw.apply(name, layer, **params)
+    result = results[0] if isinstance(results, list | tuple) else results
+    for number, file in enumerate(FILES):
+        if number == 2 and result.data.dtype not in (np.uint8, np.uint16, np.float32):
+            continue  # ImageJ has no others
+        path = tw.run((name, params), source, tmp_path / file, executor="serial").path
+        report = tw.batch(
+            (name, params), source, tmp_path / f"out{number}", name=f"b{file[1:]}", n_jobs=1,
+            backend="serial",
+        )  # fmt: skip
+        for output in (path, tmp_path / f"out{number}" / str(report.rows[0]["output"])):
+            image = tw.open(output)
+            axes = [image.axes.index(axis) for axis in "yx"]
+            scale, translate = (
+                [values[i] for i in axes] for values in (image.scale, image.translate)
+            )
+            np.testing.assert_allclose(scale, result.scale[-2:], rtol=1e-5)
+            np.testing.assert_allclose(translate, result.translate[-2:], rtol=1e-5, atol=1e-5)
+            shape = result.data.shape[: result.ndim][-2:]  # without the samples of colours
+            assert tuple(image.data.shape[i] for i in axes) == shape
 
 
 @pytest.mark.parametrize("name", list(tw.OPERATIONS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,21 @@ def test_a_kind_of_image_is_planned_once(
     monkeypatch.setattr(small_run, "resident", lambda: 2**50)  # the process has grown
     tw.batch(CHAIN, sources, tmp_path / "again", backend="serial", spatial="yx")
     assert len(shapes) == 5
+
+
+def test_images_of_one_shape_have_the_names_of_their_own_channels(tmp_path: Path) -> None:
+    pixels = np.indices((2, 40, 50))[2].astype(np.uint16)
+    names = {"a": ["DAPI", "GFP"], "b": ["Cy5", "Cy3"]}
+    for stem, channels in names.items():
+        metadata = {"axes": "CYX", "Channel": {"Name": channels}}
+        tifffile.imwrite(tmp_path / f"{stem}.ome.tif", pixels, metadata=metadata)
+    recipe = ("measure.regionprops_table", {"properties": ("label", "area")})
+    out = tmp_path / "out"
+    tw.batch(recipe, tmp_path / "*.tif", out, backend="serial", spatial="yx", name="{stem}")
+    for stem, channels in names.items():
+        with next(out.glob(f"{stem}*.csv")).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert list(dict.fromkeys(row["channel"] for row in rows)) == channels
 
 
 def test_an_item_whose_output_another_run_writes_is_refused(sources: Path, tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 import pytest
+import zarr
 
+import napari_tilewise as tw
 from napari_tilewise.io.plain_data import plain_mapping, to_plain
 
 
@@ -51,3 +53,14 @@ def test_nan_and_infinity_stay_floats():
 
 def test_a_mapping_within_a_mapping():
     assert plain_mapping({"values": {"t": np.float64(1)}}) == {"values": {"t": 1.0}}
+
+
+def test_what_a_library_says_in_lines_is_one(tmp_path):
+    path = tmp_path / "a.zarr"
+    zarr.create_array(path, data=np.zeros((4, 4), np.uint8))
+    document = json.loads((path / "zarr.json").read_text())
+    document["shape"] = ["\n", 4]
+    (path / "zarr.json").write_text(json.dumps(document))
+    with pytest.raises(tw.TilewiseError) as caught:
+        tw.open(path)
+    assert "\n" not in str(caught.value)

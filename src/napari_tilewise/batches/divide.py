@@ -105,15 +105,19 @@ def divide(image: Image, division: Division) -> Iterator[ImagePart]:
     names = _axes.parse(division.axes, len(shape)) or image.axes
     along = _along(division.over, names, len(shape))
     windows = _windows(division, shape, names, along) | _box(division, shape, names)
+    channels = names_of(image.channels, names, shape)
+    alpha = _axes.alpha_of(channels)
+    positions = [range(length) for length in shape]
     ranges: list[Sequence[AxisPart]] = [
-        range(length) if axis in along else windows.get(axis, [None])
-        for axis, length in enumerate(shape)
+        positions[axis] if axis in along else windows.get(axis, [None])
+        for axis in range(len(shape))
     ]
+    if alpha is not None and (axis := list(names).index("c")) in along:
+        ranges[axis] = [n for n in positions[axis] if n != alpha]  # no channel of data
     if not all(ranges):
         raise InvalidAxes(
             f"{option('over', division.over)}: there is no position in an image of shape {shape}."
         )
-    channels = names_of(image.channels, names, shape)
     return _parts(ranges, names or [f"axis{axis}" for axis in range(len(shape))], channels)
 
 

@@ -32,6 +32,7 @@ from napari_tilewise.engine.tile_order import WIDEST, banded
 from napari_tilewise.engine.tile_size import choose_tile
 from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.engine.views.window_source import WindowSource
+from napari_tilewise.engine.views.without_alpha import WithoutAlpha
 from napari_tilewise.errors import InvalidImage, InvalidParameter, InvalidParameterType
 from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.spec.docstrings import signature
@@ -388,8 +389,10 @@ def build(
 
     `image` may be an array-like or a source (such as another stack).
     """
-    source = _source(image, session)
+    source, channels = _source(image, session), layout.axes.channels
     names = _axes.parse(layout.axes.names, len(source.shape))
+    if not operation.takes_alpha:
+        source, channels = _without_alpha(source, names, channels)
     spatial = layout.axes.spatial
     over = _axes.spatial_indices(names, spatial, len(source.shape))
     params, channel = _channel(operation, params, source, over, spatial is None)
@@ -414,12 +417,35 @@ def build(
         name: _aligned(operation, name, value, source, call.spatial_shape, session)
         for name, value in images.items()
     }
-    looped = LoopedCall(call, loops, names, layout.axes.channels, dropped, layout.step)
-    return Stack(Planes(looped, source, aligned, tile, session))
+    looped = LoopedCall(call, loops, names, channels, dropped, layout.step)
+    return _with_alpha(Stack(Planes(looped, source, aligned, tile, session)))
+
+
+def _without_alpha(
+    source: Source, names: Sequence[str] | None, channels: tuple[str, ...]
+) -> tuple[Source, tuple[str, ...]]:
+    """Return an image, and the names of its channels, without those of an alpha."""
+    index = _axes.alpha_of(channels)
+    if index is None or names is None or "c" not in names:
+        return source, channels
+    axis = names.index("c")
+    if source.shape[axis] != len(channels):
+        return source, channels
+    return WithoutAlpha(source, axis, index), (*channels[:index], *channels[index + 1 :])
+
+
+def _with_alpha(stack: Stack) -> Stack:
+    """Return a result with its image's alpha, where it has that shape and data type."""
+    source = stack.source
+    if not isinstance(source, WithoutAlpha) or not stack.is_image or stack.count is not None:
+        return stack
+    is_alike = (stack.shape, stack.dtype) == (source.shape, source.dtype)
+    is_alike = is_alike and stack.origins == tuple(range(len(stack.shape)))
+    return Stack(stack.planes, has_alpha=True) if is_alike else stack
 
 
 def _source(image: Value, session: Session) -> Source:
-    if isinstance(image, Stack | Materialized | PlaneView | WindowSource):
+    if isinstance(image, Stack | Materialized | PlaneView | WindowSource | WithoutAlpha):
         return image
     if not is_dask(image):
         return array_source(image, session.cache)
@@ -483,6 +509,8 @@ def _aligned(
         raise InvalidImage(f"{operation.name}: {name} has dtype {image.dtype}: expected numbers.")
     if isinstance(operation.specs[name], OtherImage):
         return image
+    if isinstance(source, WithoutAlpha):
+        image = source.beside(image)
     lies = (image.shape[: len(shape)] == shape for shape in (source.shape, spatial_shape))
     if not any(lies):  # with channels behind, such as a picture's
         raise InvalidImage(

@@ -18,6 +18,7 @@ from napari_tilewise.engine.system.total_limits import UNEVEN
 from napari_tilewise.engine.tile_order import band_width
 from napari_tilewise.engine.tile_size import tile_over
 from napari_tilewise.engine.views.plane_view import PlaneView
+from napari_tilewise.engine.views.without_alpha import WithoutAlpha
 from napari_tilewise.operations.spec.operation import PER_PIXEL, Kind, OnDisk
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ class _Demand:
         """Return the peak of a box pulled from a source that computes."""
         if isinstance(source, PlaneView):
             return self._pulled(source.stack, box)
+        if isinstance(source, WithoutAlpha):
+            return self._pulled(source.inner, box)
         if not isinstance(source, Stack):
             return 0
         if source in self._materialized:

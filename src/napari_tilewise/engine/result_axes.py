@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.views.plane_view import PlaneView
+from napari_tilewise.engine.views.without_alpha import WithoutAlpha
 from napari_tilewise.operations.spec.pixel_positions import UNMOVED, Sampling
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def own_axes(stack: Stack) -> tuple[ResultAxis, ...]:
         if axis in stack.looped:
             sampling: Sampling | None = UNMOVED
         elif axis == stack.channel:
-            is_same = origin is not None and stack.source.shape[origin] == stack.shape[axis]
+            is_same = origin is not None and (
+                stack.source.shape[origin] + stack.has_alpha == stack.shape[axis]
+            )
             sampling = UNMOVED if is_same else None
         else:
             sampling = next(along)
@@ -79,6 +82,8 @@ def _axes_before(source: Source, session: Session) -> tuple[ResultAxis, ...] | N
     if isinstance(source, PlaneView):
         axes = _axes_before(source.stack, session)
         return None if axes is None else tuple(axes[axis] for axis in source.axes)
+    if isinstance(source, WithoutAlpha):
+        return _axes_before(source.inner, session)
     stack = source.stack if isinstance(source, Materialized) else source
     if isinstance(stack, Stack) and stack.session is session:
         return result_axes(stack)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise import axes as _axes
 from napari_tilewise.engine.node import Node
 from napari_tilewise.engine.passes.joined_planes import (
     in_memory,
@@ -20,6 +22,7 @@ from napari_tilewise.engine.passes.joined_planes import (
 )
 from napari_tilewise.engine.planes import Planes
 from napari_tilewise.engine.system.machine import available_memory
+from napari_tilewise.engine.views.without_alpha import WithoutAlpha
 from napari_tilewise.grid import Grid, Halo, Region, extent
 from napari_tilewise.operations.shared.stored_columns import ColumnStore
 from napari_tilewise.operations.spec.operation import Output, Part
@@ -44,9 +47,13 @@ class Stack:
         The operation's passes on each plane.
     number
         Which of the operation's results it is, from 0; the first, or only one, unless given.
+    has_alpha
+        Whether the result has the alpha that the operation's image is read without.
     """
 
-    def __init__(self, planes: Planes, number: int | None = None) -> None:
+    def __init__(
+        self, planes: Planes, number: int | None = None, *, has_alpha: bool = False
+    ) -> None:
         self.planes = planes
         self.call = planes.looped.call
         self.loops = planes.looped.loops
@@ -64,12 +71,32 @@ class Stack:
         self.dtype: DType = self._probe.dtype
         self.plane_shape = self._probe.shape
         self._layout = self._arrange()
-        self.shape = self._order(planes.lengths, self._probe.shape or ())
+        source = planes.source
+        self._alpha = source if has_alpha and isinstance(source, WithoutAlpha) else None
+        computed = self._order(planes.lengths, self._probe.shape or ())
+        self.shape = computed if self._alpha is None else self._alpha.inner.shape
         self.chunks = self.chunks_of(planes.tile)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the planes and the number; another process runs the passes again."""
-        return Stack, (self.planes, self.number)
+        return partial(Stack, has_alpha=self.has_alpha), (self.planes, self.number)
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the result has the alpha of its image, unchanged."""
+        return self._alpha is not None
+
+    @property
+    def keeps_samples(self) -> bool:
+        """Whether each channel of the result is what the same one of the image is."""
+        if self.call.channel_axis is None:
+            return True
+        family, axis = self.call.operation.family, self.channel
+        is_mixed = family is not None and family.mixes_channels
+        origin = None if axis is None else self.origins[axis]
+        if is_mixed or axis is None or origin is None:
+            return False
+        return bool(self.shape[axis] == self.source.shape[origin] + self.has_alpha)
 
     def results(self) -> tuple[Stack, ...]:
         """Return one stack per result of an operation that gives several; the passes are shared."""
@@ -92,7 +119,11 @@ class Stack:
             Tile lengths along the spatial axes, in pixels; those of this stack unless given.
         """
         tile = self.planes.tile if tile is None else self.tile_within(tile)
-        return Stack(Planes(self.planes.looped, source, images, tile, self.session), self.number)
+        if isinstance(self.source, WithoutAlpha):
+            images = {name: self.source.beside(image) for name, image in images.items()}
+            source = self.source.beside(source)
+        planes = Planes(self.planes.looped, source, images, tile, self.session)
+        return Stack(planes, self.number, has_alpha=self.has_alpha)
 
     def tile_within(self, tile: Sequence[int]) -> tuple[int, ...]:
         """Return tile lengths that are no longer than the image.
@@ -189,6 +220,20 @@ class Stack:
         return names if loop is not None and len(names) == self.planes.lengths[loop] else ()
 
     @property
+    def samples(self) -> tuple[str, ...]:
+        """Names of the channels of the result, its alpha included; empty where none is known."""
+        names, axes = self.planes.looped.channels, self.names
+        if axes is None or "c" not in axes:
+            return ()
+        if not self.keeps_samples:
+            names = self.call.operation.result.samples
+        if self._alpha is not None:
+            before = [*(names or [""] * (self._alpha.shape[self._alpha.axis]))]
+            before.insert(self._alpha.index, _axes.ALPHA)
+            names = tuple(before)
+        return names if len(names) == self.shape[axes.index("c")] else ()
+
+    @property
     def _loop_of_channels(self) -> int | None:
         """Which of the looped axes holds channels."""
         letters = [self._names[axis] for axis in self.loops] if self._names else []
@@ -210,7 +255,14 @@ class Stack:
         plane: Sequence[int] = [max(1, n) for n in probe.shape or ()]
         if self.is_image:
             plane = probe.result_tile(tile)
-        return self._order([1] * len(self.loops), plane)
+        return self._with_alpha(self._order([1] * len(self.loops), plane))
+
+    def _with_alpha(self, tile: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the lengths of a tile, which hold all channels or one of them."""
+        if self._alpha is None or self._alpha.axis in self.looped:
+            return tile
+        axis = self._alpha.axis
+        return (*tile[:axis], tile[axis] + 1, *tile[axis + 1 :])
 
     @property
     def halo(self) -> Halo:
@@ -277,6 +329,20 @@ class Stack:
 
     def read(self, region: Region) -> np.ndarray:
         """Return a box of the result, looped axes included."""
+        if self._alpha is None:
+            return self._read(region)
+        box, at = self._alpha.box(region)
+        if at is None:
+            return self._read(box)
+        alpha = self._alpha.alpha(region).astype(self.dtype, copy=False)
+        axis = self._alpha.axis
+        if box[axis].start == box[axis].stop:
+            return alpha
+        before, after = np.split(self._read(box), [at], axis)
+        return np.concatenate([before, alpha, after], axis)
+
+    def _read(self, region: Region) -> np.ndarray:
+        """Return a box of what is computed."""
         loops, plane = self._boxes(region)
         if not loops:
             return self._read_plane((), plane)
@@ -288,6 +354,8 @@ class Stack:
 
     def _boxes(self, region: Region) -> tuple[Region, Region]:
         """Return a box of the result as one over the looped axes and one of a plane."""
+        if self._alpha is not None:
+            region, _ = self._alpha.box(region)
         boxes: list[slice] = [slice(0)] * len(self._layout)
         for box, item in zip(region, self._layout, strict=True):
             boxes[item] = box
@@ -309,7 +377,7 @@ class Stack:
         """
         if tile is None:
             return Grid(self.shape, self.chunks)
-        lengths = self._order([1] * len(self.loops), self._probe.tile_for(tile))
+        lengths = self._with_alpha(self._order([1] * len(self.loops), self._probe.tile_for(tile)))
         return Grid(self.shape, tuple(min(t, n) for t, n in zip(lengths, self.shape, strict=True)))
 
     @property

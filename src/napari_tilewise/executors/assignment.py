@@ -38,6 +38,7 @@ from napari_tilewise.executors.sent_files import (
 )
 from napari_tilewise.io.axis_order import open_inputs
 from napari_tilewise.io.image import Image, is_zarr_array
+from napari_tilewise.io.metadata.channels import names_of
 from napari_tilewise.io.readers.checked_arrays import CheckedArray
 from napari_tilewise.io.readers.hdf5 import dataset_location
 from napari_tilewise.io.readers.locations import home_path
@@ -108,8 +109,9 @@ class Assignment:
         source = open_image(self.source)
         inputs = open_inputs(self.inputs, source, self.axes)
         images = recipe_images(
-            self.recipe, source.data, inputs, names=self.axes, spatial=self.spatial
-        )
+            self.recipe, source.data, inputs, names=self.axes, spatial=self.spatial,
+            channels=names_of(source.channels, self.axes, source.data.shape),
+        )  # fmt: skip
         pipeline = bind_recipe(self.recipe, images, session, tiles=self.tile)
         if self.materialized:
             layout = dict.fromkeys(self.materialized, False)

@@ -24,7 +24,7 @@ def copy(image: np.ndarray) -> np.ndarray:
 COPY = Operation(
     name="napari_tilewise.copy",
     kind=Kind.POINTWISE,
-    limits=Limits(dtypes="buifc"),
+    limits=Limits(dtypes="buifc", takes_alpha=True),
     cost=Cost(memory=3.0),
     adapter=Adapter(function=copy),
 )

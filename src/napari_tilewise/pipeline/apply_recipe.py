@@ -201,6 +201,7 @@ def _pipeline(
 ) -> Pipeline:
     """Return the pipeline, with the results materialized that several passes pull."""
     pipeline = bind_recipe(recipe, images, session, tiles=tiles)
+    pipeline.warn_of_alpha()
     decisions = decide(pipeline, int(available_memory() // 2))
     materialize = {choice.step: choice.in_memory for choice in decisions if choice.keep}
     if memo is None or keys is None:

@@ -6,6 +6,7 @@ that several passes pull may be materialized instead of computed again.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,7 +20,14 @@ from napari_tilewise.engine.source import ArraySource, array_source
 from napari_tilewise.engine.tile_size import tile_over
 from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.engine.views.transposed import TransposedView
-from napari_tilewise.errors import InvalidAxes, InvalidParameter, did_you_mean, option
+from napari_tilewise.engine.views.without_alpha import WithoutAlpha
+from napari_tilewise.errors import (
+    InvalidAxes,
+    InvalidParameter,
+    SourceWarning,
+    did_you_mean,
+    option,
+)
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.operations.spec.parameters import AlignedImage, OtherImage
 from napari_tilewise.recipe.step import SOURCE, record_name
@@ -179,6 +187,25 @@ class Pipeline:
             stack.dtype == stack.source.dtype and stack.part.output is Output.IMAGE
             for stack in self.stacks.values()
         )
+
+    @property
+    def keeps_samples(self) -> bool:
+        """Whether each channel of the result is what the same one of the source is."""
+        return all(stack.keeps_samples for stack in self.stacks.values())
+
+    def warn_of_alpha(self) -> None:
+        """Warn of a step that leaves out the alpha of a picture."""
+        for stack in self.stacks.values():
+            source = stack.source
+            if stack.is_image and isinstance(source, WithoutAlpha) and not stack.has_alpha:
+                is_typed = stack.dtype == source.dtype
+                change = "another shape" if is_typed else f"{stack.dtype} for {source.dtype}"
+                warnings.warn(
+                    f"{stack.call.operation.name} leaves the image's alpha out, as its result has "
+                    f"{change}.",
+                    SourceWarning,
+                    stacklevel=2,
+                )
 
     @property
     def keeps_intensities(self) -> bool:
@@ -374,7 +401,7 @@ class _Binder:
     def _channels(self, link: Link) -> tuple[str, ...]:
         """Return the names of an image's channels: the source's, while steps loop over them."""
         if link.step is not None:
-            return self.assembly.stacks[link.step].channels
+            return self.assembly.stacks[link.step].samples
         return self.images.channels if link.input == SOURCE else ()
 
 

@@ -28,6 +28,7 @@ from napari_tilewise.engine.views.cropped import CroppedView
 from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.grid import extent
 from napari_tilewise.io.axis_order import align_axes, open_inputs
+from napari_tilewise.io.metadata.channels import names_of
 from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.create import OutputRequest
@@ -314,6 +315,7 @@ class _Samples:
             open_inputs(request.inputs, run_plan.image, run_plan.source_axes),
             names=run_plan.source_axes,
             spatial=request.axes.spatial,
+            channels=names_of(run_plan.image.channels, run_plan.source_axes, self.shape),
         )
         last = bind_recipe(run_plan.recipe, images, session, tiles=run_plan.tile).last
         last.prepare()

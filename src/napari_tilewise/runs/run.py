@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.axes import AxisSelection
+from napari_tilewise.axes import AxisSelection, alpha_of
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import DiskShort, FirstOnly, RunDone, RunStarted
 from napari_tilewise.engine.system.fetchers import LookAhead
@@ -27,6 +27,7 @@ from napari_tilewise.engine.tile_tasks import LevelTask, WriteTask
 from napari_tilewise.errors import ChunksRemoved
 from napari_tilewise.executors.selection import AUTO
 from napari_tilewise.grid import LazySequence, extent
+from napari_tilewise.io.metadata.channels import of_names
 from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.create import OutputRequest, create_writer
@@ -272,6 +273,8 @@ class RunJob:
             session.emit(DiskShort(warning))
         if run_plan.images > 1:
             session.emit(FirstOnly(last.call.operation.name, run_plan.images))
+        if kind.is_image:
+            run_plan.pipeline.warn_of_alpha()
         resumable = checkpointed(run_plan, history, output, self.guard, resume=resume)
         memory = PeakMemory(children=bool(run_plan.executor.processes))
         with memory, resumable as checkpoint:
@@ -372,13 +375,17 @@ def _worker_pool(run_plan: RunPlan, writer: ImageWriter | None) -> Iterator[None
 
 
 def _channels(run_plan: RunPlan) -> Sequence[Channel]:
-    """Return the output's channels: the source's if none were mixed.
+    """Return the output's channels: the source's if none were mixed, else those of the operation.
 
     Their display windows are those of a result whose values mean what the source's do.
     """
-    if any(stack.call.channel_axis is not None for stack in run_plan.stacks):
-        return ()
+    samples = run_plan.pipeline.last.samples
+    if not run_plan.pipeline.keeps_samples:
+        return of_names(samples)
     channels = run_plan.image.channels
+    index = alpha_of([channel.name or "" for channel in channels])
+    if index is not None and alpha_of(samples) is None:
+        channels = (*channels[:index], *channels[index + 1 :])
     if run_plan.request.conversion is not None and run_plan.recipe.steps[0].op is COPY:
         return channels
     if run_plan.pipeline.keeps_intensities:

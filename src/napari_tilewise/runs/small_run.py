@@ -121,7 +121,7 @@ def _plan(request: RunRequest, image: Image, recipe: str) -> RunPlan | None:
     data = image.data
     kind = (
         recipe, tuple(data.shape), str(np.dtype(data.dtype)), image.axes, image.scale, image.units,
-        image.translate, repr(request.axes),
+        image.translate, repr(request.axes), tuple(c.name for c in image.channels),
     )  # fmt: skip
     with _lock:
         if kind in _plans:
@@ -166,6 +166,7 @@ class SmallRunJob(RunJob):
         run_plan, last = self.plan, self.plan.last
         writer = self._writer(history, None)
         try:
+            run_plan.pipeline.warn_of_alpha()
             for stack in run_plan.stacks:
                 stack.prepare()
             region = tuple(slice(0, length) for length in last.shape)

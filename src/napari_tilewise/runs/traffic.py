@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.system.disk import free_bytes
+from napari_tilewise.engine.views.without_alpha import WithoutAlpha
 from napari_tilewise.io.writers.ome_zarr_layout import SUFFIXES
 from napari_tilewise.io.writers.pyramid import level_shapes
 from napari_tilewise.io.writers.staging import local_path
@@ -165,6 +166,8 @@ def _overhead(last: Stack, tile: Sequence[int]) -> float:
             for n, length, (before, after) in zip(shape, lengths, halo, strict=True)
         ]
         pixels, steps, source = pixels + prod(lengths), steps + 1, source.source
+        if isinstance(source, WithoutAlpha):
+            source = source.inner
     spatial = last.spatial_of(last.shape) if last.is_image else last.call.spatial_shape
     own = prod(min(length, n) for length, n in zip(tile, spatial, strict=True))
     return pixels / max(1, steps) / own

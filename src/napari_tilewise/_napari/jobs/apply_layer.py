@@ -186,7 +186,8 @@ class _LayerCall:
         image, eager = eager_image(job.source.finest)
         step, names = job.last, job.source.names
         images = {role: job.inputs[name] for role, name in step.inputs.items()}
-        layout = StackLayout(_axes.AxisSelection(names, step.spatial), job.tiles)
+        axes = _axes.AxisSelection(names, step.spatial, job.axes.channels)
+        layout = StackLayout(axes, job.tiles)
         stack = build(
             self.operation, image, {**step.parameters, **images}, Session(None, control), layout
         )

@@ -59,7 +59,7 @@ def submenus(operations: Iterable[Operation]) -> Iterator[Submenu]:
     groups: dict[Family, list[Operation]] = {}
     for op in operations:
         groups.setdefault(family_of(op), []).append(op)
-    for (menu, title, _), family_members in groups.items():
+    for (menu, title, *_), family_members in groups.items():
         members = sorted(family_members, key=lambda op: bool(op.deprecated))
         base = f"{PLUGIN}/{menu}/{title.lower().replace(' ', '_')}"
         parts = _split(members)

@@ -163,7 +163,9 @@ class Binding:
         names = parse(self.axes.names, np.ndim(image))
         inputs = {name: inputs[name] for name in recipe.inputs}
         spatial = self.axes.spatial
-        images = recipe_images(recipe, image, inputs, names=names, spatial=spatial)
+        images = recipe_images(
+            recipe, image, inputs, names=names, spatial=spatial, channels=self.axes.channels
+        )
         return bind_recipe(recipe, images, session)
 
     def share(self, pipeline: Pipeline, gathered: Gathered, *, stores: bool) -> None:
@@ -201,7 +203,10 @@ def planes(stack: Stack, region: Region) -> Iterator[tuple[int, ...]]:
     if len(stack.source.shape) != len(region):
         yield (0,) * len(stack.loops)
         return
-    yield from product(*(range(region[axis].start, region[axis].stop) for axis in stack.loops))
+    lengths = stack.source.shape  # one less than the region's, where an alpha is not computed
+    yield from product(
+        *(range(region[axis].start, min(region[axis].stop, lengths[axis])) for axis in stack.loops)
+    )
 
 
 def global_steps(pipeline: Pipeline) -> list[Stack]:

@@ -38,7 +38,7 @@ def operation(planes: Planes) -> Planes:
     return planes
 
 
-def result(planes: Planes, number: int | None) -> Stack:
+def result(planes: Planes, number: int | None, has_alpha: bool = False) -> Stack:
     """Return one of the results of an operation.
 
     Parameters
@@ -47,8 +47,10 @@ def result(planes: Planes, number: int | None) -> Stack:
         The operation on its images.
     number
         Which of several results it is; None where there is one.
+    has_alpha
+        Whether the result has the alpha of the image.
     """
-    return Stack(planes, number)
+    return Stack(planes, number, has_alpha=has_alpha)
 
 
 def statistics(planes: Planes) -> SharedStatistics:

@@ -23,6 +23,7 @@ from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.source import ChunkedSource
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.views.plane_view import PlaneView
+from napari_tilewise.engine.views.without_alpha import WithoutAlpha
 from napari_tilewise.operations.spec.operation import Reduce
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class _Graph:
         passes = self._passes(stack.planes)
         operation = self._operation(stack.planes)
         name = f"tilewise-result-{result_token(stack)}"
-        self.add_task(name, graph_tasks.result, [operation], stack.number)
+        self.add_task(name, graph_tasks.result, [operation], stack.number, stack.has_alpha)
         if not passes:
             return [name]
         ready = f"tilewise-ready-{result_token(stack)}"
@@ -173,6 +174,8 @@ class _Graph:
     def _passes_of_source(self, source: Source) -> list[str]:
         if isinstance(source, PlaneView):
             return self._passes_of_source(source.stack)
+        if isinstance(source, WithoutAlpha):
+            return self._passes_of_source(source.inner)
         if isinstance(source, Stack | Materialized):
             stack = source.stack if isinstance(source, Materialized) else source
             return self._passes(stack.planes)

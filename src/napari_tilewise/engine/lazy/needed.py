@@ -14,6 +14,7 @@ from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.source import ChunkedSource
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.views.plane_view import PlaneView
+from napari_tilewise.engine.views.without_alpha import WithoutAlpha
 from napari_tilewise.operations.spec.parameters import OtherImage
 
 if TYPE_CHECKING:
@@ -96,7 +97,10 @@ class _PassSearch:
         planes = stack.planes
         loops = [range(n) for n in planes.lengths]
         for axis, number in stack.loop_of_axis.items():
-            loops[number] = box[axis] or loops[number]
+            positions = box[axis] or loops[number]
+            # Where the image's alpha is carried, the result has a position more.
+            first = max(0, positions.start - stack.has_alpha)
+            loops[number] = range(first, min(positions.stop, len(loops[number])))
         name = self._names.of_planes.get(planes.key)
         if name is not None:
             self.keys.update(dict.fromkeys((name, *index) for index in itertools.product(*loops)))
@@ -138,6 +142,9 @@ class _PassSearch:
                 for axis in range(len(source.stack.shape))
             )
             self._of_source(source.stack, tuple(inner), planes)
+        elif isinstance(source, WithoutAlpha):  # an upper bound: all channels
+            axis = source.axis
+            self._of_source(source.inner, (*box[:axis], None, *box[axis + 1 :]), planes)
         elif isinstance(source, Materialized):
             self.of_stack(source.stack, box)
         elif isinstance(source, Stack):

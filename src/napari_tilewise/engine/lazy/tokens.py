@@ -19,6 +19,7 @@ from napari_tilewise.engine.source import ArraySource, ChunkedSource
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.engine.system.from_zero import ViewFromZero
 from napari_tilewise.engine.views.plane_view import PlaneView
+from napari_tilewise.engine.views.without_alpha import WithoutAlpha
 from napari_tilewise.operations.spec.operation import Operation
 from napari_tilewise.operations.spec.parameters import Seed, is_image
 
@@ -77,9 +78,11 @@ def source_token(source: Source) -> str:
     """
     token: str
     if isinstance(source, Stack):
-        token = tokenize(planes_token(source.planes), source.number)
+        token = tokenize(planes_token(source.planes), source.number, source.has_alpha)
     elif isinstance(source, PlaneView):
         token = tokenize(source_token(source.stack), source.fixed)
+    elif isinstance(source, WithoutAlpha):
+        token = tokenize(source_token(source.inner), source.axis, source.index)
     elif isinstance(source, ArraySource):
         token = tokenize(source.array)
     elif isinstance(source, ChunkedSource):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_tilewise.types import Array
 
 _HEX = re.compile(r"#?([0-9A-Fa-f]{6})")
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WHITE = "FFFFFF"
 
 
@@ -63,6 +64,18 @@ def of_samples(count: int) -> tuple[Channel, ...]:
         Samples of a pixel; others than three or four are not known to be a colour.
     """
     return (*RED_GREEN_BLUE, ALPHA)[:count] if count in {3, 4} else ()
+
+
+def of_names(names: Sequence[str]) -> tuple[Channel, ...]:
+    """Return the channels of a result whose operation names them.
+
+    Parameters
+    ----------
+    names
+        Their names; empty for one without.
+    """
+    of_colours = {channel.name: channel for channel in RED_GREEN_BLUE}
+    return tuple(of_colours.get(name, Channel(name or None)) for name in names)
 
 
 def are_samples(channels: Sequence[Channel]) -> bool:
@@ -223,10 +236,22 @@ def to_ome(channels: Sequence[Channel]) -> dict[str, list[Any]]:
     """
     metadata: dict[str, list[Any]] = {}
     if any(channel.name is not None for channel in channels):
-        metadata["Name"] = [channel.name or f"Channel {i}" for i, channel in enumerate(channels)]
+        names = (channel.name or f"Channel {i}" for i, channel in enumerate(channels))
+        metadata["Name"] = list(map(xml_text, names))
     if any(channel.color is not None for channel in channels):
         metadata["Color"] = [_to_rgba(channel.color or _WHITE) for channel in channels]
     return metadata
+
+
+def xml_text(text: str) -> str:
+    r"""Return a text as XML can hold it: characters that no XML may have are written as ``\\x00``.
+
+    Parameters
+    ----------
+    text
+        The text, such as a name on a disk, which may have bytes that are not UTF-8.
+    """
+    return _NOT_IN_XML.sub(lambda match: match[0].encode("unicode-escape").decode(), text)
 
 
 def _of_rgba(value: str | None) -> str | None:
@@ -256,7 +281,10 @@ def from_imagej(metadata: Metadata, count: int) -> tuple[Channel, ...]:
     count
         Channels of the image.
     """
-    tables, labels = metadata.get("LUTs") or [], list(metadata.get("Labels") or [])
+    # Of one plane, tifffile returns them as they are, not in a list.
+    tables, labels = (
+        _listed(metadata.get(key), ndim) for key, ndim in (("LUTs", 2), ("Labels", 0))
+    )
     colors: list[str | None] = [None] * count
     if len(tables) == count:
         colors = [_hex("".join(f"{int(v):02X}" for v in np.asarray(t)[:, -1])) for t in tables]
@@ -267,6 +295,13 @@ def from_imagej(metadata: Metadata, count: int) -> tuple[Channel, ...]:
     windows = _imagej_ranges(metadata, count)
     rows = zip(names, colors, windows, strict=True)
     return tidy((Channel(name, color, window) for name, color, window in rows), count)
+
+
+def _listed(entries: Any, ndim: int) -> list[Any]:
+    """Return entries, of so many dimensions each, as a list; a single one too."""
+    if entries is None:
+        return []
+    return [entries] if np.ndim(entries) == ndim else list(entries)
 
 
 def _imagej_ranges(metadata: Metadata, count: int) -> list[tuple[float, float] | None]:

@@ -235,8 +235,9 @@ def _refuse_depth(path: Path, name: str) -> None:
     if bits != 8:
         kind = path.suffix.lstrip(".").upper() or "picture"
         raise SourceUnreadable(
-            f"{name!r} is a {kind} of {bits}-bit values, which cannot be read as they are; "
-            "expected 8 bits, or 16 bits of grey: convert it to TIFF."
+            f"{name!r} is {'an' if kind[0] in 'AEIOU' else 'a'} {kind} of {bits}-bit values, "
+            "which cannot be read as they are; expected 8 bits, or 16 bits of grey: convert it to "
+            "TIFF."
         )
 
 

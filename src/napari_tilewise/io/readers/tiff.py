@@ -47,6 +47,7 @@ from napari_tilewise.io.readers.tiff_samples import (
     is_white_zero,
     palette_of,
     samples_of_page,
+    warn_of_multiplied_colours,
     warn_of_orientation,
 )
 from napari_tilewise.io.readers.tiff_strips import accept_long_strips
@@ -91,6 +92,7 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
             series = tiff.series[number]
             check_samples(series.keyframe, name)
             warn_of_orientation(series.keyframe, name)
+            warn_of_multiplied_colours(series.keyframe, name)
             palette = palette_of(tiff, series.keyframe)
             entries = series_entries(tiff)
             axes = _letters(series.axes + "S" * (palette is not None))
@@ -112,7 +114,8 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
     unknown = (1.0, None)
     calibration = [sizes.get(axis, unknown) for axis in axes] or [unknown] * len(shape)
     details = text.details
-    if details.title == (path.name.partition(".")[0] or None):
+    own = {path.name, path.name.partition(".")[0], re.sub(r"\.ome\.tiff?$", "", path.name)}
+    if details.title in own:
         details = replace(details, title=None)
     position = tuple(text.position.get(axis, 0.0) for axis in axes)
     return Image(

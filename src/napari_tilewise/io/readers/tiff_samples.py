@@ -34,7 +34,8 @@ _TURNED = {
     8: "turned by 270 degrees",
 }
 """What TIFF's tag says of rows that do not begin at the top left."""
-_IS_ALPHA = {1, 2}
+_ASSOCIATED = 1
+_IS_ALPHA = {_ASSOCIATED, 2}
 """Extra samples that are an alpha, associated or not."""
 
 
@@ -80,6 +81,25 @@ def warn_of_orientation(page: tifffile.TiffPage, name: str) -> None:
         warnings.warn(
             f"{name!r} is to be shown {_TURNED[orientation]} (its tag Orientation is "
             f"{int(orientation)}); rows and columns are read as they are stored.",
+            SourceWarning,
+            stacklevel=3,
+        )
+
+
+def warn_of_multiplied_colours(page: tifffile.TiffPage, name: str) -> None:
+    """Warn of colours that are stored multiplied by their alpha.
+
+    Parameters
+    ----------
+    page
+        The page.
+    name
+        The source, as the user named it.
+    """
+    if _base(page) and _ASSOCIATED in map(int, page.extrasamples):
+        warnings.warn(
+            f"{name!r} stores colours multiplied by their alpha; they are read, and written, as "
+            "they are stored.",
             SourceWarning,
             stacklevel=3,
         )

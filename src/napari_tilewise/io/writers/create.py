@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import DestinationUnwritable
 from napari_tilewise.io.writers import staging as stage
+from napari_tilewise.io.writers.formats import OME_TIFF
 from napari_tilewise.io.writers.imagej import ImageJWriter
 from napari_tilewise.io.writers.npy_writer import NpyWriter
 from napari_tilewise.io.writers.ome_tiff import OmeTiffWriter
@@ -27,8 +28,7 @@ WRITERS: Mapping[str, type[ImageWriter]] = MappingProxyType(
     {
         ".ome.zarr": OmeZarrWriter,
         ".zarr": OmeZarrWriter,
-        ".ome.tif": OmeTiffWriter,
-        ".ome.tiff": OmeTiffWriter,
+        **dict.fromkeys(OME_TIFF, OmeTiffWriter),
         ".tif": ImageJWriter,
         ".tiff": ImageJWriter,
         ".npy": NpyWriter,

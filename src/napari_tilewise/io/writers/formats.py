@@ -64,6 +64,9 @@ SUFFIXES: Mapping[str, str] = MappingProxyType(
 )
 """A suffix of each format that can be written."""
 
+OME_TIFF = (".ome.tif", ".ome.tiff")
+"""The suffixes of an OME-TIFF."""
+
 SAME_FORMAT: Mapping[str, str] = MappingProxyType(
     {"ome-tiff": ".ome.tif", "imagej-tiff": ".tif", "npy": ".npy", "png": ".png"}
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.io.metadata.channels import count_of, tidy
+from napari_tilewise.io.writers.formats import OME_TIFF
 from napari_tilewise.io.writers.ome_zarr_layout import SUFFIXES
 from napari_tilewise.io.writers.small_zarr import staged
 from napari_tilewise.io.writers.staging import local_path
@@ -187,4 +188,5 @@ class ImageWriter(ABC):
 
 
 def _stem(name: str) -> str:
-    return next((name.removesuffix(s) for s in SUFFIXES if name.endswith(s)), name)
+    suffixes = (*SUFFIXES, *OME_TIFF)
+    return next((name.removesuffix(s) for s in suffixes if name.endswith(s)), name)

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.io.image import KEY
-from napari_tilewise.io.metadata.channels import are_samples, to_ome
+from napari_tilewise.io.metadata.channels import are_samples, to_ome, xml_text
 from napari_tilewise.io.metadata.units import converted, symbol, unit_name
 from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
 from napari_tilewise.io.writers.staged_file import OME_DTYPES as DTYPES
@@ -213,8 +213,7 @@ class OmeTiffWriter(StagedFileWriter):
         axes = "".join(axis for axis in self.stored_axes if not (axis == "c" and color)).upper()
         metadata: MetadataDict = {
             "axes": axes + "S" * color,
-            # A name on a disk may have bytes that are not UTF-8, as XML is.
-            "Name": (self.image.name or "").encode(errors="backslashreplace").decode() or None,
+            "Name": xml_text(self.image.name or "") or None,
             # The same output has the same bytes whenever it is written.
             "UUID": str(uuid5(NAMESPACE_URL, json.dumps(self.record, sort_keys=True))),
             **self.image.details.annotations,

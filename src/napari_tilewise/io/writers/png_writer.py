@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 LARGEST = 2**28 // 3
 """Most pixels of a PNG: Pillow, and so most programs, refuse a larger one."""
 
-_COLORS = {1: 0, 3: 2, 4: 6}  # PNG's number for grey, RGB, RGBA
+_COLORS = {1: 0, 2: 4, 3: 2, 4: 6}  # PNG's number for grey, grey with alpha, RGB, RGBA
+_EXPECTED = "it holds one plane, grey or with three or four colours"
 
 
 class PngWriter(StagedFileWriter):
@@ -42,8 +43,12 @@ class PngWriter(StagedFileWriter):
             The image.
         """
         axes = super().check_image(image)
-        channels = tidy(image.channels, count_of(axes, self.shape))
-        if len(channels) > 1 and not are_samples(channels):
+        count = count_of(axes, self.shape)
+        channels = tidy(image.channels, count)
+        is_grey = [(channel.name or "").lower() for channel in channels] == ["gray", "alpha"]
+        if count == 2 and not is_grey:
+            raise self.refuse(_EXPECTED, self.other_formats)
+        if len(channels) > 1 and not is_grey and not are_samples(channels):
             names = ", ".join(repr(channel.name) for channel in channels)
             colours = "it holds red, green, blue and alpha"
             raise self.refuse(f"{colours}, the channels are {names}", self.other_formats)
@@ -62,7 +67,7 @@ class PngWriter(StagedFileWriter):
         samples = lengths.pop("c", 1)
         planes = [n for axis, n in lengths.items() if axis not in "yx"]
         if not {"y", "x"} <= set(lengths) or any(n > 1 for n in planes) or samples not in _COLORS:
-            raise self.refuse("it holds one plane, grey or with three or four colours", remedy)
+            raise self.refuse(_EXPECTED, remedy)
         if self.dtype.name not in {"bool", "uint8"} and (self.dtype != np.uint16 or samples != 1):
             step = ", or convert first (util.img_as_ubyte)"
             raise self.refuse("it holds uint8, and uint16 where it is grey", remedy + step)

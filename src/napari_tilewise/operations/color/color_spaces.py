@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.axes import ALPHA, RED_GREEN_BLUE
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.common import AnyCase, as_float, as_float_type
 from napari_tilewise.operations.spec import families
@@ -173,7 +174,10 @@ class Conversion:
             kind=Kind.POINTWISE,
             specs={**self.specs, "channel_axis": self.channel},
             neighbourhood=Neighbourhood(halo=row_neighbour if self.product else lambda call: 0),
-            result=ResultSpec(dtype=self.dtype_of),
+            result=ResultSpec(
+                dtype=self.dtype_of,
+                samples=RED_GREEN_BLUE if self.name.endswith("2rgb") else (),
+            ),
             limits=Limits(check=self.check, dtypes=self.dtypes),
             cost=Cost(memory=self.working),
             adapter=self.adapter,
@@ -351,7 +355,7 @@ OPERATIONS = (
         family=families.COLOUR,
         kind=Kind.POINTWISE,
         specs={"channel_axis": NEW_AXIS},
-        result=ResultSpec(shape=shape_with_axis(3), channel=new_axis),
+        result=ResultSpec(shape=shape_with_axis(3), channel=new_axis, samples=RED_GREEN_BLUE),
         limits=Limits(check=check_new_axis, dtypes="buifc"),
         cost=Cost(memory=3.0),
     ),
@@ -363,7 +367,9 @@ OPERATIONS = (
             "alpha": ImageOr(role="intensity", other=Number(usual=(0, 1))),
             "channel_axis": NEW_AXIS,
         },
-        result=ResultSpec(shape=shape_with_axis(4), channel=new_axis),
+        result=ResultSpec(
+            shape=shape_with_axis(4), channel=new_axis, samples=(*RED_GREEN_BLUE, ALPHA)
+        ),
         limits=Limits(check=check_new_axis),
         cost=Cost(memory=3.0),
     ),
@@ -375,8 +381,8 @@ OPERATIONS = (
             "background": Numbers(item=UNIT, least=3, advanced=True),
             "channel_axis": Channels(least=4, most=4, description="red, green, blue, alpha"),
         },
-        result=ResultSpec(dtype=as_float, shape=_three_channels),
-        limits=Limits(check=_check_background),
+        result=ResultSpec(dtype=as_float, shape=_three_channels, samples=RED_GREEN_BLUE),
+        limits=Limits(check=_check_background, takes_alpha=True),
         cost=Cost(memory=5.0),
     ),
     _difference("deltaE_cie76", 4.0),

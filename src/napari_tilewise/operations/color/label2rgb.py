@@ -17,6 +17,7 @@ import numpy as np
 from skimage.color import color_dict, gray2rgb, hsv2rgb, rgb2hsv
 from skimage.util import img_as_float
 
+from napari_tilewise.axes import RED_GREEN_BLUE
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.color.color_spaces import (
     check_new_axis,
@@ -235,7 +236,9 @@ OPERATIONS = (
             "saturation": Number(usual=(0, 1), advanced=True),
             "channel_axis": Number(integer=True, usual=(-1, -1), advanced=True),
         },
-        result=ResultSpec(dtype=_dtype, shape=shape_with_axis(3), channel=new_axis),
+        result=ResultSpec(
+            dtype=_dtype, shape=shape_with_axis(3), channel=new_axis, samples=RED_GREEN_BLUE
+        ),
         plan_of=_plan,
         limits=Limits(check=_check),
         cost=Cost(numbers=PER_PIXEL, memory=17.0),

@@ -140,7 +140,7 @@ OPERATIONS = (
             dtype=lambda call: call.dtype, shape=lambda call: call.spatial_shape, channel=no_channel
         ),
         neighbourhood=Neighbourhood(channels=_position),
-        limits=Limits(check=_check_position),
+        limits=Limits(check=_check_position, takes_alpha=True),
         constraints=(Constraint(names=("indices", "axis"), satisfy=_existing_position),),
         adapter=Adapter(overrides={"axis": 0}, modernize=_modern_take),
         cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),

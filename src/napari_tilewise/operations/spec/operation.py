@@ -195,6 +195,9 @@ class ResultSpec:
     parts: Callable[[Call], tuple[Part, ...] | None] | None = None
     """Where scikit-image returns a tuple of different results: what each is (the plan then ends in
     `Parts`). None for a call that returns one result. `output` is the first's."""
+    samples: tuple[str, ...] = ()
+    """Names of the channels that the result has, whatever those of the image are; none unless
+    given."""
     dtype_varies: bool = False
     """Whether scikit-image's dtype depends on the pixels (see `Tiles.dtype`). A lazy result, whose
     dtype is asked for before, has `dtype`'s whatever the pixels."""
@@ -253,6 +256,8 @@ class Limits:
     """Which axis of an image of this shape holds channels, where no parameter says so."""
     nearest_shape: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
     """The nearest shape that the function takes, where the lengths of axes depend on each other."""
+    takes_alpha: bool = False
+    """Whether the alpha of a picture is one of the channels that it takes."""
 
 
 class AtOnce(NamedTuple):
@@ -497,6 +502,15 @@ class Operation:
         output = result.output if result.output_of is None else result.output_of(call)
         part = Part(output, result.dtype(call), result.shape(call), result.channel(call))
         return checked_part(self.name, part, call)
+
+    @property
+    def takes_alpha(self) -> bool:
+        """Whether the alpha of a picture is one of the channels that it takes.
+
+        It is where it follows the colours: where pixels are moved, resampled or converted.
+        """
+        is_moved = self.family is not None and self.family.moves_pixels
+        return self.limits.takes_alpha or is_moved
 
     @property
     def images(self) -> tuple[str, ...]:

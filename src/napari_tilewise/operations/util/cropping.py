@@ -100,7 +100,7 @@ OPERATIONS = (
             sampling=lambda call, shape: shifted([s.start for s in _box(call)])
         ),
         plan_of=_tiles,
-        limits=Limits(check=_check, dtypes="buifc"),
+        limits=Limits(check=_check, dtypes="buifc", takes_alpha=True),
         cost=Cost(memory=3.0, at_once=AtOnce(function=2**16)),
         note="The result is always a copy in C order, because tiles are not views of the image.",
     ),

@@ -19,6 +19,7 @@ from napari_tilewise.operations.spec.operation import (
     Call,
     Cost,
     Kind,
+    Limits,
     Operation,
     Plan,
     ResultSpec,
@@ -59,6 +60,9 @@ def _narrowed(bits: int) -> Callable[[Call], Plan]:
     return plan
 
 
+_ANY_SAMPLE = Limits(takes_alpha=True)
+
+
 def _conversion(name: str, dtype: Any) -> Operation:
     return Operation(
         name=f"util.{name}",
@@ -66,6 +70,7 @@ def _conversion(name: str, dtype: Any) -> Operation:
         kind=Kind.POINTWISE,
         specs=SPECS,
         result=ResultSpec(dtype=lambda call: dtype),
+        limits=_ANY_SAMPLE,
         cost=Cost(memory=4.0),
     )
 
@@ -77,6 +82,7 @@ def _narrowing(name: str, dtype: Any, bits: int) -> Operation:
         kind=Kind.STATISTIC,
         specs=SPECS,
         result=ResultSpec(dtype=lambda call: dtype),
+        limits=_ANY_SAMPLE,
         plan_of=_narrowed(bits),
         cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
     )
@@ -89,6 +95,7 @@ OPERATIONS = (
         kind=Kind.POINTWISE,
         specs=SPECS,
         result=ResultSpec(dtype=lambda call: float_dtype(call.dtype)),
+        limits=_ANY_SAMPLE,
         cost=Cost(memory=4.0),
     ),
     _conversion("img_as_float32", np.float32),
