@@ -20,60 +20,97 @@ inline void judge(const T* __restrict values, const T* __restrict best, i64 n,
 
 // Level pixels of one value beside each other in a row.
 struct LevelRun {
-    i64 begin, end;  // places in the padded image
+    i64 begin, end;  // along the row
     i64 parent;
     bool is_lower;  // whether an equal pixel beside it has a higher neighbour
 };
 
-// Which runs of an earlier row touch those of a row.
-struct RowStep {
-    i64 rows, places, reach;  // back in the list of rows and in the padded image; along the row
+// A row that holds neighbours of another one: how far away, and which columns of it, at most and each.
+struct NeighbourRow {
+    i64 dz, dy, reach;
+    std::vector<i64> columns;
 };
+
+std::vector<NeighbourRow> neighbour_rows(const i64* offsets, i64 count) {
+    std::vector<NeighbourRow> rows;
+    for (i64 k = 0; k < count; ++k, offsets += 3) {
+        auto same = std::find_if(rows.begin(), rows.end(), [&](const NeighbourRow& row) {
+            return row.dz == offsets[0] && row.dy == offsets[1];
+        });
+        if (same == rows.end()) same = rows.insert(same, NeighbourRow{offsets[0], offsets[1], 0, {}});
+        same->reach = std::max(same->reach, std::abs(offsets[2]));
+        same->columns.push_back(offsets[2]);
+    }
+    return rows;
+}
 
 template <class T>
 class Plateaus {
   public:
-    Plateaus(const T* values, std::uint8_t* states, std::vector<i64> steps)
-        : values_(values), states_(states), steps_(std::move(steps)), starts_(1, 0) {}
+    Plateaus(const T* values, std::uint8_t* states, const Volume& volume, std::vector<NeighbourRow> rows,
+             T outside)
+        : values_(values), states_(states), volume_(volume), rows_(std::move(rows)), outside_(outside),
+          starts_(1, 0) {}
 
-    // Take in the runs of the next row, whose n pixels begin at this place.
-    void add_row(i64 place, i64 n, const std::vector<RowStep>& before) {
-        i64 end = place + n;
-        for (i64 x = place; (x = next_level(x, end)) < end;) {
+    // Take in the runs of the next row.
+    void add_row(i64 z, i64 y) {
+        i64 n = volume_.nx;
+        const T* values = values_ + place(z, y);
+        const std::uint8_t* states = states_ + place(z, y);
+        for (i64 x = 0; (x = next_level(states, x, n)) < n;) {
             LevelRun run{x, x + 1, static_cast<i64>(runs_.size()), false};
-            while (run.end < end && states_[run.end] == level && values_[run.end] == values_[x]) ++run.end;
-            run.is_lower = touches_lower(run);
+            while (run.end < n && states[run.end] == level && values[run.end] == values[x]) ++run.end;
+            run.is_lower = touches_lower(run, z, y);
             runs_.push_back(run);
             x = run.end;
         }
-        auto row = static_cast<i64>(starts_.size()) - 1;
         starts_.push_back(static_cast<i64>(runs_.size()));
-        for (const RowStep& step : before)
-            if (row >= step.rows) join(row, step);
+        for (const NeighbourRow& row : rows_) {
+            bool is_before = row.dz < 0 || (row.dz == 0 && row.dy < 0);
+            if (is_before && is_inside(z + row.dz, y + row.dy)) join(z, y, row);
+        }
     }
 
     // Tell the pixels of maxima from those of other plateaus.
     void finish() {
-        for (i64 k = 0; k < static_cast<i64>(runs_.size()); ++k) {
-            const LevelRun& run = runs_[static_cast<std::size_t>(k)];
-            bool is_lower = runs_[static_cast<std::size_t>(root(k))].is_lower;
-            std::fill(states_ + run.begin, states_ + run.end, std::uint8_t(is_lower ? lower : highest));
+        for (i64 row = 0; row + 1 < static_cast<i64>(starts_.size()); ++row) {
+            std::uint8_t* states = states_ + row * volume_.nx;
+            for (i64 k = starts_[static_cast<std::size_t>(row)]; k < starts_[static_cast<std::size_t>(row) + 1]; ++k) {
+                const LevelRun& run = runs_[static_cast<std::size_t>(k)];
+                bool is_lower = runs_[static_cast<std::size_t>(root(k))].is_lower;
+                std::fill(states + run.begin, states + run.end, std::uint8_t(is_lower ? lower : highest));
+            }
         }
     }
 
   private:
-    i64 next_level(i64 x, i64 end) const {
-        const void* place = std::memchr(states_ + x, level, static_cast<std::size_t>(end - x));
-        return place ? static_cast<const std::uint8_t*>(place) - states_ : end;
+    i64 place(i64 z, i64 y) const { return (z * volume_.ny + y) * volume_.nx; }
+
+    bool is_inside(i64 z, i64 y) const { return z >= 0 && z < volume_.nz && y >= 0 && y < volume_.ny; }
+
+    static i64 next_level(const std::uint8_t* states, i64 x, i64 end) {
+        const void* found = std::memchr(states + x, level, static_cast<std::size_t>(end - x));
+        return found ? static_cast<const std::uint8_t*>(found) - states : end;
     }
 
-    bool touches_lower(const LevelRun& run) const {
-        T value = values_[run.begin];
-        for (i64 step : steps_) {
-            int found = 0;
-            for (i64 x = run.begin + step; x < run.end + step; ++x)
-                found |= int(values_[x] == value) & int(states_[x] == lower);
-            if (found) return true;
+    // The pixels around the image are lower, whatever their value.
+    bool touches_lower(const LevelRun& run, i64 z, i64 y) const {
+        T value = values_[place(z, y) + run.begin];
+        for (const NeighbourRow& row : rows_) {
+            bool is_row = is_inside(z + row.dz, y + row.dy);
+            if (!is_row && value == outside_) return true;
+            if (!is_row) continue;
+            const T* values = values_ + place(z + row.dz, y + row.dy);
+            const std::uint8_t* states = states_ + place(z + row.dz, y + row.dy);
+            for (i64 step : row.columns) {
+                i64 begin = run.begin + step, end = run.end + step;
+                if ((begin < 0 || end > volume_.nx) && value == outside_) return true;
+                begin = std::max<i64>(begin, 0);
+                end = std::min(end, volume_.nx);
+                int found = 0;
+                for (i64 x = begin; x < end; ++x) found |= int(values[x] == value) & int(states[x] == lower);
+                if (found) return true;
+            }
         }
         return false;
     }
@@ -87,15 +124,18 @@ class Plateaus {
         }
     }
 
-    void join(i64 row, const RowStep& step) {
-        i64 other = starts_[static_cast<std::size_t>(row - step.rows)];
-        i64 last = starts_[static_cast<std::size_t>(row - step.rows) + 1];
-        for (i64 k = starts_[static_cast<std::size_t>(row)]; k < static_cast<i64>(runs_.size()); ++k) {
+    void join(i64 z, i64 y, const NeighbourRow& row) {
+        i64 number = z * volume_.ny + y, other_number = (z + row.dz) * volume_.ny + y + row.dy;
+        const T* values = values_ + place(z, y);
+        const T* other_values = values_ + place(z + row.dz, y + row.dy);
+        i64 other = starts_[static_cast<std::size_t>(other_number)];
+        i64 last = starts_[static_cast<std::size_t>(other_number) + 1];
+        for (i64 k = starts_[static_cast<std::size_t>(number)]; k < static_cast<i64>(runs_.size()); ++k) {
             const LevelRun& run = runs_[static_cast<std::size_t>(k)];
-            i64 begin = run.begin - step.places - step.reach, end = run.end - step.places + step.reach;
+            i64 begin = run.begin - row.reach, end = run.end + row.reach;
             while (other < last && runs_[static_cast<std::size_t>(other)].end <= begin) ++other;
             for (i64 m = other; m < last && runs_[static_cast<std::size_t>(m)].begin < end; ++m) {
-                if (values_[runs_[static_cast<std::size_t>(m)].begin] != values_[run.begin]) continue;
+                if (other_values[runs_[static_cast<std::size_t>(m)].begin] != values[run.begin]) continue;
                 i64 one = root(m), two = root(k);
                 LevelRun& first = runs_[static_cast<std::size_t>(std::min(one, two))];
                 LevelRun& second = runs_[static_cast<std::size_t>(std::max(one, two))];
@@ -107,67 +147,41 @@ class Plateaus {
 
     const T* values_;
     std::uint8_t* states_;
-    std::vector<i64> steps_, starts_;
+    const Volume volume_;
+    std::vector<NeighbourRow> rows_;
+    const T outside_;
+    std::vector<i64> starts_;
     std::vector<LevelRun> runs_;
 };
 
-// The earlier rows that hold neighbours.
 template <class T>
-std::vector<RowStep> rows_before(const Padded<T>& image, const Volume& volume, const i64* offsets, i64 count) {
-    std::vector<RowStep> before;
-    for (i64 k = 0; k < count; ++k, offsets += 3) {
-        i64 rows = -(offsets[0] * volume.ny + offsets[1]), places = -image.offset(offsets[0], offsets[1], 0);
-        if (offsets[0] > 0 || (offsets[0] == 0 && offsets[1] >= 0)) continue;
-        auto same = std::find_if(before.begin(), before.end(),
-                                 [&](const RowStep& step) { return step.places == places; });
-        if (same == before.end()) same = before.insert(before.end(), RowStep{rows, places, 0});
-        same->reach = std::max(same->reach, std::abs(offsets[2]));
-    }
-    return before;
-}
-
-template <class T>
-void maxima(const T* from, std::uint8_t* to, const Volume& volume, const Reach& reach, const i64* offsets,
-            i64 count, T outside, bool at_borders) {
+void states_of(const T* from, std::uint8_t* to, const Volume& volume, const Reach& reach,
+               const i64* offsets, i64 count, T outside, bool at_borders, const i64* part) {
     constexpr int lanes = Lanes<T>::count;
-    // The pixels around the image are lower, or level and no maxima.
-    Padded<T> image(from, volume, reach, constant, outside);
-    i64 places = image.width * image.height * image.depth;
-    Scratch<std::uint8_t> states(places);
-    std::memset(states.get(), lower, static_cast<std::size_t>(places));
-    const T* origin = image.row(0, 0) - image.offset(reach.low[0], reach.low[1], reach.low[2]);
-    std::vector<i64> steps;
-    for (i64 k = 0; k < count; ++k)
-        steps.push_back(image.offset(offsets[3 * k], offsets[3 * k + 1], offsets[3 * k + 2]));
     Scratch<T> best(volume.nx + 2 * lanes);
-    for (i64 z = 0; z < volume.nz; ++z)
-        for (i64 y = 0; y < volume.ny; ++y) {
-            const T* line = image.row(z, y);
-            for (i64 x = 0; x < volume.nx; x += lanes) {
-                Vector<T> most = load(line + x + steps[0]);
-                for (std::size_t k = 1; k < steps.size(); ++k)
-                    most = larger<T>(most, load(line + x + steps[k]));
-                store(best + x, most);
+    // The pixels around the image are lower, or level.
+    for_boxes<T>(from, volume, reach, constant, outside, part, [&](Padded<T>& image, const Box& box) {
+        std::vector<i64> steps;
+        for (i64 k = 0; k < count; ++k)
+            steps.push_back(image.offset(offsets[3 * k], offsets[3 * k + 1], offsets[3 * k + 2]));
+        for (i64 z = box.z_begin; z < box.z_end; ++z)
+            for (i64 y = box.y_begin; y < box.y_end; ++y) {
+                const T* line = image.row(z, y);
+                for (i64 x = 0; x < volume.nx; x += lanes) {
+                    Vector<T> most = load(line + x + steps[0]);
+                    for (std::size_t k = 1; k < steps.size(); ++k)
+                        most = larger<T>(most, load(line + x + steps[k]));
+                    store(best + x, most);
+                }
+                std::uint8_t* row = to + (z * volume.ny + y) * volume.nx;
+                judge<T>(line, best.get(), volume.nx, row);
+                if (at_borders) continue;
+                bool outer = (reach.low[0] && (z == 0 || z + 1 == volume.nz)) ||
+                             (reach.low[1] && (y == 0 || y + 1 == volume.ny));
+                if (outer) std::fill(row, row + volume.nx, std::uint8_t(lower));
+                row[0] = row[volume.nx - 1] = lower;
             }
-            std::uint8_t* row_states = states.get() + (line - origin);
-            judge<T>(line, best.get(), volume.nx, row_states);
-            if (at_borders) continue;
-            bool outer = (reach.low[0] && (z == 0 || z + 1 == volume.nz)) ||
-                         (reach.low[1] && (y == 0 || y + 1 == volume.ny));
-            if (outer) std::fill(row_states, row_states + volume.nx, std::uint8_t(lower));
-            row_states[0] = row_states[volume.nx - 1] = lower;
-        }
-    // A plateau is a maximum where none of its pixels has a higher neighbour.
-    Plateaus<T> plateaus(origin, states.get(), steps);
-    auto before = rows_before(image, volume, offsets, count);
-    for (i64 z = 0; z < volume.nz; ++z)
-        for (i64 y = 0; y < volume.ny; ++y)
-            plateaus.add_row(image.row(z, y) - origin, volume.nx, before);
-    plateaus.finish();
-    for (i64 z = 0; z < volume.nz; ++z)
-        for (i64 y = 0; y < volume.ny; ++y)
-            std::memcpy(to + (z * volume.ny + y) * volume.nx,
-                        states.get() + (image.row(z, y) - origin), static_cast<std::size_t>(volume.nx));
+    });
 }
 
 }  // namespace
@@ -175,17 +189,35 @@ void maxima(const T* from, std::uint8_t* to, const Volume& volume, const Reach& 
 
 using namespace tilewise;
 
-// 1 at the local maxima, among the neighbours at the offsets (dz, dy, dx). The image has a border of
-// one pixel of the value `outside`, which belongs to no maximum; without at_borders neither do its own
-// outermost pixels.
-TILEWISE_API std::int32_t tilewise_maxima(const void* from, i64 type, void* to, const i64* sizes,
-                                          const i64* reach, const i64* offsets, i64 count,
-                                          double outside, i64 at_borders) {
+// For a part of the planes (of an image: rows), 1 at pixels that are higher than their neighbours at
+// the offsets (dz, dy, dx), 2 at those that are as high as one of them, else 0. The image has a border
+// of the value `outside`; without at_borders its own outermost pixels count as lower.
+TILEWISE_API std::int32_t tilewise_peaks(const void* from, i64 type, void* to, const i64* sizes,
+                                         const i64* reach, const i64* offsets, i64 count, double outside,
+                                         i64 at_borders, const i64* part) {
     return guarded([&] {
         return for_grey(type, [&](auto tag) -> std::int32_t {
             using T = typename decltype(tag)::type;
-            maxima(static_cast<const T*>(from), static_cast<std::uint8_t*>(to), Volume(sizes), Reach(reach),
-                   offsets, count, static_cast<T>(outside), at_borders != 0);
+            states_of(static_cast<const T*>(from), static_cast<std::uint8_t*>(to), Volume(sizes),
+                      Reach(reach), offsets, count, static_cast<T>(outside), at_borders != 0, part);
+            return ok;
+        });
+    });
+}
+
+// Of what `peaks` wrote for the whole image, leave 1 at the local maxima and 0 elsewhere: a plateau is
+// a maximum where none of its pixels has a higher neighbour, nor lies at a border as high as itself.
+TILEWISE_API std::int32_t tilewise_plateaus(const void* from, i64 type, void* states, const i64* sizes,
+                                            const i64* offsets, i64 count, double outside) {
+    return guarded([&] {
+        return for_grey(type, [&](auto tag) -> std::int32_t {
+            using T = typename decltype(tag)::type;
+            Volume volume(sizes);
+            Plateaus<T> plateaus(static_cast<const T*>(from), static_cast<std::uint8_t*>(states), volume,
+                                 neighbour_rows(offsets, count), static_cast<T>(outside));
+            for (i64 z = 0; z < volume.nz; ++z)
+                for (i64 y = 0; y < volume.ny; ++y) plateaus.add_row(z, y);
+            plateaus.finish();
             return ok;
         });
     });

@@ -1,6 +1,7 @@
 // Erosion and dilation by any footprint. The minimum of every run length of the footprint is made
 // by doubling, once for each row of the image, and the rows of the footprint are put together in
 // registers: the cost follows the footprint's rows, not its area.
+#include "columns.h"
 #include "windows.h"
 
 namespace tilewise {
@@ -148,9 +149,9 @@ inline void put_together(const T* const* lines, i64 count, i64 x, T* to) {
     for (int k = 0; k < vectors; ++k) store(to + x + k * lanes, best[k]);
 }
 
-// The plane of the result takes in one plane of the image under one plane of the footprint.
+// Rows of a plane of the result take in one plane of the image under one plane of the footprint.
 template <class T, bool largest>
-void plane(Padded<T>& image, i64 source_z, const Volume& volume,
+void plane(Padded<T>& image, i64 source_z, const Box& box, i64 nx,
            const std::vector<FootprintRun>& runs, bool first, T* to) {
     constexpr int lanes = Lanes<T>::count;
     auto intervals = intervals_of(runs);
@@ -162,45 +163,77 @@ void plane(Padded<T>& image, i64 source_z, const Volume& volume,
         low = std::max(low, -run.dy);
         high = std::max(high, run.dy);
     }
-    RowExtremes<T, largest> rows(low, high, volume.nx, intervals);
+    RowExtremes<T, largest> rows(low, high, nx, intervals);
     std::vector<const T*> lines(pieces.size() + 1);
-    Scratch<T> line(volume.nx + 8 * lanes), previous(volume.nx + 8 * lanes);
-    for (i64 y = -low; y < high; ++y) rows.enter(image.row(source_z, y), y);
-    for (i64 y = 0; y < volume.ny; ++y) {
+    Scratch<T> line(nx + 8 * lanes), previous(nx + 8 * lanes);
+    for (i64 y = box.y_begin - low; y < box.y_begin + high; ++y) rows.enter(image.row(source_z, y), y);
+    for (i64 y = box.y_begin; y < box.y_end; ++y) {
         rows.enter(image.row(source_z, y + high), y + high);
         std::size_t count = 0;
         for (const auto& piece : pieces) lines[count++] = rows.row(y + piece.dy, piece.interval);
-        T* target = to + y * volume.nx;
+        T* target = to + y * nx;
         if (!first) {
-            std::memcpy(previous.get(), target, static_cast<std::size_t>(volume.nx) * sizeof(T));
+            std::memcpy(previous.get(), target, static_cast<std::size_t>(nx) * sizeof(T));
             lines[count++] = previous;
         }
         i64 x = 0;
         auto number = static_cast<i64>(count);
-        for (; x + 4 * lanes <= volume.nx; x += 4 * lanes)
+        for (; x + 4 * lanes <= nx; x += 4 * lanes)
             put_together<T, largest, 4>(lines.data(), number, x, target);
         i64 rest = x;
-        for (; x < volume.nx; x += lanes)
+        for (; x < nx; x += lanes)
             put_together<T, largest, 1>(lines.data(), number, x, line.get());
-        std::copy(line.get() + rest, line.get() + volume.nx, target + rest);
+        std::copy(line.get() + rest, line.get() + nx, target + rest);
     }
+}
+
+// Boxes of few pixels: the extremes of the columns, then those of the rows of these.
+template <class T, bool largest>
+struct BoxExtreme {
+    i64 height, width;
+    static constexpr i64 lines = 1;
+    inline void columns(const T* const* rows, i64 x, T* to, i64) const {
+        Vector<T> best = load(rows[0] + x);
+        for (i64 k = 1; k < height; ++k) best = extreme<T, largest>(best, load(rows[k] + x));
+        store(to, best);
+    }
+    inline Vector<T> window(const T* from, i64) const {
+        Vector<T> best = load(from);
+        for (i64 k = 1; k < width; ++k) best = extreme<T, largest>(best, load(from + k));
+        return best;
+    }
+};
+
+// Rows of one run each that together fill a box of at most so many rows and columns.
+bool is_small_box(const std::vector<FootprintRun>& runs, const Reach& reach) {
+    constexpr i64 most = 9;
+    i64 height = reach.low[1] + reach.high[1] + 1, width = reach.low[2] + reach.high[2] + 1;
+    bool fills = static_cast<i64>(runs.size()) == height && height <= most && width <= most;
+    for (const auto& run : runs) fills = fills && run.end - run.begin == width;
+    return fills;
 }
 
 template <class T, bool largest>
 void filter(const T* from, T* to, const Volume& volume, const Reach& reach,
-            const std::vector<FootprintRun>& runs, i64 mode, T value) {
-    Padded<T> image(from, volume, reach, mode, value);
-    for (i64 z = 0; z < volume.nz; ++z) {
-        bool first = true;
-        for (i64 dz = -reach.low[0]; dz <= reach.high[0]; ++dz) {
-            std::vector<FootprintRun> slice;
-            for (const auto& run : runs)
-                if (run.dz == dz) slice.push_back(run);
-            if (slice.empty()) continue;
-            plane<T, largest>(image, z + dz, volume, slice, first, to + z * volume.ny * volume.nx);
-            first = false;
-        }
+            const std::vector<FootprintRun>& runs, i64 mode, T value, const i64* part) {
+    if (suits_columns<T>(reach) && is_small_box(runs, reach)) {
+        BoxExtreme<T, largest> box{reach.low[1] + reach.high[1] + 1, reach.low[2] + reach.high[2] + 1};
+        return filter_by_columns(from, to, volume, reach, mode, value, part, box);
     }
+    for_boxes<T>(from, volume, reach, mode, value, part, [&](Padded<T>& image, const Box& box) {
+        for (i64 z = box.z_begin; z < box.z_end; ++z) {
+            bool first = true;
+            for (i64 dz = -reach.low[0]; dz <= reach.high[0]; ++dz) {
+                std::vector<FootprintRun> slice;
+                for (const auto& run : runs)
+                    if (run.dz == dz) slice.push_back(run);
+                if (slice.empty()) continue;
+                plane<T, largest>(image, z + dz, box, volume.nx, slice, first,
+                                  to + z * volume.ny * volume.nx);
+                first = false;
+            }
+        }
+    });
 }
 
 }  // namespace
@@ -210,9 +243,10 @@ using namespace tilewise;
 
 // runs: dz, dy, begin, end of each run of the footprint, relative to the pixel.
 // reach: before and after the pixel, along each of three axes.
+// part: the planes of the result (of an image: its rows) to write, begin and end.
 TILEWISE_API std::int32_t tilewise_extreme(const void* from, void* to, i64 type, const i64* sizes,
-                                           const i64* reach, const i64* runs, i64 run_count, i64 mode,
-                                           double value, i64 largest) {
+                                           const i64* reach, const i64* runs, i64 run_count, const i64* part,
+                                           i64 mode, double value, i64 largest) {
     return guarded([&] {
         return for_grey(type, [&](auto tag) -> std::int32_t {
             using T = typename decltype(tag)::type;
@@ -220,10 +254,11 @@ TILEWISE_API std::int32_t tilewise_extreme(const void* from, void* to, i64 type,
             auto footprint = runs_from(runs, run_count);
             auto image = static_cast<const T*>(from);
             auto result = static_cast<T*>(to);
+            auto outside = static_cast<T>(value);
             if (largest)
-                filter<T, true>(image, result, volume, Reach(reach), footprint, mode, static_cast<T>(value));
+                filter<T, true>(image, result, volume, Reach(reach), footprint, mode, outside, part);
             else
-                filter<T, false>(image, result, volume, Reach(reach), footprint, mode, static_cast<T>(value));
+                filter<T, false>(image, result, volume, Reach(reach), footprint, mode, outside, part);
             return ok;
         });
     });

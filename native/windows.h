@@ -30,60 +30,112 @@ struct Reach {
     }
 };
 
-// The volume in an array of another type with room around it for the windows, filled by the mode.
+// Some rows of some planes of a volume: from each beginning up to but not including the end.
+struct Box {
+    i64 z_begin, z_end, y_begin, y_end;
+    i64 planes() const { return z_end - z_begin; }
+    i64 rows() const { return y_end - y_begin; }
+};
+
+inline Box everything(const Volume& volume) { return {0, volume.nz, 0, volume.ny}; }
+
+// A box of a volume in an array of another type with room around it for the windows, filled by the
+// mode where it lies outside the volume.
 template <class T>
 class Padded {
   public:
     template <class S>
     Padded(const S* from, const Volume& volume, const Reach& reach, i64 mode, T value)
+        : Padded(volume, reach, mode, value, everything(volume)) {
+        fill(from, everything(volume));
+    }
+    // Room for boxes of this size or less.
+    Padded(const Volume& volume, const Reach& reach, i64 mode, T value, const Box& largest)
         : low_x(reach.low[2]), width(volume.nx + reach.low[2] + reach.high[2]),
-          height(volume.ny + reach.low[1] + reach.high[1]),
-          depth(volume.nz + reach.low[0] + reach.high[0]),
-          values_(width * height * depth + 128), low_y(reach.low[1]), low_z(reach.low[0]) {
-        std::vector<i64> columns(static_cast<std::size_t>(width));
+          height(largest.rows() + reach.low[1] + reach.high[1]),
+          depth(largest.planes() + reach.low[0] + reach.high[0]), volume_(volume), reach_(reach),
+          mode_(mode), value_(value), columns_(static_cast<std::size_t>(width)),
+          values_(width * height * depth + 128) {
         for (i64 x = 0; x < width; ++x)
-            columns[static_cast<std::size_t>(x)] = mapped(x - low_x, volume.nx, mode);
+            columns_[static_cast<std::size_t>(x)] = mapped(x - low_x, volume.nx, mode);
         // Vectors are read past the last pixel.
         std::fill(values_.get() + width * height * depth, values_.get() + width * height * depth + 128,
                   T(0));
-        T* line = values_;
-        for (i64 z = 0; z < depth; ++z) {
-            i64 plane = mapped(z - low_z, volume.nz, mode);
-            for (i64 y = 0; y < height; ++y, line += width) {
-                i64 row = mapped(y - low_y, volume.ny, mode);
-                if (plane < 0 || row < 0) {
-                    std::fill(line, line + width, value);
-                    continue;
-                }
-                const S* source = from + (plane * volume.ny + row) * volume.nx;
-                for (i64 x = 0; x < low_x; ++x) line[x] = at(source, columns[static_cast<std::size_t>(x)], value);
-                copy(source, volume.nx, line + low_x);
-                for (i64 x = low_x + volume.nx; x < width; ++x)
-                    line[x] = at(source, columns[static_cast<std::size_t>(x)], value);
+    }
+    // Hold this box of the volume, no larger than what there is room for.
+    template <class S>
+    void fill(const S* from, const Box& box) {
+        first_y_ = box.y_begin - reach_.low[1];
+        first_z_ = box.z_begin - reach_.low[0];
+        for (i64 z = first_z_; z < box.z_end + reach_.high[0]; ++z) {
+            i64 plane = mapped(z, volume_.nz, mode_);
+            for (i64 y = first_y_; y < box.y_end + reach_.high[1]; ++y) {
+                i64 row = mapped(y, volume_.ny, mode_);
+                T* line = this->row(z, y) - low_x;
+                if (plane < 0 || row < 0)
+                    std::fill(line, line + width, value_);
+                else
+                    fill_line(from + (plane * volume_.ny + row) * volume_.nx, line);
             }
         }
     }
     // The pixel at (z, y, 0) of the volume.
-    T* row(i64 z, i64 y) { return values_ + ((z + low_z) * height + y + low_y) * width + low_x; }
+    T* row(i64 z, i64 y) { return values_ + ((z - first_z_) * height + y - first_y_) * width + low_x; }
     i64 offset(i64 dz, i64 dy, i64 dx) const { return (dz * height + dy) * width + dx; }
 
   private:
+    template <class S>
+    void fill_line(const S* source, T* line) {
+        for (i64 x = 0; x < low_x; ++x) line[x] = at(source, x);
+        copy(source, volume_.nx, line + low_x);
+        for (i64 x = low_x + volume_.nx; x < width; ++x) line[x] = at(source, x);
+    }
     template <class S>
     static void copy(const S* __restrict from, i64 n, T* __restrict to) {
         for (i64 x = 0; x < n; ++x) to[x] = static_cast<T>(from[x]);
     }
     template <class S>
-    static T at(const S* source, i64 column, T value) {
-        return column < 0 ? value : static_cast<T>(source[column]);
+    T at(const S* source, i64 x) const {
+        i64 column = columns_[static_cast<std::size_t>(x)];
+        return column < 0 ? value_ : static_cast<T>(source[column]);
     }
 
   public:
     const i64 low_x, width, height, depth;
 
   private:
+    const Volume volume_;
+    const Reach reach_;
+    const i64 mode_;
+    const T value_;
+    std::vector<i64> columns_;
     Scratch<T> values_;
-    const i64 low_y, low_z;
+    i64 first_y_ = 0, first_z_ = 0;
 };
+
+// Call `work` for boxes that lie one behind the other: the planes of a volume, or the rows of an image,
+// from part[0] up to part[1]. Each is padded in memory that the next one uses again, and that stays in
+// the cache where the windows are not so large that most of it would lie around the box.
+template <class T, class S, class Work>
+void for_boxes(const S* from, const Volume& volume, const Reach& reach, i64 mode, T value, const i64* part,
+               Work work) {
+    constexpr i64 cached = 256 * 1024;
+    i64 axis = volume.nz > 1 ? 0 : 1;
+    i64 line = (volume.nx + reach.low[2] + reach.high[2]) * static_cast<i64>(sizeof(T));
+    i64 slice = axis == 0 ? line * (volume.ny + reach.low[1] + reach.high[1]) : line;
+    i64 length = std::max({i64(1), 8 * (reach.low[axis] + reach.high[axis]), cached / std::max<i64>(slice, 1)});
+    auto box_of = [&](i64 begin, i64 end) {
+        return axis == 0 ? Box{begin, end, 0, volume.ny} : Box{0, 1, begin, end};
+    };
+    length = std::min(length, part[1] - part[0]);
+    if (length <= 0) return;
+    Padded<T> image(volume, reach, mode, value, box_of(0, length));
+    for (i64 begin = part[0]; begin < part[1]; begin += length) {
+        Box box = box_of(begin, std::min(begin + length, part[1]));
+        image.fill(from, box);
+        work(image, box);
+    }
+}
 
 // A run of a footprint's pixels along x: from `begin` up to but not including `end`.
 struct FootprintRun {

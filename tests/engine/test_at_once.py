@@ -115,6 +115,7 @@ NEEDED: dict[str, Any] = {
     "footprint": np.ones((3, 3), np.uint8), "size": 3, "h": 0.1, "seed_point": (3, 3), "q": 0.5,
     "reference": np.linspace(0, 1, 100).reshape(10, 10), "radius": 2, "percentile": 30, "rank": 1,
     "function": np.max, "min": 0, "max": 1, "bins": 4, "new_value": 2,
+    "image1": np.linspace(0, 1, 600).reshape(20, 30),
 }  # fmt: skip
 FINITE = [
     op.name
@@ -173,7 +174,10 @@ GRAY = RGB[..., 0].copy()
 BY_PASSES: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
     "feature.structure_tensor": (GRAY, {}),
     "feature.blob_dog": (GRAY, {}),
-    "measure.pearson_corr_coeff": (GRAY, {"image1": GRAY.T.copy().reshape(40, 50)}),
+    "measure.pearson_corr_coeff": (
+        GRAY,
+        {"image1": GRAY.T.copy().reshape(40, 50), "mask": GRAY > 50},
+    ),
     "measure.manders_coloc_coeff": (GRAY, {"image1_mask": GRAY < 99, "mask": GRAY > 50}),
     "ndimage.sum": (GRAY, {"labels": GRAY // 50, "index": [1, 3, 2]}),
     "transform.pyramid_reduce": (RGB, {"channel_axis": -1}),
@@ -303,12 +307,42 @@ def test_a_call_like_an_earlier_one_binds_and_looks_up_nothing(
             tw.apply("filters.sobel", image)
 
 
-def test_calls_whose_pixels_or_arrays_decide_are_not_prepared() -> None:
+def test_further_images_differ_from_those_of_an_earlier_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name, images = "measure.manders_overlap_coeff", [GRAY, GRAY[::-1].copy()]
+    tw.apply(name, GRAY, image1=GRAY)
+    monkeypatch.delattr("napari_tilewise.engine.apply.get_operation")
+    for image in images:
+        expected = measure.manders_overlap_coeff(GRAY, image)
+        assert tw.apply(name, GRAY, image1=image) == expected
+    for other in (GRAY[:, ::-1], GRAY.astype(np.int16), GRAY.T.copy(), GRAY.tolist()):
+        with pytest.raises(NameError):
+            tw.apply(name, GRAY, image1=other)
+
+
+def test_calls_whose_arrays_decide_are_not_prepared() -> None:
     tw.apply("filters.rank.minimum", GRAY, footprint=np.ones((3, 3)))
-    tw.apply("morphology.local_maxima", GRAY / 255)  # NaN is for tiles
-    tw.apply("filters.threshold_triangle", GRAY.astype(np.int64))  # as a long range is
     tw.apply("segmentation.find_boundaries", GRAY[:, ::2])
     assert not prepared_calls._prepared
+
+
+def test_prepared_calls_look_at_the_pixels() -> None:
+    tw.apply("morphology.local_maxima", GRAY / 255)
+    tw.apply("filters.threshold_triangle", GRAY.astype(np.int64))
+    assert len(prepared_calls._prepared) == 2
+    image = GRAY / 255
+    image[3, 4] = np.nan
+    with pytest.raises(tw.TilewiseError, match="NaN"):
+        tw.apply("morphology.local_maxima", image)
+    wide = GRAY.astype(np.int64) << 40  # scikit-image counts every level of the range
+    answers = []
+    for tiles in ("auto", 16):
+        try:
+            answers.append(repr(tw.apply("filters.threshold_triangle", wide, tiles=tiles)))
+        except tw.TilewiseError as error:
+            answers.append(str(error))
+    assert answers[0] == answers[1]
 
 
 def test_a_prepared_call_that_fails_says_what_is_wrong() -> None:

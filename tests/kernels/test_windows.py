@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage as ndi
 from skimage import filters, morphology
 
-from napari_tilewise.kernels import KERNELS
+from napari_tilewise.kernels import KERNELS, threads
 from tests.kernels.comparing import compare, image_of, shape_of
 
 if TYPE_CHECKING:
@@ -65,6 +65,68 @@ def test_median(dtype: str, instruction_set: str) -> None:
             mode=MODES[trial % 5],
             cval=float(rng.choice([0, 1, 200])),
         )
+
+
+@pytest.mark.parametrize("dtype", GREY)
+def test_small_boxes(dtype: str, instruction_set: str) -> None:
+    """Vectors end before, at and after the image's columns, and the strips that rows fall into."""
+    rng = np.random.default_rng([10, len(dtype)])
+    strip = 4096 // np.dtype(dtype).itemsize
+    widths = (1, 2, 3, 4, 7, 15, 16, 17, 63, 64, 65, 66, strip - 1, strip, strip + 1, strip + 65)
+    for trial, width in enumerate(widths):
+        shape = (int(rng.integers(1, 9)), width)
+        for mode in MODES:
+            image = image_of(rng, shape, dtype)
+            for length in (3, 5):
+                box = np.ones((length, length))
+                params = {"mode": mode, "cval": 3.0}
+                compare("skimage.filters.median", filters.median, image, box, **params)
+            box = np.ones(rng.integers(1, 8, 2))
+            compare("skimage.morphology.erosion", morphology.erosion, image, box, mode=mode)
+            if trial % 4 == 0:
+                volume = image_of(rng, (2, *shape), dtype)
+                compare("skimage.filters.median", filters.median, volume, np.ones((1, 3, 3)))
+
+
+@pytest.mark.parametrize("dtype", GREY)
+def test_bands_in_threads(
+    dtype: str, instruction_set: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bands of any length give what the whole image does."""
+    monkeypatch.setattr(threads, "_BAND", 200)
+    rng = np.random.default_rng([11, len(dtype)])
+    with threads.several_threads(2):
+        for trial in range(8):
+            image, footprint = scene(rng, dtype, 2 + trial % 2)
+            mode = MODES[trial % 5]
+            compare("skimage.filters.median", filters.median, image, footprint, mode=mode)
+            compare("skimage.morphology.opening", morphology.opening, image, footprint, mode=mode)
+            compare("skimage.morphology.local_maxima", morphology.local_maxima, image)
+            if dtype == "uint8":
+                for name in ("mean", "median"):
+                    function = quiet(getattr(filters.rank, name))
+                    compare(f"skimage.filters.rank.{name}", function, image, footprint)
+        if np.dtype(dtype).kind == "f":
+            image = np.zeros((40, 50), dtype)
+            image[int(rng.integers(40)), 7] = np.nan
+            assert not KERNELS["skimage.filters.median"].accepts(image)
+
+
+def test_parts_that_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_BAND", 1)
+    done = []
+
+    def work(begin: int, end: int) -> int:
+        if begin == 3:
+            raise MemoryError("the fourth")
+        done.append(begin)
+        return begin
+
+    with threads.several_threads(2):
+        assert threads.in_bands(lambda begin, end: end - begin, 20, 20) == [2, 3, 2, 3] * 2
+        with pytest.raises(MemoryError, match="fourth"):
+            threads.in_bands(work, 8, 8)
+    assert threads.in_bands(lambda *bounds: bounds, 8, 8) == [(0, 8)]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])

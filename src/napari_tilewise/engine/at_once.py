@@ -8,6 +8,7 @@ Where the passes of an operation do what its function does not, a small image go
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
@@ -78,10 +79,11 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
         return None
     pixels = _in_one_piece(image, call.dtype)
     try:
-        if _pays(bound, pixels, images):
-            if pixels is image:
-                _prepare(bound, params, images)
-            return _as_declared(bound, image, _by_function(bound, pixels, images))
+        with _threads() if bound.has_kernel_for_many else nullcontext():
+            if _pays(bound, pixels, images):
+                if pixels is image:
+                    _prepare(bound, params, images)
+                return _as_declared(bound, image, _by_function(bound, pixels, images))
         return _by_passes(bound, pixels, images) if bound.is_one_tile else None
     except Exception as error:  # noqa: BLE001
         _raise_refusal(bound, error)
@@ -111,17 +113,19 @@ def _prepare(bound: _Bound, params: Parameters, images: Parameters) -> None:
     """Prepare later calls, if the function was all that this one needed."""
     if not bound.is_small or bound.has_arrays or bound.has_kernel_for_many or bound.more_bytes:
         return
-    dtype = bound.call.dtype
-    looks_at_pixels = (bound.is_finite and dtype.kind == "f") or (
-        bound.is_counted and dtype.kind in "ui" and dtype.itemsize > 2
-    )
-    if looks_at_pixels or any(image is not None for image in images.values()):
+    further = [name for name, image in images.items() if image is not None]
+    if any(images[name] is not params[name] for name in further):
+        return  # copied, to be contiguous or of this machine's data type
+    if any(isinstance(params[name], np.ndarray) and name not in further for name in params):
         return
     keywords = {**bound.call.keywords, **images}
 
-    def run(image: Array) -> tuple[Value] | None:
+    def run(image: Array, params: Parameters) -> tuple[Value] | None:
+        others = {name: params[name] for name in further}
+        if not _pays(bound, image, others):
+            return None
         try:
-            result = bound.function(image, **keywords)
+            result = bound.function(image, **{**keywords, **others})
         except Exception as error:
             _raise_refusal(bound, error)
             raise
@@ -137,9 +141,6 @@ def _by_function(bound: _Bound, pixels: Array, images: Parameters) -> Value:
     keywords = bound.call.keywords
     if bound.has_arrays:
         keywords = _with_own_arrays(keywords)
-    if bound.has_kernel_for_many:
-        with _threads():
-            return function(pixels, **keywords, **images)
     return function(pixels, **keywords, **images)
 
 
@@ -390,16 +391,16 @@ def _has_kernel(operation: Operation, pixels: int) -> bool:
 
 def _pays(bound: _Bound, pixels: Array, images: Parameters) -> bool:
     """Return whether a kernel stands for the function, or the image is small; the pixels suit."""
-    if bound.is_finite and not all(map(_has_numbers, (pixels, *images.values()))):
-        return False
     if bound.is_counted and not all(map(_has_few_levels, (pixels, *images.values()))):
         return False
     if bound.is_small:
-        return True
+        return not bound.is_finite or all(map(_has_numbers, (pixels, *images.values())))
+    # A kernel says itself whether it knows NaN and infinity.
     operation = bound.call.operation
     if not bound.has_kernel or not accepts(bound.path, pixels, **bound.call.keywords, **images):
         return False
-    memory = pixels.size * 8 * (operation.cost.whole or operation.cost.memory)
+    copies, cost = operation.cost.at_once.copies, operation.cost
+    memory = copies * pixels.nbytes if copies else pixels.size * 8 * (cost.whole or cost.memory)
     return pixels.size <= SMALL or memory <= LITTLE or memory < available_memory() / 2
 
 

@@ -8,9 +8,15 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_tilewise.kernels.arrays import GREY, contiguous, type_code
-from napari_tilewise.kernels.footprint_windows import FootprintWindow, has_nan, volume_sizes
+from napari_tilewise.kernels.footprint_windows import (
+    FootprintWindow,
+    filter_bands,
+    has_nan,
+    volume_sizes,
+)
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
+from napari_tilewise.kernels.threads import in_bands
 
 
 def _exact_for_maxima(
@@ -30,6 +36,11 @@ def _exact_for_maxima(
         and (allow_borders or min(image.shape) >= 3)
         and not has_nan(image)
     )
+
+
+def _smallest(image: np.ndarray) -> float:
+    pixels = image.ravel()
+    return float(min(in_bands(lambda begin, end: pixels[begin:end].min(), image.size, image.size)))
 
 
 def local_maxima(
@@ -52,18 +63,14 @@ def local_maxima(
     neighbours = ndi.generate_binary_structure(image.ndim, connectivity or image.ndim)
     neighbours[(1,) * image.ndim] = False
     window = FootprintWindow.of(neighbours)
-    call(
-        "maxima",
-        image,
-        type_code(image.dtype),
-        result,
-        volume_sizes(image),
-        window.reach,
-        window.offsets,
-        len(window.offsets),
-        float(image.min()),
-        int(allow_borders),
-    )
+    code, sizes = type_code(image.dtype), volume_sizes(image)
+    steps = window.offsets, len(window.offsets), _smallest(image)
+
+    def judge_band(band: np.ndarray) -> None:
+        call("peaks", image, code, result, sizes, window.reach, *steps, int(allow_borders), band)
+
+    filter_bands(judge_band, image)
+    call("plateaus", image, code, result, sizes, *steps)
     return np.nonzero(result) if indices else result
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.kernels.arrays import GREY, contiguous, integers, type_code
 from napari_tilewise.kernels.library import call
+from napari_tilewise.kernels.threads import in_bands
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +89,21 @@ def volume_sizes(image: np.ndarray) -> np.ndarray:
     return integers(volume_shape(image.shape))
 
 
+def filter_bands(filter_band: Callable[[np.ndarray], None], image: np.ndarray) -> None:
+    """Filter an image by bands, at once where there are threads.
+
+    Parameters
+    ----------
+    filter_band
+        Called with the bounds of a band: of the planes of a volume, else of the rows.
+    image
+        Its shape counts.
+    """
+    planes, rows, _ = volume_shape(image.shape)
+    length = planes if planes > 1 else rows
+    in_bands(lambda *bounds: filter_band(integers(bounds)), length, image.size)
+
+
 def has_nan(image: np.ndarray) -> bool:
     """Return whether any pixel is not a number.
 
@@ -114,10 +131,16 @@ def is_moderate(image: np.ndarray, limit: float = 1e30) -> bool:
 def _unusual(image: np.ndarray, limit: float) -> int:
     if image.dtype.kind != "f":
         return 0
-    image = contiguous(image)
-    answer = np.zeros(1, np.int64)
-    call("unusual", image, type_code(image.dtype), image.size, float(limit), answer)
-    return int(answer[0])
+    pixels = contiguous(image).ravel()
+
+    def unusual(begin: int, end: int) -> int:
+        answer = np.zeros(1, np.int64)
+        call(
+            "unusual", pixels[begin:end], type_code(pixels.dtype), end - begin, float(limit), answer
+        )
+        return int(answer[0])
+
+    return reduce(or_, in_bands(unusual, pixels.size, pixels.size))
 
 
 def holds(dtype: np.dtype, value: Any) -> bool:

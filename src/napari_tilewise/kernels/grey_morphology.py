@@ -18,6 +18,7 @@ from napari_tilewise.kernels.arrays import (
 )
 from napari_tilewise.kernels.footprint_windows import (
     FootprintWindow,
+    filter_bands,
     has_nan,
     holds,
     volume_sizes,
@@ -103,19 +104,13 @@ def _extremes(
     target = result_array(image.shape, image.dtype, out)
     if np.may_share_memory(target, image):
         target = np.empty_like(image)
-    runs = window.runs
-    call(
-        "extreme",
-        image,
-        target,
-        type_code(image.dtype),
-        volume_sizes(image),
-        window.reach,
-        runs,
-        len(runs),
-        *border,
-        int(largest),
-    )
+    code, sizes, runs = type_code(image.dtype), volume_sizes(image), window.runs
+    steps = window.reach, runs, len(runs)
+
+    def filter_band(band: np.ndarray) -> None:
+        call("extreme", image, target, code, sizes, *steps, band, *border, int(largest))
+
+    filter_bands(filter_band, image)
     return delivered(target, out)
 
 
@@ -135,8 +130,9 @@ def footprint_steps(footprint: Any, ndim: int) -> Steps:
     steps = []
     for pixels, times in pairs:
         pixels = np.asarray(pixels) != 0
-        front = [(0 if size % 2 else 1, 0) for size in pixels.shape]
-        steps.append((np.pad(pixels, front), int(times)))
+        if any(size % 2 == 0 for size in pixels.shape):
+            pixels = np.pad(pixels, [(0 if size % 2 else 1, 0) for size in pixels.shape])
+        steps.append((pixels, int(times)))
     return steps
 
 

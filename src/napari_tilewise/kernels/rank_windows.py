@@ -11,6 +11,7 @@ from scipy import ndimage as ndi
 from napari_tilewise.kernels.arrays import MODES, contiguous, delivered, result_array, type_code
 from napari_tilewise.kernels.footprint_windows import (
     FootprintWindow,
+    filter_bands,
     has_nan,
     holds,
     volume_sizes,
@@ -96,28 +97,19 @@ def rank_filter(
     target = result_array(image.shape, image.dtype, out)
     if np.may_share_memory(target, image):
         target = np.empty_like(image)
-    code, sizes, border = type_code(image.dtype), volume_sizes(image), MODES[mode]
+    code, sizes, border = type_code(image.dtype), volume_sizes(image), (MODES[mode], float(cval))
     count = len(window.offsets)
+    steps: tuple[Any, ...]
     if count <= _LARGEST_SMALL or image.dtype.kind == "f":
         pairs = exchanges(count, rank)
-        sizes_and_reach = sizes, window.reach
-        steps = window.offsets, count, pairs, len(pairs), rank
-        call("network", image, target, code, *sizes_and_reach, *steps, border, float(cval))
+        name, steps = "network", (window.offsets, count, pairs, len(pairs), rank)
     else:
-        runs = window.runs
-        call(
-            "rank",
-            image,
-            target,
-            code,
-            sizes,
-            window.reach,
-            runs,
-            len(runs),
-            rank,
-            border,
-            float(cval),
-        )
+        name, steps = "rank", (window.runs, len(window.runs), rank)
+
+    def filter_band(band: np.ndarray) -> None:
+        call(name, image, target, code, sizes, window.reach, *steps, *border, band)
+
+    filter_bands(filter_band, image)
     return delivered(target, out)
 
 
@@ -228,7 +220,10 @@ def rank_median(
     target = result_array(image.shape, image.dtype, out)
     steps = window.reach, window.runs, len(window.runs), -1
     code = type_code(image.dtype)
-    call("rank", image, target, code, volume_sizes(image), *steps, MODES["constant"], 0.0)
+    sizes, border = volume_sizes(image), (MODES["constant"], 0.0)
+    filter_bands(
+        lambda band: call("rank", image, target, code, sizes, *steps, *border, band), image
+    )
     return delivered(target, out)
 
 
@@ -252,7 +247,8 @@ def rank_mean(
     window = FootprintWindow.of(np.asarray(footprint) > 0)
     target = result_array(image.shape, image.dtype, out)
     steps = window.reach, window.runs, len(window.runs)
-    call("mean", image, target, type_code(image.dtype), volume_sizes(image), *steps)
+    code, sizes = type_code(image.dtype), volume_sizes(image)
+    filter_bands(lambda band: call("mean", image, target, code, sizes, *steps, band), image)
     return delivered(target, out)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+import numpy as np
+
 from napari_tilewise.errors import TilewiseError
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ PLAIN = frozenset({int, float, str, bool, type(None)})
 MOST = 256
 """Calls that are prepared at a time."""
 
-Run: TypeAlias = "Callable[[Array], tuple[Value] | None]"
-"""Computes the result of an image; None where it is not as declared."""
+Run: TypeAlias = "Callable[[Array, Parameters], tuple[Value] | None]"
+"""Computes the result of an image and of the further ones; None where the longer way is to."""
 
 
 class _Prepared(NamedTuple):
@@ -53,7 +55,7 @@ def computed_as_before(name: str, image: Array, params: Parameters) -> tuple[Val
     if prepared is None or image.dtype is not prepared.dtype or not image.flags.c_contiguous:
         return None
     try:
-        return prepared.run(image)
+        return prepared.run(image, params)
     except TilewiseError:
         raise
     except Exception:  # noqa: BLE001 - the longer way says what is wrong, in the operation's words
@@ -70,7 +72,8 @@ def prepare_call(call: Call, params: Parameters, run: Run) -> None:
     params
         Its parameters, as they were passed.
     run
-        Computes the result of a contiguous image.
+        Computes the result of contiguous images. Arrays among the parameters are further images,
+        which later calls have others of, of the same shape and data type.
     """
     text = _text(params)
     if text is None:
@@ -99,4 +102,16 @@ def _text(params: Parameters) -> str | None:
     """
     if not params:
         return ""
-    return repr(dict(params)) if all(map(is_plain, params.values())) else None
+    if all(map(is_plain, params.values())):
+        return repr(dict(params))
+    texts = [f"{name}={_text_of(value)}" for name, value in params.items()]
+    return None if any(text.endswith("=") for text in texts) else ", ".join(texts)
+
+
+def _text_of(value: Value) -> str:
+    """Return a text of a parameter: of an image, its form; empty where there is none."""
+    if is_plain(value):
+        return repr(value)
+    if type(value) is not np.ndarray or not value.flags.c_contiguous:
+        return ""
+    return f"<{value.dtype.byteorder}{value.dtype.char} {value.shape}>"

@@ -24,6 +24,7 @@ from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,
     AsStep,
+    AtOnce,
     Block,
     Call,
     Constraint,
@@ -126,7 +127,7 @@ def _window(name: str, **specs: Any) -> Operation:
         adapter=Adapter(kernels=(f"skimage.filters.threshold_{name}",)),
         result=ResultSpec(dtype=as_float),
         step=AsStep(apply=above, text=ABOVE),
-        cost=Cost(memory=12.0),
+        cost=Cost(memory=12.0, at_once=AtOnce(function=2**16, finite=True)),
     )
 
 

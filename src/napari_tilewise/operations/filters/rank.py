@@ -19,9 +19,9 @@ from napari_tilewise.operations.spec import docstrings, families
 from napari_tilewise.operations.spec.adapter import DIRECT
 from napari_tilewise.operations.spec.deviation import SWAPPED_LEVELS
 from napari_tilewise.operations.spec.operation import (
+    IN_BANDS,
     Accuracy,
     Adapter,
-    AtOnce,
     Block,
     Call,
     Cost,
@@ -271,7 +271,7 @@ def _rank(
         limits=Limits(check=check_footprint, ndim=(2, 3) if specs is None else (2, 2)),
         adapter=adapter,
         accuracy=Accuracy(deviations=(SWAPPED_LEVELS,) if dtype is None else ()),
-        cost=Cost(memory=4.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(memory=4.0, at_once=IN_BANDS._replace(function=2**16, finite=True)),
     )
 
 

@@ -32,6 +32,7 @@ from napari_tilewise.operations.shared.common import (
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_BANDS,
     Accuracy,
     Adapter,
     AtOnce,
@@ -261,6 +262,6 @@ OPERATIONS = (
         plan_of=_median_plan,
         adapter=Adapter(kernels=("skimage.filters.median", "skimage.filters.rank.median")),
         limits=Limits(check=_check_median),
-        cost=Cost(memory=3.0),
+        cost=Cost(memory=3.0, at_once=IN_BANDS),
     ),
 )

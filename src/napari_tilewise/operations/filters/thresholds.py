@@ -271,8 +271,9 @@ CHEAP = Cost(
     memory=4.0,
     numbers=counted_levels,
     largest_region=bins_of,
-    at_once=AtOnce(function=2**18, counted=True),
+    at_once=AtOnce(function=2**18, counted=True, when=lambda call: call.dtype.kind in "bui"),
 )
+"""Floating-point images go through passes however small: a kernel counts their bins."""
 
 
 def _threshold(
@@ -319,7 +320,7 @@ OPERATIONS = (
     replace(
         _threshold("otsu", _histogram_plan(_otsu), HIST),
         adapter=Adapter(kernels=("skimage.filters.threshold_otsu", BINNING, COUNTING)),
-        cost=replace(CHEAP, at_once=AtOnce(function=2**18, kernel=2**24, counted=True)),
+        cost=replace(CHEAP, at_once=CHEAP.at_once._replace(kernel=2**24)),
     ),
     _threshold("yen", _histogram_plan(_from_histogram), HIST),
     _threshold(

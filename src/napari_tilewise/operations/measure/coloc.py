@@ -273,7 +273,7 @@ OPERATIONS = (
         kind=Kind.STATISTIC,
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_pearson,
-        cost=Cost(largest_region=largest_cut, memory=10.0),
+        cost=Cost(largest_region=largest_cut, memory=10.0, at_once=AT_ONCE._replace(finite=True)),
         note="In single precision scikit-image's own p-value of a large image is mostly rounding "
         "error, in half precision its coefficient too.",
     ),

@@ -268,7 +268,7 @@ def _local_operation(name: str, values: Callable[[np.ndarray], np.ndarray]) -> O
         plan_of=_local_plan(values),
         limits=Limits(check=_check),
         adapter=Adapter(kernels=(f"skimage.morphology.{name}",)),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, kernel=2**24, finite=True)),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, kernel=2**26, finite=True)),
         note="A footprint that does not match a connectivity (such as a line) needs the whole "
         "image.",
     )

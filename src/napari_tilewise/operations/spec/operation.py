@@ -269,15 +269,20 @@ class AtOnce(NamedTuple):
     kernel: int = 2**18
     """Through a kernel that stands for the function."""
     finite: bool = False
-    """Whether the plan has its own answer to NaN and infinity: such images get tiles."""
+    """Whether the plan has its own answer to NaN and infinity: the function gets no such images."""
     counted: bool = False
     """Whether the function takes memory by the range of integers: images of a long one get
     tiles."""
     when: Callable[[Call], bool] | None = None
-    """The calls of which that holds; None: all."""
+    """The calls of which the function holds; None: all."""
+    copies: int | None = None
+    """What the kernel takes, in images of the image's own data type, image and result included;
+    unless given, what `Cost` says."""
 
 
 KERNELS_AT_ONCE = AtOnce()
+IN_BANDS = AtOnce(kernel=2**26, copies=4)
+"""Of kernels that go through an image by bands, each in memory that the next one uses again."""
 
 
 class Trial(NamedTuple):
