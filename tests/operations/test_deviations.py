@@ -106,17 +106,25 @@ def test_ours_is_one_answer_through_every_door(key: str) -> None:
         np.testing.assert_array_equal(answer, expected)
 
 
+def unanswered(key: str) -> tuple[np.ndarray, dict[str, Any], str]:
+    """Return an image and parameters of a call without an answer, and why it has none."""
+    image = levels(9) / 9
+    if key == "restoration.denoise_tv_bregman":
+        return image[:1], {}, "reads memory beside the image"
+    image[3, 4] = np.nan
+    params = {"mask": image} if "mask" in tw.OPERATIONS[key].specs else {"h": 0.1}
+    return image, params, r"the image contains NaN: .* numpy\.nan_to_num"
+
+
 @pytest.mark.parametrize("key", UNANSWERED)
 @pytest.mark.parametrize("tiling", [False, True])
 def test_what_has_no_answer_is_refused_through_every_door(key: str, tiling: bool) -> None:
     """The library is not called: it does not check what it cannot work on."""
-    image = levels(9) / 9
-    image[3, 4] = np.nan
-    params = {"mask": image} if "mask" in tw.OPERATIONS[key].specs else {"h": 0.1}
+    image, params, reason = unanswered(key)
     dropin: Any = ski
     for name in key.split("."):
         dropin = getattr(dropin, name)
-    with pytest.raises(InvalidImage, match=r"the image contains NaN: .* numpy\.nan_to_num"):
+    with pytest.raises(InvalidImage, match=reason):
         tw.apply(key, image, **params)
     with ski.tiling(tiles=7) if tiling else nullcontext(), pytest.raises(InvalidImage):
         dropin(image, **params)

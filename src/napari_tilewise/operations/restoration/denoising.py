@@ -30,6 +30,7 @@ from napari_tilewise.operations.spec.operation import (
     Block,
     Call,
     Cost,
+    Deviation,
     HaloLike,
     Kind,
     Limits,
@@ -214,6 +215,23 @@ def _drops_nl_axes(call: Call, image: Any) -> bool:
 # -- Bregman's total variation ---------------------------------------------------------------------
 
 
+def _is_single_line(image: np.ndarray, params: Parameters) -> bool:
+    shape = list(image.shape)
+    if params["channel_axis"] is not None:
+        del shape[params["channel_axis"]]
+    return len(shape) < 2 or 1 in shape[:2]
+
+
+SINGLE_LINE = Deviation(
+    calls="images that are one pixel high or wide",
+    library="reads memory beside the image, such as 1e160 in place of 0.04",
+    ours="a refusal",
+    versions="0.26",
+    applies=_is_single_line,
+    answered=False,
+)
+
+
 def _check_bregman(call: Call) -> None:
     if call.ndim + (call.channel_axis is not None) > 3:
         raise InvalidImage(
@@ -294,6 +312,7 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=as_float),
         adapter=Adapter(wrap=_with_single_axes),
+        accuracy=Accuracy(deviations=(SINGLE_LINE,)),
         limits=Limits(check=_check_bregman, ndim=(2, 3), single=SingleAxes(of_result=_always)),
         cost=Cost(memory=10.0),
         note="Needs the whole image: an iteration changes pixels one after the other, each from "
