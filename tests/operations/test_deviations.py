@@ -50,6 +50,8 @@ def seeds() -> np.ndarray:
 
 def sample(key: str) -> tuple[np.ndarray, dict[str, Any]]:
     """Return an image and parameters of a call that deviates."""
+    if key == "filters.rank.windowed_histogram":
+        return levels(60).astype(np.uint8), {"footprint": np.ones((3, 3), np.uint8), "n_bins": 4096}
     if key.startswith("filters.rank."):
         swapped = levels(60).astype(np.dtype("u2").newbyteorder())
         return swapped, {"footprint": np.ones((3, 3), np.uint8)}

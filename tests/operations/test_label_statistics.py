@@ -108,3 +108,27 @@ def test_a_whole_quantile_is_a_pixel_as_it_is(q: Any, dtype: str) -> None:
             found = tw.apply("ndimage.quantile", image, q=q, tiles=tiles)
             assert found.dtype == expected.dtype
             np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("tiles", ["auto", 17])
+@pytest.mark.parametrize("scale", [1, 200, -300])
+@pytest.mark.parametrize(
+    "name", ["sum", "mean", "variance", "standard_deviation", "minimum", "maximum", "median"]
+)
+def test_half_precision_is_summed_as_by_scipy(name: str, scale: int, tiles: Any) -> None:
+    """A sum of all pixels overflows there; those of several labels are of double precision."""
+    rng = np.random.default_rng(0)
+    image = (rng.random((40, 50)) * scale).astype(np.float16)
+    labels = rng.integers(0, 4, image.shape)
+    operation = tw.OPERATIONS[f"ndimage.{name}"]
+    limit = operation.accuracy.limit(image.dtype)
+    for params in ({}, {"labels": labels}, {"labels": labels, "index": [1, 3]}):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = np.asarray(getattr(ndi, name)(image, **params))
+            found = np.asarray(tw.apply(operation.name, image, tiles=tiles, **params))
+        assert found.dtype == expected.dtype
+        scale_of_result = np.abs(expected[np.isfinite(expected)]).max(initial=1)
+        np.testing.assert_allclose(
+            found.astype(float), expected.astype(float), rtol=0, atol=limit * float(scale_of_result)
+        )

@@ -23,10 +23,12 @@ from napari_tilewise.operations.filters.rank import (
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     PER_PIXEL,
+    Accuracy,
     AtOnce,
     Block,
     Call,
     Cost,
+    Deviation,
     Kind,
     Limits,
     Neighbourhood,
@@ -43,6 +45,8 @@ from napari_tilewise.operations.spec.parameters import AlignedImage, Footprint, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from napari_tilewise.types import Parameters
 
 
 def _output(call: Call) -> Output:
@@ -124,6 +128,24 @@ def _is_within_levels(call: Call) -> bool:
     )
 
 
+def _is_beyond_levels(image: np.ndarray, params: Parameters) -> bool:
+    """Return whether some bins lie beyond the image's gray levels."""
+    if not image.size or image.dtype.kind not in "buif" or not np.isfinite(largest := image.max()):
+        return False
+    levels = int(max(3, largest)) + 1 if image.dtype == np.uint16 else 256
+    bins = params["n_bins"]
+    return (int(largest) + 1 if bins is None else int(bins)) > levels
+
+
+MORE_BINS = Deviation(
+    calls="more bins than the image has gray levels: 256, or one more than the largest pixel of an "
+    "image of uint16",
+    library="reads memory behind its histogram for the bins beyond",
+    ours="0 in these bins",
+    versions="0.26",
+    applies=_is_beyond_levels,
+)
+
 OPERATIONS = (
     Operation(
         name="filters.rank.windowed_histogram",
@@ -147,8 +169,8 @@ OPERATIONS = (
             largest_region=_largest,
             at_once=AtOnce(function=2**16, finite=True, when=_is_within_levels),
         ),
+        accuracy=Accuracy(deviations=(MORE_BINS,)),
         note="Give n_bins for a lazy result: without it the whole image is read first and the "
-        "result is held in memory. Bins beyond the image's gray levels are 0, where scikit-image "
-        "returns whatever lies in memory.",
+        "result is held in memory.",
     ),
 )

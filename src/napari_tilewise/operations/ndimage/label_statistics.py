@@ -27,7 +27,7 @@ from napari_tilewise.operations.ndimage.label_groups import (
     refuse_empty,
     shape_of,
 )
-from napari_tilewise.operations.ndimage.nd_parameters import check_type, checked
+from napari_tilewise.operations.ndimage.nd_parameters import check_precision, checked
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.accuracy import IDENTICAL
 from napari_tilewise.operations.spec.operation import (
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.parameters import Spec
     from napari_tilewise.operations.spec.passes import Passes
 
-SUMS = Accuracy(tolerance=1e-10, single=1e-5)
+SUMS = Accuracy(tolerance=1e-10, single=1e-5, half=2e-3)
 
 
 # -- sums ------------------------------------------------------------------------------------------
@@ -86,7 +86,17 @@ def _gather_sums(
 
     columns = {"count": Column(np.add, np.int64), "sum": Column(np.add, dtype)}
     table: dict[str, np.ndarray] = yield gather_groups(grouping, columns, measure, "sums")
+    if wraps:
+        table["sum"] = _rounded(call, grouping, table["sum"])
     return table
+
+
+def _rounded(call: Call, grouping: Grouping, sums: np.ndarray) -> np.ndarray:
+    """Return sums as NumPy holds them: that of an image of half precision is one, too."""
+    if call.dtype != np.float16 or grouping.several:
+        return sums
+    with np.errstate(over="ignore"):  # beyond 65504 it is infinite
+        return sums.astype(np.float16).astype(np.float64)
 
 
 def _sum(call: Call) -> Plan:
@@ -114,14 +124,18 @@ def _variances(call: Call, grouping: Grouping) -> Passes[np.ndarray]:
     """Compute the mean square of the differences from each group's mean."""
     table = yield from _gather_sums(call, grouping, wraps=False)
     means = _divided(table["sum"], table["count"])
+    if not grouping.several and call.dtype == np.float16:
+        means = means.astype(np.float16)  # and so are the squares
 
     def measure(selected: Selected, block: Block) -> dict[str, np.ndarray]:
         offsets = selected.pixels - means[selected.groups][selected.members]
-        return {"square": selected.summed(offsets * offsets)}
+        with np.errstate(over="ignore"):
+            return {"square": selected.summed(offsets * offsets)}
 
     columns = {"square": Column(np.add, np.float64)}
     squares = yield gather_groups(grouping, columns, measure, "squares")
-    return _divided(squares["square"], table["count"].astype(np.float64))
+    total = _rounded(call, grouping, squares["square"])
+    return _divided(total, table["count"].astype(np.float64))
 
 
 def _variance(call: Call) -> Plan:
@@ -150,7 +164,8 @@ def _center_of_mass(call: Call) -> Plan:
 
     columns = {name: Column(np.add, np.float64) for name in ("sum", *names)}
     table = yield gather_groups(grouping, columns, measure, "centres")
-    centres = [grouping.arranged(_divided(table[name], table["sum"])) for name in names]
+    total = _rounded(call, grouping, table["sum"])
+    centres = [grouping.arranged(_divided(table[name], total)) for name in names]
     if not grouping.several:
         return Value(tuple(centres))
     return Value([tuple(centre) for centre in np.array(centres).T])
@@ -317,7 +332,7 @@ def _measurement(
         result=result,
         plan_of=plan,
         accuracy=accuracy,
-        limits=Limits(check=checked(check_type, check_labels)),
+        limits=Limits(check=checked(check_precision, check_labels)),
         cost=COST,
         note=note,
     )

@@ -134,6 +134,15 @@ def check_axis(call: Call) -> None:
         )
 
 
+def check_precision(call: Call) -> None:
+    """Refuse floats that are longer than those which tiles add up."""
+    if call.dtype == np.longdouble and call.dtype != np.float64:
+        raise InvalidImage(
+            f"{call.operation.name} does not take an image of type {call.dtype}: convert it to "
+            "float64 first."
+        )
+
+
 def check_type(call: Call) -> None:
     """Refuse data types that SciPy's filters do not have."""
     if call.dtype in (np.float16, np.longdouble) and call.dtype != np.float64:

@@ -24,7 +24,7 @@ from napari_tilewise.operations.ndimage.label_groups import (
     output_of,
     shape_of,
 )
-from napari_tilewise.operations.ndimage.nd_parameters import check_type, checked, untiled
+from napari_tilewise.operations.ndimage.nd_parameters import check_precision, checked, untiled
 from napari_tilewise.operations.shared.percentiles import ranked
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
@@ -280,7 +280,7 @@ def _percentile(name: str, largest: int) -> Operation:
             shape=lambda call: np.shape(call["q"]),
         ),
         plan_of=_quantile(largest),
-        limits=Limits(check=checked(check_type, _numbers_of(largest))),
+        limits=Limits(check=checked(check_precision, _numbers_of(largest))),
         adapter=Adapter(
             modernize=untiled(
                 axis="Percentiles are those of the whole image.",
@@ -306,7 +306,7 @@ OPERATIONS = (
             output=Output.SCALAR, output_of=output_of, dtype=_median_type, shape=shape_of
         ),
         plan_of=_median,
-        limits=Limits(check=checked(check_type, check_labels)),
+        limits=Limits(check=checked(check_precision, check_labels)),
         cost=Cost(
             numbers=PER_PIXEL,
             memory=12.0,
