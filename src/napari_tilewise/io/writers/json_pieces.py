@@ -51,10 +51,22 @@ def json_pieces(value: Any, indent: int = 0) -> Iterator[str]:
 def _rows(rows: Array, indent: int) -> str:
     """Return the text of rows, each in a line of its own."""
     line = ",\n" + " " * indent
-    values = [to_plain(row) for row in rows.tolist()]
     if rows.ndim == 1 and rows.dtype.kind in "buifU":
-        return json.dumps(values, separators=(line, ": "))[1:-1]
-    return line.join(_text(row, indent) for row in values)
+        return _joined(rows, line)
+    if rows.ndim == 2 and rows.shape[1] and rows.dtype.kind in "buif":
+        # json encodes one list quickly, and lists with an indent number by number.
+        numbers, length = _joined(rows.reshape(-1), "\0").split("\0"), rows.shape[1]
+        begin, end = "[\n" + " " * (indent + STEP), "\n" + " " * indent + "]"
+        comma = ",\n" + " " * (indent + STEP)
+        starts = range(0, len(numbers), length)
+        texts = (comma.join(numbers[start : start + length]) for start in starts)
+        return line.join(f"{begin}{text}{end}" for text in texts)
+    return line.join(_text(row, indent) for row in rows.tolist())
+
+
+def _joined(values: Array, separator: str) -> str:
+    """Return numbers or texts as JSON has them, with a separator between them."""
+    return json.dumps(values.tolist(), separators=(separator, ": "))[1:-1]
 
 
 def _enclosed(

@@ -59,10 +59,11 @@ if TYPE_CHECKING:
     """Yields the images of a block's region, one per scale."""
 
 
-PRUNING = 240
-"""Bytes per peak while scikit-image prunes, with a view of each row; measured."""
+PRUNING = 340
+"""Bytes per peak while scikit-image prunes, with a view of each row: 331 measured."""
 PAIR = 250
-"""Bytes per pair of peaks that may overlap: Python objects in a set, then an array; measured."""
+"""Bytes per pair of peaks that may overlap: Python objects in a set, then an array. 100 to 163
+measured; up to 223 where the set has just grown."""
 
 # -- peaks of a stack of scales --------------------------------------------------------------------
 
