@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -127,3 +130,34 @@ def test_a_scheduler_that_is_lost(
         (smooth := tw.apply("filters.gaussian", NOISE))
         > tw.apply("filters.threshold_otsu", smooth),
     )
+
+
+JOBS_IN_A_THREAD = """
+import signal, threading
+import dask
+from napari_tilewise.executors import cluster
+
+dask.config.set({"jobqueue.slurm": {"cores": 1, "memory": "2 GiB"}})
+before = signal.getsignal(signal.SIGINT)
+messages = []
+
+def start():
+    try:
+        cluster.of_jobs("slurm", 1)
+    except Exception as error:
+        messages.append(f"{type(error).__name__}: {error}")
+
+thread = threading.Thread(target=start)
+thread.start()
+thread.join()
+assert "the command 'sbatch'" in messages[0], messages
+start()
+assert signal.getsignal(signal.SIGINT) is before
+"""
+
+
+def test_jobs_are_started_from_any_thread_and_ctrl_c_stays_as_it_was(tmp_path: Path) -> None:
+    """The shell and napari compute in threads of their own."""
+    pytest.importorskip("dask_jobqueue")
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", JOBS_IN_A_THREAD], env=environment, check=True)

@@ -7,6 +7,7 @@ gives its tasks to another.
 from __future__ import annotations
 
 import shutil
+import signal
 import threading
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
@@ -350,7 +351,8 @@ def of_jobs(system: str, jobs: int | None) -> Cluster:
         Number of jobs; up to 16, as the tasks need, unless given.
     """
     try:
-        import dask_jobqueue
+        with _interrupts_untouched():
+            import dask_jobqueue
     except ImportError as error:
         raise MissingExtra(
             f"{option('executor', system)} needs the package dask-jobqueue: "
@@ -388,6 +390,23 @@ def of_jobs(system: str, jobs: int | None) -> Cluster:
     description = f"up to {jobs or _MOST_JOBS} {system.upper()} jobs"
     threads = max(1, int(cores) // processes)
     return Cluster(opened, count, threads, parse_size(str(memory)) // processes, description)
+
+
+@contextmanager
+def _interrupts_untouched() -> Iterator[None]:
+    """Import dask-jobqueue in the block: it takes over Ctrl-C, which only the main thread may."""
+    original = signal.signal
+
+    def signal_of_others(number: Any, handler: Any) -> Any:
+        if str(getattr(handler, "__module__", "")).startswith("dask_jobqueue"):
+            return signal.getsignal(number)
+        return original(number, handler)
+
+    signal.signal = signal_of_others
+    try:
+        yield
+    finally:
+        signal.signal = original
 
 
 _MOST_JOBS = 16
