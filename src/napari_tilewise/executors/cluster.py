@@ -395,18 +395,19 @@ def of_jobs(system: str, jobs: int | None) -> Cluster:
 @contextmanager
 def _interrupts_untouched() -> Iterator[None]:
     """Import dask-jobqueue in the block: it takes over Ctrl-C, which only the main thread may."""
-    original = signal.signal
+    module: Any = signal
+    original = module.signal
 
     def signal_of_others(number: Any, handler: Any) -> Any:
         if str(getattr(handler, "__module__", "")).startswith("dask_jobqueue"):
             return signal.getsignal(number)
         return original(number, handler)
 
-    signal.signal = signal_of_others
+    module.signal = signal_of_others
     try:
         yield
     finally:
-        signal.signal = original
+        module.signal = original
 
 
 _MOST_JOBS = 16
