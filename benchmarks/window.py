@@ -41,7 +41,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moves", type=int, default=20, help="changes of the view per layer")
-    parser.add_argument("--size", type=int, default=8192, help="side of the pyramid")
+    parser.add_argument(
+        "--size",
+        type=int,
+        default=8192,
+        help="side of the pyramid; a quarter of it is that of "
+        "the time series, a sixteenth that of the volume",
+    )
     parser.add_argument("--write", action="store_true", help="write docs/preview.md")
     parser.add_argument("--open", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -157,12 +163,12 @@ def _views(moves: int, size: int) -> Iterator[list[str]]:
             lambda: _pyramid(Path(folder.name), size),
             lambda number: _look(viewer, random, size),
         ),
-        "time slider, 20 x 2048 x 2048": (
-            lambda: _stack(Path(folder.name), (20, 2048, 2048), "tyx"),
+        f"time slider, 20 x {size // 4} x {size // 4}": (
+            lambda: _stack(Path(folder.name), (20, size // 4, size // 4), "tyx"),
             lambda number: viewer.dims.set_current_step(0, int(random.integers(20))),
         ),
-        "3-D display, 32 x 512 x 512": (
-            lambda: _stack(Path(folder.name), (32, 512, 512), "zyx"),
+        f"3-D display, 32 x {size // 16} x {size // 16}": (
+            lambda: _stack(Path(folder.name), (32, size // 16, size // 16), "zyx"),
             lambda number: _display(viewer, number),
         ),
     }

@@ -77,6 +77,13 @@ def test_the_table_belongs_to_the_labels_and_napari_s_rows_are_the_label_ids(
     assert object_table.of(labels).recipe.recipe.steps[-1].parameters["properties"] == PROPERTIES
 
 
+def test_without_units_columns_are_in_pixels(viewer, run):
+    viewer.add_labels(LABELS, name="plain")
+    run("measure.regionprops_table", properties=("label", "area", "perimeter"))
+    titles = [column.title for column in open_measurements(viewer).objects.model.columns]
+    assert titles == ["label", "area (px²)", "perimeter (px)"]
+
+
 def test_a_row_leads_to_its_object(viewer, labels, measured):
     viewer.scene.camera.zoom = 4
     row = int(np.flatnonzero(measured.objects.column("area (px²)").values > 300)[0])
