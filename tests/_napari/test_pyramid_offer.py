@@ -40,6 +40,7 @@ def test_the_layer_gets_a_pyramid_where_it_is(viewer, panel, notes, qtbot, kind)
     viewer.add_points(name="above")
     assert len(notes) == 1
     assert "303 x 384" in notes[0].message
+    assert notes[0].source == "napari-tilewise"
     viewer.layers.selection.active = layer
     accept(notes[0])
     qtbot.waitUntil(lambda: not panel.pyramids.runner.is_running, timeout=TIMEOUT)

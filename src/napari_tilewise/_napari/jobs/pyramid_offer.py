@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 LARGE = layer_pyramids.LARGE
 """The most pixels of a plane that needs no pyramid."""
 OFFER = (
-    "{name!r} is a plane of {size} pixels without a pyramid: napari reads all of it, whatever part "
-    "is in view."
+    "No pyramid: napari reads all {size} pixels of {name!r}, whatever part is in view. With a "
+    "pyramid it reads what the screen shows."
 )
 ACTION = "Build a pyramid"
 CLOSED = "The panel was closed: open it again, and choose the layer."
