@@ -158,6 +158,17 @@ def test_a_plate_without_wells_costs_a_row(source, tmp_path, entry):
     assert "names no wells" in report.rows[1]["error"]
 
 
+@pytest.mark.parametrize("images", [[], "zero", {"path": "0"}])
+def test_a_well_without_fields_costs_a_row(tmp_path, images):
+    path = plate(tmp_path / "source" / "plate.zarr", [{"path": "A/2"}], [])
+    well = zarr.open_group(path / "A" / "2", mode="w")
+    well.attrs["ome"] = {"version": "0.5", "well": {"images": images}}
+    report = tw.batch("util.invert", path, tmp_path / "out", backend="serial")
+    rows = [row for row in report.rows if row["well"] == "A2"]
+    assert [row["status"] for row in rows] == ["failed"]
+    assert "names no fields" in rows[0]["error"]
+
+
 # -- journals --------------------------------------------------------------------------------------
 
 FOREIGN = [

@@ -309,7 +309,11 @@ def _fields_of(plate: str, well: str, folder: str) -> Iterator[Discovered]:
     location, (row, column) = f"{plate}/{well}", well.split("/")
     names = {"well": f"{row}{column}", "row": row, "column": column}
     paths: set[object] = set()
-    for number, path in enumerate(_field_paths(location)):
+    fields = _field_paths(location)
+    if not fields:
+        problem = f"{location!r} is a well that names no fields; expected a list of these."
+        yield Discovered(f"{row}{column}", location, folder, names, problem)
+    for number, path in enumerate(fields):
         if _is_path_inside(path) and path not in paths:
             paths.add(path)
             stem = f"{row}{column}_{str(path).replace('/', '_')}"
@@ -321,11 +325,16 @@ def _fields_of(plate: str, well: str, folder: str) -> Iterator[Discovered]:
 
 
 def _field_paths(well: str) -> list[object]:
-    """Return the fields of a well; of an unreadable one the first, whose task reports it."""
+    """Return the fields of a well; of an unreadable one the first, whose task reports it.
+
+    None where the well lists no fields.
+    """
     try:
         group = open_node(well)
         if isinstance(group, zarr.Group):
             images = ome_metadata(group)["well"]["images"]
+            if not isinstance(images, list):
+                return []
             return [image.get("path") if isinstance(image, Mapping) else None for image in images]
     except (SourceNotFound, SourceUnreadable, KeyError, TypeError):
         pass
