@@ -205,6 +205,16 @@ def test_an_alpha_is_no_channel_of_data() -> None:
     np.testing.assert_array_equal(mixed.data, color.rgba2rgb(layer.data))
 
 
+def test_an_alpha_is_no_channel_of_a_streamed_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_tilewise._napari.jobs.compute.LARGE", 1)
+    photo = data.astronaut()[:40, :50]
+    pixels = np.dstack([photo, photo[..., 0]])
+    levels = [da.from_array(pixels), da.from_array(pixels[::2, ::2])]
+    wider = tw.apply("morphology.dilation", Image(levels, multiscale=True))
+    np.testing.assert_array_equal(wider.data[0][..., 3], pixels[..., 3])
+    np.testing.assert_array_equal(wider.data[0][..., 1], morphology.dilation(photo[..., 1]))
+
+
 def test_lazy_layers_stay_lazy_and_pyramids_stay_pyramids(coins: Image) -> None:
     lazy = Image(da.from_array(np.tile(COINS, (3, 1, 1)), chunks=(1, 50, 50)))
     smooth = tw.apply("filters.gaussian", lazy, spatial="yx")

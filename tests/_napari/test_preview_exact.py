@@ -26,7 +26,7 @@ from napari_tilewise._napari.preview.scaling import scaled
 from napari_tilewise._napari.preview.view import View
 from napari_tilewise.axes import AxisSelection
 from napari_tilewise.engine.apply import StackLayout
-from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
+from napari_tilewise.errors import Cancelled, InvalidImage, SourceWarning, TilewiseError
 from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.operations.spec.parameters import ChannelAxis, Seed
 from napari_tilewise.pipeline.apply_recipe import apply_recipe
@@ -117,6 +117,24 @@ def test_full_resolution_is_what_apply_gives(operation, data):
     if stack.call.operation.result.split is not None and stack.channel is not None:
         whole = np.stack(values, axis=stack.channel)
     assert_same(operation, pixels, whole[region], request.source.finest)
+
+
+@pytest.mark.parametrize(
+    "name", ["morphology.dilation", "exposure.rescale_intensity", "filters.gaussian", "util.crop"]
+)
+def test_an_alpha_is_shown_as_apply_gives_it(name):
+    layer = Image(speckles((*LENGTHS, 4), "uint8"), rgb=True)
+    params = {"crop_width": [[1, 2], [3, 0]]} if name == "util.crop" else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SourceWarning)
+        whole = np.asarray(tw.apply(name, layer, **params).data)
+        tiles = []
+        with mock.patch.object(compute, "_tiled", partial(recorded, tiles)):
+            result = preview(Previewer(), job(name, layer, **params), (slice(2, 9), slice(0, 12)))
+    assert result.basis is Basis.EXACT
+    _, region, pixels = tiles[-1]
+    np.testing.assert_array_equal(pixels, whole[region])
+    assert pixels.shape[-1] == (3 if name == "filters.gaussian" else 4)
 
 
 BIG = speckles((300, 320))

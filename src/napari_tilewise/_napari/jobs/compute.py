@@ -415,6 +415,7 @@ class _JobRun:
 
     def _image(self) -> Image:
         """Return the layer's pixels with the layer's axes, scale and units."""
+        from napari_tilewise.io.metadata.channels import of_samples
         from napari_tilewise.io.metadata.units import unit_name
 
         source = self.job.source
@@ -432,6 +433,7 @@ class _JobRun:
             axes=source.names or default_axes(len(source.shape), is_rgb=source.is_rgb),
             scale=(*map(float, inner.scale), *[1.0] * samples),
             units=(*(unit_name(str(unit)) for unit in inner.units), *[None] * samples),
+            channels=image.channels or (of_samples(source.shape[-1]) if source.is_rgb else ()),
             labels=source.is_labels,
             name=name,
             format=kind,

@@ -87,13 +87,11 @@ class Job:
         It opens files then: for a worker.
         """
         names = self.source.names
-        channels: tuple[str, ...] = ()
+        channels = self.source.samples
         if self.output is Output.TABLE and names is not None and "c" in names:
             paths = dict.fromkeys((self.source.path, self.record.source.path))
             named = (channels_in(path, names, self.source.shape) for path in paths if path)
-            channels = next(filter(None, named), ())
-        elif self.source.is_rgb and self.source.shape[-1] > len(_axes.RED_GREEN_BLUE):
-            channels = (*_axes.RED_GREEN_BLUE, _axes.ALPHA)
+            channels = next(filter(None, named), channels)
         return _axes.AxisSelection(names, self.spatial, channels)
 
     def follow(self, cancel: threading.Event, listener: Listener | None) -> SessionRun:

@@ -13,7 +13,7 @@ from napari.layers import Image, Labels, Layer
 
 from napari_tilewise._napari.layers import dimensions, layer_record
 from napari_tilewise._napari.layers.placement import Placement
-from napari_tilewise.axes import default_axes
+from napari_tilewise.axes import ALPHA, RED_GREEN_BLUE, default_axes
 from napari_tilewise.operations.spec.pixel_positions import Sampling
 
 if TYPE_CHECKING:
@@ -72,6 +72,12 @@ class Snapshot:
             # Samples always have a name, so that they are never a spatial axis.
             return default_axes(len(self.shape), is_rgb=True) if len(self.shape) < 6 else None
         return (*axes, "c")
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """Names of the samples of a colour with an alpha; empty for other layers."""
+        samples = (*RED_GREEN_BLUE, ALPHA)
+        return samples if self.is_rgb and self.shape[-1] == len(samples) else ()
 
     def axis(self, of_layer: int) -> int:
         """Return the arrays' axis for an axis of the layer.

@@ -91,7 +91,8 @@ class Binding:
     @property
     def axes(self) -> AxisSelection:
         """The source's axes, and those to run over."""
-        return AxisSelection(self.job.source.names, self.job.spatial)
+        source = self.job.source
+        return AxisSelection(source.names, self.job.spatial, source.samples)
 
     @property
     def key(self) -> Hashable:

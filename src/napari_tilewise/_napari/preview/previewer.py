@@ -33,6 +33,7 @@ from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.result_axes import result_axes
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.views.window_source import WindowSource
+from napari_tilewise.engine.views.without_alpha import WithoutAlpha
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.grid import Region, clip, extent, grow, size, within
 from napari_tilewise.operations.spec.operation import Kind, Output
@@ -190,9 +191,9 @@ def _at_full_size(job: Job, box: Region) -> Binding:
 def _hold(binding: Binding, pipeline: Pipeline) -> None:
     """Read the visible pixels and those around them once."""
     for stack in pipeline.stacks.values():
-        if isinstance(stack.source, WindowSource):
-            if len(stack.source.shape) == len(binding.region):
-                stack.source.hold(_surroundings(binding, pipeline))
+        source = stack.source.inner if isinstance(stack.source, WithoutAlpha) else stack.source
+        if isinstance(source, WindowSource) and len(source.shape) == len(binding.region):
+            source.hold(_surroundings(binding, pipeline))
 
 
 def _surroundings(binding: Binding, pipeline: Pipeline) -> Region:

@@ -70,7 +70,7 @@ def before_step(job: Job, number: int) -> IntensitySource | None:
     is_small = source.in_memory and prod(source.shape) <= SMALL
     if not is_small and any(step.op.kind not in SAMPLED for step in running):
         return None
-    layout = StackLayout(AxisSelection(source.names, job.spatial))
+    layout = StackLayout(AxisSelection(source.names, job.spatial, source.samples))
     image = source.finest
     if not is_small and isinstance(image, np.ndarray):
         image = da.from_array(image, name=False)
