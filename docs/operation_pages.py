@@ -378,7 +378,9 @@ def entry(operation: Operation, folder: Path) -> Iterator[str]:
         yield f":::{{image}} {name}.png\n:alt: An image, and what {name} makes of it\n:::\n"
     yield f'```py\ntw.apply("{name}", image{given})\n```\n'
     facts = [operation.kind, operation.exactness, f"gives {operation.output}"]
-    yield f"{', '.join(facts)}; halo: {halo(operation)}. {note(operation)}\n"
+    reach = halo(operation)
+    facts += [f"halo: {reach}"] if reach != "-" else []
+    yield f"{', '.join(facts)}. {note(operation)}\n"
     if operation.parameters:
         yield "| parameter | default | expected |\n|---|---|---|"
         for item in operation.parameters.values():
