@@ -281,18 +281,18 @@ def _description(document: Metadata) -> str:
     return f"{shape} {document['data_type']} in chunks of {tuple(chunks)}"
 
 
-def other_level(staging: Path, found: str, expected: str) -> DestinationUnwritable:
+def other_level(staging: Path, stored: str, expected: str) -> DestinationUnwritable:
     """Return the error for an unfinished output that holds another image.
 
     Parameters
     ----------
     staging
         The staging folder.
-    found, expected
+    stored, expected
         What it holds, and what was expected.
     """
     return DestinationUnwritable(
-        f"The unfinished {str(staging)!r} holds {found}; expected {expected}: start anew."
+        f"The unfinished {str(staging)!r} holds {stored}; expected {expected}: start anew."
     )
 
 
